@@ -1,0 +1,41 @@
+# `make benchmark` and `make test` set up all they need, on a machine with nothing but Python >= 3.11.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Pass more to Snakemake:  make benchmark ARGS="--configfile my.yaml"
+ARGS ?=
+CORES ?= all
+
+.PHONY: benchmark test lint format setup clean
+
+benchmark: $(READY)
+	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+setup: $(READY)
+
+$(READY): pyproject.toml envs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'mosaicbench needs Python >= 3.11; name one:  make $(MAKECMDGOALS) PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo 'this Python cannot make environments; on Debian and Ubuntu:  apt-get install python3-venv'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake results logs

@@ -1,0 +1,3 @@
+"""mosaicbench: a benchmark of multimodal variational autoencoders for single-cell data."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""``python -m mosaicbench``."""
+
+from mosaicbench.cli import main
+
+main()

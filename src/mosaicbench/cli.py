@@ -1,0 +1,151 @@
+"""The command line: the only module that turns file names into calls.
+
+It imports a verb only when that verb is asked for, so that no job pays for another's packages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from mosaicbench import __version__, catalog
+from mosaicbench.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one verb; a user's mistake ends with one message and exit status 1."""
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
+    verb, threads = options.pop("verb"), options.pop("threads", None)
+    if threads is not None:
+        # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.
+        for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
+            os.environ[f"{library}_NUM_THREADS"] = str(threads)
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        if verb == "list":
+            _list(**options)
+        elif verb == "tabulate":
+            importlib.import_module("mosaicbench.verbs.tabulate").run(**_files_of_runs(**options))
+        else:
+            importlib.import_module(f"mosaicbench.verbs.{verb}").run(**options)
+    except UserError as error:
+        sys.exit(f"mosaicbench {verb}: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data.")
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    prepare = _verb(verbs, "prepare", "turn a source into a dataset")
+    prepare.add_argument("--dataset", required=True, help="its id")
+    prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
+    prepare.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the loader")
+    prepare.add_argument("--output", type=Path, required=True)
+
+    cut = _verb(verbs, "cut", "turn a dataset into a view: train, query and solution")
+    cut.add_argument("--dataset", type=Path, required=True)
+    cut.add_argument("--scenario", required=True, help="its id")
+    cut.add_argument("--kind", required=True, help="how pairing is hidden")
+    cut.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing")
+    cut.add_argument("--seed", type=int, required=True)
+    for part in ("train", "query", "solution"):
+        cut.add_argument(f"--{part}", type=Path, required=True)
+
+    fit = _verb(verbs, "fit", "fit a method on a view; embed and impute its query cells")
+    fit.add_argument("--method", type=_method_module, required=True, help="a method's id; `mosaicbench list methods` shows all")
+    fit.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
+    fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help="dataset, scenario, run, method, seed")
+    fit.add_argument("--train", type=Path, required=True)
+    fit.add_argument("--query", type=Path, required=True)
+    fit.add_argument("--solution", type=Path, help="for positive controls only")
+    fit.add_argument("--output", type=Path, required=True, help="a folder")
+    fit.add_argument("--max-minutes", type=float, default=float("inf"))
+    fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
+    fit.add_argument("--threads", type=int)
+
+    score = _verb(verbs, "score", "score a run on all its seeds")
+    score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed")
+    score.add_argument("--views", type=Path, nargs="+", required=True, help="folders, one per seed")
+    score.add_argument("--scores", type=Path, required=True)
+    score.add_argument("--features", type=Path, required=True)
+    score.add_argument("--threads", type=int)
+
+    project = _verb(verbs, "project", "lay out runs' latents in two dimensions")
+    project.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one seed")
+    project.add_argument("--solution", type=Path, required=True)
+    project.add_argument("--seed", type=int, required=True)
+    project.add_argument("--output", type=Path, required=True)
+    project.add_argument("--threads", type=int)
+
+    tabulate = _verb(verbs, "tabulate", "join scores into tables")
+    tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
+    tabulate.add_argument("--runs", type=Path, required=True, help="the folder of all runs")
+    tabulate.add_argument("--output", type=Path, required=True, help="a folder")
+
+    draw = _verb(verbs, "draw", "draw one figure for every view")
+    draw.add_argument("--figure", required=True, choices=catalog.names("figures"))
+    draw.add_argument("--tables", type=Path, required=True)
+    draw.add_argument("--projections", type=Path, nargs="*", default=[])
+    draw.add_argument("--display", type=Path, required=True)
+    draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
+    draw.add_argument("--output", type=Path, required=True, help="a folder")
+
+    report = _verb(verbs, "report", "write the HTML report")
+    report.add_argument("--tables", type=Path, required=True)
+    report.add_argument("--figures", type=Path, required=True)
+    report.add_argument("--display", type=Path, required=True)
+    report.add_argument("--config", type=Path, required=True)
+    report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
+    report.add_argument("--output", type=Path, required=True)
+
+    listing = _verb(verbs, "list", "show what there is")
+    listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
+    return parser
+
+
+def _verb(verbs: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+
+
+def _method_module(name: str) -> str:
+    try:
+        catalog.card("methods", name)
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(error.args[0]) from error
+    return catalog.module("methods", name)
+
+
+def _settings(path: str) -> object:
+    from mosaicbench import settings
+
+    try:
+        return settings.load(json.loads(Path(path).read_text()))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+
+
+def _files_of_runs(config: object, runs: Path, output: Path) -> dict:
+    """Return the keywords of `tabulate`: the files that the runs of a config have written."""
+    folders = [runs / dataset / scenario / run for dataset, scenario, run in config.applicable]
+    return {
+        "scores": [folder / "scores.tsv" for folder in folders],
+        "features": [folder / "features.tsv" for folder in folders],
+        "records": [folder / f"seed-{seed}" / "run.json" for folder in folders for seed in config.seeds],
+        "not_applicable": config.not_applicable,
+        "methods": {run.name: run.method for run in config.runs.values()},
+        "output": output,
+    }
+
+
+def _list(room: str | None) -> None:
+    """Print every card of a room, or of all rooms, one line each."""
+    for name in [room] if room else catalog.ROOMS:
+        print(name)
+        for entry, card in catalog.cards(name).items():
+            print(f"  {entry:32} {card['label']:24} {card.get('summary') or card.get('definition') or card.get('caption')}")

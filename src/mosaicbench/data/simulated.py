@@ -1,0 +1,157 @@
+"""Cells with known shared and private factors, measured as RNA, ATAC and surface-protein counts.
+
+A cell has shared factors s, drawn around the centre of its type, and for each modality private factors w_m, independent of
+everything else. The rate of feature j of modality m in a cell of batch b is
+
+    log r_mj = base_mj + s . A_mj + w_m . B_mj + effect_mjb
+
+and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson around depth x normalised rate;
+adt, negative binomial around depth x (own rate + ambient background). Every stream of random numbers belongs to one modality,
+so leaving a modality out changes nothing in the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "Simulated",
+    "summary": "all is simulated: known shared and private factors drive RNA, ATAC and protein counts, with batch effects",
+    "labels": "simulated: the type whose centre the cell's shared factors were drawn around; no modality has an advantage",
+    "licence": "none needed: drawn from a random number generator",
+    "citation": "none: simulated by this package",
+}
+
+STREAMS = {"rna": 1, "atac": 2, "adt": 3}
+
+
+def load(
+    raw: Path | None,
+    *,
+    cells: int = 1000,
+    modalities: Sequence[str] = ("rna", "atac", "adt"),
+    n_rna: int = 1000,
+    n_atac: int = 3000,
+    n_adt: int = 50,
+    cell_types: int = 6,
+    batches: int = 2,
+    shared: int = 6,
+    private: int = 4,
+    seed: int = 0,
+) -> MuData:
+    """Return simulated counts, with the truth in ``obsm``.
+
+    Parameters
+    ----------
+    raw
+        Not used: nothing is read.
+    cells, n_rna, n_atac, n_adt
+        Numbers of cells and of features per modality (features that no cell shows are dropped).
+    modalities
+        Which of "rna", "atac", "adt" to measure.
+    cell_types, batches
+        Numbers of cell types (of unequal size) and of batches.
+    shared, private
+        Numbers of shared factors, and of private factors of each modality.
+    seed
+        Draws everything.
+
+    Returns
+    -------
+    MuData
+        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]`` (cells, private).
+
+    Raises
+    ------
+    UserError
+        When a modality is unknown or a number is too small.
+    """
+    if unknown := sorted(set(modalities) - set(STREAMS)):
+        raise UserError(f"modalities: unknown {', '.join(map(repr, unknown))}; simulated knows {', '.join(STREAMS)}")
+    smallest = {"cells": (cells, 10), "cell_types": (cell_types, 1), "batches": (batches, 1), "shared": (shared, 1)}
+    smallest |= {"private": (private, 0), "n_rna": (n_rna, 2), "n_atac": (n_atac, 2), "n_adt": (n_adt, 2)}
+    for key, (given, least) in smallest.items():
+        if given < least:
+            raise UserError(f"{key}: must be at least {least}, found {given}")
+
+    rng = np.random.default_rng([seed, 0])
+    proportions = 0.8 ** np.arange(cell_types)
+    types = rng.choice(cell_types, size=cells, p=proportions / proportions.sum())
+    centres = 1.8 * rng.standard_normal((cell_types, shared))
+    s = centres[types] + rng.standard_normal((cells, shared))  # (cells, shared)
+    s = (s - s.mean(axis=0)) / s.std(axis=0)
+    batch = rng.integers(batches, size=cells)
+
+    features = {"rna": n_rna, "atac": n_atac, "adt": n_adt}
+    measure = {"rna": _rna, "atac": _atac, "adt": _adt}
+    measured, private_factors = {}, {}
+    for modality in modalities:
+        stream = np.random.default_rng([seed, STREAMS[modality]])
+        w = stream.standard_normal((cells, private))  # (cells, private)
+        log_rate = (
+            s @ _loadings(shared, features[modality], stream)
+            + w @ _loadings(private, features[modality], stream)
+            + 0.3 * stream.standard_normal((batches, features[modality]))[batch]
+        )  # (cells, features)
+        names = [f"{modality}-{feature:05d}" for feature in range(features[modality])]
+        measured[modality] = Measurement(measure[modality](log_rate, stream), names, modality)
+        private_factors[modality] = w.astype(np.float32)
+
+    dataset = assembled(
+        measured,
+        cells=[f"cell-{cell:06d}" for cell in range(cells)],
+        cell_type=[f"type-{label:02d}" for label in types],
+        batch=[f"batch-{label:02d}" for label in batch],
+    )
+    dataset.obsm["shared_factors"] = s.astype(np.float32)
+    for modality, w in private_factors.items():
+        dataset[modality].obsm["private_factors"] = w
+    return dataset
+
+
+def _loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (factors, features) effects on the log rate; each factor moves about a fifth of the features."""
+    return 0.8 * rng.standard_normal((factors, features)) * (rng.random((factors, features)) < 0.2)
+
+
+def _rna(log_rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    cells, features = log_rate.shape
+    base = 1.5 * rng.standard_normal(features)
+    library = 0.3 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
+    return _negative_binomial(library * _normalised(base + log_rate), 2.0, rng)
+
+
+def _atac(log_rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    cells, features = log_rate.shape
+    base = 0.8 * rng.standard_normal(features)
+    depth = 0.06 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
+    return rng.poisson(depth * _normalised(base + log_rate))
+
+
+def _adt(log_rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    cells, features = log_rate.shape
+    base = 2.5 + 0.8 * rng.standard_normal(features)
+    ambient = np.exp(1.5 + 0.5 * rng.standard_normal(features))
+    depth = np.exp(0.3 * rng.standard_normal((cells, 1)))
+    return _negative_binomial(depth * (np.exp(base + log_rate) + ambient), 5.0, rng)
+
+
+def _normalised(log_rate: np.ndarray) -> np.ndarray:
+    """Return rates that sum to one in each cell."""
+    rate = np.exp(log_rate - log_rate.max(axis=1, keepdims=True))
+    return rate / rate.sum(axis=1, keepdims=True)
+
+
+def _negative_binomial(mean: np.ndarray, inverse_dispersion: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw counts with variance mean + mean^2 / inverse_dispersion, as a gamma-Poisson mixture."""
+    return rng.poisson(mean * rng.gamma(inverse_dispersion, 1 / inverse_dispersion, size=mean.shape))

@@ -1,0 +1,12 @@
+"""The one exception whose message is meant for the person at the terminal."""
+
+
+class UserError(ValueError):
+    """A mistake that its maker can mend: says what is wrong, in which file or key, and what to do.
+
+    The command line prints the message alone, without a traceback, and exits with status 1.
+    """
+
+
+class Diverged(ArithmeticError):
+    """Training met a cost that is not finite; the run becomes a row with the status "diverged"."""

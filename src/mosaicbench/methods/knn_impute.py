@@ -1,0 +1,47 @@
+"""kNN: a cell's absent modality is the mean of that modality over the most similar train cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+from mosaicbench.view import Cells, View
+
+CARD = {
+    "label": "kNN",
+    "kind": "baseline",
+    "paper": "",
+    "doi": "",
+    "handles": ("paired",),
+    "uses": ("pairs",),
+    "gives": ("impute",),
+    "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components.",
+    "deviates": "",
+}
+
+
+@dataclass(kw_only=True)
+class KNNImpute:
+    """Euclidean neighbours among the paired train cells, in the principal components of the source."""
+
+    neighbors: int = 20
+    components: int = 30
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Keep the paired train cells and index each modality."""
+        cells = train.observing(*train.modalities)
+        self.values = cells.values
+        self.pca, self.index = {}, {}
+        for modality, x in cells.values.items():
+            self.pca[modality] = PCA(min(self.components, min(x.shape) - 1), random_state=seed).fit(x)
+            self.index[modality] = NearestNeighbors(n_neighbors=min(self.neighbors, len(cells)), algorithm="brute")
+            self.index[modality].fit(self.pca[modality].transform(x))
+        return []
+
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the mean over each observed modality's neighbours, (cells, features), standardised."""
+        neighbors = [self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False) for m, x in cells.values.items()]
+        return self.values[target][np.concatenate(neighbors, axis=1)].mean(axis=1)

@@ -1,0 +1,74 @@
+"""MLP-fusion VAE: one joint posterior, read by a network from the modalities' concatenated means.
+
+    cost = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p),      q(z | x) = N(MLP([mu_1, ..., mu_M]))
+
+A concatenation has a place for every modality, so an absent one needs a token. It is learned, and modalities are dropped at
+random in training so that the network meets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.networks import mlp
+from mosaicbench.parts.posteriors import GaussianEncoder, kl
+from mosaicbench.parts.vae import MultimodalVAE
+
+CARD = {
+    "label": "VAE (MLP)",
+    "kind": "model",
+    "paper": "VAE-omics",
+    "doi": "",
+    "handles": ("paired", "mosaic"),
+    "uses": ("pairs",),
+    "gives": ("joint", "single", "impute"),
+    "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is decoded from it.",
+    "deviates": "Costs are summed over features (the original averages them); an absent modality is a learned token met in training "
+    "through modality dropout (the original feeds zeros that training never saw); latents are means, not samples.",
+}
+
+
+@dataclass(kw_only=True)
+class MLPVAE(MultimodalVAE):
+    """all observed -> each observed, through a fusion network."""
+
+    modality_dropout: float = 0.3
+
+    def build(self, features: dict[str, int]) -> None:
+        """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
+        super().build(features)
+        self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in features.items()})
+        self.encoders["fusion"] = GaussianEncoder(len(features) * self.latent, self.hidden, self.latent)
+        self.tokens = nn.ParameterDict({m: torch.zeros(self.latent) for m in features})
+        self.encoders["tokens"] = self.tokens
+
+    def cost(self, x: dict[str, Tensor], progress: float) -> Cost:
+        """Return the negative evidence lower bound of the joint posterior."""
+        q = self.posterior(x)
+        return self.nll(x, q.rsample()) + self.annealed(progress) * kl(q)
+
+    def posterior(self, x: dict[str, Tensor]) -> Normal:
+        """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""
+        cells = len(next(iter(x.values())))
+        seen = self._seen(list(x), cells)
+        slots = []
+        for modality, token in self.tokens.items():
+            if modality in x:
+                slots.append(torch.where(seen[modality], self.encoders[modality](x[modality]), token))
+            else:
+                slots.append(token.expand(cells, -1))
+        return self.encoders["fusion"](torch.cat(slots, -1))  # (cells, latent)
+
+    def _seen(self, observed: list[str], cells: int) -> dict[str, Tensor]:
+        """Draw which observed modalities each cell shows, (cells, 1) each: all outside training, at least one within."""
+        device = self.tokens[observed[0]].device
+        if not self.nets.training:
+            return {modality: torch.ones(cells, 1, dtype=torch.bool, device=device) for modality in observed}
+        kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout
+        kept |= torch.nn.functional.one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()
+        return {modality: kept[:, [i]] for i, modality in enumerate(observed)}

@@ -1,0 +1,1 @@
+"""One file per metric: arrays in, a float out."""

@@ -1,0 +1,45 @@
+"""Gaussian posteriors: how they are encoded, multiplied and held against the prior."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn.functional import softplus
+
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.networks import mlp
+
+SMALLEST_SD = 1e-3
+
+
+class GaussianEncoder(nn.Module):
+    """x (cells, features) -> q(z | x), a Normal of shape (cells, latent)."""
+
+    def __init__(self, features: int, hidden: int, latent: int):
+        super().__init__()
+        self.network = mlp(features, hidden, 2 * latent)
+
+    def forward(self, x: Tensor) -> Normal:
+        """Return the posterior of each cell."""
+        mean, spread = self.network(x).chunk(2, -1)  # (cells, latent) each
+        return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+
+
+def product_of_experts(experts: list[Normal]) -> Normal:
+    """Multiply Gaussian experts and the prior expert N(0, 1): precisions add, means are weighted by precision.
+
+    An absent modality is simply not among the experts. With none, the result would be the prior.
+
+    Source: Wu & Goodman 2018, doi 10.48550/arXiv.1802.05335.
+    """
+    precisions = [expert.variance.reciprocal() for expert in experts]
+    precision = 1 + sum(precisions)
+    mean = sum(p * expert.mean for p, expert in zip(precisions, experts, strict=True)) / precision
+    return Normal(mean, precision.rsqrt(), validate_args=False)
+
+
+def kl(posterior: Normal) -> Cost:
+    """Return KL(q(z | x) || N(0, 1)) of each cell, summed over latent dimensions, as the term "kl"."""
+    variance = posterior.variance
+    return Cost(kl=0.5 * (posterior.mean.square() + variance - 1 - torch.log(variance)).sum(-1))

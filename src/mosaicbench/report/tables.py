@@ -1,0 +1,269 @@
+"""Scores become tables by concatenation and grouping, and by nothing else.
+
+No value is made up on the way: a failed or inapplicable run has no number, a mean covers the seeds that gave one and says how
+many those were. Standard deviations divide by n - 1; intervals are Student's t over seeds, which are replicates of the whole
+experiment (split, initialisation, minibatches).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mosaicbench.files import FEATURE_COLUMNS, SCORE_COLUMNS, read_table
+
+VIEW = ["dataset", "scenario"]
+RUN = [*VIEW, "run"]
+FAILED = ("diverged", "out_of_memory", "timeout", "crashed")
+HEADLINE = (
+    "foscttm",
+    "label_transfer_accuracy",
+    "imputation_pearson_per_feature",
+    "imputation_pearson_per_cell",
+    "imputation_skill",
+    "fit_seconds",
+    "peak_host_mb",
+)
+RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
+RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_host_mb", "peak_device_mb", "device"]
+COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", "mean", "sd", "low", "high", "seeds", "failed"]
+HEADLINE_COLUMNS = [*RUN, "metric", "mean", "sd", "low", "high", "seeds", "directions", "of_directions"]
+OVERVIEW_COLUMNS = [*RUN, "method", "kind", "seeds", "status", *HEADLINE]
+GATE_COLUMNS = [*RUN, "seeds", "message"]
+NOT_GIVEN = "–"
+CROSS = "✗"
+FEWER = "†"
+
+
+def comparison(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run, metric, direction and space, with the mean over seeds and its 95 % interval.
+
+    Parameters
+    ----------
+    scores
+        Columns ``files.SCORE_COLUMNS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``COMPARISON_COLUMNS``. `seeds` counts the values that the mean covers, `failed` the seeds of the run that
+        gave none. `sd`, `low` and `high` are NA with fewer than two seeds. A run that failed with every seed keeps one row, of
+        metric "status".
+    """
+    summary = _summarise(scores, [*RUN, "metric", "direction", "space"])
+    failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
+    summary = summary.merge(failed.reset_index(), on=RUN, how="left")
+    summary["failed"] = summary["failed"].fillna(0).astype(int)
+    scored = summary.loc[summary["metric"] != "status", RUN].drop_duplicates().apply(tuple, axis=1)
+    superfluous = (summary["metric"] == "status") & summary[RUN].apply(tuple, axis=1).isin(set(scored))
+    return summary.loc[~superfluous, COMPARISON_COLUMNS].reset_index(drop=True)
+
+
+def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run, metric and seed: the mean over directions, NA where a direction lacks its value.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: dataset, scenario, run, metric, seed, value, status, directions (of this run), of_directions (of the run that
+        has most, in the same view).
+    """
+    keys = [*RUN, "metric"]
+    scored = scores[scores["metric"] != "status"]
+    directions = scored.drop_duplicates([*keys, "direction", "space"]).groupby(keys).size().rename("directions").reset_index()
+    most = directions.groupby([*VIEW, "metric"])["directions"].max().rename("of_directions").reset_index()
+    means = (
+        scored.groupby([*keys, "seed"], sort=False)
+        .agg(value=("value", "mean"), counted=("value", "count"), status=("status", "first"))
+        .reset_index()
+        .merge(directions, on=keys, how="left")
+        .merge(most, on=[*VIEW, "metric"], how="left")
+    )
+    means["value"] = means["value"].where(means["counted"] == means["directions"])
+    return means.drop(columns="counted")
+
+
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run and metric: mean, sd and interval over seeds of the mean over directions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``HEADLINE_COLUMNS``; metrics of which no seed has a value are left out.
+    """
+    means = seed_means(scores)
+    summary = _summarise(means, [*RUN, "metric"])
+    directions = means.drop_duplicates([*RUN, "metric"])[[*RUN, "metric", "directions", "of_directions"]]
+    summary = summary.merge(directions, on=[*RUN, "metric"], how="left")
+    return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
+
+
+def overview(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.DataFrame:
+    """Return one row per run of each view, controls among them, and one formatted column per headline metric.
+
+    Parameters
+    ----------
+    scores, runs
+        Columns ``files.SCORE_COLUMNS`` and ``RUN_COLUMNS``.
+    cards
+        room -> id -> card; of "methods" the `kind` is read.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable or
+        not given, "✗ diverged" a run of which no seed succeeded, "†" a mean over fewer directions than another run gave.
+    """
+    summary = headline(scores).set_index([*RUN, "metric"])
+    rows = []
+    for names, group in runs.groupby(RUN, sort=False):
+        method = group["method"].iloc[0]
+        applicable = group[group["status"] != "not_applicable"]
+        failures = sorted(set(applicable.loc[applicable["status"].isin(FAILED), "status"]))
+        succeeded = int((~applicable["status"].isin(FAILED)).sum())
+        row = dict(zip(RUN, names, strict=True)) | {
+            "method": method,
+            "kind": cards["methods"].get(method, {}).get("kind", "model"),
+            "seeds": f"{succeeded}/{len(applicable)}" if len(applicable) else NOT_GIVEN,
+            "status": _counted(group["status"]),
+        }
+        for metric in HEADLINE:
+            if (*names, metric) in summary.index:
+                row[metric] = formatted(metric, summary.loc[(*names, metric)])
+            else:
+                row[metric] = f"{CROSS} {', '.join(failures)}" if failures and not succeeded else NOT_GIVEN
+        rows.append(row)
+    return pd.DataFrame(rows, columns=OVERVIEW_COLUMNS)
+
+
+def formatted(metric: str, summary: pd.Series) -> str:
+    """Return "mean ± sd", or the mean alone where there is one seed, with "†" after a mean over fewer directions."""
+    text = number(metric, summary["mean"])
+    if not pd.isna(summary["sd"]) and not text.startswith("<"):
+        text += f" ± {summary['sd']:.{_decimals(metric, summary['mean'])}f}"
+    return text + (f" {FEWER}" if summary["directions"] < summary["of_directions"] else "")
+
+
+def number(metric: str, value: float) -> str:
+    """Return a value as text: three decimals for a score; seconds and megabytes to what a reader can use."""
+    if metric in RESOURCES and value < 0.01:
+        return "<0.01"
+    return f"{value:z.{_decimals(metric, value)}f}"
+
+
+def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.Series:
+    """Say of each row of :func:`headline` whether no other run of its view and metric has a better mean.
+
+    Controls do not compete, and neither do means over fewer directions than the view has, nor metrics of resources, or whose card
+    does not say which way is better.
+    """
+    methods = dict(zip(runs["run"], runs["method"], strict=True))
+    kinds = summary["run"].map(lambda run: cards["methods"].get(methods.get(run), {}).get("kind"))
+    sign = summary["metric"].map(
+        lambda metric: {"lower": -1.0, "higher": 1.0}.get(cards["metrics"].get(metric, {}).get("better"))
+    )
+    compared = (summary["directions"] == summary["of_directions"]) & ~summary["metric"].isin(RESOURCES)
+    merit = (summary["mean"] * sign.astype(float)).where((kinds != "control") & compared)
+    most = merit.groupby([summary[column] for column in [*VIEW, "metric"]]).transform("max")
+    return merit.notna() & (merit == most)
+
+
+def gates(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.DataFrame:
+    """Return one row per set of seeds of a run, not a control, whose scores are identical in every metric but resources.
+
+    Seeds drive the split, the initialisation and the minibatches, so equal results mean that a seed is not read or that a
+    result was copied.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``GATE_COLUMNS``; no rows when all is well.
+    """
+    methods = dict(zip(runs["run"], runs["method"], strict=True))
+    resources = {metric for metric, card in cards["metrics"].items() if card.get("group") == "resources"} | set(RESOURCES)
+    tested = scores[~scores["metric"].isin([*resources, "status"])].dropna(subset="value")
+    rows = []
+    for names, group in tested.groupby(RUN, sort=False):
+        if cards["methods"].get(methods.get(names[-1]), {}).get("kind") == "control":
+            continue
+        seeds_of: dict[frozenset, list] = {}
+        for seed, part in group.groupby("seed"):
+            results = frozenset(zip(part["metric"], part["direction"], part["space"], part["value"], strict=True))
+            seeds_of.setdefault(results, []).append(seed)
+        for results, seeds in seeds_of.items():
+            if len(seeds) > 1:
+                listed = ", ".join(str(seed) for seed in seeds)
+                message = (
+                    f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
+                )
+                rows.append([*names, listed, message])
+    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+
+
+def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """Read the tables that ``tabulate`` wrote: scores, features, runs, comparison, overview and gates.
+
+    Raises
+    ------
+    files.ContractError
+        When one is absent or has other columns.
+    """
+    columns = {
+        "scores": SCORE_COLUMNS,
+        "features": FEATURE_COLUMNS,
+        "runs": RUN_COLUMNS,
+        "comparison": COMPARISON_COLUMNS,
+        "overview": OVERVIEW_COLUMNS,
+        "gates": GATE_COLUMNS,
+    }
+    read = {name: read_table(Path(folder) / f"{name}.tsv", expected) for name, expected in columns.items()}
+    return read | {"scores": checked_scores(read["scores"]), "runs": checked_runs(read["runs"])}
+
+
+def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return the rows of all parts under `columns`, also when there are none."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
+
+
+def of_view(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
+    """Return the rows of one dataset and scenario."""
+    return table[(table["dataset"] == dataset) & (table["scenario"] == scenario)].reset_index(drop=True)
+
+
+def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the contract, with names as text and values as floats."""
+    return _typed(scores, ["dataset", "scenario", "run", "metric", "direction", "space", "status"], ["value"])[SCORE_COLUMNS]
+
+
+def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with names as text, measurements as floats, and the seed a nullable integer."""
+    typed = _typed(runs, [*RUN, "method", "status", "message", "device"], ["seconds", "peak_host_mb", "peak_device_mb"])
+    return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))[RUN_COLUMNS]
+
+
+def _decimals(metric: str, value: float) -> int:
+    return 3 if metric not in RESOURCES else 2 if value < 10 else 1 if value < 100 else 0
+
+
+def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
+    text = {column: table[column].astype(object).where(table[column].notna(), "").map(str) for column in names}
+    return table.assign(**text, **{column: pd.to_numeric(table[column]).astype(float) for column in numbers})
+
+
+def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return mean, sd, 95 % t interval and number of the values in each group, in order of appearance."""
+    summary = table.groupby(keys, sort=False)["value"].agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
+    several = summary["seeds"] > 1
+    n = summary["seeds"].where(several)
+    half = pd.Series(stats.t.ppf(0.975, n - 1), index=summary.index) * summary["sd"] / np.sqrt(n)
+    return summary.assign(sd=summary["sd"].where(several), low=summary["mean"] - half, high=summary["mean"] + half)
+
+
+def _counted(statuses: pd.Series) -> str:
+    counts = statuses.value_counts(sort=False)
+    return counts.index[0] if len(counts) == 1 else ", ".join(f"{status} ×{count}" for status, count in counts.items())

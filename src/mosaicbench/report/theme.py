@@ -1,0 +1,216 @@
+"""How things look and what they are called: ``config/display.yaml``, cards, and matplotlib's settings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from mosaicbench import catalog, files
+from mosaicbench.errors import UserError
+
+KINDS = ("model", "baseline", "control")
+MARKERS = {"model": "o", "baseline": "s", "control": "D"}
+NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities")
+SPARE = "#777777"
+INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
+DPI = 150
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#BBBBBB",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"],
+    "font.size": 8,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mosaicbench",
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "xtick.labelsize": 7,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8,
+}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Labels, colours and order of everything that a table or a figure shows.
+
+    Attributes
+    ----------
+    display
+        What ``display.yaml`` says.
+    cards
+        room -> id -> card, for "methods", "metrics" and "datasets".
+    methods
+        run -> method.
+    """
+
+    display: Mapping[str, dict]
+    cards: Mapping[str, Mapping[str, dict]]
+    methods: Mapping[str, str]
+
+    def label(self, room: str, name: str) -> str:
+        """Return the human-readable name of an id: of display.yaml, else of its card, else the id."""
+        if room == "runs":
+            own = self.display["runs"].get(name, {}).get("label")
+            return own or (self.label("methods", name) if self.methods.get(name, name) == name else name)
+        return self.display[room].get(name, {}).get("label") or self.cards.get(room, {}).get(name, {}).get("label") or name
+
+    def direction(self, direction: str) -> str:
+        """Return "RNA → ADT" for "rna->adt"."""
+        return " → ".join(self.label("modalities", name) for name in direction.split("->"))
+
+    def directions(self, names: Iterable[str]) -> list[str]:
+        """Return directions in the order of their sources, then targets."""
+        found = dict.fromkeys(names)
+        places = self.order("modalities", (part for name in found for part in name.split("->")))
+        return sorted(found, key=lambda name: [places.index(part) for part in name.split("->")])
+
+    def view(self, dataset: str, scenario: str) -> str:
+        """Return the title of a view."""
+        return f"{self.label('datasets', dataset)}, {self.label('scenarios', scenario)}"
+
+    def kind(self, run: str) -> str:
+        """Return "model", "baseline" or "control"."""
+        return self.cards["methods"].get(self.methods.get(run, run), {}).get("kind", "model")
+
+    def ablation(self, run: str) -> bool:
+        """Say whether a run is a method with other hyperparameters than its own."""
+        return self.methods.get(run, run) != run
+
+    def order(self, room: str, names: Iterable[str]) -> list[str]:
+        """Return the distinct names in display order: runs by kind, then as listed; what is not listed comes last, sorted."""
+        found = list(dict.fromkeys(names))
+        if room == "runs":
+            methods = self.order("methods", [self.methods.get(run, run) for run in found])
+            return sorted(
+                found,
+                key=lambda run: (
+                    KINDS.index(self.kind(run)),
+                    methods.index(self.methods.get(run, run)),
+                    self.ablation(run),
+                    run,
+                ),
+            )
+        listed = list(self.display[room])
+        return sorted(found, key=lambda name: (listed.index(name) if name in listed else len(listed), name))
+
+    def colour(self, run: str) -> str:
+        """Return a run's colour: its method's, which is the same in every figure."""
+        method = self.methods.get(run, run)
+        listed = self.display["methods"].get(method, {}).get("colour")
+        return listed or self._spare_colour(method)
+
+    def marker(self, run: str, *, size: float) -> dict:
+        """Return matplotlib's keywords for a run's points: shape by kind, open for an ablation."""
+        face = "white" if self.ablation(run) else self.colour(run)
+        return {"marker": MARKERS[self.kind(run)], "ms": size, "mfc": face, "mec": self.colour(run), "linestyle": "none"}
+
+    def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:
+        """Return name -> colour for modalities or cell types, in display order."""
+        ordered = self.order("modalities", names) if room == "modalities" else sorted(set(names))
+        spare = self.display["colours"]["cell_type"]
+        listed = self.display.get(room, {})
+        return {name: listed.get(name, {}).get("colour") or spare[place % len(spare)] for place, name in enumerate(ordered)}
+
+    def metric(self, name: str) -> dict:
+        """Return a metric's card, {} where it has none."""
+        return self.cards["metrics"].get(name, {})
+
+    def _spare_colour(self, method: str) -> str:
+        kind = self.cards["methods"].get(method, {}).get("kind")
+        unlisted = sorted(
+            name
+            for name, card in self.cards["methods"].items()
+            if card.get("kind") == kind and "colour" not in self.display["methods"].get(name, {})
+        )
+        colours = self.display["colours"].get(kind, [SPARE])
+        return colours[unlisted.index(method) % len(colours)] if method in unlisted else SPARE
+
+
+def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
+    """Read display.yaml and the cards.
+
+    Parameters
+    ----------
+    display
+        Path of ``display.yaml``.
+    runs
+        The table of runs, which says the method of each.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, is not YAML, or has a key that nothing reads.
+    """
+    cards = {room: catalog.cards(room) for room in ("methods", "metrics", "datasets")}
+    return Theme(display=_read_display(display), cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
+
+
+def style() -> rc_context:
+    """Return the context in which every figure is made and saved."""
+    return rc_context(STYLE)
+
+
+def empty(sentence: str, *, title: str = "") -> Figure:
+    """Return a figure that says why there is nothing to draw."""
+    figure = Figure(figsize=(7, 1.4))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.text(0.5, 0.5, sentence, ha="center", va="center", color=QUIET, transform=axes.transAxes, wrap=True)
+    if title:
+        axes.text(0.02, 0.92, title, ha="left", va="top", fontweight="bold", transform=axes.transAxes)
+    return figure
+
+
+def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
+    """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes.
+
+    The suffix is added to the stem as it is, so a figure's name may hold a dot.
+    """
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        with files.atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+    files.write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
+
+
+def _read_display(path: str | Path) -> dict[str, dict]:
+    try:
+        display = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; `config/display.yaml` holds labels, colours and order") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML ({error})") from error
+    if not isinstance(display, dict) or (unknown := set(display) - {*NAMED, "colours"}):
+        found = f"unknown keys {sorted(unknown)}" if isinstance(display, dict) else "not a mapping"
+        raise UserError(f"{path}: {found}; the keys are {', '.join(NAMED)} and colours")
+    complete = {room: display.get(room) or {} for room in (*NAMED, "colours")}
+    for room in NAMED:
+        for name, entry in complete[room].items():
+            if not isinstance(entry, dict) or (wrong := set(entry) - {"label", "colour"}):
+                found = f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
+                raise UserError(f"{path}: {room}.{name}: {found}; write {{label: …, colour: …}}")
+    complete["colours"].setdefault("cell_type", [SPARE])
+    return complete

@@ -1,0 +1,29 @@
+"""cut: a dataset becomes one view: what a method may see, and the solution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mosaicbench import files
+from mosaicbench.data import scenarios
+
+
+def run(*, dataset: Path, scenario: str, kind: str, seed: int, options: dict, train: Path, query: Path, solution: Path) -> None:
+    """Read a dataset, cut it, and write the three parts of the view.
+
+    Parameters
+    ----------
+    dataset
+        The dataset's file.
+    scenario, kind, seed
+        Name and kind of the scenario; the seed that draws the division.
+    options
+        Further keywords of ``scenarios.cut`` (query_fraction, preprocess) and of the kind of scenario.
+    train, query, solution
+        The files to write.
+    """
+    whole = files.read_dataset(dataset)
+    name = str(whole.uns[files.KEY]["dataset"])
+    parts = scenarios.cut(whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options)
+    for noun, path in (("train", train), ("query", query), ("solution", solution)):
+        files.write_view(path, parts[noun])

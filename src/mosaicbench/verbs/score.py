@@ -1,0 +1,83 @@
+"""Score one run on all its seeds: align what it gave with the solution, and let every metric that applies say its number."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench import files, scorer
+
+
+def run(*, runs: list[Path], views: list[Path], scores: Path, features: Path) -> None:
+    """Write `scores` and `features` of one run from its folders, one per seed, and the folders of the same seeds' views.
+
+    Raises
+    ------
+    UserError
+        When a file breaks its contract, or a run's rows are not the solution's cells.
+    """
+    score_tables, feature_tables = [], []
+    for folder, view in zip(runs, views, strict=True):
+        record = files.read_record(folder / "run.json")
+        print(f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}", file=sys.stderr)
+        identity = {key: record[key] for key in ("dataset", "scenario", "run", "seed")}
+        if record["status"] in ("ok", "collapsed"):
+            found, per_feature = _score_seed(folder, view, record)
+        else:
+            found = pd.DataFrame([{"metric": "status", "direction": "run", "space": "-", "value": np.nan}])
+            per_feature = pd.DataFrame(columns=["metric", "direction", "space", "feature", "value"])
+        score_tables.append(found.assign(**identity, status=record["status"])[files.SCORE_COLUMNS])
+        feature_tables.append(per_feature.assign(**identity)[files.FEATURE_COLUMNS])
+    files.write_scores(scores, pd.concat(score_tables, ignore_index=True))
+    files.write_table(features, pd.concat(feature_tables, ignore_index=True))
+
+
+def _score_seed(folder: Path, view: Path, record: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the scores and the per-feature values of one seed of a run."""
+    train = files.read_view(view / "train.h5mu", "train")
+    solution = files.read_view(view / "solution.h5mu", "solution")
+    latents = files.read_latents(folder / "latents.h5ad")
+    imputed = files.read_imputed(folder / "imputed.h5mu")
+    query_names = {modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()}
+    query_names["joint"] = next(iter(query_names.values()))
+    sources = list(dict.fromkeys(latents.obs["source"]))
+    first = next(iter(solution.mod.values()))
+    return scorer.score(
+        latents={source: _aligned(folder, latents, source, query_names[source]) for source in sources},
+        train_latents={source: files.latents_of(latents, source, "train")[1] for source in sources},
+        train_labels={source: _train_labels(train, latents, source) for source in sources},
+        imputed={d: _rows(folder, cells.obs_names, query_names[d.split("->")[0]], cells.X) for d, cells in imputed.mod.items()},
+        truth={modality: files.values(cells) for modality, cells in solution.mod.items()},
+        spaces={modality: cells.uns["space"] for modality, cells in solution.mod.items()},
+        train_mean={modality: cells.uns["mean"] for modality, cells in solution.mod.items()},
+        train_std={modality: cells.uns["std"] for modality, cells in solution.mod.items()},
+        feature_names={modality: files.feature_names(cells) for modality, cells in solution.mod.items()},
+        labels=np.asarray(first.obs["cell_type"], dtype=object),
+        batches=np.asarray(first.obs["batch"], dtype=object),
+        record=record,
+    )
+
+
+def _aligned(folder: Path, latents, source: str, query_names: pd.Series) -> np.ndarray:
+    """Return a source's query latents in the order of the solution's cells."""
+    names, z = files.latents_of(latents, source, "query")
+    return _rows(folder, names, query_names, z)
+
+
+def _rows(folder: Path, names: pd.Index, wanted: pd.Series, values: np.ndarray) -> np.ndarray:
+    """Return the rows of `values`, called `names`, in the order `wanted`; both must be the same cells."""
+    rows = names.get_indexer(wanted)
+    if np.any(rows < 0) or len(names) != len(wanted):
+        raise files.ContractError(
+            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the view cut again? Delete the folder."
+        )
+    return values[rows]
+
+
+def _train_labels(train, latents, source: str) -> np.ndarray:
+    names, _ = files.latents_of(latents, source, "train")
+    cells = next(iter(train.mod.values())) if source == "joint" else train[source]
+    return np.asarray(cells.obs["cell_type"].reindex(names), dtype=object)

@@ -1,0 +1,93 @@
+"""Tabulate: the scores and records of all runs become six tables."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench import catalog, files
+from mosaicbench.errors import UserError
+from mosaicbench.report import tables
+
+
+def run(
+    *,
+    scores: list[Path],
+    records: list[Path],
+    features: list[Path],
+    not_applicable: list[dict],
+    methods: dict[str, str],
+    output: Path,
+) -> None:
+    """Write scores, features, runs, comparison, overview and gates as ``.tsv`` into a folder.
+
+    A gate that finds something also warns on stderr. In ``runs.tsv``, `seconds` is the sum over a record's phases.
+
+    Parameters
+    ----------
+    scores, records, features
+        ``scores.tsv``, ``run.json`` and ``features.tsv`` of every run and seed.
+    not_applicable
+        One dict per run that does not exist in a view: dataset, scenario, run, method, reason.
+    methods
+        run -> method, in the order in which the tables list the runs.
+    output
+        The folder.
+
+    Raises
+    ------
+    UserError
+        When a record's method is not the one that its run has now.
+    """
+    cards = {room: catalog.cards(room) for room in ("methods", "metrics")}
+    runs = tables.checked_runs(_runs(records, not_applicable, methods))
+    order = _places(runs, methods)
+    all_scores = tables.checked_scores(tables.joined([files.read_scores(path) for path in scores], files.SCORE_COLUMNS))
+    all_features = tables.joined([files.read_table(path, files.FEATURE_COLUMNS) for path in features], files.FEATURE_COLUMNS)
+    all_scores = _sorted(all_scores, order)
+    runs = _sorted(runs, order)
+    gates = tables.gates(all_scores, runs, cards)
+    written = {
+        "scores": all_scores,
+        "features": _sorted(all_features, order),
+        "runs": runs,
+        "comparison": tables.comparison(all_scores),
+        "overview": tables.overview(all_scores, runs, cards),
+        "gates": gates,
+    }
+    for name, table in written.items():
+        files.write_table(Path(output) / f"{name}.tsv", table)
+    for gate in gates.itertuples():
+        print(f"warning: {gate.dataset}/{gate.scenario}/{gate.run}: {gate.message}", file=sys.stderr)
+
+
+def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:
+    rows = []
+    for path in records:
+        record = files.read_record(path)
+        if record["method"] != methods.get(record["run"], record["method"]):
+            raise UserError(
+                f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, the configuration now says "
+                f"{methods[record['run']]!r}; delete the run's folder and run again"
+            )
+        phases = record["seconds"]  # phase -> seconds
+        rows.append(
+            {column: record[column] for column in tables.RUN_COLUMNS} | {"seconds": sum(phases.values()) if phases else None}
+        )
+    for absent in not_applicable:
+        names = {column: absent[column] for column in (*tables.RUN, "method")}
+        rows.append(names | {"seed": None, "status": "not_applicable", "message": absent["reason"]})
+    return pd.DataFrame(rows, columns=tables.RUN_COLUMNS)
+
+
+def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Return column -> name -> place: datasets and scenarios as they first appear, runs as `methods` lists them."""
+    named = {"dataset": runs["dataset"], "scenario": runs["scenario"], "run": [*methods, *runs["run"]]}
+    return {column: {name: place for place, name in enumerate(dict.fromkeys(names))} for column, names in named.items()}
+
+
+def _sorted(table: pd.DataFrame, places: dict[str, dict[str, int]]) -> pd.DataFrame:
+    keys = pd.DataFrame({column: table[column].map(place) for column, place in places.items()}).assign(seed=table["seed"])
+    return table.loc[keys.sort_values([*places, "seed"], kind="stable").index].reset_index(drop=True)

@@ -1,0 +1,458 @@
+"""Datasets: what each file returns, the preprocessing it gets, and the mistakes a user can make with own files."""
+
+import os
+from pathlib import Path
+
+import anndata
+import h5py
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import sparse
+
+from mosaicbench import catalog, files
+from mosaicbench.data import own_files, pbmc68k_split, simulated
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.preprocess import KINDS, Preprocessing
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import prepare
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("MOSAICBENCH_SHARED", ROOT.parent / "shared" / "data"))
+real_data = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no real test data: {SHARED} is absent (set MOSAICBENCH_SHARED)")
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return simulated.load(None, seed=3)
+
+
+def zeros(modality):
+    return 1 - modality.layers["counts"].count_nonzero() / (modality.n_obs * modality.n_vars)
+
+
+def counts_of(n_obs=12, n_vars=5, seed=0, names=None):
+    """Return a small AnnData of counts without an all-zero feature."""
+    counts = np.random.default_rng(seed).poisson(3.0, size=(n_obs, n_vars)) + 1
+    names = [f"cell{i}" for i in range(n_obs)] if names is None else names
+    return anndata.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names))
+
+
+def modality_of(matrix, kind, scale="counts"):
+    """Return one modality of a dataset that measures `matrix`."""
+    layers = {scale: sparse.csr_matrix(matrix, dtype=np.float32)}
+    return anndata.AnnData(
+        obs=pd.DataFrame(index=[f"cell{i}" for i in range(matrix.shape[0])]),
+        var=pd.DataFrame(index=[f"feature{j}" for j in range(matrix.shape[1])]),
+        layers=layers,
+        uns={"kind": kind, "values": scale},
+    )
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that writes modality -> AnnData and returns modality -> path."""
+
+    def write(modalities):
+        paths = {modality: tmp_path / f"{modality}.h5ad" for modality in modalities}
+        for modality, own in modalities.items():
+            own.write_h5ad(paths[modality])
+        return {modality: str(path) for modality, path in paths.items()}
+
+    return write
+
+
+# --- the embedded sets ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated"])
+def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path, capsys):
+    stanza = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())[name]
+    prepare.run(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
+    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    assert dataset.uns["mosaicbench"]["dataset"] == name
+    assert dataset.uns["mosaicbench"]["loader"] == stanza["loader"]
+    said = capsys.readouterr().err
+    assert all(f"{name}: {modality}: {dataset.n_obs} cells" in said for modality in dataset.mod)
+
+
+def test_registry_agrees_with_the_cards():
+    registry = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())
+    assert set(registry) <= set(catalog.names("datasets"))
+    for name, stanza in registry.items():
+        assert set(stanza) == {"loader", "licence", "citation", "labels", "options"}
+        assert (
+            stanza["licence"].split(";")[0].split(",")[0]
+            == catalog.card("datasets", name)["licence"].split(";")[0].split(":")[0]
+        )
+
+
+@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "own_files"])
+def test_cards_are_complete_and_load_is_what_the_catalog_sees(name):
+    assert set(catalog.card("datasets", name)) == {"label", "summary", "labels", "licence", "citation"}
+    assert "raw" in catalog.parameters("datasets", name)
+
+
+def test_split_transcriptome_halves_are_disjoint_and_alike():
+    dataset = pbmc68k_split.load(None)
+    left, right = dataset["left"], dataset["right"]
+    assert not set(left.var_names) & set(right.var_names)
+    assert left.n_vars + right.n_vars == 765
+    means = [half.layers["lognorm"].mean() for half in (left, right)]
+    assert abs(means[0] - means[1]) < 0.05 * max(means)
+    assert {half.uns["values"] for half in (left, right)} == {"lognorm"}
+    assert (dataset.n_obs, dataset.obs["cell_type"].nunique()) == (700, 10)
+
+
+def test_split_transcriptome_follows_its_seed():
+    first, again, other = (list(pbmc68k_split.load(None, seed=seed)["left"].var_names) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_simulated_counts_are_as_sparse_as_real_ones(cells):
+    assert 0.80 < zeros(cells["rna"]) < 0.93
+    assert 0.93 < zeros(cells["atac"]) < 0.98
+    assert zeros(cells["adt"]) < 0.10
+    for modality in cells.mod.values():
+        counts = modality.layers["counts"].data
+        assert np.all((counts > 0) & (counts == np.round(counts)))
+
+
+def test_simulated_library_sizes_and_counts_are_overdispersed(cells):
+    library = np.asarray(cells["rna"].layers["counts"].sum(axis=1)).ravel()
+    assert library.std() / library.mean() > 0.2
+    counts = cells["adt"].layers["counts"].toarray()
+    assert np.median(counts.var(axis=0) / counts.mean(axis=0)) > 2
+
+
+def r_squared(features, factors):
+    """Return the mean R2, on the second half of the cells, of factors predicted by ridge regression on the first half."""
+    half = len(features) // 2
+    x = (features - features[:half].mean(axis=0)) / (features[:half].std(axis=0) + 1e-9)
+    gram = x[:half].T @ x[:half] + 50 * np.eye(x.shape[1])
+    residual = factors[half:] - x[half:] @ np.linalg.solve(gram, x[:half].T @ factors[:half])
+    return float(np.mean(1 - residual.var(axis=0) / factors[half:].var(axis=0)))
+
+
+def test_private_factors_drive_their_own_modality_and_no_other(cells):
+    values = {m: files.values(Preprocessing.fit(cells[m]).transform(cells[m])) for m in cells.mod}
+    for modality in cells.mod:
+        for other in cells.mod:
+            found = r_squared(values[modality], np.asarray(cells[other].obsm["private_factors"], dtype=np.float64))
+            assert found > 0.4 if other == modality else found < 0.05, (modality, other, found)
+        assert r_squared(values[modality], np.asarray(cells.obsm["shared_factors"], dtype=np.float64)) > 0.4, modality
+
+
+def test_simulated_types_are_recoverable_but_not_given_away(cells):
+    shared, labels = cells.obsm["shared_factors"], np.asarray(cells.obs["cell_type"])
+    distance = np.linalg.norm(shared[:, None] - shared[None], axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    agreement = np.mean(labels[distance.argmin(axis=1)] == labels)
+    assert 0.7 < agreement < 0.99
+
+
+def test_simulated_batches_have_an_effect(cells):
+    x = files.values(Preprocessing.fit(cells["adt"]).transform(cells["adt"]))
+    batch = np.asarray(cells.obs["batch"])
+    first = batch == np.unique(batch)[0]
+    rng = np.random.default_rng(0)
+
+    def gap(mask):
+        return np.abs(x[mask].mean(axis=0) - x[~mask].mean(axis=0)).mean()
+
+    assert gap(first) > 2 * max(gap(rng.permutation(first)) for _ in range(20))
+
+
+def test_simulated_modality_does_not_depend_on_which_others_are_measured(cells):
+    alone = simulated.load(None, modalities=("adt", "rna"), seed=3)
+    assert list(alone.mod) == ["adt", "rna"]
+    for modality in alone.mod:
+        assert (alone[modality].layers["counts"] != cells[modality].layers["counts"]).nnz == 0
+
+
+def test_simulated_follows_its_seed(cells):
+    again, other = simulated.load(None, seed=3), simulated.load(None, seed=4)
+    assert (again["rna"].layers["counts"] != cells["rna"].layers["counts"]).nnz == 0
+    assert other["rna"].layers["counts"].sum() != cells["rna"].layers["counts"].sum()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"modalities": ("rna", "dna")}, "modalities: unknown 'dna'"), ({"cells": 3}, "cells: must be at least 10, found 3")],
+)
+def test_simulated_refuses(options, message):
+    with pytest.raises(UserError, match=message):
+        simulated.load(None, **options)
+
+
+def test_prepare_refuses_unknown_loaders_and_options(tmp_path):
+    with pytest.raises(UserError, match="dataset mine: unknown loader 'nothing'; there are .*own_files"):
+        prepare.run(dataset="mine", loader="nothing", options={}, output=tmp_path / "d.h5mu")
+    with pytest.raises(UserError, match="dataset mine, options: unknown option 'cell'; there are cells"):
+        prepare.run(dataset="mine", loader="simulated", options={"cell": 3}, output=tmp_path / "d.h5mu")
+    assert not list(tmp_path.iterdir())
+
+
+def test_zero_features_are_dropped_and_names_made_unique():
+    values = np.array([[1, 0, 2], [0, 0, 3]])
+    twice = Measurement(values, ["a", "b", "a"], "rna")
+    other = Measurement(values[:, [2, 0]], ["c", "d"], "adt")
+    dataset = assembled({"rna": twice, "adt": other}, cells=["x", "y"], cell_type=["", "t"], batch=["b", "b"])
+    assert list(dataset["rna"].var_names) == ["a", "a-1"]
+
+
+# --- preprocessing -------------------------------------------------------------------------------------------------------
+
+
+def test_lognorm_is_the_log_of_counts_per_ten_thousand_over_all_genes():
+    counts = np.random.default_rng(0).poisson(2.0, size=(30, 8)) + np.arange(8)
+    counts[:, 3] = 7
+    train = modality_of(counts, "rna")
+    transformed = Preprocessing.fit(train).transform(train)
+    assert list(transformed.var_names) == [f"feature{j}" for j in range(8) if j != 3]
+    expected = np.delete(np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)), 3, axis=1)
+    np.testing.assert_allclose(files.values(transformed), expected, rtol=1e-5)
+    np.testing.assert_allclose(transformed.uns["mean"], expected.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(transformed.uns["std"], expected.std(axis=0), rtol=1e-3)
+    assert np.array_equal(transformed.layers["counts"].toarray(), np.delete(counts, 3, axis=1))
+
+
+def test_variable_genes_are_chosen_over_quiet_ones():
+    rng = np.random.default_rng(0)
+    means = np.exp(rng.normal(0.5, 1.0, size=200))
+    noisy = np.arange(20) * 10
+    rate = np.tile(means, (600, 1))
+    rate[:, noisy] *= rng.gamma(0.3, 1 / 0.3, size=(600, 20))
+    train = modality_of(rng.poisson(rate), "rna")
+    chosen = Preprocessing.fit(train, features=20).transform(train).var_names
+    assert len(chosen) == 20
+    assert len(set(chosen) & {f"feature{j}" for j in noisy}) >= 16
+
+
+def test_variable_genes_can_be_chosen_from_very_few_cells():
+    counts = np.random.default_rng(0).poisson(0.1, size=(25, 3000))
+    train = modality_of(counts, "rna")
+    assert Preprocessing.fit(train, features=500).transform(train).n_vars == 500
+
+
+def test_lognorm_values_pass_unchanged():
+    values = np.log1p(np.random.default_rng(0).poisson(2.0, size=(30, 8)) / 3)
+    train = modality_of(values, "rna", "lognorm")
+    transformed = Preprocessing.fit(train).transform(train)
+    np.testing.assert_allclose(files.values(transformed), values, rtol=1e-6)
+    assert "counts" not in transformed.layers
+
+
+def test_lsi_is_the_exact_decomposition_without_its_first_component(cells):
+    atac = cells["atac"]
+    transformed = Preprocessing.fit(atac, features=300, components=10).transform(atac)
+    counts = atac.layers["counts"].toarray()
+    opened = (counts > 0).sum(axis=0)
+    columns = np.sort(np.argsort(-opened, kind="stable")[:300])
+    assert list(transformed.var_names) == list(atac.var_names[columns])
+    tf = counts[:, columns] / counts.sum(axis=1, keepdims=True)
+    tf_idf = np.log1p(1e4 * tf * atac.n_obs / opened[columns])
+    np.testing.assert_allclose(transformed.X.toarray(), tf_idf, rtol=1e-4)
+    u, singular, _ = np.linalg.svd(tf_idf, full_matrices=False)
+    expected = (u * singular)[:, 1:11]
+    found = transformed.obsm["X_lsi"]
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=2e-2)
+    assert transformed.varm["LSI"].shape == (300, 10)
+
+
+def test_clr_is_a_log_ratio_to_the_geometric_mean_of_the_cell():
+    counts = np.random.default_rng(0).poisson(20.0, size=(10, 6))
+    counts[:, 2] = 0
+    train = modality_of(counts, "adt")
+    transformed = Preprocessing.fit(train).transform(train)
+    expected = [[np.log1p(x / np.exp(np.mean([np.log1p(y) for y in row]))) for x in row] for row in counts]
+    np.testing.assert_allclose(files.values(transformed), expected, rtol=1e-5)
+    assert transformed.uns["std"][2] == 1
+    assert np.all(np.isfinite(files.standardised(transformed)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_without_counts_stays_finite(kind):
+    counts = np.random.default_rng(0).poisson(2.0, size=(20, 9))
+    counts[4] = 0
+    train = modality_of(counts, kind)
+    assert np.all(np.isfinite(files.standardised(Preprocessing.fit(train).transform(train))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_is_transformed_alike_whatever_cells_are_beside_it(kind):
+    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
+    whole = modality_of(counts, kind)
+    fitted = Preprocessing.fit(whole[:30])
+    together, alone = fitted.transform(whole[30:]), fitted.transform(whole[33:34])
+    np.testing.assert_allclose(files.values(together)[3], files.values(alone)[0], rtol=1e-5, atol=1e-5)
+
+
+def test_preprocessing_leaves_its_argument_alone():
+    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
+    for kind in KINDS:
+        train = modality_of(counts, kind)
+        Preprocessing.fit(train).transform(train)
+        assert np.array_equal(train.layers["counts"].toarray(), counts)
+        assert (set(train.uns), list(train.obs.columns), len(train.obsm)) == ({"kind", "values"}, [], 0)
+
+
+# --- own files -----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_those_in_every_modality_in_the_order_of_the_first(written):
+    rna = counts_of(names=[f"cell{i}" for i in range(12)])
+    prot = counts_of(n_vars=3, seed=1, names=[f"cell{i}" for i in reversed(range(4, 16))])
+    prot.obs["kind of cell"] = [f"type {name}" for name in prot.obs_names]
+    dataset = own_files.load(
+        None, path=written({"gex": rna, "prot": prot}), cell_type="kind of cell", unlabelled=["type cell5"]
+    )
+    assert list(dataset.obs_names) == [f"cell{i}" for i in range(4, 12)]
+    assert dataset.uns["cells_dropped"] == 8
+    assert list(dataset.obs["cell_type"]) == [f"type cell{i}" if i != 5 else "" for i in range(4, 12)]
+    assert set(dataset.obs["batch"]) == {"all"}
+    assert {m: cells.uns["kind"] for m, cells in dataset.mod.items()} == {"gex": "rna", "prot": "adt"}
+    assert np.array_equal(dataset["gex"].layers["counts"].toarray(), rna.X.toarray()[4:12])
+    assert np.array_equal(dataset["prot"].layers["counts"].toarray(), prot[list(dataset.obs_names)].X.toarray())
+
+
+def test_without_a_label_column_all_cells_are_unlabelled_and_missing_entries_too(written):
+    rna, adt = counts_of(), counts_of(n_vars=3, seed=1)
+    paths = written({"rna": rna, "adt": adt})
+    assert set(own_files.load(None, path=paths).obs["cell_type"]) == {""}
+    rna.obs["type"] = pd.Categorical(["a", None, "b"] * 4)
+    paths = written({"rna": rna, "adt": adt})
+    assert list(own_files.load(None, path=paths, cell_type="type").obs["cell_type"]) == ["a", "", "b"] * 4
+
+
+def test_counts_are_found_in_the_layer_then_x_then_raw(written):
+    adt = counts_of(n_vars=3, seed=1)
+    plain = counts_of()
+    logged = anndata.AnnData(plain.X.log1p(), obs=plain.obs)
+    in_layer = logged.copy()
+    in_layer.layers["counts"] = plain.X.copy()
+    in_raw = logged.copy()
+    in_raw.raw = plain
+    for rna in (plain, in_layer, in_raw):
+        dataset = own_files.load(None, path=written({"rna": rna, "adt": adt}))
+        assert np.array_equal(dataset["rna"].layers["counts"].toarray(), plain.X.toarray())
+    with pytest.raises(UserError, match=r"values: modality 'rna' holds no counts \(looked at X\)"):
+        own_files.load(None, path=written({"rna": logged, "adt": adt}))
+    dataset = own_files.load(None, path=written({"rna": logged, "adt": adt}), values={"rna": "lognorm"})
+    assert {m: cells.uns["values"] for m, cells in dataset.mod.items()} == {"rna": "lognorm", "adt": "counts"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"cell_type": "celltype"},
+            "cell_type: no obs column 'celltype'; there are cell_type, donor; did you mean 'cell_type'",
+        ),
+        ({"batch": "lane"}, "batch: no obs column 'lane'; there are cell_type, donor"),
+        ({"cell_type": "donor", "unlabelled": ["nknown"]}, "unlabelled: no cell is called 'nknown'; there are b"),
+        ({"kinds": {"rna": "genes"}}, "kinds: 'genes' is not the kind of modality 'rna'"),
+        ({"kinds": {"dna": "rna"}}, "kinds: no modality 'dna'; there are rna, adt"),
+        ({"values": "lognorm"}, "holds no lognorm"),
+        ({"values": {"adt": "lognorm"}}, "lognorm is possible for RNA only, but modality 'adt'"),
+        ({"values": "tpm"}, "'tpm' is neither counts nor lognorm"),
+    ],
+)
+def test_own_files_refuses(options, message, written):
+    rna = counts_of()
+    rna.obs["cell_type"], rna.obs["donor"] = "a", "b"
+    with pytest.raises(UserError, match=message):
+        own_files.load(None, path=written({"rna": rna, "adt": counts_of(n_vars=3, seed=1)}), **options)
+
+
+def test_own_files_refuses_modalities_that_do_not_fit_together(written):
+    rna = counts_of()
+    with pytest.raises(UserError, match="no cell name is in every modality .*rna: cell0.*adt: other0"):
+        own_files.load(None, path=written({"rna": rna, "adt": counts_of(seed=1, names=[f"other{i}" for i in range(12)])}))
+    with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
+        own_files.load(None, path=written({"rna": rna, "adt": rna}))
+    with pytest.raises(UserError, match="cannot tell the kind of modality 'second'"):
+        own_files.load(None, path=written({"rna": rna, "second": counts_of(seed=1)}))
+    with pytest.raises(UserError, match="at least two modalities, found rna"):
+        own_files.load(None, path=written({"rna": rna}))
+    with pytest.raises(UserError, match="modality 'adt' names a cell twice, 'cell1'"):
+        own_files.load(None, path=written({"rna": rna, "adt": counts_of(n_obs=2, seed=1, names=["cell1", "cell1"])}))
+
+
+def test_own_files_refuses_what_cannot_be_read(tmp_path, written):
+    good = written({"rna": counts_of()})["rna"]
+    with pytest.raises(UserError, match="absent.h5mu: no such file"):
+        own_files.load(tmp_path, path="absent.h5mu")
+    (tmp_path / "broken.h5ad").write_bytes(Path(good).read_bytes()[:300])
+    with pytest.raises(UserError, match="broken.h5ad: cannot be read, it is truncated or of another kind"):
+        own_files.load(tmp_path, path={"rna": good, "adt": "broken.h5ad"})
+    with pytest.raises(UserError, match="neither an .h5mu nor a 10x .h5"):
+        own_files.load(tmp_path, path="table.csv")
+    with pytest.raises(UserError, match="a file per modality must be an .h5ad, found table.csv"):
+        own_files.load(tmp_path, path={"rna": good, "adt": "table.csv"})
+
+
+def test_h5mu_with_labels_of_its_own(tmp_path):
+    mudata.set_options(pull_on_update=False)
+    whole = mudata.MuData({"rna": counts_of(), "peaks": counts_of(n_vars=7, seed=1)})
+    whole.obs["type"] = ["a", "b"] * 6
+    whole["peaks"].obs["lane"] = ["1", "2", "3"] * 4
+    whole.write_h5mu(tmp_path / "own.h5mu")
+    dataset = own_files.load(tmp_path, path="own.h5mu", cell_type="type", batch="lane")
+    assert list(dataset.obs["cell_type"]) == ["a", "b"] * 6
+    assert list(dataset.obs["batch"]) == ["1", "2", "3"] * 4
+    assert dataset["peaks"].uns["kind"] == "atac"
+
+
+def test_10x_file_is_split_by_feature_type(tmp_path):
+    counts = np.random.default_rng(0).poisson(3.0, size=(5, 6)) + 1
+    matrix = sparse.csr_matrix(counts)
+    with h5py.File(tmp_path / "matrix.h5", "w") as file:
+        group = file.create_group("matrix")
+        group["barcodes"] = np.array([f"AAA{i}-1" for i in range(5)], dtype="S")
+        group["data"], group["indices"], group["indptr"] = matrix.data, matrix.indices, matrix.indptr
+        group["shape"] = np.array([6, 5])
+        features = group.create_group("features")
+        features["id"] = np.array([f"id{j}" for j in range(6)], dtype="S")
+        features["name"] = np.array(["G1", "G1", "chr1:1-2", "CD4", "CD8", "tag"], dtype="S")
+        types = ["Gene Expression"] * 2 + ["Peaks"] + ["Antibody Capture"] * 2 + ["Custom"]
+        features["feature_type"] = np.array(types, dtype="S")
+        features["genome"] = np.array(["x"] * 6, dtype="S")
+    dataset = own_files.load(tmp_path, path="matrix.h5")
+    assert {m: list(cells.var_names) for m, cells in dataset.mod.items()} == {
+        "rna": ["G1", "G1-1"],
+        "atac": ["chr1:1-2"],
+        "adt": ["CD4", "CD8"],
+    }
+    assert np.array_equal(dataset["adt"].layers["counts"].toarray(), counts[:, 3:5])
+
+
+@real_data
+@pytest.mark.parametrize(
+    ("folder", "options", "shape", "labels"),
+    [
+        ("citeseq_pbmc10k", {"unlabelled": ["unknown"]}, {"rna": 4000, "adt": 14}, 7),
+        ("snareseq_adbrain", {"unlabelled": ["Mis"], "batch": "batch"}, {"rna": 1674, "atac": 22614}, 14),
+        ("teaseq_rna_adt", {}, {"rna": 9855, "adt": 46}, 11),
+    ],
+)
+def test_real_data_become_a_dataset(folder, options, shape, labels, tmp_path):
+    path = {modality: str(SHARED / folder / f"{modality}.h5ad") for modality in shape}
+    options = {"path": path, "cell_type": "cell_type", **options}
+    prepare.run(dataset=folder, loader="own_files", options=options, output=tmp_path / "d.h5mu")
+    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    assert {modality: cells.n_vars for modality, cells in dataset.mod.items()} == shape
+    assert len(set(dataset.obs["cell_type"]) - {""}) == labels
+    assert ("" in set(dataset.obs["cell_type"])) == ("unlabelled" in options)
+
+
+@real_data
+def test_real_10x_file_becomes_a_dataset(tmp_path):
+    path = str(SHARED / "cellranger_citeseq_1k" / "filtered_feature_bc_matrix.h5")
+    prepare.run(dataset="ten", loader="own_files", options={"path": path}, output=tmp_path / "d.h5mu")
+    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    assert {modality: cells.n_obs for modality, cells in dataset.mod.items()} == {"rna": 892, "adt": 892}
+    assert dataset["adt"].n_vars == 10
+    assert set(dataset.obs["cell_type"]) == {""}

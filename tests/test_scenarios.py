@@ -1,0 +1,273 @@
+"""Scenarios: what is hidden stays hidden, and the solution knows it."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from mosaicbench import files
+from mosaicbench.data import pbmc68k_split, scenarios, simulated
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import cut, prepare
+
+DATASETS = {
+    "pbmc68k_split": lambda: pbmc68k_split.load(None),
+    "simulated": lambda: simulated.load(None, cells=300, n_rna=300, n_atac=600, n_adt=20),
+}
+TRUTH = {"shared_factors", "private_factors"}
+
+
+@pytest.fixture(scope="module", params=DATASETS)
+def dataset(request):
+    return DATASETS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return DATASETS["simulated"]()
+
+
+@pytest.fixture(params=scenarios.KINDS)
+def kind(request):
+    return request.param
+
+
+def parts_of(dataset, kind, seed=0, **options):
+    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **options)
+
+
+def same(one, other):
+    """Return whether two parts hold the same cells, features, values and moments."""
+    return all(
+        list(one[m].obs_names) == list(other[m].obs_names)
+        and list(one[m].var_names) == list(other[m].var_names)
+        and np.array_equal(files.values(one[m]), files.values(other[m]))
+        and np.array_equal(one[m].uns["mean"], other[m].uns["mean"])
+        and np.array_equal(one[m].uns["std"], other[m].uns["std"])
+        for m in one.mod
+    )
+
+
+def true_cells(part, dataset, modality):
+    """Return the position in the dataset of each row of a part, found by its values alone."""
+    layer = dataset[modality].uns["values"]
+    source = dataset[modality][:, part[modality].var_names].layers[layer].toarray()
+    shown = (part[modality].layers["counts"] if layer == "counts" else part[modality].X).toarray()
+    position = {row.astype(np.float32).tobytes(): cell for cell, row in enumerate(source)}
+    assert len(position) == len(source), "the test needs cells that differ"
+    return np.array([position[row.astype(np.float32).tobytes()] for row in shown])
+
+
+def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_path):
+    name = "simulated" if "rna" in dataset.mod else "pbmc68k_split"
+    options = {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
+    prepare.run(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
+    paths = {noun: tmp_path / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
+    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options={}, **paths)
+    expected = parts_of(dataset, kind)
+    for noun, path in paths.items():
+        part = files.read_view(path, noun)
+        assert same(part, expected[noun])
+        said = part.uns["mosaicbench"]
+        assert (said["dataset"], said["scenario"], said["kind"], said["seed"]) == (name, "mine", kind, 0)
+        assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
+    view = files.as_view(files.read_view(paths["train"], "train"), labels=True)
+    assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
+    assert [block.modalities for block in view.blocks] == (
+        [tuple(dataset.mod)] if kind == "paired" else [(modality,) for modality in dataset.mod]
+    )
+
+
+def test_no_cell_is_in_both_train_and_query(dataset, kind):
+    parts = parts_of(dataset, kind)
+    query = set(dataset.obs_names.get_indexer(parts["solution"].obs_names))
+    train = {m: set(true_cells(parts["train"], dataset, m)) for m in dataset.mod}
+    for modality in dataset.mod:
+        assert not train[modality] & query
+        assert set(true_cells(parts["query"], dataset, modality)) == query
+    assert set().union(*train.values()) | query == set(range(dataset.n_obs))
+    overlap = [train[m] & train[n] for m in dataset.mod for n in dataset.mod if m < n]
+    assert all(overlap) if kind == "paired" else not any(overlap)
+
+
+def test_division_is_stratified(dataset, kind):
+    parts = parts_of(dataset, kind)
+    whole = dataset.obs["cell_type"].value_counts()
+    for modality in dataset.mod:
+        query = parts["solution"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
+        assert np.all(np.abs(query - 0.2 * whole) <= 1)
+        share = 0.8 / (1 if kind == "paired" else len(dataset.mod))
+        train = parts["train"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
+        assert np.all(np.abs(train - share * whole) <= 2)
+
+
+def test_query_cells_are_the_same_for_every_kind(dataset):
+    names = [list(parts_of(dataset, kind, seed=5)["solution"].obs_names) for kind in scenarios.KINDS]
+    assert all(name == names[0] for name in names)
+
+
+def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
+    clean = parts_of(dataset, kind, preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}})
+    poisoned = dataset.copy()
+    query = dataset.obs_names.isin(clean["solution"].obs_names)
+    rng = np.random.default_rng(0)
+    for cells in poisoned.mod.values():
+        values = cells.layers[cells.uns["values"]].toarray()
+        values[query] = rng.poisson(50, size=values[query].shape)
+        cells.layers[cells.uns["values"]] = sparse.csr_matrix(values)
+    dirty = parts_of(poisoned, kind, preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}})
+    assert same(clean["train"], dirty["train"])
+    for modality, cells in clean["train"].mod.items():
+        assert np.array_equal(cells.uns["mean"], dirty["query"][modality].uns["mean"])
+        assert np.array_equal(cells.uns["std"], dirty["query"][modality].uns["std"])
+        if "LSI" in cells.varm:
+            assert np.array_equal(cells.varm["LSI"], dirty["train"][modality].varm["LSI"])
+    assert not same(clean["query"], dirty["query"])
+
+
+def test_unmeasured_train_cells_change_nothing_in_a_modality(simulation):
+    clean = parts_of(simulation, "unpaired")
+    poisoned = simulation.copy()
+    for modality, cells in poisoned.mod.items():
+        seen = true_cells(clean["train"], simulation, modality)
+        values = cells.layers["counts"].toarray()
+        hidden = np.setdiff1d(np.arange(len(values)), seen)
+        values[hidden] = np.random.default_rng(0).poisson(50, size=values[hidden].shape)
+        cells.layers["counts"] = sparse.csr_matrix(values)
+    assert same(clean["train"], parts_of(poisoned, "unpaired")["train"])
+
+
+def test_moments_are_those_of_the_train_cells(dataset, kind):
+    parts = parts_of(dataset, kind)
+    for modality, cells in parts["train"].mod.items():
+        x = files.values(cells).astype(np.float64)
+        np.testing.assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
+        np.testing.assert_allclose(cells.uns["std"], x.std(axis=0), atol=1e-3)
+        assert np.array_equal(parts["solution"][modality].uns["mean"], cells.uns["mean"])
+
+
+def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
+    parts = parts_of(dataset, kind)
+    barcodes = set(dataset.obs_names)
+    for noun, columns in (("train", {"cell_type", "batch"}), ("query", {"batch"})):
+        part = parts[noun]
+        assert (list(part.obs.columns), set(part.obsm)) == ([], set(part.mod))
+        assert set(part.uns) == {"mosaicbench"}
+        for cells in part.mod.values():
+            assert set(cells.obs.columns) == columns
+            assert not barcodes & set(cells.obs_names)
+            assert not TRUTH & set(cells.obsm)
+            assert set(cells.uns) == {"kind", "space", "mean", "std"}
+    assert set(parts["query"].uns["mosaicbench"]) == {"noun", "dataset", "scenario", "kind", "seed"}
+    fitted = parts["train"].uns["mosaicbench"]
+    assert fitted["fitted_on"] == "train cells"
+    assert fitted["fitted_cells"] == {modality: cells.n_obs for modality, cells in parts["train"].mod.items()}
+
+
+def test_truth_is_in_the_solution(simulation, kind):
+    solution = parts_of(simulation, kind)["solution"]
+    rows = simulation.obs_names.get_indexer(solution.obs_names)
+    assert np.array_equal(solution.obsm["shared_factors"], simulation.obsm["shared_factors"][rows])
+    for modality, cells in solution.mod.items():
+        assert np.array_equal(cells.obsm["private_factors"], simulation[modality].obsm["private_factors"][rows])
+        assert list(cells.obs["cell_type"]) == list(simulation.obs["cell_type"].iloc[rows])
+        assert list(cells.obs["batch"]) == list(simulation.obs["batch"].iloc[rows])
+
+
+def test_solution_names_the_query_row_of_every_cell(dataset, kind):
+    parts = parts_of(dataset, kind)
+    for modality, cells in parts["solution"].mod.items():
+        assert list(cells.obs_names) == list(dataset.obs_names[np.sort(dataset.obs_names.get_indexer(cells.obs_names))])
+        row = parts["query"][modality][cells.obs["query_name"].to_numpy()]
+        assert np.array_equal(files.values(row), files.values(cells))
+        assert list(row.obs["batch"]) == list(cells.obs["batch"])
+    names = [tuple(cells.obs["query_name"]) for cells in parts["solution"].mod.values()]
+    assert (len(set(names)) == 1) == (kind == "paired")
+
+
+def test_unpaired_order_and_names_tell_nothing(dataset):
+    parts = parts_of(dataset, "unpaired")
+    orders = {m: true_cells(parts["query"], dataset, m) for m in dataset.mod}
+    n = len(parts["solution"].obs_names)
+    for modality, order in orders.items():
+        assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 4 / np.sqrt(n)
+        assert all(name.startswith(f"{modality}-query-") for name in parts["query"][modality].obs_names)
+        for other, other_order in orders.items():
+            if other != modality:
+                assert abs(np.corrcoef(order, other_order)[0, 1]) < 4 / np.sqrt(n)
+                assert not set(parts["query"][modality].obs_names) & set(parts["query"][other].obs_names)
+
+
+def test_train_order_tells_nothing(dataset, kind):
+    train = parts_of(dataset, kind)["train"]
+    for modality in dataset.mod:
+        order = true_cells(train, dataset, modality)
+        assert abs(np.corrcoef(order, np.arange(len(order)))[0, 1]) < 4 / np.sqrt(len(order))
+
+
+def test_seed_decides(simulation, kind):
+    first, again, other = (parts_of(simulation, kind, seed=seed) for seed in (0, 0, 1))
+    for noun in first:
+        assert same(first[noun], again[noun])
+    assert set(first["solution"].obs_names) != set(other["solution"].obs_names)
+
+
+def test_cut_leaves_the_dataset_alone(simulation, kind):
+    before = simulation.copy()
+    parts_of(simulation, kind)
+    assert (set(simulation.uns), list(simulation.obs)) == (set(before.uns), list(before.obs))
+    for modality, cells in simulation.mod.items():
+        assert (cells.layers["counts"] != before[modality].layers["counts"]).nnz == 0
+        assert (set(cells.uns), list(cells.obs)) == (set(before[modality].uns), [])
+
+
+def tiny(labels, features=4):
+    """Return a two-modality dataset of counts with the given labels; one gene is constant."""
+    rng = np.random.default_rng(0)
+    modalities = {}
+    for modality in ("rna", "adt"):
+        counts = rng.poisson(5.0, size=(len(labels), features)) + 1
+        counts[:, 0] = 3
+        modalities[modality] = anndata.AnnData(
+            obs=pd.DataFrame(index=[f"cell{i}" for i in range(len(labels))]),
+            var=pd.DataFrame(index=[f"{modality}{j}" for j in range(features)]),
+            layers={"counts": sparse.csr_matrix(counts, dtype=np.float32)},
+            uns={"kind": modality, "values": "counts"},
+        )
+    whole = scenarios.joined(modalities)
+    whole.obs["cell_type"], whole.obs["batch"] = labels, "b"
+    return whole
+
+
+def test_constant_gene_is_dropped_and_constant_protein_kept(kind):
+    parts = parts_of(tiny(["a", "b"] * 20), kind)
+    assert ["rna0" in parts["train"]["rna"].var_names, "adt0" in parts["train"]["adt"].var_names] == [False, True]
+    for part in parts.values():
+        assert all(np.all(np.isfinite(files.standardised(cells))) for cells in part.mod.values())
+
+
+def test_rare_and_unlabelled_classes_need_no_care(kind):
+    parts = parts_of(tiny(["only"] + ["two"] * 2 + [""] * 20 + ["many"] * 20), kind)
+    unlabelled = [label for label in parts["solution"]["rna"].obs["cell_type"] if label == ""]
+    assert 3 <= len(unlabelled) <= 5
+    for part in (parts["train"], parts["solution"]):
+        for cells in part.mod.values():
+            assert set(cells.obs["cell_type"].cat.categories) == set(cells.obs["cell_type"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "diagonal"}, "kind: unknown scenario kind 'diagonal'; there are paired, unpaired"),
+        ({"query_fraction": 1.5}, "query_fraction: must lie between 0 and 1, found 1.5"),
+        ({"query_fraction": 0.99}, "query_fraction: leaves"),
+        ({"paired_fraction": 0.5}, "scenario s: unknown option 'paired_fraction'"),
+        ({"preprocess": {"protein": {}}}, "preprocess: unknown kind 'protein'; there are rna, atac, adt"),
+        ({"preprocess": {"rna": {"genes": 3}}}, "preprocess.rna: unknown option 'genes'; there are features"),
+        ({"preprocess": {"rna": {"features": 0}}}, "preprocess: features must be at least 1, found 0"),
+    ],
+)
+def test_cut_refuses(options, message):
+    with pytest.raises(UserError, match=message):
+        parts_of(tiny(["a", "b"] * 20), **({"kind": "paired"} | options))

@@ -1,0 +1,130 @@
+# What every rule may ask: the checked config, the code that a job runs, and small functions named after what they return.
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
+from snakemake.exceptions import WorkflowError
+
+from mosaicbench import catalog, settings, sources
+from mosaicbench.errors import UserError
+
+try:
+    bench = settings.load(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+MOSAICBENCH = f"PYTHONPATH={workflow.basedir}/src {PYTHON} -m mosaicbench"
+ENVIRONMENT = "../../envs/mosaicbench.yaml"
+VIEW = "<results>/views/{dataset}/{scenario}/seed-{seed}"
+RUN = "<results>/runs/{dataset}/{scenario}/{run}"
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    scenario="[^/]+",
+    run="[^/]+",
+    seed=r"\d+",
+    figure="[a-z0-9_]+",
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def code_of_verb(verb, *modules):
+    return sources.of(f"mosaicbench.verbs.{verb}", *modules)
+
+
+def code_of_loader(wildcards):
+    return code_of_verb("prepare", catalog.module("datasets", loader(wildcards)))
+
+
+def code_of_method(wildcards):
+    return code_of_verb("fit", catalog.module("methods", method(wildcards)))
+
+
+def loader(wildcards):
+    return bench.datasets[wildcards.dataset]["loader"]
+
+
+def loader_options(wildcards):
+    return as_json(bench.datasets[wildcards.dataset]["options"])
+
+
+def source_files(wildcards):
+    return bench.datasets[wildcards.dataset]["inputs"]
+
+
+def scenario_kind(wildcards):
+    return bench.scenarios[wildcards.scenario]["kind"]
+
+
+def cut_options(wildcards):
+    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key != "kind"}
+    return as_json(given | {"preprocess": bench.preprocess})
+
+
+def method(wildcards):
+    return bench.runs[wildcards.run].method
+
+
+def hyperparameters(wildcards):
+    return as_json(bench.runs[wildcards.run].hyperparameters)
+
+
+def identity(wildcards):
+    names = {key: getattr(wildcards, key) for key in ("dataset", "scenario", "run")}
+    return as_json(names | {"method": method(wildcards), "seed": int(wildcards.seed)})
+
+
+def solution_if_positive_control(wildcards):
+    needed = "solution" in catalog.card("methods", method(wildcards))["uses"]
+    return f"{VIEW}/solution.h5mu" if needed else []
+
+
+def gpus(wildcards):
+    """One GPU for a model where there is one; profiles limit how many run at once."""
+    is_model = catalog.card("methods", method(wildcards))["kind"] == "model"
+    return int(is_model and os.path.exists("/dev/nvidiactl"))
+
+
+def metric_modules():
+    return [catalog.module("metrics", name) for name in catalog.names("metrics")]
+
+
+def figures_of_views():
+    """Every file of every figure: drawn once per view, or once over all views."""
+    return [
+        f"<results>/figures/{place}{figure}.{form}"
+        for figure in catalog.names("figures")
+        for place in figure_places(figure)
+        for form in ("svg", "png", "tsv")
+    ]
+
+
+def figure_places(figure):
+    if catalog.card("figures", figure)["per"] == "all":
+        return [""]
+    return [f"{dataset}/{scenario}/" for dataset, scenario in bench.views]
+
+
+def views_as_words():
+    return [f"{dataset}/{scenario}" for dataset, scenario in bench.views]
+
+
+def applicable(pattern, **more):
+    """The pattern for every dataset, scenario and run that exists (and every seed, if asked for)."""
+    return [
+        path
+        for dataset, scenario, run in bench.applicable
+        for path in expand(pattern, dataset=dataset, scenario=scenario, run=run, **more)
+    ]
+
+
+def projected_runs(wildcards):
+    exist = {run for d, s, run in bench.applicable if (d, s) == (wildcards.dataset, wildcards.scenario)}
+    return [run for run in bench.projected if run in exist]

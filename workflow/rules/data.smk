@@ -1,0 +1,44 @@
+# source -> dataset -> view
+
+
+rule prepare:
+    input:
+        source_files,
+        code=code_of_loader,
+    output:
+        "<results>/datasets/{dataset}.h5mu",
+    log:
+        "<logs>/prepare/{dataset}.log",
+    params:
+        loader=loader,
+        options=loader_options,
+    conda:
+        ENVIRONMENT
+    message:
+        "Prepare {wildcards.dataset}"
+    shell:
+        "{MOSAICBENCH} prepare --dataset {wildcards.dataset} --loader {params.loader}"
+        " --options {params.options:q} --output {output} 2> {log}"
+
+
+rule cut:
+    input:
+        dataset="<results>/datasets/{dataset}.h5mu",
+        code=code_of_verb("cut"),
+    output:
+        train=VIEW + "/train.h5mu",
+        query=VIEW + "/query.h5mu",
+        solution=VIEW + "/solution.h5mu",
+    log:
+        "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
+    params:
+        kind=scenario_kind,
+        options=cut_options,
+    conda:
+        ENVIRONMENT
+    message:
+        "Cut {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
+    shell:
+        "{MOSAICBENCH} cut --dataset {input.dataset} --scenario {wildcards.scenario} --kind {params.kind}"
+        " --options {params.options:q} --seed {wildcards.seed}"
+        " --train {output.train} --query {output.query} --solution {output.solution} 2> {log}"
