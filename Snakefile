@@ -23,4 +23,5 @@ rule all:
 
 
 onsuccess:
-    print(f"Done. Open {bench.results}/report.html; its numbers are in {bench.results}/tables and {bench.results}/figures.")
+    if os.path.exists(f"{bench.results}/report.html"):
+        print(f"Done. Open {bench.results}/report.html; its numbers are in {bench.results}/tables and {bench.results}/figures.")

@@ -182,7 +182,8 @@ def synthetic(folder: Path) -> SimpleNamespace:
             files.write_record(here / f"seed-{record['seed']}" / "run.json", record)
             found.records.append(here / f"seed-{record['seed']}" / "run.json")
         files.write_scores(here / "scores.tsv", pd.concat([_scores(record, random) for record in records]))
-        files.write_table(here / "features.tsv", pd.concat([_features(record, random) for record in records]))
+        parts = [_features(record, random) for record in records]
+        files.write_table(here / "features.tsv", tables.joined(parts, files.FEATURE_COLUMNS))
         found.scores.append(here / "scores.tsv")
         found.features.append(here / "features.tsv")
         if run in ("vae_poe", "mvae", "mmvaepp") and _status(dataset, scenario, run, 0) == "ok":
@@ -258,13 +259,274 @@ def _report(found: SimpleNamespace, output: Path) -> None:
     )
 
 
-if __name__ == "__main__":
-    import sys
+def _score_table(rows: list[tuple]) -> pd.DataFrame:
+    """Return scores of dataset d, scenario s from (run, seed, metric, direction, value, status)."""
+    columns = ["run", "seed", "metric", "direction", "value", "status"]
+    return pd.DataFrame(rows, columns=columns).assign(dataset="d", scenario="s", space="-")[files.SCORE_COLUMNS]
 
-    here = Path(sys.argv[1])
-    made = synthetic(here)
-    catalog.cards = cards
-    _tabulate(made, here / "tables")
+
+def _run_table(rows: list[tuple]) -> pd.DataFrame:
+    """Return runs of dataset d, scenario s from (run, method, seed, status)."""
+    table = pd.DataFrame(rows, columns=["run", "method", "seed", "status"]).assign(
+        dataset="d", scenario="s", message="", device="cpu"
+    )
+    return tables.checked_runs(table.assign(seconds=np.nan, peak_host_mb=np.nan, peak_device_mb=np.nan))
+
+
+# --- tables --------------------------------------------------------------------------------------------------------------
+
+
+def test_comparison_is_the_mean_and_t_interval_over_seeds_that_gave_a_value():
+    scores = _score_table(
+        [("mvae", seed, "foscttm", "rna->adt", value, "ok") for seed, value in enumerate([0.1, 0.2, 0.3, np.nan])]
+        + [("mvae", 4, "status", "run", np.nan, "diverged"), ("mvae", 0, "active_units", "joint", 7.0, "ok")]
+        + [("mmvaepp", 0, "status", "run", np.nan, "crashed"), ("mmvaepp", 1, "status", "run", np.nan, "crashed")]
+    )
+    found = tables.comparison(scores).set_index(["run", "metric"])
+    row = found.loc[("mvae", "foscttm")]
+    half = 4.302652729911275 * 0.1 / 3**0.5  # t quantile of two degrees of freedom
+    assert (row["seeds"], row["failed"]) == (3, 1)
+    np.testing.assert_allclose([row["mean"], row["sd"], row["low"], row["high"]], [0.2, 0.1, 0.2 - half, 0.2 + half])
+    once = found.loc[("mvae", "active_units")]
+    assert once["mean"] == 7.0 and once["seeds"] == 1 and once[["sd", "low", "high"]].isna().all()
+    lost = found.loc[("mmvaepp", "status")]
+    assert np.isnan(lost["mean"]) and (lost["seeds"], lost["failed"]) == (0, 2)
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("rows", [[], [("mvae", 0, "status", "run", np.nan, "crashed")]])
+def test_tables_can_be_made_where_nothing_succeeded(rows):
+    scores, runs = tables.checked_scores(_score_table(rows)), _run_table([("mvae", "mvae", 0, "crashed")])
+    assert tables.comparison(scores)["failed"].tolist() == [1] * len(rows)
+    assert set(tables.overview(scores, runs, ALL_CARDS).loc[0, list(tables.HEADLINE)]) == {"✗ crashed"}
+    assert tables.gates(scores, runs, ALL_CARDS).empty and not tables.best(tables.headline(scores), runs, ALL_CARDS).any()
+
+
+def test_overview_averages_directions_within_a_seed_before_seeds():
+    values = {("rna->adt", 0): 0.1, ("adt->rna", 0): 0.3, ("rna->adt", 1): 0.2, ("adt->rna", 1): 0.6}
+    scores = _score_table([("mvae", seed, "foscttm", direction, v, "ok") for (direction, seed), v in values.items()])
+    runs = _run_table([("mvae", "mvae", 0, "ok"), ("mvae", "mvae", 1, "ok")])
+    row = tables.overview(scores, runs, ALL_CARDS).iloc[0]
+    assert row["foscttm"] == "0.300 ± 0.141"  # of 0.2 and 0.4
+    assert (row["seeds"], row["status"], row["kind"]) == ("2/2", "ok", "model")
+
+
+def test_overview_leaves_out_a_seed_that_lacks_a_direction():
+    scores = _score_table(
+        [("mvae", 0, "foscttm", "rna->adt", 0.1, "ok"), ("mvae", 0, "foscttm", "adt->rna", 0.3, "ok")]
+        + [("mvae", 1, "foscttm", "rna->adt", 0.0, "ok"), ("mvae", 1, "foscttm", "adt->rna", np.nan, "ok")]
+    )
+    row = tables.headline(scores).iloc[0]
+    assert (row["mean"], row["seeds"]) == (0.2, 1)
+
+
+def test_overview_marks_a_mean_over_fewer_directions_and_it_never_wins():
+    scores = _score_table(
+        [("mvae", 0, "foscttm", "rna->adt", 0.1, "ok")]
+        + [("cca", 0, "foscttm", direction, 0.2, "ok") for direction in ("rna->adt", "adt->rna")]
+    )
+    runs = _run_table([("mvae", "mvae", 0, "ok"), ("cca", "cca", 0, "ok")])
+    overview = tables.overview(scores, runs, ALL_CARDS).set_index("run")["foscttm"]
+    assert (overview["mvae"], overview["cca"]) == ("0.100 †", "0.200")
+    summary = tables.headline(scores)
+    assert summary.loc[tables.best(summary, runs, ALL_CARDS), "run"].tolist() == ["cca"]
+
+
+def test_best_follows_the_card_and_leaves_controls_aside():
+    rows = [("oracle", 0.0, 0.9), ("mvae", 0.1, 0.8), ("cca", 0.3, 0.85)]
+    scores = _score_table([(run, 0, "foscttm", "rna->adt", low, "ok") for run, low, _ in rows])
+    scores = pd.concat([scores, _score_table([(run, 0, "recall_at_10", "rna->adt", high, "ok") for run, _, high in rows])])
+    summary = tables.headline(scores)
+    won = summary[tables.best(summary, _run_table([(run, run, 0, "ok") for run, *_ in rows]), ALL_CARDS)]
+    assert dict(zip(won["metric"], won["run"], strict=True)) == {"foscttm": "mvae", "recall_at_10": "cca"}
+
+
+def test_failed_and_missing_never_become_zero(results):
+    overview = results.tables["overview"].set_index(["dataset", "scenario", "run"])
+    assert set(overview.loc[("pair", "unpaired", "mmvaepp"), list(tables.HEADLINE)]) == {"✗ diverged"}
+    assert set(overview.loc[("pair", "unpaired", "cca"), list(tables.HEADLINE)]) == {"–"}
+    assert overview.loc[("pair", "unpaired", "cca"), "seeds"] == "–"
+    assert overview.loc[("pair", "paired", "ridge"), "foscttm"] == "–"
+    partly = overview.loc[("triple", "paired", "vae_mlp")]
+    assert (partly["seeds"], partly["status"]) == ("2/3", "ok ×2, diverged ×1")
+    scores = results.tables["scores"]
+    mine = scores[(scores["run"] == "vae_mlp") & (scores["dataset"] == "triple") & (scores["scenario"] == "paired")]
+    mean = mine[mine["metric"] == "foscttm"].groupby("seed")["value"].mean().mean()
+    assert partly["foscttm"].startswith(f"{mean:.3f} ± ")
+    assert overview.loc[("pair", "paired", "constant"), "status"] == "collapsed"
+    assert overview.loc[("pair", "paired", "constant"), "foscttm"].startswith("0.5")
+
+
+def test_every_run_of_every_view_has_one_row(results):
+    assert (
+        results.tables["overview"]
+        .groupby(["dataset", "scenario"])["run"]
+        .apply(set)
+        .map(lambda runs: runs == set(METHODS))
+        .all()
+    )
+    assert len(results.tables["overview"]) == len(results.views) * len(METHODS)
+    absent = results.tables["runs"].query("status == 'not_applicable'")
+    assert absent["seed"].isna().all() and set(absent["message"]) == {"needs paired cells"}
+    assert results.tables["runs"]["seconds"].dropna().gt(1.5).all()  # the sum over phases, of which reading takes 1.5
+
+
+def test_gate_catches_identical_seeds_of_methods_but_not_of_controls():
+    def scores(values: dict[int, float], run: str) -> list[tuple]:
+        measured = [(run, seed, "foscttm", "rna->adt", value, "ok") for seed, value in values.items()]
+        return measured + [(run, seed, "fit_seconds", "run", 1.0 + seed, "ok") for seed in values]
+
+    table = _score_table(
+        scores({0: 0.2, 1: 0.3, 2: 0.2}, "mvae") + scores({0: 0.5, 1: 0.5}, "constant") + scores({0: 0.1, 1: 0.4}, "cca")
+    )
+    runs = _run_table([(run, run, 0, "ok") for run in ("mvae", "constant", "cca")])
+    found = tables.gates(table, runs, ALL_CARDS)
+    assert found["run"].tolist() == ["mvae"] and found["seeds"].tolist() == ["0, 2"]
+
+
+def test_gate_passes_distinct_seeds(results):
+    assert results.tables["gates"].empty and list(results.tables["gates"].columns) == tables.GATE_COLUMNS
+
+
+def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(catalog, "cards", cards)
+    scores = files.read_scores(next(path for path in results.scores if path.parts[-4:-1] == ("pair", "paired", "mvae")))
+    same = pd.concat([scores[scores["seed"] == 0], scores[scores["seed"] == 0].assign(seed=1)])
+    files.write_scores(tmp_path / "scores.tsv", same)
+    mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
+    common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables"}
+    tabulate.run(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
+    assert "pair/paired/mvae: seeds 0, 1 gave identical values" in capsys.readouterr().err
+    assert len(tables.read_tables(tmp_path / "tables")["gates"]) == 1
+    with pytest.raises(UserError, match="'mvae'.*'mmvaepp'"):
+        tabulate.run(scores=[], methods={"mvae": "mmvaepp"}, **common)
+
+
+# --- theme ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
+    known = results.theme
+    assert known.colour("mvae-beta4") == known.colour("mvae") and known.label("runs", "mvae-beta4") == "mvae-beta4"
+    assert len({known.colour(method) for method in KNOWN}) == len(KNOWN)
+    order = known.order("runs", reversed(METHODS))
+    assert [known.kind(run) for run in order] == sorted((known.kind(run) for run in order), key=theme.KINDS.index)
+    assert order.index("mvae-beta4") == order.index("mvae") + 1
+
+
+@pytest.mark.parametrize("text", ["methods: [", "colors: {}", "methods: {mvae: {color: red}}", "methods: {mvae: MVAE}", "3"])
+def test_a_bad_display_file_is_refused_by_name(tmp_path, text):
+    (tmp_path / "display.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"display\.yaml"):
+        theme.read_theme(tmp_path / "display.yaml", pd.DataFrame({"run": [], "method": []}))
+
+
+# --- figures -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_figures_tested_here_are_all_that_there_are():
+    assert set(catalog.names("figures")) == set(FIGURES)
+    assert all((Path(__file__).parents[1] / f"workflow/report/{name}.rst").is_file() for name in FIGURES)
     for name in FIGURES:
-        _draw(made, name, here / "figures")
-    _report(made, here / "report.html")
+        assert list(catalog.parameters("figures", name)) == [*catalog.card("figures", name)["needs"], "theme"]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_path, monkeypatch, figure):
+    monkeypatch.setattr(catalog, "cards", cards)
+    _draw(results, figure, tmp_path, ["pair/unpaired"])
+    first, second = (folder / "pair/unpaired" for folder in (results.folder / "figures", tmp_path))
+    for kind in ("svg", "png", "tsv"):
+        assert (first / f"{figure}.{kind}").read_bytes() == (second / f"{figure}.{kind}").read_bytes()
+    assert len(files.read_table(second / f"{figure}.tsv")) > 10
+    assert "<text" in (second / f"{figure}.svg").read_text()
+    assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_without_data_says_so(results, tmp_path, monkeypatch, figure):
+    monkeypatch.setattr(catalog, "cards", cards)
+    _draw(results, figure, tmp_path, ["nowhere/paired"])
+    assert re.search("No (run|model)", (tmp_path / f"nowhere/paired/{figure}.svg").read_text())
+    assert files.read_table(tmp_path / f"nowhere/paired/{figure}.tsv").empty
+
+
+def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
+    drawn = files.read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
+    foscttm = drawn[drawn["metric"] == "foscttm"].set_index("run")
+    assert sorted(foscttm.loc["mvae", "seed"]) == [0, 1, 2]
+    assert foscttm.loc["mmvaepp", "shown"] == "✗ diverged" and foscttm.loc["cca", "shown"] == "–"
+    assert np.isnan(foscttm.loc["mmvaepp", "value"]) and set(foscttm["chance"]) == {0.5}
+    winner = foscttm[foscttm["best"]].index.unique()
+    competing = foscttm[[run not in ("oracle", "random_latent", "shuffled", "constant") for run in foscttm.index]]
+    assert winner.tolist() == [competing["mean"].idxmin()]
+
+
+def test_heat_is_scaled_from_chance_to_the_oracle(results):
+    drawn = files.read_table(results.folder / "figures/pair/paired/overview_heat.tsv").set_index(["metric", "run"])
+    assert drawn.loc[("foscttm", "oracle"), "scaled"] == 1.0
+    cell = drawn.loc[("foscttm", "mvae")]
+    assert (cell["zero"], cell["zero_is"], cell["one_is"]) == (0.5, "chance", "oracle")
+    np.testing.assert_allclose(cell["scaled"], (cell["mean"] - 0.5) / (cell["one"] - 0.5))
+    worst = drawn.loc["recall_at_10"].loc[["random_latent", "shuffled", "constant"], "mean"]
+    assert drawn.loc[("recall_at_10", "mvae"), "zero_is"] == worst.idxmin()
+    assert drawn.loc[("foscttm", "ridge"), "shown"] == "–" and np.isnan(drawn.loc[("foscttm", "ridge"), "scaled"])
+
+
+def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
+    drawn = files.read_table(results.folder / "figures/triple/paired/imputation_per_feature.tsv")
+    assert len(drawn["direction"].unique()) == 6
+    row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
+    features = tables.of_view(results.tables["features"], "triple", "paired")
+    mine = features[(features["run"] == "mvae") & (features["direction"] == "rna->adt")]
+    expected = mine.pivot(index="feature", columns="seed", values="value").mean(axis=1).dropna()
+    np.testing.assert_allclose(row["median"], np.median(expected))
+    assert (row["features"], row["undefined"]) == (27, 3)
+
+
+# --- report --------------------------------------------------------------------------------------------------------------
+
+
+def test_report_needs_no_network_and_is_light(results):
+    outside = re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", results.html)
+    assert not re.search(r"(src|href|url|@import)\s*[=(]?\s*[\"']?\s*(https?:)?//", outside)
+    assert "http" not in outside and "<script" not in outside
+    assert set(re.findall(r'src="(.{5})', results.html)) == {"data:"}
+    assert len(results.html) < 15_000_000
+    assert results.html.count("<img ") == len(FIGURES) * len(results.views)
+
+
+def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
+    for run in METHODS:
+        assert results.html.count(f'data-run="{run}"') == len(results.views)
+    for text in (
+        "✗ diverged",
+        "cost is not finite in epoch 3",
+        "needs paired cells",
+        "doi:10.1/x",
+        "0123456789ab",
+        "2.13.0",
+        "About ridge.",
+    ):
+        assert text in results.html
+    row = re.search(r'<tr data-run="oracle">.*?</tr>', results.html, flags=re.DOTALL).group()
+    assert 'class="best"' not in row and 'class="best"' in results.html
+
+
+def test_report_escapes_what_it_is_given(results, tmp_path):
+    def hostile(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(**{c: table[c].replace({"mvae": HOSTILE}) for c in ("run", "method", "dataset") if c in table})
+
+    read = {name: hostile(table) for name, table in results.tables.items()}
+    read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
+    read["gates"] = pd.DataFrame([["pair", "paired", HOSTILE, "0, 1", HOSTILE]], columns=tables.GATE_COLUMNS)
+    page = html.page(
+        read=read,
+        figures=tmp_path,
+        figure_cards={},
+        theme=theme.Theme(display=results.theme.display, cards=ALL_CARDS, methods=METHODS | {HOSTILE: HOSTILE}),
+        config={"title": HOSTILE, "key": HOSTILE},
+        views=results.views,
+        record=None,
+    )
+    assert "<script" not in page and page.count("&lt;script&gt;") > 10

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from mosaicbench.errors import UserError
 from mosaicbench.view import Cells, Truth, View
@@ -97,7 +99,7 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
         if cells.uns.get("kind") not in ("rna", "atac", "adt"):
             raise ContractError(f'{path}: modality {modality!r} must say uns["kind"] = "rna", "atac" or "adt"')
         values = cells.layers[cells.uns["values"]]
-        values = getattr(values, "data", values)
+        values = values.data if scipy.sparse.issparse(values) else values
         _check_finite(path, modality, values)
         if cells.uns["values"] == "counts" and (np.any(values < 0) or np.any(values != np.round(values))):
             raise ContractError(
@@ -125,7 +127,7 @@ def read_view(path: str | Path, noun: str) -> MuData:
 def values(cells: AnnData) -> np.ndarray:
     """Return one modality's values in its declared space, (cells, features) float32, not standardised."""
     matrix = cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
-    return np.asarray(matrix.todense() if hasattr(matrix, "todense") else matrix, dtype=np.float32)
+    return np.asarray(matrix.toarray() if scipy.sparse.issparse(matrix) else matrix, dtype=np.float32)
 
 
 def feature_names(cells: AnnData) -> list[str]:
@@ -136,7 +138,7 @@ def feature_names(cells: AnnData) -> list[str]:
 
 
 def standardised(cells: AnnData) -> np.ndarray:
-    """Return :func:`values` with the train cells' mean 0 and standard deviation 1 per feature, clipped to +-10."""
+    """Return :func:`values` less the train cells' mean, over the view's standard deviations, clipped to +-10."""
     return np.clip((values(cells) - cells.uns["mean"]) / cells.uns["std"], -10, 10).astype(np.float32)
 
 
@@ -198,7 +200,7 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
         if cells.uns["space"] == "lsi" and "X_lsi" not in cells.obsm:
             raise ContractError(f'{path}: modality {modality!r} is in LSI space but has no obsm["X_lsi"]')
         matrix = cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
-        _check_finite(path, modality, getattr(matrix, "data", matrix))
+        _check_finite(path, modality, matrix.data if scipy.sparse.issparse(matrix) else matrix)
         for moment in ("mean", "std"):
             if len(cells.uns.get(moment, ())) != matrix.shape[1]:
                 raise ContractError(f'{path}: modality {modality!r} needs uns["{moment}"] with one number per feature')
@@ -246,7 +248,6 @@ def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
     import anndata
     import mudata
 
-    mudata.set_options(pull_on_update=False)
     directions = {}
     for (source, target), (names, x) in imputed.items():
         directions[f"{source}->{target}"] = anndata.AnnData(
@@ -255,7 +256,8 @@ def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
             var=pd.DataFrame(index=feature_names(query[target])),
             uns={"space": query[target].uns["space"]},
         )
-    table = mudata.MuData(directions)
+    with _quiet_mudata():
+        table = mudata.MuData(directions)
     table.uns[KEY] = {"noun": "imputed"}
     return table
 
@@ -406,17 +408,27 @@ def _check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
 
 
 def _write_mudata(path: str | Path, thing: MuData) -> None:
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _quiet_mudata():
         thing.write_h5mu(temporary)
 
 
 def _read_mudata(path: str | Path, noun: str) -> MuData:
     import mudata
 
-    mudata.set_options(pull_on_update=False)
-    thing = _read_h5(path, mudata.read_h5mu)
+    with _quiet_mudata():
+        thing = _read_h5(path, mudata.read_h5mu)
     _check_noun(path, thing, noun)
     return thing
+
+
+@contextmanager
+def _quiet_mudata() -> Iterator[None]:
+    """Keep mudata from copying columns between levels, and from warning where a gene and a protein share a name."""
+    import mudata
+
+    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="var_names are not unique")
+        yield
 
 
 def _read_h5(path: str | Path, reader: object) -> AnnData | MuData:

@@ -68,8 +68,8 @@ def load(
     Raises
     ------
     UserError
-        When a file is absent or unreadable, a column, label or kind is unknown, the values are not what `values` says, or no cell is
-        in every modality.
+        When a file is absent or unreadable, a column, label or kind is unknown, the values are not what `values` says, or no
+        cell is in every modality.
     """
     own, shared_obs = _read(raw, path)
     _check_modalities("kinds", {} if kinds is None else kinds, own)
@@ -197,7 +197,7 @@ def _holds_lognorm(matrix: sparse.csr_matrix) -> bool:
 
 
 def _column(key: str, name: str | None, tables: dict[str, pd.DataFrame], *, default: str, index: pd.Index) -> pd.Series:
-    """Return the column `name` of the first table that has it, "" for what is missing; unnamed, `default` for all of `index`."""
+    """Return the column `name` of the first table that has it, "" where missing; with no `name`, `default` throughout."""
     if name is None:
         return pd.Series(default, index=index, dtype=object)
     for table in tables.values():

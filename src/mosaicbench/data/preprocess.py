@@ -39,7 +39,8 @@ class Preprocessing:
     steps
         The fitted transform.
     mean, std
-        (dimensions,) float32 moments of the train cells; the std of a constant dimension is 1.
+        (dimensions,) float32 moments of the train cells; the std of a constant dimension is 1. LSI components share one std,
+        their root mean variance: each with its own, the last components, which are noise, would be as loud as the first.
     """
 
     steps: LogNormalised | Lsi | Clr
@@ -54,6 +55,8 @@ class Preprocessing:
             raise UserError(f"values: lognorm is possible for kind 'rna' only, found it for kind {kind!r}; give counts")
         steps = KINDS[kind].fit(train, **options)
         mean, std = _moments(_in_space(steps.transform(train)))
+        if steps.space == "lsi":
+            std = np.full_like(std, np.sqrt(np.mean(std**2)))
         return cls(steps, mean, std)
 
     def transform(self, cells: AnnData) -> AnnData:

@@ -58,8 +58,8 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     failed = scores[scores["status"].isin(FAILED)].groupby(RUN)["seed"].nunique().rename("failed")
     summary = summary.merge(failed.reset_index(), on=RUN, how="left")
     summary["failed"] = summary["failed"].fillna(0).astype(int)
-    scored = summary.loc[summary["metric"] != "status", RUN].drop_duplicates().apply(tuple, axis=1)
-    superfluous = (summary["metric"] == "status") & summary[RUN].apply(tuple, axis=1).isin(set(scored))
+    names, scored = pd.MultiIndex.from_frame(summary[RUN]), summary["metric"] != "status"
+    superfluous = ~scored & names.isin(names[scored])
     return summary.loc[~superfluous, COMPARISON_COLUMNS].reset_index(drop=True)
 
 
@@ -158,8 +158,8 @@ def number(metric: str, value: float) -> str:
 def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.Series:
     """Say of each row of :func:`headline` whether no other run of its view and metric has a better mean.
 
-    Controls do not compete, and neither do means over fewer directions than the view has, nor metrics of resources, or whose card
-    does not say which way is better.
+    Controls do not compete, and neither do means over fewer directions than the view has, nor metrics of resources, or
+    whose card does not say which way is better.
     """
     methods = dict(zip(runs["run"], runs["method"], strict=True))
     kinds = summary["run"].map(lambda run: cards["methods"].get(methods.get(run), {}).get("kind"))

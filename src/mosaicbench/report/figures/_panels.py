@@ -32,7 +32,7 @@ def absence(runs: pd.DataFrame, run: str) -> str:
 
 def write_absence(axes: Axes, row: float, text: str) -> None:
     """Write the sign of absence at the left of a row."""
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    ground = None if text == NOT_GIVEN else {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     axes.text(0.02, row, text, transform=axes.get_yaxis_transform(), va="center", color=QUIET, fontsize=7, bbox=ground)
 
 

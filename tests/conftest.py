@@ -1,0 +1,59 @@
+"""Small views that every test of methods, fits and scores shares."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mosaicbench.view import Cells, View
+
+REPOSITORY = Path(__file__).parents[1]
+FEATURES = {"rna": 30, "atac": 20, "adt": 12}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real data beside the repository, or skip."""
+    folder = Path(os.environ.get("MOSAICBENCH_SHARED", REPOSITORY.parent / "shared")) / "data"
+    if not (folder / "manifest.json").is_file():
+        pytest.skip(f"no real data at {folder}; set MOSAICBENCH_SHARED to the folder that holds data/")
+    return folder
+
+
+def linear_cells(n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell") -> Cells:
+    """Return cells whose modalities are linear views of three cell types and a shared factor, plus noise."""
+    random, fixed = np.random.default_rng(seed), np.random.default_rng(0)
+    types = random.integers(0, 3, n)
+    z = np.concatenate([np.eye(3)[types] * 2, random.standard_normal((n, 2))], axis=1)  # (cells, 5)
+    loadings = {m: fixed.standard_normal((5, d)) for m, d in FEATURES.items()}
+    values = {m: z @ loadings[m] + 0.5 * random.standard_normal((n, FEATURES[m])) for m in FEATURES}
+    values = {m: _standardised(values[m]) for m in modalities}
+    return Cells(
+        names=np.array([f"{name}-{i}" for i in range(n)], dtype=object),
+        values=values,
+        labels=np.array([f"type {t}" for t in types], dtype=object),
+        batches=np.array(["batch"] * n, dtype=object),
+    )
+
+
+def _standardised(x: np.ndarray) -> np.ndarray:
+    spread = x.std(0)
+    return ((x - x.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+
+
+def paired_view(n: int = 200, *, seed: int = 0, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
+    """Return one block in which every cell has all modalities."""
+    return View(blocks=(linear_cells(n, seed=seed, modalities=modalities),), features={m: FEATURES[m] for m in modalities})
+
+
+def unpaired_view(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
+    """Return one block per modality, of different cells."""
+    blocks = tuple(linear_cells(n, seed=i, modalities=(m,), name=m) for i, m in enumerate(modalities))
+    return View(blocks=blocks, features={m: FEATURES[m] for m in modalities})
+
+
+def mosaic_view() -> View:
+    """Return three patterns: both modalities, and each alone."""
+    rna, adt = unpaired_view().blocks
+    return View(blocks=(*paired_view(80).blocks, rna, adt), features={m: FEATURES[m] for m in ("rna", "adt")})

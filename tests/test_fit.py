@@ -1,0 +1,179 @@
+"""A run through the verb: what a failed run leaves, what is hidden stays hidden, what is recorded."""
+
+import json
+import os
+import signal
+import sys
+import time
+import types
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import files
+from mosaicbench.errors import Diverged, UserError
+from mosaicbench.verbs import fit
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return small_dataset()
+
+
+@pytest.fixture(scope="module", params=["paired", "unpaired"])
+def view(request, dataset, tmp_path_factory):
+    return cut_small(dataset, request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def paired(dataset, tmp_path_factory):
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+
+
+def fit_run(view, output, *, method="mosaicbench.methods.mvae", hyperparameters=None, seed=0, **limits):
+    identity = {"dataset": "d", "scenario": "s", "run": "r", "method": method.split(".")[-1], "seed": seed}
+    fit.run(
+        method=method,
+        hyperparameters={"max_epochs": 2} if hyperparameters is None else hyperparameters,
+        identity=identity,
+        train=view / "train.h5mu",
+        query=view / "query.h5mu",
+        solution=view / "solution.h5mu",
+        output=output,
+        **({"max_minutes": 5, "max_memory_mb": 8000} | limits),
+    )
+    return files.read_record(output / "run.json")
+
+
+def outputs(folder):
+    latents, imputed = files.read_latents(folder / "latents.h5ad"), files.read_imputed(folder / "imputed.h5mu")
+    return latents.X, {direction: cells.X for direction, cells in imputed.mod.items()}
+
+
+@dataclass(kw_only=True)
+class Misbehaving:
+    """A method whose fit does what the test says."""
+
+    what: str = ""
+
+    def fit(self, train, seed):
+        if self.what == "diverge":
+            raise Diverged("the cost was not finite in epoch 3")
+        if self.what == "crash":
+            raise RuntimeError("shapes do not match")
+        if self.what == "memory":
+            raise MemoryError("no room")
+        if self.what == "hang":
+            time.sleep(60)
+        if self.what == "eat":
+            self.eaten = [np.ones(2**22) for _ in range(64)]
+            time.sleep(20)
+        if self.what == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
+    def embed(self, cells):
+        return np.full((len(cells), 2), np.nan) if self.what == "nan" else np.arange(2.0 * len(cells)).reshape(-1, 2)
+
+
+@pytest.fixture
+def misbehaving(monkeypatch):
+    module = types.ModuleType("misbehaving_method")
+    module.CARD = {"uses": (), "gives": ("single",)}
+    Misbehaving.__module__ = module.__name__
+    module.Misbehaving = Misbehaving
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module.__name__
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "message", "limits"),
+    [
+        ("diverge", "diverged", "not finite in epoch 3", {}),
+        ("nan", "diverged", "not finite", {}),
+        ("crash", "crashed", "RuntimeError: shapes do not match", {}),
+        ("memory", "out_of_memory", "no room", {}),
+        ("killed", "out_of_memory", "killed by the operating system", {}),
+        ("hang", "timeout", "limits: minutes", {"max_minutes": 0.02}),
+        ("eat", "out_of_memory", "limits: memory_mb", {"max_memory_mb": 600}),
+    ],
+)
+def test_a_failed_run_is_a_valid_row_with_its_status(paired, tmp_path, misbehaving, what, status, message, limits):
+    record = fit_run(paired, tmp_path, method=misbehaving, hyperparameters={"what": what}, **limits)
+    assert record["status"] == status
+    assert message in record["message"]
+    assert files.read_latents(tmp_path / "latents.h5ad").n_obs == 0
+    assert not files.read_imputed(tmp_path / "imputed.h5mu").mod
+    assert files.read_table(tmp_path / "history.tsv").empty
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
+    record = fit_run(paired, tmp_path, method="mosaicbench.methods.constant", hyperparameters={})
+    assert record["status"] == "collapsed"
+    assert files.read_latents(tmp_path / "latents.h5ad").n_obs > 0
+
+
+def test_a_broken_view_is_an_error_not_a_row(paired, tmp_path):
+    broken = tmp_path / "view"
+    broken.mkdir()
+    for part in ("train", "query", "solution"):
+        content = (paired / f"{part}.h5mu").read_bytes()
+        (broken / f"{part}.h5mu").write_bytes(content[: len(content) // 2] if part == "query" else content)
+    with pytest.raises(UserError):
+        fit_run(broken, tmp_path / "run")
+    assert not (tmp_path / "run/run.json").exists()
+
+
+def test_the_record_says_what_was_used(paired, tmp_path):
+    record = fit_run(paired, tmp_path)
+    assert record["status"] == "ok"
+    assert record["hyperparameters"]["max_epochs"] == 2
+    assert record["hyperparameters"]["latent"] == 20
+    assert record["versions"]["torch"].startswith("2.")
+    assert {"import", "read", "fit", "embed", "impute"} <= set(record["seconds"])
+    assert record["peak_host_mb"] > 50
+    assert json.loads((tmp_path / "run.json").read_text())["seed"] == 0
+    assert len(files.read_table(tmp_path / "history.tsv")) == 2
+
+
+def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
+    for name, seed in (("first", 0), ("second", 0), ("third", 1)):
+        fit_run(view, tmp_path / name, seed=seed)
+    first, second, third = (outputs(tmp_path / name) for name in ("first", "second", "third"))
+    np.testing.assert_array_equal(first[0], second[0])
+    for direction in first[1]:
+        np.testing.assert_array_equal(first[1][direction], second[1][direction])
+    assert not np.array_equal(first[0], third[0])
+
+
+@pytest.mark.parametrize("method", ["mvae", "vae_poe", "vae_mlp", "mmvaepp", "pca_joint", "cca", "procrustes", "ridge", "knn_impute"])
+def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
+    """Overwrite all that a scenario hides; only the positive controls may notice."""
+    solution = files.read_view(paired / "solution.h5mu", "solution")
+    poisoned = tmp_path / "poisoned"
+    poisoned.mkdir()
+    for part in ("train", "query"):
+        (poisoned / f"{part}.h5mu").write_bytes((paired / f"{part}.h5mu").read_bytes())
+    for cells in solution.mod.values():
+        cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
+        cells.obs["cell_type"] = "garbage"
+    files.write_view(poisoned / "solution.h5mu", solution)
+    module = f"mosaicbench.methods.{method}"
+    small = {"max_epochs": 2} if method in ("mvae", "vae_poe", "vae_mlp", "mmvaepp") else {}
+    fit_run(paired, tmp_path / "clean", method=module, hyperparameters=small)
+    fit_run(poisoned, tmp_path / "dirty", method=module, hyperparameters=small)
+    clean, dirty = outputs(tmp_path / "clean"), outputs(tmp_path / "dirty")
+    np.testing.assert_array_equal(clean[0], dirty[0])
+    for direction in clean[1]:
+        np.testing.assert_array_equal(clean[1][direction], dirty[1][direction])
+
+
+def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
+    for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
+        view = cut_small(dataset, kind, tmp_path / kind)
+        fit_run(view, tmp_path / f"run-{kind}", method="mosaicbench.methods.random_latent", hyperparameters={})
+        latents = files.read_latents(tmp_path / f"run-{kind}/latents.h5ad")
+        assert set(latents.obs["source"]) == expected

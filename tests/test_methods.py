@@ -1,0 +1,139 @@
+"""Every method x the properties that a stranger would rely on (house rules: one list drives all)."""
+
+import importlib
+
+import numpy as np
+import pytest
+from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
+
+from mosaicbench import catalog
+from mosaicbench.verbs.fit import _method_class
+from mosaicbench.view import Cells, Truth, View, concatenate
+
+METHODS = catalog.names("methods")
+MODELS = [name for name in METHODS if catalog.card("methods", name)["kind"] == "model"]
+TRAINED = [name for name in METHODS if catalog.card("methods", name)["kind"] != "control"]
+VIEWS = {"paired": paired_view, "mosaic": mosaic_view, "unpaired": unpaired_view}
+
+
+def gives(method: str, what: str) -> bool:
+    return what in catalog.card("methods", method)["gives"]
+
+
+def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparameters):
+    """Return the method, fitted; models briefly, positive controls with the solution revealed."""
+    if catalog.card("methods", method)["kind"] == "model":
+        hyperparameters = {"max_epochs": 3, "minibatch": 64} | hyperparameters
+    instance = _method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
+    if "solution" in catalog.card("methods", method)["uses"]:
+        rows = {name: row for row, name in enumerate(query.names)}
+        instance.reveal(Truth(rows=rows, labels=query.labels, values=query.values))
+    instance.fit(train, seed)
+    return instance
+
+
+def outputs(method: str, train: View, query: Cells, seed: int = 0) -> list[np.ndarray]:
+    """Return everything that a method gives, in a fixed order."""
+    instance = fitted(method, train, query, seed)
+    found = []
+    if gives(method, "single"):
+        found += [instance.embed(query.only(m)) for m in query.modalities]
+    if gives(method, "joint"):
+        found.append(instance.embed(query))
+    if gives(method, "impute"):
+        found += [instance.impute(query.only(s), t) for s in query.modalities for t in query.modalities if s != t]
+    return found
+
+
+@pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")], ids=["two", "three"])
+@pytest.mark.parametrize("method", METHODS)
+def test_gives_what_its_card_says(method, modalities):
+    query = linear_cells(40, seed=5, modalities=modalities, name="query")
+    instance = fitted(method, paired_view(modalities=modalities), query)
+    widths = set()
+    for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(method, "joint"):
+        latents = instance.embed(query.only(*source))
+        assert latents.shape[0] == 40
+        assert np.isfinite(latents).all()
+        widths.add(latents.shape[1])
+    assert len(widths) <= 1
+    for source in modalities if gives(method, "impute") else []:
+        for target in set(modalities) - {source}:
+            imputed = instance.impute(query.only(source), target)
+            assert imputed.shape == (40, FEATURES[target])
+            assert np.isfinite(imputed).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_same_seed_same_result(method):
+    query = linear_cells(30, seed=5, name="query")
+    for first, second in zip(outputs(method, paired_view(), query), outputs(method, paired_view(), query), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", [*MODELS, "random_latent", "shuffled", "oracle"])
+def test_other_seed_other_result(method):
+    query = linear_cells(30, seed=5, name="query")
+    first, second = outputs(method, paired_view(), query, 0), outputs(method, paired_view(), query, 1)
+    assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
+    query = linear_cells(30, seed=5, name="query")
+    instance = fitted(method, paired_view(), query)
+    few = query.take(np.arange(4, 9))
+    if gives(method, "single"):
+        np.testing.assert_allclose(instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5)
+    if gives(method, "impute"):
+        np.testing.assert_allclose(instance.impute(few.only("rna"), "adt"), instance.impute(query.only("rna"), "adt")[4:9], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0])
+def test_labels_are_not_read_unless_the_card_says_so(method):
+    train, query = paired_view(), linear_cells(20, seed=5, name="query")
+    block = train.blocks[0]
+    without = View(blocks=(Cells(names=block.names, values=block.values, batches=block.batches),), features=train.features)
+    for first, second in zip(outputs(method, train, query), outputs(method, without, query), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_cell_and_a_constant_feature(method):
+    train, query = paired_view(), linear_cells(1, seed=5, name="query")
+    for cells in (train.blocks[0], query):
+        cells.values["rna"][:, 0] = 0
+    assert all(np.isfinite(array).all() for array in outputs(method, train, query))
+
+
+@pytest.mark.parametrize(("method", "kind"), [(m, k) for m in METHODS for k in catalog.card("methods", m)["handles"]])
+def test_trains_on_what_its_card_handles(method, kind):
+    query = linear_cells(30, seed=5, name="query")
+    assert all(np.isfinite(array).all() for array in outputs(method, VIEWS[kind](), query))
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_learns_what_it_claims(method):
+    """On cells that are linear views of the same factors, beat chance by far: pairing for latents, the mean for values."""
+    train, query = paired_view(400), linear_cells(100, seed=7, name="query")
+    budget = {"max_epochs": 60} if method in MODELS else {}
+    instance = fitted(method, train, query, **budget)
+    if gives(method, "single") and method != "vae_poe":
+        rna, adt = (instance.embed(query.only(m)) for m in ("rna", "adt"))
+        distance = ((rna[:, None] - adt[None]) ** 2).sum(-1)
+        assert (distance < np.diag(distance)[:, None]).mean() < 0.2
+    if gives(method, "impute"):
+        for source, target in (("rna", "adt"), ("adt", "rna")):
+            error = ((instance.impute(query.only(source), target) - query.values[target]) ** 2).mean()
+            assert error < 0.7 * (query.values[target] ** 2).mean()
+
+
+def test_a_missing_pairing_is_one_clear_message():
+    with pytest.raises(ValueError, match="no train cell has rna and adt measured together"):
+        unpaired_view().observing("rna", "adt")
+
+
+def test_blocks_join_in_order():
+    joined = concatenate([linear_cells(3, seed=0), linear_cells(2, seed=1, name="other")])
+    assert list(joined.names) == ["cell-0", "cell-1", "cell-2", "other-0", "other-1"]
+    assert joined.values["rna"].shape == (5, FEATURES["rna"])
