@@ -19,6 +19,7 @@ except UserError as error:
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 MOSAICBENCH = f"PYTHONPATH={workflow.basedir}/src {PYTHON} -m mosaicbench"
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
+# In params Snakemake fills in wildcards, but not <results>: there these patterns begin with bench.results.
 VIEW = "<results>/views/{dataset}/{scenario}/seed-{seed}"
 RUN = "<results>/runs/{dataset}/{scenario}/{run}"
 
@@ -31,12 +32,35 @@ wildcard_constraints:
     figure="[a-z0-9_]+",
 
 
+def folders(pattern, **wildcards):
+    """The pattern's folders, for a job's params."""
+    return expand(pattern.replace("<results>", bench.results), **wildcards)
+
+
+def folders_of_runs(wildcards):
+    return folders(RUN + "/seed-{seed}", **dict(wildcards.items()), seed=bench.seeds)
+
+
+def folders_of_views(wildcards):
+    return folders(VIEW, dataset=wildcards.dataset, scenario=wildcards.scenario, seed=bench.seeds)
+
+
+def folders_of_projected_runs(wildcards):
+    return folders(RUN + "/seed-{seed}", **dict(wildcards.items()), run=projected_runs(wildcards), seed=bench.seeds[0])
+
+
+def latents_of_projected_runs(wildcards):
+    files = ["latents.h5ad", "run.json"]
+    return expand(RUN + "/seed-{seed}/{file}", run=projected_runs(wildcards), seed=bench.seeds[0], file=files, allow_missing=True)
+
+
 def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
 def code_of_verb(verb, *modules):
-    return sources.of(f"mosaicbench.verbs.{verb}", *modules)
+    """Relative paths, so that a moved or shared folder is not taken for a change."""
+    return [os.path.relpath(file) for file in sources.of(f"mosaicbench.verbs.{verb}", *modules)]
 
 
 def code_of_loader(wildcards):

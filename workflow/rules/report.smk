@@ -3,13 +3,7 @@
 
 rule project:
     input:
-        lambda wildcards: expand(
-            RUN + "/seed-{seed}/{file}",
-            run=projected_runs(wildcards),
-            seed=bench.seeds[0],
-            file=["latents.h5ad", "run.json"],
-            allow_missing=True,
-        ),
+        latents_of_projected_runs,
         solution=expand(VIEW + "/solution.h5mu", seed=bench.seeds[0], allow_missing=True),
         code=code_of_verb("project"),
     output:
@@ -17,13 +11,7 @@ rule project:
     log:
         "<logs>/project/{dataset}/{scenario}.log",
     params:
-        runs=lambda wildcards: expand(
-            RUN + "/seed-{seed}",
-            dataset=wildcards.dataset,
-            scenario=wildcards.scenario,
-            run=projected_runs(wildcards),
-            seed=bench.seeds[0],
-        ),
+        runs=folders_of_projected_runs,
         seed=bench.seeds[0],
     conda:
         ENVIRONMENT
@@ -52,7 +40,7 @@ for figure in catalog.names("figures"):
         params:
             figure=figure,
             tables=subpath(input[0], parent=True),
-            figures="<results>/figures",
+            figures=f"{bench.results}/figures",
             views=views_as_words(),
         conda:
             ENVIRONMENT
@@ -69,6 +57,7 @@ rule report:
         figures_of_views(),
         tables=rules.tabulate.output,
         config="<results>/config.json",
+        record=applicable(RUN + "/seed-{seed}/run.json", seed=bench.seeds)[0],
         display="config/display.yaml",
         code=code_of_verb("report"),
     output:
@@ -76,8 +65,8 @@ rule report:
     log:
         "<logs>/report.log",
     params:
-        tables="<results>/tables",
-        figures="<results>/figures",
+        tables=f"{bench.results}/tables",
+        figures=f"{bench.results}/figures",
         views=views_as_words(),
     conda:
         ENVIRONMENT
@@ -86,4 +75,4 @@ rule report:
         "Write the report"
     shell:
         "{MOSAICBENCH} report --tables {params.tables} --figures {params.figures} --display {input.display}"
-        " --config {input.config} --views {params.views} --output {output.report} 2> {log}"
+        " --config {input.config} --record {input.record} --views {params.views} --output {output.report} 2> {log}"

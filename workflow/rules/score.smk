@@ -13,8 +13,8 @@ rule score:
     log:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
     params:
-        runs=expand(RUN + "/seed-{seed}", seed=bench.seeds, allow_missing=True),
-        views=expand(VIEW, seed=bench.seeds, allow_missing=True),
+        runs=folders_of_runs,
+        views=folders_of_views,
     conda:
         ENVIRONMENT
     threads: 1
@@ -57,7 +57,7 @@ rule tabulate:
         "<logs>/tabulate.log",
     params:
         folder=subpath(output[0], parent=True),
-        runs="<results>/runs",
+        runs=f"{bench.results}/runs",
     conda:
         ENVIRONMENT
     localrule: True

@@ -1,0 +1,23 @@
+"""Constant features: how many features Pearson per feature could not score."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mosaicbench.metrics._checks import finite
+
+CARD = {
+    "label": "Constant features",
+    "group": "reference",
+    "best": None,
+    "better": "lower",
+    "chance": None,
+    "bounds": [0.0, None],
+    "definition": "Number of the target's features whose true values do not vary over the query cells, so that no correlation exists.",
+    "doi": "",
+}
+
+
+def imputation_constant_features(truth: np.ndarray) -> float:
+    """Return the number of columns of truth, (cells, features), without variance."""
+    return float((np.ptp(finite("truth", truth), axis=0) == 0).sum())

@@ -1,0 +1,25 @@
+"""Label transfer macro-F1: the types of query cells, carried over from train cells of another modality."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import f1_score
+
+from mosaicbench.metrics._labels import known
+
+CARD = {
+    "label": "Label transfer macro-F1",
+    "group": "label_transfer",
+    "best": 1.0,
+    "better": "higher",
+    "chance": None,
+    "bounds": [0.0, 1.0],
+    "definition": "Mean over cell types, true or predicted, of the F1 score of label transfer from the 15 nearest train cells of the first modality.",
+    "doi": "",
+}
+
+
+def label_transfer_macro_f1(transferred: np.ndarray, labels: np.ndarray) -> float:
+    """Return the score of the transferred labels, (cells,), against the true ones; cells labelled "" are left out."""
+    true, predicted = known(labels, transferred)
+    return float(f1_score(true, predicted, average="macro", zero_division=0))
