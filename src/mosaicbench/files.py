@@ -178,7 +178,7 @@ def as_truth(solution: MuData) -> Truth:
     """Return what the positive controls may know of the query cells."""
     rows = {name: row for cells in solution.mod.values() for row, name in enumerate(cells.obs["query_name"])}
     labels = next(iter(solution.mod.values())).obs["cell_type"]
-    values_of = {modality: standardised(cells) for modality, cells in solution.mod.items()}
+    values_of = {m: (values(cells) - cells.uns["mean"]) / cells.uns["std"] for m, cells in solution.mod.items()}
     return Truth(rows=rows, labels=np.asarray(labels, dtype=object), values=values_of)
 
 

@@ -40,7 +40,7 @@ def score(
     train_mean: dict[str, np.ndarray],
     train_std: dict[str, np.ndarray],
     feature_names: dict[str, list[str]],
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     batches: np.ndarray,
     record: dict,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -57,17 +57,18 @@ def score(
     truth, spaces, train_mean, train_std, feature_names
         By modality.
     labels, batches
-        (cells,); "" where a type is unknown. Without any known type, metrics of labels are left out.
+        (cells,); "" where a type is unknown. Where `labels` is None or no type is known, metrics of labels are left out.
     record
         The run's record.
 
     Raises
     ------
     ValueError
-        When arrays that should describe the same cells differ in length.
+        When arrays that should describe the same cells or features differ in length.
     """
-    _check_rows(len(labels), latents=latents, imputed=imputed, truth=truth)
-    known = bool(np.any(labels != ""))
+    known = labels is not None and bool(np.any(np.asarray(labels, dtype=object) != ""))
+    _check_rows(len(batches), latents=latents, imputed=imputed, truth=truth, labels={"query": labels} if known else {})
+    _check_features(truth, feature_names)
     once = {"labels": labels, "batches": batches, "record": record}
     if record.get("peak_device_mb") is not None:
         once["device_record"] = record
@@ -77,16 +78,15 @@ def score(
         *_pairs(latents, train_latents, train_labels, known),
         *[(d, spaces[_target(d)], _needs_of(d, imputed, truth, train_mean, train_std)) for d in imputed],
     ]
+    metrics = {name: tuple(catalog.parameters("metrics", name)) for name in catalog.names("metrics")}
+    metrics = {name: needs for name, needs in metrics.items() if known or not LABELLED & set(needs)}
     rows = []
-    for name in catalog.names("metrics"):
-        needs = list(catalog.parameters("metrics", name))
-        if LABELLED & set(needs) and not known:
-            continue
-        function = getattr(importlib.import_module(catalog.module("metrics", name)), name)
-        for direction, space, supplied in asked:
-            available = once | supplied
+    for direction, space, supplied in asked:
+        available = once | supplied
+        for name, needs in metrics.items():
             if set(needs) <= set(available) and (set(needs) & set(supplied) or not supplied):
-                rows.append((name, direction, space, function(**{need: available[need] for need in needs})))
+                metric = getattr(importlib.import_module(catalog.module("metrics", name)), name)
+                rows.append((name, direction, space, metric(**{need: available[need] for need in needs})))
     return pd.DataFrame(rows, columns=SCORE_COLUMNS), _features(imputed, truth, spaces, feature_names)
 
 
@@ -94,7 +94,7 @@ def _pairs(latents: dict, train_latents: dict, train_labels: dict, known: bool) 
     """Yield the needs of every ordered pair of modalities: from the first's train cells to the second's query cells."""
     for source, target in permutations([source for source in latents if source != "joint"], 2):
         needs = {"latent_a": latents[source], "latent_b": latents[target]}
-        if known and np.any(train_labels[source] != ""):
+        if known and source in train_latents and np.any(train_labels[source] != ""):
             from mosaicbench.metrics._neighbors import transfer
 
             needs["transferred"] = transfer(train_latents[source], train_labels[source], latents[target])
@@ -133,3 +133,10 @@ def _check_rows(cells: int, **arrays_by_kind: dict[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             if len(array) != cells:
                 raise ValueError(f"{kind} of {name!r} has {len(array)} rows, there are {cells} query cells")
+
+
+def _check_features(truth: dict[str, np.ndarray], feature_names: dict[str, list[str]]) -> None:
+    for modality, values in truth.items():
+        if values.shape[1] != len(feature_names[modality]):
+            names = len(feature_names[modality])
+            raise ValueError(f"truth of {modality!r} has {values.shape[1]} features, there are {names} feature names")

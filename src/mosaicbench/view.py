@@ -110,7 +110,7 @@ class Truth:
     labels
         (cells,) cell types, "" where unknown.
     values
-        modality -> (cells, features) standardised values.
+        modality -> (cells, features) standardised values, not clipped.
     """
 
     rows: dict[str, int]

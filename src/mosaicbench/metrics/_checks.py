@@ -6,20 +6,25 @@ import numpy as np
 
 
 def matched(**arrays: np.ndarray) -> list[np.ndarray]:
-    """Return the arrays as float64, checked to have the same shape and finite values.
+    """Return the matrices as float64, checked to have the same shape, at least two rows, and finite values.
 
     Raises
     ------
     ValueError
-        When shapes differ, there are fewer than two rows, or a value is NaN or infinite.
+        When shapes differ or are not (cells, something), there are fewer than two rows, or a value is NaN or infinite.
     """
+    same_shape(**arrays)
     checked = [finite(name, array) for name, array in arrays.items()]
-    if len({array.shape for array in checked}) > 1:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(arrays, checked, strict=True))
-        raise ValueError(f"the arrays must have the same shape, found {shapes}")
-    if len(checked[0]) < 2:
-        raise ValueError("at least two cells are needed")
+    if checked[0].ndim != 2 or len(checked[0]) < 2:
+        raise ValueError(f"a matrix with at least two cells is needed, found shape {checked[0].shape}")
     return checked
+
+
+def same_shape(**arrays: np.ndarray) -> None:
+    """Refuse arrays of different shapes, without looking at their values."""
+    if len({np.shape(array) for array in arrays.values()}) > 1:
+        shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
+        raise ValueError(f"the arrays must have the same shape, found {shapes}")
 
 
 def finite(name: str, array: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._labels import known
 
 BLOCK = 512
 
@@ -29,25 +30,26 @@ def transfer(reference_latent: np.ndarray, reference_labels: np.ndarray, latent:
     Returns
     -------
     labels
-        (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label.
+        (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label in the
+        reference, then to the one that comes first there; what a label is called never matters.
     """
-    labelled = np.asarray(reference_labels, dtype=object) != ""
-    reference = finite("reference_latent", reference_latent)[labelled]
-    names, codes, sizes = np.unique(
-        np.asarray(reference_labels, dtype=object)[labelled].astype(str), return_inverse=True, return_counts=True
-    )
-    if not len(names):
-        raise ValueError("no reference cell has a label")
-    by_frequency = np.argsort(-sizes, kind="stable")
+    reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
+    if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
+        raise ValueError(f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}")
+    if len(reference) != len(reference_labels):
+        raise ValueError(f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells")
+    labelled = known(reference_labels)
+    reference, labels = reference[labelled], np.asarray(reference_labels, dtype=object)[labelled].astype(str)
+    names, first, codes, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    by_frequency = np.lexsort((first, -sizes))
     rank = np.argsort(by_frequency)
-    transposed = np.ascontiguousarray(reference.T)
-    found = _vote(finite("latent", latent), transposed, rank[codes], len(names), min(k, len(reference)))
+    found = _vote(latent, np.ascontiguousarray(reference.T), rank[codes], len(names), min(k, len(reference)))
     return names[by_frequency[found]].astype(object)
 
 
 @numba.njit(parallel=True, cache=True)
 def _vote(latent, reference_transposed, codes, n_labels, k):  # pragma: no cover - compiled
-    """Return the winning label's code for each cell; codes are ordered by frequency, so the first maximum wins a full tie."""
+    """Return the winning label's code for each cell; codes are ordered by frequency, so the first wins a full tie."""
     dims, n = reference_transposed.shape
     winners = np.empty(len(latent), np.int64)
     for i in numba.prange(len(latent)):

@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, None],
-    "definition": "Number of latent dimensions whose value (the posterior mean, for a VAE) has a variance above 0.01 over the query cells; "
-    "0 is a collapsed latent.",
+    "definition": "Number of latent dimensions whose value (the posterior mean, for a VAE) has a variance above 0.01 over the "
+    "query cells; 0 is a collapsed latent.",
     "doi": "10.48550/arXiv.1509.00519",
 }
 

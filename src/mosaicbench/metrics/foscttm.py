@@ -14,8 +14,8 @@ CARD = {
     "chance": 0.5,
     "bounds": [0.0, 1.0],
     "definition": "Mean over query cells of the fraction of other cells of the second modality that lie closer (Euclidean, all "
-    "dimensions) to the cell's latent in the first modality than its own latent in the second does; ties count half, the divisor is "
-    "n - 1.",
+    "dimensions) to the cell's latent in the first modality than its own latent in the second does; ties count half, the "
+    "divisor is n - 1.",
     "doi": "10.1038/s41587-021-01161-6",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._correlation import blocks
 
 CARD = {
     "label": "Constant features",
@@ -13,11 +14,12 @@ CARD = {
     "better": "lower",
     "chance": None,
     "bounds": [0.0, None],
-    "definition": "Number of the target's features whose true values do not vary over the query cells, so that no correlation exists.",
+    "definition": "Number of the target's features whose true values do not vary over the query cells, so that no correlation "
+    "exists.",
     "doi": "",
 }
 
 
 def imputation_constant_features(truth: np.ndarray) -> float:
     """Return the number of columns of truth, (cells, features), without variance."""
-    return float((np.ptp(finite("truth", truth), axis=0) == 0).sum())
+    return float(sum((np.ptp(finite("truth", truth[:, part]), axis=0) == 0).sum() for part in blocks(truth, axis=1)))

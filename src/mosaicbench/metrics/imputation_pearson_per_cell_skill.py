@@ -13,14 +13,22 @@ CARD = {
     "better": "higher",
     "chance": 0.0,
     "bounds": [None, 1.0],
-    "definition": "(r - r0) / (1 - r0), with r the mean Pearson per cell and r0 the one of the train cells' mean profile; 0 is no better "
-    "than the same profile for every cell.",
+    "definition": "(r - r0) / (1 - r0), with r the mean Pearson per cell and r0 the one of the train cells' mean profile; 0 is "
+    "no better than the same profile for every cell.",
     "doi": "",
 }
 
 
 def imputation_pearson_per_cell_skill(truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray) -> float:
-    """Return the skill over the train mean; (cells, features) arrays and the (features,) mean over train cells."""
+    """Return the skill over the train mean; (cells, features) arrays and the (features,) mean over train cells.
+
+    Raises
+    ------
+    ValueError
+        As for the Pearson per cell, and when the train mean is already perfect.
+    """
     reached = imputation_pearson_per_cell(truth, imputed)
     free = imputation_pearson_per_cell(truth, np.broadcast_to(train_mean, truth.shape))
+    if free == 1:
+        raise ValueError("every cell's true profile is the train mean's: there is nothing to gain")
     return float((reached - free) / (1 - free))

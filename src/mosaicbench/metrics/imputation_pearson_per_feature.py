@@ -1,10 +1,10 @@
-"""Pearson per feature: does the imputation know which cells have more of a feature?"""
+"""Pearson per feature: whether an imputation knows which cells have more of a feature."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._correlation import pearson_columns
+from mosaicbench.metrics._correlation import mean_correlation, pearson_columns
 
 CARD = {
     "label": "Imputation Pearson per feature",
@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": 0.0,
     "bounds": [-1.0, 1.0],
-    "definition": "Mean over features of Pearson's r between imputed and true values across query cells, in the target's value space; a "
-    "feature imputed as a constant counts 0, a feature whose truth is constant is left out and counted.",
+    "definition": "Mean over features of Pearson's r between imputed and true values across query cells, in the target's value "
+    "space; a feature imputed as a constant counts 0, a feature whose truth is constant is left out and counted.",
     "doi": "",
 }
 
@@ -27,7 +27,4 @@ def imputation_pearson_per_feature(truth: np.ndarray, imputed: np.ndarray) -> fl
     ValueError
         When the shapes differ, a value is not finite, or no feature of the truth varies.
     """
-    r = pearson_columns(truth, imputed)
-    if np.isnan(r).all():
-        raise ValueError("no feature of the truth varies over the cells")
-    return float(np.nanmean(r))
+    return mean_correlation(pearson_columns(truth, imputed), "feature")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import finite
-from mosaicbench.metrics._correlation import BLOCK, matched_shapes
+from mosaicbench.metrics._checks import finite, same_shape
+from mosaicbench.metrics._correlation import blocks
 
 CARD = {
     "label": "Imputation skill",
@@ -14,20 +14,29 @@ CARD = {
     "better": "higher",
     "chance": 0.0,
     "bounds": [None, 1.0],
-    "definition": "1 - SSE(imputed) / SSE(train mean), squared errors summed over query cells and features, each feature in units of its "
-    "standard deviation over train cells (LSI components in one common unit); 0 is the train mean.",
+    "definition": "1 - SSE(imputed) / SSE(train mean), squared errors summed over query cells and features, each feature in "
+    "units of its standard deviation over train cells (LSI components in one common unit), those without one left out; 0 is "
+    "the train mean.",
     "doi": "",
 }
 
 
 def imputation_skill(truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray, train_std: np.ndarray) -> float:
-    """Return 1 less the ratio of squared errors; (cells, features) arrays and (features,) moments of the train cells."""
-    matched_shapes(truth, imputed)
+    """Return 1 less the ratio of squared errors; (cells, features) arrays and (features,) moments of the train cells.
+
+    Raises
+    ------
+    ValueError
+        When shapes differ, a value is not finite, or the train mean is already perfect.
+    """
+    same_shape(truth=truth, imputed=imputed)
+    mean, std = finite("train_mean", train_mean), finite("train_std", train_std)
+    used = std > 0
     errors = free = 0.0
-    for start in range(0, truth.shape[0], BLOCK):
-        x, y = (finite(name, array[start : start + BLOCK]) for name, array in (("truth", truth), ("imputed", imputed)))
-        errors += float((((x - y) / train_std) ** 2).sum())
-        free += float((((x - train_mean) / train_std) ** 2).sum())
+    for part in blocks(truth, axis=0):
+        x, y = finite("truth", truth[part]), finite("imputed", imputed[part])
+        errors += float((((x - y)[:, used] / std[used]) ** 2).sum())
+        free += float((((x - mean)[:, used] / std[used]) ** 2).sum())
     if free == 0:
         raise ValueError("the truth equals the train mean everywhere: there is nothing to gain")
     return 1 - errors / free

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mosaicbench.metrics._labels import known
+
 CARD = {
     "label": "Label floor of FOSCTTM",
     "group": "reference",
@@ -11,17 +13,14 @@ CARD = {
     "better": "lower",
     "chance": None,
     "bounds": [0.0, 0.5],
-    "definition": "Half the sum of squared shares of the cell types among the query cells: what FOSCTTM is when all cells of a type share "
-    "one latent. A property of the data, the same for every run.",
+    "definition": "Half the sum of squared shares of the cell types among the query cells: what FOSCTTM is when all cells of a "
+    "type share one latent. A property of the data, the same for every run.",
     "doi": "",
 }
 
 
 def label_floor(labels: np.ndarray) -> float:
     """Return half the sum of squared label shares over cells with a label, (cells,)."""
-    known = np.asarray(labels, dtype=object)
-    known = known[known != ""].astype(str)
-    if not len(known):
-        raise ValueError("no cell has a label")
-    _, sizes = np.unique(known, return_counts=True)
+    labels = np.asarray(labels, dtype=object)
+    _, sizes = np.unique(labels[known(labels)].astype(str), return_counts=True)
     return float(0.5 * ((sizes / sizes.sum()) ** 2).sum())

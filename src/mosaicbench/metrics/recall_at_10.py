@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._matches import fractions_closer
+from mosaicbench.metrics._matches import twice_closer
 
 CARD = {
     "label": "Recall@10",
@@ -13,13 +13,12 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Fraction of query cells whose true match in the second modality is among the 10 cells nearest to their latent in the "
-    "first; a tie counts half a rank. Chance is 10 / n.",
+    "definition": "Fraction of query cells whose true match in the second modality is among the 10 cells nearest to their "
+    "latent in the first; a tie counts half a rank. Chance is 10 / n.",
     "doi": "",
 }
 
 
 def recall_at_10(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     """Return the share of cells with fewer than ten others closer than the true match, from a to b, (cells, dims) each."""
-    closer = fractions_closer(latent_a, latent_b) * (len(latent_a) - 1)
-    return float((closer < 10).mean())
+    return float((twice_closer(latent_a, latent_b) < 2 * 10).mean())

@@ -93,7 +93,7 @@ def minimise(cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget
     """
     nets.to(device())
     fitted, held_out = _hold_out(train, budget.validation)
-    optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate)
+    optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
     history, best, best_weights, best_epoch = [], float("inf"), None, 0
 

@@ -1,0 +1,531 @@
+"""Every metric x every property, and an independent reference for each."""
+
+import importlib
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.neighbors import NearestNeighbors
+
+from mosaicbench import catalog
+from mosaicbench.metrics import _correlation
+from mosaicbench.metrics._labels import confusion
+from mosaicbench.metrics._matches import twice_closer
+from mosaicbench.metrics._neighbors import transfer
+
+ALIGNMENT = {"foscttm", "recall_at_10"}
+TRANSFER = {"label_transfer_accuracy", "label_transfer_balanced_accuracy", "label_transfer_macro_f1"}
+PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
+SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
+DATA = {"label_floor", "imputation_constant_features"}
+SANITY = {"active_units"}
+RECORDED = {"fit_seconds", "peak_host_mb", "peak_device_mb"}
+ALL = ALIGNMENT | TRANSFER | PEARSON | SKILL | DATA | SANITY | RECORDED
+SCORED = ALIGNMENT | TRANSFER | PEARSON | SKILL
+
+# property -> (metrics that have it, {metrics that cannot have it: why}); together they are the whole catalog
+PROPERTIES = {
+    "native float": (ALL, {}),
+    "within bounds": (ALL, {}),
+    "cell order": (ALL - RECORDED, {"read from the record": RECORDED}),
+    "label names": (TRANSFER | {"label_floor"}, {"has no labels": ALL - TRANSFER - {"label_floor"}}),
+    "perfect is best": (SCORED, {"has no best": DATA | SANITY | RECORDED}),
+    "shuffled is chance": (
+        ALIGNMENT | TRANSFER | {"imputation_pearson_per_feature"},
+        {"chance is the train mean, and a permuted cell is worse": SKILL | {"imputation_pearson_per_cell"}}
+        | {"does not depend on the match": DATA | SANITY | RECORDED},
+    ),
+    "train mean is chance": (
+        SKILL | {"imputation_pearson_per_feature"},
+        {"is nearly blind, which its skill mends": {"imputation_pearson_per_cell"}}
+        | {"does not impute": ALIGNMENT | TRANSFER | DATA | SANITY | RECORDED},
+    ),
+    "noise never improves": (SCORED, {"does not measure agreement": DATA | SANITY | RECORDED}),
+    "nan raises": (ALL - RECORDED, {"the record has no arrays": RECORDED}),
+    "collapse is not rewarded": (SCORED | SANITY, {"does not depend on what a method gives": DATA | RECORDED}),
+}
+PER_CELL = ("latent_a", "latent_b", "latent", "labels", "transferred", "truth", "imputed")
+TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
+
+
+def having(name):
+    return sorted(PROPERTIES[name][0])
+
+
+def evaluate(metric, needs):
+    function = getattr(importlib.import_module(catalog.module("metrics", metric)), metric)
+    return function(**{need: needs[need] for need in catalog.parameters("metrics", metric)})
+
+
+def cells_of(n, seed):
+    """Return latents of four unequal types that do not touch, and their labels."""
+    random = np.random.default_rng(seed)
+    types = random.choice(4, n, p=[0.45, 0.3, 0.15, 0.1])
+    return 6 * np.eye(4, 7)[types] + random.standard_normal((n, 7)), TYPES[types]
+
+
+def world(*, noise=0.0, n=300, seed=0):
+    """Return every need of every metric; `noise` stands between a perfect method (0) and a poor one."""
+    random, loadings = np.random.default_rng(seed), np.random.default_rng(99).standard_normal((7, 12))
+    z, labels = cells_of(n, seed + 1)
+    train, train_labels = cells_of(400, seed + 2)
+    truth, train_values = z @ loadings + 20, train @ loadings + 20
+    latent_b, imputed = z + noise * random.standard_normal(z.shape), truth + noise * random.standard_normal(truth.shape)
+    record = {"seconds": {"fit": 12, "read": 3}, "peak_host_mb": 512, "peak_device_mb": 64}
+    return {
+        "latent": z,
+        "latent_a": z,
+        "latent_b": latent_b,
+        "labels": labels,
+        "transferred": transfer(train, train_labels, latent_b),
+        "truth": truth,
+        "imputed": imputed,
+        "train_mean": train_values.mean(0),
+        "train_std": train_values.std(0),
+        "record": record,
+        "device_record": record,
+    }
+
+
+def goodness(metric, value):
+    return value if catalog.card("metrics", metric)["better"] == "higher" else -value
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_every_metric_is_classified_for_every_property(name):
+    members, excused = PROPERTIES[name]
+    groups = [members, *excused.values()]
+    assert set().union(*groups) == set(catalog.names("metrics"))
+    assert sum(map(len, groups)) == len(catalog.names("metrics")), "a metric is classified twice"
+
+
+@pytest.mark.parametrize("metric", catalog.names("metrics"))
+def test_cards_agree_with_themselves(metric):
+    card = catalog.card("metrics", metric)
+    low, high = card["bounds"]
+    assert card["better"] in ("lower", "higher")
+    if card["best"] is not None:
+        assert card["best"] == (low if card["better"] == "lower" else high)
+    if card["chance"] is not None:
+        assert low is None or low <= card["chance"]
+        assert high is None or card["chance"] <= high
+
+
+@pytest.mark.parametrize("metric", having("native float"))
+def test_native_float(metric):
+    assert type(evaluate(metric, world(noise=1.0))) is float
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("metric", having("within bounds"))
+def test_within_bounds(metric, noise):
+    low, high = catalog.card("metrics", metric)["bounds"]
+    value = evaluate(metric, world(noise=noise))
+    assert np.isfinite(value)
+    assert low is None or value >= low
+    assert high is None or value <= high
+
+
+@pytest.mark.parametrize("metric", having("cell order"))
+def test_cell_order_does_not_matter(metric):
+    needs = world(noise=1.0)
+    order = np.random.default_rng(5).permutation(len(needs["labels"]))
+    moved = needs | {need: needs[need][order] for need in PER_CELL}
+    assert evaluate(metric, moved) == pytest.approx(evaluate(metric, needs), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", having("label names"))
+def test_label_names_do_not_matter(metric):
+    renamed = dict(zip(TYPES, ["z", "y", "ö ", "0"], strict=True))
+    needs = world(noise=4.0)
+    other = needs | {
+        need: np.array([renamed[label] for label in needs[need]], dtype=object) for need in ("labels", "transferred")
+    }
+    assert evaluate(metric, other) == pytest.approx(evaluate(metric, needs), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", having("perfect is best"))
+def test_perfect_input_gives_best(metric):
+    assert evaluate(metric, world()) == pytest.approx(catalog.card("metrics", metric)["best"], abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", having("shuffled is chance"))
+def test_shuffled_input_gives_chance(metric):
+    needs, random = world(), np.random.default_rng(3)
+    n, shares = len(needs["labels"]), np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"])
+    chance = {
+        "foscttm": 0.5,
+        "recall_at_10": 10 / n,
+        "label_transfer_accuracy": (shares**2).sum(),
+        "label_transfer_balanced_accuracy": 1 / len(shares),
+        "label_transfer_macro_f1": 1 / len(shares),
+        "imputation_pearson_per_feature": 0.0,
+    }[metric]
+    values = []
+    for _ in range(20):
+        order = random.permutation(n)
+        values.append(evaluate(metric, needs | {need: needs[need][order] for need in ("latent_b", "transferred", "imputed")}))
+    assert np.mean(values) == pytest.approx(chance, abs=0.02)
+    if (stated := catalog.card("metrics", metric)["chance"]) is not None:
+        assert stated == chance
+
+
+@pytest.mark.parametrize("metric", having("train mean is chance"))
+def test_train_mean_gives_chance(metric):
+    needs = world()
+    value = evaluate(metric, needs | {"imputed": np.tile(needs["train_mean"], (len(needs["truth"]), 1))})
+    assert value == pytest.approx(catalog.card("metrics", metric)["chance"], abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", having("noise never improves"))
+def test_more_noise_never_improves(metric):
+    good = [
+        np.mean([goodness(metric, evaluate(metric, world(noise=x, seed=s))) for s in (0, 10, 20)]) for x in (0, 0.3, 1, 3, 10)
+    ]
+    assert np.all(np.diff(good) <= 1e-9), good
+    assert good[-1] < good[0] - 0.1
+
+
+@pytest.mark.parametrize("metric", having("nan raises"))
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_in_any_need_raises(metric, bad):
+    for need in catalog.parameters("metrics", metric):
+        needs = world(n=40)
+        broken = needs[need].copy()
+        broken[(3,) * broken.ndim] = bad
+        with pytest.raises(ValueError, match="NaN|text"):
+            evaluate(metric, needs | {need: broken})
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6 + 0.1])
+@pytest.mark.parametrize("metric", having("collapse is not rewarded"))
+def test_collapse_is_not_rewarded(metric, value):
+    needs = world()
+    n, shares = len(needs["labels"]), np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"])
+    train, train_labels = cells_of(400, 2)
+    constant = np.full_like(needs["latent"], value)
+    needs |= {"latent": constant, "latent_a": constant, "latent_b": constant, "imputed": np.full((n, 12), value)}
+    needs["transferred"] = transfer(np.full_like(train, value), train_labels, constant)
+    expected = {
+        "foscttm": 0.5,
+        "recall_at_10": 0.0,
+        "label_transfer_accuracy": shares.max(),
+        "label_transfer_balanced_accuracy": 1 / len(shares),
+        "label_transfer_macro_f1": 2 * shares.max() / (1 + shares.max()) / len(shares),
+        "imputation_pearson_per_feature": 0.0,
+        "imputation_pearson_per_cell": 0.0,
+        "active_units": 0.0,
+    }
+    if metric in SKILL:
+        assert evaluate(metric, needs) < 0
+    else:
+        assert evaluate(metric, needs) == pytest.approx(expected[metric], abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", sorted(ALL - RECORDED))
+def test_no_metric_changes_its_arguments(metric):
+    needs = world(noise=1.0, n=40)
+    before = {need: np.copy(needs[need]) for need in PER_CELL}
+    evaluate(metric, needs)
+    for need, value in before.items():
+        np.testing.assert_array_equal(needs[need], value)
+
+
+# --- references: alignment -----------------------------------------------------------------------------------------------
+
+
+def naive_twice_closer(a, b):
+    a, b = a.astype(float), b.astype(float)
+    counts = []
+    for i in range(len(a)):
+        squared = np.zeros(len(b))
+        for k in range(a.shape[1]):
+            squared = squared + (a[i, k] - b[:, k]) ** 2
+        others = np.delete(squared, i)
+        counts.append(2 * np.sum(others < squared[i]) + np.sum(others == squared[i]))
+    return np.array(counts)
+
+
+def pairs_of_latents():
+    random = np.random.default_rng(7)
+    a = random.standard_normal((300, 6))
+    b = a + 0.3 * random.standard_normal(a.shape)
+    grid = random.integers(0, 3, (300, 4)).astype(float)
+    centroids = random.standard_normal((8, 6))[random.integers(0, 8, 300)]
+    return {
+        "random": (a, random.standard_normal(a.shape)),
+        "aligned": (a, b),
+        "odd dimensions": (a[:, :5], b[:, :5]),
+        "one dimension": (a[:, :1], b[:, :1]),
+        "tied on a grid": (grid, random.permutation(grid)),
+        "duplicated": (np.tile(a[:60], (5, 1)), np.tile(b[:60], (5, 1))),
+        "collapsed to centroids": (centroids, centroids),
+        "constant": (np.full((300, 6), 0.1), np.full((300, 6), 0.1)),
+        "two constants": (np.full((300, 6), 0.1), np.full((300, 6), 7.7)),
+        "one side constant": (a, np.full((300, 6), 0.1)),
+        "offset": (a + 1e6, b + 1e6),
+        "offset centroids": (centroids + 1e6, centroids + 1e6),
+        "single precision": (a.astype(np.float32), b.astype(np.float32)),
+        **{f"{n} cells": (a[:n], b[:n]) for n in (2, 3, 4, 5, 255, 256, 257)},
+    }
+
+
+@pytest.mark.parametrize("kind", pairs_of_latents())
+def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind):
+    a, b = pairs_of_latents()[kind]
+    expected = naive_twice_closer(a, b)
+    np.testing.assert_array_equal(twice_closer(a, b), expected)
+    assert evaluate("foscttm", {"latent_a": a, "latent_b": b}) == pytest.approx(np.mean(expected / 2 / (len(a) - 1)), abs=1e-15)
+    assert evaluate("recall_at_10", {"latent_a": a, "latent_b": b}) == np.mean(expected / 2 < 10)
+
+
+def test_foscttm_is_directed():
+    a = np.array([[0.0], [1.0], [10.0]])
+    b = np.array([[0.6], [0.9], [0.0]])
+    forth, back = (evaluate("foscttm", {"latent_a": x, "latent_b": y}) for x, y in ((a, b), (b, a)))
+    assert forth == pytest.approx((1 / 2 + 0 + 2 / 2) / 3)
+    assert back == pytest.approx((1 / 2 + 0 + 2 / 2) / 3)
+    assert evaluate("foscttm", {"latent_a": a[:2], "latent_b": b[:2]}) == 0.0
+    assert evaluate("foscttm", {"latent_a": b[:2], "latent_b": a[:2]}) == 0.5
+
+
+def test_counts_kept_from_the_last_pair_are_not_given_for_another():
+    a, b = pairs_of_latents()["aligned"]
+    first, turned = twice_closer(a, b).copy(), twice_closer(b, a).copy()
+    assert not np.array_equal(first, turned)
+    changed = b.copy()
+    changed[0] += 100
+    assert twice_closer(a, changed)[0] == 2 * (len(a) - 1)
+    np.testing.assert_array_equal(twice_closer(a, b), first)
+
+
+@pytest.mark.parametrize("n", [78, 155, 304])
+def test_recall_is_not_decided_by_rounding(n):
+    """At rank 10 exactly, (rank / (n - 1)) * (n - 1) falls below 10 for these n."""
+    a, b = np.zeros((n, 1)), np.arange(n, dtype=float)[:, None]
+    np.testing.assert_array_equal(twice_closer(a, b), 2 * np.arange(n))
+    assert evaluate("recall_at_10", {"latent_a": a, "latent_b": b}) == pytest.approx(10 / n)
+
+
+@pytest.mark.parametrize("metric", sorted(ALIGNMENT))
+@pytest.mark.parametrize(("a", "b"), [((5, 2), (6, 2)), ((5, 2), (5, 3)), ((1, 2), (1, 2)), ((0, 2), (0, 2)), ((5,), (5,))])
+def test_latents_that_do_not_match_are_refused(metric, a, b):
+    with pytest.raises(ValueError, match="same shape|two cells"):
+        evaluate(metric, {"latent_a": np.zeros(a), "latent_b": np.zeros(b)})
+
+
+def test_perfect_labels_alone_score_the_label_floor():
+    _, labels = cells_of(4000, 1)
+    centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
+    floor = evaluate("label_floor", {"labels": labels})
+    assert floor == pytest.approx(0.5 * sum(np.mean(labels == t) ** 2 for t in TYPES))
+    assert evaluate("foscttm", {"latent_a": centroids, "latent_b": centroids}) == pytest.approx(floor, abs=1e-3)
+    assert evaluate("label_floor", {"labels": np.append(labels, [""] * 50)}) == floor
+
+
+# --- references: label transfer ------------------------------------------------------------------------------------------
+
+
+def naive_transfer(reference, labels, query, k):
+    distances, neighbours = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(reference).kneighbors(query)
+    found = []
+    for row, near in zip(distances, neighbours, strict=True):
+        votes = {label: (np.sum(labels[near] == label), -row[labels[near] == label].min()) for label in set(labels[near])}
+        found.append(max(votes, key=votes.get))
+    return np.array(found, dtype=object)
+
+
+@pytest.mark.parametrize("k", [1, 2, 15])
+def test_transfer_is_the_vote_of_the_nearest(k):
+    random = np.random.default_rng(0)
+    reference, query = random.standard_normal((700, 5)), random.standard_normal((300, 5))
+    labels = TYPES[random.integers(0, 4, 700)]
+    np.testing.assert_array_equal(transfer(reference, labels, query, k=k), naive_transfer(reference, labels, query, k))
+
+
+def test_transfer_leaves_out_reference_cells_without_a_label():
+    random = np.random.default_rng(0)
+    reference, query, labels = (
+        random.standard_normal((200, 3)),
+        random.standard_normal((50, 3)),
+        TYPES[random.integers(0, 4, 200)],
+    )
+    hidden = labels.copy()
+    hidden[::3] = ""
+    kept = hidden != ""
+    np.testing.assert_array_equal(transfer(reference, hidden, query), transfer(reference[kept], labels[kept], query))
+
+
+@pytest.mark.parametrize("order", range(4))
+def test_cells_tied_at_the_last_place_share_its_votes(order):
+    """One vote is left for three equally near cells: a gets 1 + 1/3, b gets 2/3, whatever the order of rows."""
+    reference, labels = np.array([[1.0], [2.0], [-2.0], [2.0]]), np.array(["a", "b", "b", "a"], dtype=object)
+    rows = np.roll(np.arange(4), order)
+    assert transfer(reference[rows], labels[rows], np.zeros((1, 1)), k=2).tolist() == ["a"]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_tied_vote_goes_to_the_nearer_label_whatever_its_name(names):
+    reference, labels = np.array([[1.0], [4.0], [2.0], [3.0]]), np.array([names[0], names[0], names[1], names[1]], dtype=object)
+    assert transfer(reference, labels, np.zeros((1, 1)), k=4).tolist() == [names[0]]
+    assert transfer(reference, labels, np.array([[2.4]]), k=2).tolist() == [names[1]]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_collapsed_latent_predicts_the_most_frequent_label(names):
+    labels = np.array([names[0]] * 20 + [names[1]] * 21, dtype=object)
+    for rows in (np.arange(41), np.arange(41)[::-1]):
+        assert set(transfer(np.zeros((41, 2)), labels[rows], np.zeros((5, 2)))) == {names[1]}
+    even = labels[:40]
+    assert set(transfer(np.zeros((40, 2)), even, np.zeros((5, 2)))) == {names[0]}, (
+        "the first in the reference, not in the alphabet"
+    )
+
+
+def test_fewer_reference_cells_than_neighbours_all_vote():
+    assert transfer(np.arange(3.0)[:, None], np.array(["a", "b", "b"], dtype=object), np.zeros((1, 1))).tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "labels", "query"),
+    [((4, 2), 4, (3, 3)), ((4, 2), 5, (3, 2)), ((4,), 4, (3, 2))],
+)
+def test_transfer_refuses_what_does_not_match(reference, labels, query):
+    with pytest.raises(ValueError, match="needed|do not match"):
+        transfer(np.zeros(reference), np.array(["a"] * labels, dtype=object), np.zeros(query))
+
+
+def test_transfer_needs_a_label():
+    with pytest.raises(ValueError, match="no cell has a label"):
+        transfer(np.zeros((4, 2)), np.array([""] * 4, dtype=object), np.zeros((3, 2)))
+
+
+def test_scores_of_label_transfer_are_those_of_sklearn():
+    random = np.random.default_rng(0)
+    true, predicted = TYPES[random.choice(4, 200, p=[0.6, 0.2, 0.2, 0])], TYPES[random.integers(0, 4, 200)]
+    true[:20] = ""
+    kept = true != ""
+    needs, pair = {"labels": true, "transferred": predicted}, (true[kept].astype(str), predicted[kept].astype(str))
+    assert evaluate("label_transfer_accuracy", needs) == pytest.approx(accuracy_score(*pair))
+    assert evaluate("label_transfer_macro_f1", needs) == pytest.approx(f1_score(*pair, average="macro"))
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert evaluate("label_transfer_balanced_accuracy", needs) == pytest.approx(balanced_accuracy_score(*pair))
+
+
+def test_confusion_refuses_labels_of_other_cells():
+    with pytest.raises(ValueError, match="do not match"):
+        confusion(np.array(["a"] * 3, dtype=object), np.array(["a"] * 4, dtype=object))
+    with pytest.raises(ValueError, match="no cell has a label"):
+        confusion(np.array(["a"] * 3, dtype=object), np.array([""] * 3, dtype=object))
+
+
+# --- references: imputation ----------------------------------------------------------------------------------------------
+
+
+def sparse_values(n=40, features=30):
+    random = np.random.default_rng(11)
+    truth = np.where(random.random((n, features)) < 0.5, 0, random.gamma(2, 1, (n, features))).astype(np.float32)
+    truth[:, 4] = 0.1
+    imputed = (truth + random.standard_normal(truth.shape)).astype(np.float32)
+    imputed[:, 7] = 0.3
+    return truth, imputed
+
+
+def naive_pearson(truth, imputed):
+    rows = [(np.float64(x), np.float64(y)) for x, y in zip(truth, imputed, strict=True) if np.ptp(x) > 0]
+    return np.mean([pearsonr(x, y).statistic if np.ptp(y) > 0 else 0.0 for x, y in rows])
+
+
+def test_pearson_is_that_of_scipy_and_counts_a_constant_imputation_as_zero():
+    truth, imputed = sparse_values()
+    needs = {"truth": truth, "imputed": imputed}
+    assert evaluate("imputation_pearson_per_feature", needs) == pytest.approx(naive_pearson(truth.T, imputed.T), abs=1e-12)
+    assert evaluate("imputation_pearson_per_cell", needs) == pytest.approx(naive_pearson(truth, imputed), abs=1e-12)
+    assert evaluate("imputation_constant_features", needs) == 1.0
+    assert np.flatnonzero(np.isnan(_correlation.pearson_columns(truth, imputed))).tolist() == [4]
+    assert _correlation.pearson_columns(truth, imputed)[7] == 0
+
+
+def test_a_constant_imputation_is_not_dropped():
+    truth, imputed = sparse_values()
+    flat = imputed.copy()
+    flat[:, 20] = 5
+    r = _correlation.pearson_columns(truth, imputed)[20]
+    before, after = (evaluate("imputation_pearson_per_feature", {"truth": truth, "imputed": x}) for x in (imputed, flat))
+    assert before - after == pytest.approx(r / 29)
+
+
+@pytest.mark.parametrize("block", [1, 7, 40, 41, 120, 10_000])
+def test_blocks_do_not_change_a_score(monkeypatch, block):
+    truth, imputed = sparse_values()
+    needs = {"truth": truth, "imputed": imputed, "train_mean": truth.mean(0), "train_std": truth.std(0)}
+    metrics = sorted(PEARSON | SKILL | {"imputation_constant_features"})
+    whole = [evaluate(metric, needs) for metric in metrics]
+    monkeypatch.setattr(_correlation, "BLOCK_VALUES", block)
+    np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e160])
+def test_pearson_survives_the_scale_of_its_values(scale):
+    truth, imputed = (x.astype(float) for x in sparse_values())
+    needs, scaled = {"truth": truth, "imputed": imputed}, {"truth": truth * scale, "imputed": imputed * scale}
+    for metric in sorted(PEARSON):
+        assert evaluate(metric, scaled) == pytest.approx(evaluate(metric, needs), abs=1e-9)
+
+
+def test_skill_is_the_share_of_squared_error_that_is_gone():
+    truth, imputed = sparse_values()
+    mean, std = truth.mean(0) + 0.1, truth.std(0)
+    std[4] = 0
+    errors = free = 0.0
+    for i in range(truth.shape[0]):
+        for j in [j for j in range(truth.shape[1]) if j != 4]:
+            errors += ((float(truth[i, j]) - float(imputed[i, j])) / float(std[j])) ** 2
+            free += ((float(truth[i, j]) - float(mean[j])) / float(std[j])) ** 2
+    needs = {"truth": truth, "imputed": imputed, "train_mean": mean, "train_std": std}
+    assert evaluate("imputation_skill", needs) == pytest.approx(1 - errors / free, rel=1e-9)
+    reached, floor = naive_pearson(truth, imputed), naive_pearson(truth, np.tile(mean, (len(truth), 1)))
+    assert evaluate("imputation_pearson_per_cell_skill", needs) == pytest.approx((reached - floor) / (1 - floor), abs=1e-9)
+
+
+def test_shuffled_imputation_is_below_the_train_mean():
+    needs = world()
+    needs["imputed"] = np.random.default_rng(0).permutation(needs["imputed"])
+    for metric in sorted(SKILL):
+        assert evaluate(metric, needs) < 0
+
+
+@pytest.mark.parametrize("metric", sorted(PEARSON | SKILL))
+def test_a_truth_without_variance_is_refused(metric):
+    flat = np.full((6, 3), 2.0)
+    needs = {"truth": flat, "imputed": flat + np.eye(6, 3), "train_mean": np.full(3, 2.0), "train_std": np.ones(3)}
+    with pytest.raises(ValueError, match="of the truth varies|nothing to gain"):
+        evaluate(metric, needs)
+
+
+def test_a_train_mean_that_is_already_perfect_is_refused():
+    profile = np.arange(4.0)
+    needs = {"truth": np.tile(profile, (3, 1)), "imputed": np.eye(3, 4), "train_mean": profile}
+    with pytest.raises(ValueError, match="nothing to gain"):
+        evaluate("imputation_pearson_per_cell_skill", needs)
+
+
+@pytest.mark.parametrize("metric", sorted(PEARSON | SKILL))
+def test_imputations_of_another_shape_are_refused(metric):
+    needs = world(n=40)
+    with pytest.raises(ValueError, match="same shape"):
+        evaluate(metric, needs | {"imputed": needs["imputed"][:, 1:]})
+
+
+# --- references: sanity, resources ---------------------------------------------------------------------------------------
+
+
+def test_active_units_counts_dimensions_that_vary():
+    z = np.random.default_rng(0).standard_normal((5000, 5)) * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0]) + 1e5
+    assert evaluate("active_units", {"latent": z}) == 3.0
+
+
+def test_resources_are_read_from_the_record():
+    needs = world(n=40)
+    assert [evaluate(metric, needs) for metric in ("fit_seconds", "peak_host_mb", "peak_device_mb")] == [12.0, 512.0, 64.0]
