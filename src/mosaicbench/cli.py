@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("--dataset", type=Path, required=True)
     cut.add_argument("--scenario", required=True, help="its id")
     cut.add_argument("--kind", required=True, help="how pairing is hidden")
-    cut.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing")
+    cut.add_argument(
+        "--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
+    )
     cut.add_argument("--seed", type=int, required=True)
     for part in ("train", "query", "solution"):
         cut.add_argument(f"--{part}", type=Path, required=True)

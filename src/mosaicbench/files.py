@@ -397,7 +397,9 @@ def _check_noun(path: str | Path, thing: AnnData | MuData, noun: str) -> None:
 def _check_names(path: str | Path, modality: str, cells: AnnData) -> None:
     for axis, names in (("cell", cells.obs_names), ("feature", cells.var_names)):
         if not names.is_unique:
-            raise ContractError(f"{path}: duplicated {axis} names in modality {modality!r}, e.g. {names[names.duplicated()][0]!r}")
+            raise ContractError(
+                f"{path}: duplicated {axis} names in modality {modality!r}, e.g. {names[names.duplicated()][0]!r}"
+            )
         if not len(names):
             raise ContractError(f"{path}: modality {modality!r} has no {axis}s")
 

@@ -181,7 +181,9 @@ def _dataset(name: str, stanza: dict, registry: dict) -> dict:
     entry = registry.get(name, {})
     loader = stanza.get("loader", "own_files" if "path" in stanza else entry.get("loader"))
     if loader not in catalog.names("datasets"):
-        raise UserError(f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}")
+        raise UserError(
+            f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
+        )
     options = entry.get("options", {}) | {key: value for key, value in stanza.items() if key != "loader"}
     known = {key: p for key, p in catalog.parameters("datasets", loader).items() if key != "raw"}
     for key, value in options.items():
