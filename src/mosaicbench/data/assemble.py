@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mosaicbench import files
 from mosaicbench.data.checks import check_modalities
 from mosaicbench.errors import UserError
 
@@ -122,9 +122,7 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
     """Return a MuData of `modalities` whose own ``obs`` takes no column from theirs."""
     import mudata
 
-    mudata.set_options(pull_on_update=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="var_names are not unique")  # a gene and its protein may share a name
+    with files.quiet_mudata():
         return mudata.MuData(modalities)
 
 

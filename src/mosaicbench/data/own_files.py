@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mosaicbench import files
 from mosaicbench.data import readers
 from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement, assembled
 from mosaicbench.data.checks import check_labels, check_overlap, name_hint, warn
@@ -121,7 +121,10 @@ def _read(raw: Path | None, path: str | dict[str, str], kinds: dict[str, str]) -
     if isinstance(path, dict):
         own = {modality: _one(folder / name, modality, kinds) for modality, name in path.items()}
     elif (file := folder / path).suffix == ".h5mu":
-        whole = readers.opened(file, _h5mu)
+        import mudata
+
+        with files.quiet_mudata():
+            whole = readers.opened(file, mudata.read_h5mu)
         own, shared_obs = dict(whole.mod), whole.obs
     elif file.suffix == ".h5":
         own = readers.tenx_h5(file)
@@ -154,15 +157,6 @@ def _one(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
     if name.endswith(".h5ad"):
         return readers.opened(file, anndata.read_h5ad)
     raise UserError(f"path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found {file.name}")
-
-
-def _h5mu(file: Path) -> MuData:
-    import mudata
-
-    mudata.set_options(pull_on_update=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="(?i)var(iable |_)names are not unique")  # assembled makes them so
-        return mudata.read_h5mu(file)
 
 
 def _folder(folder: Path) -> AnnData:
