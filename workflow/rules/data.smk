@@ -1,4 +1,22 @@
-# source -> dataset -> view
+# source -> raw -> dataset -> view
+
+
+# Without the code as an input: a file that was verified is not fetched again because this program was edited.
+rule fetch:
+    output:
+        "<resources>/raw/{dataset}/{file}",
+    log:
+        "<logs>/fetch/{dataset}/{file}.log",
+    params:
+        raw=bench.raw,
+        registry=f"--registry {bench.config['registry']}" if bench.config["registry"] else "",
+    conda:
+        ENVIRONMENT
+    localrule: True
+    message:
+        "Fetch {wildcards.file} of {wildcards.dataset}"
+    shell:
+        "{MOSAICBENCH} fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} {params.registry} 2> {log}"
 
 
 rule prepare:
@@ -12,13 +30,14 @@ rule prepare:
     params:
         loader=loader,
         options=loader_options,
+        raw=raw_folder,
     conda:
         ENVIRONMENT
     message:
         "Prepare {wildcards.dataset}"
     shell:
         "{MOSAICBENCH} prepare --dataset {wildcards.dataset} --loader {params.loader}"
-        " --options {params.options:q} --output {output} 2> {log}"
+        " --options {params.options:q} {params.raw} --output {output} 2> {log}"
 
 
 rule cut:

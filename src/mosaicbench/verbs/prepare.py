@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mosaicbench import __version__, catalog, files
+from mosaicbench.data import lock
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.errors import UserError
 
@@ -28,12 +29,14 @@ def run(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | N
     output
         The file to write.
     raw
-        The folder of what was fetched, for a loader that reads it.
+        The folder of what was fetched, for a loader that reads it; its files must still be what was fetched.
     """
     if loader not in catalog.names("datasets"):
         raise UserError(f"dataset {dataset}: unknown loader {loader!r}; there are {', '.join(catalog.names('datasets'))}")
     load = importlib.import_module(catalog.module("datasets", loader)).load
     check_options(load, options, f"dataset {dataset}, options")
+    if raw is not None:
+        lock.check(raw)
     loaded = load(raw, **options)
     provenance = {"version": __version__, "loader": loader, "options": json.dumps(options, sort_keys=True)}
     provenance["cells_dropped"] = int(loaded.uns.pop("cells_dropped", 0))
