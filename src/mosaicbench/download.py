@@ -195,7 +195,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 def _session(url: str) -> requests.Session:
     """Return a session that retries while a server is busy, and takes proxies from the environment, except for this machine."""
     session = requests.Session()
-    session.headers |= {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
     session.trust_env = not _is_loopback(urlsplit(url).hostname or "")
     retry = Retry(total=TRIES - 1, backoff_factor=BACKOFF, status_forcelist=BUSY, allowed_methods={"GET"}, raise_on_status=False)
     for scheme in ("http://", "https://"):
