@@ -79,7 +79,9 @@ KNOWN = {"bytes": len(BYTES), "md5": MD5}
 UNKNOWN = {}
 
 
-@pytest.mark.parametrize("facts", [KNOWN, {"sha256": SHA256}, {"bytes": len(BYTES)}, UNKNOWN], ids=["md5", "sha256", "bytes", "-"])
+@pytest.mark.parametrize(
+    "facts", [KNOWN, {"sha256": SHA256}, {"bytes": len(BYTES)}, UNKNOWN], ids=["md5", "sha256", "bytes", "-"]
+)
 @pytest.mark.parametrize(
     "faults",
     [

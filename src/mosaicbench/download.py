@@ -197,7 +197,9 @@ def _session(url: str) -> requests.Session:
     session = requests.Session()
     session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
     session.trust_env = not _is_loopback(urlsplit(url).hostname or "")
-    retry = Retry(total=TRIES - 1, backoff_factor=BACKOFF, status_forcelist=BUSY, allowed_methods={"GET"}, raise_on_status=False)
+    retry = Retry(
+        total=TRIES - 1, backoff_factor=BACKOFF, status_forcelist=BUSY, allowed_methods={"GET"}, raise_on_status=False
+    )
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     return session
@@ -218,7 +220,9 @@ def _version(response: requests.Response) -> str | None:
 
 def _reason(error: Exception) -> str:
     """Return the innermost cause, where the libraries wrap it in several layers."""
-    while (inner := getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, Exception)), None)) is not None:
+    while (
+        inner := getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, Exception)), None)
+    ) is not None:
         if not isinstance(inner, Exception):
             break
         error = inner
@@ -228,7 +232,9 @@ def _reason(error: Exception) -> str:
 def _check_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
-        raise UserError(f"{path.parent}: {needed:,} bytes are to come, but only {free:,} are free; make room, or choose another folder")
+        raise UserError(
+            f"{path.parent}: {needed:,} bytes are to come, but only {free:,} are free; make room, or choose another folder"
+        )
 
 
 class _Part:

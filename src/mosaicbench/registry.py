@@ -30,6 +30,8 @@ class RawFile:
         Where it lies: the publisher's address, then mirrors, in the order in which to try them.
     bytes
         Its length, None where no source states it.
+    about_mb
+        Its rough length in MB, None where that is unknown too.
     digests
         "md5" or "sha256" -> hexadecimal digest; empty where none is public.
     optional
@@ -42,6 +44,7 @@ class RawFile:
     name: str
     urls: tuple[str, ...]
     bytes: int | None
+    about_mb: float | None
     digests: dict[str, str]
     optional: bool
     twins: dict[str, str | None]
@@ -65,7 +68,9 @@ def load(path: str | Path = REGISTRY) -> dict[str, dict]:
     schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader)  # noqa: S506
     if (error := jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(registry))) is not None:
         key = ".".join(map(str, error.absolute_path)) or "top level"
-        described = f" ({error.schema['description']})" if isinstance(error.schema, dict) and "description" in error.schema else ""
+        described = (
+            f" ({error.schema['description']})" if isinstance(error.schema, dict) and "description" in error.schema else ""
+        )
         raise UserError(f"{path}, key {key}: {error.message}{described}")
     return {name: {"options": {}, "files": {}} | stanza for name, stanza in registry.items()}
 
@@ -88,5 +93,9 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
         named_alike = {other: stanza["files"][name] for other, stanza in registry.items() if name in stanza["files"]}
         twins = {other: twin.get("md5") for other, twin in named_alike.items() if twin["url"] != known["url"]}
         urls, optional = (known["url"], *known.get("mirrors", [])), known.get("optional", False)
-        found.append(RawFile(dataset, name, urls, known["bytes"], digests, optional, twins))
+        found.append(RawFile(dataset, name, urls, known["bytes"], _mb(known), digests, optional, twins))
     return found
+
+
+def _mb(known: dict) -> float | None:
+    return known.get("about_mb") if known["bytes"] is None else known["bytes"] / 1e6

@@ -70,7 +70,9 @@ def check(folder: Path) -> None:
             continue
         remedy = f"run `mosaicbench fetch {folder.name}`"
         if path.name not in records:
-            raise UserError(f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records it")
+            raise UserError(
+                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records it"
+            )
         record = records[path.name]
         if not is_unchanged(path, record) and digests(path)["sha256"] != record["sha256"]:
             raise UserError(f"{path}: changed since it was fetched; delete it and {remedy}")

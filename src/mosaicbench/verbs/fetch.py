@@ -74,7 +74,9 @@ def run(
 def _wanted(entries: dict[str, dict], dataset: str, files: list[str], *, optional: bool) -> list[RawFile]:
     every = registry.raw_files(entries, dataset)
     if unknown := sorted(set(files) - {file.name for file in every}):
-        raise UserError(f"dataset {dataset} has no file {unknown[0]!r}; it has {', '.join(file.name for file in every) or 'none'}")
+        raise UserError(
+            f"dataset {dataset} has no file {unknown[0]!r}; it has {', '.join(file.name for file in every) or 'none'}"
+        )
     if not every:
         print(f"{dataset}: nothing to fetch", file=sys.stderr)
     return [file for file in every if file.name in files or (not files and (optional or not file.optional))]
@@ -108,7 +110,7 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
         return
     if offline:
         raise UserError("\n".join([_missing(file, path, mirror), *refused]))
-    print(f"{path}: fetching{f' {file.bytes / 1e6:.1f} MB' if file.bytes else ''}", file=sys.stderr)
+    print(f"{path}: fetching{f' {file.about_mb:.1f} MB' if file.about_mb else ''}", file=sys.stderr)
     trusted = bool(file.digests) or record is not None
     size = file.bytes if record is None else record["bytes"]
     try:
@@ -173,7 +175,7 @@ def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
 
 def _missing(file: RawFile, path: Path, mirror: Path | None) -> str:
     place = f"{'a mirror folder' if mirror is None else mirror} as {file.dataset}/{file.name}"
-    size = "of unknown size" if file.bytes is None else f"{file.bytes / 1e6:.1f} MB"
+    size = "of unknown size" if file.about_mb is None else f"{file.about_mb:.1f} MB"
     return (
         f"{path}: missing ({size}), and --offline forbids to fetch it. On a machine with internet: "
         f"`mosaicbench fetch {file.dataset}`, or download {file.urls[0]}; then bring it here, or into {place} "
@@ -190,8 +192,8 @@ def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
         lines.append(f"{dataset}  (reader: {reader})  {entries[dataset].get('summary', '')}".rstrip())
         for file in every:
             path, record = raw / dataset / file.name, records.get(dataset, {}).get(file.name)
-            size = path.stat().st_size if path.is_file() else file.bytes
-            shown = "size unknown" if size is None else f"{size / 1e6:,.1f} MB"
+            size = path.stat().st_size / 1e6 if path.is_file() else file.about_mb
+            shown = "size unknown" if size is None else f"{size:,.1f} MB"
             told = next(iter(file.digests), None) or ("recorded" if record else "bytes" if file.bytes else "unproven")
             lines.append(f"  {_state(file, path, record):9} {shown:>13}  {told:8}  {file.name}")
     return lines
