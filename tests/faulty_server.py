@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Site:
     """What a server serves and how it misbehaves.
 
-    `files` maps a path to its bytes; `faults` maps a path to a set of words (below); `requests` collects (path, headers, status).
+    `files` maps a path to its bytes, `faults` a path to a set of words (below); `requests` collects (path, headers, status).
 
     breaks         the first answer ends in its middle
     always-breaks  every answer brings 1,000 bytes, then ends

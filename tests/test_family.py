@@ -98,7 +98,7 @@ def test_beta_zero_removes_exactly_the_divergence():
 
 @pytest.mark.parametrize("term", ["own", "other"])
 def test_mmvaepp_gradient_table(term):
-    """The own path sends no gradient into the shared coordinates; the paths to other modalities do, and none into private ones."""
+    """The own path sends no gradient into shared coordinates; the paths to other modalities do, and none into private ones."""
     model, x = built(MMVAEpp, latent=4, private=3, beta=0.0), values()
     heads = model.encoders["rna"].network[-1]
     cost = model.cost(x, 0.0)

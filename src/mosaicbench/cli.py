@@ -16,6 +16,7 @@ from mosaicbench import __version__, catalog
 from mosaicbench.errors import UserError
 
 REGISTRY = Path(__file__).parents[2] / "config/datasets.yaml"
+MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,14 +48,18 @@ def _parser() -> argparse.ArgumentParser:
     fetch = _verb(verbs, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
     fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
     fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")
-    fetch.add_argument("--file", dest="files", action="append", default=[], metavar="NAME", help="this file only; may be repeated")
+    fetch.add_argument(
+        "--file", dest="files", action="append", default=[], metavar="NAME", help="this file only; may be repeated"
+    )
     fetch.add_argument("--optional", action="store_true", help="also files that the dataset can be prepared without")
     fetch.add_argument("--offline", action="store_true", help="never touch the network")
     mirror = os.environ.get("MOSAICBENCH_MIRROR")
     where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
     fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
     fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
-    fetch.add_argument("--registry", dest="known", type=Path, default=REGISTRY, metavar="FILE", help="default: the project's own")
+    fetch.add_argument(
+        "--registry", dest="known", type=Path, default=REGISTRY, metavar="FILE", help="default: the project's own"
+    )
 
     prepare = _verb(verbs, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
@@ -67,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("--dataset", type=Path, required=True)
     cut.add_argument("--scenario", required=True, help="its id")
     cut.add_argument("--kind", required=True, help="how pairing is hidden")
-    cut.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing")
+    cut.add_argument(
+        "--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
+    )
     cut.add_argument("--seed", type=int, required=True)
     for part in ("train", "query", "solution"):
         cut.add_argument(f"--{part}", type=Path, required=True)
@@ -122,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = _verb(verbs, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
+    listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
     return parser
 
 
@@ -159,9 +167,23 @@ def _files_of_runs(config: object, runs: Path, output: Path) -> dict:
     }
 
 
-def _list(room: str | None) -> None:
-    """Print every card of a room, or of all rooms, one line each."""
+def _list(room: str | None, into: Path | None) -> None:
+    """Print every card of a room, or of all rooms, one line each; or write the tables of a Markdown file."""
+    if into is not None:
+        into.write_text(with_fresh_tables(into.read_text()))
+        return
     for name in [room] if room else catalog.ROOMS:
         print(name)
         for entry, card in catalog.cards(name).items():
             print(f"  {entry:32} {card['label']:24} {card.get('summary') or card.get('definition') or card.get('caption')}")
+
+
+def with_fresh_tables(text: str) -> str:
+    """Return a Markdown text in which what stands between ``<!-- ROOM -->`` markers is the table of that room's cards."""
+    for room, columns in MARKDOWN_COLUMNS.items():
+        header = ["| id | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        rows = [f"| `{name}` | {' | '.join(map(str, map(card.get, columns)))} |" for name, card in catalog.cards(room).items()]
+        before, rest = text.split(f"<!-- {room} -->", 1)
+        after = rest.split(f"<!-- /{room} -->", 1)[1]
+        text = "\n".join([f"{before}<!-- {room} -->", *header, *rows, f"<!-- /{room} -->{after}"])
+    return text

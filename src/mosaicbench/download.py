@@ -1,7 +1,7 @@
 """Download: bytes from an address into a file that has its final name only when it is complete and right.
 
-What has arrived lies in ``NAME.part``; beside it, ``NAME.part.json`` says from which address, and which version of it. A transfer that
-breaks goes on from there (HTTP Range), now or in a later call, unless the address serves another version by then.
+What has arrived lies in ``NAME.part``; beside it, ``NAME.part.json`` says from which address, and which version of it. A transfer
+that breaks goes on from there (HTTP Range), now or in a later call, unless the address serves another version by then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit

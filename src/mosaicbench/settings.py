@@ -67,11 +67,6 @@ class Settings:
         return self.config["pathvars"].get("results", "results")
 
     @property
-    def raw(self) -> str:
-        """The folder of the raw data."""
-        return _raw(self.config)
-
-    @property
     def views(self) -> list[tuple[str, str]]:
         """Every dataset with every scenario."""
         return [(dataset, scenario) for dataset in self.datasets for scenario in self.scenarios]
@@ -87,7 +82,7 @@ def load(config: dict) -> Settings:
     """
     config = checked(config, yaml.safe_load(SCHEMA.read_text()))
     known = registry.load(config["registry"] or registry.REGISTRY)
-    raw = _raw(config)
+    raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
     datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
     scenarios = config["scenarios"]
@@ -101,7 +96,9 @@ def load(config: dict) -> Settings:
                 else:
                     row = {"dataset": dataset, "scenario": scenario, "run": run.name, "method": run.method, "reason": reason}
                     not_applicable.append(row)
-    for name in config["report"]["projected_runs"]:
+    models = [run.name for run in runs.values() if catalog.card("methods", run.method)["kind"] == "model"]
+    projected = config["report"].setdefault("projected_runs", models[:4])
+    for name in projected:
         if name not in runs:
             raise UserError(f"config key report.projected_runs: there is no run {name!r}{_nearest(name, runs)}")
     return Settings(
@@ -112,7 +109,7 @@ def load(config: dict) -> Settings:
         seeds=config["seeds"],
         limits=config["limits"],
         preprocess=config["preprocess"],
-        projected=config["report"]["projected_runs"],
+        projected=projected,
         applicable=applicable,
         not_applicable=not_applicable,
     )
@@ -161,10 +158,6 @@ def _nearest(name: str, known: object) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(map(str, known))}"
 
 
-def _raw(config: dict) -> str:
-    return f"{config['pathvars'].get('resources', 'resources')}/raw"
-
-
 def _run(name: str, stanza: dict, training: dict) -> Run:
     _check_name("runs", name)
     method = stanza.get("method", name)
@@ -190,9 +183,13 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     entry = {"loader": None, "options": {}, "files": {}} if "path" in stanza or name not in known else known[name]
     loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
     if loader is None:
-        raise UserError(f"config key datasets.{name}: `mosaicbench fetch {name}` brings its files, but no loader reads them yet")
+        raise UserError(
+            f"config key datasets.{name}: `mosaicbench fetch {name}` brings its files, but no loader reads them yet"
+        )
     if loader not in catalog.names("datasets"):
-        raise UserError(f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}")
+        raise UserError(
+            f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
+        )
     options = entry["options"] | {key: value for key, value in stanza.items() if key != "loader"}
     parameters = {key: p for key, p in catalog.parameters("datasets", loader).items() if key != "raw"}
     for key, value in options.items():
@@ -201,7 +198,12 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         _check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
     if entry["files"]:
         needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
-        return {"loader": loader, "options": options, "inputs": [f"{raw}/{name}/{file}" for file in needed], "raw": f"{raw}/{name}"}
+        return {
+            "loader": loader,
+            "options": options,
+            "inputs": [f"{raw}/{name}/{file}" for file in needed],
+            "raw": f"{raw}/{name}",
+        }
     path = options.get("path", [])
     inputs = list(path.values()) if isinstance(path, dict) else [path] if path else []
     for file in inputs:

@@ -7,16 +7,16 @@ rule fetch:
         "<resources>/raw/{dataset}/{file}",
     log:
         "<logs>/fetch/{dataset}/{file}.log",
-    params:
-        raw=bench.raw,
-        registry=f"--registry {bench.config['registry']}" if bench.config["registry"] else "",
+    localrule: True
     conda:
         ENVIRONMENT
-    localrule: True
+    params:
+        raw=subpath(output[0], ancestor=2),
+        registry=f"--registry {bench.config['registry']}" if bench.config["registry"] else "",
     message:
         "Fetch {wildcards.file} of {wildcards.dataset}"
     shell:
-        "{MOSAICBENCH} fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} {params.registry} 2> {log}"
+        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} {params.registry} 2> {log}"
 
 
 rule prepare:
@@ -27,16 +27,16 @@ rule prepare:
         "<results>/datasets/{dataset}.h5mu",
     log:
         "<logs>/prepare/{dataset}.log",
+    conda:
+        ENVIRONMENT
     params:
         loader=loader,
         options=loader_options,
         raw=raw_folder,
-    conda:
-        ENVIRONMENT
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "{MOSAICBENCH} prepare --dataset {wildcards.dataset} --loader {params.loader}"
+        "python -m mosaicbench prepare --dataset {wildcards.dataset} --loader {params.loader}"
         " --options {params.options:q} {params.raw} --output {output} 2> {log}"
 
 
@@ -45,19 +45,19 @@ rule cut:
         dataset="<results>/datasets/{dataset}.h5mu",
         code=code_of_verb("cut"),
     output:
-        train=VIEW + "/train.h5mu",
-        query=VIEW + "/query.h5mu",
-        solution=VIEW + "/solution.h5mu",
+        train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
+        query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
+        solution="<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu",
     log:
         "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
     params:
         kind=scenario_kind,
         options=cut_options,
-    conda:
-        ENVIRONMENT
     message:
         "Cut {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "{MOSAICBENCH} cut --dataset {input.dataset} --scenario {wildcards.scenario} --kind {params.kind}"
+        "python -m mosaicbench cut --dataset {input.dataset} --scenario {wildcards.scenario} --kind {params.kind}"
         " --options {params.options:q} --seed {wildcards.seed}"
         " --train {output.train} --query {output.query} --solution {output.solution} 2> {log}"

@@ -23,9 +23,11 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
-    "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded from it.",
-    "deviates": "Costs are summed over features (the original averages them, which weighs the KL thousands of times and collapses "
-    "the latent); an absent modality's expert is left out (the original replaces it by a second prior); latents are means, not samples.",
+    "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
+    "from it.",
+    "deviates": "Costs are summed over features (the original averages them, which weighs the KL thousands of times and "
+    "collapses the latent); an absent modality's expert is left out (the original replaces it by a second prior); latents are "
+    "means, not samples.",
 }
 
 

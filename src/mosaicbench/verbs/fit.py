@@ -26,7 +26,7 @@ import psutil
 
 from mosaicbench.errors import Diverged, UserError
 
-REPORTED_VERSIONS = ("mosaicbench", "python", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
+REPORTED_VERSIONS = ("mosaicbench", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
 USER_ERROR, POLL_SECONDS = 2, 0.2
 
 
@@ -100,7 +100,9 @@ def _watch(child: multiprocessing.Process, *, max_minutes: float, max_memory_mb:
     return None
 
 
-def _in_child(method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path) -> None:
+def _in_child(
+    method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
+) -> None:
     """Run the fit; turn what a method can suffer into a status, and leave a file's or a user's fault to the caller."""
     try:
         _fit(method, hyperparameters, record, train, query, solution, output)
@@ -116,7 +118,9 @@ def _in_child(method: str, hyperparameters: dict, record: dict, train: Path, que
         _write_failure(output, record | {"status": status, "message": message, "peak_host_mb": _peak_host_mb()})
 
 
-def _fit(method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path) -> None:
+def _fit(
+    method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
+) -> None:
     clock = _Clock()
     from mosaicbench import files
 
@@ -224,7 +228,7 @@ def _versions() -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in REPORTED_VERSIONS:
         try:
-            found.setdefault(name, version(name) if name != "python" else "")
+            found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "absent"
     return found
