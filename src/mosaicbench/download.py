@@ -1,7 +1,7 @@
 """Download: bytes from an address into a file that has its final name only when it is complete and right.
 
-What has arrived lies in ``NAME.part``; beside it, ``NAME.part.json`` says from which address, and which version of it. A transfer
-that breaks goes on from there (HTTP Range), now or in a later call, unless the address serves another version by then.
+What has arrived lies in ``NAME.part``; beside it, ``NAME.part.json`` says from which address, and which version of it. A
+transfer that breaks goes on from there (HTTP Range), now or in a later call, unless the address serves another version by then.
 """
 
 from __future__ import annotations

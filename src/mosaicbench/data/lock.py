@@ -1,7 +1,7 @@
 """The lock: what was fetched, so that later downloads and whoever reads the files are held to it.
 
-``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the time stamp that it had then. A
-file of unchanged length and time stamp is taken as it is; any other is read again and compared.
+``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the time stamp that it had then.
+A file of unchanged length and time stamp is taken as it is; any other is read again and compared.
 """
 
 from __future__ import annotations

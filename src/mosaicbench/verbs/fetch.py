@@ -134,8 +134,8 @@ def _verifier(file: RawFile, record: dict | None) -> Callable[[Path], dict]:
                 raise Unavailable(f"its {kind} is {found[kind]}, expected {digest}")
         if record is not None and found["sha256"] != record["sha256"]:
             raise Unavailable(
-                f"its sha256 is {found['sha256']}, but {record['sha256']} was recorded for the first download on "
-                f"{record['fetched']}; if the publisher replaced the file, delete its record from {lock.NAME} to accept the new one"
+                f"its sha256 is {found['sha256']}, but {record['sha256']} was recorded for the first download "
+                f"on {record['fetched']}; if the publisher replaced the file, delete its record from {lock.NAME} to accept the new one"
             )
         for dataset, md5 in file.twins.items():
             if found["md5"] == md5:
@@ -164,7 +164,7 @@ def _origin(record: dict | None, origin: str) -> dict:
 
 
 def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
-    """Return the mirror's candidates; a bare file name counts only where a checksum, or no other of that name, tells which it is."""
+    """Return the mirror's candidates; a bare file name counts only where nothing else could have that name."""
     if mirror is None:
         return []
     candidates = [mirror / file.dataset / file.name]
