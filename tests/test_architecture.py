@@ -22,7 +22,10 @@ ALLOWED = {
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
     "settings": ({"catalog", "errors", "registry"}, {"jsonschema", "yaml"}),
     "files": ({"errors", "view"}, {"numpy", "pandas", "scipy", "anndata", "mudata"}),
-    "data": ({"errors", "files", "data"}, {"numpy", "scipy", "pandas", "sklearn", "anndata", "mudata", "scanpy", "muon"}),
+    "data": (
+        {"errors", "files", "data"},
+        {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "muon"},
+    ),
     "parts": ({"errors", "view", "parts"}, {"numpy", "torch", "tqdm"}),
     "methods": ({"view", "parts", "methods"}, {"numpy", "scipy", "sklearn", "torch"}),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "scib_metrics"}),

@@ -239,7 +239,7 @@ def test_without_a_public_checksum_the_first_download_binds_later_ones(desk, cap
         assert f"no checksum is public: recorded sha256 {SHA256}" in capsys.readouterr().err
         desk.path.unlink()
         site.files["/a"] = BYTES[::-1]
-        with pytest.raises(UserError, match=f"but {SHA256} was recorded for the first download"):
+        with pytest.raises(UserError, match=f"but {SHA256} was recorded on the first download"):
             desk.fetch()
         assert not desk.path.exists()
         site.files["/a"] = BYTES

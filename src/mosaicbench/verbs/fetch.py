@@ -134,8 +134,8 @@ def _verifier(file: RawFile, record: dict | None) -> Callable[[Path], dict]:
                 raise Unavailable(f"its {kind} is {found[kind]}, expected {digest}")
         if record is not None and found["sha256"] != record["sha256"]:
             raise Unavailable(
-                f"its sha256 is {found['sha256']}, but {record['sha256']} was recorded for the first download "
-                f"on {record['fetched']}; if the publisher replaced the file, delete its record from {lock.NAME} to accept the new one"
+                f"its sha256 is {found['sha256']}, but {record['sha256']} was recorded on the first download "
+                f"({record['fetched']}); if the publisher replaced it, delete its record in {lock.NAME} to accept the new one"
             )
         for dataset, md5 in file.twins.items():
             if found["md5"] == md5:
