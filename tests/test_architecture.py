@@ -18,7 +18,9 @@ ALLOWED = {
     "sources": (set(), set()),
     "catalog": (set(), set()),
     "view": (set(), {"numpy"}),
-    "settings": ({"catalog", "errors"}, {"jsonschema", "yaml"}),
+    "registry": ({"errors"}, {"jsonschema", "yaml"}),
+    "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
+    "settings": ({"catalog", "errors", "registry"}, {"jsonschema", "yaml"}),
     "files": ({"errors", "view"}, {"numpy", "pandas", "scipy", "anndata", "mudata"}),
     "data": (
         {"errors", "files", "data"},
@@ -33,7 +35,7 @@ ALLOWED = {
         {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml"},
     ),
     "verbs": (
-        {"errors", "files", "view", "data", "scorer", "report", "catalog"},
+        {"errors", "files", "view", "data", "scorer", "report", "catalog", "registry", "download"},
         {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),

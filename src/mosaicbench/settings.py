@@ -12,12 +12,11 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from mosaicbench import catalog
+from mosaicbench import catalog, registry
 from mosaicbench.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
-REGISTRY = REPOSITORY / "config/datasets.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
 
@@ -40,7 +39,7 @@ class Settings:
     config
         The config with every default filled in.
     datasets
-        id -> loader, options of the loader, and the files that it reads.
+        id -> loader, options of the loader, the files that it reads, and the folder of those that are fetched (or None).
     scenarios
         id -> kind and its options.
     runs
@@ -82,9 +81,10 @@ def load(config: dict) -> Settings:
         At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file.
     """
     config = checked(config, yaml.safe_load(SCHEMA.read_text()))
-    registry = yaml.safe_load(REGISTRY.read_text())
+    known = registry.load(config["registry"] or registry.REGISTRY)
+    raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
-    datasets = {name: _dataset(name, stanza or {}, registry) for name, stanza in config["datasets"].items()}
+    datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
     scenarios = config["scenarios"]
     applicable, not_applicable = [], []
     for dataset in datasets:
@@ -174,30 +174,42 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
     return Run(name, method, budget | given)
 
 
-def _dataset(name: str, stanza: dict, registry: dict) -> dict:
+def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     """Return the loader, its options, and the files it reads; a stanza completes or overrides the registry's entry."""
     _check_name("datasets", name)
-    if "path" not in stanza and name not in registry and "loader" not in stanza:
-        hint = _nearest(name, registry)
+    if "path" not in stanza and name not in known and "loader" not in stanza:
+        hint = _nearest(name, known)
         raise UserError(f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}")
-    entry = registry.get(name, {})
-    loader = stanza.get("loader", "own_files" if "path" in stanza else entry.get("loader"))
+    entry = {"loader": None, "options": {}, "files": {}} if "path" in stanza or name not in known else known[name]
+    loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
+    if loader is None:
+        raise UserError(
+            f"config key datasets.{name}: `mosaicbench fetch {name}` brings its files, but no loader reads them yet"
+        )
     if loader not in catalog.names("datasets"):
         raise UserError(
             f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
         )
-    options = entry.get("options", {}) | {key: value for key, value in stanza.items() if key != "loader"}
-    known = {key: p for key, p in catalog.parameters("datasets", loader).items() if key != "raw"}
+    options = entry["options"] | {key: value for key, value in stanza.items() if key != "loader"}
+    parameters = {key: p for key, p in catalog.parameters("datasets", loader).items() if key != "raw"}
     for key, value in options.items():
-        if key not in known:
-            raise UserError(f"config key datasets.{name}: unknown key {key!r}{_nearest(key, known)}")
-        _check_type(f"datasets.{name}.{key}", value, known[key].annotation)
+        if key not in parameters:
+            raise UserError(f"config key datasets.{name}: unknown key {key!r}{_nearest(key, parameters)}")
+        _check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
+    if entry["files"]:
+        needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
+        return {
+            "loader": loader,
+            "options": options,
+            "inputs": [f"{raw}/{name}/{file}" for file in needed],
+            "raw": f"{raw}/{name}",
+        }
     path = options.get("path", [])
     inputs = list(path.values()) if isinstance(path, dict) else [path] if path else []
     for file in inputs:
         if not Path(file).is_file():
             raise UserError(f"config key datasets.{name}.path: there is no file {file} (relative paths start at {Path.cwd()})")
-    return {"loader": loader, "options": options, "inputs": inputs}
+    return {"loader": loader, "options": options, "inputs": inputs, "raw": None}
 
 
 def _check_name(section: str, name: str) -> None:

@@ -30,6 +30,7 @@ wildcard_constraints:
     run="[^/]+",
     seed=r"\d+",
     figure="[a-z0-9_]+",
+    file="[^/]+",
 
 
 def folders(pattern, **wildcards):
@@ -109,6 +110,11 @@ def loader_options(wildcards):
 
 def source_files(wildcards):
     return bench.datasets[wildcards.dataset]["inputs"]
+
+
+def raw_folder(wildcards):
+    folder = bench.datasets[wildcards.dataset]["raw"]
+    return f"--raw {folder}" if folder else ""
 
 
 def scenario_kind(wildcards):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mosaicbench import __version__, catalog, files
-from mosaicbench.data import links
+from mosaicbench.data import links, lock
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.curate import curated
@@ -34,7 +34,7 @@ def run(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | N
     output
         The file to write.
     raw
-        The folder of what was fetched, for a loader that reads it.
+        The folder of what was fetched, for a loader that reads it; its files must still be what was fetched.
     """
     if loader not in catalog.names("datasets"):
         raise UserError(f"dataset {dataset}: unknown loader {loader!r}; there are {', '.join(catalog.names('datasets'))}")
@@ -42,13 +42,16 @@ def run(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | N
     own = set(inspect.signature(load).parameters)
     general = {key: value for key, value in options.items() if key not in own and key in _keywords(curated)}
     check_options(load, {key: value for key, value in options.items() if key not in general}, f"dataset {dataset}, options")
+    if raw is not None:
+        lock.check(raw)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         loaded = load(raw, **{key: value for key, value in options.items() if key not in general})
         not_everywhere = int(loaded.uns.pop("cells_dropped", 0))
         loaded = curated(loaded, raw, **general)
     warned = _passed_on(caught)
-    notes = loaded.uns.pop("curation")
+    matched = {"labels_matched": int(loaded.uns.pop("labels_matched"))} if "labels_matched" in loaded.uns else {}
+    notes = matched | loaded.uns.pop("curation")
     dropped = {"not in every modality": not_everywhere, **notes.pop("dropped")}
     loaded.uns[files.KEY] = {
         "noun": "dataset",
