@@ -314,7 +314,7 @@ def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
     np.testing.assert_allclose(back.mean(axis=0), tf_idf.mean(axis=0), atol=0.01)
     lost = tf_idf - back
     _, singular, directions = np.linalg.svd(lost - lost.mean(axis=0), full_matrices=False)
-    assert singular[0] > 20 * singular[1]
+    assert singular[0] > 5 * singular[1]  # the last of 60 components is left out as well
     first = np.linalg.svd(tf_idf, full_matrices=False)[2][0]
     assert abs(directions[0] @ first) > 0.999
 
