@@ -16,6 +16,7 @@ DATASETS = {
     "simulated": lambda: simulated.load(None, cells=300, n_rna=300, n_atac=600, n_adt=20),
 }
 TRUTH = {"shared_factors", "private_factors"}
+HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}}
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -34,7 +35,8 @@ def kind(request):
 
 
 def parts_of(dataset, kind, seed=0, **options):
-    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **options)
+    given = {} if {"blocks", "paired_fraction"} & set(options) else HIDING.get(kind, {})
+    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options)
 
 
 def same(one, other):
@@ -64,7 +66,7 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
     options = {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
     prepare.run(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
     paths = {noun: tmp_path / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
-    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options={}, **paths)
+    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options=HIDING[kind], **paths)
     expected = parts_of(dataset, kind)
     for noun, path in paths.items():
         part = files.read_view(path, noun)
@@ -74,9 +76,10 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
         assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
     view = files.as_view(files.read_view(paths["train"], "train"), labels=True)
     assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
-    assert [block.modalities for block in view.blocks] == (
-        [tuple(dataset.mod)] if kind == "paired" else [(modality,) for modality in dataset.mod]
-    )
+    everything, alone = [tuple(dataset.mod)], [(modality,) for modality in dataset.mod]
+    expected_blocks = {"paired": everything, "unpaired": alone, "mosaic": everything + alone}[kind]
+    assert {block.modalities for block in view.blocks} == set(expected_blocks)
+    assert len(view.blocks) == len(expected_blocks)
 
 
 def test_no_cell_is_in_both_train_and_query(dataset, kind):
@@ -88,7 +91,7 @@ def test_no_cell_is_in_both_train_and_query(dataset, kind):
         assert set(true_cells(parts["query"], dataset, modality)) == query
     assert set().union(*train.values()) | query == set(range(dataset.n_obs))
     overlap = [train[m] & train[n] for m in dataset.mod for n in dataset.mod if m < n]
-    assert all(overlap) if kind == "paired" else not any(overlap)
+    assert not any(overlap) if kind == "unpaired" else all(overlap)
 
 
 def test_division_is_stratified(dataset, kind):
@@ -97,9 +100,10 @@ def test_division_is_stratified(dataset, kind):
     for modality in dataset.mod:
         query = parts["solution"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
         assert np.all(np.abs(query - 0.2 * whole) <= 1)
-        share = 0.8 / (1 if kind == "paired" else len(dataset.mod))
+        alone = 1 / len(dataset.mod)
+        share = 0.8 * {"paired": 1, "unpaired": alone, "mosaic": 0.4 + 0.6 * alone}[kind]
         train = parts["train"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
-        assert np.all(np.abs(train - share * whole) <= 2)
+        assert np.all(np.abs(train - share * whole) <= (3 if kind == "mosaic" else 2))
 
 
 def test_query_cells_are_the_same_for_every_kind(dataset):
@@ -185,7 +189,7 @@ def test_solution_names_the_query_row_of_every_cell(dataset, kind):
         assert np.array_equal(files.values(row), files.values(cells))
         assert list(row.obs["batch"]) == list(cells.obs["batch"])
     names = [tuple(cells.obs["query_name"]) for cells in parts["solution"].mod.values()]
-    assert (len(set(names)) == 1) == (kind == "paired")
+    assert (len(set(names)) == 1) == (kind != "unpaired")
 
 
 def test_unpaired_order_and_names_tell_nothing(dataset):

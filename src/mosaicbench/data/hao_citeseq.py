@@ -66,7 +66,8 @@ def load(
         cell_type=types,
         batch=labels_joined(names, table, barcode=None, column=batch)[0],
     )
-    dataset.uns["cells_dropped"] = len(every) - len(names)
+    dataset.uns["cells_dropped"] = len(every) - len(both)
+    dataset.uns["dropped"] = {"doublets, by celltype.l2": len(both) - len(names)}
     dataset.uns["labels_matched"] = matched
     return dataset
 
