@@ -23,9 +23,10 @@ from scipy.io import mmwrite
 from mosaicbench import registry
 from mosaicbench.data import simulated
 
-TYPES = {"type 0": "CD14 Mono", "type 1": "CD4 Naive", "type 2": "CD8 Naive", "type 3": "NK", "type 4": "B naive"}
+TYPES = ["CD14 Mono", "CD4 Naive", "CD8 Naive", "NK", "B naive"]
 CONTIGS = ["GL000194.1:55723-56585", "KI270728.1:232100-232900"]
 PROTEINS = ["CD3-1", "CD3-2", "CD4-1", "CD56-1", "CD45RA", "Integrin-7", "TCR-V-7.2", "TCR-1", "IgG1"]
+LOST = 7  # the row of a cell that is in the ARC file but not in the table of antibodies
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,8 @@ class Truth:
 
 def multiome(folder: Path, *, cells: int = 260) -> Truth:
     """Write an ARC file and SCENT's table, which lacks some cells and has some that the file lacks."""
-    rng, whole = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
+    rng, (types, counts) = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
     barcodes = _barcodes(cells, rng)
-    types = np.array([TYPES[name] for name in whole.obs["cell_type"]], dtype=object)
-    counts = {kind: _counts(whole, kind) for kind in whole.mod}
     _write_arc(folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5", counts, [f"{b}-1" for b in barcodes], rng)
     listed = np.sort(rng.choice(cells, cells - 20, replace=False))
     others = [f"{barcode}-1" for barcode in _barcodes(15, rng)]
@@ -58,12 +57,10 @@ def multiome(folder: Path, *, cells: int = 260) -> Truth:
 def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
     """Write the MEX files of RNA and ADT, one symbol a line, and the metadata, in which some cells are doublets."""
     rna, adt = {"3P": ("GSM5008737", "GSM5008738"), "5P": ("GSM5008740", "GSM5008741")}[chemistry]
-    rng, whole = np.random.default_rng(2), _simulated(cells, ("rna", "adt"), seed=2, n_adt=len(PROTEINS))
+    rng, (types, counts) = np.random.default_rng(2), _simulated(cells, ("rna", "adt"), seed=2)
     names = [f"L{i % 4 + 1}_{barcode}" for i, barcode in enumerate(_barcodes(cells, rng))]
-    types = np.array([TYPES[name] for name in whole.obs["cell_type"]], dtype=object)
     doublet = rng.random(cells) < 0.06
     donors = np.array([f"P{i % 8 + 1}" for i in range(cells)])
-    counts = {kind: _counts(whole, kind) for kind in whole.mod}
     genes = [f"GENE{i}" for i in range(counts["rna"].shape[1])]
     genes[5] = "GENE4.1"  # Seurat's mark of a duplicated symbol
     for kind, sample, features in (("RNA", rna, genes), ("ADT", adt, PROTEINS[: counts["adt"].shape[1]])):
@@ -75,7 +72,12 @@ def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
         _gzip(folder / f"{stem}-features.tsv.gz", "".join(f"{name}\n" for name in features).encode())
     fine = np.where(doublet, "Doublet", types)
     columns = {"nCount_RNA": counts["rna"].sum(1), "lane": [name.split("_")[0] for name in names], "donor": donors, "time": "0"}
-    columns |= {"celltype.l1": [str(name).split()[0] for name in types], "celltype.l2": fine, "celltype.l3": fine, "Batch": "Batch1"}
+    columns |= {
+        "celltype.l1": [str(name).split()[0] for name in types],
+        "celltype.l2": fine,
+        "celltype.l3": fine,
+        "Batch": "Batch1",
+    }
     table = pd.DataFrame(columns, index=pd.Index(names)).sample(frac=1, random_state=0)
     _gzip(folder / f"GSE164378_sc.meta.data_{chemistry}.csv.gz", table.to_csv().encode())
     kept = {kind: matrix[~doublet] for kind, matrix in counts.items()}
@@ -93,29 +95,29 @@ def teaseq(folder: Path, wells: dict[str, str], *, cells: int = 240, labelled: b
         How the well stands behind a barcode in the table of types.
     """
     truths, rows = [], []
-    for seed, (well, stem) in enumerate(wells.items(), start=3):
-        rng, whole = np.random.default_rng(seed), _simulated(cells, ("rna", "atac", "adt"), seed=3, n_adt=len(PROTEINS), draw=seed)
+    all_types, all_counts = _simulated(cells * len(wells), ("rna", "atac", "adt"), seed=3)
+    for order, (well, stem) in enumerate(wells.items()):
+        rng, own = np.random.default_rng(3 + order), slice(cells * order, cells * (order + 1))
+        types, counts = all_types[own].copy(), {kind: matrix[own] for kind, matrix in all_counts.items()}
         barcodes, empty = _barcodes(cells, rng), _barcodes(400, rng)
-        types = [TYPES[name] for name in whole.obs["cell_type"]]
-        counts = {kind: _counts(whole, kind) for kind in whole.mod}
-        arc = {kind: counts[kind] for kind in ("rna", "atac")}
-        depth = {"W1": ("fulldepth", "fulldepth")}.get(well, ("200M", "48M"))
         names = [f"{barcode}-1" for barcode in barcodes]
-        _write_arc(folder / f"{stem}_tea_{depth[0]}_cellranger-arc_filtered_feature_bc_matrix.h5", arc, names, rng)
+        of_arc, of_adt = ("fulldepth", "fulldepth") if well == "W1" else ("200M", "48M")
+        file = folder / f"{stem}_tea_{of_arc}_cellranger-arc_filtered_feature_bc_matrix.h5"
+        _write_arc(file, {kind: counts[kind] for kind in ("rna", "atac")}, names, rng)
         droplets = np.concatenate([counts["adt"], rng.poisson(0.05, (400, counts["adt"].shape[1]))]).astype(int)
         table = pd.DataFrame(droplets, columns=PROTEINS[: droplets.shape[1]])
         table.insert(0, "total", droplets.sum(1))
         table.insert(0, "cell_barcode", [*barcodes, *empty])
-        lost = table.index != 7  # a cell of the ARC file without a row of antibodies
-        shuffled = table[lost].sample(frac=1, random_state=0)
-        _gzip(folder / f"{stem}_tea_{depth[1]}_adt_counts.csv.gz", shuffled.to_csv(index=False).encode())
-        known = np.array(types, dtype=object)
-        known[rng.choice(cells, 30, replace=False)] = ""
-        rows += [(barcode + suffix.format(number=well[1:]), kind) for barcode, kind in zip(barcodes, known, strict=True) if kind]
-        keep = np.arange(cells) != 7
-        own = {kind: matrix[keep] for kind, matrix in counts.items()}
-        labels = list(known[keep]) if labelled else [""] * (cells - 1)
-        truths.append(Truth([f"{well}_{names[i]}" for i in np.flatnonzero(keep)], labels, [well] * (cells - 1), own))
+        table = table.drop(index=LOST).sample(frac=1, random_state=0)
+        _gzip(folder / f"{stem}_tea_{of_adt}_adt_counts.csv.gz", table.to_csv(index=False).encode())
+        types[rng.choice(cells, cells // 8, replace=False)] = ""
+        rows += [
+            (barcode + suffix.format(number=well[1:]), kind) for barcode, kind in zip(barcodes, types, strict=True) if kind
+        ]
+        keep = np.arange(cells) != LOST
+        kept = {kind: matrix[keep] for kind, matrix in counts.items()}
+        labels = list(types[keep]) if labelled else [""] * (cells - 1)
+        truths.append(Truth([f"{well}_{names[i]}" for i in np.flatnonzero(keep)], labels, [well] * (cells - 1), kept))
     if labelled:
         table = pd.DataFrame(rows, columns=["barcode", "seurat_pbmc_cell_type"])
         table["predicted.celltype.l2"] = table["seurat_pbmc_cell_type"]
@@ -135,13 +137,14 @@ def mirrored(folder: Path) -> dict[str, Truth]:
     """Write stand-ins of every dataset of the families into ``folder/{dataset}``; return what their loaders should find."""
     stem = "GSM{}_X066-MP0C1{}_leukopak_perm-cells".format
     later = {f"W{i}": stem(5123948 + i, f"W{i}") for i in (3, 4, 5, 6)}
+    early = {"W1": "GSM4949911_X061-AP0C1W1_leukopak_perm-cells"}
     makers = {
         "multiome_pbmc10k": multiome,
         "hao_citeseq": hao,
         "hao_citeseq_5p": lambda place: hao(place, cells=120, chemistry="5P"),
         "teaseq": lambda place: teaseq(place, {"W3": later["W3"]}),
         "teaseq_wells": lambda place: teaseq(place, later, cells=70),
-        "teaseq_w1": lambda place: teaseq(place, {"W1": "GSM4949911_X061-AP0C1W1_leukopak_perm-cells"}, cells=90, labelled=False),
+        "teaseq_w1": lambda place: teaseq(place, early, cells=90, labelled=False),
     }
     truths = {}
     for dataset, make in makers.items():
@@ -159,7 +162,9 @@ def registered(mirror: Path, address: str, path: Path) -> None:
     for dataset in sorted(folder.name for folder in mirror.iterdir()):
         stanza = registry.load()[dataset]
         files = {name: facts for name, facts in stanza["files"].items() if not facts.get("optional")}
-        entries[dataset] = stanza | {"files": {name: _facts(mirror / dataset / name, address, known) for name, known in files.items()}}
+        entries[dataset] = stanza | {
+            "files": {name: _facts(mirror / dataset / name, address, known) for name, known in files.items()}
+        }
     path.write_text(yaml.safe_dump(entries, sort_keys=False))
 
 
@@ -169,16 +174,13 @@ def _facts(file: Path, address: str, known: dict) -> dict:
     return facts | {kind: hashlib.new(kind, content).hexdigest() for kind in ("md5", "sha256") if kind in known}
 
 
-def _simulated(cells: int, modalities: tuple[str, ...], *, seed: int, n_adt: int = 9, draw: int = 0):
-    """Return simulated cells; `draw` other cells of the same world would need another simulator, so it picks other rows."""
-    whole = simulated.load(
-        None, cells=cells * (draw + 1), modalities=modalities, n_rna=300, n_atac=500, n_adt=n_adt, cell_types=5, batches=1, seed=seed
-    )
-    return whole[cells * draw : cells * (draw + 1)].copy()
-
-
-def _counts(whole, kind: str) -> np.ndarray:
-    return np.asarray(whole[kind].layers["counts"].todense(), dtype=np.float32)
+def _simulated(cells: int, modalities: tuple[str, ...], *, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return (cells,) types, and modality -> counts."""
+    sizes = {"n_rna": 300, "n_atac": 500, "n_adt": len(PROTEINS)}
+    whole = simulated.load(None, cells=cells, modalities=modalities, cell_types=len(TYPES), batches=1, seed=seed, **sizes)
+    _, types = np.unique(np.asarray(whole.obs["cell_type"], dtype=str), return_inverse=True)
+    counts = {kind: whole[kind].layers["counts"].toarray().astype(np.float32) for kind in modalities}
+    return np.array(TYPES, dtype=object)[types], counts
 
 
 def _barcodes(n: int, rng: np.random.Generator) -> list[str]:
