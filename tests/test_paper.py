@@ -2,10 +2,7 @@
 
 import importlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -14,6 +11,7 @@ import standins
 import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
+from test_workflow import Benchmark
 
 from mosaicbench import catalog, cli, files, registry, settings
 from mosaicbench.data import lock, readers
@@ -173,28 +171,23 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
 
 @pytest.mark.workflow
 def test_from_fetch_to_report(place, tmp_path):
-    """TEA-seq through the whole workflow, with the paper's scenarios and few runs of little training."""
-    small = PAPER | {
-        "datasets": {"teaseq": {}},
+    """TEA-seq through the whole workflow, with few runs of little training."""
+    benchmark = Benchmark(tmp_path)
+    small = {
+        "datasets": {"teaseq": PAPER["datasets"]["teaseq"]},
         "registry": str(place.registry),
-        "runs": {"mvae": {}, "ridge": {}, "oracle": {}, "constant": {}},
         "scenarios": {"paired": PAPER["scenarios"]["paired"]},
+        "runs": {"mvae": {}, "ridge": {}, "oracle": {}},
         "seeds": PAPER["seeds"][:1],
         "training": {"max_epochs": 1},
-        "pathvars": {name: str(tmp_path / name) for name in ("results", "resources", "logs")},
     }
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(tmp_path / "small.yaml")]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    options = {"cwd": REPOSITORY, "env": environment, "capture_output": True, "text": True}
-    done = subprocess.run(command, **options, check=False)
+    benchmark.write_config(PAPER | small)
+    done = benchmark.snakemake("--cores", "2")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert "<html" in (tmp_path / "results/report.html").read_text()
-    overview = pd.read_csv(tmp_path / "results/tables/overview.tsv", sep="\t")
+    assert "<html" in (benchmark.folder / "results/report.html").read_text()
+    overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t")
     assert set(overview["dataset"]) == {"teaseq"}
-    raw = tmp_path / "resources/raw"
+    assert set(overview["run"]) == set(small["runs"])
+    raw = benchmark.folder / "resources/raw"
     assert {path.name for path in (raw / "teaseq").iterdir()} == set(lock.read(raw)["teaseq"])
-    fetches = len(place.site.requests)
-    again = subprocess.run([*command, "--dry-run"], **options, check=False)
-    assert "Nothing to be done" in again.stdout + again.stderr
-    assert len(place.site.requests) == fetches
+    assert benchmark.planned() == set()
