@@ -93,7 +93,8 @@ def code_of_verb(verb, *modules):
 
 
 def code_of_loader(wildcards):
-    return code_of_verb("prepare", catalog.module("datasets", loader(wildcards)))
+    antibodies = os.path.relpath(Path(workflow.basedir) / "src/mosaicbench/data/antibody_targets.tsv")
+    return [*code_of_verb("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
 
 
 def code_of_method(wildcards):
@@ -122,7 +123,7 @@ def scenario_kind(wildcards):
 
 
 def cut_options(wildcards):
-    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key != "kind"}
+    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets")}
     return as_json(given | {"preprocess": bench.preprocess})
 
 

@@ -48,6 +48,7 @@ rule cut:
         train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
         query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
         solution="<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu",
+        audit="<results>/views/{dataset}/{scenario}/seed-{seed}/audit.tsv",
     log:
         "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
     conda:

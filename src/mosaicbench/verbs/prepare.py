@@ -39,11 +39,11 @@ def run(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | N
     if loader not in catalog.names("datasets"):
         raise UserError(f"dataset {dataset}: unknown loader {loader!r}; there are {', '.join(catalog.names('datasets'))}")
     load = importlib.import_module(catalog.module("datasets", loader)).load
-    if raw is not None:
-        lock.check(raw)
     own = set(inspect.signature(load).parameters)
     general = {key: value for key, value in options.items() if key not in own and key in _keywords(curated)}
     check_options(load, {key: value for key, value in options.items() if key not in general}, f"dataset {dataset}, options")
+    if raw is not None:
+        lock.check(raw)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         loaded = load(raw, **{key: value for key, value in options.items() if key not in general})
