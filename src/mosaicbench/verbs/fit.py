@@ -21,7 +21,6 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import permutations
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 from mosaicbench.errors import Diverged, UserError
@@ -122,6 +121,8 @@ def _fit(
     method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
 ) -> None:
     clock = _Clock()
+    import numpy as np
+
     from mosaicbench import files
 
     module = importlib.import_module(method)
