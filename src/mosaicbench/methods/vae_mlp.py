@@ -28,8 +28,9 @@ CARD = {
     "gives": ("joint", "single", "impute"),
     "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
     "decoded from it.",
-    "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a learned "
-    "token met in training through modality dropout (the original feeds zeros that training never saw); latents are means, not samples.",
+    "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "
+    "learned token met in training through modality dropout (the original feeds zeros that training never saw); latents are "
+    "means, not samples.",
 }
 
 
