@@ -26,6 +26,7 @@ from mosaicbench.data import simulated
 TYPES = ["CD14 Mono", "CD4 Naive", "CD8 Naive", "NK", "B naive"]
 CONTIGS = ["GL000194.1:55723-56585", "KI270728.1:232100-232900"]
 PROTEINS = ["CD3-1", "CD3-2", "CD4-1", "CD56-1", "CD45RA", "Integrin-7", "TCR-V-7.2", "TCR-1", "IgG1"]
+MITOCHONDRIAL = 2  # the first genes
 LOST = 7  # the row of a cell that is in the ARC file but not in the table of antibodies
 
 
@@ -40,8 +41,10 @@ class Truth:
 
 
 def multiome(folder: Path, *, cells: int = 260) -> Truth:
-    """Write an ARC file and SCENT's table, which lacks some cells and has some that the file lacks."""
+    """Write an ARC file with some bad nuclei, and SCENT's table, which lacks some cells and has some that the file lacks."""
     rng, (types, counts) = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
+    counts = {"rna": 50 * counts["rna"], "atac": 400 * counts["atac"]}  # as deep as the real one, for the same quality control
+    counts["rna"][:5, 0] += np.round(0.6 * counts["rna"][:5].sum(1))  # mitochondrial
     barcodes = _barcodes(cells, rng)
     _write_arc(folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5", counts, [f"{b}-1" for b in barcodes], rng)
     listed = np.sort(rng.choice(cells, cells - 20, replace=False))
@@ -51,7 +54,11 @@ def multiome(folder: Path, *, cells: int = 260) -> Truth:
     rdata.write_rds(folder / "pbmc_multimodal.meta.rds", table.assign(**{"predicted.id": [*types[listed], *["NK"] * 15]}))
     known = np.full(cells, "", dtype=object)
     known[listed] = types[listed]
-    return Truth([f"{barcode}-1" for barcode in barcodes], list(known), ["all"] * cells, counts)
+    rna, atac, mito = counts["rna"].sum(1), counts["atac"].sum(1), counts["rna"][:, :MITOCHONDRIAL].sum(1)
+    good = (rna >= 1000) & (rna <= 25000) & (mito <= 0.2 * rna) & (atac >= 5000) & (atac <= 70000)
+    kept = np.flatnonzero(good)
+    cells_kept = [f"{barcodes[i]}-1" for i in kept]
+    return Truth(cells_kept, list(known[kept]), ["all"] * len(kept), {kind: matrix[kept] for kind, matrix in counts.items()})
 
 
 def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
@@ -198,6 +205,7 @@ def _write_arc(path: Path, counts: dict[str, np.ndarray], barcodes: list[str], r
     matrix = sparse.csr_matrix(np.concatenate([counts["rna"], counts["atac"], contigs], axis=1).astype(np.int32))
     places = [f"chr{i % 22 + 1}:{10_000 + 5_000 * i}-{10_900 + 5_000 * i}" for i in range(peaks)] + CONTIGS
     symbols = [f"GENE{i}" for i in range(genes)]
+    symbols[:MITOCHONDRIAL] = ["MT-ND1", "MT-CO1"]
     symbols[9] = symbols[8]
     features = {
         "id": [f"ENSG{i:011d}" for i in range(genes)] + places,

@@ -24,6 +24,7 @@ CARD = {
     "citation": "Hao et al. 2021, Cell 184:3573, GSE164378",
 }
 
+GROUPS = ("donor", "time", "lane")  # columns of the metadata that a scenario may split by
 DOUBLET = "Doublet"  # a class of celltype.l2
 
 
@@ -60,11 +61,14 @@ def load(
     check_matched(matched, len(table), len(both), path)
     names = both[doublet != DOUBLET]
     types, matched = labels_joined(names, table, barcode=None, column=cell_type)
+    columns = {column: labels_joined(names, table, barcode=None, column=column)[0] for column in {batch, *GROUPS}}
     dataset = assembled(
-        {kind: measurement(cells, kind, names) for kind, cells in modalities.items()},
+        # Popped, so that what a subset was taken from does not stay in memory: RNA alone has gigabytes.
+        {kind: measurement(modalities.pop(kind), kind, names) for kind in ("rna", "adt")},
         cells=names,
         cell_type=types,
-        batch=labels_joined(names, table, barcode=None, column=batch)[0],
+        batch=columns[batch],
+        groups={column: columns[column] for column in GROUPS},
     )
     dataset.uns["cells_dropped"] = len(every) - len(both)
     dataset.uns["dropped"] = {"doublets, by celltype.l2": len(both) - len(names)}
