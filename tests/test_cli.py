@@ -46,7 +46,7 @@ def test_list_shows_every_card(capsys):
     [
         ("mosaicbench.cli", {"numpy", "pandas", "torch"}),
         ("mosaicbench.settings", {"numpy", "pandas", "torch"}),
-        ("mosaicbench.verbs.fit", {"torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
+        ("mosaicbench.verbs.fit", {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
         ("mosaicbench.verbs.score", {"torch", "scanpy", "matplotlib"}),
         ("mosaicbench.verbs.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
         ("mosaicbench.verbs.draw", {"torch", "scanpy", "anndata"}),

@@ -303,6 +303,27 @@ def test_prepare_refuses_raw_data_that_changed(desk):
     assert not (desk.folder / "cells.h5mu").exists()
 
 
+def test_a_registry_that_means_another_file_now_is_followed(desk):
+    """The publisher replaced the file, and the registry learned it."""
+    with serving({"/a": BYTES[::-1]}) as (url, site):
+        desk.register(f"{url}/a", md5=hashlib.md5(BYTES[::-1]).hexdigest())
+        desk.fetch()
+        site.files["/a"] = BYTES
+        desk.register(f"{url}/a", **KNOWN)
+        desk.path.unlink()
+        desk.fetch()
+    assert desk.has_it()
+
+
+def test_a_transfer_under_way_is_no_reason_not_to_prepare(desk):
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+    (desk.path.parent / "extra.part").write_bytes(b"half")
+    (desk.path.parent / "extra.part.json").write_text("{}")
+    lock.check(desk.path.parent)
+
+
 def test_an_unreadable_lock_is_named(desk):
     desk.register("http://127.0.0.1:9/a")
     desk.raw.mkdir()

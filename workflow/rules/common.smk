@@ -1,6 +1,7 @@
 # What all stages may ask: the checked config, the code that a job runs, and small functions named after what they return.
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ PATH = "" if workflow.deployment_settings.deployment_method else f"export PATH={
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}")
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
+REGISTRY = f"--registry {shlex.quote(bench.config['registry'])}" if bench.config["registry"] else ""
 
 
 wildcard_constraints:

@@ -1,7 +1,7 @@
 # source -> raw -> dataset -> view
 
 
-# Without the code as an input: a file that was verified is not fetched again because this program was edited.
+# Without the code as an input and the registry as a param: a file that was verified is not fetched again because either changed.
 rule fetch:
     output:
         "<resources>/raw/{dataset}/{file}",
@@ -12,11 +12,10 @@ rule fetch:
         ENVIRONMENT
     params:
         raw=subpath(output[0], ancestor=2),
-        registry=f"--registry {bench.config['registry']}" if bench.config["registry"] else "",
     message:
         "Fetch {wildcards.file} of {wildcards.dataset}"
     shell:
-        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} {params.registry} 2> {log}"
+        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} {REGISTRY} 2> {log}"
 
 
 rule prepare:

@@ -66,12 +66,13 @@ def check(folder: Path) -> None:
     """
     records = read(folder.parent).get(folder.name, {})
     for path in sorted(folder.glob("[!.]*")) if folder.is_dir() else ():
-        if path.suffix == ".part":
+        if path.name.endswith((".part", ".part.json")):
             continue
         remedy = f"run `mosaicbench fetch {folder.name}`"
         if path.name not in records:
             raise UserError(
-                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records it"
+                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records the dataset's "
+                "files, and move away what is none of them"
             )
         record = records[path.name]
         if not is_unchanged(path, record) and digests(path)["sha256"] != record["sha256"]:

@@ -86,9 +86,11 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
     """Leave the right file under its final name, with a record of it, or raise a UserError."""
     path = raw / file.dataset / file.name
     record = lock.read(raw).get(file.dataset, {}).get(file.name)
+    if record is not None and not _agrees(file, record):
+        record = None  # of a file that the registry no longer means
     verify = _verifier(file, record)
     if path.is_file():
-        if record is not None and lock.is_unchanged(path, record) and _agrees(file, record):
+        if record is not None and lock.is_unchanged(path, record):
             print(f"{path}: is there", file=sys.stderr)
             return
         try:

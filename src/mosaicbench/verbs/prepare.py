@@ -48,11 +48,12 @@ def run(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | N
         warnings.simplefilter("always", DataWarning)
         loaded = load(raw, **{key: value for key, value in options.items() if key not in general})
         not_everywhere = int(loaded.uns.pop("cells_dropped", 0))
+        by_loader = dict(loaded.uns.pop("dropped", {}))
+        matched = {"labels_matched": int(loaded.uns.pop("labels_matched"))} if "labels_matched" in loaded.uns else {}
         loaded = curated(loaded, raw, **general)
     warned = _passed_on(caught)
-    matched = {"labels_matched": int(loaded.uns.pop("labels_matched"))} if "labels_matched" in loaded.uns else {}
     notes = matched | loaded.uns.pop("curation")
-    dropped = {"not in every modality": not_everywhere, **notes.pop("dropped")}
+    dropped = {"not in every modality": not_everywhere, **by_loader, **notes.pop("dropped")}
     loaded.uns[files.KEY] = {
         "noun": "dataset",
         "dataset": dataset,
