@@ -71,8 +71,8 @@ def count_closer(a, b_blocks):  # pragma: no cover - compiled
 def count_votes(a, b_blocks, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
     """Count the labels of the nearest of n cells for several numbers of neighbours at once.
 
-    Cells as far as the k-th share the votes that the closer ones leave. So that this needs no second pass, the cells closer than
-    the k-th are kept in order, and those as far as it only as counts of their labels.
+    Cells as far as the k-th share the votes that the closer ones leave. So that this needs no second pass, the cells closer
+    than the k-th are kept in order, and those as far as it only as counts of their labels.
 
     Parameters
     ----------

@@ -13,9 +13,9 @@ CARD = {
     "better": "lower",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over both directions of the fraction of cells strictly closer (Euclidean) than the true match, divided by "
-    "n. Ties do not count, so a latent without any information scores 0, as if perfect: compare it with published "
-    "numbers only.",
+    "definition": "Mean over both directions of the fraction of cells strictly closer (Euclidean) than the true match, "
+    "divided by n. Ties do not count, so a latent without any information scores 0, as if perfect: compare it "
+    "with published numbers only.",
     "doi": "10.1038/s41587-022-01284-4",
 }
 

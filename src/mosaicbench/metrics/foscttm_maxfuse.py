@@ -14,10 +14,11 @@ CARD = {
     "better": "lower",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over cells of the fraction of cells of the second modality strictly closer to the cell's latent in the "
-    "first than the true match, in 1 - Pearson's r over the first 15 dimensions, divided by n; one direction. A "
-    "latent without variance over its dimensions is as far from every other such latent. Ties do not count, so a "
-    "latent without any information scores 0, as if perfect: compare it with published numbers only.",
+    "definition": "Mean over cells of the fraction of cells of the second modality strictly closer to the cell's latent in "
+    "the first than the true match, in 1 - Pearson's r over the first 15 dimensions, divided by n; one "
+    "direction. A latent without variance over its dimensions is as far from every other such latent. Ties do "
+    "not count, so a latent without any information scores 0, as if perfect: compare it with published numbers "
+    "only.",
     "doi": "10.1038/s41587-023-01935-0",
 }
 

@@ -13,9 +13,9 @@ CARD = {
     "better": "higher",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "1 less the mean over both directions of the fraction of cells strictly closer (Euclidean) than the true match, "
-    "divided by n: higher is better. Ties do not count, so a latent without any information scores 1, as if "
-    "perfect: compare it with published numbers only.",
+    "definition": "1 less the mean over both directions of the fraction of cells strictly closer (Euclidean) than the true "
+    "match, divided by n: higher is better. Ties do not count, so a latent without any information scores 1, "
+    "as if perfect: compare it with published numbers only.",
     "doi": "10.1038/s41587-023-02040-y",
 }
 

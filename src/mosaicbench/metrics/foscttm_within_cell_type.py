@@ -15,9 +15,10 @@ CARD = {
     "better": "lower",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over labelled query cells of the fraction of other cells of the same type that lie closer (Euclidean) to "
-    "the cell's latent in the first modality than its own latent in the second does; ties count half. Cells without "
-    "a label, or alone in their type, are left out. Perfect labels without any more knowledge score 0.5.",
+    "definition": "Mean over labelled query cells of the fraction of other cells of the same type that lie closer "
+    "(Euclidean) to the cell's latent in the first modality than its own latent in the second does; ties count "
+    "half. Cells without a label, or alone in their type, are left out. Perfect labels without any more "
+    "knowledge score 0.5.",
     "doi": "",
 }
 

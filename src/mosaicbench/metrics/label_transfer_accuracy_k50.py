@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Share of labelled query cells whose type is the majority type of their 50 nearest train cells of the first "
-    "modality (Euclidean; train cells tied at the 50th place share its votes).",
+    "definition": "Share of labelled query cells whose type is the majority type of their 50 nearest train cells of the "
+    "first modality (Euclidean; train cells tied at the 50th place share its votes).",
     "doi": "",
 }
 

@@ -13,8 +13,9 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Share of labelled query cells whose type is the majority type of the 15 nearest other query cells in the first "
-    "modality (Euclidean; the cell's own latent there does not vote, cells tied at the 15th place share its votes).",
+    "definition": "Share of labelled query cells whose type is the majority type of the 15 nearest other query cells in the "
+    "first modality (Euclidean; the cell's own latent there does not vote, cells tied at the 15th place share "
+    "its votes).",
     "doi": "",
 }
 

@@ -13,8 +13,8 @@ CARD = {
     "better": "lower",
     "chance": None,
     "bounds": [1.0, None],
-    "definition": "Median over query cells of the rank of the true match in the second modality, by distance to the cell's latent "
-    "in the first; 1 is the nearest, a tie counts half a rank. Chance is (n + 1) / 2.",
+    "definition": "Median over query cells of the rank of the true match in the second modality, by distance to the cell's "
+    "latent in the first; 1 is the nearest, a tie counts half a rank. Chance is (n + 1) / 2.",
     "doi": "",
 }
 

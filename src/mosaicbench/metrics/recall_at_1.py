@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Fraction of query cells whose true match in the second modality is the cell nearest to their latent in the "
-    "first; a tie counts half a rank. Chance is 1 / n.",
+    "definition": "Fraction of query cells whose true match in the second modality is the cell nearest to their latent in "
+    "the first; a tie counts half a rank. Chance is 1 / n.",
     "doi": "",
 }
 

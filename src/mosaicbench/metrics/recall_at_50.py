@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Fraction of query cells whose true match in the second modality is among the 50 cells nearest to their latent "
-    "in the first; a tie counts half a rank. Chance is 50 / n.",
+    "definition": "Fraction of query cells whose true match in the second modality is among the 50 cells nearest to their "
+    "latent in the first; a tie counts half a rank. Chance is 50 / n.",
     "doi": "",
 }
 
