@@ -58,6 +58,7 @@ class Settings:
     seeds: list[int]
     limits: dict
     preprocess: dict
+    groups: list[str]
     projected: list[str]
     applicable: list[tuple[str, str, str]]
     not_applicable: list[dict]
@@ -107,6 +108,7 @@ def load(config: dict) -> Settings:
         seeds=config["seeds"],
         limits=config["limits"],
         preprocess=config["preprocess"],
+        groups=config["metrics"]["groups"],
         projected=config["report"]["projected_runs"],
         applicable=applicable,
         not_applicable=not_applicable,

@@ -15,13 +15,14 @@ rule score:
     params:
         runs=folders_of_runs,
         views=folders_of_views,
+        groups=bench.groups,
     conda:
         ENVIRONMENT
     threads: 1
     message:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "{MOSAICBENCH} score --runs {params.runs} --views {params.views}"
+        "{MOSAICBENCH} score --runs {params.runs} --views {params.views} --groups {params.groups}"
         " --scores {output.scores} --features {output.features} --threads {threads} 2> {log}"
 
 
