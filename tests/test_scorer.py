@@ -15,10 +15,15 @@ from mosaicbench import catalog, scorer
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 CELLS, TRAIN = 60, 90
-ALIGNMENT = {"foscttm", "recall_at_10"}
-TRANSFER = {"label_transfer_accuracy", "label_transfer_balanced_accuracy", "label_transfer_macro_f1"}
-IMPUTATION = {name for name in catalog.names("metrics") if name.startswith("imputation_")}
+PAIRED = {name for name in catalog.names("metrics") if catalog.card("metrics", name)["group"] in ("alignment", "label_transfer")}
+TRANSFER = {name for name in PAIRED if name.startswith("label_transfer")}
+OF_LABELS = {"foscttm_within_cell_type", "label_floor", "imputation_skill_over_celltype_mean"}
+ALIGNMENT = PAIRED - TRANSFER
+PEAKS = {"imputation_auroc_per_peak"}
+IMPUTATION = {name for name in catalog.names("metrics") if name.startswith("imputation_")} - PEAKS
 PER_RUN = {"fit_seconds", "peak_host_mb", "label_floor"}
+CHEAP = ("alignment", "label_transfer", "imputation", "sanity", "reference", "resources")
+BEST = {name: catalog.card("metrics", name)["best"] for name in catalog.names("metrics")}
 
 
 def oracle(modalities=("rna", "adt")):
@@ -29,7 +34,9 @@ def oracle(modalities=("rna", "adt")):
     train = 8 * np.eye(3)[train_types] + random.standard_normal((TRAIN, 3))
     truth = {m: z @ random.standard_normal((3, FEATURES[m])) + 5 * random.standard_normal(FEATURES[m]) for m in modalities}
     sources = ("joint", *modalities)
+    labels = np.array([f"type {t}" for t in types], dtype=object)
     return {
+        "groups": CHEAP,
         "latents": dict.fromkeys(sources, z),
         "train_latents": dict.fromkeys(sources, train),
         "train_labels": dict.fromkeys(sources, np.array([f"type {t}" for t in train_types], dtype=object)),
@@ -38,8 +45,13 @@ def oracle(modalities=("rna", "adt")):
         "spaces": {m: SPACES[m] for m in modalities},
         "train_mean": {m: truth[m].mean(0) for m in modalities},
         "train_std": {m: truth[m].std(0) for m in modalities},
+        "celltype_means": {m: {t: truth[m][labels == t].mean(0) for t in set(labels)} for m in modalities},
+        "opened": {m: sparse.csr_matrix((z > 2).astype(float)) for m in modalities if m == "atac"},
+        "loadings": {m: np.linalg.pinv(LOADINGS[m]).T @ np.eye(3) for m in modalities if m == "atac"},
+        "shared_factors": None,
+        "private_factors": {},
         "feature_names": {m: [f"{m} {i}" for i in range(FEATURES[m])] for m in modalities},
-        "labels": np.array([f"type {t}" for t in types], dtype=object),
+        "labels": labels,
         "batches": np.array(["batch"] * CELLS, dtype=object),
         "record": {"seconds": {"fit": 2.5}, "peak_host_mb": 300.0, "peak_device_mb": None},
     }

@@ -20,4 +20,4 @@ def _agreement(cells: bytes, shape: tuple[int, int], codes: bytes) -> dict[str, 
     from scib_metrics import nmi_ari_cluster_labels_kmeans
 
     found = nmi_ari_cluster_labels_kmeans(np.frombuffer(cells).reshape(shape), np.frombuffer(codes, dtype=np.int64))
-    return {name: float(found[name]) for name in ("nmi", "ari")}
+    return {name: min(1.0, float(found[name])) for name in ("nmi", "ari")}

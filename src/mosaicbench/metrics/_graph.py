@@ -35,8 +35,17 @@ def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def codes_of(names: np.ndarray) -> np.ndarray:
-    """Return the place of each name among the names in order of first appearance, so that what a name is never matters."""
-    _, first, codes = np.unique(np.asarray(names, dtype=object).astype(str), return_index=True, return_inverse=True)
+    """Return the place of each name among the names in order of first appearance, so that what a name is never matters.
+
+    Raises
+    ------
+    ValueError
+        When a name is not text (NaN, None).
+    """
+    names = np.asarray(names, dtype=object)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("names of labels and batches must be text")
+    _, first, codes = np.unique(names.astype(str), return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[codes]
 
 

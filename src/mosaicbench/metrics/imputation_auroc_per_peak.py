@@ -50,11 +50,13 @@ def imputation_auroc_per_peak(opened: sparse.csr_matrix, imputed: np.ndarray, lo
     finite("opened", opened.data)
     opened = sparse.csc_matrix(opened)
     opened.eliminate_zeros()
+    # Equal imputations must give equal scores, and a product of matrices may round two equal rows differently.
+    distinct, place = np.unique(imputed, axis=0, return_inverse=True)
     n, width = len(imputed), max(1, BLOCK_VALUES // len(imputed))
     counts = np.diff(opened.indptr)
     total = 0.0
     for start in range(0, len(loadings), width):
-        scores = loadings[start : start + width] @ imputed.T  # (peaks, cells)
+        scores = (loadings[start : start + width] @ distinct.T)[:, place.ravel()]  # (peaks, cells)
         ordered = np.sort(scores, axis=1)
         for peak in np.flatnonzero((counts[start : start + width] > 0) & (counts[start : start + width] < n)):
             column = start + peak

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from mosaicbench.metrics._blocks import dense
-from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._checks import Undefined, finite
 from mosaicbench.metrics._graph import codes_of
 
 CARD = {
@@ -28,6 +28,8 @@ def pcr(latent: np.ndarray, values: np.ndarray, batches: np.ndarray) -> float:
     from scib_metrics import pcr_comparison
 
     before, after = finite("values", dense(values)), finite("latent", latent)
+    if not np.any(np.ptp(after, axis=0) > 0):
+        raise Undefined("the latent has no variance to explain")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="PCR comparison score is negative")
         return float(pcr_comparison(before, after, codes_of(batches), categorical=True))
