@@ -76,7 +76,8 @@ def test_features_seen_in_too_few_of_the_kept_cells_go(dataset, raw_counts):
 
 def test_curation_leaves_its_argument_alone(dataset):
     before = dataset.copy()
-    curated(dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}}, links=False)
+    curated(dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}})
+    assert curated(dataset, links=False).uns["curation"] == {"dropped": {}}
     assert list(dataset.obs["cell_type"]) == list(before.obs["cell_type"])
     assert (dataset["rna"].layers["counts"] != before["rna"].layers["counts"]).nnz == 0
     assert "curation" not in dataset.uns
@@ -304,9 +305,7 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
     assert loaded["rna"].var.iloc[0].tolist() == ["chr1", 5, 9, "+"]
     assert loaded["atac"].var["end"].tolist() == [3, 4, 5, 6, 7]
     assert list(loaded.obs["donor"]) == ["P1", "P2"] * (N // 2)
-    prepare.run(
-        dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu"
-    )
+    prepare.run(dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu")
     again = files.read_dataset(tmp_path / "d.h5mu")
     assert list(again.obs["donor"]) == ["P1", "P2"] * (N // 2)
     assert again["rna"].var["start"].tolist() == [5] * 12
