@@ -119,7 +119,8 @@ def test_labels_come_from_a_table(dataset, tmp_path, ending):
     if ending == "rds":
         import rdata
 
-        rdata.write_rds(tmp_path / "t.rds", table.set_index("barcode").rename_axis(None))
+        named = table[["type"]].set_axis(pd.Index(table["barcode"], dtype=object, name=None), axis=0)
+        rdata.write_rds(tmp_path / "t.rds", named)
     else:
         table.to_csv(tmp_path / f"t.{ending}", index=False, sep="," if ending == "csv" else "\t")
     kept = curated(dataset, tmp_path, labels={"path": f"t.{ending}", "column": "type", "suffix": "-1"})

@@ -133,7 +133,10 @@ def test_csv_of_adt_counts(tmp_path):
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bytes])
 def test_r_table_with_row_names_and_factors(tmp_path, compress):
-    table = pd.DataFrame({"predicted.id": pd.Categorical(["T", "B", None]), "n": [1, 2, 3]}, index=["AA-1", "CC-1", "GG-1"])
+    table = pd.DataFrame(
+        {"predicted.id": pd.Categorical(["T", "B", None]), "n": [1, 2, 3]},
+        index=pd.Index(["AA-1", "CC-1", "GG-1"], dtype=object),
+    )
     rdata.write_rds(tmp_path / "plain.rds", table, compression=None)
     written = (tmp_path / "plain.rds").read_bytes()
     codes = struct.pack(">3i", 2, 1, 0)  # the writer's code of a missing entry is 0, R's is the smallest integer

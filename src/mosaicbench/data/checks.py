@@ -136,6 +136,6 @@ def _most_seen(matrix: object) -> np.ndarray:
 def _ranks(dense: np.ndarray) -> np.ndarray:
     """Return centred ranks of unit length, so that products are rank correlations; constant columns are left out."""
     ranks = pd.DataFrame(dense).rank().to_numpy()
-    ranks -= ranks.mean(axis=0)
+    ranks = ranks - ranks.mean(axis=0)
     length = np.linalg.norm(ranks, axis=0)
     return ranks[:, length > 0] / length[length > 0]

@@ -303,10 +303,11 @@ def _feature_table(file: Path) -> pd.DataFrame:
     if kinds is not None:
         table["feature_types"] = columns[kinds]
     if len(columns) >= 6:
-        places = pd.DataFrame({"chrom": columns[3], "start": columns[4], "end": columns[5]})
-        known = places["start"].str.fullmatch(r"\d+") & places["end"].str.fullmatch(r"\d+")
-        places = places.where(known, pd.Series({"chrom": "", "start": "-1", "end": "-1"}), axis=1)
-        table = _with_coordinates(table, places.astype({"start": np.int64, "end": np.int64}))
+        starts, ends = (pd.to_numeric(pd.Series(columns[column]), errors="coerce").to_numpy() for column in (4, 5))
+        known = np.isfinite(starts) & np.isfinite(ends)
+        places = {"chrom": np.where(known, columns[3], "")}
+        places |= {name: np.where(known, x, -1).astype(np.int64) for name, x in (("start", starts), ("end", ends))}
+        table = _with_coordinates(table, pd.DataFrame(places))
     return table
 
 
