@@ -64,6 +64,11 @@ def test_promoters_lie_upstream_on_the_strand():
     assert len(rows) == 0
 
 
+def test_names_of_chromosomes_need_not_be_of_one_school():
+    genes = places([("1", 10_000, 20_000, "+"), ("", -1, -1, "")])
+    assert len(links.peak_links(genes, places([("chr1", 10_500, 10_600), ("chr11", 10_500, 10_600), ("", -1, -1)]))[0]) == 1
+
+
 def test_a_gene_without_strand_reaches_to_both_sides():
     genes = places([("chr1", 10_000, 10_001)])
     peaks = places([("chr1", 8_000, 8_001), ("chr1", 12_000, 12_001), ("chr1", 12_001, 12_002), ("chr1", 7_000, 8_000)])

@@ -5,10 +5,12 @@ noun      file                                  what is true of it
 ========  ====================================  ===================================================================
 dataset   ``{dataset}.h5mu``                    every cell fully measured; raw values in ``layers["counts"]`` (or
                                                 ``layers["lognorm"]`` where a source has no counts); ``obs`` holds
-                                                ``cell_type`` ("" = unknown) and ``batch``
+                                                ``cell_type`` ("" = unknown) and ``batch``; ``varp["links"]``, where
+                                                known, which features of two modalities belong together
 view      ``train.h5mu``, ``query.h5mu``        what a method may see; an absent measurement is an absent row
 view      ``solution.h5mu``                     rows are the query cells in one order in every modality;
                                                 ``obs["query_name"]`` of a modality names the row of the query
+view      ``audit.tsv``                         what was learned from how many cells: train cells only
 run       ``latents.h5ad``                      one row per cell x source, ``obs``: cell, source, subset
 run       ``imputed.h5mu``                      a modality per direction, "rna->adt", in the target's value space
 run       ``history.tsv``, ``run.json``         cost per epoch; what happened

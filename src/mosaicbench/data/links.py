@@ -142,9 +142,9 @@ def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
     starts = genes["start"].to_numpy() - np.where(strand == "-", 0, upstream)
     ends = genes["end"].to_numpy() + np.where(strand == "+", 0, upstream)
     rows, columns = [], []
-    of_chromosome = {chrom: np.asarray(where) for chrom, where in genes.groupby("chrom", observed=True).indices.items()}
-    for chrom, where in peaks.groupby("chrom", observed=True).indices.items():
-        if chrom in ("", "nan") or chrom not in of_chromosome:
+    of_chromosome = _by_chromosome(genes)
+    for chrom, where in _by_chromosome(peaks).items():
+        if chrom == "" or chrom not in of_chromosome:
             continue
         near = of_chromosome[chrom][genes["start"].to_numpy()[of_chromosome[chrom]] >= 0]
         order = where[np.argsort(peaks["start"].to_numpy()[where], kind="stable")]
@@ -160,6 +160,14 @@ def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
     columns = np.concatenate([np.zeros(0, dtype=np.int64), *columns])
     return rows, columns, np.ones(len(rows), dtype=np.int8)
+
+
+def _by_chromosome(features: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return positions by chromosome: Ensembl's "1" and GENCODE's "chr1" are one."""
+    names = features["chrom"].astype(str).str.removeprefix("chr")
+    return {
+        str(chrom): np.asarray(where) for chrom, where in names.reset_index(drop=True).groupby(names.to_numpy()).indices.items()
+    }
 
 
 def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
