@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
     fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
     fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
-    fetch.add_argument(
-        "--registry", dest="known", type=Path, default=REGISTRY, metavar="FILE", help="default: the project's own"
-    )
+    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or REGISTRY)
+    where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
+    fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
 
     prepare = _verb(verbs, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
