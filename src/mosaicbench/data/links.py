@@ -38,6 +38,7 @@ TARGETS = Path(__file__).with_name("antibody_targets.tsv")
 ISOTYPE = re.compile(
     r"isotype|control|^(mouse|rat|rag|hamster|armenianhamster|ms)?igg[0-9][a-c]?[0-9]?(k|kappa|lambda)?(ctrl)?$"
 )
+CLONE = re.compile(r"(?i)(?P<target>CD\d+[a-z]*)[-_.][1-9]")  # "CD3-1" is a clone against CD3, not CD31; "PD-1" is a target
 VENDOR = re.compile(r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant)$")
 
 
@@ -175,7 +176,8 @@ def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> tuple[np.nda
 def target_genes(protein: str) -> tuple[str, ...]:
     """Return the genes of an antibody's target by any of its names, with or without vendor and clone; () where unknown."""
     table, bare = _targets(), _bare(protein)
-    for name in (bare, re.sub(r"[-_.][1-9]$", "", bare), re.sub(r"\s*[(\[].*$", "", bare)):
+    clone = CLONE.fullmatch(bare)
+    for name in (clone["target"] if clone else bare, re.sub(r"\s*[(\[].*$", "", bare)):
         if (key := _key(name)) in table:
             return table[key]
     return ()

@@ -235,7 +235,7 @@ def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] 
     """Return a mask of the query cells: whole groups of the column `by`."""
     if by not in obs:
         raise UserError(f"split.by: the dataset has no column {by!r}; there are {', '.join(map(str, obs.columns))}")
-    groups = np.asarray(obs[by], dtype=object).astype(str)
+    groups = np.array([str(name) for name in obs[by]], dtype=object)
     names = sorted(set(groups))
     if len(names) < 2:
         raise UserError(
