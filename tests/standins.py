@@ -164,6 +164,18 @@ def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
     return Truth(names, list(types), batches, counts)
 
 
+def zenodo(folder: Path, *, cells: int = 100) -> Truth:
+    """Write one h5ad per modality, counts in X, as the labelled copies of the Multiome have them."""
+    rng, (types, counts) = np.random.default_rng(7), _simulated(cells, ("rna", "atac"), seed=7)
+    names = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
+    obs = pd.DataFrame({"cell_type": pd.Categorical(types)}, index=names)
+    for kind, matrix in counts.items():
+        file = folder / f"10x-Multiome-Pbmc10k-{kind.upper()}.h5ad"
+        var = pd.DataFrame(index=[f"{kind}{i}" for i in range(matrix.shape[1])])
+        anndata.AnnData(sparse.csr_matrix(matrix), obs=obs, var=var).write_h5ad(file)
+    return Truth(names, list(types), ["all"] * cells, counts)
+
+
 def mirrored(folder: Path) -> dict[str, Truth]:
     """Write stand-ins of every dataset of the families into ``folder/{dataset}``; return what their loaders should find."""
     stem = "GSM{}_X066-MP0C1{}_leukopak_perm-cells".format
@@ -171,6 +183,7 @@ def mirrored(folder: Path) -> dict[str, Truth]:
     early = {"W1": "GSM4949911_X061-AP0C1W1_leukopak_perm-cells"}
     makers = {
         "multiome_pbmc10k": multiome,
+        "multiome_pbmc10k_zenodo": zenodo,
         "hao_citeseq": hao,
         "hao_citeseq_5p": lambda place: hao(place, cells=120, chemistry="5P"),
         "teaseq": lambda place: teaseq(place, {"W3": later["W3"]}),

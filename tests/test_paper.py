@@ -73,7 +73,8 @@ def test_every_file_of_a_loader_is_fetched_and_recorded(fetched):
 
 
 @pytest.mark.parametrize(
-    "dataset", [*FAMILIES, "hao_citeseq_5p", "teaseq_wells", "teaseq_w1", "neurips_cite", "neurips_multiome"]
+    "dataset",
+    [*FAMILIES, "multiome_pbmc10k_zenodo", "hao_citeseq_5p", "teaseq_wells", "teaseq_w1", "neurips_cite", "neurips_multiome"],
 )
 def test_a_loader_finds_what_was_put_into_its_files(fetched, dataset):
     truth, found = fetched.truths[dataset], fetched.prepared(dataset)
