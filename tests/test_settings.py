@@ -18,6 +18,13 @@ def test_the_default_config_is_valid_and_complete():
     assert len(bench.applicable) + len(bench.not_applicable) == 2 * 2 * len(bench.runs)
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config/studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_is_a_valid_config(path):
+    bench = settings.load(yaml.safe_load(path.read_text()))
+    assert bench.applicable
+    assert bench.results == f"results/studies/{path.stem}"
+
+
 def test_a_config_of_one_dataset_gets_every_default():
     bench = settings.load(MINIMAL)
     assert set(bench.scenarios) == {"paired", "unpaired"}
