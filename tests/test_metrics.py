@@ -47,12 +47,13 @@ REALISM = {"realism_auc", "realism_mmd"}
 KNOWLEDGE = {"shared_factors_r2", "label_separation_auc"}
 LEAK = {"private_factors_leak"}
 DATA = {"label_floor", "imputation_constant_features"}
-SANITY = {"active_units"}
-RECORDED = {"fit_seconds", "peak_host_mb", "peak_device_mb"}
+CHANCE = {"alignment_at_chance"}
+SANITY = {"active_units", "equal_latents"}
+RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
 MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION
 SCORED = MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
 LABELLED = TRANSFER | BIOLOGY | {"label_floor", "foscttm_within_cell_type", "label_separation_auc"}
-ALL = SCORED | BATCHES | LEAK | DATA | SANITY | RECORDED
+ALL = SCORED | CHANCE | BATCHES | LEAK | DATA | SANITY | RECORDED
 
 # property -> (metrics that have it, {metrics that cannot have it: why}); together they are the whole catalog
 PROPERTIES = {
@@ -65,7 +66,7 @@ PROPERTIES = {
     ),
     "label names": (LABELLED, {"has no labels": ALL - LABELLED}),
     "perfect is best": (
-        MATCHED | CLUSTERS | MIXING | REALISM | LEAK,
+        MATCHED | CLUSTERS | MIXING | REALISM | LEAK | CHANCE,
         {"best is a limit, approached by a reference below": SILHOUETTE | NEIGHBOURHOODS | KNOWLEDGE | BATCHES}
         | {"has no best": DATA | SANITY | RECORDED},
     ),
@@ -73,6 +74,7 @@ PROPERTIES = {
         ALIGNMENT | VARIANTS | TRANSFER | PER_FEATURE | AUROC | SILHOUETTE | {"ari"} | KNOWLEDGE,
         {"chance is another predictor, and a permuted cell is worse": SKILL | OTHER_SKILL | BLIND | RMSE}
         | {"chance depends on the sizes of the types": {"nmi"} | NEIGHBOURHOODS}
+        | {"is chance by a test, which errs in 2 % of draws": CHANCE}
         | {"does not depend on the match": BATCHES | MIXING | REALISM | LEAK | DATA | SANITY | RECORDED},
     ),
     "train mean is chance": (
@@ -82,11 +84,11 @@ PROPERTIES = {
     ),
     "noise never improves": (
         SCORED,
-        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "noise hides what leaks": LEAK},
+        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "is a flag": CHANCE, "noise hides what leaks": LEAK},
     ),
     "nan raises": (ALL - RECORDED, {"the record has no arrays": RECORDED}),
     "collapse is not rewarded": (
-        (SCORED - VARIANTS - MIXING - {"imputation_cosine_per_cell"}) | SANITY,
+        (SCORED - VARIANTS - MIXING - {"imputation_cosine_per_cell"}) | SANITY | CHANCE,
         {"the published definition counts no ties": VARIANTS}
         | {
             "says nothing about biology, as its card warns": MIXING | {"ilisi", "kbet"},
@@ -151,6 +153,7 @@ def world(*, noise=0.0, n=300, seed=0):
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
         "private_factors": random.standard_normal((n, 4)),
+        "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
         "record": record,
         "device_record": record,
     }
@@ -298,6 +301,8 @@ def test_collapse_is_not_rewarded(metric, value):
         "imputation_auroc_per_peak": 0.5,
         "label_separation_auc": 0.5,
         "active_units": 0.0,
+        "alignment_at_chance": 1.0,
+        "equal_latents": 1.0,
     }
     expected |= {f"recall_at_{k}": 0.0 for k in (1, 10, 50)} | dict.fromkeys(PER_FEATURE, 0.0)
     expected |= {metric: shares.max() for metric in TRANSFER if metric.startswith("label_transfer_accuracy")}
@@ -526,7 +531,7 @@ def test_the_own_partner_does_not_vote_even_where_others_have_no_label():
     reference = np.array([[0.0], [1.0], [2.0], [3.0]])
     labels = np.array(["own", "", "near", "far"], dtype=object)
     found = transfer_each(reference, labels, reference, ks=[1], own=np.arange(4))[1]
-    assert found.tolist() == ["near", "near", "far", "near"]
+    assert found.tolist() == ["near", "own", "far", "near"]
     with pytest.raises(ValueError, match="beside the own partner"):
         transfer_each(reference[:2], labels[:2], reference[:2], ks=[1], own=np.arange(2))
 
@@ -877,6 +882,29 @@ def test_separation_of_types_far_apart_is_complete():
 def test_active_units_counts_dimensions_that_vary():
     z = np.random.default_rng(0).standard_normal((5000, 5)) * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0]) + 1e5
     assert evaluate("active_units", {"latent": z}) == 3.0
+
+
+def test_chance_is_flagged_and_an_alignment_is_not():
+    random = np.random.default_rng(0)
+    a = random.standard_normal((400, 5))
+    flagged = [evaluate("alignment_at_chance", {"latent_a": a, "latent_b": random.permutation(a)}) for _ in range(20)]
+    assert np.mean(flagged) >= 0.85
+    assert evaluate("alignment_at_chance", {"latent_a": a, "latent_b": a + 3 * random.standard_normal(a.shape)}) == 0.0
+
+
+def test_a_file_read_twice_is_seen_in_its_latents():
+    a = np.random.default_rng(0).standard_normal((40, 5))
+    b = a.copy()
+    assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 1.0
+    b[:30, 0] += 1e-9
+    assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 0.25
+
+
+def test_the_kl_term_is_that_of_the_weights_that_were_kept():
+    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, np.nan])}
+    assert evaluate("kl_term", {"history": history}) == 4.0
+    with pytest.raises(ValueError, match="NaN"):
+        evaluate("kl_term", {"history": history | {"kl": np.full(3, np.nan)}})
 
 
 def test_resources_are_read_from_the_record():
