@@ -1,5 +1,6 @@
 # run + solution -> scores -> tables
 
+TABLES = ["scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates", "published"]
 
 rule score:
     input:
@@ -10,6 +11,7 @@ rule score:
     output:
         scores=RUN + "/scores.tsv",
         features=RUN + "/features.tsv",
+        cells=RUN + "/cells.npz",
     log:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
     params:
@@ -22,7 +24,7 @@ rule score:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
         "{MOSAICBENCH} score --runs {params.runs} --views {params.views}"
-        " --scores {output.scores} --features {output.features} --threads {threads} 2> {log}"
+        " --scores {output.scores} --features {output.features} --cells {output.cells} --threads {threads} 2> {log}"
 
 
 rule record_config:
@@ -45,14 +47,13 @@ rule tabulate:
     input:
         applicable(RUN + "/scores.tsv"),
         applicable(RUN + "/features.tsv"),
+        applicable(RUN + "/cells.npz"),
         applicable(RUN + "/seed-{seed}/run.json", seed=bench.seeds),
         config="<results>/config.json",
+        published="config/published.yaml",
         code=code_of_verb("tabulate"),
     output:
-        expand(
-            "<results>/tables/{table}.tsv",
-            table=["scores", "features", "runs", "comparison", "overview", "gates"],
-        ),
+        expand("<results>/tables/{table}.tsv", table=TABLES),
     log:
         "<logs>/tabulate.log",
     params:
@@ -64,4 +65,5 @@ rule tabulate:
     message:
         "Join the scores into tables"
     shell:
-        "{MOSAICBENCH} tabulate --config {input.config} --runs {params.runs} --output {params.folder} 2> {log}"
+        "{MOSAICBENCH} tabulate --config {input.config} --runs {params.runs} --published {input.published}"
+        " --output {params.folder} 2> {log}"
