@@ -17,7 +17,9 @@ from mosaicbench.report import html, tables, theme
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
-FIGURES = ("overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
+PER_VIEW = ("overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+FIGURES = ("mean_ranks", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
@@ -139,6 +141,22 @@ def _features(record: dict, random: np.random.Generator) -> pd.DataFrame:
     return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[files.FEATURE_COLUMNS]
 
 
+def _cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generator) -> files.CellScores:
+    """Return scores of 30 cells per seed whose means are the run's scores."""
+    values = {}
+    for row in scores[scores["metric"].isin(["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"])].itertuples():
+        noise = random.normal(0, 0.05, 30)
+        values[row.seed, row.metric, row.direction, row.space] = row.value + noise - noise.mean()
+    first = records[0]
+    return files.CellScores(
+        dataset=first["dataset"],
+        scenario=first["scenario"],
+        run=first["run"],
+        cells={seed: np.array([f"cell-{30 * seed + i}" for i in range(30)]) for seed in {key[0] for key in values}},
+        values=values,
+    )
+
+
 def _identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
     return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[files.SCORE_COLUMNS]
 
@@ -167,7 +185,7 @@ def _projection(dataset: str, scenario: str, run: str, random: np.random.Generat
 def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
-    found = SimpleNamespace(scores=[], records=[], features=[], projections=[], not_applicable=[], folder=folder)
+    found = SimpleNamespace(scores=[], records=[], features=[], cells=[], projections=[], not_applicable=[], folder=folder)
     found.views = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
     for dataset, scenario, run in ((d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS):
         if not _applies(scenario, run):
@@ -181,9 +199,12 @@ def synthetic(folder: Path) -> SimpleNamespace:
         for record in records:
             files.write_record(here / f"seed-{record['seed']}" / "run.json", record)
             found.records.append(here / f"seed-{record['seed']}" / "run.json")
-        files.write_scores(here / "scores.tsv", pd.concat([_scores(record, random) for record in records]))
+        scores = pd.concat([_scores(record, random) for record in records])
+        files.write_scores(here / "scores.tsv", scores)
         parts = [_features(record, random) for record in records]
         files.write_table(here / "features.tsv", tables.joined(parts, files.FEATURE_COLUMNS))
+        files.write_cells(here / "cells.npz", _cells(records, scores, np.random.default_rng(1)))
+        found.cells.append(here / "cells.npz")
         found.scores.append(here / "scores.tsv")
         found.features.append(here / "features.tsv")
         if run in ("vae_poe", "mvae", "mmvaepp") and _status(dataset, scenario, run, 0) == "ok":
@@ -230,8 +251,12 @@ def _tabulate(found: SimpleNamespace, output: Path) -> None:
         scores=found.scores,
         records=found.records,
         features=found.features,
+        cells=found.cells,
         not_applicable=found.not_applicable,
         methods=METHODS,
+        kinds={scenario: scenario for scenario in SCENARIOS},
+        reference=None,
+        published=PUBLISHED,
         output=output,
     )
 
@@ -385,7 +410,8 @@ def test_gate_catches_identical_seeds_of_methods_but_not_of_controls():
 
 
 def test_gate_passes_distinct_seeds(results):
-    assert results.tables["gates"].empty and list(results.tables["gates"].columns) == tables.GATE_COLUMNS
+    assert list(results.tables["gates"].columns) == tables.GATE_COLUMNS
+    assert "identical seeds" not in set(results.tables["gates"]["gate"])
 
 
 def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path, monkeypatch, capsys):
@@ -394,10 +420,11 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
     same = pd.concat([scores[scores["seed"] == 0], scores[scores["seed"] == 0].assign(seed=1)])
     files.write_scores(tmp_path / "scores.tsv", same)
     mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
-    common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables"}
+    common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables", "cells": []}
+    common |= {"kinds": {"paired": "paired"}, "reference": None, "published": PUBLISHED}
     tabulate.run(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
-    assert "pair/paired/mvae: seeds 0, 1 gave identical values" in capsys.readouterr().err
-    assert len(tables.read_tables(tmp_path / "tables")["gates"]) == 1
+    assert "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values" in capsys.readouterr().err
+    assert tables.read_tables(tmp_path / "tables")["gates"]["gate"].tolist() == ["identical seeds"]
     with pytest.raises(UserError, match="'mvae'.*'mmvaepp'"):
         tabulate.run(scores=[], methods={"mvae": "mmvaepp"}, **common)
 
@@ -431,7 +458,7 @@ def test_the_figures_tested_here_are_all_that_there_are():
         assert list(catalog.parameters("figures", name)) == [*catalog.card("figures", name)["needs"], "theme"]
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", PER_VIEW)
 def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     _draw(results, figure, tmp_path, ["pair/unpaired"])
@@ -443,7 +470,7 @@ def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_
     assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", PER_VIEW)
 def test_a_figure_without_data_says_so(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     _draw(results, figure, tmp_path, ["nowhere/paired"])
@@ -468,8 +495,8 @@ def test_heat_is_scaled_from_chance_to_the_oracle(results):
     cell = drawn.loc[("foscttm", "mvae")]
     assert (cell["zero"], cell["zero_is"], cell["one_is"]) == (0.5, "chance", "oracle")
     np.testing.assert_allclose(cell["scaled"], (cell["mean"] - 0.5) / (cell["one"] - 0.5))
-    worst = drawn.loc["recall_at_10"].loc[["random_latent", "shuffled", "constant"], "mean"]
-    assert drawn.loc[("recall_at_10", "mvae"), "zero_is"] == worst.idxmin()
+    negative = drawn.loc["recall_at_10"].loc[["random_latent", "shuffled", "constant"], "mean"]
+    assert drawn.loc[("recall_at_10", "mvae"), "zero_is"] == negative.idxmax()
     assert drawn.loc[("foscttm", "ridge"), "shown"] == "–" and np.isnan(drawn.loc[("foscttm", "ridge"), "scaled"])
 
 
@@ -493,7 +520,7 @@ def test_report_needs_no_network_and_is_light(results):
     assert "http" not in outside and "<script" not in outside
     assert set(re.findall(r'src="(.{5})', results.html)) == {"data:"}
     assert len(results.html) < 15_000_000
-    assert results.html.count("<img ") == len(FIGURES) * len(results.views)
+    assert results.html.count("<img ") == len(PER_VIEW) * len(results.views) + 1
 
 
 def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
@@ -519,7 +546,8 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
 
     read = {name: hostile(table) for name, table in results.tables.items()}
     read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
-    read["gates"] = pd.DataFrame([["pair", "paired", HOSTILE, "0, 1", HOSTILE]], columns=tables.GATE_COLUMNS)
+    read["gates"] = pd.DataFrame([["pair", "paired", *[HOSTILE] * 5]], columns=tables.GATE_COLUMNS)
+    read["published"] = read["published"].assign(method=HOSTILE, remark=HOSTILE)
     page = html.page(
         read=read,
         figures=tmp_path,

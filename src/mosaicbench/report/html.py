@@ -203,8 +203,8 @@ def _signed(value: float) -> str:
     return tables.NOT_GIVEN if pd.isna(value) else f"{value:+z.3f}"
 
 
-def _interval(low: float, high: float) -> str:
-    return tables.NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.3f} to {high:z.3f}"
+def _interval(low: float, high: float, *, decimals: int = 3) -> str:
+    return tables.NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
 
 
 def _p(value: float) -> str:
@@ -252,12 +252,23 @@ def _three(value: float) -> str:
 
 
 def _short(missing: object, theme: Theme) -> str:
-    """Return what is missing, in words, once where every dataset misses the same."""
+    """Return what is missing in words: a group where all of it is, and once where every dataset misses the same."""
     if not isinstance(missing, str) or not missing:
         return ""
-    parts = dict.fromkeys(part.split(": ", 1)[-1] for part in missing.split("; "))
-    chosen = next(iter(parts)) if len(parts) == 1 else missing
-    return chosen if len(parts) > 1 else ", ".join(theme.label("metrics", name) for name in chosen.split(", "))
+    parts = [part.rsplit(": ", 1) for part in missing.split("; ")]
+    words = {tuple(part[:-1]): _in_groups(part[-1].split(", "), theme) for part in parts}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(": ".join([*(theme.label("datasets", name) for name in place), what]) for place, what in words.items())
+
+
+def _in_groups(names: list[str], theme: Theme) -> str:
+    left, found = list(names), []
+    for group, metrics in statistics.GROUPS.items():
+        if set(metrics) <= set(left):
+            found.append(group.replace("_", " "))
+            left = [name for name in left if name not in metrics]
+    return ", ".join([*found, *(theme.label("metrics", name) for name in left)])
 
 
 def _groups(theme: Theme) -> list[dict]:
@@ -278,7 +289,7 @@ def _ranks(ranks: pd.DataFrame, theme: Theme) -> list[dict]:
             for row in of_metric.to_dict("records"):
                 rows.append(
                     {"scenario": theme.label("scenarios", scenario), "metric": theme.label("metrics", metric)}
-                    | {"run": theme.label("runs", row["run"]), "interval": _interval(row["low"], row["high"])}
+                    | {"run": theme.label("runs", row["run"]), "interval": _interval(row["low"], row["high"], decimals=2)}
                     | {"rank": tables.NOT_GIVEN if pd.isna(row["rank"]) else f"{row['rank']:.2f} of {int(row['ranked'])}"}
                     | {"blocks": f"{int(row['blocks'])}/{int(row['of_blocks'])}", "datasets": int(row["datasets"])}
                     | {"note": row["note"] if isinstance(row["note"], str) else ""}

@@ -67,7 +67,8 @@ def beside_ours(
     -------
     pandas.DataFrame
         Columns ``tables.PUBLISHED_COLUMNS``. Where `comparable`, `run` is our run of the same method if there is one, else our
-        best model or baseline, and `same_method` says which; else `ours` is NA and `reason` says what does not agree.
+        best model or baseline, and `same_method` says which; else `ours` is NA, `differs` names what does not agree
+        and `reason` says how. `remark` is the file's own.
 
     Raises
     ------
@@ -84,48 +85,49 @@ def beside_ours(
         ours, reasons = _ours(number, comparison, runs, kinds, cards)
         known = {column: number.get(column) for column in tables.PUBLISHED_COLUMNS}
         known |= {"definition": definition, "reference": published["references"][number["reference"]]}
-        known |= {"comparable": ours is not None, "reason": "; ".join([*reasons, number["reason"]])}
+        known |= {"comparable": ours is not None, "differs": ", ".join(reasons), "reason": "; ".join(reasons.values())}
+        known |= {"remark": number["reason"]}
         rows.append(known | (ours or {}))
     return pd.DataFrame(rows, columns=tables.PUBLISHED_COLUMNS)
 
 
 def _ours(
     number: Mapping, comparison: pd.DataFrame, runs: pd.DataFrame, kinds: Mapping[str, str], cards: tables.Cards
-) -> tuple[dict | None, list[str]]:
-    """Return our value, or None and everything that does not agree."""
+) -> tuple[dict | None, dict[str, str]]:
+    """Return our value, or None and everything that does not agree: what -> why."""
     of_dataset = comparison[comparison["dataset"] == number["dataset"]]
     of_kind = of_dataset[of_dataset["scenario"].map(kinds) == number["scenario"]]
     of_metric = of_kind[of_kind["metric"] == number["metric"]].dropna(subset="mean")
-    reasons = []
+    reasons = {}
     if of_dataset.empty:
-        reasons.append("dataset not in this benchmark's results")
+        reasons["dataset"] = "dataset not in these results"
     elif of_kind.empty:
-        reasons.append(f"no {number['scenario']} scenario of it in the results")
+        reasons["scenario"] = f"no {number['scenario']} scenario of the dataset in these results"
     if number["metric"] not in cards["metrics"]:
-        reasons.append("another definition than any score here")
+        reasons["definition"] = "another definition than any score here"
     elif not of_kind.empty and of_metric.empty:
-        reasons.append("this score is not in the results")
+        reasons["definition"] = "the score is not in these results"
     if number["split"] != "held_out":
-        reasons.append(SPLITS[number["split"]])
+        reasons["split"] = SPLITS[number["split"]]
     if number["direction"] == "unstated":
-        reasons.append("their direction is not stated")
-    if number["verdict"] != "usable":
-        reasons.append(f"verdict: {number['verdict']}")
+        reasons["direction"] = "their direction is not stated"
     if number.get("labels"):
-        reasons.append(f"labels at level {number['labels']}, ours may be others")
+        reasons["labels"] = f"labels at level {number['labels']}, ours may be others"
+    if number["verdict"] != "usable":
+        reasons["verdict"] = f"verdict: {number['verdict']}"
     if reasons:
         return None, reasons
     competing = of_metric[[_kind_of(run, runs, cards) != "control" for run in of_metric["run"]]]
     values = _in_direction(competing, number["direction"], cards["metrics"][number["metric"]].get("better"))
     if values.empty:
-        return None, ["no run here gives it in this direction"]
+        return None, {"direction": "no run here gives the score in this direction"}
     methods = dict(zip(runs["run"], runs["method"], strict=True))
     same = [run for run in values.index if methods.get(run) == number.get("method_id")]
     lower = cards["metrics"][number["metric"]].get("better") == "lower"
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
     chosen = values.loc[run]
     found = {"run": run, "same_method": "yes" if same else "no", "ours": chosen["mean"]}
-    return found | {"ours_sd": chosen["sd"], "ours_seeds": int(chosen["seeds"])}, []
+    return found | {"ours_sd": chosen["sd"], "ours_seeds": int(chosen["seeds"])}, {}
 
 
 def _in_direction(rows: pd.DataFrame, direction: str, better: str | None) -> pd.DataFrame:

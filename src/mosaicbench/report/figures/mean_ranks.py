@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mosaicbench.report import tables
 from mosaicbench.report.figures._panels import ROW, label_rows, write_absence
-from mosaicbench.report.theme import FAINT, QUIET, Theme, empty
+from mosaicbench.report.theme import QUIET, Theme, empty
 
 CARD = {
     "label": "Mean ranks",
@@ -23,6 +23,7 @@ CARD = {
     "needs": ["ranks"],
     "per": "all",
 }
+BAND = "#F1F1F1"
 COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "ranked", "datasets", "critical_difference", "note"]
 
 
@@ -73,7 +74,7 @@ def _panel(axes: Axes, of_panel: pd.DataFrame, rows: list[str], theme: Theme) ->
     axes.set_xticks([1, *range(3, ranked + 1, 2)] if ranked > 4 else range(1, ranked + 1))
     difference = float(of_panel["critical_difference"].iloc[0])
     if np.isfinite(difference):
-        axes.axvspan(float(of_panel["rank"].min()), float(of_panel["rank"].min()) + difference, color=FAINT, zorder=0)
+        axes.axvspan(float(of_panel["rank"].min()), float(of_panel["rank"].min()) + difference, color=BAND, zorder=0)
         axes.set_xlabel(f"← better   CD {difference:.1f}", color=QUIET, fontsize=7)
     else:
         axes.set_xlabel("← better", color=QUIET, fontsize=7)
