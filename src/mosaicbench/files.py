@@ -427,7 +427,7 @@ def read_cells(path: str | Path) -> CellScores:
     if not Path(path).is_file():
         raise ContractError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = dict(stored)
         *kind, dataset, scenario, run = arrays["identity"].tolist()
         cells = {int(seed): arrays[f"cells_{seed}"] for seed in arrays["seeds"]}

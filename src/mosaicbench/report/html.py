@@ -143,11 +143,17 @@ def _view(place: int, view: str, read: Mapping, pictures: _Pictures, figure_card
     for run in theme.order("runs", overview.index):
         line = overview.loc[run]
         cells = [
-            {"text": line[metric], "best": (run, metric) in best, "chance": (run, metric) in chance} for metric in tables.HEADLINE
+            {"text": line[metric], "best": (run, metric) in best, "chance": (run, metric) in chance}
+            for metric in tables.HEADLINE
         ]
         rows.append(
             {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "kind": line["kind"], "cells": cells}
-            | {"uses": _uses(line), "seeds": line["seeds"], "status": line["status"].replace("_", " "), "ok": line["status"] == "ok"}
+            | {
+                "uses": _uses(line),
+                "seeds": line["seeds"],
+                "status": line["status"].replace("_", " "),
+                "ok": line["status"] == "ok",
+            }
         )
     return {
         "anchor": f"view-{place + 1}",
@@ -234,7 +240,9 @@ def _scoreboards(overall: pd.DataFrame, overview: pd.DataFrame, theme: Theme) ->
             row |= {"rank": tables.NOT_GIVEN if pd.isna(line["rank"]) else f"{int(line['rank'])} of {ranked}"}
             row |= {"score": _three(line["score"]), "interval": _interval(line["low"], line["high"])}
             row |= {"groups": [_three(line[name]) for name in statistics.GROUPS]}
-            row |= {"datasets": [_three(by_dataset.loc[(name, run), "score"]) for name in datasets] if len(datasets) > 1 else []}
+            row |= {
+                "datasets": [_three(by_dataset.loc[(name, run), "score"]) for name in datasets] if len(datasets) > 1 else []
+            }
             row |= {"metrics": f"{line['metrics']}/{line['of_metrics']}", "seeds": f"{line['seeds']}/{line['of_seeds']}"}
             row |= {"uses": _uses(traits.loc[(scenario, run)]), "missing": _short(line["missing"], theme)}
             sections[section].append(row)
@@ -273,7 +281,10 @@ def _in_groups(names: list[str], theme: Theme) -> str:
 
 def _groups(theme: Theme) -> list[dict]:
     return [
-        {"label": name.replace("_", " ").capitalize(), "metrics": ", ".join(theme.label("metrics", metric) for metric in metrics)}
+        {
+            "label": name.replace("_", " ").capitalize(),
+            "metrics": ", ".join(theme.label("metrics", metric) for metric in metrics),
+        }
         for name, metrics in statistics.GROUPS.items()
     ]
 
@@ -305,7 +316,9 @@ def _gates(gates: pd.DataFrame, theme: Theme) -> list[dict]:
             {"metric": "" if metric == "all" else theme.label("metrics", metric), "message": message}
             for metric, message in zip(found["metric"], found["message"], strict=True)
         ]
-        rows.append({"view": theme.view(dataset, scenario), "run": theme.label("runs", run), "gate": gate, "findings": findings})
+        rows.append(
+            {"view": theme.view(dataset, scenario), "run": theme.label("runs", run), "gate": gate, "findings": findings}
+        )
     return rows
 
 
@@ -317,11 +330,16 @@ def _published(published: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
         value = f"{row['value']:g}" + (f" to {row['value_to']:g}" if known["value_to"] != "" else "")
         value += f" ± {row['sd']:g}" if known["sd"] != "" else ""
         value += f" (read to ±{row['precision']:g})" if known["precision"] != "" else ""
-        ours = "" if known["ours"] == "" else f"{row['ours']:.3f}" + (f" ± {row['ours_sd']:.3f}" if known["ours_sd"] != "" else "")
+        ours = (
+            "" if known["ours"] == "" else f"{row['ours']:.3f}" + (f" ± {row['ours_sd']:.3f}" if known["ours_sd"] != "" else "")
+        )
         rows.append(
             known
             | {"value": value, "ours": ours, "n": f"{int(row['n']):,}" if known["n"] != "" else ""}
-            | {"dataset": theme.label("datasets", row["dataset"]), "run": theme.label("runs", known["run"]) if known["run"] else ""}
+            | {
+                "dataset": theme.label("datasets", row["dataset"]),
+                "run": theme.label("runs", known["run"]) if known["run"] else "",
+            }
             | {"direction": theme.direction(row["direction"]) if "->" in row["direction"] else row["direction"]}
             | {"comparable": str(row["comparable"]) == "True"}
         )

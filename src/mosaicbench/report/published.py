@@ -13,6 +13,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.report import tables
 
 SCHEMA = Path(__file__).parents[3] / "workflow/schemas/published.schema.yaml"
+NUMBERS = ["value", "value_to", "sd", "precision", "n", "ours", "ours_sd", "ours_seeds"]
 SPLITS = {
     "transductive": "fitted on the cells that are scored, ours are held out",
     "leaky": "a transform was fitted on the cells that are scored, ours are held out",
@@ -88,7 +89,8 @@ def beside_ours(
         known |= {"comparable": ours is not None, "differs": ", ".join(reasons), "reason": "; ".join(reasons.values())}
         known |= {"remark": number["reason"]}
         rows.append(known | (ours or {}))
-    return pd.DataFrame(rows, columns=tables.PUBLISHED_COLUMNS)
+    found = pd.DataFrame(rows, columns=tables.PUBLISHED_COLUMNS)
+    return found.astype(dict.fromkeys(NUMBERS, float))
 
 
 def _ours(
@@ -117,7 +119,7 @@ def _ours(
         reasons["verdict"] = f"verdict: {number['verdict']}"
     if reasons:
         return None, reasons
-    competing = of_metric[[_kind_of(run, runs, cards) != "control" for run in of_metric["run"]]]
+    competing = of_metric[of_metric["run"].map(lambda run: _kind_of(run, runs, cards)) != "control"]
     values = _in_direction(competing, number["direction"], cards["metrics"][number["metric"]].get("better"))
     if values.empty:
         return None, {"direction": "no run here gives the score in this direction"}

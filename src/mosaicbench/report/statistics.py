@@ -88,55 +88,59 @@ def percentiles(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def with_cells(summary: pd.DataFrame, cells: Iterable[CellScores]) -> pd.DataFrame:
-    """Replace t intervals over seeds by bootstrap intervals over cells and seeds where cells have scores of their own.
+def intervals_over_cells(cells: Iterable[CellScores]) -> dict[tuple, tuple[float, float, str]]:
+    """Return bootstrap intervals over cells and seeds of every score that is a mean over cells.
+
+    All runs of a view share the draws. With few seeds a percentile interval is too narrow for what seeds do.
 
     Parameters
     ----------
-    summary
-        ``tables.comparison`` (one row per direction and space) or ``tables.headline`` (means over directions).
     cells
         The scores of single cells of every run.
 
     Returns
     -------
-    pandas.DataFrame
-        The same rows; `interval` says what each interval is made of. With few seeds a percentile interval is too narrow for
-        what seeds do: the number of seeds stands beside it.
+    dict
+        (dataset, scenario, run, metric, direction, space), and for the mean over directions (dataset, scenario, run, metric)
+        -> low, high and what the interval is made of.
     """
-    by_direction = "direction" in summary
-    ends = {}
+    blocks_of: dict[tuple, list[tuple[CellScores, tuple]]] = {}
     for own in cells:
-        ends |= _ends_of(own, by_direction=by_direction)
-    keys = [*RUN, "metric", *(["direction", "space"] if by_direction else [])]
-    found = [ends.get(key) for key in summary[keys].itertuples(index=False, name=None)]
-    changed = summary.copy()
-    for place, column in enumerate(("low", "high", "interval")):
-        changed[column] = [old if new is None else new[place] for old, new in zip(summary[column], found, strict=True)]
-    return changed
-
-
-def _ends_of(own: CellScores, *, by_direction: bool) -> dict[tuple, tuple[float, float, str]]:
-    """Return (dataset, scenario, run, metric[, direction, space]) -> low, high and what the interval is."""
-    seeds_of: dict[tuple[str, str, str], list[int]] = {}
-    for (seed, *names), x in own.values.items():
-        if not np.isnan(x).all():
-            seeds_of.setdefault(tuple(names), []).append(seed)
-    blocks_of: dict[tuple[int, ...], list[tuple]] = {}
-    for names, seeds in seeds_of.items():
-        blocks_of.setdefault(tuple(seeds), []).append(names)
-    identity = (own.dataset, own.scenario, own.run)
-    ends = {}
-    for seeds, blocks in blocks_of.items():
-        values = {seed: np.stack([own.values[(seed, *names)] for names in blocks], axis=1) for seed in seeds}
-        replicates = pd.DataFrame(resampled(values), columns=pd.MultiIndex.from_tuples(blocks))
-        if not by_direction:
-            replicates = replicates.T.groupby(level=0, sort=False).mean().T
-        low, high = percentiles(replicates.to_numpy())
-        for name, first, last in zip(replicates.columns, low, high, strict=True):
-            key = name if by_direction else (name,)
-            ends[(*identity, *key)] = (float(first), float(last), CELLS_AND_SEEDS if len(seeds) > 1 else CELLS_ONLY)
+        seeds_of: dict[tuple[str, str, str], list[int]] = {}
+        for (seed, *names), x in own.values.items():
+            if not np.isnan(x).all():
+                seeds_of.setdefault(tuple(names), []).append(seed)
+        for names, seeds in seeds_of.items():
+            blocks_of.setdefault((own.dataset, own.scenario, tuple(seeds)), []).append((own, names))
+    ends: dict[tuple, tuple[float, float, str]] = {}
+    for (dataset, scenario, seeds), blocks in blocks_of.items():
+        values = {seed: np.stack([own.values[(seed, *names)] for own, names in blocks], axis=1) for seed in seeds}
+        replicates = pd.DataFrame(resampled(values).T, index=pd.MultiIndex.from_tuples([(o.run, *n) for o, n in blocks]))
+        kind = CELLS_AND_SEEDS if len(seeds) > 1 else CELLS_ONLY
+        for part in (replicates, replicates.groupby(level=[0, 1], sort=False).mean()):  # by direction, and over directions
+            low, high = percentiles(part.to_numpy().T)
+            for name, first, last in zip(part.index, low, high, strict=True):
+                ends[(dataset, scenario, *name)] = (float(first), float(last), kind)
     return ends
+
+
+def with_intervals(summary: pd.DataFrame, over_cells: Mapping[tuple, tuple[float, float, str]]) -> pd.DataFrame:
+    """Replace t intervals over seeds by those over cells and seeds where there are some; `interval` says which is which.
+
+    Parameters
+    ----------
+    summary
+        ``tables.comparison`` (one row per direction and space) or ``tables.headline`` (means over directions).
+    over_cells
+        As :func:`intervals_over_cells` gives them.
+    """
+    keys = [*RUN, "metric", *(["direction", "space"] if "direction" in summary else [])]
+    found = [over_cells.get(key) for key in summary[keys].itertuples(index=False, name=None)]
+    new = {
+        column: [old if ends is None else ends[place] for old, ends in zip(summary[column], found, strict=True)]
+        for place, column in enumerate(("low", "high", "interval"))
+    }
+    return summary.assign(**new)
 
 
 # --- who competes, and on what scale -------------------------------------------------------------------------------------
@@ -192,6 +196,12 @@ def _methods(runs: pd.DataFrame) -> dict[str, str]:
     return dict(zip(runs["run"], runs["method"], strict=True))
 
 
+def _competing(table: pd.DataFrame, methods: Mapping[str, str], cards: Cards) -> pd.DataFrame:
+    """Return the rows of models and baselines."""
+    controls = [run for run in table["run"].unique() if _kind(run, methods, cards) == "control"]
+    return table[~table["run"].isin(controls)]
+
+
 def _by_seed(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the means over directions of each seed; NA for a run with fewer directions than the view has."""
     means = tables.seed_means(scores)
@@ -240,10 +250,10 @@ def paired_tests(
     winners = summary[tables.best(summary, runs, cards)].groupby([*VIEW, "metric"], sort=False)["run"].first()
     rows = []
     for (*view, metric), group in means.groupby([*VIEW, "metric"], sort=False):
-        competing = group[[_kind(run, methods, cards) != "control" for run in group["run"]]]
+        competing = _competing(group, methods, cards)
         if metric not in qualities([metric], cards) or (*view, metric) not in winners.index:
             continue
-        table = competing.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
+        table = competing.pivot(index="seed", columns="run", values="value")[competing["run"].unique()]  # (seeds, runs)
         others = _opponents(table, winners[(*view, metric)], reference, metric, methods, cards)
         tested = [
             _tested(table, run, against, role, metric, {name: of_run.get((*view, name)) for name in (run, against)}, cards)
@@ -378,13 +388,13 @@ def ranks(scores: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.DataFram
         where there are fewer than two.
     """
     methods = _methods(runs)
-    means = _by_seed(scores).dropna(subset="value")
-    competing = means[[_kind(run, methods, cards) != "control" for run in means["run"]]]
+    competing = _competing(_by_seed(scores).dropna(subset="value"), methods, cards)
     rows = []
     for (scenario, metric), group in competing.groupby(["scenario", "metric"], sort=False):
         if metric not in qualities([metric], cards):
             continue
         table = group.pivot(index=["dataset", "seed"], columns="run", values="value")  # (datasets x seeds, runs)
+        table = table[group["run"].unique()]
         whole = table.dropna(axis="columns")
         ranked = whole.rank(axis="columns", ascending=_sign(metric, cards) < 0) if whole.shape[1] > 1 else whole.iloc[:, :0]
         placed = _mean_ranks(ranked)
@@ -546,8 +556,7 @@ def sentinels(scores: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.Data
         Columns ``tables.GATE_COLUMNS``.
     """
     methods = _methods(runs)
-    competing = scores[[_kind(run, methods, cards) != "control" for run in scores["run"]]]
-    competing = competing[competing["metric"] != "status"]
+    competing = _competing(scores[scores["metric"] != "status"], methods, cards)
     rows = [*_impossible(competing, cards), *_chance_or_perfect(scores, methods, cards)]
     return pd.DataFrame(rows, columns=tables.GATE_COLUMNS)
 

@@ -2,7 +2,7 @@
 
 No value is made up on the way: a failed or inapplicable run has no number, a mean covers the seeds that gave one and says how
 many those were. Standard deviations divide by n - 1; intervals are Student's t over seeds, which are replicates of the whole
-experiment (split, initialisation, minibatches), until ``statistics.with_cells`` knows better.
+experiment (split, initialisation, minibatches), until ``statistics.with_intervals`` knows better.
 """
 
 from __future__ import annotations
@@ -42,7 +42,17 @@ PAIRED_COLUMNS += ["p", "p_holm", "least_p", "note"]
 RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked", "datasets", "blocks", "of_blocks"]
 RANK_COLUMNS += ["critical_difference", "note"]
 OVERALL_COLUMNS = [*RUN, "method", "kind", "rank", "score", "low", "high", "interval"]
-OVERALL_COLUMNS += ["alignment", "label_transfer", "imputation", "seeds", "of_seeds", "metrics", "of_metrics", "complete", "missing"]
+OVERALL_COLUMNS += [
+    "alignment",
+    "label_transfer",
+    "imputation",
+    "seeds",
+    "of_seeds",
+    "metrics",
+    "of_metrics",
+    "complete",
+    "missing",
+]
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 PUBLISHED_COLUMNS = ["dataset", "condition", "scenario", "method", "labels", "metric", "direction", "value", "value_to", "sd"]
 PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]

@@ -28,7 +28,7 @@ def run(
 ) -> None:
     """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder.
 
-    A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, `seconds` is the sum over a record's phases.
+    A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, `seconds` sums over a record's phases.
 
     Parameters
     ----------
@@ -60,14 +60,15 @@ def run(
     all_scores = _sorted(all_scores, order)
     runs = _sorted(runs, order)
     of_cells = [files.read_cells(path) for path in cells]
-    means = statistics.with_cells(tables.comparison(all_scores), of_cells)
+    intervals = statistics.intervals_over_cells(of_cells)
+    means = statistics.with_intervals(tables.comparison(all_scores), intervals)
     gates = [tables.gates(all_scores, runs, cards), statistics.sentinels(all_scores, runs, cards)]
     written = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
         "runs": runs,
         "comparison": means,
-        "headline": statistics.with_cells(tables.headline(all_scores), of_cells),
+        "headline": statistics.with_intervals(tables.headline(all_scores), intervals),
         "overview": tables.overview(all_scores, runs, cards),
         "paired_tests": statistics.paired_tests(all_scores, runs, of_cells, cards, reference=reference),
         "ranks": statistics.ranks(all_scores, runs, cards),

@@ -19,8 +19,8 @@ CARD = {
     "caption": (
         "Means over seeds, and over directions, as printed; the colour is the mean on a scale from 0, chance (where a metric "
         "has none, the strongest control that knows nothing), to 1, the oracle control of the view (where it gives none, the "
-        "best possible value). What lies outside is coloured as the nearer end. Competitors never set the scale. A white cell has "
-        "no value: a dash for not applicable or not given, a cross for failed."
+        "best possible value). What lies outside is coloured as the nearer end. Competitors never set the scale. A white cell "
+        "has no value: a dash for not applicable or not given, a cross for failed."
     ),
     "needs": ["scores", "runs"],
     "per": "view",
