@@ -24,4 +24,6 @@ rule all:
 
 onsuccess:
     if os.path.exists(f"{bench.results}/report.html"):
-        print(f"Done. Open {bench.results}/report.html; its numbers are in {bench.results}/tables and {bench.results}/figures.")
+        print(
+            f"Done. Open {bench.results}/report.html; its numbers are in {bench.results}/tables and {bench.results}/figures."
+        )

@@ -26,7 +26,10 @@ ALLOWED = {
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "scib_metrics"}),
     "scorer": ({"catalog", "metrics"}, {"numpy", "pandas"}),
     "percell": ({"metrics"}, {"numpy"}),
-    "report": ({"catalog", "errors", "files", "report"}, {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"}),
+    "report": (
+        {"catalog", "errors", "files", "report"},
+        {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"},
+    ),
     "verbs": (
         {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog"},
         {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
@@ -80,7 +83,9 @@ def test_the_rooms_form_no_cycle():
 
 def test_init_files_compute_nothing():
     for path in PACKAGE.rglob("__init__.py"):
-        body = [n for n in ast.parse(path.read_text()).body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+        body = [
+            n for n in ast.parse(path.read_text()).body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+        ]
         assert all(ast.unparse(node).startswith("__version__") for node in body), path
 
 

@@ -395,8 +395,8 @@ def test_own_files_refuses_what_cannot_be_read(tmp_path, written):
 
 
 def test_h5mu_with_labels_of_its_own(tmp_path):
-    mudata.set_options(pull_on_update=False)
-    whole = mudata.MuData({"rna": counts_of(), "peaks": counts_of(n_vars=7, seed=1)})
+    with files.quiet_mudata():
+        whole = mudata.MuData({"rna": counts_of(), "peaks": counts_of(n_vars=7, seed=1)})
     whole.obs["type"] = ["a", "b"] * 6
     whole["peaks"].obs["lane"] = ["1", "2", "3"] * 4
     whole.write_h5mu(tmp_path / "own.h5mu")

@@ -78,9 +78,9 @@ def test_mvae_on_one_modality_and_poe_vae_cost_the_same():
 
 
 def test_mvae_pays_for_all_and_for_each_alone():
-    model, x = built(MVAE), values()
+    model, joint, x = built(MVAE), built(PoEVAE), values()
     torch.manual_seed(3)
-    expected = PoEVAE.cost(model, x, 1.0).total() + sum(PoEVAE.cost(model, {m: x[m]}, 1.0).total() for m in x)
+    expected = joint.cost(x, 1.0).total() + sum(joint.cost({m: x[m]}, 1.0).total() for m in x)
     torch.manual_seed(3)
     torch.testing.assert_close(model.cost(x, 1.0).total(), expected)
 
@@ -96,9 +96,26 @@ def test_beta_zero_removes_exactly_the_divergence():
         torch.testing.assert_close((paid.total() - paid["kl"].mean()), without.cost(values(), 1.0).total())
 
 
+def test_the_originals_reduction_averages_over_features_and_collapses():
+    x = values()
+    model, original = built(PoEVAE), built(PoEVAE, reduction="mean")
+    torch.manual_seed(3)
+    cost = model.cost(x, 1.0)
+    torch.manual_seed(3)
+    averaged = original.cost(x, 1.0)
+    torch.testing.assert_close(averaged["nll_rna"], cost["nll_rna"] / TWO["rna"])
+    torch.testing.assert_close(averaged["kl"], cost["kl"])
+    view, variance = paired_view(300), {}
+    for reduction in ("sum", "mean"):
+        fitted = PoEVAE(reduction=reduction, beta=1.5, max_epochs=60)
+        fitted.fit(view, 0)
+        variance[reduction] = fitted.embed(view.blocks[0]).var(axis=0).max()
+    assert variance["mean"] < 0.01 < 0.3 < variance["sum"]
+
+
 @pytest.mark.parametrize("term", ["own", "other"])
 def test_mmvaepp_gradient_table(term):
-    """The own path sends no gradient into the shared coordinates; the paths to other modalities do, and none into private ones."""
+    """The own path sends no gradient into shared coordinates; the paths to other modalities do, and none into private ones."""
     model, x = built(MMVAEpp, latent=4, private=3, beta=0.0), values()
     heads = model.encoders["rna"].network[-1]
     cost = model.cost(x, 0.0)

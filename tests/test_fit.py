@@ -149,7 +149,9 @@ def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
     assert not np.array_equal(first[0], third[0])
 
 
-@pytest.mark.parametrize("method", ["mvae", "vae_poe", "vae_mlp", "mmvaepp", "pca_joint", "cca", "procrustes", "ridge", "knn_impute"])
+@pytest.mark.parametrize(
+    "method", ["mvae", "vae_poe", "vae_mlp", "mmvaepp", "pca_joint", "cca", "procrustes", "ridge", "knn_impute"]
+)
 def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
     """Overwrite all that a scenario hides; only the positive controls may notice."""
     solution = files.read_view(paired / "solution.h5mu", "solution")

@@ -86,7 +86,9 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
     if gives(method, "single"):
         np.testing.assert_allclose(instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5)
     if gives(method, "impute"):
-        np.testing.assert_allclose(instance.impute(few.only("rna"), "adt"), instance.impute(query.only("rna"), "adt")[4:9], atol=1e-5)
+        np.testing.assert_allclose(
+            instance.impute(few.only("rna"), "adt"), instance.impute(query.only("rna"), "adt")[4:9], atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0])

@@ -70,7 +70,10 @@ def test_what_does_not_apply_is_settled_with_its_reason():
         ({"training": {"max_epochs": 0}}, r"training\.max_epochs: 0 is less than"),
         ({"datasets": {"pbmc68k": {}}}, r"datasets\.pbmc68k: not in config/datasets.yaml.*did you mean 'pbmc68k_split'"),
         ({"datasets": {"simulated": {"cels": 3}}}, r"datasets\.simulated: unknown key 'cels'; did you mean 'cells'"),
-        ({"datasets": {"simulated": {"loader": "simulate"}}}, r"datasets\.simulated\.loader: there is no 'simulate'; did you mean"),
+        (
+            {"datasets": {"simulated": {"loader": "simulate"}}},
+            r"datasets\.simulated\.loader: there is no 'simulate'; did you mean",
+        ),
         ({"datasets": {"mine": {"path": "nowhere.h5mu"}}}, r"datasets\.mine\.path: there is no file nowhere.h5mu"),
         ({"datasets": {"mine": {"path": {"rna": "a.h5ad"}}}}, r"datasets\.mine\.path: there is no file a.h5ad"),
         ({"report": {"projected_runs": ["mvaee"]}}, r"report\.projected_runs: there is no run 'mvaee'; did you mean 'mvae'"),

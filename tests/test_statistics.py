@@ -600,7 +600,7 @@ def test_the_published_numbers_are_valid_and_complete():
     values = {
         (n["dataset"], n["method"], n["metric"], n["direction"]): n["value"] for n in found["numbers"] if "labels" not in n
     }
-    assert values["multiome_pbmc_10k", "UniVI", "foscttm_univi", "rna->atac"] == 0.048
+    assert values["multiome_pbmc10k", "UniVI", "foscttm_univi", "rna->atac"] == 0.048
     assert values["hao_citeseq", "MaxFuse", "foscttm_maxfuse", "unstated"] == 0.0619
     invalid = [n for n in found["numbers"] if n["verdict"] == "invalid"]
     assert {n["method"] for n in invalid} == {"scMODAL"}

@@ -1,7 +1,7 @@
 """What there is: every card and every hyperparameter, read from source text without importing it.
 
-Discovery is by file name: ``methods/mvae.py`` *is* method ``mvae``. A card is a literal dict, and a method's hyperparameters are
-the annotated fields of its (data)class and of the classes it inherits from, so the workflow knows them without importing torch.
+Discovery is by file name: ``methods/mvae.py`` *is* method ``mvae``. A card is a literal dict, and a method's hyperparameters
+are the annotated fields of its dataclass and of those it inherits from, so the workflow knows them without importing torch.
 Standard library only.
 """
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from mosaicbench import __version__, catalog
 from mosaicbench.errors import UserError
 
+MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb; a user's mistake ends with one message and exit status 1."""
@@ -52,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("--dataset", type=Path, required=True)
     cut.add_argument("--scenario", required=True, help="its id")
     cut.add_argument("--kind", required=True, help="how pairing is hidden")
-    cut.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing")
+    cut.add_argument(
+        "--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
+    )
     cut.add_argument("--seed", type=int, required=True)
     for part in ("train", "query", "solution"):
         cut.add_argument(f"--{part}", type=Path, required=True)
@@ -109,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = _verb(verbs, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
+    listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
     return parser
 
 
@@ -150,9 +155,23 @@ def _files_of_runs(config: object, runs: Path, published: Path, output: Path) ->
     }
 
 
-def _list(room: str | None) -> None:
-    """Print every card of a room, or of all rooms, one line each."""
+def _list(room: str | None, into: Path | None) -> None:
+    """Print every card of a room, or of all rooms, one line each; or write the tables of a Markdown file."""
+    if into is not None:
+        into.write_text(with_fresh_tables(into.read_text()))
+        return
     for name in [room] if room else catalog.ROOMS:
         print(name)
         for entry, card in catalog.cards(name).items():
             print(f"  {entry:32} {card['label']:24} {card.get('summary') or card.get('definition') or card.get('caption')}")
+
+
+def with_fresh_tables(text: str) -> str:
+    """Return a Markdown text in which what stands between ``<!-- ROOM -->`` markers is the table of that room's cards."""
+    for room, columns in MARKDOWN_COLUMNS.items():
+        header = ["| id | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        rows = [f"| `{name}` | {' | '.join(map(str, map(card.get, columns)))} |" for name, card in catalog.cards(room).items()]
+        before, rest = text.split(f"<!-- {room} -->", 1)
+        after = rest.split(f"<!-- /{room} -->", 1)[1]
+        text = "\n".join([f"{before}<!-- {room} -->", *header, *rows, f"<!-- /{room} -->{after}"])
+    return text

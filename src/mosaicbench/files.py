@@ -26,7 +26,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -280,7 +280,7 @@ def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
             var=pd.DataFrame(index=feature_names(query[target])),
             uns={"space": query[target].uns["space"]},
         )
-    with _quiet_mudata():
+    with quiet_mudata():
         table = mudata.MuData(directions)
     table.uns[KEY] = {"noun": "imputed"}
     return table
@@ -455,7 +455,9 @@ def _check_noun(path: str | Path, thing: AnnData | MuData, noun: str) -> None:
 def _check_names(path: str | Path, modality: str, cells: AnnData) -> None:
     for axis, names in (("cell", cells.obs_names), ("feature", cells.var_names)):
         if not names.is_unique:
-            raise ContractError(f"{path}: duplicated {axis} names in modality {modality!r}, e.g. {names[names.duplicated()][0]!r}")
+            raise ContractError(
+                f"{path}: duplicated {axis} names in modality {modality!r}, e.g. {names[names.duplicated()][0]!r}"
+            )
         if not len(names):
             raise ContractError(f"{path}: modality {modality!r} has no {axis}s")
 
@@ -466,25 +468,27 @@ def _check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
 
 
 def _write_mudata(path: str | Path, thing: MuData) -> None:
-    with atomic(path) as temporary, _quiet_mudata():
+    with atomic(path) as temporary, quiet_mudata():
         thing.write_h5mu(temporary)
 
 
 def _read_mudata(path: str | Path, noun: str) -> MuData:
     import mudata
 
-    with _quiet_mudata():
+    with quiet_mudata():
         thing = _read_h5(path, mudata.read_h5mu)
     _check_noun(path, thing, noun)
     return thing
 
 
 @contextmanager
-def _quiet_mudata() -> Iterator[None]:
+def quiet_mudata() -> Iterator[None]:
     """Keep mudata from copying columns between levels, and from warning where a gene and a protein share a name."""
     import mudata
 
-    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
+    # From 0.4 on it copies nothing unless asked, and the option has moved.
+    copies_nothing = mudata.set_options(pull_on_update=False) if hasattr(mudata, "set_options") else nullcontext()
+    with copies_nothing, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="var_names are not unique")
         yield
 

@@ -96,7 +96,9 @@ def load(config: dict) -> Settings:
                 else:
                     row = {"dataset": dataset, "scenario": scenario, "run": run.name, "method": run.method, "reason": reason}
                     not_applicable.append(row)
-    for name in config["report"]["projected_runs"]:
+    models = [run.name for run in runs.values() if catalog.card("methods", run.method)["kind"] == "model"]
+    projected = config["report"].setdefault("projected_runs", models[:4])
+    for name in projected:
         if name not in runs:
             raise UserError(f"config key report.projected_runs: there is no run {name!r}{_nearest(name, runs)}")
     reference = config["report"]["reference_run"]
@@ -110,7 +112,7 @@ def load(config: dict) -> Settings:
         seeds=config["seeds"],
         limits=config["limits"],
         preprocess=config["preprocess"],
-        projected=config["report"]["projected_runs"],
+        projected=projected,
         applicable=applicable,
         not_applicable=not_applicable,
     )
@@ -184,7 +186,9 @@ def _dataset(name: str, stanza: dict, registry: dict) -> dict:
     entry = registry.get(name, {})
     loader = stanza.get("loader", "own_files" if "path" in stanza else entry.get("loader"))
     if loader not in catalog.names("datasets"):
-        raise UserError(f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}")
+        raise UserError(
+            f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
+        )
     options = entry.get("options", {}) | {key: value for key, value in stanza.items() if key != "loader"}
     known = {key: p for key, p in catalog.parameters("datasets", loader).items() if key != "raw"}
     for key, value in options.items():

@@ -1,6 +1,7 @@
-# What every rule may ask: the checked config, the code that a job runs, and small functions named after what they return.
+# What all stages may ask: the checked config, the code that a job runs, and small functions named after what they return.
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,12 +17,11 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
-MOSAICBENCH = f"PYTHONPATH={workflow.basedir}/src {PYTHON} -m mosaicbench"
+# Jobs run with the Python that runs Snakemake, activated or not; under --sdm conda, with the environment's own.
+PATH = "" if workflow.deployment_settings.deployment_method else f"export PATH={Path(sys.executable).parent}:$PATH; "
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}")
+
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
-# In params Snakemake fills in wildcards, but not <results>: there these patterns begin with bench.results.
-VIEW = "<results>/views/{dataset}/{scenario}/seed-{seed}"
-RUN = "<results>/runs/{dataset}/{scenario}/{run}"
 
 
 wildcard_constraints:
@@ -33,25 +33,53 @@ wildcard_constraints:
 
 
 def folders(pattern, **wildcards):
-    """The pattern's folders, for a job's params."""
+    """The pattern's folders, for a job's params, where Snakemake does not fill in <results>."""
     return expand(pattern.replace("<results>", bench.results), **wildcards)
 
 
 def folders_of_runs(wildcards):
-    return folders(RUN + "/seed-{seed}", **dict(wildcards.items()), seed=bench.seeds)
+    return folders("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}", **dict(wildcards.items()), seed=bench.seeds)
 
 
 def folders_of_views(wildcards):
-    return folders(VIEW, dataset=wildcards.dataset, scenario=wildcards.scenario, seed=bench.seeds)
+    return folders(
+        "<results>/views/{dataset}/{scenario}/seed-{seed}",
+        dataset=wildcards.dataset,
+        scenario=wildcards.scenario,
+        seed=bench.seeds,
+    )
 
 
 def folders_of_projected_runs(wildcards):
-    return folders(RUN + "/seed-{seed}", **dict(wildcards.items()), run=projected_runs(wildcards), seed=bench.seeds[0])
+    return folders(
+        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}",
+        **dict(wildcards.items()),
+        run=projected_runs(wildcards),
+        seed=bench.seeds[0],
+    )
 
 
 def latents_of_projected_runs(wildcards):
     files = ["latents.h5ad", "run.json"]
-    return expand(RUN + "/seed-{seed}/{file}", run=projected_runs(wildcards), seed=bench.seeds[0], file=files, allow_missing=True)
+    return expand(
+        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}",
+        run=projected_runs(wildcards),
+        seed=bench.seeds[0],
+        file=files,
+        allow_missing=True,
+    )
+
+
+def runs_folder(wildcards):
+    return f"{bench.results}/runs"
+
+
+def tables_folder(wildcards):
+    return f"{bench.results}/tables"
+
+
+def figures_folder(wildcards):
+    return f"{bench.results}/figures"
 
 
 def as_json(value):
@@ -107,13 +135,13 @@ def identity(wildcards):
 
 def solution_if_positive_control(wildcards):
     needed = "solution" in catalog.card("methods", method(wildcards))["uses"]
-    return f"{VIEW}/solution.h5mu" if needed else []
+    return "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu" if needed else []
 
 
 def gpus(wildcards):
     """One GPU for a model where there is one; profiles limit how many run at once."""
     is_model = catalog.card("methods", method(wildcards))["kind"] == "model"
-    return int(is_model and os.path.exists("/dev/nvidiactl"))
+    return int(is_model and shutil.which("nvidia-smi") is not None)
 
 
 def metric_modules():

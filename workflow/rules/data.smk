@@ -9,15 +9,15 @@ rule prepare:
         "<results>/datasets/{dataset}.h5mu",
     log:
         "<logs>/prepare/{dataset}.log",
+    conda:
+        ENVIRONMENT
     params:
         loader=loader,
         options=loader_options,
-    conda:
-        ENVIRONMENT
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "{MOSAICBENCH} prepare --dataset {wildcards.dataset} --loader {params.loader}"
+        "python -m mosaicbench prepare --dataset {wildcards.dataset} --loader {params.loader}"
         " --options {params.options:q} --output {output} 2> {log}"
 
 
@@ -26,19 +26,19 @@ rule cut:
         dataset="<results>/datasets/{dataset}.h5mu",
         code=code_of_verb("cut"),
     output:
-        train=VIEW + "/train.h5mu",
-        query=VIEW + "/query.h5mu",
-        solution=VIEW + "/solution.h5mu",
+        train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
+        query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
+        solution="<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu",
     log:
         "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
     params:
         kind=scenario_kind,
         options=cut_options,
-    conda:
-        ENVIRONMENT
     message:
         "Cut {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "{MOSAICBENCH} cut --dataset {input.dataset} --scenario {wildcards.scenario} --kind {params.kind}"
+        "python -m mosaicbench cut --dataset {input.dataset} --scenario {wildcards.scenario} --kind {params.kind}"
         " --options {params.options:q} --seed {wildcards.seed}"
         " --train {output.train} --query {output.query} --solution {output.solution} 2> {log}"

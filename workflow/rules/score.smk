@@ -1,29 +1,37 @@
 # run + solution -> scores -> tables
 
-TABLES = ["scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates", "published"]
-
 rule score:
     input:
-        expand(RUN + "/seed-{seed}/{file}", file=["latents.h5ad", "imputed.h5mu"], seed=bench.seeds, allow_missing=True),
-        expand(VIEW + "/{file}.h5mu", file=["train", "solution"], seed=bench.seeds, allow_missing=True),
-        records=expand(RUN + "/seed-{seed}/run.json", seed=bench.seeds, allow_missing=True),
+        expand(
+            "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}",
+            file=["latents.h5ad", "imputed.h5mu"],
+            seed=bench.seeds,
+            allow_missing=True,
+        ),
+        expand(
+            "<results>/views/{dataset}/{scenario}/seed-{seed}/{file}.h5mu",
+            file=["train", "solution"],
+            seed=bench.seeds,
+            allow_missing=True,
+        ),
+        records=expand("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds, allow_missing=True),
         code=code_of_verb("score", *metric_modules()),
     output:
-        scores=RUN + "/scores.tsv",
-        features=RUN + "/features.tsv",
-        cells=RUN + "/cells.npz",
+        scores="<results>/runs/{dataset}/{scenario}/{run}/scores.tsv",
+        features="<results>/runs/{dataset}/{scenario}/{run}/features.tsv",
+        cells="<results>/runs/{dataset}/{scenario}/{run}/cells.npz",
     log:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
-    params:
-        runs=folders_of_runs,
-        views=folders_of_views,
     conda:
         ENVIRONMENT
     threads: 1
+    params:
+        runs=folders_of_runs,
+        views=folders_of_views,
     message:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "{MOSAICBENCH} score --runs {params.runs} --views {params.views}"
+        "python -m mosaicbench score --runs {params.runs} --views {params.views}"
         " --scores {output.scores} --features {output.features} --cells {output.cells} --threads {threads} 2> {log}"
 
 
@@ -32,11 +40,11 @@ rule record_config:
         "<results>/config.json",
     log:
         "<logs>/record_config.log",
-    params:
-        config=as_json(bench.config),
+    localrule: True
     conda:
         ENVIRONMENT
-    localrule: True
+    params:
+        config=as_json(bench.config),
     message:
         "Record the config, with every default filled in"
     shell:
@@ -45,25 +53,40 @@ rule record_config:
 
 rule tabulate:
     input:
-        applicable(RUN + "/scores.tsv"),
-        applicable(RUN + "/features.tsv"),
-        applicable(RUN + "/cells.npz"),
-        applicable(RUN + "/seed-{seed}/run.json", seed=bench.seeds),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/scores.tsv"),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/features.tsv"),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/cells.npz"),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds),
         config="<results>/config.json",
         published="config/published.yaml",
         code=code_of_verb("tabulate"),
     output:
-        expand("<results>/tables/{table}.tsv", table=TABLES),
+        expand(
+            "<results>/tables/{table}.tsv",
+            table=[
+                "scores",
+                "features",
+                "runs",
+                "comparison",
+                "headline",
+                "overview",
+                "paired_tests",
+                "ranks",
+                "overall",
+                "gates",
+                "published",
+            ],
+        ),
     log:
         "<logs>/tabulate.log",
-    params:
-        folder=subpath(output[0], parent=True),
-        runs=f"{bench.results}/runs",
+    localrule: True
     conda:
         ENVIRONMENT
-    localrule: True
+    params:
+        folder=subpath(output[0], parent=True),
+        runs=runs_folder,
     message:
         "Join the scores into tables"
     shell:
-        "{MOSAICBENCH} tabulate --config {input.config} --runs {params.runs} --published {input.published}"
+        "python -m mosaicbench tabulate --config {input.config} --runs {params.runs} --published {input.published}"
         " --output {params.folder} 2> {log}"

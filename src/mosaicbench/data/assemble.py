@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mosaicbench import files
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
     """Return a MuData of `modalities` whose own ``obs`` takes no column from theirs."""
     import mudata
 
-    mudata.set_options(pull_on_update=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="var_names are not unique")  # a gene and its protein may share a name
+    with files.quiet_mudata():
         return mudata.MuData(modalities)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mosaicbench import files
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.errors import UserError
 
@@ -123,8 +124,8 @@ def _read(raw: Path | None, path: str | dict[str, str]) -> tuple[dict[str, AnnDa
     elif (file := folder / path).suffix == ".h5mu":
         import mudata
 
-        mudata.set_options(pull_on_update=False)
-        whole = _opened(file, mudata.read_h5mu)
+        with files.quiet_mudata():
+            whole = _opened(file, mudata.read_h5mu)
         own, shared_obs = dict(whole.mod), whole.obs
     elif file.suffix == ".h5":
         own, shared_obs = _opened(file, _by_feature_type), pd.DataFrame()

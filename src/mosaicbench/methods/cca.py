@@ -23,8 +23,8 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single"),
     "summary": "Canonical correlation analysis on principal components, for any number of modalities (maximum-variance form).",
-    "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted by "
-    "the correlation that it reaches, so that uncertain ones count less in distances.",
+    "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted "
+    "by the correlation that it reaches, so that uncertain ones count less in distances.",
 }
 
 
@@ -44,7 +44,7 @@ class CCA:
         latent = min(self.latent, *(w.shape[1] for w in whitened.values()))
         edges = np.cumsum([w.shape[1] for w in whitened.values()])[:-1]
         rotations = np.split(rotation[:latent].T * np.sqrt(len(pca)), edges)  # (components, latent) each
-        # The squared singular value is (cells - 1)(1 + (M - 1) mean correlation): 1 where modalities are unrelated, M where equal.
+        # squared singular value / (cells - 1) = 1 + (M - 1) mean correlation: 1 where modalities are unrelated, M where equal
         agreement = singular[:latent] ** 2 / (len(cells) - 1)
         weight = np.clip((agreement - 1) / (len(pca) - 1), 0, 1)
         self.pca = pca

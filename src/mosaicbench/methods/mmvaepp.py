@@ -28,9 +28,10 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
-    "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other modalities only.",
-    "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number of "
-    "epochs does not change the objective. Embeddings are the shared coordinates; jointly, their mean over modalities.",
+    "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other "
+    "modalities only.",
+    "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number "
+    "of epochs does not change the objective. Embeddings are the shared coordinates; jointly, their mean over modalities.",
 }
 
 

@@ -16,7 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
     "gives": ("joint", "single", "impute"),
-    "summary": "Knows the solution: the same latent for a cell in every modality, cell types far apart, the true values imputed.",
+    "summary": "Knows the solution: one latent per cell in every modality, cell types far apart, the true values imputed.",
     "deviates": "",
 }
 

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from mosaicbench.parts.costs import Cost
+from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.parts.networks import mlp
-from mosaicbench.parts.posteriors import GaussianEncoder, kl
-from mosaicbench.parts.vae import MultimodalVAE
+from mosaicbench.parts.posteriors import GaussianEncoder
 
 CARD = {
     "label": "VAE (MLP)",
@@ -27,15 +26,17 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
-    "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is decoded from it.",
-    "deviates": "Costs are summed over features (the original averages them); an absent modality is a learned token met in training "
-    "through modality dropout (the original feeds zeros that training never saw); latents are means, not samples.",
+    "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
+    "decoded from it.",
+    "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "
+    "learned token met in training through modality dropout (the original feeds zeros that training never saw); latents are "
+    "means, not samples.",
 }
 
 
 @dataclass(kw_only=True)
-class MLPVAE(MultimodalVAE):
-    """all observed -> each observed, through a fusion network."""
+class MLPVAE(PoEVAE):
+    """all observed -> each observed, at the same cost as the PoE-fusion VAE, through a fusion network."""
 
     modality_dropout: float = 0.3
 
@@ -46,11 +47,6 @@ class MLPVAE(MultimodalVAE):
         self.encoders["fusion"] = GaussianEncoder(len(features) * self.latent, self.hidden, self.latent)
         self.tokens = nn.ParameterDict({m: torch.zeros(self.latent) for m in features})
         self.encoders["tokens"] = self.tokens
-
-    def cost(self, x: dict[str, Tensor], progress: float) -> Cost:
-        """Return the negative evidence lower bound of the joint posterior."""
-        q = self.posterior(x)
-        return self.nll(x, q.rsample()) + self.annealed(progress) * kl(q)
 
     def posterior(self, x: dict[str, Tensor]) -> Normal:
         """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""

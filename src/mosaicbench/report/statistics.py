@@ -24,7 +24,8 @@ CELLS_AND_SEEDS = "bootstrap cells x seeds"
 CELLS_ONLY = "bootstrap cells, one seed"
 POSITIVE = "oracle"
 NEGATIVE = ("random_latent", "shuffled", "constant", "train_mean")  # methods that know nothing about a single cell
-NO_QUALITY = ("resources", "reference", "sanity")  # groups of metrics in which less or more is not better science
+# Groups of metrics in which less or more is not better science; other people's definitions may reward a collapse.
+NO_QUALITY = ("resources", "reference", "sanity", "published_variants")
 GROUPS = {
     "alignment": ("foscttm", "recall_at_10"),
     "label_transfer": ("label_transfer_accuracy", "label_transfer_macro_f1"),
@@ -147,7 +148,7 @@ def with_intervals(summary: pd.DataFrame, over_cells: Mapping[tuple, tuple[float
 
 
 def qualities(names: Iterable[str], cards: Cards) -> list[str]:
-    """Return the metrics whose card says which way is better and that are no resource, reference or sanity value."""
+    """Return the metrics whose card says which way is better and that are no resource, reference, sanity value or variant."""
     known = {name: cards["metrics"].get(name, {}) for name in dict.fromkeys(names)}
     return [name for name, card in known.items() if card.get("better") and card.get("group") not in NO_QUALITY]
 

@@ -21,12 +21,11 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import permutations
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 from mosaicbench.errors import Diverged, UserError
 
-REPORTED_VERSIONS = ("mosaicbench", "python", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
+REPORTED_VERSIONS = ("mosaicbench", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
 USER_ERROR, POLL_SECONDS = 2, 0.2
 
 
@@ -78,7 +77,7 @@ def run(
         stopped_for = ("crashed", f"the process ended with exit status {child.exitcode}")
     if stopped_for is not None:
         status, message = stopped_for
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        peak = _peak_host_mb(resource.RUSAGE_CHILDREN)
         _write_failure(output, record | {"status": status, "message": message, "peak_host_mb": peak})
     print(f"status: {json.loads((output / 'run.json').read_text())['status']}", file=sys.stderr)
 
@@ -100,7 +99,9 @@ def _watch(child: multiprocessing.Process, *, max_minutes: float, max_memory_mb:
     return None
 
 
-def _in_child(method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path) -> None:
+def _in_child(
+    method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
+) -> None:
     """Run the fit; turn what a method can suffer into a status, and leave a file's or a user's fault to the caller."""
     try:
         _fit(method, hyperparameters, record, train, query, solution, output)
@@ -116,8 +117,12 @@ def _in_child(method: str, hyperparameters: dict, record: dict, train: Path, que
         _write_failure(output, record | {"status": status, "message": message, "peak_host_mb": _peak_host_mb()})
 
 
-def _fit(method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path) -> None:
+def _fit(
+    method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
+) -> None:
     clock = _Clock()
+    import numpy as np
+
     from mosaicbench import files
 
     module = importlib.import_module(method)
@@ -195,9 +200,11 @@ def _hyperparameters(method: object) -> dict:
 
 
 def _write_failure(output: Path, record: dict) -> None:
-    """Write the four files of a run that gave nothing."""
+    """Write the four files of a run that gave nothing, and remove what a killed one was writing."""
     from mosaicbench import files
 
+    for leftover in output.glob(".*.partial*"):
+        leftover.unlink()
     files.write_latents(output / "latents.h5ad", files.latents_table({}))
     files.write_imputed(output / "imputed.h5mu", files.imputed_table({}, None))
     files.write_history(output / "history.tsv", [])
@@ -224,7 +231,7 @@ def _versions() -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in REPORTED_VERSIONS:
         try:
-            found.setdefault(name, version(name) if name != "python" else "")
+            found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "absent"
     return found
@@ -247,8 +254,8 @@ def _device() -> dict:
     return {"device": torch.cuda.get_device_name(), "peak_device_mb": torch.cuda.max_memory_allocated() / 2**20}
 
 
-def _peak_host_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+def _peak_host_mb(who: int = resource.RUSAGE_SELF) -> float:
+    return resource.getrusage(who).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 class _Clock:

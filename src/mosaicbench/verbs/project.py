@@ -48,6 +48,11 @@ def _project(latents, truth, seed: int) -> pd.DataFrame:
     )[["cell", "cell_type", "batch"]]
     known = known.loc[list(zip(obs["source"].astype(str), obs["cell"].astype(str), strict=True))]
     return pd.DataFrame(
-        {"source": obs["source"].to_numpy(), "modality": obs["source"].to_numpy(), "x": coordinates[:, 0], "y": coordinates[:, 1]}
+        {
+            "source": obs["source"].to_numpy(),
+            "modality": obs["source"].to_numpy(),
+            "x": coordinates[:, 0],
+            "y": coordinates[:, 1],
+        }
         | {column: known[column].to_numpy() for column in known}
     )

@@ -85,7 +85,8 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series, values: np.ndarray) 
     rows = names.get_indexer(wanted)
     if np.any(rows < 0) or len(names) != len(wanted):
         raise files.ContractError(
-            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the view cut again? Delete the folder."
+            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the view cut again? "
+            "Delete the folder."
         )
     return values[rows]
 

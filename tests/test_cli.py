@@ -1,0 +1,59 @@
+"""The command line: one message for a mistake, no heavy import for a light verb."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+from mosaicbench import catalog, cli
+
+
+def python(*arguments):
+    environment = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": "/usr/bin:/bin"}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
+    parts = [word for part in ("train", "query", "solution") for word in (f"--{part}", part)]
+    dataset = str(tmp_path / "no.h5mu")
+    done = python(
+        "-m", "mosaicbench", "cut", "--dataset", dataset, "--scenario", "s", "--kind", "paired", "--seed", "0", *parts
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("mosaicbench cut: ")
+    assert "no.h5mu: no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_method_lists_what_there_is(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--method", "mvea", "--identity", "{}", "--train", "a", "--query", "b", "--output", "c"])
+    assert "mvae" in capsys.readouterr().err
+
+
+def test_list_shows_every_card(capsys):
+    cli.main(["list"])
+    shown = capsys.readouterr().out
+    for room in catalog.ROOMS:
+        for name in catalog.names(room):
+            assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("mosaicbench.cli", {"numpy", "pandas", "torch"}),
+        ("mosaicbench.settings", {"numpy", "pandas", "torch"}),
+        ("mosaicbench.verbs.fit", {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
+        ("mosaicbench.verbs.score", {"torch", "scanpy", "matplotlib"}),
+        ("mosaicbench.verbs.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
+        ("mosaicbench.verbs.draw", {"torch", "scanpy", "anndata"}),
+        ("mosaicbench.verbs.report", {"torch", "scanpy", "anndata"}),
+    ],
+)
+def test_a_verb_imports_only_what_it_needs(module, absent):
+    done = python("-c", f"import {module}, sys, json; print(json.dumps(sorted(m.split('.')[0] for m in sys.modules)))")
+    assert done.returncode == 0, done.stderr
+    assert not absent & set(json.loads(done.stdout))

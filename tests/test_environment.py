@@ -1,0 +1,47 @@
+"""What ships beside the code is in step with it."""
+
+import importlib.util
+import re
+import tomllib
+
+from conftest import REPOSITORY
+
+from mosaicbench import cli
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()
+
+
+def name_of(requirement):
+    return re.split(r"[<>=\[]", requirement)[0].strip().lower().replace("_", "-")
+
+
+def test_every_direct_dependency_is_held_by_the_constraints():
+    held = {name_of(line) for line in CONSTRAINTS if "==" in line}
+    asked = {name_of(d) for d in PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])}
+    assert asked <= held, asked - held
+
+
+def test_constraints_serve_cpu_and_gpu_machines_alike():
+    pinned = [line for line in CONSTRAINTS if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in pinned)
+    assert not any(name_of(line).startswith(("nvidia", "triton", "cuda")) for line in pinned)
+
+
+def test_the_conda_form_is_in_step():
+    path = REPOSITORY / "envs/conda_form.py"
+    spec = importlib.util.spec_from_file_location("conda_form", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == module.conda_form(), "run: python envs/conda_form.py"
+
+
+def test_the_readmes_tables_are_fresh():
+    text = (REPOSITORY / "README.md").read_text()
+    assert text == cli.with_fresh_tables(text), "run: python -m mosaicbench list --into README.md"
+
+
+def test_the_readmes_commands_exist():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", (REPOSITORY / "README.md").read_text(), flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target

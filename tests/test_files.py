@@ -1,0 +1,211 @@
+"""Contracts on disk: round trips, and every reader refuses by name what is not as its place says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import files
+from mosaicbench.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    whole = small_dataset()
+    whole.uns[files.KEY] = {"noun": "dataset", "dataset": "small"}
+    return whole
+
+
+@pytest.fixture(scope="module")
+def view(dataset, tmp_path_factory):
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+
+
+LATENTS = {("rna", "train"): (["a", "b"], np.ones((2, 3))), ("rna", "query"): (["q"], np.zeros((1, 3)))}
+RECORD = dict.fromkeys(files.RECORD_KEYS, "") | {"status": "ok", "seed": 0}
+SCORE = ["d", "s", "r", 0, "foscttm", "a->b", "-", 0.25, "ok"]
+
+
+def read_anything(path):
+    """Read a file with the reader of its kind."""
+    readers = {
+        "dataset.h5mu": files.read_dataset,
+        "latents.h5ad": files.read_latents,
+        "imputed.h5mu": files.read_imputed,
+        "run.json": files.read_record,
+        "scores.tsv": files.read_scores,
+        **{f"{noun}.h5mu": (lambda path, noun=noun: files.read_view(path, noun)) for noun in ("train", "query", "solution")},
+    }
+    return readers[path.name](path)
+
+
+@pytest.fixture
+def written(tmp_path, dataset, view):
+    """Return a folder with one valid file of every noun."""
+    files.write_dataset(tmp_path / "dataset.h5mu", dataset)
+    for noun in ("train", "query", "solution"):
+        (tmp_path / f"{noun}.h5mu").write_bytes((view / f"{noun}.h5mu").read_bytes())
+    files.write_latents(tmp_path / "latents.h5ad", files.latents_table(LATENTS))
+    query = files.read_view(view / "query.h5mu", "query")
+    names = query["left"].obs_names
+    x = np.zeros((len(names), query["right"].n_vars))
+    files.write_imputed(tmp_path / "imputed.h5mu", files.imputed_table({("left", "right"): (names, x)}, query))
+    files.write_record(tmp_path / "run.json", RECORD)
+    files.write_scores(tmp_path / "scores.tsv", pd.DataFrame([SCORE], columns=files.SCORE_COLUMNS))
+    return tmp_path
+
+
+NOUNS = ["dataset.h5mu", "train.h5mu", "query.h5mu", "solution.h5mu", "latents.h5ad", "imputed.h5mu", "run.json", "scores.tsv"]
+
+
+@pytest.mark.parametrize("name", NOUNS)
+def test_round_trip(written, name):
+    read_anything(written / name)
+
+
+@pytest.mark.parametrize("name", NOUNS)
+@pytest.mark.parametrize("damage", ["truncated", "empty", "absent", "other kind"])
+def test_a_damaged_file_is_refused_by_name(written, name, damage):
+    path = written / name
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(b"not what it should be\n" * 20)
+    with pytest.raises(UserError, match=name):
+        read_anything(path)
+
+
+@pytest.mark.parametrize("name", [name for name in NOUNS if name.endswith(".h5mu")])
+def test_a_mislabelled_file_is_refused_by_name(written, name):
+    other = "train.h5mu" if name != "train.h5mu" else "query.h5mu"
+    (written / name).write_bytes((written / other).read_bytes())
+    with pytest.raises(UserError, match=f"{name}: expected a"):
+        read_anything(written / name)
+
+
+def test_misaligned_rows_are_refused(written, dataset):
+    solution = files.read_view(written / "solution.h5mu", "solution")
+    rows = np.arange(solution["right"].n_obs)[::-1]
+    solution.mod["right"] = solution["right"][rows].copy()
+    with pytest.raises(UserError, match=r"solution\.h5mu: the rows of modality 'right' are not the solution's cells"):
+        files.write_view(written / "solution.h5mu", solution)
+    shuffled = dataset.copy()
+    shuffled.mod["left"] = dataset["left"][rows[: dataset.n_obs]].copy()
+    with pytest.raises(UserError, match="the rows of modality 'left' are not the dataset's cells"):
+        files.write_dataset(written / "dataset.h5mu", shuffled)
+
+
+def _set(thing, modality, change):
+    change(thing[modality])
+    return thing
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda cells: cells.layers["lognorm"].data.__setitem__(0, np.nan), "NaN"),
+        (lambda cells: cells.uns.__setitem__("values", "counts"), r'no layers\["counts"\]'),
+        (lambda cells: cells.uns.__setitem__("kind", "protein"), "rna.*atac.*adt"),
+        (lambda cells: setattr(cells, "var_names", ["g"] * cells.n_vars), "duplicated feature names"),
+    ],
+)
+def test_a_broken_dataset_is_not_written(tmp_path, dataset, change, message):
+    broken = _set(dataset.copy(), "left", change)
+    with pytest.raises(UserError, match=message):
+        files.write_dataset(tmp_path / "dataset.h5mu", broken)
+    assert not list(tmp_path.iterdir())
+
+
+def test_fractional_or_negative_counts_are_refused_with_the_remedy(tmp_path, dataset):
+    broken = dataset.copy()
+    broken["left"].layers["counts"] = broken["left"].layers["lognorm"]
+    broken["left"].uns["values"] = "counts"
+    with pytest.raises(UserError, match="fractional values.*values: lognorm"):
+        files.write_dataset(tmp_path / "dataset.h5mu", broken)
+
+
+def test_a_query_that_shows_labels_is_refused(written):
+    query = files.read_view(written / "query.h5mu", "query")
+    query["left"].obs["cell_type"] = "T"
+    with pytest.raises(UserError, match="the query shows cell types"):
+        files.write_view(written / "query.h5mu", query)
+
+
+def test_latents_with_nan_or_a_cell_twice_are_refused(tmp_path):
+    with pytest.raises(UserError, match="NaN"):
+        files.write_latents(tmp_path / "x.h5ad", files.latents_table({("rna", "query"): (["a"], np.array([[np.nan]]))}))
+    with pytest.raises(UserError, match="twice"):
+        files.write_latents(tmp_path / "x.h5ad", files.latents_table({("rna", "query"): (["a", "a"], np.ones((2, 1)))}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "table.tsv"
+    path.write_text("before")
+
+    def fail_midway():
+        with files.atomic(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
+    assert [file.name for file in tmp_path.iterdir()] == ["table.tsv"]
+    assert path.read_text() == "before"
+
+
+def test_records_and_scores_know_their_words(tmp_path):
+    with pytest.raises(UserError, match="unknown status 'fine'"):
+        files.write_record(tmp_path / "run.json", RECORD | {"status": "fine"})
+    with pytest.raises(UserError, match="lacks"):
+        files.write_record(tmp_path / "run.json", {"status": "ok"})
+    twice = pd.DataFrame([SCORE, SCORE], columns=files.SCORE_COLUMNS)
+    with pytest.raises(UserError, match="twice"):
+        files.write_scores(tmp_path / "scores.tsv", twice)
+    (tmp_path / "scores.tsv").write_text("a\tb\n1\t2\n")
+    with pytest.raises(UserError, match=r"scores\.tsv: expected the columns"):
+        files.read_scores(tmp_path / "scores.tsv")
+
+
+def test_latents_come_back_by_source_and_subset():
+    table = files.latents_table(LATENTS)
+    names, z = files.latents_of(table, "rna", "train")
+    assert list(names) == ["a", "b"]
+    np.testing.assert_array_equal(z, np.ones((2, 3)))
+
+
+def test_collapse_is_no_variance_in_any_source():
+    wide, flat = np.random.default_rng(0).random((20, 2)), np.zeros((20, 2))
+    assert files.collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)})
+    assert not files.collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", wide)})
+
+
+def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
+    folder = cut_small(dataset, "unpaired", tmp_path / "unpaired")
+    view = files.as_view(files.read_view(folder / "train.h5mu", "train"), labels=False)
+    assert [block.modalities for block in view.blocks] == [("left",), ("right",)]
+    assert all(block.labels is None for block in view.blocks)
+    assert set(view.blocks[0].names).isdisjoint(view.blocks[1].names)
+    paired = cut_small(dataset, "paired", tmp_path / "paired")
+    view = files.as_view(files.read_view(paired / "train.h5mu", "train"), labels=True)
+    assert [block.modalities for block in view.blocks] == [("left", "right")]
+    x = view.blocks[0].values["left"]
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x.mean(0), 0, atol=0.2)
+
+
+def test_standardising_there_and_back(view):
+    cells = files.read_view(view / "solution.h5mu", "solution")["left"]
+    restored = files.unstandardised(cells, (files.values(cells) - cells.uns["mean"]) / cells.uns["std"])
+    np.testing.assert_allclose(restored, files.values(cells), atol=1e-5)
+
+
+def test_json_of_a_record_is_readable(tmp_path):
+    files.write_record(tmp_path / "run.json", RECORD)
+    assert json.loads((tmp_path / "run.json").read_text()) == RECORD

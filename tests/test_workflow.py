@@ -1,0 +1,220 @@
+"""The workflow as its user runs it: a tiny benchmark to the end, what reruns after an edit, mistakes refused before any job."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from mosaicbench import files
+
+pytestmark = pytest.mark.workflow
+
+TINY = {
+    "datasets": {"pbmc68k_split": {}},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": {
+        "mvae": {"latent": 5},
+        "mmvaepp": {},
+        "diverges": {"method": "mvae", "learning_rate": 1e30},
+        "cca": {},
+        "ridge": {},
+        "oracle": {},
+        "constant": {},
+    },
+    "seeds": [0, 1],
+    "training": {"max_epochs": 2},
+    "report": {"projected_runs": ["mvae"]},
+}
+
+
+class Benchmark:
+    """A copy of the repository in which a benchmark runs and files may be edited."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("Snakefile", "src", "workflow", "config", "envs", "profiles"):
+            source, target = REPOSITORY / name, folder / name
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
+        self.write_config(TINY)
+
+    def write_config(self, config):
+        (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
+
+    def snakemake(self, *arguments, config="tiny.yaml"):
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        command += ["--configfile", config] if config else []
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+    def planned(self, config=None):
+        """Return the messages of the jobs that a dry run would start."""
+        if config is not None:
+            self.write_config(config)
+        done = self.snakemake("--dry-run", "--cores", "1")
+        assert done.returncode == 0, done.stderr
+        return set(re.findall(r"^Job \d+: (.+)$", done.stdout + done.stderr, flags=re.MULTILINE))
+
+    def edited(self, file, change):
+        """Return the jobs planned after `change` was made to `file`; the file is as before afterwards."""
+        path = self.folder / "src/mosaicbench" / file
+        before = path.read_text()
+        assert change(before) != before
+        path.write_text(change(before))
+        try:
+            return self.planned()
+        finally:
+            path.write_text(before)
+
+
+@pytest.fixture(scope="session")
+def benchmark_run(tmp_path_factory):
+    benchmark = Benchmark(tmp_path_factory.mktemp("benchmark"))
+    done = benchmark.snakemake("--cores", "2")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return benchmark
+
+
+@pytest.fixture
+def benchmark(benchmark_run):
+    yield benchmark_run
+    benchmark_run.write_config(TINY)
+
+
+def stages(jobs):
+    return {job.split()[0] for job in jobs}
+
+
+def test_it_ends_with_a_report_tables_and_figures(benchmark):
+    results = benchmark.folder / "results"
+    assert "<html" in (results / "report.html").read_text()
+    overview = pd.read_csv(results / "tables/overview.tsv", sep="\t")
+    assert set(overview["run"]) == set(TINY["runs"])
+    figures = results / "figures/pbmc68k_split/paired"
+    for form in ("svg", "png", "tsv"):
+        assert len(list(figures.glob(f"*.{form}"))) >= 4
+    for file in figures.glob("*.tsv"):
+        assert len(pd.read_csv(file, sep="\t")), file
+
+
+def test_scores_are_what_theory_says(benchmark):
+    scores = files.read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/oracle/scores.tsv")
+    mean = scores.groupby("metric")["value"].mean()
+    assert mean["foscttm"] == 0
+    assert mean["label_transfer_accuracy"] == 1
+    assert mean["imputation_pearson_per_feature"] == pytest.approx(1)
+    constant = files.read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/constant/scores.tsv")
+    assert constant.query("metric == 'foscttm'")["value"].eq(0.5).all()
+    assert set(constant["status"]) == {"collapsed"}
+
+
+def test_a_diverged_run_is_a_row_and_the_rest_goes_on(benchmark):
+    scores = files.read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/diverges/scores.tsv")
+    assert scores[["metric", "status"]].drop_duplicates().to_numpy().tolist() == [["status", "diverged"]]
+    overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t").set_index("run")
+    assert "diverged" in overview.loc["diverges", "foscttm"]
+    assert "diverged" in (benchmark.folder / "results/report.html").read_text()
+
+
+def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark):
+    assert benchmark.planned() == set()
+    (benchmark.folder / "src/mosaicbench/parts/training.py").touch()
+    (benchmark.folder / "src/mosaicbench/metrics/foscttm.py").touch()
+    assert benchmark.planned() == set()
+
+
+def test_editing_a_metric_rescores_and_retrains_nothing(benchmark):
+    jobs = benchmark.edited("metrics/foscttm.py", lambda text: text + "\nUNUSED = 1\n")
+    assert "Score" in stages(jobs)
+    assert not stages(jobs) & {"Fit", "Cut", "Prepare"}
+    assert sum(job.startswith("Score") for job in jobs) == len(TINY["runs"])
+
+
+def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
+    jobs = benchmark.edited("methods/mvae.py", lambda text: text + "\nUNUSED = 1\n")
+    fits = {job for job in jobs if job.startswith("Fit")}
+    assert fits == {f"Fit {run} on pbmc68k_split, paired, seed {seed}" for run in ("mvae", "diverges") for seed in (0, 1)}
+    assert {job for job in jobs if job.startswith("Score")} == {
+        f"Score {run} on pbmc68k_split, paired" for run in ("mvae", "diverges")
+    }
+
+
+def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
+    jobs = benchmark.edited("parts/training.py", lambda text: text + "\nUNUSED = 1\n")
+    fitted = {job.split()[1] for job in jobs if job.startswith("Fit")}
+    assert fitted == {"mvae", "mmvaepp", "diverges"}
+
+
+def test_editing_a_loader_reruns_everything_from_there_and_another_loader_nothing(benchmark):
+    jobs = benchmark.edited("data/pbmc68k_split.py", lambda text: text + "\nUNUSED = 1\n")
+    assert {"Prepare", "Cut", "Fit", "Score"} <= stages(jobs)
+    assert benchmark.edited("data/simulated.py", lambda text: text + "\nUNUSED = 1\n") == set()
+
+
+def test_editing_a_figure_draws_it_and_the_report(benchmark):
+    jobs = benchmark.edited("report/figures/runtime.py", lambda text: text + "\nUNUSED = 1\n")
+    assert jobs == {"Draw runtime", "Write the report"}
+
+
+def test_a_hyperparameter_reruns_that_run_alone(benchmark):
+    runs = TINY["runs"] | {"mvae": {"latent": 6}}
+    jobs = benchmark.planned(TINY | {"runs": runs})
+    assert {job.split()[1] for job in jobs if job.startswith(("Fit", "Score"))} == {"mvae"}
+
+
+def test_another_seed_fits_that_seed_alone(benchmark):
+    jobs = benchmark.planned(TINY | {"seeds": [0, 1, 2]})
+    assert all(job.endswith("seed 2") for job in jobs if job.startswith(("Fit", "Cut")))
+    assert "Prepare" not in stages(jobs)
+
+
+def test_same_seed_gives_identical_scores(benchmark):
+    path = benchmark.folder / "results/runs/pbmc68k_split/paired/mmvaepp"
+    before = files.read_scores(path / "scores.tsv")
+    for seed in (0, 1):
+        (path / f"seed-{seed}/latents.h5ad").unlink()
+    target = str((path / "scores.tsv").relative_to(benchmark.folder))
+    assert benchmark.snakemake("--cores", "2", target).returncode == 0
+    after = files.read_scores(path / "scores.tsv")
+    timed = before["metric"].isin(["fit_seconds", "peak_host_mb"])
+    pd.testing.assert_frame_equal(before[~timed], after[~timed], check_exact=True)
+    seeds = [group.drop(columns="seed").reset_index(drop=True) for _, group in after[~timed].groupby("seed")]
+    assert not seeds[0].equals(seeds[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sedes": [0]}, "unknown key 'sedes'; did you mean 'seeds'"),
+        ({"runs": {"mvea": {}}}, "there is no method 'mvea'; did you mean 'mvae'"),
+        ({"datasets": {"mine": {"path": "absent.h5mu"}}}, "there is no file absent.h5mu"),
+        ({"seeds": "all"}, "seeds: 'all' is not of type 'array'"),
+    ],
+)
+def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change, message):
+    benchmark.write_config(TINY | change)
+    done = benchmark.snakemake("--cores", "1")
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Job stats" not in done.stderr + done.stdout
+
+
+def test_the_default_config_plans_every_view_run_and_seed():
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--forceall", "--quiet", "rules"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lint_is_clean():
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, "-m", "snakemake", "--lint"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
