@@ -9,16 +9,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from mosaicbench import catalog, scorer
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
-CELLS, TRAIN = 60, 90
-ALIGNMENT = {"foscttm", "recall_at_10"}
-TRANSFER = {"label_transfer_accuracy", "label_transfer_balanced_accuracy", "label_transfer_macro_f1"}
-IMPUTATION = {name for name in catalog.names("metrics") if name.startswith("imputation_")}
+CELLS, TRAIN = 60, 300
+PAIRED = {
+    name for name in catalog.names("metrics") if catalog.card("metrics", name)["group"] in ("alignment", "label_transfer")
+}
+TRANSFER = {name for name in PAIRED if name.startswith("label_transfer")}
+OF_LABELS = {"foscttm_within_cell_type", "label_floor", "imputation_skill_over_celltype_mean"}
+ALIGNMENT = PAIRED - TRANSFER
+PEAKS = {"imputation_auroc_per_peak"}
+IMPUTATION = {name for name in catalog.names("metrics") if name.startswith("imputation_")} - PEAKS
 PER_RUN = {"fit_seconds", "peak_host_mb", "label_floor"}
+CHEAP = ("alignment", "label_transfer", "imputation", "sanity", "reference", "resources")
+BEST = {name: catalog.card("metrics", name)["best"] for name in catalog.names("metrics")}
 
 
 def oracle(modalities=("rna", "adt")):
@@ -29,7 +37,11 @@ def oracle(modalities=("rna", "adt")):
     train = 8 * np.eye(3)[train_types] + random.standard_normal((TRAIN, 3))
     truth = {m: z @ random.standard_normal((3, FEATURES[m])) + 5 * random.standard_normal(FEATURES[m]) for m in modalities}
     sources = ("joint", *modalities)
+    labels = np.array([f"type {t}" for t in types], dtype=object)
+    loadings = {m: random.standard_normal((8, FEATURES[m])) for m in modalities if SPACES[m] == "lsi"}
+    accessible = {m: truth[m] @ loadings[m].T for m in loadings}
     return {
+        "groups": CHEAP,
         "latents": dict.fromkeys(sources, z),
         "train_latents": dict.fromkeys(sources, train),
         "train_labels": dict.fromkeys(sources, np.array([f"type {t}" for t in train_types], dtype=object)),
@@ -38,8 +50,13 @@ def oracle(modalities=("rna", "adt")):
         "spaces": {m: SPACES[m] for m in modalities},
         "train_mean": {m: truth[m].mean(0) for m in modalities},
         "train_std": {m: truth[m].std(0) for m in modalities},
+        "celltype_means": {m: {t: truth[m][labels == t].mean(0) for t in set(labels)} for m in modalities},
+        "opened": {m: sparse.csr_matrix((x > np.median(x, axis=0)).astype(float)) for m, x in accessible.items()},
+        "loadings": loadings,
+        "shared_factors": None,
+        "private_factors": {},
         "feature_names": {m: [f"{m} {i}" for i in range(FEATURES[m])] for m in modalities},
-        "labels": np.array([f"type {t}" for t in types], dtype=object),
+        "labels": labels,
         "batches": np.array(["batch"] * CELLS, dtype=object),
         "record": {"seconds": {"fit": 2.5}, "peak_host_mb": 300.0, "peak_device_mb": None},
     }
@@ -52,9 +69,11 @@ def asked(scores, metric):
 @pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")])
 def test_oracle_is_best_everywhere(modalities):
     scores, features = scorer.score(**oracle(modalities))
-    best = scores["metric"].map(lambda name: catalog.card("metrics", name)["best"])
-    assert set(scores["metric"][best.notna()]) == ALIGNMENT | TRANSFER | {m for m in IMPUTATION if "constant" not in m}
-    np.testing.assert_allclose(scores["value"][best.notna()], best.dropna().astype(float), atol=1e-9)
+    best = scores["metric"].map(BEST).astype(float)
+    assert set(scores["metric"][best.notna()]) == {
+        name for name in PAIRED | IMPUTATION | (PEAKS if "atac" in modalities else set()) if BEST[name] is not None
+    }
+    np.testing.assert_allclose(scores["value"][best.notna()], best.dropna(), atol=1e-9)
     np.testing.assert_allclose(features["value"], 1)
 
 
@@ -65,20 +84,91 @@ def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
     assert list(scores.columns) == ["metric", "direction", "space", "value"]
     assert not scores.duplicated(["metric", "direction"]).any()
     assert scores["value"].dtype == float
-    for metric in ALIGNMENT | TRANSFER | IMPUTATION:
+    for metric in PAIRED | IMPUTATION:
         assert asked(scores, metric) == directions, metric
+    assert asked(scores, *PEAKS) == {d for d in directions if d.endswith("->atac")}
     for metric in PER_RUN:
         assert asked(scores, metric) == {"run"}, metric
     assert asked(scores, "active_units") == {"joint", *modalities}
-    assert set(scores["metric"]) == set(catalog.names("metrics")) - {"peak_device_mb"}
-    assert len(features) == sum(FEATURES[d.split("->")[1]] for d in directions)
+    groups = {name: catalog.card("metrics", name)["group"] for name in catalog.names("metrics")}
+    assert set(scores["metric"]) | PEAKS == {name for name, group in groups.items() if group in CHEAP} - {"peak_device_mb"}
+    assert features["metric"].value_counts().to_dict() == {
+        "imputation_pearson_per_feature": sum(FEATURES[d.split("->")[1]] for d in directions),
+        "label_transfer_recall": 3 * len(directions),
+    }
+
+
+@pytest.mark.parametrize("group", CHEAP)
+def test_only_the_groups_asked_for_are_scored(group):
+    scores, features = scorer.score(**oracle() | {"groups": [group]})
+    assert {catalog.card("metrics", name)["group"] for name in scores["metric"]} == {group}
+    assert len(features) == {"imputation": 14, "label_transfer": 6}.get(group, 0)
+
+
+def test_metrics_of_batches_and_factors_are_asked_only_where_there_are_some():
+    needs = oracle() | {"groups": ["mixing", "disentanglement"]}
+    without = set(scorer.score(**needs)[0]["metric"])
+    assert without == {"modality_mixing", "modality_mixing_entropy", "label_separation_auc"}
+    random = np.random.default_rng(0)
+    needs["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
+    needs |= {"shared_factors": needs["latents"]["joint"], "private_factors": {"rna": random.standard_normal((CELLS, 2))}}
+    scores, _ = scorer.score(**needs)
+    assert set(scores["metric"]) - without == {"ilisi", "kbet", "pcr", "shared_factors_r2", "private_factors_leak"}
+    assert asked(scores, "private_factors_leak") == {"rna"}
+    assert asked(scores, "pcr") == {"rna", "adt"}
+    assert asked(scores, "ilisi") == {"joint", "rna", "adt"}
+
+
+def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
+    needs = oracle() | {"labels": np.array([f"type {i}" for i in range(CELLS)], dtype=object)}
+    scores, _ = scorer.score(**needs)
+    assert np.isnan(scores["value"][scores["metric"] == "foscttm_within_cell_type"]).all()
+    assert scores["value"][~scores["metric"].isin(OF_LABELS)].notna().all()
+    assert "foscttm_within_cell_type of rna->adt is not defined: no cell type has two" in capsys.readouterr().err
+
+
+def test_skill_over_the_cell_type_mean_takes_each_cells_own_type():
+    needs = oracle()
+    means = needs["celltype_means"]["adt"]
+    guess = np.array([means[label] for label in needs["labels"]])
+    needs["imputed"] = needs["imputed"] | {"rna->adt": guess}
+    values = scorer.score(**needs)[0].set_index(["metric", "direction"])["value"]
+    assert values["imputation_skill_over_celltype_mean", "rna->adt"] == pytest.approx(0, abs=1e-12)
+    unknown = needs["labels"].copy()
+    unknown[:] = ["", *unknown[1:]]
+    guess[0] = needs["train_mean"]["adt"]
+    values = scorer.score(**needs | {"labels": unknown})[0].set_index(["metric", "direction"])["value"]
+    assert values["imputation_skill_over_celltype_mean", "rna->adt"] == pytest.approx(0, abs=1e-12)
+
+
+def test_recall_of_each_type_stands_beside_the_accuracy():
+    needs = oracle()
+    needs["train_labels"] = needs["train_labels"] | {"rna": needs["train_labels"]["rna"].copy()}
+    rare = needs["train_labels"]["rna"] == "type 0"
+    needs["train_labels"]["rna"][rare] = "type 1"
+    scores, features = scorer.score(**needs)
+    recalls = features[(features["metric"] == "label_transfer_recall") & (features["direction"] == "rna->adt")]
+    assert dict(zip(recalls["feature"], recalls["value"], strict=True)) == {"type 0": 0.0, "type 1": 1.0, "type 2": 1.0}
+    values = scores.set_index(["metric", "direction"])["value"]
+    assert values["label_transfer_balanced_accuracy", "rna->adt"] == pytest.approx(recalls["value"].mean())
+
+
+def test_sparse_truth_scores_as_dense_truth():
+    needs = oracle() | {"groups": ["imputation", "reference"]}
+    noise = {d: x + np.random.default_rng(1).standard_normal(x.shape) for d, x in needs["imputed"].items()}
+    cut = {m: np.maximum(x - 3, 0) for m, x in needs["truth"].items()}
+    needs |= {"imputed": noise, "truth": cut}
+    tables = scorer.score(**needs)
+    sparse_tables = scorer.score(**needs | {"truth": {m: sparse.csr_matrix(x) for m, x in cut.items()}})
+    for table, other in zip(tables, sparse_tables, strict=True):
+        pd.testing.assert_frame_equal(table, other)
 
 
 def test_space_is_the_targets_and_only_for_imputation():
     scores, features = scorer.score(**oracle(("rna", "atac", "adt")))
-    imputation = scores["metric"].isin(IMPUTATION)
+    imputation = scores["metric"].isin(IMPUTATION | PEAKS)
     assert set(scores["space"][~imputation]) == {"-"}
-    for table in (scores[imputation], features):
+    for table in (scores[imputation], features[features["metric"] == "imputation_pearson_per_feature"]):
         assert (table["space"] == table["direction"].str.split("->").str[1].map(SPACES)).all()
 
 
@@ -103,15 +193,15 @@ def test_without_labels_no_metric_of_labels(labels):
     if labels is None:
         needs["train_labels"] = {}
     scores, _ = scorer.score(**needs)
-    assert not set(scores["metric"]) & (TRANSFER | {"label_floor"})
-    assert set(scores["metric"]) >= ALIGNMENT | IMPUTATION
+    assert not set(scores["metric"]) & (TRANSFER | OF_LABELS)
+    assert set(scores["metric"]) >= (ALIGNMENT | IMPUTATION) - OF_LABELS
 
 
 def test_train_cells_without_labels_leave_out_transfer_alone():
     needs = oracle()
     needs["train_labels"] = {source: np.array([""] * TRAIN, dtype=object) for source in needs["train_labels"]}
     scores, _ = scorer.score(**needs)
-    assert not set(scores["metric"]) & TRANSFER
+    assert set(scores["metric"]) & TRANSFER == {"label_transfer_accuracy_without_partner"}
     assert "label_floor" in set(scores["metric"])
 
 
@@ -143,9 +233,8 @@ def test_features_hold_one_correlation_each():
     truth[:, 1], imputed[:, 2], imputed[:, 3] = 4.0, 0.5, -imputed[:, 3]
     needs["truth"], needs["imputed"] = needs["truth"] | {"adt": truth}, needs["imputed"] | {"rna->adt": imputed}
     scores, features = scorer.score(**needs)
-    adt = features[features["direction"] == "rna->adt"]
+    adt = features[(features["direction"] == "rna->adt") & (features["metric"] == "imputation_pearson_per_feature")]
     assert adt["feature"].tolist() == needs["feature_names"]["adt"]
-    assert set(adt["metric"]) == {"imputation_pearson_per_feature"}
     np.testing.assert_allclose(adt["value"].astype(float), [1, np.nan, 0, -1, 1], atol=1e-12)
     values = scores.set_index(["metric", "direction"])["value"]
     assert values["imputation_pearson_per_feature", "rna->adt"] == pytest.approx(adt["value"].mean())

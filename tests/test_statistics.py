@@ -79,6 +79,7 @@ def supplied(n=60):
     labels = np.array([f"type {i % 3}" for i in range(n)], dtype=object)
     truth = {"rna": random.standard_normal((n, 8)), "adt": random.standard_normal((n, 5))}
     return {
+        "groups": ["alignment", "label_transfer", "imputation"],
         "latents": {"joint": z, "rna": z, "adt": z + 0.4 * random.standard_normal((n, 3))},
         "train_latents": dict.fromkeys(("joint", "rna", "adt"), z + 0.1),
         "train_labels": dict.fromkeys(("joint", "rna", "adt"), labels),
@@ -115,6 +116,10 @@ def test_a_cell_of_unknown_type_has_no_label_score():
     assert np.isfinite(found[7:]).all()
     known["labels"][:] = ""
     assert not any(metric == "label_transfer_accuracy" for metric, *_ in percell.per_cell(**known))
+
+
+def test_only_groups_that_were_asked_for_are_scored():
+    assert {metric for metric, *_ in percell.per_cell(**supplied() | {"groups": ["alignment", "biology"]})} == {"foscttm"}
 
 
 def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):

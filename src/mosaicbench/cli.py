@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     score = _verb(verbs, "score", "score a run on all its seeds")
     score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed")
     score.add_argument("--views", type=Path, nargs="+", required=True, help="folders, one per seed")
+    groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
+    score.add_argument("--groups", nargs="+", required=True, choices=groups, help="groups of metrics")
     score.add_argument("--scores", type=Path, required=True)
     score.add_argument("--features", type=Path, required=True)
     score.add_argument("--cells", type=Path, required=True)

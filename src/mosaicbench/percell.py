@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import permutations
 
 import numpy as np
@@ -10,11 +11,10 @@ from mosaicbench.metrics._correlation import pearson_rows
 from mosaicbench.metrics._matches import fractions_closer
 from mosaicbench.metrics._neighbors import transfer
 
-METRICS = ("foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell")
-
 
 def per_cell(
     *,
+    groups: Collection[str],
     latents: dict[str, np.ndarray],
     train_latents: dict[str, np.ndarray],
     train_labels: dict[str, np.ndarray],
@@ -27,7 +27,7 @@ def per_cell(
 
     Parameters
     ----------
-    latents, train_latents, train_labels, imputed, truth, spaces, labels
+    groups, latents, train_latents, train_labels, imputed, truth, spaces, labels
         As for ``scorer.score``.
 
     Returns
@@ -41,11 +41,12 @@ def per_cell(
     found = {}
     for source, target in permutations([source for source in latents if source != "joint"], 2):
         direction = f"{source}->{target}"
-        found["foscttm", direction, "-"] = fractions_closer(latents[source], latents[target])
-        if np.any(labels != "") and np.any(train_labels[source] != ""):
+        if "alignment" in groups:
+            found["foscttm", direction, "-"] = fractions_closer(latents[source], latents[target])
+        if "label_transfer" in groups and np.any(labels != "") and np.any(train_labels[source] != ""):
             right = transfer(train_latents[source], train_labels[source], latents[target]) == labels
             found["label_transfer_accuracy", direction, "-"] = np.where(labels != "", right, np.nan)
-    for direction, values in imputed.items():
+    for direction, values in imputed.items() if "imputation" in groups else ():
         target = direction.split("->")[1]
         found["imputation_pearson_per_cell", direction, spaces[target]] = pearson_rows(truth[target], values)
     return {key: np.asarray(values, dtype=np.float32) for key, values in found.items()}

@@ -58,6 +58,7 @@ class Settings:
     seeds: list[int]
     limits: dict
     preprocess: dict
+    groups: list[str]
     projected: list[str]
     applicable: list[tuple[str, str, str]]
     not_applicable: list[dict]
@@ -112,6 +113,7 @@ def load(config: dict) -> Settings:
         seeds=config["seeds"],
         limits=config["limits"],
         preprocess=config["preprocess"],
+        groups=config["metrics"]["groups"],
         projected=projected,
         applicable=applicable,
         not_applicable=not_applicable,

@@ -145,7 +145,8 @@ def gpus(wildcards):
 
 
 def metric_modules():
-    return [catalog.module("metrics", name) for name in catalog.names("metrics")]
+    chosen = [name for name, card in catalog.cards("metrics").items() if card["group"] in bench.groups]
+    return [catalog.module("metrics", name) for name in chosen]
 
 
 def figures_of_views():

@@ -1,5 +1,6 @@
 # run + solution -> scores -> tables
 
+
 rule score:
     input:
         expand(
@@ -28,10 +29,11 @@ rule score:
     params:
         runs=folders_of_runs,
         views=folders_of_views,
+        groups=bench.groups,
     message:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench score --runs {params.runs} --views {params.views}"
+        "python -m mosaicbench score --runs {params.runs} --views {params.views} --groups {params.groups}"
         " --scores {output.scores} --features {output.features} --cells {output.cells} --threads {threads} 2> {log}"
 
 

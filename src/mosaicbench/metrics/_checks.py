@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 
+class Undefined(ValueError):
+    """A metric does not exist for these arrays, though nothing is wrong with them: its row has no value."""
+
+
 def matched(**arrays: np.ndarray) -> list[np.ndarray]:
     """Return the matrices as float64, checked to have the same shape, at least two rows, and finite values.
 

@@ -1,12 +1,11 @@
-"""Pearson correlations of rows or columns, in blocks, with vectors that do not vary told apart from those that disagree."""
+"""Correlations of rows or columns, in blocks, with vectors that do not vary told apart from those that disagree."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import finite, same_shape
-
-BLOCK_VALUES = 2**21  # numbers of one matrix held in float64 at a time: 16 MB
+from mosaicbench.metrics._blocks import by_cell, by_feature
+from mosaicbench.metrics._checks import Undefined
 
 
 def pearson_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
@@ -20,32 +19,40 @@ def pearson_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     ValueError
         When the shapes differ, or a value is NaN or infinite.
     """
-    same_shape(truth=truth, imputed=imputed)
-    return np.concatenate([np.empty(0), *(_pearson(truth[:, part].T, imputed[:, part].T) for part in blocks(truth, axis=1))])
+    found = [_pearson(x, y) for _, (x, y) in by_feature(truth=truth, imputed=imputed)]
+    return np.concatenate([np.empty(0), *found])
+
+
+def spearman_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return Spearman's r of every feature over cells, (features,); NaN, 0 and errors as in :func:`pearson_columns`."""
+    found = [_pearson(_ranks(x), _ranks(y)) for _, (x, y) in by_feature(truth=truth, imputed=imputed)]
+    return np.concatenate([np.empty(0), *found])
 
 
 def pearson_rows(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     """Return Pearson's r of every cell over features, (cells,); NaN, 0 and errors as in :func:`pearson_columns`."""
-    same_shape(truth=truth, imputed=imputed)
-    return np.concatenate([np.empty(0), *(_pearson(truth[part], imputed[part]) for part in blocks(truth, axis=0))])
+    found = [_pearson(x, y) for _, (x, y) in by_cell(truth=truth, imputed=imputed)]
+    return np.concatenate([np.empty(0), *found])
 
 
 def mean_correlation(r: np.ndarray, of: str) -> float:
     """Return the mean of the correlations that exist; `of` names in an error what does not vary."""
+    return float(np.nanmean(_existing(r, of)))
+
+
+def median_correlation(r: np.ndarray, of: str) -> float:
+    """Return the median of the correlations that exist; `of` names in an error what does not vary."""
+    return float(np.nanmedian(_existing(r, of)))
+
+
+def _existing(r: np.ndarray, of: str) -> np.ndarray:
     if np.isnan(r).all():
-        raise ValueError(f"no {of} of the truth varies, so there is no correlation to take")
-    return float(np.nanmean(r))
+        raise Undefined(f"no {of} of the truth varies, so there is no correlation to take")
+    return r
 
 
-def blocks(matrix: np.ndarray, *, axis: int) -> list[slice]:
-    """Return slices along an axis that cut a matrix into pieces of about BLOCK_VALUES numbers."""
-    width = max(1, BLOCK_VALUES // max(1, matrix.shape[1 - axis]))
-    return [slice(start, start + width) for start in range(0, matrix.shape[axis], width)]
-
-
-def _pearson(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
-    """Return Pearson's r of each row, (rows,)."""
-    x, y = finite("truth", truth), finite("imputed", imputed)
+def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of each row, (rows,), of truth x and imputation y."""
     there_is_truth, there_is_guess = (np.ptp(rows, axis=1) > 0 for rows in (x, y))
     x, y = (rows - rows.mean(axis=1, keepdims=True) for rows in (x, y))
     x, y = (rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny) for rows in (x, y))
@@ -54,3 +61,18 @@ def _pearson(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     np.divide(product, np.sqrt(squared_x * squared_y), out=r, where=there_is_truth & there_is_guess)
     r[~there_is_truth] = np.nan
     return np.clip(r, -1, 1)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return the ranks within each row; equal values share their mean rank."""
+    order = np.argsort(values, axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    places = np.arange(values.shape[1])
+    new = np.diff(ordered, axis=1) > 0
+    starts = np.pad(new, ((0, 0), (1, 0)), constant_values=True)
+    ends = np.pad(new, ((0, 0), (0, 1)), constant_values=True)
+    first = np.maximum.accumulate(np.where(starts, places, 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, places, places[-1])[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty_like(values)
+    np.put_along_axis(ranks, order, (first + last) / 2, axis=1)
+    return ranks

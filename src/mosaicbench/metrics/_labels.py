@@ -32,6 +32,18 @@ def confusion(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
     ValueError
         When the arrays differ in length, a label is not text, or no true label is known.
     """
+    return _counted(transferred, labels)[1]
+
+
+def recall_of_each(transferred: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return, for each label that occurs, the share of its cells to which it was transferred; errors as for the confusion."""
+    names, counts = _counted(transferred, labels)
+    cells = counts.sum(axis=1)
+    return {str(names[code]): float(counts[code, code] / cells[code]) for code in np.flatnonzero(cells)}
+
+
+def _counted(transferred: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the names of the rows and columns, and the counts."""
     labels, transferred = np.asarray(labels, dtype=object), np.asarray(transferred, dtype=object)
     if labels.shape != transferred.shape:
         raise ValueError(f"{len(labels)} labels do not match {len(transferred)} transferred ones")
@@ -41,4 +53,4 @@ def confusion(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
     names, codes = np.unique(both, return_inverse=True)
     counts = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(counts, tuple(codes.reshape(2, -1)), 1)
-    return counts
+    return names, counts

@@ -1,4 +1,4 @@
-"""Labels carried from train cells to query cells by their nearest neighbours, exactly.
+"""Labels carried to cells by their nearest neighbours, exactly, for several numbers of neighbours in one pass.
 
 Neighbours at the same distance as the k-th share the remaining votes equally. So a collapsed embedding, in which every train
 cell is equally near, predicts the most frequent type and cannot profit from the order of rows.
@@ -6,32 +6,50 @@ cell is equally near, predicts the most frequent type and cannot profit from the
 
 from __future__ import annotations
 
-import numba
+from collections.abc import Sequence
+
 import numpy as np
 
 from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._distances import blocks_of, count_votes, rows_of
 from mosaicbench.metrics._labels import known
 
-BLOCK = 512
+CHUNK = 8192  # cells whose votes are held at a time
+EQUAL = 1e-9  # votes that differ by less are tied: shares are fractions
 
 
 def transfer(reference_latent: np.ndarray, reference_labels: np.ndarray, latent: np.ndarray, *, k: int = 15) -> np.ndarray:
-    """Return the majority label of the k nearest labelled reference cells of each cell (Euclidean).
+    """Return the labels of :func:`transfer_each` for one k, (cells,)."""
+    return transfer_each(reference_latent, reference_labels, latent, ks=[k])[k]
+
+
+def transfer_each(
+    reference_latent: np.ndarray,
+    reference_labels: np.ndarray,
+    latent: np.ndarray,
+    *,
+    ks: Sequence[int],
+    own: np.ndarray | None = None,
+) -> dict[int, np.ndarray]:
+    """Return the majority label of the k nearest labelled reference cells of each cell (Euclidean), for each k.
 
     Parameters
     ----------
     reference_latent
-        (train cells, dims).
+        (reference cells, dims).
     reference_labels
-        (train cells,); a cell labelled "" does not vote.
+        (reference cells,); a cell labelled "" does not vote.
     latent
         (cells, dims).
+    own
+        (cells,) the reference cell that may not vote for a cell, its own partner; by default all may.
 
     Returns
     -------
     labels
-        (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label in the
-        reference, then to the one that comes first there; what a label is called never matters.
+        k -> (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label in the
+        reference, then to the one that comes first there; what a label is called never matters. All vote where there are
+        fewer than k.
     """
     reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
     if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
@@ -39,53 +57,42 @@ def transfer(reference_latent: np.ndarray, reference_labels: np.ndarray, latent:
     if len(reference) != len(reference_labels):
         raise ValueError(f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells")
     labelled = known(reference_labels)
-    reference, labels = reference[labelled], np.asarray(reference_labels, dtype=object)[labelled].astype(str)
+    labels = np.asarray(reference_labels, dtype=object)[labelled].astype(str)
     names, first, codes, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     by_frequency = np.lexsort((first, -sizes))
     rank = np.argsort(by_frequency)
-    found = _vote(latent, np.ascontiguousarray(reference.T), rank[codes], len(names), min(k, len(reference)))
-    return names[by_frequency[found]].astype(object)
+    place = np.where(labelled, np.cumsum(labelled) - 1, -1)  # of a reference cell among the labelled ones
+    left_out = np.full(len(latent), -1) if own is None else place[own]
+    most = int(labelled.sum()) - (own is not None)
+    if most < 1:
+        raise ValueError("at least one labelled reference cell beside the own partner is needed")
+    possible = sorted({min(k, most) for k in ks})
+    found = _majority(latent, reference[labelled], rank[codes], len(names), possible, left_out)
+    return {k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks}
 
 
-@numba.njit(parallel=True, cache=True)
-def _vote(latent, reference_transposed, codes, n_labels, k):  # pragma: no cover - compiled
-    """Return the winning label's code for each cell; codes are ordered by frequency, so the first wins a full tie."""
-    dims, n = reference_transposed.shape
-    winners = np.empty(len(latent), np.int64)
-    for i in numba.prange(len(latent)):
-        squared = np.empty(n)
-        squared[:] = 0.0
-        for start in range(0, n, BLOCK):
-            width = min(BLOCK, n - start)
-            for d in range(dims):
-                x = latent[i, d]
-                for j in range(start, start + width):
-                    difference = x - reference_transposed[d, j]
-                    squared[j] += difference * difference
-        nearest = np.full(k, np.inf)  # ascending
-        for j in range(n):
-            if squared[j] < nearest[k - 1]:
-                place = k - 1
-                while place > 0 and nearest[place - 1] > squared[j]:
-                    nearest[place] = nearest[place - 1]
-                    place -= 1
-                nearest[place] = squared[j]
-        last = nearest[k - 1]
-        sure, tied = 0, 0
-        for j in range(n):
-            sure += squared[j] < last
-            tied += squared[j] == last
-        votes = np.zeros(n_labels)
-        closest = np.full(n_labels, np.inf)
-        for j in range(n):
-            if squared[j] <= last:
-                votes[codes[j]] += 1.0 if squared[j] < last else (k - sure) / tied
-                closest[codes[j]] = min(closest[codes[j]], squared[j])
-        best = 0
-        for label in range(1, n_labels):
-            more = votes[label] > votes[best] + 1e-9
-            same = abs(votes[label] - votes[best]) <= 1e-9
-            if more or (same and closest[label] < closest[best]):
-                best = label
-        winners[i] = best
+def votes_of_nearest(
+    latent: np.ndarray, reference: np.ndarray, codes: np.ndarray, n_codes: int, ks: Sequence[int], left_out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return votes, (cells, ks, codes), of the nearest reference cells and the squared distance of the nearest of each code.
+
+    `left_out`, (cells, any), names the reference cells that do not vote for a cell, -1 none; `ks` are ascending.
+    """
+    return count_votes(
+        rows_of(latent), blocks_of(reference), len(reference), codes.astype(np.int64), n_codes, np.array(ks), left_out
+    )
+
+
+def _majority(
+    latent: np.ndarray, reference: np.ndarray, codes: np.ndarray, n_codes: int, ks: list[int], left_out: np.ndarray
+) -> np.ndarray:
+    """Return the winning code for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
+    winners = np.empty((len(latent), len(ks)), dtype=int)
+    blocks = blocks_of(reference)
+    for part in (slice(start, start + CHUNK) for start in range(0, len(latent), CHUNK)):
+        votes, nearest = count_votes(
+            rows_of(latent[part]), blocks, len(reference), codes.astype(np.int64), n_codes, np.array(ks), left_out[part, None]
+        )
+        leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
+        winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
     return winners

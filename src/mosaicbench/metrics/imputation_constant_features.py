@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import finite
-from mosaicbench.metrics._correlation import blocks
+from mosaicbench.metrics._blocks import by_feature
 
 CARD = {
     "label": "Constant features",
@@ -22,4 +21,4 @@ CARD = {
 
 def imputation_constant_features(truth: np.ndarray) -> float:
     """Return the number of columns of truth, (cells, features), without variance."""
-    return float(sum((np.ptp(finite("truth", truth[:, part]), axis=0) == 0).sum() for part in blocks(truth, axis=1)))
+    return float(sum((np.ptp(x, axis=1) == 0).sum() for _, (x,) in by_feature(truth=truth)))

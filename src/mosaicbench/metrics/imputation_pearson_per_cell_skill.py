@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics.imputation_pearson_per_cell import imputation_pearson_per_cell
 
 CARD = {
@@ -30,5 +31,5 @@ def imputation_pearson_per_cell_skill(truth: np.ndarray, imputed: np.ndarray, tr
     reached = imputation_pearson_per_cell(truth, imputed)
     free = imputation_pearson_per_cell(truth, np.broadcast_to(train_mean, truth.shape))
     if free == 1:
-        raise ValueError("every cell's true profile is the train mean's: there is nothing to gain")
+        raise Undefined("every cell's true profile is the train mean's: there is nothing to gain")
     return float((reached - free) / (1 - free))

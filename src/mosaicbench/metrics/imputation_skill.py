@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import finite, same_shape
-from mosaicbench.metrics._correlation import blocks
+from mosaicbench.metrics._blocks import by_cell
+from mosaicbench.metrics._checks import Undefined, finite
 
 CARD = {
     "label": "Imputation skill",
@@ -22,21 +22,21 @@ CARD = {
 
 
 def imputation_skill(truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray, train_std: np.ndarray) -> float:
-    """Return 1 less the ratio of squared errors; (cells, features) arrays and (features,) moments of the train cells.
+    """Return 1 less the ratio of squared errors; (cells, features) matrices and (features,) moments of the train cells.
 
     Raises
     ------
     ValueError
-        When shapes differ, a value is not finite, or the train mean is already perfect.
+        When shapes differ or a value is not finite.
+    Undefined
+        When the train mean is already perfect.
     """
-    same_shape(truth=truth, imputed=imputed)
     mean, std = finite("train_mean", train_mean), finite("train_std", train_std)
     used = std > 0
     errors = free = 0.0
-    for part in blocks(truth, axis=0):
-        x, y = finite("truth", truth[part]), finite("imputed", imputed[part])
-        errors += float((((x - y)[:, used] / std[used]) ** 2).sum())
-        free += float((((x - mean)[:, used] / std[used]) ** 2).sum())
+    for _, (x, y) in by_cell(truth=truth, imputed=imputed):
+        errors += (((x - y)[:, used] / std[used]) ** 2).sum()
+        free += (((x - mean)[:, used] / std[used]) ** 2).sum()
     if free == 0:
-        raise ValueError("the truth equals the train mean everywhere: there is nothing to gain")
-    return 1 - errors / free
+        raise Undefined("the truth equals the train mean everywhere: there is nothing to gain")
+    return float(1 - errors / free)

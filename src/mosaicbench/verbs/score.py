@@ -5,15 +5,28 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench import files, percell, scorer
 
+if TYPE_CHECKING:
+    from scipy import sparse
 
-def run(*, runs: list[Path], views: list[Path], scores: Path, features: Path, cells: Path) -> None:
+
+def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path, features: Path, cells: Path) -> None:
     """Write `scores`, `features` and `cells` of one run from its folders, one per seed, and those of the same seeds' views.
+
+    Parameters
+    ----------
+    runs, views
+        Folders, in the order of the seeds.
+    groups
+        The groups of metrics to ask.
+    scores, features, cells
+        The files to write.
 
     Raises
     ------
@@ -27,7 +40,7 @@ def run(*, runs: list[Path], views: list[Path], scores: Path, features: Path, ce
         print(f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}", file=sys.stderr)
         identity = {key: record[key] for key in ("dataset", "scenario", "run", "seed")}
         if record["status"] in ("ok", "collapsed"):
-            found, per_feature, names, per_cell = _score_seed(folder, view, record)
+            found, per_feature, names, per_cell = _score_seed(folder, view, groups, record)
             names_of_cells[record["seed"]] = names
             values_of_cells |= {(record["seed"], *key): values for key, values in per_cell.items()}
         else:
@@ -41,7 +54,9 @@ def run(*, runs: list[Path], views: list[Path], scores: Path, features: Path, ce
     files.write_cells(cells, files.CellScores(**whose, cells=names_of_cells, values=values_of_cells))
 
 
-def _score_seed(folder: Path, view: Path, record: dict) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, dict]:
+def _score_seed(
+    folder: Path, view: Path, groups: list[str], record: dict
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, dict]:
     """Return the scores of one seed of a run, its values per feature, the names of the query cells, its values per cell."""
     train = files.read_view(view / "train.h5mu", "train")
     solution = files.read_view(view / "solution.h5mu", "solution")
@@ -51,16 +66,25 @@ def _score_seed(folder: Path, view: Path, record: dict) -> tuple[pd.DataFrame, p
     query_names["joint"] = next(iter(query_names.values()))
     sources = list(dict.fromkeys(latents.obs["source"]))
     first = next(iter(solution.mod.values()))
+    peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
     return _scored(
         np.asarray(first.obs_names, dtype=str),
+        groups=groups,
         latents={source: _aligned(folder, latents, source, query_names[source]) for source in sources},
         train_latents={source: files.latents_of(latents, source, "train")[1] for source in sources},
         train_labels={source: _train_labels(train, latents, source) for source in sources},
         imputed={d: _rows(folder, cells.obs_names, query_names[d.split("->")[0]], cells.X) for d, cells in imputed.mod.items()},
-        truth={modality: files.values(cells) for modality, cells in solution.mod.items()},
+        truth={modality: _values(cells) for modality, cells in solution.mod.items()},
         spaces={modality: cells.uns["space"] for modality, cells in solution.mod.items()},
         train_mean={modality: cells.uns["mean"] for modality, cells in solution.mod.items()},
         train_std={modality: cells.uns["std"] for modality, cells in solution.mod.items()},
+        celltype_means={modality: _celltype_means(cells) for modality, cells in train.mod.items()},
+        opened={modality: cells.X for modality, cells in peaks.items()},
+        loadings={modality: cells.varm["LSI"] for modality, cells in peaks.items()},
+        shared_factors=solution.obsm.get("shared_factors"),
+        private_factors={
+            m: cells.obsm["private_factors"] for m, cells in solution.mod.items() if "private_factors" in cells.obsm
+        },
         feature_names={modality: files.feature_names(cells) for modality, cells in solution.mod.items()},
         labels=np.asarray(first.obs["cell_type"], dtype=object),
         batches=np.asarray(first.obs["batch"], dtype=object),
@@ -72,6 +96,17 @@ def _scored(names: np.ndarray, **supplied: object) -> tuple[pd.DataFrame, pd.Dat
     """Ask the scorer, and for the values per cell, with what both are supplied with."""
     known = {name: supplied[name] for name in inspect.signature(percell.per_cell).parameters}
     return *scorer.score(**supplied), names, percell.per_cell(**known)
+
+
+def _values(cells) -> np.ndarray | sparse.csr_matrix:
+    """Return a modality's values in its space, sparse where they lie sparse in the file."""
+    return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
+
+
+def _celltype_means(cells) -> dict[str, np.ndarray]:
+    """Return cell type -> (features,) mean profile of its train cells; cells without a type are left out."""
+    x, types = _values(cells), np.asarray(cells.obs["cell_type"], dtype=object)
+    return {str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel() for t in np.unique(types.astype(str)) if t}
 
 
 def _aligned(folder: Path, latents, source: str, query_names: pd.Series) -> np.ndarray:

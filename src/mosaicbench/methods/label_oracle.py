@@ -1,0 +1,44 @@
+"""The label oracle: perfect cell types and not a word more; what a score gives for labels alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mosaicbench.view import Cells, Truth, View
+
+CARD = {
+    "label": "Label oracle",
+    "kind": "control",
+    "paper": "",
+    "doi": "",
+    "handles": ("paired", "mosaic", "unpaired"),
+    "uses": ("solution", "labels"),
+    "gives": ("joint", "single"),
+    "summary": "All cells of a type share one latent: FOSCTTM is the label floor, and 0.5 within a type.",
+    "deviates": "",
+}
+
+
+@dataclass(kw_only=True)
+class LabelOracle:
+    """A latent is the cell's true type, one-hot."""
+
+    def reveal(self, truth: Truth) -> None:
+        """Receive the solution, before `fit`."""
+        self.truth = truth
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Learn which types there are; an unknown type, "", is one of them."""
+        known = [block.labels for block in train.blocks] + [self.truth.labels]
+        self.types = np.unique(np.concatenate(known).astype(str))
+        return []
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the type, (cells, types)."""
+        if cells.names[0] in self.truth.rows:
+            labels = self.truth.labels[[self.truth.rows[name] for name in cells.names]]
+        else:
+            labels = cells.labels
+        return (labels.astype(str)[:, None] == self.types).astype(float)

@@ -1,0 +1,65 @@
+"""What the metrics of biology and mixing share: labelled cells, their codes, and their exact neighbours."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._labels import known
+
+if TYPE_CHECKING:
+    from scib_metrics.nearest_neighbors import NeighborsResults
+
+
+def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latents and label codes of the cells with a label, (cells, dims) and (cells,).
+
+    Raises
+    ------
+    ValueError
+        When the arrays differ in length, a value is not finite, or a label is not text.
+    Undefined
+        When there are fewer than two types.
+    """
+    latent, labels = finite("latent", latent), np.asarray(labels, dtype=object)
+    if len(labels) != len(latent):
+        raise ValueError(f"{len(labels)} labels do not match {len(latent)} cells")
+    rows = known(labels)
+    codes = codes_of(labels[rows])
+    if codes.max() == 0:
+        raise Undefined("all labelled query cells are of one type")
+    return latent[rows], codes
+
+
+def codes_of(names: np.ndarray) -> np.ndarray:
+    """Return the place of each name among the names in order of first appearance, so that what a name is never matters.
+
+    Raises
+    ------
+    ValueError
+        When a name is not text (NaN, None).
+    """
+    names = np.asarray(names, dtype=object)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("names of labels and batches must be text")
+    _, first, codes = np.unique(names.astype(str), return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes]
+
+
+def neighbors(latent: np.ndarray, k: int) -> NeighborsResults:
+    """Return the k nearest cells of each, itself among them, exactly; the last answer is kept, for several metrics ask."""
+    latent = finite("latent", latent)
+    return _neighbors(latent.tobytes(), latent.shape, min(k, len(latent)))
+
+
+@lru_cache(maxsize=4)
+def _neighbors(latent: bytes, shape: tuple[int, int], k: int) -> NeighborsResults:
+    from scib_metrics.nearest_neighbors import NeighborsResults
+    from sklearn.neighbors import NearestNeighbors
+
+    cells = np.frombuffer(latent).reshape(shape)
+    distances, indices = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(cells).kneighbors(cells)
+    return NeighborsResults(indices=indices, distances=distances)

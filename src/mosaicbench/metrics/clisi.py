@@ -1,0 +1,27 @@
+"""Local inverse Simpson index of the cell types: how pure neighbourhoods are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mosaicbench.metrics._graph import labelled, neighbors
+
+CARD = {
+    "label": "cLISI",
+    "group": "biology",
+    "best": 1.0,
+    "better": "higher",
+    "chance": None,
+    "bounds": [0.0, 1.0],
+    "definition": "Median over query cells with a label of the effective number of types among 90 neighbours, scaled so that "
+    "1 is one type only and 0 as many as there are (scib-metrics).",
+    "doi": "10.1038/s41592-021-01336-8",
+}
+
+
+def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
+    """Return it from (cells, dims) latents and (cells,) labels."""
+    from scib_metrics import clisi_knn
+
+    known_latent, codes = labelled(latent, labels)
+    return float(clisi_knn(neighbors(known_latent, 90), codes))

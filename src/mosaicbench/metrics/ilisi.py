@@ -1,0 +1,27 @@
+"""Local inverse Simpson index of the batches: how mixed neighbourhoods are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mosaicbench.metrics._graph import codes_of, neighbors
+
+CARD = {
+    "label": "iLISI",
+    "group": "mixing",
+    "best": 1.0,
+    "better": "higher",
+    "chance": None,
+    "bounds": [0.0, 1.0],
+    "definition": "Median over query cells of the effective number of batches among 90 neighbours, scaled so that 0 is one "
+    "batch only and 1 all of them equally (scib-metrics). Says nothing about biology: a constant latent mixes "
+    "best.",
+    "doi": "10.1038/s41592-021-01336-8",
+}
+
+
+def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
+    """Return it from (cells, dims) latents and (cells,) batches."""
+    from scib_metrics import ilisi_knn
+
+    return float(ilisi_knn(neighbors(latent, 90), codes_of(batches)))

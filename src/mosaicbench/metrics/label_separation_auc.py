@@ -1,0 +1,47 @@
+"""Separation: how well a linear classifier tells the cell types apart from the latent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mosaicbench.metrics._checks import Undefined
+from mosaicbench.metrics._graph import labelled
+
+CARD = {
+    "label": "Separation of cell types (AUC)",
+    "group": "disentanglement",
+    "best": 1.0,
+    "better": "higher",
+    "chance": 0.5,
+    "bounds": [0.0, 1.0],
+    "definition": "Mean over cell types with at least three query cells of the area under the ROC curve of a linear "
+    "classifier (least squares) on the latent, one type against the others, 3-fold over the query cells with a "
+    "label.",
+    "doi": "10.48550/arXiv.2403.06338",
+}
+
+
+def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
+    """Return it from (cells, dims) latents and (cells,) labels.
+
+    Raises
+    ------
+    ValueError
+        When the arrays differ in length or a value is not finite.
+    Undefined
+        When fewer than two types have three cells.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold
+
+    z, codes = labelled(latent, labels)
+    z = z - z.mean(axis=0)
+    areas = []
+    for code in [code for code, cells in enumerate(np.bincount(codes)) if cells >= 3 and len(codes) - cells >= 3]:
+        own = codes == code
+        for train, test in StratifiedKFold(3, shuffle=True, random_state=0).split(z, own):
+            areas.append(roc_auc_score(own[test], Ridge(1e-3).fit(z[train], own[train]).predict(z[test])))
+    if not areas:
+        raise Undefined("no cell type has three query cells and three others")
+    return float(np.mean(areas))

@@ -1,0 +1,24 @@
+"""Label transfer accuracy with 1 neighbour, beside the primary 15."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mosaicbench.metrics.label_transfer_accuracy import label_transfer_accuracy
+
+CARD = {
+    "label": "Label transfer accuracy, k = 1",
+    "group": "label_transfer",
+    "best": 1.0,
+    "better": "higher",
+    "chance": None,
+    "bounds": [0.0, 1.0],
+    "definition": "Share of labelled query cells whose type is the type of their nearest train cell of the first modality "
+    "(Euclidean; train cells as near share the vote).",
+    "doi": "",
+}
+
+
+def label_transfer_accuracy_k1(transferred_k1: np.ndarray, labels: np.ndarray) -> float:
+    """Return the score of the transferred labels, (cells,), against the true ones; cells labelled "" are left out."""
+    return label_transfer_accuracy(transferred_k1, labels)

@@ -1,0 +1,44 @@
+"""Realism: whether a fresh classifier can tell imputed cells from real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mosaicbench.metrics._samples import sampled
+
+CARD = {
+    "label": "Realism (classifier AUC)",
+    "group": "realism",
+    "best": 0.5,
+    "better": "lower",
+    "chance": None,
+    "bounds": [0.5, 1.0],
+    "definition": "Area under the ROC curve of a random forest that tells imputed from real profiles of query cells, 3-fold, "
+    "both profiles of a cell in the same fold, on up to 2,000 cells; 0.5 is indistinguishable, and values "
+    "below it are given as 0.5.",
+    "doi": "",
+}
+
+
+def realism_auc(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return it from (cells, features) arrays, dense or sparse.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, a value is not finite, or there are fewer than six cells.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import roc_auc_score
+
+    real, made = sampled(truth=truth, imputed=imputed)
+    if len(real) < 6:
+        raise ValueError(f"at least six cells are needed, found {len(real)}")
+    fold = np.random.default_rng(0).permutation(len(real)) % 3
+    chance = np.empty((2, len(real)))  # of being imputed, for the real and the imputed profile of each cell
+    for held_out in range(3):
+        train, test = fold != held_out, fold == held_out
+        forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=0)
+        forest.fit(np.concatenate([real[train], made[train]]), np.repeat([0, 1], train.sum()))
+        chance[:, test] = [forest.predict_proba(profiles[test])[:, 1] for profiles in (real, made)]
+    return float(max(0.5, roc_auc_score(np.repeat([0, 1], len(real)), chance.ravel())))
