@@ -84,6 +84,7 @@ def test_what_does_not_apply_is_settled_with_its_reason():
         ({"datasets": {"mine": {"path": "nowhere.h5mu"}}}, r"datasets\.mine\.path: there is no file nowhere.h5mu"),
         ({"datasets": {"mine": {"path": {"rna": "a.h5ad"}}}}, r"datasets\.mine\.path: there is no file a.h5ad"),
         ({"report": {"projected_runs": ["mvaee"]}}, r"report\.projected_runs: there is no run 'mvaee'; did you mean 'mvae'"),
+        ({"report": {"reference_run": "cca2"}}, r"report\.reference_run: there is no run 'cca2'; did you mean 'cca'"),
     ],
 )
 def test_mistakes_are_named(change, message):
