@@ -304,9 +304,7 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
     assert loaded["rna"].var.iloc[0].tolist() == ["chr1", 5, 9, "+"]
     assert loaded["atac"].var["end"].tolist() == [3, 4, 5, 6, 7]
     assert list(loaded.obs["donor"]) == ["P1", "P2"] * (N // 2)
-    prepare.run(
-        dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu", raw=tmp_path
-    )
+    prepare.run(dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu")
     again = files.read_dataset(tmp_path / "d.h5mu")
     assert list(again.obs["donor"]) == ["P1", "P2"] * (N // 2)
     assert again["rna"].var["start"].tolist() == [5] * 12

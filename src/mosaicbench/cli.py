@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--groups", nargs="+", required=True, choices=groups, help="groups of metrics")
     score.add_argument("--scores", type=Path, required=True)
     score.add_argument("--features", type=Path, required=True)
+    score.add_argument("--cells", type=Path, required=True)
     score.add_argument("--threads", type=int)
 
     project = _verb(verbs, "project", "lay out runs' latents in two dimensions")
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     tabulate = _verb(verbs, "tabulate", "join scores into tables")
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
     tabulate.add_argument("--runs", type=Path, required=True, help="the folder of all runs")
+    tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
     draw = _verb(verbs, "draw", "draw one figure for every view")
@@ -156,15 +158,19 @@ def _settings(path: str) -> object:
         raise argparse.ArgumentTypeError(f"{path}: {error}") from error
 
 
-def _files_of_runs(config: object, runs: Path, output: Path) -> dict:
+def _files_of_runs(config: object, runs: Path, published: Path, output: Path) -> dict:
     """Return the keywords of `tabulate`: the files that the runs of a config have written."""
     folders = [runs / dataset / scenario / run for dataset, scenario, run in config.applicable]
     return {
         "scores": [folder / "scores.tsv" for folder in folders],
         "features": [folder / "features.tsv" for folder in folders],
+        "cells": [folder / "cells.npz" for folder in folders],
         "records": [folder / f"seed-{seed}" / "run.json" for folder in folders for seed in config.seeds],
         "not_applicable": config.not_applicable,
         "methods": {run.name: run.method for run in config.runs.values()},
+        "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
+        "reference": config.config["report"]["reference_run"],
+        "published": published,
         "output": output,
     }
 
