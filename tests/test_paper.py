@@ -212,6 +212,7 @@ def test_from_fetch_to_report(place, tmp_path):
         "runs": {"mvae": {}, "ridge": {}, "oracle": {}},
         "seeds": PAPER["seeds"][:1],
         "training": {"max_epochs": 1},
+        "report": {"projected_runs": []},
     }
     benchmark.write_config(PAPER | small)
     done = benchmark.snakemake("--cores", "2")
