@@ -1,6 +1,7 @@
 """Seconds and peak memory of ``mosaicbench prepare`` and ``cut``, each in a process of its own.
 
     python benchmarks/memory.py generated            a set of Hao's size (161,764 cells) and an ARC file of 12,000 cells
+    python benchmarks/memory.py mex                  a set of Hao's size as two Matrix Market folders, as GEO has it
     python benchmarks/memory.py shared FOLDER        every set of a folder of real data, in every scenario
 
 Generated sets are drawn with realistic densities and gene frequencies, written in the publishers' formats to a temporary folder
@@ -12,9 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -40,7 +43,7 @@ BLOCK = 2000  # cells drawn at once
 def main() -> None:
     """Measure what the arguments ask for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["generated", "shared"])
+    parser.add_argument("what", choices=["generated", "mex", "shared"])
     parser.add_argument("folder", type=Path, nargs="?", help="of the real data")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the generated cells, to try the script")
     arguments = parser.parse_args()
@@ -49,6 +52,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         if arguments.what == "generated":
             _generated(Path(temporary), arguments.scale)
+        elif arguments.what == "mex":
+            _generated_mex(Path(temporary), arguments.scale)
         else:
             _shared(Path(temporary), arguments.folder)
 
@@ -72,6 +77,17 @@ def _generated(folder: Path, scale: float) -> None:
         write_cell_ranger(path, cells, features)
         _measure(folder, name, {"path": str(path)}, scenarios)
         path.unlink()
+
+
+def _generated_mex(folder: Path, scale: float) -> None:
+    cells, path = int(161_764 * scale), {}
+    for modality, (kind, size, density) in {
+        "rna": ("Gene Expression", 33_538, 0.065),
+        "adt": ("Antibody Capture", 228, 0.75),
+    }.items():
+        path[modality] = str(folder / modality)
+        write_matrix_market(folder / modality, cells, kind, size, density)
+    _measure(folder, "Hao's size, Matrix Market", {"path": path}, ["paired"])
 
 
 def _shared(folder: Path, shared: Path) -> None:
@@ -173,6 +189,41 @@ def write_cell_ranger(path: Path, cells: int, features: dict[str, tuple[int, flo
             places = [f"chr{1 + i % 22}:{10_000 + 20_000 * (i // 22)}-{10_001 + 20_000 * (i // 22)}" for i in range(total)]
             places = [name if ":" in name else place for name, place in zip(sum(names.values(), []), places, strict=True)]
             group["features/interval"] = np.array(places, dtype="S")
+
+
+def write_matrix_market(folder: Path, cells: int, kind: str, size: int, density: float, seed: int = 0) -> None:
+    """Write one feature type as a Matrix Market folder, features x cells, not compressed; see `write_cell_ranger`."""
+    from scipy import sparse
+    from scipy.io import mmwrite
+
+    rng = np.random.default_rng(seed)
+    rates, entries = {kind: _rates(size, density, rng)}, 0
+    folder.mkdir()
+    body, block_file = folder / "body", folder / "block.mtx"
+    with open(body, "wb") as out:
+        for first in range(0, cells, BLOCK):
+            rows = min(BLOCK, cells - first)
+            counts, features, lengths = _drawn(rows, rates, rng)
+            barcodes = first + np.repeat(np.arange(rows), lengths)
+            mmwrite(block_file, sparse.coo_matrix((counts, (features, barcodes)), shape=(size, cells)), symmetry="general")
+            lines = block_file.read_bytes()
+            start = next(i for i in _line_starts(lines) if not lines.startswith(b"%", i))
+            out.write(lines[lines.index(b"\n", start) + 1 :])
+            entries += len(counts)
+    with open(folder / "matrix.mtx", "wb") as out, open(body, "rb") as lines:
+        out.write(f"%%MatrixMarket matrix coordinate integer general\n{size} {cells} {entries}\n".encode())
+        shutil.copyfileobj(lines, out, 2**24)
+    body.unlink()
+    block_file.unlink()
+    (folder / "barcodes.tsv").write_text("".join(f"cell{i}\n" for i in range(cells)))
+    (folder / "features.tsv").write_text("".join(f"{name}\n" for name in _names(kind, size)))
+
+
+def _line_starts(text: bytes) -> Iterator[int]:
+    start = 0
+    while True:
+        yield start
+        start = text.index(b"\n", start) + 1
 
 
 def _names(kind: str, size: int) -> list[str]:

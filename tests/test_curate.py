@@ -76,7 +76,8 @@ def test_features_seen_in_too_few_of_the_kept_cells_go(dataset, raw_counts):
 
 def test_curation_leaves_its_argument_alone(dataset):
     before = dataset.copy()
-    curated(dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}}, links=False)
+    curated(dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}})
+    assert curated(dataset, links=False).uns["curation"] == {"dropped": {}}
     assert list(dataset.obs["cell_type"]) == list(before.obs["cell_type"])
     assert (dataset["rna"].layers["counts"] != before["rna"].layers["counts"]).nnz == 0
     assert "curation" not in dataset.uns

@@ -196,6 +196,8 @@ def linked_names(part, first, second):
 
 def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
     dataset = curated(trimodal)
+    assert not trimodal.varp
+    assert not trimodal.uns
     expected = {("CD3D", "CD3", 1), ("CD3E", "CD3", 1), ("CD4", "CD4", 1), ("MS4A1", "CD20", 1)}
     assert linked_names(dataset, "rna", "adt") == expected
     dataset.uns.pop("curation")

@@ -126,6 +126,16 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
         return mudata.MuData(modalities)
 
 
+def rewrapped(dataset: MuData) -> MuData:
+    """Return a MuData of its own around the same modalities: what is set on it is not set on `dataset`."""
+    copied = joined(dict(dataset.mod))
+    copied.obs = dataset.obs.copy()
+    copied.uns |= dataset.uns
+    copied.obsm.update({key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod})
+    copied.varp.update(dict(dataset.varp.items()))
+    return copied
+
+
 def categorical(names: Sequence[str]) -> pd.Categorical:
     """Return `names` as a categorical that knows no category beyond those which occur."""
     return pd.Categorical([str(name) for name in names])

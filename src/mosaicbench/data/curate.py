@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data import links as feature_links
-from mosaicbench.data.assemble import BLOCK, categorical, joined, seen_in, source_values
+from mosaicbench.data.assemble import BLOCK, categorical, joined, rewrapped, seen_in, source_values
 from mosaicbench.data.checks import check_labels
 from mosaicbench.data.readers import labels_joined, read_table
 from mosaicbench.errors import UserError
@@ -99,7 +99,8 @@ def curated(
     if not keep.any():
         raise UserError(f"qc: no cell is left ({_told(notes['dropped'])}); loosen the thresholds")
 
-    dataset = _with_types(dataset, types) if np.any(types != np.asarray(dataset.obs["cell_type"], dtype=object)) else dataset
+    dataset = rewrapped(dataset)
+    dataset.obs["cell_type"] = categorical(types)
     if not keep.all() or any(least > 1 for least in min_cells.values()):
         dataset = _subset(dataset, keep, min_cells)
     types = np.asarray(dataset.obs["cell_type"], dtype=object)
@@ -183,16 +184,6 @@ def _sums(values: object, columns: np.ndarray | None = None) -> np.ndarray:
     return sums
 
 
-def _with_types(dataset: MuData, types: np.ndarray) -> MuData:
-    changed = joined(dict(dataset.mod))
-    changed.obs = dataset.obs.assign(cell_type=categorical(types))
-    changed.uns |= dataset.uns
-    for key, matrix in dataset.obsm.items():
-        if key not in dataset.mod:
-            changed.obsm[key] = matrix
-    return changed
-
-
 def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
     """Return the kept cells, without the features that fewer than `min_cells` (default 1) of them show."""
     modalities = {}
@@ -206,9 +197,7 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
     for column in dataset.obs:
         smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])
     smaller.uns |= dataset.uns
-    for key, matrix in dataset.obsm.items():
-        if key not in dataset.mod:
-            smaller.obsm[key] = matrix[keep]
+    smaller.obsm.update({key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod})
     return smaller
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
 from mosaicbench.data.readers import coordinates, opened
 from mosaicbench.errors import UserError
@@ -59,7 +60,7 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
     Returns
     -------
     MuData
-        The same object where nothing could be linked.
+        `dataset` itself where nothing could be linked.
     """
     found = {}
     if table is not None:
@@ -83,9 +84,10 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
     columns = np.concatenate([links[1] + offsets[pair[1]] for pair, (links, _) in found.items()])
     signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
     half = sparse.csr_matrix((signs, (rows, columns)), shape=(dataset.n_vars, dataset.n_vars))
-    dataset.varp[LINKS] = sparse.csr_matrix(half + half.T)
-    dataset.uns[LINKS] = {f"{first}-{second}": origin for (first, second), (_, origin) in found.items()}
-    return dataset
+    told = rewrapped(dataset)
+    told.varp[LINKS] = sparse.csr_matrix(half + half.T)
+    told.uns[LINKS] = {f"{first}-{second}": origin for (first, second), (_, origin) in found.items()}
+    return told
 
 
 def between(part: MuData, first: str, second: str) -> sparse.csr_matrix:
