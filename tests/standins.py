@@ -8,10 +8,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import anndata
 import h5py
 import numpy as np
 import pandas as pd
@@ -140,6 +142,40 @@ def teaseq(folder: Path, wells: dict[str, str], *, cells: int = 240, labelled: b
     )
 
 
+def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
+    """Write one packed h5ad with both modalities side by side, counts in a layer and normalised values in X."""
+    rng, (types, counts) = np.random.default_rng(6), _simulated(cells, ("rna", kind), seed=6)
+    batches = [f"s{i % 2 + 1}d{i % 3 + 1}" for i in range(cells)]
+    names = [f"{barcode}-1-{batch}" for barcode, batch in zip(_barcodes(cells, rng), batches, strict=True)]
+    features = {"rna": [f"GENE{i}" for i in range(counts["rna"].shape[1])], "adt": PROTEINS}
+    features["atac"] = [f"chr1-{1000 * i + 1}-{1000 * i + 900}" for i in range(counts[kind].shape[1])]
+    both = sparse.csr_matrix(np.concatenate([counts["rna"], counts[kind]], axis=1))
+    types_of = ["GEX"] * counts["rna"].shape[1] + [kind.upper()] * counts[kind].shape[1]
+    var = pd.DataFrame(
+        {"feature_types": pd.Categorical(types_of)}, index=features["rna"] + features[kind][: counts[kind].shape[1]]
+    )
+    site = pd.Categorical([batch[:2] for batch in batches])
+    obs = pd.DataFrame({"cell_type": pd.Categorical(types), "batch": pd.Categorical(batches), "Site": site}, index=names)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "x.h5ad"
+        anndata.AnnData(both.log1p(), obs=obs, var=var, layers={"counts": both}).write_h5ad(file)
+        stem = {"adt": "cite", "atac": "multiome"}[kind]
+        _gzip(folder / f"GSE194122_openproblems_neurips2021_{stem}_BMMC_processed.h5ad.gz", file.read_bytes())
+    return Truth(names, list(types), batches, counts)
+
+
+def zenodo(folder: Path, *, cells: int = 100) -> Truth:
+    """Write one h5ad per modality, counts in X, as the labelled copies of the Multiome have them."""
+    rng, (types, counts) = np.random.default_rng(7), _simulated(cells, ("rna", "atac"), seed=7)
+    names = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
+    obs = pd.DataFrame({"cell_type": pd.Categorical(types)}, index=names)
+    for kind, matrix in counts.items():
+        file = folder / f"10x-Multiome-Pbmc10k-{kind.upper()}.h5ad"
+        var = pd.DataFrame(index=[f"{kind}{i}" for i in range(matrix.shape[1])])
+        anndata.AnnData(sparse.csr_matrix(matrix), obs=obs, var=var).write_h5ad(file)
+    return Truth(names, list(types), ["all"] * cells, counts)
+
+
 def mirrored(folder: Path) -> dict[str, Truth]:
     """Write stand-ins of every dataset of the families into ``folder/{dataset}``; return what their loaders should find."""
     stem = "GSM{}_X066-MP0C1{}_leukopak_perm-cells".format
@@ -147,10 +183,13 @@ def mirrored(folder: Path) -> dict[str, Truth]:
     early = {"W1": "GSM4949911_X061-AP0C1W1_leukopak_perm-cells"}
     makers = {
         "multiome_pbmc10k": multiome,
+        "multiome_pbmc10k_zenodo": zenodo,
         "hao_citeseq": hao,
         "hao_citeseq_5p": lambda place: hao(place, cells=120, chemistry="5P"),
         "teaseq": lambda place: teaseq(place, {"W3": later["W3"]}),
         "teaseq_wells": lambda place: teaseq(place, later, cells=70),
+        "neurips_cite": lambda place: neurips(place, kind="adt"),
+        "neurips_multiome": lambda place: neurips(place, kind="atac"),
         "teaseq_w1": lambda place: teaseq(place, early, cells=90, labelled=False),
     }
     truths = {}

@@ -30,12 +30,13 @@ ALLOWED = {
     "methods": ({"view", "parts", "methods"}, {"numpy", "scipy", "sklearn", "torch"}),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "scib_metrics"}),
     "scorer": ({"catalog", "metrics"}, {"numpy", "pandas"}),
+    "percell": ({"metrics"}, {"numpy"}),
     "report": (
         {"catalog", "errors", "files", "report"},
-        {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml"},
+        {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"},
     ),
     "verbs": (
-        {"errors", "files", "view", "data", "scorer", "report", "catalog", "registry", "download"},
+        {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog", "registry", "download"},
         {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),

@@ -18,6 +18,13 @@ def test_the_default_config_is_valid_and_complete():
     assert len(bench.applicable) + len(bench.not_applicable) == 2 * 2 * len(bench.runs)
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config/studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_is_a_valid_config(path):
+    bench = settings.load(yaml.safe_load(path.read_text()))
+    assert bench.applicable
+    assert bench.results == f"results/studies/{path.stem}"
+
+
 def test_a_config_of_one_dataset_gets_every_default():
     bench = settings.load(MINIMAL)
     assert set(bench.scenarios) == {"paired", "unpaired"}
@@ -148,6 +155,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         ({"datasets": {"mine": {"path": "nowhere.h5mu"}}}, r"datasets\.mine\.path: there is no file nowhere.h5mu"),
         ({"datasets": {"mine": {"path": {"rna": "a.h5ad"}}}}, r"datasets\.mine\.path: there is no file a.h5ad"),
         ({"report": {"projected_runs": ["mvaee"]}}, r"report\.projected_runs: there is no run 'mvaee'; did you mean 'mvae'"),
+        ({"report": {"reference_run": "cca2"}}, r"report\.reference_run: there is no run 'cca2'; did you mean 'cca'"),
     ],
 )
 def test_mistakes_are_named(change, message):

@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
     fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
     fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
-    fetch.add_argument(
-        "--registry", dest="known", type=Path, default=REGISTRY, metavar="FILE", help="default: the project's own"
-    )
+    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or REGISTRY)
+    where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
+    fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
 
     prepare = _verb(verbs, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--groups", nargs="+", required=True, choices=groups, help="groups of metrics")
     score.add_argument("--scores", type=Path, required=True)
     score.add_argument("--features", type=Path, required=True)
+    score.add_argument("--cells", type=Path, required=True)
     score.add_argument("--threads", type=int)
 
     project = _verb(verbs, "project", "lay out runs' latents in two dimensions")
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     tabulate = _verb(verbs, "tabulate", "join scores into tables")
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
     tabulate.add_argument("--runs", type=Path, required=True, help="the folder of all runs")
+    tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
     draw = _verb(verbs, "draw", "draw one figure for every view")
@@ -156,15 +158,19 @@ def _settings(path: str) -> object:
         raise argparse.ArgumentTypeError(f"{path}: {error}") from error
 
 
-def _files_of_runs(config: object, runs: Path, output: Path) -> dict:
+def _files_of_runs(config: object, runs: Path, published: Path, output: Path) -> dict:
     """Return the keywords of `tabulate`: the files that the runs of a config have written."""
     folders = [runs / dataset / scenario / run for dataset, scenario, run in config.applicable]
     return {
         "scores": [folder / "scores.tsv" for folder in folders],
         "features": [folder / "features.tsv" for folder in folders],
+        "cells": [folder / "cells.npz" for folder in folders],
         "records": [folder / f"seed-{seed}" / "run.json" for folder in folders for seed in config.seeds],
         "not_applicable": config.not_applicable,
         "methods": {run.name: run.method for run in config.runs.values()},
+        "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
+        "reference": config.config["report"]["reference_run"],
+        "published": published,
         "output": output,
     }
 

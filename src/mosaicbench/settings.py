@@ -103,6 +103,9 @@ def load(config: dict) -> Settings:
     for name in projected:
         if name not in runs:
             raise UserError(f"config key report.projected_runs: there is no run {name!r}{_nearest(name, runs)}")
+    reference = config["report"]["reference_run"]
+    if reference is not None and reference not in runs:
+        raise UserError(f"config key report.reference_run: there is no run {reference!r}{_nearest(reference, runs)}")
     return Settings(
         config=config,
         datasets=datasets,

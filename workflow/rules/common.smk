@@ -20,10 +20,11 @@ except UserError as error:
 
 # Jobs run with the Python that runs Snakemake, activated or not; under --sdm conda, with the environment's own.
 PATH = "" if workflow.deployment_settings.deployment_method else f"export PATH={Path(sys.executable).parent}:$PATH; "
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}")
+# Were it a param, another place of the registry would fetch everything again.
+REGISTRY = f"export MOSAICBENCH_REGISTRY={shlex.quote(bench.config['registry'])}; " if bench.config["registry"] else ""
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}{REGISTRY}")
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
-REGISTRY = f"--registry {shlex.quote(bench.config['registry'])}" if bench.config["registry"] else ""
 
 
 wildcard_constraints:

@@ -1,7 +1,7 @@
 # source -> raw -> dataset -> view
 
 
-# Without the code as an input and the registry as a param: a file that was verified is not fetched again because either changed.
+# Without the code as an input: a file that was verified is not fetched again because this program was edited.
 rule fetch:
     output:
         "<resources>/raw/{dataset}/{file}",
@@ -15,7 +15,7 @@ rule fetch:
     message:
         "Fetch {wildcards.file} of {wildcards.dataset}"
     shell:
-        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} {REGISTRY} 2> {log}"
+        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} 2> {log}"
 
 
 rule prepare:

@@ -71,8 +71,8 @@ def check(folder: Path) -> None:
         remedy = f"run `mosaicbench fetch {folder.name}`"
         if path.name not in records:
             raise UserError(
-                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records the dataset's "
-                "files, and move away what is none of them"
+                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records the "
+                "dataset's files, and move away what is none of them"
             )
         record = records[path.name]
         if not is_unchanged(path, record) and digests(path)["sha256"] != record["sha256"]:

@@ -68,7 +68,9 @@ def run(
         except UserError as error:
             failures.append(str(error))
     if failures:
-        raise UserError("\n".join(failures))
+        raise UserError(
+            "\n".join(["these files could not be brought:", *failures, _remedy(raw, datasets, mirror, offline=offline)])
+        )
 
 
 def _wanted(entries: dict[str, dict], dataset: str, files: list[str], *, optional: bool) -> list[RawFile]:
@@ -111,15 +113,15 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
         _settle(file, raw, found, str(source), record)
         return
     if offline:
-        raise UserError("\n".join([_missing(file, path, mirror), *refused]))
+        size = "size unknown" if file.about_mb is None else f"{file.about_mb:.1f} MB"
+        raise UserError("\n".join([f"{path}: missing, {size}, from {file.urls[0]}", *refused]))
     print(f"{path}: fetching{f' {file.about_mb:.1f} MB' if file.about_mb else ''}", file=sys.stderr)
     trusted = bool(file.digests) or record is not None
     size = file.bytes if record is None else record["bytes"]
     try:
         url, found = download(file.urls, path, size=size, verify=verify, trusted=trusted)
     except UserError as error:
-        by_hand = f"or put the file at {path} by hand and run this again, or name a folder that has it with --mirror"
-        raise UserError("\n".join([f"{path}: {error}", *refused, f"  try again later, {by_hand}"])) from error
+        raise UserError("\n".join([f"{path}: {error}", *refused])) from error
     _settle(file, raw, found, url, record)
 
 
@@ -175,14 +177,11 @@ def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
     return [path for path in candidates if path.is_file()]
 
 
-def _missing(file: RawFile, path: Path, mirror: Path | None) -> str:
-    place = f"{'a mirror folder' if mirror is None else mirror} as {file.dataset}/{file.name}"
-    size = "of unknown size" if file.about_mb is None else f"{file.about_mb:.1f} MB"
-    return (
-        f"{path}: missing ({size}), and --offline forbids to fetch it. On a machine with internet: "
-        f"`mosaicbench fetch {file.dataset}`, or download {file.urls[0]}; then bring it here, or into {place} "
-        "(--mirror or MOSAICBENCH_MIRROR)"
-    )
+def _remedy(raw: Path, datasets: list[str], mirror: Path | None, *, offline: bool) -> str:
+    command = f"`mosaicbench fetch {' '.join(datasets)}`"
+    network = f"run {command} where there is internet (--offline forbids it here)" if offline else f"run {command} again later"
+    place = "a folder that --mirror or MOSAICBENCH_MIRROR names" if mirror is None else str(mirror)
+    return f"{network}; or put a file into {place} as DATASET/FILE, or where it belongs in {raw}, and run {command} again"
 
 
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
