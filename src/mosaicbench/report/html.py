@@ -149,7 +149,7 @@ def _view(place: int, view: str, read: Mapping, pictures: _Pictures, figure_card
         rows.append(
             {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "kind": line["kind"], "cells": cells}
             | {
-                "uses": _uses(line),
+                "uses": _uses(run, theme),
                 "seeds": line["seeds"],
                 "status": line["status"].replace("_", " "),
                 "ok": line["status"] == "ok",
