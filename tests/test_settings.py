@@ -161,3 +161,18 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
 def test_mistakes_are_named(change, message):
     with pytest.raises(UserError, match=message):
         settings.load(MINIMAL | change)
+
+
+def test_the_default_groups_of_metrics_are_those_that_cost_little():
+    bench = settings.load(MINIMAL)
+    assert set(bench.groups) == {"alignment", "label_transfer", "imputation", "sanity", "reference", "resources"}
+    chosen = settings.load(MINIMAL | {"metrics": {"groups": ["biology"]}})
+    assert chosen.groups == ["biology"]
+
+
+def test_the_schema_knows_every_group_of_metrics():
+    schema = yaml.safe_load(settings.SCHEMA.read_text())
+    known = schema["properties"]["metrics"]["properties"]["groups"]["items"]["enum"]
+    assert set(known) == {card["group"] for card in catalog.cards("metrics").values()}
+    with pytest.raises(UserError, match=r"metrics\.groups\.0: 'biologie' is not possible; did you mean 'biology'"):
+        settings.load(MINIMAL | {"metrics": {"groups": ["biologie"]}})

@@ -162,6 +162,18 @@ def test_the_spread_over_units_and_rows_is_what_theory_says():
     np.testing.assert_allclose(found, means.var() / 4 + within / 4, rtol=0.05)
 
 
+@pytest.mark.parametrize(("seeds_differ", "least", "most"), [(True, 0.65, 0.80), (False, 0.95, 1.0)])
+def test_coverage_with_three_seeds_is_what_the_documentation_says(seeds_differ, least, most):
+    random = np.random.default_rng(1)
+    covered = []
+    for repeat in range(300):
+        sd_of_seeds, sd_of_cells = (1, 1e-4) if seeds_differ else (0, 1)
+        values = {s: sd_of_seeds * random.standard_normal() + sd_of_cells * random.standard_normal((40, 1)) for s in range(3)}
+        low, high = statistics.percentiles(statistics.resampled(values, replicates=300, seed=repeat))
+        covered.append(low[0] <= 0 <= high[0])
+    assert least < np.mean(covered) <= most
+
+
 def test_columns_share_their_draws_and_rows_without_a_value_are_left_out():
     x = np.random.default_rng(0).standard_normal((30, 1))
     replicates = statistics.resampled({0: np.hstack([x, x + 1]), 1: np.hstack([2 * x, 2 * x + 1])})

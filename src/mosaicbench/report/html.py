@@ -70,7 +70,7 @@ def page(
         views=[_view(place, view, read, pictures, figure_cards, theme) for place, view in enumerate(views)],
         overall=pictures.all_of(figure_cards, "all", ()),
         absent=_absent(runs, theme),
-        scoreboards=_scoreboards(read["overall"], read["overview"], theme),
+        scoreboards=_scoreboards(read["overall"], theme),
         groups=_groups(theme),
         ranks=_ranks(read["ranks"], theme),
         gates=_gates(read["gates"], theme),
@@ -149,7 +149,7 @@ def _view(place: int, view: str, read: Mapping, pictures: _Pictures, figure_card
         rows.append(
             {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "kind": line["kind"], "cells": cells}
             | {
-                "uses": _uses(line),
+                "uses": _uses(run, theme),
                 "seeds": line["seeds"],
                 "status": line["status"].replace("_", " "),
                 "ok": line["status"] == "ok",
@@ -165,9 +165,10 @@ def _view(place: int, view: str, read: Mapping, pictures: _Pictures, figure_card
     }
 
 
-def _uses(line: pd.Series) -> str:
-    """Return what a run was given beside the cells: "pairs, labels"."""
-    given = [name.removeprefix("uses_") for name in reversed(tables.TRAITS) if line[name] == "yes"]
+def _uses(run: str, theme: Theme) -> str:
+    """Return what a run was given beside the cells' values: "pairs, labels"."""
+    card = theme.cards["methods"].get(theme.methods.get(run, run), {})
+    given = [*card.get("uses", ()), *(["the query cells (transductive)"] if card.get("transductive", False) else [])]
     return ", ".join(given) or tables.NOT_GIVEN
 
 
@@ -217,9 +218,8 @@ def _p(value: float) -> str:
     return tables.NOT_GIVEN if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _scoreboards(overall: pd.DataFrame, overview: pd.DataFrame, theme: Theme) -> list[dict]:
+def _scoreboards(overall: pd.DataFrame, theme: Theme) -> list[dict]:
     """Return one board per scenario: complete runs by rank, then incomplete ones, controls, and what did not apply."""
-    traits = overview.drop_duplicates(["scenario", "run"]).set_index(["scenario", "run"])
     boards = []
     for scenario in theme.order("scenarios", overall["scenario"]):
         of_scenario = overall[overall["scenario"] == scenario]
@@ -244,7 +244,7 @@ def _scoreboards(overall: pd.DataFrame, overview: pd.DataFrame, theme: Theme) ->
                 "datasets": [_three(by_dataset.loc[(name, run), "score"]) for name in datasets] if len(datasets) > 1 else []
             }
             row |= {"metrics": f"{line['metrics']}/{line['of_metrics']}", "seeds": f"{line['seeds']}/{line['of_seeds']}"}
-            row |= {"uses": _uses(traits.loc[(scenario, run)]), "missing": _short(line["missing"], theme)}
+            row |= {"uses": _uses(run, theme), "missing": _short(line["missing"], theme)}
             sections[section].append(row)
         sections["ranked"].sort(key=lambda row: row["order"])
         boards.append(

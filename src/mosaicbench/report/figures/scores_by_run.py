@@ -16,9 +16,9 @@ CARD = {
     "caption": (
         "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), the "
         "large marker the mean over seeds, the bar its 95 % interval: a bootstrap over cells and seeds for scores that are "
-        "means over cells (FOSCTTM, label transfer accuracy, r per cell), else Student's t over seeds, which is wide with few; "
-        "a star marks the best mean among models and baselines, the dashed line is chance. A dash stands for a score that the "
-        "run does not give, a cross for a run that failed."
+        "means over cells (FOSCTTM, label transfer accuracy, r per cell), too narrow with few seeds where seeds differ more "
+        "than cells; else Student's t over seeds, wide with few. A star marks the best mean among models and baselines, the "
+        "dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that failed."
     ),
     "needs": ["scores", "headline", "runs"],
     "per": "view",
