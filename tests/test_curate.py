@@ -243,6 +243,17 @@ def test_unmatched_barcodes_are_refused_with_what_to_do(tmp_path, raw_counts, na
     assert checks.name_hint({"rna": pd.Index(["x_AC1"]), "adt": pd.Index(["AC1_x"])}).endswith("the order of their parts")
 
 
+def test_features_of_one_name_are_told_apart_and_warned_about(tmp_path, raw_counts):
+    names = [f"c{i}" for i in range(N)]
+    path = {modality: write(tmp_path, modality, counts, names) for modality, counts in raw_counts.items()}
+    twice = anndata.read_h5ad(tmp_path / "adt.h5ad")
+    twice.var_names = ["CD3", "CD4", "CD4", "CD4", "CD8"]
+    twice.write_h5ad(tmp_path / "adt.h5ad")
+    with pytest.warns(DataWarning, match="modality 'adt': 2 feature names occur again; they get an ending"):
+        loaded = own_files.load(tmp_path, path=path)
+    assert list(loaded["adt"].var_names) == ["CD3", "CD4", "CD4-1", "CD4-2", "CD8"]
+
+
 def test_few_common_cells_are_warned_about(tmp_path, raw_counts):
     path = {"rna": write(tmp_path, "rna", raw_counts["rna"], [f"c{i}" for i in range(N)])}
     path["adt"] = write(tmp_path, "adt", raw_counts["adt"], [f"c{i + 30}" for i in range(N)])
