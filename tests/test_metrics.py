@@ -5,13 +5,24 @@ import importlib
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.stats import pearsonr
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from scipy.spatial.distance import cdist
+from scipy.stats import entropy, pearsonr, spearmanr
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+    silhouette_samples,
+)
+from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench import catalog
 from mosaicbench.metrics import _blocks, _correlation
-from mosaicbench.metrics._labels import confusion
+from mosaicbench.metrics._checks import Undefined
+from mosaicbench.metrics._labels import confusion, recall_of_each
 from mosaicbench.metrics._matches import twice_closer
 from mosaicbench.metrics._neighbors import transfer, transfer_each
 
@@ -36,12 +47,13 @@ REALISM = {"realism_auc", "realism_mmd"}
 KNOWLEDGE = {"shared_factors_r2", "label_separation_auc"}
 LEAK = {"private_factors_leak"}
 DATA = {"label_floor", "imputation_constant_features"}
-SANITY = {"active_units"}
-RECORDED = {"fit_seconds", "peak_host_mb", "peak_device_mb"}
+CHANCE = {"alignment_at_chance"}
+SANITY = {"active_units", "equal_latents"}
+RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
 MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION
 SCORED = MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
 LABELLED = TRANSFER | BIOLOGY | {"label_floor", "foscttm_within_cell_type", "label_separation_auc"}
-ALL = SCORED | BATCHES | LEAK | DATA | SANITY | RECORDED
+ALL = SCORED | CHANCE | BATCHES | LEAK | DATA | SANITY | RECORDED
 
 # property -> (metrics that have it, {metrics that cannot have it: why}); together they are the whole catalog
 PROPERTIES = {
@@ -54,7 +66,7 @@ PROPERTIES = {
     ),
     "label names": (LABELLED, {"has no labels": ALL - LABELLED}),
     "perfect is best": (
-        MATCHED | CLUSTERS | MIXING | REALISM | LEAK,
+        MATCHED | CLUSTERS | MIXING | REALISM | LEAK | CHANCE,
         {"best is a limit, approached by a reference below": SILHOUETTE | NEIGHBOURHOODS | KNOWLEDGE | BATCHES}
         | {"has no best": DATA | SANITY | RECORDED},
     ),
@@ -62,6 +74,7 @@ PROPERTIES = {
         ALIGNMENT | VARIANTS | TRANSFER | PER_FEATURE | AUROC | SILHOUETTE | {"ari"} | KNOWLEDGE,
         {"chance is another predictor, and a permuted cell is worse": SKILL | OTHER_SKILL | BLIND | RMSE}
         | {"chance depends on the sizes of the types": {"nmi"} | NEIGHBOURHOODS}
+        | {"is chance by a test, which errs in 2 % of draws": CHANCE}
         | {"does not depend on the match": BATCHES | MIXING | REALISM | LEAK | DATA | SANITY | RECORDED},
     ),
     "train mean is chance": (
@@ -71,11 +84,11 @@ PROPERTIES = {
     ),
     "noise never improves": (
         SCORED,
-        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "noise hides what leaks": LEAK},
+        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "is a flag": CHANCE, "noise hides what leaks": LEAK},
     ),
     "nan raises": (ALL - RECORDED, {"the record has no arrays": RECORDED}),
     "collapse is not rewarded": (
-        (SCORED - VARIANTS - MIXING - {"imputation_cosine_per_cell"}) | SANITY,
+        (SCORED - VARIANTS - MIXING - {"imputation_cosine_per_cell"}) | SANITY | CHANCE,
         {"the published definition counts no ties": VARIANTS}
         | {
             "says nothing about biology, as its card warns": MIXING | {"ilisi", "kbet"},
@@ -140,6 +153,7 @@ def world(*, noise=0.0, n=300, seed=0):
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
         "private_factors": random.standard_normal((n, 4)),
+        "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
         "record": record,
         "device_record": record,
     }
@@ -287,6 +301,8 @@ def test_collapse_is_not_rewarded(metric, value):
         "imputation_auroc_per_peak": 0.5,
         "label_separation_auc": 0.5,
         "active_units": 0.0,
+        "alignment_at_chance": 1.0,
+        "equal_latents": 1.0,
     }
     expected |= {f"recall_at_{k}": 0.0 for k in (1, 10, 50)} | dict.fromkeys(PER_FEATURE, 0.0)
     expected |= {metric: shares.max() for metric in TRANSFER if metric.startswith("label_transfer_accuracy")}
@@ -353,7 +369,65 @@ def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind):
     expected = naive_twice_closer(a, b)
     np.testing.assert_array_equal(twice_closer(a, b), expected)
     assert evaluate("foscttm", {"latent_a": a, "latent_b": b}) == pytest.approx(np.mean(expected / 2 / (len(a) - 1)), abs=1e-15)
-    assert evaluate("recall_at_10", {"latent_a": a, "latent_b": b}) == np.mean(expected / 2 < 10)
+    for k in (1, 10, 50):
+        assert evaluate(f"recall_at_{k}", {"latent_a": a, "latent_b": b}) == np.mean(expected / 2 < k)
+    assert evaluate("median_rank", {"latent_a": a, "latent_b": b}) == 1 + np.median(expected / 2)
+
+
+@pytest.mark.parametrize("kind", ["random", "aligned", "tied on a grid", "duplicated", "collapsed to centroids", "constant"])
+def test_published_variants_count_strictly_closer_cells(kind):
+    a, b = pairs_of_latents()[kind]
+    n, latents = len(a), {"latent_a": a, "latent_b": b}
+    forth, back = (
+        sum(np.sum(np.sum((x[i] - y) ** 2, axis=1) < np.sum((x[i] - y[i]) ** 2)) for i in range(n)) for x, y in ((a, b), (b, a))
+    )
+    assert evaluate("foscttm_univi", latents) == pytest.approx(forth / n / (n - 1))
+    assert evaluate("foscttm_scot", latents) == pytest.approx((forth + back) / 2 / n / (n - 1))
+    assert evaluate("foscttm_glue", latents) == pytest.approx((forth + back) / 2 / n / n)
+    assert evaluate("foscttm_midas", latents) == pytest.approx(1 - (forth + back) / 2 / n / n)
+
+
+def test_maxfuse_variant_is_the_correlation_of_the_first_15_dimensions():
+    random = np.random.default_rng(0)
+    a = random.standard_normal((120, 20))
+    b = a + random.standard_normal(a.shape) + 3
+    distances = cdist(a[:, :15], b[:, :15], "correlation")
+    expected = np.mean([np.sum(distances[i] < distances[i, i]) for i in range(120)]) / 120
+    assert evaluate("foscttm_maxfuse", {"latent_a": a, "latent_b": b}) == pytest.approx(expected)
+    a[:, 15:] = 1000 * random.standard_normal((120, 5))
+    assert evaluate("foscttm_maxfuse", {"latent_a": a * 7, "latent_b": b}) == pytest.approx(expected)
+    with pytest.raises(Undefined, match="two dimensions"):
+        evaluate("foscttm_maxfuse", {"latent_a": a[:, :1], "latent_b": b[:, :1]})
+
+
+def test_a_constant_latent_is_perfect_in_the_published_variants_alone():
+    constant = {"latent_a": np.ones((50, 4)), "latent_b": np.ones((50, 4))}
+    for metric in sorted(VARIANTS):
+        assert evaluate(metric, constant) == catalog.card("metrics", metric)["best"]
+    assert evaluate("foscttm", constant) == 0.5
+
+
+def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
+    random = np.random.default_rng(0)
+    a = random.integers(0, 4, (90, 3)).astype(float)
+    b = a + random.integers(-1, 2, a.shape)
+    labels = np.array(["x"] * 50 + ["y"] * 30 + ["alone"] + [""] * 9, dtype=object)
+    labels = random.permutation(labels)
+    fractions = []
+    for label in ("x", "y"):
+        rows = np.flatnonzero(labels == label)
+        fractions += list(naive_twice_closer(a[rows], b[rows]) / 2 / (len(rows) - 1))
+    needs = {"latent_a": a, "latent_b": b, "labels": labels}
+    assert len(fractions) == 80
+    assert evaluate("foscttm_within_cell_type", needs) == pytest.approx(np.mean(fractions), abs=1e-15)
+    with pytest.raises(Undefined, match="no cell type has two"):
+        evaluate("foscttm_within_cell_type", needs | {"labels": np.array(["only", *[""] * 89], dtype=object)})
+
+
+def test_perfect_labels_score_a_half_within_cell_types():
+    z, labels = cells_of(200, 1)
+    centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
+    assert evaluate("foscttm_within_cell_type", {"latent_a": centroids, "latent_b": centroids, "labels": labels}) == 0.5
 
 
 def test_foscttm_is_directed():
@@ -418,6 +492,53 @@ def test_transfer_is_the_vote_of_the_nearest(k):
     reference, query = random.standard_normal((700, 5)), random.standard_normal((300, 5))
     labels = TYPES[random.integers(0, 4, 700)]
     np.testing.assert_array_equal(transfer(reference, labels, query, k=k), naive_transfer(reference, labels, query, k))
+
+
+def naive_shared_votes(reference, labels, query, k, own=None):
+    """Count votes with ties at the last place shared, in plain loops."""
+    found = []
+    for i, cell in enumerate(query):
+        allowed = np.flatnonzero(np.arange(len(reference)) != (-1 if own is None else own[i]))
+        squared = np.sum((cell - reference[allowed]) ** 2, axis=1)
+        last = np.sort(squared)[min(k, len(allowed)) - 1]
+        weight = (squared < last) + (squared == last) * (min(k, len(allowed)) - np.sum(squared < last)) / np.sum(
+            squared == last
+        )
+        of = labels[allowed]
+        counts = {label: np.sum(labels == label) for label in set(labels)}
+        found.append(
+            max(
+                sorted(set(of), key=list(labels).index),
+                key=lambda label: (round(weight[of == label].sum(), 9), -squared[of == label].min(), counts[label]),
+            )
+        )
+    return np.array(found, dtype=object)
+
+
+@pytest.mark.parametrize("without_own", [False, True])
+@pytest.mark.parametrize("values", [2, 4, 1000])
+def test_transfer_of_many_ties_is_the_naive_vote_for_every_k(values, without_own):
+    random = np.random.default_rng(values)
+    reference, query = random.integers(0, values, (300, 3)).astype(float), random.integers(0, values, (300, 3)).astype(float)
+    labels = TYPES[random.integers(0, 4, 300)]
+    own = random.permutation(300) if without_own else None
+    found = transfer_each(reference, labels, query, ks=(1, 5, 15, 50, 400), own=own)
+    for k, transferred in found.items():
+        np.testing.assert_array_equal(transferred, naive_shared_votes(reference, labels, query, k, own))
+
+
+def test_the_own_partner_does_not_vote_even_where_others_have_no_label():
+    reference = np.array([[0.0], [1.0], [2.0], [3.0]])
+    labels = np.array(["own", "", "near", "far"], dtype=object)
+    found = transfer_each(reference, labels, reference, ks=[1], own=np.arange(4))[1]
+    assert found.tolist() == ["near", "own", "far", "near"]
+    with pytest.raises(ValueError, match="beside the own partner"):
+        transfer_each(reference[:2], labels[:2], reference[:2], ks=[1], own=np.arange(2))
+
+
+def test_recall_of_each_label():
+    labels = np.array(["a", "a", "b", ""], dtype=object)
+    assert recall_of_each(np.array(["a", "c", "b", "b"], dtype=object), labels) == {"a": 0.5, "b": 1.0}
 
 
 def test_transfer_leaves_out_reference_cells_without_a_label():
@@ -523,6 +644,72 @@ def test_pearson_is_that_of_scipy_and_counts_a_constant_imputation_as_zero():
     assert _correlation.pearson_columns(truth, imputed)[7] == 0
 
 
+def test_spearman_is_that_of_scipy():
+    truth, imputed = sparse_values()
+    columns = [j for j in range(truth.shape[1]) if j != 4]
+    expected = np.array([spearmanr(truth[:, j], imputed[:, j]).statistic if j != 7 else 0.0 for j in columns])
+    needs = {"truth": truth, "imputed": imputed}
+    assert evaluate("imputation_spearman_per_feature", needs) == pytest.approx(expected.mean(), abs=1e-12)
+    assert evaluate("imputation_spearman_per_feature_median", needs) == pytest.approx(np.median(expected), abs=1e-12)
+    r = [pearsonr(truth[:, j].astype(float), imputed[:, j].astype(float)).statistic if j != 7 else 0.0 for j in columns]
+    assert evaluate("imputation_pearson_per_feature_median", needs) == pytest.approx(np.median(r), abs=1e-12)
+
+
+def test_errors_and_directions_are_those_of_sklearn():
+    truth, imputed = sparse_values()
+    imputed[2] = 0
+    needs = {"truth": truth, "imputed": imputed}
+    rmse = root_mean_squared_error(truth.ravel().astype(float), imputed.ravel().astype(float))
+    assert evaluate("imputation_rmse", needs) == pytest.approx(rmse)
+    r2 = [r2_score(truth[:, j], imputed[:, j]) for j in range(truth.shape[1]) if j != 4]
+    assert evaluate("imputation_r2_per_feature", needs) == pytest.approx(np.median(r2), rel=1e-6)
+    cosine = np.diag(cosine_similarity(truth, imputed))
+    assert cosine[2] == 0
+    assert evaluate("imputation_cosine_per_cell", needs) == pytest.approx(cosine.mean(), rel=1e-6)
+    truth[5] = 0
+    assert evaluate("imputation_cosine_per_cell", needs) == pytest.approx(np.delete(cosine, 5).mean(), rel=1e-6)
+
+
+def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
+    random = np.random.default_rng(0)
+    imputed, loadings = random.integers(0, 2, (80, 3)).astype(float), random.integers(-1, 2, (25, 3)).astype(float)
+    opened = (random.random((80, 25)) < 0.3).astype(float) * random.integers(1, 4, (80, 25))
+    opened[:, 3], opened[:, 4] = 0, 1
+    scores = imputed @ loadings.T
+    expected = np.mean([roc_auc_score(opened[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)])
+    needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": loadings}
+    needs["opened"].data[:0] = 0
+    assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
+    monkeypatch.setattr("mosaicbench.metrics.imputation_auroc_per_peak.BLOCK_VALUES", 200)
+    assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
+    with pytest.raises(Undefined, match="none or all"):
+        evaluate("imputation_auroc_per_peak", needs | {"opened": sparse.csr_matrix(np.ones((80, 25)))})
+    with pytest.raises(ValueError, match="do not fit"):
+        evaluate("imputation_auroc_per_peak", needs | {"loadings": loadings[1:]})
+
+
+def test_skill_over_the_cell_type_mean_against_plain_loops():
+    needs = world(noise=1.0, n=50)
+    needs["train_std"][2] = 0
+    errors = free = 0.0
+    for i, j in np.ndindex(needs["truth"].shape):
+        if j != 2:
+            own = needs["celltype_profiles"][needs["celltype_of"][i], j]
+            errors += ((needs["truth"][i, j] - needs["imputed"][i, j]) / needs["train_std"][j]) ** 2
+            free += ((needs["truth"][i, j] - own) / needs["train_std"][j]) ** 2
+    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(1 - errors / free)
+    needs["imputed"] = needs["celltype_profiles"][needs["celltype_of"]]
+    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", sorted(IMPUTATION - AUROC | {"imputation_constant_features", *REALISM}))
+def test_sparse_truth_is_scored_as_dense_truth(metric):
+    truth, imputed = sparse_values()
+    needs = world(n=40) | {"truth": truth, "imputed": imputed, "train_mean": truth.mean(0), "train_std": truth.std(0)}
+    needs |= {"celltype_profiles": truth[:4]}
+    assert evaluate(metric, needs | {"truth": sparse.csr_matrix(truth)}) == evaluate(metric, needs)
+
+
 def test_a_constant_imputation_is_not_dropped():
     truth, imputed = sparse_values()
     flat = imputed.copy()
@@ -594,12 +781,130 @@ def test_imputations_of_another_shape_are_refused(metric):
         evaluate(metric, needs | {"imputed": needs["imputed"][:, 1:]})
 
 
+# --- references: biology, mixing, realism, factors ------------------------------------------------------------------------
+
+
+def test_silhouettes_are_those_of_sklearn():
+    needs = world(noise=3.0)
+    needs["labels"][:30] = ""
+    kept, labels = needs["labels"] != "", needs["labels"].astype(str)
+    width = (1 + silhouette_samples(needs["latent"][kept], labels[kept])) / 2
+    assert evaluate("label_silhouette", needs) == pytest.approx(width.mean(), abs=1e-5)
+    needs["batches"] = np.array(["one", "two"], dtype=object)[np.arange(300) % 2]
+    needs["batches"][labels == TYPES[0]] = "one"
+    assert evaluate("isolated_labels", needs) == pytest.approx(width[labels[kept] == TYPES[0]].mean(), abs=1e-5)
+
+
+def test_limits_of_biology_are_reached_by_types_far_apart():
+    needs = world()
+    far = needs | {"latent": 100 * np.unique(needs["labels"].astype(str), return_inverse=True)[1][:, None] + needs["latent"]}
+    enough = np.concatenate([np.flatnonzero(needs["labels"] == label)[:91] for label in TYPES[:2]])
+    pure = {need: far[need][enough] for need in ("latent", "labels")}
+    assert evaluate("clisi", pure) == pytest.approx(1, abs=1e-5)
+    assert evaluate("graph_connectivity", pure) > 0.95
+    assert evaluate("label_silhouette", far) > 0.95
+    mixed = pure | {"labels": np.random.default_rng(0).permutation(pure["labels"])}
+    assert evaluate("clisi", mixed) < 0.1
+
+
+def test_limits_of_batch_mixing():
+    random = np.random.default_rng(0)
+    batches = np.array(["one", "two"], dtype=object)[random.integers(0, 2, 300)]
+    z = random.standard_normal((300, 5))
+    apart = z + 50 * (batches == "one")[:, None]
+    for metric in ("ilisi", "kbet"):
+        assert evaluate(metric, {"latent": z, "batches": batches}) > 0.85
+        assert evaluate(metric, {"latent": apart, "batches": batches}) < 0.02
+    assert evaluate("pcr", {"latent": z, "values": apart, "batches": batches}) > 0.9
+    assert evaluate("pcr", {"latent": apart, "values": apart, "batches": batches}) == pytest.approx(0, abs=1e-5)
+    with pytest.raises(Undefined, match="no variance"):
+        evaluate("pcr", {"latent": np.ones((300, 2)), "values": apart, "batches": batches})
+
+
+def test_modality_mixing_against_plain_loops():
+    random = np.random.default_rng(0)
+    a = random.standard_normal((60, 3))
+    b = a + random.standard_normal(a.shape) + 0.5
+    both, shares = np.concatenate([a, b]), []
+    for i in range(120):
+        others = [j for j in np.argsort(np.sum((both[i] - both) ** 2, axis=1)) if j % 60 != i % 60][:20]
+        shares.append(np.mean([(j < 60) != (i < 60) for j in others]))
+    latents = {"latent_a": a, "latent_b": b}
+    assert 0.1 < np.mean(shares) < 0.45
+    assert evaluate("modality_mixing", latents) == pytest.approx(np.mean(shares))
+    bits = entropy([shares, 1 - np.array(shares)], base=2)
+    assert evaluate("modality_mixing_entropy", latents) == pytest.approx(bits.mean())
+    assert evaluate("modality_mixing", {"latent_a": a, "latent_b": a + 100}) == 0
+
+
+def test_mmd_against_plain_loops_and_realism_of_what_is_real():
+    needs = world(noise=2.0, n=30)
+    x, y = needs["truth"] / needs["train_std"], needs["imputed"] / needs["train_std"]
+    width = np.median([np.sum((x[i] - x[j]) ** 2) for i in range(30) for j in range(i)])
+    kernel = [np.mean([np.exp(-np.sum((p - q) ** 2) / width) for p in s for q in t]) for s, t in ((x, x), (y, y), (x, y))]
+    assert evaluate("realism_mmd", needs) == pytest.approx(kernel[0] + kernel[1] - 2 * kernel[2], abs=1e-9)
+    shrunk = world()
+    shrunk["imputed"] = shrunk["truth"] / 2 + shrunk["truth"].mean(0) / 2
+    assert evaluate("realism_auc", shrunk) > 0.7
+    rounding = world()
+    rounding["imputed"] = rounding["truth"] + 1e-7
+    assert evaluate("realism_auc", rounding) < 0.55
+    for metric in sorted(REALISM):
+        permuted = world()
+        permuted["imputed"] = np.random.default_rng(0).permutation(permuted["imputed"])
+        assert evaluate(metric, permuted) == pytest.approx(catalog.card("metrics", metric)["best"], abs=0.1)
+
+
+def test_factors_are_explained_by_the_share_of_their_variance():
+    random = np.random.default_rng(0)
+    factors = random.standard_normal((2000, 3))
+    noisy = factors + random.standard_normal(factors.shape)
+    assert (
+        evaluate("shared_factors_r2", {"latent": factors @ random.standard_normal((3, 6)), "shared_factors": factors}) > 0.999
+    )
+    assert evaluate("shared_factors_r2", {"latent": noisy, "shared_factors": factors}) == pytest.approx(0.5, abs=0.03)
+    assert evaluate("private_factors_leak", {"latent": noisy, "private_factors": factors}) == pytest.approx(0.5, abs=0.03)
+    assert evaluate("private_factors_leak", {"latent": noisy, "private_factors": random.standard_normal((2000, 2))}) == 0
+    with pytest.raises(Undefined, match="no factor"):
+        evaluate("private_factors_leak", {"latent": noisy, "private_factors": np.zeros((2000, 0))})
+
+
+def test_separation_of_types_far_apart_is_complete():
+    needs = world(n=200)
+    assert evaluate("label_separation_auc", needs) > 0.99
+    with pytest.raises(Undefined, match="of one type"):
+        evaluate("label_separation_auc", needs | {"labels": np.array(["a"] * 200, dtype=object)})
+
+
 # --- references: sanity, resources ---------------------------------------------------------------------------------------
 
 
 def test_active_units_counts_dimensions_that_vary():
     z = np.random.default_rng(0).standard_normal((5000, 5)) * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0]) + 1e5
     assert evaluate("active_units", {"latent": z}) == 3.0
+
+
+def test_chance_is_flagged_and_an_alignment_is_not():
+    random = np.random.default_rng(0)
+    a = random.standard_normal((400, 5))
+    flagged = [evaluate("alignment_at_chance", {"latent_a": a, "latent_b": random.permutation(a)}) for _ in range(20)]
+    assert np.mean(flagged) >= 0.85
+    assert evaluate("alignment_at_chance", {"latent_a": a, "latent_b": a + 3 * random.standard_normal(a.shape)}) == 0.0
+
+
+def test_a_file_read_twice_is_seen_in_its_latents():
+    a = np.random.default_rng(0).standard_normal((40, 5))
+    b = a.copy()
+    assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 1.0
+    b[:30, 0] += 1e-9
+    assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 0.25
+
+
+def test_the_kl_term_is_that_of_the_weights_that_were_kept():
+    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, np.nan])}
+    assert evaluate("kl_term", {"history": history}) == 4.0
+    with pytest.raises(ValueError, match="NaN"):
+        evaluate("kl_term", {"history": history | {"kl": np.full(3, np.nan)}})
 
 
 def test_resources_are_read_from_the_record():

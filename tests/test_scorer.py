@@ -58,6 +58,7 @@ def oracle(modalities=("rna", "adt")):
         "feature_names": {m: [f"{m} {i}" for i in range(FEATURES[m])] for m in modalities},
         "labels": labels,
         "batches": np.array(["batch"] * CELLS, dtype=object),
+        "history": {},
         "record": {"seconds": {"fit": 2.5}, "peak_host_mb": 300.0, "peak_device_mb": None},
     }
 
@@ -71,7 +72,9 @@ def test_oracle_is_best_everywhere(modalities):
     scores, features = scorer.score(**oracle(modalities))
     best = scores["metric"].map(BEST).astype(float)
     assert set(scores["metric"][best.notna()]) == {
-        name for name in PAIRED | IMPUTATION | (PEAKS if "atac" in modalities else set()) if BEST[name] is not None
+        name
+        for name in PAIRED | {"alignment_at_chance"} | IMPUTATION | (PEAKS if "atac" in modalities else set())
+        if BEST[name] is not None
     }
     np.testing.assert_allclose(scores["value"][best.notna()], best.dropna(), atol=1e-9)
     np.testing.assert_allclose(features["value"], 1)
@@ -91,7 +94,10 @@ def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
         assert asked(scores, metric) == {"run"}, metric
     assert asked(scores, "active_units") == {"joint", *modalities}
     groups = {name: catalog.card("metrics", name)["group"] for name in catalog.names("metrics")}
-    assert set(scores["metric"]) | PEAKS == {name for name, group in groups.items() if group in CHEAP} - {"peak_device_mb"}
+    assert set(scores["metric"]) | PEAKS == {name for name, group in groups.items() if group in CHEAP} - {
+        "peak_device_mb",
+        "kl_term",
+    }
     assert features["metric"].value_counts().to_dict() == {
         "imputation_pearson_per_feature": sum(FEATURES[d.split("->")[1]] for d in directions),
         "label_transfer_recall": 3 * len(directions),
@@ -225,6 +231,13 @@ def test_device_memory_only_where_a_device_was_used():
     needs["record"] = needs["record"] | {"peak_device_mb": 70.0}
     scores, _ = scorer.score(**needs)
     assert scores.set_index("metric")["value"]["peak_device_mb"] == 70.0
+
+
+def test_the_kl_term_only_where_one_was_trained():
+    history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, 2.0])}
+    assert scorer.score(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
+    needs = oracle() | {"history": {"epoch": np.array([])}}
+    assert "kl_term" not in set(scorer.score(**needs)[0]["metric"])
 
 
 def test_features_hold_one_correlation_each():

@@ -15,6 +15,7 @@ from pathlib import Path
 from mosaicbench import __version__, catalog
 from mosaicbench.errors import UserError
 
+REGISTRY = Path(__file__).parents[2] / "config/datasets.yaml"
 MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
 
 
@@ -44,10 +45,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
+    fetch = _verb(verbs, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
+    fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
+    fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")
+    fetch.add_argument(
+        "--file", dest="files", action="append", default=[], metavar="NAME", help="this file only; may be repeated"
+    )
+    fetch.add_argument("--optional", action="store_true", help="also files that the dataset can be prepared without")
+    fetch.add_argument("--offline", action="store_true", help="never touch the network")
+    mirror = os.environ.get("MOSAICBENCH_MIRROR")
+    where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
+    fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
+    fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
+    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or REGISTRY)
+    where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
+    fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
+
     prepare = _verb(verbs, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
     prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
     prepare.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the loader")
+    prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
     prepare.add_argument("--output", type=Path, required=True)
 
     cut = _verb(verbs, "cut", "turn a dataset into a view: train, query and solution")

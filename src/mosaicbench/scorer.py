@@ -9,7 +9,7 @@ truth, imputed, train_mean, train_std, opened,         for every direction of an
 loadings, celltype_profiles, celltype_of
 latent_a, latent_b, transferred, transferred_k1, ...   for every ordered pair of modalities with latents
 latent, values, shared_factors, private_factors        for every source of latents
-record, device_record, labels, batches alone           once per run
+record, device_record, history, labels, batches alone  once per run
 =====================================================  ==================================================
 
 A need that does not exist (no labels, one batch, no known factors, ...) leaves out the metrics that name it. A metric that is
@@ -61,6 +61,7 @@ def score(
     labels: np.ndarray | None,
     batches: np.ndarray,
     record: dict,
+    history: dict[str, np.ndarray],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return every score of one run and seed, and what stands behind them: correlation per feature, recall per cell type.
 
@@ -86,6 +87,8 @@ def score(
         (cells,); "" where a type is unknown. Where `labels` is None or no type is known, metrics of labels are left out.
     record
         The run's record.
+    history
+        column -> (epochs,) of the run's history; empty where nothing was trained.
 
     Raises
     ------
@@ -103,6 +106,8 @@ def score(
         once["batches"] = batches
     if record.get("peak_device_mb") is not None:
         once["device_record"] = record
+    if "kl" in history:
+        once["history"] = history
     profiles = {m: _profiles(labels, celltype_means[m], train_mean[m]) for m in celltype_means} if known else {}
     asked = [
         ("run", "-", {}),

@@ -5,7 +5,7 @@ rule score:
     input:
         expand(
             "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}",
-            file=["latents.h5ad", "imputed.h5mu"],
+            file=["latents.h5ad", "imputed.h5mu", "history.tsv"],
             seed=bench.seeds,
             allow_missing=True,
         ),

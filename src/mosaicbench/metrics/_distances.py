@@ -1,4 +1,4 @@
-"""Compiled comparison of distances, four rows at a time, block by block: exact, and with memory linear in cells.
+"""Compiled comparison of distances, block by block: exact, and with memory linear in cells.
 
 Distances are compared as direct differences in float64, summed in one order everywhere, so that equal vectors give equal
 distances. Expansions through matrix products do not: they break ties and call a collapsed embedding perfect.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-BLOCK = 256
+BLOCK = 256  # cells of b that stay in the nearest cache
+ROWS = 64  # rows of a for which a block is fetched once
 
 
 def rows_of(latent: np.ndarray) -> np.ndarray:
@@ -42,29 +43,82 @@ def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
 def count_closer(a, b_blocks):  # pragma: no cover - compiled
     """Return, for each row of a, how many cells of b are closer than the cell of b in the same row, and how many as far."""
     n, dims = a.shape
-    counts = np.empty((n, 2), np.int64)
-    for group in numba.prange((n + 3) // 4):
-        first = 4 * group
-        rows = np.minimum(np.arange(first, first + 4), n - 1)
-        match, totals, squared = np.zeros(4), np.zeros((4, 2), np.int64), np.empty((4, BLOCK))
-        for r in range(4):
+    counts = np.zeros((n, 2), np.int64)
+    for group in numba.prange((n + ROWS - 1) // ROWS):
+        first = ROWS * group
+        rows = np.minimum(np.arange(first, first + ROWS), n - 1)
+        match, squared = np.zeros(ROWS), np.empty((4, BLOCK))
+        for r in range(ROWS):
             for k in range(dims):
                 difference = a[rows[r], k] - b_blocks[rows[r] // BLOCK, k, rows[r] % BLOCK]
                 match[r] += difference * difference
         for block in range(len(b_blocks)):
-            _fill_squared(a, rows, b_blocks[block], squared)
             width = min(BLOCK, n - block * BLOCK)
-            for r in range(4):
-                closer, not_farther = 0, 0
-                for j in range(width):
-                    closer += squared[r, j] < match[r]
-                    not_farther += squared[r, j] <= match[r]
-                totals[r, 0] += closer
-                totals[r, 1] += not_farther - closer
-        for r in range(min(4, n - first)):
-            counts[first + r, 0] = totals[r, 0]
-            counts[first + r, 1] = totals[r, 1] - 1
+            for four in range(0, min(ROWS, n - first), 4):
+                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
+                for r in range(min(4, n - first - four)):
+                    own = match[four + r]
+                    closer, not_farther = 0, 0
+                    for j in range(width):
+                        closer += squared[r, j] < own
+                        not_farther += squared[r, j] <= own
+                    counts[first + four + r, 0] += closer
+                    counts[first + four + r, 1] += not_farther - closer
+        for r in range(min(ROWS, n - first)):
+            counts[first + r, 1] -= 1  # itself
     return counts
+
+
+@numba.njit(cache=True)
+def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover - compiled
+    """Take into row r's list what of a block is closer than the last kept, and count what is as far."""
+    candidates = 0
+    for j in range(len(distances)):
+        candidates += distances[j] <= last[r]
+    if candidates == 0:
+        return
+    for j in range(len(distances)):
+        if distances[j] == last[r]:
+            tied[r, codes[j]] += 1
+        elif distances[j] < last[r]:
+            place = sizes[r]
+            while place > 0 and closer[r, place - 1] > distances[j]:
+                closer[r, place], of[r, place] = closer[r, place - 1], of[r, place - 1]
+                place -= 1
+            closer[r, place], of[r, place] = distances[j], codes[j]
+            sizes[r] += 1
+            if sizes[r] == closer.shape[1]:  # the farthest of them is the k-th now
+                last[r] = closer[r, sizes[r] - 1]
+                tied[r] = 0
+                while sizes[r] > 0 and closer[r, sizes[r] - 1] == last[r]:
+                    sizes[r] -= 1
+                    tied[r, of[r, sizes[r]]] += 1
+
+
+@numba.njit(cache=True)
+def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cover - compiled
+    """Write one row's votes for each k, and the distance of the nearest of each label, from what was kept."""
+    for place in range(len(closer)):
+        nearest[of[place]] = min(nearest[of[place]], closer[place])
+    for code in range(len(tied)):
+        if tied[code] > 0:
+            nearest[code] = min(nearest[code], last)
+    for at in range(len(ks)):
+        k = ks[at]
+        kth = closer[k - 1] if k <= len(closer) else last
+        sure = 0
+        while sure < len(closer) and closer[sure] < kth:
+            votes[at, of[sure]] += 1
+            sure += 1
+        end = sure
+        while end < len(closer) and closer[end] == kth:
+            end += 1
+        if k <= len(closer):
+            for place in range(sure, end):
+                votes[at, of[place]] += (k - sure) / (end - sure)
+        else:
+            for code in range(len(tied)):
+                votes[at, code] += tied[code] * (k - sure) / tied.sum()
 
 
 @numba.njit(parallel=True, cache=True)
@@ -93,65 +147,22 @@ def count_votes(a, b_blocks, n, codes, n_codes, ks, left_out):  # pragma: no cov
     votes = np.zeros((len(a), len(ks), n_codes))
     nearest = np.full((len(a), n_codes), np.inf)
     most = ks[-1]
-    for group in numba.prange((len(a) + 3) // 4):
-        first = 4 * group
-        rows = np.minimum(np.arange(first, first + 4), len(a) - 1)
+    for group in numba.prange((len(a) + ROWS - 1) // ROWS):
+        first = ROWS * group
+        rows = np.minimum(np.arange(first, first + ROWS), len(a) - 1)
         squared = np.empty((4, BLOCK))
-        closer, of = np.empty((4, most)), np.empty((4, most), np.int64)
-        sizes, last, tied = np.zeros(4, np.int64), np.full(4, np.inf), np.zeros((4, n_codes), np.int64)
+        closer, of = np.empty((ROWS, most)), np.empty((ROWS, most), np.int64)
+        sizes, last, tied = np.zeros(ROWS, np.int64), np.full(ROWS, np.inf), np.zeros((ROWS, n_codes), np.int64)
         for block in range(len(b_blocks)):
-            _fill_squared(a, rows, b_blocks[block], squared)
             start = block * BLOCK
             width = min(BLOCK, n - start)
-            for r in range(4):
-                for cell in left_out[rows[r]]:
-                    if start <= cell < start + width:
-                        squared[r, cell - start] = np.nan  # is neither closer nor as far
-                candidates = 0
-                for j in range(width):
-                    candidates += squared[r, j] <= last[r]
-                if candidates == 0:
-                    continue
-                for j in range(width):
-                    distance, code = squared[r, j], codes[start + j]
-                    if distance == last[r]:
-                        tied[r, code] += 1
-                    elif distance < last[r]:
-                        place = sizes[r]
-                        while place > 0 and closer[r, place - 1] > distance:
-                            closer[r, place], of[r, place] = closer[r, place - 1], of[r, place - 1]
-                            place -= 1
-                        closer[r, place], of[r, place] = distance, code
-                        sizes[r] += 1
-                        if sizes[r] == most:  # the farthest of them is the k-th now
-                            last[r] = closer[r, most - 1]
-                            tied[r] = 0
-                            while sizes[r] > 0 and closer[r, sizes[r] - 1] == last[r]:
-                                sizes[r] -= 1
-                                tied[r, of[r, sizes[r]]] += 1
-        for r in range(min(4, len(a) - first)):
-            i = first + r
-            for place in range(sizes[r]):
-                nearest[i, of[r, place]] = min(nearest[i, of[r, place]], closer[r, place])
-            for code in range(n_codes):
-                if tied[r, code] > 0:
-                    nearest[i, code] = min(nearest[i, code], last[r])
-            for at in range(len(ks)):
-                k = ks[at]
-                kth = closer[r, k - 1] if k <= sizes[r] else last[r]
-                sure = 0
-                while sure < sizes[r] and closer[r, sure] < kth:
-                    votes[i, at, of[r, sure]] += 1
-                    sure += 1
-                end = sure
-                while end < sizes[r] and closer[r, end] == kth:
-                    end += 1
-                as_far = end - sure if k <= sizes[r] else tied[r].sum()
-                share = (k - sure) / as_far
-                if k <= sizes[r]:
-                    for place in range(sure, end):
-                        votes[i, at, of[r, place]] += share
-                else:
-                    for code in range(n_codes):
-                        votes[i, at, code] += tied[r, code] * share
+            for four in range(0, min(ROWS, len(a) - first), 4):
+                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
+                for r in range(four, four + 4):
+                    for cell in left_out[rows[r]]:
+                        if start <= cell < start + width:
+                            squared[r - four, cell - start] = np.nan  # is neither closer nor as far
+                    _keep_nearest(squared[r - four, :width], codes[start : start + width], r, closer, of, sizes, last, tied)
+        for r in range(min(ROWS, len(a) - first)):
+            _share_votes(closer[r, : sizes[r]], of[r], last[r], tied[r], ks, votes[first + r], nearest[first + r])
     return votes, nearest

@@ -1,0 +1,97 @@
+"""The verb that scores: from the files of a view and a run to tables, and what it refuses."""
+
+import shutil
+
+import numpy as np
+import pytest
+from mosaicbench_views import cut_small
+
+from mosaicbench import files
+from mosaicbench.data import simulated
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import fit, score
+
+CHEAP = ["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"]
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    dataset = simulated.load(None, cells=300, n_rna=80, n_atac=120, n_adt=12, cell_types=3)
+    return cut_small(dataset, "unpaired", tmp_path_factory.mktemp("view"))
+
+
+def run_of(view, folder, method):
+    identity = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
+    paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    limits = {"max_minutes": 5, "max_memory_mb": 8000}
+    module = f"mosaicbench.methods.{method}"
+    fit.run(method=module, hyperparameters={}, identity=identity, output=folder / method, **paths, **limits)
+    return folder / method
+
+
+@pytest.fixture(scope="module")
+def runs(view, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return {method: run_of(view, folder, method) for method in ("oracle", "label_oracle", "celltype_mean", "constant")}
+
+
+def scored(run, view, folder, groups=CHEAP):
+    score.run(runs=[run], views=[view], groups=groups, scores=folder / "scores.tsv", features=folder / "features.tsv")
+    return files.read_scores(folder / "scores.tsv"), files.read_table(folder / "features.tsv", files.FEATURE_COLUMNS)
+
+
+def test_controls_land_where_theory_says(runs, view, tmp_path):
+    means = {name: scored(run, view, tmp_path)[0].groupby("metric")["value"].mean() for name, run in runs.items()}
+    floor, n = means["oracle"]["label_floor"], 60
+    assert means["oracle"]["foscttm"] == 0
+    assert means["label_oracle"]["foscttm"] == pytest.approx((floor - 0.5 / n) * n / (n - 1))
+    assert means["label_oracle"]["foscttm_within_cell_type"] == means["constant"]["foscttm"] == 0.5
+    assert means["label_oracle"]["label_transfer_accuracy"] == means["oracle"]["label_transfer_accuracy"] == 1
+    assert means["oracle"]["imputation_pearson_per_feature"] == pytest.approx(1, abs=1e-5)
+    assert 0.5 < means["celltype_mean"]["imputation_auroc_per_peak"] < means["oracle"]["imputation_auroc_per_peak"] < 1
+    assert means["celltype_mean"]["imputation_skill_over_celltype_mean"] == pytest.approx(0, abs=1e-3)
+    assert means["oracle"]["equal_latents"] == means["constant"]["alignment_at_chance"] == 1
+    assert means["oracle"]["alignment_at_chance"] == 0
+
+
+def test_factors_of_a_simulation_reach_their_metrics(runs, view, tmp_path):
+    scores, _ = scored(runs["oracle"], view, tmp_path, ["disentanglement"])
+    assert set(scores["metric"]) == {"shared_factors_r2", "private_factors_leak", "label_separation_auc"}
+    assert set(scores["direction"][scores["metric"] == "private_factors_leak"]) == {"rna", "atac", "adt"}
+
+
+def test_features_hold_a_recall_per_type_and_a_correlation_per_feature(runs, view, tmp_path):
+    _, features = scored(runs["oracle"], view, tmp_path)
+    recalls = features[features["metric"] == "label_transfer_recall"]
+    assert set(recalls["feature"]) == {"type-00", "type-01", "type-02"}
+    assert (recalls["value"] == 1).all()
+    assert set(features["space"]) == {"-", "lognorm", "lsi", "clr"}
+
+
+def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
+    for damage in (lambda z: z[1:].copy(), lambda z: z.copy()):
+        broken = tmp_path / "run"
+        shutil.copytree(runs["oracle"], broken, dirs_exist_ok=True)
+        latents = damage(files.read_latents(broken / "latents.h5ad"))
+        query = np.flatnonzero(latents.obs["subset"] == "query")
+        latents.obs["cell"] = latents.obs["cell"].astype(object)
+        latents.obs.iloc[query[0], latents.obs.columns.get_loc("cell")] = "a stranger"
+        files.write_latents(broken / "latents.h5ad", latents)
+        with pytest.raises(UserError, match="are not the solution's 60 cells"):
+            scored(broken, view, tmp_path)
+
+
+def test_one_matrix_given_as_two_modalities_is_refused(runs, view, tmp_path):
+    twice = tmp_path / "view"
+    shutil.copytree(view, twice)
+    solution = files.read_view(twice / "solution.h5mu", "solution")
+    width = min(
+        cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars for cells in solution.mod.values()
+    )
+    values = {m: score._values(cells) for m, cells in solution.mod.items()}
+    score._refuse_one_matrix_twice(twice, {m: x[:, :width] for m, x in values.items()})
+    copied = values["rna"].copy()
+    copied.data *= 1.001
+    for other in (values["rna"], copied):
+        with pytest.raises(UserError, match="'rna' and 'adt' hold the same matrix"):
+            score._refuse_one_matrix_twice(twice, {"rna": values["rna"], "adt": other})
