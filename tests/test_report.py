@@ -616,7 +616,9 @@ def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(res
     assert "VAE_MLP" not in complete
     assert "RIDGE" not in complete
     assert "VAE_MLP" in incomplete
-    assert "seed 2 diverged" in incomplete
+    missing = re.search(r"Missing: (.*?)</p>", sections["overall"], flags=re.DOTALL).group(1)
+    assert "VAE_MLP (triple: seed 2 diverged)" in missing
+    assert "RIDGE (alignment, Label transfer accuracy)" in missing
     assert "†" in incomplete
     assert "ORACLE" in controls
     assert "Not applicable: CCA, PROCRUSTES" in sections["overall"]

@@ -244,7 +244,7 @@ def _scoreboards(overall: pd.DataFrame, theme: Theme) -> list[dict]:
                 "datasets": [_three(by_dataset.loc[(name, run), "score"]) for name in datasets] if len(datasets) > 1 else []
             }
             row |= {"metrics": f"{line['metrics']}/{line['of_metrics']}", "seeds": f"{line['seeds']}/{line['of_seeds']}"}
-            row |= {"uses": _uses(run, theme), "missing": _short(line["missing"], theme)}
+            row |= {"uses": _uses(run, theme), "missing": _short(line["missing"], len(datasets), theme)}
             sections[section].append(row)
         sections["ranked"].sort(key=lambda row: row["order"])
         boards.append(
@@ -259,13 +259,14 @@ def _three(value: float) -> str:
     return tables.NOT_GIVEN if pd.isna(value) else f"{value:z.3f}"
 
 
-def _short(missing: object, theme: Theme) -> str:
+def _short(missing: object, datasets: int, theme: Theme) -> str:
     """Return what is missing in words: a group where all of it is, and once where every dataset misses the same."""
     if not isinstance(missing, str) or not missing:
         return ""
     parts = [part.rsplit(": ", 1) for part in missing.split("; ")]
     words = {tuple(part[:-1]): _in_groups(part[-1].split(", "), theme) for part in parts}
-    if len(set(words.values())) == 1:
+    everywhere = len(words) == datasets or () in words  # without a dataset's name there is only one
+    if everywhere and len(set(words.values())) == 1:
         return next(iter(words.values()))
     return "; ".join(": ".join([*(theme.label("datasets", name) for name in place), what]) for place, what in words.items())
 
