@@ -17,7 +17,9 @@ from mosaicbench.report import html, tables, theme
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
-FIGURES = ("overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
+PER_VIEW = ("overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+FIGURES = ("mean_ranks", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
@@ -139,6 +141,23 @@ def _features(record: dict, random: np.random.Generator) -> pd.DataFrame:
     return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[files.FEATURE_COLUMNS]
 
 
+def _cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generator) -> files.CellScores:
+    """Return scores of 30 cells per seed whose means are the run's scores."""
+    values = {}
+    of_cells = scores["metric"].isin(["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"])
+    for row in scores[of_cells].itertuples():
+        noise = random.normal(0, 0.05, 30)
+        values[row.seed, row.metric, row.direction, row.space] = row.value + noise - noise.mean()
+    first = records[0]
+    return files.CellScores(
+        dataset=first["dataset"],
+        scenario=first["scenario"],
+        run=first["run"],
+        cells={seed: np.array([f"cell-{30 * seed + i}" for i in range(30)]) for seed in {key[0] for key in values}},
+        values=values,
+    )
+
+
 def _identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
     return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[files.SCORE_COLUMNS]
 
@@ -167,7 +186,7 @@ def _projection(dataset: str, scenario: str, run: str, random: np.random.Generat
 def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
-    found = SimpleNamespace(scores=[], records=[], features=[], projections=[], not_applicable=[], folder=folder)
+    found = SimpleNamespace(scores=[], records=[], features=[], cells=[], projections=[], not_applicable=[], folder=folder)
     found.views = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
     for dataset, scenario, run in ((d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS):
         if not _applies(scenario, run):
@@ -181,9 +200,12 @@ def synthetic(folder: Path) -> SimpleNamespace:
         for record in records:
             files.write_record(here / f"seed-{record['seed']}" / "run.json", record)
             found.records.append(here / f"seed-{record['seed']}" / "run.json")
-        files.write_scores(here / "scores.tsv", pd.concat([_scores(record, random) for record in records]))
+        scores = pd.concat([_scores(record, random) for record in records])
+        files.write_scores(here / "scores.tsv", scores)
         parts = [_features(record, random) for record in records]
         files.write_table(here / "features.tsv", tables.joined(parts, files.FEATURE_COLUMNS))
+        files.write_cells(here / "cells.npz", _cells(records, scores, np.random.default_rng(1)))
+        found.cells.append(here / "cells.npz")
         found.scores.append(here / "scores.tsv")
         found.features.append(here / "features.tsv")
         if run in ("vae_poe", "mvae", "mmvaepp") and _status(dataset, scenario, run, 0) == "ok":
@@ -230,8 +252,12 @@ def _tabulate(found: SimpleNamespace, output: Path) -> None:
         scores=found.scores,
         records=found.records,
         features=found.features,
+        cells=found.cells,
         not_applicable=found.not_applicable,
         methods=METHODS,
+        kinds={scenario: scenario for scenario in SCENARIOS},
+        reference=None,
+        published=PUBLISHED,
         output=output,
     )
 
@@ -288,9 +314,12 @@ def test_comparison_is_the_mean_and_t_interval_over_seeds_that_gave_a_value():
     assert (row["seeds"], row["failed"]) == (3, 1)
     np.testing.assert_allclose([row["mean"], row["sd"], row["low"], row["high"]], [0.2, 0.1, 0.2 - half, 0.2 + half])
     once = found.loc[("mvae", "active_units")]
-    assert once["mean"] == 7.0 and once["seeds"] == 1 and once[["sd", "low", "high"]].isna().all()
+    assert once["mean"] == 7.0
+    assert once["seeds"] == 1
+    assert once[["sd", "low", "high"]].isna().all()
     lost = found.loc[("mmvaepp", "status")]
-    assert np.isnan(lost["mean"]) and (lost["seeds"], lost["failed"]) == (0, 2)
+    assert np.isnan(lost["mean"])
+    assert (lost["seeds"], lost["failed"]) == (0, 2)
     assert len(found) == 3
 
 
@@ -299,7 +328,8 @@ def test_tables_can_be_made_where_nothing_succeeded(rows):
     scores, runs = tables.checked_scores(_score_table(rows)), _run_table([("mvae", "mvae", 0, "crashed")])
     assert tables.comparison(scores)["failed"].tolist() == [1] * len(rows)
     assert set(tables.overview(scores, runs, ALL_CARDS).loc[0, list(tables.HEADLINE)]) == {"✗ crashed"}
-    assert tables.gates(scores, runs, ALL_CARDS).empty and not tables.best(tables.headline(scores), runs, ALL_CARDS).any()
+    assert tables.gates(scores, runs, ALL_CARDS).empty
+    assert not tables.best(tables.headline(scores), runs, ALL_CARDS).any()
 
 
 def test_overview_averages_directions_within_a_seed_before_seeds():
@@ -367,7 +397,8 @@ def test_every_run_of_every_view_has_one_row(results):
     )
     assert len(results.tables["overview"]) == len(results.views) * len(METHODS)
     absent = results.tables["runs"].query("status == 'not_applicable'")
-    assert absent["seed"].isna().all() and set(absent["message"]) == {"needs paired cells"}
+    assert absent["seed"].isna().all()
+    assert set(absent["message"]) == {"needs paired cells"}
     assert results.tables["runs"]["seconds"].dropna().gt(1.5).all()  # the sum over phases, of which reading takes 1.5
 
 
@@ -381,11 +412,13 @@ def test_gate_catches_identical_seeds_of_methods_but_not_of_controls():
     )
     runs = _run_table([(run, run, 0, "ok") for run in ("mvae", "constant", "cca")])
     found = tables.gates(table, runs, ALL_CARDS)
-    assert found["run"].tolist() == ["mvae"] and found["seeds"].tolist() == ["0, 2"]
+    assert found["run"].tolist() == ["mvae"]
+    assert found["seeds"].tolist() == ["0, 2"]
 
 
 def test_gate_passes_distinct_seeds(results):
-    assert results.tables["gates"].empty and list(results.tables["gates"].columns) == tables.GATE_COLUMNS
+    assert list(results.tables["gates"].columns) == tables.GATE_COLUMNS
+    assert "identical seeds" not in set(results.tables["gates"]["gate"])
 
 
 def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path, monkeypatch, capsys):
@@ -394,12 +427,28 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
     same = pd.concat([scores[scores["seed"] == 0], scores[scores["seed"] == 0].assign(seed=1)])
     files.write_scores(tmp_path / "scores.tsv", same)
     mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
-    common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables"}
+    common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables", "cells": []}
+    common |= {"kinds": {"paired": "paired"}, "reference": None, "published": PUBLISHED}
     tabulate.run(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
-    assert "pair/paired/mvae: seeds 0, 1 gave identical values" in capsys.readouterr().err
-    assert len(tables.read_tables(tmp_path / "tables")["gates"]) == 1
+    assert "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values" in capsys.readouterr().err
+    assert tables.read_tables(tmp_path / "tables")["gates"]["gate"].tolist() == ["identical seeds"]
     with pytest.raises(UserError, match="'mvae'.*'mmvaepp'"):
         tabulate.run(scores=[], methods={"mvae": "mmvaepp"}, **common)
+
+
+def test_every_table_is_there_and_says_what_its_intervals_are(results):
+    assert set(results.tables) == {path.stem for path in (results.folder / "tables").glob("*.tsv")}
+    headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])
+    assert headline.loc[("pair", "paired", "mvae", "foscttm"), "interval"] == "bootstrap cells x seeds"
+    assert headline.loc[("pair", "paired", "mvae", "recall_at_10"), "interval"] == "t over seeds"
+    overall = results.tables["overall"].set_index(["dataset", "scenario", "run"])
+    assert not overall.loc[("triple", "paired", "vae_mlp"), "complete"]
+    assert np.isnan(overall.loc[("triple", "paired", "vae_mlp"), "rank"])
+    assert "seed 2 diverged" in overall.loc[("(all)", "paired", "vae_mlp"), "missing"]
+    ranked = overall.loc["pair"].loc["paired"]["rank"].dropna()
+    assert sorted(ranked) == list(range(1, len(ranked) + 1))
+    assert "oracle" not in ranked.index
+    assert "ridge" not in ranked.index  # it has no latents, so it lacks two groups of three
 
 
 # --- theme ---------------------------------------------------------------------------------------------------------------
@@ -407,7 +456,8 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
 
 def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
     known = results.theme
-    assert known.colour("mvae-beta4") == known.colour("mvae") and known.label("runs", "mvae-beta4") == "mvae-beta4"
+    assert known.colour("mvae-beta4") == known.colour("mvae")
+    assert known.label("runs", "mvae-beta4") == "mvae-beta4"
     assert len({known.colour(method) for method in KNOWN}) == len(KNOWN)
     order = known.order("runs", reversed(METHODS))
     assert [known.kind(run) for run in order] == sorted((known.kind(run) for run in order), key=theme.KINDS.index)
@@ -431,7 +481,7 @@ def test_the_figures_tested_here_are_all_that_there_are():
         assert list(catalog.parameters("figures", name)) == [*catalog.card("figures", name)["needs"], "theme"]
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", PER_VIEW)
 def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     _draw(results, figure, tmp_path, ["pair/unpaired"])
@@ -443,7 +493,7 @@ def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_
     assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", PER_VIEW)
 def test_a_figure_without_data_says_so(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     _draw(results, figure, tmp_path, ["nowhere/paired"])
@@ -455,8 +505,10 @@ def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
     drawn = files.read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
     foscttm = drawn[drawn["metric"] == "foscttm"].set_index("run")
     assert sorted(foscttm.loc["mvae", "seed"]) == [0, 1, 2]
-    assert foscttm.loc["mmvaepp", "shown"] == "✗ diverged" and foscttm.loc["cca", "shown"] == "–"
-    assert np.isnan(foscttm.loc["mmvaepp", "value"]) and set(foscttm["chance"]) == {0.5}
+    assert foscttm.loc["mmvaepp", "shown"] == "✗ diverged"
+    assert foscttm.loc["cca", "shown"] == "–"
+    assert np.isnan(foscttm.loc["mmvaepp", "value"])
+    assert set(foscttm["chance"]) == {0.5}
     winner = foscttm[foscttm["best"]].index.unique()
     competing = foscttm[[run not in ("oracle", "random_latent", "shuffled", "constant") for run in foscttm.index]]
     assert winner.tolist() == [competing["mean"].idxmin()]
@@ -468,9 +520,29 @@ def test_heat_is_scaled_from_chance_to_the_oracle(results):
     cell = drawn.loc[("foscttm", "mvae")]
     assert (cell["zero"], cell["zero_is"], cell["one_is"]) == (0.5, "chance", "oracle")
     np.testing.assert_allclose(cell["scaled"], (cell["mean"] - 0.5) / (cell["one"] - 0.5))
-    worst = drawn.loc["recall_at_10"].loc[["random_latent", "shuffled", "constant"], "mean"]
-    assert drawn.loc[("recall_at_10", "mvae"), "zero_is"] == worst.idxmin()
-    assert drawn.loc[("foscttm", "ridge"), "shown"] == "–" and np.isnan(drawn.loc[("foscttm", "ridge"), "scaled"])
+    negative = drawn.loc["recall_at_10"].loc[["random_latent", "shuffled", "constant"], "mean"]
+    assert drawn.loc[("recall_at_10", "mvae"), "zero_is"] == negative.idxmax()
+    assert drawn.loc[("foscttm", "ridge"), "shown"] == "–"
+    assert np.isnan(drawn.loc[("foscttm", "ridge"), "scaled"])
+
+
+def test_mean_ranks_says_so_where_nobody_can_be_ranked(results):
+    from mosaicbench.report.figures.mean_ranks import mean_ranks
+
+    alone = results.tables["ranks"].assign(ranked=1)
+    for ranks in (alone, alone.iloc[:0]):
+        figure, drawn = mean_ranks(ranks=ranks, theme=results.theme)
+        assert drawn.empty
+        assert "No run can be ranked" in figure.axes[0].texts[0].get_text()
+
+
+def test_mean_ranks_draws_what_the_table_says(results):
+    drawn = files.read_table(results.folder / "figures/mean_ranks.tsv").set_index(["scenario", "metric", "run"])
+    ranks = results.tables["ranks"].set_index(["scenario", "metric", "run"])
+    assert drawn.index.isin(ranks.index).all()
+    pd.testing.assert_series_equal(drawn["rank"], ranks.loc[drawn.index, "rank"])
+    assert np.isnan(drawn.loc[("paired", "foscttm", "vae_mlp"), "rank"])  # a seed of it failed
+    assert drawn.loc[("paired", "foscttm", "mvae"), "rank"] < drawn.loc[("paired", "foscttm", "pca_joint"), "rank"]
 
 
 def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
@@ -490,10 +562,11 @@ def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
 def test_report_needs_no_network_and_is_light(results):
     outside = re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", results.html)
     assert not re.search(r"(src|href|url|@import)\s*[=(]?\s*[\"']?\s*(https?:)?//", outside)
-    assert "http" not in outside and "<script" not in outside
+    assert "http" not in outside
+    assert "<script" not in outside
     assert set(re.findall(r'src="(.{5})', results.html)) == {"data:"}
     assert len(results.html) < 15_000_000
-    assert results.html.count("<img ") == len(FIGURES) * len(results.views)
+    assert results.html.count("<img ") == len(PER_VIEW) * len(results.views) + 1
 
 
 def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
@@ -510,7 +583,8 @@ def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
     ):
         assert text in results.html
     row = re.search(r'<tr data-run="oracle">.*?</tr>', results.html, flags=re.DOTALL).group()
-    assert 'class="best"' not in row and 'class="best"' in results.html
+    assert 'class="best"' not in row
+    assert 'class="best"' in results.html
 
 
 def test_report_escapes_what_it_is_given(results, tmp_path):
@@ -519,7 +593,8 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
 
     read = {name: hostile(table) for name, table in results.tables.items()}
     read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
-    read["gates"] = pd.DataFrame([["pair", "paired", HOSTILE, "0, 1", HOSTILE]], columns=tables.GATE_COLUMNS)
+    read["gates"] = pd.DataFrame([["pair", "paired", *[HOSTILE] * 5]], columns=tables.GATE_COLUMNS)
+    read["published"] = read["published"].assign(method=HOSTILE, remark=HOSTILE)
     page = html.page(
         read=read,
         figures=tmp_path,
@@ -529,4 +604,75 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
         views=results.views,
         record=None,
     )
-    assert "<script" not in page and page.count("&lt;script&gt;") > 10
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 10
+
+
+def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(results):
+    sections = dict(re.findall(r'<section id="([a-z0-9-]+)">(.*?)</section>', results.html, flags=re.DOTALL))
+    assert {"overall", "ranks", "gates", "published", "view-1"} <= set(sections)
+    complete, incomplete, controls = re.findall(r"<tbody>(.*?)</tbody>", sections["overall"], flags=re.DOTALL)[:3]
+    assert "MVAE" in complete
+    assert "VAE_MLP" not in complete
+    assert "RIDGE" not in complete
+    assert "VAE_MLP" in incomplete
+    assert "seed 2 diverged" in incomplete
+    assert "†" in incomplete
+    assert "ORACLE" in controls
+    assert "Not applicable: CCA, PROCRUSTES" in sections["overall"]
+    assert "bootstrap datasets x seeds" in sections["overall"]
+    assert "<img" in sections["ranks"]
+    assert "no value for triple seed 2" in sections["ranks"]
+    assert "Paired tests" in sections["view-1"]
+    assert "p (Holm)" in sections["view-1"]
+    assert "***" not in results.html
+    assert "None agrees with a result here" in sections["published"]
+    assert "the protein file was loaded as both modalities" in sections["published"]
+    assert sections["published"].count("UniVI") >= 10
+
+
+def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
+    row = {"dataset": "pair", "scenario": "paired", "run": "mvae", "gate": "chance", "metric": "foscttm", "seeds": "0, 1, 2"}
+    gates = pd.DataFrame([row | {"message": "no better than guessing"}], columns=tables.GATE_COLUMNS)
+    page = html.page(
+        read=results.tables | {"gates": gates},
+        figures=tmp_path,
+        figure_cards={},
+        theme=results.theme,
+        config={},
+        views=results.views,
+        record=None,
+    )
+    assert page.count('class="chance"') + len(re.findall(r'class="best">[^<]* ≈', page)) == 1
+    assert "foscttm: no better than guessing" in page.lower()
+    assert "in 1 place:" in page
+
+
+@pytest.mark.parametrize("status", ["ok", "crashed"])
+def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
+    """The least that can be reported: no interval, no rank, no test, or nothing but a failure."""
+    monkeypatch.setattr(catalog, "cards", cards)
+    record = _record("pair", "paired", "mvae", 0, np.random.default_rng(0)) | {"status": status}
+    scores = _scores(record, np.random.default_rng(0))
+    if status == "crashed":
+        scores = _identified(
+            pd.DataFrame([("status", "run", "-", np.nan)], columns=["metric", "direction", "space", "value"]), record
+        )
+    files.write_record(tmp_path / "run.json", record)
+    files.write_scores(tmp_path / "scores.tsv", scores)
+    files.write_cells(tmp_path / "cells.npz", _cells([record], scores, np.random.default_rng(0)))
+    files.write_table(tmp_path / "features.tsv", pd.DataFrame(columns=files.FEATURE_COLUMNS))
+    found = SimpleNamespace(
+        folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[tmp_path / "run.json"], projections=[]
+    )
+    found.scores, found.cells, found.features = ([tmp_path / name] for name in ("scores.tsv", "cells.npz", "features.tsv"))
+    _tabulate(found, tmp_path / "tables")
+    for figure in ("mean_ranks", "scores_by_run", "overview_heat"):
+        _draw(found, figure, tmp_path / "figures")
+    _report(found, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert ("✗ crashed" in page) == (status == "crashed")
+    read = tables.read_tables(tmp_path / "tables")
+    assert read["paired_tests"].empty
+    assert read["ranks"]["rank"].isna().all()
+    assert len(read["overall"]) == 1

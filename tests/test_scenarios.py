@@ -1,5 +1,9 @@
 """Scenarios: what is hidden stays hidden, and the solution knows it."""
 
+import ast
+import hashlib
+import inspect
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -7,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench import files
-from mosaicbench.data import pbmc68k_split, scenarios, simulated
+from mosaicbench.data import pbmc68k_split, preprocess, scenarios, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.verbs import cut, prepare
 
@@ -16,6 +20,7 @@ DATASETS = {
     "simulated": lambda: simulated.load(None, cells=300, n_rna=300, n_atac=600, n_adt=20),
 }
 TRUTH = {"shared_factors", "private_factors"}
+HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}}
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -34,7 +39,8 @@ def kind(request):
 
 
 def parts_of(dataset, kind, seed=0, **options):
-    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **options)
+    given = {} if {"blocks", "paired_fraction"} & set(options) else HIDING.get(kind, {})
+    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options)
 
 
 def same(one, other):
@@ -64,7 +70,7 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
     options = {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
     prepare.run(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
     paths = {noun: tmp_path / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
-    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options={}, **paths)
+    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options=HIDING[kind], **paths)
     expected = parts_of(dataset, kind)
     for noun, path in paths.items():
         part = files.read_view(path, noun)
@@ -74,9 +80,10 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
         assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
     view = files.as_view(files.read_view(paths["train"], "train"), labels=True)
     assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
-    assert [block.modalities for block in view.blocks] == (
-        [tuple(dataset.mod)] if kind == "paired" else [(modality,) for modality in dataset.mod]
-    )
+    everything, alone = [tuple(dataset.mod)], [(modality,) for modality in dataset.mod]
+    expected_blocks = {"paired": everything, "unpaired": alone, "mosaic": everything + alone}[kind]
+    assert {block.modalities for block in view.blocks} == set(expected_blocks)
+    assert len(view.blocks) == len(expected_blocks)
 
 
 def test_no_cell_is_in_both_train_and_query(dataset, kind):
@@ -88,7 +95,7 @@ def test_no_cell_is_in_both_train_and_query(dataset, kind):
         assert set(true_cells(parts["query"], dataset, modality)) == query
     assert set().union(*train.values()) | query == set(range(dataset.n_obs))
     overlap = [train[m] & train[n] for m in dataset.mod for n in dataset.mod if m < n]
-    assert all(overlap) if kind == "paired" else not any(overlap)
+    assert not any(overlap) if kind == "unpaired" else all(overlap)
 
 
 def test_division_is_stratified(dataset, kind):
@@ -97,9 +104,10 @@ def test_division_is_stratified(dataset, kind):
     for modality in dataset.mod:
         query = parts["solution"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
         assert np.all(np.abs(query - 0.2 * whole) <= 1)
-        share = 0.8 / (1 if kind == "paired" else len(dataset.mod))
+        alone = 1 / len(dataset.mod)
+        share = 0.8 * {"paired": 1, "unpaired": alone, "mosaic": 0.4 + 0.6 * alone}[kind]
         train = parts["train"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
-        assert np.all(np.abs(train - share * whole) <= 2)
+        assert np.all(np.abs(train - share * whole) <= (3 if kind == "mosaic" else 2))
 
 
 def test_query_cells_are_the_same_for_every_kind(dataset):
@@ -157,7 +165,8 @@ def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
         assert (list(part.obs.columns), set(part.obsm)) == ([], set(part.mod))
         assert set(part.uns) == {"mosaicbench"}
         for cells in part.mod.values():
-            assert set(cells.obs.columns) == columns
+            assert set(cells.obs.columns) - {"total"} == columns
+            assert ("total" in cells.obs) == ("counts" in cells.layers)
             assert not barcodes & set(cells.obs_names)
             assert not TRUTH & set(cells.obsm)
             assert set(cells.uns) == {"kind", "space", "mean", "std"}
@@ -185,7 +194,7 @@ def test_solution_names_the_query_row_of_every_cell(dataset, kind):
         assert np.array_equal(files.values(row), files.values(cells))
         assert list(row.obs["batch"]) == list(cells.obs["batch"])
     names = [tuple(cells.obs["query_name"]) for cells in parts["solution"].mod.values()]
-    assert (len(set(names)) == 1) == (kind == "paired")
+    assert (len(set(names)) == 1) == (kind != "unpaired")
 
 
 def test_unpaired_order_and_names_tell_nothing(dataset):
@@ -256,6 +265,197 @@ def test_rare_and_unlabelled_classes_need_no_care(kind):
     for part in (parts["train"], parts["solution"]):
         for cells in part.mod.values():
             assert set(cells.obs["cell_type"].cat.categories) == set(cells.obs["cell_type"])
+
+
+# --- mosaics -------------------------------------------------------------------------------------------------------------
+
+
+def observed_patterns(train):
+    """Return pattern of observed modalities -> number of train cells that show exactly these."""
+    shown = pd.DataFrame({m: train.obs_names.isin(train[m].obs_names) for m in train.mod})
+    return {tuple(np.array(list(train.mod))[list(pattern)]): n for pattern, n in shown.value_counts().items()}
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
+def test_paired_fraction_is_the_share_of_cells_with_everything(simulation, fraction):
+    patterns = observed_patterns(parts_of(simulation, "mosaic", paired_fraction=fraction)["train"])
+    n = sum(patterns.values())
+    assert n == simulation.n_obs * 0.8
+    everything = patterns.pop(("rna", "atac", "adt"), 0)
+    assert abs(everything - fraction * n) <= 1
+    assert all(len(pattern) == 1 and abs(count - (1 - fraction) * n / 3) <= 2 for pattern, count in patterns.items())
+    assert len(patterns) == (3 if fraction < 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "shares"),
+    [
+        ([["rna", "adt"], ["rna", "atac"]], None),
+        ([["rna"], ["atac"], ["adt"]], None),
+        ([["rna", "atac", "adt"], ["rna", "adt"], ["atac"]], [1, 2, 1]),
+        ([["adt", "atac"], ["rna"], ["rna"]], [6, 1, 1]),
+    ],
+)
+def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, shares):
+    options = {"blocks": blocks} | ({} if shares is None else {"shares": shares})
+    parts = parts_of(simulation, "mosaic", **options)
+    patterns = observed_patterns(parts["train"])
+    order, n = list(simulation.mod), sum(patterns.values())
+    expected = {}
+    for block, share in zip(blocks, shares or [1] * len(blocks), strict=True):
+        pattern = tuple(m for m in order if m in block)
+        expected[pattern] = expected.get(pattern, 0) + n * share / sum(shares or [1] * len(blocks))
+    assert set(patterns) == set(expected)
+    assert all(abs(patterns[pattern] - count) <= 2 for pattern, count in expected.items())
+    assert set(parts["query"].obs_names) == set(parts["query"]["rna"].obs_names)
+    view = files.as_view(parts["train"], labels=False)
+    assert {block.modalities: len(block) for block in view.blocks} == patterns
+
+
+def test_absence_is_an_absent_row(simulation):
+    train = parts_of(simulation, "mosaic", blocks=[["rna", "adt"], ["rna", "atac"]])["train"]
+    adt, atac = (set(train[m].obs_names) for m in ("adt", "atac"))
+    assert not adt & atac
+    assert adt | atac == set(train["rna"].obs_names) == set(train.obs_names)
+    for modality, cells in train.mod.items():
+        assert len(true_cells(train, simulation, modality)) == cells.n_obs < simulation.n_obs
+        assert cells.layers["counts"].sum(axis=1).min() > 0
+
+
+def test_mosaic_pairs_are_true_pairs(simulation):
+    train = parts_of(simulation, "mosaic", paired_fraction=0.5)["train"]
+    both = train["rna"].obs_names.intersection(train["adt"].obs_names)
+    assert len(both) > 50
+    cell_of = {m: dict(zip(train[m].obs_names, true_cells(train, simulation, m), strict=True)) for m in ("rna", "adt")}
+    assert all(cell_of["rna"][name] == cell_of["adt"][name] for name in both)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "a mosaic needs either paired_fraction or blocks"),
+        ({"paired_fraction": 0.5, "blocks": [["rna"], ["adt"]]}, "a mosaic needs either paired_fraction or blocks"),
+        ({"paired_fraction": 1.5}, "paired_fraction: must lie between 0 and 1, found 1.5"),
+        ({"paired_fraction": 0.5, "shares": [1]}, "shares: these are the sizes of blocks"),
+        ({"blocks": [["rna"], ["atac"]]}, "blocks: the dataset has no modality 'atac'; there are rna, adt"),
+        ({"blocks": [["rna"]]}, "blocks: modality 'adt' is in none of them"),
+        ({"blocks": [["rna"], ["adt", "adt"]]}, "must name at least one modality, each once"),
+        ({"blocks": [["rna"], ["adt"]], "shares": [1, 0]}, "shares: one positive number for each of the 2 blocks"),
+        ({"blocks": [["rna"], ["adt"]], "shares": [1]}, "shares: one positive number for each of the 2 blocks"),
+    ],
+)
+def test_mosaic_refuses(options, message):
+    with pytest.raises(UserError, match=message):
+        scenarios.cut(tiny(["a", "b"] * 20), dataset_name="d", scenario="s", kind="mosaic", seed=0, **options)
+
+
+# --- splits by group -----------------------------------------------------------------------------------------------------
+
+
+def with_donors(dataset):
+    changed = dataset.copy()
+    changed.obs["donor"] = pd.Categorical([f"P{i % 4}" for i in range(dataset.n_obs)])
+    return changed
+
+
+def test_held_out_donors_are_the_query(simulation, kind):
+    whole = with_donors(simulation)
+    parts = parts_of(whole, kind, split={"by": "donor", "held_out": ["P1", "P3"]})
+    assert set(whole.obs["donor"][parts["solution"].obs_names]) == {"P1", "P3"}
+    assert len(parts["solution"].obs_names) == simulation.n_obs / 2
+    for modality in simulation.mod:
+        assert set(whole.obs["donor"].iloc[true_cells(parts["train"], simulation, modality)]) == {"P0", "P2"}
+
+
+def test_the_seed_leaves_one_donor_out(simulation):
+    whole = with_donors(simulation)
+    left_out = []
+    for seed in range(5):
+        solution = parts_of(whole, "paired", seed=seed, split={"by": "donor"})["solution"]
+        (donor,) = set(whole.obs["donor"][solution.obs_names])
+        left_out.append(donor)
+    assert left_out == ["P0", "P1", "P2", "P3", "P0"]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"held_out": ["b"]}, "split: the key 'by' is missing"),
+        ({"by": "donor"}, "split.by: the dataset has no column 'donor'; there are cell_type, batch"),
+        ({"by": "batch"}, "split.by: all cells have the same batch, 'b'"),
+        ({"by": "cell_type", "held_out": ["c"]}, "split.held_out: no cell has cell_type 'c'; there are a, b"),
+        ({"by": "cell_type", "held_out": ["a", "b"]}, "split.held_out: 2 of 2 are held out; some must stay on either side"),
+        ({"by": "cell_type", "seed": 1}, "split: unknown option 'seed'; there are by, held_out"),
+    ],
+)
+def test_split_refuses(split, message):
+    with pytest.raises(UserError, match=message):
+        parts_of(tiny(["a", "b"] * 20), "paired", split=split)
+
+
+# --- the audit -----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_learned_from_a_query_cell(dataset, kind):
+    parts = parts_of(dataset, kind)
+    audit = parts["solution"].uns["audit"]
+    fits = audit[audit["role"] != "division"]
+    assert set(fits["modality"]) == set(dataset.mod)
+    assert (fits["query_cells"] == 0).all()
+    for modality, cells in parts["train"].mod.items():
+        own = fits[fits["modality"] == modality].set_index("what")
+        fitted = own[own["role"] == "fit"]
+        assert (fitted["cells"] == cells.n_obs).all()
+        expected = {"rna": 2, "atac": 3, "adt": 1}[cells.uns["kind"]]
+        assert len(fitted) == expected
+        true_names = sorted(dataset.obs_names[true_cells(parts["train"], dataset, modality)])
+        digest = hashlib.sha256("\n".join(true_names).encode()).hexdigest()[:16]
+        assert set(own["digest"]) == {digest}
+        assert own.loc["cell types shown", "train_cells"] == cells.n_obs
+    division = audit[audit["role"] == "division"]
+    assert list(division["cells"]) == [dataset.n_obs]
+
+
+@pytest.mark.parametrize("step", ["_variable_genes", "_open_peaks", "_moments"])
+def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step):
+    """Let one step of the fitting see all cells, as a careless edit would; the audit must notice, whichever step it is."""
+    learned, careless = preprocess.learned, {"_variable_genes": "rna", "_open_peaks": "atac", "_moments": "adt"}[step]
+
+    def learned_from_everything(log, what, function, cells, **options):
+        is_step = function.__name__ == step or (step == "_moments" and what.startswith("mean"))
+        if is_step and cells.uns["kind"] == careless:
+            return learned(log, what, function, simulation[careless], **options)
+        return learned(log, what, function, cells, **options)
+
+    monkeypatch.setattr(preprocess, "learned", learned_from_everything)
+    with pytest.raises(RuntimeError, match=f"of modality '{careless}' was learned from cells that are no train cells"):
+        parts_of(simulation, "paired")
+
+
+def test_every_step_that_learns_is_audited():
+    """The functions that take train cells are reached through `learned` alone."""
+    tree = ast.parse(inspect.getsource(preprocess))
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not {"_variable_genes", "_open_peaks"} & called
+    assert {"_highly_variable", "learned"} <= called
+
+
+def test_audit_is_written_beside_the_view(simulation, tmp_path):
+    files.write_dataset(tmp_path / "d.h5mu", marked(simulation))
+    paths = {noun: tmp_path / "view" / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
+    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seed=2, options=HIDING["mosaic"], **paths)
+    audit = files.read_table(tmp_path / "view" / "audit.tsv", scenarios.AUDIT_COLUMNS)
+    assert set(audit["scenario"]) == {"mine"}
+    assert set(audit["seed"]) == {2}
+    assert len(audit) == 10
+    assert audit["query_cells"][audit["role"] != "division"].sum() == 0
+
+
+def marked(dataset):
+    """Return a copy that says that it is a dataset, as ``prepare`` does."""
+    copied = dataset.copy()
+    copied.uns[files.KEY] = {"noun": "dataset", "dataset": "d"}
+    return copied
 
 
 @pytest.mark.parametrize(

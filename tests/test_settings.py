@@ -18,6 +18,13 @@ def test_the_default_config_is_valid_and_complete():
     assert len(bench.applicable) + len(bench.not_applicable) == 2 * 2 * len(bench.runs)
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config/studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_is_a_valid_config(path):
+    bench = settings.load(yaml.safe_load(path.read_text()))
+    assert bench.applicable
+    assert bench.results == f"results/studies/{path.stem}"
+
+
 def test_a_config_of_one_dataset_gets_every_default():
     bench = settings.load(MINIMAL)
     assert set(bench.scenarios) == {"paired", "unpaired"}
@@ -50,9 +57,80 @@ def test_what_does_not_apply_is_settled_with_its_reason():
     }
 
 
+MOSAICS = [
+    ({"paired_fraction": 0.2}, "mosaic", "mosaic"),
+    ({"blocks": [["rna", "adt"], ["rna", "atac"]], "shares": [2, 1]}, "mosaic", "mosaic"),
+    ({"paired_fraction": 0}, "unpaired", "a mosaic without a paired cell, so unpaired"),
+    ({"blocks": [["rna"], ["atac"], ["adt"]]}, "unpaired", "a mosaic without a paired cell, so unpaired"),
+    ({"paired_fraction": 1}, "paired", "a mosaic of paired cells only, so paired"),
+]
+
+
+@pytest.mark.parametrize(("design", "kind", "described"), MOSAICS)
+def test_methods_apply_to_a_mosaic_by_the_pairs_that_it_has(design, kind, described):
+    bench = settings.load(MINIMAL | {"scenarios": {"m": {"kind": "mosaic", **design}}})
+    for run in bench.runs:
+        handles = catalog.card("methods", run)["handles"]
+        assert (("simulated", "m", run) in bench.applicable) == (kind in handles), run
+    assert all(row["reason"].endswith(f"this scenario is {described}") for row in bench.not_applicable)
+    assert settings.load(bench.config) == bench
+
+
+def test_a_scenario_can_be_for_some_datasets_only():
+    scenarios = {"paired": {"kind": "paired"}, "halves": {"kind": "unpaired", "datasets": ["pbmc68k_split"]}}
+    bench = settings.load({"datasets": {"simulated": {}, "pbmc68k_split": {}}, "scenarios": scenarios})
+    assert bench.views == [("simulated", "paired"), ("pbmc68k_split", "paired"), ("pbmc68k_split", "halves")]
+    assert {(d, s) for d, s, _ in bench.applicable} == set(bench.views)
+    assert {(row["dataset"], row["scenario"]) for row in bench.not_applicable} <= set(bench.views)
+
+
+def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
+    folder = tmp_path / "rna"
+    folder.mkdir()
+    for name in ("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", "notes.txt"):
+        (folder / name).touch()
+    named = {name: str(tmp_path / name) for name in ("adt.csv", "labels.tsv", "links.tsv", "genes.gtf")}
+    for path in named.values():
+        open(path, "w").close()
+    stanza = {
+        "path": {"rna": str(folder), "adt": named["adt.csv"]},
+        "labels": {"path": named["labels.tsv"], "column": "type"},
+        "links": named["links.tsv"],
+        "gtf": named["genes.gtf"],
+        "qc": {"rna": {"min_features": 3}},
+    }
+    inputs = settings.load({"datasets": {"mine": stanza}}).datasets["mine"]["inputs"]
+    parts = [str(folder / name) for name in ("barcodes.tsv.gz", "features.tsv.gz", "matrix.mtx.gz")]
+    assert inputs == [*parts, named["adt.csv"], named["labels.tsv"], named["links.tsv"], named["genes.gtf"]]
+    (tmp_path / "links.tsv").unlink()
+    with pytest.raises(UserError, match=r"config key datasets\.mine\.links: there is no file .*links.tsv"):
+        settings.load({"datasets": {"mine": stanza}})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            {"scenarios": {"m": {"kind": "mosaic"}}},
+            r"scenarios\.m: a mosaic needs either paired_fraction or blocks, found none",
+        ),
+        (
+            {"scenarios": {"m": {"kind": "paired", "paired_fraction": 0.1}}},
+            r"scenarios\.m\.paired_fraction: only a mosaic has it",
+        ),
+        ({"scenarios": {"m": {"kind": "mosaic", "paired_fraction": 2}}}, r"scenarios\.m\.paired_fraction: 2 is greater than"),
+        (
+            {"scenarios": {"m": {"kind": "mosaic", "blocks": [["rna"]], "shares": [1, 2]}}},
+            r"scenarios\.m\.shares: one number for",
+        ),
+        (
+            {"scenarios": {"m": {"kind": "paired", "split": {"held_out": ["a"]}}}},
+            r"scenarios\.m\.split: the key 'by' is missing",
+        ),
+        (
+            {"scenarios": {"m": {"kind": "paired", "datasets": ["simulate"]}}},
+            r"scenarios\.m\.datasets: .*did you mean 'simulated'",
+        ),
         ({"sedes": [1]}, "top level: unknown key 'sedes'; did you mean 'seeds'"),
         ({"datasets": {}}, "datasets: .*non-empty|datasets: .*should"),
         ({"seeds": [1, 1]}, "seeds: .*non-unique"),
@@ -77,6 +155,7 @@ def test_what_does_not_apply_is_settled_with_its_reason():
         ({"datasets": {"mine": {"path": "nowhere.h5mu"}}}, r"datasets\.mine\.path: there is no file nowhere.h5mu"),
         ({"datasets": {"mine": {"path": {"rna": "a.h5ad"}}}}, r"datasets\.mine\.path: there is no file a.h5ad"),
         ({"report": {"projected_runs": ["mvaee"]}}, r"report\.projected_runs: there is no run 'mvaee'; did you mean 'mvae'"),
+        ({"report": {"reference_run": "cca2"}}, r"report\.reference_run: there is no run 'cca2'; did you mean 'cca'"),
     ],
 )
 def test_mistakes_are_named(change, message):

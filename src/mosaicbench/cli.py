@@ -15,6 +15,7 @@ from pathlib import Path
 from mosaicbench import __version__, catalog
 from mosaicbench.errors import UserError
 
+REGISTRY = Path(__file__).parents[2] / "config/datasets.yaml"
 MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
 
 
@@ -44,10 +45,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
+    fetch = _verb(verbs, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
+    fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
+    fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")
+    fetch.add_argument(
+        "--file", dest="files", action="append", default=[], metavar="NAME", help="this file only; may be repeated"
+    )
+    fetch.add_argument("--optional", action="store_true", help="also files that the dataset can be prepared without")
+    fetch.add_argument("--offline", action="store_true", help="never touch the network")
+    mirror = os.environ.get("MOSAICBENCH_MIRROR")
+    where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
+    fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
+    fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
+    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or REGISTRY)
+    where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
+    fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
+
     prepare = _verb(verbs, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
     prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
     prepare.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the loader")
+    prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
     prepare.add_argument("--output", type=Path, required=True)
 
     cut = _verb(verbs, "cut", "turn a dataset into a view: train, query and solution")
@@ -80,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--groups", nargs="+", required=True, choices=groups, help="groups of metrics")
     score.add_argument("--scores", type=Path, required=True)
     score.add_argument("--features", type=Path, required=True)
+    score.add_argument("--cells", type=Path, required=True)
     score.add_argument("--threads", type=int)
 
     project = _verb(verbs, "project", "lay out runs' latents in two dimensions")
@@ -92,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     tabulate = _verb(verbs, "tabulate", "join scores into tables")
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
     tabulate.add_argument("--runs", type=Path, required=True, help="the folder of all runs")
+    tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
     draw = _verb(verbs, "draw", "draw one figure for every view")
@@ -138,15 +158,19 @@ def _settings(path: str) -> object:
         raise argparse.ArgumentTypeError(f"{path}: {error}") from error
 
 
-def _files_of_runs(config: object, runs: Path, output: Path) -> dict:
+def _files_of_runs(config: object, runs: Path, published: Path, output: Path) -> dict:
     """Return the keywords of `tabulate`: the files that the runs of a config have written."""
     folders = [runs / dataset / scenario / run for dataset, scenario, run in config.applicable]
     return {
         "scores": [folder / "scores.tsv" for folder in folders],
         "features": [folder / "features.tsv" for folder in folders],
+        "cells": [folder / "cells.npz" for folder in folders],
         "records": [folder / f"seed-{seed}" / "run.json" for folder in folders for seed in config.seeds],
         "not_applicable": config.not_applicable,
         "methods": {run.name: run.method for run in config.runs.values()},
+        "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
+        "reference": config.config["report"]["reference_run"],
+        "published": published,
         "output": output,
     }
 

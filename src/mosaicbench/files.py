@@ -13,6 +13,7 @@ run       ``latents.h5ad``                      one row per cell x source, ``obs
 run       ``imputed.h5mu``                      a modality per direction, "rna->adt", in the target's value space
 run       ``history.tsv``, ``run.json``         cost per epoch; what happened
 scores    ``scores.tsv``, ``features.tsv``      long tables, one row per number
+scores    ``cells.npz``                         of the scores that are means over cells: one number per cell
 ========  ====================================  ===================================================================
 
 Every writer goes through :func:`atomic`; every reader raises :class:`ContractError` that names the file.
@@ -23,8 +24,10 @@ from __future__ import annotations
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +53,27 @@ RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions
 
 class ContractError(UserError):
     """A file is absent, truncated, or not what its place in the workflow says."""
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """The scores of single query cells of one run, of all its seeds.
+
+    Attributes
+    ----------
+    dataset, scenario, run
+        Whose they are.
+    cells
+        seed -> (cells,) names of the query cells, in the solution's order, which is the same for every run of the view.
+    values
+        (seed, metric, direction, space) -> (cells,) float32, NaN where a cell has no score.
+    """
+
+    dataset: str
+    scenario: str
+    run: str
+    cells: dict[int, np.ndarray]
+    values: dict[tuple[int, str, str, str], np.ndarray]
 
 
 @contextmanager
@@ -383,6 +407,40 @@ def _check_scores(path: str | Path, scores: pd.DataFrame) -> None:
         raise ContractError(f"{path}: unknown status {sorted(unknown)}")
     if scores.duplicated(SCORE_COLUMNS[:6]).any():
         raise ContractError(f"{path}: the same score stands twice")
+
+
+def write_cells(path: str | Path, scores: CellScores) -> None:
+    """Write the scores of single cells, compressed; a run that failed with every seed has none."""
+    arrays = {
+        "identity": np.array([KEY, "cells", scores.dataset, scores.scenario, scores.run]),
+        "seeds": np.array(list(scores.cells), dtype=np.int64),
+        "blocks": np.array([tuple(map(str, key)) for key in scores.values], dtype=str).reshape(-1, 4),
+    }
+    arrays |= {f"cells_{seed}": np.asarray(names, dtype=str) for seed, names in scores.cells.items()}
+    arrays |= {f"values_{i}": np.asarray(x, dtype=np.float32) for i, x in enumerate(scores.values.values())}
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def read_cells(path: str | Path) -> CellScores:
+    """Read and check the scores of single cells."""
+    if not Path(path).is_file():
+        raise ContractError(f"{path}: no such file")
+    try:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        *kind, dataset, scenario, run = arrays["identity"].tolist()
+        cells = {int(seed): arrays[f"cells_{seed}"] for seed in arrays["seeds"]}
+        keys = [(int(seed), *names) for seed, *names in arrays["blocks"].tolist()]
+        values = {key: arrays[f"values_{i}"] for i, key in enumerate(keys)}
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ContractError(f"{path}: not readable as the scores of single cells ({error}); delete it and run again") from error
+    if kind != [KEY, "cells"]:
+        raise ContractError(f"{path}: expected the scores of single cells, but it says {kind} about itself")
+    for seed, *names in values:
+        if len(values[(seed, *names)]) != len(cells.get(seed, ())):
+            raise ContractError(f"{path}: {names[0]} of seed {seed} has not one number per cell; delete it and run again")
+    return CellScores(dataset=dataset, scenario=scenario, run=run, cells=cells, values=values)
 
 
 # --- shared checks -------------------------------------------------------------------------------------------------------

@@ -12,12 +12,11 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from mosaicbench import catalog
+from mosaicbench import catalog, registry
 from mosaicbench.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
-REGISTRY = REPOSITORY / "config/datasets.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
 
@@ -40,7 +39,7 @@ class Settings:
     config
         The config with every default filled in.
     datasets
-        id -> loader, options of the loader, and the files that it reads.
+        id -> loader, options of the loader, the files that it reads, and the folder of those that are fetched (or None).
     scenarios
         id -> kind and its options.
     runs
@@ -70,8 +69,8 @@ class Settings:
 
     @property
     def views(self) -> list[tuple[str, str]]:
-        """Every dataset with every scenario."""
-        return [(dataset, scenario) for dataset in self.datasets for scenario in self.scenarios]
+        """Every dataset with every scenario that is not for other datasets."""
+        return _views(self.datasets, self.scenarios)
 
 
 def load(config: dict) -> Settings:
@@ -83,25 +82,30 @@ def load(config: dict) -> Settings:
         At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file.
     """
     config = checked(config, yaml.safe_load(SCHEMA.read_text()))
-    registry = yaml.safe_load(REGISTRY.read_text())
+    known = registry.load(config["registry"] or registry.REGISTRY)
+    raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
-    datasets = {name: _dataset(name, stanza or {}, registry) for name, stanza in config["datasets"].items()}
+    datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
     scenarios = config["scenarios"]
+    for scenario, stanza in scenarios.items():
+        _check_scenario(scenario, stanza, datasets)
     applicable, not_applicable = [], []
-    for dataset in datasets:
-        for scenario, stanza in scenarios.items():
-            for run in runs.values():
-                reason = _why_not(run, stanza["kind"])
-                if reason is None:
-                    applicable.append((dataset, scenario, run.name))
-                else:
-                    row = {"dataset": dataset, "scenario": scenario, "run": run.name, "method": run.method, "reason": reason}
-                    not_applicable.append(row)
+    for dataset, scenario in _views(datasets, scenarios):
+        for run in runs.values():
+            reason = _why_not(run, scenarios[scenario])
+            if reason is None:
+                applicable.append((dataset, scenario, run.name))
+            else:
+                row = {"dataset": dataset, "scenario": scenario, "run": run.name, "method": run.method, "reason": reason}
+                not_applicable.append(row)
     models = [run.name for run in runs.values() if catalog.card("methods", run.method)["kind"] == "model"]
     projected = config["report"].setdefault("projected_runs", models[:4])
     for name in projected:
         if name not in runs:
             raise UserError(f"config key report.projected_runs: there is no run {name!r}{_nearest(name, runs)}")
+    reference = config["report"]["reference_run"]
+    if reference is not None and reference not in runs:
+        raise UserError(f"config key report.reference_run: there is no run {reference!r}{_nearest(reference, runs)}")
     return Settings(
         config=config,
         datasets=datasets,
@@ -176,30 +180,60 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
     return Run(name, method, budget | given)
 
 
-def _dataset(name: str, stanza: dict, registry: dict) -> dict:
+def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     """Return the loader, its options, and the files it reads; a stanza completes or overrides the registry's entry."""
     _check_name("datasets", name)
-    if "path" not in stanza and name not in registry and "loader" not in stanza:
-        hint = _nearest(name, registry)
+    if "path" not in stanza and name not in known and "loader" not in stanza:
+        hint = _nearest(name, known)
         raise UserError(f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}")
-    entry = registry.get(name, {})
-    loader = stanza.get("loader", "own_files" if "path" in stanza else entry.get("loader"))
+    entry = {"loader": None, "options": {}, "files": {}} if "path" in stanza or name not in known else known[name]
+    loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
+    if loader is None:
+        raise UserError(
+            f"config key datasets.{name}: `mosaicbench fetch {name}` brings its files, but no loader reads them yet"
+        )
     if loader not in catalog.names("datasets"):
         raise UserError(
             f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
         )
-    options = entry.get("options", {}) | {key: value for key, value in stanza.items() if key != "loader"}
-    known = {key: p for key, p in catalog.parameters("datasets", loader).items() if key != "raw"}
+    options = entry["options"] | {key: value for key, value in stanza.items() if key != "loader"}
+    parameters = catalog.parameters("datasets", "curate") | catalog.parameters("datasets", loader)
+    parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
-        if key not in known:
-            raise UserError(f"config key datasets.{name}: unknown key {key!r}{_nearest(key, known)}")
-        _check_type(f"datasets.{name}.{key}", value, known[key].annotation)
+        if key not in parameters:
+            raise UserError(f"config key datasets.{name}: unknown key {key!r}{_nearest(key, parameters)}")
+        _check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
+    if entry["files"]:
+        needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
+        return {
+            "loader": loader,
+            "options": options,
+            "inputs": [f"{raw}/{name}/{file}" for file in needed],
+            "raw": f"{raw}/{name}",
+        }
+    return {"loader": loader, "options": options, "inputs": _own_inputs(name, options), "raw": None}
+
+
+def _own_inputs(name: str, options: dict) -> list[str]:
+    """Return the files that a stanza names: data, one or one per modality, and tables of labels, links and genes."""
     path = options.get("path", [])
-    inputs = list(path.values()) if isinstance(path, dict) else [path] if path else []
-    for file in inputs:
-        if not Path(file).is_file():
-            raise UserError(f"config key datasets.{name}.path: there is no file {file} (relative paths start at {Path.cwd()})")
-    return {"loader": loader, "options": options, "inputs": inputs}
+    named = {"path": list(path.values()) if isinstance(path, dict) else [path] if path else []}
+    named["labels.path"] = [options["labels"]["path"]] if "path" in (options.get("labels") or {}) else []
+    named |= {key: [options[key]] if isinstance(options.get(key), str) else [] for key in ("links", "gtf")}
+    inputs = []
+    for key, files in named.items():
+        for file in map(Path, files):
+            if file.is_dir() and key == "path":
+                inputs += sorted(
+                    str(part) for part in file.iterdir() if part.name.removesuffix(".gz").endswith((".mtx", ".tsv"))
+                )
+            elif file.is_file():
+                inputs.append(str(file))
+            else:
+                raise UserError(
+                    f"config key datasets.{name}.{key}: there is no file {file} (relative paths start at {Path.cwd()})"
+                )
+    return inputs
 
 
 def _check_name(section: str, name: str) -> None:
@@ -225,9 +259,44 @@ def _check_type(key: str, value: object, annotation: str) -> None:
     raise UserError(f"config key {key}: expected {' or '.join(accepted)}, found {value!r}")
 
 
-def _why_not(run: Run, kind: str) -> str | None:
-    """Return why a run does not apply to a kind of scenario, None if it does."""
+def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
+    return [(d, s) for d in datasets for s, stanza in scenarios.items() if d in stanza.get("datasets", datasets)]
+
+
+def _check_scenario(name: str, stanza: dict, datasets: dict) -> None:
+    """Refuse what the schema cannot: a design that its kind does not have, a dataset that is not there."""
+    _check_name("scenarios", name)
+    design = [key for key in ("paired_fraction", "blocks") if key in stanza]
+    if stanza["kind"] == "mosaic" and len(design) != 1:
+        raise UserError(
+            f"config key scenarios.{name}: a mosaic needs either paired_fraction or blocks, found {design or 'none'}"
+        )
+    if stanza["kind"] != "mosaic" and (design or "shares" in stanza):
+        key = (design or ["shares"])[0]
+        raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
+    if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
+        raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
+    for dataset in stanza.get("datasets", ()):
+        if dataset not in datasets:
+            raise UserError(
+                f"config key scenarios.{name}.datasets: there is no dataset {dataset!r}{_nearest(dataset, datasets)}"
+            )
+
+
+def _pairing(stanza: dict) -> tuple[str, str]:
+    """Return the kind that decides which methods apply, and how to say it: a mosaic of one-modality blocks has no pair."""
+    if stanza["kind"] == "mosaic":
+        if all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])) or stanza.get("paired_fraction") == 0:
+            return "unpaired", "a mosaic without a paired cell, so unpaired"
+        if stanza.get("paired_fraction") == 1:
+            return "paired", "a mosaic of paired cells only, so paired"
+    return stanza["kind"], stanza["kind"]
+
+
+def _why_not(run: Run, stanza: dict) -> str | None:
+    """Return why a run does not apply to a scenario, None if it does."""
     handles = catalog.card("methods", run.method)["handles"]
+    kind, described = _pairing(stanza)
     if kind not in handles:
-        return f"needs {' or '.join(handles)} cells, this scenario is {kind}"
+        return f"needs {' or '.join(handles)} cells, this scenario is {described}"
     return None

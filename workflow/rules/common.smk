@@ -1,6 +1,7 @@
 # What all stages may ask: the checked config, the code that a job runs, and small functions named after what they return.
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ except UserError as error:
 
 # Jobs run with the Python that runs Snakemake, activated or not; under --sdm conda, with the environment's own.
 PATH = "" if workflow.deployment_settings.deployment_method else f"export PATH={Path(sys.executable).parent}:$PATH; "
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}")
+# Were it a param, another place of the registry would fetch everything again.
+REGISTRY = f"export MOSAICBENCH_REGISTRY={shlex.quote(bench.config['registry'])}; " if bench.config["registry"] else ""
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}{REGISTRY}")
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
 
@@ -30,6 +33,7 @@ wildcard_constraints:
     run="[^/]+",
     seed=r"\d+",
     figure="[a-z0-9_]+",
+    file="[^/]+",
 
 
 def folders(pattern, **wildcards):
@@ -92,7 +96,8 @@ def code_of_verb(verb, *modules):
 
 
 def code_of_loader(wildcards):
-    return code_of_verb("prepare", catalog.module("datasets", loader(wildcards)))
+    antibodies = os.path.relpath(Path(workflow.basedir) / "src/mosaicbench/data/antibody_targets.tsv")
+    return [*code_of_verb("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
 
 
 def code_of_method(wildcards):
@@ -111,12 +116,17 @@ def source_files(wildcards):
     return bench.datasets[wildcards.dataset]["inputs"]
 
 
+def raw_folder(wildcards):
+    folder = bench.datasets[wildcards.dataset]["raw"]
+    return f"--raw {folder}" if folder else ""
+
+
 def scenario_kind(wildcards):
     return bench.scenarios[wildcards.scenario]["kind"]
 
 
 def cut_options(wildcards):
-    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key != "kind"}
+    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets")}
     return as_json(given | {"preprocess": bench.preprocess})
 
 

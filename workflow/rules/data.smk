@@ -1,4 +1,21 @@
-# source -> dataset -> view
+# source -> raw -> dataset -> view
+
+
+# Without the code as an input: a file that was verified is not fetched again because this program was edited.
+rule fetch:
+    output:
+        "<resources>/raw/{dataset}/{file}",
+    log:
+        "<logs>/fetch/{dataset}/{file}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        raw=subpath(output[0], ancestor=2),
+    message:
+        "Fetch {wildcards.file} of {wildcards.dataset}"
+    shell:
+        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} 2> {log}"
 
 
 rule prepare:
@@ -14,11 +31,12 @@ rule prepare:
     params:
         loader=loader,
         options=loader_options,
+        raw=raw_folder,
     message:
         "Prepare {wildcards.dataset}"
     shell:
         "python -m mosaicbench prepare --dataset {wildcards.dataset} --loader {params.loader}"
-        " --options {params.options:q} --output {output} 2> {log}"
+        " --options {params.options:q} {params.raw} --output {output} 2> {log}"
 
 
 rule cut:
@@ -29,6 +47,7 @@ rule cut:
         train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
         query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
         solution="<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu",
+        audit="<results>/views/{dataset}/{scenario}/seed-{seed}/audit.tsv",
     log:
         "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
     conda:

@@ -31,7 +31,7 @@ for figure in catalog.names("figures"):
         name:
             f"draw_{figure}"
         input:
-            expand("<results>/tables/{table}.tsv", table=["scores", "features", "runs", "comparison"]),
+            rules.tabulate.output,
             projections=[f"<results>/projections/{dataset}/{scenario}.tsv" for dataset, scenario in bench.views],
             display="config/display.yaml",
             code=code_of_verb("draw", catalog.module("figures", figure)),

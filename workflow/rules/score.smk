@@ -20,6 +20,7 @@ rule score:
     output:
         scores="<results>/runs/{dataset}/{scenario}/{run}/scores.tsv",
         features="<results>/runs/{dataset}/{scenario}/{run}/features.tsv",
+        cells="<results>/runs/{dataset}/{scenario}/{run}/cells.npz",
     log:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
     conda:
@@ -33,7 +34,7 @@ rule score:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
         "python -m mosaicbench score --runs {params.runs} --views {params.views} --groups {params.groups}"
-        " --scores {output.scores} --features {output.features} --threads {threads} 2> {log}"
+        " --scores {output.scores} --features {output.features} --cells {output.cells} --threads {threads} 2> {log}"
 
 
 rule record_config:
@@ -56,13 +57,27 @@ rule tabulate:
     input:
         applicable("<results>/runs/{dataset}/{scenario}/{run}/scores.tsv"),
         applicable("<results>/runs/{dataset}/{scenario}/{run}/features.tsv"),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/cells.npz"),
         applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds),
         config="<results>/config.json",
+        published="config/published.yaml",
         code=code_of_verb("tabulate"),
     output:
         expand(
             "<results>/tables/{table}.tsv",
-            table=["scores", "features", "runs", "comparison", "overview", "gates"],
+            table=[
+                "scores",
+                "features",
+                "runs",
+                "comparison",
+                "headline",
+                "overview",
+                "paired_tests",
+                "ranks",
+                "overall",
+                "gates",
+                "published",
+            ],
         ),
     log:
         "<logs>/tabulate.log",
@@ -75,4 +90,5 @@ rule tabulate:
     message:
         "Join the scores into tables"
     shell:
-        "python -m mosaicbench tabulate --config {input.config} --runs {params.runs} --output {params.folder} 2> {log}"
+        "python -m mosaicbench tabulate --config {input.config} --runs {params.runs} --published {input.published}"
+        " --output {params.folder} 2> {log}"

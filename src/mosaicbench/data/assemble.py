@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +12,15 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench import files
+from mosaicbench.data.checks import check_modalities
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+
+
+ANNOTATION = ("gene_ids", "chrom", "start", "end", "strand")  # columns of var that a dataset keeps
 
 
 @dataclass(frozen=True)
@@ -34,52 +37,85 @@ class Measurement:
         "rna", "atac" or "adt".
     scale
         "counts" or "lognorm": what `values` are.
+    annotation
+        (features,) what is known of them: any of `ANNOTATION`; other columns are left out.
     """
 
     values: sparse.sparray | sparse.spmatrix | np.ndarray
     features: Sequence[str]
     kind: str
     scale: str = "counts"
+    annotation: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def assembled(
-    measured: dict[str, Measurement], *, cells: Sequence[str], cell_type: Sequence[str], batch: Sequence[str]
+    measured: dict[str, Measurement],
+    *,
+    cells: Sequence[str],
+    cell_type: Sequence[str],
+    batch: Sequence[str],
+    groups: dict[str, Sequence[str]] | None = None,
 ) -> MuData:
     """Return a dataset of `cells` without the features that are zero in all of them.
 
     Parameters
     ----------
     measured
-        modality -> its measurement, rows in the order of `cells`.
+        modality -> its measurement, rows in the order of `cells`. Values that are already CSR float32 are not copied unless a
+        feature is dropped.
     cells, cell_type, batch
         (cells,) names, labels ("" = unknown) and batches.
+    groups
+        Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as donors.
 
     Raises
     ------
     UserError
-        When two modalities hold identical numbers: then one file was given twice, and every score would be perfect.
+        When a modality is empty, or two modalities hold the same numbers: then one file was given twice, and every score would
+        be perfect.
     """
+    index = pd.Index([str(name) for name in cells], dtype=object)
+    modalities = {modality: _modality(measurement, index) for modality, measurement in measured.items()}
+    check_modalities(modalities)
+    dataset = joined(modalities)
+    for column, names in {"cell_type": cell_type, "batch": batch, **({} if groups is None else groups)}.items():
+        dataset.obs[column] = categorical(names)
+    return dataset
+
+
+def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
     from anndata import AnnData
     from anndata.utils import make_index_unique
 
-    index = pd.Index([str(name) for name in cells])
-    modalities = {}
-    for modality, measurement in measured.items():
-        values = sparse.csr_matrix(measurement.values, dtype=np.float32)
-        values.eliminate_zeros()
-        seen = values.getnnz(axis=0) > 0
-        names = make_index_unique(pd.Index([str(name) for name in measurement.features]))
-        modalities[modality] = AnnData(
-            obs=pd.DataFrame(index=index),
-            var=pd.DataFrame(index=names[seen]),
-            layers={measurement.scale: values[:, np.flatnonzero(seen)]},
-            uns={"kind": measurement.kind, "values": measurement.scale},
-        )
-    _refuse_twins(modalities)
-    dataset = joined(modalities)
-    dataset.obs["cell_type"] = categorical(cell_type)
-    dataset.obs["batch"] = categorical(batch)
-    return dataset
+    values = without_zeros(sparse.csr_matrix(measurement.values, dtype=np.float32))
+    names = make_index_unique(pd.Index([str(name) for name in measurement.features], dtype=object))
+    known = {column: measurement.annotation[column].to_numpy() for column in ANNOTATION if column in measurement.annotation}
+    table = pd.DataFrame(known, index=names)
+    seen = np.flatnonzero(seen_in(values))
+    if len(seen) < len(names):
+        values, table = values[:, seen], table.iloc[seen]
+    uns = {"kind": measurement.kind, "values": measurement.scale}
+    return AnnData(obs=pd.DataFrame(index=index), var=table, layers={measurement.scale: values}, uns=uns)
+
+
+def without_zeros(values: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return `values` without stored zeros; itself where there are none."""
+    if np.all(values.data):
+        return values
+    values = values.copy()
+    values.eliminate_zeros()
+    return values
+
+
+def seen_in(values: sparse.csr_matrix) -> np.ndarray:
+    """Return, for each feature, the number of cells that show it, without a temporary as large as the matrix."""
+    seen = np.zeros(values.shape[1], dtype=np.int64)
+    for first in range(0, values.nnz, BLOCK):
+        seen += np.bincount(values.indices[first : first + BLOCK], minlength=values.shape[1])
+    return seen
+
+
+BLOCK = 2**24  # stored values that are worked on at once
 
 
 def joined(modalities: dict[str, AnnData]) -> MuData:
@@ -88,6 +124,16 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
 
     with files.quiet_mudata():
         return mudata.MuData(modalities)
+
+
+def rewrapped(dataset: MuData) -> MuData:
+    """Return a MuData of its own around the same modalities: what is set on it is not set on `dataset`."""
+    copied = joined(dict(dataset.mod))
+    copied.obs = dataset.obs.copy()
+    copied.uns |= dataset.uns
+    copied.obsm.update({key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod})
+    copied.varp.update(dict(dataset.varp.items()))
+    return copied
 
 
 def categorical(names: Sequence[str]) -> pd.Categorical:
@@ -105,13 +151,3 @@ def check_options(function: Callable, options: dict, where: str) -> None:
     known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     if unknown := sorted(set(options) - set(known)):
         raise UserError(f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}")
-
-
-def _refuse_twins(modalities: dict[str, AnnData]) -> None:
-    for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
-        values, other_values = source_values(cells), source_values(other)
-        if values.shape == other_values.shape and (values != other_values).nnz == 0:
-            raise UserError(
-                f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file was given twice; "
-                "give each modality its own file"
-            )

@@ -1,10 +1,9 @@
-"""Data of one's own: an ``.h5mu``, a 10x ``.h5``, or one ``.h5ad`` per modality."""
+"""Data of one's own: an ``.h5mu``, a 10x ``.h5`` or folder, or one file per modality."""
 
 from __future__ import annotations
 
 import difflib
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,9 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench import files
-from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data import readers
+from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement, assembled
+from mosaicbench.data.checks import check_labels, check_overlap, name_hint, warn
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 CARD = {
     "label": "Own files",
-    "summary": "the user's .h5mu, 10x .h5, or one .h5ad per modality, without a line of code",
+    "summary": "the user's .h5mu, 10x .h5 or folder, or one file per modality, without a line of code",
     "labels": "the user's: the obs column that the key cell_type names",
     "licence": "the user's",
     "citation": "the user's",
@@ -30,7 +31,8 @@ CARD = {
 
 KINDS = {"rna": "rna", "gex": "rna", "atac": "atac", "peaks": "atac"}
 KINDS |= {"adt": "adt", "prot": "adt", "protein": "adt", "antibody": "adt"}
-FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
+PARTS = ("matrix.mtx", "barcodes.tsv", "features.tsv")  # of a Matrix Market folder; each may end in .gz
+ALIASES = {"chr": "chrom", "seqnames": "chrom", "chromStart": "start", "chromEnd": "end", "gene_id": "gene_ids"}
 
 
 def load(
@@ -39,7 +41,7 @@ def load(
     path: str | dict[str, str],
     cell_type: str | None = None,
     batch: str | None = None,
-    unlabelled: Sequence[str] = (),
+    groups: Sequence[str] = (),
     values: str | dict[str, str] = "counts",
     kinds: dict[str, str] | None = None,
 ) -> MuData:
@@ -50,12 +52,13 @@ def load(
     raw
         Folder that relative paths start from; None for the working directory.
     path
-        One ``.h5mu``, one 10x ``.h5`` (its genes, peaks and antibodies become rna, atac, adt), or modality -> ``.h5ad``.
+        One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, whose genes, peaks and antibodies
+        become rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``, Matrix Market folder, or ``.csv`` (may be
+        gzipped; the first column names the cells).
     cell_type, batch
         Names of obs columns, of the MuData or of any modality. Without them all cells are unlabelled, and of one batch.
-    unlabelled
-        Names in the column `cell_type` that mean "unknown"; an empty or missing entry always does. A name that does not occur
-        is refused: a misspelt one would silently become a cell type.
+    groups
+        Further obs columns to keep, such as donors, for scenarios that split by them.
     values
         "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one.
     kinds
@@ -69,11 +72,12 @@ def load(
     Raises
     ------
     UserError
-        When a file is absent or unreadable, a column, label or kind is unknown, the values are not what `values` says, or no
-        cell is in every modality.
+        When a file is absent or unreadable, a column or kind is unknown, the values are not what `values` says, or no cell is
+        in every modality.
     """
-    own, shared_obs = _read(raw, path)
-    _check_modalities("kinds", {} if kinds is None else kinds, own)
+    kinds = {} if kinds is None else kinds
+    own, shared_obs = _read(raw, path, kinds)
+    _check_modalities("kinds", kinds, own)
     _check_modalities("values", values if isinstance(values, dict) else {}, own)
     tables = {"the MuData": shared_obs} | {f"modality {modality!r}": cells.obs for modality, cells in own.items()}
     for where, table in tables.items():
@@ -84,77 +88,127 @@ def load(
     names = next(iter(own.values())).obs_names
     for cells in own.values():
         names = names[names.isin(cells.obs_names)]
+    indexes = {modality: cells.obs_names for modality, cells in own.items()}
     if len(names) == 0:
-        raise UserError(f"path: no cell name is in every modality ({_first_names(own)}); give all files the same cell names")
-    every = set().union(*(cells.obs_names for cells in own.values()))
+        hint = name_hint(indexes) or "; give all files the same cell names"
+        raise UserError(f"path: no cell name is in every modality ({_first_names(own)}){hint}")
+    dropped = len(set().union(*indexes.values())) - len(names)
+    check_overlap(dropped, len(names), "path")
 
+    columns = {"cell_type": cell_type, "batch": batch} | {name: name for name in groups}
+    texts = {key: _column(key, name, tables, index=names).loc[names] for key, name in columns.items()}
+    if cell_type is not None:
+        check_labels(texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}")
     measured = {}
-    for modality, cells in own.items():
-        kind = _kind(modality, {} if kinds is None else kinds)
-        scale = values.get(modality, "counts") if isinstance(values, dict) else values
-        if scale == "lognorm" and kind != "rna":
-            raise UserError(
-                f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind {kind!r}; "
-                'give its counts, and say values: {the RNA modality: "lognorm"}'
-            )
-        matrix, features = _measured(modality, cells, scale)
-        measured[modality] = Measurement(matrix[cells.obs_names.get_indexer(names)], features, kind, scale)
-
-    labels = _column("cell_type", cell_type, tables, default="", index=names)
-    unknown = {str(name) for name in unlabelled}
-    if absent := sorted(unknown - set(labels)):
-        raise UserError(f"unlabelled: no cell is called {absent[0]!r}; there are {', '.join(sorted(set(labels)))}")
-    labels = labels.mask(labels.isin(unknown), "").loc[names]
-    batches = _column("batch", batch, tables, default="all", index=names).loc[names]
-    dataset = assembled(measured, cells=names, cell_type=labels, batch=batches)
-    dataset.uns["cells_dropped"] = len(every) - len(names)
+    for modality in list(own):
+        cells = own.pop(modality)  # so that no modality stands in memory longer than it is needed
+        measured[modality] = _measurement(modality, cells, names, kinds, values)
+        del cells
+    dataset = assembled(
+        measured,
+        cells=names,
+        cell_type=texts.pop("cell_type"),
+        batch=texts.pop("batch") if batch is not None else ["all"] * len(names),
+        groups={key: texts[key] for key in groups},
+    )
+    dataset.uns["cells_dropped"] = dropped
     return dataset
 
 
-def _read(raw: Path | None, path: str | dict[str, str]) -> tuple[dict[str, AnnData], pd.DataFrame]:
+def _read(raw: Path | None, path: str | dict[str, str], kinds: dict[str, str]) -> tuple[dict[str, AnnData], pd.DataFrame]:
     """Return modality -> cells, and the obs columns that belong to no modality."""
-    import anndata
-
-    folder = Path() if raw is None else Path(raw)
+    folder, shared_obs = Path() if raw is None else Path(raw), pd.DataFrame()
     if isinstance(path, dict):
-        if wrong := [name for name in path.values() if Path(name).suffix != ".h5ad"]:
-            raise UserError(f"path: a file per modality must be an .h5ad, found {wrong[0]}")
-        own = {modality: _opened(folder / name, anndata.read_h5ad) for modality, name in path.items()}
-        shared_obs = pd.DataFrame()
+        own = {modality: _one(folder / name, modality, kinds) for modality, name in path.items()}
     elif (file := folder / path).suffix == ".h5mu":
         import mudata
 
         with files.quiet_mudata():
-            whole = _opened(file, mudata.read_h5mu)
+            whole = readers.opened(file, mudata.read_h5mu)
         own, shared_obs = dict(whole.mod), whole.obs
     elif file.suffix == ".h5":
-        own, shared_obs = _opened(file, _by_feature_type), pd.DataFrame()
+        own = readers.tenx_h5(file)
+    elif file.is_dir():
+        own = _by_feature_type(_folder(file))
     else:
-        raise UserError(f"path: {file} is neither an .h5mu nor a 10x .h5; for .h5ad files give modality: file, one a modality")
+        raise UserError(
+            f"path: {file} is neither an .h5mu, a 10x .h5 nor a Matrix Market folder; other files are given one a modality, "
+            "modality: file"
+        )
     if len(own) < 2:
         raise UserError(f"path: a benchmark needs at least two modalities, found {', '.join(own) or 'none'} in {path}")
     return own, shared_obs
 
 
-def _by_feature_type(file: Path) -> dict[str, AnnData]:
-    import scanpy
+def _one(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
+    """Read the file of one modality."""
+    import anndata
 
-    cells = scanpy.read_10x_h5(file, gex_only=False)
-    types = cells.var["feature_types"].astype(str).to_numpy()
-    return {modality: cells[:, types == name].copy() for name, modality in FEATURE_TYPES.items() if np.any(types == name)}
+    name = file.name.removesuffix(".gz")
+    if file.is_dir() or name.endswith(".h5"):
+        parts = _by_feature_type(_folder(file)) if file.is_dir() else readers.tenx_h5(file)
+        kind = _kind(modality, kinds)
+        if kind not in parts and len(parts) > 1:
+            raise UserError(f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality {modality!r}")
+        return parts.get(kind, next(iter(parts.values())))
+    if name.endswith(".csv"):
+        header = readers.opened(file, lambda source: pd.read_csv(source, nrows=0))
+        return readers.csv_counts(file, index=header.columns[0])
+    if name.endswith(".h5ad"):
+        return readers.opened(file, anndata.read_h5ad)
+    raise UserError(f"path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found {file.name}")
 
 
-def _opened(file: Path, reader: Callable) -> AnnData | MuData | dict[str, AnnData]:
-    if not file.is_file():
-        raise UserError(f"path: {file}: no such file; paths start from {Path.cwd()}")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="(?i)var(iable |_)names are not unique")  # assembled makes them so
-            return reader(file)
-    except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
-        lines = str(error).strip().splitlines()
-        reason = lines[0] if lines else type(error).__name__
-        raise UserError(f"path: {file}: cannot be read, it is truncated or of another kind ({reason})") from error
+def _folder(folder: Path) -> AnnData:
+    found = []
+    for part in PARTS:
+        choices = [folder / part, folder / f"{part}.gz", *([folder / "genes.tsv"] if part == "features.tsv" else [])]
+        existing = [file for file in choices if file.is_file()]
+        if not existing:
+            raise UserError(f"path: {folder} has no {part} or {part}.gz; a Matrix Market folder has {', '.join(PARTS)}")
+        found.append(existing[0])
+    return readers.mex(*found)
+
+
+def _by_feature_type(cells: AnnData) -> dict[str, AnnData]:
+    """Return modality -> cells; those of a folder without types are rna, until the stanza says otherwise."""
+    if "feature_types" not in cells.var:
+        return {"rna": cells}
+    types = cells.var["feature_types"].to_numpy()
+    names = {name: modality for name, modality in readers.FEATURE_TYPES.items() if np.any(types == name)}
+    return {modality: cells[:, types == name].copy() for name, modality in names.items()}
+
+
+def _measurement(modality: str, cells: AnnData, names: pd.Index, kinds: dict, values: str | dict) -> Measurement:
+    kind = _kind(modality, kinds)
+    scale = values.get(modality, "counts") if isinstance(values, dict) else values
+    if scale == "lognorm" and kind != "rna":
+        raise UserError(
+            f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind {kind!r}; "
+            'give its counts, and say values: {the RNA modality: "lognorm"}'
+        )
+    matrix, table = _measured(modality, cells, scale)
+    if not table.index.is_unique:
+        again = table.index.duplicated().sum()
+        warn(f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' and so on")
+    rows = cells.obs_names.get_indexer(names)
+    if len(rows) < matrix.shape[0] or np.any(np.diff(rows) != 1):
+        matrix = matrix[rows]
+    return Measurement(matrix, table.index, kind, scale, _annotation(table))
+
+
+def _annotation(var: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of var that a dataset keeps, under the names that it gives them."""
+    table = var.rename(columns={theirs: ours for theirs, ours in ALIASES.items() if theirs in var and ours not in var})
+    if "chrom" not in table and "interval" in table:
+        table = table.assign(**readers.coordinates(table["interval"]).set_axis(table.index, axis=0))
+    table = table[[column for column in ANNOTATION if column in table]].copy()
+    for column in table:
+        if column in ("start", "end"):
+            table[column] = pd.to_numeric(table[column], errors="coerce").fillna(-1).astype(np.int64)
+        else:
+            table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
+    return table
 
 
 def _kind(modality: str, kinds: dict[str, str]) -> str:
@@ -167,40 +221,50 @@ def _kind(modality: str, kinds: dict[str, str]) -> str:
     return kind
 
 
-def _measured(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.Index]:
-    """Return the first matrix that holds what `scale` says, and the names of its features."""
+def _measured(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
+    """Return the first matrix that holds what `scale` says, and the table of its features."""
     if scale not in ("counts", "lognorm"):
         raise UserError(f"values: {scale!r} is neither counts nor lognorm")
-    places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var_names), "X": (cells.X, cells.var_names)}
+    places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var), "X": (cells.X, cells.var)}
     if cells.raw is not None:
-        places["raw.X"] = (cells.raw.X, cells.raw.var_names)
-    holds = _holds_counts if scale == "counts" else _holds_lognorm
-    for matrix, features in places.values():
-        if matrix is not None and holds(found := sparse.csr_matrix(matrix)):
-            return found, features
-    looked = ", ".join(place for place, (matrix, _) in places.items() if matrix is not None) or "no matrix at all"
+        places["raw.X"] = (cells.raw.X, cells.raw.var)
+    for matrix, table in places.values():
+        if matrix is not None and _holds(scale, found := sparse.csr_matrix(matrix)):
+            return found, table
+    looked = ", ".join(
+        f"{place}: {_fault(scale, sparse.csr_matrix(matrix))}" for place, (matrix, _) in places.items() if matrix is not None
+    )
     remedy = (
         'put the raw counts into layers["counts"], or say values: lognorm if this is RNA without counts'
         if scale == "counts"
         else "values: lognorm means non-negative fractional values, neither counts nor scaled ones"
     )
-    raise UserError(f"values: modality {modality!r} holds no {scale} (looked at {looked}); {remedy}")
+    raise UserError(f"values: modality {modality!r} holds no {scale} (looked at {looked or 'no matrix at all'}); {remedy}")
 
 
-def _holds_counts(matrix: sparse.csr_matrix) -> bool:
-    x = matrix.data
-    return bool(np.all(np.isfinite(x)) and np.all(x >= 0) and np.all(x == np.round(x)))
+def _holds(scale: str, matrix: sparse.csr_matrix) -> bool:
+    return not _fault(scale, matrix)
 
 
-def _holds_lognorm(matrix: sparse.csr_matrix) -> bool:
-    x = matrix.data
-    return bool(np.all(np.isfinite(x)) and np.all(x >= 0) and np.any(x != np.round(x)))
+def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
+    """Return why a matrix is not what `scale` says, "" if it is; block by block, without a temporary as large as it."""
+    fractional = False
+    for first in range(0, matrix.nnz, BLOCK):
+        x = matrix.data[first : first + BLOCK]
+        if not np.all(np.isfinite(x)):
+            return "NaN or infinite values"
+        if np.any(x < 0):
+            return "negative values"
+        fractional |= bool(np.any(x != np.round(x)))
+        if scale == "counts" and fractional:
+            return "fractional values"
+    return "" if scale == "counts" or fractional else "whole numbers only"
 
 
-def _column(key: str, name: str | None, tables: dict[str, pd.DataFrame], *, default: str, index: pd.Index) -> pd.Series:
-    """Return the column `name` of the first table that has it, "" where missing; with no `name`, `default` throughout."""
+def _column(key: str, name: str | None, tables: dict[str, pd.DataFrame], *, index: pd.Index) -> pd.Series:
+    """Return the column `name` of the first table that has it, "" where missing; with no `name`, "" throughout."""
     if name is None:
-        return pd.Series(default, index=index, dtype=object)
+        return pd.Series("", index=index, dtype=object)
     for table in tables.values():
         if name in table.columns:
             column = table[name]

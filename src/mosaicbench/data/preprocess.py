@@ -8,11 +8,17 @@ atac    lsi         most open peaks, log(1 + 10,000 x tf x idf), truncated SVD w
 adt     clr         log(1 + counts / geometric mean of the cell's 1 + counts)
 ======  ==========  ============================================================================================
 
-A fitted transform is a small value: what it holds is all that was learned from the train cells.
+A fitted transform is a small value: what it holds is all that was learned from the train cells, and ``log`` names the cells
+that each of it was learned from.
+
+Raw counts of the chosen features travel along in ``layers["counts"]``, each cell's total over all features in
+``obs["total"]``; :func:`binarised` makes open peaks of counts. The way back from what methods work on: standardised ->
+``files.unstandardised`` -> the value space; LSI -> :func:`tf_idf_from_lsi`; lognorm -> :func:`counts_from_lognorm`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +37,28 @@ FEW_CELLS = 500  # below, so many genes share the same few means that a local tr
 
 
 @dataclass(frozen=True)
+class Learned:
+    """That something was learned from certain cells.
+
+    Attributes
+    ----------
+    what
+        E.g. "choice of features".
+    cells
+        Names of the cells that were given to the function that learned it.
+    """
+
+    what: str
+    cells: pd.Index
+
+
+def learned(log: list[Learned], what: str, function: Callable, cells: AnnData, **options: object) -> object:
+    """Return ``function(cells, **options)`` and note in `log` which cells it was given: the names are those of the data."""
+    log.append(Learned(what, cells.obs_names))
+    return function(cells, **options)
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """A kind's transform, with the train cells' moments in its space.
 
@@ -41,11 +69,14 @@ class Preprocessing:
     mean, std
         (dimensions,) float32 moments of the train cells; the std of a constant dimension is 1. LSI components share one std,
         their root mean variance: each with its own, the last components, which are noise, would be as loud as the first.
+    log
+        What was learned from which cells.
     """
 
     steps: LogNormalised | Lsi | Clr
     mean: np.ndarray
     std: np.ndarray
+    log: tuple[Learned, ...] = ()
 
     @classmethod
     def fit(cls, train: AnnData, **options: int) -> Preprocessing:
@@ -53,11 +84,14 @@ class Preprocessing:
         kind = train.uns["kind"]
         if train.uns["values"] == "lognorm" and kind != "rna":
             raise UserError(f"values: lognorm is possible for kind 'rna' only, found it for kind {kind!r}; give counts")
-        steps = KINDS[kind].fit(train, **options)
-        mean, std = _moments(_in_space(steps.transform(train)))
+        log: list[Learned] = []
+        steps = KINDS[kind].fit(train, log, **options)
+        mean, std = learned(
+            log, "mean and standard deviation", lambda cells: _moments(_in_space(steps.transform(cells))), train
+        )
         if steps.space == "lsi":
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
-        return cls(steps, mean, std)
+        return cls(steps, mean, std, tuple(log))
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return `cells` in the transform's space, under their own names and without any other column.
@@ -71,7 +105,8 @@ class Preprocessing:
         -------
         AnnData
             ``X`` the transformed values (for ATAC the TF-IDF, with ``obsm["X_lsi"]`` and ``varm["LSI"]``),
-            ``layers["counts"]`` of the chosen features where there are counts, ``uns`` kind, space, mean, std.
+            ``layers["counts"]`` of the chosen features and ``obs["total"]`` over all where there are counts, ``uns`` kind,
+            space, mean, std.
         """
         transformed = self.steps.transform(cells)
         transformed.uns |= {"mean": self.mean.copy(), "std": self.std.copy()}
@@ -92,20 +127,14 @@ class LogNormalised:
     space: ClassVar[str] = "lognorm"
 
     @classmethod
-    def fit(cls, train: AnnData, *, features: int = 2000) -> LogNormalised:
+    def fit(cls, train: AnnData, log: list[Learned], *, features: int = 2000) -> LogNormalised:
         """Choose up to `features` highly variable genes of those that vary among the train cells.
 
         Variability is Seurat v3's (Stuart et al. 2019) on counts, Seurat's dispersion (Satija et al. 2015) on
         log-normalised values, both as in scanpy; the trend's span is 0.3, but 1 where there are fewer than 500 cells.
         """
         _check_at_least("features", features, 1)
-        values = source_values(train)
-        varying = np.flatnonzero((values.max(axis=0) != values.min(axis=0)).toarray().ravel())
-        if len(varying) == 0:
-            raise UserError("no gene varies among the train cells; give more cells or another modality")
-        if len(varying) > features:
-            varying = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
-        return cls(varying)
+        return cls(learned(log, "choice of features", _variable_genes, train, features=features))
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return log-normalised values of the chosen genes, sparse float32."""
@@ -128,33 +157,31 @@ class Lsi:
         (peaks,) train cells per train cell in which the peak is open.
     loadings
         (peaks, components) right singular vectors of the train cells' TF-IDF, from the second on.
+    depth
+        (peaks,) the first component, which follows depth, of the mean train cell: its part of the TF-IDF.
     """
 
     columns: np.ndarray
     idf: np.ndarray
     loadings: np.ndarray
+    depth: np.ndarray
     space: ClassVar[str] = "lsi"
 
     @classmethod
-    def fit(cls, train: AnnData, *, features: int = 10_000, components: int = 50) -> Lsi:
+    def fit(cls, train: AnnData, log: list[Learned], *, features: int = 10_000, components: int = 50) -> Lsi:
         """Choose the `features` peaks open in most train cells, and up to `components` components of them.
 
         The decomposition is exact (ARPACK), so its random start does not matter.
         """
-        from sklearn.decomposition import TruncatedSVD
-
         _check_at_least("features", features, 3)
         _check_at_least("components", components, 1)
-        opened = source_values(train).getnnz(axis=0)
-        most_open = np.argsort(-opened, kind="stable")[:features]
-        columns = np.sort(most_open[opened[most_open] > 0])
+        columns, idf = learned(log, "choice of features, idf", _open_peaks, train, features=features)
         found = min(components, min(train.n_obs, len(columns)) - 2)
         if found < 1:
             raise UserError(f"LSI needs at least 3 train cells and 3 open peaks, found {train.n_obs} and {len(columns)}")
-        idf = (train.n_obs / opened[columns]).astype(np.float32)
-        svd = TruncatedSVD(n_components=found + 1, algorithm="arpack", random_state=0)
-        svd.fit(cls(columns, idf, np.zeros((len(columns), 0)))._tf_idf(train))
-        return cls(columns, idf, np.ascontiguousarray(svd.components_[1:].T, dtype=np.float32))
+        bare = cls(columns, idf, np.zeros((len(columns), 0), dtype=np.float32), np.zeros(len(columns), dtype=np.float32))
+        loadings, depth = learned(log, "decomposition", bare._decomposed, train, components=found)
+        return cls(columns, idf, loadings, depth)
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return the TF-IDF of the chosen peaks (sparse) with its LSI coordinates, (cells, components)."""
@@ -162,7 +189,17 @@ class Lsi:
         shell = _shell(cells, self.columns, self.space, tf_idf)
         shell.obsm["X_lsi"] = np.asarray(tf_idf @ self.loadings, dtype=np.float32)
         shell.varm["LSI"] = self.loadings.copy()
+        shell.var["depth"] = self.depth
         return shell
+
+    def _decomposed(self, train: AnnData, components: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the loadings from the second component on, and the mean train cell's part in the first."""
+        from sklearn.decomposition import TruncatedSVD
+
+        svd = TruncatedSVD(n_components=components + 1, algorithm="arpack", random_state=0)
+        scores = svd.fit_transform(self._tf_idf(train))
+        vectors = svd.components_.astype(np.float32)
+        return np.ascontiguousarray(vectors[1:].T), np.float32(scores[:, 0].mean()) * vectors[0]
 
     def _tf_idf(self, cells: AnnData) -> sparse.csr_matrix:
         counts = source_values(cells)
@@ -181,7 +218,7 @@ class Clr:
     space: ClassVar[str] = "clr"
 
     @classmethod
-    def fit(cls, train: AnnData) -> Clr:
+    def fit(cls, train: AnnData, log: list[Learned]) -> Clr:
         """Take all proteins."""
         return cls(np.arange(train.n_vars))
 
@@ -195,12 +232,54 @@ class Clr:
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr}
 
 
+def binarised(cells: AnnData) -> sparse.csr_matrix:
+    """Return which features of a view's modality were seen, (cells, features) of 0 and 1, sparse float32."""
+    opened = sparse.csr_matrix(cells.layers["counts"], dtype=np.float32)
+    return sparse.csr_matrix(((opened.data > 0).astype(np.float32), opened.indices, opened.indptr), shape=opened.shape)
+
+
+def tf_idf_from_lsi(cells: AnnData, lsi: np.ndarray) -> np.ndarray:
+    """Take LSI values (rows, components) back to the TF-IDF of the peaks of `cells`, (rows, peaks), at average depth.
+
+    Parameters
+    ----------
+    cells
+        The ATAC modality of any part of the view: its ``varm["LSI"]`` and ``var["depth"]`` were fitted on train cells.
+    lsi
+        Values as ``files.values`` returns them or a method imputes them, not standardised.
+    """
+    return np.asarray(lsi @ cells.varm["LSI"].T + cells.var["depth"].to_numpy(), dtype=np.float32)
+
+
+def counts_from_lognorm(x: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Take log-normalised values (cells, genes) back to counts, given each cell's total over all genes (``obs["total"]``)."""
+    return np.expm1(x) * (np.asarray(totals)[:, None] / PER_CELL)
+
+
 def check_preprocess(options: dict[str, dict]) -> None:
     """Refuse overrides (kind -> its options) that no kind knows."""
     for kind, given in options.items():
         if kind not in KINDS:
             raise UserError(f"preprocess: unknown kind {kind!r}; there are {', '.join(KINDS)}")
         check_options(KINDS[kind].fit, given, f"preprocess.{kind}")
+
+
+def _variable_genes(train: AnnData, features: int) -> np.ndarray:
+    values = source_values(train)
+    varying = np.flatnonzero((values.max(axis=0) != values.min(axis=0)).toarray().ravel())
+    if len(varying) == 0:
+        raise UserError("no gene varies among the train cells; give more cells or another modality")
+    if len(varying) > features:
+        varying = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
+    return varying
+
+
+def _open_peaks(train: AnnData, features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions and idf of the peaks open in most train cells."""
+    opened = source_values(train).getnnz(axis=0)
+    most_open = np.argsort(-opened, kind="stable")[:features]
+    columns = np.sort(most_open[opened[most_open] > 0])
+    return columns, (train.n_obs / opened[columns]).astype(np.float32)
 
 
 def _highly_variable(values: sparse.csr_matrix, scale: str, features: int) -> np.ndarray:
@@ -217,13 +296,17 @@ def _highly_variable(values: sparse.csr_matrix, scale: str, features: int) -> np
 def _shell(cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | sparse.csr_matrix) -> AnnData:
     from anndata import AnnData
 
-    return AnnData(
+    shell = AnnData(
         X=x,
         obs=pd.DataFrame(index=cells.obs_names.copy()),
         var=pd.DataFrame(index=cells.var_names[columns]),
-        layers={"counts": source_values(cells)[:, columns]} if cells.uns["values"] == "counts" else {},
         uns={"kind": cells.uns["kind"], "space": space},
     )
+    if cells.uns["values"] == "counts":
+        counts = source_values(cells)
+        shell.layers["counts"] = counts[:, columns]
+        shell.obs["total"] = np.asarray(counts.sum(axis=1), dtype=np.float32).ravel()
+    return shell
 
 
 def _totals(counts: sparse.csr_matrix) -> np.ndarray:

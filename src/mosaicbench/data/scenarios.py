@@ -1,19 +1,32 @@
 """How pairing is hidden: a dataset becomes what a method may see (train, query) and what only the scorer receives (solution).
 
-The query is the same cells for every kind of scenario with the same seed; only what is hidden differs.
+=========  ==================================================  =====================================================
+kind       train cells                                         query
+=========  ==================================================  =====================================================
+paired     all modalities in every cell                        jointly named: which rows are one cell is known
+unpaired   one modality in each cell                           each modality under its own names, in its own order
+mosaic     a share has all, the rest one each; or blocks that  jointly named: methods infer from one modality at a
+           each show some modalities                           time, and from all of them
+=========  ==================================================  =====================================================
+
+Absence is an absent row. The query is the same cells for every kind of scenario with the same seed and split; only what is
+hidden differs. Validation cells are not cut here: training draws them from the train cells, so no score ever sees them, and
+what is fitted before (features, moments) is fitted on train cells, validation ones included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data.assemble import categorical, check_options, joined
-from mosaicbench.data.preprocess import Preprocessing, check_preprocess
+from mosaicbench.data import links
+from mosaicbench.data.assemble import categorical, check_options, joined, source_values
+from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files import KEY
 
@@ -21,6 +34,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+ACTIVITY = "gene_activity"  # the key of an ATAC modality's obsm
+AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
 
 
@@ -54,7 +69,52 @@ def unpaired(labels: np.ndarray, modalities: list[str], rng: np.random.Generator
     return Measured(train=train, joint=False)
 
 
-KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired}
+def mosaic(
+    labels: np.ndarray,
+    modalities: list[str],
+    rng: np.random.Generator,
+    *,
+    paired_fraction: float | None = None,
+    blocks: Sequence[Sequence[str]] | None = None,
+    shares: Sequence[float] | None = None,
+) -> Measured:
+    """Blocks of train cells differ in what was measured: stratified by cell type, drawn by the seed.
+
+    Parameters
+    ----------
+    labels, modalities, rng
+        Cell types of the train cells, the dataset's modalities, the source of chance.
+    paired_fraction
+        This share of the cells has all modalities; the rest have one each, in equal shares.
+    blocks
+        Instead: the modalities of each block, e.g. ``[["rna", "adt"], ["rna", "atac"]]``.
+    shares
+        Relative sizes of `blocks`; equal if left out.
+
+    Raises
+    ------
+    UserError
+        When neither or both designs are given, a modality is unknown or never measured, or a share is not positive.
+    """
+    if (paired_fraction is None) == (blocks is None):
+        raise UserError("a mosaic needs either paired_fraction or blocks, e.g. blocks: [[rna, adt], [rna, atac]]")
+    if blocks is None:
+        if shares is not None:
+            raise UserError("shares: these are the sizes of blocks; give blocks too, or leave them out")
+        if not 0 <= paired_fraction <= 1:
+            raise UserError(f"paired_fraction: must lie between 0 and 1, found {paired_fraction}")
+        design = [tuple(modalities), *((modality,) for modality in modalities)]
+        sizes = np.array([paired_fraction] + [(1 - paired_fraction) / len(modalities)] * len(modalities))
+    else:
+        design = [tuple(block) for block in blocks]
+        sizes = np.ones(len(design)) if shares is None else np.asarray(shares, dtype=float)
+        _check_design(design, sizes, modalities)
+    block_of = _blocks(labels, sizes / sizes.sum(), rng)
+    shown = {m: np.isin(block_of, [i for i, block in enumerate(design) if m in block]) for m in modalities}
+    return Measured(train={modality: np.flatnonzero(mask) for modality, mask in shown.items()}, joint=True)
+
+
+KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired, "mosaic": mosaic}
 
 
 def cut(
@@ -65,8 +125,9 @@ def cut(
     kind: str,
     seed: int,
     query_fraction: float = 0.2,
+    split: dict | None = None,
     preprocess: dict[str, dict] | None = None,
-    **hiding: float,
+    **hiding: object,
 ) -> dict[str, MuData]:
     """Divide a dataset's cells into train and query, and hide what the kind of scenario hides.
 
@@ -82,7 +143,10 @@ def cut(
         Draws the division, the order of the rows, and with it their names.
     query_fraction
         Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a class). A class of few
-        cells may lie wholly on one side.
+        cells may lie wholly on one side. Not used where `split` is given.
+    split
+        ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells, whole. Without
+        ``held_out`` the seed leaves one out: the seed-th in order of name, beginning again after the last.
     preprocess
         kind of modality -> options of its transform, where they differ from the defaults in ``preprocess``.
     **hiding
@@ -91,25 +155,26 @@ def cut(
     Returns
     -------
     dict of MuData
-        "train", "query" and "solution", which satisfy the contracts in ``files``.
+        "train", "query" and "solution", which satisfy the contracts in ``files``. Links between features stand in the ``varp``
+        of each, gene activities in the ATAC modality's ``obsm``, and in the solution ``uns["audit"]``: :func:`audit_table`.
 
     Raises
     ------
     UserError
         When the kind or an option is unknown, or when too few cells are left.
+    RuntimeError
+        When anything was learned from a cell that is no train cell.
     """
     if kind not in KINDS:
         raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
     check_options(KINDS[kind], hiding, f"scenario {scenario}")
     preprocess = {} if preprocess is None else preprocess
     check_preprocess(preprocess)
-    if not 0 < query_fraction < 1:
-        raise UserError(f"query_fraction: must lie between 0 and 1, found {query_fraction}")
 
     rng = np.random.default_rng(seed)
     labels = np.asarray(dataset.obs["cell_type"], dtype=object)
     batches = np.asarray(dataset.obs["batch"], dtype=object)
-    in_query = _stratified(labels, query_fraction, rng)
+    in_query = _random_split(labels, query_fraction, rng) if split is None else _split_by(dataset.obs, seed, **_checked(split))
     query_cells = np.flatnonzero(in_query)
     train_cells = rng.permutation(np.flatnonzero(~in_query))
     measured = KINDS[kind](labels[train_cells], list(dataset.mod), rng, **hiding)
@@ -117,34 +182,150 @@ def cut(
 
     train_names = np.array([f"train-{cell:06d}" for cell in range(len(train_cells))], dtype=object)
     joint_order = rng.permutation(len(query_cells))
-    train, query, solution = {}, {}, {}
+    train, query, solution, places, log = {}, {}, {}, {}, {}
     for modality, cells in dataset.mod.items():
         rows = train_cells[measured.train[modality]]
-        observed = cells[rows]
+        observed = _rows(cells, rows)
         fitted = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {}))
         train[modality] = fitted.transform(observed)
         train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
         train[modality].obs["cell_type"] = categorical(labels[rows])
         train[modality].obs["batch"] = categorical(batches[rows])
+        log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[labels[rows] != ""])]
+        del observed
 
         order = joint_order if measured.joint else rng.permutation(len(query_cells))
         prefix = "query" if measured.joint else f"{modality}-query"
-        held_out = fitted.transform(cells[query_cells])
+        held_out = fitted.transform(_rows(cells, query_cells))
         query[modality] = held_out[order].copy()
         query[modality].obs_names = pd.Index([f"{prefix}-{row:06d}" for row in range(len(order))])
         query[modality].obs["batch"] = categorical(batches[query_cells[order]])
-        solution[modality] = _told(held_out, cells[query_cells], query[modality].obs_names[np.argsort(order)])
+        solution[modality] = _told(held_out, cells, query_cells, query[modality].obs_names[np.argsort(order)])
         solution[modality].obs["cell_type"] = categorical(labels[query_cells])
         solution[modality].obs["batch"] = categorical(batches[query_cells])
+        places[modality] = {"train": rows, "query": query_cells[order], "solution": query_cells}
 
     parts = {noun: joined(mod) for noun, mod in (("train", train), ("query", query), ("solution", solution))}
     if SHARED in dataset.obsm:
         parts["solution"].obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[query_cells]
     for noun, part in parts.items():
+        _link(dataset, part, {modality: of_part[noun] for modality, of_part in places.items()})
         part.uns[KEY] = {"noun": noun, "dataset": dataset_name, "scenario": scenario, "kind": kind, "seed": seed}
     fitted_cells = {modality: cells.n_obs for modality, cells in train.items()}
     parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
+    audit = _audit(dataset.obs_names, in_query, log, stratified=split is None)
+    parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
     return parts
+
+
+def _checked(split: dict) -> dict:
+    if "by" not in split:
+        raise UserError("split: the key 'by' is missing; it names a column of the dataset, such as batch")
+    check_options(_split_by, split, "split")
+    return split
+
+
+def _random_split(labels: np.ndarray, query_fraction: float, rng: np.random.Generator) -> np.ndarray:
+    if not 0 < query_fraction < 1:
+        raise UserError(f"query_fraction: must lie between 0 and 1, found {query_fraction}")
+    return _stratified(labels, query_fraction, rng)
+
+
+def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None) -> np.ndarray:
+    """Return a mask of the query cells: whole groups of the column `by`."""
+    if by not in obs:
+        raise UserError(f"split.by: the dataset has no column {by!r}; there are {', '.join(map(str, obs.columns))}")
+    groups = np.array([str(name) for name in obs[by]], dtype=object)
+    names = sorted(set(groups))
+    if len(names) < 2:
+        raise UserError(
+            f"split.by: all cells have the same {by}, {names[0]!r}; nothing can be held out, split at random instead"
+        )
+    chosen = [names[seed % len(names)]] if held_out is None else [str(name) for name in held_out]
+    if unknown := sorted(set(chosen) - set(names)):
+        raise UserError(f"split.held_out: no cell has {by} {unknown[0]!r}; there are {', '.join(names)}")
+    if not chosen or set(chosen) == set(names):
+        raise UserError(f"split.held_out: {len(chosen)} of {len(names)} are held out; some must stay on either side")
+    return np.isin(groups, chosen)
+
+
+def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: list[str]) -> None:
+    for block in design:
+        if not block or len(set(block)) < len(block):
+            raise UserError(f"blocks: {list(block)} must name at least one modality, each once")
+        if unknown := sorted(set(block) - set(modalities)):
+            raise UserError(f"blocks: the dataset has no modality {unknown[0]!r}; there are {', '.join(modalities)}")
+    if never := [modality for modality in modalities if not any(modality in block for block in design)]:
+        raise UserError(f"blocks: modality {never[0]!r} is in none of them; prepare a dataset without it")
+    if len(sizes) != len(design) or np.any(sizes <= 0):
+        raise UserError(
+            f"shares: one positive number for each of the {len(design)} blocks was expected, found {sizes.tolist()}"
+        )
+
+
+def _blocks(labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the block of each cell: one stratified sample after the other, each from the cells that are left."""
+    block_of = np.full(len(labels), len(shares) - 1)
+    left = np.arange(len(labels))
+    for block, share in enumerate(shares[:-1]):
+        rest = shares[block:].sum()
+        drawn = _stratified(labels[left], min(1.0, share / rest) if rest > 0 else 0.0, rng)
+        block_of[left[drawn]] = block
+        left = left[~drawn]
+    return block_of
+
+
+def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
+    """Return cells with their values alone, copied once: a view would copy them at every look."""
+    from anndata import AnnData
+
+    layer = cells.uns["values"]
+    return AnnData(
+        obs=pd.DataFrame(index=cells.obs_names[rows]),
+        var=pd.DataFrame(index=cells.var_names),
+        layers={layer: source_values(cells)[rows]},
+        uns={"kind": cells.uns["kind"], "values": layer},
+    )
+
+
+def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
+    """Give a part the links among its features, and its ATAC modalities the activities of its genes, from all their peaks."""
+    restricted = links.restricted(dataset, part)
+    kinds = {modality: cells.uns["kind"] for modality, cells in part.mod.items()}
+    genes = next((modality for modality, kind in kinds.items() if kind == "rna"), None)
+    for modality, cells in part.mod.items():
+        if restricted is None or genes is None or kinds[modality] != "atac":
+            continue
+        of_genes = links.between(dataset, genes, modality)[dataset[genes].var_names.get_indexer(part[genes].var_names)]
+        if of_genes.nnz:
+            cells.obsm[ACTIVITY] = links.gene_activity(source_values(dataset[modality])[places[modality]], of_genes)
+    if restricted is not None:
+        part.varp[links.LINKS] = restricted
+
+
+def _audit(names: pd.Index, in_query: np.ndarray, log: dict[str, list[Learned]], *, stratified: bool) -> pd.DataFrame:
+    """Return a row for each thing that was learned: how many cells from, how many of them train and query cells.
+
+    The digest is that of the sorted names of the cells, so that equal cells can be told without telling their names. Cell types
+    of all cells serve the division itself where it is stratified; its role is "division", all others' "fit" or "label".
+    """
+    rows = []
+    if stratified:
+        rows.append({"modality": "-", "role": "division", "what": "cell types stratify the split", "learned_from": names})
+    for modality, entries in log.items():
+        for entry in entries:
+            role = "label" if entry.what.startswith("cell types") else "fit"
+            rows.append({"modality": modality, "role": role, "what": entry.what, "learned_from": entry.cells})
+    for row in rows:
+        cells = row.pop("learned_from")
+        positions = names.get_indexer(cells)
+        row["cells"] = len(cells)
+        row["query_cells"] = int(in_query[positions[positions >= 0]].sum())
+        row["train_cells"] = int((~in_query[positions[positions >= 0]]).sum())
+        row["digest"] = hashlib.sha256("\n".join(sorted(map(str, cells))).encode()).hexdigest()[:16]
+        if row["role"] != "division" and row["train_cells"] < row["cells"]:
+            raise RuntimeError(f"{row['what']} of modality {row['modality']!r} was learned from cells that are no train cells")
+    return pd.DataFrame(rows)
 
 
 def _shuffled_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -174,10 +355,10 @@ def _check_sizes(measured: Measured, query_cells: np.ndarray) -> None:
         )
 
 
-def _told(held_out: AnnData, source: AnnData, query_names: pd.Index) -> AnnData:
+def _told(held_out: AnnData, source: AnnData, query_cells: np.ndarray, query_names: pd.Index) -> AnnData:
     """Return held-out cells with the name of their row in the query and, where they are known, their private factors."""
     told = held_out.copy()
     told.obs["query_name"] = np.asarray(query_names, dtype=object)
     if PRIVATE in source.obsm:
-        told.obsm[PRIVATE] = np.asarray(source.obsm[PRIVATE])
+        told.obsm[PRIVATE] = np.asarray(source.obsm[PRIVATE])[query_cells]
     return told

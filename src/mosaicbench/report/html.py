@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mosaicbench.report import tables
+from mosaicbench.report import statistics, tables
 from mosaicbench.report.theme import Theme
 
 TEMPLATE = "report.html.j2"
@@ -70,7 +70,11 @@ def page(
         views=[_view(place, view, read, pictures, figure_cards, theme) for place, view in enumerate(views)],
         overall=pictures.all_of(figure_cards, "all", ()),
         absent=_absent(runs, theme),
-        gates=[dict(row) | {"run": theme.label("runs", row["run"])} for row in read["gates"].to_dict("records")],
+        scoreboards=_scoreboards(read["overall"], theme),
+        groups=_groups(theme),
+        ranks=_ranks(read["ranks"], theme),
+        gates=_gates(read["gates"], theme),
+        published=_published(read["published"], theme),
         methods=_methods(runs, theme),
         metrics=_metrics(read["scores"], theme),
         datasets=_datasets(runs, theme),
@@ -126,26 +130,221 @@ def _facts(runs: pd.DataFrame, views: list[str], theme: Theme) -> dict[str, str]
 
 def _view(place: int, view: str, read: Mapping, pictures: _Pictures, figure_cards: Mapping[str, dict], theme: Theme) -> dict:
     dataset, scenario = view.split("/")
-    of_view = {name: tables.of_view(read[name], dataset, scenario) for name in ("scores", "runs", "overview")}
-    summary = tables.headline(of_view["scores"])
+    names = ("headline", "runs", "overview", "gates", "paired_tests")
+    of_view = {name: tables.of_view(read[name], dataset, scenario) for name in names}
+    summary = of_view["headline"]
     winners = summary[tables.best(summary, of_view["runs"], theme.cards)]
     best = set(zip(winners["run"], winners["metric"], strict=True))
+    gates = of_view["gates"]
+    at_chance = gates[gates["gate"] == "chance"]
+    chance = set(zip(at_chance["run"], at_chance["metric"], strict=True))
     overview = of_view["overview"].set_index("run")
     rows = []
     for run in theme.order("runs", overview.index):
         line = overview.loc[run]
-        cells = [{"text": line[metric], "best": (run, metric) in best} for metric in tables.HEADLINE]
+        cells = [
+            {"text": line[metric], "best": (run, metric) in best, "chance": (run, metric) in chance}
+            for metric in tables.HEADLINE
+        ]
         rows.append(
             {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "kind": line["kind"], "cells": cells}
-            | {"seeds": line["seeds"], "status": line["status"].replace("_", " "), "ok": line["status"] == "ok"}
+            | {
+                "uses": _uses(run, theme),
+                "seeds": line["seeds"],
+                "status": line["status"].replace("_", " "),
+                "ok": line["status"] == "ok",
+            }
         )
     return {
         "anchor": f"view-{place + 1}",
         "title": theme.view(dataset, scenario),
         "columns": [_metric(metric, theme) for metric in tables.HEADLINE],
         "rows": rows,
+        "tests": _tests(of_view["paired_tests"], theme),
         "figures": pictures.all_of(figure_cards, "view", (dataset, scenario)),
     }
+
+
+def _uses(run: str, theme: Theme) -> str:
+    """Return what a run was given beside the cells' values: "pairs, labels"."""
+    card = theme.cards["methods"].get(theme.methods.get(run, run), {})
+    given = [*card.get("uses", ()), *(["the query cells (transductive)"] if card.get("transductive", False) else [])]
+    return ", ".join(given) or tables.NOT_GIVEN
+
+
+def _tests(paired: pd.DataFrame, theme: Theme) -> list[dict]:
+    """Return, for each headline score, its paired tests: runs in display order, over seeds beside over cells."""
+    found = []
+    for metric in [name for name in tables.HEADLINE if name in set(paired["metric"])]:
+        of_metric = paired[paired["metric"] == metric]
+        rows = []
+        for against in of_metric["against"].unique():
+            pairs = of_metric[of_metric["against"] == against]
+            for run in theme.order("runs", pairs["run"]):
+                rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
+        found.append(_metric(metric, theme) | {"rows": rows, "seeds": int(of_metric["seeds"].max())})
+    return found
+
+
+def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme) -> dict:
+    seeds = pair.loc[statistics.OVER_SEEDS]
+    cells = pair.loc[statistics.OVER_CELLS] if statistics.OVER_CELLS in pair.index else None
+    return {
+        "run": theme.label("runs", run),
+        "against": theme.label("runs", against),
+        "role": seeds["role"],
+        "effect": _signed(seeds["effect"]),
+        "better": "" if seeds["better"] != run else "better",
+        "interval": _interval(seeds["low"], seeds["high"]),
+        "p": _p(seeds["p"]),
+        "p_holm": _p(seeds["p_holm"]),
+        "seeds": int(seeds["seeds"]),
+        "note": seeds["note"] if isinstance(seeds["note"], str) else "",
+        "cells": tables.NOT_GIVEN if cells is None else f"{int(cells['n'])}",
+        "cells_interval": tables.NOT_GIVEN if cells is None else _interval(cells["low"], cells["high"]),
+        "cells_p_holm": tables.NOT_GIVEN if cells is None else _p(cells["p_holm"]),
+    }
+
+
+def _signed(value: float) -> str:
+    return tables.NOT_GIVEN if pd.isna(value) else f"{value:+z.3f}"
+
+
+def _interval(low: float, high: float, *, decimals: int = 3) -> str:
+    return tables.NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
+
+
+def _p(value: float) -> str:
+    return tables.NOT_GIVEN if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _scoreboards(overall: pd.DataFrame, theme: Theme) -> list[dict]:
+    """Return one board per scenario: complete runs by rank, then incomplete ones, controls, and what did not apply."""
+    boards = []
+    for scenario in theme.order("scenarios", overall["scenario"]):
+        of_scenario = overall[overall["scenario"] == scenario]
+        datasets = theme.order("datasets", (name for name in of_scenario["dataset"] if name != statistics.ALL))
+        total = statistics.ALL if statistics.ALL in set(of_scenario["dataset"]) else datasets[0]
+        by_dataset = of_scenario.set_index(["dataset", "run"])
+        whole = of_scenario[of_scenario["dataset"] == total]
+        ranked = int(whole["rank"].notna().sum())
+        sections: dict[str, list[dict]] = {"ranked": [], "incomplete": [], "control": []}
+        absent = []
+        for run in theme.order("runs", whole["run"]):
+            line = by_dataset.loc[(total, run)]
+            if not line["of_seeds"]:
+                absent.append(theme.label("runs", run))
+                continue
+            section = "control" if line["kind"] == "control" else "ranked" if line["complete"] else "incomplete"
+            row = {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "order": line["rank"]}
+            row |= {"rank": tables.NOT_GIVEN if pd.isna(line["rank"]) else f"{int(line['rank'])} of {ranked}"}
+            row |= {"score": _three(line["score"]), "interval": _interval(line["low"], line["high"])}
+            row |= {"groups": [_three(line[name]) for name in statistics.GROUPS]}
+            row |= {
+                "datasets": [_three(by_dataset.loc[(name, run), "score"]) for name in datasets] if len(datasets) > 1 else []
+            }
+            row |= {"metrics": f"{line['metrics']}/{line['of_metrics']}", "seeds": f"{line['seeds']}/{line['of_seeds']}"}
+            row |= {"uses": _uses(run, theme), "missing": _short(line["missing"], theme)}
+            sections[section].append(row)
+        sections["ranked"].sort(key=lambda row: row["order"])
+        boards.append(
+            {"scenario": theme.label("scenarios", scenario), "sections": sections, "absent": ", ".join(absent)}
+            | {"datasets": [theme.label("datasets", name) for name in datasets] if len(datasets) > 1 else []}
+            | {"interval": ", ".join(sorted(set(whole["interval"]) - {tables.NO_INTERVAL})) or tables.NO_INTERVAL}
+        )
+    return boards
+
+
+def _three(value: float) -> str:
+    return tables.NOT_GIVEN if pd.isna(value) else f"{value:z.3f}"
+
+
+def _short(missing: object, theme: Theme) -> str:
+    """Return what is missing in words: a group where all of it is, and once where every dataset misses the same."""
+    if not isinstance(missing, str) or not missing:
+        return ""
+    parts = [part.rsplit(": ", 1) for part in missing.split("; ")]
+    words = {tuple(part[:-1]): _in_groups(part[-1].split(", "), theme) for part in parts}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(": ".join([*(theme.label("datasets", name) for name in place), what]) for place, what in words.items())
+
+
+def _in_groups(names: list[str], theme: Theme) -> str:
+    left, found = list(names), []
+    for group, metrics in statistics.GROUPS.items():
+        if set(metrics) <= set(left):
+            found.append(group.replace("_", " "))
+            left = [name for name in left if name not in metrics]
+    return ", ".join([*found, *(theme.label("metrics", name) for name in left)])
+
+
+def _groups(theme: Theme) -> list[dict]:
+    return [
+        {
+            "label": name.replace("_", " ").capitalize(),
+            "metrics": ", ".join(theme.label("metrics", metric) for metric in metrics),
+        }
+        for name, metrics in statistics.GROUPS.items()
+    ]
+
+
+def _ranks(ranks: pd.DataFrame, theme: Theme) -> list[dict]:
+    """Return one row per scenario, headline score and run, the ranked first."""
+    rows = []
+    shown = ranks[ranks["metric"].isin(tables.HEADLINE)]
+    for scenario in theme.order("scenarios", shown["scenario"]):
+        of_scenario = shown[shown["scenario"] == scenario]
+        for metric in [name for name in tables.HEADLINE if name in set(of_scenario["metric"])]:
+            of_metric = of_scenario[of_scenario["metric"] == metric].sort_values("rank", kind="stable")
+            for row in of_metric.to_dict("records"):
+                rows.append(
+                    {"scenario": theme.label("scenarios", scenario), "metric": theme.label("metrics", metric)}
+                    | {"run": theme.label("runs", row["run"]), "interval": _interval(row["low"], row["high"], decimals=2)}
+                    | {"rank": tables.NOT_GIVEN if pd.isna(row["rank"]) else f"{row['rank']:.2f} of {int(row['ranked'])}"}
+                    | {"blocks": f"{int(row['blocks'])}/{int(row['of_blocks'])}", "datasets": int(row["datasets"])}
+                    | {"note": row["note"] if isinstance(row["note"], str) else ""}
+                )
+    return rows
+
+
+def _gates(gates: pd.DataFrame, theme: Theme) -> list[dict]:
+    """Return one row per run and gate, with a finding per metric."""
+    rows = []
+    for (dataset, scenario, run, gate), found in gates.groupby([*tables.RUN, "gate"], sort=False):
+        findings = [
+            {"metric": "" if metric == "all" else theme.label("metrics", metric), "message": message}
+            for metric, message in zip(found["metric"], found["message"], strict=True)
+        ]
+        rows.append(
+            {"view": theme.view(dataset, scenario), "run": theme.label("runs", run), "gate": gate, "findings": findings}
+        )
+    return rows
+
+
+def _published(published: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
+    """Return the published numbers that stand beside ours, and those that may not, by dataset."""
+    rows = []
+    for row in published.to_dict("records"):
+        known = {key: "" if pd.isna(value) else value for key, value in row.items()}
+        value = f"{row['value']:g}" + (f" to {row['value_to']:g}" if known["value_to"] != "" else "")
+        value += f" ± {row['sd']:g}" if known["sd"] != "" else ""
+        value += f" (read to ±{row['precision']:g})" if known["precision"] != "" else ""
+        ours = (
+            "" if known["ours"] == "" else f"{row['ours']:.3f}" + (f" ± {row['ours_sd']:.3f}" if known["ours_sd"] != "" else "")
+        )
+        rows.append(
+            known
+            | {"value": value, "ours": ours, "n": f"{int(row['n']):,}" if known["n"] != "" else ""}
+            | {
+                "dataset": theme.label("datasets", row["dataset"]),
+                "run": theme.label("runs", known["run"]) if known["run"] else "",
+            }
+            | {"direction": theme.direction(row["direction"]) if "->" in row["direction"] else row["direction"]}
+            | {"comparable": str(row["comparable"]) == "True"}
+        )
+    beside = [row for row in rows if row["comparable"]]
+    return {"beside": beside, "apart": [row for row in rows if not row["comparable"]]}
 
 
 def _metric(name: str, theme: Theme) -> dict:

@@ -2,7 +2,7 @@
 
 No value is made up on the way: a failed or inapplicable run has no number, a mean covers the seeds that gave one and says how
 many those were. Standard deviations divide by n - 1; intervals are Student's t over seeds, which are replicates of the whole
-experiment (split, initialisation, minibatches).
+experiment (split, initialisation, minibatches), until ``statistics.with_intervals`` knows better.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import pandas as pd
 from scipy import stats
 
 from mosaicbench.files import FEATURE_COLUMNS, SCORE_COLUMNS, read_table
+
+Cards = Mapping[str, Mapping[str, dict]]  # room -> id -> card
 
 VIEW = ["dataset", "scenario"]
 RUN = [*VIEW, "run"]
@@ -30,10 +32,34 @@ HEADLINE = (
 )
 RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
 RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_host_mb", "peak_device_mb", "device"]
-COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", "mean", "sd", "low", "high", "seeds", "failed"]
-HEADLINE_COLUMNS = [*RUN, "metric", "mean", "sd", "low", "high", "seeds", "directions", "of_directions"]
-OVERVIEW_COLUMNS = [*RUN, "method", "kind", "seeds", "status", *HEADLINE]
-GATE_COLUMNS = [*RUN, "seeds", "message"]
+TRAITS = ("transductive", "uses_labels", "uses_links", "uses_pairs")
+SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
+COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", *SUMMARY, "failed"]
+HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "directions", "of_directions"]
+OVERVIEW_COLUMNS = [*RUN, "method", "kind", *TRAITS, "seeds", "status", *HEADLINE]
+PAIRED_COLUMNS = [*VIEW, "metric", "run", "against", "role", "test", "effect", "low", "high", "better", "n", "seeds"]
+PAIRED_COLUMNS += ["p", "p_holm", "least_p", "note"]
+RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked", "datasets", "blocks", "of_blocks"]
+RANK_COLUMNS += ["critical_difference", "note"]
+OVERALL_COLUMNS = [*RUN, "method", "kind", "rank", "score", "low", "high", "interval"]
+OVERALL_COLUMNS += [
+    "alignment",
+    "label_transfer",
+    "imputation",
+    "seeds",
+    "of_seeds",
+    "metrics",
+    "of_metrics",
+    "complete",
+    "missing",
+]
+GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
+PUBLISHED_COLUMNS = ["dataset", "condition", "scenario", "method", "labels", "metric", "direction", "value", "value_to", "sd"]
+PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
+PUBLISHED_COLUMNS += ["comparable", "run", "same_method", "ours", "ours_sd", "ours_seeds"]
+PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
+T_OVER_SEEDS = "t over seeds"
+NO_INTERVAL = "none"
 NOT_GIVEN = "–"
 CROSS = "✗"
 FEWER = "†"
@@ -51,7 +77,8 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``COMPARISON_COLUMNS``. `seeds` counts the values that the mean covers, `failed` the seeds of the run that
-        gave none. `sd`, `low` and `high` are NA with fewer than two seeds. A run that failed with every seed keeps one row, of
+        gave none. `sd`, `low` and `high` are NA with fewer than two seeds, and then `interval`, which says what the interval
+        is made of, is "none". A run that failed with every seed keeps one row, of
         metric "status".
     """
     summary = _summarise(scores, [*RUN, "metric", "direction", "space"])
@@ -102,7 +129,7 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
-def overview(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.DataFrame:
+def overview(scores: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.DataFrame:
     """Return one row per run of each view, controls among them, and one formatted column per headline metric.
 
     Parameters
@@ -128,6 +155,7 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mappi
         row = dict(zip(RUN, names, strict=True)) | {
             "method": method,
             "kind": cards["methods"].get(method, {}).get("kind", "model"),
+            **traits(cards["methods"].get(method, {})),
             "seeds": f"{succeeded}/{len(applicable)}" if len(applicable) else NOT_GIVEN,
             "status": _counted(group["status"]),
         }
@@ -138,6 +166,14 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mappi
                 row[metric] = f"{CROSS} {', '.join(failures)}" if failures and not succeeded else NOT_GIVEN
         rows.append(row)
     return pd.DataFrame(rows, columns=OVERVIEW_COLUMNS)
+
+
+def traits(card: Mapping[str, object]) -> dict[str, str]:
+    """Return "yes" or "no" for each of :data:`TRAITS`; a method is transductive only if its card says so."""
+    uses = card.get("uses", ())
+    known = {"transductive": bool(card.get("transductive", False))}
+    known |= {name: name.removeprefix("uses_") in uses for name in TRAITS if name != "transductive"}
+    return {name: "yes" if known[name] else "no" for name in TRAITS}
 
 
 def formatted(metric: str, summary: pd.Series) -> str:
@@ -155,7 +191,7 @@ def number(metric: str, value: float) -> str:
     return f"{value:z.{_decimals(metric, value)}f}"
 
 
-def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.Series:
+def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.Series:
     """Say of each row of :func:`headline` whether no other run of its view and metric has a better mean.
 
     Controls do not compete, and neither do means over fewer directions than the view has, nor metrics of resources, or
@@ -172,7 +208,7 @@ def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[
     return merit.notna() & (merit == most)
 
 
-def gates(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[str, dict]]) -> pd.DataFrame:
+def gates(scores: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.DataFrame:
     """Return one row per set of seeds of a run, not a control, whose scores are identical in every metric but resources.
 
     Seeds drive the split, the initialisation and the minibatches, so equal results mean that a seed is not read or that a
@@ -200,12 +236,12 @@ def gates(scores: pd.DataFrame, runs: pd.DataFrame, cards: Mapping[str, Mapping[
                 message = (
                     f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
                 )
-                rows.append([*names, listed, message])
+                rows.append([*names, "identical seeds", "all", listed, message])
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
 def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Read the tables that ``tabulate`` wrote: scores, features, runs, comparison, overview and gates.
+    """Read every table that ``tabulate`` wrote, by name.
 
     Raises
     ------
@@ -217,11 +253,20 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
         "features": FEATURE_COLUMNS,
         "runs": RUN_COLUMNS,
         "comparison": COMPARISON_COLUMNS,
+        "headline": HEADLINE_COLUMNS,
         "overview": OVERVIEW_COLUMNS,
+        "paired_tests": PAIRED_COLUMNS,
+        "ranks": RANK_COLUMNS,
+        "overall": OVERALL_COLUMNS,
         "gates": GATE_COLUMNS,
+        "published": PUBLISHED_COLUMNS,
     }
     read = {name: read_table(Path(folder) / f"{name}.tsv", expected) for name, expected in columns.items()}
-    return read | {"scores": checked_scores(read["scores"]), "runs": checked_runs(read["runs"])}
+    return read | {
+        "scores": checked_scores(read["scores"]),
+        "runs": checked_runs(read["runs"]),
+        "overall": read["overall"].assign(complete=read["overall"]["complete"].astype(str) == "True"),
+    }
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
@@ -261,7 +306,9 @@ def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     several = summary["seeds"] > 1
     n = summary["seeds"].where(several)
     half = pd.Series(stats.t.ppf(0.975, n - 1), index=summary.index) * summary["sd"] / np.sqrt(n)
-    return summary.assign(sd=summary["sd"].where(several), low=summary["mean"] - half, high=summary["mean"] + half)
+    kind = pd.Series(np.where(several, T_OVER_SEEDS, NO_INTERVAL), index=summary.index, dtype=object)
+    means = summary["mean"]
+    return summary.assign(sd=summary["sd"].where(several), low=means - half, high=means + half, interval=kind)
 
 
 def _counted(statuses: pd.Series) -> str:

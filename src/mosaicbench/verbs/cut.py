@@ -9,7 +9,7 @@ from mosaicbench.data import scenarios
 
 
 def run(*, dataset: Path, scenario: str, kind: str, seed: int, options: dict, train: Path, query: Path, solution: Path) -> None:
-    """Read a dataset, cut it, and write the three parts of the view.
+    """Read a dataset, cut it, and write the three parts of the view, and beside them ``audit.tsv``.
 
     Parameters
     ----------
@@ -18,12 +18,15 @@ def run(*, dataset: Path, scenario: str, kind: str, seed: int, options: dict, tr
     scenario, kind, seed
         Name and kind of the scenario; the seed that draws the division.
     options
-        Further keywords of ``scenarios.cut`` (query_fraction, preprocess) and of the kind of scenario.
+        Further keywords of ``scenarios.cut`` (query_fraction, split, preprocess) and of the kind of scenario.
     train, query, solution
-        The files to write.
+        The files to write; ``audit.tsv`` goes to the folder of the first: which cells each transform, choice of features and
+        label comes from.
     """
     whole = files.read_dataset(dataset)
     name = str(whole.uns[files.KEY]["dataset"])
     parts = scenarios.cut(whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options)
+    del whole
     for noun, path in (("train", train), ("query", query), ("solution", solution)):
         files.write_view(path, parts[noun])
+    files.write_table(train.with_name("audit.tsv"), parts["solution"].uns["audit"])

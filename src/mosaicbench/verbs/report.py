@@ -11,7 +11,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.report import html, theme
 from mosaicbench.report.tables import read_tables
 
-ORDER = ("overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+ORDER = ("mean_ranks", "overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench import files, scorer
+from mosaicbench import files, percell, scorer
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
 
 
-def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path, features: Path) -> None:
-    """Write `scores` and `features` of one run from its folders, one per seed, and the folders of the same seeds' views.
+def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path, features: Path, cells: Path) -> None:
+    """Write `scores`, `features` and `cells` of one run from its folders, one per seed, and those of the same seeds' views.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path,
         Folders, in the order of the seeds.
     groups
         The groups of metrics to ask.
-    scores, features
+    scores, features, cells
         The files to write.
 
     Raises
@@ -36,12 +37,15 @@ def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path,
         When a file breaks its contract, or a run's rows are not the solution's cells.
     """
     score_tables, feature_tables = [], []
+    names_of_cells, values_of_cells = {}, {}
     for folder, view in zip(runs, views, strict=True):
         record = files.read_record(folder / "run.json")
         print(f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}", file=sys.stderr)
         identity = {key: record[key] for key in ("dataset", "scenario", "run", "seed")}
         if record["status"] in ("ok", "collapsed"):
-            found, per_feature = _score_seed(folder, view, groups, record)
+            found, per_feature, names, per_cell = _score_seed(folder, view, groups, record)
+            names_of_cells[record["seed"]] = names
+            values_of_cells |= {(record["seed"], *key): values for key, values in per_cell.items()}
         else:
             found = pd.DataFrame([{"metric": "status", "direction": "run", "space": "-", "value": np.nan}])
             per_feature = pd.DataFrame(columns=["metric", "direction", "space", "feature", "value"])
@@ -49,10 +53,14 @@ def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path,
         feature_tables.append(per_feature.assign(**identity)[files.FEATURE_COLUMNS])
     files.write_scores(scores, pd.concat(score_tables, ignore_index=True))
     files.write_table(features, pd.concat(feature_tables, ignore_index=True))
+    whose = {key: record[key] for key in ("dataset", "scenario", "run")}
+    files.write_cells(cells, files.CellScores(**whose, cells=names_of_cells, values=values_of_cells))
 
 
-def _score_seed(folder: Path, view: Path, groups: list[str], record: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the scores and the per-feature values of one seed of a run."""
+def _score_seed(
+    folder: Path, view: Path, groups: list[str], record: dict
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, dict]:
+    """Return the scores of one seed of a run, its values per feature, the names of the query cells, its values per cell."""
     train = files.read_view(view / "train.h5mu", "train")
     solution = files.read_view(view / "solution.h5mu", "solution")
     latents = files.read_latents(folder / "latents.h5ad")
@@ -64,7 +72,8 @@ def _score_seed(folder: Path, view: Path, groups: list[str], record: dict) -> tu
     peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
     truth = {modality: _values(cells) for modality, cells in solution.mod.items()}
     _refuse_one_matrix_twice(view, truth)
-    return scorer.score(
+    return _scored(
+        np.asarray(first.obs_names, dtype=str),
         groups=groups,
         latents={source: _aligned(folder, latents, source, query_names[source]) for source in sources},
         train_latents={source: files.latents_of(latents, source, "train")[1] for source in sources},
@@ -100,6 +109,12 @@ def _refuse_one_matrix_twice(view: Path, values: dict[str, np.ndarray | sparse.c
                     f"{view}/solution.h5mu: modalities {name!r} and {other!r} hold the same matrix, or nearly; "
                     "was one file given twice in the dataset's stanza?"
                 )
+
+
+def _scored(names: np.ndarray, **supplied: object) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, dict]:
+    """Ask the scorer, and for the values per cell, with what both are supplied with."""
+    known = {name: supplied[name] for name in inspect.signature(percell.per_cell).parameters}
+    return *scorer.score(**supplied), names, percell.per_cell(**known)
 
 
 def _values(cells) -> np.ndarray | sparse.csr_matrix:

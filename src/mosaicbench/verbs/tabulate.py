@@ -1,4 +1,4 @@
-"""Tabulate: the scores and records of all runs become six tables."""
+"""Tabulate: the scores and records of all runs become tables, and what the numbers can bear is worked out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pandas as pd
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
-from mosaicbench.report import tables
+from mosaicbench.report import published as published_numbers
+from mosaicbench.report import statistics, tables
 
 
 def run(
@@ -17,29 +18,39 @@ def run(
     scores: list[Path],
     records: list[Path],
     features: list[Path],
+    cells: list[Path],
     not_applicable: list[dict],
     methods: dict[str, str],
+    kinds: dict[str, str],
+    reference: str | None,
+    published: Path,
     output: Path,
 ) -> None:
-    """Write scores, features, runs, comparison, overview and gates as ``.tsv`` into a folder.
+    """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder.
 
-    A gate that finds something also warns on stderr. In ``runs.tsv``, `seconds` is the sum over a record's phases.
+    A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, `seconds` sums over a record's phases.
 
     Parameters
     ----------
-    scores, records, features
-        ``scores.tsv``, ``run.json`` and ``features.tsv`` of every run and seed.
+    scores, records, features, cells
+        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, ``run.json`` of every run and seed.
     not_applicable
         One dict per run that does not exist in a view: dataset, scenario, run, method, reason.
     methods
         run -> method, in the order in which the tables list the runs.
+    kinds
+        scenario -> its kind.
+    reference
+        The run that every other is tested against; None is the best baseline of each score.
+    published
+        ``published.yaml``.
     output
         The folder.
 
     Raises
     ------
     UserError
-        When a record's method is not the one that its run has now.
+        When a record's method is not the one that its run has now, or the published numbers break their schema.
     """
     cards = {room: catalog.cards(room) for room in ("methods", "metrics")}
     runs = tables.checked_runs(_runs(records, not_applicable, methods))
@@ -48,19 +59,28 @@ def run(
     all_features = tables.joined([files.read_table(path, files.FEATURE_COLUMNS) for path in features], files.FEATURE_COLUMNS)
     all_scores = _sorted(all_scores, order)
     runs = _sorted(runs, order)
-    gates = tables.gates(all_scores, runs, cards)
+    of_cells = [files.read_cells(path) for path in cells]
+    intervals = statistics.intervals_over_cells(of_cells)
+    means = statistics.with_intervals(tables.comparison(all_scores), intervals)
+    gates = [tables.gates(all_scores, runs, cards), statistics.sentinels(all_scores, runs, cards)]
     written = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
         "runs": runs,
-        "comparison": tables.comparison(all_scores),
+        "comparison": means,
+        "headline": statistics.with_intervals(tables.headline(all_scores), intervals),
         "overview": tables.overview(all_scores, runs, cards),
-        "gates": gates,
+        "paired_tests": statistics.paired_tests(all_scores, runs, of_cells, cards, reference=reference),
+        "ranks": statistics.ranks(all_scores, runs, cards),
+        "overall": statistics.overall(all_scores, runs, cards),
+        "gates": tables.joined(gates, tables.GATE_COLUMNS),
+        "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
     for name, table in written.items():
         files.write_table(Path(output) / f"{name}.tsv", table)
-    for gate in gates.itertuples():
-        print(f"warning: {gate.dataset}/{gate.scenario}/{gate.run}: {gate.message}", file=sys.stderr)
+    for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):
+        what = found["message"].iloc[0] if len(found) == 1 else ", ".join(found["metric"])
+        print(f"warning: {'/'.join(names)}: {gate}: {what}", file=sys.stderr)
 
 
 def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:

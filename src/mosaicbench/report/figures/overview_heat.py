@@ -10,7 +10,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.report import tables
+from mosaicbench.report import statistics, tables
 from mosaicbench.report.figures._panels import absence, label_rows, name_view
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
@@ -18,9 +18,9 @@ CARD = {
     "label": "Overview",
     "caption": (
         "Means over seeds, and over directions, as printed; the colour is the mean on a scale from 0, chance (where a metric "
-        "has none, the worst control of the view), to 1, the oracle control of the view (where it gives none, the best "
-        "possible value). What lies outside is coloured as the nearer end. Competitors never set the scale. A white cell has "
-        "no value: a dash for not applicable or not given, a cross for failed."
+        "has none, the strongest control that knows nothing), to 1, the oracle control of the view (where it gives none, the "
+        "best possible value). What lies outside is coloured as the nearer end. Competitors never set the scale. A white cell "
+        "has no value: a dash for not applicable or not given, a cross for failed."
     ),
     "needs": ["scores", "runs"],
     "per": "view",
@@ -38,7 +38,6 @@ METRICS = (
 COLUMNS = ["metric", "run", "mean", "sd", "seeds", "zero", "zero_is", "one", "one_is", "scaled", "shown"]
 COLOURS = "YlGnBu"
 DARKEST = 0.92
-POSITIVE = "oracle"
 
 
 def overview_heat(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
@@ -64,7 +63,8 @@ def overview_heat(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> 
     means = summary.set_index(["metric", "run"])
     drawn = []
     for metric in metrics:
-        ends = _scale(summary[summary["metric"] == metric].set_index("run")["mean"], metric, theme)
+        of_metric = summary[summary["metric"] == metric].set_index("run")["mean"]
+        ends = statistics.ends(of_metric, metric, theme.methods, theme.cards)
         for run in rows:
             cell = {"metric": metric, "run": run, "seeds": 0, "shown": absence(runs, run)} | ends
             if (metric, run) in means.index:
@@ -95,27 +95,9 @@ def overview_heat(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> 
     axes.spines[:].set_visible(False)
     name_view(figure, theme, runs)
     bar = figure.colorbar(_colours(), ax=axes, location="bottom", shrink=0.5, aspect=30, pad=0.02, ticks=[0, 1])
-    bar.ax.set_xticklabels(["0: chance or worst control", "1: oracle"])
+    bar.ax.set_xticklabels(["0: chance or strongest negative control", "1: oracle"])
     bar.outline.set_visible(False)
     return figure, drawn
-
-
-def _scale(means: pd.Series, metric: str, theme: Theme) -> dict[str, object]:
-    """Return the values that count as 0 and 1, and what they are."""
-    card = theme.metric(metric)
-    oracle = [run for run in means.index if theme.methods.get(run, run) == POSITIVE]
-    negative = means[[run for run in means.index if theme.kind(run) == "control" and run not in oracle]]
-    ends = {"zero": np.nan, "zero_is": "", "one": np.nan, "one_is": ""}
-    if isinstance(card.get("chance"), (int, float)):
-        ends |= {"zero": float(card["chance"]), "zero_is": "chance"}
-    elif len(negative):
-        worst = negative.idxmax() if card.get("better") == "lower" else negative.idxmin()
-        ends |= {"zero": float(negative[worst]), "zero_is": worst}
-    if oracle:
-        ends |= {"one": float(means[oracle[0]]), "one_is": oracle[0]}
-    elif isinstance(card.get("best"), (int, float)):
-        ends |= {"one": float(card["best"]), "one_is": "best possible"}
-    return ends
 
 
 def _colours() -> ScalarMappable:

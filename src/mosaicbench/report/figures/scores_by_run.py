@@ -15,22 +15,25 @@ CARD = {
     "label": "Scores by run",
     "caption": (
         "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), the "
-        "large marker the mean over seeds, the bar its 95 % t interval over seeds; a star marks the best mean among models and "
-        "baselines, the dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that "
-        "failed."
+        "large marker the mean over seeds, the bar its 95 % interval: a bootstrap over cells and seeds for scores that are "
+        "means over cells (FOSCTTM, label transfer accuracy, r per cell), too narrow with few seeds where seeds differ more "
+        "than cells; else Student's t over seeds, wide with few. A star marks the best mean among models and baselines, the "
+        "dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that failed."
     ),
-    "needs": ["scores", "runs"],
+    "needs": ["scores", "headline", "runs"],
     "per": "view",
 }
 COLUMNS = ["metric", "run", "seed", "value", "mean", "low", "high", "seeds", "best", "chance", "shown"]
 
 
-def scores_by_run(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def scores_by_run(
+    *, scores: pd.DataFrame, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw the headline scores of one view.
 
     Parameters
     ----------
-    scores, runs
+    scores, headline, runs
         The rows of one view.
     theme
         Labels, colours and order.
@@ -41,8 +44,7 @@ def scores_by_run(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> 
         The figure, and one row per metric, run and seed drawn; `shown` holds the sign of absence where there is no value.
     """
     means = tables.seed_means(scores).dropna(subset="value")
-    summary = tables.headline(scores)
-    summary = summary.assign(best=tables.best(summary, runs, theme.cards)).set_index(["metric", "run"])
+    summary = headline.assign(best=tables.best(headline, runs, theme.cards)).set_index(["metric", "run"])
     metrics = [metric for metric in tables.HEADLINE if metric not in tables.RESOURCES and metric in set(means["metric"])]
     rows = theme.order("runs", runs["run"])
     if not metrics:
@@ -118,7 +120,7 @@ def _legend() -> list[Line2D]:
         Line2D([], [], marker="o", ms=4.6, label="mean (model)", **point),
         Line2D([], [], marker="s", ms=4.6, label="mean (baseline)", **point),
         Line2D([], [], marker="D", ms=4.6, label="mean (control)", **point),
-        Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval over seeds"),
+        Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
         Line2D([], [], marker="*", ms=9, mec=INK, label="best, controls aside", **point),
         Line2D([], [], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), label="chance"),
     ]

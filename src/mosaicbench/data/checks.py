@@ -1,0 +1,141 @@
+"""Input that would make a benchmark lie: refused by name, or warned about with what to do."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins looks at
+SAME, SUSPICIOUS = 0.99, 0.9  # median, over features, of the best rank correlation with a feature of the other modality
+MOST = 0.5  # share of the cells above which "most" begins
+
+
+class DataWarning(UserWarning):
+    """Something in the input that a person should look at; it does not stop anything."""
+
+
+def warn(message: str) -> None:
+    """Warn a person about their data; ``prepare`` prints it and keeps it in the dataset."""
+    warnings.warn(message, DataWarning, stacklevel=3)
+
+
+def check_modalities(modalities: dict[str, AnnData]) -> None:
+    """Refuse a modality in which nothing was measured, and two that hold the same thing; warn about empty cells.
+
+    Parameters
+    ----------
+    modalities
+        modality -> cells x features of the same cells, values in ``layers[uns["values"]]``.
+
+    Raises
+    ------
+    UserError
+        When a modality has no cell or no feature that was seen; or when two hold equal or nearly collinear numbers.
+    """
+    for modality, cells in modalities.items():
+        if cells.n_obs == 0 or cells.n_vars == 0:
+            raise UserError(
+                f"modality {modality!r} is empty: no feature was seen in any of its {cells.n_obs} cells; "
+                "give the file that holds its counts, or leave the modality out"
+            )
+        silent = int(np.sum(np.diff(cells.layers[cells.uns["values"]].indptr) == 0))
+        if silent:
+            warn(
+                f"modality {modality!r}: {silent} of {cells.n_obs} cells show no feature at all; "
+                f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
+            )
+    refuse_twins(modalities)
+
+
+def refuse_twins(modalities: dict[str, AnnData]) -> None:
+    """Refuse two modalities that are one measurement given twice, scaled, transformed or reordered though it may be.
+
+    For each of the features seen in most cells of the modality with fewer features, the best absolute rank correlation with a
+    feature of the other modality is taken; where one file was given twice it is 1 for all of them.
+    """
+    for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
+        values, others = cells.layers[cells.uns["values"]], other.layers[other.uns["values"]]
+        if values.shape == others.shape and values.nnz == others.nnz and (values != others).nnz == 0:
+            raise UserError(
+                f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file was given twice; "
+                "give each modality its own file"
+            )
+        likeness = _likeness(*sorted((values, others), key=lambda matrix: matrix.shape[1]))
+        if likeness > SAME:
+            raise UserError(
+                f"modalities {name!r} and {other_name!r} are nearly collinear: half of the features of one have a twin in the "
+                f"other with a rank correlation above {likeness:.3f}; one file was probably given twice, give each its own"
+            )
+        if likeness > SUSPICIOUS:
+            warn(
+                f"modalities {name!r} and {other_name!r} are suspiciously alike: half of the features of one have a twin in "
+                f"the other with a rank correlation above {likeness:.2f}; are they two versions of one measurement?"
+            )
+
+
+def check_labels(labels: np.ndarray, where: str) -> None:
+    """Warn where most cells have no label, and where no cell has one though labels were asked for."""
+    missing = int(np.sum(labels == ""))
+    if missing == len(labels):
+        raise UserError(f"{where}: no cell has a label; check the column and the cell names, or leave the labels out")
+    if missing > MOST * len(labels):
+        warn(
+            f"{where}: {missing} of {len(labels)} cells have no label, so scores that need labels rest on few cells; "
+            "check that the cell names are those of the labels"
+        )
+
+
+def check_overlap(dropped: int, kept: int, where: str) -> None:
+    """Warn where most cells are not in every modality."""
+    if dropped > MOST * (dropped + kept):
+        warn(
+            f"{where}: only {kept} of {dropped + kept} cells are in every modality and the others are dropped; "
+            "check that all files name the cells in the same way"
+        )
+
+
+def name_hint(names: dict[str, pd.Index]) -> str:
+    """Return how cell names that share nothing could be brought together, "" where nothing simple helps."""
+    (first, index), *others = names.items()
+    for other, other_index in others:
+        if len(index.intersection(other_index)):
+            continue
+        bare, other_bare = (list(i[:5000].astype(str).str.replace(r"-\d+$", "", regex=True)) for i in (index, other_index))
+        if set(bare) & set(other_bare):
+            return f"; those of {first!r} and {other!r} agree but for an ending such as '-1'"
+        reversed_parts = {"_".join(reversed(name.split("_"))) for name in bare}
+        if reversed_parts & set(other_bare):
+            return f"; those of {first!r} and {other!r} agree but for the order of their parts"
+    return ""
+
+
+def _likeness(values: object, others: object) -> float:
+    rows = np.linspace(0, values.shape[0] - 1, min(SAMPLE, values.shape[0])).astype(int)
+    narrow, wide = (_ranks(_most_seen(matrix[rows])) for matrix in (values, others))
+    if narrow.shape[1] == 0 or wide.shape[1] == 0:
+        return 0.0
+    return float(np.median(np.abs(narrow.T @ wide).max(axis=1)))
+
+
+def _most_seen(matrix: object) -> np.ndarray:
+    """Return the features seen in most of the cells, (cells, at most FEATURES), of those seen in at least 20 of them."""
+    seen = matrix.getnnz(axis=0)
+    chosen = np.argsort(-seen, kind="stable")[:FEATURES]
+    return matrix[:, np.sort(chosen[seen[chosen] >= 20])].toarray()
+
+
+def _ranks(dense: np.ndarray) -> np.ndarray:
+    """Return centred ranks of unit length, so that products are rank correlations; constant columns are left out."""
+    ranks = pd.DataFrame(dense).rank().to_numpy()
+    ranks -= ranks.mean(axis=0)
+    length = np.linalg.norm(ranks, axis=0)
+    return ranks[:, length > 0] / length[length > 0]

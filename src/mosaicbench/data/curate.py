@@ -1,0 +1,205 @@
+"""What any dataset may be asked for once it is loaded: labels from a table, quality control, doublets out, links.
+
+Quality control has fixed thresholds from the config and looks at each cell alone, so nothing is learned from any cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.data import links as feature_links
+from mosaicbench.data.assemble import BLOCK, categorical, joined, rewrapped, seen_in, source_values
+from mosaicbench.data.checks import check_labels
+from mosaicbench.data.readers import labels_joined, read_table
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+THRESHOLDS = ("min_features", "max_features", "min_counts", "max_counts", "max_mito", "min_cells")
+LABEL_KEYS = ("path", "barcode", "column", "suffix", "remove")
+
+
+def curated(
+    dataset: MuData,
+    raw: Path | None = None,
+    *,
+    labels: dict[str, str] | None = None,
+    unlabelled: Sequence[str] = (),
+    dropped_types: Sequence[str] = (),
+    qc: dict[str, dict] | None = None,
+    links: str | bool = True,
+    gtf: str | None = None,
+    upstream: int = 2000,
+) -> MuData:
+    """Return a dataset with the labels, the cells and the links that its stanza asks for; raw counts stay as they are.
+
+    Parameters
+    ----------
+    dataset
+        As a loader returns it.
+    raw
+        Folder that relative paths start from; None for the working directory.
+    labels
+        ``path`` of a .tsv, .csv or .rds table, its columns ``barcode`` (left out: the first column, or R's row names) and
+        ``column``; where the table's barcodes lack an ending, ``suffix``; where theirs must go first, ``remove``.
+    unlabelled
+        Cell types that mean "unknown"; their cells stay, without a label. A name that does not occur is refused: a misspelt
+        one would silently become a cell type.
+    dropped_types
+        Cell types whose cells are dropped, such as doublets.
+    qc
+        modality -> thresholds a cell must meet: ``min_features``, ``max_features`` (genes, peaks or proteins seen),
+        ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (share of counts in genes called MT-, between 0 and 1); and
+        ``min_cells``, in how many of the kept cells a feature must be seen (default 1).
+    links
+        True: peaks and proteins are linked to genes as far as coordinates and antibody names are known. A path: a table with
+        the columns `modality modality sign`. False: none.
+    gtf
+        Gene annotation, for peak links where the data have no gene coordinates.
+    upstream
+        Bases before a gene's start within which a peak is still linked to it.
+
+    Returns
+    -------
+    MuData
+        ``uns["curation"]``: ``dropped`` (reason -> cells that it applies to; a cell may have several), ``labels_matched``.
+
+    Raises
+    ------
+    UserError
+        When an option or a name is unknown, no barcode matches, or no cell is left.
+    """
+    folder = Path() if raw is None else Path(raw)
+    types = np.asarray(dataset.obs["cell_type"], dtype=object)
+    notes: dict = {"dropped": {}}
+    if labels is not None:
+        types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, labels)
+    _check_names("unlabelled", unlabelled, types)
+    _check_names("dropped_types", dropped_types, types)
+    types = np.where(np.isin(types.astype(str), [str(name) for name in unlabelled]), "", types)
+
+    keep = np.ones(dataset.n_obs, dtype=bool)
+    for name in dropped_types:
+        keep &= types != str(name)
+        notes["dropped"][f"cell type {name}"] = int(np.sum(types == str(name)))
+    min_cells = {}
+    for modality, thresholds in ({} if qc is None else qc).items():
+        _check_thresholds(modality, thresholds, dataset)
+        min_cells[modality] = thresholds.get("min_cells", 1)
+        for reason, failing in _failing(dataset[modality], modality, thresholds).items():
+            keep &= ~failing
+            notes["dropped"][reason] = int(failing.sum())
+    if not keep.any():
+        raise UserError(f"qc: no cell is left ({_told(notes['dropped'])}); loosen the thresholds")
+
+    dataset = rewrapped(dataset)
+    dataset.obs["cell_type"] = categorical(types)
+    if not keep.all() or any(least > 1 for least in min_cells.values()):
+        dataset = _subset(dataset, keep, min_cells)
+    types = np.asarray(dataset.obs["cell_type"], dtype=object)
+    if labels is not None or np.any(types != ""):
+        check_labels(types, "labels")
+    if links is not False:
+        table = folder / links if isinstance(links, str) else None
+        annotation = None if gtf is None else folder / gtf
+        dataset = feature_links.linked(dataset, table=table, gtf=annotation, upstream=upstream)
+    dataset.uns["curation"] = notes
+    return dataset
+
+
+def _joined_labels(names: pd.Index, folder: Path, labels: dict[str, str]) -> tuple[np.ndarray, int]:
+    if unknown := sorted(set(labels) - set(LABEL_KEYS)):
+        raise UserError(f"labels: unknown key {unknown[0]!r}; there are {', '.join(LABEL_KEYS)}")
+    for key in ("path", "column"):
+        if key not in labels:
+            raise UserError(
+                f"labels: the key {key!r} is missing; give path, column and, where it is not the first column, barcode"
+            )
+    table = read_table(folder / labels["path"])
+    has_row_names = not isinstance(table.index, pd.RangeIndex)
+    barcode = labels.get("barcode", None if has_row_names else table.columns[0])
+    endings = {key: labels[key] for key in ("suffix", "remove") if key in labels}
+    types, matched = labels_joined(names, table, barcode=barcode, column=labels["column"], **endings)
+    if matched == 0:
+        theirs = (table.index if barcode is None else table[barcode])[0]
+        raise UserError(
+            f"labels: no cell is in {labels['path']}: cells are called {names[0]!r}, …, its barcodes {theirs!r}, …; "
+            "give suffix or remove if only an ending differs"
+        )
+    return types, matched
+
+
+def _check_names(key: str, names: Sequence[str], types: np.ndarray) -> None:
+    there = {str(name) for name in types}
+    if absent := sorted({str(name) for name in names} - there):
+        raise UserError(f"{key}: no cell is called {absent[0]!r}; there are {', '.join(sorted(there - {''}))}")
+
+
+def _check_thresholds(modality: str, thresholds: dict, dataset: MuData) -> None:
+    if modality not in dataset.mod:
+        raise UserError(f"qc: no modality {modality!r}; there are {', '.join(dataset.mod)}")
+    if unknown := sorted(set(thresholds) - set(THRESHOLDS)):
+        raise UserError(f"qc.{modality}: unknown threshold {unknown[0]!r}; there are {', '.join(THRESHOLDS)}")
+    of_counts = {"min_counts", "max_counts", "max_mito"} & set(thresholds)
+    if of_counts and dataset[modality].uns["values"] != "counts":
+        raise UserError(f"qc.{modality}.{sorted(of_counts)[0]}: this modality has no counts; use min_features or max_features")
+
+
+def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.ndarray]:
+    """Return reason -> (cells,) mask of those that do not meet a threshold."""
+    values = source_values(cells)
+    measures = {"features": np.diff(values.indptr)}
+    if {"min_counts", "max_counts", "max_mito"} & set(thresholds):
+        measures["counts"] = _sums(values)
+    if "max_mito" in thresholds:
+        mito = np.array([name.upper().startswith("MT-") for name in cells.var_names])
+        if not mito.any():
+            raise UserError(f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial fraction")
+        measures["mito"] = _sums(values, mito) / np.maximum(measures["counts"], 1)
+    failing = {}
+    for name, threshold in thresholds.items():
+        side, _, measure = name.partition("_")
+        if measure in measures:
+            found = measures[measure]
+            failing[f"{modality} {name} {threshold}"] = found < threshold if side == "min" else found > threshold
+    return failing
+
+
+def _sums(values: object, columns: np.ndarray | None = None) -> np.ndarray:
+    """Return (cells,) sums, over the features that the mask `columns` marks, block by block."""
+    sums = np.zeros(values.shape[0])
+    rows = max(1, int(BLOCK / max(1, values.nnz / values.shape[0])))
+    for first in range(0, values.shape[0], rows):
+        span = slice(values.indptr[first], values.indptr[min(first + rows, values.shape[0])])
+        data = values.data[span] if columns is None else values.data[span] * columns[values.indices[span]]
+        lengths = np.diff(values.indptr[first : first + rows + 1])
+        sums[first : first + rows] = np.bincount(np.repeat(np.arange(len(lengths)), lengths), data, minlength=len(lengths))
+    return sums
+
+
+def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
+    """Return the kept cells, without the features that fewer than `min_cells` (default 1) of them show."""
+    modalities = {}
+    for modality, cells in dataset.mod.items():
+        kept = cells[keep].copy()
+        columns = seen_in(source_values(kept)) >= min_cells.get(modality, 1)
+        if not columns.any():
+            raise UserError(f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {keep.sum()} cells kept")
+        modalities[modality] = kept if columns.all() else kept[:, columns].copy()
+    smaller = joined(modalities)
+    for column in dataset.obs:
+        smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])
+    smaller.uns |= dataset.uns
+    smaller.obsm.update({key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod})
+    return smaller
+
+
+def _told(dropped: dict[str, int]) -> str:
+    return ", ".join(f"{reason}: {cells}" for reason, cells in dropped.items()) or "nothing was asked for"

@@ -1,0 +1,320 @@
+"""Links: which feature of one modality is believed to speak of which gene, and the gene activity that follows from them.
+
+A dataset and every part of a view hold them in ``varp["links"]`` of the MuData: features x features over all modalities in
+order, symmetric, 1 or -1 where linked (negative: the more of one, the less of the other). Subsetting features subsets links.
+
+- Peak to gene: the peak overlaps the gene's body or the 2,000 bases upstream of its start, on the gene's strand. Where only
+  Cell Ranger ARC's intervals are known, which are the span of a gene's start sites without strand, that span and the same
+  distance on both sides count. Chromosome, start, end are half-open, as in BED.
+- Protein to gene: ``antibody_targets.tsv``, compiled for the panels in use: a line per target with its names and the genes
+  that make the epitope. Clones of one target ("CD4-1", "CD4-2") share its line, isotype controls have none. A protein called
+  like a gene of the dataset is linked to it.
+- Or a table of one's own with the columns `modality modality sign`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.assemble import rewrapped
+from mosaicbench.data.checks import warn
+from mosaicbench.data.readers import coordinates, opened
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+
+LINKS = "links"  # the key of varp, and of uns, where their origin is told
+TARGETS = Path(__file__).with_name("antibody_targets.tsv")
+ISOTYPE = re.compile(
+    r"isotype|control|^(mouse|rat|rag|hamster|armenianhamster|ms)?igg[0-9][a-c]?[0-9]?(k|kappa|lambda)?(ctrl)?$"
+)
+CLONE = re.compile(r"(?i)(?P<target>CD\d+[a-z]*)[-_.][1-9]")  # "CD3-1" is a clone against CD3, not CD31; "PD-1" is a target
+VENDOR = re.compile(r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant)$")
+
+
+def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = None, upstream: int = 2000) -> MuData:
+    """Return the dataset with its links in ``varp["links"]``, and where they come from in ``uns["links"]``.
+
+    Parameters
+    ----------
+    dataset
+        Modalities with ``uns["kind"]`` and, as far as known, ``var`` columns chrom, start, end, strand, gene_ids.
+    table
+        The user's links; nothing else is linked then.
+    gtf
+        Gene annotation, instead of the gene coordinates of the dataset.
+    upstream
+        Bases before a gene's start that still count as the gene.
+
+    Returns
+    -------
+    MuData
+        `dataset` itself where nothing could be linked.
+    """
+    found = {}
+    if table is not None:
+        pair, links = user_links(table, dataset)
+        found[pair] = (links, f"table {table.name}")
+    else:
+        kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
+        for gene_modality in (m for m, kind in kinds.items() if kind == "rna"):
+            for modality, kind in kinds.items():
+                if kind == "adt":
+                    links = protein_links(dataset[modality].var_names, dataset[gene_modality].var_names)
+                    found[gene_modality, modality] = (links, f"antibody targets and names, {len(set(links[1]))} proteins")
+                elif kind == "atac" and (genes := _gene_coordinates(dataset[gene_modality], gtf)) is not None:
+                    links = peak_links(genes, peak_coordinates(dataset[modality]), upstream=upstream)
+                    found[gene_modality, modality] = (links, _origin(genes, gtf, upstream))
+    found = {pair: (links, origin) for pair, (links, origin) in found.items() if len(links[0])}
+    if not found:
+        return dataset
+    offsets = _offsets(dataset)
+    rows = np.concatenate([links[0] + offsets[pair[0]] for pair, (links, _) in found.items()])
+    columns = np.concatenate([links[1] + offsets[pair[1]] for pair, (links, _) in found.items()])
+    signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
+    half = sparse.csr_matrix((signs, (rows, columns)), shape=(dataset.n_vars, dataset.n_vars))
+    told = rewrapped(dataset)
+    told.varp[LINKS] = sparse.csr_matrix(half + half.T)
+    told.uns[LINKS] = {f"{first}-{second}": origin for (first, second), (_, origin) in found.items()}
+    return told
+
+
+def between(part: MuData, first: str, second: str) -> sparse.csr_matrix:
+    """Return the links of a dataset or a part of a view, (features of `first`, features of `second`), 1, -1 or 0."""
+    shape = part[first].n_vars, part[second].n_vars
+    if LINKS not in part.varp:
+        return sparse.csr_matrix(shape, dtype=np.int8)
+    offsets = _offsets(part)
+    rows = slice(offsets[first], offsets[first] + shape[0])
+    return sparse.csr_matrix(part.varp[LINKS])[rows, offsets[second] : offsets[second] + shape[1]]
+
+
+def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
+    """Return the links of `whole` among the features of `part`, in its order; None where there are none."""
+    if LINKS not in whole.varp:
+        return None
+    offsets = _offsets(whole)
+    kept = np.concatenate([offsets[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod])
+    return sparse.csr_matrix(sparse.csr_matrix(whole.varp[LINKS])[kept][:, kept])
+
+
+def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return, for each cell and gene, the counts in the peaks linked to it, less those linked with a negative sign.
+
+    Parameters
+    ----------
+    counts
+        (cells, peaks).
+    links
+        (genes, peaks), as :func:`between` returns them.
+
+    Returns
+    -------
+    csr_matrix
+        (cells, genes) float32; a gene without peaks is 0 in every cell.
+    """
+    return sparse.csr_matrix(counts @ links.T.astype(np.float32), dtype=np.float32)
+
+
+def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return positions of genes and of the peaks that overlap them, and the sign 1 of each link.
+
+    Parameters
+    ----------
+    genes, peaks
+        One row per feature with chrom, start, end (half-open; "" or -1 where unknown); genes may have a strand, "+" or "-". A
+        gene without strand is widened by `upstream` on both sides.
+    upstream
+        Bases before the start, on the gene's strand.
+    """
+    strand = genes["strand"].to_numpy() if "strand" in genes else np.full(len(genes), "")
+    starts = genes["start"].to_numpy() - np.where(strand == "-", 0, upstream)
+    ends = genes["end"].to_numpy() + np.where(strand == "+", 0, upstream)
+    rows, columns = [], []
+    of_chromosome = {chrom: np.asarray(where) for chrom, where in genes.groupby("chrom", observed=True).indices.items()}
+    for chrom, where in peaks.groupby("chrom", observed=True).indices.items():
+        if chrom in ("", "nan") or chrom not in of_chromosome:
+            continue
+        near = of_chromosome[chrom][genes["start"].to_numpy()[of_chromosome[chrom]] >= 0]
+        order = where[np.argsort(peaks["start"].to_numpy()[where], kind="stable")]
+        peak_starts, peak_ends = peaks["start"].to_numpy()[order], peaks["end"].to_numpy()[order]
+        first = np.searchsorted(np.maximum.accumulate(peak_ends), starts[near], side="right")
+        last = np.searchsorted(peak_starts, ends[near], side="left")
+        lengths = np.maximum(last - first, 0)
+        gene = np.repeat(near, lengths)
+        peak = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(first, lengths)
+        overlapping = peak_ends[peak] > starts[gene]
+        rows.append(gene[overlapping])
+        columns.append(order[peak[overlapping]])
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+    columns = np.concatenate([np.zeros(0, dtype=np.int64), *columns])
+    return rows, columns, np.ones(len(rows), dtype=np.int8)
+
+
+def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return positions of genes, of the proteins that they encode, and the sign 1 of each link."""
+    position = {str(gene): row for row, gene in enumerate(genes)}
+    position |= {gene.upper(): row for gene, row in position.items() if gene.upper() not in position}
+    rows, columns = [], []
+    for column, protein in enumerate(proteins):
+        for gene in target_genes(protein) or (_bare(protein).upper(),):
+            if gene.upper() in position and not is_isotype(protein):
+                rows.append(position[gene] if gene in position else position[gene.upper()])
+                columns.append(column)
+    return np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64), np.ones(len(rows), dtype=np.int8)
+
+
+def target_genes(protein: str) -> tuple[str, ...]:
+    """Return the genes of an antibody's target by any of its names, with or without vendor and clone; () where unknown."""
+    table, bare = _targets(), _bare(protein)
+    clone = CLONE.fullmatch(bare)
+    for name in (clone["target"] if clone else bare, re.sub(r"\s*[(\[].*$", "", bare)):
+        if (key := _key(name)) in table:
+            return table[key]
+    return ()
+
+
+def is_isotype(protein: str) -> bool:
+    """Return whether an antibody is an isotype control, which has no target."""
+    key = _key(_bare(protein))
+    return key not in _targets() and bool(ISOTYPE.search(key))
+
+
+def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Read a table of links: a header of two modalities of the dataset and "sign", then feature, feature, 1 or -1 a line.
+
+    Raises
+    ------
+    UserError
+        When the header or a sign is something else, or no line names two features of the dataset.
+    """
+    table = opened(path, lambda file: pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False))
+    columns = list(table.columns)
+    if len(columns) != 3 or columns[2] != "sign" or not set(columns[:2]) <= set(dataset.mod):
+        raise UserError(
+            f"links: {path} has the columns {', '.join(columns)}; expected two of {', '.join(dataset.mod)}, and sign"
+        )
+    signs = pd.to_numeric(table["sign"], errors="coerce").to_numpy()
+    if not np.all(np.isin(signs, [-1, 1])):
+        raise UserError(f"links: {path}: sign must be 1 or -1, found {table['sign'][~np.isin(signs, [-1, 1])].iloc[0]!r}")
+    first, second = (dataset[modality].var_names.get_indexer(table[modality]) for modality in columns[:2])
+    known = (first >= 0) & (second >= 0)
+    known &= ~table.duplicated(columns[:2]).to_numpy()
+    if not known.any():
+        named = ", ".join(f"{modality}: {table[modality].iloc[0] if len(table) else 'nothing'}" for modality in columns[:2])
+        raise UserError(f"links: no line of {path} names two features of the dataset ({named}, …)")
+    if known.mean() < 0.5:
+        warn(f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the dataset")
+    return (columns[0], columns[1]), (first[known], second[known], signs[known].astype(np.int8))
+
+
+def read_gtf(path: str | Path) -> pd.DataFrame:
+    """Read the genes of a GTF file (Ensembl, GENCODE; it may be gzipped): chrom, start, end (half-open), strand, id, name."""
+    genes = opened(path, _gtf_genes)
+    if genes.empty:
+        raise UserError(f"gtf: {path} has no line of the type 'gene'; give an Ensembl or GENCODE annotation")
+    return genes
+
+
+def peak_coordinates(cells: AnnData) -> pd.DataFrame:
+    """Return chrom, start, end of the peaks, from ``var`` or from their names ("chr1:10-20")."""
+    if {"chrom", "start", "end"} <= set(cells.var):
+        return cells.var[["chrom", "start", "end"]].reset_index(drop=True)
+    return coordinates(cells.var_names)
+
+
+def _gene_coordinates(cells: AnnData, gtf: Path | None) -> pd.DataFrame | None:
+    if gtf is not None:
+        return _looked_up(cells, read_gtf(gtf), gtf)
+    if {"chrom", "start", "end"} <= set(cells.var):
+        return cells.var[[c for c in ("chrom", "start", "end", "strand") if c in cells.var]].reset_index(drop=True)
+    return None
+
+
+def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
+    by_id = genes.drop_duplicates("id").set_index("id")
+    by_name = genes.drop_duplicates("name").set_index("name")
+    ids = cells.var["gene_ids"].astype(str) if "gene_ids" in cells.var else pd.Series(cells.var_names, index=cells.var_names)
+    places = ["chrom", "start", "end", "strand"]
+    found = by_id[places].reindex(ids.str.replace(r"\.\d+$", "", regex=True)).reset_index(drop=True)
+    named = by_name[places].reindex(cells.var_names).reset_index(drop=True)
+    found = found.where(found["chrom"].notna(), named)
+    known = int(found["chrom"].notna().sum())
+    if known < 0.5 * len(found):
+        warn(f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the genes were counted with?")
+    found = found.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
+    return found.astype({"start": np.int64, "end": np.int64})
+
+
+def _gtf_genes(file: Path) -> pd.DataFrame:
+    blocks = pd.read_csv(
+        file,
+        sep="\t",
+        comment="#",
+        header=None,
+        usecols=[0, 2, 3, 4, 6, 8],
+        dtype={0: str, 2: str, 6: str, 8: str},
+        chunksize=200_000,
+    )
+    lines = pd.concat([block[block[2] == "gene"] for block in blocks])
+    described = lines[8].str
+    identifier = described.extract(r'gene_id "([^"]+)"', expand=False)
+    name = described.extract(r'gene_name "([^"]+)"', expand=False)
+    return pd.DataFrame(
+        {
+            "chrom": lines[0].to_numpy(dtype=object),
+            "start": lines[3].to_numpy(dtype=np.int64) - 1,
+            "end": lines[4].to_numpy(dtype=np.int64),
+            "strand": lines[6].to_numpy(dtype=object),
+            "id": identifier.str.replace(r"\.\d+$", "", regex=True).to_numpy(dtype=object),
+            "name": name.fillna(identifier).to_numpy(dtype=object),
+        }
+    )
+
+
+def _origin(genes: pd.DataFrame, gtf: Path | None, upstream: int) -> str:
+    if gtf is not None:
+        return f"overlap with gene body and {upstream} bases upstream, {gtf.name}"
+    what = "gene body and {} bases upstream" if "strand" in genes else "span of start sites and {} bases on both sides"
+    return f"overlap with {what.format(upstream)}, coordinates of the data"
+
+
+def _offsets(part: MuData) -> dict[str, int]:
+    sizes = [cells.n_vars for cells in part.mod.values()]
+    return dict(zip(part.mod, np.cumsum([0, *sizes]).tolist(), strict=False))
+
+
+@cache
+def _targets() -> dict[str, tuple[str, ...]]:
+    """Return, for every name of every target, its genes; two lines must not claim one name."""
+    table = pd.read_csv(TARGETS, sep="\t", dtype=str, keep_default_na=False, comment="#")
+    found: dict[str, tuple[str, ...]] = {}
+    for target, aliases, genes in table[["target", "aliases", "genes"]].itertuples(index=False):
+        for name in (target, *filter(None, aliases.split("|"))):
+            if found.setdefault(_key(name), tuple(genes.split())) != tuple(genes.split()):
+                raise ValueError(f"{TARGETS.name}: {name!r} stands for two targets")
+    return found
+
+
+def _bare(protein: str) -> str:
+    """Return an antibody's name without what a vendor or a pipeline put behind it."""
+    name, shorter = str(protein).strip(), ""
+    while name != shorter:
+        shorter, name = name, VENDOR.sub("", name)
+    return name
+
+
+def _key(name: str) -> str:
+    greek = {"α": "a", "β": "b", "γ": "g", "δ": "d", "ε": "e", "κ": "k", "λ": "l"}
+    return re.sub(r"[^a-z0-9]", "", "".join(greek.get(letter, letter) for letter in name.lower()))

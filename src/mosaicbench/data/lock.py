@@ -1,0 +1,86 @@
+"""The lock: what was fetched, so that later downloads and whoever reads the files are held to it.
+
+``resources/raw/lock.json`` holds, for every fetched file, its length, digests and address, and the time stamp that it had then.
+A file of unchanged length and time stamp is taken as it is; any other is read again and compared.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mosaicbench.errors import UserError
+
+NAME = "lock.json"
+CHUNK = 2**20
+
+
+def digests(path: Path) -> dict[str, str]:
+    """Return the "md5" and "sha256" of a file, read once."""
+    found = {"md5": hashlib.md5(usedforsecurity=False), "sha256": hashlib.sha256()}
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            for digest in found.values():
+                digest.update(chunk)
+    return {kind: digest.hexdigest() for kind, digest in found.items()}
+
+
+def read(raw: Path) -> dict[str, dict[str, dict]]:
+    """Return dataset -> file -> record of all that was fetched into the folder `raw`."""
+    path = raw / NAME
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); restore it, or delete it to verify every file anew") from error
+
+
+def write(raw: Path, dataset: str, name: str, record: dict) -> None:
+    """Record one file: "bytes", "md5", "sha256" and "url"; its time stamp is added. Safe beside other processes."""
+    stamp = {"mtime_ns": (raw / dataset / name).stat().st_mtime_ns}
+    with _alone(raw):
+        lock = read(raw)
+        lock[dataset] = lock.get(dataset, {}) | {name: record | stamp}
+        temporary = raw / f".{NAME}.{os.getpid()}"
+        temporary.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n")
+        os.replace(temporary, raw / NAME)
+
+
+def is_unchanged(path: Path, record: dict) -> bool:
+    """Return whether a file has the length and the time stamp of its record."""
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns) == (record["bytes"], record["mtime_ns"])
+
+
+def check(folder: Path) -> None:
+    """Refuse a dataset's folder in which a file is not what was fetched.
+
+    Raises
+    ------
+    UserError
+        When a file has no record, or differs from it.
+    """
+    records = read(folder.parent).get(folder.name, {})
+    for path in sorted(folder.glob("[!.]*")) if folder.is_dir() else ():
+        if path.name.endswith((".part", ".part.json")):
+            continue
+        remedy = f"run `mosaicbench fetch {folder.name}`"
+        if path.name not in records:
+            raise UserError(
+                f"{path}: not fetched by this program and so never verified; {remedy}, which verifies and records the "
+                "dataset's files, and move away what is none of them"
+            )
+        record = records[path.name]
+        if not is_unchanged(path, record) and digests(path)["sha256"] != record["sha256"]:
+            raise UserError(f"{path}: changed since it was fetched; delete it and {remedy}")
+
+
+@contextmanager
+def _alone(raw: Path) -> Iterator[None]:
+    with (raw / f".{NAME}.guard").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,77 @@
+"""NeurIPS 2021 bone marrow: CITE-seq or Multiome of cells of several donors, measured at several sites."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.raw import found
+from mosaicbench.data.readers import coordinates, opened
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+CARD = {
+    "label": "NeurIPS 2021 BMMC",
+    "summary": "bone marrow cells of several donors and sites: RNA and 134 surface proteins, or RNA and ATAC; counts",
+    "labels": "the authors', annotated per modality and brought to a consensus",
+    "licence": "none stated; public in GEO",
+    "citation": "Luecken et al. 2021, NeurIPS Datasets and Benchmarks, GSE194122",
+}
+
+KINDS = {"GEX": "rna", "ATAC": "atac", "ADT": "adt"}  # as var["feature_types"] has them
+GROUPS = ("Site", "DonorID")  # columns that a scenario may split by
+
+
+def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> MuData:
+    """Return the cells with modality ``rna``, and ``adt`` or ``atac``.
+
+    Parameters
+    ----------
+    raw
+        Folder of the packed ``.h5ad``, which is unpacked to a temporary file while it is read.
+    cell_type, batch
+        Columns of ``obs``; a batch is a donor at a site, such as s1d1.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, has no counts, or not the column.
+    """
+    path = found(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
+    whole = opened(path, _unpacked)
+    for column in (cell_type, batch):
+        if column not in whole.obs:
+            raise UserError(f"{path}: no obs column {column!r}; there are {', '.join(whole.obs)}")
+    if "counts" not in whole.layers:
+        raise UserError(f'{path}: no layers["counts"]; X is normalised and cannot stand for them')
+    types = whole.var["feature_types"].astype(str).to_numpy()
+    counts = whole.layers["counts"]
+    measured = {}
+    for name, kind in KINDS.items():
+        columns = np.flatnonzero(types == name)
+        if len(columns):
+            names = whole.var_names[columns]
+            places = coordinates(names) if kind == "atac" else pd.DataFrame()
+            measured[kind] = Measurement(counts[:, columns], names, kind, annotation=places)
+    groups = {column: whole.obs[column] for column in GROUPS if column in whole.obs}
+    return assembled(measured, cells=whole.obs_names, cell_type=whole.obs[cell_type], batch=whole.obs[batch], groups=groups)
+
+
+def _unpacked(path: Path) -> AnnData:
+    import anndata
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / path.stem
+        with gzip.open(path) as packed, file.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, 2**20)
+        return anndata.read_h5ad(file)

@@ -1,0 +1,123 @@
+"""TEA-seq by Swanson 2021: RNA, open chromatin and surface protein of the same permeabilised blood cells."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.raw import check_matched, found, measurement, on_chromosomes
+from mosaicbench.data.readers import csv_counts, labels_joined, opened, tenx_h5
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+CARD = {
+    "label": "TEA-seq PBMC",
+    "summary": "RNA, ATAC and 46 surface proteins of permeabilised blood cells; several wells have RNA and protein only",
+    "labels": "the authors' types of wells W3 to W6 (eLife, Figure 4, source data 2); well W1 has none",
+    "licence": "none stated for GEO's processed files, public; labels CC-BY",
+    "citation": "Swanson et al. 2021, eLife 10:e63632, GSE158013",
+}
+
+LABELS = "elife-63632-fig4-data2-v1.zip"
+TABLE = "TypeLabelsUMAP.csv"
+
+
+def load(raw: Path, *, wells: Sequence[str] = ("W3",), cell_type: str = "seurat_pbmc_cell_type") -> MuData:
+    """Return the cells of `wells`; one well has ``rna``, ``atac`` and ``adt``, several have ``rna`` and ``adt``.
+
+    Each well has peaks of its own, which are not the same features. The batch is the well.
+
+    Parameters
+    ----------
+    raw
+        Folder of each well's ARC file and its counts of antibodies, and of the labels.
+    wells
+        W1, or any of W3 to W6.
+    cell_type
+        Column of the labels, or predicted.celltype.l2. Cells that the table does not list are unlabelled.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or unreadable, wells differ in genes or antibodies, or the labels are of other cells.
+    """
+    if not wells:
+        raise UserError("wells: name at least one, such as W3")
+    parts = {well: _well(raw, well) for well in wells}
+    table = _labels(Path(raw) / LABELS) if (Path(raw) / LABELS).is_file() else None
+    measured = {kind: _joined(parts, kind) for kind in ("rna", "adt")}
+    if len(parts) == 1:
+        ((_, (names, modalities)),) = parts.items()
+        measured["atac"] = measurement(on_chromosomes(modalities["atac"]), "atac", names)
+    types, matched = [], 0
+    for well, (names, _) in parts.items():
+        own, n = _types(table, well, names, cell_type, Path(raw) / LABELS)
+        types.append(own)
+        matched += n
+    dataset = assembled(
+        {kind: measured[kind] for kind in ("rna", "atac", "adt") if kind in measured},
+        cells=[f"{well}_{name}" for well, (names, _) in parts.items() for name in names],
+        cell_type=np.concatenate(types),
+        batch=[well for well, (names, _) in parts.items() for _ in names],
+    )
+    dataset.uns["cells_dropped"] = sum(modalities["rna"].n_obs - len(names) for names, modalities in parts.values())
+    dataset.uns["labels_matched"] = matched
+    return dataset
+
+
+def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
+    """Return the cells of one well, and its modalities; the table of antibodies has all droplets, also the empty ones."""
+    modalities = tenx_h5(found(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
+    proteins = csv_counts(found(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"])
+    proteins.obs_names = pd.Index([f"{name}-1" for name in proteins.obs_names])
+    names = modalities["rna"].obs_names
+    return names[names.isin(proteins.obs_names)], modalities | {"adt": proteins}
+
+
+def _joined(parts: dict[str, tuple[pd.Index, dict[str, AnnData]]], kind: str) -> Measurement:
+    """Return one modality of all wells, below each other."""
+    own = {well: measurement(modalities[kind], kind, names) for well, (names, modalities) in parts.items()}
+    (first, one), *others = own.items()
+    for well, other in others:
+        if list(other.features) != list(one.features):
+            raise UserError(f"wells: {first} and {well} differ in their features of {kind}; take them as two datasets")
+    values = sparse.vstack([each.values for each in own.values()], format="csr") if others else one.values
+    return Measurement(values, one.features, kind, annotation=one.annotation)
+
+
+def _labels(path: Path) -> pd.DataFrame:
+    """Return the table in eLife's archive, with the columns "cell" (16 letters) and "well" (its number) for its barcode."""
+    table = opened(path, _table_in_archive)
+    parts = table["barcode"].str.extract(r"^(?P<cell>[ACGTN]+).*?(?P<well>\d+)$")
+    return table.assign(cell=parts["cell"], well=parts["well"])
+
+
+def _table_in_archive(path: Path) -> pd.DataFrame:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(TABLE) and "__MACOSX" not in name]
+        if len(names) != 1:
+            raise UserError(f"{path}: no file {TABLE} in this archive, which holds {', '.join(archive.namelist())}")
+        with archive.open(names[0]) as file:
+            return pd.read_csv(file, dtype=str, keep_default_na=False)
+
+
+def _types(table: pd.DataFrame | None, well: str, names: pd.Index, column: str, path: Path) -> tuple[np.ndarray, int]:
+    if table is None:
+        return np.full(len(names), "", dtype=object), 0
+    own = table[table["well"] == well.lstrip("W")]
+    if own.empty:
+        ends = ", ".join(sorted(set(table["well"].dropna())))
+        raise UserError(f"{path}: no barcode ends in the number of well {well}; they end in {ends}")
+    types, matched = labels_joined(names, own, barcode="cell", column=column, suffix="-1")
+    check_matched(matched, len(own), len(names), path)
+    return types, matched

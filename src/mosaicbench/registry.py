@@ -1,0 +1,101 @@
+"""The registry: which datasets exist, where each file of theirs lies, and how to tell the right one."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from mosaicbench.errors import UserError
+
+REPOSITORY = Path(__file__).parents[2]
+REGISTRY = REPOSITORY / "config/datasets.yaml"
+SCHEMA = REPOSITORY / "workflow/schemas/datasets.schema.yaml"
+# libyaml, where it is built in, reads the registry ten times as fast, and every job of the workflow reads it.
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file of a publisher, and what is known about it.
+
+    Attributes
+    ----------
+    dataset, name
+        The dataset's id, and the name that the publisher gave the file.
+    urls
+        Where it lies: the publisher's address, then mirrors, in the order in which to try them.
+    bytes
+        Its length, None where no source states it.
+    about_mb
+        Its rough length in MB, None where that is unknown too.
+    digests
+        "md5" or "sha256" -> hexadecimal digest; empty where none is public.
+    optional
+        Whether the dataset can be prepared without it.
+    twins
+        dataset -> md5 (None where unknown) of a file with the same name and another address: easily taken for this one.
+    """
+
+    dataset: str
+    name: str
+    urls: tuple[str, ...]
+    bytes: int | None
+    about_mb: float | None
+    digests: dict[str, str]
+    optional: bool
+    twins: dict[str, str | None]
+
+
+def load(path: str | Path = REGISTRY) -> dict[str, dict]:
+    """Read and check a registry: dataset id -> stanza with ``loader``, ``options``, ``files`` and what is known of them.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, is no YAML, or breaks its schema.
+    """
+    path = Path(path)
+    try:
+        registry = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe loader either way
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such registry of datasets") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML ({error})") from error
+    schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader)  # noqa: S506
+    if (error := jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(registry))) is not None:
+        key = ".".join(map(str, error.absolute_path)) or "top level"
+        described = (
+            f" ({error.schema['description']})" if isinstance(error.schema, dict) and "description" in error.schema else ""
+        )
+        raise UserError(f"{path}, key {key}: {error.message}{described}")
+    return {name: {"options": {}, "files": {}} | stanza for name, stanza in registry.items()}
+
+
+def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
+    """Return the files of a dataset, in the order of the registry.
+
+    Raises
+    ------
+    UserError
+        When the registry does not have the dataset.
+    """
+    if dataset not in registry:
+        close = difflib.get_close_matches(dataset, registry, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(registry)}"
+        raise UserError(f"there is no dataset {dataset!r} in the registry; {hint}")
+    found = []
+    for name, known in registry[dataset]["files"].items():
+        digests = {kind: known[kind] for kind in ("md5", "sha256") if kind in known}
+        named_alike = {other: stanza["files"][name] for other, stanza in registry.items() if name in stanza["files"]}
+        twins = {other: twin.get("md5") for other, twin in named_alike.items() if twin["url"] != known["url"]}
+        urls, optional = (known["url"], *known.get("mirrors", [])), known.get("optional", False)
+        found.append(RawFile(dataset, name, urls, known["bytes"], _mb(known), digests, optional, twins))
+    return found
+
+
+def _mb(known: dict) -> float | None:
+    return known.get("about_mb") if known["bytes"] is None else known["bytes"] / 1e6

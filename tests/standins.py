@@ -1,0 +1,264 @@
+"""Stand-ins for the three dataset families: the publishers' file names, formats and layouts, with small simulated content.
+
+Each family is made from simulated cells, and what its loader should find again is returned beside the files.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import rdata
+import yaml
+from scipy import sparse
+from scipy.io import mmwrite
+
+from mosaicbench import registry
+from mosaicbench.data import simulated
+
+TYPES = ["CD14 Mono", "CD4 Naive", "CD8 Naive", "NK", "B naive"]
+CONTIGS = ["GL000194.1:55723-56585", "KI270728.1:232100-232900"]
+PROTEINS = ["CD3-1", "CD3-2", "CD4-1", "CD56-1", "CD45RA", "Integrin-7", "TCR-V-7.2", "TCR-1", "IgG1"]
+MITOCHONDRIAL = 2  # the first genes
+LOST = 7  # the row of a cell that is in the ARC file but not in the table of antibodies
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a loader should find: cell names, types ("" = unknown), batches, and modality -> counts without empty features."""
+
+    cells: list[str]
+    cell_type: list[str]
+    batch: list[str]
+    counts: dict[str, np.ndarray]
+
+
+def multiome(folder: Path, *, cells: int = 260) -> Truth:
+    """Write an ARC file with some bad nuclei, and SCENT's table, which lacks some cells and has some that the file lacks."""
+    rng, (types, counts) = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
+    counts = {"rna": 50 * counts["rna"], "atac": 400 * counts["atac"]}  # as deep as the real one, for the same quality control
+    counts["rna"][:5, 0] += np.round(0.6 * counts["rna"][:5].sum(1))  # mitochondrial
+    barcodes = _barcodes(cells, rng)
+    _write_arc(folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5", counts, [f"{b}-1" for b in barcodes], rng)
+    listed = np.sort(rng.choice(cells, cells - 20, replace=False))
+    others = [f"{barcode}-1" for barcode in _barcodes(15, rng)]
+    names = [f"{barcodes[i]}-1" for i in listed] + others
+    table = pd.DataFrame({"nCount_RNA": np.arange(len(names), dtype=float)}, index=pd.Index(names))
+    rdata.write_rds(folder / "pbmc_multimodal.meta.rds", table.assign(**{"predicted.id": [*types[listed], *["NK"] * 15]}))
+    known = np.full(cells, "", dtype=object)
+    known[listed] = types[listed]
+    rna, atac, mito = counts["rna"].sum(1), counts["atac"].sum(1), counts["rna"][:, :MITOCHONDRIAL].sum(1)
+    good = (rna >= 1000) & (rna <= 25000) & (mito <= 0.2 * rna) & (atac >= 5000) & (atac <= 70000)
+    kept = np.flatnonzero(good)
+    cells_kept = [f"{barcodes[i]}-1" for i in kept]
+    return Truth(cells_kept, list(known[kept]), ["all"] * len(kept), {kind: matrix[kept] for kind, matrix in counts.items()})
+
+
+def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
+    """Write the MEX files of RNA and ADT, one symbol a line, and the metadata, in which some cells are doublets."""
+    rna, adt = {"3P": ("GSM5008737", "GSM5008738"), "5P": ("GSM5008740", "GSM5008741")}[chemistry]
+    rng, (types, counts) = np.random.default_rng(2), _simulated(cells, ("rna", "adt"), seed=2)
+    names = [f"L{i % 4 + 1}_{barcode}" for i, barcode in enumerate(_barcodes(cells, rng))]
+    doublet = rng.random(cells) < 0.06
+    donors = np.array([f"P{i % 8 + 1}" for i in range(cells)])
+    genes = [f"GENE{i}" for i in range(counts["rna"].shape[1])]
+    genes[5] = "GENE4.1"  # Seurat's mark of a duplicated symbol
+    for kind, sample, features in (("RNA", rna, genes), ("ADT", adt, PROTEINS[: counts["adt"].shape[1]])):
+        stem = f"{sample}_{kind}_{chemistry}"
+        matrix = io.BytesIO()
+        mmwrite(matrix, sparse.coo_matrix(counts[kind.lower()].T.astype(int)), field="integer")
+        _gzip(folder / f"{stem}-matrix.mtx.gz", matrix.getvalue())
+        _gzip(folder / f"{stem}-barcodes.tsv.gz", "".join(f"{name}\n" for name in names).encode())
+        _gzip(folder / f"{stem}-features.tsv.gz", "".join(f"{name}\n" for name in features).encode())
+    fine = np.where(doublet, "Doublet", types)
+    columns = {"nCount_RNA": counts["rna"].sum(1), "lane": [name.split("_")[0] for name in names], "donor": donors, "time": "0"}
+    columns |= {
+        "celltype.l1": [str(name).split()[0] for name in types],
+        "celltype.l2": fine,
+        "celltype.l3": fine,
+        "Batch": "Batch1",
+    }
+    table = pd.DataFrame(columns, index=pd.Index(names)).sample(frac=1, random_state=0)
+    _gzip(folder / f"GSE164378_sc.meta.data_{chemistry}.csv.gz", table.to_csv().encode())
+    kept = {kind: matrix[~doublet] for kind, matrix in counts.items()}
+    return Truth([n for n, d in zip(names, doublet, strict=True) if not d], list(types[~doublet]), list(donors[~doublet]), kept)
+
+
+def teaseq(folder: Path, wells: dict[str, str], *, cells: int = 240, labelled: bool = True, suffix: str = "-{number}") -> Truth:
+    """Write each well's ARC file and its antibody counts of all droplets, and one archive with the types of all wells.
+
+    Parameters
+    ----------
+    wells
+        Well -> what its files' names begin with, before "_tea".
+    suffix
+        How the well stands behind a barcode in the table of types.
+    """
+    truths, rows = [], []
+    all_types, all_counts = _simulated(cells * len(wells), ("rna", "atac", "adt"), seed=3)
+    for order, (well, stem) in enumerate(wells.items()):
+        rng, own = np.random.default_rng(3 + order), slice(cells * order, cells * (order + 1))
+        types, counts = all_types[own].copy(), {kind: matrix[own] for kind, matrix in all_counts.items()}
+        barcodes, empty = _barcodes(cells, rng), _barcodes(400, rng)
+        names = [f"{barcode}-1" for barcode in barcodes]
+        of_arc, of_adt = ("fulldepth", "fulldepth") if well == "W1" else ("200M", "48M")
+        file = folder / f"{stem}_tea_{of_arc}_cellranger-arc_filtered_feature_bc_matrix.h5"
+        _write_arc(file, {kind: counts[kind] for kind in ("rna", "atac")}, names, rng)
+        droplets = np.concatenate([counts["adt"], rng.poisson(0.05, (400, counts["adt"].shape[1]))]).astype(int)
+        table = pd.DataFrame(droplets, columns=PROTEINS[: droplets.shape[1]])
+        table.insert(0, "total", droplets.sum(1))
+        table.insert(0, "cell_barcode", [*barcodes, *empty])
+        table = table.drop(index=LOST).sample(frac=1, random_state=0)
+        _gzip(folder / f"{stem}_tea_{of_adt}_adt_counts.csv.gz", table.to_csv(index=False).encode())
+        types[rng.choice(cells, cells // 8, replace=False)] = ""
+        rows += [
+            (barcode + suffix.format(number=well[1:]), kind) for barcode, kind in zip(barcodes, types, strict=True) if kind
+        ]
+        keep = np.arange(cells) != LOST
+        kept = {kind: matrix[keep] for kind, matrix in counts.items()}
+        labels = list(types[keep]) if labelled else [""] * (cells - 1)
+        truths.append(Truth([f"{well}_{names[i]}" for i in np.flatnonzero(keep)], labels, [well] * (cells - 1), kept))
+    if labelled:
+        table = pd.DataFrame(rows, columns=["barcode", "seurat_pbmc_cell_type"])
+        table["predicted.celltype.l2"] = table["seurat_pbmc_cell_type"]
+        with zipfile.ZipFile(folder / "elife-63632-fig4-data2-v1.zip", "w") as archive:
+            archive.writestr("elife-63632-fig4-data2-v1/Figure4_SourceData2_TypeLabelsUMAP.csv", table.to_csv(index=False))
+            archive.writestr("__MACOSX/elife-63632-fig4-data2-v1/._Figure4_SourceData2_TypeLabelsUMAP.csv", "")
+    kinds = ("rna", "atac", "adt") if len(wells) == 1 else ("rna", "adt")
+    return Truth(
+        sum((truth.cells for truth in truths), []),
+        sum((truth.cell_type for truth in truths), []),
+        sum((truth.batch for truth in truths), []),
+        {kind: np.concatenate([truth.counts[kind] for truth in truths]) for kind in kinds},
+    )
+
+
+def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
+    """Write one packed h5ad with both modalities side by side, counts in a layer and normalised values in X."""
+    rng, (types, counts) = np.random.default_rng(6), _simulated(cells, ("rna", kind), seed=6)
+    batches = [f"s{i % 2 + 1}d{i % 3 + 1}" for i in range(cells)]
+    names = [f"{barcode}-1-{batch}" for barcode, batch in zip(_barcodes(cells, rng), batches, strict=True)]
+    features = {"rna": [f"GENE{i}" for i in range(counts["rna"].shape[1])], "adt": PROTEINS}
+    features["atac"] = [f"chr1-{1000 * i + 1}-{1000 * i + 900}" for i in range(counts[kind].shape[1])]
+    both = sparse.csr_matrix(np.concatenate([counts["rna"], counts[kind]], axis=1))
+    types_of = ["GEX"] * counts["rna"].shape[1] + [kind.upper()] * counts[kind].shape[1]
+    var = pd.DataFrame(
+        {"feature_types": pd.Categorical(types_of)}, index=features["rna"] + features[kind][: counts[kind].shape[1]]
+    )
+    site = pd.Categorical([batch[:2] for batch in batches])
+    obs = pd.DataFrame({"cell_type": pd.Categorical(types), "batch": pd.Categorical(batches), "Site": site}, index=names)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "x.h5ad"
+        anndata.AnnData(both.log1p(), obs=obs, var=var, layers={"counts": both}).write_h5ad(file)
+        stem = {"adt": "cite", "atac": "multiome"}[kind]
+        _gzip(folder / f"GSE194122_openproblems_neurips2021_{stem}_BMMC_processed.h5ad.gz", file.read_bytes())
+    return Truth(names, list(types), batches, counts)
+
+
+def zenodo(folder: Path, *, cells: int = 100) -> Truth:
+    """Write one h5ad per modality, counts in X, as the labelled copies of the Multiome have them."""
+    rng, (types, counts) = np.random.default_rng(7), _simulated(cells, ("rna", "atac"), seed=7)
+    names = [f"{barcode}-1" for barcode in _barcodes(cells, rng)]
+    obs = pd.DataFrame({"cell_type": pd.Categorical(types)}, index=names)
+    for kind, matrix in counts.items():
+        file = folder / f"10x-Multiome-Pbmc10k-{kind.upper()}.h5ad"
+        var = pd.DataFrame(index=[f"{kind}{i}" for i in range(matrix.shape[1])])
+        anndata.AnnData(sparse.csr_matrix(matrix), obs=obs, var=var).write_h5ad(file)
+    return Truth(names, list(types), ["all"] * cells, counts)
+
+
+def mirrored(folder: Path) -> dict[str, Truth]:
+    """Write stand-ins of every dataset of the families into ``folder/{dataset}``; return what their loaders should find."""
+    stem = "GSM{}_X066-MP0C1{}_leukopak_perm-cells".format
+    later = {f"W{i}": stem(5123948 + i, f"W{i}") for i in (3, 4, 5, 6)}
+    early = {"W1": "GSM4949911_X061-AP0C1W1_leukopak_perm-cells"}
+    makers = {
+        "multiome_pbmc10k": multiome,
+        "multiome_pbmc10k_zenodo": zenodo,
+        "hao_citeseq": hao,
+        "hao_citeseq_5p": lambda place: hao(place, cells=120, chemistry="5P"),
+        "teaseq": lambda place: teaseq(place, {"W3": later["W3"]}),
+        "teaseq_wells": lambda place: teaseq(place, later, cells=70),
+        "neurips_cite": lambda place: neurips(place, kind="adt"),
+        "neurips_multiome": lambda place: neurips(place, kind="atac"),
+        "teaseq_w1": lambda place: teaseq(place, early, cells=90, labelled=False),
+    }
+    truths = {}
+    for dataset, make in makers.items():
+        (folder / dataset).mkdir(parents=True)
+        truths[dataset] = make(folder / dataset)
+    return truths
+
+
+def registered(mirror: Path, address: str, path: Path) -> None:
+    """Write a registry like the project's own, with the stand-ins' addresses, lengths and checksums.
+
+    A length or checksum stands in it exactly where the project's own states one.
+    """
+    entries = {}
+    for dataset in sorted(folder.name for folder in mirror.iterdir()):
+        stanza = registry.load()[dataset]
+        files = {name: facts for name, facts in stanza["files"].items() if not facts.get("optional")}
+        entries[dataset] = stanza | {
+            "files": {name: _facts(mirror / dataset / name, address, known) for name, known in files.items()}
+        }
+    path.write_text(yaml.safe_dump(entries, sort_keys=False))
+
+
+def _facts(file: Path, address: str, known: dict) -> dict:
+    content = file.read_bytes()
+    facts = {"url": f"{address}/{file.parent.name}/{file.name}", "bytes": None if known["bytes"] is None else len(content)}
+    return facts | {kind: hashlib.new(kind, content).hexdigest() for kind in ("md5", "sha256") if kind in known}
+
+
+def _simulated(cells: int, modalities: tuple[str, ...], *, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return (cells,) types, and modality -> counts."""
+    sizes = {"n_rna": 300, "n_atac": 500, "n_adt": len(PROTEINS)}
+    whole = simulated.load(None, cells=cells, modalities=modalities, cell_types=len(TYPES), batches=1, seed=seed, **sizes)
+    _, types = np.unique(np.asarray(whole.obs["cell_type"], dtype=str), return_inverse=True)
+    counts = {kind: whole[kind].layers["counts"].toarray().astype(np.float32) for kind in modalities}
+    return np.array(TYPES, dtype=object)[types], counts
+
+
+def _barcodes(n: int, rng: np.random.Generator) -> list[str]:
+    return ["".join(letters) for letters in rng.choice(list("ACGT"), (n, 16))]
+
+
+def _gzip(path: Path, content: bytes) -> None:
+    path.write_bytes(gzip.compress(content, mtime=0))
+
+
+def _write_arc(path: Path, counts: dict[str, np.ndarray], barcodes: list[str], rng: np.random.Generator) -> None:
+    """Write Cell Ranger ARC's HDF5, with a duplicated gene name and two peaks on contigs, which the counts do not have."""
+    genes, peaks = counts["rna"].shape[1], counts["atac"].shape[1]
+    contigs = rng.poisson(1.0, (len(barcodes), len(CONTIGS)))
+    matrix = sparse.csr_matrix(np.concatenate([counts["rna"], counts["atac"], contigs], axis=1).astype(np.int32))
+    places = [f"chr{i % 22 + 1}:{10_000 + 5_000 * i}-{10_900 + 5_000 * i}" for i in range(peaks)] + CONTIGS
+    symbols = [f"GENE{i}" for i in range(genes)]
+    symbols[:MITOCHONDRIAL] = ["MT-ND1", "MT-CO1"]
+    symbols[9] = symbols[8]
+    features = {
+        "id": [f"ENSG{i:011d}" for i in range(genes)] + places,
+        "name": symbols + places,
+        "feature_type": ["Gene Expression"] * genes + ["Peaks"] * len(places),
+        "genome": ["GRCh38"] * (genes + len(places)),
+        "interval": [f"chr{i % 22 + 1}:{9_000 + 5_000 * i}-{9_001 + 5_000 * i}" for i in range(genes)] + places,
+    }
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        group["barcodes"] = np.array(barcodes, dtype="S")
+        group["data"], group["indices"] = matrix.data, matrix.indices.astype(np.int64)
+        group["indptr"], group["shape"] = matrix.indptr.astype(np.int64), np.array(matrix.shape[::-1], dtype=np.int32)
+        table = group.create_group("features")
+        table["_all_tag_keys"] = np.array(["genome", "interval"], dtype="S")
+        for key, texts in features.items():
+            table[key] = np.array(texts, dtype="S")

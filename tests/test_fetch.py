@@ -1,0 +1,570 @@
+"""Downloads against a real server on loopback: whatever it does, the right file or one clear message, and never half a file."""
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import yaml
+from conftest import REPOSITORY
+from faulty_server import serving
+
+from mosaicbench import catalog, cli, download, registry
+from mosaicbench.data import lock
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import fetch, prepare
+
+BYTES = np.random.default_rng(0).bytes(700_000)
+MD5, SHA256 = hashlib.md5(BYTES).hexdigest(), hashlib.sha256(BYTES).hexdigest()
+FACTS = {"loader": None, "licence": "none", "citation": "none", "labels": "none"}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """No waiting between tries, small chunks, and an environment without proxies or mirrors."""
+    monkeypatch.setattr(download, "BACKOFF", 0.001)
+    monkeypatch.setattr(download, "CHUNK", 2**14)
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy") or name.startswith("MOSAICBENCH_"):
+            monkeypatch.delenv(name)
+
+
+class Desk:
+    """A registry of one dataset with one file, and a folder to fetch it into."""
+
+    def __init__(self, folder):
+        self.folder, self.raw, self.registry = folder, folder / "raw", folder / "datasets.yaml"
+        self.path, self.part = self.raw / "cells/a.bin", self.raw / "cells/a.bin.part"
+
+    def register(self, *urls, **facts):
+        self.write({"cells": {"a.bin": {"url": urls[0], "mirrors": list(urls[1:]), "bytes": None} | facts}})
+
+    def write(self, files_of):
+        stanzas = {dataset: FACTS | {"files": files} for dataset, files in files_of.items()}
+        self.registry.write_text(yaml.safe_dump(stanzas, sort_keys=False))
+
+    def fetch(self, *datasets, **options):
+        given = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False} | options
+        fetch.run(datasets=list(datasets or ["cells"]), raw=self.raw, known=self.registry, **given)
+
+    def refuses(self, message, **options):
+        """Fetch must end in one UserError, with nothing under the final name."""
+        with pytest.raises(UserError, match=message) as caught:
+            self.fetch(**options)
+        assert not self.path.exists()
+        assert "cells" not in lock.read(self.raw)
+        return str(caught.value)
+
+    def has_it(self):
+        """The right bytes under the final name, their record, and nothing else."""
+        assert self.path.read_bytes() == BYTES
+        assert sorted(path.name for path in self.path.parent.iterdir()) == ["a.bin"]
+        record = lock.read(self.raw)["cells"]["a.bin"]
+        assert (record["bytes"], record["md5"], record["sha256"]) == (len(BYTES), MD5, SHA256)
+        return True
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)
+
+
+KNOWN = {"bytes": len(BYTES), "md5": MD5}
+UNKNOWN = {}
+
+
+@pytest.mark.parametrize(
+    "facts", [KNOWN, {"sha256": SHA256}, {"bytes": len(BYTES)}, UNKNOWN], ids=["md5", "sha256", "bytes", "-"]
+)
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        ["breaks"],
+        ["breaks", "no-range"],
+        ["breaks", "wrong-range"],
+        ["breaks", "no-etag"],
+        ["no-browser"],
+        ["busy"],
+        ["gzip"],
+        ["gzip", "breaks"],
+    ],
+    ids=lambda faults: "+".join(faults) or "no-fault",
+)
+def test_the_right_file_arrives(desk, faults, facts):
+    with serving({"/a": BYTES}, {"/a": set(faults)}) as (site_url, _):
+        desk.register(f"{site_url}/a", **facts)
+        desk.fetch()
+    assert desk.has_it()
+
+
+def test_a_broken_transfer_goes_on_where_it_broke(desk):
+    with serving({"/a": BYTES}, {"/a": {"breaks"}}) as (url, site):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+        (_, first, _), (_, second, status) = site.requests
+        assert "Range" not in first
+        assert status == 206
+        assert 0 < int(second["Range"].removeprefix("bytes=").rstrip("-")) <= len(BYTES) // 2
+        assert second["If-Range"] == '"first"'
+    assert desk.has_it()
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(desk):
+    with serving({"/a": BYTES}, {"/a": {"dead"}}) as (url, site):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.path.parent.mkdir(parents=True)
+        desk.part.write_bytes(BYTES[:400_000])
+        desk.refuses("gave up after 5 tries without a new byte")
+        assert desk.part.read_bytes() == BYTES[:400_000]
+        site.faults.clear()
+        site.requests.clear()
+        desk.fetch()
+        assert [headers["Range"] for _, headers, _ in site.requests] == ["bytes=400000-"]
+    assert desk.has_it()
+
+
+def test_many_breaks_are_borne_as_long_as_each_try_brings_something(desk):
+    few = BYTES[:12_500]
+    with serving({"/a": few}, {"/a": {"always-breaks"}}) as (url, site):
+        desk.register(f"{url}/a", md5=hashlib.md5(few).hexdigest())
+        desk.fetch()
+        assert len(site.requests) == 13
+    assert desk.path.read_bytes() == few
+
+
+@pytest.mark.parametrize("facts", [KNOWN, UNKNOWN], ids=["known", "unknown"])
+def test_bytes_of_two_versions_are_never_joined(desk, facts):
+    """The publisher replaces the file while it is being fetched."""
+    with serving({"/a": BYTES[::-1]}, {"/a": {"breaks", "new-version"}}) as (url, site):
+        desk.register(f"{url}/a", **facts)
+        desk.fetch()
+        assert [status for _, _, status in site.requests] == [200, 200]
+    assert desk.has_it()
+
+
+@pytest.mark.parametrize("rubbish", [b"x" * 1000, b"x" * len(BYTES), b"x" * (len(BYTES) + 7)], ids=["short", "full", "long"])
+@pytest.mark.parametrize("facts", [KNOWN, {"md5": MD5}, UNKNOWN], ids=["known", "md5", "unknown"])
+def test_a_corrupt_part_is_found_out(desk, rubbish, facts):
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **facts)
+        desk.path.parent.mkdir(parents=True)
+        desk.part.write_bytes(rubbish)
+        desk.fetch()
+    assert desk.has_it()
+
+
+@pytest.mark.parametrize(
+    ("fault", "facts", "message"),
+    [
+        ("wrong-byte", KNOWN, f"its md5 is [0-9a-f]{{32}}, expected {MD5}"),
+        ("wrong-byte", {"sha256": SHA256}, f"its sha256 is [0-9a-f]{{64}}, expected {SHA256}"),
+        ("too-long", KNOWN, "the file there has 700,010 bytes, expected 700,000"),
+        ("too-long", {"md5": MD5}, f"its md5 is [0-9a-f]{{32}}, expected {MD5}"),
+        ("dead", KNOWN, "gave up after 5 tries"),
+        ("web-page", UNKNOWN, "a web page instead of the file"),
+        ("nothing", UNKNOWN, "the server answered 404"),
+    ],
+)
+def test_a_bad_address_is_refused_and_a_mirror_tried(desk, fault, facts, message):
+    files = {"/a": BYTES, "/good": BYTES} if fault != "nothing" else {"/good": BYTES}
+    with serving(files, {"/a": {fault}}) as (url, site):
+        desk.register(f"{url}/a", **facts)
+        said = desk.refuses(message)
+        assert f"{url}/a" in said
+        assert "put a file into" in said
+        desk.register(f"{url}/a", f"{url}/good", **facts)
+        desk.fetch()
+        assert site.count("/good") == 1
+    assert desk.has_it()
+    assert lock.read(desk.raw)["cells"]["a.bin"]["from"] == f"{url}/good"
+
+
+def test_a_transfer_that_one_address_began_is_completed_by_the_next_only_if_a_checksum_can_tell(desk):
+    for facts, ranges in ((KNOWN, ["bytes=5000-"]), (UNKNOWN, [None])):
+        with serving({"/a": BYTES, "/b": BYTES}, {"/a": {"always-breaks"}}) as (url, site):
+            desk.register(f"{url}/gone", f"{url}/b", **facts)
+            desk.path.parent.mkdir(parents=True, exist_ok=True)
+            desk.part.write_bytes(BYTES[:5000])
+            desk.fetch()
+            assert [headers.get("Range") for path, headers, _ in site.requests if path == "/b"] == ranges
+        assert desk.has_it()
+        desk.path.unlink()
+        (desk.raw / lock.NAME).unlink()
+
+
+def test_nobody_listens(desk):
+    desk.register("http://127.0.0.1:9/a", **KNOWN)
+    desk.refuses("127.0.0.1:9/a: .*refused")
+
+
+def test_all_failures_stand_in_one_message(desk):
+    with serving({}) as (url, _):
+        file = {"url": f"{url}/x", "bytes": 3}
+        desk.write({"cells": {"a.bin": file}, "more": {"b.bin": file, "c.bin": file}})
+        with pytest.raises(UserError) as caught:
+            desk.fetch("cells", "more")
+    assert str(caught.value).count("the server answered 404") == 3
+
+
+# --- proxies ---------------------------------------------------------------------------------------------------------------
+
+
+def test_proxies_are_honoured_but_never_for_this_machine(desk, monkeypatch):
+    with serving({"/a": BYTES, "http://publisher.invalid/a": BYTES}) as (url, site):
+        monkeypatch.setenv("http_proxy", url)
+        desk.register("http://publisher.invalid/a", **KNOWN)
+        desk.fetch()
+        assert [path for path, _, _ in site.requests] == ["http://publisher.invalid/a"]
+        desk.path.unlink()
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+    assert desk.has_it()
+
+
+# --- the lock --------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_public_checksum_the_first_download_binds_later_ones(desk, capsys):
+    with serving({"/a": BYTES}) as (url, site):
+        desk.register(f"{url}/a")
+        desk.fetch()
+        assert f"no checksum is public: recorded sha256 {SHA256}" in capsys.readouterr().err
+        desk.path.unlink()
+        site.files["/a"] = BYTES[::-1]
+        with pytest.raises(UserError, match=f"but {SHA256} was recorded on the first download"):
+            desk.fetch()
+        assert not desk.path.exists()
+        site.files["/a"] = BYTES
+        desk.fetch()
+    assert desk.has_it()
+
+
+def test_what_is_there_is_not_fetched_again(desk, monkeypatch):
+    with serving({"/a": BYTES}) as (url, site):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+        monkeypatch.setattr(lock, "digests", lambda path: pytest.fail("an unchanged file was read again"))
+        desk.fetch()
+        assert len(site.requests) == 1
+
+
+def test_a_touched_file_is_verified_again_and_a_changed_one_refused(desk):
+    with serving({"/a": BYTES}) as (url, site):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+        os.utime(desk.path, ns=(1, 1))
+        desk.fetch()
+        assert lock.read(desk.raw)["cells"]["a.bin"]["mtime_ns"] == 1
+        desk.path.write_bytes(BYTES[::-1])
+        with pytest.raises(UserError, match="is not the right file: its md5 is .*delete it and fetch again"):
+            desk.fetch()
+        assert len(site.requests) == 1
+
+
+def test_a_registry_that_learned_a_checksum_is_believed_over_the_record(desk):
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a")
+        desk.fetch()
+        desk.register(f"{url}/a", md5="0" * 32)
+        with pytest.raises(UserError, match=f"its md5 is {MD5}, expected 0000"):
+            desk.fetch()
+
+
+def test_a_file_brought_by_hand_is_verified_and_recorded(desk):
+    desk.register("http://127.0.0.1:9/a", **KNOWN)
+    desk.path.parent.mkdir(parents=True)
+    desk.path.write_bytes(BYTES)
+    with pytest.raises(UserError, match="never verified; run `mosaicbench fetch cells`"):
+        lock.check(desk.path.parent)
+    desk.fetch()
+    lock.check(desk.path.parent)
+    assert desk.has_it()
+
+
+def test_prepare_refuses_raw_data_that_changed(desk):
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+    changed = bytearray(BYTES)
+    changed[5] ^= 1
+    desk.path.write_bytes(changed)
+    with pytest.raises(UserError, match=r"a\.bin: changed since it was fetched; delete it and run `mosaicbench fetch cells`"):
+        prepare.run(
+            dataset="cells", loader="simulated", options={"cells": 30}, output=desk.folder / "cells.h5mu", raw=desk.path.parent
+        )
+    assert not (desk.folder / "cells.h5mu").exists()
+
+
+def test_a_registry_that_means_another_file_now_is_followed(desk):
+    """The publisher replaced the file, and the registry learned it."""
+    with serving({"/a": BYTES[::-1]}) as (url, site):
+        desk.register(f"{url}/a", md5=hashlib.md5(BYTES[::-1]).hexdigest())
+        desk.fetch()
+        site.files["/a"] = BYTES
+        desk.register(f"{url}/a", **KNOWN)
+        desk.path.unlink()
+        desk.fetch()
+    assert desk.has_it()
+
+
+def test_a_transfer_under_way_is_no_reason_not_to_prepare(desk):
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+    (desk.path.parent / "extra.part").write_bytes(b"half")
+    (desk.path.parent / "extra.part.json").write_text("{}")
+    lock.check(desk.path.parent)
+
+
+def test_an_unreadable_lock_is_named(desk):
+    desk.register("http://127.0.0.1:9/a")
+    desk.raw.mkdir()
+    (desk.raw / lock.NAME).write_text("{")
+    with pytest.raises(UserError, match=r"lock\.json: not valid JSON"):
+        desk.fetch()
+
+
+def test_files_fetched_side_by_side_are_all_recorded(desk):
+    names = [f"{i}.bin" for i in range(12)]
+    with serving({f"/{name}": BYTES for name in names}) as (url, _):
+        desk.write({"cells": {name: {"url": f"{url}/{name}", "bytes": None} for name in names}})
+        threads = [threading.Thread(target=desk.fetch, kwargs={"files": [name]}) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(lock.read(desk.raw)["cells"]) == sorted(names)
+
+
+def test_two_processes_do_not_write_the_same_file(desk):
+    desk.register("http://127.0.0.1:9/a", **KNOWN)
+    with download._part_of(desk.path), pytest.raises(UserError, match="another process is downloading this file"):
+        desk.fetch()
+
+
+def test_a_killed_download_leaves_a_part_and_a_later_one_completes_it(desk):
+    """A real process, killed midway."""
+    big = BYTES * 40
+    with serving({"/a": big}) as (url, site):
+        desk.register(f"{url}/a", md5=hashlib.md5(big).hexdigest())
+        command = [sys.executable, "-m", "mosaicbench", "fetch", "cells", "--raw", desk.raw, "--registry", desk.registry]
+        code = f"""
+import sys, time
+from mosaicbench import cli, download
+chunks = download._chunks
+def slowly(response):
+    for chunk in chunks(response):
+        yield chunk
+        time.sleep(0.05)
+download._chunks = slowly
+cli.main({[str(word) for word in command[3:]]})
+"""
+        process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")})
+        deadline = time.monotonic() + 30
+        while not (desk.part.is_file() and desk.part.stat().st_size > 2**19) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        arrived = desk.part.stat().st_size
+        assert 2**18 < arrived < len(big)
+        assert not desk.path.exists()
+        desk.fetch()
+        assert site.requests[-1][1]["Range"] == f"bytes={arrived}-"
+    assert desk.path.read_bytes() == big
+
+
+# --- mirrors and no network ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["cells/a.bin", "a.bin"])
+def test_a_mirror_folder_serves_without_network(desk, place):
+    file = desk.folder / "mirror" / place
+    file.parent.mkdir(parents=True)
+    file.write_bytes(BYTES)
+    desk.register("http://127.0.0.1:9/a", **KNOWN)
+    desk.fetch(mirror=desk.folder / "mirror", offline=True)
+    assert desk.has_it()
+
+
+def test_the_mirror_comes_from_the_environment(desk, monkeypatch):
+    (desk.folder / "mirror").mkdir()
+    (desk.folder / "mirror/a.bin").write_bytes(BYTES)
+    monkeypatch.setenv("MOSAICBENCH_MIRROR", str(desk.folder / "mirror"))
+    desk.register("http://127.0.0.1:9/a", **KNOWN)
+    cli.main(["fetch", "cells", "--offline", "--raw", str(desk.raw), "--registry", str(desk.registry)])
+    assert desk.has_it()
+
+
+def test_a_wrong_file_in_the_mirror_is_named_and_the_network_used(desk):
+    mirror = desk.folder / "mirror"
+    mirror.mkdir()
+    (mirror / "a.bin").write_bytes(BYTES[::-1])
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        assert f"{mirror / 'a.bin'}: its md5 is" in desk.refuses("--offline forbids", mirror=mirror, offline=True)
+        desk.fetch(mirror=mirror)
+    assert desk.has_it()
+
+
+def test_offline_touches_nothing_and_says_what_is_missing_and_how_to_bring_it(desk):
+    with serving({"/a": BYTES}) as (url, site):
+        desk.register(f"{url}/a", **KNOWN)
+        said = desk.refuses("missing", offline=True)
+        assert site.requests == []
+    for word in (str(desk.path), "0.7 MB", f"{url}/a", "`mosaicbench fetch cells`", "DATASET/FILE", "MOSAICBENCH_MIRROR"):
+        assert word in said
+
+
+def test_a_mirror_that_is_no_folder_is_refused(desk):
+    desk.register("http://127.0.0.1:9/a")
+    desk.refuses("nowhere: there is no such mirror folder", mirror=desk.folder / "nowhere")
+
+
+# --- one name, two contents ------------------------------------------------------------------------------------------------
+
+
+def test_another_datasets_file_of_the_same_name_is_not_taken(desk):
+    """ARC 1.0.0 and 2.0.0 share a file name, and only one has a public checksum."""
+    with serving({"/1/a.bin": BYTES, "/2/a.bin": BYTES}) as (url, site):
+        files = {"old": {"url": f"{url}/1/a.bin"} | KNOWN, "cells": {"url": f"{url}/2/a.bin", "bytes": None}}
+        desk.write({dataset: {"a.bin": file} for dataset, file in files.items()})
+        desk.refuses("it is the file of dataset old, which has the same name")
+        (desk.folder / "mirror").mkdir()
+        (desk.folder / "mirror/a.bin").write_bytes(BYTES[::-1])
+        desk.refuses("missing", mirror=desk.folder / "mirror", offline=True)
+        site.files["/2/a.bin"] = BYTES[::-1]
+        desk.fetch("cells", "old")
+    assert desk.path.read_bytes() == BYTES[::-1]
+    assert (desk.raw / "old/a.bin").read_bytes() == BYTES
+
+
+# --- the command -----------------------------------------------------------------------------------------------------------
+
+
+def test_optional_files_come_when_asked_for(desk):
+    with serving({"/a": BYTES, "/b": BYTES}) as (url, _):
+        file = {"bytes": None}
+        desk.write({"cells": {"a.bin": file | {"url": f"{url}/a"}, "b.bin": file | {"url": f"{url}/b", "optional": True}}})
+        desk.fetch()
+        assert not (desk.raw / "cells/b.bin").exists()
+        desk.fetch(optional=True)
+        assert (desk.raw / "cells/b.bin").read_bytes() == BYTES
+
+
+def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
+    with serving({"/a": BYTES}) as (url, site):
+        file = {"url": f"{url}/a", "bytes": len(BYTES), "md5": MD5}
+        unknown = {"url": f"{url}/a", "bytes": None}
+        names = ["a.bin", "touched.bin", "by_hand.bin", "missing.bin"]
+        desk.write({"cells": dict.fromkeys(names, file) | {"unknown.bin": unknown, "extra.bin": unknown | {"optional": True}}})
+        desk.fetch(files=["a.bin", "touched.bin"])
+        os.utime(desk.raw / "cells/touched.bin", ns=(1, 1))
+        (desk.raw / "cells/by_hand.bin").write_bytes(BYTES)
+        (desk.raw / "cells/missing.bin.part").write_bytes(b"half")
+        before = len(site.requests)
+        capsys.readouterr()
+        desk.fetch(show=True)
+        assert len(site.requests) == before
+    rows = {line.split()[-1]: line.split()[:-1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert rows == {
+        "a.bin": ["there", "0.7", "MB", "md5"],
+        "touched.bin": ["changed", "0.7", "MB", "md5"],
+        "by_hand.bin": ["unchecked", "0.7", "MB", "md5"],
+        "missing.bin": ["partial", "0.7", "MB", "md5"],
+        "unknown.bin": ["missing", "size", "unknown", "unproven"],
+        "extra.bin": ["optional", "size", "unknown", "unproven"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fetch"], "name the datasets to fetch"),
+        (["fetch", "cels"], "there is no dataset 'cels' in the registry; did you mean 'cells'"),
+        (["fetch", "cells", "--file", "b.bin"], "dataset cells has no file 'b.bin'; it has a.bin"),
+    ],
+)
+def test_mistakes_are_named(desk, arguments, message):
+    desk.register("http://127.0.0.1:9/a")
+    with pytest.raises(SystemExit, match=message):
+        cli.main([*arguments, "--registry", str(desk.registry), "--raw", str(desk.raw)])
+
+
+def test_progress_is_written_as_lines_where_there_is_no_terminal(desk, monkeypatch, capsys):
+    monkeypatch.setattr(download, "LOG_SECONDS", 0)
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+    assert "a.bin: 0.7 MB of 0.7 MB, 100 %" in capsys.readouterr().err
+
+
+def test_too_small_a_disk_is_said_before_anything_is_written(desk, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: usage)
+    with serving({"/a": BYTES}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.refuses("700,000 bytes are to come, but only 1,000 are free")
+
+
+# --- the registry ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_registry_is_valid_and_its_readers_exist():
+    entries = registry.load()
+    for name, stanza in entries.items():
+        assert stanza["loader"] is None or stanza["loader"] in catalog.names("datasets"), name
+        if stanza["loader"] is not None:
+            known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters("datasets", "curate")
+            assert set(stanza["options"]) <= set(known), name
+        for file in registry.raw_files(entries, name):
+            assert len(set(file.urls)) == len(file.urls), file.name
+
+
+def test_same_url_same_facts():
+    """A file that two entries share must not have two lengths or checksums."""
+    seen = {}
+    for stanza in registry.load().values():
+        for facts in stanza["files"].values():
+            known = {key: value for key, value in facts.items() if key in ("bytes", "md5", "sha256", "mirrors")}
+            assert seen.setdefault(facts["url"], known) == known, facts["url"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"url": "ftp://x/a", "bytes": 1}, r"key cells\.files\.a\.bin\.url: .*does not match"),
+        ({"url": "http://x/a"}, r"key cells\.files\.a\.bin: 'bytes' is a required property"),
+        ({"url": "http://x/a", "bytes": 0}, r"key cells\.files\.a\.bin\.bytes"),
+        ({"url": "http://x/a", "bytes": 1, "md5": "abc"}, r"key cells\.files\.a\.bin\.md5: 'abc' does not match"),
+        ({"url": "http://x/a", "bytes": 1, "sha": "abc"}, r"key cells\.files\.a\.bin: Additional properties .*'sha'"),
+    ],
+)
+def test_a_bad_registry_is_refused_with_the_key(desk, facts, message):
+    desk.write({"cells": {"a.bin": facts}})
+    with pytest.raises(UserError, match=message):
+        registry.load(desk.registry)
+
+
+def test_a_missing_or_broken_registry_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.yaml: there is no such registry"):
+        registry.load(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(UserError, match=r"bad\.yaml: not valid YAML"):
+        registry.load(tmp_path / "bad.yaml")
+
+
+def test_gz_arrives_packed(desk):
+    packed = gzip.compress(BYTES)
+    with serving({"/a": packed}, {"/a": {"gzip"}}) as (url, _):
+        desk.register(f"{url}/a", md5=hashlib.md5(packed).hexdigest())
+        desk.fetch()
+    assert gzip.decompress(desk.path.read_bytes()) == BYTES
+    assert json.loads((desk.raw / lock.NAME).read_text())["cells"]["a.bin"]["bytes"] == len(packed)

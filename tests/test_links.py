@@ -1,0 +1,320 @@
+"""Links between features: where they come from, that they stay with their features, and the activity that follows."""
+
+import gzip
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from mosaicbench import files
+from mosaicbench.data import links, scenarios
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.curate import curated
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import prepare
+
+# The proteins of Hao 2021's panel of 228, as GEO's features.tsv.gz spells them.
+HAO = """
+CD39 Rat-IgG1-1 CD107a CD62P TCR-2 CD30 CD31 CD34 CD35 CD36 CD223 TIGIT TCR-V-9 CD226 CD178 CD319 CD171 Siglec-8 CD340
+Rat-IgG2b VEGFR-3 CD29 CD62E CD4-2 CD4-1 CD22 CD3-1 CD20 CD27 CD45RB CD25 CD24 CD146 Galectin-9 CD142 CD141 CD294
+Rat-IgG1-2 CD45RA CX3CR1 CD56-2 CD56-1 CD45RO CD303 GP130 CD253 CD357 CD11b-1 CD354 CD11b-2 CLEC12A CD38-2 CD38-1
+Folate Rag-IgG2c CD209 CD152 CD154 CD155 Cadherin CD201 CD204 CD205 CD206 CD207 CD1d CD284 CD1c Podoplanin CD1a CD366
+IgD IgM CD66a/c/e CD49d LOX-1 TIM-4 CD98 CD370 CD49a CD44-2 C5L2 CD44-1 CD158e1 CD124 CD127 CD126 CD279 CD278 CD123
+CD122 CD96 CD274 CD95 CD271 CD270 CD90 CD272 CD16 CD14 CD15 CD13 CD267 CD26-2 CD200 CD26-1 CD18 CD19 CD194 TCR-1
+TCR-V-7.2 CD70 CD71 CD72 CD73 TCR-V-2 CD177 CD301 CD140a CD140b CD305 CD304 CD2 CD309 CD85g CD110 CD8 CD9 HLA-DR CD137
+CD134 CD135 CD61 CD192 CD268 CD269 CD81 CD80 CD83 CD193 TSLPR CD86 CCR10 Notch-1 Notch-2 CD337 CD79b CD275-2 CD275-1
+CD79a CD49b CD64 CD63 CD45-2 CD45-1 CD133-2 CD133-1 CD69 CD68 CD314 CD11a/CD18 CD186 CD185 CD184 CD103 CD102 CD106
+CD105 CD66b CD252 CD109 TCR-V-24-J-18 Integrin-7 CD158b CD158f CD8a CD203c CD52 CD195 CD196 CD57 CD54 CD55 CD99 CD59
+CD199 CD93 CD244 CD158 CD235ab CD273 CD243 CD325 CD324 CD307e CD172a CD307d CD42b CD115 CD117 XCR1 CD112 MERTK B7-H4
+CD21 CD307c/FcRL3 CLEC2 CD48 CD47 CD46 CD41 CD40 CD43 CD338 CD235a CD335 CD3-2 CD119 CD169 CD28 CD161 CD163 CD138-1
+CD164 CD138-2 CD144 CD202b CD11c
+""".split()  # noqa: SIM905
+
+
+def places(rows, columns=("chrom", "start", "end", "strand")):
+    return pd.DataFrame(rows, columns=list(columns[: len(rows[0])]))
+
+
+def brute_force(genes, peaks, upstream):
+    """Return the set of linked (gene, peak), by looking at every pair."""
+    found = set()
+    for g, gene in genes.iterrows():
+        strand = gene.get("strand", "")
+        first = gene["start"] - (0 if strand == "-" else upstream)
+        last = gene["end"] + (0 if strand == "+" else upstream)
+        for p, peak in peaks.iterrows():
+            if gene["chrom"] == peak["chrom"] != "" and gene["start"] >= 0 and peak["start"] < last and peak["end"] > first:
+                found.add((g, p))
+    return found
+
+
+# --- peak to gene --------------------------------------------------------------------------------------------------------
+
+
+def test_promoters_lie_upstream_on_the_strand():
+    genes = places([("chr1", 10_000, 20_000, "+"), ("chr1", 10_000, 20_000, "-"), ("chr2", 10_000, 20_000, "+")])
+    peaks = places([("chr1", 7_900, 8_001), ("chr1", 7_900, 8_000), ("chr1", 21_999, 22_100), ("chr1", 22_000, 22_100)])
+    rows, columns, signs = links.peak_links(genes, peaks)
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {(0, 0), (1, 2)}
+    assert set(signs) == {1}
+    rows, columns, _ = links.peak_links(genes, peaks, upstream=0)
+    assert len(rows) == 0
+
+
+def test_a_gene_without_strand_reaches_to_both_sides():
+    genes = places([("chr1", 10_000, 10_001)])
+    peaks = places([("chr1", 8_000, 8_001), ("chr1", 12_000, 12_001), ("chr1", 12_001, 12_002), ("chr1", 7_000, 8_000)])
+    assert set(links.peak_links(genes, peaks)[1]) == {0, 1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overlaps_are_those_of_every_pair(seed):
+    rng = np.random.default_rng(seed)
+
+    def random(n, longest):
+        starts = rng.integers(0, 3000, n)
+        table = places([("chr1", 0, 1)] * n).assign(start=starts, end=starts + rng.integers(1, longest, n))
+        table["chrom"] = rng.choice(["chr1", "chr2", ""], n)
+        table.loc[table["chrom"] == "", ["start", "end"]] = -1
+        return table
+
+    genes, peaks = random(40, 900).assign(strand=rng.choice(["+", "-", ""], 40)), random(200, 60)
+    rows, columns, _ = links.peak_links(genes, peaks, upstream=100)
+    found = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    assert len(found) == len(set(found)) > 0
+    assert set(found) == brute_force(genes, peaks, 100)
+
+
+# --- protein to gene -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("protein", "genes"),
+    [
+        ("CD3_TotalSeqB", ("CD3D", "CD3E", "CD3G")),
+        ("CD4-1", ("CD4",)),  # not CD41
+        ("CD3-1", ("CD3D", "CD3E", "CD3G")),  # not CD31
+        ("CD41", ("ITGA2B",)),
+        ("CD4-2", ("CD4",)),
+        ("PD-1_TotalSeqB", ("PDCD1",)),
+        ("CD8a", ("CD8A",)),
+        ("HLA.DR", ("HLA-DRA", "HLA-DRB1", "HLA-DRB5")),
+        ("TCR-1", ("TRDC", "TRGC1", "TRGC2")),
+        ("TCR-2", ("TRAC", "TRBC1", "TRBC2")),
+        ("CD307c/FcRL3", ("FCRL3",)),
+        ("CD127 (IL-7Rα)", ("IL7R",)),
+        ("Notch-2", ("NOTCH2",)),
+        ("CD45RA", ("PTPRC",)),
+        ("nonsense", ()),
+    ],
+)
+def test_names_find_their_targets(protein, genes):
+    assert links.target_genes(protein) == genes
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["IgG1_control_TotalSeqC", "Rat-IgG1-1", "Rag-IgG2c", "IgG1.K.Isotype.Control", "Mouse IgG2a, κ isotype Ctrl", "Rat-IgG2b"],
+)
+def test_isotype_controls_have_no_target(name):
+    assert links.is_isotype(name)
+    assert links.target_genes(name) == ()
+    assert len(links.protein_links([name], ["IGHG1", "CD4", name.upper()])[0]) == 0
+
+
+@pytest.mark.parametrize("name", ["IgG-Fc", "IgM", "IgD", "CD4", "TIGIT"])
+def test_antibodies_against_immunoglobulins_are_no_controls(name):
+    assert not links.is_isotype(name)
+    assert links.target_genes(name)
+
+
+def test_the_panel_of_hao_is_covered_but_for_its_controls():
+    assert len(set(HAO)) == 228
+    assert [protein for protein in HAO if not links.target_genes(protein)] == [
+        "Rat-IgG1-1",
+        "Rat-IgG2b",
+        "Rat-IgG1-2",
+        "Rag-IgG2c",
+    ]
+    assert links.target_genes("CD11b-1") == links.target_genes("CD11b-2") == ("ITGAM",)
+
+
+@pytest.mark.parametrize(
+    ("folder", "proteins", "controls"),
+    [("citeseq_pbmc10k", 14, 0), ("teaseq_rna_adt", 46, 1), ("neurips21_bmmc_cite_starter", 134, 0)],
+)
+def test_panels_in_use_are_covered(folder, proteins, controls, shared_data):
+    names = anndata.read_h5ad(shared_data / folder / "adt.h5ad").var_names
+    assert len(names) == proteins
+    assert sum(map(links.is_isotype, names)) == controls
+    assert sum(bool(links.target_genes(name)) for name in names) == proteins - controls
+
+
+def test_genes_of_the_table_are_genes(shared_data):
+    """All but those that only other haplotypes of the KIR locus have, and one that the annotation calls a pseudogene."""
+    from mosaicbench.data.readers import tenx_h5
+
+    known = set(tenx_h5(shared_data / "cellranger_citeseq_1k" / "filtered_feature_bc_matrix.h5")["rna"].var_names)
+    absent = {gene for genes in links._targets().values() for gene in genes} - known
+    assert {gene for gene in absent if not gene.startswith("KIR2D")} == {"FCGR2C"}
+
+
+def test_a_protein_called_like_a_gene_is_linked_to_it():
+    rows, columns, _ = links.protein_links(["Abc1_TotalSeqA", "nothing"], ["XYZ", "ABC1"])
+    assert (rows.tolist(), columns.tolist()) == ([1], [0])
+
+
+# --- in a dataset and in its views ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trimodal():
+    """Return 60 cells with genes, peaks and proteins that have known links."""
+    rng = np.random.default_rng(0)
+    genes = places([("chr1", 10_000 * (i + 1), 10_000 * (i + 1) + 3000, "+-"[i % 2]) for i in range(12)])
+    peaks = [f"chr1:{5_000 * (i + 1) + 100}-{5_000 * (i + 1) + 600}" for i in range(24)]
+    gene_names = ["CD3D", "CD3E", "CD4", *(f"G{i}" for i in range(8)), "MS4A1"]
+    measured = {
+        "rna": Measurement(rng.poisson(2, (60, 12)) + 1, gene_names, "rna", annotation=genes),
+        "atac": Measurement(rng.poisson(1, (60, 24)), peaks, "atac"),
+        "adt": Measurement(rng.poisson(9, (60, 4)) + 1, ["CD3", "CD4", "CD20", "IgG1_control"], "adt"),
+    }
+    cells = [f"cell{i}" for i in range(60)]
+    return assembled(measured, cells=cells, cell_type=["a", "b", "c"] * 20, batch=["x", "y"] * 30)
+
+
+def linked_names(part, first, second):
+    matrix = links.between(part, first, second).tocoo()
+    return {
+        (part[first].var_names[r], part[second].var_names[c], v)
+        for r, c, v in zip(matrix.row, matrix.col, matrix.data, strict=True)
+    }
+
+
+def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
+    dataset = curated(trimodal)
+    assert not trimodal.varp
+    assert not trimodal.uns
+    expected = {("CD3D", "CD3", 1), ("CD3E", "CD3", 1), ("CD4", "CD4", 1), ("MS4A1", "CD20", 1)}
+    assert linked_names(dataset, "rna", "adt") == expected
+    dataset.uns.pop("curation")
+    dataset.uns[files.KEY] = {"noun": "dataset", "dataset": "d"}
+    files.write_dataset(tmp_path / "d.h5mu", dataset)
+    again = files.read_dataset(tmp_path / "d.h5mu")
+    assert linked_names(again, "rna", "adt") == expected
+    assert linked_names(again, "rna", "atac") == linked_names(dataset, "rna", "atac") != set()
+    assert (links.between(again, "atac", "rna") != links.between(again, "rna", "atac").T).nnz == 0
+    assert links.between(again, "atac", "adt").nnz == 0
+    assert set(again.uns["links"]) == {"rna-atac", "rna-adt"}
+
+
+def test_links_of_a_view_are_those_of_its_features(trimodal):
+    dataset = curated(trimodal)
+    preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
+    parts = scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.5, preprocess=preprocess
+    )
+    for part in parts.values():
+        for pair in (("rna", "atac"), ("rna", "adt")):
+            whole = linked_names(dataset, *pair)
+            features = [set(part[modality].var_names) for modality in pair]
+            assert linked_names(part, *pair) == {link for link in whole if link[0] in features[0] and link[1] in features[1]}
+
+
+def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(trimodal):
+    dataset = curated(trimodal)
+    preprocess = {"atac": {"features": 10, "components": 3}}
+    parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    counts = dataset["atac"].layers["counts"].toarray()
+    of_genes = {}
+    for gene, peak, sign in linked_names(dataset, "rna", "atac"):
+        column = counts[:, dataset["atac"].var_names.get_loc(peak)] * sign
+        of_genes[gene] = of_genes.get(gene, 0) + column
+    rows = dataset.obs_names.get_indexer(parts["solution"].obs_names)
+    genes = parts["solution"]["rna"].var_names
+    assert set(of_genes) & set(genes)
+    expected = np.stack([of_genes.get(gene, np.zeros(60))[rows] for gene in genes], axis=1)
+    activity = parts["solution"]["atac"].obsm["gene_activity"]
+    np.testing.assert_array_equal(activity.toarray(), expected)
+    order = parts["query"]["atac"].obs_names.get_indexer(parts["solution"]["atac"].obs["query_name"])
+    np.testing.assert_array_equal(parts["query"]["atac"].obsm["gene_activity"].toarray()[order], expected)
+    assert parts["train"]["atac"].obsm["gene_activity"].shape == (48, len(genes))
+
+
+def test_quality_control_keeps_links_with_their_features(trimodal):
+    whole = curated(trimodal)
+    part = curated(trimodal, qc={"atac": {"min_cells": 38}})
+    assert 0 < part["atac"].n_vars < whole["atac"].n_vars
+    kept = set(part["atac"].var_names)
+    assert linked_names(part, "rna", "atac") == {link for link in linked_names(whole, "rna", "atac") if link[1] in kept}
+
+
+# --- a user's table, a GTF -----------------------------------------------------------------------------------------------
+
+
+def test_a_table_of_ones_own_replaces_what_would_be_linked(trimodal, tmp_path):
+    peak, other = trimodal["atac"].var_names[[2, 5]]
+    path = tmp_path / "links.tsv"
+    path.write_text(f"rna\tatac\tsign\nCD4\t{peak}\t1\nCD4\t{peak}\t1\nG1\t{other}\t-1\nNOPE\t{peak}\t1\n")
+    dataset = curated(trimodal, tmp_path, links="links.tsv")
+    assert linked_names(dataset, "rna", "atac") == {("CD4", peak, 1), ("G1", other, -1)}
+    assert links.between(dataset, "rna", "adt").nnz == 0
+    activity = links.gene_activity(dataset["atac"].layers["counts"], links.between(dataset, "rna", "atac")).toarray()
+    counts = dataset["atac"].to_df(layer="counts")
+    np.testing.assert_array_equal(activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gene\tpeak\tsign\nG1\tp\t1\n", "has the columns gene, peak, sign; expected two of rna, atac, adt, and sign"),
+        ("rna\tatac\tsign\nG1\tp\t2\n", "sign must be 1 or -1, found '2'"),
+        ("rna\tatac\tsign\nG1\tp\t1\n", "no line of .* names two features of the dataset .rna: G1, atac: p, …"),
+    ],
+)
+def test_a_wrong_table_is_refused(trimodal, tmp_path, text, message):
+    (tmp_path / "links.tsv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        curated(trimodal, tmp_path, links="links.tsv")
+
+
+def test_genes_are_placed_by_a_gtf(trimodal, tmp_path):
+    lines = ["#!genome-build GRCh38"]
+    for name, start, end, strand in (("CD3D", 10_001, 13_000, "+"), ("G1", 50_001, 53_000, "-")):
+        about = f'gene_id "ENSG_{name}.2"; gene_name "{name}";'
+        lines.append(f"chr1\tHAVANA\tgene\t{start}\t{end}\t.\t{strand}\t.\t{about}")
+        lines.append(f"chr1\tHAVANA\texon\t{start}\t{start + 9}\t.\t{strand}\t.\t{about}")
+    with gzip.open(tmp_path / "genes.gtf.gz", "wt") as file:
+        file.write("\n".join(lines) + "\n")
+    found = links.read_gtf(tmp_path / "genes.gtf.gz")
+    assert found.loc[0].tolist() == ["chr1", 10_000, 13_000, "+", "ENSG_CD3D", "CD3D"]
+    with pytest.warns(UserWarning, match="gtf: only 2 of 12 genes are in"):
+        dataset = curated(trimodal, tmp_path, gtf="genes.gtf.gz")
+    assert {gene for gene, _, _ in linked_names(dataset, "rna", "atac")} <= {"CD3D", "G1"}
+    assert ("CD3D", "chr1:10100-10600", 1) in linked_names(dataset, "rna", "atac")
+    (tmp_path / "empty.gtf").write_text('chr1\tHAVANA\texon\t1\t9\t.\t+\t.\tgene_id "x";\n')
+    with pytest.raises(UserError, match="empty.gtf has no line of the type 'gene'"):
+        links.read_gtf(tmp_path / "empty.gtf")
+
+
+def test_real_links_of_snareseq(shared_data, tmp_path):
+    folder = shared_data / "snareseq_adbrain"
+    path = {modality: str(folder / f"{modality}.h5ad") for modality in ("rna", "atac")}
+    options = {"path": path, "cell_type": "cell_type", "links": str(folder / "links.tsv.gz")}
+    prepare.run(dataset="snare", loader="own_files", options=options, output=tmp_path / "d.h5mu")
+    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    table = pd.read_csv(folder / "links.tsv.gz", sep="\t")
+    kept = table["rna"].isin(dataset["rna"].var_names) & table["atac"].isin(dataset["atac"].var_names)
+    found = linked_names(dataset, "rna", "atac")
+    assert found == set(table[kept].itertuples(index=False, name=None))
+    assert len(found) > 20_000
+
+
+def test_varp_is_where_mudata_keeps_pairs_of_features(trimodal):
+    dataset = curated(trimodal)
+    assert isinstance(dataset, mudata.MuData)
+    assert dataset.varp["links"].shape == (dataset.n_vars, dataset.n_vars)
+    assert sparse.issparse(dataset.varp["links"])

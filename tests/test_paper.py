@@ -1,0 +1,226 @@
+"""The paper's benchmark on stand-ins with the publishers' names, formats and layouts, fetched from a server on this machine."""
+
+import gzip
+import importlib
+import json
+import shutil
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import standins
+import yaml
+from conftest import REPOSITORY
+from faulty_server import serving
+from test_workflow import Benchmark
+
+from mosaicbench import catalog, cli, files, registry, settings
+from mosaicbench.data import lock, readers
+from mosaicbench.errors import UserError
+
+PAPER = yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text())
+FAMILIES = ["multiome_pbmc10k", "hao_citeseq", "teaseq"]
+
+
+class Place:
+    """A server with the stand-ins, a registry that points to it, and a folder for what is fetched."""
+
+    def __init__(self, folder, address, site, truths):
+        self.folder, self.address, self.site, self.truths = folder, address, site, truths
+        self.raw, self.registry = folder / "resources/raw", folder / "datasets.yaml"
+        self.mirror = folder / "mirror"
+
+    def prepared(self, dataset, **options):
+        """Prepare a dataset as the workflow does, with options of the registry and of the config; return it."""
+        stanza = settings.load({"datasets": {dataset: options}, "registry": str(self.registry)}).datasets[dataset]
+        output = self.folder / f"{dataset}.h5mu"
+        words = ["--loader", stanza["loader"], "--options", json.dumps(stanza["options"]), "--raw", str(self.raw / dataset)]
+        cli.main(["prepare", "--dataset", dataset, *words, "--output", str(output)])
+        return files.read_dataset(output)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("paper")
+    truths = standins.mirrored(folder / "mirror")
+    content = {f"/{path.parent.name}/{path.name}": path.read_bytes() for path in (folder / "mirror").glob("*/*")}
+    with serving(content) as (address, site):
+        there = Place(folder, address, site, truths)
+        standins.registered(there.mirror, address, there.registry)
+        yield there
+
+
+@pytest.fixture(scope="module")
+def fetched(place):
+    cli.main(["fetch", *place.truths, "--raw", str(place.raw), "--registry", str(place.registry)])
+    return place
+
+
+def test_the_config_is_valid_and_names_the_three_families():
+    bench = settings.load(PAPER)
+    assert list(bench.datasets) == FAMILIES
+    assert len(bench.seeds) == 5
+    assert set(bench.runs) == set(catalog.names("methods"))
+    assert all(stanza["inputs"] for stanza in bench.datasets.values())
+
+
+def test_every_file_of_a_loader_is_fetched_and_recorded(fetched):
+    recorded = lock.read(fetched.raw)
+    for dataset in fetched.truths:
+        needed = {file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional}
+        assert set(recorded[dataset]) == needed == {path.name for path in (fetched.raw / dataset).iterdir()}
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [*FAMILIES, "multiome_pbmc10k_zenodo", "hao_citeseq_5p", "teaseq_wells", "teaseq_w1", "neurips_cite", "neurips_multiome"],
+)
+def test_a_loader_finds_what_was_put_into_its_files(fetched, dataset):
+    truth, found = fetched.truths[dataset], fetched.prepared(dataset)
+    assert list(found.obs_names) == truth.cells
+    assert list(found.obs["cell_type"]) == truth.cell_type
+    assert list(found.obs["batch"]) == truth.batch
+    assert list(found.mod) == list(truth.counts)
+    for modality, counts in truth.counts.items():
+        seen = counts.any(axis=0)
+        np.testing.assert_array_equal(found[modality].layers["counts"].toarray(), counts[:, seen])
+        assert found[modality].uns["kind"] == modality
+
+
+def test_gene_and_peak_coordinates_are_kept_and_contigs_are_not(fetched):
+    found = fetched.prepared("multiome_pbmc10k")
+    assert found["atac"].var["chrom"].str.startswith("chr").all()
+    assert (found["atac"].var["end"] - found["atac"].var["start"] == 900).all()
+    assert found["rna"].var["start"].min() == 9_000
+    assert "GENE8-1" in found["rna"].var_names
+
+
+def test_neurips_refuses_normalised_values_in_the_place_of_counts(fetched, tmp_path):
+    from mosaicbench.data import neurips_bmmc
+
+    name = "GSE194122_openproblems_neurips2021_cite_BMMC_processed.h5ad.gz"
+    packed = gzip.decompress((fetched.raw / "neurips_cite" / name).read_bytes())
+    (tmp_path / "x.h5ad").write_bytes(packed)
+    whole = anndata.read_h5ad(tmp_path / "x.h5ad")
+    del whole.layers["counts"]
+    whole.write_h5ad(tmp_path / "y.h5ad")
+    (tmp_path / name).write_bytes(gzip.compress((tmp_path / "y.h5ad").read_bytes()))
+    with pytest.raises(UserError, match=r'no layers\["counts"\]; X is normalised'):
+        neurips_bmmc.load(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:900])
+    with pytest.raises(UserError, match="cannot be read, it is truncated"):
+        neurips_bmmc.load(tmp_path)
+
+
+def test_what_was_dropped_and_matched_is_told(fetched, capsys):
+    fetched.prepared("hao_citeseq")
+    said = capsys.readouterr().err
+    doublets = 320 - len(fetched.truths["hao_citeseq"].cells)
+    assert f"dropped {doublets} cells: doublets, by celltype.l2" in said
+    assert f"{320 - doublets} cells are in the table of labels" in said
+    found = fetched.prepared("multiome_pbmc10k")
+    dropped = json.loads(found.uns[files.KEY]["dropped"])
+    assert dropped["rna max_mito 0.2"] == 5
+    assert all(dropped[reason] > 0 for reason in ("rna min_counts 1000", "atac min_counts 5000"))
+    capsys.readouterr()
+    fetched.prepared("teaseq")
+    said = capsys.readouterr().err
+    assert "dropped 1 cells: not in every modality" in said
+
+
+def test_a_coarser_label_and_another_batch_may_be_chosen(fetched):
+    found = fetched.prepared("hao_citeseq", cell_type="celltype.l1", batch="lane")
+    assert set(found.obs["cell_type"]) == {"CD14", "CD4", "CD8", "NK", "B"}
+    assert set(found.obs["batch"]) == {"L1", "L2", "L3", "L4"}
+    with pytest.raises(SystemExit, match=r"no column 'donors'; there are .*donor"):
+        fetched.prepared("hao_citeseq", batch="donors")
+
+
+@pytest.mark.parametrize("suffix", ["-{number}", "-W{number}", "-MP0C1W{number}"])
+def test_the_well_is_found_however_it_stands_behind_a_barcode(tmp_path, suffix):
+    from mosaicbench.data import teaseq
+
+    truth = standins.teaseq(tmp_path, {"W3": "x_X066-MP0C1W3_y", "W4": "x_X066-MP0C1W4_y"}, cells=50, suffix=suffix)
+    found = teaseq.load(tmp_path, wells=["W3", "W4"])
+    assert list(found.obs["cell_type"]) == truth.cell_type
+
+
+@pytest.mark.parametrize(
+    ("dataset", "table"),
+    [("multiome_pbmc10k", "pbmc_multimodal.meta.rds"), ("teaseq", "elife-63632-fig4-data2-v1.zip")],
+)
+def test_labels_of_other_cells_are_refused(fetched, tmp_path, monkeypatch, dataset, table):
+    barcodes = standins._barcodes
+    monkeypatch.setattr(standins, "_barcodes", lambda n, rng: barcodes(n, np.random.default_rng([99, n])))
+    others = standins.multiome if dataset == "multiome_pbmc10k" else lambda folder: standins.teaseq(folder, {"W3": "other"})
+    (tmp_path / "others").mkdir()
+    others(tmp_path / "others")
+    for file in (fetched.raw / dataset).iterdir():
+        source = tmp_path / "others" / table if file.name == table else file
+        shutil.copy(source, tmp_path / file.name)
+    load = importlib.import_module(catalog.module("datasets", registry.load()[dataset]["loader"])).load
+    with pytest.raises(UserError, match=rf"{table}: only \d+ of its \d+ barcodes are among the \d+ cells"):
+        load(tmp_path)
+
+
+def test_a_missing_file_names_the_command_that_brings_it(tmp_path):
+    from mosaicbench.data import multiome_pbmc
+
+    (tmp_path / "multiome_pbmc10k").mkdir()
+    with pytest.raises(UserError, match="there is none; run `mosaicbench fetch multiome_pbmc10k`"):
+        multiome_pbmc.load(tmp_path / "multiome_pbmc10k")
+
+
+def test_the_rds_table_is_read_as_r_wrote_it(fetched):
+    table = readers.rds_table(fetched.raw / "multiome_pbmc10k/pbmc_multimodal.meta.rds")
+    assert table.index[0].endswith("-1")
+    assert "predicted.id" in table
+
+
+@pytest.mark.parametrize(("dataset", "scenario"), settings.load(PAPER).views)
+def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_path):
+    bench = settings.load(PAPER | {"registry": str(fetched.registry)})
+    source = fetched.folder / f"{dataset}.h5mu"
+    if not source.is_file():
+        fetched.prepared(dataset)
+    stanza = bench.scenarios[scenario]
+    options = {key: value for key, value in stanza.items() if key not in ("kind", "datasets")} | {
+        "preprocess": bench.preprocess
+    }
+    words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
+    words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
+    cli.main(["cut", *words, "--options", json.dumps(options), "--seed", "0"])
+    view = {part: files.read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")}
+    assert set(view["train"].mod) == set(fetched.truths[dataset].counts)
+    train = {name for cells in view["train"].mod.values() for name in cells.obs_names}
+    assert len(train) + view["solution"].n_obs == len(fetched.truths[dataset].cells)
+    for block in stanza.get("blocks", ()):
+        together = set.intersection(*(set(view["train"][modality].obs_names) for modality in block))
+        others = [cells.obs_names for modality, cells in view["train"].mod.items() if modality not in block]
+        assert together - set().union(*others)
+
+
+@pytest.mark.workflow
+def test_from_fetch_to_report(place, tmp_path):
+    """TEA-seq through the whole workflow, with few runs of little training."""
+    benchmark = Benchmark(tmp_path)
+    small = {
+        "datasets": {"teaseq": PAPER["datasets"]["teaseq"]},
+        "registry": str(place.registry),
+        "scenarios": {"paired": PAPER["scenarios"]["paired"]},
+        "runs": {"mvae": {}, "ridge": {}, "oracle": {}},
+        "seeds": PAPER["seeds"][:1],
+        "training": {"max_epochs": 1},
+        "report": {"projected_runs": []},
+    }
+    benchmark.write_config(PAPER | small)
+    done = benchmark.snakemake("--cores", "2")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "<html" in (benchmark.folder / "results/report.html").read_text()
+    overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t")
+    assert set(overview["dataset"]) == {"teaseq"}
+    assert set(overview["run"]) == set(small["runs"])
+    raw = benchmark.folder / "resources/raw"
+    assert {path.name for path in (raw / "teaseq").iterdir()} == set(lock.read(raw)["teaseq"])
+    assert benchmark.planned() == set()
