@@ -46,13 +46,13 @@ MIXING = {"modality_mixing", "modality_mixing_entropy"}
 REALISM = {"realism_auc", "realism_mmd"}
 KNOWLEDGE = {"shared_factors_r2", "label_separation_auc"}
 LEAK = {"private_factors_leak"}
-DATA = {"label_floor", "imputation_constant_features"}
+DATA = {"label_floor", "unlabelled_cells", "imputation_constant_features"}
 CHANCE = {"alignment_at_chance"}
 SANITY = {"active_units", "equal_latents"}
 RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
 MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION
 SCORED = MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
-LABELLED = TRANSFER | BIOLOGY | {"label_floor", "foscttm_within_cell_type", "label_separation_auc"}
+LABELLED = TRANSFER | BIOLOGY | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type", "label_separation_auc"}
 ALL = SCORED | CHANCE | BATCHES | LEAK | DATA | SANITY | RECORDED
 
 # property -> (metrics that have it, {metrics that cannot have it: why}); together they are the whole catalog
@@ -472,6 +472,7 @@ def test_perfect_labels_alone_score_the_label_floor():
     assert floor == pytest.approx(0.5 * sum(np.mean(labels == t) ** 2 for t in TYPES))
     assert evaluate("foscttm", {"latent_a": centroids, "latent_b": centroids}) == pytest.approx(floor, abs=1e-3)
     assert evaluate("label_floor", {"labels": np.append(labels, [""] * 50)}) == floor
+    assert evaluate("unlabelled_cells", {"labels": np.append(labels, [""] * 50)}) == 50
 
 
 # --- references: label transfer ------------------------------------------------------------------------------------------
@@ -525,6 +526,19 @@ def test_transfer_of_many_ties_is_the_naive_vote_for_every_k(values, without_own
     found = transfer_each(reference, labels, query, ks=(1, 5, 15, 50, 400), own=own)
     for k, transferred in found.items():
         np.testing.assert_array_equal(transferred, naive_shared_votes(reference, labels, query, k, own))
+
+
+def test_chunks_of_cells_do_not_change_votes(monkeypatch):
+    random = np.random.default_rng(0)
+    a, b = random.integers(0, 3, (2, 150, 3)).astype(float)
+    labels, own = TYPES[random.integers(0, 4, 150)], random.permutation(150)
+    whole = transfer_each(a, labels, b, ks=(1, 15), own=own)
+    mixing = evaluate("modality_mixing", {"latent_a": a, "latent_b": b})
+    monkeypatch.setattr("mosaicbench.metrics._neighbors.CHUNK", 37)
+    monkeypatch.setattr("mosaicbench.metrics._mixing.CHUNK", 37)
+    for k, transferred in transfer_each(a, labels, b, ks=(1, 15), own=own).items():
+        np.testing.assert_array_equal(transferred, whole[k])
+    assert evaluate("modality_mixing", {"latent_a": a, "latent_b": b}) == pytest.approx(mixing)
 
 
 def test_the_own_partner_does_not_vote_even_where_others_have_no_label():

@@ -36,7 +36,14 @@ def runs(view, tmp_path_factory):
 
 
 def scored(run, view, folder, groups=CHEAP):
-    score.run(runs=[run], views=[view], groups=groups, scores=folder / "scores.tsv", features=folder / "features.tsv")
+    score.run(
+        runs=[run],
+        views=[view],
+        groups=groups,
+        scores=folder / "scores.tsv",
+        features=folder / "features.tsv",
+        cells=folder / "cells.npz",
+    )
     return files.read_scores(folder / "scores.tsv"), files.read_table(folder / "features.tsv", files.FEATURE_COLUMNS)
 
 

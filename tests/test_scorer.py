@@ -20,11 +20,11 @@ PAIRED = {
     name for name in catalog.names("metrics") if catalog.card("metrics", name)["group"] in ("alignment", "label_transfer")
 }
 TRANSFER = {name for name in PAIRED if name.startswith("label_transfer")}
-OF_LABELS = {"foscttm_within_cell_type", "label_floor", "imputation_skill_over_celltype_mean"}
+OF_LABELS = {"foscttm_within_cell_type", "label_floor", "unlabelled_cells", "imputation_skill_over_celltype_mean"}
 ALIGNMENT = PAIRED - TRANSFER
 PEAKS = {"imputation_auroc_per_peak"}
 IMPUTATION = {name for name in catalog.names("metrics") if name.startswith("imputation_")} - PEAKS
-PER_RUN = {"fit_seconds", "peak_host_mb", "label_floor"}
+PER_RUN = {"fit_seconds", "peak_host_mb", "label_floor", "unlabelled_cells"}
 CHEAP = ("alignment", "label_transfer", "imputation", "sanity", "reference", "resources")
 BEST = {name: catalog.card("metrics", name)["best"] for name in catalog.names("metrics")}
 
