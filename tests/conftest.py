@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+# One thread, as a job of the workflow has, set before numpy and torch are imported. It also keeps OpenMP from starting threads
+# in this process, which a run's forked child would wait for in vain; the command line forks before it imports either.
+for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
+    os.environ[f"{library}_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 

@@ -203,12 +203,11 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
 
 @pytest.mark.workflow
 def test_from_fetch_to_report(place, tmp_path):
-    """TEA-seq through the whole workflow, with few runs of little training."""
+    """The paper's three families through the whole workflow, with few scenarios, few runs and little training."""
     benchmark = Benchmark(tmp_path)
     small = {
-        "datasets": {"teaseq": PAPER["datasets"]["teaseq"]},
         "registry": str(place.registry),
-        "scenarios": {"paired": PAPER["scenarios"]["paired"]},
+        "scenarios": {name: PAPER["scenarios"][name] for name in ("paired", "mosaic_20", "bridge_rna")},
         "runs": {"mvae": {}, "ridge": {}, "oracle": {}},
         "seeds": PAPER["seeds"][:1],
         "training": {"max_epochs": 1},
@@ -219,8 +218,11 @@ def test_from_fetch_to_report(place, tmp_path):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "<html" in (benchmark.folder / "results/report.html").read_text()
     overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t")
-    assert set(overview["dataset"]) == {"teaseq"}
+    assert set(overview["dataset"]) == set(PAPER["datasets"])
+    assert set(overview["scenario"]) == set(small["scenarios"])
     assert set(overview["run"]) == set(small["runs"])
+    assert set(overview["status"]) <= {"ok", "not_applicable"}
     raw = benchmark.folder / "resources/raw"
-    assert {path.name for path in (raw / "teaseq").iterdir()} == set(lock.read(raw)["teaseq"])
+    for dataset in PAPER["datasets"]:
+        assert {path.name for path in (raw / dataset).iterdir()} == set(lock.read(raw)[dataset])
     assert benchmark.planned() == set()

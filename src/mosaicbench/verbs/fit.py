@@ -43,6 +43,8 @@ def run(
 ) -> None:
     """Fit `method` (a module's dotted name) and write latents.h5ad, imputed.h5mu, history.tsv and run.json into `output`.
 
+    The child is forked: call this from a process in which no library has started threads, as the command line does.
+
     Parameters
     ----------
     identity
