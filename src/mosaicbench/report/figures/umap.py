@@ -54,9 +54,11 @@ def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple
         "modality": theme.palette("modalities", drawn["modality"]),
         "cell_type": theme.palette("cell_types", drawn.loc[drawn["cell_type"] != "", "cell_type"]),
     }
+    if (drawn["cell_type"] == "").any():
+        palettes["cell_type"][""] = SPARE
     labels = {
         "modality": {name: theme.label("modalities", name) for name in palettes["modality"]},
-        "cell_type": {name: name for name in palettes["cell_type"]},
+        "cell_type": {name: name or "unlabelled" for name in palettes["cell_type"]},
     }
 
     figure = Figure(figsize=(7.6, 0.5 + 2.6 * len(chosen)), layout="constrained")
@@ -88,7 +90,7 @@ def _points(projection: pd.DataFrame) -> pd.DataFrame:
 
 def _scatter(axes: Axes, points: pd.DataFrame, column: str, palette: dict[str, str]) -> None:
     size = float(np.clip(6000 / max(len(points), 1), 0.6, 9))
-    colours = points[column].map(palette).fillna(SPARE).tolist()
+    colours = points[column].map(palette).tolist()
     axes.scatter(points["x"], points["y"], c=colours, s=size, linewidths=0, alpha=0.8, rasterized=True)
     axes.set_xticks([])
     axes.set_yticks([])
