@@ -678,3 +678,11 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     assert read["paired_tests"].empty
     assert read["ranks"]["rank"].isna().all()
     assert len(read["overall"]) == 1
+
+
+def test_a_run_without_a_competitor_is_the_best_of_nothing(results):
+    summary = tables.headline(results.tables["scores"])
+    alone = summary[summary["run"].isin(["mvae", "oracle", "random_latent"])]
+    pair = summary[summary["run"].isin(["mvae", "pca_joint", "oracle"])]
+    assert not tables.best(alone, results.tables["runs"], ALL_CARDS).any()
+    assert tables.best(pair, results.tables["runs"], ALL_CARDS).any()

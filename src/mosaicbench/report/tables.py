@@ -195,7 +195,7 @@ def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.Series:
     """Say of each row of :func:`headline` whether no other run of its view and metric has a better mean.
 
     Controls do not compete, and neither do means over fewer directions than the view has, nor metrics of resources, or
-    whose card does not say which way is better.
+    whose card does not say which way is better. A run without a competitor is the best of nothing.
     """
     methods = dict(zip(runs["run"], runs["method"], strict=True))
     kinds = summary["run"].map(lambda run: cards["methods"].get(methods.get(run), {}).get("kind"))
@@ -204,8 +204,9 @@ def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.Series:
     )
     compared = (summary["directions"] == summary["of_directions"]) & ~summary["metric"].isin(RESOURCES)
     merit = (summary["mean"] * sign.astype(float)).where((kinds != "control") & compared)
-    most = merit.groupby([summary[column] for column in [*VIEW, "metric"]]).transform("max")
-    return merit.notna() & (merit == most)
+    contest = [summary[column] for column in [*VIEW, "metric"]]
+    competitors = summary["mean"].where(kinds != "control").groupby(contest).transform("count")
+    return merit.notna() & (merit == merit.groupby(contest).transform("max")) & (competitors > 1)
 
 
 def gates(scores: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.DataFrame:
