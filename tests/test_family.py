@@ -3,32 +3,47 @@
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, paired_view
-from torch.distributions import Normal, kl_divergence
+from conftest import FEATURES, linear_cells, mosaic_view, paired_view
+from scipy import sparse, stats
+from torch.distributions import NegativeBinomial, Normal, kl_divergence
 
 from mosaicbench.errors import Diverged
+from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
+from mosaicbench.methods.mmvaepp_sup import SupervisedMMVAEpp
+from mosaicbench.methods.mopoe import MoPoE
+from mosaicbench.methods.mopoe_sup import SupervisedMoPoE
 from mosaicbench.methods.mvae import MVAE
+from mosaicbench.methods.mvae_sup import SupervisedMVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.posteriors import kl, product_of_experts
+from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p
+from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.parts.posteriors import kl, product, product_of_experts
+from mosaicbench.view import Cells, Scale, View
 
 TWO = {"rna": FEATURES["rna"], "adt": FEATURES["adt"]}
 
 
-def built(model_class, features=TWO, **hyperparameters):
+def built(model_class, modalities=("rna", "adt"), **hyperparameters):
     torch.manual_seed(0)
     model = model_class(**hyperparameters)
-    model.build(features)
-    model.nets = torch.nn.ModuleList([model.encoders, model.decoders])
+    model.build(paired_view(20, modalities=modalities))
+    model.nets = torch.nn.ModuleList([made for made in vars(model).values() if isinstance(made, torch.nn.Module)])
     return model
 
 
-def values(cells=20):
+def values(cells=20, modalities=("rna", "adt"), labels=None):
     torch.manual_seed(1)
-    return {m: torch.randn(cells, d) for m, d in TWO.items()}
+    return Minibatch({m: torch.randn(cells, FEATURES[m]) for m in modalities}, labels=labels)
+
+
+def cost_of(model, x, progress=1.0):
+    """Return the cost, drawn from the same random numbers every time."""
+    torch.manual_seed(3)
+    return model.cost(x, progress)
 
 
 def normal(cells=5, latent=3):
@@ -70,7 +85,7 @@ def test_costs_add_by_name_and_scale():
 
 def test_mvae_on_one_modality_and_poe_vae_cost_the_same():
     model, same = built(MVAE), built(PoEVAE)
-    x = {"rna": values()["rna"]}
+    x = values().only("rna")
     torch.manual_seed(3)
     first = model.cost(x, 1.0).total()
     torch.manual_seed(3)
@@ -80,13 +95,13 @@ def test_mvae_on_one_modality_and_poe_vae_cost_the_same():
 def test_mvae_pays_for_all_and_for_each_alone():
     model, joint, x = built(MVAE), built(PoEVAE), values()
     torch.manual_seed(3)
-    expected = joint.cost(x, 1.0).total() + sum(joint.cost({m: x[m]}, 1.0).total() for m in x)
+    expected = joint.cost(x, 1.0).total() + sum(joint.cost(x.only(m), 1.0).total() for m in x)
     torch.manual_seed(3)
     torch.testing.assert_close(model.cost(x, 1.0).total(), expected)
 
 
 def test_beta_zero_removes_exactly_the_divergence():
-    for model_class in (PoEVAE, MVAE, MMVAEpp, MLPVAE):
+    for model_class in (PoEVAE, MVAE, MMVAE, MoPoE, MMVAEpp, MLPVAE):
         with_kl, without = built(model_class), built(model_class, beta=0.0)
         for model in (with_kl, without):
             model.nets.eval()
@@ -121,10 +136,10 @@ def test_mmvaepp_gradient_table(term):
     cost = model.cost(x, 0.0)
     if term == "own":
         # With only rna observed there is no other path.
-        cost = model.cost({"rna": x["rna"]}, 0.0)
+        cost = model.cost(x.only("rna"), 0.0)
     else:
         shared, _ = model.encode(x)["rna"].rsample().split([4, 3], -1)
-        cost = model.nll(x, model._without_private(shared), ["adt"])
+        cost = model.nll_of(x, shared, {}, ["adt"])
     cost.total().backward()
     width = model.latent + model.private
     gradient = heads.weight.grad.abs().sum(1)  # means of shared and private, then their spreads
@@ -150,11 +165,11 @@ def test_mlp_fusion_uses_a_token_for_what_is_absent_and_none_outside_training():
     torch.testing.assert_close(model.posterior(x).mean, model.posterior(x).mean)
     with torch.no_grad():
         model.tokens["adt"] += 1
-    both, alone = model.posterior(x).mean, model.posterior({"rna": x["rna"]}).mean
+    both, alone = model.posterior(x).mean, model.posterior(x.only("rna")).mean
     with torch.no_grad():
         model.tokens["adt"] += 1
     torch.testing.assert_close(both, model.posterior(x).mean)
-    assert not torch.allclose(alone, model.posterior({"rna": x["rna"]}).mean)
+    assert not torch.allclose(alone, model.posterior(x.only("rna")).mean)
 
 
 def test_modality_dropout_always_leaves_one():
@@ -188,3 +203,280 @@ def test_seeding_leaves_the_global_generator_alone():
     with training.seeded(1):
         torch.rand(10)
     assert torch.equal(torch.rand(3), expected)
+
+
+# --- the family: mixtures, private latents, labels ---
+
+
+@pytest.mark.parametrize("private", [0, 3])
+def test_with_one_modality_mmvae_and_mopoe_are_the_same_vae(private):
+    x = values().only("rna")
+    mmvae, mopoe = built(MMVAE, private=private), built(MoPoE, private=private)
+    expected = mmvae.nll(x, q_mean := torch.cat([q.mean for q in mmvae.encode(x).values()]), ["rna"])
+    torch.testing.assert_close(mopoe.nll(x, q_mean, ["rna"])["nll_rna"], expected["nll_rna"])
+    torch.testing.assert_close(cost_of(mopoe, x)["kl"], cost_of(mmvae, x)["kl"])
+    if private == 0:  # else the same distribution is drawn from in another order
+        torch.testing.assert_close(cost_of(mopoe, x).total(), cost_of(mmvae, x).total())
+
+
+def test_mmvaepp_has_mmvaes_value_and_another_gradient():
+    x, one, other = values(), built(MMVAE, private=3), built(MMVAEpp, private=3)
+    torch.testing.assert_close(cost_of(one, x).total(), cost_of(other, x).total())
+    gradients = []
+    for model in (one, other):
+        cost_of(model, x).total().backward()
+        gradients.append(model.encoders["rna"].network[-1].weight.grad)
+    assert not torch.allclose(*gradients)
+
+
+def test_mopoe_pays_the_mean_divergence_of_all_subsets():
+    model, x = built(MoPoE, ("rna", "atac", "adt")), values(21, ("rna", "atac", "adt"))
+    experts = model.encode(x)
+    subsets = [("rna",), ("atac",), ("adt",), ("rna", "atac"), ("rna", "adt"), ("atac", "adt"), ("rna", "atac", "adt")]
+    expected = sum(kl(product([experts[m] for m in subset]))["kl"] for subset in subsets) / 7
+    torch.testing.assert_close(cost_of(model, x)["kl"], expected)
+
+
+@pytest.mark.parametrize("variant", ["sutter", "martens"])
+def test_mopoe_decodes_every_modality_from_a_private_latent_that_only_it_can_fill(variant):
+    """What adt's encoder says of its own private latent must not reach rna's decoder, and of 0 where it is not in the subset."""
+    model, x = built(MoPoE, latent=4, private=3, variant=variant), values(40)
+    model.nets.eval()
+    before = cost_of(model, x)["nll_rna"]
+    with torch.no_grad():
+        model.encoders["adt"].network[-1].bias[4:7] += 5
+    torch.testing.assert_close(cost_of(model, x)["nll_rna"], before)
+
+
+def test_martens_mopoe_fills_the_targets_private_latent_with_zeros_or_with_a_draw_of_the_prior():
+    x, costs = values(), {}
+    for filled in ("zero", "prior_sample"):
+        model = built(MoPoE, latent=4, private=3, variant="martens", cross_private=filled)
+        seen = []
+        decode = model.nll
+        model.nll = lambda x, z, targets, seen=seen, decode=decode: seen.append(z[:, 4:]) or decode(x, z, targets)
+        costs[filled] = model._across(x, 1.0)
+        assert all(bool((private == 0).all()) == (filled == "zero") for private in seen)
+        assert len(seen) == 2
+
+
+def test_martens_mopoe_is_mvae_and_the_paths_between_modalities():
+    x, model, mvae = values(), built(MoPoE, private=2, variant="martens"), built(MVAE, private=2)
+    torch.manual_seed(3)
+    expected = mvae.cost(x, 1.0).total() + model._across(x, 1.0).total()
+    torch.testing.assert_close(cost_of(model, x).total(), expected)
+
+
+@pytest.mark.parametrize("objective", ["iwae", "dreg"])
+def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_the_mixture(objective):
+    x, bounds = values(200), {}
+    for samples in (1, 50):
+        model = built(MMVAE, latent=3, objective=objective, samples=samples)
+        bounds[samples] = cost_of(model, x).total().item()
+    assert bounds[50] < bounds[1]
+    # One draw: log p(z) + sum_n log p(x_n | z) - log of the mixture's density, computed from first principles.
+    model = built(MMVAE, latent=3, objective=objective, samples=1)
+    cost = cost_of(model, x)
+    torch.manual_seed(3)
+    posteriors = model.encode(x)
+    for source, q in posteriors.items():
+        z = q.rsample([1])[0]
+        mixture = torch.log(sum(torch.exp(p.log_prob(z).sum(-1)) for p in posteriors.values()) / 2)
+        likelihood = sum(model.decoders[m](z).log_prob(x[m]).sum(-1) for m in x)
+        expected = -(Normal(0, 1).log_prob(z).sum(-1) + likelihood - mixture)
+        torch.testing.assert_close(cost[f"bound_{source}"], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_dreg_estimates_the_gradient_of_iwae_with_less_noise():
+    """Over many draws the same mean gradient of an encoder, at a smaller variance: exact where the mixture has one expert."""
+    x, gradients = values(4).only("rna"), {}
+    for objective in ("iwae", "dreg"):
+        model = built(MMVAE, latent=2, hidden=8, objective=objective, samples=8)
+        found = []
+        for seed in range(300):
+            torch.manual_seed(seed)
+            model.nets.zero_grad()
+            model.cost(x, 1.0).total().backward()
+            found.append(model.encoders["rna"].network[-1].weight.grad.flatten().clone())
+        gradients[objective] = torch.stack(found)
+    mean = {objective: g.mean(0) for objective, g in gradients.items()}
+    error = sum(g.var(0) / len(g) for g in gradients.values()).sqrt()
+    assert ((mean["iwae"] - mean["dreg"]).abs() < 5 * error + 1e-4).all()
+    assert gradients["dreg"].var(0).sum() < gradients["iwae"].var(0).sum()
+
+
+def test_importance_weights_need_a_plain_mmvae():
+    with pytest.raises(ValueError, match="private: 0 and beta: 1"):
+        MMVAE(objective="iwae", private=2)
+
+
+SUPERVISED = [SupervisedMVAE, SupervisedMoPoE, SupervisedMMVAEpp]
+
+
+@pytest.mark.parametrize("model_class", SUPERVISED)
+def test_a_cell_without_a_label_pays_for_none_anywhere(model_class):
+    labels = torch.tensor([0, -1, 2, -1] * 5)
+    model = built(model_class)
+    cost = cost_of(model, values(labels=labels))["nll_label"]
+    assert (cost[labels < 0] == 0).all()
+    assert (cost[labels >= 0] > 0).all()
+
+
+@pytest.mark.parametrize("model_class", SUPERVISED)
+def test_label_weight_zero_removes_exactly_the_label(model_class):
+    x = values(labels=torch.tensor([0, 1, 2, -1] * 5))
+    paid, free = cost_of(built(model_class), x), cost_of(built(model_class, label_weight=0.0), x)
+    torch.testing.assert_close(paid.total() - paid["nll_label"].mean(), free.total())
+
+
+def test_a_label_reaches_the_shared_latent_only():
+    model = built(SupervisedMMVAEpp, latent=4, private=3)
+    cost_of(model, values(labels=torch.zeros(20, dtype=torch.long)))["nll_label"].mean().backward()
+    gradient = model.encoders["rna"].network[-1].weight.grad.abs().sum(1)
+    private = [4, 5, 6, 11, 12, 13]
+    assert float(gradient[private].max()) == 0
+    assert float(gradient[[row for row in range(14) if row not in private]].min()) > 0
+
+
+def test_supervision_without_any_known_type_says_so():
+    view = paired_view(30)
+    view.blocks[0].labels[:] = ""
+    with pytest.raises(ValueError, match="none of the train cells has one"):
+        SupervisedMVAE(max_epochs=1).fit(view, 0)
+
+
+def test_supervision_keeps_the_methods_own_defaults():
+    assert SupervisedMMVAEpp().private == MMVAEpp().private
+    assert SupervisedMVAE().private == MVAE().private
+
+
+def test_private_embeddings_hold_what_is_private():
+    view = mosaic_view()
+    model = MMVAEpp(max_epochs=2, private=3)
+    model.fit(view, 0)
+    assert model.embed_private(linear_cells(7, seed=1).only("adt")).shape == (7, 3)
+
+
+# --- switches of the originals ---
+
+
+def test_zeros_for_an_absent_modality_count_the_prior_once_more():
+    x, q = values().only("rna"), {}
+    for absent in ("left_out", "zeros"):
+        q[absent] = built(PoEVAE, absent=absent).posterior(x)
+    torch.testing.assert_close(q["zeros"].variance.reciprocal(), q["left_out"].variance.reciprocal() + 1)
+    both = values()
+    torch.testing.assert_close(built(PoEVAE, absent="zeros").posterior(both).mean, built(PoEVAE).posterior(both).mean)
+
+
+def test_mlp_fusion_with_zeros_never_drops_a_modality_and_learns_no_token():
+    model = built(MLPVAE, absent="zeros", modality_dropout=1.0)
+    model.nets.train()
+    assert all(bool(seen.all()) for seen in model._seen(["rna", "adt"], 50).values())
+    assert not any(token.requires_grad for token in model.tokens.values())
+
+
+@pytest.mark.parametrize("annealing", ["linear", "sigmoid"])
+def test_beta_rises_from_nothing_to_itself(annealing):
+    model = PoEVAE(beta=1.5, annealing=annealing)
+    rising = [model.annealed(progress) for progress in np.linspace(0, 1, 11)]
+    assert rising[0] == pytest.approx(0)
+    assert rising[-1] == pytest.approx(1.5)
+    assert np.all(np.diff(rising) > 0)
+    assert rising[5] == pytest.approx(0.75)
+
+
+def test_likelihood_rescaling_weighs_the_widest_modality_once():
+    x = values()
+    plain, rescaled = cost_of(built(PoEVAE), x), cost_of(built(PoEVAE, likelihood_rescaling=True), x)
+    torch.testing.assert_close(rescaled["nll_rna"], plain["nll_rna"])
+    torch.testing.assert_close(rescaled["nll_adt"], plain["nll_adt"] * FEATURES["rna"] / FEATURES["adt"])
+
+
+# --- likelihoods of counts ---
+
+
+def counted_view(cells=300):
+    """Return a view of log-normalised RNA and LSI of peaks, with the counts that they were computed from."""
+    random = np.random.default_rng(0)
+    types = random.integers(0, 3, cells)
+    share = random.dirichlet(np.full(40, 0.3), 3)[types]
+    counts = random.poisson(share * random.uniform(100, 300, (cells, 1)))  # rna; 30 of 40 genes are chosen
+    total = counts.sum(1)
+    rna = np.log1p(1e4 * counts[:, :30] / total[:, None])
+    peaks = random.random((cells, 25)) < (0.1 + 0.6 * random.random((3, 25))[types])
+    tf_idf = peaks * random.uniform(1, 3, 25)
+    loadings = np.linalg.qr(random.standard_normal((25, 6)))[0]
+    values, mean, std = {"rna": rna, "atac": tf_idf @ loadings}, {}, {}
+    for m, x in values.items():
+        mean[m], std[m] = x.mean(0), np.maximum(x.std(0), 1e-3)
+    scales = {
+        "rna": Scale("lognorm", mean["rna"], std["rna"], float(np.median(total)), counts[:, :30].sum(0) / total.sum(), None),
+        "atac": Scale(
+            "lsi",
+            mean["atac"],
+            std["atac"],
+            float(np.median(peaks.sum(1))),
+            None,
+            peaks.mean(0),
+            tf_idf.sum(0) / np.maximum(peaks.sum(0), 1),
+            loadings,
+        ),
+    }
+    block = Cells(
+        names=np.array([f"cell-{i}" for i in range(cells)], dtype=object),
+        values={m: ((x - mean[m]) / std[m]).astype(np.float32) for m, x in values.items()},
+        counts={"rna": sparse.csr_matrix(counts[:, :30]), "atac": sparse.csr_matrix(peaks.astype(np.float32))},
+        totals={"rna": total, "atac": peaks.sum(1)},
+    )
+    return View(blocks=(block,), features={"rna": 30, "atac": 6}, scales=scales)
+
+
+def test_negative_binomial_is_scipys():
+    view = counted_view(20)
+    torch.manual_seed(0)
+    decoder, z = NegativeBinomialDecoder(4, 8, view.scales["rna"]), torch.randn(20, 4)
+    x = on_device(view.blocks[0], torch.device("cpu"), counts=["rna"])
+    counts = decoder(z, x.totals["rna"])
+    n, mean = counts.total_count.detach().numpy(), counts.mean.detach().numpy()
+    expected = -stats.nbinom.logpmf(x.counts["rna"].numpy(), n, n / (n + mean)).sum(1)
+    np.testing.assert_allclose(decoder.nll(z, x, "rna").detach().numpy(), expected, rtol=1e-4)
+    assert (mean.sum(1) <= x.totals["rna"].numpy()[:, 0]).all()
+
+
+def test_bernoulli_is_the_closed_form_and_rises_with_depth():
+    view = counted_view(20)
+    torch.manual_seed(0)
+    decoder, z = BernoulliDecoder(4, 8, view.scales["atac"]), torch.randn(20, 4)
+    x = on_device(view.blocks[0], torch.device("cpu"), counts=["atac"])
+    p = decoder(z, x.totals["atac"].clamp_min(1)).mean.detach().numpy()
+    opened = x.counts["atac"].numpy() > 0
+    np.testing.assert_allclose(decoder.nll(z, x, "atac").detach(), -np.log(np.where(opened, p, 1 - p)).sum(1), rtol=1e-4)
+    assert (decoder(z, 50.0).mean > decoder(z, 5.0).mean).all()
+
+
+@pytest.mark.parametrize(("mean", "inverse_dispersion"), [(0.05, 0.5), (2.0, 1.0), (30.0, 3.0), (800.0, 20.0)])
+def test_expected_log1p_is_the_mean_over_draws(mean, inverse_dispersion):
+    counts = NegativeBinomial(torch.tensor([[inverse_dispersion]]), logits=torch.log(torch.tensor([[mean / inverse_dispersion]])))
+    torch.manual_seed(0)
+    drawn = torch.log1p(7 * counts.sample([200_000])).mean()
+    assert float(expected_log1p(counts, torch.tensor(7.0))) == pytest.approx(float(drawn), rel=0.03)
+
+
+@pytest.mark.parametrize("model_class", [PoEVAE, MVAE, MMVAE, MoPoE, MMVAEpp])
+def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
+    view = counted_view()
+    model = model_class(likelihood="counts", max_epochs=80, patience=80, latent=5, minibatch=32)
+    model.fit(view, 0)
+    cells = view.blocks[0]
+    for source, target in (("rna", "atac"), ("atac", "rna")):
+        if model_class is PoEVAE:
+            continue  # its single experts are not calibrated: it is here for the joint cost alone
+        imputed = model.impute(cells.only(source), target)
+        error = ((imputed - cells.values[target]) ** 2).mean()
+        assert error < 0.95 * (cells.values[target] ** 2).mean(), (source, target)
+
+
+def test_counts_that_are_not_there_are_one_clear_message():
+    with pytest.raises(ValueError, match="modality 'rna' has none; take gaussian"):
+        MVAE(likelihood="counts").fit(paired_view(30), 0)

@@ -38,7 +38,7 @@ import pandas as pd
 import scipy.sparse
 
 from mosaicbench.errors import UserError
-from mosaicbench.view import Cells, Truth, View
+from mosaicbench.view import Cells, Scale, Truth, View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -180,7 +180,11 @@ def as_view(train: MuData, *, labels: bool) -> View:
     for pattern, rows in patterns.groupby(list(patterns.columns), sort=False):
         observed = [modality for modality, seen in zip(train.mod, pattern, strict=True) if seen]
         blocks.append(as_cells(train, observed, rows.index, labels=labels))
-    return View(blocks=tuple(blocks), features={m: len(feature_names(train[m])) for m in train.mod})
+    return View(
+        blocks=tuple(blocks),
+        features={m: len(feature_names(train[m])) for m in train.mod},
+        scales={m: _scale(cells) for m, cells in train.mod.items() if "counts" in cells.layers},
+    )
 
 
 def as_cells(part: MuData, modalities: list[str], names: pd.Index | None = None, *, labels: bool = False) -> Cells:
@@ -197,6 +201,26 @@ def as_cells(part: MuData, modalities: list[str], names: pd.Index | None = None,
         values={modality: standardised(part[modality])[index] for modality, index in rows.items()},
         labels=np.asarray(obs["cell_type"], dtype=object) if labels else None,
         batches=np.asarray(obs["batch"], dtype=object),
+        counts={m: part[m].layers["counts"][index] for m, index in rows.items() if "counts" in part[m].layers},
+        totals={m: part[m].obs["total"].to_numpy()[index] for m, index in rows.items() if "counts" in part[m].layers},
+    )
+
+
+def _scale(train: AnnData) -> Scale:
+    """Return what leads from counts to values in one modality of the train cells."""
+    counts = scipy.sparse.csr_matrix(train.layers["counts"])
+    opened = counts.getnnz(axis=0) / counts.shape[0]
+    total = train.obs["total"].to_numpy(dtype=np.float64)
+    lsi = train.uns["space"] == "lsi"
+    return Scale(
+        space=train.uns["space"],
+        mean=train.uns["mean"],
+        std=train.uns["std"],
+        total=float(np.median(total)),
+        share=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
+        opened=opened,
+        when_open=np.asarray(train.X.sum(axis=0)).ravel() / np.maximum(counts.getnnz(axis=0), 1) if lsi else None,
+        loadings=train.varm["LSI"] if lsi else None,
     )
 
 

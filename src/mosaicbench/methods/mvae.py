@@ -1,6 +1,6 @@
 """MVAE: every modality alone, and all together, must explain what they observe.
 
-    cost = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | z) ] + beta KL(q_S || p) },      S in {all observed} + {each alone}
+    cost = sum_S { - E_{q_S} [ sum_{m in S} log p(x_m | s, w_m) ] + beta KL(q_S || p) },   S in {all observed} + {each alone}
 
 q_S is the product of the experts in S and the prior. The terms of single modalities are what makes an expert usable alone.
 """
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.posteriors import kl
-from mosaicbench.parts.vae import MultimodalVAE
+from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.parts.shared_private import SharedPrivateVAE
 
 CARD = {
     "label": "MVAE",
@@ -22,22 +20,24 @@ CARD = {
     "doi": "10.48550/arXiv.1802.05335",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "impute"),
+    "gives": ("joint", "single", "private", "impute"),
     "summary": "Product-of-experts VAE whose bound is paid for all observed modalities together and for each of them alone.",
-    "deviates": "No random subsets beyond the single modalities. Without any paired cell its bound is still defined, but "
-    "nothing in it aligns the modalities: it is expected at chance there.",
+    "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "
+    "its own, as in Märtens & Yau 2024. Without any paired cell its bound is still defined, but nothing in it aligns the "
+    "modalities: it is expected at chance there.",
 }
 
 
 @dataclass(kw_only=True)
-class MVAE(MultimodalVAE):
+class MVAE(SharedPrivateVAE):
     """S -> every t in S, for S all that is observed and each modality alone."""
 
-    def cost(self, x: dict[str, Tensor], progress: float) -> Cost:
+    def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the sum of the negative evidence lower bounds of the subsets."""
-        cost = Cost()
+        cost, experts = Cost(), self.encode(x)
         for subset in dict.fromkeys([tuple(x), *((modality,) for modality in x)]):
-            observed = {modality: x[modality] for modality in subset}
-            q = self.posterior(observed)
-            cost += self.nll(observed, q.rsample()) + self.annealed(progress) * kl(q)
+            code = self.code({modality: experts[modality] for modality in subset})
+            shared, private = code.rsample()
+            cost += self.nll_of(x, shared, private, subset) + self.annealed(progress) * code.kl()
+            cost += self.nll_label(x, shared)
         return cost

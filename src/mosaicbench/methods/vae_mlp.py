@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from mosaicbench.methods.vae_poe import PoEVAE
+from mosaicbench.parts.minibatch import Minibatch
 from mosaicbench.parts.networks import mlp
 from mosaicbench.parts.posteriors import GaussianEncoder
+from mosaicbench.view import View
 
 CARD = {
     "label": "VAE (MLP)",
@@ -29,41 +31,46 @@ CARD = {
     "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
     "decoded from it.",
     "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "
-    "learned token met in training through modality dropout (the original feeds zeros that training never saw); latents are "
-    "means, not samples.",
+    "learned token met in training through modality dropout (the original feeds zeros that training never saw: "
+    "`absent: zeros`); latents are means, not samples.",
 }
 
 
 @dataclass(kw_only=True)
 class MLPVAE(PoEVAE):
-    """all observed -> each observed, at the same cost as the PoE-fusion VAE, through a fusion network."""
+    """all observed -> each observed, at the same cost as the PoE-fusion VAE, through a fusion network.
+
+    Attributes
+    ----------
+    modality_dropout
+        Probability that a cell's modality is hidden from the fusion network in training; none is with `absent` "zeros".
+    """
 
     modality_dropout: float = 0.3
 
-    def build(self, features: dict[str, int]) -> None:
+    def build(self, train: View) -> None:
         """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
-        super().build(features)
-        self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in features.items()})
-        self.encoders["fusion"] = GaussianEncoder(len(features) * self.latent, self.hidden, self.latent)
-        self.tokens = nn.ParameterDict({m: torch.zeros(self.latent) for m in features})
-        self.encoders["tokens"] = self.tokens
+        super().build(train)
+        self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()})
+        self.fusion = GaussianEncoder(len(train.features) * self.latent, self.hidden, self.latent)
+        learned = self.absent == "left_out"
+        self.tokens = nn.ParameterDict({m: nn.Parameter(torch.zeros(self.latent), learned) for m in train.features})
 
-    def posterior(self, x: dict[str, Tensor]) -> Normal:
+    def posterior(self, x: Minibatch) -> Normal:
         """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""
-        cells = len(next(iter(x.values())))
-        seen = self._seen(list(x), cells)
+        seen = self._seen(list(x), x.cells)
         slots = []
         for modality, token in self.tokens.items():
             if modality in x:
                 slots.append(torch.where(seen[modality], self.encoders[modality](x[modality]), token))
             else:
-                slots.append(token.expand(cells, -1))
-        return self.encoders["fusion"](torch.cat(slots, -1))  # (cells, latent)
+                slots.append(token.expand(x.cells, -1))
+        return self.fusion(torch.cat(slots, -1))  # (cells, latent)
 
     def _seen(self, observed: list[str], cells: int) -> dict[str, Tensor]:
         """Draw which observed modalities each cell shows, (cells, 1) each: all outside training, at least one within."""
         device = self.tokens[observed[0]].device
-        if not self.nets.training:
+        if not self.fusion.training or self.absent == "zeros":
             return {modality: torch.ones(cells, 1, dtype=torch.bool, device=device) for modality in observed}
         kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout
         kept |= torch.nn.functional.one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
+import torch
+from torch.distributions import Normal
 
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.posteriors import kl
+from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.parts.posteriors import kl, product_of_experts
 from mosaicbench.parts.vae import MultimodalVAE
 
 CARD = {
@@ -27,8 +29,8 @@ CARD = {
     "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
     "from it.",
     "deviates": "Costs are summed over features (the original averages them, which weighs the KL thousands of times and "
-    "collapses the latent: `reduction: mean`); an absent modality's expert is left out (the original replaces it by a second "
-    "prior); latents are means, not samples.",
+    "collapses the latent: `reduction: mean`); an absent modality's expert is left out (the original puts a second prior in "
+    "its place: `absent: zeros`); latents are means, not samples.",
 }
 
 
@@ -36,12 +38,27 @@ CARD = {
 class PoEVAE(MultimodalVAE):
     """all observed -> each observed, through the product of experts.
 
-    `reduction` "mean" is the original's: log-likelihoods averaged over features beside a KL summed over latent dimensions.
+    Attributes
+    ----------
+    reduction
+        Of log-likelihoods over features; "mean" is the original's, beside a KL that is summed over latent dimensions.
+    absent
+        What stands for a modality that was not observed: nothing, or the original's expert N(0, 1) ("zeros": of its mean and
+        its log-variance), by which the prior counts once more.
     """
 
     reduction: Literal["sum", "mean"] = "sum"
+    absent: Literal["left_out", "zeros"] = "left_out"
 
-    def cost(self, x: dict[str, Tensor], progress: float) -> Cost:
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return the product of the observed modalities' experts."""
+        experts = list(self.encode(x).values())
+        if self.absent == "zeros":
+            zeros = torch.zeros_like(experts[0].mean)
+            experts += [Normal(zeros, zeros + 1, validate_args=False)] * (len(self.decoders) - len(experts))
+        return product_of_experts(experts)
+
+    def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the negative evidence lower bound of the joint posterior."""
         q = self.posterior(x)
         cost = self.annealed(progress) * kl(q)

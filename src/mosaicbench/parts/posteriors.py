@@ -26,17 +26,23 @@ class GaussianEncoder(nn.Module):
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
 
+def product(experts: list[Normal]) -> Normal:
+    """Multiply Gaussians: precisions add, means are weighted by precision."""
+    precisions = [expert.variance.reciprocal() for expert in experts]
+    precision = sum(precisions)
+    mean = sum(p * expert.mean for p, expert in zip(precisions, experts, strict=True)) / precision
+    return Normal(mean, precision.rsqrt(), validate_args=False)
+
+
 def product_of_experts(experts: list[Normal]) -> Normal:
-    """Multiply Gaussian experts and the prior expert N(0, 1): precisions add, means are weighted by precision.
+    """Multiply Gaussian experts and the prior expert N(0, 1).
 
     An absent modality is simply not among the experts. With none, the result would be the prior.
 
     Source: Wu & Goodman 2018, doi 10.48550/arXiv.1802.05335.
     """
-    precisions = [expert.variance.reciprocal() for expert in experts]
-    precision = 1 + sum(precisions)
-    mean = sum(p * expert.mean for p, expert in zip(precisions, experts, strict=True)) / precision
-    return Normal(mean, precision.rsqrt(), validate_args=False)
+    prior = torch.zeros_like(experts[0].mean)
+    return product([Normal(prior, prior + 1, validate_args=False), *experts])
 
 
 def kl(posterior: Normal) -> Cost:

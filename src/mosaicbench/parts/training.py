@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from mosaicbench.errors import Diverged
 from mosaicbench.parts.costs import Cost
-from mosaicbench.view import Cells, View
+from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.view import View
 
-CostFunction = Callable[[dict[str, Tensor], float], Cost]
+CostFunction = Callable[[Minibatch, float], Cost]
 
 
 @dataclass(kw_only=True)
@@ -63,23 +64,22 @@ def seeded(seed: int) -> Iterator[None]:
             torch.backends.cudnn.deterministic = deterministic
 
 
-def tensors(cells: Cells) -> dict[str, Tensor]:
-    """Return modality -> (cells, features) on the device."""
-    return {modality: torch.from_numpy(x).to(device()) for modality, x in cells.values.items()}
-
-
-def minimise(cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget, warmup: float) -> list[dict[str, float]]:
+def minimise(
+    cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget, warmup: float, counts: Collection[str] = ()
+) -> list[dict[str, float]]:
     """Train `nets` in place and return the history.
 
     Parameters
     ----------
     cost
-        (values of a minibatch by modality, progress) -> named costs per cell. Progress runs from 0 to 1 over the first
-        `warmup` of the epochs and stays there; validation costs are always taken at progress 1, so epochs compare.
+        (minibatch, progress) -> named costs per cell. Progress runs from 0 to 1 over the first `warmup` of the epochs and
+        stays there; validation costs are always taken at progress 1, so epochs compare.
     nets
         The networks whose parameters are trained. They end with the weights of the best validation epoch.
     train
         The train cells. A minibatch never mixes blocks, so it holds only what was observed.
+    counts
+        The modalities whose counts the cost reads.
 
     Returns
     -------
@@ -92,7 +92,8 @@ def minimise(cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget
         When a cost or a gradient is not finite.
     """
     nets.to(device())
-    fitted, held_out = _hold_out(train, budget.validation)
+    blocks = [on_device(block, device(), counts=counts, cell_types=train.cell_types) for block in train.blocks]
+    fitted, held_out = _hold_out(blocks, budget.validation)
     optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
     history, best, best_weights, best_epoch = [], float("inf"), None, 0
@@ -112,7 +113,7 @@ def minimise(cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget
                 raise Diverged(f"the cost or its gradient was not finite in epoch {epoch}")
             optimiser.step()
             terms += Cost({name: value.detach().sum() for name, value in minibatch_cost.items()})
-            seen += len(next(iter(x.values())))
+            seen += x.cells
         row = {name: float(value) / seen for name, value in terms.items()}
         row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
         row["validation_cost"] = _validation_cost(cost, nets, held_out) if held_out else row["cost"]
@@ -132,32 +133,31 @@ def minimise(cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget
     return history
 
 
-def _hold_out(train: View, fraction: float) -> tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]:
+def _hold_out(blocks: list[Minibatch], fraction: float) -> tuple[list[Minibatch], list[Minibatch]]:
     """Cut every block into the cells to fit and the cells to validate on; a block too small to cut is only fitted."""
     fitted, held_out = [], []
-    for block in train.blocks:
-        x = tensors(block)
-        order = torch.randperm(len(block), device=device())
-        n = int(fraction * len(block))
-        fitted.append({modality: values[order[n:]] for modality, values in x.items()})
+    for block in blocks:
+        order = torch.randperm(block.cells, device=device())
+        n = int(fraction * block.cells)
+        fitted.append(block.take(order[n:]))
         if n:
-            held_out.append({modality: values[order[:n]] for modality, values in x.items()})
+            held_out.append(block.take(order[:n]))
     return fitted, held_out
 
 
-def _minibatches(blocks: list[dict[str, Tensor]], size: int) -> Iterator[dict[str, Tensor]]:
+def _minibatches(blocks: list[Minibatch], size: int) -> Iterator[Minibatch]:
     """Yield every cell once: the blocks' minibatches in one random order."""
     pieces = []
-    for number, x in enumerate(blocks):
-        order = torch.randperm(len(next(iter(x.values()))), device=device())
+    for number, block in enumerate(blocks):
+        order = torch.randperm(block.cells, device=device())
         pieces += [(number, rows) for rows in order.split(size)]
     for piece in torch.randperm(len(pieces)).tolist():
         number, rows = pieces[piece]
-        yield {modality: values[rows] for modality, values in blocks[number].items()}
+        yield blocks[number].take(rows)
 
 
 @torch.no_grad()
-def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[dict[str, Tensor]]) -> float:
+def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[Minibatch]) -> float:
     nets.eval()
-    sums = [(cost(x, 1.0).total() * len(next(iter(x.values()))), len(next(iter(x.values())))) for x in held_out]
-    return float(sum(total for total, _ in sums)) / sum(n for _, n in sums)
+    sums = [(float(cost(block, 1.0).total()) * block.cells, block.cells) for block in held_out]
+    return sum(total for total, _ in sums) / sum(n for _, n in sums)

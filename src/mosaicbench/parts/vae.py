@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,15 +14,18 @@ from torch.distributions import Normal
 
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.likelihoods import GaussianDecoder
+from mosaicbench.parts.likelihoods import GaussianDecoder, counting_decoder
+from mosaicbench.parts.minibatch import Minibatch, on_device
 from mosaicbench.parts.posteriors import GaussianEncoder, product_of_experts
 from mosaicbench.parts.training import Budget
 from mosaicbench.view import Cells, View
 
+STEEPNESS = 12  # of the sigmoid ramp of beta
+
 
 @dataclass(kw_only=True)
 class MultimodalVAE(Budget):
-    """One encoder and one Gaussian decoder per modality around a latent with prior N(0, 1).
+    """One encoder and one decoder per modality around a latent with prior N(0, 1).
 
     A method derives from this class and says what it pays for in :meth:`cost`; what is observed is read from the data.
 
@@ -33,55 +38,84 @@ class MultimodalVAE(Budget):
     beta
         Weight of the KL divergence from the prior; 1 is the evidence lower bound.
     warmup
-        Fraction of `max_epochs` over which beta rises linearly from 0.
+        Fraction of `max_epochs` over which beta rises from 0.
+    annealing
+        How it rises: "linear", or "sigmoid", an S between 0 and beta.
+    likelihood
+        Of every modality: "gaussian" of its standardised values, or "counts": negative binomial of RNA and protein counts,
+        Bernoulli of open peaks.
+    likelihood_rescaling
+        Whether a modality's log-likelihood is multiplied by (most features of any modality / its own number of features), so
+        that the widest does not outweigh the others.
     """
 
     latent: int = 20
     hidden: int = 128
     beta: float = 1.0
     warmup: float = 0.2
+    annealing: Literal["linear", "sigmoid"] = "linear"
+    likelihood: Literal["gaussian", "counts"] = "gaussian"
+    likelihood_rescaling: bool = False
 
-    def cost(self, x: dict[str, Tensor], progress: float) -> Cost:
+    def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the cost of a minibatch: the negative of the method's evidence lower bound."""
         raise NotImplementedError
 
-    def posterior(self, x: dict[str, Tensor]) -> Normal:
+    def posterior(self, x: Minibatch) -> Normal:
         """Return the posterior given all that is observed: the product of the observed modalities' experts."""
         return product_of_experts(list(self.encode(x).values()))
 
-    def encode(self, x: dict[str, Tensor]) -> dict[str, Normal]:
+    def encode(self, x: Minibatch) -> dict[str, Normal]:
         """Return the posterior of each observed modality."""
         return {modality: self.encoders[modality](values) for modality, values in x.items()}
 
-    def nll(self, x: dict[str, Tensor], z: Tensor, targets: Iterable[str] | None = None) -> Cost:
+    def nll(self, x: Minibatch, z: Tensor, targets: Iterable[str] | None = None) -> Cost:
         """Return the negative log-likelihood of the targets (default: all that is observed) given z, by modality."""
         targets = x if targets is None else targets
-        return Cost({f"nll_{m}": -self.decoders[m](z).log_prob(x[m]).sum(-1) for m in targets})
+        return Cost({f"nll_{m}": self.rescaling[m] * self.decoders[m].nll(z, x, m) for m in targets})
 
     def annealed(self, progress: float) -> float:
         """Return beta at this progress of the warm-up."""
-        return self.beta * progress
+        if self.annealing == "linear":
+            return self.beta * progress
+        low, high, here = (1 / (1 + math.exp(-STEEPNESS * (p - 0.5))) for p in (0, 1, progress))
+        return self.beta * (here - low) / (high - low)
 
     # --- the method's contract ---
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
-            self.build(train.features)
-            self.nets = nn.ModuleList([self.encoders, self.decoders])
-            return training.minimise(self.cost, self.nets, train, budget=self, warmup=self.warmup)
+            self.build(train)
+            self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
+            counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
+            return training.minimise(self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts)
 
-    def build(self, features: dict[str, int]) -> None:
-        """Make the networks for these modalities and numbers of features."""
-        self.encoders = nn.ModuleDict({m: GaussianEncoder(d, self.hidden, self.latent) for m, d in features.items()})
-        self.decoders = nn.ModuleDict({m: GaussianDecoder(self.latent, self.hidden, d) for m, d in features.items()})
+    def build(self, train: View) -> None:
+        """Make the networks for the modalities and numbers of features of `train`."""
+        self._build(train, self.latent)
+
+    def _build(self, train: View, width: int) -> None:
+        """Make encoders to, and decoders from, a latent of `width` dimensions."""
+        self.encoders = nn.ModuleDict({m: GaussianEncoder(d, self.hidden, width) for m, d in train.features.items()})
+        self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
+        widest = max(train.features.values())
+        self.rescaling = {m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()}
+
+    def _decoder(self, train: View, modality: str, width: int) -> nn.Module:
+        if self.likelihood == "gaussian":
+            return GaussianDecoder(width, self.hidden, train.features[modality])
+        if modality not in train.scales:
+            raise ValueError(f"likelihood: counts needs counts, and modality {modality!r} has none; take gaussian")
+        return counting_decoder(width, self.hidden, train.scales[modality])
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior mean given what is observed, (cells, latent)."""
-        return self.posterior(training.tensors(cells)).mean.cpu().numpy()
+        return self.posterior(on_device(cells, training.device())).mean.cpu().numpy()
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the mean of `target` decoded from the posterior mean, (cells, features), standardised."""
-        return self.decoders[target](self.posterior(training.tensors(cells)).mean).mean.cpu().numpy()
+        """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
+        z = self.posterior(on_device(cells, training.device())).mean
+        return self.decoders[target].expected(z).cpu().numpy()

@@ -1,0 +1,90 @@
+"""MoPoE: the posterior is the mixture of the products of experts of all subsets of what is observed.
+
+    sutter:  cost = - E_{q} [ sum_t log p(x_t | s, w_t) ] + beta 1/K sum_S KL(q_S || p),      q = 1/K sum_S q_S
+    martens: cost = MVAE's + sum_m { - E_{q_m} [ sum_{t != m} log p(x_t | s, w_t) ] + beta KL(q_m(s) || p) }
+
+S runs over the K = 2^M - 1 non-empty subsets, q_S is the product of the experts in S; w_t is known only from x_t, so it is 0
+where t is not in S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import torch
+from torch.distributions import Normal
+
+from mosaicbench.methods.mvae import MVAE
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.parts.posteriors import kl, product
+
+CARD = {
+    "label": "MoPoE",
+    "kind": "model",
+    "paper": "Sutter et al. 2021",
+    "doi": "10.48550/arXiv.2105.02470",
+    "handles": ("paired", "mosaic"),
+    "uses": ("pairs",),
+    "gives": ("joint", "single", "private", "impute"),
+    "summary": "Mixture-of-products-of-experts VAE: every subset of the modalities must reconstruct all of them.",
+    "deviates": "The prior is no expert (in the original it is one of the full subset only, so that a cell would be encoded "
+    "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. `variant: martens` is what Märtens & Yau 2024 compare "
+    "with under this name: MVAE and the paths between modalities, whose target's private latent is a draw from the prior "
+    "(`cross_private: prior_sample`, what their code does) or 0 (what their text says).",
+}
+
+
+@dataclass(kw_only=True)
+class MoPoE(MVAE):
+    """S -> every t, for every subset S of what is observed.
+
+    Attributes
+    ----------
+    variant
+        "sutter", or "martens": Märtens and Yau's method of this name.
+    cross_private
+        What stands for the target's private latent on a path between modalities of "martens": "zero" or "prior_sample".
+    """
+
+    variant: Literal["sutter", "martens"] = "sutter"
+    cross_private: Literal["zero", "prior_sample"] = "zero"
+
+    def cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the negative evidence lower bound of the variant."""
+        return self._mixture(x, progress) if self.variant == "sutter" else super().cost(x, progress) + self._across(x, progress)
+
+    def product(self, experts: list[Normal]) -> Normal:
+        """Return the product of experts; only in "martens" with the prior, as in MVAE."""
+        return product(experts) if self.variant == "sutter" else super().product(experts)
+
+    def _mixture(self, x: Minibatch, progress: float) -> Cost:
+        experts = self.encode(x)
+        subsets = [s for size in range(1, len(experts) + 1) for s in combinations(experts, size)]
+        codes = [self.code({modality: experts[modality] for modality in subset}) for subset in subsets]
+        divergence = sum((code.kl() for code in codes), Cost()) * (self.annealed(progress) / len(codes))
+
+        # Every cell takes its code from one subset, and every subset has as many cells as the others.
+        drawn = [code.rsample() for code in codes]
+        device = drawn[0][0].device
+        chosen = torch.randperm(x.cells, device=device) % len(subsets)
+        shared = torch.stack([s for s, _ in drawn])[chosen, torch.arange(x.cells, device=device)]  # (cells, latent)
+        own = dict(drawn[-1][1])  # the last subset is all that is observed
+        for modality in own:
+            within = torch.tensor([modality in subset for subset in subsets], device=device)[chosen]
+            own[modality] = own[modality] * within[:, None]
+        return self.nll_of(x, shared, own, list(x)) + divergence + self.nll_label(x, shared)
+
+    def _across(self, x: Minibatch, progress: float) -> Cost:
+        cost = Cost()
+        for source, q in self.encode(x).items():
+            code = self.code({source: q})
+            shared = code.shared.rsample()
+            others = [target for target in x if target != source]
+            unknown = {target: torch.randn(x.cells, self.private, device=shared.device) for target in others}
+            private = unknown if self.cross_private == "prior_sample" else {}
+            cost += self.nll_of(x, shared, private, others)
+            cost += self.annealed(progress) * kl(code.shared) + self.nll_label(x, shared)
+        return cost
