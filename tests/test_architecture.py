@@ -17,7 +17,7 @@ ALLOWED = {
     "errors": (set(), set()),
     "sources": (set(), set()),
     "catalog": (set(), set()),
-    "view": (set(), {"numpy"}),
+    "view": (set(), {"numpy", "scipy"}),
     "registry": ({"errors"}, {"jsonschema", "yaml"}),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
     "settings": ({"catalog", "errors", "registry"}, {"jsonschema", "yaml"}),

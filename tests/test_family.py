@@ -457,7 +457,9 @@ def test_bernoulli_is_the_closed_form_and_rises_with_depth():
 
 @pytest.mark.parametrize(("mean", "inverse_dispersion"), [(0.05, 0.5), (2.0, 1.0), (30.0, 3.0), (800.0, 20.0)])
 def test_expected_log1p_is_the_mean_over_draws(mean, inverse_dispersion):
-    counts = NegativeBinomial(torch.tensor([[inverse_dispersion]]), logits=torch.log(torch.tensor([[mean / inverse_dispersion]])))
+    counts = NegativeBinomial(
+        torch.tensor([[inverse_dispersion]]), logits=torch.log(torch.tensor([[mean / inverse_dispersion]]))
+    )
     torch.manual_seed(0)
     drawn = torch.log1p(7 * counts.sample([200_000])).mean()
     assert float(expected_log1p(counts, torch.tensor(7.0))) == pytest.approx(float(drawn), rel=0.03)

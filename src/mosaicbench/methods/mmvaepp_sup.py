@@ -1,6 +1,6 @@
 """Supervised MMVAE++: the shared latent must also tell the cell type, where it is known.
 
-    cost = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }
+cost = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }
 """
 
 from __future__ import annotations

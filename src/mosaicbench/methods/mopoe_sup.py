@@ -1,6 +1,6 @@
 """Supervised MoPoE: the shared latent must also tell the cell type, where it is known.
 
-    cost = mopoe's - label_weight E_q [ log p(y | s) ]
+cost = mopoe's - label_weight E_q [ log p(y | s) ]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Supervised MVAE: the shared latent must also tell the cell type, where it is known.
 
-    cost = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }
+cost = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }
 """
 
 from __future__ import annotations

@@ -56,9 +56,7 @@ class Minibatch(Mapping[str, Tensor]):
         return Minibatch(**parts, labels=None if self.labels is None else self.labels[rows])
 
 
-def on_device(
-    cells: Cells, device: torch.device, *, counts: Collection[str] = (), cell_types: Sequence[str] = ()
-) -> Minibatch:
+def on_device(cells: Cells, device: torch.device, *, counts: Collection[str] = (), cell_types: Sequence[str] = ()) -> Minibatch:
     """Return all of `cells` as tensors on `device`.
 
     Parameters
