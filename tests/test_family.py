@@ -239,7 +239,7 @@ def test_mopoe_pays_the_mean_divergence_of_all_subsets():
 
 @pytest.mark.parametrize("variant", ["sutter", "martens"])
 def test_mopoe_decodes_every_modality_from_a_private_latent_that_only_it_can_fill(variant):
-    """What adt's encoder says of its own private latent must not reach rna's decoder, and of 0 where it is not in the subset."""
+    """What adt's encoder says of its own private latent must not reach rna's decoder."""
     model, x = built(MoPoE, latent=4, private=3, variant=variant), values(40)
     model.nets.eval()
     before = cost_of(model, x)["nll_rna"]

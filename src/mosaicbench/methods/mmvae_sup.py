@@ -18,7 +18,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "labels"),
     "gives": ("joint", "single", "private", "impute"),
-    "summary": "MMVAE with a linear decoder of the train cells' types from the shared latent: one label term for every expert.",
+    "summary": "MMVAE with a linear decoder of the cell type from the shared latent: one label term for every expert.",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
     "honours this in MMVAE only).",
 }
@@ -27,3 +27,9 @@ CARD = {
 @dataclass(kw_only=True)
 class SupervisedMMVAE(Supervised, MMVAE):
     """MMVAE's paths, and shared -> label."""
+
+    def __post_init__(self) -> None:
+        """Refuse the bounds that have no place for a label."""
+        super().__post_init__()
+        if self.objective != "elbo":
+            raise ValueError(f"objective: {self.objective} has no supervised form; take mmvae, or objective: elbo")

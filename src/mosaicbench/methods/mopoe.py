@@ -31,9 +31,10 @@ CARD = {
     "gives": ("joint", "single", "private", "impute"),
     "summary": "Mixture-of-products-of-experts VAE: every subset of the modalities must reconstruct all of them.",
     "deviates": "The prior is no expert (in the original it is one of the full subset only, so that a cell would be encoded "
-    "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. `variant: martens` is what Märtens & Yau 2024 compare "
-    "with under this name: MVAE and the paths between modalities, whose target's private latent is a draw from the prior "
-    "(`cross_private: prior_sample`, what their code does) or 0 (what their text says).",
+    "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. "
+    "`variant: martens` is what Märtens & Yau 2024 compare with under this name: MVAE and the paths between modalities, whose "
+    "target's private latent is a draw from the prior (`cross_private: prior_sample`, what their code does) or 0 (`zero`, what "
+    "their text says).",
 }
 
 

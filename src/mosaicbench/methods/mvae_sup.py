@@ -18,7 +18,8 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "labels"),
     "gives": ("joint", "single", "private", "impute"),
-    "summary": "MVAE with a linear decoder of the train cells' types from the shared latent: one label term in the bound of every subset.",
+    "summary": "MVAE with a linear decoder of the cell type from the shared latent: one label term in the bound of every "
+    "subset.",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
     "honours this in MMVAE only).",
 }
