@@ -31,9 +31,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute"),
     "summary": "Mixture-of-experts VAE: each modality alone must reconstruct itself and every other one.",
-    "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their mean, "
-    "as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, with "
-    "`samples` draws per expert (double reparameterisation is unbiased for one expert; for a mixture it is the original's "
+    "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "
+    "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "
+    "with `samples` draws per expert (double reparameterisation is unbiased for one expert; for a mixture it is the original's "
     "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024.",
 }
 
