@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import files
+from mosaicbench import catalog, files
 from mosaicbench.errors import Diverged, UserError
 from mosaicbench.verbs import fit
 
@@ -149,9 +149,7 @@ def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
     assert not np.array_equal(first[0], third[0])
 
 
-@pytest.mark.parametrize(
-    "method", ["mvae", "vae_poe", "vae_mlp", "mmvaepp", "pca_joint", "cca", "procrustes", "ridge", "knn_impute"]
-)
+@pytest.mark.parametrize("method", [name for name, card in catalog.cards("methods").items() if card["kind"] != "control"])
 def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
     """Overwrite all that a scenario hides; only the positive controls may notice."""
     solution = files.read_view(paired / "solution.h5mu", "solution")
@@ -163,8 +161,8 @@ def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
         cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
         cells.obs["cell_type"] = "garbage"
     files.write_view(poisoned / "solution.h5mu", solution)
-    module = f"mosaicbench.methods.{method}"
-    small = {"max_epochs": 2} if method in ("mvae", "vae_poe", "vae_mlp", "mmvaepp") else {}
+    module = catalog.module("methods", method)
+    small = {"max_epochs": 2} if catalog.card("methods", method)["kind"] == "model" else {}
     fit_run(paired, tmp_path / "clean", method=module, hyperparameters=small)
     fit_run(poisoned, tmp_path / "dirty", method=module, hyperparameters=small)
     clean, dirty = outputs(tmp_path / "clean"), outputs(tmp_path / "dirty")
