@@ -19,7 +19,7 @@ from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p
+from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p, gaussian_nll
 from mosaicbench.parts.minibatch import Minibatch, on_device
 from mosaicbench.parts.posteriors import kl, product, product_of_experts
 from mosaicbench.view import Cells, Scale, View
@@ -393,7 +393,15 @@ def test_likelihood_rescaling_weighs_the_widest_modality_once():
     torch.testing.assert_close(rescaled["nll_adt"], plain["nll_adt"] * FEATURES["rna"] / FEATURES["adt"])
 
 
-# --- likelihoods of counts ---
+# --- likelihoods ---
+
+
+def test_gaussian_nll_and_its_gradients_are_torchs():
+    x = torch.randn(7, 5, dtype=torch.float64)
+    mean = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
+    sd = (torch.rand(5, dtype=torch.float64) + 0.2).requires_grad_()
+    torch.testing.assert_close(gaussian_nll(x, mean, sd), -Normal(mean, sd).log_prob(x).sum(-1))
+    assert torch.autograd.gradcheck(lambda mean, sd: gaussian_nll(x, mean, sd), (mean, sd))
 
 
 def counted_view(cells=300):

@@ -13,6 +13,8 @@ The counts' decoders start at the train cells' average, so that a network only h
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -47,7 +49,8 @@ class GaussianDecoder(nn.Module):
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality, (cells,) nats."""
-        return -self(z).log_prob(x[modality]).sum(-1)
+        p = self(z)
+        return gaussian_nll(x[modality], p.mean, p.stddev[0])
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised values, (cells, features)."""
@@ -129,6 +132,38 @@ class BernoulliDecoder(nn.Module):
 def counting_decoder(latent: int, hidden: int, scale: Scale) -> NegativeBinomialDecoder | BernoulliDecoder:
     """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
     return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(latent, hidden, scale)
+
+
+def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+    """Return -log N(x | mean, sd), summed over features, (cells,) nats.
+
+    Parameters
+    ----------
+    x, mean
+        (cells, features); there is no gradient to `x`.
+    sd
+        (features,), the same for every cell.
+    """
+    constant = 0.5 * math.log(2 * math.pi) * x.shape[-1]
+    return _GaussianError.apply(x, mean, sd) + torch.log(sd).sum() + constant
+
+
+class _GaussianError(torch.autograd.Function):
+    """sum_f (x - mean)^2 / (2 sd^2), its gradient in closed form; autograd's own takes half the time of a decoder's step."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+        precision_root = sd.reciprocal()
+        error = (mean - x).mul_(precision_root)  # (cells, features), in standard deviations
+        ctx.save_for_backward(error, precision_root)
+        return 0.5 * torch.linalg.vector_norm(error, dim=-1).square()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor]:
+        error, precision_root = ctx.saved_tensors
+        of_mean = (error * precision_root).mul_(gradient[:, None])
+        of_sd = -(error.square().T @ gradient) * precision_root
+        return None, of_mean, of_sd
 
 
 def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
