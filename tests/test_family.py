@@ -1,13 +1,19 @@
 """Identities between the family's members, and closed forms."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, mosaic_view, paired_view
+from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
 from scipy import sparse, stats
 from torch.distributions import NegativeBinomial, Normal, kl_divergence
 
 from mosaicbench.errors import Diverged
+from mosaicbench.methods.dmmvae_base import BaseDMMVAE
+from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
+from mosaicbench.methods.dmmvae_experts import ExpertsDMMVAE
+from mosaicbench.methods.dmmvae_outadv import OutputAdversarialDMMVAE
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
 from mosaicbench.methods.mmvaepp_sup import SupervisedMMVAEpp
@@ -19,6 +25,8 @@ from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.critics import Critic, Opponents, ramp
+from mosaicbench.parts.diagonal import one_modality_each
 from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p, gaussian_nll
 from mosaicbench.parts.minibatch import Minibatch, on_device
 from mosaicbench.parts.posteriors import kl, product, product_of_experts
@@ -490,3 +498,160 @@ def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
 def test_counts_that_are_not_there_are_one_clear_message():
     with pytest.raises(ValueError, match="modality 'rna' has none; take gaussian"):
         MVAE(likelihood="counts").fit(paired_view(30), 0)
+
+
+# --- the D-MMVAE: cells that are never paired, critics ---
+
+DMMVAE = [BaseDMMVAE, ExpertsDMMVAE, EncoderAdversarialDMMVAE, OutputAdversarialDMMVAE]
+THREE = ("rna", "atac", "adt")
+
+
+def latents(model, cells):
+    return np.concatenate([model.embed(cells.only(m)) for m in cells.modalities])
+
+
+@pytest.mark.parametrize(
+    ("without", "before"),
+    [
+        ({"critic_weight": 0.0, "output_weight": 0.0}, ExpertsDMMVAE),
+        ({"output_weight": 0.0, "critic_weight": 1.0}, EncoderAdversarialDMMVAE),
+    ],
+)
+def test_weight_zero_leaves_exactly_the_step_before(without, before):
+    view, query = unpaired_view(80), linear_cells(20, seed=5)
+    model, same = OutputAdversarialDMMVAE(max_epochs=4, minibatch=32, **without), before(max_epochs=4, minibatch=32)
+    assert model.fit(view, 0) == same.fit(view, 0)
+    np.testing.assert_array_equal(latents(model, query), latents(same, query))
+
+
+def test_each_step_of_the_dmmvae_adds_only_its_term():
+    x, terms = values().only("rna"), {}
+    for model_class in DMMVAE:
+        model = built(model_class)
+        torch.manual_seed(3)
+        terms[model_class] = model.cost(x, 1.0)
+    assert [set(cost) for cost in terms.values()] == [
+        own := {"nll_rna", "kl"},
+        own,
+        own | {"feedback_hidden", "feedback_latent"},
+        own | {"feedback_hidden", "feedback_latent", "feedback_output_rna", "feedback_output_adt"},
+    ]
+    for model_class in DMMVAE[2:]:
+        for name in own:
+            torch.testing.assert_close(terms[model_class][name], terms[ExpertsDMMVAE][name])
+
+
+def test_experts_share_a_trunk_and_the_base_shares_nothing():
+    base, experts = built(BaseDMMVAE), built(ExpertsDMMVAE)
+    for model, shared in ((base, False), (experts, True)):
+        model.cost(values().only("rna"), 1.0).total().backward()
+        assert any(p.grad is not None for p in model.trunk_of["adt"].parameters()) == shared
+        assert all(p.grad is None for p in model.experts["adt"].parameters())
+
+
+def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_against_the_critic():
+    model, x = built(EncoderAdversarialDMMVAE, critic_weight=3.0), values().only("adt")
+    torch.manual_seed(3)
+    reading = model.read(x)
+    feedback = model.feedback(reading, 1.0)["feedback_latent"]
+    surprise = model.opponents.critics["latent"].surprise(reading.z, torch.ones(20, dtype=torch.long))
+    torch.testing.assert_close(feedback, -3 * ramp(1.0) * surprise)
+    assert torch.equal(model.feedback(reading, 0.0)["feedback_latent"], torch.zeros(20))
+    towards, reverse = (torch.autograd.grad(s.sum(), reading.z, retain_graph=True)[0] for s in (surprise, feedback))
+    torch.testing.assert_close(reverse, -3 * ramp(1.0) * towards)
+
+
+def test_a_critic_learns_without_touching_the_model_and_the_model_trains_without_the_critics():
+    model = built(OutputAdversarialDMMVAE)
+    x = [values(64).only(m) for m in TWO]
+    before = [parameter.clone() for parameter in model.nets.parameters()]
+    critics = [parameter.clone() for parameter in model.opponents.critics.parameters()]
+    model.opponents.learn(x, 1.0)
+    assert all(parameter.grad is None for parameter in model.nets.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, model.nets.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(critics, model.opponents.critics.parameters(), strict=True))
+    assert not set(model.nets.parameters()) & set(model.opponents.critics.parameters())
+
+
+@pytest.mark.parametrize("modalities", [("rna", "adt"), THREE])
+def test_critics_see_as_many_cells_of_every_domain(modalities):
+    model = built(OutputAdversarialDMMVAE, modalities)
+    evidence = model.opponents.evidence([values(60, modalities).only(m) for m in modalities], 0.5)
+    assert set(evidence) == {"hidden", "latent", *(f"output_{m}" for m in modalities)}
+    for name, (seen, domain) in evidence.items():
+        assert len(seen) == len(domain)
+        counts = domain.bincount()
+        assert counts.min() == counts.max()
+        assert len(counts) == (2 if name.startswith("output") else len(modalities))
+
+
+def test_a_critic_tells_apart_what_can_be_told_and_spectral_norm_bounds_it():
+    torch.manual_seed(0)
+    domain = torch.arange(200) % 2
+    seen = torch.randn(200, 5) + 3 * domain[:, None]
+    critic = Critic(5, 16, 2, spectral=True)
+    game = Opponents(torch.nn.ModuleDict({"c": critic}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2})
+    standings = [game.learn([], 1.0) for _ in range(100)]
+    assert standings[-1]["critic_c_accuracy"] > 0.95
+    assert standings[-1]["critic_c_surprise"] < standings[0]["critic_c_surprise"]
+    z = seen.requires_grad_()
+    slope = torch.autograd.grad((critic(z)[:, 0]).sum(), z)[0].norm(dim=1)
+    assert slope.max() < 1.05
+
+
+def test_the_state_of_the_game_can_be_kept_and_resumed():
+    torch.manual_seed(0)
+    seen, domain = torch.randn(40, 3), torch.arange(40) % 2
+
+    def game():
+        return Opponents(torch.nn.ModuleDict({"c": Critic(3, 8, 2)}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2})
+
+    first, resumed = game(), game()
+    first.learn([], 1.0)
+    for name, kept in first.stateful.items():
+        resumed.stateful[name].load_state_dict(copy.deepcopy(kept.state_dict()))
+    first.learn([], 1.0)
+    resumed.learn([], 1.0)
+    for a, b in zip(first.critics.parameters(), resumed.critics.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_history_and_warnings_say_how_the_critics_did():
+    view = unpaired_view(80)
+    model = OutputAdversarialDMMVAE(max_epochs=3, minibatch=32, shows_real=False)
+    history = model.fit(view, 0)
+    assert {f"critic_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")} <= set(history[0])
+    assert history[-1]["critic_latent_shown"] == 0.5
+    assert [w for w in model.warnings if "output_rna" in w and "shown one domain only" in w]
+    row = {"critic_latent_accuracy": 0.5, "critic_latent_surprise": 0.7, "critic_latent_said": 1.0, "critic_latent_shown": 0.5}
+    game = Opponents(torch.nn.ModuleDict({"latent": Critic(3, 8, 2)}), None, {"latent": 1e-2})
+    assert game.warnings(row) == []  # alignment: what it says is right half of the time, and it knows it
+    assert "died" in game.warnings(row | {"critic_latent_surprise": 2.0})[0]
+    assert "won" in game.warnings(row | {"critic_latent_accuracy": 0.99, "critic_latent_said": 0.5})[0]
+
+
+def test_no_cell_is_ever_seen_in_two_modalities():
+    view = one_modality_each(mosaic_view(), 0)
+    assert [block.modalities for block in view.blocks] == [("rna",), ("adt",)]
+    names = np.concatenate([block.names for block in view.blocks])
+    assert len(set(names)) == len(names) == 280
+    same = one_modality_each(unpaired_view(), 0)
+    for block, given in zip(same.blocks, unpaired_view().blocks, strict=True):
+        np.testing.assert_array_equal(block.names, given.names)
+
+
+def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
+    blocks = [Minibatch({"rna": torch.arange(70.0)[:, None]}), Minibatch({"adt": torch.arange(30.0)[:, None]})]
+    steps = list(training.one_of_each(blocks, 20))
+    assert [[x.cells for x in step] for step in steps] == [[20, 20]] * 4
+    for number, (modality, cells) in enumerate((("rna", 70), ("adt", 30))):
+        seen = torch.cat([step[number][modality] for step in steps]).flatten()
+        assert set(seen.tolist()) == set(range(cells))
+
+
+def test_feedback_hides_the_modality_from_the_critics():
+    view, accuracy = unpaired_view(200), {}
+    for weight in (1e-6, 20.0):
+        history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, minibatch=64).fit(view, 0)
+        accuracy[weight] = np.mean([row["critic_hidden_accuracy"] for row in history[-5:]])
+    assert accuracy[20.0] < accuracy[1e-6] - 0.15

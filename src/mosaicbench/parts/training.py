@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,10 +14,12 @@ from tqdm import tqdm
 
 from mosaicbench.errors import Diverged
 from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.critics import Opponents
 from mosaicbench.parts.minibatch import Minibatch, on_device
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
+Steps = Callable[[list[Minibatch], int], Iterator[Sequence[Minibatch]]]
 
 
 @dataclass(kw_only=True)
@@ -64,8 +66,43 @@ def seeded(seed: int) -> Iterator[None]:
             torch.backends.cudnn.deterministic = deterministic
 
 
+def each_alone(blocks: list[Minibatch], size: int) -> Iterator[Sequence[Minibatch]]:
+    """Yield every cell once: the blocks' minibatches, one a step, in one random order."""
+    pieces = []
+    for number, block in enumerate(blocks):
+        order = torch.randperm(block.cells, device=device())
+        pieces += [(number, rows) for rows in order.split(size)]
+    for piece in torch.randperm(len(pieces)).tolist():
+        number, rows = pieces[piece]
+        yield [blocks[number].take(rows)]
+
+
+def one_of_each(blocks: list[Minibatch], size: int) -> Iterator[Sequence[Minibatch]]:
+    """Yield steps of one minibatch of every block, all of one size: balanced, whatever the blocks' sizes.
+
+    The largest block is seen once; the others begin again, in another order, when they are through.
+    """
+    size = min(size, *(block.cells for block in blocks))
+    steps = -(-max(block.cells for block in blocks) // size)
+    rows_of = []
+    for block in blocks:
+        rounds = [torch.randperm(block.cells, device=device()) for _ in range(-(-steps * size // block.cells))]
+        rows_of.append(torch.cat(rounds)[: steps * size].split(size))
+    for rows in zip(*rows_of, strict=True):
+        yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True)]
+
+
 def minimise(
-    cost: CostFunction, nets: nn.Module, train: View, *, budget: Budget, warmup: float, counts: Collection[str] = ()
+    cost: CostFunction,
+    nets: nn.Module,
+    train: View,
+    *,
+    budget: Budget,
+    warmup: float,
+    counts: Collection[str] = (),
+    steps: Steps = each_alone,
+    held_out_cost: CostFunction | None = None,
+    opponents: Opponents | None = None,
 ) -> list[dict[str, float]]:
     """Train `nets` in place and return the history.
 
@@ -80,11 +117,19 @@ def minimise(
         The train cells. A minibatch never mixes blocks, so it holds only what was observed.
     counts
         The modalities whose counts the cost reads.
+    steps
+        (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean of their costs.
+    held_out_cost
+        What decides when to stop, where that is not `cost`.
+    opponents
+        Critics, who learn before every step. The weights kept are then of an epoch after the warm-up: before it, the model
+        has hardly begun to play against them.
 
     Returns
     -------
     history
-        One dict per epoch: epoch, progress, cost and each term in nats per cell (train), validation_cost.
+        One dict per epoch: epoch, progress, cost and each term in nats per cell (train), validation_cost, and how each critic
+        did.
 
     Raises
     ------
@@ -102,27 +147,32 @@ def minimise(
     for epoch in bar:
         progress = min(1.0, epoch / warmup_epochs)
         nets.train()
-        terms, seen = Cost(), 0
-        for x in _minibatches(fitted, budget.minibatch):
-            minibatch_cost = cost(x, progress)
-            total = minibatch_cost.total()
+        terms, seen, standings = Cost(), 0, []
+        for minibatches in steps(fitted, budget.minibatch):
+            if opponents is not None:
+                standings.append(opponents.learn(minibatches, progress))
+            costs = [cost(x, progress) for x in minibatches]
+            total = sum(each.total() for each in costs) / len(costs)
             optimiser.zero_grad(set_to_none=True)
             total.backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
             if not torch.isfinite(norm):
                 raise Diverged(f"the cost or its gradient was not finite in epoch {epoch}")
             optimiser.step()
-            terms += Cost({name: value.detach().sum() for name, value in minibatch_cost.items()})
-            seen += x.cells
+            for x, each in zip(minibatches, costs, strict=True):
+                terms += Cost({name: value.detach().sum() for name, value in each.items()})
+                seen += x.cells
         row = {name: float(value) / seen for name, value in terms.items()}
         row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
-        row["validation_cost"] = _validation_cost(cost, nets, held_out) if held_out else row["cost"]
+        row["validation_cost"] = _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
+        row |= {name: float(sum(each[name] for each in standings)) / len(standings) for name in next(iter(standings), ())}
         history.append(row)
         bar.set_postfix(cost=f"{row['cost']:.2f}", validation=f"{row['validation_cost']:.2f}")
         if bar.disable and (epoch % 10 == 0 or epoch == 1):
             print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
 
-        if row["validation_cost"] < best:
+        playing = opponents is not None and epoch < warmup_epochs
+        if not playing and row["validation_cost"] < best:
             best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
         if epoch - max(best_epoch, warmup_epochs) >= budget.patience:
             break
@@ -143,17 +193,6 @@ def _hold_out(blocks: list[Minibatch], fraction: float) -> tuple[list[Minibatch]
         if n:
             held_out.append(block.take(order[:n]))
     return fitted, held_out
-
-
-def _minibatches(blocks: list[Minibatch], size: int) -> Iterator[Minibatch]:
-    """Yield every cell once: the blocks' minibatches in one random order."""
-    pieces = []
-    for number, block in enumerate(blocks):
-        order = torch.randperm(block.cells, device=device())
-        pieces += [(number, rows) for rows in order.split(size)]
-    for piece in torch.randperm(len(pieces)).tolist():
-        number, rows = pieces[piece]
-        yield blocks[number].take(rows)
 
 
 @torch.no_grad()

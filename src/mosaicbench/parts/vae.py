@@ -89,7 +89,13 @@ class MultimodalVAE(Budget):
             self.build(train)
             self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
             counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
-            return training.minimise(self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts)
+            return training.minimise(
+                self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, **self.rules()
+            )
+
+    def rules(self) -> dict[str, object]:
+        """Return the keywords of `training.minimise` in which a method differs from the others."""
+        return {}
 
     def build(self, train: View) -> None:
         """Make the networks for the modalities and numbers of features of `train`."""
@@ -99,6 +105,9 @@ class MultimodalVAE(Budget):
         """Make encoders to, and decoders from, a latent of `width` dimensions."""
         self.encoders = nn.ModuleDict({m: GaussianEncoder(d, self.hidden, width) for m, d in train.features.items()})
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
+        self._rescale(train)
+
+    def _rescale(self, train: View) -> None:
         widest = max(train.features.values())
         self.rescaling = {m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()}
 

@@ -1,0 +1,37 @@
+"""D-MMVAE, step 1: a VAE of each modality by itself.
+
+    cost = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p),     every modality with its own trunk
+
+Nothing is shared, so nothing can be aligned: what the later steps reach has to be held against this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mosaicbench.parts.diagonal import DiagonalVAE, Trunk
+
+CARD = {
+    "label": "D-MMVAE, base",
+    "kind": "model",
+    "paper": "D-MMVAE, planned by its authors, step 1",
+    "doi": "",
+    "handles": ("unpaired",),
+    "uses": (),
+    "gives": ("single", "impute"),
+    "summary": "First step of the D-MMVAE: one VAE per modality with nothing in common, the control of the later steps.",
+    "deviates": "The original is a VAE of one modality. Here every modality has one, and latents and cross-generation between "
+    "VAEs that share nothing stand where chance stands. The evidence lower bound (the original's sum over cells makes its KL "
+    "weigh about 1/128: `beta: 0.0078`); layer instead of batch normalisation, whose moments would tell the modality; no "
+    "dropout; a learned Gaussian likelihood instead of a squared error; widths for thousands of cells, not for millions "
+    "(`hidden: 1024`, `trunk: 256`, `latent: 128`).",
+}
+
+
+@dataclass(kw_only=True)
+class BaseDMMVAE(DiagonalVAE):
+    """{m} -> m, through a trunk of its own."""
+
+    def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
+        """Return a trunk for each modality."""
+        return {modality: Trunk(self.hidden, self.trunk, self.latent) for modality in modalities}

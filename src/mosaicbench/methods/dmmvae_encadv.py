@@ -1,0 +1,111 @@
+"""D-MMVAE, step 3: critics that tell the modality from the trunk's activations, and a model that surprises them.
+
+cost = cost of dmmvae_experts - lambda ramp(t) sum_{h in (hidden, latent)} surprise_h(h(x_m), m)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mosaicbench.methods.dmmvae_experts import ExpertsDMMVAE
+from mosaicbench.parts import training
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.critics import Critic, Opponents, ramp
+from mosaicbench.parts.diagonal import Reading
+from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.view import View
+
+CARD = {
+    "label": "D-MMVAE, encoder critics",
+    "kind": "model",
+    "paper": "D-MMVAE, planned by its authors, step 3",
+    "doi": "",
+    "handles": ("unpaired",),
+    "uses": (),
+    "gives": ("single", "impute"),
+    "summary": "Third step of the D-MMVAE: critics of the shared hidden layer and of the latent tell the modality; the "
+    "encoders must surprise them.",
+    "deviates": "As for dmmvae_experts. The last of the original's three versions, gradient reversal, with one head, the "
+    "modality; critics see detached activations (an earlier version let the critics' own gradient into the encoder), logits "
+    "and not stacked sigmoids, the mean cross-entropy and not its sum.",
+}
+
+
+@dataclass(kw_only=True)
+class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
+    """{m} -> m, less lambda times the critics' surprise about m.
+
+    Attributes
+    ----------
+    critic_weight
+        Lambda, in nats of cost per nat of surprise; 0 leaves dmmvae_experts.
+    critic_hidden
+        Width of every critic's two hidden layers.
+    """
+
+    critic_weight: float = 1.0
+    critic_hidden: int = 64
+
+    def feedback(self, reading: Reading, progress: float) -> Cost:
+        """Return -lambda times the surprise of the critics of the hidden layer and of the latent."""
+        cost = super().feedback(reading, progress)
+        if self.critic_weight == 0:
+            return cost
+        return cost + Cost(
+            {
+                f"feedback_{name}": -self.critic_weight * ramp(progress) * self._critic(name).surprise(seen, domain)
+                for name, (seen, domain) in self._activations(reading).items()
+            }
+        )
+
+    def critics(self, train: View) -> dict[str, Critic]:
+        """Return the critics that take part."""
+        widths = {"hidden": self.trunk, "latent": self.latent} if self.critic_weight else {}
+        return {name: Critic(width, self.critic_hidden, len(train.features)) for name, width in widths.items()}
+
+    def critic_rates(self) -> dict[str, float]:
+        """Return the critics' learning rates."""
+        return dict.fromkeys(("hidden", "latent"), self.learning_rate) if self.critic_weight else {}
+
+    def evidence(
+        self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Return what each critic sees of a step, and the domains."""
+        if self.critic_weight == 0:
+            return {}
+        shown = [self._activations(reading) for reading in readings]
+        return {name: tuple(torch.cat(parts) for parts in zip(*(s[name] for s in shown), strict=True)) for name in shown[0]}
+
+    def _activations(self, reading: Reading) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return critic -> what it sees of cells of one modality, and that modality's number."""
+        domain = torch.full((len(reading.z),), self.numbers[reading.modality], device=reading.z.device)
+        return {"hidden": (reading.hidden, domain), "latent": (reading.z, domain)}
+
+    def _critic(self, name: str) -> Critic:
+        return self.opponents.critics[name]
+
+    # --- the method's contract ---
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on `train` and return the history; `warnings` says where a critic won or died."""
+        history = super().fit(train, seed)
+        self.warnings = self.opponents.warnings(history[-1]) if self.opponents else []
+        return history
+
+    def build(self, train: View) -> None:
+        """Make the networks, then the critics, who stand outside what the model trains."""
+        super().build(train)
+        self.numbers = {modality: number for number, modality in enumerate(train.features)}
+        critics = nn.ModuleDict(self.critics(train)).to(training.device())
+        self.opponents = Opponents(critics, self._evidence, self.critic_rates()) if len(critics) else None
+
+    def rules(self) -> dict[str, object]:
+        """Return how training differs: there are opponents."""
+        return super().rules() | {"opponents": self.opponents}
+
+    def _evidence(self, minibatches: Sequence[Minibatch], progress: float) -> Mapping[str, tuple[Tensor, Tensor]]:
+        return self.evidence(minibatches, [self.read(x) for x in minibatches], progress)

@@ -1,0 +1,34 @@
+"""D-MMVAE, step 2: experts of each modality around one shared VAE.
+
+    cost = - E_{q_m} [ log p(x_m | z) ] + beta KL(q_m || p),     all modalities through one trunk
+
+At inference a cell of modality m is decoded by the expert of another one: cross-generation. Nothing in training asks for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mosaicbench.parts.diagonal import DiagonalVAE, Trunk
+
+CARD = {
+    "label": "D-MMVAE, experts",
+    "kind": "model",
+    "paper": "D-MMVAE, planned by its authors, step 2",
+    "doi": "",
+    "handles": ("unpaired",),
+    "uses": (),
+    "gives": ("single", "impute"),
+    "summary": "Second step of the D-MMVAE: an expert encoder and decoder per modality around one shared VAE, no cell paired.",
+    "deviates": "As for dmmvae_base; one optimiser for experts and trunk, not one each; no layers per metadata field (donor, "
+    "assay).",
+}
+
+
+@dataclass(kw_only=True)
+class ExpertsDMMVAE(DiagonalVAE):
+    """{m} -> m, through the one trunk."""
+
+    def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
+        """Return the same trunk for all modalities."""
+        return dict.fromkeys(modalities, Trunk(self.hidden, self.trunk, self.latent))

@@ -1,0 +1,134 @@
+"""Critics: small classifiers that a model plays against, and the game's rules.
+
+    critic:  min over its weights of    mean surprise(z, domain)            z without gradient to whoever made it
+    model:   min over its weights of    cost - lambda surprise(z, domain)   the critic's weights without a step
+
+`surprise` is the cross-entropy of the domain, in nats. Subtracting it is what a gradient-reversal layer does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.parts.networks import mlp
+
+WINS = 0.95  # accuracy above which a critic has won
+ONE_CLASS = 0.99  # share of cells in one domain, above which a critic says the same of all of them
+WORSE_THAN_NOTHING = 0.1  # nats that a critic's surprise may lie above that of knowing nothing
+
+Evidence = Callable[[Sequence[Minibatch], float], Mapping[str, tuple[Tensor, Tensor]]]
+
+
+class Critic(nn.Module):
+    """z (cells, width) -> which of several domains a cell comes from.
+
+    Parameters
+    ----------
+    spectral
+        Whether every layer's spectral norm is held at 1 (Miyato et al. 2018), so that the gradient that the model gets from a
+        critic of outputs stays bounded.
+    """
+
+    def __init__(self, width: int, hidden: int, domains: int, *, spectral: bool = False):
+        super().__init__()
+        self.domains = domains
+        self.network = mlp(width, hidden, hidden, domains)
+        if spectral:
+            for layer in self.network:
+                if isinstance(layer, nn.Linear):
+                    spectral_norm(layer)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the logits of the domains, (cells, domains)."""
+        return self.network(z)
+
+    def surprise(self, z: Tensor, domain: Tensor) -> Tensor:
+        """Return the cross-entropy of the cells' domains, (cells,) nats."""
+        return cross_entropy(self(z), domain, reduction="none")
+
+
+@dataclass
+class Opponents:
+    """The critics of a model, how they learn, and how they are doing.
+
+    Attributes
+    ----------
+    critics
+        By name; their weights are not among those that the model trains.
+    evidence
+        (minibatches of one step, progress) -> critic -> what it sees (cells, width), and the (cells,) domains.
+    learning_rates
+        By critic, of their own Adam.
+    """
+
+    critics: nn.ModuleDict
+    evidence: Evidence
+    learning_rates: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Make their optimiser."""
+        groups = [{"params": self.critics[name].parameters(), "lr": rate} for name, rate in self.learning_rates.items()]
+        self.optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999))
+
+    @property
+    def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """What a checkpoint has to hold: everything here with a ``state_dict``, by name."""
+        return {"critics": self.critics, "critics_optimiser": self.optimiser}
+
+    def learn(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, Tensor]:
+        """Take one step of every critic; return, by history column, how each did before it."""
+        with torch.no_grad():
+            evidence = self.evidence(minibatches, progress)
+        self.critics.train()
+        found, total = {}, 0
+        for name, (seen, domain) in evidence.items():
+            logits = self.critics[name](seen)
+            surprise = cross_entropy(logits, domain)
+            total = total + surprise
+            found |= {f"critic_{name}_{column}": x for column, x in _standing(logits.detach(), domain).items()}
+            found[f"critic_{name}_surprise"] = surprise.detach()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimiser.step()
+        return found
+
+    def warnings(self, row: Mapping[str, float]) -> list[str]:
+        """Return what is wrong with the game in one epoch: a critic that won, or one that died."""
+        found = []
+        for name, critic in self.critics.items():
+            accuracy, surprise, said, shown = (
+                row[f"critic_{name}_{column}"] for column in ("accuracy", "surprise", "said", "shown")
+            )
+            if shown >= ONE_CLASS:
+                found.append(f"critic {name!r} is shown one domain only, so it has nothing to tell apart")
+            elif said >= ONE_CLASS and surprise > math.log(critic.domains) + WORSE_THAN_NOTHING:
+                found.append(f"critic {name!r} died: it says the same of every cell and is worse than knowing nothing")
+            elif accuracy >= WINS:
+                found.append(f"critic {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda")
+        return found
+
+
+def _standing(logits: Tensor, domain: Tensor) -> dict[str, Tensor]:
+    """Return the accuracy, and the largest share of one domain among what a critic says and what it is shown."""
+    said = logits.argmax(-1)
+    return {
+        "accuracy": (said == domain).float().mean(),
+        "said": said.bincount(minlength=logits.shape[1]).max() / len(domain),
+        "shown": domain.bincount(minlength=logits.shape[1]).max() / len(domain),
+    }
+
+
+def ramp(progress: float) -> float:
+    """Return the share of lambda that is paid at this progress: from 0, steeply at first, to nearly 1.
+
+    Source: Ganin et al. 2016, arXiv 1505.07818.
+    """
+    return 2 / (1 + math.exp(-10 * progress)) - 1
