@@ -18,6 +18,7 @@ ALLOWED = {
     "sources": (set(), set()),
     "catalog": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
+    "meter": (set(), {"psutil"}),
     "registry": ({"errors"}, {"jsonschema", "yaml"}),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
     "settings": ({"catalog", "errors", "registry"}, {"jsonschema", "yaml"}),
@@ -36,7 +37,8 @@ ALLOWED = {
         {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"},
     ),
     "verbs": (
-        {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog", "registry", "download"},
+        {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog", "registry", "download"}
+        | {"meter", "sources"},
         {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),

@@ -1,7 +1,9 @@
 """A run through the verb: what a failed run leaves, what is hidden stays hidden, what is recorded."""
 
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -9,6 +11,7 @@ import types
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import pytest
 from mosaicbench_views import cut_small, small_dataset
 
@@ -177,3 +180,87 @@ def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
         fit_run(view, tmp_path / f"run-{kind}", method="mosaicbench.methods.random_latent", hyperparameters={})
         latents = files.read_latents(tmp_path / f"run-{kind}/latents.h5ad")
         assert set(latents.obs["source"]) == expected
+
+
+LONG = {"max_epochs": 40, "patience": 40}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(paired, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    fit_run(paired, folder, hyperparameters=LONG, checkpoint_seconds=0)
+    return folder
+
+
+def stopped(view, folder, kill, **more):
+    """Fit in a process of its own and kill it, or its whole tree, once a training of some epochs is saved."""
+    run = multiprocessing.get_context("fork").Process(
+        target=fit_run, args=(view, folder), kwargs={"hyperparameters": LONG, "checkpoint_seconds": 0} | more
+    )
+    run.start()
+    deadline = time.monotonic() + 60
+    while not (folder / fit.CHECKPOINT).exists():
+        assert time.monotonic() < deadline, "no checkpoint in a minute"
+        time.sleep(0.01)
+    if kill == signal.SIGKILL:
+        for process in psutil.Process(run.pid).children(recursive=True):
+            process.kill()
+    os.kill(run.pid, kill)
+    run.join()
+    return run.exitcode
+
+
+@pytest.fixture(scope="module")
+def interrupted(paired, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interrupted")
+    assert stopped(paired, folder, signal.SIGKILL) == -signal.SIGKILL
+    return folder
+
+
+def is_unfinished(folder):
+    left = {path.name for path in folder.iterdir()}
+    return fit.CHECKPOINT in left and not left & {"latents.h5ad", "imputed.h5mu", "history.tsv", "run.json"}
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(paired, tmp_path, interrupted, uninterrupted):
+    assert is_unfinished(interrupted)
+    folder = shutil.copytree(interrupted, tmp_path / "run")
+    record = fit_run(paired, folder, hyperparameters=LONG)
+    assert {path.name for path in folder.iterdir()} == {"latents.h5ad", "imputed.h5mu", "history.tsv", "run.json"}
+    first, second = outputs(uninterrupted), outputs(folder)
+    np.testing.assert_array_equal(first[0], second[0])
+    for direction in first[1]:
+        np.testing.assert_array_equal(first[1][direction], second[1][direction])
+    history = files.read_table(folder / "history.tsv")
+    assert history.equals(files.read_table(uninterrupted / "history.tsv"))
+    assert list(history["epoch"]) == list(range(1, 41))
+    assert 0 < record["resumed_after"][0] < 40
+    assert files.read_record(uninterrupted / "run.json")["resumed_after"] == []
+
+
+def test_a_terminated_run_leaves_a_checkpoint_and_nothing_half_written(paired, tmp_path):
+    assert stopped(paired, tmp_path, signal.SIGTERM) == 128 + signal.SIGTERM
+    assert is_unfinished(tmp_path)
+
+
+def test_a_run_stopped_at_a_limit_is_a_row_and_may_go_on_with_a_higher_one(paired, tmp_path, interrupted):
+    shutil.copy(interrupted / fit.CHECKPOINT, tmp_path)
+    assert fit_run(paired, tmp_path, hyperparameters=LONG, max_minutes=0)["status"] == "timeout"
+    assert is_unfinished(tmp_path) is False
+    record = fit_run(paired, tmp_path, hyperparameters=LONG)
+    assert record["status"] == "ok"
+    assert record["resumed_after"]
+    assert not (tmp_path / fit.CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("change", ["hyperparameters", "data", "seed"])
+def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, tmp_path, change):
+    shutil.copy(interrupted / fit.CHECKPOINT, tmp_path)
+    view = paired
+    if change == "data":
+        view = cut_small(dataset, "paired", tmp_path / "view", seed=5)
+    hyperparameters = LONG | ({"beta": 2.0} if change == "hyperparameters" else {})
+    record = fit_run(view, tmp_path, hyperparameters=hyperparameters, seed=7 if change == "seed" else 0)
+    assert record["resumed_after"] == []
+    assert len(files.read_table(tmp_path / "history.tsv")) == 40
+    assert not (tmp_path / fit.CHECKPOINT).exists()

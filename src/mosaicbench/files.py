@@ -23,6 +23,7 @@ Every writer goes through :func:`atomic`; every reader raises :class:`ContractEr
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -51,6 +52,10 @@ SCORE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "s
 FEATURE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "feature", "value"]
 RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
+# What records of an older version lack, and how it is read there: costs by phase, the epochs after which a killed training was
+# resumed, and what it computed with.
+LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
+LATER_RECORD_KEYS |= {"resumed_after": [], "arithmetic": {}}
 
 
 class ContractError(UserError):
@@ -383,7 +388,7 @@ def read_record(path: str | Path) -> dict:
     except ValueError as error:
         raise ContractError(f"{path}: not valid JSON ({error}); delete the run's folder and run again") from error
     _check_record(path, record)
-    return record
+    return copy.deepcopy(LATER_RECORD_KEYS) | record
 
 
 def _check_record(path: str | Path, record: dict) -> None:

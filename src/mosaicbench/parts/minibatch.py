@@ -1,15 +1,31 @@
-"""A few cells on the device: what was observed in them, and what else is known of them."""
+"""A few cells on the device: what was observed in them, and what else is known of them; and where the others wait."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mosaicbench.view import Cells
+
+DEVICE_SHARE = 0.5  # of a GPU's free memory that data may take; the rest is for networks, gradients and what others put there
+HOST_SHARE = 0.125  # of the machine's memory that dense counts may take
+PIECE = 4096  # cells that are computed on at once, where no minibatch says so
+
+
+class Block(Protocol):
+    """Cells that share what was observed, wherever they lie."""
+
+    cells: int
+
+    def take(self, rows: Tensor) -> Minibatch:
+        """Return the cells at `rows` on the device."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,86 @@ class Minibatch(Mapping[str, Tensor]):
         parts = {name: {m: x[rows] for m, x in getattr(self, name).items()} for name in ("observed", "counts", "totals")}
         return Minibatch(**parts, labels=None if self.labels is None else self.labels[rows])
 
+    def pieces(self) -> Iterator[Minibatch]:
+        """Yield all cells in order, a few thousand at a time, so that what is computed of them has a bounded size."""
+        if self.cells <= PIECE:
+            yield self
+            return
+        device = next(iter(self.observed.values())).device
+        for rows in torch.arange(self.cells, device=device).split(PIECE):
+            yield self.take(rows)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Cells that stay in the host's memory, their counts sparse, until they are drawn.
+
+    Attributes
+    ----------
+    held
+        The cells, with no other counts than those wanted.
+    device, cell_types
+        As of :func:`on_device`.
+    """
+
+    held: Cells
+    device: torch.device
+    cell_types: Sequence[str]
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return len(self.held)
+
+    def take(self, rows: Tensor) -> Minibatch:
+        """Return the cells at `rows` on the device."""
+        drawn = self.held.take(rows.cpu().numpy())
+        return on_device(drawn, self.device, counts=list(self.held.counts), cell_types=self.cell_types)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some cells of a block, which are not copied."""
+
+    block: Block
+    rows: Tensor
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return len(self.rows)
+
+    def take(self, rows: Tensor) -> Minibatch:
+        """Return the cells at `rows` of this part."""
+        return self.block.take(self.rows[rows])
+
+
+def block_of(cells: Cells, device: torch.device, *, counts: Collection[str] = (), cell_types: Sequence[str] = ()) -> Block:
+    """Return `cells` on the device if they fit there with their counts dense, else to be streamed; the same numbers either way.
+
+    Parameters and errors are those of :func:`on_device`.
+    """
+    _check_counts(cells, counts)
+    counted = {modality: x for modality, x in cells.counts.items() if modality in counts}
+    dense_counts = sum(4 * x.shape[0] * x.shape[1] for x in counted.values())  # bytes
+    if device.type == "cuda":
+        values = sum(x.nbytes for x in cells.values.values())
+        fits = values + dense_counts <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+    else:
+        fits = dense_counts <= HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if fits:
+        return on_device(cells, device, counts=counts, cell_types=cell_types)
+    print(f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}", file=sys.stderr)
+    return Streamed(replace(cells, counts=counted), device, cell_types)
+
+
+def by_pieces(function: Callable[[Minibatch], Tensor], cells: Cells, device: torch.device) -> np.ndarray:
+    """Return function(minibatch) of all `cells`, computed on the device a few thousand at a time, (cells, ...)."""
+    bare = replace(cells, counts={}, totals={})
+    rows = np.arange(len(cells))
+    pieces = [bare.take(rows[first : first + PIECE]) for first in range(0, len(cells), PIECE)]
+    return np.concatenate([function(on_device(piece, device)).cpu().numpy() for piece in pieces])
+
 
 def on_device(cells: Cells, device: torch.device, *, counts: Collection[str] = (), cell_types: Sequence[str] = ()) -> Minibatch:
     """Return all of `cells` as tensors on `device`.
@@ -71,8 +167,7 @@ def on_device(cells: Cells, device: torch.device, *, counts: Collection[str] = (
     ValueError
         When counts are wanted of a modality that has none.
     """
-    if without := sorted(set(counts) & set(cells.values) - set(cells.counts)):
-        raise ValueError(f"a likelihood of counts needs counts, and {', '.join(without)} has none")
+    _check_counts(cells, counts)
     counted = [modality for modality in cells.values if modality in counts]
     codes = {name: code for code, name in enumerate(cell_types)}
     return Minibatch(
@@ -81,3 +176,8 @@ def on_device(cells: Cells, device: torch.device, *, counts: Collection[str] = (
         totals={m: torch.from_numpy(cells.totals[m].astype(np.float32)[:, None]).to(device) for m in counted},
         labels=torch.tensor([codes.get(label, -1) for label in cells.labels], device=device) if cell_types else None,
     )
+
+
+def _check_counts(cells: Cells, counts: Collection[str]) -> None:
+    if without := sorted(set(counts) & set(cells.values) - set(cells.counts)):
+        raise ValueError(f"a likelihood of counts needs counts, and {', '.join(without)} has none")

@@ -15,7 +15,7 @@ from torch.distributions import Normal
 
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.parts.minibatch import Minibatch, by_pieces
 from mosaicbench.parts.posteriors import kl, product_of_experts
 from mosaicbench.parts.vae import MultimodalVAE
 from mosaicbench.view import Cells, View
@@ -91,14 +91,13 @@ class SharedPrivateVAE(MultimodalVAE):
     @torch.no_grad()
     def embed_private(self, cells: Cells) -> np.ndarray:
         """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
-        (q,) = self.code(self.encode(on_device(cells, training.device()))).private.values()
-        return q.mean.cpu().numpy()
+        return by_pieces(lambda x: _only(self.code(self.encode(x)).private).mean, cells, training.device())
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` from the shared latent alone, (cells, features), standardised."""
-        shared = self.posterior(on_device(cells, training.device())).mean
-        return self.decoders[target].expected(self.with_private(shared)).cpu().numpy()
+        decoder = self.decoders[target]
+        return by_pieces(lambda x: decoder.expected(self.with_private(self.posterior(x).mean)), cells, training.device())
 
 
 @dataclass(kw_only=True)
@@ -115,5 +114,9 @@ class MixtureVAE(SharedPrivateVAE):
     @torch.no_grad()
     def embed_private(self, cells: Cells) -> np.ndarray:
         """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
-        (q,) = self.encode(on_device(cells, training.device())).values()
-        return self.split(q)[1].mean.cpu().numpy()
+        return by_pieces(lambda x: self.split(_only(self.encode(x)))[1].mean, cells, training.device())
+
+
+def _only(posteriors: dict[str, Normal]) -> Normal:
+    (q,) = posteriors.values()
+    return q

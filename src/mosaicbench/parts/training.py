@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from mosaicbench.errors import Diverged
+from mosaicbench.parts.checkpoint import Checkpoint, Stateful
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.critics import Opponents
-from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.parts.minibatch import Block, Minibatch, Part, block_of
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
-Steps = Callable[[list[Minibatch], int], Iterator[Sequence[Minibatch]]]
+Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
+
+# What training computes with, here and nowhere else. Single precision means single precision: no TF32 in matrix products.
+# On a GPU, operations that have a deterministic form take it.
+ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
+if ARITHMETIC["deterministic"]:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, before it starts
 
 
 @dataclass(kw_only=True)
@@ -47,6 +56,16 @@ class Budget:
     validation: float = 0.1
     gradient_clip: float = 10.0
 
+    checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation
+
+    def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
+        """Let training save itself to `path`, and go on from what it finds there; see :class:`.checkpoint.Checkpoint`."""
+        self.checkpoint = Checkpoint(path, key, seconds)
+
+    def conditions(self) -> dict[str, object]:
+        """Return what training computes with, for the record."""
+        return {"device": torch.cuda.get_device_name() if device().type == "cuda" else "cpu", **ARITHMETIC}
+
 
 def device() -> torch.device:
     """Return the GPU when there is one, else the CPU."""
@@ -56,17 +75,28 @@ def device() -> torch.device:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Make everything random inside the block depend on `seed` alone, and leave the global generators as they were."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _arithmetic():
         torch.manual_seed(seed)
-        deterministic = torch.backends.cudnn.deterministic
-        torch.backends.cudnn.deterministic = True
-        try:
-            yield
-        finally:
-            torch.backends.cudnn.deterministic = deterministic
+        yield
 
 
-def each_alone(blocks: list[Minibatch], size: int) -> Iterator[Sequence[Minibatch]]:
+@contextmanager
+def _arithmetic() -> Iterator[None]:
+    """Compute as `ARITHMETIC` says inside the block, and as before after it."""
+    precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    fills, warns = torch.utils.deterministic.fill_uninitialized_memory, torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_float32_matmul_precision(ARITHMETIC["float32_matmul_precision"])
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(ARITHMETIC["deterministic"] and device().type == "cuda", warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.utils.deterministic.fill_uninitialized_memory = fills
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+
+
+def each_alone(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
     """Yield every cell once: the blocks' minibatches, one a step, in one random order."""
     pieces = []
     for number, block in enumerate(blocks):
@@ -77,7 +107,7 @@ def each_alone(blocks: list[Minibatch], size: int) -> Iterator[Sequence[Minibatc
         yield [blocks[number].take(rows)]
 
 
-def one_of_each(blocks: list[Minibatch], size: int) -> Iterator[Sequence[Minibatch]]:
+def one_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
     """Yield steps of one minibatch of every block, all of one size: balanced, whatever the blocks' sizes.
 
     The largest block is seen once; the others begin again, in another order, when they are through.
@@ -137,13 +167,14 @@ def minimise(
         When a cost or a gradient is not finite.
     """
     nets.to(device())
-    blocks = [on_device(block, device(), counts=counts, cell_types=train.cell_types) for block in train.blocks]
+    blocks = [block_of(block, device(), counts=counts, cell_types=train.cell_types) for block in train.blocks]
     fitted, held_out = _hold_out(blocks, budget.validation)
     optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
-    history, best, best_weights, best_epoch = [], float("inf"), None, 0
+    stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
+    history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
 
-    bar = tqdm(range(1, budget.max_epochs + 1), desc="training", unit="epoch", disable=not sys.stderr.isatty())
+    bar = tqdm(range(len(history) + 1, budget.max_epochs + 1), desc="training", unit="epoch", disable=not sys.stderr.isatty())
     for epoch in bar:
         progress = min(1.0, epoch / warmup_epochs)
         nets.train()
@@ -176,6 +207,7 @@ def minimise(
             best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
         if epoch - max(best_epoch, warmup_epochs) >= budget.patience:
             break
+        _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
     if best_weights is None:
         raise Diverged("the validation cost was never finite")
     nets.load_state_dict(best_weights)
@@ -183,13 +215,13 @@ def minimise(
     return history
 
 
-def _hold_out(blocks: list[Minibatch], fraction: float) -> tuple[list[Minibatch], list[Minibatch]]:
+def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:
     """Cut every block into the cells to fit and the cells to validate on; a block too small to cut is only fitted."""
     fitted, held_out = [], []
     for block in blocks:
         order = torch.randperm(block.cells, device=device())
         n = int(fraction * block.cells)
-        fitted.append(block.take(order[n:]))
+        fitted.append(Part(block, order[n:]))
         if n:
             held_out.append(block.take(order[:n]))
     return fitted, held_out
@@ -198,5 +230,25 @@ def _hold_out(blocks: list[Minibatch], fraction: float) -> tuple[list[Minibatch]
 @torch.no_grad()
 def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[Minibatch]) -> float:
     nets.eval()
-    sums = [(float(cost(block, 1.0).total()) * block.cells, block.cells) for block in held_out]
+    pieces = [piece for block in held_out for piece in block.pieces()]
+    sums = [(float(cost(piece, 1.0).total()) * piece.cells, piece.cells) for piece in pieces]
     return sum(total for total, _ in sums) / sum(n for _, n in sums)
+
+
+def _resumed(checkpoint: Checkpoint | None, stateful: Mapping[str, Stateful]) -> tuple[list, float, dict, int] | None:
+    """Return history, best validation cost, its weights and epoch of a training that was saved; None where it begins."""
+    saved = None if checkpoint is None else checkpoint.resume(stateful)
+    return None if saved is None else (saved["history"], saved["best"], saved["best_weights"], saved["best_epoch"])
+
+
+def _save(
+    checkpoint: Checkpoint | None,
+    stateful: Mapping[str, Stateful],
+    history: list[dict[str, float]],
+    best: float,
+    best_weights: dict | None,
+    best_epoch: int,
+) -> None:
+    if checkpoint is not None:
+        progress = {"history": history, "best": best, "best_weights": best_weights, "best_epoch": best_epoch}
+        checkpoint.save_if_due(stateful, len(history), progress)

@@ -15,7 +15,7 @@ from torch.distributions import Normal
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.likelihoods import GaussianDecoder, counting_decoder
-from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.parts.minibatch import Minibatch, by_pieces
 from mosaicbench.parts.posteriors import GaussianEncoder, product_of_experts
 from mosaicbench.parts.training import Budget
 from mosaicbench.view import Cells, View
@@ -121,10 +121,9 @@ class MultimodalVAE(Budget):
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior mean given what is observed, (cells, latent)."""
-        return self.posterior(on_device(cells, training.device())).mean.cpu().numpy()
+        return by_pieces(lambda x: self.posterior(x).mean, cells, training.device())
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
-        z = self.posterior(on_device(cells, training.device())).mean
-        return self.decoders[target].expected(z).cpu().numpy()
+        return by_pieces(lambda x: self.decoders[target].expected(self.posterior(x).mean), cells, training.device())

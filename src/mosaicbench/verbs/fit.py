@@ -6,25 +6,31 @@ files: a run that diverged, crashed, or was stopped has no latents, and a status
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import multiprocessing
 import os
-import resource
+import platform
 import signal
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import permutations
 from pathlib import Path
 
 import psutil
 
+from mosaicbench import sources
 from mosaicbench.errors import Diverged, UserError
+from mosaicbench.meter import Meter
 
+CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
+KEEPS_CHECKPOINT = ("timeout", "out_of_memory")  # statuses of a run that another attempt, with higher limits, may end
 REPORTED_VERSIONS = ("mosaicbench", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
 USER_ERROR, POLL_SECONDS = 2, 0.2
 
@@ -40,6 +46,7 @@ def run(
     output: Path,
     max_minutes: float,
     max_memory_mb: float,
+    checkpoint_seconds: float = 60,
 ) -> None:
     """Fit `method` (a module's dotted name) and write latents.h5ad, imputed.h5mu, history.tsv and run.json into `output`.
 
@@ -54,6 +61,10 @@ def run(
     max_minutes, max_memory_mb
         Limits of wall-clock time and of resident memory. A run that passes one is stopped and gets the status "timeout" or
         "out_of_memory".
+    checkpoint_seconds
+        Least time between two savings of a training to `output`. Where one was killed, the next run with the same data, code,
+        hyperparameters and device goes on from there and gives the same result. A run that was stopped at a limit keeps its
+        checkpoint, for an attempt with a higher one; limits hold for each attempt.
 
     Raises
     ------
@@ -62,12 +73,14 @@ def run(
     """
     output.mkdir(parents=True, exist_ok=True)
     record = _new_record(identity, hyperparameters)
-    arguments = (method, hyperparameters, record, train, query, solution, output)
+    _remove_partial(output)
+    meter = Meter()
+    arguments = (meter, method, hyperparameters, record, train, query, solution, output, checkpoint_seconds)
     child = multiprocessing.get_context("fork").Process(target=_in_child, args=arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child.start()
     try:
-        stopped_for = _watch(child, max_minutes=max_minutes, max_memory_mb=max_memory_mb)
+        stopped_for = _watch(child, meter, max_minutes=max_minutes, max_memory_mb=max_memory_mb)
     finally:
         child.kill()
         child.join()
@@ -79,12 +92,15 @@ def run(
         stopped_for = ("crashed", f"the process ended with exit status {child.exitcode}")
     if stopped_for is not None:
         status, message = stopped_for
-        peak = _peak_host_mb(resource.RUSAGE_CHILDREN)
-        _write_failure(output, record | {"status": status, "message": message, "peak_host_mb": peak})
-    print(f"status: {json.loads((output / 'run.json').read_text())['status']}", file=sys.stderr)
+        meter.close()
+        _write_failure(output, record | {"status": status, "message": message} | meter.account())
+    status = json.loads((output / "run.json").read_text())["status"]
+    if status not in KEEPS_CHECKPOINT:
+        (output / CHECKPOINT).unlink(missing_ok=True)
+    print(f"status: {status}", file=sys.stderr)
 
 
-def _watch(child: multiprocessing.Process, *, max_minutes: float, max_memory_mb: float) -> tuple[str, str] | None:
+def _watch(child: multiprocessing.Process, meter: Meter, *, max_minutes: float, max_memory_mb: float) -> tuple[str, str] | None:
     """Wait for the child; return why it has to be stopped, None if it ended by itself."""
     process, deadline = psutil.Process(child.pid), time.monotonic() + 60 * max_minutes
     while child.is_alive():
@@ -92,7 +108,7 @@ def _watch(child: multiprocessing.Process, *, max_minutes: float, max_memory_mb:
         if time.monotonic() > deadline:
             return "timeout", f"stopped after {max_minutes:g} minutes (config key limits: minutes)"
         try:
-            used = process.memory_info().rss / 2**20
+            used = meter.look(process)
         except psutil.NoSuchProcess:
             break
         if used > max_memory_mb:
@@ -102,11 +118,19 @@ def _watch(child: multiprocessing.Process, *, max_minutes: float, max_memory_mb:
 
 
 def _in_child(
-    method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
+    meter: Meter,
+    method: str,
+    hyperparameters: dict,
+    record: dict,
+    train: Path,
+    query: Path,
+    solution: Path | None,
+    output: Path,
+    checkpoint_seconds: float,
 ) -> None:
     """Run the fit; turn what a method can suffer into a status, and leave a file's or a user's fault to the caller."""
     try:
-        _fit(method, hyperparameters, record, train, query, solution, output)
+        _fit(meter, method, hyperparameters, record, train, query, solution, output, checkpoint_seconds)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
@@ -116,39 +140,51 @@ def _in_child(
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             status = "out_of_memory"
         message = f"{type(error).__name__}: {error}"
-        _write_failure(output, record | {"status": status, "message": message, "peak_host_mb": _peak_host_mb()})
+        meter.enter(None)
+        _write_failure(output, record | {"status": status, "message": message} | meter.account())
 
 
 def _fit(
-    method: str, hyperparameters: dict, record: dict, train: Path, query: Path, solution: Path | None, output: Path
+    meter: Meter,
+    method: str,
+    hyperparameters: dict,
+    record: dict,
+    train: Path,
+    query: Path,
+    solution: Path | None,
+    output: Path,
+    checkpoint_seconds: float,
 ) -> None:
-    clock = _Clock()
+    meter.enter("import")
     import numpy as np
 
     from mosaicbench import files
 
     module = importlib.import_module(method)
     fitted = _method_class(module)(**hyperparameters)
-    clock.lap("import")
 
+    meter.enter("read")
     train_view, query_view = files.read_view(train, "train"), files.read_view(query, "query")
     if "solution" in module.CARD["uses"]:
         fitted.reveal(files.as_truth(files.read_view(solution, "solution")))
     labels = "labels" in module.CARD["uses"]
     view = files.as_view(train_view, labels=labels)
-    clock.lap("read")
 
+    meter.enter("fit")
+    if hasattr(fitted, "save_at"):
+        decisive = _decisive(method, fitted, record["seed"])  # asked now, since files of code may change meanwhile
+        fitted.save_at(output / CHECKPOINT, key=cache(lambda: _digest(decisive, train)), seconds=checkpoint_seconds)
     history = fitted.fit(view, record["seed"])
-    clock.lap("fit")
 
+    meter.enter("embed")
     gives = module.CARD["gives"]
     latents = _embed(fitted.embed, gives, train_view, query_view, labels) if {"joint", "single"} & set(gives) else {}
-    clock.lap("embed")
+    meter.enter("impute")
     imputed = _impute(fitted.impute, query_view) if "impute" in gives else {}
-    clock.lap("impute")
     if not all(np.isfinite(array).all() for _, array in [*latents.values(), *imputed.values()]):
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
 
+    meter.enter("write")
     files.write_latents(output / "latents.h5ad", files.latents_table(latents))
     files.write_imputed(output / "imputed.h5mu", files.imputed_table(imputed, query_view))
     files.write_history(output / "history.tsv", history)
@@ -160,10 +196,12 @@ def _fit(
         "status": "collapsed" if collapsed else "ok",
         "message": "; ".join(warnings),
         "hyperparameters": _hyperparameters(fitted),
-        "seconds": clock.seconds,
-        "peak_host_mb": _peak_host_mb(),
     }
-    files.write_record(output / "run.json", record | _device())
+    meter.enter(None)
+    checkpoint = getattr(fitted, "checkpoint", None)
+    if checkpoint is not None:
+        record |= {"resumed_after": checkpoint.resumed_after, "arithmetic": fitted.conditions()}
+    files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
 
 
 def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool) -> dict:
@@ -208,12 +246,38 @@ def _write_failure(output: Path, record: dict) -> None:
     """Write the four files of a run that gave nothing, and remove what a killed one was writing."""
     from mosaicbench import files
 
-    for leftover in output.glob(".*.partial*"):
-        leftover.unlink()
+    _remove_partial(output)
     files.write_latents(output / "latents.h5ad", files.latents_table({}))
     files.write_imputed(output / "imputed.h5mu", files.imputed_table({}, None))
     files.write_history(output / "history.tsv", [])
     files.write_record(output / "run.json", record)
+
+
+def _remove_partial(output: Path) -> None:
+    """Remove what a killed process was writing."""
+    for leftover in output.glob(".*.partial*"):
+        leftover.unlink()
+
+
+def _decisive(method: str, fitted: object, seed: int) -> dict:
+    """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
+    return {
+        "method": method,
+        "hyperparameters": _hyperparameters(fitted),
+        "conditions": fitted.conditions(),
+        "seed": seed,
+        "code": [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sources.of(__name__, method)],
+        "versions": _versions(),
+        "threads": _threads(),
+        "machine": platform.machine(),
+    }
+
+
+def _digest(decisive: dict, train: Path) -> str:
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode())
+    with train.open("rb") as stream:
+        digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _new_record(identity: dict, hyperparameters: dict) -> dict:
@@ -222,14 +286,16 @@ def _new_record(identity: dict, hyperparameters: dict) -> dict:
         "status": "crashed",
         "message": "",
         "hyperparameters": hyperparameters,
-        "seconds": {},
-        "peak_host_mb": None,
-        "peak_device_mb": None,
-        "device": "cpu",
-        "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count(),
+        "resumed_after": [],
+        "arithmetic": {},
+        "threads": _threads(),
         "versions": _versions(),
         "git_commit": _git_commit(),
     }
+
+
+def _threads() -> int:
+    return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
 
 
 def _versions() -> dict[str, str]:
@@ -249,28 +315,3 @@ def _git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-def _device() -> dict:
-    """Return where torch computed and its peak memory there; methods that never load torch computed on the CPU."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return {"device": "cpu", "peak_device_mb": None}
-    return {"device": torch.cuda.get_device_name(), "peak_device_mb": torch.cuda.max_memory_allocated() / 2**20}
-
-
-def _peak_host_mb(who: int = resource.RUSAGE_SELF) -> float:
-    return resource.getrusage(who).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
-
-
-class _Clock:
-    """Seconds of wall-clock per phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, phase: str) -> None:
-        now = time.monotonic()
-        self.seconds[phase] = round(now - self._last, 3)
-        self._last = now

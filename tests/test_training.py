@@ -1,0 +1,174 @@
+"""Training: what was killed goes on as if nothing had happened; where the data lie changes no number."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import linear_cells, mosaic_view, paired_view
+from scipy import sparse
+
+from mosaicbench.methods.mmvae import MMVAE
+from mosaicbench.methods.mvae import MVAE
+from mosaicbench.parts import minibatch, training
+from mosaicbench.parts.minibatch import Part, Streamed, block_of, by_pieces, on_device
+from mosaicbench.view import Scale, View
+
+
+class Killed(BaseException):
+    """Stands for the signal that ends a process."""
+
+
+def killed_in(method, epoch, steps=0):
+    """Let training stop in the middle of an epoch (1 is the first): before its first step, or `steps` later."""
+    cost, saved = method.cost, method.checkpoint.save_if_due
+    calls = {"epochs": 0, "steps": 0}
+
+    def counting_cost(x, progress):
+        if torch.is_grad_enabled() and calls["epochs"] == epoch - 1:
+            if calls["steps"] == steps:
+                raise Killed
+            calls["steps"] += 1
+        return cost(x, progress)
+
+    def counting_save(*arguments):
+        saved(*arguments)
+        calls["epochs"] += 1
+
+    method.cost, method.checkpoint.save_if_due = counting_cost, counting_save
+    with pytest.raises(Killed):
+        method.fit(view_of(method), seed=3)
+
+
+def view_of(method):
+    return mosaic_view() if isinstance(method, MVAE) else paired_view(80)
+
+
+def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparameters):
+    method = method_class(max_epochs=8, patience=8, minibatch=32, **hyperparameters)
+    if place is not None:
+        method.save_at(place, key=lambda: key, seconds=seconds)
+    return method
+
+
+def same(first, second):
+    states = (method.nets.state_dict() for method in (first, second))
+    one, other = states
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("method_class", [MVAE, MMVAE])
+def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
+    whole = fitted(method_class)
+    expected = whole.fit(view_of(whole), seed=3)
+
+    killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=4, steps=1)
+    killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=2)  # of those that are left, in a second attempt
+    last = fitted(method_class, tmp_path / "saved.pt")
+    history = last.fit(view_of(last), seed=3)
+
+    assert history == expected
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert last.checkpoint.resumed_after == [3, 4]
+    assert last.checkpoint.spent["seconds"] > 0
+    assert same(whole, last)
+    cells = linear_cells(20, seed=9)
+    np.testing.assert_array_equal(whole.embed(cells), last.embed(cells))
+
+
+@pytest.mark.parametrize("spoil", ["key", "truncated", "other networks"])
+def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
+    whole = fitted(MVAE)
+    expected = whole.fit(view_of(whole), seed=3)
+    place = tmp_path / "saved.pt"
+    killed_in(fitted(MVAE, place), epoch=3)
+    if spoil == "truncated":
+        place.write_bytes(place.read_bytes()[:1000])
+    last = fitted(MVAE, place, key="another" if spoil == "key" else "this")
+    if spoil == "other networks":
+        saved = torch.load(place, weights_only=True)
+        saved["state"]["critic"] = {}
+        torch.save(saved, place)
+    assert last.fit(view_of(last), seed=3) == expected
+    assert last.checkpoint.resumed_after == []
+    if spoil != "other networks":
+        assert str(place) in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_written_no_more_often_than_asked(tmp_path):
+    seldom = fitted(MVAE, tmp_path / "saved.pt", seconds=3600)
+    seldom.fit(view_of(seldom), seed=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_changes_no_number_of_the_training(tmp_path):
+    plain, saving = fitted(MVAE), fitted(MVAE, tmp_path / "saved.pt")
+    assert plain.fit(view_of(plain), seed=3) == saving.fit(view_of(saving), seed=3)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved.pt"]
+
+
+def counted_view(cells=150):
+    """Return one block with counts of both modalities and labels."""
+    block = linear_cells(cells, seed=1)
+    random = np.random.default_rng(2)
+    counts = {m: sparse.csr_matrix(random.poisson(1.0, x.shape).astype(np.float32)) for m, x in block.values.items()}
+    totals = {m: np.asarray(x.sum(axis=1)).ravel() for m, x in counts.items()}
+    features = {m: x.shape[1] for m, x in counts.items()}
+    ones = {m: np.ones(d) for m, d in features.items()}
+    scales = {m: Scale("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m]) for m, d in features.items()}
+    return View((replace(block, counts=counts, totals=totals),), features, scales)
+
+
+def test_streamed_and_resident_data_train_the_same(monkeypatch):
+    histories = {}
+    for share in (minibatch.HOST_SHARE, 0.0):
+        monkeypatch.setattr(minibatch, "HOST_SHARE", share)
+        view = counted_view()
+        held = block_of(view.blocks[0], torch.device("cpu"), counts=["rna", "adt"])
+        method = fitted(MVAE, likelihood="counts")
+        histories[type(held)] = method.fit(view, seed=0), method.nets.state_dict()
+    (resident, weights), (streamed, others) = histories.values()
+    assert Streamed in histories
+    assert len(histories) == 2
+    assert resident == streamed
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_streamed_cells_are_the_cells_asked_for():
+    view = counted_view(20)
+    cells, cpu = view.blocks[0], torch.device("cpu")
+    rows = torch.tensor([7, 3, 11])
+    resident = on_device(cells, cpu, counts=["rna"], cell_types=view.cell_types)
+    streamed = Streamed(replace(cells, counts={"rna": cells.counts["rna"]}), cpu, view.cell_types)
+    for taken in (streamed.take(rows), Part(streamed, torch.arange(20).flip(0)).take(19 - rows)):
+        expected = resident.take(rows)
+        assert set(taken) == set(expected)
+        assert all(torch.equal(taken[m], expected[m]) for m in expected)
+        assert set(taken.counts) == {"rna"}
+        assert torch.equal(taken.counts["rna"], expected.counts["rna"])
+        assert torch.equal(taken.totals["rna"], expected.totals["rna"])
+        assert torch.equal(taken.labels, expected.labels)
+
+
+def test_pieces_hold_every_cell_once_and_in_order(monkeypatch):
+    monkeypatch.setattr(minibatch, "PIECE", 7)
+    cells = linear_cells(20, seed=0)
+    whole = on_device(cells, torch.device("cpu"))
+    pieces = list(whole.pieces())
+    assert [piece.cells for piece in pieces] == [7, 7, 6]
+    assert torch.equal(torch.cat([piece["rna"] for piece in pieces]), whole["rna"])
+    np.testing.assert_array_equal(by_pieces(lambda x: x["adt"], cells, torch.device("cpu")), cells.values["adt"])
+
+
+def test_arithmetic_is_set_while_training_and_restored(monkeypatch):
+    monkeypatch.setattr(training, "device", functools.partial(torch.device, "cuda"))
+    torch.set_float32_matmul_precision("high")
+    try:
+        with training.seeded(0):
+            assert torch.get_float32_matmul_precision() == training.ARITHMETIC["float32_matmul_precision"] == "highest"
+            assert torch.are_deterministic_algorithms_enabled()
+        assert torch.get_float32_matmul_precision() == "high"
+        assert not torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_float32_matmul_precision("highest")
