@@ -23,6 +23,8 @@ rule score:
         cells="<results>/runs/{dataset}/{scenario}/{run}/cells.npz",
     log:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
+    benchmark:
+        "<results>/benchmarks/score/{dataset}/{scenario}/{run}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -81,7 +83,10 @@ rule tabulate:
         ),
     log:
         "<logs>/tabulate.log",
-    localrule: True
+    benchmark:
+        "<results>/benchmarks/tabulate/tables.tsv"
+    group:
+        "report"
     conda:
         ENVIRONMENT
     params:

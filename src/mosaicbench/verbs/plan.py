@@ -1,0 +1,108 @@
+"""Plan: before a benchmark runs, how many jobs it has and what it will take, from what a finished one took."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench import catalog, costs, files, registry
+from mosaicbench.data import preprocess
+from mosaicbench.errors import UserError
+
+
+def run(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[int, int]], write: Path | None) -> None:
+    """Print the number of jobs by rule, and CPU-hours, GPU-hours, disk and memory, each as low - expected - high.
+
+    Parameters
+    ----------
+    config
+        A checked config (``settings.Settings``).
+    measured
+        The results folder of a finished benchmark; None takes `table`, the costs that ship with the project.
+    table
+        A table of costs as ``tables/costs.tsv`` is one.
+    shapes
+        dataset -> numbers of cells and features, for datasets whose size nothing else tells.
+    write
+        Also write the costs that were used to this file.
+
+    Raises
+    ------
+    UserError
+        When nothing was measured, or the size of a dataset is not known.
+    """
+    known = costs.measured(measured) if measured else files.read_table(table, costs.COLUMNS)
+    known = known[known["cells"] > 0].reset_index(drop=True)
+    if not len(known):
+        raise UserError(f"{measured or table}: no run whose view is there, so nothing tells what a run of its size costs")
+    if write:
+        files.write_table(write, known)
+    sizes = _sizes(config) | {name: (cells, {"all": features}) for name, (cells, features) in shapes.items()}
+    counts = costs.number_of_jobs(config)
+    plan = costs.plan(config, known, sizes)
+    print(described(plan, counts, source=str(measured or table)))
+
+
+def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str:
+    """Return the plan as text."""
+    lines = [f"{'rule':14}{'jobs':>8}{'hours: low':>14}{'expected':>12}{'high':>12}"]
+    for rule, count in counts.items():
+        rows = plan[plan["rule"] == rule]
+        hours = rows[["low_hours", "hours", "high_hours"]].sum(min_count=1)
+        told = "".join(f"{value:>{width}.2f}" for value, width in zip(hours, (14, 12, 12), strict=True))
+        lines.append(f"{rule:14}{count:>8}{told if len(rows) and hours.notna().all() else '   not measured'}")
+    lines.append(f"{'all':14}{sum(counts.values()):>8}")
+    models = plan[plan["rule"] == "fit_model"]
+    hours, on_gpu = (part[["low_hours", "hours", "high_hours"]].sum() for part in (plan, models[models["on_gpu"]]))
+    disk = plan[["low_disk_mb", "disk_mb", "high_disk_mb"]].sum() / 1000
+    largest = plan.loc[plan["memory_mb"].idxmax()]
+    what = " ".join(filter(None, largest[["rule", "method", "dataset", "scenario"]]))
+    lines += [
+        "",
+        f"CPU-hours   {_range(hours)}  (one core each)",
+        f"GPU-hours   {_range(on_gpu)}" if len(models[models["on_gpu"]]) else _gpu_unknown(models),
+        f"disk        {_range(disk)} GB",
+        f"memory      {_range(largest[['low_mb', 'memory_mb', 'high_mb']] / 1000)} GB in the largest job ({what})",
+        "",
+        f"From {source}. Low and high are the ends of what its jobs can mean for others: models grow in proportion to cells and",
+        "epochs, with features not at all or in proportion; all else with cells to the power 0.5 to 1.5; memory not at all or in",
+        "proportion. Snakemake's own time comes on top: about 0.2 s a job here, some 5 s a submission on a cluster.",
+    ]
+    return "\n".join(lines)
+
+
+def _range(values) -> str:
+    low, expected, high = values
+    return f"{expected:.2f}  ({low:.2f} to {high:.2f})"
+
+
+def _gpu_unknown(models: pd.DataFrame) -> str:
+    if not len(models):
+        return "GPU-hours   0.00  (no models)"
+    return f"GPU-hours   not measured on a GPU; the {models['hours'].sum():.2f} CPU-hours of fit_model would become GPU-hours, and fewer"
+
+
+def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
+    """Return dataset -> cells, and modality -> features, of those whose size stands in the registry or the config."""
+    known = registry.load(config.config["registry"] or registry.REGISTRY)
+    sizes = {}
+    for name, dataset in config.datasets.items():
+        shape = known.get(name, {}).get("shape") or {}
+        if shape.get("cells"):
+            features = {m: _features(m, n, config.preprocess) for m, n in shape.items() if m != "cells"}
+            sizes[name] = (shape["cells"], features)
+        elif dataset["loader"] == "simulated":
+            drawn = {key: p.default for key, p in catalog.parameters("datasets", "simulated").items()} | dataset["options"]
+            features = {m: _features(m, drawn[f"n_{m}"], config.preprocess) for m in drawn["modalities"]}
+            sizes[name] = (drawn["cells"], features)
+    return sizes
+
+
+def _features(modality: str, measured: int | None, options: dict) -> int:
+    """Return how many features of a modality methods see, of as many as were measured (None: not known)."""
+    key = "components" if modality == "atac" else "features"
+    fit = inspect.signature(preprocess.KINDS[modality].fit) if modality in preprocess.KINDS else None
+    default = fit.parameters[key].default if fit and key in fit.parameters else None
+    return min(filter(None, (options.get(modality, {}).get(key, default), measured)), default=100)
