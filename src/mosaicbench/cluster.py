@@ -137,10 +137,10 @@ def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -
     if problems:
         lines = [f"  rule {rule} {what}; {remedy}" for (rule, what), remedy in problems.items()]
         raise UserError(
-            "this cluster can never start what is asked for (on the last attempt, which asks for most), so nothing was submitted:\n"
+            "nothing was submitted: the last attempts of these rules, which ask for most, could never start here:\n"
             + "\n".join(lines)
-            + "\nChange default-resources and set-resources in the profile (profiles/slurm/profile.yaml), its group-components where"
-            " rules stand together, or limits in the config."
+            + "\nChange default-resources, set-resources or (for rules in groups) group-components in the profile,"
+            " profiles/slurm/profile.yaml, or limits in the config."
         )
 
 

@@ -9,9 +9,9 @@ that of features (summed over modalities) and r_e that of epochs, the part grows
     disk        r_c * r_f**x
     memory      (r_c * r_f)**z          z = 0.5, between 0 and 1
 
-`expected` takes the middle, `low` and `high` the ends; of the measured jobs' seconds they take mean, least and most. Epochs are the
-measured share of the most that were allowed (early stopping), at most all of them. Snakemake's own time is not in it: about
-0.2 s a job on one machine, some 5 s a submission on a cluster.
+The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
+most of them. Epochs are the measured share of those that were allowed (early stopping); high is all of them, unless the very
+view was measured. Snakemake's own time is not in it: about 0.2 s a job on one machine, some 5 s a submission on a cluster.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
             _other_job("prepare", one, results / "benchmarks/prepare" / f"{one['dataset']}.tsv", [file]) | {"scenario": ""}
         )
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
-    for name, made in (("tabulate", results / "tables"), ("figures", results / "figures"), ("report", results / "report.html")):
+    for name, made in (("tabulate", results / "tables"), ("draw", results / "figures"), ("report", results / "report.html")):
         whole = largest | {"dataset": "", "scenario": ""}
         for file in sorted((results / "benchmarks" / name).glob("*.tsv")):
             jobs.append(_other_job(name, whole, file, [made]))
@@ -147,7 +147,7 @@ def number_of_jobs(settings) -> dict[str, int]:
 
 
 def _jobs_over_all() -> dict[str, int]:
-    return {"tabulate": 1, "figures": len(catalog.names("figures")), "report": 1}
+    return {"tabulate": 1, "draw": len(catalog.names("figures")), "report": 1}
 
 
 def _planned(job: tuple, costs: pd.DataFrame) -> dict | None:
@@ -206,13 +206,13 @@ def _fit_job(path: Path, results: Path) -> dict:
     phases = record["seconds"]  # phase -> seconds
     whole = _benchmark(results / "benchmarks/fit" / place / record["run"] / f"seed-{record['seed']}.tsv")
     seconds = sum(phases.values()) if phases else float("nan")
-    history = pd.read_csv(path.parent / "history.tsv", sep="\t")
+    history = path.with_name("history.tsv")
     return {
-        "rule": RULE_OF_KIND[catalog.card("methods", record["method"])["kind"]],
+        "rule": RULE_OF_KIND[catalog.cards("methods")[record["method"]]["kind"]],
         "device": record["device"],
         "cells": cells,
         "features": features,
-        "epochs": len(history),
+        "epochs": len(pd.read_csv(history, sep="\t")) if history.is_file() else 0,
         "max_epochs": record["hyperparameters"].get("max_epochs", 0),
         "seconds": whole.get("s", seconds),
         "constant_seconds": phases.get("import", 0) + max(whole.get("s", seconds) - seconds, 0),

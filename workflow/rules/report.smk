@@ -42,7 +42,7 @@ for figure in catalog.names("figures"):
         log:
             f"<logs>/draw/{figure}.log",
         benchmark:
-            f"<results>/benchmarks/figures/{figure}.tsv"
+            f"<results>/benchmarks/draw/{figure}.tsv"
         group:
             "report"
         conda:

@@ -79,6 +79,7 @@ rule tabulate:
                 "overall",
                 "gates",
                 "published",
+                "costs",
             ],
         ),
     log:

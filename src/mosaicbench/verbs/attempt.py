@@ -57,12 +57,15 @@ def run(
     except UserError:
         under_way.unlink()
         raise
-    under_way.unlink()
-
-    status = json.loads((output / "run.json").read_text())["status"]
+    record = json.loads((output / "run.json").read_text())
     too_little = {"out_of_memory": memory_mb < max_memory_mb, "timeout": minutes < max_minutes}
-    if attempt < cluster.ATTEMPTS and too_little.get(status, False):
-        raise UserError(f"{status} with {memory_mb:g} MB and {minutes:g} minutes; the next attempt gets more")
+    if record["status"] == "out_of_memory" and now["job"]:
+        # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
+        under_way.write_text(json.dumps(now | {"status": record["status"], "message": record["message"]}))
+    else:
+        under_way.unlink()
+    if attempt < cluster.ATTEMPTS and too_little.get(record["status"], False):
+        raise UserError(f"{record['status']} with {memory_mb:g} MB and {minutes:g} minutes; the next attempt gets more")
 
 
 def _record_killed(killed: dict, output: Path, of_fit: dict) -> None:
@@ -70,10 +73,12 @@ def _record_killed(killed: dict, output: Path, of_fit: dict) -> None:
     fit.run(max_memory_mb=float("inf"), max_minutes=0, output=output, **of_fit)
     from mosaicbench import files  # after the fit has forked, which needs a process without threads
 
-    status, said = cluster.status_of_killed(killed["job"])
-    message = (
-        f"killed from outside in every attempt; the last had {killed['memory_mb']:g} MB and {killed['minutes']:g} minutes"
-        f" in job {killed['job']}, {said}"
-    )
+    status, message = killed.get("status"), killed.get("message")
+    if status is None:
+        status, said = cluster.status_of_killed(killed["job"])
+        message = (
+            f"killed from outside, after {cluster.ATTEMPTS - 1} failed attempts; the last had {killed['memory_mb']:g} MB"
+            f" and {killed['minutes']:g} minutes in job {killed['job']}, {said}"
+        )
     record = files.read_record(output / "run.json")
     files.write_record(output / "run.json", record | {"status": status, "message": message, "peak_host_mb": None})

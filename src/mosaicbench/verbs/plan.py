@@ -47,41 +47,34 @@ def run(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[i
 
 def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str:
     """Return the plan as text."""
-    lines = [f"{'rule':14}{'jobs':>8}{'hours: low':>14}{'expected':>12}{'high':>12}"]
+    lines = [f"{'rule':14}{'jobs':>8}   hours: expected (low to high)"]
     for rule, count in counts.items():
-        rows = plan[plan["rule"] == rule]
-        hours = rows[["low_hours", "hours", "high_hours"]].sum(min_count=1)
-        told = "".join(f"{value:>{width}.2f}" for value, width in zip(hours, (14, 12, 12), strict=True))
-        lines.append(f"{rule:14}{count:>8}{told if len(rows) and hours.notna().all() else '   not measured'}")
-    lines.append(f"{'all':14}{sum(counts.values()):>8}")
+        hours = plan.loc[plan["rule"] == rule, ["hours", "low_hours", "high_hours"]]
+        told = _range(hours.sum()) if len(hours) and hours.notna().all(axis=None) else "not measured"
+        lines.append(f"{rule:14}{count:>8}   {told}")
+    lines.append(f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}")
     models = plan[plan["rule"] == "fit_model"]
-    hours, on_gpu = (part[["low_hours", "hours", "high_hours"]].sum() for part in (plan, models[models["on_gpu"]]))
-    disk = plan[["low_disk_mb", "disk_mb", "high_disk_mb"]].sum() / 1000
+    on_gpu = models.loc[models["on_gpu"], ["hours", "low_hours", "high_hours"]].sum()
     largest = plan.loc[plan["memory_mb"].idxmax()]
     what = " ".join(filter(None, largest[["rule", "method", "dataset", "scenario"]]))
+    unknown = f"not measured on a GPU; of the CPU-hours, {models['hours'].sum():.3g} are of models"
     lines += [
         "",
-        f"CPU-hours   {_range(hours)}  (one core each)",
-        f"GPU-hours   {_range(on_gpu)}" if len(models[models["on_gpu"]]) else _gpu_unknown(models),
-        f"disk        {_range(disk)} GB",
-        f"memory      {_range(largest[['low_mb', 'memory_mb', 'high_mb']] / 1000)} GB in the largest job ({what})",
+        f"CPU-hours   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}, one core each",
+        f"GPU-hours   {_range(on_gpu) if models['on_gpu'].any() or not len(models) else unknown}",
+        f"disk        {_range(plan[['disk_mb', 'low_disk_mb', 'high_disk_mb']].sum() / 1000)} GB",
+        f"memory      {_range(largest[['memory_mb', 'low_mb', 'high_mb']] / 1000)} GB in the largest job ({what})",
         "",
-        f"From {source}. Low and high are the ends of what its jobs can mean for others: models grow in proportion to cells and",
-        "epochs, with features not at all or in proportion; all else with cells to the power 0.5 to 1.5; memory not at all or in",
-        "proportion. Snakemake's own time comes on top: about 0.2 s a job here, some 5 s a submission on a cluster.",
+        f"From {source}, scaled where another size is planned: models in proportion to cells and epochs, and to",
+        "features to the power 0 to 1; all else to cells to the power 0.5 to 1.5; memory to both to the power 0 to 1. Snakemake's",
+        "own time comes on top: about 0.2 s a job on one machine, some 5 s a submission on a cluster.",
     ]
     return "\n".join(lines)
 
 
-def _range(values) -> str:
-    low, expected, high = values
-    return f"{expected:.2f}  ({low:.2f} to {high:.2f})"
-
-
-def _gpu_unknown(models: pd.DataFrame) -> str:
-    if not len(models):
-        return "GPU-hours   0.00  (no models)"
-    return f"GPU-hours   not measured on a GPU; the {models['hours'].sum():.2f} CPU-hours of fit_model would become GPU-hours, and fewer"
+def _range(values: pd.Series) -> str:
+    expected, low, high = values
+    return f"{expected:.3g} ({low:.3g} to {high:.3g})"
 
 
 def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
