@@ -43,8 +43,9 @@ RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
 def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFrame:
     """Return what every kind of job of a finished results folder cost, one row per rule, dataset, scenario and method.
 
-    Fits are known from their ``run.json``, jobs of other rules from what Snakemake's ``benchmark:`` wrote into
-    ``results/benchmarks``, where it is there.
+    Seconds are of CPU time, so that a busy machine does not count, and for a run on a GPU of wall-clock time. They are what
+    Snakemake's ``benchmark:`` wrote into ``results/benchmarks``; without it, those of a fit are the sum of its phases in
+    ``run.json``, and those of other jobs are not known.
 
     Parameters
     ----------
@@ -204,8 +205,9 @@ def _fit_job(path: Path, results: Path) -> dict:
     place = f"{record['dataset']}/{record['scenario']}"
     cells, features = _shape_of_view(results / "views" / place / f"seed-{record['seed']}/train.h5mu")
     phases = record["seconds"]  # phase -> seconds
+    total = sum(phases.values()) if phases else float("nan")
     whole = _benchmark(results / "benchmarks/fit" / place / record["run"] / f"seed-{record['seed']}.tsv")
-    seconds = sum(phases.values()) if phases else float("nan")
+    seconds = whole.get("s" if record["device"] != "cpu" else "seconds", total)
     history = path.with_name("history.tsv")
     return {
         "rule": RULE_OF_KIND[catalog.cards("methods")[record["method"]]["kind"]],
@@ -214,8 +216,8 @@ def _fit_job(path: Path, results: Path) -> dict:
         "features": features,
         "epochs": len(pd.read_csv(history, sep="\t")) if history.is_file() else 0,
         "max_epochs": record["hyperparameters"].get("max_epochs", 0),
-        "seconds": whole.get("s", seconds),
-        "constant_seconds": phases.get("import", 0) + max(whole.get("s", seconds) - seconds, 0),
+        "seconds": seconds,
+        "constant_seconds": seconds * phases.get("import", 0) / total,
         "peak_host_mb": record["peak_host_mb"],
         "peak_device_mb": record["peak_device_mb"],
         "disk_mb": _megabytes([path.parent]),
@@ -232,7 +234,7 @@ def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method:
         "device": "cpu",
         "epochs": 0,
         "max_epochs": 0,
-        "seconds": whole.get("s", float("nan")),
+        "seconds": whole.get("seconds", float("nan")),
         "constant_seconds": 0.0,
         "peak_host_mb": whole.get("max_rss", float("nan")),
         "peak_device_mb": None,
@@ -276,11 +278,11 @@ def _shape_of_view(train: Path) -> tuple[int, int]:
 
 
 def _benchmark(path: Path) -> dict[str, float]:
-    """Return what Snakemake's ``benchmark:`` wrote about a job, nothing if it did not."""
+    """Return what Snakemake's ``benchmark:`` wrote about a job, nothing if it did not; `seconds` are of CPU if it saw any."""
     if not path.is_file():
         return {}
-    row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-    return {name: float(row[name]) for name in ("s", "max_rss")}
+    row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1][["s", "cpu_time", "max_rss"]].astype(float)
+    return {"s": row["s"], "seconds": row["cpu_time"] if row["cpu_time"] > 0 else row["s"], "max_rss": row["max_rss"]}
 
 
 def _megabytes(paths: list[Path]) -> float:

@@ -30,8 +30,8 @@ def number_of_attempt(wildcards, attempt):
 
 
 def check_cluster():
-    """Refuse, before anything is submitted to SLURM, what it would leave pending for ever."""
-    if workflow.executor_plugin.name != "slurm":
+    """Refuse, before anything is submitted, too few attempts, and requests that SLURM would leave pending for ever."""
+    if not on_cluster():
         return
     retries = workflow.execution_settings.retries
     try:
@@ -40,7 +40,8 @@ def check_cluster():
                 f"retries is {retries}: fits ask for more memory and time in {cluster.ATTEMPTS} attempts, and one more writes the"
                 f" row of a run that was killed each time; set `retries: {cluster.ATTEMPTS}` in the profile, or more"
             )
-        cluster.check_requests(requests(last_attempt=retries + 1), cluster.partitions())
+        if workflow.executor_plugin.name == "slurm":
+            cluster.check_requests(requests(last_attempt=retries + 1), cluster.partitions())
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

@@ -11,6 +11,8 @@ from mosaicbench import catalog, costs, files, registry
 from mosaicbench.data import preprocess
 from mosaicbench.errors import UserError
 
+UNMEASURED = {"fetch": "waits for the network", "record_config": "none"}
+
 
 def run(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[int, int]], write: Path | None) -> None:
     """Print the number of jobs by rule, and CPU-hours, GPU-hours, disk and memory, each as low - expected - high.
@@ -50,7 +52,7 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
     lines = [f"{'rule':14}{'jobs':>8}   hours: expected (low to high)"]
     for rule, count in counts.items():
         hours = plan.loc[plan["rule"] == rule, ["hours", "low_hours", "high_hours"]]
-        told = _range(hours.sum()) if len(hours) and hours.notna().all(axis=None) else "not measured"
+        told = _range(hours.sum()) if len(hours) and hours.notna().all(axis=None) else UNMEASURED.get(rule, "not measured")
         lines.append(f"{rule:14}{count:>8}   {told}")
     lines.append(f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}")
     models = plan[plan["rule"] == "fit_model"]
@@ -66,8 +68,8 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
         f"memory      {_range(largest[['memory_mb', 'low_mb', 'high_mb']] / 1000)} GB in the largest job ({what})",
         "",
         f"From {source}, scaled where another size is planned: models in proportion to cells and epochs, and to",
-        "features to the power 0 to 1; all else to cells to the power 0.5 to 1.5; memory to both to the power 0 to 1. Snakemake's",
-        "own time comes on top: about 0.2 s a job on one machine, some 5 s a submission on a cluster.",
+        "features to the power 0 to 1; all else to cells to the power 0.5 to 1.5; memory to both to the power 0 to 1.",
+        "Snakemake's own time comes on top: about 0.2 s a job on one machine, some 5 s a submission on a cluster.",
     ]
     return "\n".join(lines)
 
