@@ -11,8 +11,8 @@ that of features (summed over modalities) and r_e that of epochs, the part grows
 
 The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
 most of them. Epochs are the measured share of those that were allowed (early stopping); high is all of them, unless the very
-view was measured. Not in it: Snakemake's own time, and the ends of short jobs, which its sampling misses; together 1.3 CPU-seconds a
-job where it was tried, and some 5 s a submission on a cluster.
+view was measured. Not in it: Snakemake's own time, and the ends of short jobs, which its sampling misses; together 1.3
+CPU-seconds a job where it was tried, and some 5 s a submission on a cluster.
 """
 
 from __future__ import annotations

@@ -28,6 +28,10 @@ shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PAT
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
 
 
+# For --sdm apptainer; without it, nothing is looked for.
+container: os.environ.get("MOSAICBENCH_IMAGE", "envs/mosaicbench.sif")
+
+
 wildcard_constraints:
     dataset="[^/]+",
     scenario="[^/]+",
