@@ -1,8 +1,9 @@
 """What a benchmark costs: measured in a finished results folder, and from that what another one will take.
 
 The model. A job costs a constant (imports) and a part that grows with the view it reads, relative to the measured view that is
-most like it: the same dataset and scenario if there is one, else the nearest in size. With r_c the ratio of train cells, r_f
-that of features (summed over modalities) and r_e that of epochs, the part grows as
+most like it: the same dataset and scenario if there is one, else the nearest in size; a method that was not measured counts as
+the costliest of its kind. With r_c the ratio of train cells, r_f that of features (summed over modalities) and r_e that of
+epochs, the part grows as
 
     models      r_c * r_e * r_f**x      x = 0.5, between 0 and 1
     all else    r_c**y * r_f**x         y = 1, between 0.5 and 1.5
@@ -65,7 +66,7 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
     if not len(runs):
         raise UserError(f"{results}: holds no finished run (runs/DATASET/SCENARIO/RUN/seed-N/run.json)")
     views = runs.drop_duplicates(["dataset", "scenario", "seed"])
-    jobs = [*runs.to_dict("records")]
+    jobs = runs.to_dict("records")
     for one in views.to_dict("records"):
         place = f"{one['dataset']}/{one['scenario']}/seed-{one['seed']}"
         jobs.append(_other_job("cut", one, results / "benchmarks/cut" / f"{place}.tsv", [results / "views" / place]))
@@ -84,9 +85,8 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
     for name, made in (("tabulate", results / "tables"), ("draw", results / "figures"), ("report", results / "report.html")):
         whole = largest | {"dataset": "", "scenario": ""}
-        for file in sorted((results / "benchmarks" / name).glob("*.tsv")):
-            jobs.append(_other_job(name, whole, file, [made]))
-            made = results / "benchmarks/none"  # the folder's size counts once
+        for number, file in enumerate(sorted((results / "benchmarks" / name).glob("*.tsv"))):
+            jobs.append(_other_job(name, whole, file, [made] if number == 0 else []))  # the folder's size counts once
     return _joined(pd.DataFrame(jobs))
 
 
@@ -121,8 +121,8 @@ def plan(settings, costs: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, i
             jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None))
             jobs.append(("project", dataset, scenario, "", 1, train[scenario], features, None))
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
-        for name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
-            scenario, run = name[0], settings.runs[name[1]]
+        for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
+            run = settings.runs[name]
             rule = RULE_OF_KIND[catalog.card("methods", run.method)["kind"]]
             epochs = run.hyperparameters.get("max_epochs")
             jobs.append((rule, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
@@ -162,7 +162,8 @@ def _planned(job: tuple, costs: pd.DataFrame) -> dict | None:
         return None
     distance = (like["cells"] * like["features"] / (cells * features)).map(lambda ratio: max(ratio, 1 / ratio))
     strange = (like["dataset"] != dataset).astype(int) * 2 + (like["scenario"] != scenario).astype(int)
-    base = like.loc[pd.DataFrame({"strange": strange, "distance": distance}).sort_values(["strange", "distance"]).index[0]]
+    order = pd.DataFrame({"strange": strange, "distance": distance, "cheap": -like["seconds"]})
+    base = like.loc[order.sort_values(list(order)).index[0]]
 
     r_c, r_f, r_e = cells / base["cells"], features / base["features"], 1.0
     if max_epochs and base["max_epochs"] > 0:

@@ -20,6 +20,11 @@ def minutes_of_fit(wildcards, attempt):
     return cluster.requested_minutes(bench.limits["minutes"], share_of_limits(attempt))
 
 
+def minutes_of_drawing(wildcards, attempt):
+    """Little, since a submission asks for the sum over all figures."""
+    return 10 * attempt
+
+
 def share_of_limits(attempt):
     return cluster.share_of_limit(attempt) if on_cluster() else 1
 

@@ -47,6 +47,8 @@ for figure in catalog.names("figures"):
             "report"
         conda:
             ENVIRONMENT
+        resources:
+            runtime=minutes_of_drawing,
         params:
             figure=figure,
             tables=subpath(input[0], parent=True),
