@@ -10,6 +10,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/score.smk"
@@ -20,6 +21,10 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
+
+
+onstart:
+    check_cluster()
 
 
 onsuccess:

@@ -36,9 +36,11 @@ ALLOWED = {
         {"catalog", "errors", "files", "report"},
         {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"},
     ),
+    "cluster": ({"errors"}, set()),
+    "costs": ({"catalog", "errors"}, {"h5py", "pandas"}),
     "verbs": (
         {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog", "registry", "download"}
-        | {"meter", "sources"},
+        | {"meter", "sources", "cluster", "costs", "verbs"},
         {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),

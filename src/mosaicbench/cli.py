@@ -15,7 +15,8 @@ from pathlib import Path
 from mosaicbench import __version__, catalog
 from mosaicbench.errors import UserError
 
-REGISTRY = Path(__file__).parents[2] / "config/datasets.yaml"
+CONFIG = Path(__file__).parents[2] / "config/config.yaml"
+REGISTRY = CONFIG.with_name("datasets.yaml")
 MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
 
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if verb == "list":
             _list(**options)
+        elif verb == "plan":
+            importlib.import_module("mosaicbench.verbs.plan").run(**options | {"shapes": dict(options["shapes"])})
         elif verb == "tabulate":
             importlib.import_module("mosaicbench.verbs.tabulate").run(**_files_of_runs(**options))
         else:
@@ -80,16 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         cut.add_argument(f"--{part}", type=Path, required=True)
 
     fit = _verb(verbs, "fit", "fit a method on a view; embed and impute its query cells")
-    fit.add_argument("--method", type=_method_module, required=True, help="a method's id; `mosaicbench list methods` shows all")
-    fit.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
-    fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help="dataset, scenario, run, method, seed")
-    fit.add_argument("--train", type=Path, required=True)
-    fit.add_argument("--query", type=Path, required=True)
-    fit.add_argument("--solution", type=Path, help="for positive controls only")
-    fit.add_argument("--output", type=Path, required=True, help="a folder")
-    fit.add_argument("--max-minutes", type=float, default=float("inf"))
-    fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
-    fit.add_argument("--threads", type=int)
+    attempt = _verb(verbs, "attempt", "fit within what a job was granted; ask for more, or end with a row")
+    for parser_of_fit in (fit, attempt):
+        _add_arguments_of_fit(parser_of_fit)
+    attempt.add_argument("--attempt", type=int, required=True, metavar="N", help="1 for the first")
+    attempt.add_argument("--granted-mb", type=float, required=True, help="memory of the whole job")
+    attempt.add_argument("--granted-minutes", type=float, required=True, help="wall-clock time of the whole job")
 
     score = _verb(verbs, "score", "score a run on all its seeds")
     score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed")
@@ -131,6 +130,17 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
 
+    plan = _verb(verbs, "plan", "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory")
+    plan.add_argument("config", type=_settings, nargs="?", default=str(CONFIG), help="a config (default: config/config.yaml)")
+    plan.add_argument("--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark")
+    where = "a table of costs, such as a finished benchmark's tables/costs.tsv (default: the one that ships)"
+    plan.add_argument("--table", type=Path, default=CONFIG.with_name("costs.tsv"), metavar="FILE", help=where)
+    where = "the size of a dataset that nothing else tells; may be repeated"
+    plan.add_argument(
+        "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
+    )
+    plan.add_argument("--write", type=Path, metavar="FILE", help="write the costs that were used to this file")
+
     listing = _verb(verbs, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
     listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
@@ -139,6 +149,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _verb(verbs: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
     return verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+
+
+def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
+    fit.add_argument("--method", type=_method_module, required=True, help="a method's id; `mosaicbench list methods` shows all")
+    fit.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
+    fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help="dataset, scenario, run, method, seed")
+    fit.add_argument("--train", type=Path, required=True)
+    fit.add_argument("--query", type=Path, required=True)
+    fit.add_argument("--solution", type=Path, help="for positive controls only")
+    fit.add_argument("--output", type=Path, required=True, help="a folder")
+    fit.add_argument("--max-minutes", type=float, default=float("inf"))
+    fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
+    fit.add_argument("--threads", type=int)
 
 
 def _method_module(name: str) -> str:
@@ -153,9 +176,17 @@ def _settings(path: str) -> object:
     from mosaicbench import settings
 
     try:
-        return settings.load(json.loads(Path(path).read_text()))
+        return settings.read(Path(path))
     except (OSError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+
+
+def _shape(text: str) -> tuple[str, tuple[int, int]]:
+    name, _, numbers = text.partition("=")
+    cells, _, features = numbers.partition(",")
+    if not (name and cells.isdigit() and features.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected NAME=CELLS,FEATURES, found {text!r}")
+    return name, (int(cells), int(features))
 
 
 def _files_of_runs(config: object, runs: Path, published: Path, output: Path) -> dict:

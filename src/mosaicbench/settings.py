@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,12 @@ class Settings:
     def views(self) -> list[tuple[str, str]]:
         """Every dataset with every scenario that is not for other datasets."""
         return _views(self.datasets, self.scenarios)
+
+
+def read(path: Path) -> Settings:
+    """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""
+    text = path.read_text()
+    return load(json.loads(text) if path.suffix == ".json" else yaml.safe_load(text))
 
 
 def load(config: dict) -> Settings:

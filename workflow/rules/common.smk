@@ -1,6 +1,7 @@
 # What all stages may ask: the checked config, the code that a job runs, and small functions named after what they return.
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -10,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from snakemake.exceptions import WorkflowError
 
-from mosaicbench import catalog, settings, sources
+from mosaicbench import catalog, cluster, settings, sources
 from mosaicbench.errors import UserError
 
 try:
@@ -25,6 +26,10 @@ REGISTRY = f"export MOSAICBENCH_REGISTRY={shlex.quote(bench.config['registry'])}
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}{REGISTRY}")
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
+
+
+# For --sdm apptainer; without it, nothing is looked for.
+container: os.environ.get("MOSAICBENCH_IMAGE", "envs/mosaicbench.sif")
 
 
 wildcard_constraints:
@@ -148,10 +153,13 @@ def solution_if_positive_control(wildcards):
     return "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu" if needed else []
 
 
-def gpus(wildcards):
-    """One GPU for a model where there is one; profiles limit how many run at once."""
-    is_model = catalog.card("methods", method(wildcards))["kind"] == "model"
-    return int(is_model and shutil.which("nvidia-smi") is not None)
+def runs_of_kinds(*kinds):
+    return [run.name for run in bench.runs.values() if catalog.card("methods", run.method)["kind"] in kinds]
+
+
+def any_of(names):
+    """A pattern of these names; of nothing at all where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def metric_modules():

@@ -26,6 +26,8 @@ rule prepare:
         "<results>/datasets/{dataset}.h5mu",
     log:
         "<logs>/prepare/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/prepare/{dataset}.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -50,6 +52,8 @@ rule cut:
         audit="<results>/views/{dataset}/{scenario}/seed-{seed}/audit.tsv",
     log:
         "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
+    benchmark:
+        "<results>/benchmarks/cut/{dataset}/{scenario}/seed-{seed}.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -1,7 +1,8 @@
 # view -> run
 
 
-rule fit:
+# Two rules that do the same, so that a profile can send models to GPU nodes and group what is short.
+rule fit_model:
     input:
         solution_if_positive_control,
         train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
@@ -14,11 +15,18 @@ rule fit:
         record="<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json",
     log:
         "<logs>/fit/{dataset}/{scenario}/{run}/seed-{seed}.log",
+    benchmark:
+        "<results>/benchmarks/fit/{dataset}/{scenario}/{run}/seed-{seed}.tsv"
+    wildcard_constraints:
+        run=any_of(runs_of_kinds("model")),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        gpu=gpus,
+        gpu=gpus_here,
+        mem_mb=memory_of_fit,
+        runtime=minutes_of_fit,
+        attempt=number_of_attempt,
     params:
         folder=subpath(output.record, parent=True),
         method=method,
@@ -29,6 +37,12 @@ rule fit:
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench fit --method {params.method} --hyperparameters {params.hyperparameters:q}"
+        "python -m mosaicbench attempt --method {params.method} --hyperparameters {params.hyperparameters:q}"
         " --identity {params.identity:q} --train {input.train} --query {input.query} {params.solution}"
-        " --output {params.folder} {params.limits} --threads {threads} 2> {log}"
+        " --output {params.folder} {params.limits} --threads {threads} --attempt {resources.attempt}"
+        " --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
+
+
+use rule fit_model as fit_baseline with:
+    wildcard_constraints:
+        run=any_of(runs_of_kinds("baseline", "control")),

@@ -12,6 +12,8 @@ rule project:
         "<results>/projections/{dataset}/{scenario}.tsv",
     log:
         "<logs>/project/{dataset}/{scenario}.log",
+    benchmark:
+        "<results>/benchmarks/project/{dataset}/{scenario}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -39,9 +41,14 @@ for figure in catalog.names("figures"):
             [f"<results>/figures/{place}{figure}.{form}" for place in figure_places(figure) for form in ("svg", "png", "tsv")],
         log:
             f"<logs>/draw/{figure}.log",
-        localrule: True
+        benchmark:
+            f"<results>/benchmarks/draw/{figure}.tsv"
+        group:
+            "report"
         conda:
             ENVIRONMENT
+        resources:
+            runtime=minutes_of_drawing,
         params:
             figure=figure,
             tables=subpath(input[0], parent=True),
@@ -66,7 +73,10 @@ rule report:
         report="<results>/report.html",
     log:
         "<logs>/report.log",
-    localrule: True
+    benchmark:
+        "<results>/benchmarks/report/report.tsv"
+    group:
+        "report"
     conda:
         ENVIRONMENT
     params:

@@ -23,6 +23,8 @@ rule score:
         cells="<results>/runs/{dataset}/{scenario}/{run}/cells.npz",
     log:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
+    benchmark:
+        "<results>/benchmarks/score/{dataset}/{scenario}/{run}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -77,11 +79,15 @@ rule tabulate:
                 "overall",
                 "gates",
                 "published",
+                "costs",
             ],
         ),
     log:
         "<logs>/tabulate.log",
-    localrule: True
+    benchmark:
+        "<results>/benchmarks/tabulate/tables.tsv"
+    group:
+        "report"
     conda:
         ENVIRONMENT
     params:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog, costs, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import published as published_numbers
 from mosaicbench.report import statistics, tables
@@ -76,6 +76,8 @@ def run(
         "gates": tables.joined(gates, tables.GATE_COLUMNS),
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
+    if records:
+        written["costs"] = costs.measured(records[0].parents[5], records)  # .../runs/DATASET/SCENARIO/RUN/seed-N/run.json
     for name, table in written.items():
         files.write_table(Path(output) / f"{name}.tsv", table)
     for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):

@@ -1,0 +1,243 @@
+"""What a job asks of a cluster: more on every attempt, and never what no machine of its partition has.
+
+Standard library only: the workflow imports it before any job starts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mosaicbench.errors import UserError
+
+ATTEMPTS = 3  # the third grants the whole of the limits; a fourth only records a run that was killed from outside each time
+OVERHEAD_MB = 1000  # Snakemake and Python beside the run itself, so that the run's own limit is met before the cluster's
+OVERHEAD_MINUTES = 5  # starting, reading and writing
+
+# What SLURM says of a job that it ended -> a run's status; any other end is a crash.
+STATUS_OF_STATE = {"OUT_OF_MEMORY": "out_of_memory", "TIMEOUT": "timeout", "DEADLINE": "timeout"}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """What one partition offers: `nodes` are its machines' (CPUs, MB, GPUs by model); None means without a limit."""
+
+    name: str
+    is_default: bool
+    is_up: bool
+    minutes: float | None
+    mem_mb: float | None
+    cpus: float | None
+    nodes: tuple[tuple[int, int, tuple[tuple[str, int], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one job asks for on its last attempt; `partition` None is the default one, "a,b" is either."""
+
+    rule: str
+    partition: str | None
+    cpus: int
+    mem_mb: int
+    minutes: int
+    gpus: int
+    gpu_model: str
+
+
+def share_of_limit(attempt: int) -> float:
+    """Return the share of a run's limits that an attempt is granted: a quarter, a half, then all."""
+    return 0.5 ** max(0, ATTEMPTS - attempt)
+
+
+def requested_mb(limit_mb: float, share: float) -> int:
+    """Return the memory in MB to ask for, so that a run may use `share` of its limit."""
+    return math.ceil(limit_mb * share) + OVERHEAD_MB
+
+
+def requested_minutes(limit_minutes: float, share: float) -> int:
+    """Return the minutes to ask for, so that a run may use `share` of its limit."""
+    return math.ceil(limit_minutes * share) + OVERHEAD_MINUTES
+
+
+def request(rule: str, resources: dict) -> Request:
+    """Return what a job or group asks for, from its resources as Snakemake and its SLURM plugin name them."""
+    gpus = resources.get("gpu", 0), resources.get("gpu_model", "")
+    if "gres" in resources:
+        model, count = next(iter(_gpus(resources["gres"]).items()), ("", 0))
+        gpus = count, model
+    known = {name: value for name, value in resources.items() if isinstance(value, int)}  # others are settled when it starts
+    return Request(
+        rule=rule,
+        partition=resources.get("slurm_partition"),
+        cpus=known.get("cpus_per_task", known.get("_cores", 1)),
+        mem_mb=known.get("mem_mb", 0),
+        minutes=known.get("runtime", 0),
+        gpus=gpus[0],
+        gpu_model=gpus[1],
+    )
+
+
+def partitions() -> dict[str, Partition]:
+    """Ask SLURM what each of its partitions offers.
+
+    Raises
+    ------
+    UserError
+        When SLURM's commands are not there, or its controller does not answer.
+    """
+    described = _answer("scontrol", "--oneliner", "show", "partition")
+    nodes = _answer("sinfo", "--noheader", "--Node", "--all", "--format=%R|%c|%m|%G")
+    return parsed_partitions(described, nodes)
+
+
+def parsed_partitions(described: str, nodes: str) -> dict[str, Partition]:
+    """Return name -> partition from the text of ``scontrol --oneliner show partition`` and of ``sinfo``, as asked above."""
+    machines: dict[str, set] = {}
+    for line in filter(None, nodes.splitlines()):
+        name, cpus, mem_mb, gres = line.split("|")
+        machine = (int(cpus.rstrip("+")), int(mem_mb.rstrip("+")), tuple(_gpus(gres).items()))
+        machines.setdefault(name, set()).add(machine)
+    found = {}
+    for line in filter(None, described.splitlines()):
+        facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        name = facts["PartitionName"]
+        found[name] = Partition(
+            name=name,
+            is_default=facts.get("Default") == "YES",
+            is_up=facts.get("State", "UP") == "UP",
+            minutes=_minutes(facts.get("MaxTime", "UNLIMITED")),
+            mem_mb=_number(facts.get("MaxMemPerNode", "UNLIMITED")),
+            cpus=_number(facts.get("MaxCPUsPerNode", "UNLIMITED")),
+            nodes=tuple(sorted(machines.get(name, ()))),
+        )
+    return found
+
+
+def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -> None:
+    """Refuse requests that would wait for ever.
+
+    Raises
+    ------
+    UserError
+        One message for all: which rule asks for what, what its partition offers, which partition could give it.
+    """
+    problems = {}
+    for request in sorted(dict.fromkeys(requests), key=lambda request: request.rule):
+        name = request.partition or next((p.name for p in offered.values() if p.is_default), None)
+        if name is None:
+            what = "names no partition (slurm_partition), and this cluster has no default one"
+            problems.setdefault((request.rule, what), _could(request, offered))
+            continue
+        why_not = [_why_not(request, offered, choice) for choice in name.split(",")]
+        if all(why_not):
+            problems.setdefault((request.rule, " and ".join(why_not)), _could(request, offered))
+    if problems:
+        lines = [f"  rule {rule} {what}; {remedy}" for (rule, what), remedy in problems.items()]
+        raise UserError(
+            "nothing was submitted: the last attempts of these rules, which ask for most, could never start here:\n"
+            + "\n".join(lines)
+            + "\nChange default-resources, set-resources or (for rules in groups) group-components in the profile,"
+            " profiles/slurm/profile.yaml, or limits in the config."
+        )
+
+
+def status_of_killed(job: str | None) -> tuple[str, str]:
+    """Return the status of a run whose SLURM job (its id) was killed from outside, and what SLURM says of it."""
+    state = None
+    if job:
+        commands = (
+            ["scontrol", "--oneliner", "show", "job", job],
+            ["sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2", "--format=State"],
+        )
+        for command in commands:
+            answer = _answer_or_nothing(*command)
+            match = re.search(r"JobState=(\w+)", answer) or re.match(r"(\w+)", answer)
+            if match and state is None:
+                state = match[1]
+    if state is None:
+        return "crashed", "which SLURM has no record of"
+    return STATUS_OF_STATE.get(state, "crashed"), f"which SLURM calls {state}"
+
+
+def _why_not(request: Request, offered: dict[str, Partition], name: str) -> str:
+    """Return why a partition can never start a request, in words that follow "rule NAME"; "" if it can."""
+    if name not in offered:
+        return f"asks for partition {name}, which does not exist; there are {', '.join(offered)}"
+    partition = offered[name]
+    asked_gpus = f"{request.gpus} GPU" + (f" of model {request.gpu_model}" if request.gpu_model else "")
+    if not partition.is_up:
+        return f"asks for partition {name}, which is not up"
+    if partition.minutes is not None and request.minutes > partition.minutes:
+        return f"asks for {request.minutes} minutes, but partition {name} gives at most {partition.minutes:g}"
+    if partition.mem_mb is not None and request.mem_mb > partition.mem_mb:
+        return f"asks for {request.mem_mb} MB, but partition {name} gives at most {partition.mem_mb:g}"
+    if partition.cpus is not None and request.cpus > partition.cpus:
+        return f"asks for {request.cpus} CPUs, but partition {name} gives at most {partition.cpus:g}"
+    if any(_fits(request, node) for node in partition.nodes):
+        return ""
+    asked = f"{request.cpus} CPU, {request.mem_mb} MB" + (f" and {asked_gpus}" if request.gpus else "")
+    return f"asks for {asked}, but partition {name} has no such node ({_described(partition)})"
+
+
+def _fits(request: Request, node: tuple[int, int, tuple[tuple[str, int], ...]]) -> bool:
+    cpus, mem_mb, gpus = node
+    counted = [count for model, count in gpus if request.gpu_model in ("", model)]
+    return request.cpus <= cpus and request.mem_mb <= mem_mb and request.gpus <= sum(counted)
+
+
+def _described(partition: Partition) -> str:
+    if not partition.nodes:
+        return "it has no nodes"
+    kinds = []
+    for cpus, mem_mb, gpus in partition.nodes:
+        counted = [f"{count} GPU {model}".strip() for model, count in gpus] or ["no GPU"]
+        kinds.append(f"{cpus} CPU, {mem_mb} MB, {' and '.join(counted)}")
+    return "its nodes have " + ", or ".join(kinds)
+
+
+def _could(request: Request, offered: dict[str, Partition]) -> str:
+    able = [name for name in offered if not _why_not(request, offered, name)]
+    return f"slurm_partition could be: {', '.join(able)}" if able else "no partition of this cluster could start it"
+
+
+def _gpus(gres: str) -> dict[str, int]:
+    """Return model ("" where it has no name) -> count from SLURM's "gpu:a100:4(S:0-1),gpu:2"."""
+    found: dict[str, int] = {}
+    for model, count in re.findall(r"(?:^|,)gpu(?::([A-Za-z][^:,()]*))?:(\d+)", gres):
+        found[model] = found.get(model, 0) + int(count)
+    return found
+
+
+def _number(text: str) -> float | None:
+    return None if text in ("UNLIMITED", "INFINITE") else float(text)
+
+
+def _minutes(text: str) -> float | None:
+    """Return minutes from SLURM's [days-]hours:minutes:seconds, None where there is no limit."""
+    if text in ("UNLIMITED", "INFINITE"):
+        return None
+    days, _, clock = text.rpartition("-")
+    hours, minutes, seconds = ([0, 0, 0] + [int(part) for part in clock.split(":")])[-3:]
+    return 1440 * int(days or 0) + 60 * hours + minutes + seconds / 60
+
+
+def _answer(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no {command[0]} here; the slurm profile is for a machine that can submit to SLURM (a login node)"
+        ) from None
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = (error.stderr or "").strip() if isinstance(error, subprocess.CalledProcessError) else "no answer in 60 s"
+        raise UserError(f"SLURM does not answer `{' '.join(command)}`: {said}") from None
+
+
+def _answer_or_nothing(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

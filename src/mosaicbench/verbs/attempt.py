@@ -1,0 +1,84 @@
+"""Attempt: fit a run within what this attempt was granted; leave it to the next attempt, or to a row that says why not.
+
+On one machine the first attempt is granted all that the config's limits allow. On a cluster the attempts ask for a quarter, a
+half, and all of it: a run that needs more than it was granted fails, so that Snakemake tries again; one that needs more than
+the limits becomes a row, as anywhere. A run that was killed from outside each time (by the kernel, the cluster, a person)
+could not write anything: the attempt after the last one writes its row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from mosaicbench import cluster
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import fit
+
+
+def run(
+    *, attempt: int, granted_mb: float, granted_minutes: float, max_memory_mb: float, max_minutes: float, output: Path, **of_fit
+) -> None:
+    """Fit as ``verbs.fit`` does, with limits that are no larger than what was granted.
+
+    Parameters
+    ----------
+    attempt
+        1 for the first.
+    granted_mb, granted_minutes
+        What the job may use in all, this process and its surroundings included.
+    max_memory_mb, max_minutes
+        The limits of the config.
+    output
+        The run's folder. ``attempt.json`` in it says that an attempt is under way, or was when it was killed.
+    of_fit
+        All else that ``verbs.fit.run`` takes.
+
+    Raises
+    ------
+    UserError
+        When the run needs more than this attempt was granted but not more than a later one is; and as ``verbs.fit`` does.
+    """
+    under_way = output / "attempt.json"
+    memory_mb = min(max_memory_mb, granted_mb - cluster.OVERHEAD_MB)
+    minutes = min(max_minutes, granted_minutes - cluster.OVERHEAD_MINUTES)
+    killed = json.loads(under_way.read_text()) if under_way.is_file() else {}
+    if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
+        _record_killed(killed, output, of_fit)
+        under_way.unlink()
+        return
+
+    output.mkdir(parents=True, exist_ok=True)
+    now = {"attempt": attempt, "memory_mb": memory_mb, "minutes": minutes, "job": os.environ.get("SLURM_JOB_ID")}
+    under_way.write_text(json.dumps(now))
+    try:
+        fit.run(max_memory_mb=memory_mb, max_minutes=minutes, output=output, **of_fit)
+    except UserError:
+        under_way.unlink()
+        raise
+    record = json.loads((output / "run.json").read_text())
+    too_little = {"out_of_memory": memory_mb < max_memory_mb, "timeout": minutes < max_minutes}
+    if record["status"] == "out_of_memory" and now["job"]:
+        # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
+        under_way.write_text(json.dumps(now | {"status": record["status"], "message": record["message"]}))
+    else:
+        under_way.unlink()
+    if attempt < cluster.ATTEMPTS and too_little.get(record["status"], False):
+        raise UserError(f"{record['status']} with {memory_mb:g} MB and {minutes:g} minutes; the next attempt gets more")
+
+
+def _record_killed(killed: dict, output: Path, of_fit: dict) -> None:
+    """Write the row of a run that never came to write one; a fit that gets no time writes all but the reason."""
+    fit.run(max_memory_mb=float("inf"), max_minutes=0, output=output, **of_fit)
+    from mosaicbench import files  # after the fit has forked, which needs a process without threads
+
+    status, message = killed.get("status"), killed.get("message")
+    if status is None:
+        status, said = cluster.status_of_killed(killed["job"])
+        message = (
+            f"killed from outside, after {cluster.ATTEMPTS - 1} failed attempts; the last had {killed['memory_mb']:g} MB"
+            f" and {killed['minutes']:g} minutes in job {killed['job']}, {said}"
+        )
+    record = files.read_record(output / "run.json")
+    files.write_record(output / "run.json", record | {"status": status, "message": message, "peak_host_mb": None})

@@ -1,0 +1,137 @@
+"""What a benchmark costs, and what another will: by hand-made records, and against what Snakemake plans."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import cli, costs, files, settings
+from mosaicbench.errors import UserError
+from mosaicbench.verbs import plan
+
+CONFIG = {
+    "datasets": {"small": {"loader": "pbmc68k_split"}},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": {"mvae": {}, "short": {"method": "mvae", "max_epochs": 10}, "cca": {}},
+    "seeds": [0, 1],
+    "training": {"max_epochs": 40},
+}
+SECONDS = {("mvae", 0): 10.0, ("mvae", 1): 14.0, ("cca", 0): 2.0, ("cca", 1): 2.0}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A finished benchmark of two runs and two seeds: models trained 20 of 40 epochs, imports took 1 s of each run."""
+    views = [cut_small(small_dataset(), "paired", tmp_path / f"cut-{seed}", seed) for seed in (0, 1)]
+    for (run, seed), seconds in SECONDS.items():
+        folder = tmp_path / f"results/runs/small/paired/{run}/seed-{seed}"
+        folder.mkdir(parents=True)
+        view = tmp_path / f"results/views/small/paired/seed-{seed}"
+        if not view.exists():
+            view.parent.mkdir(parents=True, exist_ok=True)
+            view.symlink_to(views[seed])
+        model = run == "mvae"
+        files.write_history(folder / "history.tsv", [{"epoch": e, "cost": 1.0} for e in range(20)] if model else [])
+        record = dict.fromkeys(files.RECORD_KEYS) | {"dataset": "small", "scenario": "paired", "run": run, "method": run}
+        record |= {"seed": seed, "status": "ok", "seconds": {"import": 1.0, "fit": seconds - 1}, "device": "cpu"}
+        record |= {"hyperparameters": {"max_epochs": 40} if model else {}, "peak_host_mb": 100.0 + seed}
+        files.write_record(folder / "run.json", record)
+    for run, seconds in (("mvae", 3), ("cca", 5)):
+        (tmp_path / f"results/runs/small/paired/{run}/scores.tsv").write_bytes(b"x" * 2_000_000)
+        benchmark = tmp_path / f"results/benchmarks/score/small/paired/{run}.tsv"
+        benchmark.parent.mkdir(parents=True, exist_ok=True)
+        benchmark.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n90\t0:01:30\t500\t{seconds}\n")
+    return tmp_path / "results"
+
+
+def planned(results, config=CONFIG, shapes=None):
+    table = costs.plan(settings.load(copy.deepcopy(config)), costs.measured(results), shapes or {})
+    return table.groupby(["rule", "method"])[["low_hours", "hours", "high_hours", "memory_mb"]].sum() * [3600, 3600, 3600, 1]
+
+
+def test_costs_are_what_the_records_say(results):
+    table = costs.measured(results).set_index(["rule", "method"])
+    model = table.loc["fit_model", "mvae"]
+    assert (model["jobs"], model["seconds"], model["seconds_least"], model["seconds_most"]) == (2, 12, 10, 14)
+    assert (model["cells"], model["epochs"], model["max_epochs"], model["constant_seconds"]) == (192, 20, 40, 1)
+    assert (model["cpu_hours"], model["gpu_hours"]) == (pytest.approx(24 / 3600, rel=1e-3), 0)
+    score = table.loc["score", "cca"]
+    assert (score["seconds"], score["peak_host_mb"], score["disk_mb"]) == (5, 500, 2)
+    assert table["features"].nunique() == 1
+
+
+def test_a_run_on_a_gpu_costs_gpu_hours(results):
+    path = results / "runs/small/paired/mvae/seed-0/run.json"
+    files.write_record(path, files.read_record(path) | {"device": "NVIDIA H100", "peak_device_mb": 300.0})
+    models = costs.measured(results).query("rule == 'fit_model'").set_index("device")
+    assert models.loc["NVIDIA H100", "gpu_hours"] == pytest.approx(10 / 3600, rel=1e-3)
+    assert models.loc["cpu", "gpu_hours"] == 0
+
+
+def test_a_benchmark_planned_from_itself_is_what_it_took(results):
+    same = planned(results, CONFIG | {"runs": {"mvae": {}, "cca": {}}})
+    assert same.loc[("fit_model", "mvae")].tolist() == pytest.approx([20, 24, 28, 101])
+    assert same.loc[("fit_baseline", "cca"), "hours"] == pytest.approx(4)
+    assert same.loc[("score", "mvae"), "hours"] == pytest.approx(3)
+
+
+def test_epochs_scale_training_but_not_imports(results):
+    short = planned(results, CONFIG | {"runs": {"short": CONFIG["runs"]["short"]}}).loc[("fit_model", "mvae")]
+    assert short["hours"] == pytest.approx(2 * (1 + 11 / 4))
+    assert short["high_hours"] == pytest.approx(2 * (1 + 13 / 4 * 2))  # if no run stops early
+
+
+def test_cells_and_features_scale_within_a_stated_range(results):
+    known = costs.measured(results)
+    cells, features = 240, int(known["features"].iloc[0])
+    tenfold = planned(results, CONFIG | {"runs": {"mvae": {}}}, {"small": (10 * cells, {"rna": 4 * features})})
+    low, expected, high = tenfold.loc[("fit_model", "mvae"), ["low_hours", "hours", "high_hours"]]
+    assert expected == pytest.approx(2 * (1 + 11 * 10 * 2))
+    assert low == pytest.approx(2 * (1 + 9 * 10))
+    assert high == pytest.approx(2 * (1 + 13 * 10 * 4 * 2))
+    assert tenfold.loc[("fit_model", "mvae"), "memory_mb"] == pytest.approx(101 * (10 * 4) ** 0.5)
+
+
+def test_a_dataset_of_unknown_size_asks_for_it(results):
+    config = CONFIG | {"datasets": {"other": {"loader": "pbmc68k_split"}}}
+    with pytest.raises(UserError, match="size of dataset 'other' is not known; give it: --shape other=CELLS,FEATURES"):
+        planned(results, config)
+
+
+def test_the_number_of_jobs_is_what_snakemake_plans():
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1", "--quiet", "rules"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
+    draws = sum(count for rule, count in snakemakes.items() if rule.startswith("draw_"))
+    snakemakes = {rule: count for rule, count in snakemakes.items() if not rule.startswith(("draw_", "all", "total"))}
+    assert costs.number_of_jobs(settings.read(REPOSITORY / "config/config.yaml")) == snakemakes | {"draw": draws}
+
+
+def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
+    for name, fewest in (("config.yaml", 200), ("paper.yaml", 2000)):
+        cli.main(["plan", str(REPOSITORY / "config" / name)])
+        text = capsys.readouterr().out
+        assert int(re.search(r"^all +(\d+)", text, re.MULTILINE)[1]) > fewest
+        assert "not measured\n" not in text.split("CPU-hours")[0]
+        expected, low, high = map(float, re.search(r"CPU-hours +(\S+) \((\S+) to (\S+)\)", text).groups())
+        assert 0 < low <= expected <= high
+
+
+def test_plan_writes_the_costs_it_used_and_reads_them_again(results, tmp_path, capsys):
+    config = settings.load(copy.deepcopy(CONFIG))
+    plan.run(config=config, measured=results, table=None, shapes={}, write=tmp_path / "costs.tsv")
+    first = capsys.readouterr().out
+    assert "fit_model            4   0.00" in first
+    plan.run(config=config, measured=None, table=tmp_path / "costs.tsv", shapes={}, write=None)
+    second = capsys.readouterr().out
+    assert first.split("From ")[0] == second.split("From ")[0]
+    pd.testing.assert_frame_equal(
+        files.read_table(tmp_path / "costs.tsv", costs.COLUMNS), costs.measured(results), check_dtype=False
+    )

@@ -1,0 +1,160 @@
+"""The benchmark on a real SLURM: what jobs ask for, killed and preempted fits, and the scores of a run on one machine."""
+
+import re
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+import single_node_slurm
+import yaml
+from test_workflow import Benchmark
+
+from mosaicbench import cluster, files
+
+pytestmark = pytest.mark.slurm
+
+TINY = {
+    "datasets": {"simulated": {"cells": 400, "modalities": ["rna", "adt"]}},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": {"killed": {"method": "mvae"}, "preempted": {"method": "vae_poe"}, "cca": {}, "oracle": {}},
+    "seeds": [0],
+    "training": {"max_epochs": 60, "patience": 60},  # seconds of training, so that a fit can be met in it
+    "metrics": {"groups": ["alignment", "imputation"]},
+    "limits": {"minutes": 8, "memory_mb": 6000},
+}
+SCORES = "results/tables/scores.tsv"
+QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 10, "latency-wait": 5}
+
+
+def on_slurm(benchmark, *targets, **of_fit_model):
+    """Run with the shipped profile, in which the names and sizes of this cluster are filled in as its user would."""
+    shipped = benchmark.folder / "profiles/slurm/profile.yaml"
+    profile = yaml.safe_load(shipped.read_text()) | QUICK | {"slurm-no-account": True}
+    requests = profile["set-resources"]
+    requests["fit_model"] |= {"slurm_partition": "gpu"} | of_fit_model
+    for rule in ("prepare", "cut"):
+        requests[rule]["mem_mb"] = 2000
+    own = benchmark.folder / "profiles/here/profile.yaml"
+    own.parent.mkdir(exist_ok=True)
+    own.write_text(yaml.safe_dump(profile))
+    return benchmark.snakemake("--workflow-profile", "here", *targets)
+
+
+def jobs_of_slurm():
+    """Return SLURM's own record of every job so far, in order of submission."""
+    text = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True).stdout
+    jobs = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in text.splitlines() if "JobId=" in line]
+    return sorted(jobs, key=lambda job: int(job["JobId"]))
+
+
+def jobs_called(name):
+    """Return the jobs in whose comment, the rule and its wildcards, a name stands."""
+    return [job for job in jobs_of_slurm() if name in job["Comment"]]
+
+
+@contextmanager
+def interrupted_once_training(benchmark, commands):
+    """Do run -> command to the SLURM job of each run as soon as its log shows that it trains."""
+    over = threading.Event()
+
+    def interrupt(run, command):
+        log = benchmark.folder / f"logs/fit/simulated/paired/{run}/seed-0.log"
+        while not (log.exists() and "epoch    1" in log.read_text()):
+            if over.wait(0.1):
+                return
+        subprocess.run([*command, jobs_called(f"_{run}_")[-1]["JobId"]], check=True)
+
+    threads = [threading.Thread(target=interrupt, args=item) for item in commands.items()]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with single_node_slurm.running(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    benchmark = Benchmark(tmp_path_factory.mktemp("local"))
+    benchmark.write_config(TINY)
+    done = benchmark.snakemake("--cores", "2", SCORES)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return benchmark
+
+
+@pytest.fixture(scope="module")
+def clustered(slurm, tmp_path_factory):
+    benchmark = Benchmark(tmp_path_factory.mktemp("clustered"))
+    benchmark.write_config(TINY)
+    with interrupted_once_training(benchmark, {"killed": ["scancel"], "preempted": ["scontrol", "requeue"]}):
+        done = on_slurm(benchmark, SCORES)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return benchmark
+
+
+def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
+    benchmark = Benchmark(tmp_path)
+    benchmark.write_config(TINY)
+    for of_fit_model, message in [
+        ({"gpu": 4}, r"rule fit_model asks for 1 CPU, 7000 MB and 4 GPU, but partition gpu has no such node \(.*2 GPU fake"),
+        (
+            {"slurm_partition": "cpu", "runtime": 999},
+            r"rule fit_model asks for 999 minutes, but partition cpu gives at most 240",
+        ),
+        (
+            {"slurm_partition": "gpus"},
+            r"asks for partition gpus, which does not exist; there are cpu, gpu; .* could be: cpu, gpu",
+        ),
+    ]:
+        before, start = len(jobs_of_slurm()), time.monotonic()
+        done = on_slurm(benchmark, SCORES, **of_fit_model)
+        assert done.returncode != 0
+        assert re.search(message, done.stderr), done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(jobs_of_slurm()) == before
+        assert time.monotonic() - start < 20
+    assert not (tmp_path / "results/datasets").exists()
+
+
+def test_killed_and_preempted_fits_end_with_the_scores_of_one_machine(local, clustered):
+    killed, again = jobs_called("fit_model_wildcards_simulated_paired_killed_0")
+    assert (killed["JobState"], again["JobState"]) == ("CANCELLED", "COMPLETED")
+    (preempted,) = jobs_called("fit_model_wildcards_simulated_paired_preempted_0")
+    assert (preempted["JobState"], preempted["Restarts"]) == ("COMPLETED", "1")
+
+    here, there = (files.read_scores(benchmark.folder / SCORES) for benchmark in (local, clustered))
+    assert set(there["run"]) == set(TINY["runs"])
+    assert set(there["status"]) == {"ok"}
+    pd.testing.assert_frame_equal(here, there, check_exact=True)
+
+
+def test_jobs_ask_for_what_the_profile_and_the_limits_say(clustered):
+    models = jobs_called("fit_model")
+    assert {(job["Partition"], job["TresPerJob"]) for job in models} == {("gpu", "gres:gpu:1")}
+    others = [job for job in jobs_of_slurm() if "fit_model" not in job["Comment"]]
+    assert {(job["Partition"], job.get("TresPerJob")) for job in others} == {("cpu", None)}
+    # a quarter of the limits, then a half, and what Snakemake needs beside them
+    asked = [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs_called("paired_killed_0")]
+    assert asked == [("2500M", "00:07:00"), ("4000M", "00:09:00")]
+
+
+def test_short_jobs_go_together(clustered):
+    assert len(jobs_called("fit_baseline")) == 1  # cca and oracle
+    assert len(jobs_called("score")) == 1  # four runs
+
+
+def test_slurm_tells_how_a_job_was_killed(clustered):
+    killed = jobs_called("paired_killed_0")[0]["JobId"]
+    assert cluster.status_of_killed(killed) == ("crashed", "which SLURM calls CANCELLED")
+    assert cluster.status_of_killed("999999") == ("crashed", "which SLURM has no record of")

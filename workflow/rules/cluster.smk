@@ -1,0 +1,64 @@
+# What jobs ask of a cluster. On one machine every run has all that the config's limits allow, at once.
+
+
+def on_cluster():
+    """Whether jobs are sent elsewhere, asked from where they are sent or from there; known only once the workflow runs."""
+    return workflow.non_local_exec or workflow.remote_exec
+
+
+def gpus_here(wildcards):
+    """One GPU for a model where this machine has one. On a cluster the profile asks for them: the submitting machine may have none."""
+    is_model = catalog.card("methods", method(wildcards))["kind"] == "model"
+    return int(is_model and not on_cluster() and shutil.which("nvidia-smi") is not None)
+
+
+def memory_of_fit(wildcards, attempt):
+    return cluster.requested_mb(bench.limits["memory_mb"], share_of_limits(attempt))
+
+
+def minutes_of_fit(wildcards, attempt):
+    return cluster.requested_minutes(bench.limits["minutes"], share_of_limits(attempt))
+
+
+def minutes_of_drawing(wildcards, attempt):
+    """Little, since a submission asks for the sum over all figures."""
+    return 10 * attempt
+
+
+def share_of_limits(attempt):
+    return cluster.share_of_limit(attempt) if on_cluster() else 1
+
+
+def number_of_attempt(wildcards, attempt):
+    """Attempts count where they ask for more each time; elsewhere the first has all, and is the last."""
+    return attempt if on_cluster() else cluster.ATTEMPTS
+
+
+def check_cluster():
+    """Refuse, before anything is submitted, too few attempts, and requests that SLURM would leave pending for ever."""
+    if not on_cluster():
+        return
+    retries = workflow.execution_settings.retries
+    try:
+        if retries < cluster.ATTEMPTS:
+            raise UserError(
+                f"retries is {retries}: fits ask for more memory and time in {cluster.ATTEMPTS} attempts, and one more writes the"
+                f" row of a run that was killed each time; set `retries: {cluster.ATTEMPTS}` in the profile, or more"
+            )
+        if workflow.executor_plugin.name == "slurm":
+            cluster.check_requests(requests(last_attempt=retries + 1), cluster.partitions())
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def requests(last_attempt):
+    """What every job and group of jobs that is to be submitted asks for on its last attempt."""
+    dag = workflow.dag
+    jobs = {dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local}
+    found = []
+    for job in jobs:
+        rules = sorted({member.rule.name for member in job}) if job.is_group() else [job.rule.name]
+        first, job.attempt = job.attempt, last_attempt
+        found.append(cluster.request(" with ".join(rules), dict(job.resources.items())))
+        job.attempt = first
+    return found
