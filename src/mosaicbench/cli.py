@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--figures", type=Path, required=True)
     report.add_argument("--display", type=Path, required=True)
     report.add_argument("--config", type=Path, required=True, help="the recorded config")
-    report.add_argument("--record", type=Path, help="a run.json, for versions and commit")
+    report.add_argument("--runs", type=Path, help="the folder of all runs, for hyperparameters, versions and machines")
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
 

@@ -63,21 +63,23 @@ rule tabulate:
         published="config/published.yaml",
         code=code_of_verb("tabulate"),
     output:
-        expand(
-            "<results>/tables/{table}.tsv",
-            table=[
-                "scores",
-                "features",
-                "runs",
-                "comparison",
-                "headline",
-                "overview",
-                "paired_tests",
-                "ranks",
-                "overall",
-                "gates",
-                "published",
-            ],
+        reported_tables(
+            expand(
+                "<results>/tables/{table}.tsv",
+                table=[
+                    "scores",
+                    "features",
+                    "runs",
+                    "comparison",
+                    "headline",
+                    "overview",
+                    "paired_tests",
+                    "ranks",
+                    "overall",
+                    "gates",
+                    "published",
+                ],
+            )
         ),
     log:
         "<logs>/tabulate.log",

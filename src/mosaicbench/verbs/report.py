@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from mosaicbench import catalog, files
@@ -22,14 +23,14 @@ def run(
     config: Path | dict,
     views: list[str],
     output: Path,
-    record: Path | None = None,
+    runs: Path | None = None,
 ) -> None:
     """Write the report, self-contained: it opens from disk and asks nothing of the network.
 
     Parameters
     ----------
     tables, figures
-        The folders that ``tabulate`` and ``draw`` wrote.
+        The folders that ``tabulate`` and ``draw`` wrote; every figure that is there is shown.
     display
         ``display.yaml``; the figures stand in the order of :data:`ORDER`.
     config
@@ -38,8 +39,13 @@ def run(
         "dataset/scenario" in the order of the report.
     output
         ``report.html``.
-    record
-        A ``run.json``, for versions and commit.
+    runs
+        The folder of all runs, whose ``run.json`` say the hyperparameters, versions and machines; None leaves them out.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or not what its place says.
     """
     read = read_tables(tables)
     text = html.page(
@@ -49,7 +55,7 @@ def run(
         theme=theme.read_theme(display, read["runs"]),
         config=config if isinstance(config, dict) else _read_config(config),
         views=views,
-        record=None if record is None else files.read_record(record),
+        records=[] if runs is None else _records(read["runs"], Path(runs)),
     )
     with files.atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -58,6 +64,15 @@ def run(
 def _ordered(names: tuple[str, ...]) -> list[str]:
     """Return figures in the order of the report, those that it does not know last."""
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def _records(runs: pd.DataFrame, folder: Path) -> list[dict]:
+    """Return the record of every run and seed of the table, in its order."""
+    made = runs[runs["status"] != "not_applicable"]
+    names = made[["dataset", "scenario", "run", "seed"]].itertuples(index=False, name=None)
+    return [
+        files.read_record(folder / dataset / scenario / run / f"seed-{seed}/run.json") for dataset, scenario, run, seed in names
+    ]
 
 
 def _read_config(path: Path) -> dict:
