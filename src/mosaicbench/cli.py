@@ -16,6 +16,7 @@ from mosaicbench import __version__, catalog
 from mosaicbench.errors import UserError
 
 REGISTRY = Path(__file__).parents[2] / "config/datasets.yaml"
+DISPLAY = REGISTRY.with_name("display.yaml")
 MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
 
 
@@ -130,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--runs", type=Path, help="the folder of all runs, for hyperparameters, versions and machines")
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
+
+    compare = _verb(verbs, "compare", "hold two results folders side by side: what changed, and whether beyond the intervals")
+    compare.add_argument("a", type=Path, metavar="A", help="a results folder")
+    compare.add_argument("b", type=Path, metavar="B", help="another")
+    compare.add_argument("--display", type=Path, default=DISPLAY, metavar="FILE", help="labels (default: the project's own)")
+    compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
     listing = _verb(verbs, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")

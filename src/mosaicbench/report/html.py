@@ -14,6 +14,7 @@ from mosaicbench.report import statistics, tables
 from mosaicbench.report.grids import Cell, Column, Grid, Row, grid, row
 from mosaicbench.report.page import render
 from mosaicbench.report.pictures import Pictures
+from mosaicbench.report.records import distinct
 from mosaicbench.report.theme import Theme
 
 QUESTION = (
@@ -697,12 +698,12 @@ def _provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obj
     """Return facts, and the tables of versions and machines; more than one value of a fact is said."""
     seeds = sorted(int(seed) for seed in runs["seed"].dropna().unique())
     facts = {"Seeds": ", ".join(map(str, seeds)) or tables.NOT_GIVEN}
-    facts["Code (commit)"] = _distinct(str(record["git_commit"]) for record in records)
+    facts["Code (commit)"] = distinct((str(record["git_commit"]) for record in records), none=tables.NOT_GIVEN)
     versions: dict[str, list[str]] = {}
     for record in records:
         for name, version in record["versions"].items():
             versions.setdefault(name, []).append(str(version))
-    rows = [[name, _distinct(versions[name])] for name in sorted(versions)]
+    rows = [[name, distinct(versions[name], none=tables.NOT_GIVEN)] for name in sorted(versions)]
     return {
         "facts": facts,
         "commits": len({record["git_commit"] for record in records}),
@@ -729,17 +730,6 @@ def _fact(name: str, value: object) -> str:
     if value in (None, ""):
         return tables.NOT_GIVEN
     return f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value)
-
-
-def _distinct(values: Iterable[str]) -> str:
-    counts = pd.Series(list(values), dtype=object).value_counts(sort=False)
-    if counts.empty:
-        return tables.NOT_GIVEN
-    return (
-        counts.index[0]
-        if len(counts) == 1
-        else ", ".join(f"{value} ({_many(count, 'fit')})" for value, count in counts.items())
-    )
 
 
 # --- cells and numbers ---------------------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import html, theme
+from mosaicbench.report.records import read_records
 from mosaicbench.report.tables import read_tables
 
 ORDER = ("mean_ranks", "overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
@@ -55,7 +55,7 @@ def run(
         theme=theme.read_theme(display, read["runs"]),
         config=config if isinstance(config, dict) else _read_config(config),
         views=views,
-        records=[] if runs is None else _records(read["runs"], Path(runs)),
+        records=[] if runs is None else read_records(runs, read["runs"]),
     )
     with files.atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -64,15 +64,6 @@ def run(
 def _ordered(names: tuple[str, ...]) -> list[str]:
     """Return figures in the order of the report, those that it does not know last."""
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-
-
-def _records(runs: pd.DataFrame, folder: Path) -> list[dict]:
-    """Return the record of every run and seed of the table, in its order."""
-    made = runs[runs["status"] != "not_applicable"]
-    names = made[["dataset", "scenario", "run", "seed"]].itertuples(index=False, name=None)
-    return [
-        files.read_record(folder / dataset / scenario / run / f"seed-{seed}/run.json") for dataset, scenario, run, seed in names
-    ]
 
 
 def _read_config(path: Path) -> dict:
