@@ -15,7 +15,7 @@ import pytest
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
-from mosaicbench.report import html, pictures, tables, theme
+from mosaicbench.report import explained, html, pictures, tables, theme
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
@@ -682,7 +682,7 @@ def test_hyperparameters_are_those_of_the_records(results):
     records = [files.read_record(path) for path in results.records]
     for record in records:
         record["hyperparameters"] = {"beta": 4.0 if record["run"] == "mvae-beta4" else 1.0, "novel": record["seed"]}
-    described = {about["id"]: about for about in html._methods(results.tables["runs"], records, results.theme)}
+    described = {about["id"]: about for about in explained.methods(results.tables["runs"], records, results.theme)}
     shown = described["mvae"]["hyperparameters"]
     assert [column.label for column in shown.columns] == ["Hyperparameter", "Default", "mvae", "mvae-beta4"]
     rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in shown.sections[""]}
@@ -694,7 +694,7 @@ def test_hyperparameters_are_those_of_the_records(results):
 def test_provenance_names_every_machine_and_every_commit(results):
     records = [files.read_record(path) for path in results.records[:3]]
     records[0] |= {"hardware": {"cpu": "Some CPU", "cores": 8, "memory_mb": 16384}, "git_commit": "another"}
-    found = html._provenance(results.tables["runs"], records)
+    found = explained.provenance(results.tables["runs"], records)
     assert found["commits"] == 2
     assert found["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
     machines = [[cell.text for cell in row.cells] for row in found["machines"].sections[""]]

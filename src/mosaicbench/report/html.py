@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from mosaicbench import catalog
-from mosaicbench.report import statistics, tables
-from mosaicbench.report.grids import Cell, Column, Grid, Row, grid, row
+from mosaicbench.files import STATUSES
+from mosaicbench.report import explained, statistics, tables
+from mosaicbench.report.grids import Cell, Column, Grid, Row, grid, interval, key, many, named, row, with_arrow
 from mosaicbench.report.page import render
 from mosaicbench.report.pictures import Pictures
-from mosaicbench.report.records import distinct
 from mosaicbench.report.theme import Theme
 
 QUESTION = (
@@ -22,7 +20,6 @@ QUESTION = (
     "the modalities into one space, so that a cell's partner can be found (alignment) and cell types carry over (label "
     "transfer), and how well does it predict a modality that was not measured (imputation)?"
 )
-ARROWS = {"lower": "↓", "higher": "↑"}
 KINDS = ("model", "baseline", "control")
 REMEDIES = {
     "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
@@ -46,7 +43,6 @@ TRAITS = {
     "uses_labels": "was it told the cell types of the train cells",
     "transductive": "was it fitted on the query cells too",
 }
-HARDWARE = {"cpu": "Processor", "cores": "Cores", "memory_mb": "Memory", "device": "Device", "threads": "Threads of a run"}
 
 
 def page(
@@ -103,11 +99,11 @@ def page(
         absent=_absent(runs, config, theme),
         remedies=_remedies(runs),
         gates=_gates(read["gates"], theme),
-        published=_published(read["published"], theme),
-        methods=_methods(runs, records, theme),
-        metrics=_metrics(read["scores"], theme),
-        datasets=_datasets(runs, theme),
-        provenance=_provenance(runs, records),
+        published=explained.published(read["published"], theme),
+        methods=explained.methods(runs, records, theme),
+        metrics=explained.metrics(read["scores"], theme),
+        datasets=explained.datasets(runs, theme),
+        provenance=explained.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         signs={"not_given": tables.NOT_GIVEN, "cross": tables.CROSS, "fewer": tables.FEWER},
     )
@@ -120,7 +116,7 @@ def _facts(runs: pd.DataFrame, places: list[tuple[str, ...]], theme: Theme) -> d
     made = runs[runs["status"] != "not_applicable"]
     seeds = sorted(int(seed) for seed in made["seed"].dropna().unique())
     kinds = pd.Series({run: theme.kind(run) for run in runs["run"].unique()}, dtype=object)
-    per_kind = [_many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
+    per_kind = [many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
     datasets = theme.order("datasets", (dataset for dataset, _ in places))
     scenarios = theme.order("scenarios", (scenario for _, scenario in places))
     return {
@@ -128,7 +124,7 @@ def _facts(runs: pd.DataFrame, places: list[tuple[str, ...]], theme: Theme) -> d
         "Scenarios": ", ".join(theme.label("scenarios", name) for name in scenarios),
         "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
         "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches",
-        "Fits": f"{len(made)}: {_counted(made['status'])}",
+        "Fits": f"{len(made)}: {_counted(made)}",
     }
 
 
@@ -146,7 +142,7 @@ def _leader(ranked: pd.DataFrame, theme: Theme) -> str:
         return "No run has every score that the overall score is made of, so none is ranked."
     first, others = ranked.iloc[0], ranked.iloc[1:]
     name = f"{theme.label('runs', first['run'])} ({theme.kind(first['run'])})"
-    value = f"{_three(first['score'])} (95 % {_interval(first['low'], first['high'])})"
+    value = f"{_three(first['score'])} (95 % {interval(first['low'], first['high'])})"
     if others.empty:
         return f"{name} is the only run with every score: {value}."
     words = [f"{name} has the highest overall score of {len(ranked)} ranked runs: {value}."]
@@ -184,7 +180,7 @@ def _winners(read: Mapping[str, pd.DataFrame], places: list[tuple[str, ...]], th
             cells.append(Cell(f"{names} {tables.number(metric, line['mean'])}", about=_about(line)))
         rows.append(cells)
     columns = [Column("Dataset", choices=True), Column("Scenario", choices=True)]
-    columns += [Column(_with_arrow(metric, theme), about=theme.metric(metric).get("definition", "")) for metric in scores]
+    columns += [Column(with_arrow(metric, theme), about=theme.metric(metric).get("definition", "")) for metric in scores]
     return grid("The best run of each score and view", columns, rows)
 
 
@@ -198,7 +194,7 @@ def _controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
     for run in controls:
         scores = [_score(totals[scenario], run) for scenario in totals]
         summary = theme.cards["methods"].get(theme.methods.get(run, run), {}).get("summary", "")
-        rows.append([_named(run, theme), *scores, summary])
+        rows.append([named(run, theme), *scores, summary])
     columns = [Column("Control"), *(Column(theme.label("scenarios", name), descending=True) for name in totals)]
     return grid("Overall scores of the controls", [*columns, Column("What it is", words=True)], rows)
 
@@ -207,7 +203,7 @@ def _score(totals: pd.DataFrame, run: str) -> Cell:
     if run not in totals.index or not totals.loc[run, "of_seeds"]:
         return Cell(tables.NOT_GIVEN, why="not applicable in this scenario")
     line = totals.loc[run]
-    return Cell(_three(line["score"]), sort=_key(line["score"]), about=f"95 % {_interval(line['low'], line['high'])}")
+    return Cell(_three(line["score"]), sort=key(line["score"]), about=f"95 % {interval(line['low'], line['high'])}")
 
 
 def _troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
@@ -219,7 +215,7 @@ def _troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
         names = theme.order("runs", runs.loc[those[those].index, "run"])
         if names:
             listed = ", ".join(theme.label("runs", run) for run in names)
-            found.append(f"{_many(int(those.sum()), 'fit')} {status.replace('_', ' ')}: {listed}")
+            found.append(f"{many(int(those.sum()), 'fit')} {status.replace('_', ' ')}: {listed}")
     return found
 
 
@@ -291,10 +287,10 @@ def _board_row(run: str, line: pd.Series, datasets: list[float], section: str, m
         score = Cell(f"{score.text} {tables.FEWER}", sort=score.sort, why=f"it lacks {missing}")
     groups = [_number_cell(line[name], why=f"it lacks {missing}" if missing else "") for name in statistics.GROUPS]
     return row(
-        _named(run, theme),
+        named(run, theme),
         rank,
         score,
-        Cell(_interval(line["low"], line["high"]), sort=_key(line["low"])),
+        Cell(interval(line["low"], line["high"]), sort=key(line["low"])),
         *groups,
         *(_number_cell(value, why="not applicable, or without a score") for value in datasets),
         f"{line['metrics']}/{line['of_metrics']}",
@@ -352,8 +348,8 @@ def _ranks(ranks: pd.DataFrame, theme: Theme) -> Grid | None:
                     else Cell(f"{line['rank']:.2f} of {int(line['ranked'])}", sort=line["rank"])
                 )
                 rows.append(
-                    [_named(line["run"], theme), theme.label("scenarios", scenario), theme.label("metrics", metric), rank]
-                    + [Cell(_interval(line["low"], line["high"], decimals=2), sort=_key(line["low"]))]
+                    [named(line["run"], theme), theme.label("scenarios", scenario), theme.label("metrics", metric), rank]
+                    + [Cell(interval(line["low"], line["high"], decimals=2), sort=key(line["low"]))]
                     + [f"{int(line['blocks'])}/{int(line['of_blocks'])}", note]
                 )
     columns = ["Run", Column("Scenario", choices=True), Column("Score", choices=True), "Mean rank", "95 % interval"]
@@ -374,9 +370,9 @@ def _view(number: int, place: tuple[str, ...], read: Mapping, pictures: Pictures
     return {
         "anchor": f"view-{number + 1}",
         "title": title,
-        "statuses": _counted(of_view["runs"]["status"]),
+        "statuses": _counted(of_view["runs"]),
         "headline": _headline(of_view, names, title, theme) if names else None,
-        "columns": [_metric(metric, theme) for metric in tables.HEADLINE],
+        "columns": [explained.metric(metric, theme) for metric in tables.HEADLINE],
         "families": _families(of_view, names, title, theme),
         "tests": _tests(of_view["paired_tests"], title, theme),
         "figures": pictures.of(*place),
@@ -393,7 +389,7 @@ def _headline(of_view: Mapping[str, pd.DataFrame], names: list[str], title: str,
     overview = of_view["overview"].set_index("run")
     rows = []
     for run in names:
-        cells = [_named(run, theme), theme.kind(run)]
+        cells = [named(run, theme), theme.kind(run)]
         for metric in tables.HEADLINE:
             text = overview.loc[run, metric]
             if (run, metric) not in summary.index:
@@ -431,7 +427,7 @@ def _families(of_view: Mapping[str, pd.DataFrame], names: list[str], title: str,
             found = [by_run.loc[(run, metric)] if (run, metric) in by_run.index else None for metric in metrics]
             if all(line is None for line in found) and not _failures(run, of_view["runs"]):
                 continue
-            cells = [_named(run, theme), theme.kind(run)]
+            cells = [named(run, theme), theme.kind(run)]
             for metric, line in zip(metrics, found, strict=True):
                 if line is None:
                     failures = _failures(run, of_view["runs"])
@@ -471,20 +467,20 @@ def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme)
     if statistics.OVER_CELLS in pair.index:
         cells = pair.loc[statistics.OVER_CELLS]
         of_cells = [
-            _interval(cells["low"], cells["high"]),
+            interval(cells["low"], cells["high"]),
             f"{int(cells['n'])}",
-            Cell(_p(cells["p_holm"]), sort=_key(cells["p_holm"])),
+            Cell(_p(cells["p_holm"]), sort=key(cells["p_holm"])),
         ]
     return [
-        _named(run, theme),
+        named(run, theme),
         theme.label("metrics", metric),
         f"{theme.label('runs', against)} ({seeds['role']})",
-        Cell(_signed(seeds["effect"]), sort=_key(seeds["effect"])),
+        Cell(_signed(seeds["effect"]), sort=key(seeds["effect"])),
         "better" if seeds["better"] == run else "",
-        _interval(seeds["low"], seeds["high"]),
+        interval(seeds["low"], seeds["high"]),
         f"{int(seeds['seeds'])}",
-        Cell(_p(seeds["p"]), sort=_key(seeds["p"])),
-        Cell(_p(seeds["p_holm"]), sort=_key(seeds["p_holm"])),
+        Cell(_p(seeds["p"]), sort=key(seeds["p"])),
+        Cell(_p(seeds["p_holm"]), sort=key(seeds["p_holm"])),
         *of_cells,
         seeds["note"] if isinstance(seeds["note"], str) else "",
     ]
@@ -535,7 +531,7 @@ def _absent(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
     for (dataset, scenario, run, status, message), group in groups:
         seeds = [str(seed) for seed in group["seed"].dropna()]
         log = f"{logs}/fit/{dataset}/{scenario}/{run}/seed-{seeds[0]}.log" if status in tables.FAILED else ""
-        cells = [_named(run, theme), theme.label("datasets", dataset), theme.label("scenarios", scenario)]
+        cells = [named(run, theme), theme.label("datasets", dataset), theme.label("scenarios", scenario)]
         cells.append(Cell(status.replace("_", " "), mark="warn" if status in tables.FAILED else ""))
         cells += [", ".join(seeds) or tables.NOT_GIVEN, message or tables.NOT_GIVEN, log or tables.NOT_GIVEN]
         rows.append((order.index(status), cells))
@@ -556,196 +552,18 @@ def _gates(gates: pd.DataFrame, theme: Theme) -> Grid | None:
     for line in gates.to_dict("records"):
         metric = "" if line["metric"] == "all" else theme.label("metrics", line["metric"])
         place = [theme.label("datasets", line["dataset"]), theme.label("scenarios", line["scenario"])]
-        rows.append([_named(line["run"], theme), *place, line["gate"], metric, line["message"]])
+        rows.append([named(line["run"], theme), *place, line["gate"], metric, line["message"]])
     columns = [Column("Run"), Column("Dataset", choices=True), Column("Scenario", choices=True), Column("Gate", choices=True)]
     columns += [Column("Score", choices=True), Column("Finding", words=True)]
     return grid("What the gates found", columns, rows) if rows else None
 
 
-# --- published numbers ---------------------------------------------------------------------------------------------------
-
-
-def _published(published: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
-    """Return the published numbers that stand beside ours, and those that may not."""
-    beside, apart = [], []
-    for line in published.to_dict("records"):
-        known = {key: "" if pd.isna(value) else value for key, value in line.items()}
-        value = f"{line['value']:g}" + (f" to {line['value_to']:g}" if known["value_to"] != "" else "")
-        value += f" ± {line['sd']:g}" if known["sd"] != "" else ""
-        value += f" (read to ±{line['precision']:g})" if known["precision"] != "" else ""
-        dataset = theme.label("datasets", line["dataset"]) + (f", {known['condition']}" if known["condition"] else "")
-        score = known["metric"] + (f" ({known['labels']})" if known["labels"] else "")
-        common = [dataset, known["method"], Cell(score, about=known["definition"])]
-        common += [theme.direction(line["direction"]) if "->" in line["direction"] else line["direction"]]
-        common += [Cell(value, sort=line["value"]), Cell(f"{int(line['n']):,}", sort=line["n"]) if known["n"] != "" else ""]
-        invalid = {"mark": "warn"} if known["verdict"] == "invalid" else {}
-        remark = Cell(("Invalid: " if invalid else "") + known["remark"], **invalid)
-        if str(line["comparable"]) != "True":
-            apart.append([*common, Cell(known["differs"], why=known["reason"]), remark])
-            continue
-        ours = ""
-        if known["ours"] != "":
-            ours = f"{line['ours']:.3f}" + (f" ± {line['ours_sd']:.3f}" if known["ours_sd"] != "" else "")
-        run = theme.label("runs", known["run"]) if known["run"] else ""
-        beside.append([*common, ours, run + (" (another method)" if known["same_method"] == "no" else ""), remark])
-    columns = [Column("Dataset", choices=True), Column("Method", choices=True), Column("Score", choices=True), "Direction"]
-    columns += [Column("Published", descending=True), Column("n", descending=True)]
-    remark = Column("Remark", words=True)
-    return {
-        "beside": grid("Published numbers beside ours", [*columns, "Ours", "Run", remark], beside) if beside else None,
-        "apart": grid("Published numbers that do not agree", [*columns, Column("Does not agree in", words=True), remark], apart)
-        if apart
-        else None,
-    }
-
-
-# --- methods, metrics, datasets ------------------------------------------------------------------------------------------
-
-
-def _methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> list[dict]:
-    """Return every method that ran, from its card, with the hyperparameters that its runs really had."""
-    names = dict(zip(runs["run"], runs["method"], strict=True))
-    used = _hyperparameters(records)
-    described: dict[str, dict] = {}
-    for run in theme.order("runs", names):
-        described.setdefault(names[run], {"runs": []})["runs"].append(run)
-    for method, about in described.items():
-        card = theme.cards["methods"].get(method, {})
-        about |= {key: ", ".join(card.get(key, ())) for key in ("handles", "uses", "gives")}
-        about |= {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
-        about |= {"id": method, "label": theme.label("methods", method), "kind": theme.kind(about["runs"][0])}
-        about |= {"colour": theme.colour(about["runs"][0]), "transductive": bool(card.get("transductive", False))}
-        about["hyperparameters"] = _used(method, about["runs"], used)
-    return list(described.values())
-
-
-def _hyperparameters(records: Sequence[Mapping]) -> dict[str, dict[str, list[str]]]:
-    """Return run -> hyperparameter -> the distinct values that its records give, as JSON."""
-    used: dict[str, dict[str, list[str]]] = {}
-    for record in records:
-        for name, value in record["hyperparameters"].items():
-            values = used.setdefault(record["run"], {}).setdefault(name, [])
-            if (text := json.dumps(value)) not in values:
-                values.append(text)
-    return used
-
-
-def _used(method: str, runs: list[str], used: Mapping[str, Mapping[str, list[str]]]) -> Grid | None:
-    defaults = catalog.hyperparameters(method) if method in catalog.names("methods") else {}
-    names = list(dict.fromkeys([*defaults, *(name for run in runs for name in used.get(run, {}))]))
-    if not names or not any(run in used for run in runs):
-        return None
-    rows = []
-    for name in names:
-        default = json.dumps(defaults[name].default) if name in defaults else tables.NOT_GIVEN
-        cells: list[Cell | str] = [name, default]
-        for run in runs:
-            values = used.get(run, {}).get(name)
-            absent = Cell(tables.NOT_GIVEN, why="no record of this run says it")
-            changed = "best" if values and values != [default] else ""
-            cells.append(Cell(", ".join(values), mark=changed) if values else absent)
-        rows.append(cells)
-    return grid(f"Hyperparameters of {method}", ["Hyperparameter", "Default", *runs], rows)
-
-
-def _metric(name: str, theme: Theme) -> dict:
-    card = theme.metric(name)
-    ends = [f"best {card['best']}" if card.get("best") not in (None, "") else ""]
-    ends += [f"chance {card['chance']}" if card.get("chance") not in (None, "") else ""]
-    return {
-        "id": name,
-        "label": theme.label("metrics", name),
-        "arrow": ARROWS.get(card.get("better"), ""),
-        "ends": ", ".join(end for end in ends if end),
-        "group": str(card.get("group", "")).replace("_", " "),
-        "definition": card.get("definition", ""),
-        "doi": card.get("doi", ""),
-    }
-
-
-def _metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
-    """Return group -> its metrics, of the metrics that have scores."""
-    groups: dict[str, list[dict]] = {}
-    for name in theme.order("metrics", (name for name in scores["metric"].unique() if name != "status")):
-        about = _metric(name, theme)
-        groups.setdefault(about["group"] or "other", []).append(about)
-    return groups
-
-
-def _datasets(runs: pd.DataFrame, theme: Theme) -> list[dict]:
-    described = []
-    for name in theme.order("datasets", runs["dataset"]):
-        card = {
-            key: value
-            for key, value in theme.cards["datasets"].get(name, {}).items()
-            if key != "label" and value not in ("", (), [])
-        }
-        facts = {key.replace("_", " "): _text(value) for key, value in card.items()}
-        described.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
-    return described
-
-
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_text(entry)}" for key, entry in value.items())
-    return ", ".join(map(_text, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-# --- provenance ----------------------------------------------------------------------------------------------------------
-
-
-def _provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, object]:
-    """Return facts, and the tables of versions and machines; more than one value of a fact is said."""
-    seeds = sorted(int(seed) for seed in runs["seed"].dropna().unique())
-    facts = {"Seeds": ", ".join(map(str, seeds)) or tables.NOT_GIVEN}
-    facts["Code (commit)"] = distinct((str(record["git_commit"]) for record in records), none=tables.NOT_GIVEN)
-    versions: dict[str, list[str]] = {}
-    for record in records:
-        for name, version in record["versions"].items():
-            versions.setdefault(name, []).append(str(version))
-    rows = [[name, distinct(versions[name], none=tables.NOT_GIVEN)] for name in sorted(versions)]
-    return {
-        "facts": facts,
-        "commits": len({record["git_commit"] for record in records}),
-        "versions": grid("Versions", ["Package", Column("Version of the runs", words=True)], rows) if rows else None,
-        "machines": _machines(records),
-    }
-
-
-def _machines(records: Sequence[Mapping]) -> Grid | None:
-    """Return one row per distinct machine, with how many fits it did."""
-    seen: dict[tuple[str, ...], int] = {}
-    for record in records:
-        known = {"device": record["device"], "threads": record["threads"]} | dict(record.get("hardware") or {})
-        machine = tuple(_fact(name, known.get(name)) for name in HARDWARE)
-        seen[machine] = seen.get(machine, 0) + 1
-    rows = []
-    for machine, fits in seen.items():
-        cells = [Cell(text, why="the records do not say" if text == tables.NOT_GIVEN else "") for text in machine]
-        rows.append([*cells, Cell(f"{fits}", sort=fits)])
-    return grid("Machines", [*HARDWARE.values(), Column("Fits", descending=True)], rows) if rows else None
-
-
-def _fact(name: str, value: object) -> str:
-    if value in (None, ""):
-        return tables.NOT_GIVEN
-    return f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value)
-
-
 # --- cells and numbers ---------------------------------------------------------------------------------------------------
-
-
-def _named(run: str, theme: Theme) -> Cell:
-    return Cell(theme.label("runs", run), colour=theme.colour(run))
 
 
 def _metric_column(metric: str, theme: Theme) -> Column:
     card = theme.metric(metric)
-    return Column(_with_arrow(metric, theme), about=card.get("definition", ""), descending=card.get("better") != "lower")
-
-
-def _with_arrow(metric: str, theme: Theme) -> str:
-    return f"{theme.label('metrics', metric)}\N{NO-BREAK SPACE}{ARROWS.get(theme.metric(metric).get('better'), '')}".strip()
+    return Column(with_arrow(metric, theme), about=card.get("definition", ""), descending=card.get("better") != "lower")
 
 
 def _trait_columns() -> list[Column]:
@@ -759,27 +577,23 @@ def _traits(run: str, theme: Theme) -> list[Cell]:
 
 def _about(line: pd.Series) -> str:
     """Return what stands behind a mean: its interval, and how many seeds."""
-    seeds = _many(int(line["seeds"]), "seed")
+    seeds = many(int(line["seeds"]), "seed")
     if pd.isna(line["low"]):
         return f"{seeds}, no interval"
-    return f"95 % {_interval(line['low'], line['high'])} ({line['interval']}), {seeds}"
+    return f"95 % {interval(line['low'], line['high'])} ({line['interval']}), {seeds}"
 
 
 def _number_cell(value: float, *, why: str) -> Cell:
     return Cell(tables.NOT_GIVEN, why=why) if pd.isna(value) else Cell(_three(value), sort=value)
 
 
-def _key(value: float) -> float | str:
-    return "" if pd.isna(value) else value
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _counted(statuses: pd.Series) -> str:
-    counts = statuses.value_counts(sort=False)
-    return ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())
+def _counted(runs: pd.DataFrame) -> str:
+    """Return how the fits of a table of runs ended, and how many runs could not take part: "6 ok, 1 diverged"."""
+    counts = runs["status"].value_counts()
+    ended = [f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES[:-1] if status in counts]
+    if absent := counts.get("not_applicable", 0):
+        ended.append(f"and {many(int(absent), 'run')} not applicable")
+    return ", ".join(ended)
 
 
 def _three(value: float) -> str:
@@ -788,10 +602,6 @@ def _three(value: float) -> str:
 
 def _signed(value: float) -> str:
     return tables.NOT_GIVEN if pd.isna(value) else f"{value:+z.3f}"
-
-
-def _interval(low: float, high: float, *, decimals: int = 3) -> str:
-    return tables.NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
 
 
 def _p(value: float) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mosaicbench.report import difference, tables
 from mosaicbench.report.difference import BETTER, BEYOND, CHANGES, WORSE
-from mosaicbench.report.grids import Cell, Column, Grid, grid
+from mosaicbench.report.grids import Cell, Column, Grid, grid, key, many, named
 from mosaicbench.report.page import render
 from mosaicbench.report.theme import Theme
 
@@ -97,8 +97,7 @@ def _table(title: str, table: pd.DataFrame, most: int) -> str:
 
 
 def _places(line: pd.Series, theme: Theme) -> list[Cell | str]:
-    run = Cell(theme.label("runs", line["run"]), colour=theme.colour(line["run"]))
-    return [run, theme.label("datasets", line["dataset"]), theme.label("scenarios", line["scenario"])]
+    return [named(line["run"], theme), theme.label("datasets", line["dataset"]), theme.label("scenarios", line["scenario"])]
 
 
 def _place_columns() -> list[Column]:
@@ -108,8 +107,8 @@ def _place_columns() -> list[Column]:
 def _scores(label: str, scores: pd.DataFrame, theme: Theme) -> Grid:
     rows = []
     for _, line in scores.iterrows():
-        sides = [Cell(_value(line, side), sort=_key(line[f"mean_{side}"]), about=_about(line, side)) for side in ("a", "b")]
-        gap = Cell("" if pd.isna(line["difference"]) else f"{line['difference']:+.3g}", sort=_key(line["difference"]))
+        sides = [Cell(_value(line, side), sort=key(line[f"mean_{side}"]), about=_about(line, side)) for side in ("a", "b")]
+        gap = Cell("" if pd.isna(line["difference"]) else f"{line['difference']:+.3g}", sort=key(line["difference"]))
         change = Cell(line["change"], about=CHANGES[line["change"]], mark=MARKS.get(line["change"], ""))
         rows.append([*_places(line, theme), theme.label("metrics", line["metric"]), *sides, gap, change])
     columns = [*_place_columns(), Column("Score", choices=True), Column("A (95 %)"), Column("B (95 %)")]
@@ -117,7 +116,11 @@ def _scores(label: str, scores: pd.DataFrame, theme: Theme) -> Grid:
 
 
 def _about(line: pd.Series, side: str) -> str:
-    return "" if pd.isna(line[f"mean_{side}"]) else f"{int(line[f'seeds_{side}'])} seeds, interval: {line[f'interval_{side}']}"
+    return (
+        ""
+        if pd.isna(line[f"mean_{side}"])
+        else f"{many(int(line[f'seeds_{side}']), 'seed')}, interval: {line[f'interval_{side}']}"
+    )
 
 
 def _statuses(statuses: pd.DataFrame, theme: Theme) -> Grid:
@@ -139,7 +142,3 @@ def _fits(fits: pd.DataFrame, theme: Theme) -> Grid:
 def _facts(label: str, facts: pd.DataFrame) -> Grid:
     columns = ["What", Column("A", words=True), Column("B", words=True)]
     return grid(label, columns, facts[difference.FACT_COLUMNS].to_numpy().tolist())
-
-
-def _key(value: float) -> float | str:
-    return "" if pd.isna(value) else value
