@@ -84,8 +84,9 @@ class Browser:
 
     def click(self, element: str) -> None:
         """Press and release the mouse over what an expression names."""
-        middle = "(r => [r.left + r.width / 2, r.top + r.height / 2])(e.getBoundingClientRect())"
-        x, y = self.run(f"(e => (e.scrollIntoView({{block: 'center', inline: 'center'}}), {middle}))({element})")
+        self.run(f"({element}).scrollIntoView({{block: 'center', inline: 'center'}})")
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # the page has heard of it
+        x, y = self.run(f"(r => [r.left + r.width / 2, r.top + r.height / 2])(({element}).getBoundingClientRect())")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 

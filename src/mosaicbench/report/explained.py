@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mosaicbench import catalog
-from mosaicbench.report import tables
+from mosaicbench.report import statistics, tables
 from mosaicbench.report.grids import ARROWS, Cell, Column, Grid, grid
 from mosaicbench.report.records import distinct
 from mosaicbench.report.theme import Theme
@@ -119,12 +119,13 @@ def metric(name: str, theme: Theme) -> dict:
 
 
 def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
-    """Return group -> its metrics, of the metrics that have scores."""
+    """Return group -> its metrics, of the metrics that have scores; groups that say nothing about quality come last."""
     groups: dict[str, list[dict]] = {}
     for name in theme.order("metrics", (name for name in scores["metric"].unique() if name != "status")):
         about = metric(name, theme)
         groups.setdefault(about["group"] or "other", []).append(about)
-    return groups
+    last = {group.replace("_", " ") for group in statistics.NO_QUALITY}
+    return dict(sorted(groups.items(), key=lambda group: group[0] in last))
 
 
 def datasets(runs: pd.DataFrame, theme: Theme) -> list[dict]:

@@ -421,7 +421,7 @@ def _families(of_view: Mapping[str, pd.DataFrame], names: list[str], title: str,
         groups.setdefault(str(theme.metric(metric).get("group", "other")), []).append(metric)
     by_run = summary.set_index(["run", "metric"])
     families = []
-    for group, metrics in groups.items():
+    for group, metrics in sorted(groups.items(), key=lambda family: family[0] in statistics.NO_QUALITY):
         rows = []
         for run in names:
             found = [by_run.loc[(run, metric)] if (run, metric) in by_run.index else None for metric in metrics]
@@ -455,7 +455,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> dict | None:
     if not rows:
         return None
     columns = [Column("Run"), Column("Score", choices=True), Column("Against", choices=True)]
-    columns += [Column("Effect", about="the run's mean less the other's, in units of the score", descending=True), "Reads"]
+    columns += [Column("Effect", about="the run's mean less the other's, in units of the score", descending=True), "Better"]
     columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "95 % over cells", "Cells", "p (Holm), cells"]
     return {"grid": grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows), "seeds": seeds}
 
@@ -476,7 +476,7 @@ def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme)
         theme.label("metrics", metric),
         f"{theme.label('runs', against)} ({seeds['role']})",
         Cell(_signed(seeds["effect"]), sort=key(seeds["effect"])),
-        "better" if seeds["better"] == run else "",
+        "yes" if seeds["better"] == run else "no",
         interval(seeds["low"], seeds["high"]),
         f"{int(seeds['seeds'])}",
         Cell(_p(seeds["p"]), sort=key(seeds["p"])),
