@@ -180,8 +180,8 @@ def figures_of_views():
 
 def reported_tables(tables):
     """The same files; all but the longest also stand in the report of `snakemake --report`."""
-    longest = ("scores", "features")
-    names = {table: Path(table).stem for table in tables}
+    longest = ("scores.tsv", "features.tsv", "history.tsv")
+    names = {table: Path(table).name for table in tables}
     return [
         (table if name in longest else report(table, category="Tables", labels={"table": name}, caption="../report/tables.rst"))
         for table, name in names.items()
