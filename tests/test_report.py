@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from itertools import permutations
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import escape
+from PIL import Image
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
@@ -607,16 +609,21 @@ def test_every_figure_that_was_drawn_is_shown_with_caption_rows_and_alternative(
         assert results.html.count(caption) == sum(path.stem == name for path in drawn)
 
 
-def test_a_picture_is_the_lighter_of_its_files_and_a_full_page_says_where_it_is(tmp_path, monkeypatch):
-    (tmp_path / "heavy.svg").write_text("<?xml version='1.0'?>\n<svg>" + "<path/>" * 1000 + "</svg>")
-    (tmp_path / "heavy.png").write_bytes(b"small")
-    (tmp_path / "light.svg").write_text("<svg><!-- left out --><text fill='#123'>100%\n&amp; more</text></svg>")
-    (tmp_path / "light.png").write_bytes(b"large" * 1000)
+def test_a_picture_is_an_svg_unless_it_is_heavy_and_a_full_page_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST_SVG", 1000)
+    red = np.zeros((20, 30, 3), dtype=np.uint8) + np.array([200, 30, 40], dtype=np.uint8)
+    for name in ("heavy", "light"):
+        Image.fromarray(red).save(tmp_path / f"{name}.png")
+    (tmp_path / "heavy.svg").write_text("<svg>" + "<path/>" * 1000 + "</svg>")
+    (tmp_path / "light.svg").write_text("<?xml version='1.0'?><svg><!-- no --><text fill='#123'>100%\n&amp; more</text></svg>")
     cards = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
     heavy, light = pictures.Pictures(tmp_path, cards).of()
-    assert heavy["uri"] == f"data:image/png;base64,{base64.b64encode(b'small').decode()}"
-    shown = "<svg><text fill=&#39;%23123&#39;>100%25 &amp;amp; more</text></svg>"
-    assert light["uri"] == f"data:image/svg+xml;charset=utf-8,{shown}"
+    head, content = heavy["uri"].split(",")
+    assert head == "data:image/png;base64"
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")), red)
+    assert light["uri"] == (
+        "data:image/svg+xml;charset=utf-8,<svg><text fill=&#39;%23123&#39;>100%25 &amp;amp; more</text></svg>"
+    )
     monkeypatch.setattr(pictures, "LARGEST_TOTAL", len(heavy["uri"]))
     assert [picture["uri"] is None for picture in pictures.Pictures(tmp_path, cards).of()] == [False, True]
 
