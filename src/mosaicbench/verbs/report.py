@@ -12,7 +12,22 @@ from mosaicbench.report import html, theme
 from mosaicbench.report.records import read_records
 from mosaicbench.report.tables import read_tables
 
-ORDER = ("mean_ranks", "overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+ORDER = (
+    "mean_ranks",
+    "overview_heat",
+    "scores_by_run",
+    "score_by_resources",
+    "runtime",
+    "umap",
+    "umap_joint",
+    "label_confusion",
+    "marker_dots",
+    "imputation_per_feature",
+    "imputation_scatter",
+    "imputation_distributions",
+    "imputation_umap",
+    "training_curves",
+)
 
 
 def run(
