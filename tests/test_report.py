@@ -658,6 +658,7 @@ def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
     assert 'data-sort=""' in absent
     assert 'title="not applicable: needs paired cells"' in absent
     assert "not given by this method" in cells(1, "ridge")[2]
+    assert "not given by this method" in cells(1, "constant")[4]  # that it collapsed is not the reason
     mean = (
         results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"]).loc["pair", "paired", "mvae", "foscttm"]
     )
@@ -702,9 +703,11 @@ def test_hyperparameters_are_those_of_the_records(results):
 def test_provenance_names_every_machine_and_every_commit(results):
     records = [files.read_record(path) for path in results.records[:3]]
     records[0] |= {"hardware": {"cpu": "Some CPU", "cores": 8, "memory_mb": 16384}, "git_commit": "another"}
+    records[0]["arithmetic"] = {"tf32": False}
     found = explained.provenance(results.tables["runs"], records)
     assert found["commits"] == 2
     assert found["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
+    assert found["facts"]["Training computed with"] == "tf32 False"
     machines = [[cell.text for cell in row.cells] for row in found["machines"].sections[""]]
     assert machines == [["Some CPU", "8", "16 GiB", "cpu", "1", "1"], ["–", "–", "–", "cpu", "1", "2"]]
 

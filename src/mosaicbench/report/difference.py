@@ -113,7 +113,9 @@ def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for record in records:
         known = {"commit": record["git_commit"], "device": record["device"], "threads": record["threads"]}
-        for name, value in (known | dict(record.get("hardware") or {}) | dict(record["versions"])).items():
+        for part in ("hardware", "arithmetic", "versions"):
+            known |= record.get(part) or {}
+        for name, value in known.items():
             found.setdefault(name, []).append(str(value))
     return {name: distinct(values, none=NOT_GIVEN) for name, values in found.items()}
 

@@ -156,6 +156,10 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
     seeds = sorted(int(seed) for seed in runs["seed"].dropna().unique())
     facts = {"Seeds": ", ".join(map(str, seeds)) or tables.NOT_GIVEN}
     facts["Code (commit)"] = distinct((str(record["git_commit"]) for record in records), none=tables.NOT_GIVEN)
+    trained = [record["arithmetic"] for record in records if record.get("arithmetic")]
+    if trained:
+        words = (", ".join(f"{name} {value}" for name, value in known.items()) for known in trained)
+        facts["Training computed with"] = distinct(words, none=tables.NOT_GIVEN)
     versions: dict[str, list[str]] = {}
     for record in records:
         for name, version in record["versions"].items():

@@ -361,10 +361,8 @@ def _ranks(ranks: pd.DataFrame, theme: Theme) -> Grid | None:
 
 
 def _view(number: int, place: tuple[str, ...], read: Mapping, pictures: Pictures, theme: Theme) -> dict:
-    of_view = {
-        name: tables.of_view(read[name], *place)
-        for name in ("headline", "runs", "overview", "gates", "paired_tests", "comparison")
-    }
+    names_of_tables = ("headline", "runs", "overview", "gates", "paired_tests")
+    of_view = {name: tables.of_view(read[name], *place) for name in names_of_tables}
     names = theme.order("runs", of_view["runs"]["run"])
     title = theme.view(*place)
     return {
@@ -442,12 +440,11 @@ def _families(of_view: Mapping[str, pd.DataFrame], names: list[str], title: str,
     return families
 
 
-def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> dict | None:
+def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
     """Return the paired tests of the headline scores, over seeds beside over cells; None where there are none."""
-    rows, seeds = [], 0
+    rows = []
     for metric in [name for name in tables.HEADLINE if name in set(paired["metric"])]:
         of_metric = paired[paired["metric"] == metric]
-        seeds = max(seeds, int(of_metric["seeds"].max()))
         for against in of_metric["against"].unique():
             pairs = of_metric[of_metric["against"] == against]
             for run in theme.order("runs", pairs["run"]):
@@ -457,7 +454,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> dict | None:
     columns = [Column("Run"), Column("Score", choices=True), Column("Against", choices=True)]
     columns += [Column("Effect", about="the run's mean less the other's, in units of the score", descending=True), "Better"]
     columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "95 % over cells", "Cells", "p (Holm), cells"]
-    return {"grid": grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows), "seeds": seeds}
+    return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
 
 
 def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme) -> list[Cell | str]:
@@ -491,8 +488,8 @@ def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme)
 
 def _reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
     """Return why a run of a view has no value of a metric."""
-    if said := _messages(run, runs):
-        return said
+    if runs.loc[runs["run"] == run, "status"].isin((*tables.FAILED, "not_applicable")).all():
+        return _messages(run, runs)
     needed, why = GIVES.get(str(theme.metric(metric).get("group", "")), ("", ""))
     gives = theme.cards["methods"].get(theme.methods.get(run, run), {}).get("gives")
     if needed and gives is not None and needed not in gives:
