@@ -34,7 +34,7 @@ ALLOWED = {
     "percell": ({"metrics"}, {"numpy"}),
     "report": (
         {"catalog", "errors", "files", "report"},
-        {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"},
+        {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
     "cluster": ({"errors"}, set()),
     "costs": ({"catalog", "errors"}, {"h5py", "pandas"}),

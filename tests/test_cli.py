@@ -51,6 +51,7 @@ def test_list_shows_every_card(capsys):
         ("mosaicbench.verbs.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
         ("mosaicbench.verbs.draw", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.verbs.report", {"torch", "scanpy", "anndata"}),
+        ("mosaicbench.verbs.compare", {"torch", "scanpy", "anndata"}),
     ],
 )
 def test_a_verb_imports_only_what_it_needs(module, absent):

@@ -136,6 +136,9 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hyperparameters"]["max_epochs"] == 2
     assert record["hyperparameters"]["latent"] == 20
     assert record["versions"]["torch"].startswith("2.")
+    assert record["hardware"]["cores"] == os.cpu_count()
+    assert record["hardware"]["cpu"]
+    assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
     assert {"import", "read", "fit", "embed", "impute"} <= set(record["seconds"])
     assert record["peak_host_mb"] > 50
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 0

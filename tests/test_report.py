@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import re
 from itertools import permutations
 from pathlib import Path
@@ -10,10 +13,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
+from PIL import Image
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
-from mosaicbench.report import html, tables, theme
+from mosaicbench.report import explained, html, pictures, tables, theme
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
@@ -281,7 +286,7 @@ def _report(found: SimpleNamespace, output: Path) -> None:
         config={"title": "A synthetic benchmark", "seeds": [0, 1, 2]},
         views=found.views,
         output=output,
-        record=found.records[0],
+        runs=found.folder / "runs",
     )
 
 
@@ -559,32 +564,152 @@ def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
 # --- report --------------------------------------------------------------------------------------------------------------
 
 
+def _sections(page: str) -> dict[str, str]:
+    return dict(re.findall(r'<section id="([a-z0-9-]+)">(.*?)</section>', page, flags=re.DOTALL))
+
+
+def _outside(page: str) -> str:
+    """Return a page without its pictures."""
+    return re.sub(r"src='data:image/[^']+'", "src='data:'", page)
+
+
 def test_report_needs_no_network_and_is_light(results):
-    outside = re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", results.html)
-    assert not re.search(r"(src|href|url|@import)\s*[=(]?\s*[\"']?\s*(https?:)?//", outside)
-    assert "http" not in outside
-    assert "<script" not in outside
-    assert set(re.findall(r'src="(.{5})', results.html)) == {"data:"}
+    outside = _outside(results.html)
+    assert not re.search(r"(src|url|@import)\s*[=(]?\s*[\"']?\s*(https?:)?//", outside)
+    assert set(re.findall(r"https?://[a-z.]+/", outside)) == {"https://doi.org/"}  # links, which nobody follows by itself
+    assert "default-src 'none'" in outside
+    assert set(re.findall(r"<img [^>]*src='(.{5})", results.html)) == {"data:"}
     assert len(results.html) < 15_000_000
-    assert results.html.count("<img ") == len(PER_VIEW) * len(results.views) + 1
+
+
+def test_the_script_of_the_page_is_the_one_that_its_policy_names(results):
+    (script,) = re.findall(r"<script>(.*?)</script>", results.html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in results.html
+
+
+def test_the_vendored_script_is_the_one_whose_sum_and_version_are_stated(results):
+    assets = Path(html.__file__).parent / "assets"
+    said = (assets / "README.md").read_text()
+    assert hashlib.sha256((assets / "sortable.min.js").read_bytes()).hexdigest() in said
+    version = re.search(r"`sortable-tablesort` ([0-9.]+)", said).group(1)
+    assert f"sortable-tablesort {version} by" in results.html
+    assert "public domain" in (assets / "sortable.LICENSE.txt").read_text()
+
+
+def test_every_figure_that_was_drawn_is_shown_with_caption_rows_and_alternative(results):
+    drawn = [path.relative_to(results.folder) for path in (results.folder / "figures").rglob("*.svg")]
+    assert {path.stem for path in drawn} == set(FIGURES)
+    assert results.html.count("<img ") == len(drawn)
+    assert all(re.findall(r'<img [^>]*alt="[^"]{10,}"', figure) for figure in re.findall(r"<img [^>]*>", results.html))
+    for path in drawn:
+        assert f'<a href="{path.with_suffix(".tsv")}">' in results.html
+    for name in FIGURES:
+        caption = re.sub("`(.*?)`", r"<code>\1</code>", str(escape(catalog.card("figures", name)["caption"])))
+        assert results.html.count(caption) == sum(path.stem == name for path in drawn)
+
+
+def test_a_picture_is_an_svg_unless_it_is_heavy_and_a_full_page_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST_SVG", 1000)
+    red = np.zeros((20, 30, 3), dtype=np.uint8) + np.array([200, 30, 40], dtype=np.uint8)
+    for name in ("heavy", "light"):
+        Image.fromarray(red).save(tmp_path / f"{name}.png")
+    (tmp_path / "heavy.svg").write_text("<svg>" + "<path/>" * 1000 + "</svg>")
+    (tmp_path / "light.svg").write_text("<?xml version='1.0'?><svg><!-- no --><text fill='#123'>100%\n&amp; more</text></svg>")
+    cards = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
+    heavy, light = pictures.Pictures(tmp_path, cards).of()
+    head, content = heavy["uri"].split(",")
+    assert head == "data:image/png;base64"
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")), red)
+    assert light["uri"] == (
+        "data:image/svg+xml;charset=utf-8,<svg><text fill=&#39;%23123&#39;>100%25 &amp;amp; more</text></svg>"
+    )
+    monkeypatch.setattr(pictures, "LARGEST_TOTAL", len(heavy["uri"]))
+    assert [picture["uri"] is None for picture in pictures.Pictures(tmp_path, cards).of()] == [False, True]
 
 
 def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
-    for run in METHODS:
-        assert results.html.count(f'data-run="{run}"') == len(results.views)
-    for text in (
-        "✗ diverged",
-        "cost is not finite in epoch 3",
-        "needs paired cells",
-        "doi:10.1/x",
-        "0123456789ab",
-        "2.13.0",
-        "About ridge.",
-    ):
+    sections = _sections(results.html)
+    for place in range(len(results.views)):
+        headline = sections[f"view-{place + 1}"].split("</table>")[0]
+        assert re.findall(r'data-run="([^"]+)"', headline) == results.theme.order("runs", METHODS)
+    for text in ("✗ diverged", "0123456789ab", "2.13.0", "About ridge.", 'href="https://doi.org/10.1/x"'):
         assert text in results.html
-    row = re.search(r'<tr data-run="oracle">.*?</tr>', results.html, flags=re.DOTALL).group()
+    for text in ("cost is not finite in epoch 3", "needs paired cells", "logs/fit/pair/unpaired/mmvaepp/seed-0.log"):
+        assert text in sections["absent"]
+    assert html.REMEDIES["diverged"][:20] in sections["absent"]
+    row = re.search(r'<tr data-run="oracle">.*?</tr>', sections["view-1"], flags=re.DOTALL).group()
     assert 'class="best"' not in row
-    assert 'class="best"' in results.html
+    assert 'class="best"' in sections["view-1"]
+
+
+def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
+    sections = _sections(results.html)
+
+    def cells(view: int, run: str) -> list[str]:
+        row = re.search(rf'<tr data-run="{run}">(.*?)</tr>', sections[f"view-{view}"], flags=re.DOTALL).group(1)
+        return re.findall(r"<td[^>]*>.*?</td>", row)
+
+    assert results.views[1] == "pair/unpaired"
+    diverged, absent = cells(2, "mmvaepp")[2], cells(2, "cca")[2]
+    assert 'data-sort=""' in diverged
+    assert 'title="diverged: cost is not finite in epoch 3 (seeds 0, 1, 2)"' in diverged
+    assert ">✗ diverged<" in diverged
+    assert 'data-sort=""' in absent
+    assert 'title="not applicable: needs paired cells"' in absent
+    assert "not given by this method" in cells(1, "ridge")[2]
+    assert "not given by this method" in cells(1, "constant")[4]  # that it collapsed is not the reason
+    mean = (
+        results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"]).loc["pair", "paired", "mvae", "foscttm"]
+    )
+    assert f'data-sort="{mean["mean"]}"' in cells(1, "mvae")[2]
+
+
+def test_summary_says_who_leads_which_controls_were_run_and_what_failed(results):
+    summary = _sections(results.html)["summary"]
+    overall = results.tables["overall"].query("dataset == '(all)' and scenario == 'paired'").set_index("run")
+    leader = overall["rank"].idxmin()
+    assert f"{leader.upper()} (model) has the highest overall score of {overall['rank'].notna().sum()} ranked runs" in summary
+    assert "ORACLE" in summary
+    assert "4 fits diverged: VAE_MLP, MMVAEPP" in summary
+    assert "collapsed:" not in summary  # a control is meant to
+
+
+@pytest.mark.parametrize(
+    ("second", "words"), [((0.5, 0.4, 0.6), "Not apart from the leader"), ((0.1, 0.0, 0.2), "no interval reaches the leader")]
+)
+def test_a_leader_is_apart_only_where_no_interval_reaches_it(results, second, words):
+    rows = [("mvae", 1.0, 0.7, 0.6, 0.8), ("pca_joint", 2.0, *second)]
+    ranked = pd.DataFrame(rows, columns=["run", "rank", "score", "low", "high"])
+    ranked.loc[1, "high"] = max(second)
+    said = html._leader(ranked, results.theme)
+    assert words in said
+    assert "The best baseline is PCA_JOINT" in said
+
+
+def test_hyperparameters_are_those_of_the_records(results):
+    records = [files.read_record(path) for path in results.records]
+    for record in records:
+        record["hyperparameters"] = {"beta": 4.0 if record["run"] == "mvae-beta4" else 1.0, "novel": record["seed"]}
+    described = {about["id"]: about for about in explained.methods(results.tables["runs"], records, results.theme)}
+    shown = described["mvae"]["hyperparameters"]
+    assert [column.label for column in shown.columns] == ["Hyperparameter", "Default", "mvae", "mvae-beta4"]
+    rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in shown.sections[""]}
+    assert rows["beta"] == ["1.0", "1.0", "4.0"]
+    assert rows["novel"] == ["–", "0, 1, 2", "0, 1, 2"]
+    assert rows["learning_rate"][1:] == ["–", "–"]
+
+
+def test_provenance_names_every_machine_and_every_commit(results):
+    records = [files.read_record(path) for path in results.records[:3]]
+    records[0] |= {"hardware": {"cpu": "Some CPU", "cores": 8, "memory_mb": 16384}, "git_commit": "another"}
+    records[0]["arithmetic"] = {"tf32": False}
+    found = explained.provenance(results.tables["runs"], records)
+    assert found["commits"] == 2
+    assert found["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
+    assert found["facts"]["Training computed with"] == "tf32 False"
+    machines = [[cell.text for cell in row.cells] for row in found["machines"].sections[""]]
+    assert machines == [["Some CPU", "8", "16 GiB", "cpu", "1", "1"], ["–", "–", "–", "cpu", "1", "2"]]
 
 
 def test_report_escapes_what_it_is_given(results, tmp_path):
@@ -595,6 +720,7 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
     read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
     read["gates"] = pd.DataFrame([["pair", "paired", *[HOSTILE] * 5]], columns=tables.GATE_COLUMNS)
     read["published"] = read["published"].assign(method=HOSTILE, remark=HOSTILE)
+    record = files.read_record(results.records[0]) | {"device": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}
     page = html.page(
         read=read,
         figures=tmp_path,
@@ -602,16 +728,18 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
         theme=theme.Theme(display=results.theme.display, cards=ALL_CARDS, methods=METHODS | {HOSTILE: HOSTILE}),
         config={"title": HOSTILE, "key": HOSTILE},
         views=results.views,
-        record=None,
+        records=[record],
     )
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own
     assert page.count("&lt;script&gt;") > 10
+    assert HOSTILE not in page
 
 
 def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(results):
-    sections = dict(re.findall(r'<section id="([a-z0-9-]+)">(.*?)</section>', results.html, flags=re.DOTALL))
+    sections = _sections(results.html)
     assert {"overall", "ranks", "gates", "published", "view-1"} <= set(sections)
-    complete, incomplete, controls = re.findall(r"<tbody>(.*?)</tbody>", sections["overall"], flags=re.DOTALL)[:3]
+    bodies = re.findall(r"<tbody>(.*?)</tbody>", sections["overall"].split("</table>")[0], flags=re.DOTALL)
+    complete, incomplete, controls = bodies
     assert "MVAE" in complete
     assert "VAE_MLP" not in complete
     assert "RIDGE" not in complete
@@ -643,10 +771,10 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
         theme=results.theme,
         config={},
         views=results.views,
-        record=None,
+        records=[],
     )
-    assert page.count('class="chance"') + len(re.findall(r'class="best">[^<]* ≈', page)) == 1
-    assert "foscttm: no better than guessing" in page.lower()
+    assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
+    assert "no better than guessing" in _sections(page)["gates"]
     assert "in 1 place:" in page
 
 
@@ -660,13 +788,12 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
         scores = _identified(
             pd.DataFrame([("status", "run", "-", np.nan)], columns=["metric", "direction", "space", "value"]), record
         )
-    files.write_record(tmp_path / "run.json", record)
+    where = tmp_path / "runs/pair/paired/mvae/seed-0/run.json"
+    files.write_record(where, record)
     files.write_scores(tmp_path / "scores.tsv", scores)
     files.write_cells(tmp_path / "cells.npz", _cells([record], scores, np.random.default_rng(0)))
     files.write_table(tmp_path / "features.tsv", pd.DataFrame(columns=files.FEATURE_COLUMNS))
-    found = SimpleNamespace(
-        folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[tmp_path / "run.json"], projections=[]
-    )
+    found = SimpleNamespace(folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[where], projections=[])
     found.scores, found.cells, found.features = ([tmp_path / name] for name in ("scores.tsv", "cells.npz", "features.tsv"))
     _tabulate(found, tmp_path / "tables")
     for figure in ("mean_ranks", "scores_by_run", "overview_heat"):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import files
+from mosaicbench import catalog, files
 
 pytestmark = pytest.mark.workflow
 
@@ -101,6 +101,25 @@ def test_it_ends_with_a_report_tables_and_figures(benchmark):
         assert len(list(figures.glob(f"*.{form}"))) >= 4
     for file in figures.glob("*.tsv"):
         assert len(pd.read_csv(file, sep="\t")), file
+
+
+def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
+    done = benchmark.snakemake("--report", "snakemake.html")
+    assert done.returncode == 0, done.stderr
+    page = (benchmark.folder / "snakemake.html").read_text()
+    for figure in catalog.names("figures"):
+        label = catalog.card("figures", figure)["label"]
+        for form in ("picture", "table"):
+            assert f'"labels": {{"figure": "{label}", "shown as": "{form}"}}' in page
+    assert '"labels": {"table": "paired_tests.tsv"}' in page
+    assert '"labels": {"table": "features.tsv"}' not in page  # a line per feature, run and seed
+    for category in ("Figures", "Tables", "pbmc68k_split, paired", "all datasets"):
+        assert f'"{category}"' in page
+
+
+def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchmark):
+    assert benchmark.edited("report/assets/page.css", lambda text: text + "\n") == {"Write the report"}
+    assert benchmark.edited("report/report.html.j2", lambda text: text + "\n") == {"Write the report"}
 
 
 def test_scores_are_what_theory_says(benchmark):

@@ -17,6 +17,7 @@ from mosaicbench.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / "config/config.yaml"
 REGISTRY = CONFIG.with_name("datasets.yaml")
+DISPLAY = CONFIG.with_name("display.yaml")
 MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
 
 
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--figures", type=Path, required=True)
     report.add_argument("--display", type=Path, required=True)
     report.add_argument("--config", type=Path, required=True, help="the recorded config")
-    report.add_argument("--record", type=Path, help="a run.json, for versions and commit")
+    report.add_argument("--runs", type=Path, help="the folder of all runs, for hyperparameters, versions and machines")
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
 
@@ -140,6 +141,12 @@ def _parser() -> argparse.ArgumentParser:
         "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
     )
     plan.add_argument("--write", type=Path, metavar="FILE", help="write the costs that were used to this file")
+
+    compare = _verb(verbs, "compare", "hold two results folders side by side: what changed, and whether beyond the intervals")
+    compare.add_argument("a", type=Path, metavar="A", help="a results folder")
+    compare.add_argument("b", type=Path, metavar="B", help="another")
+    compare.add_argument("--display", type=Path, default=DISPLAY, metavar="FILE", help="labels (default: the project's own)")
+    compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
     listing = _verb(verbs, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")

@@ -105,6 +105,15 @@ def code_of_loader(wildcards):
     return [*code_of_verb("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
 
 
+def parts_of_pages():
+    """Templates, style and scripts: they stand inside a page and are no Python."""
+    folder = Path(workflow.basedir) / "src/mosaicbench/report"
+    return [
+        os.path.relpath(file)
+        for file in sorted([*folder.glob("*.j2"), *folder.glob("assets/*.css"), *folder.glob("assets/*.js")])
+    ]
+
+
 def code_of_method(wildcards):
     return code_of_verb("fit", catalog.module("methods", method(wildcards)))
 
@@ -175,6 +184,30 @@ def figures_of_views():
         for place in figure_places(figure)
         for form in ("svg", "png", "tsv")
     ]
+
+
+def reported_tables(tables):
+    """The same files; all but the longest also stand in the report of `snakemake --report`."""
+    longest = ("scores.tsv", "features.tsv", "history.tsv")
+    names = {table: Path(table).name for table in tables}
+    return [
+        (table if name in longest else report(table, category="Tables", labels={"table": name}, caption="../report/tables.rst"))
+        for table, name in names.items()
+    ]
+
+
+def files_of_figure(figure):
+    """What one figure's job writes; pictures and their numbers also stand in the report of `snakemake --report`."""
+    files = []
+    for place in figure_places(figure):
+        dataset, *scenario = place.strip("/").split("/")
+        about = {"category": "Figures", "subcategory": ", ".join([dataset or "all datasets", *scenario])}
+        about["caption"] = f"../report/{figure}.rst"
+        for form in ("svg", "tsv"):
+            labels = {"figure": catalog.card("figures", figure)["label"], "shown as": "picture" if form == "svg" else "table"}
+            files.append(report(f"<results>/figures/{place}{figure}.{form}", labels=labels, **about))
+        files.append(f"<results>/figures/{place}{figure}.png")
+    return files
 
 
 def figure_places(figure):

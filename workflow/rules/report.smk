@@ -38,7 +38,7 @@ for figure in catalog.names("figures"):
             display="config/display.yaml",
             code=code_of_verb("draw", catalog.module("figures", figure)),
         output:
-            [f"<results>/figures/{place}{figure}.{form}" for place in figure_places(figure) for form in ("svg", "png", "tsv")],
+            files_of_figure(figure),
         log:
             f"<logs>/draw/{figure}.log",
         benchmark:
@@ -64,11 +64,12 @@ for figure in catalog.names("figures"):
 rule report:
     input:
         figures_of_views(),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds),
         tables=rules.tabulate.output,
         config="<results>/config.json",
-        record=applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds)[0],
         display="config/display.yaml",
         code=code_of_verb("report"),
+        pages=parts_of_pages(),
     output:
         report="<results>/report.html",
     log:
@@ -82,9 +83,10 @@ rule report:
     params:
         tables=tables_folder,
         figures=figures_folder,
+        runs=runs_folder,
         views=views_as_words(),
     message:
         "Write the report"
     shell:
         "python -m mosaicbench report --tables {params.tables} --figures {params.figures} --display {input.display}"
-        " --config {input.config} --record {input.record} --views {params.views} --output {output.report} 2> {log}"
+        " --config {input.config} --runs {params.runs} --views {params.views} --output {output.report} 2> {log}"

@@ -65,22 +65,24 @@ rule tabulate:
         published="config/published.yaml",
         code=code_of_verb("tabulate"),
     output:
-        expand(
-            "<results>/tables/{table}.tsv",
-            table=[
-                "scores",
-                "features",
-                "runs",
-                "comparison",
-                "headline",
-                "overview",
-                "paired_tests",
-                "ranks",
-                "overall",
-                "gates",
-                "published",
-                "costs",
-            ],
+        reported_tables(
+            expand(
+                "<results>/tables/{table}.tsv",
+                table=[
+                    "scores",
+                    "features",
+                    "runs",
+                    "comparison",
+                    "headline",
+                    "overview",
+                    "paired_tests",
+                    "ranks",
+                    "overall",
+                    "gates",
+                    "published",
+                    "costs",
+                ],
+            )
         ),
     log:
         "<logs>/tabulate.log",

@@ -1,28 +1,48 @@
-"""The report: one HTML file that opens from disk, with its style and pictures inside and no reference to the network."""
+"""The report: what was compared and what came out, with every number, picture and failure traceable to its file."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mosaicbench.report import statistics, tables
+from mosaicbench.files import STATUSES
+from mosaicbench.report import explained, statistics, tables
+from mosaicbench.report.grids import Cell, Column, Grid, Row, grid, interval, key, many, named, row, with_arrow
+from mosaicbench.report.page import render
+from mosaicbench.report.pictures import Pictures
 from mosaicbench.report.theme import Theme
 
-TEMPLATE = "report.html.j2"
 QUESTION = (
     "Cells were measured in several modalities, and the benchmark hides part of what is known. How well does each method bring "
     "the modalities into one space, so that a cell's partner can be found (alignment) and cell types carry over (label "
     "transfer), and how well does it predict a modality that was not measured (imputation)?"
 )
-LARGEST_SVG = 300_000  # bytes; a larger one holds many points, and its PNG is lighter
-LARGEST_TOTAL = 10_000_000  # bytes of pictures, before base64
-TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
-ARROWS = {"lower": "↓", "higher": "↑"}
+KINDS = ("model", "baseline", "control")
+REMEDIES = {
+    "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
+    "out_of_memory": "Raise `limits: memory_mb`, make the run's `latent` or the `minibatch` of `training` smaller, or choose a "
+    "larger machine.",
+    "timeout": "Raise `limits: minutes`, or lower `max_epochs` of `training`.",
+    "crashed": "An error in the method or in what it was given: the log ends with it.",
+    "collapsed": "No latent dimension varies, so every cell looks the same; its scores are right, and say nothing. Lower the "
+    "weight of the divergence (`beta`), or train longer.",
+    "not_applicable": "Nothing to mend: the method cannot take part in this scenario, by its design.",
+}
+GIVES = {  # what a method's card must give, so that it has scores of a group
+    "alignment": ("single", "it gives no latents of single modalities"),
+    "label_transfer": ("single", "it gives no latents of single modalities"),
+    "imputation": ("impute", "it does not impute"),
+    "realism": ("impute", "it does not impute"),
+}
+TRAITS = {
+    "uses_pairs": "was it told which cells of two modalities are the same",
+    "uses_links": "was it told which features of two modalities belong together",
+    "uses_labels": "was it told the cell types of the train cells",
+    "transductive": "was it fitted on the query cells too",
+}
 
 
 def page(
@@ -33,7 +53,7 @@ def page(
     theme: Theme,
     config: Mapping,
     views: list[str],
-    record: Mapping | None,
+    records: Sequence[Mapping],
 ) -> str:
     """Return the report as HTML; everything that comes from a file or a name is escaped.
 
@@ -42,221 +62,242 @@ def page(
     read
         The tables of ``tables.read_tables``.
     figures
-        The folder that ``draw`` wrote; a figure that is not there is left out.
+        The folder that ``draw`` wrote; every figure that is there is shown.
     figure_cards
         figure -> card, in the order of the report.
     theme
         Labels, colours and order.
     config
-        The configuration, shown as it is; its `title` heads the page.
+        The configuration, shown as it is; its `title` and `question`, where it has them, head the page.
     views
         "dataset/scenario" in the order of the report.
-    record
-        One run's ``run.json``, for versions and commit; None leaves them out.
+    records
+        The ``run.json`` of the runs: hyperparameters, versions, commits and machines; none leaves them out.
     """
+    pictures = Pictures(Path(figures), figure_cards)
     runs = read["runs"]
-    pictures = _Pictures(Path(figures))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
+    places = [tuple(view.split("/")) for view in views]
+    return render(
+        "report.html.j2",
         title=config.get("title", "mosaicbench"),
         question=config.get("question", QUESTION),
-        facts=_facts(runs, views, theme),
-        views=[_view(place, view, read, pictures, figure_cards, theme) for place, view in enumerate(views)],
-        overall=pictures.all_of(figure_cards, "all", ()),
-        absent=_absent(runs, theme),
+        facts=_facts(runs, places, theme),
+        standings=_standings(read["overall"], theme),
+        winners=_winners(read, places, theme),
+        controls=_controls(read["overall"], theme),
+        troubles=_troubles(runs, theme),
+        overall=pictures.of(),
         scoreboards=_scoreboards(read["overall"], theme),
         groups=_groups(theme),
         ranks=_ranks(read["ranks"], theme),
+        datasets_of_figures=[
+            {"anchor": f"figures-{dataset}", "title": theme.label("datasets", dataset), "figures": found}
+            for dataset in dict.fromkeys(dataset for dataset, _ in places)
+            if (found := pictures.of(dataset))
+        ],
+        views=[_view(number, place, read, pictures, theme) for number, place in enumerate(places)],
+        absent=_absent(runs, config, theme),
+        remedies=_remedies(runs),
         gates=_gates(read["gates"], theme),
-        published=_published(read["published"], theme),
-        methods=_methods(runs, theme),
-        metrics=_metrics(read["scores"], theme),
-        datasets=_datasets(runs, theme),
-        provenance=_provenance(runs, record),
+        published=explained.published(read["published"], theme),
+        methods=explained.methods(runs, records, theme),
+        metrics=explained.metrics(read["scores"], theme),
+        datasets=explained.datasets(runs, theme),
+        provenance=explained.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         signs={"not_given": tables.NOT_GIVEN, "cross": tables.CROSS, "fewer": tables.FEWER},
     )
 
 
-class _Pictures:
-    """Turns files into data URIs until the page is as heavy as it may be."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.left = LARGEST_TOTAL
-
-    def all_of(self, cards: Mapping[str, dict], per: str, place: tuple[str, ...]) -> list[dict]:
-        """Return label, caption, picture and the names of the files of every figure drawn for one view, or for all."""
-        found = []
-        for name, card in cards.items():
-            stem = "/".join((*place, name))
-            if card["per"] == per and (self.folder / f"{stem}.svg").is_file():
-                uri = self._uri(self.folder / f"{stem}.svg")
-                files = {kind: f"figures/{stem}.{kind}" for kind in ("svg", "tsv")}
-                found.append({"label": card["label"], "caption": card["caption"], "uri": uri} | files)
-        return found
-
-    def _uri(self, svg: Path) -> str | None:
-        path = svg if svg.stat().st_size <= LARGEST_SVG else svg.with_name(f"{svg.name.removesuffix('.svg')}.png")
-        content = path.read_bytes()
-        if len(content) > self.left:
-            return None
-        self.left -= len(content)
-        return f"data:{TYPES[path.suffix]};base64,{base64.b64encode(content).decode()}"
+# --- summary -------------------------------------------------------------------------------------------------------------
 
 
-def _facts(runs: pd.DataFrame, views: list[str], theme: Theme) -> dict[str, str]:
+def _facts(runs: pd.DataFrame, places: list[tuple[str, ...]], theme: Theme) -> dict[str, str]:
     made = runs[runs["status"] != "not_applicable"]
     seeds = sorted(int(seed) for seed in made["seed"].dropna().unique())
     kinds = pd.Series({run: theme.kind(run) for run in runs["run"].unique()}, dtype=object)
-    per_kind = [f"{(kinds == kind).sum()} {kind}s" for kind in ("model", "baseline", "control") if (kinds == kind).any()]
-    datasets = theme.order("datasets", dict.fromkeys(view.split("/")[0] for view in views))
-    scenarios = theme.order("scenarios", dict.fromkeys(view.split("/")[1] for view in views))
+    per_kind = [many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
+    datasets = theme.order("datasets", (dataset for dataset, _ in places))
+    scenarios = theme.order("scenarios", (scenario for _, scenario in places))
     return {
         "Datasets": ", ".join(theme.label("datasets", name) for name in datasets),
         "Scenarios": ", ".join(theme.label("scenarios", name) for name in scenarios),
         "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
         "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches",
-        "Fits": f"{len(made)}, of which {int(made['status'].isin(tables.FAILED).sum())} failed and "
-        f"{int((made['status'] == 'collapsed').sum())} collapsed",
+        "Fits": f"{len(made)}: {_counted(made)}",
     }
 
 
-def _view(place: int, view: str, read: Mapping, pictures: _Pictures, figure_cards: Mapping[str, dict], theme: Theme) -> dict:
-    dataset, scenario = view.split("/")
-    names = ("headline", "runs", "overview", "gates", "paired_tests")
-    of_view = {name: tables.of_view(read[name], dataset, scenario) for name in names}
-    summary = of_view["headline"]
-    winners = summary[tables.best(summary, of_view["runs"], theme.cards)]
-    best = set(zip(winners["run"], winners["metric"], strict=True))
-    gates = of_view["gates"]
-    at_chance = gates[gates["gate"] == "chance"]
-    chance = set(zip(at_chance["run"], at_chance["metric"], strict=True))
-    overview = of_view["overview"].set_index("run")
+def _standings(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
+    """Return one entry per scenario: who leads, by how much, and whether the intervals keep the next apart."""
+    entries = []
+    for scenario, whole in _totals(overall, theme):
+        ranked = whole.dropna(subset="rank").sort_values("rank", kind="stable")
+        entries.append({"scenario": theme.label("scenarios", scenario).capitalize(), "words": _leader(ranked, theme)})
+    return entries
+
+
+def _leader(ranked: pd.DataFrame, theme: Theme) -> str:
+    if ranked.empty:
+        return "No run has every score that the overall score is made of, so none is ranked."
+    first, others = ranked.iloc[0], ranked.iloc[1:]
+    name = f"{theme.label('runs', first['run'])} ({theme.kind(first['run'])})"
+    value = f"{_three(first['score'])} (95 % {interval(first['low'], first['high'])})"
+    if others.empty:
+        return f"{name} is the only run with every score: {value}."
+    words = [f"{name} has the highest overall score of {len(ranked)} ranked runs: {value}."]
+    level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
+    following = f"Next is {theme.label('runs', others.iloc[0]['run'])} with {_three(others.iloc[0]['score'])}"
+    if level.empty:
+        words.append(f"{following}; no interval reaches the leader's.")
+    else:
+        names = ", ".join(theme.label("runs", run) for run in level["run"])
+        words.append(f"{following}. Not apart from the leader by their intervals, so that the order may be chance: {names}.")
+    other_kinds = others[[theme.kind(run) != theme.kind(first["run"]) for run in others["run"]]]
+    if len(other_kinds):
+        best = other_kinds.iloc[0]
+        words.append(f"The best {theme.kind(best['run'])} is {theme.label('runs', best['run'])} with {_three(best['score'])}.")
+    return " ".join(words)
+
+
+def _winners(read: Mapping[str, pd.DataFrame], places: list[tuple[str, ...]], theme: Theme) -> Grid | None:
+    """Return who is best in each headline score of each view; None where nobody competes."""
+    scores = [name for name in tables.HEADLINE if name not in tables.RESOURCES]
+    summary = read["headline"]
+    best = summary[tables.best(summary, read["runs"], theme.cards)]
+    if best.empty:
+        return None
     rows = []
-    for run in theme.order("runs", overview.index):
-        line = overview.loc[run]
-        cells = [
-            {"text": line[metric], "best": (run, metric) in best, "chance": (run, metric) in chance}
-            for metric in tables.HEADLINE
-        ]
-        rows.append(
-            {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "kind": line["kind"], "cells": cells}
-            | {
-                "uses": _uses(run, theme),
-                "seeds": line["seeds"],
-                "status": line["status"].replace("_", " "),
-                "ok": line["status"] == "ok",
-            }
-        )
-    return {
-        "anchor": f"view-{place + 1}",
-        "title": theme.view(dataset, scenario),
-        "columns": [_metric(metric, theme) for metric in tables.HEADLINE],
-        "rows": rows,
-        "tests": _tests(of_view["paired_tests"], theme),
-        "figures": pictures.all_of(figure_cards, "view", (dataset, scenario)),
-    }
+    for dataset, scenario in places:
+        cells: list[Cell | str] = [theme.label("datasets", dataset), theme.label("scenarios", scenario)]
+        for metric in scores:
+            found = tables.of_view(best[best["metric"] == metric], dataset, scenario)
+            if found.empty:
+                cells.append(Cell(tables.NOT_GIVEN, why="fewer than two runs, controls aside, have this score in this view"))
+                continue
+            names = ", ".join(theme.label("runs", run) for run in theme.order("runs", found["run"]))
+            line = found.iloc[0]
+            cells.append(Cell(f"{names} {tables.number(metric, line['mean'])}", about=_about(line)))
+        rows.append(cells)
+    columns = [Column("Dataset", choices=True), Column("Scenario", choices=True)]
+    columns += [Column(with_arrow(metric, theme), about=theme.metric(metric).get("definition", "")) for metric in scores]
+    return grid("The best run of each score and view", columns, rows)
 
 
-def _uses(run: str, theme: Theme) -> str:
-    """Return what a run was given beside the cells' values: "pairs, labels"."""
-    card = theme.cards["methods"].get(theme.methods.get(run, run), {})
-    given = [*card.get("uses", ()), *(["the query cells (transductive)"] if card.get("transductive", False) else [])]
-    return ", ".join(given) or tables.NOT_GIVEN
+def _controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return each control's overall score in every scenario, beside what it is for."""
+    totals = {scenario: whole.set_index("run") for scenario, whole in _totals(overall, theme)}
+    controls = theme.order("runs", (run for run in overall["run"] if theme.kind(run) == "control"))
+    if not controls:
+        return None
+    rows = []
+    for run in controls:
+        scores = [_score(totals[scenario], run) for scenario in totals]
+        summary = theme.cards["methods"].get(theme.methods.get(run, run), {}).get("summary", "")
+        rows.append([named(run, theme), *scores, summary])
+    columns = [Column("Control"), *(Column(theme.label("scenarios", name), descending=True) for name in totals)]
+    return grid("Overall scores of the controls", [*columns, Column("What it is", words=True)], rows)
 
 
-def _tests(paired: pd.DataFrame, theme: Theme) -> list[dict]:
-    """Return, for each headline score, its paired tests: runs in display order, over seeds beside over cells."""
+def _score(totals: pd.DataFrame, run: str) -> Cell:
+    if run not in totals.index or not totals.loc[run, "of_seeds"]:
+        return Cell(tables.NOT_GIVEN, why="not applicable in this scenario")
+    line = totals.loc[run]
+    return Cell(_three(line["score"]), sort=key(line["score"]), about=f"95 % {interval(line['low'], line['high'])}")
+
+
+def _troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return one sentence per status that a reader must know of; that a control collapses is what it is for."""
+    competing = runs[[theme.kind(run) != "control" for run in runs["run"]]]
     found = []
-    for metric in [name for name in tables.HEADLINE if name in set(paired["metric"])]:
-        of_metric = paired[paired["metric"] == metric]
-        rows = []
-        for against in of_metric["against"].unique():
-            pairs = of_metric[of_metric["against"] == against]
-            for run in theme.order("runs", pairs["run"]):
-                rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
-        found.append(_metric(metric, theme) | {"rows": rows, "seeds": int(of_metric["seeds"].max())})
+    for status in (*tables.FAILED, "collapsed"):
+        those = (competing if status == "collapsed" else runs)["status"] == status
+        names = theme.order("runs", runs.loc[those[those].index, "run"])
+        if names:
+            listed = ", ".join(theme.label("runs", run) for run in names)
+            found.append(f"{many(int(those.sum()), 'fit')} {status.replace('_', ' ')}: {listed}")
     return found
 
 
-def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme) -> dict:
-    seeds = pair.loc[statistics.OVER_SEEDS]
-    cells = pair.loc[statistics.OVER_CELLS] if statistics.OVER_CELLS in pair.index else None
-    return {
-        "run": theme.label("runs", run),
-        "against": theme.label("runs", against),
-        "role": seeds["role"],
-        "effect": _signed(seeds["effect"]),
-        "better": "" if seeds["better"] != run else "better",
-        "interval": _interval(seeds["low"], seeds["high"]),
-        "p": _p(seeds["p"]),
-        "p_holm": _p(seeds["p_holm"]),
-        "seeds": int(seeds["seeds"]),
-        "note": seeds["note"] if isinstance(seeds["note"], str) else "",
-        "cells": tables.NOT_GIVEN if cells is None else f"{int(cells['n'])}",
-        "cells_interval": tables.NOT_GIVEN if cells is None else _interval(cells["low"], cells["high"]),
-        "cells_p_holm": tables.NOT_GIVEN if cells is None else _p(cells["p_holm"]),
-    }
+def _totals(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Yield each scenario with its rows over all datasets, or of its one dataset."""
+    for scenario in theme.order("scenarios", overall["scenario"]):
+        of_scenario = overall[overall["scenario"] == scenario]
+        datasets = set(of_scenario["dataset"])
+        total = statistics.ALL if statistics.ALL in datasets else theme.order("datasets", datasets)[0]
+        yield scenario, of_scenario[of_scenario["dataset"] == total]
 
 
-def _signed(value: float) -> str:
-    return tables.NOT_GIVEN if pd.isna(value) else f"{value:+z.3f}"
-
-
-def _interval(low: float, high: float, *, decimals: int = 3) -> str:
-    return tables.NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
-
-
-def _p(value: float) -> str:
-    return tables.NOT_GIVEN if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+# --- overall scores and ranks --------------------------------------------------------------------------------------------
 
 
 def _scoreboards(overall: pd.DataFrame, theme: Theme) -> list[dict]:
     """Return one board per scenario: complete runs by rank, then incomplete ones, controls, and what did not apply."""
     boards = []
-    for scenario in theme.order("scenarios", overall["scenario"]):
-        of_scenario = overall[overall["scenario"] == scenario]
-        datasets = theme.order("datasets", (name for name in of_scenario["dataset"] if name != statistics.ALL))
-        total = statistics.ALL if statistics.ALL in set(of_scenario["dataset"]) else datasets[0]
-        by_dataset = of_scenario.set_index(["dataset", "run"])
-        whole = of_scenario[of_scenario["dataset"] == total]
-        ranked = int(whole["rank"].notna().sum())
-        sections: dict[str, list[dict]] = {"ranked": [], "incomplete": [], "control": []}
-        absent = []
-        for run in theme.order("runs", whole["run"]):
-            line = by_dataset.loc[(total, run)]
+    for scenario, whole in _totals(overall, theme):
+        of_scenario = overall[overall["scenario"] == scenario].set_index(["dataset", "run"])
+        datasets = theme.order("datasets", (name for name in of_scenario.index.unique("dataset") if name != statistics.ALL))
+        several = datasets if len(datasets) > 1 else []
+        lines = whole.set_index("run")
+        sections: dict[str, list[tuple[float, Row]]] = {"complete": [], "incomplete": [], "control": []}
+        missing, absent = [], []
+        for run in theme.order("runs", lines.index):
+            line = lines.loc[run]
             if not line["of_seeds"]:
                 absent.append(theme.label("runs", run))
                 continue
-            section = "control" if line["kind"] == "control" else "ranked" if line["complete"] else "incomplete"
-            row = {"run": run, "label": theme.label("runs", run), "colour": theme.colour(run), "order": line["rank"]}
-            row |= {"rank": tables.NOT_GIVEN if pd.isna(line["rank"]) else f"{int(line['rank'])} of {ranked}"}
-            row |= {"score": _three(line["score"]), "interval": _interval(line["low"], line["high"])}
-            row |= {"groups": [_three(line[name]) for name in statistics.GROUPS]}
-            row |= {
-                "datasets": [_three(by_dataset.loc[(name, run), "score"]) for name in datasets] if len(datasets) > 1 else []
-            }
-            row |= {"metrics": f"{line['metrics']}/{line['of_metrics']}", "seeds": f"{line['seeds']}/{line['of_seeds']}"}
-            row |= {"uses": _uses(run, theme), "missing": _short(line["missing"], len(datasets), theme)}
-            sections[section].append(row)
-        sections["ranked"].sort(key=lambda row: row["order"])
+            section = "control" if line["kind"] == "control" else "complete" if line["complete"] else "incomplete"
+            what = _short(line["missing"], len(datasets), theme)
+            if section == "incomplete":
+                missing.append(f"{theme.label('runs', run)} ({what})")
+            of_datasets = [of_scenario.loc[(name, run), "score"] for name in several]
+            sections[section].append((line["rank"], _board_row(run, line, of_datasets, section, what, theme)))
+        sections["complete"].sort(key=lambda ranked: ranked[0])
+        headings = {
+            "Complete": [line for _, line in sections["complete"]],
+            f"Incomplete ({tables.FEWER}): a mean over what there is, not comparable, not ranked": [
+                line for _, line in sections["incomplete"]
+            ],
+            "Controls": [line for _, line in sections["control"]],
+        }
+        columns = [Column("Run"), Column("Rank"), Column("Overall ↑", descending=True), Column("95 % interval")]
+        columns += [Column(f"{group['label']} ↑", about=group["metrics"], descending=True) for group in _groups(theme)]
+        columns += [Column(theme.label("datasets", name), descending=True) for name in several]
+        columns += [
+            Column("Scores", about="how many of the scores that the overall score is made of"),
+            "Seeds",
+            *_trait_columns(),
+        ]
+        heads = tuple(Column(column) if isinstance(column, str) else column for column in columns)
+        title = theme.label("scenarios", scenario).capitalize() + (", mean over datasets" if several else "")
         boards.append(
-            {"scenario": theme.label("scenarios", scenario), "sections": sections, "absent": ", ".join(absent)}
-            | {"datasets": [theme.label("datasets", name) for name in datasets] if len(datasets) > 1 else []}
+            {"title": title, "grid": Grid(f"Overall scores, {title}", heads, headings), "absent": ", ".join(absent)}
+            | {"missing": ", ".join(missing)}
             | {"interval": ", ".join(sorted(set(whole["interval"]) - {tables.NO_INTERVAL})) or tables.NO_INTERVAL}
         )
     return boards
 
 
-def _three(value: float) -> str:
-    return tables.NOT_GIVEN if pd.isna(value) else f"{value:z.3f}"
+def _board_row(run: str, line: pd.Series, datasets: list[float], section: str, missing: str, theme: Theme) -> Row:
+    ranked = not pd.isna(line["rank"])
+    no_rank = "controls are not ranked" if section == "control" else f"it lacks {missing}" if missing else ""
+    rank = Cell(f"{int(line['rank'])}", sort=int(line["rank"])) if ranked else Cell(tables.NOT_GIVEN, why=no_rank)
+    score = _number_cell(line["score"], why=f"it lacks {missing}" if missing else "")
+    if section == "incomplete" and not pd.isna(line["score"]):
+        score = Cell(f"{score.text} {tables.FEWER}", sort=score.sort, why=f"it lacks {missing}")
+    groups = [_number_cell(line[name], why=f"it lacks {missing}" if missing else "") for name in statistics.GROUPS]
+    return row(
+        named(run, theme),
+        rank,
+        score,
+        Cell(interval(line["low"], line["high"]), sort=key(line["low"])),
+        *groups,
+        *(_number_cell(value, why="not applicable, or without a score") for value in datasets),
+        f"{line['metrics']}/{line['of_metrics']}",
+        f"{line['seeds']}/{line['of_seeds']}",
+        *_traits(run, theme),
+        run=run,
+    )
 
 
 def _short(missing: object, datasets: int, theme: Theme) -> str:
@@ -290,137 +331,275 @@ def _groups(theme: Theme) -> list[dict]:
     ]
 
 
-def _ranks(ranks: pd.DataFrame, theme: Theme) -> list[dict]:
-    """Return one row per scenario, headline score and run, the ranked first."""
+def _ranks(ranks: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return one row per scenario, headline score and run, the ranked first; None where there is nothing to rank."""
     rows = []
     shown = ranks[ranks["metric"].isin(tables.HEADLINE)]
     for scenario in theme.order("scenarios", shown["scenario"]):
         of_scenario = shown[shown["scenario"] == scenario]
         for metric in [name for name in tables.HEADLINE if name in set(of_scenario["metric"])]:
             of_metric = of_scenario[of_scenario["metric"] == metric].sort_values("rank", kind="stable")
-            for row in of_metric.to_dict("records"):
-                rows.append(
-                    {"scenario": theme.label("scenarios", scenario), "metric": theme.label("metrics", metric)}
-                    | {"run": theme.label("runs", row["run"]), "interval": _interval(row["low"], row["high"], decimals=2)}
-                    | {"rank": tables.NOT_GIVEN if pd.isna(row["rank"]) else f"{row['rank']:.2f} of {int(row['ranked'])}"}
-                    | {"blocks": f"{int(row['blocks'])}/{int(row['of_blocks'])}", "datasets": int(row["datasets"])}
-                    | {"note": row["note"] if isinstance(row["note"], str) else ""}
+            for line in of_metric.to_dict("records"):
+                note = line["note"] if isinstance(line["note"], str) else ""
+                unranked = pd.isna(line["rank"])
+                rank = (
+                    Cell(tables.NOT_GIVEN, why=note)
+                    if unranked
+                    else Cell(f"{line['rank']:.2f} of {int(line['ranked'])}", sort=line["rank"])
                 )
-    return rows
+                rows.append(
+                    [named(line["run"], theme), theme.label("scenarios", scenario), theme.label("metrics", metric), rank]
+                    + [Cell(interval(line["low"], line["high"], decimals=2), sort=key(line["low"]))]
+                    + [f"{int(line['blocks'])}/{int(line['of_blocks'])}", note]
+                )
+    columns = ["Run", Column("Scenario", choices=True), Column("Score", choices=True), "Mean rank", "95 % interval"]
+    columns += ["Datasets x seeds", Column("Note", words=True)]
+    return grid("Mean ranks", columns, rows) if rows else None
 
 
-def _gates(gates: pd.DataFrame, theme: Theme) -> list[dict]:
-    """Return one row per run and gate, with a finding per metric."""
-    rows = []
-    for (dataset, scenario, run, gate), found in gates.groupby([*tables.RUN, "gate"], sort=False):
-        findings = [
-            {"metric": "" if metric == "all" else theme.label("metrics", metric), "message": message}
-            for metric, message in zip(found["metric"], found["message"], strict=True)
-        ]
-        rows.append(
-            {"view": theme.view(dataset, scenario), "run": theme.label("runs", run), "gate": gate, "findings": findings}
-        )
-    return rows
+# --- a view --------------------------------------------------------------------------------------------------------------
 
 
-def _published(published: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
-    """Return the published numbers that stand beside ours, and those that may not, by dataset."""
-    rows = []
-    for row in published.to_dict("records"):
-        known = {key: "" if pd.isna(value) else value for key, value in row.items()}
-        value = f"{row['value']:g}" + (f" to {row['value_to']:g}" if known["value_to"] != "" else "")
-        value += f" ± {row['sd']:g}" if known["sd"] != "" else ""
-        value += f" (read to ±{row['precision']:g})" if known["precision"] != "" else ""
-        ours = (
-            "" if known["ours"] == "" else f"{row['ours']:.3f}" + (f" ± {row['ours_sd']:.3f}" if known["ours_sd"] != "" else "")
-        )
-        rows.append(
-            known
-            | {"value": value, "ours": ours, "n": f"{int(row['n']):,}" if known["n"] != "" else ""}
-            | {
-                "dataset": theme.label("datasets", row["dataset"]),
-                "run": theme.label("runs", known["run"]) if known["run"] else "",
-            }
-            | {"direction": theme.direction(row["direction"]) if "->" in row["direction"] else row["direction"]}
-            | {"comparable": str(row["comparable"]) == "True"}
-        )
-    beside = [row for row in rows if row["comparable"]]
-    return {"beside": beside, "apart": [row for row in rows if not row["comparable"]]}
-
-
-def _metric(name: str, theme: Theme) -> dict:
-    card = theme.metric(name)
-    ends = [f"best {card['best']}" if card.get("best") not in (None, "") else ""]
-    ends += [f"chance {card['chance']}" if card.get("chance") not in (None, "") else ""]
+def _view(number: int, place: tuple[str, ...], read: Mapping, pictures: Pictures, theme: Theme) -> dict:
+    names_of_tables = ("headline", "runs", "overview", "gates", "paired_tests")
+    of_view = {name: tables.of_view(read[name], *place) for name in names_of_tables}
+    names = theme.order("runs", of_view["runs"]["run"])
+    title = theme.view(*place)
     return {
-        "id": name,
-        "label": theme.label("metrics", name),
-        "arrow": ARROWS.get(card.get("better"), ""),
-        "ends": ", ".join(end for end in ends if end),
-        "group": str(card.get("group", "")).replace("_", " "),
-        "definition": card.get("definition", ""),
-        "doi": card.get("doi", ""),
+        "anchor": f"view-{number + 1}",
+        "title": title,
+        "statuses": _counted(of_view["runs"]),
+        "headline": _headline(of_view, names, title, theme) if names else None,
+        "columns": [explained.metric(metric, theme) for metric in tables.HEADLINE],
+        "families": _families(of_view, names, title, theme),
+        "tests": _tests(of_view["paired_tests"], title, theme),
+        "figures": pictures.of(*place),
     }
 
 
-def _metrics(scores: pd.DataFrame, theme: Theme) -> list[dict]:
-    names = [name for name in scores["metric"].unique() if name != "status"]
-    return [_metric(name, theme) for name in theme.order("metrics", names)]
+def _headline(of_view: Mapping[str, pd.DataFrame], names: list[str], title: str, theme: Theme) -> Grid:
+    """Return the headline scores of every run of a view."""
+    summary = of_view["headline"].set_index(["run", "metric"])
+    winners = of_view["headline"][tables.best(of_view["headline"], of_view["runs"], theme.cards)]
+    best = set(zip(winners["run"], winners["metric"], strict=True))
+    at_chance = of_view["gates"][of_view["gates"]["gate"] == "chance"]
+    chance = dict(zip(zip(at_chance["run"], at_chance["metric"], strict=True), at_chance["message"], strict=True))
+    overview = of_view["overview"].set_index("run")
+    rows = []
+    for run in names:
+        cells = [named(run, theme), theme.kind(run)]
+        for metric in tables.HEADLINE:
+            text = overview.loc[run, metric]
+            if (run, metric) not in summary.index:
+                cells.append(Cell(text, sort="", why=_reason(run, metric, of_view["runs"], theme), mark=_failed_mark(text)))
+                continue
+            line = summary.loc[(run, metric)]
+            known = {"sort": line["mean"], "about": _about(line)}
+            if (run, metric) in chance:
+                mark = "best" if (run, metric) in best else "faint"
+                cells.append(Cell(f"{text} ≈", why=chance[(run, metric)], mark=mark, **known))
+            else:
+                cells.append(Cell(text, mark="best" if (run, metric) in best else "", **known))
+        status = overview.loc[run, "status"]
+        why = _messages(run, of_view["runs"]) if status != "ok" else ""
+        cells += [*_traits(run, theme), overview.loc[run, "seeds"]]
+        cells.append(Cell(status.replace("_", " "), sort=status, why=why, mark="" if status == "ok" else "warn"))
+        rows.append(row(*cells, run=run))
+    columns = [Column("Run"), Column("Kind", choices=True)]
+    columns += [_metric_column(metric, theme) for metric in tables.HEADLINE]
+    columns += [*_trait_columns(), Column("Seeds", about="how many of those run gave scores"), Column("Status", choices=True)]
+    return Grid(f"Headline scores, {title}", tuple(columns), {"": rows})
 
 
-def _methods(runs: pd.DataFrame, theme: Theme) -> list[dict]:
-    names = dict(zip(runs["run"], runs["method"], strict=True))
-    described: dict[str, dict] = {}
-    for run in theme.order("runs", names):
-        method = names[run]
-        card = theme.cards["methods"].get(method, {})
-        empty = {"label": theme.label("methods", method), "id": method, "kind": theme.kind(run), "runs": []}
-        lists = {key: ", ".join(card.get(key, ())) for key in ("handles", "uses", "gives")}
-        texts = {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
-        described.setdefault(method, empty | lists | texts)["runs"].append(run)
-    return [method | {"runs": ", ".join(method["runs"])} for method in described.values()]
+def _families(of_view: Mapping[str, pd.DataFrame], names: list[str], title: str, theme: Theme) -> list[dict]:
+    """Return all scores of a view, a table for each group of metrics."""
+    summary = of_view["headline"]
+    groups: dict[str, list[str]] = {}
+    for metric in theme.order("metrics", summary["metric"]):
+        groups.setdefault(str(theme.metric(metric).get("group", "other")), []).append(metric)
+    by_run = summary.set_index(["run", "metric"])
+    families = []
+    for group, metrics in sorted(groups.items(), key=lambda family: family[0] in statistics.NO_QUALITY):
+        rows = []
+        for run in names:
+            found = [by_run.loc[(run, metric)] if (run, metric) in by_run.index else None for metric in metrics]
+            if all(line is None for line in found) and not _failures(run, of_view["runs"]):
+                continue
+            cells = [named(run, theme), theme.kind(run)]
+            for metric, line in zip(metrics, found, strict=True):
+                if line is None:
+                    failures = _failures(run, of_view["runs"])
+                    text = f"{tables.CROSS} {failures}" if failures else tables.NOT_GIVEN
+                    cells.append(Cell(text, why=_reason(run, metric, of_view["runs"], theme), mark=_failed_mark(text)))
+                else:
+                    cells.append(Cell(tables.formatted(metric, line), sort=line["mean"], about=_about(line)))
+            rows.append(row(*cells, run=run))
+        label = group.replace("_", " ").capitalize()
+        columns = (Column("Run"), Column("Kind", choices=True), *(_metric_column(metric, theme) for metric in metrics))
+        families.append({"label": label, "count": len(metrics), "grid": Grid(f"{label}, {title}", columns, {"": rows})})
+    return families
 
 
-def _datasets(runs: pd.DataFrame, theme: Theme) -> list[dict]:
-    described = []
-    for name in theme.order("datasets", runs["dataset"]):
-        card = {
-            key: value
-            for key, value in theme.cards["datasets"].get(name, {}).items()
-            if key != "label" and value not in ("", (), [])
-        }
-        facts = {key.replace("_", " "): _text(value) for key, value in card.items()}
-        described.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
-    return described
+def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
+    """Return the paired tests of the headline scores, over seeds beside over cells; None where there are none."""
+    rows = []
+    for metric in [name for name in tables.HEADLINE if name in set(paired["metric"])]:
+        of_metric = paired[paired["metric"] == metric]
+        for against in of_metric["against"].unique():
+            pairs = of_metric[of_metric["against"] == against]
+            for run in theme.order("runs", pairs["run"]):
+                rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
+    if not rows:
+        return None
+    columns = [Column("Run"), Column("Score", choices=True), Column("Against", choices=True)]
+    columns += [Column("Effect", about="the run's mean less the other's, in units of the score", descending=True), "Better"]
+    columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "95 % over cells", "Cells", "p (Holm), cells"]
+    return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_text(entry)}" for key, entry in value.items())
-    return ", ".join(map(_text, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _absent(runs: pd.DataFrame, theme: Theme) -> list[dict]:
-    """Return one row per view, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
-    ranks = {status: rank for rank, status in enumerate([*tables.FAILED, "collapsed", "not_applicable"])}
-    shown = runs[runs["status"].isin(ranks)]
-    rows = [
-        {
-            "view": theme.view(dataset, scenario),
-            "run": theme.label("runs", run),
-            "status": status.replace("_", " "),
-            "seeds": ", ".join(str(seed) for seed in group["seed"].dropna()) or tables.NOT_GIVEN,
-            "message": message,
-            "rank": ranks[status],
-        }
-        for (dataset, scenario, run, status, message), group in shown.groupby([*tables.RUN, "status", "message"], sort=False)
+def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme) -> list[Cell | str]:
+    seeds = pair.loc[statistics.OVER_SEEDS]
+    no_cells = Cell(tables.NOT_GIVEN, why="this score has no value for a single cell")
+    of_cells = [no_cells] * 3
+    if statistics.OVER_CELLS in pair.index:
+        cells = pair.loc[statistics.OVER_CELLS]
+        of_cells = [
+            interval(cells["low"], cells["high"]),
+            f"{int(cells['n'])}",
+            Cell(_p(cells["p_holm"]), sort=key(cells["p_holm"])),
+        ]
+    return [
+        named(run, theme),
+        theme.label("metrics", metric),
+        f"{theme.label('runs', against)} ({seeds['role']})",
+        Cell(_signed(seeds["effect"]), sort=key(seeds["effect"])),
+        "yes" if seeds["better"] == run else "no",
+        interval(seeds["low"], seeds["high"]),
+        f"{int(seeds['seeds'])}",
+        Cell(_p(seeds["p"]), sort=key(seeds["p"])),
+        Cell(_p(seeds["p_holm"]), sort=key(seeds["p_holm"])),
+        *of_cells,
+        seeds["note"] if isinstance(seeds["note"], str) else "",
     ]
-    return sorted(rows, key=lambda row: row["rank"])
 
 
-def _provenance(runs: pd.DataFrame, record: Mapping | None) -> dict[str, str]:
-    found = {"Device": ", ".join(sorted(set(runs["device"]) - {""})) or tables.NOT_GIVEN}
-    if record is not None:
-        found |= {"Commit": str(record["git_commit"]), "Threads": str(record["threads"])}
-        found |= {f"{name}": str(version) for name, version in sorted(record["versions"].items())}
-    return found
+# --- what there is no number of ------------------------------------------------------------------------------------------
+
+
+def _reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
+    """Return why a run of a view has no value of a metric."""
+    if runs.loc[runs["run"] == run, "status"].isin((*tables.FAILED, "not_applicable")).all():
+        return _messages(run, runs)
+    needed, why = GIVES.get(str(theme.metric(metric).get("group", "")), ("", ""))
+    gives = theme.cards["methods"].get(theme.methods.get(run, run), {}).get("gives")
+    if needed and gives is not None and needed not in gives:
+        return f"not given by this method: {why}"
+    return "not given by this method, or not defined on these data"
+
+
+def _messages(run: str, runs: pd.DataFrame) -> str:
+    """Return what the records of a run say where it did not succeed: "diverged: cost is not finite (seeds 0, 1)"."""
+    own = runs[(runs["run"] == run) & (runs["status"] != "ok")]
+    said = []
+    for (status, message), group in own.groupby(["status", "message"], sort=False):
+        seeds = ", ".join(str(seed) for seed in group["seed"].dropna())
+        words = f"{status.replace('_', ' ')}: {message}" if message else status.replace("_", " ")
+        said.append(f"{words} (seed{'s' if ',' in seeds else ''} {seeds})" if seeds else words)
+    return "; ".join(said)
+
+
+def _failures(run: str, runs: pd.DataFrame) -> str:
+    """Return the statuses of a run of which no seed succeeded, "" where one did or none was tried."""
+    tried = runs[(runs["run"] == run) & (runs["status"] != "not_applicable")]
+    failed = tried["status"].isin(tables.FAILED)
+    return ", ".join(sorted(set(tried["status"]))) if len(tried) and failed.all() else ""
+
+
+def _failed_mark(text: str) -> str:
+    return "warn" if text.startswith(tables.CROSS) else ""
+
+
+def _absent(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
+    """Return one row per view, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
+    order = (*tables.FAILED, "collapsed", "not_applicable")
+    logs = (config.get("pathvars") or {}).get("logs", "logs")
+    rows = []
+    groups = runs[runs["status"].isin(order)].groupby([*tables.RUN, "status", "message"], sort=False)
+    for (dataset, scenario, run, status, message), group in groups:
+        seeds = [str(seed) for seed in group["seed"].dropna()]
+        log = f"{logs}/fit/{dataset}/{scenario}/{run}/seed-{seeds[0]}.log" if status in tables.FAILED else ""
+        cells = [named(run, theme), theme.label("datasets", dataset), theme.label("scenarios", scenario)]
+        cells.append(Cell(status.replace("_", " "), mark="warn" if status in tables.FAILED else ""))
+        cells += [", ".join(seeds) or tables.NOT_GIVEN, message or tables.NOT_GIVEN, log or tables.NOT_GIVEN]
+        rows.append((order.index(status), cells))
+    rows.sort(key=lambda ranked: ranked[0])
+    columns = [Column("Run"), Column("Dataset", choices=True), Column("Scenario", choices=True), Column("Status", choices=True)]
+    columns += ["Seeds", Column("Message", words=True), Column("Log", words=True)]
+    return grid("Failed, collapsed, not applicable", columns, [cells for _, cells in rows]) if rows else None
+
+
+def _remedies(runs: pd.DataFrame) -> dict[str, str]:
+    """Return status -> what to do, of the statuses that occur."""
+    return {status.replace("_", " "): remedy for status, remedy in REMEDIES.items() if status in set(runs["status"])}
+
+
+def _gates(gates: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return one row per finding; None where there is none."""
+    rows = []
+    for line in gates.to_dict("records"):
+        metric = "" if line["metric"] == "all" else theme.label("metrics", line["metric"])
+        place = [theme.label("datasets", line["dataset"]), theme.label("scenarios", line["scenario"])]
+        rows.append([named(line["run"], theme), *place, line["gate"], metric, line["message"]])
+    columns = [Column("Run"), Column("Dataset", choices=True), Column("Scenario", choices=True), Column("Gate", choices=True)]
+    columns += [Column("Score", choices=True), Column("Finding", words=True)]
+    return grid("What the gates found", columns, rows) if rows else None
+
+
+# --- cells and numbers ---------------------------------------------------------------------------------------------------
+
+
+def _metric_column(metric: str, theme: Theme) -> Column:
+    card = theme.metric(metric)
+    return Column(with_arrow(metric, theme), about=card.get("definition", ""), descending=card.get("better") != "lower")
+
+
+def _trait_columns() -> list[Column]:
+    return [Column(name.removeprefix("uses_").capitalize(), about=about, choices=False) for name, about in TRAITS.items()]
+
+
+def _traits(run: str, theme: Theme) -> list[Cell]:
+    given = tables.traits(theme.cards["methods"].get(theme.methods.get(run, run), {}))
+    return [Cell(given[name], mark="no" if given[name] == "no" else "") for name in TRAITS]
+
+
+def _about(line: pd.Series) -> str:
+    """Return what stands behind a mean: its interval, and how many seeds."""
+    seeds = many(int(line["seeds"]), "seed")
+    if pd.isna(line["low"]):
+        return f"{seeds}, no interval"
+    return f"95 % {interval(line['low'], line['high'])} ({line['interval']}), {seeds}"
+
+
+def _number_cell(value: float, *, why: str) -> Cell:
+    return Cell(tables.NOT_GIVEN, why=why) if pd.isna(value) else Cell(_three(value), sort=value)
+
+
+def _counted(runs: pd.DataFrame) -> str:
+    """Return how the fits of a table of runs ended, and how many runs could not take part: "6 ok, 1 diverged"."""
+    counts = runs["status"].value_counts()
+    ended = [f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES[:-1] if status in counts]
+    if absent := counts.get("not_applicable", 0):
+        ended.append(f"and {many(int(absent), 'run')} not applicable")
+    return ", ".join(ended)
+
+
+def _three(value: float) -> str:
+    return tables.NOT_GIVEN if pd.isna(value) else f"{value:z.3f}"
+
+
+def _signed(value: float) -> str:
+    return tables.NOT_GIVEN if pd.isna(value) else f"{value:+z.3f}"
+
+
+def _p(value: float) -> str:
+    return tables.NOT_GIVEN if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"

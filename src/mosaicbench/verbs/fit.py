@@ -289,6 +289,7 @@ def _new_record(identity: dict, hyperparameters: dict) -> dict:
         "resumed_after": [],
         "arithmetic": {},
         "threads": _threads(),
+        "hardware": _hardware(),
         "versions": _versions(),
         "git_commit": _git_commit(),
     }
@@ -296,6 +297,14 @@ def _new_record(identity: dict, hyperparameters: dict) -> dict:
 
 def _threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
+
+
+def _hardware() -> dict:
+    """Return what this machine is: its processor, how many cores it shows, and its memory in MB."""
+    known = Path("/proc/cpuinfo")
+    models = [line for line in known.read_text().splitlines() if line.startswith("model name")] if known.exists() else []
+    cpu = models[0].split(":", 1)[1].strip() if models else platform.processor() or platform.machine()
+    return {"cpu": cpu, "cores": os.cpu_count(), "memory_mb": round(psutil.virtual_memory().total / 2**20)}
 
 
 def _versions() -> dict[str, str]:

@@ -9,9 +9,25 @@ import yaml
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import html, theme
+from mosaicbench.report.records import read_records
 from mosaicbench.report.tables import read_tables
 
-ORDER = ("mean_ranks", "overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+ORDER = (
+    "mean_ranks",
+    "overview_heat",
+    "scores_by_run",
+    "score_by_resources",
+    "runtime",
+    "umap",
+    "umap_joint",
+    "label_confusion",
+    "marker_dots",
+    "imputation_per_feature",
+    "imputation_scatter",
+    "imputation_distributions",
+    "imputation_umap",
+    "training_curves",
+)
 
 
 def run(
@@ -22,14 +38,14 @@ def run(
     config: Path | dict,
     views: list[str],
     output: Path,
-    record: Path | None = None,
+    runs: Path | None = None,
 ) -> None:
     """Write the report, self-contained: it opens from disk and asks nothing of the network.
 
     Parameters
     ----------
     tables, figures
-        The folders that ``tabulate`` and ``draw`` wrote.
+        The folders that ``tabulate`` and ``draw`` wrote; every figure that is there is shown.
     display
         ``display.yaml``; the figures stand in the order of :data:`ORDER`.
     config
@@ -38,8 +54,13 @@ def run(
         "dataset/scenario" in the order of the report.
     output
         ``report.html``.
-    record
-        A ``run.json``, for versions and commit.
+    runs
+        The folder of all runs, whose ``run.json`` say the hyperparameters, versions and machines; None leaves them out.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or not what its place says.
     """
     read = read_tables(tables)
     text = html.page(
@@ -49,7 +70,7 @@ def run(
         theme=theme.read_theme(display, read["runs"]),
         config=config if isinstance(config, dict) else _read_config(config),
         views=views,
-        record=None if record is None else files.read_record(record),
+        records=[] if runs is None else read_records(runs, read["runs"]),
     )
     with files.atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,138 @@
+"use strict";
+// Filters, reasons on tap, large pictures, and details that open for whoever follows a link. Sorting is sortable.min.js.
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const make = (tag, properties, ...children) => {
+    const node = Object.assign(document.createElement(tag), properties);
+    node.append(...children);
+    return node;
+  };
+
+  // The first click sorts as the column says; the library knows one direction per table.
+  document.addEventListener("click", (event) => {
+    const head = event.target.closest("table.sortable thead th");
+    if (head) head.closest("table").classList.toggle("asc", head.dataset.first !== "descending");
+  }, true);
+
+  // Filters: words that a row must hold, and values to choose among.
+  const FEW = 4;
+  const LONG = 8;
+  for (const grid of all(".grid")) {
+    const rows = () => all("tbody:not(.heading) tr", grid);
+    const heads = all("thead th", grid);
+    if (rows().length < LONG) continue;
+    const hidden = new Map();
+    let words = [];
+    const count = make("output", { className: "count" });
+    const show = () => {
+      let shown = 0;
+      for (const row of rows()) {
+        const text = row.textContent.toLowerCase();
+        const seen = words.every((word) => text.includes(word))
+          && [...hidden].every(([place, values]) => !values.has(row.cells[place].textContent.trim()));
+        row.hidden = !seen;
+        shown += seen;
+      }
+      for (const heading of all("tbody.heading", grid)) {
+        heading.hidden = all("tr", heading.nextElementSibling).every((row) => row.hidden);
+      }
+      count.textContent = shown < rows().length ? `${shown} of ${rows().length} rows` : "";
+    };
+    const search = make("input", { type: "search", placeholder: "Filter rows" });
+    search.setAttribute("aria-label", `Filter the rows of: ${grid.dataset.label}`);
+    search.addEventListener("input", () => {
+      words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      show();
+    });
+    const tools = make("div", { className: "tools" }, search);
+    for (const head of heads.filter((head) => "choices" in head.dataset)) {
+      const place = head.cellIndex;
+      const name = head.textContent.trim();
+      const values = [...new Set(rows().map((row) => row.cells[place].textContent.trim()))];
+      if (values.length < 2) continue;
+      hidden.set(place, new Set());
+      if (values.length <= FEW) {
+        for (const value of values) {
+          const chip = make("button", { type: "button", className: "chip", textContent: value });
+          chip.setAttribute("aria-pressed", "true");
+          chip.addEventListener("click", () => {
+            const off = hidden.get(place);
+            off.has(value) ? off.delete(value) : off.add(value);
+            chip.setAttribute("aria-pressed", String(!off.has(value)));
+            show();
+          });
+          tools.append(chip);
+        }
+      } else {
+        const select = make("select", {}, make("option", { value: "", textContent: `${name}: all` }));
+        select.setAttribute("aria-label", name);
+        for (const value of values) select.append(make("option", { textContent: value }));
+        select.addEventListener("change", () => {
+          hidden.set(place, new Set(select.value ? values.filter((value) => value !== select.value) : []));
+          show();
+        });
+        tools.append(select);
+      }
+    }
+    tools.append(count);
+    grid.prepend(tools);
+  }
+
+  // The reason behind a dash or a cross: the title on hover, this box on tap and for keys.
+  const box = make("div", { id: "reason" });
+  box.setAttribute("role", "status");
+  box.hidden = true;
+  document.body.append(box);
+  document.addEventListener("click", (event) => {
+    const mark = event.target.closest("button.why");
+    box.hidden = !mark || (!box.hidden && box.mark === mark);
+    if (box.hidden) return;
+    box.mark = mark;
+    box.textContent = mark.title;
+    const at = mark.getBoundingClientRect();
+    const width = document.documentElement.clientWidth;
+    box.style.left = `${scrollX + Math.max(8, Math.min(at.left, width - box.offsetWidth - 8))}px`;
+    box.style.top = `${scrollY + at.bottom + 6}px`;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") box.hidden = true;
+  });
+  document.addEventListener("scroll", (event) => {
+    if (event.target !== document) box.hidden = true;
+  }, true);
+
+  // Pictures fit the page; enlarged, they are moved about in their box.
+  for (const button of all("button.enlarge")) {
+    const picture = document.getElementById(button.getAttribute("aria-controls"));
+    const toggle = () => {
+      const large = picture.classList.toggle("large");
+      button.setAttribute("aria-pressed", String(large));
+    };
+    button.addEventListener("click", toggle);
+    picture.addEventListener("click", toggle);
+  }
+  for (const button of all("button.open-all")) {
+    button.addEventListener("click", () => {
+      const figures = all("details.figure", button.closest("section"));
+      const open = !figures.every((figure) => figure.open);
+      for (const figure of figures) figure.open = open;
+    });
+  }
+
+  // Whoever follows a link, or prints, sees what is folded away.
+  const unfold = () => {
+    const name = decodeURIComponent(location.hash.slice(1));
+    const target = name && document.getElementById(name);
+    if (!target) return;
+    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  addEventListener("beforeprint", () => all("details").forEach((details) => { details.open = true; }));
+  const contents = document.querySelector("nav details");
+  if (contents && matchMedia("(max-width: 75rem)").matches) {
+    contents.open = false;
+    contents.addEventListener("click", (event) => { if (event.target.closest("a")) contents.open = false; });
+  }
+  unfold();
+})();

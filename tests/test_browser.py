@@ -1,0 +1,145 @@
+"""The pages in a real browser: they stand alone, fit a phone, and their tables sort, filter and give reasons."""
+
+import pytest
+import test_report
+from browser import Browser, chromium
+from test_compare import DISPLAY, results
+
+from mosaicbench import catalog
+from mosaicbench.verbs import compare
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine (Debian's package is called chromium)"),
+]
+DESKTOP, PHONE = 1400, 390
+TABLE = "document.querySelector('#view-1 table')"
+GRID = "document.querySelector('#view-1 .grid')"
+FOSCTTM = f"[...{TABLE}.tHead.rows[0].cells].find(cell => cell.textContent.startsWith('FOSCTTM'))"
+KEYS = f"[...{TABLE}.tBodies[0].rows].map(row => row.cells[{FOSCTTM}.cellIndex].dataset.sort)"
+RUNS = f"[...{TABLE}.tBodies[0].rows].filter(row => row.offsetHeight).map(row => row.dataset.run)"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Return the folder of a report, with two of its figures, and of a page of `compare`."""
+    folder = tmp_path_factory.mktemp("pages")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "cards", test_report.cards)
+        found = test_report.synthetic(folder)
+        test_report._tabulate(found, folder / "tables")
+        for figure in ("scores_by_run", "mean_ranks"):
+            test_report._draw(found, figure, folder / "figures")
+        test_report._report(found, folder / "report.html")
+    a, b = results(folder / "a", mean=0.3), results(folder / "b", mean=0.1, status="diverged", seeds=range(12))
+    compare.run(a=a, b=b, display=DISPLAY, output=folder / "changes.html")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def window():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("page", ["report.html", "changes.html"])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_stands_alone_and_fits_its_window(pages, window, page, width, dark):
+    window.open(pages / page, width=width, dark=dark)
+    window.run("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    window.run("document.querySelectorAll('img').forEach(image => { image.loading = 'eager'; })")
+    window.wait("[...document.images].every(image => image.complete)")
+    assert window.run("document.documentElement.scrollWidth") <= width
+    assert window.run("[...document.images].filter(image => !image.naturalWidth).length") == 0
+    assert window.run("document.images.length") == (len(test_report.MODALITIES) * 2 + 1 if page == "report.html" else 0)
+    assert window.console == []
+    assert {request for request in window.requests if not request.startswith("data:")} == {(pages / page).as_uri()}
+    assert window.run("matchMedia('(prefers-color-scheme: dark)').matches") == dark
+
+
+def test_the_console_and_the_requests_of_a_page_are_heard(pages, window):
+    """Without this, the test above could not fail."""
+    page = pages / "wrong.html"
+    page.write_text("<script>console.error('heard')</script><img src='absent.png'><script>throw new Error('thrown')</script>")
+    window.open(page, width=DESKTOP)
+    window.wait("document.images[0].complete")
+    assert any("heard" in message for message in window.console)
+    assert any("thrown" in message for message in window.console)
+    assert (pages / "absent.png").as_uri() in window.requests
+
+
+def numbers(keys):
+    return [float(key) for key in keys if key != ""]
+
+
+def test_a_table_sorts_after_a_click_and_absent_values_stay_last(pages, window):
+    window.open(pages / "report.html", width=DESKTOP)
+    before = window.run(KEYS)
+    assert numbers(before) != sorted(numbers(before))
+    assert "" in before[: len(numbers(before))]
+    for direction, backwards in (("ascending", False), ("descending", True)):  # for FOSCTTM, less is better and comes first
+        expected = sorted((key for key in before if key != ""), key=float, reverse=backwards)
+        window.click(f"{FOSCTTM}.querySelector('button')")
+        window.wait(f"{FOSCTTM}.ariaSort === '{direction}' && {KEYS}[0] === '{expected[0]}'")
+        after = window.run(KEYS)
+        assert numbers(after) == [float(key) for key in expected]
+        assert after[len(expected) :] == [""] * before.count("")
+    assert window.run(f"{TABLE}.querySelectorAll('[aria-sort]').length") == 1
+    assert window.console == []
+
+
+def test_a_table_sorts_from_the_keyboard(pages, window):
+    window.open(pages / "report.html", width=DESKTOP)
+    window.run(f"{TABLE}.tHead.querySelector('button').focus()")
+    window.enter()
+    window.wait(f"{TABLE}.tHead.querySelector('th').ariaSort === 'ascending'")
+    names = f"[...{TABLE}.tBodies[0].rows].map(row => row.cells[0].textContent.trim())"
+    window.wait(f"{names}[0] === [...{names}].sort((x, y) => x.localeCompare(y))[0]")
+    assert window.run(names) == window.run(f"{names}.sort((x, y) => x.localeCompare(y))")
+
+
+def test_rows_filter_by_words_and_by_kind(pages, window):
+    window.open(pages / "report.html", width=DESKTOP)
+    every = window.run(RUNS)
+    assert set(every) == set(test_report.METHODS)
+    window.click(f"{GRID}.querySelector('input[type=search]')")
+    window.write("VAE model")
+    kinds = {run: test_report.KNOWN[method][0] for run, method in test_report.METHODS.items()}
+    models = [run for run in every if "vae" in run and kinds[run] == "model"]
+    window.wait(f"{RUNS}.length < {len(every)}")
+    assert window.run(RUNS) == models
+    assert window.run(f"{GRID}.querySelector('output').textContent") == f"{len(models)} of {len(every)} rows"
+    window.run(f"(e => {{ e.value = ''; e.dispatchEvent(new Event('input')); }})({GRID}.querySelector('input'))")
+    assert window.run(RUNS) == every
+    chip = f"[...{GRID}.querySelectorAll('.chip')].find(chip => chip.textContent === 'control')"
+    window.click(chip)
+    assert window.run(RUNS) == [run for run in every if kinds[run] != "control"]
+    assert window.run(f"{chip}.ariaPressed") == "false"
+    window.click(chip)
+    assert window.run(RUNS) == every
+
+
+def test_a_dash_says_why_when_tapped(pages, window):
+    window.open(pages / "report.html", width=PHONE)
+    box = "document.getElementById('reason')"
+    assert window.run(f"{box}.hidden")
+    window.click("document.querySelector('#view-1 tr[data-run=ridge] button.why')")
+    window.wait(f"!{box}.hidden")
+    assert "not given by this method" in window.run(f"{box}.textContent")
+    left, right = window.run(f"(r => [r.left, r.right])({box}.getBoundingClientRect())")
+    assert 0 <= left < right <= PHONE
+    window.click("document.querySelector('#view-1 h2')")
+    assert window.run(f"{box}.hidden")
+
+
+def test_figures_fit_unfold_and_grow(pages, window):
+    window.open(pages / "report.html", width=PHONE)
+    picture = "document.querySelector('#view-1-scores_by_run img')"
+    window.run("location.hash = 'view-1-scores_by_run'")
+    window.wait("document.getElementById('view-1-scores_by_run').open")
+    window.wait(f"{picture}.complete && {picture}.getBoundingClientRect().width > 0")
+    assert window.run(f"{picture}.getBoundingClientRect().width") <= PHONE
+    window.click("document.querySelector('#view-1-scores_by_run button.enlarge')")
+    assert window.run(f"{picture}.getBoundingClientRect().width") > 2 * PHONE
+    assert window.run("document.documentElement.scrollWidth") <= PHONE
