@@ -36,8 +36,8 @@ ALLOWED = {
         {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "yaml", "jsonschema"},
     ),
     "verbs": (
-        {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog", "registry", "download"},
-        {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
+        {"errors", "files", "view", "data", "scorer", "percell", "metrics", "report", "catalog", "registry", "download"},
+        {"numpy", "pandas", "psutil", "umap", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),
     "__main__": ({"cli"}, set()),

@@ -3,13 +3,14 @@
 
 rule project:
     input:
-        latents_of_projected_runs,
+        files_of_projected_runs,
+        train=expand("<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu", seed=bench.seeds[0], allow_missing=True),
         solution=expand(
             "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu", seed=bench.seeds[0], allow_missing=True
         ),
         code=code_of_verb("project"),
     output:
-        "<results>/projections/{dataset}/{scenario}.tsv",
+        expand("<results>/projections/{dataset}/{scenario}/{table}.tsv", table=PROJECTIONS, allow_missing=True),
     log:
         "<logs>/project/{dataset}/{scenario}.log",
     conda:
@@ -18,11 +19,12 @@ rule project:
     params:
         runs=folders_of_projected_runs,
         seed=bench.seeds[0],
+        folder=subpath(output[0], parent=True),
     message:
         "Lay out the query cells of {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench project --runs {params.runs} --solution {input.solution} --seed {params.seed}"
-        " --output {output} --threads {threads} 2> {log}"
+        "python -m mosaicbench project --runs {params.runs} --train {input.train} --solution {input.solution}"
+        " --seed {params.seed} --output {params.folder} --threads {threads} 2> {log}"
 
 
 for figure in catalog.names("figures"):
@@ -32,7 +34,7 @@ for figure in catalog.names("figures"):
             f"draw_{figure}"
         input:
             rules.tabulate.output,
-            projections=[f"<results>/projections/{dataset}/{scenario}.tsv" for dataset, scenario in bench.views],
+            projections=projections_of_figure(figure),
             display="config/display.yaml",
             code=code_of_verb("draw", catalog.module("figures", figure)),
         output:
@@ -45,12 +47,13 @@ for figure in catalog.names("figures"):
         params:
             figure=figure,
             tables=subpath(input[0], parent=True),
+            projections=projections_folder,
             figures=figures_folder,
             views=views_as_words(),
         message:
             f"Draw {figure}"
         shell:
-            "python -m mosaicbench draw --figure {params.figure} --tables {params.tables} --projections {input.projections}"
+            "python -m mosaicbench draw --figure {params.figure} --tables {params.tables} --projections {params.projections}"
             " --display {input.display} --views {params.views} --output {params.figures} 2> {log}"
 
 

@@ -1,0 +1,72 @@
+"""Measured against imputed values of the features predicted best, middling and worst."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mosaicbench.report.figures._features import PLACES, features_of
+from mosaicbench.report.figures._panels import cloud, name_view, shortened, wrapped
+from mosaicbench.report.tables import NOT_GIVEN
+from mosaicbench.report.theme import QUIET, Theme, empty
+
+CARD = {
+    "label": "Measured against imputed",
+    "caption": (
+        "Imputed (vertical) against measured (horizontal) values of three features per direction: those with the best, the "
+        "median and the worst Pearson r, by the mean over the runs shown, so that all runs show the same. A point is a "
+        "query cell of the first seed, at most 500 at random; r is over all query cells. On the dashed line both are equal; "
+        "a flat cloud is a prediction of the mean. A dash: the run does not impute this direction."
+    ),
+    "needs": ["imputed_values", "runs"],
+    "per": "view",
+}
+COLUMNS = ["direction", "place", "space", "feature", "run", "seed", "cell", "measured", "imputed", "r"]
+SIDE = 1.35  # inches
+
+
+def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw measured against imputed values of one view.
+
+    Parameters
+    ----------
+    imputed_values, runs
+        ``tables.PROJECTIONS["imputed_values"]`` and the runs of one view.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and the points drawn.
+    """
+    drawn = imputed_values[COLUMNS].reset_index(drop=True)
+    if drawn.empty:
+        return empty("No run that was projected imputes a modality."), drawn
+    columns = theme.order("runs", drawn["run"])
+    rows = features_of(drawn, theme)
+    figure = Figure(figsize=(1.2 + SIDE * len(columns), 0.8 + SIDE * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), len(columns), squeeze=False, sharex="row", sharey="row")
+    for axes_of_feature, (direction, place, feature) in zip(panels, rows, strict=True):
+        of_feature = drawn[(drawn["direction"] == direction) & (drawn["place"] == place)]
+        low = of_feature[["measured", "imputed"]].min().min()
+        high = of_feature[["measured", "imputed"]].max().max()
+        edge = 0.05 * (high - low or 1)
+        for axes, run in zip(axes_of_feature, columns, strict=True):
+            points = of_feature[of_feature["run"] == run]
+            axes.set_xlim(low - edge, high + edge)
+            axes.set_ylim(low - edge, high + edge)
+            axes.axline((low, low), slope=1, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
+            cloud(axes, points["measured"], points["imputed"], theme.colour(run), points=len(points))
+            text = f"r = {points['r'].iloc[0]:z.2f}" if len(points) else NOT_GIVEN
+            axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=7)
+            axes.tick_params(labelsize=6)
+        label = f"{theme.direction(direction)}\n{PLACES[place]}: {shortened(feature, most=22)}"
+        axes_of_feature[0].set_ylabel(label, fontsize=7)
+    for axes, run in zip(panels[0], columns, strict=True):
+        axes.set_title(wrapped(theme.label("runs", run), width=16))
+    figure.supxlabel("measured", fontsize=8)
+    figure.supylabel("imputed", fontsize=8)
+    cells = drawn["cell"].nunique()
+    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
+    return figure, drawn
