@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
 
 from mosaicbench.report.tables import CROSS, FAILED, NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme
@@ -109,12 +108,3 @@ def lines_of_key(palette: dict[str, str], labels: dict[str, str], *, most: int =
     names = min(len(palette), most + 1)
     short = max(map(len, labels.values()), default=0) <= 6 and names > 8
     return 1 + (math.ceil(names / 3) if short else names)
-
-
-def mark_decades(axes: Axes) -> None:
-    """Show at least one whole decade of a logarithmic horizontal axis, with plain numbers."""
-    low, high = axes.get_xlim()
-    low, high = min(low, 10 ** np.floor(np.log10(high / 10))), high * 1.3
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, place: ""))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mosaicbench.report.figures._panels import name_view, shortened, wrapped
@@ -51,7 +53,7 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     types = sorted({*drawn["cell_type"], *drawn["transferred"]})
     cell = max(CELL, 1.3 / len(types))
     side = cell * len(types)
-    figure = Figure(figsize=(1.9 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)), layout="constrained")
+    figure = Figure(figsize=(2.6 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)), layout="constrained")
     panels = figure.subplots(len(directions), len(columns), squeeze=False, sharex=True, sharey="row")
     for axes_of_direction, direction in zip(panels, directions, strict=True):
         for axes, run in zip(axes_of_direction, columns, strict=True):
@@ -67,6 +69,11 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
         axes_of_direction[0].set_ylabel(theme.direction(direction), fontweight="bold")
     for axes in panels[-1]:
         axes.set_xticks(range(len(types)), [shortened(name, most=24) for name in types], rotation=90, fontsize=6)
+    scale = ScalarMappable(norm=Normalize(0, 1), cmap=colormaps[COLOURS])
+    bar = figure.colorbar(scale, ax=panels.ravel().tolist(), shrink=0.35, aspect=20, ticks=[0, 0.5, 1], pad=0.01)
+    bar.ax.set_yticklabels(["0", "0.5", "1"])
+    bar.set_label("share of the row")
+    bar.outline.set_visible(False)
     cells = int(drawn.groupby(["direction", "run"])["cells"].sum().max())
     name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} labelled query cells")
     return figure, drawn.reset_index(drop=True)

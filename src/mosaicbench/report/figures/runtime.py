@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from mosaicbench.report import tables
-from mosaicbench.report.figures._panels import ROW, absence, label_rows, mark_decades, name_view, write_absence
+from mosaicbench.report.figures._panels import ROW, absence, label_rows, name_view, write_absence
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
     "label": "Time and memory",
     "caption": (
         "Wall-clock seconds of fitting and peak memory of the process (and of the accelerator, where one was used), on "
-        "logarithmic axes: a dot is one seed, the larger marker the mean over seeds, printed beside it. Values below 0.01 "
-        "are drawn at 0.01. Compare only runs of the same machine."
+        "logarithmic axes: a dot is one seed, the larger marker the mean over seeds, printed beside it. Values below 0.01 are "
+        "drawn at 0.01. Compare only runs of the same machine."
     ),
     "needs": ["scores", "runs"],
     "per": "view",
@@ -76,6 +78,15 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
             axes.text(1.01, row, shown, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5)
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
             drawn += [value | {"mean": mean, "seeds": len(seeds), "shown": shown} for value in values]
-        mark_decades(axes)
+        _mark_decades(axes)
     name_view(figure, theme, runs)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
+
+
+def _mark_decades(axes: Axes) -> None:
+    """Show at least one whole decade, with plain numbers."""
+    low, high = axes.get_xlim()
+    low, high = min(low, 10 ** np.floor(np.log10(high / 10))), high * 1.3
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, place: ""))

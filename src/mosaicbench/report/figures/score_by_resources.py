@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mosaicbench.report import statistics, tables
-from mosaicbench.report.figures._panels import mark_decades, name_view
+from mosaicbench.report.figures._panels import name_view
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
@@ -72,11 +73,13 @@ def score_by_resources(
             for point in points.itertuples():
                 axes.plot([max(point.used, FLOOR)], [point.scaled], zorder=2, alpha=0.9, **theme.marker(point.run, size=5.5))
             axes.set_xscale("log")
-            mark_decades(axes)
             axes.grid()
         axes_of_score[0].set_ylabel(theme.label("groups", name))
     for axes, metric in zip(panels[-1], resources, strict=True):
         axes.set_xlabel(theme.label("metrics", metric))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     handles = [Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5)) for run in there]
     handles.append(Line2D([], [], color=FRONT, label="not beaten in both"))
     legend = figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3)
