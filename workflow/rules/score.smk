@@ -79,6 +79,7 @@ rule tabulate:
                 "gates",
                 "published",
                 "history",
+                "standings",
             ],
         ),
     log:

@@ -78,6 +78,10 @@ class Theme:
             return own or (self.label("methods", name) if self.methods.get(name, name) == name else name)
         return self.display[room].get(name, {}).get("label") or self.cards.get(room, {}).get(name, {}).get("label") or name
 
+    def metric_of(self, family: str, name: str) -> str:
+        """Return a metric's label under the heading of its family, whose name it need not repeat."""
+        return self.label("metrics", name).removeprefix(f"{self.label('groups', family)} ")
+
     def cost(self, name: str) -> str:
         """Return "Negative log-likelihood, RNA" for "nll_rna": the label of a cost, or of what its name starts with."""
         start = self._start_of_cost(name)

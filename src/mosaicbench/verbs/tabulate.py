@@ -11,6 +11,7 @@ from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import published as published_numbers
 from mosaicbench.report import statistics, tables
+from mosaicbench.report.standings import standings
 
 
 def run(
@@ -79,6 +80,8 @@ def run(
         "history": _sorted(_history(records, histories), order),
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
+    known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
+    written["standings"] = standings(**known, cards=cards)
     for name, table in written.items():
         files.write_table(Path(output) / f"{name}.tsv", table)
     for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.report.tables import CROSS, FAILED, NOT_GIVEN
+from mosaicbench.report.tables import NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme
 
 ROW = 0.24  # inches
@@ -24,14 +24,6 @@ def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
     for row, (above, below) in enumerate(zip(runs, runs[1:], strict=False)):
         if theme.kind(above) != theme.kind(below):
             axes.axhline(row + 0.5, color="#BBBBBB", linewidth=0.6)
-
-
-def absence(runs: pd.DataFrame, run: str) -> str:
-    """Return what stands in the place of a run's value: "✗ diverged" if every seed failed, else "–"."""
-    statuses = runs.loc[runs["run"] == run, "status"]
-    if len(statuses) and statuses.isin(FAILED).all():
-        return f"{CROSS} {', '.join(sorted(set(statuses)))}"
-    return NOT_GIVEN
 
 
 def write_absence(axes: Axes, row: float, text: str) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from mosaicbench.report import statistics, tables
-from mosaicbench.report.figures._panels import absence, label_rows, name_view
+from mosaicbench.report.figures._panels import label_rows, name_view
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 
 CARD = {
@@ -124,7 +124,7 @@ def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.Data
     cells = []
     for name in ("score", *statistics.GROUPS):
         for run in rows:
-            cell = {"family": "score", "metric": name, "run": run, "shown": absence(runs, run), "seeds": 0}
+            cell = {"family": "score", "metric": name, "run": run, "shown": tables.absence(runs, run), "seeds": 0}
             if run in known.index and not np.isnan(known.loc[run, name]):
                 own = known.loc[run]
                 fewer = "" if own["complete"] or name != "score" else tables.FEWER
@@ -141,7 +141,7 @@ def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, 
     width, sign = ends["one"] - ends["zero"], -1 if theme.metric(metric).get("better") == "lower" else 1
     cells = []
     for run in rows:
-        cell = {"family": family, "metric": metric, "run": run, "seeds": 0, "shown": absence(runs, run)} | ends
+        cell = {"family": family, "metric": metric, "run": run, "seeds": 0, "shown": tables.absence(runs, run)} | ends
         if run in means.index:
             total = means.loc[run]
             fewer = tables.FEWER if total["directions"] < total["of_directions"] else ""
@@ -159,7 +159,7 @@ def _costs(metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[st
     width = logs.max() - logs.min() or 1
     cells = []
     for run in rows:
-        cell = {"family": "resources", "metric": metric, "run": run, "seeds": 0, "shown": absence(runs, run)}
+        cell = {"family": "resources", "metric": metric, "run": run, "seeds": 0, "shown": tables.absence(runs, run)}
         if run in means.index:
             total = means.loc[run]
             cell |= {"mean": total["mean"], "sd": total["sd"], "seeds": total["seeds"]}
@@ -222,9 +222,8 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
         if column.kind == "dot":
             label = column.name.removeprefix("uses_")
         else:
-            room = "groups" if column.family == "score" else "metrics"
-            family = theme.label("groups", column.family)
-            label = theme.label(room, column.name).removeprefix(f"{family} ")
+            score = column.family == "score"
+            label = theme.label("groups", column.name) if score else theme.metric_of(column.family, column.name)
         axes.text(
             column.left + (column.width / 2 if column.kind in ("dot", "heat") else 0.2),
             1 + 0.06 * per_inch,

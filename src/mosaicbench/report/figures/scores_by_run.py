@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mosaicbench.report import tables
-from mosaicbench.report.figures._panels import ROW, absence, label_rows, name_view, wrapped, write_absence
+from mosaicbench.report.figures._panels import ROW, label_rows, name_view, wrapped, write_absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
 CARD = {
@@ -63,7 +63,7 @@ def scores_by_run(
             axes.axvline(chance, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)))
         for row, run in enumerate(rows):
             if (metric, run) not in summary.index:
-                text = absence(runs, run)
+                text = tables.absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "best": False, "chance": chance, "shown": text})
                 continue
