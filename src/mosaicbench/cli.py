@@ -123,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     draw.add_argument("--output", type=Path, required=True, help="a folder")
 
+    typeset = _verb(verbs, "typeset", "write the tables of a paper, as LaTeX")
+    typeset.add_argument("--tables", type=Path, required=True)
+    typeset.add_argument("--display", type=Path, required=True)
+    typeset.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
+    typeset.add_argument("--output", type=Path, required=True, help="a folder")
+
     report = _verb(verbs, "report", "write the HTML report")
     report.add_argument("--tables", type=Path, required=True)
     report.add_argument("--figures", type=Path, required=True)

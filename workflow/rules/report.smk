@@ -1,4 +1,4 @@
-# tables -> figures, report
+# tables -> figures, LaTeX, report
 
 
 rule project:
@@ -55,6 +55,30 @@ for figure in catalog.names("figures"):
         shell:
             "python -m mosaicbench draw --figure {params.figure} --tables {params.tables} --projections {params.projections}"
             " --display {input.display} --views {params.views} --output {params.figures} 2> {log}"
+
+
+rule typeset:
+    input:
+        rules.tabulate.output,
+        display="config/display.yaml",
+        code=code_of_verb("typeset"),
+    output:
+        "<results>/tables/latex/document.tex",
+        expand("<results>/tables/latex/{view}.tex", view=views_as_words()),
+    log:
+        "<logs>/typeset.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        tables=subpath(input[0], parent=True),
+        folder=subpath(output[0], parent=True),
+        views=views_as_words(),
+    message:
+        "Write the tables as LaTeX"
+    shell:
+        "python -m mosaicbench typeset --tables {params.tables} --display {input.display} --views {params.views}"
+        " --output {params.folder} 2> {log}"
 
 
 rule report:
