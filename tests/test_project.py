@@ -10,7 +10,7 @@ from mosaicbench_views import cut_small
 from mosaicbench import files
 from mosaicbench.data import simulated
 from mosaicbench.errors import UserError
-from mosaicbench.report import tables
+from mosaicbench.report import projections
 from mosaicbench.verbs import fit, project
 
 CELLS = 60  # of 300, one fifth is held out
@@ -43,7 +43,7 @@ def projected(view, runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projected")
     paths = {part: view / f"{part}.h5mu" for part in ("train", "solution")}
     project.run(runs=list(runs.values()), seed=0, output=folder, **paths)
-    return {name: tables.read_projection(folder, name) for name in tables.PROJECTIONS}
+    return {name: projections.read_projection(folder, name) for name in projections.COLUMNS}
 
 
 def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projected):
@@ -54,7 +54,7 @@ def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projec
     assert set(projected["projection"]["run"]) == {"oracle", "constant"}
     assert set(projected["transfers"]["run"]) == {"oracle", "constant"}
     assert set(projected["imputed_values"]["run"]) == {"oracle", "celltype_mean"}
-    assert set(projected["imputed_layout"]["run"]) == {"oracle", "celltype_mean", tables.MEASURED}
+    assert set(projected["imputed_layout"]["run"]) == {"oracle", "celltype_mean", projections.MEASURED}
 
 
 def test_a_cell_is_laid_out_once_per_source_with_its_cluster(projected):
@@ -97,7 +97,7 @@ def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
 
 def test_what_the_oracle_imputes_lies_where_it_was_measured(projected):
     layout = projected["imputed_layout"]
-    measured = layout[layout["run"] == tables.MEASURED].set_index(["modality", "cell"])[["x", "y"]]
+    measured = layout[layout["run"] == projections.MEASURED].set_index(["modality", "cell"])[["x", "y"]]
     assert len(measured) == 3 * CELLS
 
     def distance(run: str) -> pd.Series:

@@ -13,7 +13,7 @@ import pytest
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
-from mosaicbench.report import html, tables, theme
+from mosaicbench.report import html, projections, tables, theme
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
@@ -166,11 +166,11 @@ def _identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
 
 
 def _projections(dataset: str, scenario: str, runs: list[str], random: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """Return what `project` gathers of the cells of one view: every table of ``tables.PROJECTIONS``."""
+    """Return what `project` gathers of the cells of one view: every table of ``projections.COLUMNS``."""
     cells, modalities = 60, MODALITIES[dataset]
     types = np.array([f"type {t}" for t in random.integers(0, 5, cells)])
     names = [f"c{cell}" for cell in range(cells)]
-    found: dict[str, list] = {name: [] for name in tables.PROJECTIONS}
+    found: dict[str, list] = {name: [] for name in projections.COLUMNS}
     for run in runs:
         for source in ("joint", *modalities):
             xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
@@ -199,7 +199,7 @@ def _projections(dataset: str, scenario: str, runs: list[str], random: np.random
     view = {"dataset": dataset, "scenario": scenario, "seed": 0}
     return {
         name: tables.joined([part.assign(**view) for part in found[name]], columns)
-        for name, columns in tables.PROJECTIONS.items()
+        for name, columns in projections.COLUMNS.items()
     }
 
 

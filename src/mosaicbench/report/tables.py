@@ -61,28 +61,6 @@ PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
 STANDING_COLUMNS = [*RUN, "method", "kind", *TRAITS, "status", "group", "metric", "mean", "sd", "low", "high", "interval"]
 STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "shown"]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
-# What `project` writes of the chosen runs of one view, first seed; name -> columns.
-PROJECTIONS = {
-    "projection": [*RUN, "seed", "source", "cell", "modality", "cell_type", "batch", "leiden", "x", "y"],
-    "markers": [
-        *RUN,
-        "seed",
-        "modality",
-        "space",
-        "leiden",
-        "cells",
-        "cell_type",
-        "share",
-        "feature",
-        "marks",
-        "mean",
-        "above",
-    ],
-    "transfers": [*RUN, "seed", "direction", "cell_type", "transferred", "cells"],
-    "imputed_values": [*RUN, "seed", "direction", "space", "feature", "place", "r", "cell", "measured", "imputed"],
-    "imputed_layout": [*RUN, "seed", "modality", "direction", "cell", "cell_type", "x", "y"],
-}
-MEASURED = "measured"  # in the place of a run or direction: what was measured
 T_OVER_SEEDS = "t over seeds"
 NO_INTERVAL = "none"
 NOT_GIVEN = "–"
@@ -304,19 +282,6 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
         "overall": read["overall"].assign(complete=read["overall"]["complete"].astype(str) == "True"),
         "standings": read["standings"].assign(best=read["standings"]["best"].astype(str) == "True"),
     }
-
-
-def read_projection(folder: str | Path, name: str) -> pd.DataFrame:
-    """Read one of :data:`PROJECTIONS` from the folder of a view, with names as text.
-
-    Raises
-    ------
-    files.ContractError
-        When it is absent or has other columns.
-    """
-    table = read_table(Path(folder) / f"{name}.tsv", PROJECTIONS[name])
-    numbers = ("seed", "leiden", "x", "y", "cells", "share", "marks", "mean", "above", "r", "measured", "imputed")
-    return _typed(table, [column for column in table if column not in numbers], [])
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

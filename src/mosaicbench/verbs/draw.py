@@ -10,7 +10,8 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
-from mosaicbench.report.tables import PROJECTIONS, of_view, read_projection, read_tables
+from mosaicbench.report.projections import COLUMNS, read_projection
+from mosaicbench.report.tables import of_view, read_tables
 
 
 def run(*, figure: str, tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
@@ -56,5 +57,5 @@ def run(*, figure: str, tables: Path, projections: Path, display: Path, views: l
 def _of_view(read: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of one view, those of its cells from the folder that `project` wrote."""
     dataset, scenario = view.split("/")
-    of_cells = {name: read_projection(projected, name) for name in needs if name in PROJECTIONS}
-    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in PROJECTIONS}
+    of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS}
+    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in COLUMNS}

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mosaicbench import files
 from mosaicbench.metrics._correlation import pearson_columns
-from mosaicbench.report import tables
+from mosaicbench.report.projections import COLUMNS, MEASURED
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,7 +42,7 @@ class _Imputed:
 
 
 def run(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Path) -> None:
-    """Write every table of ``tables.PROJECTIONS`` as ``.tsv``; a run without the latents or values in question has no rows.
+    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``; a run without what a table shows has no rows in it.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def run(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Pat
     truth, learned = files.read_view(solution, "solution"), files.read_view(train, "train")
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
-    found = {name: [pd.DataFrame(columns=columns)] for name, columns in tables.PROJECTIONS.items()}
+    found: dict[str, list[pd.DataFrame]] = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
     imputed: dict[tuple[str, str], _Imputed] = {}
     for folder in runs:
         record = files.read_record(folder / "run.json")
@@ -75,9 +75,14 @@ def run(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Pat
             imputed[(record["run"], direction)] = _imputed(folder, direction, values, truth, few)
     found["imputed_values"].append(_extreme_features(imputed, truth, few))
     found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
-    view = {key: truth.uns[files.KEY][key] for key in (*tables.VIEW, "seed")}
-    for name, columns in tables.PROJECTIONS.items():
-        files.write_table(Path(output) / f"{name}.tsv", tables.joined([p.assign(**view) for p in found[name]], columns))
+    view = {key: truth.uns[files.KEY][key] for key in ("dataset", "scenario", "seed")}
+    for name, columns in COLUMNS.items():
+        files.write_table(Path(output) / f"{name}.tsv", _joined(found[name]).assign(**view)[columns])
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all parts; the first may be empty and says the columns where there are none."""
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
 # --- latents -------------------------------------------------------------------------------------------------------------
@@ -86,7 +91,7 @@ def run(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Pat
 def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, seed: int) -> pd.DataFrame:
     """Return coordinates and clusters: one layout of the joint latents, one of all modalities' latents together."""
     there = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
-    parts = []
+    parts = [pd.DataFrame(columns=COLUMNS["projection"])]
     for sources in (["joint"], list(truth.mod)):
         sources = [source for source in sources if source in there]
         if sources:
@@ -95,7 +100,7 @@ def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, s
             x, y = layout.embedding_.round(DECIMALS).T
             named = pd.concat([_cells(truth, source, cells) for source in sources], ignore_index=True)
             parts.append(named.assign(leiden=_leiden(layout.graph_, seed), x=x, y=y))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=tables.PROJECTIONS["projection"])
+    return _joined(parts)
 
 
 def _layout(z: np.ndarray, seed: int) -> UMAP:
@@ -154,7 +159,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.Data
     against all other cells (the variance overestimated, as scanpy's default). `above` is the share of a cluster's cells above
     0, for CLR values above the mean of all cells; `share` is that of the cluster's most frequent cell type.
     """
-    parts = [pd.DataFrame(columns=tables.PROJECTIONS["markers"])]
+    parts = [pd.DataFrame(columns=COLUMNS["markers"])]
     for modality, measured in truth.mod.items():
         if measured.uns["space"] == "lsi":
             continue
@@ -178,7 +183,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.Data
                     values = {"mean": float(x[own, column].mean()), "above": float((x[own, column] > floor[column]).mean())}
                     rows.append(named | {"feature": features[column], "marks": marks} | values)
             parts.append(pd.DataFrame(rows))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    return _joined(parts)
 
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
@@ -201,7 +206,7 @@ def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -
     """Return how many query cells of each type took which type from train cells of another modality."""
     from mosaicbench.metrics._neighbors import transfer
 
-    parts = [pd.DataFrame(columns=tables.PROJECTIONS["transfers"])]
+    parts = [pd.DataFrame(columns=COLUMNS["transfers"])]
     query = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
     for source, target in permutations([modality for modality in truth.mod if modality in query], 2):
         names, reference = files.latents_of(latents, source, "train")
@@ -212,7 +217,7 @@ def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -
         carried = transfer(reference, labels, _latents(folder, latents, target, truth), k=NEIGHBORS)
         counts = pd.DataFrame({"cell_type": types, "transferred": carried})[types != ""].value_counts(sort=False)
         parts.append(counts.rename("cells").reset_index().assign(direction=f"{source}->{target}"))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    return _joined(parts)
 
 
 # --- imputed values ------------------------------------------------------------------------------------------------------
@@ -227,7 +232,7 @@ def _imputed(folder: Path, direction: str, values: AnnData, truth: MuData, few: 
 
 def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray) -> pd.DataFrame:
     """Return measured beside imputed values of the features with the best, median and worst mean r over the runs."""
-    parts = [pd.DataFrame(columns=tables.PROJECTIONS["imputed_values"])]
+    parts = [pd.DataFrame(columns=COLUMNS["imputed_values"])]
     for direction in dict.fromkeys(direction for _, direction in imputed):
         runs = [name for name, own in imputed if own == direction]
         mean = np.mean([imputed[(name, direction)].r for name in runs], axis=0)
@@ -244,7 +249,7 @@ def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, f
                 values = {"measured": measured[:, column].round(DECIMALS), "imputed": own.values[:, column].round(DECIMALS)}
                 values |= {"cell": target.obs_names[few]}
                 parts.append(pd.DataFrame(named | {"place": place, "r": own.r[column]} | values))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    return _joined(parts)
 
 
 def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray, seed: int) -> pd.DataFrame:
@@ -252,7 +257,7 @@ def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, fe
 
     Both are laid out on the first principal components of the measured values, which are centred and not standardised.
     """
-    parts = [pd.DataFrame(columns=tables.PROJECTIONS["imputed_layout"])]
+    parts = [pd.DataFrame(columns=COLUMNS["imputed_layout"])]
     for modality in truth.mod:
         keys = [key for key in imputed if key[1].split("->")[1] == modality]
         if not keys:
@@ -260,7 +265,7 @@ def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, fe
         measured = files.values(truth[modality][few])
         centre = measured.mean(axis=0)
         axes = np.linalg.svd(measured - centre, full_matrices=False)[2][:COMPONENTS].T  # (features, components)
-        stacked = {(tables.MEASURED, tables.MEASURED): measured} | {key: imputed[key].values for key in keys}
+        stacked = {(MEASURED, MEASURED): measured} | {key: imputed[key].values for key in keys}
         xy = _layout(np.concatenate([(x - centre) @ axes for x in stacked.values()]), seed).embedding_.round(DECIMALS)
         known = truth[modality].obs.iloc[few]
         for place, (name, direction) in enumerate(stacked):
@@ -268,4 +273,4 @@ def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, fe
             named = {"run": name, "modality": modality, "direction": direction}
             named |= {"cell": known.index, "cell_type": known["cell_type"].astype(str)}
             parts.append(pd.DataFrame(named | {"x": own[:, 0], "y": own[:, 1]}))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    return _joined(parts)

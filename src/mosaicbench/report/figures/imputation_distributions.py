@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from mosaicbench.report.figures._features import PLACES, features_of
 from mosaicbench.report.figures._panels import name_view, shortened
-from mosaicbench.report.tables import MEASURED, NOT_GIVEN
+from mosaicbench.report.projections import MEASURED
+from mosaicbench.report.tables import NOT_GIVEN
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 
 CARD = {
@@ -34,7 +35,7 @@ def imputation_distributions(*, imputed_values: pd.DataFrame, runs: pd.DataFrame
     Parameters
     ----------
     imputed_values, runs
-        ``tables.PROJECTIONS["imputed_values"]`` and the runs of one view.
+        ``projections.COLUMNS["imputed_values"]`` and the runs of one view.
     theme
         Labels, colours and order.
 

@@ -31,7 +31,7 @@ def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, them
     Parameters
     ----------
     imputed_values, runs
-        ``tables.PROJECTIONS["imputed_values"]`` and the runs of one view.
+        ``projections.COLUMNS["imputed_values"]`` and the runs of one view.
     theme
         Labels, colours and order.
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mosaicbench.report.figures._panels import bare, cloud, key, lines_of_key, name_view, wrapped
 from mosaicbench.report.figures._umaps import LINE, UNLABELLED
-from mosaicbench.report.tables import MEASURED
+from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.theme import FAINT, SPARE, Theme, empty
 
 CARD = {
@@ -33,7 +33,7 @@ def imputation_umap(
     Parameters
     ----------
     imputed_layout, projection, runs
-        Two of ``tables.PROJECTIONS``, and the runs, of one view; the second, which holds more cells, only for the cell types,
+        Two of ``projections.COLUMNS``, and the runs, of one view; the second, which holds more cells, only for the cell types,
         so that a type has the colour that it has in other figures.
     theme
         Labels, colours and order.

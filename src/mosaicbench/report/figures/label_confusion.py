@@ -36,7 +36,7 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     Parameters
     ----------
     transfers, runs
-        ``tables.PROJECTIONS["transfers"]`` and the runs of one view.
+        ``projections.COLUMNS["transfers"]`` and the runs of one view.
     theme
         Labels, colours and order.
 

@@ -41,7 +41,7 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> t
     Parameters
     ----------
     markers, runs
-        ``tables.PROJECTIONS["markers"]`` and the runs of one view.
+        ``projections.COLUMNS["markers"]`` and the runs of one view.
     theme
         Labels, colours and order.
 

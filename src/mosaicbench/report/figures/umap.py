@@ -27,7 +27,7 @@ def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple
     Parameters
     ----------
     projection, runs
-        ``tables.PROJECTIONS["projection"]`` and the runs of one view.
+        ``projections.COLUMNS["projection"]`` and the runs of one view.
     theme
         Labels, colours and order.
 

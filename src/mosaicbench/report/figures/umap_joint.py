@@ -27,7 +27,7 @@ def umap_joint(*, projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) ->
     Parameters
     ----------
     projection, runs
-        ``tables.PROJECTIONS["projection"]`` and the runs of one view.
+        ``projections.COLUMNS["projection"]`` and the runs of one view.
     theme
         Labels, colours and order.
 
