@@ -75,7 +75,8 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> t
     )
     bar.ax.set_xticklabels(["lowest mean", "highest"])
     bar.outline.set_visible(False)
-    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}")
+    cells = drawn.drop_duplicates(["run", "modality", "leiden"]).groupby(["run", "modality"])["cells"].sum().max()
+    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
     return figure, drawn.reset_index(drop=True)
 
 

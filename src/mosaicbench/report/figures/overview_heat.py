@@ -47,7 +47,7 @@ FAMILIES = {
 COLUMNS = ["family", "metric", "run", "mean", "sd", "seeds", "zero", "zero_is", "one", "one_is", "scaled", "rank", "shown"]
 COLOURS = "YlGnBu"
 DARKEST = 0.92
-HEAT, BAR, DOT, GAP, ROW = 0.41, 0.86, 0.2, 0.16, 0.25  # inches
+HEAT, BAR, RANK, DOT, GAP, ROW = 0.41, 0.82, 0.18, 0.2, 0.16, 0.25  # inches
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def overview_heat(
 
 def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
     """Return the overall score of every run, and its groups."""
-    known = overall.set_index("run")
+    known, ranked = overall.set_index("run"), overall["rank"].notna().sum()
     cells = []
     for name in ("score", *statistics.GROUPS):
         for run in rows:
@@ -129,7 +129,7 @@ def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.Data
                 own = known.loc[run]
                 fewer = "" if own["complete"] or name != "score" else tables.FEWER
                 cell |= {"mean": own[name], "scaled": own[name], "seeds": own["seeds"], "shown": f"{own[name]:z.2f}{fewer}"}
-                cell |= {"rank": own["rank"]} if name == "score" else {}
+                cell |= {"rank": own["rank"]} if name == "score" and ranked > 1 else {}
             cells.append(cell)
     return pd.DataFrame(cells).reindex(columns=COLUMNS)
 
@@ -176,8 +176,9 @@ def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFram
     columns, left = [], 0.1
     for family, names, kind, width in blocks:
         for name in names:
-            columns.append(_Column(family, name, kind, left, width))
-            left += width
+            own = width + RANK if name == "score" else width
+            columns.append(_Column(family, name, kind, left, own))
+            left += own
         left += GAP if names else 0
     return columns
 
