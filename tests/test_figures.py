@@ -174,13 +174,20 @@ def test_a_direction_that_a_run_does_not_impute_is_a_dash():
 def test_costs_are_in_order_and_named_and_the_start_is_left_out():
     epochs = np.arange(1, 101)
     curves = {"kl": epochs / 10, "nll_rna": 1000 / epochs, "validation_cost": 1100 / epochs, "cost": 1010 / epochs}
+    curves |= {"critic_output_adt_surprise": 1 / epochs, "critic_output_adt_said": 0.5 + 0 * epochs}
     parts = [pd.DataFrame({"epoch": epochs, "cost": name, "value": x, "seed": 0}) for name, x in curves.items()]
     history = pd.concat(parts).assign(**VIEW, run="mvae")[tables.HISTORY_COLUMNS]
     figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
-    assert titles == ["Cost, train cells", "Cost, validation cells", "−log likelihood, RNA", "KL divergence"]
+    assert titles == [
+        "Cost, train cells",
+        "Cost, validation cells",
+        "−log likelihood, RNA",
+        "KL divergence",
+        "Critic, output ADT surprise",
+    ]
     assert figure.axes[0].get_ylim()[1] < 200
-    assert len(drawn) == 400
+    assert len(drawn) == 500
 
 
 def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:

@@ -87,8 +87,8 @@ class Theme:
         start = self._start_of_cost(name)
         if start is None:
             return name.replace("_", " ")
-        rest = name[len(start) + 1 :]
-        return self.label("costs", start) + (f", {self.label('modalities', rest)}" if rest else "")
+        rest = [self.label("modalities", part) for part in name[len(start) + 1 :].split("_") if part]
+        return ", ".join([self.label("costs", start), *([" ".join(rest)] if rest else [])])
 
     def direction(self, direction: str) -> str:
         """Return "RNA → ADT" for "rna->adt"."""

@@ -18,14 +18,16 @@ CARD = {
     "caption": (
         "Every term of the cost over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
         "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
-        "within a run. A line ends where training stopped, a point marks its lowest validation cost, the epoch that was "
-        "kept. The vertical axis leaves out the start, where it would hide the rest."
+        "within a run. Of critics, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
+        "point marks its lowest validation cost, the epoch whose weights were kept (with critics, the lowest after the "
+        "warm-up was). The vertical axis leaves out the start, where it would hide the rest."
     ),
     "needs": ["history", "runs"],
     "per": "view",
 }
 COLUMNS = ["cost", "run", "seed", "epoch", "value"]
-TOTAL, VALIDATION = "cost", "validation_cost"
+VALIDATION = "validation_cost"
+BESIDE = ("_said", "_shown")  # what stands in a history to find out whether a critic is of use
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
@@ -44,7 +46,8 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     tuple
         The figure, and one row per cost, run, seed and epoch.
     """
-    drawn = history.dropna(subset="value")[COLUMNS].reset_index(drop=True)
+    shown = ~history["cost"].astype(str).str.endswith(BESIDE)
+    drawn = history[shown].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
         return empty("No run of this view was trained."), drawn
     costs = theme.order("costs", drawn["cost"])
