@@ -21,6 +21,7 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
+        "<results>/tables/latex/document.tex",
 
 
 onstart:

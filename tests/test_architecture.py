@@ -39,9 +39,9 @@ ALLOWED = {
     "cluster": ({"errors"}, set()),
     "costs": ({"catalog", "errors"}, {"h5py", "pandas"}),
     "verbs": (
-        {"errors", "files", "view", "data", "scorer", "percell", "report", "catalog", "registry", "download"}
+        {"errors", "files", "view", "data", "scorer", "percell", "metrics", "report", "catalog", "registry", "download"}
         | {"meter", "sources", "cluster", "costs", "verbs"},
-        {"numpy", "pandas", "psutil", "umap", "anndata", "mudata", "matplotlib", "yaml"},
+        {"numpy", "pandas", "psutil", "umap", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),
     "__main__": ({"cli"}, set()),

@@ -18,12 +18,16 @@ from PIL import Image
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
-from mosaicbench.report import explained, html, pictures, tables, theme
+from mosaicbench.report import explained, html, pictures, projections, tables, theme
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
-PER_VIEW = ("overview_heat", "scores_by_run", "umap", "imputation_per_feature", "runtime")
+OF_CELLS = ("umap", "umap_joint", "marker_dots", "label_confusion", "imputation_umap", "imputation_scatter")
+OF_CELLS += ("imputation_distributions",)
+PER_VIEW = ("overview_heat", "scores_by_run", "imputation_per_feature", "runtime", "score_by_resources", "training_curves")
+PER_VIEW += OF_CELLS
+DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time
 FIGURES = ("mean_ranks", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
@@ -167,31 +171,56 @@ def _identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
     return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[files.SCORE_COLUMNS]
 
 
-def _projection(dataset: str, scenario: str, run: str, random: np.random.Generator) -> pd.DataFrame:
-    cells, skill = 150, KNOWN[METHODS[run]][1]
-    types = random.integers(0, 5, cells)
-    centres = random.normal(0, 5, (cells, 2)) * 0.2 + np.stack([np.cos(types), np.sin(types)], 1) * 6
-    parts = []
-    for number, modality in enumerate(MODALITIES[dataset]):
-        xy = centres + random.normal(0, 0.5, (cells, 2)) + 6 * (1 - skill) * number
-        parts.append(
-            pd.DataFrame(
-                {"dataset": dataset, "scenario": scenario, "run": run, "seed": 0, "source": modality}
-                | {
-                    "cell": [f"c{cell}" for cell in range(cells)],
-                    "modality": modality,
-                    "cell_type": [f"type {t}" for t in types],
-                }
-                | {"batch": "b", "x": xy[:, 0], "y": xy[:, 1]}
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+def _projections(dataset: str, scenario: str, runs: list[str], random: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Return what `project` gathers of the cells of one view: every table of ``projections.COLUMNS``."""
+    cells, modalities = 60, MODALITIES[dataset]
+    types = np.array([f"type {t}" for t in random.integers(0, 5, cells)])
+    names = [f"c{cell}" for cell in range(cells)]
+    found: dict[str, list] = {name: [] for name in projections.COLUMNS}
+    for run in runs:
+        for source in ("joint", *modalities):
+            xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
+            named = {"run": run, "source": source, "modality": source, "cell": names, "cell_type": types, "batch": "b"}
+            found["projection"].append(pd.DataFrame(named | {"leiden": random.integers(0, 3, cells)} | xy))
+        for modality in modalities:
+            if SPACES[modality] != "lsi":
+                named = {"run": run, "modality": modality, "space": SPACES[modality], "cells": 20, "cell_type": "type 1"}
+                dots = [(leiden, marks) for leiden in range(3) for marks in range(3)]
+                values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
+                values |= {"feature": [f"f{marks}" for _, marks in dots], "marks": [marks for _, marks in dots]}
+                found["markers"].append(pd.DataFrame(named | values | {"leiden": [leiden for leiden, _ in dots]}))
+        for source, target in permutations(modalities, 2):
+            carried = {"cell_type": ["type 0", "type 0", "type 1"], "transferred": ["type 0", "type 1", "type 1"]}
+            direction = f"{source}->{target}"
+            found["transfers"].append(pd.DataFrame(carried | {"run": run, "direction": direction, "cells": [9, 3, 12]}))
+            for place, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
+                named = {"run": run, "direction": direction, "space": SPACES[target], "feature": f"{place} feature"}
+                values = {"cell": names, "measured": random.random(cells), "imputed": random.random(cells)}
+                found["imputed_values"].append(pd.DataFrame(named | {"place": place, "r": r} | values))
+            named = {"run": run, "direction": direction, "modality": target, "cell": names, "cell_type": types}
+            found["imputed_layout"].append(pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)}))
+    for modality in modalities:
+        named = {"run": "measured", "direction": "measured", "modality": modality, "cell": names, "cell_type": types}
+        found["imputed_layout"].append(pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)}))
+    view = {"dataset": dataset, "scenario": scenario, "seed": 0}
+    return {
+        name: tables.joined([part.assign(**view) for part in found[name]], columns)
+        for name, columns in projections.COLUMNS.items()
+    }
+
+
+def _history(record: dict) -> pd.DataFrame:
+    epochs = np.arange(1, 11)
+    if KNOWN[record["method"]][0] != "model" or record["status"] == "diverged":
+        return pd.DataFrame(columns=["epoch", "cost"])
+    costs = {"cost": 100 / epochs, "nll_rna": 90 / epochs, "kl": 10 / epochs, "validation_cost": 110 / epochs}
+    return pd.DataFrame({"epoch": epochs, "progress": epochs / 10} | costs)
 
 
 def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
-    found = SimpleNamespace(scores=[], records=[], features=[], cells=[], projections=[], not_applicable=[], folder=folder)
+    found = SimpleNamespace(scores=[], records=[], features=[], cells=[], histories=[], not_applicable=[], folder=folder)
     found.views = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
     for dataset, scenario, run in ((d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS):
         if not _applies(scenario, run):
@@ -205,6 +234,8 @@ def synthetic(folder: Path) -> SimpleNamespace:
         for record in records:
             files.write_record(here / f"seed-{record['seed']}" / "run.json", record)
             found.records.append(here / f"seed-{record['seed']}" / "run.json")
+            files.write_table(here / f"seed-{record['seed']}" / "history.tsv", _history(record))
+            found.histories.append(here / f"seed-{record['seed']}" / "history.tsv")
         scores = pd.concat([_scores(record, random) for record in records])
         files.write_scores(here / "scores.tsv", scores)
         parts = [_features(record, random) for record in records]
@@ -213,9 +244,13 @@ def synthetic(folder: Path) -> SimpleNamespace:
         found.cells.append(here / "cells.npz")
         found.scores.append(here / "scores.tsv")
         found.features.append(here / "features.tsv")
-        if run in ("vae_poe", "mvae", "mmvaepp") and _status(dataset, scenario, run, 0) == "ok":
-            files.write_table(here / "projection.tsv", _projection(dataset, scenario, run, random))
-            found.projections.append(here / "projection.tsv")
+    for view in [*found.views, "nowhere/paired"]:
+        dataset, scenario = view.split("/")
+        runs = ["vae_poe", "mvae", "mmvaepp"] if dataset in MODALITIES else []
+        runs = [run for run in runs if _status(dataset, scenario, run, 0) == "ok"]
+        projected = _projections(dataset if runs else "pair", scenario, runs, random)
+        for name, table in projected.items():
+            files.write_table(folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0])
     return found
 
 
@@ -244,7 +279,7 @@ def results(tmp_path_factory) -> SimpleNamespace:
         patch.setattr(catalog, "cards", cards)
         _tabulate(found, folder / "tables")
         for figure in FIGURES:
-            _draw(found, figure, folder / "figures")
+            _draw(found, figure, folder / "figures", ["pair/unpaired"] if figure in DRAWN_ONCE else None)
         _report(found, folder / "report.html")
     found.tables = tables.read_tables(folder / "tables")
     found.html = (folder / "report.html").read_text(encoding="utf-8")
@@ -258,6 +293,7 @@ def _tabulate(found: SimpleNamespace, output: Path) -> None:
         records=found.records,
         features=found.features,
         cells=found.cells,
+        histories=found.histories,
         not_applicable=found.not_applicable,
         methods=METHODS,
         kinds={scenario: scenario for scenario in SCENARIOS},
@@ -271,7 +307,7 @@ def _draw(found: SimpleNamespace, figure: str, output: Path, views: list[str] | 
     draw.run(
         figure=figure,
         tables=found.folder / "tables",
-        projections=found.projections,
+        projections=found.folder / "projections",
         display=DISPLAY,
         views=found.views if views is None else views,
         output=output,
@@ -433,6 +469,7 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
     files.write_scores(tmp_path / "scores.tsv", same)
     mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
     common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables", "cells": []}
+    common |= {"histories": [path.with_name("history.tsv") for path in mine]}
     common |= {"kinds": {"paired": "paired"}, "reference": None, "published": PUBLISHED}
     tabulate.run(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
     assert "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values" in capsys.readouterr().err
@@ -793,7 +830,9 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     files.write_scores(tmp_path / "scores.tsv", scores)
     files.write_cells(tmp_path / "cells.npz", _cells([record], scores, np.random.default_rng(0)))
     files.write_table(tmp_path / "features.tsv", pd.DataFrame(columns=files.FEATURE_COLUMNS))
-    found = SimpleNamespace(folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[where], projections=[])
+    found = SimpleNamespace(folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[where])
+    found.histories = [where.with_name("history.tsv")]
+    files.write_table(found.histories[0], _history(record | {"status": "diverged"}))
     found.scores, found.cells, found.features = ([tmp_path / name] for name in ("scores.tsv", "cells.npz", "features.tsv"))
     _tabulate(found, tmp_path / "tables")
     for figure in ("mean_ranks", "scores_by_run", "overview_heat"):

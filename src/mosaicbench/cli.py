@@ -101,11 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--cells", type=Path, required=True)
     score.add_argument("--threads", type=int)
 
-    project = _verb(verbs, "project", "lay out runs' latents in two dimensions")
+    project = _verb(verbs, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
     project.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one seed")
+    project.add_argument("--train", type=Path, required=True)
     project.add_argument("--solution", type=Path, required=True)
     project.add_argument("--seed", type=int, required=True)
-    project.add_argument("--output", type=Path, required=True)
+    project.add_argument("--output", type=Path, required=True, help="a folder")
     project.add_argument("--threads", type=int)
 
     tabulate = _verb(verbs, "tabulate", "join scores into tables")
@@ -117,10 +118,16 @@ def _parser() -> argparse.ArgumentParser:
     draw = _verb(verbs, "draw", "draw one figure for every view")
     draw.add_argument("--figure", required=True, choices=catalog.names("figures"))
     draw.add_argument("--tables", type=Path, required=True)
-    draw.add_argument("--projections", type=Path, nargs="*", default=[])
+    draw.add_argument("--projections", type=Path, required=True, help="the folder of what `project` wrote")
     draw.add_argument("--display", type=Path, required=True)
     draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     draw.add_argument("--output", type=Path, required=True, help="a folder")
+
+    typeset = _verb(verbs, "typeset", "write the tables of a paper, as LaTeX")
+    typeset.add_argument("--tables", type=Path, required=True)
+    typeset.add_argument("--display", type=Path, required=True)
+    typeset.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
+    typeset.add_argument("--output", type=Path, required=True, help="a folder")
 
     report = _verb(verbs, "report", "write the HTML report")
     report.add_argument("--tables", type=Path, required=True)
@@ -204,6 +211,7 @@ def _files_of_runs(config: object, runs: Path, published: Path, output: Path) ->
         "features": [folder / "features.tsv" for folder in folders],
         "cells": [folder / "cells.npz" for folder in folders],
         "records": [folder / f"seed-{seed}" / "run.json" for folder in folders for seed in config.seeds],
+        "histories": [folder / f"seed-{seed}" / "history.tsv" for folder in folders for seed in config.seeds],
         "not_applicable": config.not_applicable,
         "methods": {run.name: run.method for run in config.runs.values()},
         "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},

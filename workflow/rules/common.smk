@@ -26,6 +26,7 @@ REGISTRY = f"export MOSAICBENCH_REGISTRY={shlex.quote(bench.config['registry'])}
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}{REGISTRY}")
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
+PROJECTIONS = ["projection", "markers", "transfers", "imputed_values", "imputed_layout"]
 
 
 # For --sdm apptainer; without it, nothing is looked for.
@@ -68,8 +69,8 @@ def folders_of_projected_runs(wildcards):
     )
 
 
-def latents_of_projected_runs(wildcards):
-    files = ["latents.h5ad", "run.json"]
+def files_of_projected_runs(wildcards):
+    files = ["latents.h5ad", "imputed.h5mu", "run.json"]
     return expand(
         "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}",
         run=projected_runs(wildcards),
@@ -85,6 +86,10 @@ def runs_folder(wildcards):
 
 def tables_folder(wildcards):
     return f"{bench.results}/tables"
+
+
+def projections_folder(wildcards):
+    return f"{bench.results}/projections"
 
 
 def figures_folder(wildcards):
@@ -208,6 +213,12 @@ def files_of_figure(figure):
             files.append(report(f"<results>/figures/{place}{figure}.{form}", labels=labels, **about))
         files.append(f"<results>/figures/{place}{figure}.png")
     return files
+
+
+def projections_of_figure(figure):
+    """Those of the tables that `project` writes which a figure asks for, of every view."""
+    needed = [table for table in PROJECTIONS if table in catalog.parameters("figures", figure)]
+    return [f"<results>/projections/{dataset}/{scenario}/{table}.tsv" for dataset, scenario in bench.views for table in needed]
 
 
 def figure_places(figure):

@@ -1,15 +1,16 @@
-# tables -> figures, report
+# tables -> figures, LaTeX, report
 
 
 rule project:
     input:
-        latents_of_projected_runs,
+        files_of_projected_runs,
+        train=expand("<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu", seed=bench.seeds[0], allow_missing=True),
         solution=expand(
             "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu", seed=bench.seeds[0], allow_missing=True
         ),
         code=code_of_verb("project"),
     output:
-        "<results>/projections/{dataset}/{scenario}.tsv",
+        expand("<results>/projections/{dataset}/{scenario}/{table}.tsv", table=PROJECTIONS, allow_missing=True),
     log:
         "<logs>/project/{dataset}/{scenario}.log",
     benchmark:
@@ -20,11 +21,12 @@ rule project:
     params:
         runs=folders_of_projected_runs,
         seed=bench.seeds[0],
+        folder=subpath(output[0], parent=True),
     message:
         "Lay out the query cells of {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench project --runs {params.runs} --solution {input.solution} --seed {params.seed}"
-        " --output {output} --threads {threads} 2> {log}"
+        "python -m mosaicbench project --runs {params.runs} --train {input.train} --solution {input.solution}"
+        " --seed {params.seed} --output {params.folder} --threads {threads} 2> {log}"
 
 
 for figure in catalog.names("figures"):
@@ -34,7 +36,7 @@ for figure in catalog.names("figures"):
             f"draw_{figure}"
         input:
             rules.tabulate.output,
-            projections=[f"<results>/projections/{dataset}/{scenario}.tsv" for dataset, scenario in bench.views],
+            projections=projections_of_figure(figure),
             display="config/display.yaml",
             code=code_of_verb("draw", catalog.module("figures", figure)),
         output:
@@ -52,13 +54,41 @@ for figure in catalog.names("figures"):
         params:
             figure=figure,
             tables=subpath(input[0], parent=True),
+            projections=projections_folder,
             figures=figures_folder,
             views=views_as_words(),
         message:
             f"Draw {figure}"
         shell:
-            "python -m mosaicbench draw --figure {params.figure} --tables {params.tables} --projections {input.projections}"
+            "python -m mosaicbench draw --figure {params.figure} --tables {params.tables} --projections {params.projections}"
             " --display {input.display} --views {params.views} --output {params.figures} 2> {log}"
+
+
+rule typeset:
+    input:
+        rules.tabulate.output,
+        display="config/display.yaml",
+        code=code_of_verb("typeset"),
+    output:
+        "<results>/tables/latex/document.tex",
+        expand("<results>/tables/latex/{view}.tex", view=views_as_words()),
+    log:
+        "<logs>/typeset.log",
+    benchmark:
+        "<results>/benchmarks/typeset/latex.tsv"
+    group:
+        "report"
+    conda:
+        ENVIRONMENT
+    params:
+        tables=subpath(input[0], parent=True),
+        folder=subpath(output[0], parent=True),
+        views=views_as_words(),
+    message:
+        "Write the tables as LaTeX"
+    shell:
+        "python -m mosaicbench typeset --tables {params.tables} --display {input.display} --views {params.views}"
+        " --output {params.folder} 2> {log}"
 
 
 rule report:

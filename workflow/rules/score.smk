@@ -61,6 +61,7 @@ rule tabulate:
         applicable("<results>/runs/{dataset}/{scenario}/{run}/features.tsv"),
         applicable("<results>/runs/{dataset}/{scenario}/{run}/cells.npz"),
         applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds),
+        applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/history.tsv", seed=bench.seeds),
         config="<results>/config.json",
         published="config/published.yaml",
         code=code_of_verb("tabulate"),
@@ -81,6 +82,8 @@ rule tabulate:
                     "gates",
                     "published",
                     "costs",
+                    "history",
+                    "standings",
                 ],
             )
         ),

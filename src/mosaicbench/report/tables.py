@@ -58,6 +58,9 @@ PUBLISHED_COLUMNS = ["dataset", "condition", "scenario", "method", "labels", "me
 PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
 PUBLISHED_COLUMNS += ["comparable", "run", "same_method", "ours", "ours_sd", "ours_seeds"]
 PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
+STANDING_COLUMNS = [*RUN, "method", "kind", *TRAITS, "status", "group", "metric", "mean", "sd", "low", "high", "interval"]
+STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "shown"]
+HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
 T_OVER_SEEDS = "t over seeds"
 NO_INTERVAL = "none"
 NOT_GIVEN = "–"
@@ -157,7 +160,7 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.DataF
             "kind": cards["methods"].get(method, {}).get("kind", "model"),
             **traits(cards["methods"].get(method, {})),
             "seeds": f"{succeeded}/{len(applicable)}" if len(applicable) else NOT_GIVEN,
-            "status": _counted(group["status"]),
+            "status": counted(group["status"]),
         }
         for metric in HEADLINE:
             if (*names, metric) in summary.index:
@@ -189,6 +192,14 @@ def number(metric: str, value: float) -> str:
     if metric in RESOURCES and value < 0.01:
         return "<0.01"
     return f"{value:z.{_decimals(metric, value)}f}"
+
+
+def absence(runs: pd.DataFrame, run: str) -> str:
+    """Return what stands in the place of a run's value: "✗ diverged" if every seed failed, else "–"."""
+    statuses = runs.loc[runs["run"] == run, "status"]
+    if len(statuses) and statuses.isin(FAILED).all():
+        return f"{CROSS} {', '.join(sorted(set(statuses)))}"
+    return NOT_GIVEN
 
 
 def best(summary: pd.DataFrame, runs: pd.DataFrame, cards: Cards) -> pd.Series:
@@ -261,12 +272,15 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
         "overall": OVERALL_COLUMNS,
         "gates": GATE_COLUMNS,
         "published": PUBLISHED_COLUMNS,
+        "history": HISTORY_COLUMNS,
+        "standings": STANDING_COLUMNS,
     }
     read = {name: read_table(Path(folder) / f"{name}.tsv", expected) for name, expected in columns.items()}
     return read | {
         "scores": checked_scores(read["scores"]),
         "runs": checked_runs(read["runs"]),
         "overall": read["overall"].assign(complete=read["overall"]["complete"].astype(str) == "True"),
+        "standings": read["standings"].assign(best=read["standings"]["best"].astype(str) == "True"),
     }
 
 
@@ -312,6 +326,7 @@ def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return summary.assign(sd=summary["sd"].where(several), low=means - half, high=means + half, interval=kind)
 
 
-def _counted(statuses: pd.Series) -> str:
+def counted(statuses: pd.Series) -> str:
+    """Return "ok", or "ok ×2, diverged ×1"."""
     counts = statuses.value_counts(sort=False)
     return counts.index[0] if len(counts) == 1 else ", ".join(f"{status} ×{count}" for status, count in counts.items())

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from matplotlib import rc_context
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from mosaicbench import catalog, files
@@ -17,7 +19,7 @@ from mosaicbench.errors import UserError
 
 KINDS = ("model", "baseline", "control")
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
-NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities")
+NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "costs")
 SPARE = "#777777"
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
@@ -76,6 +78,18 @@ class Theme:
             return own or (self.label("methods", name) if self.methods.get(name, name) == name else name)
         return self.display[room].get(name, {}).get("label") or self.cards.get(room, {}).get(name, {}).get("label") or name
 
+    def metric_of(self, family: str, name: str) -> str:
+        """Return a metric's label under the heading of its family, whose name it need not repeat."""
+        return self.label("metrics", name).removeprefix(f"{self.label('groups', family)} ")
+
+    def cost(self, name: str) -> str:
+        """Return "Negative log-likelihood, RNA" for "nll_rna": the label of a cost, or of what its name starts with."""
+        start = self._start_of_cost(name)
+        if start is None:
+            return name.replace("_", " ")
+        rest = [self.label("modalities", part) for part in name[len(start) + 1 :].split("_") if part]
+        return ", ".join([self.label("costs", start), *([" ".join(rest)] if rest else [])])
+
     def direction(self, direction: str) -> str:
         """Return "RNA → ADT" for "rna->adt"."""
         return " → ".join(self.label("modalities", name) for name in direction.split("->"))
@@ -113,7 +127,8 @@ class Theme:
                 ),
             )
         listed = list(self.display[room])
-        return sorted(found, key=lambda name: (listed.index(name) if name in listed else len(listed), name))
+        known = {name: self._start_of_cost(name) if room == "costs" else name for name in found}
+        return sorted(found, key=lambda name: (listed.index(known[name]) if known[name] in listed else len(listed), name))
 
     def colour(self, run: str) -> str:
         """Return a run's colour: its method's, which is the same in every figure."""
@@ -122,20 +137,31 @@ class Theme:
         return listed or self._spare_colour(method)
 
     def marker(self, run: str, *, size: float) -> dict:
-        """Return matplotlib's keywords for a run's points: shape by kind, open for an ablation."""
+        """Return matplotlib's keywords for a run's points: shape by kind unless display.yaml says, open for an ablation."""
         face = "white" if self.ablation(run) else self.colour(run)
-        return {"marker": MARKERS[self.kind(run)], "ms": size, "mfc": face, "mec": self.colour(run), "linestyle": "none"}
+        shape = self.display["methods"].get(self.methods.get(run, run), {}).get("marker") or MARKERS[self.kind(run)]
+        return {"marker": shape, "ms": size, "mfc": face, "mec": self.colour(run), "linestyle": "none"}
+
+    def line(self, run: str) -> dict:
+        """Return matplotlib's keywords for a run's line: dotted for an ablation, dashed for a method with its own marker."""
+        own = "marker" in self.display["methods"].get(self.methods.get(run, run), {})
+        return {"color": self.colour(run), "linestyle": ":" if self.ablation(run) else "--" if own else "-"}
 
     def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:
-        """Return name -> colour for modalities or cell types, in display order."""
+        """Return name -> colour for modalities in display order, or for cell types, batches or clusters, sorted."""
         ordered = self.order("modalities", names) if room == "modalities" else sorted(set(names))
-        spare = self.display["colours"]["cell_type"]
+        spare = _shaded(self.display["colours"]["cell_type"])
         listed = self.display.get(room, {})
         return {name: listed.get(name, {}).get("colour") or spare[place % len(spare)] for place, name in enumerate(ordered)}
 
     def metric(self, name: str) -> dict:
         """Return a metric's card, {} where it has none."""
         return self.cards["metrics"].get(name, {})
+
+    def _start_of_cost(self, name: str) -> str | None:
+        """Return the longest listed cost that a cost's name is, or starts with."""
+        listed = [start for start in self.display["costs"] if name == start or name.startswith(f"{start}_")]
+        return max(listed, key=len, default=None)
 
     def _spare_colour(self, method: str) -> str:
         kind = self.cards["methods"].get(method, {}).get("kind")
@@ -196,6 +222,13 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
     files.write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
 
 
+def _shaded(colours: list[str]) -> list[str]:
+    """Return the colours, then paler, then darker ones of the same hues, for more names than there are colours."""
+    paler = [to_hex(0.45 * np.array(to_rgb(colour)) + 0.55) for colour in colours]
+    darker = [to_hex(0.5 * np.array(to_rgb(colour))) for colour in colours]
+    return [*colours, *paler, *darker]
+
+
 def _read_display(path: str | Path) -> dict[str, dict]:
     try:
         display = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -209,8 +242,8 @@ def _read_display(path: str | Path) -> dict[str, dict]:
     complete = {room: display.get(room) or {} for room in (*NAMED, "colours")}
     for room in NAMED:
         for name, entry in complete[room].items():
-            if not isinstance(entry, dict) or (wrong := set(entry) - {"label", "colour"}):
+            if not isinstance(entry, dict) or (wrong := set(entry) - {"label", "colour", "marker"}):
                 found = f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
-                raise UserError(f"{path}: {room}.{name}: {found}; write {{label: …, colour: …}}")
+                raise UserError(f"{path}: {room}.{name}: {found}; write {{label: …, colour: …, marker: …}}")
     complete["colours"].setdefault("cell_type", [SPARE])
     return complete

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
-from mosaicbench.report.tables import joined, of_view, read_tables
+from mosaicbench.report.projections import COLUMNS, read_projection
+from mosaicbench.report.tables import of_view, read_tables
 
-PROJECTION_COLUMNS = ["dataset", "scenario", "run", "seed", "source", "cell", "modality", "cell_type", "batch", "x", "y"]
 
-
-def run(*, figure: str, tables: Path, projections: list[Path], display: Path, views: list[str], output: Path) -> None:
+def run(*, figure: str, tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
     """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per view, or ``output/{figure}.*`` for a figure of all.
 
     Parameters
@@ -25,7 +24,7 @@ def run(*, figure: str, tables: Path, projections: list[Path], display: Path, vi
     tables
         The folder that ``tabulate`` wrote.
     projections
-        ``projection.tsv`` of the runs; read only for a figure that needs them.
+        The folder that ``project`` wrote, with one folder per dataset and scenario; read only for a figure of cells.
     display
         ``display.yaml``.
     views
@@ -44,16 +43,19 @@ def run(*, figure: str, tables: Path, projections: list[Path], display: Path, vi
     draw = getattr(importlib.import_module(catalog.module("figures", figure)), figure)
     needs = [name for name in catalog.parameters("figures", figure) if name != "theme"]
     read = read_tables(tables)
-    if "projection" in needs:
-        read["projection"] = joined([files.read_table(path, PROJECTION_COLUMNS) for path in projections], PROJECTION_COLUMNS)
     known = theme.read_theme(display, read["runs"])
     for view in views if card["per"] == "view" else [None]:
-        shown: dict[str, pd.DataFrame] = {name: read[name] for name in needs}
-        folder = Path(output)
-        if view is not None:
-            dataset, scenario = view.split("/")
-            shown = {name: of_view(table, dataset, scenario) for name, table in shown.items()}
-            folder = folder / dataset / scenario
+        if view is None:
+            shown, folder = {name: read[name] for name in needs}, Path(output)
+        else:
+            shown, folder = _of_view(read, Path(projections) / view, view, needs), Path(output) / view
         with theme.style():
             picture, drawn = draw(**shown, theme=known)
             theme.save(picture, drawn, folder / figure)
+
+
+def _of_view(read: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of one view, those of its cells from the folder that `project` wrote."""
+    dataset, scenario = view.split("/")
+    of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS}
+    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in COLUMNS}

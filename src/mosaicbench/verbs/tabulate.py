@@ -11,6 +11,7 @@ from mosaicbench import catalog, costs, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import published as published_numbers
 from mosaicbench.report import statistics, tables
+from mosaicbench.report.standings import standings
 
 
 def run(
@@ -19,6 +20,7 @@ def run(
     records: list[Path],
     features: list[Path],
     cells: list[Path],
+    histories: list[Path],
     not_applicable: list[dict],
     methods: dict[str, str],
     kinds: dict[str, str],
@@ -32,8 +34,9 @@ def run(
 
     Parameters
     ----------
-    scores, records, features, cells
-        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, ``run.json`` of every run and seed.
+    scores, records, features, cells, histories
+        ``scores.tsv``, ``features.tsv`` and ``cells.npz`` of every run, ``run.json`` and ``history.tsv`` of every run and seed,
+        the last two in the same order.
     not_applicable
         One dict per run that does not exist in a view: dataset, scenario, run, method, reason.
     methods
@@ -74,10 +77,13 @@ def run(
         "ranks": statistics.ranks(all_scores, runs, cards),
         "overall": statistics.overall(all_scores, runs, cards),
         "gates": tables.joined(gates, tables.GATE_COLUMNS),
+        "history": _sorted(_history(records, histories), order),
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
     if records:
         written["costs"] = costs.measured(records[0].parents[5], records)  # .../runs/DATASET/SCENARIO/RUN/seed-N/run.json
+    known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
+    written["standings"] = standings(**known, cards=cards)
     for name, table in written.items():
         files.write_table(Path(output) / f"{name}.tsv", table)
     for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):
@@ -102,6 +108,16 @@ def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, st
         names = {column: absent[column] for column in (*tables.RUN, "method")}
         rows.append(names | {"seed": None, "status": "not_applicable", "message": absent["reason"]})
     return pd.DataFrame(rows, columns=tables.RUN_COLUMNS)
+
+
+def _history(records: list[Path], histories: list[Path]) -> pd.DataFrame:
+    """Return the costs of every epoch, long; a run that is not trained has none."""
+    parts = []
+    for record, path in zip(map(files.read_record, records), histories, strict=True):
+        epochs = files.read_table(path).drop(columns="progress", errors="ignore")
+        curves = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
+        parts.append(curves.assign(**{column: record[column] for column in (*tables.RUN, "seed")}))
+    return tables.joined(parts, tables.HISTORY_COLUMNS)
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:

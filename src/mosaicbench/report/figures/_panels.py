@@ -1,13 +1,17 @@
-"""What several figures share: rows that are runs, and what stands where a run has no value."""
+"""What several figures share: rows that are runs, what stands where a run has no value, clouds of cells and their legends."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from mosaicbench.report.tables import CROSS, FAILED, NOT_GIVEN
-from mosaicbench.report.theme import QUIET, Theme
+from mosaicbench.report.tables import NOT_GIVEN
+from mosaicbench.report.theme import INK, QUIET, Theme
 
 ROW = 0.24  # inches
 
@@ -22,21 +26,77 @@ def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
             axes.axhline(row + 0.5, color="#BBBBBB", linewidth=0.6)
 
 
-def absence(runs: pd.DataFrame, run: str) -> str:
-    """Return what stands in the place of a run's value: "✗ diverged" if every seed failed, else "–"."""
-    statuses = runs.loc[runs["run"] == run, "status"]
-    if len(statuses) and statuses.isin(FAILED).all():
-        return f"{CROSS} {', '.join(sorted(set(statuses)))}"
-    return NOT_GIVEN
-
-
 def write_absence(axes: Axes, row: float, text: str) -> None:
     """Write the sign of absence at the left of a row."""
     ground = None if text == NOT_GIVEN else {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     axes.text(0.02, row, text, transform=axes.get_yaxis_transform(), va="center", color=QUIET, fontsize=7, bbox=ground)
 
 
-def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
-    """Write the dataset and scenario above a figure of one view."""
-    first = runs.iloc[0]
-    figure.suptitle(theme.view(first["dataset"], first["scenario"]), x=0.008, ha="left", fontsize=8, color=QUIET)
+def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, *, shown: str | None = None) -> None:
+    """Write the dataset, the scenario and what is shown above a figure of one view; by default the number of seeds."""
+    first, seeds = runs.iloc[0], runs["seed"].nunique()
+    shown = shown or f"{seeds} seed{'s' if seeds != 1 else ''}"
+    title = f"{theme.view(first['dataset'], first['scenario'])} · {shown}"
+    figure.suptitle(title, x=0.008, ha="left", fontsize=8, color=QUIET)
+
+
+def bare(axes: Axes) -> None:
+    """Leave nothing of the frame of a panel whose coordinates mean nothing."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_aspect("equal", adjustable="datalim")
+
+
+def cloud(axes: Axes, x: pd.Series, y: pd.Series, colours: object, *, points: int) -> None:
+    """Draw points, one picture in an SVG, the smaller the more `points` there are."""
+    size = float(np.clip(5000 / max(points, 1), 0.8, 9))
+    axes.scatter(x, y, c=colours, s=size, linewidths=0, alpha=0.8, rasterized=True)
+
+
+def wrapped(label: str, *, width: int = 18) -> str:
+    """Return a label in lines of about `width` characters, broken between words."""
+    lines = [""]
+    for word in label.split():
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)
+
+
+def shortened(name: str, *, most: int = 28) -> str:
+    """Return a name of at most so many characters, an ellipsis in place of its end."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def key(axes: Axes, palette: dict[str, str], labels: dict[str, str], title: str, *, most: int = 32) -> None:
+    """Fill a panel with the legend of a palette, its first `most` names."""
+    axes.axis("off")
+    names = list(palette)[:most]
+    handles = [
+        Line2D([], [], marker="o", ms=4, linestyle="none", color=palette[name], label=shortened(labels[name])) for name in names
+    ]
+    if len(palette) > most:
+        handles.append(Line2D([], [], linestyle="none", label=f"and {len(palette) - most} more"))
+    short = max(map(len, labels.values()), default=0) <= 6 and len(handles) > 8
+    legend = axes.legend(
+        handles=handles,
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(0, 1),
+        ncols=3 if short else 1,
+        handletextpad=0.1,
+        borderpad=0,
+        fontsize=6.5,
+        columnspacing=0.8,
+        title_fontproperties={"size": 7, "weight": "bold"},
+    )
+    legend.set_alignment("left")
+    legend.get_title().set_color(INK)
+
+
+def lines_of_key(palette: dict[str, str], labels: dict[str, str], *, most: int = 32) -> int:
+    """Return how many lines :func:`key` needs, its title among them."""
+    names = min(len(palette), most + 1)
+    short = max(map(len, labels.values()), default=0) <= 6 and names > 8
+    return 1 + (math.ceil(names / 3) if short else names)

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.report.figures._panels import ROW, absence, label_rows, name_view, write_absence
+from mosaicbench.report import tables
+from mosaicbench.report.figures._panels import ROW, label_rows, name_view, write_absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
 CARD = {
@@ -64,7 +65,7 @@ def imputation_per_feature(*, features: pd.DataFrame, runs: pd.DataFrame, theme:
         of_direction = values[(values["direction"] == direction["direction"]) & (values["space"] == direction["space"])]
         for row, run in enumerate(rows):
             summary = _quantiles(of_direction[of_direction["run"] == run])
-            text = "" if summary["features"] else absence(runs, run)
+            text = "" if summary["features"] else tables.absence(runs, run)
             drawn.append(direction | {"run": run} | summary | {"shown": text})
             if text:
                 write_absence(axes, row, text)

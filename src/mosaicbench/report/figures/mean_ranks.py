@@ -58,7 +58,9 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
             of_panel = shown[(shown["scenario"] == scenario) & (shown["metric"] == metric)].set_index("run")
             _panel(axes, of_panel, rows_of[scenario], theme)
             axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1))
-        axes_of_scenario[0].set_ylabel(theme.label("scenarios", scenario), color=QUIET)
+        most = shown.loc[shown["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
+        n = f"{most['datasets']} dataset{'s' if most['datasets'] != 1 else ''}, {most['blocks']} with seeds"
+        axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET)
     drawn = shown.assign(place=shown["metric"].map(metrics.index)).sort_values(["scenario", "place"], kind="stable")
     return figure, drawn[COLUMNS].reset_index(drop=True)
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mosaicbench.report import tables
-from mosaicbench.report.figures._panels import ROW, absence, label_rows, name_view, write_absence
+from mosaicbench.report.figures._panels import ROW, label_rows, name_view, write_absence
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
@@ -59,7 +59,7 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
         for row, run in enumerate(rows):
             seeds = means[(means["metric"] == metric) & (means["run"] == run)]
             if seeds.empty:
-                text = absence(runs, run)
+                text = tables.absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "shown": text})
                 continue

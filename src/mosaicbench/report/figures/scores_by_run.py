@@ -8,17 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mosaicbench.report import tables
-from mosaicbench.report.figures._panels import ROW, absence, label_rows, name_view, write_absence
+from mosaicbench.report.figures._panels import ROW, label_rows, name_view, wrapped, write_absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
 CARD = {
     "label": "Scores by run",
     "caption": (
-        "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), the "
-        "large marker the mean over seeds, the bar its 95 % interval: a bootstrap over cells and seeds for scores that are "
-        "means over cells (FOSCTTM, label transfer accuracy, r per cell), too narrow with few seeds where seeds differ more "
-        "than cells; else Student's t over seeds, wide with few. A star marks the best mean among models and baselines, the "
-        "dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that failed."
+        "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), "
+        "the large marker the mean over seeds, the bar its 95 % interval: a bootstrap over cells and seeds for scores that "
+        "are means over cells (FOSCTTM, label transfer accuracy, r per cell), too narrow with few seeds where seeds differ "
+        "more than cells; else Student's t over seeds, wide with few. A star marks the best mean among models and "
+        "baselines, the dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that "
+        "failed."
     ),
     "needs": ["scores", "headline", "runs"],
     "per": "view",
@@ -62,7 +63,7 @@ def scores_by_run(
             axes.axvline(chance, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)))
         for row, run in enumerate(rows):
             if (metric, run) not in summary.index:
-                text = absence(runs, run)
+                text = tables.absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "best": False, "chance": chance, "shown": text})
                 continue
@@ -87,7 +88,7 @@ def scores_by_run(
             drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
         _limit(axes, theme.metric(metric).get("bounds"))
         better = {"lower": "← better", "higher": "better →"}.get(theme.metric(metric).get("better"), "")
-        axes.set_title(_wrapped(theme.label("metrics", metric)))
+        axes.set_title(wrapped(theme.label("metrics", metric)))
         axes.set_xlabel(better, color=QUIET, fontsize=7)
     name_view(figure, theme, runs)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=7, handletextpad=0.4, columnspacing=1.4)
@@ -102,15 +103,6 @@ def _limit(axes: object, bounds: object) -> None:
         low = low if bounds[0] is None else max(low, bounds[0] - 0.04 * width)
         high = high if bounds[1] is None else min(high, bounds[1] + 0.04 * width)
     axes.set_xlim(low, high)
-
-
-def _wrapped(label: str, *, width: int = 18) -> str:
-    lines = [""]
-    for word in label.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
 
 
 def _legend() -> list[Line2D]:

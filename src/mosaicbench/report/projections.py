@@ -1,0 +1,33 @@
+"""What is gathered of the cells of chosen runs, first seed, one folder per view: the contract of `project` and `draw`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench.files import read_table
+
+WHOSE = ["dataset", "scenario", "run", "seed"]
+COLUMNS = {
+    "projection": [*WHOSE, "source", "cell", "modality", "cell_type", "batch", "leiden", "x", "y"],
+    "markers": [*WHOSE, "modality", "space", "leiden", "cells", "cell_type", "share", "feature", "marks", "mean", "above"],
+    "transfers": [*WHOSE, "direction", "cell_type", "transferred", "cells"],
+    "imputed_values": [*WHOSE, "direction", "space", "feature", "place", "r", "cell", "measured", "imputed"],
+    "imputed_layout": [*WHOSE, "modality", "direction", "cell", "cell_type", "x", "y"],
+}
+NUMBERS = {"seed", "leiden", "x", "y", "cells", "share", "marks", "mean", "above", "r", "measured", "imputed"}
+MEASURED = "measured"  # in the place of a run and a direction: what was measured
+
+
+def read_projection(folder: str | Path, name: str) -> pd.DataFrame:
+    """Read one table of a view, with names as text.
+
+    Raises
+    ------
+    files.ContractError
+        When it is absent or has other columns.
+    """
+    table = read_table(Path(folder) / f"{name}.tsv", COLUMNS[name])
+    named = [column for column in table if column not in NUMBERS]
+    return table.assign(**{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in named})

@@ -1,0 +1,129 @@
+"""The verb that projects: layouts, clusters, markers, carried labels and imputed values of controls whose results are known."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from mosaicbench_views import cut_small
+
+from mosaicbench import files
+from mosaicbench.data import simulated
+from mosaicbench.errors import UserError
+from mosaicbench.report import projections
+from mosaicbench.verbs import fit, project
+
+CELLS = 60  # of 300, one fifth is held out
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    dataset = simulated.load(None, cells=300, n_rna=80, n_atac=120, n_adt=12, cell_types=3)
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+
+
+@pytest.fixture(scope="module")
+def runs(view, tmp_path_factory):
+    found = {}
+    for method in ("oracle", "celltype_mean", "constant"):
+        found[method] = tmp_path_factory.mktemp("runs") / method
+        identity = {"dataset": "small", "scenario": "paired", "run": method, "method": method, "seed": 0}
+        paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
+        limits = {"max_minutes": 5, "max_memory_mb": 8000}
+        module = f"mosaicbench.methods.{method}"
+        fit.run(method=module, hyperparameters={}, identity=identity, output=found[method], **paths, **limits)
+    failed = shutil.copytree(found["oracle"], found["oracle"].with_name("failed"))
+    record = files.read_record(failed / "run.json")
+    files.write_record(failed / "run.json", record | {"run": "failed", "status": "diverged"})
+    return found | {"failed": failed}
+
+
+@pytest.fixture(scope="module")
+def projected(view, runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("projected")
+    paths = {part: view / f"{part}.h5mu" for part in ("train", "solution")}
+    project.run(runs=list(runs.values()), seed=0, output=folder, **paths)
+    return {name: projections.read_projection(folder, name) for name in projections.COLUMNS}
+
+
+def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projected):
+    for table in projected.values():
+        assert set(table["dataset"]) == {"small"}
+        assert set(table["scenario"]) == {"paired"}
+        assert set(table["seed"]) == {0}
+    assert set(projected["projection"]["run"]) == {"oracle", "constant"}
+    assert set(projected["transfers"]["run"]) == {"oracle", "constant"}
+    assert set(projected["imputed_values"]["run"]) == {"oracle", "celltype_mean"}
+    assert set(projected["imputed_layout"]["run"]) == {"oracle", "celltype_mean", projections.MEASURED}
+
+
+def test_a_cell_is_laid_out_once_per_source_with_its_cluster(projected):
+    layout = projected["projection"].query("run == 'oracle'")
+    assert not layout.duplicated(["source", "cell"]).any()
+    assert layout["source"].value_counts().to_dict() == dict.fromkeys(("rna", "atac", "adt", "joint"), CELLS)
+    assert np.isfinite(layout[["x", "y"]].to_numpy()).all()
+    single = layout[layout["source"] != "joint"]
+    same = single.groupby("cell")["leiden"].nunique() == 1  # the oracle gives a cell one latent in every modality
+    assert same.mean() > 0.95
+    for group in (single, layout[layout["source"] == "joint"]):
+        sizes = group["leiden"].value_counts()
+        assert sizes.index[0] == 0 or sizes.iloc[0] == sizes[0]
+        assert set(sizes.index) == set(range(len(sizes)))
+
+
+def test_carried_labels_count_every_labelled_cell_and_the_oracle_errs_in_none(projected):
+    carried = projected["transfers"]
+    assert set(carried.groupby(["run", "direction"])["cells"].sum()) == {CELLS}
+    assert carried["direction"].nunique() == 6
+    oracle = carried[carried["run"] == "oracle"]
+    assert (oracle["cell_type"] == oracle["transferred"]).all()
+    constant = carried[carried["run"] == "constant"]
+    assert constant.groupby("direction")["transferred"].nunique().eq(1).all()  # a collapsed latent gives every cell one type
+
+
+def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
+    values = projected["imputed_values"]
+    assert values["direction"].nunique() == 6
+    assert values.groupby(["direction", "place"])["feature"].nunique().eq(1).all()
+    mean = values.groupby(["direction", "place"])["r"].mean().unstack()
+    assert (mean["best"] >= mean["median"]).all()
+    assert (mean["median"] >= mean["worst"]).all()
+    oracle = values[values["run"] == "oracle"]
+    np.testing.assert_allclose(oracle["imputed"], oracle["measured"], atol=2e-3)
+    assert oracle["r"].min() > 0.999
+    drawn = oracle.groupby(["direction", "place"])[["measured", "imputed"]].apply(lambda x: x.corr().iloc[0, 1])
+    np.testing.assert_allclose(drawn, oracle.groupby(["direction", "place"])["r"].first(), atol=1e-3)
+
+
+def test_what_the_oracle_imputes_lies_where_it_was_measured(projected):
+    layout = projected["imputed_layout"]
+    measured = layout[layout["run"] == projections.MEASURED].set_index(["modality", "cell"])[["x", "y"]]
+    assert len(measured) == 3 * CELLS
+
+    def distance(run: str) -> pd.Series:
+        own = layout[layout["run"] == run]
+        gap = own[["x", "y"]].to_numpy() - measured.loc[pd.MultiIndex.from_frame(own[["modality", "cell"]])].to_numpy()
+        return pd.Series(np.hypot(*gap.T))
+
+    assert distance("oracle").median() < 0.5 * distance("celltype_mean").median()
+
+
+def test_markers_are_higher_in_the_cluster_that_they_mark(projected):
+    markers = projected["markers"].query("run == 'oracle'")
+    assert set(markers["modality"]) == {"rna", "adt"}  # LSI components have no names
+    assert markers["above"].between(0, 1).all()
+    assert markers["share"].between(0, 1).all()
+    rna = markers[markers["modality"] == "rna"]
+    weighted = (rna["mean"] * rna["cells"]).groupby(rna["feature"]).sum() / rna.groupby("feature")["cells"].sum()
+    own = rna[rna["leiden"] == rna["marks"]].set_index("feature")["mean"]
+    assert (own > weighted.loc[own.index]).all()
+    assert markers.groupby(["modality", "marks"])["feature"].nunique().max() == project.MARKERS
+
+
+def test_a_run_of_other_cells_is_refused_by_name(view, runs, tmp_path):
+    other = shutil.copytree(runs["oracle"], tmp_path / "other")
+    latents = files.read_latents(other / "latents.h5ad")
+    latents.obs["cell"] = [f"other-{row}" for row in range(len(latents.obs))]
+    files.write_latents(other / "latents.h5ad", latents)
+    with pytest.raises(UserError, match="60 of the solution's cells are not among its rows"):
+        project.run(runs=[other], train=view / "train.h5mu", solution=view / "solution.h5mu", seed=0, output=tmp_path / "out")

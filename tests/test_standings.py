@@ -1,0 +1,160 @@
+"""Who stands where, and its LaTeX: means, ranks, what is missing and what failed, and that a document of it can be set."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mosaicbench import catalog, files
+from mosaicbench.report import latex, statistics, tables, theme
+from mosaicbench.report.standings import standings
+from mosaicbench.verbs import typeset
+
+DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
+KINDS = {"mvae": "model", "mmvaepp": "model", "my_run&50%": "model", "cca": "baseline", "oracle": "control"}
+KINDS |= {"random_latent": "control"}
+METHODS = {run: "mvae" if "&" in run else run for run in KINDS}
+CARDS = {
+    "methods": {
+        name: {"label": name, "kind": kind, "uses": ("pairs",), "transductive": name == "cca"} for name, kind in KINDS.items()
+    },
+    "metrics": {
+        "foscttm": {"label": "FOSCTTM", "better": "lower", "best": 0.0, "chance": 0.5, "group": "alignment"},
+        "imputation_skill": {"label": "skill", "better": "higher", "best": 1.0, "chance": 0.0, "group": "imputation"},
+        "fit_seconds": {"label": "seconds", "better": "lower", "group": "resources"},
+        "label_floor": {"label": "floor", "better": "lower", "group": "reference"},
+    },
+    "datasets": {},
+}
+VALUES = {"mvae": (0.1, 0.5), "mmvaepp": (0.2, 0.6), "cca": (0.3, None), "oracle": (0.0, 1.0), "random_latent": (0.5, None)}
+
+
+def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return scores and runs of two seeds; the run with the odd name diverged, mmvaepp does not apply to the last dataset."""
+    scores, runs = [], []
+    for dataset in datasets:
+        for run in KINDS:
+            absent = run == "mmvaepp" and dataset != datasets[0]
+            status = "not_applicable" if absent else "diverged" if "&" in run else "ok"
+            for seed in (0, 1):
+                named = {"dataset": dataset, "scenario": "paired", "run": run, "seed": seed}
+                runs.append(named | {"method": METHODS[run], "status": status, "seed": None if absent else seed})
+                if status != "ok":
+                    continue
+                for metric, value in zip(("foscttm", "imputation_skill"), VALUES[run], strict=True):
+                    if value is not None:
+                        spread = 0.0 if value in (0.0, 1.0) else 0.01 * (seed - 0.5)
+                        scores.append(named | {"metric": metric, "direction": "a->b", "space": "-", "value": value + spread})
+                scores.append(named | {"metric": "fit_seconds", "direction": "run", "space": "-", "value": 3.0 + seed})
+                scores.append(named | {"metric": "label_floor", "direction": "run", "space": "-", "value": 0.1})
+    scores = tables.checked_scores(pd.DataFrame(scores).assign(status="ok")[files.SCORE_COLUMNS])
+    return scores, tables.checked_runs(pd.DataFrame(runs).reindex(columns=tables.RUN_COLUMNS))
+
+
+def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
+    scores, runs = _results(datasets)
+    known = {name: getattr(statistics, name)(scores, runs, CARDS) for name in ("overall", "ranks")}
+    return standings(headline=tables.headline(scores), runs=runs, cards=CARDS, **known)
+
+
+STANDINGS = _standings()
+THEME = theme.Theme(display=theme._read_display(DISPLAY), cards=CARDS, methods=METHODS)
+
+
+def _of(dataset: str, metric: str) -> pd.DataFrame:
+    rows = STANDINGS[(STANDINGS["dataset"] == dataset) & (STANDINGS["metric"] == metric)]
+    return rows.set_index("run")
+
+
+def test_every_run_has_a_row_in_every_score_of_its_view():
+    assert list(STANDINGS.columns) == tables.STANDING_COLUMNS
+    assert not STANDINGS.duplicated([*tables.RUN, "metric"]).any()
+    assert set(STANDINGS.groupby(["dataset", "metric"])["run"].nunique()) == {len(KINDS)}
+    assert "label_floor" not in set(STANDINGS["metric"])
+    assert set(STANDINGS["dataset"]) == {"d_1", "e", statistics.ALL}
+
+
+def test_places_are_among_models_and_baselines_by_the_mean():
+    foscttm = _of("d_1", "foscttm")
+    assert foscttm["rank"].dropna().to_dict() == {"mvae": 1, "mmvaepp": 2, "cca": 3}
+    assert foscttm.loc["mvae", "best"] and not foscttm.loc["oracle", "best"]
+    assert set(foscttm["ranked"].dropna()) == {3}
+    np.testing.assert_allclose(foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5])
+    assert foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"  # t of one degree of freedom: 12.7 x 0.005
+    assert _of("d_1", "imputation_skill").loc["mmvaepp", "rank"] == 1
+    assert not _of("d_1", "fit_seconds")["best"].any()
+
+
+def test_what_is_missing_is_a_dash_and_what_failed_a_cross_and_neither_a_number():
+    for metric in ("foscttm", "imputation_skill", "fit_seconds", "score"):
+        rows = _of("d_1", metric)
+        assert rows.loc["my_run&50%", "shown"] == "✗ diverged"
+        assert np.isnan(rows.loc["my_run&50%", "mean"])
+    assert _of("d_1", "imputation_skill").loc["cca", "shown"] == "–"
+    assert _of("e", "foscttm").loc["mmvaepp", "shown"] == "–"
+    assert _of("e", "foscttm").loc["mmvaepp", ["status", "of_seeds"]].tolist() == ["not_applicable", 0]
+    assert _of("d_1", "score").loc["cca", "shown"].endswith("†")
+    assert np.isnan(_of("d_1", "score").loc["cca", "rank"])
+
+
+def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_intervals():
+    whole = _of(statistics.ALL, "foscttm")
+    np.testing.assert_allclose(whole.loc["mvae", "mean"], 0.1)
+    assert whole.loc["mmvaepp", "shown"] == "–" or np.isnan(whole.loc["mmvaepp", "mean"])
+    assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
+    assert whole.loc["mvae", "best"] and not whole.loc["cca", "best"]
+    assert set(_standings(("d_1",))["dataset"]) == {"d_1"}
+
+
+def test_traits_say_what_a_run_uses():
+    rows = _of("d_1", "foscttm")
+    assert rows.loc["cca", list(tables.TRAITS)].to_dict() == {
+        "transductive": "yes",
+        "uses_labels": "no",
+        "uses_links": "no",
+        "uses_pairs": "yes",
+    }
+
+
+def test_latex_escapes_bolds_dashes_and_crosses():
+    text = latex.tables_of(STANDINGS[STANDINGS["dataset"] == "d_1"], THEME)
+    assert r"my\_run\&50\%" in text
+    assert r"\caption{Alignment: d\_1, paired" in text
+    bold = re.findall(r"\\textbf\{([^}]*)\}", text)
+    assert "0.100" in bold and "0.000" not in bold
+    failed = [line for line in text.splitlines() if line.startswith(r"my\_run")]
+    assert all(re.search(r"& \$\\times\$ diverged \\\\$", line) for line in failed)
+    cca = [line for line in text.splitlines() if line.startswith("cca")]
+    assert any(line.endswith(r"-- \\") for line in cca)
+    for table in text.split(r"\begin{table}")[1:]:
+        assert [table.count(rule) for rule in (r"\toprule", r"\bottomrule", r"\end{table}")] == [1, 1, 1]
+        assert table.count(r"\midrule") == 3  # below the head, before baselines, before controls
+        body = table.split(r"\toprule")[1].split(r"\bottomrule")[0]
+        lines = [line for line in body.splitlines() if line.endswith(r" \\")]
+        assert len({re.sub(r"\\&", "", line).count("&") for line in lines}) == 1
+        assert len(lines) == 1 + len(KINDS)
+
+
+@pytest.mark.parametrize("text", [r"a_b % & # $ { } ~ ^ \ < > |", "β → ✗ – † ± ≥ 𝔘"])
+def test_no_letter_is_left_that_latex_would_take_for_a_command(text):
+    found = latex.escaped(text)
+    assert not re.search(r"(?<!\\)[_%&#]", found)
+    assert all(ord(letter) < 256 for letter in found)
+
+
+def test_the_document_can_be_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(typeset, "read_tables", lambda folder: {"standings": STANDINGS, "runs": _results()[1]})
+    monkeypatch.setattr(catalog, "cards", lambda room: CARDS[room])
+    typeset.run(tables=tmp_path, display=DISPLAY, views=["d_1/paired", "e/paired"], output=tmp_path / "latex")
+    written = {str(path.relative_to(tmp_path / "latex")) for path in (tmp_path / "latex").rglob("*.tex")}
+    assert written == {"d_1/paired.tex", "e/paired.tex", "all_datasets/paired.tex", "document.tex"}
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
+    done = subprocess.run(command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "latex/document.pdf").is_file()
