@@ -75,18 +75,20 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
         made = [results / "runs" / place / name for name in ("scores.tsv", "features.tsv", "cells.npz")]
         jobs.append(_other_job("score", one, results / "benchmarks/score" / f"{place}.tsv", made, method=one["method"]))
     for one in views.drop_duplicates(["dataset", "scenario"]).to_dict("records"):
-        place = f"{one['dataset']}/{one['scenario']}.tsv"
-        jobs.append(_other_job("project", one, results / "benchmarks/project" / place, [results / "projections" / place]))
+        place = f"{one['dataset']}/{one['scenario']}"
+        made = [results / "projections" / place]
+        jobs.append(_other_job("project", one, results / "benchmarks/project" / f"{place}.tsv", made))
     for one in views.drop_duplicates("dataset").to_dict("records"):
         file = results / "datasets" / f"{one['dataset']}.h5mu"
         jobs.append(
             _other_job("prepare", one, results / "benchmarks/prepare" / f"{one['dataset']}.tsv", [file]) | {"scenario": ""}
         )
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
-    for name, made in (("tabulate", results / "tables"), ("draw", results / "figures"), ("report", results / "report.html")):
+    made_of = {"tabulate": "tables", "typeset": "tables/latex", "draw": "figures", "report": "report.html"}
+    for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
         for number, file in enumerate(sorted((results / "benchmarks" / name).glob("*.tsv"))):
-            jobs.append(_other_job(name, whole, file, [made] if number == 0 else []))  # the folder's size counts once
+            jobs.append(_other_job(name, whole, file, [results / made] if number == 0 else []))  # the folder's size counts once
     return _joined(pd.DataFrame(jobs))
 
 
@@ -149,7 +151,7 @@ def number_of_jobs(settings) -> dict[str, int]:
 
 
 def _jobs_over_all() -> dict[str, int]:
-    return {"tabulate": 1, "draw": len(catalog.names("figures")), "report": 1}
+    return {"tabulate": 1, "typeset": 1, "draw": len(catalog.names("figures")), "report": 1}
 
 
 def _planned(job: tuple, costs: pd.DataFrame) -> dict | None:

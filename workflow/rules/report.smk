@@ -74,7 +74,10 @@ rule typeset:
         expand("<results>/tables/latex/{view}.tex", view=views_as_words()),
     log:
         "<logs>/typeset.log",
-    localrule: True
+    benchmark:
+        "<results>/benchmarks/typeset/latex.tsv"
+    group:
+        "report"
     conda:
         ENVIRONMENT
     params:

@@ -81,9 +81,9 @@ rule tabulate:
                     "overall",
                     "gates",
                     "published",
+                    "costs",
                     "history",
                     "standings",
-                    "costs",
                 ],
             )
         ),

@@ -15,7 +15,7 @@ GROUPS = (OVERALL, "alignment", "label_transfer", "imputation", "biology", "mixi
 USES = {"uses_pairs": "pairs", "uses_links": "links", "uses_labels": "labels", "transductive": "query"}
 SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
-SPECIAL |= {"|": r"\textbar{}", '"': r"\textquotedbl{}", "–": "--", "—": "---", "…": r"\ldots{}", "†": r"\dag{}"}
+SPECIAL |= {"|": r"\textbar{}", "[": "{[}", "]": "{]}", '"': "''", "–": "--", "—": "---", "…": r"\ldots{}", "†": r"\dag{}"}
 SPECIAL |= {
     "✗": r"$\times$",
     "×": r"$\times$",

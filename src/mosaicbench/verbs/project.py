@@ -118,11 +118,10 @@ def _leiden(graph: object, seed: int) -> np.ndarray:
 
     rows = anndata.AnnData(obs=pd.DataFrame(index=[str(row) for row in range(graph.shape[0])]))
     scanpy.tl.leiden(rows, adjacency=graph, flavor="igraph", n_iterations=2, directed=False, random_state=seed)
-    clusters = rows.obs["leiden"].astype(str)
-    by_size = (
-        clusters.value_counts().sort_index(key=lambda names: names.astype(int)).sort_values(ascending=False, kind="stable")
-    )
-    return clusters.map({name: place for place, name in enumerate(by_size.index)}).astype(int).to_numpy()
+    clusters = rows.obs["leiden"].astype(int).to_numpy()
+    names, sizes = np.unique(clusters, return_counts=True)
+    by_size = np.argsort(-sizes, kind="stable")
+    return np.argsort(by_size)[np.searchsorted(names, clusters)]
 
 
 def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:

@@ -80,10 +80,10 @@ def run(
         "history": _sorted(_history(records, histories), order),
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
-    known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
-    written["standings"] = standings(**known, cards=cards)
     if records:
         written["costs"] = costs.measured(records[0].parents[5], records)  # .../runs/DATASET/SCENARIO/RUN/seed-N/run.json
+    known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
+    written["standings"] = standings(**known, cards=cards)
     for name, table in written.items():
         files.write_table(Path(output) / f"{name}.tsv", table)
     for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):
@@ -115,8 +115,8 @@ def _history(records: list[Path], histories: list[Path]) -> pd.DataFrame:
     parts = []
     for record, path in zip(map(files.read_record, records), histories, strict=True):
         epochs = files.read_table(path).drop(columns="progress", errors="ignore")
-        costs = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
-        parts.append(costs.assign(**{column: record[column] for column in (*tables.RUN, "seed")}))
+        curves = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
+        parts.append(curves.assign(**{column: record[column] for column in (*tables.RUN, "seed")}))
     return tables.joined(parts, tables.HISTORY_COLUMNS)
 
 
