@@ -205,9 +205,8 @@ def files_of_figure(figure):
     """What one figure's job writes; pictures and their numbers also stand in the report of `snakemake --report`."""
     files = []
     for place in figure_places(figure):
-        dataset, *scenario = place.strip("/").split("/")
-        about = {"category": "Figures", "subcategory": ", ".join([dataset or "all datasets", *scenario])}
-        about["caption"] = f"../report/{figure}.rst"
+        view = ", ".join(Path(place).parts) or "all datasets"
+        about = {"category": "Figures", "subcategory": view, "caption": f"../report/{figure}.rst"}
         for form in ("svg", "tsv"):
             labels = {"figure": catalog.card("figures", figure)["label"], "shown as": "picture" if form == "svg" else "table"}
             files.append(report(f"<results>/figures/{place}{figure}.{form}", labels=labels, **about))
