@@ -44,7 +44,7 @@ MinJobAge=600
 KillWait=2
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=16000 Gres=gpu:fake:2 State=UNKNOWN
-PartitionName=cpu Nodes={node} Default=YES MaxTime=04:00:00 State=UP
+PartitionName=cpu Nodes={node} Default=YES MaxTime=12:00:00 State=UP
 PartitionName=gpu Nodes={node} Default=NO MaxTime=02:00:00 State=UP
 """
 # A GPU is a device file that SLURM can stat; it gives jobs a real CUDA_VISIBLE_DEVICES.

@@ -110,7 +110,7 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
         ({"gpu": 4}, r"rule fit_model asks for 1 CPU, 7000 MB and 4 GPU, but partition gpu has no such node \(.*2 GPU fake"),
         (
             {"slurm_partition": "cpu", "runtime": 999},
-            r"rule fit_model asks for 999 minutes, but partition cpu gives at most 240",
+            r"rule fit_model asks for 999 minutes, but partition cpu gives at most 720",
         ),
         (
             {"slurm_partition": "gpus"},

@@ -46,8 +46,8 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
     """Return what every kind of job of a finished results folder cost, one row per rule, dataset, scenario and method.
 
     Seconds are of CPU time, so that a busy machine does not count, and for a run on a GPU of wall-clock time. They are what
-    Snakemake's ``benchmark:`` wrote into ``results/benchmarks``; without it, those of a fit are the sum of its phases in
-    ``run.json``, and those of other jobs are not known.
+    Snakemake's ``benchmark:`` wrote into ``results/benchmarks``, or of a fit what its ``run.json`` says where that is more (the
+    former is sampled, the latter without Python's start); without both, seconds of other jobs are not known.
 
     Parameters
     ----------
@@ -211,7 +211,10 @@ def _fit_job(path: Path, results: Path) -> dict:
     phases = record["seconds"]  # phase -> seconds
     total = sum(phases.values()) if phases else float("nan")
     whole = _benchmark(results / "benchmarks/fit" / place / record["run"] / f"seed-{record['seed']}.tsv")
-    seconds = whole.get("s" if record["device"] != "cpu" else "seconds", total)
+    if record["device"] == "cpu":
+        seconds = max(whole.get("seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
+    else:
+        seconds = whole.get("s", total)
     history = path.with_name("history.tsv")
     return {
         "rule": RULE_OF_KIND[catalog.cards("methods")[record["method"]]["kind"]],
