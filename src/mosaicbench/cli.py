@@ -210,6 +210,7 @@ def _files_of_runs(config: object, runs: Path, published: Path, output: Path) ->
         "reference": config.config["report"]["reference_run"],
         "published": published,
         "output": output,
+        "sizes": config.sizes,
     }
 
 

@@ -81,6 +81,8 @@ rule tabulate:
                     "gates",
                     "published",
                     "costs",
+                    "phases",
+                    "scaling",
                 ],
             )
         ),
