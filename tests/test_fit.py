@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 import pytest
+import torch
 from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import catalog, files
@@ -68,6 +69,8 @@ class Misbehaving:
             raise RuntimeError("shapes do not match")
         if self.what == "memory":
             raise MemoryError("no room")
+        if self.what == "device memory":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
         if self.what == "hang":
             time.sleep(60)
         if self.what == "eat":
@@ -98,6 +101,7 @@ def misbehaving(monkeypatch):
         ("nan", "diverged", "not finite", {}),
         ("crash", "crashed", "RuntimeError: shapes do not match", {}),
         ("memory", "out_of_memory", "no room", {}),
+        ("device memory", "out_of_memory", "Tried to allocate 20.00 GiB", {}),
         ("killed", "out_of_memory", "killed by the operating system", {}),
         ("hang", "timeout", "limits: minutes", {"max_minutes": 0.02}),
         ("eat", "out_of_memory", "limits: memory_mb", {"max_memory_mb": 600}),
@@ -111,6 +115,12 @@ def test_a_failed_run_is_a_valid_row_with_its_status(paired, tmp_path, misbehavi
     assert not files.read_imputed(tmp_path / "imputed.h5mu").mod
     assert files.read_table(tmp_path / "history.tsv").empty
     assert not list(tmp_path.glob(".*partial*"))
+    if what != "nan":
+        assert set(record["seconds"]) == {"import", "read", "fit"}
+    assert record["peak_host_mb"] >= max(record["host_mb"].values()) > 50
+    if what == "hang":
+        assert record["seconds"]["fit"] > 0.1
+        assert record["cpu_seconds"]["fit"] < record["seconds"]["fit"]
 
 
 def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
@@ -139,7 +149,13 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hardware"]["cores"] == os.cpu_count()
     assert record["hardware"]["cpu"]
     assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
-    assert {"import", "read", "fit", "embed", "impute"} <= set(record["seconds"])
+    for measure in ("seconds", "cpu_seconds", "gpu_seconds", "host_mb"):
+        assert set(record[measure]) == {"import", "read", "fit", "embed", "impute", "write"}, measure
+    assert record["cells"] == {"train": 192, "query": 48}
+    assert record["arithmetic"]["float32_matmul_precision"] == "highest"
+    if record["device"] == "cpu":
+        assert not any(record["gpu_seconds"].values())
+        assert record["device_mb"] == {}
     assert record["peak_host_mb"] > 50
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 0
     assert len(files.read_table(tmp_path / "history.tsv")) == 2

@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -85,6 +87,34 @@ def benchmark_run(tmp_path_factory):
 def benchmark(benchmark_run):
     yield benchmark_run
     benchmark_run.write_config(TINY)
+
+
+def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path):
+    """The hard way: Snakemake and all its jobs are gone at once, and its lock stands."""
+    benchmark = Benchmark(tmp_path)
+    long = {"max_epochs": 60, "patience": 60}
+    benchmark.write_config(TINY | {"runs": {"mvae": {}}, "seeds": [0], "training": long})
+    folder = tmp_path / "results/runs/pbmc68k_split/paired/mvae/seed-0"
+    target = str((folder / "run.json").relative_to(tmp_path))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", target, "--configfile", "tiny.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "MOSAICBENCH_CHECKPOINT_SECONDS": "0"}
+    hidden = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **hidden)
+    while not (folder / ".checkpoint.pt").exists():
+        assert started.poll() is None, "it ended before a training was saved"
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not (folder / "run.json").exists()
+
+    benchmark.snakemake("--unlock")
+    done = benchmark.snakemake("--cores", "1", target)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    record = files.read_record(folder / "run.json")
+    assert record["status"] == "ok"
+    assert record["resumed_after"]
+    assert 0 < record["resumed_after"][0] < 60
+    assert list(files.read_table(folder / "history.tsv")["epoch"]) == list(range(1, 61))
 
 
 def stages(jobs):

@@ -175,6 +175,10 @@ def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--output", type=Path, required=True, help="a folder")
     fit.add_argument("--max-minutes", type=float, default=float("inf"))
     fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
+    often = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")
+    what = "least time between two savings of a training (default: $MOSAICBENCH_CHECKPOINT_SECONDS, or 60)"
+    default = float(often) if often else argparse.SUPPRESS
+    fit.add_argument("--checkpoint-seconds", type=float, default=default, metavar="S", help=what)
     fit.add_argument("--threads", type=int)
 
 
@@ -218,6 +222,7 @@ def _files_of_runs(config: object, runs: Path, published: Path, output: Path) ->
         "reference": config.config["report"]["reference_run"],
         "published": published,
         "output": output,
+        "sizes": config.sizes,
     }
 
 

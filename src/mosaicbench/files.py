@@ -52,10 +52,10 @@ SCORE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "s
 FEATURE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "feature", "value"]
 RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
-# What records of an older version lack, and how it is read there: costs by phase, the epochs after which a killed training was
-# resumed, and what it computed with.
+# What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
+# killed training was resumed, and what it computed with.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
-LATER_RECORD_KEYS |= {"resumed_after": [], "arithmetic": {}}
+LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}}
 
 
 class ContractError(UserError):

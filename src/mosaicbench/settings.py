@@ -73,6 +73,17 @@ class Settings:
         """Every dataset with every scenario that is not for other datasets."""
         return _views(self.datasets, self.scenarios)
 
+    @property
+    def sizes(self) -> list[dict[str, int]]:
+        """Groups of at least three datasets whose stanzas differ in nothing but the number of `cells`: dataset -> cells."""
+        groups: dict[str, dict[str, int]] = {}
+        for name, dataset in self.datasets.items():
+            others = {key: value for key, value in dataset["options"].items() if key != "cells"}
+            if "cells" in dataset["options"]:
+                key = json.dumps([dataset["loader"], others], sort_keys=True, default=str)
+                groups.setdefault(key, {})[name] = dataset["options"]["cells"]
+        return [group for group in groups.values() if len(set(group.values())) > 2]
+
 
 def read(path: Path) -> Settings:
     """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""

@@ -84,6 +84,8 @@ rule tabulate:
                     "costs",
                     "history",
                     "standings",
+                    "phases",
+                    "scaling",
                 ],
             )
         ),

@@ -12,11 +12,13 @@ so leaving a modality out changes nothing in the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.errors import UserError
@@ -33,6 +35,9 @@ CARD = {
 }
 
 STREAMS = {"rna": 1, "atac": 2, "adt": 3}
+BLOCK = 2**24  # counts that are drawn at once; of more, the numbers depend on it
+
+LogRate = Callable[[slice], np.ndarray]
 
 
 def load(
@@ -98,13 +103,12 @@ def load(
     for modality in modalities:
         stream = np.random.default_rng([seed, STREAMS[modality]])
         w = stream.standard_normal((cells, private))  # (cells, private)
-        log_rate = (
-            s @ _loadings(shared, features[modality], stream)
-            + w @ _loadings(private, features[modality], stream)
-            + 0.3 * stream.standard_normal((batches, features[modality]))[batch]
-        )  # (cells, features)
+        of_shared, of_private = (_loadings(factors, features[modality], stream) for factors in (shared, private))
+        effect = 0.3 * stream.standard_normal((batches, features[modality]))
+        log_rate = partial(_log_rate, ((s, of_shared), (w, of_private)), effect, batch)
         names = [f"{modality}-{feature:05d}" for feature in range(features[modality])]
-        measured[modality] = Measurement(measure[modality](log_rate, stream), names, modality)
+        counts = measure[modality](log_rate, (cells, features[modality]), stream)
+        measured[modality] = Measurement(counts, names, modality)
         private_factors[modality] = w.astype(np.float32)
 
     dataset = assembled(
@@ -124,26 +128,41 @@ def _loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarr
     return 0.8 * rng.standard_normal((factors, features)) * (rng.random((factors, features)) < 0.2)
 
 
-def _rna(log_rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    cells, features = log_rate.shape
+def _log_rate(
+    factors: Sequence[tuple[np.ndarray, np.ndarray]], effect: np.ndarray, batch: np.ndarray, rows: slice
+) -> np.ndarray:
+    """Return the log rates of some cells, (rows, features), given (factors, loadings) and each batch's effect."""
+    return sum(f[rows] @ loadings for f, loadings in factors) + effect[batch[rows]]
+
+
+def _rna(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) -> sparse.csr_matrix:
+    cells, features = shape
     base = 1.5 * rng.standard_normal(features)
     library = 0.3 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
-    return _negative_binomial(library * _normalised(base + log_rate), 2.0, rng)
+    return _drawn(shape, lambda rows: _negative_binomial(library[rows] * _normalised(base + log_rate(rows)), 2.0, rng))
 
 
-def _atac(log_rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    cells, features = log_rate.shape
+def _atac(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) -> sparse.csr_matrix:
+    cells, features = shape
     base = 0.8 * rng.standard_normal(features)
     depth = 0.06 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
-    return rng.poisson(depth * _normalised(base + log_rate))
+    return _drawn(shape, lambda rows: rng.poisson(depth[rows] * _normalised(base + log_rate(rows))))
 
 
-def _adt(log_rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    cells, features = log_rate.shape
+def _adt(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) -> sparse.csr_matrix:
+    cells, features = shape
     base = 2.5 + 0.8 * rng.standard_normal(features)
     ambient = np.exp(1.5 + 0.5 * rng.standard_normal(features))
     depth = np.exp(0.3 * rng.standard_normal((cells, 1)))
-    return _negative_binomial(depth * (np.exp(base + log_rate) + ambient), 5.0, rng)
+    return _drawn(shape, lambda rows: _negative_binomial(depth[rows] * (np.exp(base + log_rate(rows)) + ambient), 5.0, rng))
+
+
+def _drawn(shape: tuple[int, int], draw: Callable[[slice], np.ndarray]) -> sparse.csr_matrix:
+    """Return counts of all cells, sparse float32, drawn for a block of cells after the other: dense they may not fit."""
+    cells, features = shape
+    size = max(1, BLOCK // features)
+    blocks = [sparse.csr_matrix(draw(slice(first, first + size)), dtype=np.float32) for first in range(0, cells, size)]
+    return sparse.vstack(blocks, format="csr")
 
 
 def _normalised(log_rate: np.ndarray) -> np.ndarray:

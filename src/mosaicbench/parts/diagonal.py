@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.parts.minibatch import Minibatch, by_pieces
 from mosaicbench.parts.networks import mlp
 from mosaicbench.parts.posteriors import SMALLEST_SD, kl
 from mosaicbench.parts.vae import MultimodalVAE
@@ -126,8 +126,7 @@ class DiagonalVAE(MultimodalVAE):
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what the target's decoder makes of the posterior mean, (cells, features), standardised."""
-        z = self.posterior(on_device(cells, training.device())).mean
-        return self.decoded(z, target).cpu().numpy()
+        return by_pieces(lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device())
 
 
 def one_modality_each(train: View, seed: int) -> View:

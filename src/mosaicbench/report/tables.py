@@ -32,6 +32,9 @@ HEADLINE = (
 )
 RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
 RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_host_mb", "peak_device_mb", "device"]
+RUN_COLUMNS += ["cpu_seconds", "gpu_seconds"]
+PHASE_COLUMNS = [*RUN, "method", "seed", "phase", "train_cells", "query_cells"]
+PHASE_COLUMNS += ["seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb"]
 TRAITS = ("transductive", "uses_labels", "uses_links", "uses_pairs")
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", *SUMMARY, "failed"]
@@ -302,7 +305,8 @@ def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs with names as text, measurements as floats, and the seed a nullable integer."""
-    typed = _typed(runs, [*RUN, "method", "status", "message", "device"], ["seconds", "peak_host_mb", "peak_device_mb"])
+    numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
+    typed = _typed(runs.reindex(columns=RUN_COLUMNS), [*RUN, "method", "status", "message", "device"], numbers)
     return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))[RUN_COLUMNS]
 
 

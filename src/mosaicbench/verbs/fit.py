@@ -167,6 +167,7 @@ def _fit(
     train_view, query_view = files.read_view(train, "train"), files.read_view(query, "query")
     if "solution" in module.CARD["uses"]:
         fitted.reveal(files.as_truth(files.read_view(solution, "solution")))
+    record |= {"cells": {"train": train_view.n_obs, "query": query_view.n_obs}}
     labels = "labels" in module.CARD["uses"]
     view = files.as_view(train_view, labels=labels)
 
@@ -286,6 +287,7 @@ def _new_record(identity: dict, hyperparameters: dict) -> dict:
         "status": "crashed",
         "message": "",
         "hyperparameters": hyperparameters,
+        "cells": {},
         "resumed_after": [],
         "arithmetic": {},
         "threads": _threads(),

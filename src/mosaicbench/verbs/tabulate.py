@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,10 @@ import pandas as pd
 from mosaicbench import catalog, costs, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import published as published_numbers
-from mosaicbench.report import statistics, tables
+from mosaicbench.report import scaling, statistics, tables
 from mosaicbench.report.standings import standings
+
+SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
 
 def run(
@@ -27,10 +30,11 @@ def run(
     reference: str | None,
     published: Path,
     output: Path,
+    sizes: Sequence[dict[str, int]] = (),
 ) -> None:
-    """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder.
+    """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder, and two more: phases and scaling.
 
-    A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, `seconds` sums over a record's phases.
+    A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, seconds are sums over a record's phases.
 
     Parameters
     ----------
@@ -49,6 +53,8 @@ def run(
         ``published.yaml``.
     output
         The folder.
+    sizes
+        Datasets that differ in nothing but their number of cells, dataset -> cells: over these, costs grow with exponents.
 
     Raises
     ------
@@ -84,6 +90,8 @@ def run(
         written["costs"] = costs.measured(records[0].parents[5], records)  # .../runs/DATASET/SCENARIO/RUN/seed-N/run.json
     known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
     written["standings"] = standings(**known, cards=cards)
+    written["phases"] = _sorted(_phases(records), order)
+    written["scaling"] = scaling.exponents(written["phases"], written.get("costs"), sizes)
     for name, table in written.items():
         files.write_table(Path(output) / f"{name}.tsv", table)
     for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):
@@ -100,10 +108,8 @@ def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, st
                 f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, the configuration now says "
                 f"{methods[record['run']]!r}; delete the run's folder and run again"
             )
-        phases = record["seconds"]  # phase -> seconds
-        rows.append(
-            {column: record[column] for column in tables.RUN_COLUMNS} | {"seconds": sum(phases.values()) if phases else None}
-        )
+        spent = {measure: sum(record[measure].values()) if record[measure] else None for measure in SECONDS}
+        rows.append({column: record[column] for column in tables.RUN_COLUMNS} | spent)
     for absent in not_applicable:
         names = {column: absent[column] for column in (*tables.RUN, "method")}
         rows.append(names | {"seed": None, "status": "not_applicable", "message": absent["reason"]})
@@ -118,6 +124,18 @@ def _history(records: list[Path], histories: list[Path]) -> pd.DataFrame:
         curves = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
         parts.append(curves.assign(**{column: record[column] for column in (*tables.RUN, "seed")}))
     return tables.joined(parts, tables.HISTORY_COLUMNS)
+
+
+def _phases(records: list[Path]) -> pd.DataFrame:
+    """Return a row for every run, seed and phase that it entered: its costs, with the numbers of cells of its view."""
+    rows = []
+    for record in map(files.read_record, records):
+        names = {column: record[column] for column in (*tables.RUN, "method", "seed")}
+        names |= {f"{part}_cells": record["cells"].get(part) for part in ("train", "query")}
+        for phase in record["seconds"]:
+            costs = {measure: record[measure].get(phase) for measure in (*SECONDS, "host_mb", "device_mb")}
+            rows.append(names | {"phase": phase} | costs)
+    return pd.DataFrame(rows, columns=tables.PHASE_COLUMNS)
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:

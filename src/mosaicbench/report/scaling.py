@@ -1,0 +1,73 @@
+"""How costs grow with the number of cells, over datasets that differ in nothing else: exponents of power laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+ALL_PHASES = "all"
+MEASURES = ("seconds", "cpu_seconds", "host_mb", "device_mb")
+MEMORY = ("host_mb", "device_mb")
+BEFORE_DATA = "import"  # the phase whose memory no data take
+COLUMNS = ["scenario", "run", "method", "phase", "measure", "datasets", "least_cells", "most_cells", "at_least", "at_most"]
+COLUMNS += ["exponent", "last_exponent"]
+
+
+def exponents(phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[Mapping[str, int]]) -> pd.DataFrame:
+    """Return how costs grow, one row per scenario, run, phase and measure.
+
+    Parameters
+    ----------
+    phases
+        Columns ``tables.PHASE_COLUMNS``; seeds are averaged.
+    jobs
+        Costs of whole jobs, columns ``costs.COLUMNS``: those of other rules than fits count as phases called after the rule.
+    sizes
+        Groups of datasets, dataset -> number of cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `COLUMNS`. The exponent is the slope of log(cost) over log(cells) by least squares, `last_exponent` that between
+        the two largest datasets, where constant costs weigh least; `at_least` and `at_most` are the costs of the smallest and
+        largest. The phase "all" has the sum of a run's seconds and its most memory. A run's memory is what exceeds that of its
+        imports; that of other jobs is all they had, so that only `last_exponent` tells much of it.
+        NA where fewer than two datasets have a cost above 0.
+    """
+    others = _other_jobs(jobs) if jobs is not None else None
+    parts = [_of_group(phases, others, dict(group)) for group in sizes]
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _other_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Return jobs that are no fits in the columns of phases; one of no method or scenario says "-"."""
+    others = jobs[~jobs["rule"].str.startswith("fit")].rename(columns={"rule": "phase", "peak_host_mb": "host_mb"})
+    method = others["method"].where(others["method"].fillna("") != "", "-")
+    scenario = others["scenario"].where(others["scenario"].fillna("") != "", "-")
+    return others[["dataset", "phase", "seconds", "host_mb"]].assign(scenario=scenario, run=method, method=method, seed=0)
+
+
+def _of_group(phases: pd.DataFrame, others: pd.DataFrame | None, cells: dict[str, int]) -> pd.DataFrame:
+    keys = ["scenario", "run", "method", "phase"]
+    costs = phases[phases["dataset"].isin(cells)].copy()
+    imports = costs[costs["phase"] == BEFORE_DATA].set_index(["dataset", "scenario", "run", "seed"])["host_mb"]
+    owners = pd.MultiIndex.from_frame(costs[["dataset", "scenario", "run", "seed"]])
+    costs["host_mb"] = costs["host_mb"].to_numpy() - imports.reindex(owners).to_numpy()
+    one = ["dataset", "seed", *keys[:-1]]
+    how = {measure: "max" if measure in MEMORY else "sum" for measure in MEASURES}
+    whole = costs.groupby(one, sort=False).agg(how).reset_index().assign(phase=ALL_PHASES)
+    rest = [] if others is None else [others[others["dataset"].isin(cells)]]
+    long = pd.concat([costs, whole, *rest]).melt([*one, "phase"], list(MEASURES), "measure", "cost").astype({"cost": float})
+    means = long.groupby(["dataset", *keys, "measure"], sort=False)["cost"].mean().dropna().reset_index()
+    means = means.assign(cells=means["dataset"].map(cells)).sort_values("cells", kind="stable")
+    rows = []
+    for names, found in means.groupby([*keys, "measure"], sort=False):
+        growing = found[found["cost"] > 0]
+        x, y = np.log(growing["cells"].to_numpy(dtype=float)), np.log(growing["cost"].to_numpy())
+        slope = np.polyfit(x, y, 1)[0] if len(x) > 1 else np.nan
+        last = (y[-1] - y[-2]) / (x[-1] - x[-2]) if len(x) > 1 else np.nan
+        ends = [*found["cells"].iloc[[0, -1]], *found["cost"].iloc[[0, -1]]]
+        rows.append([*names, len(found), *ends, slope, last])
+    return pd.DataFrame(rows, columns=COLUMNS)
