@@ -30,13 +30,13 @@ class Measurement:
     Attributes
     ----------
     values
-        (cells, features) counts, or log-normalised values where a source has no counts; sparse or dense.
+        (cells, features) counts, log-normalised values where a source has no counts, or continuous values; sparse or dense.
     features
         (features,) names; duplicates are made unique.
     kind
-        "rna", "atac" or "adt".
+        "rna", "atac", "adt" or "continuous".
     scale
-        "counts" or "lognorm": what `values` are.
+        "counts", "lognorm" or "continuous": what `values` are.
     annotation
         (features,) what is known of them: any of `ANNOTATION`; other columns are left out.
     """
@@ -142,7 +142,7 @@ def categorical(names: Sequence[str]) -> pd.Categorical:
 
 
 def source_values(cells: AnnData) -> sparse.csr_matrix:
-    """Return a dataset modality's counts or log-normalised values, (cells, features)."""
+    """Return a dataset modality's counts, log-normalised or continuous values, (cells, features)."""
     return sparse.csr_matrix(cells.layers[cells.uns["values"]])
 
 
