@@ -135,7 +135,7 @@ def world(*, noise=0.0, n=300, seed=0):
     peaks = np.random.default_rng(98).standard_normal((30, 12))
     of_private = np.random.default_rng(97)
     private_factors = of_private.standard_normal((n, 4))
-    private_latent = np.concatenate([z, private_factors], axis=1)
+    private_latent = np.concatenate([z[:, :4], private_factors], axis=1)
     accessible = (truth - 20) @ peaks.T
     each = transfer_each(train, train_labels, latent_b, ks=(1, 5, 15, 50))
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._blocks import dense
+from mosaicbench.metrics._checks import same_shape
 from mosaicbench.metrics.imputation_r2_per_feature import imputation_r2_per_feature
 
 CARD = {
@@ -22,5 +23,6 @@ CARD = {
 
 def shared_features_r2(truth: np.ndarray, imputed: np.ndarray, shared_driven: np.ndarray) -> float:
     """Return it from (cells, features) arrays and a (features,) mask; errors as for ``imputation_r2_per_feature``."""
+    same_shape(truth=truth, imputed=imputed)
     columns = np.flatnonzero(shared_driven)
     return imputation_r2_per_feature(dense(truth[:, columns]), dense(imputed[:, columns]))
