@@ -83,6 +83,7 @@ rule tabulate:
                     "published",
                     "history",
                     "standings",
+                    "sweep",
                     "costs",
                 ],
             )

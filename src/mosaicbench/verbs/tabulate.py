@@ -12,6 +12,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.report import published as published_numbers
 from mosaicbench.report import statistics, tables
 from mosaicbench.report.standings import standings
+from mosaicbench.report.sweep import sweep_table
 
 
 def run(
@@ -25,6 +26,7 @@ def run(
     methods: dict[str, str],
     kinds: dict[str, str],
     reference: str | None,
+    sweep: dict | None,
     published: Path,
     output: Path,
 ) -> None:
@@ -45,6 +47,8 @@ def run(
         scenario -> its kind.
     reference
         The run that every other is tested against; None is the best baseline of each score.
+    sweep
+        The config's ``report: sweep``, None without one.
     published
         ``published.yaml``.
     output
@@ -78,6 +82,7 @@ def run(
         "overall": statistics.overall(all_scores, runs, cards),
         "gates": tables.joined(gates, tables.GATE_COLUMNS),
         "history": _sorted(_history(records, histories), order),
+        "sweep": sweep_table(sweep, all_scores, means),
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
     known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
