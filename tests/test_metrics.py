@@ -103,7 +103,19 @@ PROPERTIES = {
 }
 SCIB = BIOLOGY | BATCHES  # computed in single precision
 TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
-PER_CELL = ("latent_a", "latent_b", "latent", "private_latent", "values", "labels", "batches", *TRANSFERRED, "truth", "imputed", "opened")
+PER_CELL = (
+    "latent_a",
+    "latent_b",
+    "latent",
+    "private_latent",
+    "values",
+    "labels",
+    "batches",
+    *TRANSFERRED,
+    "truth",
+    "imputed",
+    "opened",
+)
 PER_CELL += ("celltype_of", "shared_factors", "private_factors")
 TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
 
@@ -294,7 +306,13 @@ def test_collapse_is_not_rewarded(metric, value):
     train, train_labels = cells_of(400, 2)
     constant = np.full_like(needs["latent"], value)
     good = evaluate(metric, world(noise=0.3))
-    needs |= {"latent": constant, "private_latent": constant, "latent_a": constant, "latent_b": constant, "imputed": np.full((n, 12), value)}
+    needs |= {
+        "latent": constant,
+        "private_latent": constant,
+        "latent_a": constant,
+        "latent_b": constant,
+        "imputed": np.full((n, 12), value),
+    }
     each = transfer_each(np.full_like(train, value), train_labels, constant, ks=(1, 5, 15, 50))
     needs |= {"transferred": each[15], **{f"transferred_k{k}": each[k] for k in (1, 5, 50)}}
     needs["transferred_without_partner"] = transfer_each(constant, needs["labels"], constant, ks=[15], own=np.arange(n))[15]

@@ -298,7 +298,9 @@ def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
     for metric in sweep["metrics"]:
         if metric in catalog.names("metrics") and metric not in scored:
             group = catalog.card("metrics", metric)["group"]
-            raise UserError(f"config key report.sweep.metrics: {metric!r} is in group {group!r}, which metrics.groups leaves out")
+            raise UserError(
+                f"config key report.sweep.metrics: {metric!r} is in group {group!r}, which metrics.groups leaves out"
+            )
         if metric not in scored:
             raise UserError(f"config key report.sweep.metrics: there is no metric {metric!r}{_nearest(metric, scored)}")
     for name, values in sweep["series"].items():

@@ -126,13 +126,22 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
         return mudata.MuData(modalities)
 
 
-def rewrapped(dataset: MuData) -> MuData:
-    """Return a MuData of its own around the same modalities: what is set on it is not set on `dataset`."""
-    copied = joined(dict(dataset.mod))
+def rewrapped(dataset: MuData, modalities: dict[str, AnnData] | None = None) -> MuData:
+    """Return a MuData of its own: what is set on it is not set on `dataset`.
+
+    Parameters
+    ----------
+    dataset
+        A dataset.
+    modalities
+        Other features of the same cells, in the place of its own; links between features are then left out.
+    """
+    copied = joined(dict(dataset.mod) if modalities is None else modalities)
     copied.obs = dataset.obs.copy()
     copied.uns |= dataset.uns
     copied.obsm.update({key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod})
-    copied.varp.update(dict(dataset.varp.items()))
+    if modalities is None:
+        copied.varp.update(dict(dataset.varp.items()))
     return copied
 
 

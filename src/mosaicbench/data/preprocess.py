@@ -86,7 +86,7 @@ class Preprocessing:
         kind = train.uns["kind"]
         if train.uns["values"] not in VALUES[kind]:
             possible = " or ".join(VALUES[kind])
-            raise UserError(f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; give others or its kind")
+            raise UserError(f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; name its kind")
         log: list[Learned] = []
         steps = KINDS[kind].fit(train, log, **options)
         mean, std = learned(

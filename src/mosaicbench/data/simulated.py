@@ -9,8 +9,8 @@ and the counts are: rna, negative binomial around library size x normalised rate
 adt, negative binomial around depth x (own rate + ambient background). Every stream of random numbers belongs to one modality,
 so leaving a modality out changes nothing in the others.
 
-With `private_features` a modality's features fall into two kinds instead: its usual ones follow the shared factors alone, and as
-many more as are asked for follow the private factors alone.
+With `private_features` a modality's features fall into two kinds instead: its usual ones follow the shared factors alone, and
+as many more as are asked for follow the private factors alone.
 """
 
 from __future__ import annotations

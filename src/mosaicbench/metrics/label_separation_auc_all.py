@@ -15,8 +15,8 @@ CARD = {
     "better": "higher",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "As the separation of cell types, from the shared and the private latent side by side: what the method knows of "
-    "the types in any block.",
+    "definition": "As the separation of cell types, from the shared and the private latent side by side: what the method knows "
+    "of the types in any block.",
     "doi": "10.48550/arXiv.2403.06338",
 }
 

@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "As the separation of cell types, from the private latent of the modality; for the joint source from the private "
-    "latents of all modalities side by side. Where the types are what modalities share, 0.5 says that nothing shared "
+    "definition": "As the separation of cell types, from the private latent of the modality; for the joint source from the "
+    "private latents of all modalities side by side. Where the types are what modalities share, 0.5 says that nothing shared "
     "went astray.",
     "doi": "10.48550/arXiv.2403.06338",
 }

@@ -13,8 +13,8 @@ CARD = {
     "better": "lower",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over the true shared factors of a simulation of R² of their ridge regression on the private latent, 5-fold "
-    "over the query cells; 0 where it is negative. A block that holds nothing leaks nothing: read it beside the R² of "
+    "definition": "Mean over the true shared factors of a simulation of R² of their ridge regression on the private latent, "
+    "5-fold over the query cells; 0 where it is negative. A block that holds nothing leaks nothing: read it beside the R² of "
     "the private factors.",
     "doi": "10.48550/arXiv.2403.06338",
 }

@@ -223,7 +223,7 @@ def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool) 
 
 
 def _embed_private(embed_private: Callable, train, query) -> dict:
-    """Return (modality, subset) -> private latents of the cells that `_embed` embeds, in the same order; {} if they have no width."""
+    """Return (modality, subset) -> private latents of the cells that `_embed` embeds, in their order; {} if without width."""
     from mosaicbench import files
 
     parts = [(subset, part, modality) for subset, part in (("train", train), ("query", query)) for modality in part.mod]

@@ -92,7 +92,9 @@ def _score_seed(
         private_factors={
             m: cells.obsm["private_factors"] for m, cells in solution.mod.items() if "private_factors" in cells.obsm
         },
-        shared_driven={m: cells.var["shared_driven"].to_numpy() for m, cells in solution.mod.items() if "shared_driven" in cells.var},
+        shared_driven={
+            m: cells.var["shared_driven"].to_numpy() for m, cells in solution.mod.items() if "shared_driven" in cells.var
+        },
         feature_names={modality: files.feature_names(cells) for modality, cells in solution.mod.items()},
         labels=np.asarray(first.obs["cell_type"], dtype=object),
         batches=np.asarray(first.obs["batch"], dtype=object),
@@ -138,7 +140,7 @@ def _aligned(folder: Path, latents, source: str, query_names: pd.Series) -> np.n
 
 
 def _private(folder: Path, latents, query_names: dict[str, pd.Series]) -> dict[str, np.ndarray]:
-    """Return source -> private latents in the order of the solution's cells; the joint source has all modalities' side by side."""
+    """Return source -> private latents in the order of the solution's cells; the joint source has those of all modalities."""
     found = {}
     for source, wanted in query_names.items():
         if (z := files.private_of(latents, source, "query")) is not None:

@@ -16,10 +16,10 @@ from mosaicbench.report.theme import QUIET, Theme, empty
 CARD = {
     "label": "Sweep",
     "caption": (
-        "Chosen scores against the quantity that the study sweeps. A line joins the means over seeds of one run, the bar is the "
-        "95 % interval, each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the query "
-        "cells), a cross at the lower edge one that failed. The dashed line is chance. Lines stand a little apart for the eye; "
-        "a level line is a run in which the quantity does not occur."
+        "Chosen scores against the quantity that the study sweeps. A line joins the means over seeds of one run, the bar is "
+        "the 95 % interval, each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the "
+        "query cells), a cross at the lower edge one that failed. The dashed line is chance. Lines stand a little apart for "
+        "the eye; a level line is a run in which the quantity does not occur."
     ),
     "needs": ["sweep", "runs"],
     "per": "all",
