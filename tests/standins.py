@@ -5,7 +5,6 @@ Each family is made from simulated cells, and what its loader should find again 
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 import io
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 import rdata
 import yaml
+from rdata.conversion.to_r import build_r_object
 from scipy import sparse
 from scipy.io import mmwrite
 
@@ -190,10 +190,8 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
     """
     rng, names = np.random.default_rng(8), [f"H{i:03d}" for i in range(patients)]
     sizes = {"Drugs": 5, "Methylation": 9, "mRNA": 12, "Mutations": 4}
-    tables = {
-        name: pd.DataFrame(rng.standard_normal((n, patients)), [f"{name}{j}" for j in range(n)], names)
-        for name, n in sizes.items()
-    }
+    values = {name: rng.standard_normal((n, patients)) for name, n in sizes.items()}
+    tables = {name: pd.DataFrame(x, [f"{name}{j}" for j in range(len(x))], names) for name, x in values.items()}
     tables["mRNA"][list(NOT_SEQUENCED)] = np.nan
     tables["Methylation"].iloc[4, 5] = np.nan
     rdata.write_rda(folder / "CLL_data.RData", {"CLL_data": tables}, constructor_dict={pd.DataFrame: _r_matrix})
@@ -204,10 +202,10 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
 
 
 def _r_matrix(table: pd.DataFrame, converter: object) -> object:
-    matrix = converter.convert_to_r_object(table.to_numpy())
+    matrix = converter.convert_to_r_object(table.to_numpy().ravel(order="F"))
     names = [np.array(list(index)) for index in (table.index, table.columns)]
     attributes = converter.convert_to_r_attributes({"dim": np.array(table.shape, dtype=np.int32), "dimnames": names})
-    return dataclasses.replace(matrix, attributes=attributes)
+    return build_r_object(matrix.info.type, value=matrix.value, attributes=attributes)
 
 
 def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
