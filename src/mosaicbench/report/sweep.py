@@ -7,10 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mosaicbench.report.tables import NO_INTERVAL, RUN, VIEW, headline, joined
+from mosaicbench.report.tables import NO_INTERVAL, RUN, SWEEP_COLUMNS, VIEW, headline, joined
 
-COLUMNS = ["quantity", "log", "panel", "line", "x", *RUN, "metric", "direction", "seed", "value", "status"]
-COLUMNS += ["mean", "low", "high", "interval"]
 OVER_DIRECTIONS = "mean"  # in the place of a direction
 
 
@@ -28,12 +26,12 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
     Returns
     -------
     pandas.DataFrame
-        Columns :data:`COLUMNS`. Where datasets or scenarios are swept, a line is a run and a panel a series; where runs are
+        Columns ``tables.SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where runs are
         swept, a line is a series and a panel a view, and runs in no series have no `x`. `mean`, `low` and `high` are over the
         seeds; a run that failed has a row without a value.
     """
     if sweep is None:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=SWEEP_COLUMNS)
     placed = _placed(scores[[*RUN, "seed", "status"]].drop_duplicates(), sweep["series"])
     parts = []
     for metric, directions in sweep["metrics"].items():
@@ -49,9 +47,9 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
         )
         summary = summary[[*RUN, "direction", "mean", "low", "high", "interval"]]
         parts.append(found.merge(summary, on=[*RUN, "direction"], how="left").assign(metric=metric))
-    table = joined(parts, [column for column in COLUMNS if column not in ("quantity", "log")])
+    table = joined(parts, [column for column in SWEEP_COLUMNS if column not in ("quantity", "log")])
     table["interval"] = table["interval"].fillna(NO_INTERVAL)
-    return table.assign(quantity=sweep["label"], log=sweep["log"])[COLUMNS]
+    return table.assign(quantity=sweep["label"], log=sweep["log"])[SWEEP_COLUMNS]
 
 
 def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
@@ -75,8 +73,8 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
 
 
 def _title(runs: pd.DataFrame, columns: list[str], *, before: str = "") -> pd.Series:
-    texts = [before * bool(columns) + ", ".join(names) for names in runs[columns].itertuples(index=False)]
-    return pd.Series(texts, index=runs.index, dtype=object)
+    texts = [", ".join(names) for names in runs[columns].to_numpy(dtype=object)]
+    return pd.Series([before + text if text else "" for text in texts], index=runs.index, dtype=object)
 
 
 def _in_every_direction(values: pd.DataFrame, placed: pd.DataFrame) -> pd.DataFrame:

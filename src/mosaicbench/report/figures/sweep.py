@@ -33,7 +33,7 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     Parameters
     ----------
     sweep
-        Columns ``sweep.COLUMNS``.
+        Columns ``tables.SWEEP_COLUMNS``.
     runs
         All runs.
     theme
