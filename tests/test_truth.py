@@ -17,7 +17,7 @@ COMMON = {"latent": 2, "private": 2, "hidden": 64, "max_epochs": 100, "patience"
 
 @pytest.fixture(scope="module")
 def scores():
-    """Return run -> (R2 of the first modality's shared features from the second, FOSCTTM of the shared blocks), of two seeds."""
+    """Return run -> (R2 of shared features from the second modality to the first, FOSCTTM), the mean over two seeds."""
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
     found = {run: [] for run in RUNS}
     for seed in (0, 1):
