@@ -26,9 +26,9 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
     Returns
     -------
     pandas.DataFrame
-        Columns ``tables.SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where runs are
-        swept, a line is a series and a panel a view, and runs in no series have no `x`. `mean`, `low` and `high` are over the
-        seeds; a run that failed has a row without a value.
+        Columns ``tables.SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where
+        runs are swept, a line is a series and a panel a view, and runs in no series have no `x`. `mean`, `low` and `high` are
+        over the seeds; a run that failed has a row without a value.
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)
