@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import rdata
 import yaml
+from rdata.conversion.to_r import build_r_object
 from scipy import sparse
 from scipy.io import mmwrite
 
@@ -174,6 +175,52 @@ def zenodo(folder: Path, *, cells: int = 100) -> Truth:
         var = pd.DataFrame(index=[f"{kind}{i}" for i in range(matrix.shape[1])])
         anndata.AnnData(sparse.csr_matrix(matrix), obs=obs, var=var).write_h5ad(file)
     return Truth(names, list(types), ["all"] * cells, counts)
+
+
+NOT_SEQUENCED = ("H003", "H008")
+
+
+def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Write MOFAdata's list of matrices, in which some patients were not sequenced, and the clinical table.
+
+    Returns
+    -------
+    tuple
+        name of a matrix -> features x patients, one of which lacks a single value; patient -> IGHV status as written.
+    """
+    rng, names = np.random.default_rng(8), [f"H{i:03d}" for i in range(patients)]
+    sizes = {"Drugs": 5, "Methylation": 9, "mRNA": 12, "Mutations": 4}
+    values = {name: rng.standard_normal((n, patients)) for name, n in sizes.items()}
+    tables = {name: pd.DataFrame(x, [f"{name}{j}" for j in range(len(x))], names) for name, x in values.items()}
+    tables["mRNA"][list(NOT_SEQUENCED)] = np.nan
+    tables["Methylation"].iloc[4, 5] = np.nan
+    rdata.write_rda(folder / "CLL_data.RData", {"CLL_data": tables}, constructor_dict={pd.DataFrame: _r_matrix})
+    status = dict(zip(names, rng.choice(["0", "1", "NA"], patients, p=[0.4, 0.4, 0.2]), strict=True))
+    shuffled = pd.DataFrame({"sample": names, "Gender": "m", "IGHV": [status[name] for name in names]}).iloc[::-1]
+    shuffled.to_csv(folder / "sample_metadata.txt", sep="\t", index=False)
+    return tables, dict(reversed(status.items()))
+
+
+def _r_matrix(table: pd.DataFrame, converter: object) -> object:
+    matrix = converter.convert_to_r_object(table.to_numpy().ravel(order="F"))
+    names = [np.array(list(index)) for index in (table.index, table.columns)]
+    attributes = converter.convert_to_r_attributes({"dim": np.array(table.shape, dtype=np.int32), "dimnames": names})
+    return build_r_object(matrix.info.type, value=matrix.value, attributes=attributes)
+
+
+def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Write Xena's tables; return expression and methylated shares, features x samples, and sample -> status as written."""
+    rng, names = np.random.default_rng(9), np.array([f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)])
+    expression = pd.DataFrame(np.abs(rng.normal(8, 2, (15, 20))), [f"GENE{j}" for j in range(15)], names[:20])
+    shares = pd.DataFrame(rng.beta(0.5, 0.5, (30, 19)), [f"cg{j:08d}" for j in range(30)], names[5:])
+    shares.iloc[3] = np.nan
+    shares.iloc[7, 2] = np.nan
+    for file, table in (("HiSeqV2.gz", expression), ("HumanMethylation450.gz", shares)):
+        table.to_csv(folder / file, sep="\t", index_label="sample", na_rep="NA", compression="gzip")
+    status = dict(zip(names, rng.choice(["Positive", "Negative", "Indeterminate", ""], len(names)), strict=True))
+    table = pd.DataFrame({"sampleID": list(status), "AGE": 50, "ER_Status_nature2012": list(status.values())})
+    table.to_csv(folder / "BRCA_clinicalMatrix", sep="\t", index=False)
+    return expression, shares, status
 
 
 def mirrored(folder: Path) -> dict[str, Truth]:

@@ -52,6 +52,7 @@ def test_hyperparameters_read_from_source_are_those_of_the_class(name):
 def test_method_offers_what_its_card_gives(name):
     method, card = _method_class(importlib.import_module(catalog.module("methods", name))), catalog.card("methods", name)
     assert hasattr(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
+    assert hasattr(method, "embed_private") == ("private" in card["gives"])
     assert hasattr(method, "impute") == ("impute" in card["gives"])
     assert hasattr(method, "embed_private") == ("private" in card["gives"])
     assert hasattr(method, "reveal") == ("solution" in card["uses"])

@@ -321,3 +321,61 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
     again = files.read_dataset(tmp_path / "d.h5mu")
     assert list(again.obs["donor"]) == ["P1", "P2"] * (N // 2)
     assert again["rna"].var["start"].tolist() == [5] * 12
+
+
+# --- association ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told_apart():
+    """Return RNA and protein of three types, in which genes 3 and 7 tell the first type and gene 5 never varies."""
+    random = np.random.default_rng(0)
+    types = np.array(["a", "b", "c", ""])[random.integers(0, 4, 200)]
+    rates = np.full((200, 30), 20.0)
+    rates[:, 3] *= np.where(types == "a", 4, 1)
+    rates[:, 7] /= np.where(types == "a", 4, 1)
+    rna = random.poisson(rates * random.gamma(5, 0.2, (200, 1)))
+    measured = {
+        "rna": Measurement(rna, [f"gene{j}" for j in range(30)], "rna"),
+        "adt": Measurement(random.poisson(9, (200, 4)), [f"protein{j}" for j in range(4)], "adt"),
+    }
+    return assembled(measured, cells=[f"cell{i}" for i in range(200)], cell_type=types, batch=["all"] * 200), rna
+
+
+def test_features_that_tell_a_type_are_kept_with_as_many_others_as_asked_for(told_apart):
+    dataset, rna = told_apart
+    options = {"cell_type": "a", "relevant": {"rna": 2}, "irrelevant": {"rna": 9}}
+    found = curated(dataset, association=options, links=False)
+    assert list(found["rna"].var_names[found["rna"].var["relevant"]]) == ["gene3", "gene7"]
+    assert (found["rna"].n_vars, found["adt"].n_vars) == (11, 4)
+    assert list(found.obs["cell_type"]) == [{"a": "a", "": ""}.get(t, "other") for t in dataset.obs["cell_type"]]
+    columns = [int(name[4:]) for name in found["rna"].var_names]
+    expected = np.log1p(1e4 * rna / rna.sum(axis=1, keepdims=True))[:, columns]
+    np.testing.assert_allclose(found["rna"].layers["lognorm"].toarray(), expected, rtol=1e-5)
+    assert (found["rna"].uns["values"], found["adt"].uns["values"]) == ("lognorm", "counts")
+    assert dataset["rna"].n_vars == 30
+
+
+def test_irrelevant_features_are_those_least_associated(told_apart):
+    dataset, rna = told_apart
+    options = {"cell_type": "a", "irrelevant": {"rna": 3}}
+    found = curated(dataset, association=options, links=False)
+    known = np.asarray(dataset.obs["cell_type"]) != ""
+    lognorm = np.log1p(1e4 * rna / rna.sum(axis=1, keepdims=True))[known]
+    r = [abs(np.corrcoef(x, np.asarray(dataset.obs["cell_type"])[known] == "a")[0, 1]) for x in lognorm.T]
+    assert set(found["rna"].var_names) == {f"gene{j}" for j in np.argsort(r)[:3]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"relevant": {"rna": 2}}, "'cell_type' is missing"),
+        ({"cell_type": "z", "relevant": {"rna": 2}}, "no cell is called 'z'; there are a, b, c"),
+        ({"cell_type": "a", "relevant": {"dna": 2}}, "no modality 'dna'"),
+        ({"cell_type": "a", "relevant": {"rna": 20}, "irrelevant": {"rna": 11}}, "it has 30"),
+        ({"cell_type": "a", "top": {"rna": 2}}, "unknown key 'top'"),
+    ],
+)
+def test_association_refuses(told_apart, options, message):
+    with pytest.raises(UserError, match=message):
+        curated(told_apart[0], association=options)

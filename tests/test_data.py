@@ -8,11 +8,12 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
+import standins
 import yaml
 from scipy import sparse
 
 from mosaicbench import catalog, files
-from mosaicbench.data import own_files, pbmc68k_split, preprocess, simulated
+from mosaicbench.data import cll, own_files, pbmc68k_split, preprocess, scenarios, simulated, synthetic_gp, tcga_brca
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.preprocess import KINDS, Preprocessing
 from mosaicbench.errors import UserError
@@ -37,8 +38,9 @@ def counts_of(n_obs=12, n_vars=5, seed=0, names=None):
     return anndata.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names))
 
 
-def modality_of(matrix, kind, scale="counts"):
+def modality_of(matrix, kind, scale=None):
     """Return one modality of a dataset that measures `matrix`."""
+    scale = files.VALUES[kind][0] if scale is None else scale
     layers = {scale: sparse.csr_matrix(matrix, dtype=np.float32)}
     return anndata.AnnData(
         obs=pd.DataFrame(index=[f"cell{i}" for i in range(matrix.shape[0])]),
@@ -64,7 +66,7 @@ def written(tmp_path):
 # --- the embedded sets ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated"])
+@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp"])
 def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path, capsys):
     stanza = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())[name]
     prepare.run(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
@@ -75,7 +77,7 @@ def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path
     assert all(f"{name}: {modality}: {dataset.n_obs} cells" in said for modality in dataset.mod)
 
 
-@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "own_files"])
+@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp", "own_files", "cll", "tcga_brca"])
 def test_cards_are_complete_and_load_is_what_the_catalog_sees(name):
     assert set(catalog.card("datasets", name)) == {"label", "summary", "labels", "licence", "citation"}
     assert "raw" in catalog.parameters("datasets", name)
@@ -281,11 +283,11 @@ def test_preprocessing_leaves_its_argument_alone():
     for kind in KINDS:
         train = modality_of(counts, kind)
         Preprocessing.fit(train).transform(train)
-        assert np.array_equal(train.layers["counts"].toarray(), counts)
+        assert np.array_equal(train.layers[files.VALUES[kind][0]].toarray(), counts)
         assert (set(train.uns), list(train.obs.columns), len(train.obsm)) == ({"kind", "values"}, [], 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "counts" in files.VALUES[kind]])
 def test_counts_travel_along_with_the_totals_over_all_features(kind):
     counts = np.random.default_rng(0).poisson(2.0, size=(40, 60))
     train = modality_of(counts, kind)
@@ -317,6 +319,94 @@ def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
     assert singular[0] > 5 * singular[1]  # the last of 60 components is left out as well
     first = np.linalg.svd(tf_idf, full_matrices=False)[2][0]
     assert abs(directions[0] @ first) > 0.999
+
+
+def test_continuous_values_stay_as_they_are_and_those_that_vary_most_are_chosen():
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((50, 6)) * [1, 5, 0, 3, 2, 4] - 7
+    train = modality_of(matrix, "continuous")
+    every, some = Preprocessing.fit(train), Preprocessing.fit(train, features=2)
+    assert list(every.transform(train).var_names) == [f"feature{j}" for j in (0, 1, 3, 4, 5)]
+    assert list(some.transform(train).var_names) == ["feature1", "feature5"]
+    transformed = every.transform(train)
+    np.testing.assert_allclose(files.values(transformed), matrix[:, [0, 1, 3, 4, 5]], rtol=1e-6)
+    np.testing.assert_allclose(files.standardised(transformed).std(axis=0), 1, rtol=1e-4)
+    assert (transformed.uns["space"], list(transformed.layers)) == ("continuous", [])
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("continuous", "counts"), ("rna", "continuous"), ("adt", "lognorm")])
+def test_values_that_a_kind_does_not_have_are_refused(kind, scale):
+    with pytest.raises(UserError, match=f"values: those of kind '{kind}' are .*, found {scale}"):
+        Preprocessing.fit(modality_of(np.ones((5, 3)), kind, scale))
+
+
+# --- Gaussian processes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def processes():
+    return synthetic_gp.load(None, cells=300, private_features={"first": 20, "second": 5}, seed=2)
+
+
+def smoothness(x, factors):
+    """Return the share of each feature's variance that the nearest other cell, in these factors, predicts."""
+    distance = ((factors[:, None] - factors[None]) ** 2).sum(-1) + 1e9 * np.eye(len(factors))
+    return 1 - ((x - x[distance.argmin(1)]) ** 2).mean(0) / (2 * x.var(0))
+
+
+def test_features_are_smooth_in_the_factors_that_drive_them_and_in_no_others(processes):
+    for modality in processes.mod.values():
+        x, of_shared = modality.layers["continuous"].toarray(), modality.var["shared_driven"].to_numpy()
+        own = smoothness(x, modality.obsm["private_factors"])
+        shared = smoothness(x, processes.obsm["shared_factors"])
+        assert min(shared[of_shared].min(), own[~of_shared].min()) > 0.8
+        assert max(shared[~of_shared].max(), own[of_shared].max()) < 0.5
+        assert of_shared.sum() == 10
+        np.testing.assert_allclose(x.var(axis=0), 1 + 0.15**2, rtol=0.08)
+
+
+def test_more_private_features_change_nothing_in_those_that_were_there(processes):
+    more = synthetic_gp.load(None, cells=300, private_features={"first": 40, "second": 5}, seed=2)
+    first = processes["first"].layers["continuous"].toarray()
+    np.testing.assert_array_equal(more["first"].layers["continuous"].toarray()[:, :30], first)
+    np.testing.assert_array_equal(
+        more["second"].layers["continuous"].toarray(), processes["second"].layers["continuous"].toarray()
+    )
+    np.testing.assert_array_equal(more.obs["cell_type"] == "positive", more.obsm["shared_factors"][:, 0] > 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"private_features": {"third": 3}}, "no modality 'third'"),
+        ({"private_features": {"first": -1}}, "first: must be at least 0"),
+    ],
+)
+def test_gaussian_processes_refuse(options, message):
+    with pytest.raises(UserError, match=message):
+        synthetic_gp.load(None, cells=20, **options)
+
+
+def test_private_features_of_counts_follow_private_factors_alone():
+    dataset = simulated.load(None, cells=400, modalities=["rna", "adt"], n_rna=40, private_features={"rna": 60}, seed=1)
+    rna, adt = dataset["rna"], dataset["adt"]
+    names = np.array([int(name.split("-")[1]) for name in rna.var_names])
+    assert set(names[rna.var["shared_driven"]]) <= set(range(40))
+    assert 40 < (names >= 40).sum() <= 60
+    share = rna.layers["counts"].toarray()
+    share = np.log1p(share / share.sum(1, keepdims=True) * 1e4)
+    for factors, driven in ((dataset.obsm["shared_factors"], names < 40), (rna.obsm["private_factors"], names >= 40)):
+        r = np.abs(np.corrcoef(share.T, factors.T)[: len(names), len(names) :]).max(axis=1)
+        assert r[driven].mean() > 1.5 * r[~driven].mean()
+    assert 0.5 < adt.var["shared_driven"].mean() < 1
+
+
+def test_what_is_shared_driven_is_told_to_the_solution_only(processes):
+    parts = scenarios.cut(processes, dataset_name="gp", scenario="paired", kind="paired", seed=0)
+    assert parts["solution"]["first"].var["shared_driven"].sum() == 10
+    for part in ("train", "query"):
+        assert not list(parts[part]["first"].var), part
+        assert not list(parts[part]["first"].obsm), part
 
 
 # --- own files -----------------------------------------------------------------------------------------------------------
@@ -475,3 +565,74 @@ def test_real_10x_file_becomes_a_dataset(tmp_path, shared_data):
     assert {modality: cells.n_obs for modality, cells in dataset.mod.items()} == {"rna": 892, "adt": 892}
     assert dataset["adt"].n_vars == 10
     assert set(dataset.obs["cell_type"]) == {""}
+
+
+def test_continuous_own_files_are_read_with_their_signs_and_whole_numbers(written):
+    random = np.random.default_rng(0)
+    own = {name: counts_of(seed=seed) for seed, name in enumerate(("expression", "methylation"))}
+    own["expression"].X = random.standard_normal(own["expression"].shape)
+    own["methylation"].X = random.integers(-3, 3, own["methylation"].shape).astype(float)
+    dataset = own_files.load(None, path=written(own), kinds=dict.fromkeys(own, "continuous"))
+    for name, cells in own.items():
+        assert (dataset[name].uns["kind"], dataset[name].uns["values"]) == ("continuous", "continuous")
+        np.testing.assert_allclose(dataset[name].layers["continuous"].toarray(), cells.X, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kinds": {"rna": "rna", "adt": "continuous"}}, "'adt' holds no continuous values .*NaN"),
+        ({"values": {"rna": "continuous"}}, "say kinds: {rna: continuous}"),
+    ],
+)
+def test_continuous_values_have_to_be_called_so_and_to_be_there(written, options, message):
+    own = {"rna": counts_of(), "adt": counts_of(seed=1)}
+    own["adt"].X = own["adt"].X.toarray()
+    own["adt"].X[2, 3] = np.nan
+    with pytest.raises(UserError, match=message):
+        own_files.load(None, path=written(own), **options)
+
+
+# --- bulk sets -----------------------------------------------------------------------------------------------------------
+
+
+def test_cll_takes_the_patients_with_a_status_measured_in_every_modality(tmp_path):
+    tables, status = standins.cll(tmp_path)
+    dataset = cll.load(tmp_path)
+    patients = [name for name in tables["Methylation"] if status[name] != "NA" and name not in standins.NOT_SEQUENCED]
+    assert list(dataset.obs_names) == [name for name in status if name in patients]
+    assert list(dataset.obs["cell_type"]) == [cll.STATUS[status[name]] for name in dataset.obs_names]
+    for modality, name in (("rna", "mRNA"), ("methylation", "Methylation")):
+        whole = tables[name][list(dataset.obs_names)].dropna()
+        assert list(dataset[modality].var_names) == list(whole.index)
+        np.testing.assert_allclose(dataset[modality].layers["continuous"].toarray(), whole.to_numpy().T, rtol=1e-6)
+    assert len(whole) == len(tables["Methylation"]) - 1
+    assert dataset.uns["cells_dropped"] == len(status) - dataset.n_obs
+
+
+def test_tcga_takes_the_samples_with_a_status_and_both_measurements(tmp_path):
+    expression, shares, status = standins.tcga_brca(tmp_path)
+    dataset = tcga_brca.load(tmp_path)
+    names = [n for n, state in status.items() if state in ("Positive", "Negative") and n in expression and n in shares]
+    assert list(dataset.obs_names) == names
+    assert list(dataset.obs["cell_type"]) == [status[name] for name in names]
+    np.testing.assert_allclose(dataset["rna"].layers["continuous"].toarray(), expression[names].to_numpy().T, rtol=1e-6)
+    whole = shares[names].dropna()
+    assert 0 < len(whole) < len(shares)
+    assert list(dataset["methylation"].var_names) == list(whole.index)
+    values = dataset["methylation"].layers["continuous"].toarray()
+    np.testing.assert_allclose(1 / (1 + np.exp(-values)), whole.clip(1e-3, 1 - 1e-3).to_numpy().T, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("sample_metadata.txt", "sample\tGender\nH001\tm\n", "no column 'IGHV'"),
+        ("CLL_data.RData", "no R file", "CLL_data.RData"),
+    ],
+)
+def test_other_files_under_the_names_of_cll_are_refused(tmp_path, file, content, message):
+    standins.cll(tmp_path)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(UserError, match=message):
+        cll.load(tmp_path)

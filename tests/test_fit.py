@@ -18,7 +18,8 @@ from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import catalog, files
 from mosaicbench.errors import Diverged, UserError
-from mosaicbench.verbs import fit
+from mosaicbench.metrics.label_separation_auc_private import label_separation_auc_private
+from mosaicbench.verbs import fit, score
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,66 @@ def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
     record = fit_run(paired, tmp_path, method="mosaicbench.methods.constant", hyperparameters={})
     assert record["status"] == "collapsed"
     assert files.read_latents(tmp_path / "latents.h5ad").n_obs > 0
+
+
+@dataclass(kw_only=True)
+class WithPrivate:
+    """A method whose shared and private latents are columns of what it is shown."""
+
+    private: int = 3
+
+    def fit(self, train, seed):
+        return []
+
+    def embed(self, cells):
+        return sum(x[:, :2] for x in cells.values.values())
+
+    def embed_private(self, cells):
+        (x,) = cells.values.values()
+        assert cells.labels is None
+        return x[:, 2 : 2 + self.private]
+
+
+@pytest.mark.parametrize("private", [3, 0])
+def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_path, monkeypatch, private):
+    module = types.ModuleType("method_with_private")
+    module.CARD = {"uses": (), "gives": ("joint", "single", "private")}
+    monkeypatch.setattr(WithPrivate, "__module__", module.__name__)
+    module.WithPrivate = WithPrivate
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    record = fit_run(paired, tmp_path, method=module.__name__, hyperparameters={"private": private})
+    assert record["status"] == "ok", record["message"]
+    latents = files.read_latents(tmp_path / "latents.h5ad")
+    assert files.private_of(latents, "joint", "query") is None
+    for part in ("train", "query"):
+        view = files.read_view(paired / f"{part}.h5mu", part)
+        for modality in view.mod:
+            names, _ = files.latents_of(latents, modality, part)
+            found = files.private_of(latents, modality, part)
+            if private == 0:
+                assert found is None
+                continue
+            np.testing.assert_array_equal(found, files.as_cells(view, [modality], names).values[modality][:, 2:5])
+
+    # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
+    outputs = {name: tmp_path / name for name in ("scores.tsv", "features.tsv", "cells.npz")}
+    score.run(
+        runs=[tmp_path],
+        views=[paired],
+        groups=["disentanglement"],
+        **dict(zip(("scores", "features", "cells"), outputs.values(), strict=True)),
+    )
+    scores = files.read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
+    asked = {direction for metric, direction in scores.index if metric == "label_separation_auc_private"}
+    assert asked == ({"left", "right", "joint"} if private else set())
+    if private:
+        solution = files.read_view(paired / "solution.h5mu", "solution")
+        blocks = {m: files.standardised(cells)[:, 2:5] for m, cells in solution.mod.items()}
+        blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
+        labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
+        for source, block in blocks.items():
+            expected = label_separation_auc_private(block, labels)
+            assert scores["label_separation_auc_private", source] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_broken_view_is_an_error_not_a_row(paired, tmp_path):

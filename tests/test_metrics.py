@@ -34,7 +34,7 @@ PER_FEATURE = {f"imputation_{kind}_per_feature{which}" for kind in ("pearson", "
 BLIND = {"imputation_pearson_per_cell", "imputation_cosine_per_cell"}
 PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
 SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
-OTHER_SKILL = {"imputation_skill_over_celltype_mean", "imputation_r2_per_feature"}
+OTHER_SKILL = {"imputation_skill_over_celltype_mean", "imputation_r2_per_feature", "shared_features_r2"}
 RMSE, AUROC = {"imputation_rmse"}, {"imputation_auroc_per_peak"}
 IMPUTATION = PER_FEATURE | BLIND | SKILL | OTHER_SKILL | RMSE | AUROC
 SILHOUETTE = {"label_silhouette", "isolated_labels"}
@@ -44,38 +44,39 @@ BIOLOGY = SILHOUETTE | CLUSTERS | NEIGHBOURHOODS
 BATCHES = {"ilisi", "kbet", "pcr"}
 MIXING = {"modality_mixing", "modality_mixing_entropy"}
 REALISM = {"realism_auc", "realism_mmd"}
-KNOWLEDGE = {"shared_factors_r2", "label_separation_auc"}
-LEAK = {"private_factors_leak"}
+SEPARATION = {f"label_separation_auc{block}" for block in ("", "_private", "_all")}
+KNOWLEDGE = {"shared_factors_r2", "private_factors_r2"} | SEPARATION
+LEAK, FOUND_LEAK = {"private_factors_leak"}, {"shared_factors_leak"}
 DATA = {"label_floor", "unlabelled_cells", "imputation_constant_features"}
 CHANCE = {"alignment_at_chance"}
 SANITY = {"active_units", "equal_latents"}
 RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
 MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION
 SCORED = MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
-LABELLED = TRANSFER | BIOLOGY | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type", "label_separation_auc"}
-ALL = SCORED | CHANCE | BATCHES | LEAK | DATA | SANITY | RECORDED
+LABELLED = TRANSFER | BIOLOGY | SEPARATION | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+ALL = SCORED | CHANCE | BATCHES | LEAK | FOUND_LEAK | DATA | SANITY | RECORDED
 
 # property -> (metrics that have it, {metrics that cannot have it: why}); together they are the whole catalog
 PROPERTIES = {
     "native float": (ALL, {}),
     "within bounds": (ALL, {}),
     "cell order": (
-        ALL - RECORDED - CLUSTERS - KNOWLEDGE - LEAK - {"realism_auc"},
+        ALL - RECORDED - CLUSTERS - KNOWLEDGE - LEAK - FOUND_LEAK - {"realism_auc"},
         {"read from the record": RECORDED, "K-means starts from random cells": CLUSTERS}
-        | {"divides the cells into folds": KNOWLEDGE | LEAK | {"realism_auc"}},
+        | {"divides the cells into folds": KNOWLEDGE | LEAK | FOUND_LEAK | {"realism_auc"}},
     ),
     "label names": (LABELLED, {"has no labels": ALL - LABELLED}),
     "perfect is best": (
         MATCHED | CLUSTERS | MIXING | REALISM | LEAK | CHANCE,
         {"best is a limit, approached by a reference below": SILHOUETTE | NEIGHBOURHOODS | KNOWLEDGE | BATCHES}
-        | {"has no best": DATA | SANITY | RECORDED},
+        | {"has no best": DATA | SANITY | RECORDED, "the world's private latent holds the shared factors": FOUND_LEAK},
     ),
     "shuffled is chance": (
         ALIGNMENT | VARIANTS | TRANSFER | PER_FEATURE | AUROC | SILHOUETTE | {"ari"} | KNOWLEDGE,
         {"chance is another predictor, and a permuted cell is worse": SKILL | OTHER_SKILL | BLIND | RMSE}
         | {"chance depends on the sizes of the types": {"nmi"} | NEIGHBOURHOODS}
         | {"is chance by a test, which errs in 2 % of draws": CHANCE}
-        | {"does not depend on the match": BATCHES | MIXING | REALISM | LEAK | DATA | SANITY | RECORDED},
+        | {"does not depend on the match": BATCHES | MIXING | REALISM | LEAK | FOUND_LEAK | DATA | SANITY | RECORDED},
     ),
     "train mean is chance": (
         SKILL | PER_FEATURE | AUROC,
@@ -84,7 +85,8 @@ PROPERTIES = {
     ),
     "noise never improves": (
         SCORED,
-        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "is a flag": CHANCE, "noise hides what leaks": LEAK},
+        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "is a flag": CHANCE}
+        | {"noise hides what leaks": LEAK | FOUND_LEAK},
     ),
     "nan raises": (ALL - RECORDED, {"the record has no arrays": RECORDED}),
     "collapse is not rewarded": (
@@ -95,13 +97,25 @@ PROPERTIES = {
             "is not defined without variance": {"pcr"},
         }
         | {"is nearly blind, as its card warns": {"imputation_cosine_per_cell"}}
-        | {"what holds nothing leaks nothing, as its card warns": LEAK}
+        | {"what holds nothing leaks nothing, as its card warns": LEAK | FOUND_LEAK}
         | {"does not depend on what a method gives": DATA | RECORDED},
     ),
 }
 SCIB = BIOLOGY | BATCHES  # computed in single precision
 TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
-PER_CELL = ("latent_a", "latent_b", "latent", "values", "labels", "batches", *TRANSFERRED, "truth", "imputed", "opened")
+PER_CELL = (
+    "latent_a",
+    "latent_b",
+    "latent",
+    "private_latent",
+    "values",
+    "labels",
+    "batches",
+    *TRANSFERRED,
+    "truth",
+    "imputed",
+    "opened",
+)
 PER_CELL += ("celltype_of", "shared_factors", "private_factors")
 TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
 
@@ -131,10 +145,14 @@ def world(*, noise=0.0, n=300, seed=0):
     latent_b, imputed = z + noise * random.standard_normal(z.shape), truth + noise * random.standard_normal(truth.shape)
     record = {"seconds": {"fit": 12, "read": 3}, "peak_host_mb": 512, "peak_device_mb": 64}
     peaks = np.random.default_rng(98).standard_normal((30, 12))
+    of_private = np.random.default_rng(97)
+    private_factors = of_private.standard_normal((n, 4))
+    private_latent = np.concatenate([z[:, :4], private_factors], axis=1)
     accessible = (truth - 20) @ peaks.T
     each = transfer_each(train, train_labels, latent_b, ks=(1, 5, 15, 50))
     return {
         "latent": z + noise * random.standard_normal(z.shape),
+        "private_latent": private_latent + noise * of_private.standard_normal(private_latent.shape),
         "values": truth,
         "latent_a": z,
         "latent_b": latent_b,
@@ -152,7 +170,8 @@ def world(*, noise=0.0, n=300, seed=0):
         "celltype_profiles": np.array([train_values[train_labels == label].mean(0) for label in TYPES]),
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
-        "private_factors": random.standard_normal((n, 4)),
+        "private_factors": private_factors,
+        "shared_driven": np.arange(12) < 8,
         "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
         "record": record,
         "device_record": record,
@@ -234,7 +253,7 @@ def test_shuffled_input_gives_chance(metric):
     values = []
     for _ in range(20 if metric in MATCHED else 4):
         order = random.permutation(n)
-        moved = ("latent", "latent_b", *TRANSFERRED, "imputed")
+        moved = ("latent", "private_latent", "latent_b", *TRANSFERRED, "imputed")
         values.append(evaluate(metric, needs | {need: needs[need][order] for need in moved}))
     assert np.mean(values) == pytest.approx(chance[metric], rel=0.03, abs=0.02 if metric in MATCHED else 0.06)
     if (stated := catalog.card("metrics", metric)["chance"]) is not None:
@@ -263,7 +282,7 @@ def test_nan_in_any_need_raises(metric, bad):
     for need in catalog.parameters("metrics", metric):
         needs = world(n=40)
         broken = needs[need].copy()
-        if np.issubdtype(broken.dtype, np.integer):
+        if np.issubdtype(broken.dtype, np.integer) or broken.dtype == bool:
             continue
         if sparse.issparse(broken):
             broken.data[3] = bad
@@ -287,7 +306,13 @@ def test_collapse_is_not_rewarded(metric, value):
     train, train_labels = cells_of(400, 2)
     constant = np.full_like(needs["latent"], value)
     good = evaluate(metric, world(noise=0.3))
-    needs |= {"latent": constant, "latent_a": constant, "latent_b": constant, "imputed": np.full((n, 12), value)}
+    needs |= {
+        "latent": constant,
+        "private_latent": constant,
+        "latent_a": constant,
+        "latent_b": constant,
+        "imputed": np.full((n, 12), value),
+    }
     each = transfer_each(np.full_like(train, value), train_labels, constant, ks=(1, 5, 15, 50))
     needs |= {"transferred": each[15], **{f"transferred_k{k}": each[k] for k in (1, 5, 50)}}
     needs["transferred_without_partner"] = transfer_each(constant, needs["labels"], constant, ks=[15], own=np.arange(n))[15]
@@ -299,7 +324,7 @@ def test_collapse_is_not_rewarded(metric, value):
         "label_transfer_macro_f1": 2 * shares.max() / (1 + shares.max()) / len(shares),
         "imputation_pearson_per_cell": 0.0,
         "imputation_auroc_per_peak": 0.5,
-        "label_separation_auc": 0.5,
+        **dict.fromkeys(SEPARATION, 0.5),
         "active_units": 0.0,
         "alignment_at_chance": 1.0,
         "equal_latents": 1.0,
@@ -309,7 +334,7 @@ def test_collapse_is_not_rewarded(metric, value):
     found = evaluate(metric, needs)
     if metric in expected:
         assert found == pytest.approx(expected[metric], abs=1e-12)
-    elif metric in SKILL | OTHER_SKILL | {"shared_factors_r2"}:
+    elif metric in SKILL | OTHER_SKILL | {"shared_factors_r2", "private_factors_r2"}:
         assert found < 0
     else:
         assert goodness(metric, found) < goodness(metric, good) - 0.1
@@ -881,6 +906,37 @@ def test_factors_are_explained_by_the_share_of_their_variance():
     assert evaluate("private_factors_leak", {"latent": noisy, "private_factors": random.standard_normal((2000, 2))}) == 0
     with pytest.raises(Undefined, match="no factor"):
         evaluate("private_factors_leak", {"latent": noisy, "private_factors": np.zeros((2000, 0))})
+
+
+def test_each_block_is_asked_about_its_own_and_the_other_blocks_factors():
+    random = np.random.default_rng(4)
+    shared, private = random.standard_normal((2000, 2)), random.standard_normal((2000, 3))
+    block = np.concatenate([private, shared[:, :1]], axis=1)  # one of the two shared factors went astray
+    assert evaluate("private_factors_r2", {"private_latent": block, "private_factors": private}) > 0.99
+    assert evaluate("shared_factors_leak", {"private_latent": block, "shared_factors": shared}) == pytest.approx(0.5, abs=0.01)
+    assert evaluate("shared_factors_leak", {"private_latent": private, "shared_factors": shared}) == 0
+
+
+def test_separation_by_all_blocks_needs_either_and_that_by_one_block_its_own():
+    random = np.random.default_rng(4)
+    labels = np.where(random.random(600) < 0.5, "a", "b").astype(object)
+    z, nothing = 4.0 * (labels == "a")[:, None] + random.standard_normal((600, 2)), random.standard_normal((600, 2))
+    for shared, private in ((z, nothing), (nothing, z)):
+        needs = {"latent": shared, "private_latent": private, "labels": labels}
+        assert evaluate("label_separation_auc_all", needs) > 0.99
+        assert (evaluate("label_separation_auc_private", needs) > 0.9) == (private is z)
+        assert (evaluate("label_separation_auc", needs) > 0.9) == (shared is z)
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
+def test_shared_features_alone_count(as_matrix):
+    random = np.random.default_rng(4)
+    truth = random.standard_normal((300, 9))
+    imputed = truth + 0.5 * random.standard_normal(truth.shape)
+    imputed[:, 5:] = random.standard_normal((300, 4))
+    needs = {"truth": as_matrix(truth), "imputed": as_matrix(imputed), "shared_driven": np.arange(9) < 5}
+    expected = np.median(r2_score(truth[:, :5], imputed[:, :5], multioutput="raw_values"))
+    assert evaluate("shared_features_r2", needs) == pytest.approx(expected, abs=1e-12)
 
 
 def test_separation_of_types_far_apart_is_complete():

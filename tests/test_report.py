@@ -19,6 +19,7 @@ from PIL import Image
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import explained, html, pictures, projections, tables, theme
+from mosaicbench.report.sweep import sweep_table
 from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
@@ -28,11 +29,14 @@ OF_CELLS += ("imputation_distributions",)
 PER_VIEW = ("overview_heat", "scores_by_run", "imputation_per_feature", "runtime", "score_by_resources", "training_curves")
 PER_VIEW += OF_CELLS
 DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time
-FIGURES = ("mean_ranks", *PER_VIEW)
+FIGURES = ("mean_ranks", "sweep", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
 SEEDS = (0, 1, 2)
+SWEEP = {"label": "modalities", "log": True, "metrics": {"foscttm": None, "imputation_skill": ["rna->adt", "rna->atac"]}}
+SWEEP["series"] = {"a series": {"pair": 2, "triple": 3}}
+VALUES = {"mvae-1": 0.1, "mvae-4": 0.4, "oracle": 0.0}
 HOSTILE = "<script>alert('&\"')</script>"
 
 # method -> kind, skill, gives latents of single modalities, imputes
@@ -298,6 +302,7 @@ def _tabulate(found: SimpleNamespace, output: Path) -> None:
         methods=METHODS,
         kinds={scenario: scenario for scenario in SCENARIOS},
         reference=None,
+        sweep=SWEEP,
         published=PUBLISHED,
         output=output,
     )
@@ -470,7 +475,7 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
     mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
     common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables", "cells": []}
     common |= {"histories": [path.with_name("history.tsv") for path in mine]}
-    common |= {"kinds": {"paired": "paired"}, "reference": None, "published": PUBLISHED}
+    common |= {"kinds": {"paired": "paired"}, "reference": None, "sweep": None, "published": PUBLISHED}
     tabulate.run(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
     assert "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values" in capsys.readouterr().err
     assert tables.read_tables(tmp_path / "tables")["gates"]["gate"].tolist() == ["identical seeds"]
@@ -852,3 +857,61 @@ def test_a_run_without_a_competitor_is_the_best_of_nothing(results):
     pair = summary[summary["run"].isin(["mvae", "pca_joint", "oracle"])]
     assert not tables.best(alone, results.tables["runs"], ALL_CARDS).any()
     assert tables.best(pair, results.tables["runs"], ALL_CARDS).any()
+
+
+# --- sweeps --------------------------------------------------------------------------------------------------------------
+
+
+def _swept(sweep, rows):
+    """Return the table of a sweep over scores (dataset, scenario, run, seed, metric, direction, value, status)."""
+    columns = ["dataset", "scenario", "run", "seed", "metric", "direction", "value", "status"]
+    scores = pd.DataFrame(rows, columns=columns).assign(space="-")[files.SCORE_COLUMNS]
+    return sweep_table({"label": "n", "log": False} | sweep, scores, tables.comparison(scores))
+
+
+def test_a_swept_dataset_stands_at_its_value_with_every_seed(results):
+    table = results.tables["sweep"]
+    assert list(table.columns) == tables.SWEEP_COLUMNS
+    foscttm = table[table["metric"] == "foscttm"]
+    assert set(foscttm["panel"]) == {f"a series, {scenario}" for scenario in SCENARIOS}
+    assert dict(zip(foscttm["dataset"], foscttm["x"], strict=True)) == {"pair": 2, "triple": 3}
+    means = tables.seed_means(results.tables["scores"]).set_index(["dataset", "scenario", "run", "metric", "seed"])["value"]
+    own = foscttm.dropna(subset="value").set_index(["dataset", "scenario", "run", "metric", "seed"])["value"]
+    assert len(own) > 50
+    np.testing.assert_allclose(own, means.loc[own.index], equal_nan=True)
+    headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])["mean"]
+    for row in foscttm.dropna(subset="mean").itertuples():
+        assert row.mean == pytest.approx(headline[row.dataset, row.scenario, row.run, "foscttm"])
+
+
+def test_a_failed_seed_of_a_sweep_is_a_row_without_a_value(results):
+    table = results.tables["sweep"]
+    failed = table[table["status"].isin(tables.FAILED)]
+    runs = results.tables["runs"]
+    assert set(failed["run"]) == set(runs.loc[runs["status"].isin(tables.FAILED), "run"])
+    assert failed["value"].isna().all()
+
+
+def test_directions_of_a_sweep_are_panels_of_their_own(results):
+    table = results.tables["sweep"]
+    skill = table[table["metric"] == "imputation_skill"]
+    assert set(skill["direction"]) == {"rna->adt", "rna->atac"}
+    assert set(skill.loc[skill["direction"] == "rna->atac", "dataset"]) == {"triple"}
+
+
+def test_swept_runs_are_one_line_and_all_others_level_ones():
+    rows = [("d", "s", run, seed, "foscttm", "a->b", value, "ok") for seed in (0, 1) for run, value in VALUES.items()]
+    table = _swept({"metrics": {"foscttm": ["a->b"]}, "series": {"weights": {"mvae-1": 1, "mvae-4": 4}}}, rows)
+    assert set(table["panel"]) == {"d, s"}
+    assert set(zip(table["line"], table["x"].fillna(-1), strict=True)) == {("weights", 1), ("weights", 4), ("oracle", -1)}
+    assert table.groupby("run")["value"].first().to_dict() == VALUES
+
+
+def test_a_collapsed_seed_of_a_sweep_says_so():
+    rows = [(f"d{x}", "s", "mvae", 0, "foscttm", "a->b", 0.5, "collapsed" if x > 1 else "ok") for x in (1, 2)]
+    table = _swept({"metrics": {"foscttm": None}, "series": {"series": {"d1": 1, "d2": 2}}}, rows)
+    assert dict(zip(table["x"], table["status"], strict=True)) == {1: "ok", 2: "collapsed"}
+
+
+def test_without_a_sweep_its_table_is_empty():
+    assert list(sweep_table(None, pd.DataFrame(), pd.DataFrame()).columns) == tables.SWEEP_COLUMNS

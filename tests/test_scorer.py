@@ -55,6 +55,8 @@ def oracle(modalities=("rna", "adt")):
         "loadings": loadings,
         "shared_factors": None,
         "private_factors": {},
+        "private_latents": {},
+        "shared_driven": {},
         "feature_names": {m: [f"{m} {i}" for i in range(FEATURES[m])] for m in modalities},
         "labels": labels,
         "batches": np.array(["batch"] * CELLS, dtype=object),

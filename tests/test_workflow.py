@@ -137,8 +137,7 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
     done = benchmark.snakemake("--report", "snakemake.html")
     assert done.returncode == 0, done.stderr
     page = (benchmark.folder / "snakemake.html").read_text()
-    for figure in catalog.names("figures"):
-        label = catalog.card("figures", figure)["label"]
+    for label in (card["label"] for card in catalog.cards("figures").values() if "only_with" not in card):
         for form in ("picture", "table"):
             assert f'"labels": {{"figure": "{label}", "shown as": "{form}"}}' in page
     assert '"labels": {"table": "paired_tests.tsv"}' in page
@@ -150,6 +149,14 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
 def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchmark):
     assert benchmark.edited("report/assets/page.css", lambda text: text + "\n") == {"Write the report"}
     assert benchmark.edited("report/report.html.j2", lambda text: text + "\n") == {"Write the report"}
+
+
+def test_a_sweep_is_drawn_only_where_the_config_has_one(benchmark):
+    assert not (benchmark.folder / "results/figures/sweep.svg").exists()
+    sweep = {"label": "beta", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "oracle": 2}}}
+    planned = benchmark.planned(TINY | {"report": TINY["report"] | {"sweep": sweep}})
+    assert "Draw sweep" in planned
+    assert not {"Fit", "Score", "Cut"} & stages(planned)
 
 
 def test_scores_are_what_theory_says(benchmark):

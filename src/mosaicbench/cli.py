@@ -220,6 +220,7 @@ def _files_of_runs(config: object, runs: Path, published: Path, output: Path) ->
         "methods": {run.name: run.method for run in config.runs.values()},
         "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
         "reference": config.config["report"]["reference_run"],
+        "sweep": config.config["report"]["sweep"],
         "published": published,
         "output": output,
         "sizes": config.sizes,

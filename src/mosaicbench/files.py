@@ -4,14 +4,16 @@
 noun      file                                  what is true of it
 ========  ====================================  ===================================================================
 dataset   ``{dataset}.h5mu``                    every cell fully measured; raw values in ``layers["counts"]`` (or
-                                                ``layers["lognorm"]`` where a source has no counts); ``obs`` holds
-                                                ``cell_type`` ("" = unknown) and ``batch``; ``varp["links"]``, where
-                                                known, which features of two modalities belong together
+                                                ``layers["lognorm"]`` where a source has no counts, ``["continuous"]``
+                                                of a continuous modality); ``obs`` holds ``cell_type`` ("" = unknown)
+                                                and ``batch``; ``varp["links"]``, where known, which features of two
+                                                modalities belong together
 view      ``train.h5mu``, ``query.h5mu``        what a method may see; an absent measurement is an absent row
 view      ``solution.h5mu``                     rows are the query cells in one order in every modality;
                                                 ``obs["query_name"]`` of a modality names the row of the query
 view      ``audit.tsv``                         what was learned from how many cells: train cells only
-run       ``latents.h5ad``                      one row per cell x source, ``obs``: cell, source, subset
+run       ``latents.h5ad``                      one row per cell x source, ``obs``: cell, source, subset; where a method
+                                                gives them, ``obsm["private"]``, NaN in the rows of other sources
 run       ``imputed.h5mu``                      a modality per direction, "rna->adt", in the target's value space
 run       ``history.tsv``, ``run.json``         cost per epoch; what happened
 scores    ``scores.tsv``, ``features.tsv``      long tables, one row per number
@@ -46,7 +48,10 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
-SPACES = {"lognorm", "clr", "lsi"}
+PRIVATE = "private"  # the key of .obsm of private latents
+SPACES = {"lognorm", "clr", "lsi", "continuous"}
+# kind of modality -> what its source values may be
+VALUES = {"rna": ("counts", "lognorm"), "atac": ("counts",), "adt": ("counts",), "continuous": ("continuous",)}
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
 SCORE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "value", "status"]
 FEATURE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "feature", "value"]
@@ -123,12 +128,13 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
         _check_names(path, modality, cells)
         if not np.array_equal(cells.obs_names, dataset.obs_names):
             raise ContractError(f"{path}: the rows of modality {modality!r} are not the dataset's cells in the dataset's order")
-        if cells.uns.get("values") not in ("counts", "lognorm"):
-            raise ContractError(f'{path}: modality {modality!r} must say uns["values"] = "counts" or "lognorm"')
+        if cells.uns.get("kind") not in VALUES:
+            raise ContractError(f'{path}: modality {modality!r} must say uns["kind"], one of {list(VALUES)}')
+        if cells.uns.get("values") not in VALUES[cells.uns["kind"]]:
+            possible = list(VALUES[cells.uns["kind"]])
+            raise ContractError(f'{path}: modality {modality!r} must say uns["values"], for its kind one of {possible}')
         if cells.uns["values"] not in cells.layers:
             raise ContractError(f'{path}: modality {modality!r} has no layers["{cells.uns["values"]}"]')
-        if cells.uns.get("kind") not in ("rna", "atac", "adt"):
-            raise ContractError(f'{path}: modality {modality!r} must say uns["kind"] = "rna", "atac" or "adt"')
         values = cells.layers[cells.uns["values"]]
         values = values.data if scipy.sparse.issparse(values) else values
         _check_finite(path, modality, values)
@@ -273,8 +279,18 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
 # --- run -----------------------------------------------------------------------------------------------------------------
 
 
-def latents_table(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> AnnData:
-    """Stack (source, subset) -> (names, (cells, latent)) into one table; an empty dict gives a table without rows."""
+def latents_table(
+    latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], private: dict[tuple[str, str], np.ndarray] | None = None
+) -> AnnData:
+    """Stack latents into one table.
+
+    Parameters
+    ----------
+    latents
+        (source, subset) -> (names, (cells, latent)); an empty dict gives a table without rows.
+    private
+        (source, subset) -> (cells, private) of those sources that have private latents, all of the same width.
+    """
     import anndata
 
     obs = pd.concat(
@@ -284,13 +300,26 @@ def latents_table(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]])
     )
     x = np.concatenate([z for _, z in latents.values()]) if latents else np.zeros((0, 1))
     obs.index = obs.index.astype(str)
-    return anndata.AnnData(X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: {"noun": "latents"}})
+    table = anndata.AnnData(X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: {"noun": "latents"}})
+    if private:
+        width = next(iter(private.values())).shape[1]
+        blocks = [private.get(key, np.full((len(names), width), np.nan)) for key, (names, _) in latents.items()]
+        table.obsm[PRIVATE] = np.concatenate(blocks).astype(np.float32)
+    return table
 
 
 def latents_of(latents: AnnData, source: str, subset: str) -> tuple[pd.Index, np.ndarray]:
     """Return the names and latents of one source and subset, (cells, latent)."""
     rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
     return pd.Index(latents.obs["cell"][rows].astype(str)), latents.X[rows]
+
+
+def private_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
+    """Return the private latents of one source and subset, (cells, private), in the order of :func:`latents_of`, or None."""
+    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    if PRIVATE not in latents.obsm or not rows.any() or np.isnan(latents.obsm[PRIVATE][rows]).all():
+        return None
+    return np.asarray(latents.obsm[PRIVATE][rows])
 
 
 def collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> bool:
@@ -346,6 +375,9 @@ def _check_latents(path: str | Path, latents: AnnData) -> None:
     if latents.obs.duplicated(["cell", "source", "subset"]).any():
         raise ContractError(f"{path}: a cell appears twice for the same source")
     _check_finite(path, "latents", latents.X)
+    if PRIVATE in latents.obsm:
+        given = ~np.isnan(latents.obsm[PRIVATE]).all(axis=1)
+        _check_finite(path, "private latents", latents.obsm[PRIVATE][given])
 
 
 def write_imputed(path: str | Path, imputed: MuData) -> None:

@@ -6,9 +6,11 @@ A metric is a function of arrays, and what it needs decides how often it is aske
 a parameter named                                      asked
 =====================================================  ==================================================
 truth, imputed, train_mean, train_std, opened,         for every direction of an imputation
-loadings, celltype_profiles, celltype_of
+loadings, celltype_profiles, celltype_of,
+shared_driven
 latent_a, latent_b, transferred, transferred_k1, ...   for every ordered pair of modalities with latents
-latent, values, shared_factors, private_factors        for every source of latents
+latent, private_latent, values, shared_factors,        for every source of latents
+private_factors
 record, device_record, history, labels, batches alone  once per run
 =====================================================  ==================================================
 
@@ -45,6 +47,7 @@ def score(
     *,
     groups: Collection[str],
     latents: dict[str, np.ndarray],
+    private_latents: dict[str, np.ndarray],
     train_latents: dict[str, np.ndarray],
     train_labels: dict[str, np.ndarray],
     imputed: dict[str, np.ndarray],
@@ -58,6 +61,7 @@ def score(
     feature_names: dict[str, list[str]],
     shared_factors: np.ndarray | None,
     private_factors: dict[str, np.ndarray],
+    shared_driven: dict[str, np.ndarray],
     labels: np.ndarray | None,
     batches: np.ndarray,
     record: dict,
@@ -71,6 +75,8 @@ def score(
         The groups of metrics to ask, as their cards name them.
     latents
         source -> (cells, dims); rows of all sources are the same query cells in the same order.
+    private_latents
+        source -> (cells, dims) of its private block; {} where the method has none.
     train_latents, train_labels
         source -> (train cells, dims) and their (train cells,) types.
     imputed
@@ -83,6 +89,8 @@ def score(
         modality -> (cells, peaks) counts, and (peaks, components) of its LSI; only where truth is LSI coordinates.
     shared_factors, private_factors
         (cells, factors) of a simulation, the latter by modality; None and {} where they are not known.
+    shared_driven
+        modality -> (features,) whether shared factors move the feature; {} where that is not known.
     labels, batches
         (cells,); "" where a type is unknown. Where `labels` is None or no type is known, metrics of labels are left out.
     record
@@ -97,7 +105,7 @@ def score(
     """
     known = labels is not None and bool(np.any(np.asarray(labels, dtype=object) != ""))
     _check_rows(len(batches), latents=latents, imputed=imputed, truth=truth, labels={"query": labels} if known else {})
-    _check_rows(len(batches), opened=opened, private_factors=private_factors)
+    _check_rows(len(batches), opened=opened, private_factors=private_factors, private_latents=private_latents)
     _check_features(truth, feature_names)
     once = {"record": record}
     if known:
@@ -111,7 +119,10 @@ def score(
     profiles = {m: _profiles(labels, celltype_means[m], train_mean[m]) for m in celltype_means} if known else {}
     asked = [
         ("run", "-", {}),
-        *[(source, "-", _of_source(source, latents, truth, shared_factors, private_factors)) for source in latents],
+        *[
+            (source, "-", _of_source(source, latents, private_latents, truth, shared_factors, private_factors))
+            for source in latents
+        ],
         *[
             (direction, "-", needs)
             for direction, needs in _pairs(latents, train_latents, train_labels, labels if known else None)
@@ -121,6 +132,8 @@ def score(
         target = _target(direction)
         needs = {"imputed": values, "truth": truth[target], "train_mean": train_mean[target], "train_std": train_std[target]}
         needs |= profiles.get(target, {})
+        if target in shared_driven:
+            needs["shared_driven"] = shared_driven[target]
         if target in opened:
             needs |= {"opened": opened[target], "loadings": loadings[target]}
         asked.append((direction, spaces[target], needs))
@@ -150,9 +163,13 @@ def _value(name: str, needs: tuple[str, ...], available: dict, direction: str) -
         return float("nan")
 
 
-def _of_source(source: str, latents: dict, truth: dict, shared_factors: np.ndarray | None, private_factors: dict) -> dict:
+def _of_source(
+    source: str, latents: dict, private_latents: dict, truth: dict, shared_factors: np.ndarray | None, private_factors: dict
+) -> dict:
     """Return the needs of metrics of one source's latents."""
     needs = {"latent": latents[source]}
+    if source in private_latents:
+        needs["private_latent"] = private_latents[source]
     if source in truth:
         needs["values"] = truth[source]
     if shared_factors is not None:

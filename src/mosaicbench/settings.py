@@ -124,6 +124,8 @@ def load(config: dict) -> Settings:
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
         raise UserError(f"config key report.reference_run: there is no run {reference!r}{_nearest(reference, runs)}")
+    if config["report"]["sweep"] is not None:
+        _check_sweep(config["report"]["sweep"], config["metrics"]["groups"], datasets, scenarios, runs)
     return Settings(
         config=config,
         datasets=datasets,
@@ -299,6 +301,28 @@ def _check_scenario(name: str, stanza: dict, datasets: dict) -> None:
             raise UserError(
                 f"config key scenarios.{name}.datasets: there is no dataset {dataset!r}{_nearest(dataset, datasets)}"
             )
+
+
+def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
+    """Refuse a metric that is not scored, and a series whose ids are not all datasets, all scenarios or all runs."""
+    scored = [name for name, card in catalog.cards("metrics").items() if card["group"] in groups]
+    for metric in sweep["metrics"]:
+        if metric in catalog.names("metrics") and metric not in scored:
+            group = catalog.card("metrics", metric)["group"]
+            raise UserError(
+                f"config key report.sweep.metrics: {metric!r} is in group {group!r}, which metrics.groups leaves out"
+            )
+        if metric not in scored:
+            raise UserError(f"config key report.sweep.metrics: there is no metric {metric!r}{_nearest(metric, scored)}")
+    for name, values in sweep["series"].items():
+        known = next((room for room in rooms if set(values) & set(room)), rooms[0])
+        if unknown := [key for key in values if key not in known]:
+            raise UserError(
+                f"config key report.sweep.series.{name}: {unknown[0]!r} is no dataset, scenario or run as the others are"
+                f"{_nearest(unknown[0], known)}"
+            )
+        if sweep["log"] and (wrong := [value for value in values.values() if value <= 0]):
+            raise UserError(f"config key report.sweep.series.{name}: {wrong[0]} cannot stand on a logarithmic axis")
 
 
 def _pairing(stanza: dict) -> tuple[str, str]:

@@ -86,6 +86,7 @@ rule tabulate:
                     "standings",
                     "phases",
                     "scaling",
+                    "sweep",
                 ],
             )
         ),

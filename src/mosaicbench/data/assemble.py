@@ -30,13 +30,13 @@ class Measurement:
     Attributes
     ----------
     values
-        (cells, features) counts, or log-normalised values where a source has no counts; sparse or dense.
+        (cells, features) counts, log-normalised values where a source has no counts, or continuous values; sparse or dense.
     features
         (features,) names; duplicates are made unique.
     kind
-        "rna", "atac" or "adt".
+        "rna", "atac", "adt" or "continuous".
     scale
-        "counts" or "lognorm": what `values` are.
+        "counts", "lognorm" or "continuous": what `values` are.
     annotation
         (features,) what is known of them: any of `ANNOTATION`; other columns are left out.
     """
@@ -126,13 +126,22 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
         return mudata.MuData(modalities)
 
 
-def rewrapped(dataset: MuData) -> MuData:
-    """Return a MuData of its own around the same modalities: what is set on it is not set on `dataset`."""
-    copied = joined(dict(dataset.mod))
+def rewrapped(dataset: MuData, modalities: dict[str, AnnData] | None = None) -> MuData:
+    """Return a MuData of its own: what is set on it is not set on `dataset`.
+
+    Parameters
+    ----------
+    dataset
+        A dataset.
+    modalities
+        Other features of the same cells, in the place of its own; links between features are then left out.
+    """
+    copied = joined(dict(dataset.mod) if modalities is None else modalities)
     copied.obs = dataset.obs.copy()
     copied.uns |= dataset.uns
     copied.obsm.update({key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod})
-    copied.varp.update(dict(dataset.varp.items()))
+    if modalities is None:
+        copied.varp.update(dict(dataset.varp.items()))
     return copied
 
 
@@ -142,7 +151,7 @@ def categorical(names: Sequence[str]) -> pd.Categorical:
 
 
 def source_values(cells: AnnData) -> sparse.csr_matrix:
-    """Return a dataset modality's counts or log-normalised values, (cells, features)."""
+    """Return a dataset modality's counts, log-normalised or continuous values, (cells, features)."""
     return sparse.csr_matrix(cells.layers[cells.uns["values"]])
 
 

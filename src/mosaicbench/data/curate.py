@@ -14,6 +14,7 @@ import pandas as pd
 
 from mosaicbench.data import links as feature_links
 from mosaicbench.data.assemble import BLOCK, categorical, joined, rewrapped, seen_in, source_values
+from mosaicbench.data.association import by_association
 from mosaicbench.data.checks import check_labels
 from mosaicbench.data.readers import labels_joined, read_table
 from mosaicbench.errors import UserError
@@ -34,6 +35,7 @@ def curated(
     unlabelled: Sequence[str] = (),
     dropped_types: Sequence[str] = (),
     qc: dict[str, dict] | None = None,
+    association: dict | None = None,
     links: str | bool = True,
     gtf: str | None = None,
     upstream: int = 2000,
@@ -58,6 +60,8 @@ def curated(
         modality -> thresholds a cell must meet: ``min_features``, ``max_features`` (genes, peaks or proteins seen),
         ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (share of counts in genes called MT-, between 0 and 1); and
         ``min_cells``, in how many of the kept cells a feature must be seen (default 1).
+    association
+        ``{cell_type, relevant, irrelevant}``: see ``data.association``.
     links
         True: peaks and proteins are linked to genes as far as coordinates and antibody names are known. A path: a table with
         the columns `modality modality sign`. False: none.
@@ -106,6 +110,8 @@ def curated(
     types = np.asarray(dataset.obs["cell_type"], dtype=object)
     if labels is not None or np.any(types != ""):
         check_labels(types, "labels")
+    if association is not None:
+        dataset = by_association(dataset, association)
     if links is not False:
         table = folder / links if isinstance(links, str) else None
         annotation = None if gtf is None else folder / gtf

@@ -30,8 +30,13 @@ CARD = {
 }
 
 KINDS = {"rna": "rna", "gex": "rna", "atac": "atac", "peaks": "atac"}
-KINDS |= {"adt": "adt", "prot": "adt", "protein": "adt", "antibody": "adt"}
+KINDS |= {"adt": "adt", "prot": "adt", "protein": "adt", "antibody": "adt", "continuous": "continuous"}
 PARTS = ("matrix.mtx", "barcodes.tsv", "features.tsv")  # of a Matrix Market folder; each may end in .gz
+REMEDIES = {  # what values should be -> what to do where they are not
+    "counts": 'put the raw counts into layers["counts"], or say values: lognorm if this is RNA without counts',
+    "lognorm": "values: lognorm means non-negative fractional values, neither counts nor scaled ones",
+    "continuous": "a cell whose value is missing has to be left out, or the value filled in",
+}
 ALIASES = {"chr": "chrom", "seqnames": "chrom", "chromStart": "start", "chromEnd": "end", "gene_id": "gene_ids"}
 
 
@@ -60,9 +65,10 @@ def load(
     groups
         Further obs columns to keep, such as donors, for scenarios that split by them.
     values
-        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one.
+        "counts", or "lognorm" for RNA that has no counts; one for all, or modality -> one. Not asked of a continuous modality.
     kinds
-        modality -> "rna", "atac" or "adt", for modalities whose name does not say it.
+        modality -> "rna", "atac" or "adt", for modalities whose name does not say it; or "continuous", for values of any sign
+        that are neither counts nor log-normalised ones.
 
     Returns
     -------
@@ -182,6 +188,10 @@ def _by_feature_type(cells: AnnData) -> dict[str, AnnData]:
 def _measurement(modality: str, cells: AnnData, names: pd.Index, kinds: dict, values: str | dict) -> Measurement:
     kind = _kind(modality, kinds)
     scale = values.get(modality, "counts") if isinstance(values, dict) else values
+    if kind == "continuous":
+        scale = kind
+    if scale == "continuous" and kind != "continuous":
+        raise UserError(f"values: modality {modality!r} is of kind {kind!r}; say kinds: {{{modality}: continuous}}")
     if scale == "lognorm" and kind != "rna":
         raise UserError(
             f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind {kind!r}; "
@@ -213,17 +223,17 @@ def _annotation(var: pd.DataFrame) -> pd.DataFrame:
 
 def _kind(modality: str, kinds: dict[str, str]) -> str:
     kind = kinds.get(modality, KINDS.get(modality.lower()))
-    if kind not in ("rna", "atac", "adt"):
+    if kind not in files.VALUES:
         raise UserError(
             f"kinds: {'cannot tell' if kind is None else f'{kind!r} is not'} the kind of modality {modality!r}; "
-            f'say kinds: {{{modality}: rna}}, or "atac" or "adt"'
+            f'say kinds: {{{modality}: rna}}, or "atac", "adt" or "continuous"'
         )
     return kind
 
 
 def _measured(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_matrix, pd.DataFrame]:
     """Return the first matrix that holds what `scale` says, and the table of its features."""
-    if scale not in ("counts", "lognorm"):
+    if scale not in REMEDIES:
         raise UserError(f"values: {scale!r} is neither counts nor lognorm")
     places = {f'layers["{scale}"]': (cells.layers.get(scale), cells.var), "X": (cells.X, cells.var)}
     if cells.raw is not None:
@@ -234,12 +244,8 @@ def _measured(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_mat
     looked = ", ".join(
         f"{place}: {_fault(scale, sparse.csr_matrix(matrix))}" for place, (matrix, _) in places.items() if matrix is not None
     )
-    remedy = (
-        'put the raw counts into layers["counts"], or say values: lognorm if this is RNA without counts'
-        if scale == "counts"
-        else "values: lognorm means non-negative fractional values, neither counts nor scaled ones"
-    )
-    raise UserError(f"values: modality {modality!r} holds no {scale} (looked at {looked or 'no matrix at all'}); {remedy}")
+    found = f"holds no {scale} values" if scale == "continuous" else f"holds no {scale}"
+    raise UserError(f"values: modality {modality!r} {found} (looked at {looked or 'no matrix at all'}); {REMEDIES[scale]}")
 
 
 def _holds(scale: str, matrix: sparse.csr_matrix) -> bool:
@@ -253,12 +259,14 @@ def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
         x = matrix.data[first : first + BLOCK]
         if not np.all(np.isfinite(x)):
             return "NaN or infinite values"
+        if scale == "continuous":
+            continue
         if np.any(x < 0):
             return "negative values"
         fractional |= bool(np.any(x != np.round(x)))
         if scale == "counts" and fractional:
             return "fractional values"
-    return "" if scale == "counts" or fractional else "whole numbers only"
+    return "" if scale != "lognorm" or fractional else "whole numbers only"
 
 
 def _column(key: str, name: str | None, tables: dict[str, pd.DataFrame], *, index: pd.Index) -> pd.Series:

@@ -1,12 +1,13 @@
 """Transforms fitted on train cells only, then applied to any cells: one kind of modality, one class.
 
-======  ==========  ============================================================================================
-kind    space       transform
-======  ==========  ============================================================================================
-rna     lognorm     variable genes, log(1 + 10,000 x counts / total of the cell)
-atac    lsi         most open peaks, log(1 + 10,000 x tf x idf), truncated SVD without its first (depth) component
-adt     clr         log(1 + counts / geometric mean of the cell's 1 + counts)
-======  ==========  ============================================================================================
+==========  ==========  ============================================================================================
+kind        space       transform
+==========  ==========  ============================================================================================
+rna         lognorm     variable genes, log(1 + 10,000 x counts / total of the cell)
+atac        lsi         most open peaks, log(1 + 10,000 x tf x idf), truncated SVD without its first (depth) component
+adt         clr         log(1 + counts / geometric mean of the cell's 1 + counts)
+continuous  continuous  none; the features that vary most, or all that vary
+==========  ==========  ============================================================================================
 
 A fitted transform is a small value: what it holds is all that was learned from the train cells, and ``log`` names the cells
 that each of it was learned from.
@@ -28,6 +29,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.errors import UserError
+from mosaicbench.files import VALUES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -73,7 +75,7 @@ class Preprocessing:
         What was learned from which cells.
     """
 
-    steps: LogNormalised | Lsi | Clr
+    steps: LogNormalised | Lsi | Clr | Continuous
     mean: np.ndarray
     std: np.ndarray
     log: tuple[Learned, ...] = ()
@@ -82,8 +84,9 @@ class Preprocessing:
     def fit(cls, train: AnnData, **options: int) -> Preprocessing:
         """Learn from one modality's train cells; `options` are keywords of that kind's ``fit``."""
         kind = train.uns["kind"]
-        if train.uns["values"] == "lognorm" and kind != "rna":
-            raise UserError(f"values: lognorm is possible for kind 'rna' only, found it for kind {kind!r}; give counts")
+        if train.uns["values"] not in VALUES[kind]:
+            possible = " or ".join(VALUES[kind])
+            raise UserError(f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; name its kind")
         log: list[Learned] = []
         steps = KINDS[kind].fit(train, log, **options)
         mean, std = learned(
@@ -229,7 +232,32 @@ class Clr:
         return _shell(cells, self.columns, self.space, np.log1p(counts / geometric_mean).astype(np.float32))
 
 
-KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr}
+@dataclass(frozen=True)
+class Continuous:
+    """Values on a scale of their own, such as expression of bulk samples or a simulation's; only features are chosen.
+
+    Attributes
+    ----------
+    columns
+        (features,) positions of the chosen features in the dataset.
+    """
+
+    columns: np.ndarray
+    space: ClassVar[str] = "continuous"
+
+    @classmethod
+    def fit(cls, train: AnnData, log: list[Learned], *, features: int | None = None) -> Continuous:
+        """Choose the `features` of largest variance among the train cells; without a number, all that vary."""
+        if features is not None:
+            _check_at_least("features", features, 1)
+        return cls(learned(log, "choice of features", _varying_most, train, features=features))
+
+    def transform(self, cells: AnnData) -> AnnData:
+        """Return the values of the chosen features, dense float32."""
+        return _shell(cells, self.columns, self.space, source_values(cells)[:, self.columns].toarray())
+
+
+KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
 
 
 def binarised(cells: AnnData) -> sparse.csr_matrix:
@@ -272,6 +300,14 @@ def _variable_genes(train: AnnData, features: int) -> np.ndarray:
     if len(varying) > features:
         varying = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
     return varying
+
+
+def _varying_most(train: AnnData, features: int | None) -> np.ndarray:
+    _, std = _moments(source_values(train), of_constant=0)
+    varying = np.flatnonzero(std > 0)
+    if len(varying) == 0:
+        raise UserError("no feature varies among the train cells; give more cells or another modality")
+    return varying if features is None else np.sort(varying[np.argsort(-std[varying], kind="stable")[:features]])
 
 
 def _open_peaks(train: AnnData, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -323,12 +359,12 @@ def _in_space(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
     return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
 
 
-def _moments(x: np.ndarray | sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+def _moments(x: np.ndarray | sparse.csr_matrix, *, of_constant: float = 1) -> tuple[np.ndarray, np.ndarray]:
     x = x.astype(np.float64)
     mean = np.asarray(x.mean(axis=0)).ravel()
     squares = x.multiply(x) if sparse.issparse(x) else x * x
     std = np.sqrt(np.maximum(np.asarray(squares.mean(axis=0)).ravel() - mean**2, 0))
-    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
+    return mean.astype(np.float32), np.where(std > 1e-6, std, of_constant).astype(np.float32)
 
 
 def _check_at_least(key: str, given: int, least: int) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 ACTIVITY = "gene_activity"  # the key of an ATAC modality's obsm
 AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
+DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
 
 
 @dataclass(frozen=True)
@@ -356,9 +357,11 @@ def _check_sizes(measured: Measured, query_cells: np.ndarray) -> None:
 
 
 def _told(held_out: AnnData, source: AnnData, query_cells: np.ndarray, query_names: pd.Index) -> AnnData:
-    """Return held-out cells with the name of their row in the query and, where they are known, their private factors."""
+    """Return held-out cells with the name of their row in the query and what is known of their private factors and features."""
     told = held_out.copy()
     told.obs["query_name"] = np.asarray(query_names, dtype=object)
     if PRIVATE in source.obsm:
         told.obsm[PRIVATE] = np.asarray(source.obsm[PRIVATE])[query_cells]
+    if DRIVEN in source.var:
+        told.var[DRIVEN] = source.var.loc[told.var_names, DRIVEN].to_numpy(dtype=bool)
     return told

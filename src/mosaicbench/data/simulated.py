@@ -8,6 +8,9 @@ everything else. The rate of feature j of modality m in a cell of batch b is
 and the counts are: rna, negative binomial around library size x normalised rate; atac, Poisson around depth x normalised rate;
 adt, negative binomial around depth x (own rate + ambient background). Every stream of random numbers belongs to one modality,
 so leaving a modality out changes nothing in the others.
+
+With `private_features` a modality's features fall into two kinds instead: its usual ones follow the shared factors alone, and
+as many more as are asked for follow the private factors alone.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
@@ -52,6 +56,7 @@ def load(
     batches: int = 2,
     shared: int = 6,
     private: int = 4,
+    private_features: dict[str, int] | None = None,
     seed: int = 0,
 ) -> MuData:
     """Return simulated counts, with the truth in ``obsm``.
@@ -68,13 +73,16 @@ def load(
         Numbers of cell types (of unequal size) and of batches.
     shared, private
         Numbers of shared factors, and of private factors of each modality.
+    private_features
+        modality -> number of further features that private factors alone drive; shared ones alone then drive the others.
     seed
         Draws everything.
 
     Returns
     -------
     MuData
-        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]`` (cells, private).
+        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]`` (cells, private) and
+        ``var["shared_driven"]``: whether any shared factor moves the feature.
 
     Raises
     ------
@@ -83,8 +91,12 @@ def load(
     """
     if unknown := sorted(set(modalities) - set(STREAMS)):
         raise UserError(f"modalities: unknown {', '.join(map(repr, unknown))}; simulated knows {', '.join(STREAMS)}")
+    further = {} if private_features is None else private_features
+    if unknown := sorted(set(further) - set(modalities)):
+        raise UserError(f"private_features: no modality {unknown[0]!r}; there are {', '.join(modalities)}")
     smallest = {"cells": (cells, 10), "cell_types": (cell_types, 1), "batches": (batches, 1), "shared": (shared, 1)}
     smallest |= {"private": (private, 0), "n_rna": (n_rna, 2), "n_atac": (n_atac, 2), "n_adt": (n_adt, 2)}
+    smallest |= {f"private_features.{modality}": (number, 0) for modality, number in further.items()}
     for key, (given, least) in smallest.items():
         if given < least:
             raise UserError(f"{key}: must be at least {least}, found {given}")
@@ -97,19 +109,23 @@ def load(
     s = (s - s.mean(axis=0)) / s.std(axis=0)
     batch = rng.integers(batches, size=cells)
 
-    features = {"rna": n_rna, "atac": n_atac, "adt": n_adt}
+    usual = {"rna": n_rna, "atac": n_atac, "adt": n_adt}
     measure = {"rna": _rna, "atac": _atac, "adt": _adt}
-    measured, private_factors = {}, {}
+    measured, private_factors, driven = {}, {}, {}
     for modality in modalities:
+        features = usual[modality] + further.get(modality, 0)
         stream = np.random.default_rng([seed, STREAMS[modality]])
         w = stream.standard_normal((cells, private))  # (cells, private)
-        of_shared, of_private = (_loadings(factors, features[modality], stream) for factors in (shared, private))
-        effect = 0.3 * stream.standard_normal((batches, features[modality]))
+        of_shared, of_private = _loadings(shared, features, stream), _loadings(private, features, stream)
+        if modality in further:
+            of_shared[:, usual[modality] :] = 0
+            of_private[:, : usual[modality]] = 0
+        effect = 0.3 * stream.standard_normal((batches, features))
         log_rate = partial(_log_rate, ((s, of_shared), (w, of_private)), effect, batch)
-        names = [f"{modality}-{feature:05d}" for feature in range(features[modality])]
-        counts = measure[modality](log_rate, (cells, features[modality]), stream)
-        measured[modality] = Measurement(counts, names, modality)
+        names = [f"{modality}-{feature:05d}" for feature in range(features)]
+        measured[modality] = Measurement(measure[modality](log_rate, (cells, features), stream), names, modality)
         private_factors[modality] = w.astype(np.float32)
+        driven[modality] = pd.Series(np.any(of_shared != 0, axis=0), index=names)
 
     dataset = assembled(
         measured,
@@ -120,6 +136,7 @@ def load(
     dataset.obsm["shared_factors"] = s.astype(np.float32)
     for modality, w in private_factors.items():
         dataset[modality].obsm["private_factors"] = w
+        dataset[modality].var["shared_driven"] = driven[modality].loc[dataset[modality].var_names].to_numpy()
     return dataset
 
 

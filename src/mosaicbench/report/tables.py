@@ -64,6 +64,8 @@ PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
 STANDING_COLUMNS = [*RUN, "method", "kind", *TRAITS, "status", "group", "metric", "mean", "sd", "low", "high", "interval"]
 STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "shown"]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
+SWEEP_COLUMNS = ["quantity", "log", "panel", "line", "x", *RUN, "metric", "direction", "seed", "value", "status"]
+SWEEP_COLUMNS += ["mean", "low", "high", "interval"]
 T_OVER_SEEDS = "t over seeds"
 NO_INTERVAL = "none"
 NOT_GIVEN = "–"
@@ -277,6 +279,7 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
         "published": PUBLISHED_COLUMNS,
         "history": HISTORY_COLUMNS,
         "standings": STANDING_COLUMNS,
+        "sweep": SWEEP_COLUMNS,
     }
     read = {name: read_table(Path(folder) / f"{name}.tsv", expected) for name, expected in columns.items()}
     return read | {

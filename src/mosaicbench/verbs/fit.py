@@ -180,13 +180,15 @@ def _fit(
     meter.enter("embed")
     gives = module.CARD["gives"]
     latents = _embed(fitted.embed, gives, train_view, query_view, labels) if {"joint", "single"} & set(gives) else {}
+    private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
     meter.enter("impute")
     imputed = _impute(fitted.impute, query_view) if "impute" in gives else {}
-    if not all(np.isfinite(array).all() for _, array in [*latents.values(), *imputed.values()]):
+    arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
+    if not all(np.isfinite(array).all() for array in arrays):
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
 
     meter.enter("write")
-    files.write_latents(output / "latents.h5ad", files.latents_table(latents))
+    files.write_latents(output / "latents.h5ad", files.latents_table(latents, private))
     files.write_imputed(output / "imputed.h5mu", files.imputed_table(imputed, query_view))
     files.write_history(output / "history.tsv", history)
     collapsed = bool(latents) and files.collapsed(latents)
@@ -219,6 +221,15 @@ def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool) 
             cells = files.as_cells(part, modalities, names, labels=labels and subset == "train")
             latents[source, subset] = (cells.names, embed(cells))
     return latents
+
+
+def _embed_private(embed_private: Callable, train, query) -> dict:
+    """Return (modality, subset) -> private latents of the cells that `_embed` embeds, in their order; {} if without width."""
+    from mosaicbench import files
+
+    parts = [(subset, part, modality) for subset, part in (("train", train), ("query", query)) for modality in part.mod]
+    private = {(modality, subset): embed_private(files.as_cells(part, [modality])) for subset, part, modality in parts}
+    return {source: z for source, z in private.items() if z.shape[1]}
 
 
 def _impute(impute: Callable, query) -> dict:

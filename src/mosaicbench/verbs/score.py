@@ -69,13 +69,15 @@ def _score_seed(
     query_names["joint"] = next(iter(query_names.values()))
     sources = list(dict.fromkeys(latents.obs["source"]))
     first = next(iter(solution.mod.values()))
+    query_latents = {source: _aligned(folder, latents, source, query_names[source]) for source in sources}
     peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
     truth = {modality: _values(cells) for modality, cells in solution.mod.items()}
     _refuse_one_matrix_twice(view, truth)
     return _scored(
         np.asarray(first.obs_names, dtype=str),
         groups=groups,
-        latents={source: _aligned(folder, latents, source, query_names[source]) for source in sources},
+        latents=query_latents,
+        private_latents=_private(folder, latents, {source: query_names[source] for source in sources}),
         train_latents={source: files.latents_of(latents, source, "train")[1] for source in sources},
         train_labels={source: _train_labels(train, latents, source) for source in sources},
         imputed={d: _rows(folder, cells.obs_names, query_names[d.split("->")[0]], cells.X) for d, cells in imputed.mod.items()},
@@ -89,6 +91,9 @@ def _score_seed(
         shared_factors=solution.obsm.get("shared_factors"),
         private_factors={
             m: cells.obsm["private_factors"] for m, cells in solution.mod.items() if "private_factors" in cells.obsm
+        },
+        shared_driven={
+            m: cells.var["shared_driven"].to_numpy() for m, cells in solution.mod.items() if "shared_driven" in cells.var
         },
         feature_names={modality: files.feature_names(cells) for modality, cells in solution.mod.items()},
         labels=np.asarray(first.obs["cell_type"], dtype=object),
@@ -132,6 +137,17 @@ def _aligned(folder: Path, latents, source: str, query_names: pd.Series) -> np.n
     """Return a source's query latents in the order of the solution's cells."""
     names, z = files.latents_of(latents, source, "query")
     return _rows(folder, names, query_names, z)
+
+
+def _private(folder: Path, latents, query_names: dict[str, pd.Series]) -> dict[str, np.ndarray]:
+    """Return source -> private latents in the order of the solution's cells; the joint source has those of all modalities."""
+    found = {}
+    for source, wanted in query_names.items():
+        if (z := files.private_of(latents, source, "query")) is not None:
+            found[source] = _rows(folder, files.latents_of(latents, source, "query")[0], wanted, z)
+    if found and "joint" in query_names:
+        found["joint"] = np.concatenate(list(found.values()), axis=1)
+    return found
 
 
 def _rows(folder: Path, names: pd.Index, wanted: pd.Series, values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.report import published as published_numbers
 from mosaicbench.report import scaling, statistics, tables
 from mosaicbench.report.standings import standings
+from mosaicbench.report.sweep import sweep_table
 
 SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
@@ -28,6 +29,7 @@ def run(
     methods: dict[str, str],
     kinds: dict[str, str],
     reference: str | None,
+    sweep: dict | None,
     published: Path,
     output: Path,
     sizes: Sequence[dict[str, int]] = (),
@@ -49,6 +51,8 @@ def run(
         scenario -> its kind.
     reference
         The run that every other is tested against; None is the best baseline of each score.
+    sweep
+        The config's ``report: sweep``, None without one.
     published
         ``published.yaml``.
     output
@@ -84,6 +88,7 @@ def run(
         "overall": statistics.overall(all_scores, runs, cards),
         "gates": tables.joined(gates, tables.GATE_COLUMNS),
         "history": _sorted(_history(records, histories), order),
+        "sweep": sweep_table(sweep, all_scores, means),
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
     if records:

@@ -1,0 +1,94 @@
+"""CLL of MOFA: chronic lymphocytic leukaemia, bulk samples of patients, as MOFAdata publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.raw import found
+from mosaicbench.data.readers import opened
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "CLL",
+    "summary": "bulk samples of leukaemia patients: normalised expression, methylation (M-values), drug response",
+    "labels": "IGHV status, of the clinical table: mutated or unmutated; patients without one are dropped",
+    "licence": "none stated",
+    "citation": "Dietrich et al. 2018, J Clin Invest 128:427; Argelaguet et al. 2018, Mol Syst Biol 14:e8124 (MOFAdata)",
+}
+
+MATRICES = {"rna": "mRNA", "methylation": "Methylation", "drugs": "Drugs"}  # modality -> its name in the file
+STATUS = {"0": "unmutated", "1": "mutated"}
+
+
+def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> MuData:
+    """Return the patients with a known status who were measured in every modality; all modalities are continuous.
+
+    Parameters
+    ----------
+    raw
+        Folder of ``CLL_data.RData``, a list of matrices (features, patients) in which a patient who was not measured is a
+        column without values, and ``sample_metadata.txt``, with the columns ``sample`` and ``IGHV`` (0, 1 or missing).
+    modalities
+        Which of "rna", "methylation", "drugs" to take; a feature without a value in any of their patients is dropped.
+
+    Raises
+    ------
+    UserError
+        When a modality is unknown, or a file is absent or of another layout.
+    """
+    if unknown := sorted(set(modalities) - set(MATRICES)):
+        raise UserError(f"modalities: unknown {unknown[0]!r}; cll knows {', '.join(MATRICES)}")
+    path = found(raw, "CLL_data.RData")
+    tables = {modality: _table(_matrices(path), MATRICES[modality], path) for modality in modalities}
+    status = _status(found(raw, "sample_metadata.txt"))
+
+    patients = pd.Index(status.index[status != ""])
+    for table in tables.values():
+        patients = patients[patients.isin(table.index[table.notna().any(axis=1)])]
+    if not len(patients):
+        raise UserError(f"{path}: no patient with an IGHV status is measured in {' and '.join(modalities)}")
+    measured = {}
+    for modality, table in tables.items():
+        values = table.loc[patients].dropna(axis=1)
+        measured[modality] = Measurement(values.to_numpy(np.float32), values.columns, "continuous", "continuous")
+    dataset = assembled(measured, cells=patients, cell_type=status.loc[patients], batch=["all"] * len(patients))
+    listed = set().union(*(table.index for table in tables.values()))
+    dataset.uns["cells_dropped"] = len(listed) - len(patients)
+    return dataset
+
+
+def _matrices(path: Path) -> dict:
+    import rdata
+
+    content = opened(path, rdata.read_rda)
+    if "CLL_data" not in content or not set(MATRICES.values()) <= set(content["CLL_data"]):
+        raise UserError(f"{path}: expected a list CLL_data with {', '.join(MATRICES.values())}; this is another file")
+    return content["CLL_data"]
+
+
+def _table(matrices: dict, name: str, path: Path) -> pd.DataFrame:
+    """Return one matrix, patients x features."""
+    matrix = matrices[name]
+    if not hasattr(matrix, "to_pandas") or any(index not in matrix.indexes for index in matrix.dims):
+        raise UserError(f"{path}: matrix {name} does not name its features and patients")
+    table = matrix.to_pandas().T
+    return table.set_axis(table.index.astype(str), axis=0).set_axis(table.columns.astype(str), axis=1)
+
+
+def _status(path: Path) -> pd.Series:
+    """Return patient -> "mutated", "unmutated" or ""."""
+    table = opened(path, lambda file: pd.read_csv(file, sep="\t", dtype=str))
+    for column in ("sample", "IGHV"):
+        if column not in table:
+            raise UserError(f"{path}: no column {column!r}; there are {', '.join(table.columns)}")
+    known = table["IGHV"].map(lambda text: STATUS.get(str(text).removesuffix(".0"), ""))
+    return pd.Series(known.to_numpy(dtype=object), index=pd.Index(table["sample"].astype(str)))

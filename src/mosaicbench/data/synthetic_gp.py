@@ -1,0 +1,121 @@
+"""The Gaussian-process toy of the shared/private VAEs: two modalities of smooth functions of few latent factors.
+
+A cell has factors s (shared), w_first and w_second (private), each uniform on [-2, 2]. Every feature is one draw of a function
+of one block of factors from a Gaussian process with mean 0 and covariance exp(-|u - v|^2 / 2): some of s, the others of the
+modality's own w. Features are standardised over the cells, and noise is added. The more private features a modality has, the
+less its likelihood cares for what it shares. Every stream of random numbers belongs to one modality, and features are drawn
+one by one, so that more private features change nothing in those that were there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "Gaussian processes",
+    "summary": "all is simulated: two continuous modalities, ten features each of shared factors, the others of private ones",
+    "labels": "simulated: the sign of the first shared factor; no modality has an advantage",
+    "licence": "none needed: drawn from a random number generator",
+    "citation": "after the synthetic data of Märtens and Yau 2024, doi:10.48550/arXiv.2403.06338",
+}
+
+STREAMS = {"first": 1, "second": 2}
+JITTER = 1e-6  # on the covariance's diagonal, whose smallest eigenvalues are 0 to machine precision
+
+
+def load(
+    raw: Path | None,
+    *,
+    cells: int = 1000,
+    private_features: dict[str, int] | None = None,
+    shared_features: int = 10,
+    shared: int = 2,
+    private: int = 2,
+    noise: float = 0.15,
+    seed: int = 0,
+) -> MuData:
+    """Return simulated continuous values, with the truth in ``obsm`` and ``var``.
+
+    Parameters
+    ----------
+    raw
+        Not used: nothing is read.
+    cells
+        Number of cells; the time grows with its cube.
+    private_features
+        modality ("first", "second") -> number of features that its private factors drive; 100 where it is left out.
+    shared_features
+        Number of features of each modality that the shared factors drive.
+    shared, private
+        Numbers of shared factors, and of private factors of each modality.
+    noise
+        Standard deviation of what is added to the standardised features: 0.15 leaves a share 0.978 of the variance to explain.
+    seed
+        Draws everything.
+
+    Returns
+    -------
+    MuData
+        ``obsm["shared_factors"]`` (cells, shared), and in every modality ``obsm["private_factors"]`` (cells, private) and
+        ``var["shared_driven"]``.
+
+    Raises
+    ------
+    UserError
+        When a modality is unknown or a number is too small.
+    """
+    given = {} if private_features is None else private_features
+    if unknown := sorted(set(given) - set(STREAMS)):
+        raise UserError(f"private_features: no modality {unknown[0]!r}; there are {', '.join(STREAMS)}")
+    smallest = {"cells": (cells, 10), "shared_features": (shared_features, 1), "shared": (shared, 1), "private": (private, 1)}
+    smallest |= {f"private_features.{modality}": (number, 0) for modality, number in given.items()} | {"noise": (noise, 0)}
+    for key, (number, least) in smallest.items():
+        if number < least:
+            raise UserError(f"{key}: must be at least {least}, found {number}")
+
+    s = np.random.default_rng([seed, 0]).uniform(-2, 2, (cells, shared))
+    of_shared = _root(s)
+    measured, factors, driven = {}, {}, {}
+    for modality, stream in STREAMS.items():
+        rng = np.random.default_rng([seed, stream])
+        w = rng.uniform(-2, 2, (cells, private))
+        features = given.get(modality, 100)
+        x = np.concatenate([_drawn(of_shared, shared_features, rng), _drawn(_root(w), features, rng)], axis=1)
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+        x += noise * np.random.default_rng([seed, stream, 1]).standard_normal(x.T.shape).T  # (cells, features)
+        driven[modality] = np.arange(x.shape[1]) < shared_features
+        names = [f"{modality}-{'shared' if of else 'private'}-{j:04d}" for j, of in enumerate(driven[modality])]
+        measured[modality] = Measurement(x, names, "continuous", "continuous")
+        factors[modality] = w.astype(np.float32)
+
+    dataset = assembled(
+        measured,
+        cells=[f"cell-{cell:06d}" for cell in range(cells)],
+        cell_type=np.where(s[:, 0] > 0, "positive", "negative"),
+        batch=["all"] * cells,
+    )
+    dataset.obsm["shared_factors"] = s.astype(np.float32)
+    for modality, w in factors.items():
+        dataset[modality].obsm["private_factors"] = w
+        dataset[modality].var["shared_driven"] = driven[modality]
+    return dataset
+
+
+def _root(factors: np.ndarray) -> np.ndarray:
+    """Return the lower Cholesky factor of the covariance between the cells, (cells, cells)."""
+    distance = ((factors[:, None, :] - factors[None, :, :]) ** 2).sum(axis=-1)
+    return np.linalg.cholesky(np.exp(-distance / 2) + JITTER * np.eye(len(factors)))
+
+
+def _drawn(root: np.ndarray, features: int, rng: np.random.Generator) -> np.ndarray:
+    """Return draws of the process at the cells, (cells, features)."""
+    return root @ rng.standard_normal((features, len(root))).T

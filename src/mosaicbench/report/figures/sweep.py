@@ -1,0 +1,131 @@
+"""Chosen scores against a swept quantity, one line per run, every seed a dot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from mosaicbench.report.sweep import OVER_DIRECTIONS
+from mosaicbench.report.tables import FAILED
+from mosaicbench.report.theme import QUIET, Theme, empty
+
+CARD = {
+    "label": "Sweep",
+    "caption": (
+        "Chosen scores against the quantity that the study sweeps. A line joins the means over seeds of one run, the bar is "
+        "the 95 % interval, each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the "
+        "query cells), a cross at the lower edge one that failed. The dashed line is chance. Lines stand a little apart for "
+        "the eye; a level line is a run in which the quantity does not occur."
+    ),
+    "needs": ["sweep", "runs"],
+    "per": "all",
+    "only_with": "sweep",
+}
+
+
+def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw the table of a sweep, a row of panels per series or view.
+
+    Parameters
+    ----------
+    sweep
+        Columns ``tables.SWEEP_COLUMNS``.
+    runs
+        All runs.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and the table that it shows.
+    """
+    if sweep["value"].isna().all():
+        return empty("No run of the sweep has a score to draw."), sweep
+    panels = list(dict.fromkeys(sweep["panel"]))
+    columns = {panel: _columns(sweep[sweep["panel"] == panel]) for panel in panels}
+    widest = max(map(len, columns.values()))
+    figure = Figure(figsize=(0.6 + 2.5 * widest, 0.9 + 2.3 * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), widest, squeeze=False)
+    lines = _ordered(sweep, theme)
+    for row, panel in zip(grid, panels, strict=True):
+        own = sweep[sweep["panel"] == panel]
+        for axes, (metric, direction) in zip(row, columns[panel], strict=False):
+            chosen = own[(own["metric"] == metric) & (own["direction"] == direction)]
+            _panel(axes, chosen, lines, theme)
+            where = "" if direction == OVER_DIRECTIONS else f"\n{theme.direction(direction)}"
+            axes.set_title(theme.label("metrics", metric) + where)
+            better = {"lower": "↓ better", "higher": "↑ better"}.get(theme.metric(metric).get("better"), "")
+            axes.set_ylabel(better, color=QUIET, fontsize=7)
+            axes.set_xlabel(sweep["quantity"].iloc[0])
+        for axes in row[len(columns[panel]) :]:
+            axes.set_visible(False)
+        row[0].annotate(panel, (0, 1), (0, 32), xycoords="axes fraction", textcoords="offset points", color=QUIET, va="bottom")
+    handles = [
+        Line2D([], [], label=theme.label("runs", line) if run == line else line, color=theme.colour(run), linewidth=1.3)
+        for line, run in lines.items()
+    ]
+    marks = [("o", "seed"), ("x", "collapsed or failed")]
+    handles += [Line2D([], [], marker=sign, ms=4, linestyle="none", color=QUIET, label=text) for sign, text in marks]
+    handles.append(Line2D([], [], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), label="chance"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + 2 * widest), handletextpad=0.5)
+    return figure, sweep
+
+
+def _columns(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return metric and direction of the panels of a row."""
+    return list(dict.fromkeys(zip(table["metric"], table["direction"], strict=True)))
+
+
+def _ordered(table: pd.DataFrame, theme: Theme) -> dict[str, str]:
+    """Return line -> the run that colours it, in display order."""
+    run_of = dict(zip(table["line"], table["run"], strict=True))
+    order = theme.order("runs", run_of.values())
+    return dict(sorted(run_of.items(), key=lambda item: order.index(item[1])))
+
+
+def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme) -> None:
+    """Draw one metric and direction."""
+    log = bool(table["log"].iloc[0])
+    values = np.array(sorted(table["x"].dropna().unique()))
+    axes.grid(axis="y")
+    card = theme.metric(table["metric"].iloc[0])
+    if isinstance(card.get("chance"), (int, float)):
+        axes.axhline(card["chance"], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+    scaled = np.log(values) if log else values
+    gap = 0.012 * (np.ptp(scaled) if len(scaled) > 1 else 1.0)
+    for place, (line, run) in enumerate(lines.items()):
+        own, colour = table[table["line"] == line], theme.colour(run)
+        if own["x"].isna().all():
+            axes.axhline(own["mean"].mean(), color=colour, linewidth=0.9, zorder=1)
+            continue
+        shift = gap * (place - (len(lines) - 1) / 2)
+        at = lambda x, shift=shift: np.exp(np.log(x) + shift) if log else x + shift  # noqa: E731
+        means = own.drop_duplicates("x").sort_values("x")
+        x = at(means["x"].to_numpy())
+        axes.plot(x, means["mean"], color=colour, linewidth=1.3, zorder=3)
+        axes.vlines(x, means["low"], means["high"], color=colour, linewidth=1.3, zorder=3)
+        for sign, seeds in (("o", own[own["status"] == "ok"]), ("x", own[own["status"] == "collapsed"])):
+            size = 2.6 if sign == "o" else 4
+            axes.plot(at(seeds["x"].to_numpy()), seeds["value"], sign, ms=size, color=colour, alpha=0.8, zorder=4)
+        failed = own[own["status"].isin(FAILED)]
+        edge = axes.get_xaxis_transform()
+        axes.plot(at(failed["x"].to_numpy()), [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    _limit(axes, card, table)
+
+
+def _limit(axes: Axes, card: dict, table: pd.DataFrame) -> None:
+    """Keep to what the metric can be, and to the dots: an interval of few seeds may reach far beyond them."""
+    shown = [*table["value"].dropna(), *table["mean"].dropna()]
+    shown += [card["chance"]] if isinstance(card.get("chance"), (int, float)) else []
+    margin = 0.08 * (max(shown) - min(shown) or 1.0)
+    axes.set_ylim(min(shown) - margin, max(shown) + margin)

@@ -1,0 +1,82 @@
+"""A swept quantity: which datasets, scenarios or runs stand at which value of it, and what they scored there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.report.tables import NO_INTERVAL, RUN, SWEEP_COLUMNS, VIEW, headline, joined
+
+OVER_DIRECTIONS = "mean"  # in the place of a direction
+
+
+def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per panel, line, value of the quantity, metric, direction and seed; none without a sweep.
+
+    Parameters
+    ----------
+    sweep
+        The config's ``report: sweep``: label, log, metrics (metric -> directions, or None for their mean) and series (name ->
+        id of a dataset, scenario or run -> value of the quantity).
+    scores, comparison
+        Columns ``files.SCORE_COLUMNS`` and ``tables.COMPARISON_COLUMNS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``tables.SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where
+        runs are swept, a line is a series and a panel a view, and runs in no series have no `x`. `mean`, `low` and `high` are
+        over the seeds; a run that failed has a row without a value.
+    """
+    if sweep is None:
+        return pd.DataFrame(columns=SWEEP_COLUMNS)
+    placed = _placed(scores[[*RUN, "seed", "status"]].drop_duplicates(), sweep["series"])
+    parts = []
+    for metric, directions in sweep["metrics"].items():
+        own = scores[scores["metric"] == metric]
+        if directions is None:
+            summary = headline(own).assign(direction=OVER_DIRECTIONS)
+            values = own.groupby([*RUN, "seed"], as_index=False)["value"].mean().assign(direction=OVER_DIRECTIONS)
+        else:
+            summary = comparison[(comparison["metric"] == metric) & comparison["direction"].isin(directions)]
+            values = own.loc[own["direction"].isin(directions), [*RUN, "seed", "direction", "value"]]
+        found = placed.merge(_in_every_direction(values, placed), on=VIEW, how="inner").merge(
+            values, on=[*RUN, "seed", "direction"], how="left"
+        )
+        summary = summary[[*RUN, "direction", "mean", "low", "high", "interval"]]
+        parts.append(found.merge(summary, on=[*RUN, "direction"], how="left").assign(metric=metric))
+    table = joined(parts, [column for column in SWEEP_COLUMNS if column not in ("quantity", "log")])
+    table["interval"] = table["interval"].fillna(NO_INTERVAL)
+    return table.assign(quantity=sweep["label"], log=sweep["log"])[SWEEP_COLUMNS]
+
+
+def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Return the runs with their panel, line and x, as often as they are in a series."""
+    parts = []
+    for name, values in series.items():
+        column = next(column for column in ("dataset", "scenario", "run") if set(values) & set(runs[column]))
+        own = runs[runs[column].isin(list(values))]
+        own = own.assign(x=own[column].map(dict(values)).astype(float))
+        if column == "run":
+            parts.append(own.assign(line=name, panel=_title(own, VIEW)))
+        else:
+            fixed = [other for other in VIEW if other != column and runs[other].nunique() > 1]
+            parts.append(own.assign(line=own["run"], panel=name + _title(own, fixed, before=", ")))
+    swept = pd.concat(parts, ignore_index=True)
+    in_a_series = {name for values in series.values() for name in values}
+    if set(swept["run"]) & in_a_series:
+        others = runs[~runs["run"].isin(in_a_series)]
+        swept = pd.concat([swept, others.assign(line=others["run"], panel=_title(others, VIEW), x=np.nan)], ignore_index=True)
+    return swept
+
+
+def _title(runs: pd.DataFrame, columns: list[str], *, before: str = "") -> pd.Series:
+    texts = [", ".join(names) for names in runs[columns].to_numpy(dtype=object)]
+    return pd.Series([before + text if text else "" for text in texts], index=runs.index, dtype=object)
+
+
+def _in_every_direction(values: pd.DataFrame, placed: pd.DataFrame) -> pd.DataFrame:
+    """Return the directions that any run of a view has, for a failed run has to be seen missing in each."""
+    return values[[*VIEW, "direction"]].drop_duplicates().merge(placed[VIEW].drop_duplicates(), on=VIEW)
