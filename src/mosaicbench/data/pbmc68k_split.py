@@ -44,7 +44,7 @@ def load(raw: Path | None, *, seed: int = 0) -> MuData:
 
     source = scanpy.datasets.pbmc68k_reduced()
     values = source.raw.X.tocsc()
-    left = _stratified_half(np.asarray(values.mean(axis=0)).ravel(), np.random.default_rng(seed))
+    left = stratified_half(np.asarray(values.mean(axis=0)).ravel(), np.random.default_rng(seed))
     halves = {"left": np.flatnonzero(left), "right": np.flatnonzero(~left)}
     return assembled(
         {name: Measurement(values[:, genes], source.raw.var_names[genes], "rna", "lognorm") for name, genes in halves.items()},
@@ -54,7 +54,7 @@ def load(raw: Path | None, *, seed: int = 0) -> MuData:
     )
 
 
-def _stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a mask that takes one gene at random of every two neighbours in order of mean expression."""
     pairs = np.argsort(means, kind="stable")[: len(means) // 2 * 2].reshape(-1, 2)
     taken = np.zeros(len(means), dtype=bool)
