@@ -43,7 +43,8 @@ def reconstruction_r2(latent: np.ndarray, values: np.ndarray) -> float:
     if x.shape[1] == 0:
         raise Undefined("no feature varies over the query cells")
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    z = (z - z.mean(axis=0)) / np.maximum(z.std(axis=0), np.finfo(float).tiny)
+    spread = z.std(axis=0)
+    z = (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1)
     fold = np.random.default_rng(0).permutation(len(z)) % FOLDS
     error = 0.0
     for held_out in range(FOLDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, matched
+from mosaicbench.metrics._labels import known
 
 CARD = {
     "label": "Cell types matched",
@@ -36,11 +37,14 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
     from scipy.spatial.distance import cdist
 
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    names, cells = np.unique(labels[labels != ""].astype(str), return_counts=True)
+    labels = np.asarray(labels, dtype=object)
+    if len(labels) != len(a):
+        raise ValueError(f"{len(labels)} labels do not match {len(a)} cells")
+    names, cells = np.unique(labels[known(labels)].astype(str), return_counts=True)
     names = names[cells >= FEWEST]
     if len(names) < 2:
         raise Undefined(f"fewer than two cell types have {FEWEST} query cells")
     distance = cdist(*(np.array([z[labels == name].mean(axis=0) for name in names]) for z in (a, b)))
-    against_ties = 1e-9 * (1 + distance.max()) * np.eye(len(names))
+    against_ties = 1e-9 * (1 + max(np.abs(a).max(), np.abs(b).max())) * np.eye(len(names))
     rows, columns = linear_sum_assignment(distance + against_ties)
     return float(np.mean(rows == columns))
