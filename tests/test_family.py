@@ -554,10 +554,10 @@ def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_agai
     torch.manual_seed(3)
     reading = model.read(x)
     feedback = model.feedback(reading, 1.0)["feedback_latent"]
-    surprise = model.opponents.critics["latent"].surprise(reading.z, torch.ones(20, dtype=torch.long))
+    surprise = model.opponents.critics["latent"].surprise(reading.q.mean, torch.ones(20, dtype=torch.long))
     torch.testing.assert_close(feedback, -3 * ramp(1.0) * surprise)
     assert torch.equal(model.feedback(reading, 0.0)["feedback_latent"], torch.zeros(20))
-    towards, reverse = (torch.autograd.grad(s.sum(), reading.z, retain_graph=True)[0] for s in (surprise, feedback))
+    towards, reverse = (torch.autograd.grad(s.sum(), reading.q.mean, retain_graph=True)[0] for s in (surprise, feedback))
     torch.testing.assert_close(reverse, -3 * ramp(1.0) * towards)
 
 
