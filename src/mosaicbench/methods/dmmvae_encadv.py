@@ -48,11 +48,14 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         Width of every critic's two hidden layers.
     critic_learning_rate
         Of the critics; they have to keep up with what they judge.
+    critic_steps
+        Steps of the critics before each of the model's.
     """
 
     critic_weight: float = 1.0
-    critic_hidden: int = 64
+    critic_hidden: int = 128
     critic_learning_rate: float = 5e-3
+    critic_steps: int = 5
 
     def feedback(self, reading: Reading, progress: float) -> Cost:
         """Return -lambda times the surprise of the critics of the hidden layer and of the latent."""
@@ -105,7 +108,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         super().build(train)
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
         critics = nn.ModuleDict(self.critics(train)).to(training.device())
-        self.opponents = Opponents(critics, self._evidence, self.critic_rates()) if len(critics) else None
+        self.opponents = Opponents(critics, self._evidence, self.critic_rates(), self.critic_steps) if len(critics) else None
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: there are opponents."""
