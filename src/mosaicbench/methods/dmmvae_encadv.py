@@ -52,7 +52,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         Steps of the critics before each of the model's.
     """
 
-    critic_weight: float = 1.0
+    critic_weight: float = 3.0
     critic_hidden: int = 128
     critic_learning_rate: float = 5e-3
     critic_steps: int = 5
