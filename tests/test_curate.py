@@ -67,6 +67,16 @@ def test_thresholds_keep_the_cells_that_meet_them(dataset, raw_counts, modality,
     assert list(kept.obs["donor"]) == [f"D{i % 2}" for i in np.flatnonzero(mask)]
 
 
+def test_as_many_cells_are_kept_as_are_asked_for(dataset):
+    few, again, all_of_them = (curated(dataset, cells=cells) for cells in (5, 5, 10**6))
+    assert few.n_obs == 5
+    assert list(few.obs_names) == list(again.obs_names)
+    assert few.uns["curation"]["dropped"] == {"beyond the number of cells asked for": dataset.n_obs - 5}
+    assert all_of_them.n_obs == dataset.n_obs
+    with pytest.raises(UserError, match="cells: must be at least 1"):
+        curated(dataset, cells=0)
+
+
 def test_features_seen_in_too_few_of_the_kept_cells_go(dataset, raw_counts):
     kept = curated(dataset, qc={"rna": {"min_features": 7, "min_cells": 20}})
     mask = (raw_counts["rna"] > 0).sum(1) >= 7

@@ -13,7 +13,18 @@ import yaml
 from scipy import sparse
 
 from mosaicbench import catalog, files
-from mosaicbench.data import cll, own_files, pbmc68k_split, preprocess, scenarios, simulated, synthetic_gp, tcga_brca
+from mosaicbench.data import (
+    cll,
+    own_files,
+    pbmc68k_split,
+    preprocess,
+    scenarios,
+    simulated,
+    simulated_species,
+    split_transcriptome,
+    synthetic_gp,
+    tcga_brca,
+)
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.preprocess import KINDS, Preprocessing
 from mosaicbench.errors import UserError
@@ -636,3 +647,60 @@ def test_other_files_under_the_names_of_cll_are_refused(tmp_path, file, content,
     (tmp_path / file).write_text(content)
     with pytest.raises(UserError, match=message):
         cll.load(tmp_path)
+
+
+# --- unpaired studies ----------------------------------------------------------------------------------------------------
+
+
+def transcriptome(folder):
+    cells = counts_of(n_obs=40, n_vars=30)
+    cells.var_names = [f"gene{i}" for i in range(30)]
+    cells.obs["type"] = ["a", "b"] * 20
+    cells.write_h5ad(folder / "rna.h5ad")
+    return cells
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.2, 1.0])
+def test_a_split_transcriptome_gives_every_molecule_to_one_side(tmp_path, overlap):
+    cells = transcriptome(tmp_path)
+    dataset = split_transcriptome.load(tmp_path, path="rna.h5ad", cell_type="type", overlap=overlap)
+    sides = {name: set(side.var_names) for name, side in dataset.mod.items()}
+    assert len(sides["left"] & sides["right"]) == round(30 * overlap)
+    total = pd.DataFrame(0.0, index=cells.obs_names, columns=cells.var_names)
+    for side in dataset.mod.values():
+        total[side.var_names] += side.layers["counts"].toarray()
+    np.testing.assert_array_equal(total.to_numpy(), sparse.csr_matrix(cells.X).toarray())
+    assert list(dataset.obs["cell_type"]) == list(cells.obs["type"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overlap": 1.2}, "between 0 and 1"),
+        ({"cell_type": "tpye"}, "no obs column 'tpye'"),
+        ({"path": "lognorm.h5ad"}, "no counts"),
+    ],
+)
+def test_a_transcriptome_that_cannot_be_split_is_refused(tmp_path, options, message):
+    cells = transcriptome(tmp_path)
+    cells.X = cells.X / 3
+    cells.write_h5ad(tmp_path / "lognorm.h5ad")
+    with pytest.raises(UserError, match=message):
+        split_transcriptome.load(tmp_path, **{"path": "rna.h5ad"} | options)
+
+
+def test_orthologues_are_as_alike_as_they_are_conserved():
+    likeness = {}
+    for conserved in (0.0, 1.0):
+        dataset = simulated_species.load(None, cells=600, orthologues=60, own_genes=20, conserved=conserved)
+        log = {m: np.log1p(side.layers["counts"].toarray()) for m, side in dataset.mod.items()}
+        pairs = [
+            (list(dataset["human"].var_names).index(name), list(dataset["mouse"].var_names).index(other))
+            for name in dataset["human"].var_names
+            if "orthologue" in name and (other := name.replace("human", "mouse")) in dataset["mouse"].var_names
+        ]
+        likeness[conserved] = np.mean([np.corrcoef(log["human"][:, i], log["mouse"][:, j])[0, 1] for i, j in pairs])
+    assert likeness[0.0] < 0.04 < 0.08 < likeness[1.0]
+    assert dataset.obsm["shared_factors"].shape == (600, 6)
+    with pytest.raises(UserError, match="conserved: must lie"):
+        simulated_species.load(None, conserved=2)

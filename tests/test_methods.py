@@ -134,6 +134,28 @@ def test_learns_what_it_claims(method):
             assert error < 0.7 * (query.values[target] ** 2).mean()
 
 
+@pytest.mark.parametrize("method", MODELS)
+def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
+    instance = fitted(method, VIEWS[catalog.card("methods", method)["handles"][0]](), linear_cells(20, seed=5))
+    virtual, again, other = (instance.generate(50, seed) for seed in (1, 1, 2))
+    assert {m: x.shape for m, x in virtual.items()} == {m: (50, FEATURES[m]) for m in ("rna", "adt")}
+    for modality, x in virtual.items():
+        assert np.isfinite(x).all()
+        assert x.std(0).max() > 0
+        np.testing.assert_array_equal(x, again[modality])
+        assert not np.array_equal(x, other[modality])
+
+
+def test_virtual_cells_of_a_joint_model_are_joint():
+    """Modalities of one virtual cell agree as those of a real cell do: rna tells adt."""
+    train = paired_view(400)
+    virtual = fitted("vae_poe", train, linear_cells(20, seed=5), max_epochs=60).generate(500, 0)
+    real = train.blocks[0].values
+    weights = np.linalg.lstsq(real["rna"], real["adt"], rcond=None)[0]
+    error = ((virtual["rna"] @ weights - virtual["adt"]) ** 2).mean() / (virtual["adt"] ** 2).mean()
+    assert error < 0.3
+
+
 def test_a_missing_pairing_is_one_clear_message():
     with pytest.raises(ValueError, match="no train cell has rna and adt measured together"):
         unpaired_view().observing("rna", "adt")

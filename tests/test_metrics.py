@@ -42,18 +42,20 @@ CLUSTERS = {"nmi", "ari"}
 NEIGHBOURHOODS = {"clisi", "graph_connectivity"}
 BIOLOGY = SILHOUETTE | CLUSTERS | NEIGHBOURHOODS
 BATCHES = {"ilisi", "kbet", "pcr"}
-MIXING = {"modality_mixing", "modality_mixing_entropy"}
+MIXING = {"modality_mixing", "modality_mixing_entropy", "modality_probe"}
+TYPES_MATCHED = {"types_matched"}
 REALISM = {"realism_auc", "realism_mmd"}
 SEPARATION = {f"label_separation_auc{block}" for block in ("", "_private", "_all")}
-KNOWLEDGE = {"shared_factors_r2", "private_factors_r2"} | SEPARATION
+KNOWLEDGE = {"shared_factors_r2", "private_factors_r2", "reconstruction_r2"} | SEPARATION
 LEAK, FOUND_LEAK = {"private_factors_leak"}, {"shared_factors_leak"}
 DATA = {"label_floor", "unlabelled_cells", "imputation_constant_features"}
 CHANCE = {"alignment_at_chance"}
 SANITY = {"active_units", "equal_latents"}
 RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
 MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION
-SCORED = MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
-LABELLED = TRANSFER | BIOLOGY | SEPARATION | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+SCORED = MATCHED | TYPES_MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
+LABELLED = TRANSFER | BIOLOGY | SEPARATION | TYPES_MATCHED | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+FOLDS = {"realism_auc", "modality_probe"}  # classifiers, fitted on two thirds of the cells
 ALL = SCORED | CHANCE | BATCHES | LEAK | FOUND_LEAK | DATA | SANITY | RECORDED
 
 # property -> (metrics that have it, {metrics that cannot have it: why}); together they are the whole catalog
@@ -61,20 +63,20 @@ PROPERTIES = {
     "native float": (ALL, {}),
     "within bounds": (ALL, {}),
     "cell order": (
-        ALL - RECORDED - CLUSTERS - KNOWLEDGE - LEAK - FOUND_LEAK - {"realism_auc"},
+        ALL - RECORDED - CLUSTERS - KNOWLEDGE - LEAK - FOUND_LEAK - FOLDS,
         {"read from the record": RECORDED, "K-means starts from random cells": CLUSTERS}
-        | {"divides the cells into folds": KNOWLEDGE | LEAK | FOUND_LEAK | {"realism_auc"}},
+        | {"divides the cells into folds": KNOWLEDGE | LEAK | FOUND_LEAK | FOLDS},
     ),
     "label names": (LABELLED, {"has no labels": ALL - LABELLED}),
     "perfect is best": (
-        MATCHED | CLUSTERS | MIXING | REALISM | LEAK | CHANCE,
+        MATCHED | TYPES_MATCHED | CLUSTERS | MIXING | REALISM | LEAK | CHANCE,
         {"best is a limit, approached by a reference below": SILHOUETTE | NEIGHBOURHOODS | KNOWLEDGE | BATCHES}
         | {"has no best": DATA | SANITY | RECORDED, "the world's private latent holds the shared factors": FOUND_LEAK},
     ),
     "shuffled is chance": (
         ALIGNMENT | VARIANTS | TRANSFER | PER_FEATURE | AUROC | SILHOUETTE | {"ari"} | KNOWLEDGE,
         {"chance is another predictor, and a permuted cell is worse": SKILL | OTHER_SKILL | BLIND | RMSE}
-        | {"chance depends on the sizes of the types": {"nmi"} | NEIGHBOURHOODS}
+        | {"chance depends on the sizes of the types": {"nmi"} | NEIGHBOURHOODS | TYPES_MATCHED}
         | {"is chance by a test, which errs in 2 % of draws": CHANCE}
         | {"does not depend on the match": BATCHES | MIXING | REALISM | LEAK | FOUND_LEAK | DATA | SANITY | RECORDED},
     ),
@@ -84,9 +86,13 @@ PROPERTIES = {
         | {"does not impute a cell": ALL - IMPUTATION},
     ),
     "noise never improves": (
-        SCORED,
-        {"does not measure agreement": BATCHES | DATA | SANITY | RECORDED, "is a flag": CHANCE}
-        | {"noise hides what leaks": LEAK | FOUND_LEAK},
+        SCORED - TYPES_MATCHED,
+        {"centroids average noise away": TYPES_MATCHED}
+        | {
+            "does not measure agreement": BATCHES | DATA | SANITY | RECORDED,
+            "is a flag": CHANCE,
+            "noise hides what leaks": LEAK | FOUND_LEAK,
+        },
     ),
     "nan raises": (ALL - RECORDED, {"the record has no arrays": RECORDED}),
     "collapse is not rewarded": (
@@ -269,7 +275,7 @@ def test_train_mean_gives_chance(metric):
 
 @pytest.mark.parametrize("metric", having("noise never improves"))
 def test_more_noise_never_improves(metric):
-    slow = metric in SCIB | REALISM
+    slow = metric in SCIB | REALISM | FOLDS
     levels, seeds = ((0, 1, 10), (0,)) if slow else ((0, 0.3, 1, 3, 10), (0, 10, 20))
     good = [np.mean([goodness(metric, evaluate(metric, world(noise=x, seed=s))) for s in seeds]) for x in levels]
     assert np.all(np.diff(good) <= (0.02 if slow else 1e-9)), good
@@ -297,7 +303,7 @@ def test_nan_in_any_need_raises(metric, bad):
     [
         (m, value)
         for m in having("collapse is not rewarded")
-        for value in (0.1, 0.0, 1e6 + 0.1)[: 1 if m in SCIB | REALISM else 3]
+        for value in (0.1, 0.0, 1e6 + 0.1)[: 1 if m in SCIB | REALISM | FOLDS else 3]
     ],
 )
 def test_collapse_is_not_rewarded(metric, value):
@@ -980,3 +986,37 @@ def test_the_kl_term_is_that_of_the_weights_that_were_kept():
 def test_resources_are_read_from_the_record():
     needs = world(n=40)
     assert [evaluate(metric, needs) for metric in ("fit_seconds", "peak_host_mb", "peak_device_mb")] == [12.0, 512.0, 64.0]
+
+
+# --- references: unpaired cells ------------------------------------------------------------------------------------------
+
+
+def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distributions_does_not():
+    random = np.random.default_rng(0)
+    types = np.repeat(np.arange(4), 60)
+    centres = 9 * np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    a = centres[types] + random.standard_normal((240, 2))
+    rotated = centres[(types + 1) % 4] + random.standard_normal((240, 2))
+    swapped = centres[np.array([1, 0, 2, 3])[types]] + random.standard_normal((240, 2))
+    labels = TYPES[types]
+    for b, expected in ((a, 1.0), (rotated, 0.0), (swapped, 0.5)):
+        assert evaluate("types_matched", {"latent_a": a, "latent_b": b, "labels": labels}) == expected
+        assert evaluate("modality_probe", {"latent_a": a, "latent_b": b}) < 0.6
+    few = np.where(np.arange(240) % 60 < 4, labels, "")
+    with pytest.raises(Undefined, match="fewer than two cell types have 5"):
+        evaluate("types_matched", {"latent_a": a, "latent_b": a, "labels": few})
+
+
+def test_modality_probe_tells_what_lies_apart_and_nothing_of_a_pair_that_is_equal():
+    z = np.random.default_rng(0).standard_normal((200, 3))
+    assert evaluate("modality_probe", {"latent_a": z, "latent_b": z + 5}) > 0.98
+    assert evaluate("modality_probe", {"latent_a": z, "latent_b": z.copy()}) == 0.5
+
+
+def test_reconstruction_r2_is_the_share_that_a_latent_can_tell():
+    random = np.random.default_rng(0)
+    z = random.standard_normal((2000, 3))
+    values = np.concatenate([z @ random.standard_normal((3, 3)), random.standard_normal((2000, 3)), np.ones((2000, 1))], 1)
+    assert evaluate("reconstruction_r2", {"latent": z, "values": values}) == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(Undefined, match="no feature varies"):
+        evaluate("reconstruction_r2", {"latent": z, "values": np.ones((2000, 2))})

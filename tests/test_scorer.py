@@ -21,6 +21,7 @@ PAIRED = {
 }
 TRANSFER = {name for name in PAIRED if name.startswith("label_transfer")}
 OF_LABELS = {"foscttm_within_cell_type", "label_floor", "unlabelled_cells", "imputation_skill_over_celltype_mean"}
+OF_LABELS |= {"types_matched"}
 ALIGNMENT = PAIRED - TRANSFER
 PEAKS = {"imputation_auroc_per_peak"}
 IMPUTATION = {name for name in catalog.names("metrics") if name.startswith("imputation_")} - PEAKS
@@ -116,7 +117,7 @@ def test_only_the_groups_asked_for_are_scored(group):
 def test_metrics_of_batches_and_factors_are_asked_only_where_there_are_some():
     needs = oracle() | {"groups": ["mixing", "disentanglement"]}
     without = set(scorer.score(**needs)[0]["metric"])
-    assert without == {"modality_mixing", "modality_mixing_entropy", "label_separation_auc"}
+    assert without == {"modality_mixing", "modality_mixing_entropy", "label_separation_auc", "reconstruction_r2"}
     random = np.random.default_rng(0)
     needs["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
     needs |= {"shared_factors": needs["latents"]["joint"], "private_factors": {"rna": random.standard_normal((CELLS, 2))}}

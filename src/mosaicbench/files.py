@@ -346,6 +346,29 @@ def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
     return table
 
 
+def generated_table(
+    generated: dict[str, np.ndarray], train: MuData, names: np.ndarray, cell_types: np.ndarray, identity: dict
+) -> MuData:
+    """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
+    import anndata
+    import mudata
+
+    modalities = {
+        modality: anndata.AnnData(
+            X=unstandardised(train[modality], x),
+            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
+            var=pd.DataFrame(index=feature_names(train[modality])),
+            uns={"space": train[modality].uns["space"]},
+        )
+        for modality, x in generated.items()
+    }
+    with quiet_mudata():
+        table = mudata.MuData(modalities)
+    table.obs["cell_type"] = pd.Categorical(cell_types.astype(str))
+    table.uns[KEY] = {"noun": "generated"} | identity
+    return table
+
+
 def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
     """Write the cost of every epoch; a method that is not trained has none."""
     write_table(path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "cost"]))
@@ -402,6 +425,15 @@ def _check_imputed(path: str | Path, imputed: MuData) -> None:
         if cells.uns.get("space") not in SPACES:
             raise ContractError(f'{path}: {direction!r} must say uns["space"], one of {sorted(SPACES)}')
         _check_finite(path, direction, cells.X)
+
+
+def write_generated(path: str | Path, generated: MuData) -> None:
+    """Check and write virtual cells."""
+    _check_noun(path, generated, "generated")
+    for modality, cells in generated.mod.items():
+        _check_names(path, modality, cells)
+        _check_finite(path, modality, cells.X)
+    _write_mudata(path, generated)
 
 
 def write_record(path: str | Path, record: dict) -> None:

@@ -153,6 +153,11 @@ def score(
     return pd.DataFrame(rows, columns=SCORE_COLUMNS), pd.concat(features[1:] or features, ignore_index=True)
 
 
+def ask(metric: str, **supplied: object) -> float:
+    """Return one metric of what it needs, NaN where it is not defined."""
+    return _value(metric, tuple(supplied), supplied, "what was supplied")
+
+
 def _value(name: str, needs: tuple[str, ...], available: dict, direction: str) -> float:
     """Ask one metric; a need that costs something is a function, called only now."""
     metric = getattr(importlib.import_module(catalog.module("metrics", name)), name)

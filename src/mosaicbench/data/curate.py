@@ -36,6 +36,7 @@ def curated(
     dropped_types: Sequence[str] = (),
     qc: dict[str, dict] | None = None,
     association: dict | None = None,
+    cells: int | None = None,
     links: str | bool = True,
     gtf: str | None = None,
     upstream: int = 2000,
@@ -62,6 +63,8 @@ def curated(
         ``min_cells``, in how many of the kept cells a feature must be seen (default 1).
     association
         ``{cell_type, relevant, irrelevant}``: see ``data.association``.
+    cells
+        At most so many cells are kept, of those that passed, drawn at random, always the same.
     links
         True: peaks and proteins are linked to genes as far as coordinates and antibody names are known. A path: a table with
         the columns `modality modality sign`. False: none.
@@ -102,6 +105,12 @@ def curated(
             notes["dropped"][reason] = int(failing.sum())
     if not keep.any():
         raise UserError(f"qc: no cell is left ({_told(notes['dropped'])}); loosen the thresholds")
+    if cells is not None and cells < keep.sum():
+        if cells < 1:
+            raise UserError(f"cells: must be at least 1, found {cells}")
+        passed = np.random.default_rng(0).permutation(np.flatnonzero(keep))
+        notes["dropped"]["beyond the number of cells asked for"] = len(passed) - cells
+        keep[passed[cells:]] = False
 
     dataset = rewrapped(dataset)
     dataset.obs["cell_type"] = categorical(types)

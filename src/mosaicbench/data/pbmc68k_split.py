@@ -25,6 +25,14 @@ CARD = {
 }
 
 
+def stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a mask that takes one gene at random of every two neighbours in order of mean expression."""
+    pairs = np.argsort(means, kind="stable")[: len(means) // 2 * 2].reshape(-1, 2)
+    taken = np.zeros(len(means), dtype=bool)
+    taken[pairs[np.arange(len(pairs)), rng.integers(2, size=len(pairs))]] = True
+    return taken
+
+
 def load(raw: Path | None, *, seed: int = 0) -> MuData:
     """Return 700 cells with modalities ``left`` and ``right``, two disjoint halves of the genes.
 
@@ -44,7 +52,7 @@ def load(raw: Path | None, *, seed: int = 0) -> MuData:
 
     source = scanpy.datasets.pbmc68k_reduced()
     values = source.raw.X.tocsc()
-    left = _stratified_half(np.asarray(values.mean(axis=0)).ravel(), np.random.default_rng(seed))
+    left = stratified_half(np.asarray(values.mean(axis=0)).ravel(), np.random.default_rng(seed))
     halves = {"left": np.flatnonzero(left), "right": np.flatnonzero(~left)}
     return assembled(
         {name: Measurement(values[:, genes], source.raw.var_names[genes], "rna", "lognorm") for name, genes in halves.items()},
@@ -52,11 +60,3 @@ def load(raw: Path | None, *, seed: int = 0) -> MuData:
         cell_type=source.obs["bulk_labels"],
         batch=["pbmc68k"] * source.n_obs,
     )
-
-
-def _stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a mask that takes one gene at random of every two neighbours in order of mean expression."""
-    pairs = np.argsort(means, kind="stable")[: len(means) // 2 * 2].reshape(-1, 2)
-    taken = np.zeros(len(means), dtype=bool)
-    taken[pairs[np.arange(len(pairs)), rng.integers(2, size=len(pairs))]] = True
-    return taken

@@ -30,8 +30,9 @@ CARD = {
     "summary": "Third step of the D-MMVAE: critics of the shared hidden layer and of the latent tell the modality; the "
     "encoders must surprise them.",
     "deviates": "As for dmmvae_experts. The last of the original's three versions, gradient reversal, with one head, the "
-    "modality; critics see detached activations (an earlier version let the critics' own gradient into the encoder), logits "
-    "and not stacked sigmoids, the mean cross-entropy and not its sum.",
+    "modality. Critics judge the posterior's mean, which is what is embedded, not a draw; they see detached activations (an "
+    "earlier version let the critics' own gradient into the encoder), logits and not stacked sigmoids, the mean cross-entropy "
+    "and not its sum.",
 }
 
 
@@ -45,10 +46,16 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         Lambda, in nats of cost per nat of surprise; 0 leaves dmmvae_experts.
     critic_hidden
         Width of every critic's two hidden layers.
+    critic_learning_rate
+        Of the critics; they have to keep up with what they judge.
+    critic_steps
+        Steps of the critics before each of the model's.
     """
 
-    critic_weight: float = 1.0
-    critic_hidden: int = 64
+    critic_weight: float = 3.0
+    critic_hidden: int = 128
+    critic_learning_rate: float = 5e-3
+    critic_steps: int = 5
 
     def feedback(self, reading: Reading, progress: float) -> Cost:
         """Return -lambda times the surprise of the critics of the hidden layer and of the latent."""
@@ -69,7 +76,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
 
     def critic_rates(self) -> dict[str, float]:
         """Return the critics' learning rates."""
-        return dict.fromkeys(("hidden", "latent"), self.learning_rate) if self.critic_weight else {}
+        return dict.fromkeys(("hidden", "latent"), self.critic_learning_rate) if self.critic_weight else {}
 
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
@@ -83,7 +90,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     def _activations(self, reading: Reading) -> dict[str, tuple[Tensor, Tensor]]:
         """Return critic -> what it sees of cells of one modality, and that modality's number."""
         domain = torch.full((len(reading.z),), self.numbers[reading.modality], device=reading.z.device)
-        return {"hidden": (reading.hidden, domain), "latent": (reading.z, domain)}
+        return {"hidden": (reading.hidden, domain), "latent": (reading.q.mean, domain)}
 
     def _critic(self, name: str) -> Critic:
         return self.opponents.critics[name]
@@ -101,7 +108,7 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         super().build(train)
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
         critics = nn.ModuleDict(self.critics(train)).to(training.device())
-        self.opponents = Opponents(critics, self._evidence, self.critic_rates()) if len(critics) else None
+        self.opponents = Opponents(critics, self._evidence, self.critic_rates(), self.critic_steps) if len(critics) else None
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: there are opponents."""

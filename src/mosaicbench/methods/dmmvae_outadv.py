@@ -78,9 +78,9 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
         }
 
     def critic_rates(self) -> dict[str, float]:
-        """Return the learning rates: output critics learn at a quarter of the model's."""
+        """Return the learning rates: output critics learn at a quarter of the others'."""
         outputs = [f"output_{modality}" for modality in self.numbers] if self.output_weight else []
-        return super().critic_rates() | dict.fromkeys(outputs, self.learning_rate / 4)
+        return super().critic_rates() | dict.fromkeys(outputs, self.critic_learning_rate / 4)
 
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float

@@ -67,11 +67,14 @@ class Opponents:
         (minibatches of one step, progress) -> critic -> what it sees (cells, width), and the (cells,) domains.
     learning_rates
         By critic, of their own Adam.
+    steps
+        Of every critic before one of the model's, on the same cells.
     """
 
     critics: nn.ModuleDict
     evidence: Evidence
     learning_rates: Mapping[str, float]
+    steps: int = 1
 
     def __post_init__(self) -> None:
         """Make their optimiser."""
@@ -84,21 +87,24 @@ class Opponents:
         return {"critics": self.critics, "critics_optimiser": self.optimiser}
 
     def learn(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, Tensor]:
-        """Take one step of every critic; return, by history column, how each did before it."""
+        """Let every critic learn from one step's cells; return, by history column, how each did before it."""
         with torch.no_grad():
             evidence = self.evidence(minibatches, progress)
         self.critics.train()
-        found, total = {}, 0
-        for name, (seen, domain) in evidence.items():
-            logits = self.critics[name](seen)
-            surprise = cross_entropy(logits, domain)
-            total = total + surprise
-            found |= {f"critic_{name}_{column}": x for column, x in _standing(logits.detach(), domain).items()}
-            found[f"critic_{name}_surprise"] = surprise.detach()
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        self.optimiser.step()
-        return found
+        standing = {}
+        for step in range(self.steps):
+            logits = {name: self.critics[name](seen) for name, (seen, _) in evidence.items()}
+            surprise = {name: cross_entropy(logits[name], domain) for name, (_, domain) in evidence.items()}
+            if step == 0:
+                standing = {
+                    f"critic_{name}_{column}": value
+                    for name, (_, domain) in evidence.items()
+                    for column, value in _standing(logits[name].detach(), domain, surprise[name].detach()).items()
+                }
+            self.optimiser.zero_grad(set_to_none=True)
+            sum(surprise.values()).backward()
+            self.optimiser.step()
+        return standing
 
     def warnings(self, row: Mapping[str, float]) -> list[str]:
         """Return what is wrong with the game in one epoch: a critic that won, or one that died."""
@@ -116,10 +122,11 @@ class Opponents:
         return found
 
 
-def _standing(logits: Tensor, domain: Tensor) -> dict[str, Tensor]:
-    """Return the accuracy, and the largest share of one domain among what a critic says and what it is shown."""
+def _standing(logits: Tensor, domain: Tensor, surprise: Tensor) -> dict[str, Tensor]:
+    """Return the surprise, the accuracy, and the largest share of one domain among what a critic says and what it is shown."""
     said = logits.argmax(-1)
     return {
+        "surprise": surprise,
         "accuracy": (said == domain).float().mean(),
         "said": said.bincount(minlength=logits.shape[1]).max() / len(domain),
         "shown": domain.bincount(minlength=logits.shape[1]).max() / len(domain),

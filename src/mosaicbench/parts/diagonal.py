@@ -10,18 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch, by_pieces
+from mosaicbench.parts.minibatch import Minibatch
 from mosaicbench.parts.networks import mlp
 from mosaicbench.parts.posteriors import SMALLEST_SD, kl
 from mosaicbench.parts.vae import MultimodalVAE
-from mosaicbench.view import Cells, View, concatenate
+from mosaicbench.view import View, concatenate
 
 
 class Trunk(nn.Module):
@@ -122,11 +121,6 @@ class DiagonalVAE(MultimodalVAE):
     def rules(self) -> dict[str, object]:
         """Return how training differs: a minibatch of every modality a step, and early stopping on the bound."""
         return {"steps": training.one_of_each, "held_out_cost": self.held_out_cost}
-
-    @torch.no_grad()
-    def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return what the target's decoder makes of the posterior mean, (cells, features), standardised."""
-        return by_pieces(lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device())
 
 
 def one_modality_each(train: View, seed: int) -> View:

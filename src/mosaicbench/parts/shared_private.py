@@ -82,6 +82,11 @@ class SharedPrivateVAE(MultimodalVAE):
         """Return what the cells' labels cost given the shared latent: nothing, in methods that are not supervised."""
         return Cost()
 
+    def drawn(self, cells: int) -> dict[str, Tensor]:
+        """Return, by modality, a draw of the shared prior, which is the same for all, beside one of its private prior."""
+        shared = torch.randn(cells, self.latent).to(training.device())
+        return {m: self.with_private(shared, torch.randn(cells, self.private).to(shared.device)) for m in self.decoders}
+
     # --- the method's contract ---
 
     def posterior(self, x: Minibatch) -> Normal:

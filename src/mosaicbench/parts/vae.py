@@ -126,4 +126,18 @@ class MultimodalVAE(Budget):
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
-        return by_pieces(lambda x: self.decoders[target].expected(self.posterior(x).mean), cells, training.device())
+        return by_pieces(lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device())
+
+    @torch.no_grad()
+    def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
+        """Return virtual cells, modality -> (cells, features) standardised: what is expected given draws of the prior."""
+        with training.seeded(seed):
+            return {target: self.decoded(z, target).cpu().numpy() for target, z in self.drawn(cells).items()}
+
+    def drawn(self, cells: int) -> dict[str, Tensor]:
+        """Return, by modality, what its decoder reads of cells drawn from the prior: the same latent in all of them."""
+        return dict.fromkeys(self.decoders, torch.randn(cells, self.latent).to(training.device()))
+
+    def decoded(self, z: Tensor, target: str) -> Tensor:
+        """Return what is expected of a modality given z, (cells, features), standardised."""
+        return self.decoders[target].expected(z)

@@ -29,8 +29,8 @@ def run(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | N
     loader
         The file of ``mosaicbench.data`` that reads it.
     options
-        Keywords of the loader, and of ``data.curate.curated`` (labels, unlabelled, dropped_types, qc, links, gtf, upstream)
-        unless the loader has a keyword of that name itself.
+        Keywords of the loader, and of ``data.curate.curated`` (labels, unlabelled, dropped_types, qc, cells, links, gtf,
+        upstream) unless the loader has a keyword of that name itself.
     output
         The file to write.
     raw

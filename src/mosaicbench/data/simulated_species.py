@@ -1,0 +1,106 @@
+"""Two species whose cells are simulated: RNA of two sets of genes, some of them one-to-one orthologues.
+
+    log r_gj = base_gj + s . A_gj + w_g . B_gj,     A of an orthologue = c A_0 + sqrt(1 - c^2) A_g
+
+for gene j of species g. A cell's shared factors s are drawn around the centre of its type, w_g belong to one species, and c
+says how alike orthologues are regulated. That one cell is measured in both species is what only a simulation can do: it is the
+truth.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "Simulated species",
+    "summary": "all is simulated: two species' RNA of the same cells, with one-to-one orthologues and genes of their own",
+    "labels": "simulated: the type whose centre the cell's shared factors were drawn around; no species has an advantage",
+    "licence": "none needed: drawn from a random number generator",
+    "citation": "none: simulated by this package; real cells of two species: CELLxGENE census",
+}
+
+SPECIES = ("human", "mouse")
+
+
+def load(
+    raw: Path | None,
+    *,
+    cells: int = 1000,
+    orthologues: int = 300,
+    own_genes: int = 300,
+    conserved: float = 0.9,
+    cell_types: int = 6,
+    seed: int = 0,
+) -> MuData:
+    """Return counts of modalities ``human`` and ``mouse``.
+
+    Parameters
+    ----------
+    raw
+        Not used: nothing is read.
+    cells, cell_types
+        Their numbers; types are of unequal size.
+    orthologues, own_genes
+        Numbers of genes that both species have, which are called alike but for the species, and that only one has.
+    conserved
+        The c above, between 0 and 1.
+    seed
+        Draws everything.
+
+    Returns
+    -------
+    MuData
+        ``obsm["shared_factors"]`` (cells, 6).
+
+    Raises
+    ------
+    UserError
+        When a number is out of range.
+    """
+    if not 0 <= conserved <= 1:
+        raise UserError(f"conserved: must lie between 0 and 1, found {conserved}")
+    for key, given, least in (("cells", cells, 10), ("cell_types", cell_types, 1), ("own_genes", own_genes, 0)):
+        if given < least:
+            raise UserError(f"{key}: must be at least {least}, found {given}")
+    random, shared, private = np.random.default_rng(seed), 6, 3
+    proportions = 0.8 ** np.arange(cell_types)
+    types = random.choice(cell_types, size=cells, p=proportions / proportions.sum())
+    s = 1.8 * random.standard_normal((cell_types, shared))[types] + random.standard_normal((cells, shared))
+    s = (s - s.mean(axis=0)) / s.std(axis=0)
+    common, base = _loadings(shared, orthologues, random), 1.5 * random.standard_normal(orthologues)
+    measured = {}
+    for species in SPECIES:
+        other = _loadings(shared, orthologues, random)
+        effects = np.concatenate(
+            [conserved * common + np.sqrt(1 - conserved**2) * other, _loadings(shared, own_genes, random)], 1
+        )
+        own = random.standard_normal((cells, private)) @ _loadings(private, orthologues + own_genes, random)
+        rate = np.concatenate([base, 1.5 * random.standard_normal(own_genes)]) + s @ effects + own  # (cells, genes)
+        rate = np.exp(rate - rate.max(axis=1, keepdims=True))
+        library = 0.5 * rate.shape[1] * np.exp(0.4 * random.standard_normal((cells, 1)))
+        mean = library * rate / rate.sum(axis=1, keepdims=True)
+        names = [f"{species}-orthologue-{j:04d}" for j in range(orthologues)]
+        names += [f"{species}-own-{j:04d}" for j in range(own_genes)]
+        measured[species] = Measurement(random.poisson(mean * random.gamma(2.0, 0.5, size=mean.shape)), names, "rna")
+    dataset = assembled(
+        measured,
+        cells=[f"cell-{cell:06d}" for cell in range(cells)],
+        cell_type=[f"type-{label:02d}" for label in types],
+        batch=["all"] * cells,
+    )
+    dataset.obsm["shared_factors"] = s.astype(np.float32)
+    return dataset
+
+
+def _loadings(factors: int, genes: int, random: np.random.Generator) -> np.ndarray:
+    """Return (factors, genes) effects on the log rate; each factor moves about a fifth of the genes."""
+    return 0.8 * random.standard_normal((factors, genes)) * (random.random((factors, genes)) < 0.2)
