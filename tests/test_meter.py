@@ -4,11 +4,13 @@ import multiprocessing
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import psutil
 import pytest
 
+from mosaicbench import meter as metering
 from mosaicbench.meter import Meter
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -112,3 +114,24 @@ def test_time_before_a_resumption_counts_as_fit():
     assert account["seconds"]["fit"] >= 100
     assert 90 <= account["cpu_seconds"]["fit"] < 100
     assert account["gpu_seconds"]["fit"] == 0
+
+
+def test_on_a_gpu_its_seconds_and_memory_count_where_it_computes(monkeypatch):
+    """A stand-in of torch on a GPU: this says that the numbers reach their place, not that CUDA gives them."""
+    allocated = iter([10 * 2**20, 3000 * 2**20])
+    cuda = types.SimpleNamespace(
+        max_memory_allocated=lambda: next(allocated), reset_peak_memory_stats=lambda: None, get_device_name=lambda: "Some GPU"
+    )
+    monkeypatch.setattr(metering, "_torch_on_gpu", lambda: types.SimpleNamespace(cuda=cuda))
+    meter = Meter()
+    meter.enter("read")
+    time.sleep(0.05)
+    meter.enter("fit")
+    time.sleep(0.05)
+    meter.enter(None)
+    account = meter.account({"seconds": 100.0, "cpu_seconds": 90.0})
+    assert account["device"] == "Some GPU"
+    assert account["gpu_seconds"]["read"] == 0
+    assert account["gpu_seconds"]["fit"] == account["seconds"]["fit"] > 100
+    assert account["device_mb"] == {"read": 10, "fit": 3000}
+    assert account["peak_device_mb"] == 3000

@@ -151,6 +151,15 @@ def test_streamed_cells_are_the_cells_asked_for():
         assert torch.equal(taken.labels, expected.labels)
 
 
+@pytest.mark.parametrize(("free", "streamed"), [(10_000, True), (10_000_000, False)])
+def test_what_does_not_fit_beside_the_networks_on_a_gpu_is_streamed(monkeypatch, free, streamed):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    monkeypatch.setattr(minibatch, "on_device", lambda *arguments, **options: "resident")
+    held = block_of(counted_view(50).blocks[0], torch.device("cuda"), counts=["rna"])
+    assert isinstance(held, Streamed) is streamed
+    assert streamed or held == "resident"
+
+
 def test_pieces_hold_every_cell_once_and_in_order(monkeypatch):
     monkeypatch.setattr(minibatch, "PIECE", 7)
     cells = linear_cells(20, seed=0)

@@ -199,7 +199,7 @@ def figures_of_views():
 
 def reported_tables(tables):
     """The same files; all but the longest also stand in the report of `snakemake --report`."""
-    longest = ("scores.tsv", "features.tsv", "history.tsv")
+    longest = ("scores.tsv", "features.tsv", "history.tsv", "phases.tsv")
     names = {table: Path(table).name for table in tables}
     return [
         (table if name in longest else report(table, category="Tables", labels={"table": name}, caption="../report/tables.rst"))
