@@ -22,6 +22,8 @@ CARD = {
     "deviates": "",
 }
 
+AT_ONCE = 1024  # cells whose neighbours' values are held together
+
 
 @dataclass(kw_only=True)
 class KNNImpute:
@@ -44,4 +46,6 @@ class KNNImpute:
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the mean over each observed modality's neighbours, (cells, features), standardised."""
         neighbors = [self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False) for m, x in cells.values.items()]
-        return self.values[target][np.concatenate(neighbors, axis=1)].mean(axis=1)
+        neighbors, values = np.concatenate(neighbors, axis=1), self.values[target]  # (cells, all neighbours)
+        parts = [values[neighbors[first : first + AT_ONCE]].mean(axis=1) for first in range(0, len(neighbors), AT_ONCE)]
+        return np.concatenate(parts)
