@@ -130,7 +130,7 @@ def plan(settings, costs: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, i
             jobs.append((rule, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
             jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
-    jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all().items()]
+    jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all(settings).items()]
     rows = [row for job in jobs if (row := _planned(job, costs)) is not None]
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
@@ -146,12 +146,12 @@ def number_of_jobs(settings) -> dict[str, int]:
     counts["score"] = len(settings.applicable)
     counts["project"] = len(settings.views)
     counts["record_config"] = 1
-    counts.update(_jobs_over_all())
+    counts.update(_jobs_over_all(settings))
     return {rule: count for rule, count in counts.items() if count}
 
 
-def _jobs_over_all() -> dict[str, int]:
-    return {"tabulate": 1, "typeset": 1, "draw": len(catalog.names("figures")), "report": 1}
+def _jobs_over_all(settings) -> dict[str, int]:
+    return {"tabulate": 1, "typeset": 1, "draw": len(settings.figures), "report": 1}
 
 
 def _planned(job: tuple, costs: pd.DataFrame) -> dict | None:

@@ -69,6 +69,12 @@ class Settings:
         return self.config["pathvars"].get("results", "results")
 
     @property
+    def figures(self) -> list[str]:
+        """The figures of this config: some are drawn only with a key of `report`, which their card names."""
+        wanted = {figure: catalog.card("figures", figure).get("only_with") for figure in catalog.names("figures")}
+        return [figure for figure, key in wanted.items() if key is None or self.config["report"][key] is not None]
+
+    @property
     def views(self) -> list[tuple[str, str]]:
         """Every dataset with every scenario that is not for other datasets."""
         return _views(self.datasets, self.scenarios)

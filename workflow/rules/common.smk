@@ -181,17 +181,11 @@ def metric_modules():
     return [catalog.module("metrics", name) for name in chosen]
 
 
-def figures():
-    """The figures of this config: some are drawn only with a key of `report`, which their card names."""
-    wanted = {figure: catalog.card("figures", figure).get("only_with") for figure in catalog.names("figures")}
-    return [figure for figure, key in wanted.items() if key is None or bench.config["report"][key] is not None]
-
-
 def figures_of_views():
     """Every file of every figure: drawn once per view, or once over all views."""
     return [
         f"<results>/figures/{place}{figure}.{form}"
-        for figure in figures()
+        for figure in bench.figures
         for place in figure_places(figure)
         for form in ("svg", "png", "tsv")
     ]

@@ -29,7 +29,7 @@ rule project:
         " --seed {params.seed} --output {params.folder} --threads {threads} 2> {log}"
 
 
-for figure in figures():
+for figure in bench.figures:
 
     rule:
         name:

@@ -13,6 +13,7 @@ from mosaicbench.report.records import read_records
 from mosaicbench.report.tables import read_tables
 
 ORDER = (
+    "sweep",
     "mean_ranks",
     "overview_heat",
     "scores_by_run",
