@@ -156,7 +156,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.Data
 
     Clusters are those of the joint latents, else of the modality's own. A cluster's markers are the features with the highest t
     against all other cells (the variance overestimated, as scanpy's default). `above` is the share of a cluster's cells above
-    0, for CLR values above the mean of all cells; `share` is that of the cluster's most frequent cell type.
+    0, of other than log-normalised values above the mean of all cells; `share` is that of its most frequent cell type.
     """
     parts = [pd.DataFrame(columns=COLUMNS["markers"])]
     for modality, measured in truth.mod.items():
@@ -170,7 +170,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.Data
             x = files.values(measured[cells])
             features = files.feature_names(measured)
             marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
-            floor = x.mean(axis=0) if measured.uns["space"] == "clr" else np.zeros(x.shape[1])
+            floor = np.zeros(x.shape[1]) if measured.uns["space"] == "lognorm" else x.mean(axis=0)
             rows = []
             for cluster in clusters:
                 own = (of_source["leiden"] == cluster).to_numpy()

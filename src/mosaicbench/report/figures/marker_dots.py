@@ -19,11 +19,11 @@ CARD = {
     "caption": (
         "Measured values of the two features that mark each Leiden cluster best (highest t against all other cells), per "
         "run: clusters of its joint latents, or of a modality's own where there are none, of at most 2,000 query cells of "
-        "the first seed. A dot's area is the share of a cluster's cells above 0 (of CLR values: above the mean of all "
-        "cells), its colour the mean, scaled per feature from its lowest to its highest cluster. A row names the cluster, "
-        "its cells, and its most frequent cell type with its share. Dots along the diagonal are clusters with markers of "
-        "their own. Modalities whose features have no names (LSI components) and clusters of fewer than 5 cells are left "
-        "out."
+        "the first seed. A dot's area is the share of a cluster's cells above 0 (of other than log-normalised values: above "
+        "the mean of all cells), its colour the mean, scaled per feature from its lowest to its highest cluster. A row "
+        "names the cluster, its cells, and its most frequent cell type with its share. Dots along the diagonal are clusters "
+        "with markers of their own. Modalities whose features have no names (LSI components) and clusters of fewer than 5 "
+        "cells are left out."
     ),
     "needs": ["markers", "runs"],
     "per": "view",
