@@ -41,8 +41,8 @@ def test_exponents_are_those_of_the_costs():
         ("embed", "seconds"): 2,
         ("fit", "host_mb"): 1,
     }.items():
-        assert table.loc[place, "exponent"] == pytest.approx(exponent, abs=1e-9), place
-        assert table.loc[place, "last_exponent"] == pytest.approx(exponent, abs=1e-9), place
+        assert table.loc[place, "exponent"] == pytest.approx(exponent, abs=1e-3), place
+        assert table.loc[place, "last_exponent"] == pytest.approx(exponent, abs=1e-3), place
     assert table.loc[("fit", "seconds"), "at_least"] == pytest.approx(1.0)
     assert table.loc[("fit", "seconds"), "at_most"] == pytest.approx(100.0)
     whole = table.loc[("all", "seconds")]

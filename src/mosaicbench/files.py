@@ -176,7 +176,7 @@ def feature_names(cells: AnnData) -> list[str]:
 
 def standardised(cells: AnnData) -> np.ndarray:
     """Return :func:`values` less the train cells' mean, over the view's standard deviations, clipped to +-10."""
-    return np.clip((values(cells) - cells.uns["mean"]) / cells.uns["std"], -10, 10).astype(np.float32)
+    return np.clip((values(cells) - cells.uns["mean"]) / cells.uns["std"], -10, 10).astype(np.float32, copy=False)
 
 
 def unstandardised(cells: AnnData, x: np.ndarray) -> np.ndarray:

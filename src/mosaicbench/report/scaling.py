@@ -38,7 +38,7 @@ def exponents(phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[M
     """
     others = _other_jobs(jobs) if jobs is not None else None
     parts = [_of_group(phases, others, dict(group)) for group in sizes]
-    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(parts, ignore_index=True)[COLUMNS].round(3) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def _other_jobs(jobs: pd.DataFrame) -> pd.DataFrame:

@@ -176,6 +176,7 @@ def _fit(
         decisive = _decisive(method, fitted, record["seed"])  # asked now, since files of code may change meanwhile
         fitted.save_at(output / CHECKPOINT, key=cache(lambda: _digest(decisive, train)), seconds=checkpoint_seconds)
     history = fitted.fit(view, record["seed"])
+    del view  # as large as the data, dense
 
     meter.enter("embed")
     gives = module.CARD["gives"]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mosaicbench import catalog, costs, files
 from mosaicbench.errors import UserError
+from mosaicbench.meter import PHASES
 from mosaicbench.report import published as published_numbers
 from mosaicbench.report import scaling, statistics, tables
 from mosaicbench.report.standings import standings
@@ -34,7 +35,7 @@ def run(
     output: Path,
     sizes: Sequence[dict[str, int]] = (),
 ) -> None:
-    """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder, and two more: phases and scaling.
+    """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder, and three more: costs, phases and scaling.
 
     A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, seconds are sums over a record's phases.
 
@@ -113,7 +114,7 @@ def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, st
                 f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, the configuration now says "
                 f"{methods[record['run']]!r}; delete the run's folder and run again"
             )
-        spent = {measure: sum(record[measure].values()) if record[measure] else None for measure in SECONDS}
+        spent = {measure: round(sum(record[measure].values()), 3) if record[measure] else None for measure in SECONDS}
         rows.append({column: record[column] for column in tables.RUN_COLUMNS} | spent)
     for absent in not_applicable:
         names = {column: absent[column] for column in (*tables.RUN, "method")}
@@ -137,7 +138,7 @@ def _phases(records: list[Path]) -> pd.DataFrame:
     for record in map(files.read_record, records):
         names = {column: record[column] for column in (*tables.RUN, "method", "seed")}
         names |= {f"{part}_cells": record["cells"].get(part) for part in ("train", "query")}
-        for phase in record["seconds"]:
+        for phase in sorted(record["seconds"], key=PHASES.index):
             costs = {measure: record[measure].get(phase) for measure in (*SECONDS, "host_mb", "device_mb")}
             rows.append(names | {"phase": phase} | costs)
     return pd.DataFrame(rows, columns=tables.PHASE_COLUMNS)
