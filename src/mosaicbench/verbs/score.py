@@ -93,7 +93,9 @@ def _score_seed(
             m: cells.obsm["private_factors"] for m, cells in solution.mod.items() if "private_factors" in cells.obsm
         },
         shared_driven={
-            m: cells.var["shared_driven"].to_numpy() for m, cells in solution.mod.items() if "shared_driven" in cells.var
+            modality: cells.var["shared_driven"].to_numpy()
+            for modality, cells in solution.mod.items()
+            if "shared_driven" in cells.var and modality not in peaks
         },
         feature_names={modality: files.feature_names(cells) for modality, cells in solution.mod.items()},
         labels=np.asarray(first.obs["cell_type"], dtype=object),

@@ -72,7 +72,8 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     marks = [("o", "seed"), ("x", "collapsed or failed")]
     handles += [Line2D([], [], marker=sign, ms=4, linestyle="none", color=QUIET, label=text) for sign, text in marks]
     handles.append(Line2D([], [], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), label="chance"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + 2 * widest), handletextpad=0.5)
+    columns_of_legend = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns_of_legend, handletextpad=0.5)
     return figure, sweep
 
 
