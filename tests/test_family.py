@@ -1,6 +1,7 @@
 """Identities between the family's members, and closed forms."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.critics import Critic, Opponents, ramp
+from mosaicbench.parts.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
 from mosaicbench.parts.diagonal import one_modality_each
 from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p, gaussian_nll
 from mosaicbench.parts.minibatch import Minibatch, on_device
@@ -616,13 +617,13 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
         assert torch.equal(a, b)
 
 
-def test_history_and_warnings_say_how_the_critics_did():
+def test_history_and_remarks_say_how_the_critics_did():
     view = unpaired_view(80)
     model = OutputAdversarialDMMVAE(max_epochs=3, minibatch=32, shows_real=False)
     history = model.fit(view, 0)
     assert {f"critic_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")} <= set(history[0])
     assert history[-1]["critic_latent_shown"] == 0.5
-    assert [w for w in model.warnings if "output_rna" in w and "shown one domain only" in w]
+    assert [w for w in model.remarks if "output_rna" in w and "shown one domain only" in w]
     row = {"critic_latent_accuracy": 0.5, "critic_latent_surprise": 0.7, "critic_latent_said": 1.0, "critic_latent_shown": 0.5}
     game = Opponents(torch.nn.ModuleDict({"latent": Critic(3, 8, 2)}), None, {"latent": 1e-2})
     assert game.warnings(row) == []  # alignment: what it says is right half of the time, and it knows it
@@ -655,3 +656,29 @@ def test_feedback_surprises_the_critics():
         history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, minibatch=64).fit(view, 0)
         surprise[weight] = np.mean([row["critic_latent_surprise"] for row in history[-5:]])
     assert surprise[1e-6] < 0.03 < 0.1 < surprise[20.0]
+
+
+def test_the_weight_is_chosen_by_a_probe_among_those_that_cost_no_reconstruction():
+    trials = {0.0: Trial(0.9, 0.50), 1.0: Trial(0.8, 0.49), 3.0: Trial(0.6, 0.48), 10.0: Trial(0.5, 0.40)}
+    assert chosen_weight(trials) == 3.0
+    assert chosen_weight(trials | {1.0: Trial(0.6, 0.49)}) == 1.0  # the smaller of two that hide as well
+    assert chosen_weight({0.0: Trial(0.5, 0.5), 3.0: Trial(0.7, 0.5)}) == 0.0
+
+
+def test_a_probe_tells_what_can_be_told():
+    torch.manual_seed(0)
+    z = torch.randn(120, 4)
+    assert probe_accuracy([z, z + 4], seed=0) > 0.95
+    assert probe_accuracy([z, torch.randn(80, 4)], seed=0) < 0.65
+    assert probe_accuracy([z, z + 4, z - 4], seed=0) > 0.95
+
+
+def test_a_chosen_weight_leaves_the_model_of_that_weight():
+    view, query = unpaired_view(60), linear_cells(20, seed=5)
+    model = EncoderAdversarialDMMVAE(critic_weight="chosen", max_epochs=2, minibatch=32)
+    history = model.fit(view, 0)
+    (weight,) = re.match(r"lambda ([\d.]+) was chosen", model.remarks[0]).groups()
+    same = EncoderAdversarialDMMVAE(critic_weight=float(weight), max_epochs=2, minibatch=32)
+    assert history == same.fit(view, 0)
+    np.testing.assert_array_equal(latents(model, query), latents(same, query))
+    assert model.critic_weight == "chosen"  # what was asked for stands in the record

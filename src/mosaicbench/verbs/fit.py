@@ -193,12 +193,12 @@ def _fit(
     files.write_imputed(output / "imputed.h5mu", files.imputed_table(imputed, query_view))
     files.write_history(output / "history.tsv", history)
     collapsed = bool(latents) and files.collapsed(latents)
-    warnings = [*(["no latent dimension varies over the query cells"] if collapsed else []), *getattr(fitted, "warnings", [])]
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    remarks = [*(["no latent dimension varies over the query cells"] if collapsed else []), *getattr(fitted, "remarks", [])]
+    for remark in remarks:
+        print(f"remark: {remark}", file=sys.stderr)
     record |= {
         "status": "collapsed" if collapsed else "ok",
-        "message": "; ".join(warnings),
+        "message": "; ".join(remarks),
         "hyperparameters": _hyperparameters(fitted),
     }
     meter.enter(None)
