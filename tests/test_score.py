@@ -64,7 +64,7 @@ def test_controls_land_where_theory_says(runs, view, tmp_path):
 def test_factors_of_a_simulation_reach_their_metrics(runs, view, tmp_path):
     scores, _ = scored(runs["oracle"], view, tmp_path, ["disentanglement"])
     of_latents = {"shared_factors_r2", "private_factors_leak", "label_separation_auc"}
-    assert set(scores["metric"]) == of_latents | {"shared_features_r2"}
+    assert set(scores["metric"]) == of_latents | {"shared_features_r2", "reconstruction_r2"}
     # Which peaks shared factors drive says nothing about components of LSI.
     targets = {direction.split("->")[1] for direction in scores["direction"][scores["metric"] == "shared_features_r2"]}
     assert targets == {"rna", "adt"}
