@@ -8,7 +8,7 @@ from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import files
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import fit, generate
+from mosaicbench.verbs import generate
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def place(tmp_path_factory):
     cut_small(small_dataset(), "unpaired", folder / "view")
 
     def record(method, status="ok", **hyperparameters):
-        identity = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
-        known = fit._new_record(identity, hyperparameters) | {"status": status, "seconds": {}}
+        known = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
+        known = dict.fromkeys(files.RECORD_KEYS) | known | {"status": status, "hyperparameters": hyperparameters}
         files.write_record(folder / f"{method}-{status}" / "run.json", known)
         return {"fitted": folder / f"{method}-{status}", "view": folder / "view", "display": REPOSITORY / "config/display.yaml"}
 
