@@ -914,5 +914,12 @@ def test_a_collapsed_seed_of_a_sweep_says_so():
     assert dict(zip(table["x"], table["status"], strict=True)) == {1: "ok", 2: "collapsed"}
 
 
+def test_a_series_in_which_no_run_exists_has_no_rows():
+    rows = [(f"d{x}", "s", "mvae", 0, "foscttm", "a->b", 0.5, "ok") for x in (1, 2)]
+    table = _swept({"metrics": {"foscttm": None}, "series": {"one": {"d1": 1, "d2": 2}, "none": {"d3": 1, "d4": 2}}}, rows)
+    assert set(table["panel"]) == {"one"}
+    assert table["x"].tolist() == [1, 2]
+
+
 def test_without_a_sweep_its_table_is_empty():
     assert list(sweep_table(None, pd.DataFrame(), pd.DataFrame()).columns) == tables.SWEEP_COLUMNS

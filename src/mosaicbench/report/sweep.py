@@ -56,7 +56,7 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
     """Return the runs with their panel, line and x, as often as they are in a series."""
     parts = []
     for name, values in series.items():
-        column = next(column for column in ("dataset", "scenario", "run") if set(values) & set(runs[column]))
+        column = next((column for column in ("dataset", "scenario") if set(values) & set(runs[column])), "run")
         own = runs[runs[column].isin(list(values))]
         own = own.assign(x=own[column].map(dict(values)).astype(float))
         if column == "run":
