@@ -104,8 +104,8 @@ def misbehaving(monkeypatch):
         ("memory", "out_of_memory", "no room", {}),
         ("device memory", "out_of_memory", "Tried to allocate 20.00 GiB", {}),
         ("killed", "out_of_memory", "killed by the operating system", {}),
-        ("hang", "timeout", "limits: minutes", {"max_minutes": 0.02}),
-        ("eat", "out_of_memory", "limits: memory_mb", {"max_memory_mb": 600}),
+        ("hang", "timeout", "limits: minutes", {"max_minutes": 0.08}),
+        ("eat", "out_of_memory", "limits: memory_mb", {"max_memory_mb": 1500}),
     ],
 )
 def test_a_failed_run_is_a_valid_row_with_its_status(paired, tmp_path, misbehaving, what, status, message, limits):
