@@ -61,7 +61,7 @@ class Benchmark:
             self.write_config(config)
         done = self.snakemake("--dry-run", "--cores", "1")
         assert done.returncode == 0, done.stderr
-        return set(re.findall(r"^Job \d+: (.+)$", done.stdout + done.stderr, flags=re.MULTILINE))
+        return set(re.findall(r"^ *Job \d+: (.+)$", done.stdout + done.stderr, flags=re.MULTILINE))
 
     def edited(self, file, change):
         """Return the jobs planned after `change` was made to `file`; the file is as before afterwards."""
