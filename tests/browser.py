@@ -83,12 +83,19 @@ class Browser:
             time.sleep(0.02)
 
     def click(self, element: str) -> None:
-        """Press and release the mouse over what an expression names."""
-        self.run(f"({element}).scrollIntoView({{block: 'center', inline: 'center'}})")
-        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # the page has heard of it
-        x, y = self.run(f"(r => [r.left + r.width / 2, r.top + r.height / 2])(({element}).getBoundingClientRect())")
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """Press and release the mouse over what an expression names; again where the page moved on under the mouse."""
+        self.run(f"window.heard = false, ({element}).addEventListener('click', () => (window.heard = true), {{once: true}}), 0")
+        deadline = time.monotonic() + PATIENCE
+        while not self.run("window.heard"):
+            assert time.monotonic() < deadline, f"no click ever reached {element}"
+            self.run(f"({element}).scrollIntoView({{block: 'center', inline: 'center'}})")
+            self.run(
+                "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            )  # the page has heard of it
+            x, y = self.run(f"(r => [r.left + r.width / 2, r.top + r.height / 2])(({element}).getBoundingClientRect())")
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            self.run("new Promise(done => setTimeout(done, window.heard ? 0 : 1000))")
 
     def enter(self) -> None:
         """Press the enter key where the focus is."""
