@@ -9,7 +9,7 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import catalog
-from mosaicbench.verbs.fit import _method_class
+from mosaicbench.verbs.fit import method_class
 
 KEYS = {
     "methods": {"label", "kind", "paper", "doi", "handles", "uses", "gives", "summary", "deviates"},
@@ -43,14 +43,14 @@ def test_method_cards_use_the_vocabulary(name):
 
 @pytest.mark.parametrize("name", catalog.names("methods"))
 def test_hyperparameters_read_from_source_are_those_of_the_class(name):
-    method = _method_class(importlib.import_module(catalog.module("methods", name)))
+    method = method_class(importlib.import_module(catalog.module("methods", name)))
     read = {key: parameter.default for key, parameter in catalog.hyperparameters(name).items()}
     assert read == {field.name: field.default for field in dataclasses.fields(method)}
 
 
 @pytest.mark.parametrize("name", catalog.names("methods"))
 def test_method_offers_what_its_card_gives(name):
-    method, card = _method_class(importlib.import_module(catalog.module("methods", name))), catalog.card("methods", name)
+    method, card = method_class(importlib.import_module(catalog.module("methods", name))), catalog.card("methods", name)
     assert hasattr(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
     assert hasattr(method, "embed_private") == ("private" in card["gives"])
     assert hasattr(method, "impute") == ("impute" in card["gives"])

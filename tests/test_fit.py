@@ -17,7 +17,7 @@ import torch
 from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import catalog, files
-from mosaicbench.errors import Diverged, UserError
+from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.metrics.label_separation_auc_private import label_separation_auc_private
 from mosaicbench.verbs import fit, score
 
@@ -66,6 +66,8 @@ class Misbehaving:
     def fit(self, train, seed):
         if self.what == "diverge":
             raise Diverged("the cost was not finite in epoch 3")
+        if self.what == "lack":
+            raise NotApplicable("the view has no links")
         if self.what == "crash":
             raise RuntimeError("shapes do not match")
         if self.what == "memory":
@@ -100,6 +102,7 @@ def misbehaving(monkeypatch):
     [
         ("diverge", "diverged", "not finite in epoch 3", {}),
         ("nan", "diverged", "not finite", {}),
+        ("lack", "not_applicable", "the view has no links", {}),
         ("crash", "crashed", "RuntimeError: shapes do not match", {}),
         ("memory", "out_of_memory", "no room", {}),
         ("device memory", "out_of_memory", "Tried to allocate 20.00 GiB", {}),

@@ -1,6 +1,7 @@
 """Links between features: where they come from, that they stay with their features, and the activity that follows."""
 
 import gzip
+from itertools import permutations
 
 import anndata
 import mudata
@@ -192,7 +193,7 @@ def trimodal():
 
 
 def linked_names(part, first, second):
-    matrix = links.between(part, first, second).tocoo()
+    matrix = files.links_between(part, first, second).tocoo()
     return {
         (part[first].var_names[r], part[second].var_names[c], v)
         for r, c, v in zip(matrix.row, matrix.col, matrix.data, strict=True)
@@ -211,8 +212,8 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
     again = files.read_dataset(tmp_path / "d.h5mu")
     assert linked_names(again, "rna", "adt") == expected
     assert linked_names(again, "rna", "atac") == linked_names(dataset, "rna", "atac") != set()
-    assert (links.between(again, "atac", "rna") != links.between(again, "rna", "atac").T).nnz == 0
-    assert links.between(again, "atac", "adt").nnz == 0
+    assert (files.links_between(again, "atac", "rna") != files.links_between(again, "rna", "atac").T).nnz == 0
+    assert files.links_between(again, "atac", "adt").nnz == 0
     assert set(again.uns["links"]) == {"rna-atac", "rna-adt"}
 
 
@@ -249,6 +250,35 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
     assert parts["train"]["atac"].obsm["gene_activity"].shape == (48, len(genes))
 
 
+def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal):
+    preprocess = {"rna": {"features": 2}}
+    parts = scenarios.cut(curated(trimodal), dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    genes = set(parts["train"]["rna"].var_names)
+    assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
+    assert len(genes) <= 6
+    unlinked = scenarios.cut(trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    assert unlinked["train"]["rna"].n_vars == 2
+
+
+def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
+    dataset = curated(trimodal)
+    parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4)
+    blind, told = (files.as_view(parts["train"], labels=False, links=links) for links in (False, True))
+    assert not blind.links
+    assert not any(block.activity for block in blind.blocks)
+    assert set(told.links) == set(permutations(("rna", "adt"))) | set(permutations(("rna", "atac")))
+    assert told.links["rna", "adt"].shape == (len(told.scales["rna"].share), 4)
+    for block in told.blocks:
+        assert set(block.activity) == {"atac"} & set(block.modalities)
+        for modality, activity in block.activity.items():
+            rows = parts["train"][modality].obs_names.get_indexer(block.names)
+            assert (activity != parts["train"][modality].obsm["gene_activity"][rows]).nnz == 0
+    joined = told.observing("atac")
+    assert joined.activity["atac"].shape == (len(joined), told.features["rna"])
+    some = joined.take(np.array([3, 1]))
+    assert (some.activity["atac"] != joined.activity["atac"][[3, 1]]).nnz == 0
+
+
 def test_quality_control_keeps_links_with_their_features(trimodal):
     whole = curated(trimodal)
     part = curated(trimodal, qc={"atac": {"min_cells": 38}})
@@ -266,8 +296,8 @@ def test_a_table_of_ones_own_replaces_what_would_be_linked(trimodal, tmp_path):
     path.write_text(f"rna\tatac\tsign\nCD4\t{peak}\t1\nCD4\t{peak}\t1\nG1\t{other}\t-1\nNOPE\t{peak}\t1\n")
     dataset = curated(trimodal, tmp_path, links="links.tsv")
     assert linked_names(dataset, "rna", "atac") == {("CD4", peak, 1), ("G1", other, -1)}
-    assert links.between(dataset, "rna", "adt").nnz == 0
-    activity = links.gene_activity(dataset["atac"].layers["counts"], links.between(dataset, "rna", "atac")).toarray()
+    assert files.links_between(dataset, "rna", "adt").nnz == 0
+    activity = links.gene_activity(dataset["atac"].layers["counts"], files.links_between(dataset, "rna", "atac")).toarray()
     counts = dataset["atac"].to_df(layer="counts")
     np.testing.assert_array_equal(activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other])
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
 
 from mosaicbench import catalog
-from mosaicbench.verbs.fit import _method_class
+from mosaicbench.verbs.fit import method_class
 from mosaicbench.view import Cells, Truth, View, concatenate
 
 METHODS = catalog.names("methods")
@@ -24,7 +24,7 @@ def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparamet
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
         hyperparameters = {"max_epochs": 3, "minibatch": 64} | hyperparameters
-    instance = _method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
+    instance = method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
     if "solution" in catalog.card("methods", method)["uses"]:
         rows = {name: row for row, name in enumerate(query.names)}
         instance.reveal(Truth(rows=rows, labels=query.labels, values=query.values))

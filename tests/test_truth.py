@@ -9,7 +9,7 @@ from mosaicbench import catalog, files
 from mosaicbench.data import scenarios, synthetic_gp
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.shared_features_r2 import shared_features_r2
-from mosaicbench.verbs.fit import _method_class
+from mosaicbench.verbs.fit import method_class
 
 RUNS = {"mvae": {}, "mmvae": {}, "mopoe": {"variant": "martens", "cross_private": "prior_sample"}, "mmvaepp": {}}
 COMMON = {"latent": 2, "private": 2, "hidden": 64, "max_epochs": 100, "patience": 100}  # as in the study private_variation
@@ -25,7 +25,7 @@ def scores():
         train, query, truth = files.as_view(parts["train"], labels=False), parts["query"], parts["solution"]["first"]
         rows = query["first"].obs_names.get_indexer(truth.obs["query_name"])
         for run, options in RUNS.items():
-            method = _method_class(importlib.import_module(catalog.module("methods", run)))(**COMMON, **options)
+            method = method_class(importlib.import_module(catalog.module("methods", run)))(**COMMON, **options)
             method.fit(train, seed)
             cells = {modality: files.as_cells(query, [modality]) for modality in query.mod}
             imputed = files.unstandardised(query["first"], method.impute(cells["second"], "first"))[rows]

@@ -56,16 +56,11 @@ def module(room: str, name: str) -> str:
     return "mosaicbench." + ".".join(_files(room)[name].relative_to(PACKAGE).with_suffix("").parts)
 
 
-def class_name(method: str) -> str:
-    """Return the name of the class that is the method: the last public one of its file."""
-    return _classes(_files("methods")[method])[-1].name
-
-
 @cache
 def hyperparameters(method: str) -> dict[str, Hyperparameter]:
     """Return the keywords that a method accepts, its own after those it inherits."""
     path = _files("methods")[method]
-    return _fields(path, class_name(method))
+    return _fields(path, _classes(path)[-1].name)
 
 
 @cache

@@ -10,3 +10,7 @@ class UserError(ValueError):
 
 class Diverged(ArithmeticError):
     """Training met a cost that is not finite; the run becomes a row with the status "diverged"."""
+
+
+class NotApplicable(ValueError):
+    """A method needs what this view lacks, as only the data could tell; the run becomes a row with that status."""

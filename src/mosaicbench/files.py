@@ -32,7 +32,8 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 PRIVATE = "private"  # the key of .obsm of private latents
+LINKS = "links"  # the key of .varp of links between features, and of .uns, where their origin is told
+ACTIVITY = "gene_activity"  # the key of an ATAC modality's .obsm
 SPACES = {"lognorm", "clr", "lsi", "continuous"}
 # kind of modality -> what its source values may be
 VALUES = {"rna": ("counts", "lognorm"), "atac": ("counts",), "adt": ("counts",), "continuous": ("continuous",)}
@@ -184,21 +187,40 @@ def unstandardised(cells: AnnData, x: np.ndarray) -> np.ndarray:
     return (x * cells.uns["std"] + cells.uns["mean"]).astype(np.float32)
 
 
-def as_view(train: MuData, *, labels: bool) -> View:
-    """Return train cells as blocks that share what was observed; cell types are shown only if `labels`."""
+def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_matrix:
+    """Return the links of a dataset or a part of a view, (features of `first`, features of `second`), 1, -1 or 0."""
+    shape = part[first].n_vars, part[second].n_vars
+    if LINKS not in part.varp:
+        return scipy.sparse.csr_matrix(shape, dtype=np.int8)
+    column = offsets(part)
+    rows = slice(column[first], column[first] + shape[0])
+    return scipy.sparse.csr_matrix(part.varp[LINKS])[rows, column[second] : column[second] + shape[1]]
+
+
+def offsets(part: MuData) -> dict[str, int]:
+    """Return modality -> position of its first feature among all of `part`."""
+    sizes = [cells.n_vars for cells in part.mod.values()]
+    return dict(zip(part.mod, np.cumsum([0, *sizes]).tolist(), strict=False))
+
+
+def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
+    """Return train cells as blocks that share what was observed; cell types and links are shown only if asked for."""
     blocks = []
     patterns = pd.DataFrame({m: train.obs_names.isin(train[m].obs_names) for m in train.mod}, index=train.obs_names)
     for pattern, rows in patterns.groupby(list(patterns.columns), sort=False):
         observed = [modality for modality, seen in zip(train.mod, pattern, strict=True) if seen]
-        blocks.append(as_cells(train, observed, rows.index, labels=labels))
+        blocks.append(_counted(as_cells(train, observed, rows.index, labels=labels, links=links), train))
     return View(
         blocks=tuple(blocks),
         features={m: len(feature_names(train[m])) for m in train.mod},
         scales={m: _scale(cells) for m, cells in train.mod.items() if "counts" in cells.layers},
+        links=_links(train) if links else {},
     )
 
 
-def as_cells(part: MuData, modalities: list[str], names: pd.Index | None = None, *, labels: bool = False) -> Cells:
+def as_cells(
+    part: MuData, modalities: list[str], names: pd.Index | None = None, *, labels: bool = False, links: bool = False
+) -> Cells:
     """Return the cells of `part` called `names` (default: all of the first modality), showing only `modalities`."""
     first = part[modalities[0]]
     names = first.obs_names if names is None else names
@@ -212,8 +234,30 @@ def as_cells(part: MuData, modalities: list[str], names: pd.Index | None = None,
         values={modality: standardised(part[modality])[index] for modality, index in rows.items()},
         labels=np.asarray(obs["cell_type"], dtype=object) if labels else None,
         batches=np.asarray(obs["batch"], dtype=object),
-        counts={m: part[m].layers["counts"][index] for m, index in rows.items() if "counts" in part[m].layers},
-        totals={m: part[m].obs["total"].to_numpy()[index] for m, index in rows.items() if "counts" in part[m].layers},
+        activity=_activity(part, rows) if links else {},
+    )
+
+
+def _activity(part: MuData, rows: dict[str, np.ndarray]) -> dict[str, scipy.sparse.csr_matrix]:
+    """Return the gene activities at `rows` of the modalities that have them."""
+    having = [modality for modality in rows if ACTIVITY in part[modality].obsm]
+    return {modality: scipy.sparse.csr_matrix(part[modality].obsm[ACTIVITY])[rows[modality]] for modality in having}
+
+
+def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
+    """Return the links between every two modalities that have any."""
+    found = {pair: links_between(train, *pair) for pair in permutations(train.mod, 2)}
+    return {pair: links for pair, links in found.items() if links.nnz}
+
+
+def _counted(cells: Cells, part: MuData) -> Cells:
+    """Return `cells` of `part` with their counts, which only training reads."""
+    counted = [modality for modality in cells.modalities if "counts" in part[modality].layers]
+    rows = {modality: part[modality].obs_names.get_indexer(cells.names) for modality in counted}
+    return replace(
+        cells,
+        counts={modality: part[modality].layers["counts"][index] for modality, index in rows.items()},
+        totals={modality: part[modality].obs["total"].to_numpy()[index] for modality, index in rows.items()},
     )
 
 

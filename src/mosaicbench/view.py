@@ -34,6 +34,9 @@ class Cells:
         are those of `values`, but for LSI the peaks that it was computed from.
     totals
         modality -> (cells,) counts of the whole modality, features that were not chosen included.
+    activity
+        modality -> (cells, genes) the counts of all its features that are linked with each of the chosen genes, sparse; only of
+        ATAC, and only where the method's card says that it uses links.
     """
 
     names: np.ndarray
@@ -42,6 +45,7 @@ class Cells:
     batches: np.ndarray | None = None
     counts: dict[str, sparse.csr_matrix] = field(default_factory=dict)
     totals: dict[str, np.ndarray] = field(default_factory=dict)
+    activity: dict[str, sparse.csr_matrix] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -58,6 +62,7 @@ class Cells:
             values={modality: self.values[modality] for modality in modalities},
             counts={modality: x for modality, x in self.counts.items() if modality in modalities},
             totals={modality: x for modality, x in self.totals.items() if modality in modalities},
+            activity={modality: x for modality, x in self.activity.items() if modality in modalities},
         )
 
     def take(self, rows: np.ndarray) -> Cells:
@@ -69,6 +74,7 @@ class Cells:
             batches=None if self.batches is None else self.batches[rows],
             counts={modality: x[rows] for modality, x in self.counts.items()},
             totals={modality: x[rows] for modality, x in self.totals.items()},
+            activity={modality: x[rows] for modality, x in self.activity.items()},
         )
 
 
@@ -116,11 +122,16 @@ class View:
         modality -> number of features, in the dataset's order of modalities.
     scales
         modality -> how its counts become values; a modality without counts is not in it.
+    links
+        (modality, modality) -> (counted features of the one, of the other), 1, -1 or 0, sparse: which features are believed to
+        speak of the same gene. Both orders of a pair are in it, pairs without a link are not; empty unless the method's card
+        says that it uses links.
     """
 
     blocks: tuple[Cells, ...]
     features: dict[str, int]
     scales: dict[str, Scale] = field(default_factory=dict)
+    links: dict[tuple[str, str], sparse.csr_matrix] = field(default_factory=dict)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -159,6 +170,7 @@ def concatenate(parts: list[Cells]) -> Cells:
         batches=None if first.batches is None else np.concatenate([part.batches for part in parts]),
         counts={modality: _stacked([part.counts[modality] for part in parts]) for modality in first.counts},
         totals={modality: np.concatenate([part.totals[modality] for part in parts]) for modality in first.totals},
+        activity={modality: _stacked([part.activity[modality] for part in parts]) for modality in first.activity},
     )
 
 

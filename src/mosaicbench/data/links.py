@@ -27,6 +27,7 @@ from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
 from mosaicbench.data.readers import coordinates, opened
 from mosaicbench.errors import UserError
+from mosaicbench.files import LINKS, offsets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-LINKS = "links"  # the key of varp, and of uns, where their origin is told
 TARGETS = Path(__file__).with_name("antibody_targets.tsv")
 ISOTYPE = re.compile(
     r"isotype|control|^(mouse|rat|rag|hamster|armenianhamster|ms)?igg[0-9][a-c]?[0-9]?(k|kappa|lambda)?(ctrl)?$"
@@ -79,9 +79,9 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
     found = {pair: (links, origin) for pair, (links, origin) in found.items() if len(links[0])}
     if not found:
         return dataset
-    offsets = _offsets(dataset)
-    rows = np.concatenate([links[0] + offsets[pair[0]] for pair, (links, _) in found.items()])
-    columns = np.concatenate([links[1] + offsets[pair[1]] for pair, (links, _) in found.items()])
+    first_column = offsets(dataset)
+    rows = np.concatenate([links[0] + first_column[pair[0]] for pair, (links, _) in found.items()])
+    columns = np.concatenate([links[1] + first_column[pair[1]] for pair, (links, _) in found.items()])
     signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
     half = sparse.csr_matrix((signs, (rows, columns)), shape=(dataset.n_vars, dataset.n_vars))
     told = rewrapped(dataset)
@@ -90,22 +90,12 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
     return told
 
 
-def between(part: MuData, first: str, second: str) -> sparse.csr_matrix:
-    """Return the links of a dataset or a part of a view, (features of `first`, features of `second`), 1, -1 or 0."""
-    shape = part[first].n_vars, part[second].n_vars
-    if LINKS not in part.varp:
-        return sparse.csr_matrix(shape, dtype=np.int8)
-    offsets = _offsets(part)
-    rows = slice(offsets[first], offsets[first] + shape[0])
-    return sparse.csr_matrix(part.varp[LINKS])[rows, offsets[second] : offsets[second] + shape[1]]
-
-
 def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
     """Return the links of `whole` among the features of `part`, in its order; None where there are none."""
     if LINKS not in whole.varp:
         return None
-    offsets = _offsets(whole)
-    kept = np.concatenate([offsets[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod])
+    first_column = offsets(whole)
+    kept = np.concatenate([first_column[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod])
     return sparse.csr_matrix(sparse.csr_matrix(whole.varp[LINKS])[kept][:, kept])
 
 
@@ -117,7 +107,7 @@ def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse
     counts
         (cells, peaks).
     links
-        (genes, peaks), as :func:`between` returns them.
+        (genes, peaks), as :func:`.files.links_between` returns them.
 
     Returns
     -------
@@ -296,11 +286,6 @@ def _origin(genes: pd.DataFrame, gtf: Path | None, upstream: int) -> str:
         return f"overlap with gene body and {upstream} bases upstream, {gtf.name}"
     what = "gene body and {} bases upstream" if "strand" in genes else "span of start sites and {} bases on both sides"
     return f"overlap with {what.format(upstream)}, coordinates of the data"
-
-
-def _offsets(part: MuData) -> dict[str, int]:
-    sizes = [cells.n_vars for cells in part.mod.values()]
-    return dict(zip(part.mod, np.cumsum([0, *sizes]).tolist(), strict=False))
 
 
 @cache

@@ -3,7 +3,7 @@
 ==========  ==========  ============================================================================================
 kind        space       transform
 ==========  ==========  ============================================================================================
-rna         lognorm     variable genes, log(1 + 10,000 x counts / total of the cell)
+rna         lognorm     variable genes and those of measured proteins, log(1 + 10,000 x counts / total of the cell)
 atac        lsi         most open peaks, log(1 + 10,000 x tf x idf), truncated SVD without its first (depth) component
 adt         clr         log(1 + counts / geometric mean of the cell's 1 + counts)
 continuous  continuous  none; the features that vary most, or all that vary
@@ -132,6 +132,8 @@ class LogNormalised:
     @classmethod
     def fit(cls, train: AnnData, log: list[Learned], *, features: int = 2000) -> LogNormalised:
         """Choose up to `features` highly variable genes of those that vary among the train cells.
+
+        Genes that ``var["kept"]`` names, such as those of measured proteins, are chosen besides, if they vary.
 
         Variability is Seurat v3's (Stuart et al. 2019) on counts, Seurat's dispersion (Satija et al. 2015) on
         log-normalised values, both as in scanpy; the trend's span is 0.3, but 1 where there are fewer than 500 cells.
@@ -298,7 +300,9 @@ def _variable_genes(train: AnnData, features: int) -> np.ndarray:
     if len(varying) == 0:
         raise UserError("no gene varies among the train cells; give more cells or another modality")
     if len(varying) > features:
-        varying = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
+        chosen = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
+        kept = varying[train.var["kept"].to_numpy()[varying]] if "kept" in train.var else []
+        return np.union1d(chosen, kept).astype(varying.dtype)
     return varying
 
 

@@ -28,13 +28,12 @@ from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
-from mosaicbench.files import KEY
+from mosaicbench.files import ACTIVITY, KEY, LINKS, links_between
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-ACTIVITY = "gene_activity"  # the key of an ATAC modality's obsm
 AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
 DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
@@ -187,6 +186,7 @@ def cut(
     for modality, cells in dataset.mod.items():
         rows = train_cells[measured.train[modality]]
         observed = _rows(cells, rows)
+        observed.var["kept"] = _encodes_protein(dataset, modality)
         fitted = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {}))
         train[modality] = fitted.transform(observed)
         train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
@@ -289,6 +289,13 @@ def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
     )
 
 
+def _encodes_protein(dataset: MuData, modality: str) -> np.ndarray:
+    """Return which features are linked with a protein: they carry the links, so they are chosen however little they vary."""
+    proteins = [other for other, cells in dataset.mod.items() if cells.uns["kind"] == "adt" and other != modality]
+    linked = [links_between(dataset, modality, other).getnnz(axis=1) > 0 for other in proteins]
+    return np.any(linked, axis=0) if linked else np.zeros(dataset[modality].n_vars, dtype=bool)
+
+
 def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
     """Give a part the links among its features, and its ATAC modalities the activities of its genes, from all their peaks."""
     restricted = links.restricted(dataset, part)
@@ -297,11 +304,11 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
     for modality, cells in part.mod.items():
         if restricted is None or genes is None or kinds[modality] != "atac":
             continue
-        of_genes = links.between(dataset, genes, modality)[dataset[genes].var_names.get_indexer(part[genes].var_names)]
+        of_genes = links_between(dataset, genes, modality)[dataset[genes].var_names.get_indexer(part[genes].var_names)]
         if of_genes.nnz:
             cells.obsm[ACTIVITY] = links.gene_activity(source_values(dataset[modality])[places[modality]], of_genes)
     if restricted is not None:
-        part.varp[links.LINKS] = restricted
+        part.varp[LINKS] = restricted
 
 
 def _audit(names: pd.Index, in_query: np.ndarray, log: dict[str, list[Learned]], *, stratified: bool) -> pd.DataFrame:

@@ -7,7 +7,7 @@ A minibatch holds cells of one modality, and a step takes one minibatch of every
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor, nn
@@ -130,7 +130,7 @@ def one_modality_each(train: View, seed: int) -> View:
         turn = random.permutation(len(block)) % len(block.modalities)
         for place, modality in enumerate(block.modalities):
             shown[modality].append(block.only(modality).take(turn == place))
-    return View(tuple(concatenate(parts) for parts in shown.values() if parts), train.features, train.scales)
+    return replace(train, blocks=tuple(concatenate(parts) for parts in shown.values() if parts))
 
 
 def _normalised(width: int, hidden: int) -> list[nn.Module]:

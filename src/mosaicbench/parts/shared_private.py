@@ -16,7 +16,7 @@ from torch.distributions import Normal
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.minibatch import Minibatch, by_pieces
-from mosaicbench.parts.posteriors import kl, product_of_experts
+from mosaicbench.parts.posteriors import kl, product, product_of_experts
 from mosaicbench.parts.vae import MultimodalVAE
 from mosaicbench.view import Cells, View
 
@@ -109,17 +109,16 @@ class SharedPrivateVAE(MultimodalVAE):
 class MixtureVAE(SharedPrivateVAE):
     """One whose posterior is a mixture of the modalities' posteriors, each used as it is, without the prior's expert."""
 
-    def posterior(self, x: Minibatch) -> Normal:
-        """Return a Normal at the mean of the mixture of the observed modalities' shared posteriors."""
-        parts = [self.split(q)[0] for q in self.encode(x).values()]
-        mean = torch.stack([q.mean for q in parts]).mean(0)  # (cells, latent)
-        second_moment = torch.stack([q.variance + q.mean.square() for q in parts]).mean(0)
-        return Normal(mean, (second_moment - mean.square()).sqrt(), validate_args=False)
+    def product(self, experts: list[Normal]) -> Normal:
+        """Return the product of experts, without the prior: one expert is what it was."""
+        return product(experts)
 
-    @torch.no_grad()
-    def embed_private(self, cells: Cells) -> np.ndarray:
-        """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
-        return by_pieces(lambda x: self.split(_only(self.encode(x)))[1].mean, cells, training.device())
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return a Normal with the mean and variance of the mixture of the observed modalities' shared posteriors."""
+        parts = [self.split(q)[0] for q in self.encode(x).values()]
+        means = torch.stack([q.mean for q in parts])  # (experts, cells, latent)
+        variance = torch.stack([q.variance for q in parts]).mean(0) + means.var(0, correction=0)
+        return Normal(means.mean(0), variance.sqrt(), validate_args=False)
 
 
 def _only(posteriors: dict[str, Normal]) -> Normal:

@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from mosaicbench import sources
-from mosaicbench.errors import Diverged, UserError
+from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.meter import Meter
 
 CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
@@ -136,10 +136,10 @@ def _in_child(
         sys.exit(USER_ERROR)
     except Exception as error:
         traceback.print_exc()
-        status = "diverged" if isinstance(error, Diverged) else "crashed"
+        status = {Diverged: "diverged", NotApplicable: "not_applicable"}.get(type(error), "crashed")
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             status = "out_of_memory"
-        message = f"{type(error).__name__}: {error}"
+        message = str(error) if status == "not_applicable" else f"{type(error).__name__}: {error}"
         meter.enter(None)
         _write_failure(output, record | {"status": status, "message": message} | meter.account())
 
@@ -161,15 +161,16 @@ def _fit(
     from mosaicbench import files
 
     module = importlib.import_module(method)
-    fitted = _method_class(module)(**hyperparameters)
+    fitted = method_class(module)(**hyperparameters)
 
     meter.enter("read")
     train_view, query_view = files.read_view(train, "train"), files.read_view(query, "query")
     if "solution" in module.CARD["uses"]:
         fitted.reveal(files.as_truth(files.read_view(solution, "solution")))
     record |= {"cells": {"train": train_view.n_obs, "query": query_view.n_obs}}
-    labels = "labels" in module.CARD["uses"]
-    view = files.as_view(train_view, labels=labels)
+    uses = module.CARD["uses"]
+    labels, links = "labels" in uses, "links" in uses
+    view = files.as_view(train_view, labels=labels, links=links)
 
     meter.enter("fit")
     if hasattr(fitted, "save_at"):
@@ -180,10 +181,10 @@ def _fit(
 
     meter.enter("embed")
     gives = module.CARD["gives"]
-    latents = _embed(fitted.embed, gives, train_view, query_view, labels) if {"joint", "single"} & set(gives) else {}
+    latents = _embed(fitted.embed, gives, train_view, query_view, labels, links) if {"joint", "single"} & set(gives) else {}
     private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
     meter.enter("impute")
-    imputed = _impute(fitted.impute, query_view) if "impute" in gives else {}
+    imputed = _impute(fitted.impute, query_view, links) if "impute" in gives else {}
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
     if not all(np.isfinite(array).all() for array in arrays):
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
@@ -208,7 +209,7 @@ def _fit(
     files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
 
 
-def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool) -> dict:
+def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool, links: bool) -> dict:
     """Return (source, subset) -> (names, latents): every source that the card gives and the view allows."""
     from mosaicbench import files
 
@@ -219,7 +220,7 @@ def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool) 
             sources["joint"] = list(part.mod)
         for source, modalities in sources.items():
             names = files.complete(part) if source == "joint" else None
-            cells = files.as_cells(part, modalities, names, labels=labels and subset == "train")
+            cells = files.as_cells(part, modalities, names, labels=labels and subset == "train", links=links)
             latents[source, subset] = (cells.names, embed(cells))
     return latents
 
@@ -233,18 +234,18 @@ def _embed_private(embed_private: Callable, train, query) -> dict:
     return {source: z for source, z in private.items() if z.shape[1]}
 
 
-def _impute(impute: Callable, query) -> dict:
+def _impute(impute: Callable, query, links: bool) -> dict:
     """Return (source, target) -> (names, standardised values) of every direction between two modalities."""
     from mosaicbench import files
 
     imputed = {}
     for source, target in permutations(query.mod, 2):
-        cells = files.as_cells(query, [source])
+        cells = files.as_cells(query, [source], links=links)
         imputed[source, target] = (cells.names, impute(cells, target))
     return imputed
 
 
-def _method_class(module) -> type:
+def method_class(module) -> type:
     """Return the last public class that the module itself defines."""
     defined = [thing for name, thing in vars(module).items() if isinstance(thing, type) and not name.startswith("_")]
     return [thing for thing in defined if thing.__module__ == module.__name__][-1]

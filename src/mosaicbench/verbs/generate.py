@@ -13,6 +13,7 @@ from mosaicbench import catalog, files, scorer
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
 from mosaicbench.report.virtual_cells import virtual_cells
+from mosaicbench.verbs.fit import method_class
 
 MARKERS = 2  # per cell type and modality
 MARKER_COLUMNS = ["modality", "marker_of", "feature", "cell_type", "real", "generated"]
@@ -81,12 +82,13 @@ def run(*, fitted: Path, view: Path, cells: int, seed: int, display: Path, outpu
 def _drawn(record: dict, train, cells: int, seed: int) -> dict[str, np.ndarray]:
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
-    method = getattr(importlib.import_module(catalog.module("methods", name)), catalog.class_name(name))
+    method = method_class(importlib.import_module(catalog.module("methods", name)))
     if not hasattr(method, "generate"):
         raise UserError(f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs")
     print(f"fitting {record['run']} again", file=sys.stderr)
     model = method(**record["hyperparameters"])
-    model.fit(files.as_view(train, labels="labels" in catalog.card("methods", name)["uses"]), record["seed"])
+    uses = catalog.card("methods", name)["uses"]
+    model.fit(files.as_view(train, labels="labels" in uses, links="links" in uses), record["seed"])
     return model.generate(cells, seed)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mosaicbench import __version__, catalog, files
-from mosaicbench.data import links, lock
+from mosaicbench.data import lock
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.curate import curated
@@ -93,9 +93,9 @@ def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[st
     for modality, cells in dataset.mod.items():
         zeros = 100 * (1 - source_values(cells).nnz / np.prod(cells.shape, dtype=float))
         lines.append(f"{modality}: {cells.n_obs} cells x {cells.n_vars} features, {zeros:.1f} % zeros, {cells.uns['values']}")
-    for pair, origin in dataset.uns.get(links.LINKS, {}).items():
+    for pair, origin in dataset.uns.get(files.LINKS, {}).items():
         first, second = pair.split("-", 1)
-        found = links.between(dataset, first, second)
+        found = files.links_between(dataset, first, second)
         genes, others = ((np.diff(side.indptr) > 0).sum() for side in (found, found.T.tocsr()))
         counted = f"{genes} of {found.shape[0]} {first} and {others} of {found.shape[1]} {second} features"
         lines.append(f"links {pair}: {found.nnz} between {counted} ({origin})")
