@@ -8,7 +8,12 @@ from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import files
 from mosaicbench.errors import UserError
+from mosaicbench.report import theme
+from mosaicbench.report.figures.virtual_cells import virtual_cells
+from mosaicbench.report.projections import VIRTUAL_COLUMNS, read_projection
 from mosaicbench.verbs import generate
+
+RUNS = pd.DataFrame({"run": ["dmmvae_experts"], "method": ["dmmvae_experts"]})
 
 
 @pytest.fixture(scope="module")
@@ -21,20 +26,22 @@ def place(tmp_path_factory):
         known = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
         known = dict.fromkeys(files.RECORD_KEYS) | known | {"status": status, "hyperparameters": hyperparameters}
         files.write_record(folder / f"{method}-{status}" / "run.json", known)
-        return {"fitted": folder / f"{method}-{status}", "view": folder / "view", "display": REPOSITORY / "config/display.yaml"}
+        return folder / f"{method}-{status}"
 
-    return record
+    return folder / "view", record
 
 
 def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path, monkeypatch):
     monkeypatch.setattr(generate, "_layout", lambda x, seed: x[:, :2])  # UMAP takes long to start; test_report uses it
-    given = place("dmmvae_experts", max_epochs=2)
-    generate.run(**given, cells=40, seed=3, output=tmp_path)
+    view, record = place
+    runs = [record("dmmvae_experts", max_epochs=2), record("mvae", "diverged")]
+    generate.run(runs=runs, view=view, cells=40, seed=3, output=tmp_path)
+    assert not (tmp_path / "mvae.h5mu").exists()
     with files.quiet_mudata():
         import mudata
 
-        virtual = mudata.read_h5mu(tmp_path / "generated.h5mu")
-    solution = files.read_view(given["view"] / "solution.h5mu", "solution")
+        virtual = mudata.read_h5mu(tmp_path / "dmmvae_experts.h5mu")
+    solution = files.read_view(view / "solution.h5mu", "solution")
     assert virtual.uns[files.KEY]["noun"] == "generated"
     assert virtual.n_obs == 40
     for modality, cells in virtual.mod.items():
@@ -42,27 +49,34 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path, monkeypat
         assert list(cells.var_names) == files.feature_names(solution[modality])
         # log-normalised values, not standardised ones
         np.testing.assert_allclose(cells.X.mean(0), files.values(solution[modality]).mean(0), atol=1.0)
-    cells = files.read_table(tmp_path / "cells.tsv")
+    tables = {name: read_projection(tmp_path, name) for name in VIRTUAL_COLUMNS}
+    cells, markers = tables["virtual_cells"], tables["virtual_markers"]
     assert cells["origin"].value_counts().to_dict() == {"real": solution.n_obs, "generated": 40}
+    assert set(cells["run"]) == {"dmmvae_experts"}
     assert set(cells["cell_type"]) <= set(solution["left"].obs["cell_type"])
-    markers = files.read_table(tmp_path / "markers.tsv")
     own = markers[markers["marker_of"] == markers["cell_type"]]
     others = markers[markers["marker_of"] != markers["cell_type"]]
     assert own["real"].mean() > others["real"].mean() + 0.5
-    realism = files.read_table(tmp_path / "realism.tsv").set_index("modality")["realism_auc"]
-    assert realism.between(0.5, 1).all()
-    assert (tmp_path / "virtual_cells.svg").is_file()
-    pd.testing.assert_frame_equal(files.read_table(tmp_path / "virtual_cells.tsv"), markers)
+    assert tables["virtual_realism"]["realism_auc"].between(0.5, 1).all()
+    figure, drawn = virtual_cells(**tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS))
+    assert len(figure.axes) == 3
+    assert "AUC" in figure.axes[0].get_title()
+    pd.testing.assert_frame_equal(drawn, markers)
+
+
+def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(place, tmp_path):
+    view, record = place
+    generate.run(runs=[record("mvae", "diverged")], view=view, cells=40, seed=0, output=tmp_path, tables=tmp_path / "tables")
+    tables = {name: read_projection(tmp_path / "tables", name) for name in VIRTUAL_COLUMNS}
+    assert all(table.empty for table in tables.values())
+    figure, _ = virtual_cells(**tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS))
+    assert "No run" in figure.axes[0].texts[0].get_text()
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "cells", "message"),
-    [
-        ("ridge", "ok", 40, "no prior to draw cells from"),
-        ("mvae", "diverged", 40, "status 'diverged'"),
-        ("mvae", "ok", 3, "at least 6"),
-    ],
+    ("method", "cells", "message"), [("ridge", 40, "no prior to draw cells from"), ("mvae", 3, "at least 6")]
 )
-def test_what_has_no_model_is_refused(place, tmp_path, method, status, cells, message):
+def test_what_has_no_prior_or_too_few_cells_is_refused(place, tmp_path, method, cells, message):
+    view, record = place
     with pytest.raises(UserError, match=message):
-        generate.run(**place(method, status), cells=cells, seed=0, output=tmp_path)
+        generate.run(runs=[record(method)], view=view, cells=cells, seed=0, output=tmp_path)

@@ -31,7 +31,7 @@ TINY = {
     },
     "seeds": [0, 1],
     "training": {"max_epochs": 2},
-    "report": {"projected_runs": ["mvae"]},
+    "report": {"projected_runs": ["mvae"], "generated_runs": ["mmvaepp", "diverges"]},
 }
 
 
@@ -93,7 +93,7 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     """The hard way: Snakemake and all its jobs are gone at once, and its lock stands."""
     benchmark = Benchmark(tmp_path)
     long = {"max_epochs": 60, "patience": 60}
-    benchmark.write_config(TINY | {"runs": {"mvae": {}}, "seeds": [0], "training": long})
+    benchmark.write_config(TINY | {"runs": {"mvae": {}}, "seeds": [0], "training": long, "report": {}})
     folder = tmp_path / "results/runs/pbmc68k_split/paired/mvae/seed-0"
     target = str((folder / "run.json").relative_to(tmp_path))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", target, "--configfile", "tiny.yaml"]

@@ -109,13 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     project.add_argument("--output", type=Path, required=True, help="a folder")
     project.add_argument("--threads", type=int)
 
-    generate = _verb(verbs, "generate", "draw virtual cells from the prior of a run's model, and hold them against real ones")
-    generate.add_argument("--run", dest="fitted", type=Path, required=True, help="the folder of one run and seed")
-    generate.add_argument("--view", type=Path, required=True, help="the folder of the view that it was fitted on")
+    generate = _verb(verbs, "generate", "draw virtual cells from the priors of runs' models, and hold them against real ones")
+    generate.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one view and seed")
+    generate.add_argument("--view", type=Path, required=True, help="the folder of that view")
     generate.add_argument("--cells", type=int, default=500)
     generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--display", type=Path, default=DISPLAY)
     generate.add_argument("--output", type=Path, required=True, help="a folder")
+    generate.add_argument("--tables", type=Path, metavar="DIR", help="a folder for the tables (default: that of --output)")
     generate.add_argument("--threads", type=int)
 
     tabulate = _verb(verbs, "tabulate", "join scores into tables")

@@ -72,7 +72,7 @@ class Settings:
     def figures(self) -> list[str]:
         """The figures of this config: some are drawn only with a key of `report`, which their card names."""
         wanted = {figure: catalog.card("figures", figure).get("only_with") for figure in catalog.names("figures")}
-        return [figure for figure, key in wanted.items() if key is None or self.config["report"][key] is not None]
+        return [figure for figure, key in wanted.items() if key is None or self.config["report"][key]]
 
     @property
     def views(self) -> list[tuple[str, str]]:
@@ -127,6 +127,10 @@ def load(config: dict) -> Settings:
     for name in projected:
         if name not in runs:
             raise UserError(f"config key report.projected_runs: there is no run {name!r}{_nearest(name, runs)}")
+    for name in config["report"]["generated_runs"]:
+        if name not in models:
+            known = f"{_nearest(name, runs)}" if name not in runs else "; it has no prior to draw cells from, take a VAE"
+            raise UserError(f"config key report.generated_runs: there is no model {name!r}{known}")
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
         raise UserError(f"config key report.reference_run: there is no run {reference!r}{_nearest(reference, runs)}")

@@ -27,6 +27,7 @@ shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PAT
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
 PROJECTIONS = ["projection", "markers", "transfers", "imputed_values", "imputed_layout"]
+VIRTUAL = ["virtual_cells", "virtual_markers", "virtual_realism"]
 
 
 # For --sdm apptainer; without it, nothing is looked for.
@@ -61,12 +62,35 @@ def folders_of_views(wildcards):
 
 
 def folders_of_projected_runs(wildcards):
+    return folders_of_first_seed(wildcards, projected_runs(wildcards))
+
+
+def folders_of_generated_runs(wildcards):
+    return folders_of_first_seed(wildcards, generated_runs(wildcards))
+
+
+def folders_of_first_seed(wildcards, runs):
     return folders(
-        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}",
-        **dict(wildcards.items()),
-        run=projected_runs(wildcards),
-        seed=bench.seeds[0],
+        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}", **dict(wildcards.items()), run=runs, seed=bench.seeds[0]
     )
+
+
+def folder_of_first_view(wildcards):
+    return folders_of_views(wildcards)[0]
+
+
+def records_of_generated_runs(wildcards):
+    return expand(
+        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json",
+        run=generated_runs(wildcards),
+        seed=bench.seeds[0],
+        allow_missing=True,
+    )
+
+
+def code_of_generated_runs(wildcards):
+    methods = {bench.runs[run].method for run in generated_runs(wildcards)}
+    return code_of_verb("generate", *(catalog.module("methods", name) for name in sorted(methods)))
 
 
 def files_of_projected_runs(wildcards):
@@ -215,8 +239,8 @@ def files_of_figure(figure):
 
 
 def projections_of_figure(figure):
-    """Those of the tables that `project` writes which a figure asks for, of every view."""
-    needed = [table for table in PROJECTIONS if table in catalog.parameters("figures", figure)]
+    """Those of the tables that `project` and `generate` write which a figure asks for, of every view."""
+    needed = [table for table in [*PROJECTIONS, *VIRTUAL] if table in catalog.parameters("figures", figure)]
     return [f"<results>/projections/{dataset}/{scenario}/{table}.tsv" for dataset, scenario in bench.views for table in needed]
 
 
@@ -240,5 +264,13 @@ def applicable(pattern, **more):
 
 
 def projected_runs(wildcards):
+    return existing_runs(wildcards, bench.projected)
+
+
+def generated_runs(wildcards):
+    return existing_runs(wildcards, bench.config["report"]["generated_runs"])
+
+
+def existing_runs(wildcards, runs):
     exist = {run for d, s, run in bench.applicable if (d, s) == (wildcards.dataset, wildcards.scenario)}
-    return [run for run in bench.projected if run in exist]
+    return [run for run in runs if run in exist]

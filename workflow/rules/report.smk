@@ -29,6 +29,36 @@ rule project:
         " --seed {params.seed} --output {params.folder} --threads {threads} 2> {log}"
 
 
+rule generate:
+    input:
+        records_of_generated_runs,
+        train=expand("<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu", seed=bench.seeds[0], allow_missing=True),
+        solution=expand(
+            "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu", seed=bench.seeds[0], allow_missing=True
+        ),
+        code=code_of_generated_runs,
+    output:
+        expand("<results>/projections/{dataset}/{scenario}/{table}.tsv", table=VIRTUAL, allow_missing=True),
+        cells=directory("<results>/generated/{dataset}/{scenario}"),
+    log:
+        "<logs>/generate/{dataset}/{scenario}.log",
+    benchmark:
+        "<results>/benchmarks/generate/{dataset}/{scenario}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        runs=folders_of_generated_runs,
+        seed=bench.seeds[0],
+        view=folder_of_first_view,
+        tables=subpath(output[0], parent=True),
+    message:
+        "Generate cells of {wildcards.dataset}, {wildcards.scenario}"
+    shell:
+        "python -m mosaicbench generate --runs {params.runs} --view {params.view} --seed {params.seed}"
+        " --output {output.cells} --tables {params.tables} --threads {threads} 2> {log}"
+
+
 for figure in bench.figures:
 
     rule:

@@ -1,4 +1,4 @@
-"""What is gathered of the cells of chosen runs, first seed, one folder per view: the contract of `project` and `draw`."""
+"""What is gathered of the cells of chosen runs, first seed, one folder per view: what `project` and `generate` owe `draw`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,25 @@ COLUMNS = {
     "imputed_values": [*WHOSE, "direction", "space", "feature", "place", "r", "cell", "measured", "imputed"],
     "imputed_layout": [*WHOSE, "modality", "direction", "cell", "cell_type", "x", "y"],
 }
-NUMBERS = {"seed", "leiden", "x", "y", "cells", "share", "marks", "mean", "above", "r", "measured", "imputed"}
+VIRTUAL_COLUMNS = {  # what `generate` writes; the others are `project`'s
+    "virtual_cells": [*WHOSE, "origin", "cell", "cell_type", "x", "y"],
+    "virtual_markers": [*WHOSE, "modality", "marker_of", "feature", "cell_type", "real", "generated"],
+    "virtual_realism": [*WHOSE, "modality", "realism_auc"],
+}
+NUMBERS = {"real", "generated", "realism_auc"} | {
+    "seed",
+    "leiden",
+    "x",
+    "y",
+    "cells",
+    "share",
+    "marks",
+    "mean",
+    "above",
+    "r",
+    "measured",
+    "imputed",
+}
 MEASURED = "measured"  # in the place of a run and a direction: what was measured
 
 
@@ -28,6 +46,6 @@ def read_projection(folder: str | Path, name: str) -> pd.DataFrame:
     files.ContractError
         When it is absent or has other columns.
     """
-    table = read_table(Path(folder) / f"{name}.tsv", COLUMNS[name])
+    table = read_table(Path(folder) / f"{name}.tsv", (COLUMNS | VIRTUAL_COLUMNS)[name])
     named = [column for column in table if column not in NUMBERS]
     return table.assign(**{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in named})

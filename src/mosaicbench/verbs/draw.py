@@ -10,7 +10,7 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
-from mosaicbench.report.projections import COLUMNS, read_projection
+from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
 from mosaicbench.report.tables import of_view, read_tables
 
 
@@ -24,7 +24,8 @@ def run(*, figure: str, tables: Path, projections: Path, display: Path, views: l
     tables
         The folder that ``tabulate`` wrote.
     projections
-        The folder that ``project`` wrote, with one folder per dataset and scenario; read only for a figure of cells.
+        The folder that ``project`` and ``generate`` wrote, with one folder per dataset and scenario; read only for a figure of
+        cells.
     display
         ``display.yaml``.
     views
@@ -57,5 +58,5 @@ def run(*, figure: str, tables: Path, projections: Path, display: Path, views: l
 def _of_view(read: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of one view, those of its cells from the folder that `project` wrote."""
     dataset, scenario = view.split("/")
-    of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS}
-    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in COLUMNS}
+    of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS | VIRTUAL_COLUMNS}
+    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in of_cells}

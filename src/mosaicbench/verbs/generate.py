@@ -5,81 +5,93 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench import catalog, files, scorer
 from mosaicbench.errors import UserError
-from mosaicbench.report import theme
-from mosaicbench.report.virtual_cells import virtual_cells
+from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
 from mosaicbench.verbs.fit import method_class
 
+if TYPE_CHECKING:
+    from mudata import MuData
+
 MARKERS = 2  # per cell type and modality
-MARKER_COLUMNS = ["modality", "marker_of", "feature", "cell_type", "real", "generated"]
 
 
-def run(*, fitted: Path, view: Path, cells: int, seed: int, display: Path, output: Path) -> None:
-    """Fit a run's method once more, draw cells from its prior, and hold them against the query cells.
+def run(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None) -> None:
+    """Fit the methods of some runs once more, draw cells from their priors, and hold them against the query cells.
 
-    Weights are not kept with a run: the same view, hyperparameters and seed give the same model.
+    Weights are not kept with a run: the same view, hyperparameters and seed give the same model. A run that failed has
+    no model, and no rows.
 
     Parameters
     ----------
-    fitted
-        The folder of the run.
+    runs
+        Folders of runs of one view and seed.
     view
-        The folder of the view that it was fitted on.
+        The folder of that view.
     cells, seed
-        How many to draw, and what draws them.
-    display
-        ``display.yaml``.
+        How many to draw of each run, and what draws them.
     output
-        The folder to write into: ``generated.h5mu`` (values in each modality's space; ``obs["cell_type"]`` is the type whose
-        mean real profile is most alike), ``cells.tsv`` (a layout of real and virtual cells), ``markers.tsv`` (mean standardised
-        values of marker features by cell type), ``realism.tsv`` (by modality) and ``virtual_cells.{svg,png,tsv}``.
+        The folder to write into: ``{run}.h5mu``, values in each modality's space, ``obs["cell_type"]`` the type whose mean real
+        profile is most alike.
+    tables
+        The folder for the tables of ``report.projections.VIRTUAL_COLUMNS``: a layout of real and virtual cells, mean
+        standardised values of marker features by cell type, how well a classifier tells the one from the other. Default:
+        `output`.
 
     Raises
     ------
     UserError
-        When the run failed, its method has no prior to draw from, or fewer than six cells are asked for.
+        When a method has no prior to draw from, or fewer than six cells are asked for.
     """
-    record = files.read_record(fitted / "run.json")
-    if record["status"] not in ("ok", "collapsed"):
-        raise UserError(f"{fitted}: this run has the status {record['status']!r}; there is no model to draw from")
     if cells < 6:
         raise UserError(f"--cells: at least 6 are needed to compare them with real ones, found {cells}")
     train, solution = files.read_view(view / "train.h5mu", "train"), files.read_view(view / "solution.h5mu", "solution")
-    generated = _drawn(record, train, cells, seed)
+    output.mkdir(parents=True, exist_ok=True)
+    found = {name: [pd.DataFrame(columns=columns)] for name, columns in VIRTUAL_COLUMNS.items()}
+    for folder in runs:
+        record = files.read_record(folder / "run.json")
+        if record["status"] not in ("ok", "collapsed"):
+            print(f"{record['run']}: its status is {record['status']}, so there is no model to draw from", file=sys.stderr)
+            continue
+        whose = {key: record[key] for key in WHOSE}
+        generated = _drawn(record, train, cells, seed)
+        names = np.array([f"virtual-{cell:06d}" for cell in range(cells)], dtype=object)
+        types, parts = _held_against(solution, generated, names, seed)
+        for name, part in parts.items():
+            found[name].append(part.assign(**whose))
+        files.write_generated(output / f"{record['run']}.h5mu", files.generated_table(generated, train, names, types, whose))
+    for name, parts in found.items():
+        made = parts[1:] or parts
+        files.write_table((output if tables is None else tables) / f"{name}.tsv", pd.concat(made)[VIRTUAL_COLUMNS[name]])
+
+
+def _held_against(
+    solution: MuData, generated: dict[str, np.ndarray], names: np.ndarray, seed: int
+) -> tuple[np.ndarray, dict[str, pd.DataFrame]]:
+    """Return the types of virtual cells, and the tables that compare them with the query cells."""
     real = {modality: files.standardised(solution[modality]) for modality in generated}
     labels = np.asarray(next(iter(solution.mod.values())).obs["cell_type"], dtype=object)
-
     layout_of_real, layout_of_virtual = _side_by_side(real), _side_by_side(generated)
     types = _nearest_types(layout_of_real, labels, layout_of_virtual)
-    names = np.array([f"virtual-{cell:06d}" for cell in range(cells)], dtype=object)
-    tables = {
-        "cells": pd.concat(
-            [
-                pd.DataFrame({"origin": "real", "cell": solution.obs_names, "cell_type": labels}),
-                pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
-            ],
-            ignore_index=True,
-        ),
-        "markers": _markers(real, labels, generated, types, {m: files.feature_names(solution[m]) for m in real}),
-        "realism": pd.DataFrame([{"modality": m, "realism_auc": _realism(real[m], x)} for m, x in generated.items()]),
+    both = [
+        pd.DataFrame({"origin": "real", "cell": solution.obs_names, "cell_type": labels}),
+        pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
+    ]
+    layout = pd.concat(both, ignore_index=True)
+    layout[["x", "y"]] = _layout(np.concatenate([layout_of_real, layout_of_virtual]), seed)
+    return types, {
+        "virtual_cells": layout,
+        "virtual_markers": _markers(real, labels, generated, types, {m: files.feature_names(solution[m]) for m in real}),
+        "virtual_realism": pd.DataFrame([{"modality": m, "realism_auc": _realism(real[m], x)} for m, x in generated.items()]),
     }
-    tables["cells"][["x", "y"]] = _layout(np.concatenate([layout_of_real, layout_of_virtual]), seed)
-
-    identity = {key: record[key] for key in ("dataset", "scenario", "run", "seed")}
-    files.write_generated(output / "generated.h5mu", files.generated_table(generated, train, names, types, identity))
-    for name, table in tables.items():
-        files.write_table(output / f"{name}.tsv", table)
-    known = theme.read_theme(display, pd.DataFrame({"run": [record["run"]], "method": [record["method"]]}))
-    with theme.style():
-        theme.save(*virtual_cells(**tables, run=record["run"], theme=known), output / "virtual_cells")
 
 
-def _drawn(record: dict, train, cells: int, seed: int) -> dict[str, np.ndarray]:
+def _drawn(record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.ndarray]:
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
     method = method_class(importlib.import_module(catalog.module("methods", name)))
@@ -122,7 +134,7 @@ def _markers(real: dict, labels: np.ndarray, generated: dict, types: np.ndarray,
                     made = generated[modality][types == cell_type, place]
                     row = (modality, marker_of, feature_names[modality][place], cell_type)
                     rows.append((*row, x[labels == cell_type, place].mean(), made.mean() if len(made) else np.nan))
-    return pd.DataFrame(rows, columns=MARKER_COLUMNS)
+    return pd.DataFrame(rows, columns=VIRTUAL_COLUMNS["virtual_markers"][len(WHOSE) :])
 
 
 def _realism(real: np.ndarray, generated: np.ndarray) -> float:

@@ -27,6 +27,7 @@ ORDER = (
     "imputation_scatter",
     "imputation_distributions",
     "imputation_umap",
+    "virtual_cells",
     "training_curves",
 )
 

@@ -1,0 +1,101 @@
+"""Virtual cells beside real ones: where they lie, and whether marker features are where they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mosaicbench.report.theme import FAINT, QUIET, SPARE, Theme, empty
+
+CARD = {
+    "label": "Virtual cells",
+    "caption": (
+        "Cells drawn from the prior of a run's model, first seed, beside the query cells. Left: one UMAP of both, from all "
+        "modalities side by side. Middle: the virtual cells, each with the type whose mean real profile is most alike. Right: "
+        "two marker features of every cell type and modality, their mean in the cells of a type, real against virtual; on the "
+        "line they agree. The AUC is that of a classifier that tells virtual from real cells: 0.5 where it cannot, 1 where it "
+        "always can. Virtual cells are expected values, without a measurement's noise, which alone gives them away."
+    ),
+    "needs": ["virtual_cells", "virtual_markers", "virtual_realism"],
+    "per": "view",
+    "only_with": "generated_runs",
+}
+ORIGINS = {"real": "#BBBBBB", "generated": "#D55E00"}
+
+
+def virtual_cells(
+    *, virtual_cells: pd.DataFrame, virtual_markers: pd.DataFrame, virtual_realism: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw the virtual cells of one view, a row of panels per run.
+
+    Parameters
+    ----------
+    virtual_cells, virtual_markers, virtual_realism
+        ``projections.VIRTUAL_COLUMNS`` of these names; means are of standardised values.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and the markers drawn.
+    """
+    runs = theme.order("runs", virtual_cells["run"].unique())
+    if not runs:
+        return empty("No run that was to draw virtual cells has a model."), virtual_markers
+    figure = Figure(figsize=(9.6, 3.4 * len(runs)), layout="constrained")
+    rows = figure.subplots(len(runs), 3, squeeze=False)
+    types = theme.palette("cell_types", virtual_cells.loc[virtual_cells["cell_type"] != "", "cell_type"])
+    for run, (by_origin, by_type, of_markers) in zip(runs, rows, strict=True):
+        cells = virtual_cells[virtual_cells["run"] == run]
+        realism = virtual_realism[virtual_realism["run"] == run]
+        auc = ", ".join(f"{theme.label('modalities', row.modality)} {row.realism_auc:.2f}" for row in realism.itertuples())
+        _origins(by_origin, cells)
+        by_origin.set_title(f"{theme.label('runs', run)}: real and virtual\nclassifier AUC {auc}")
+        _types(by_type, cells, types)
+        _markers(of_markers, virtual_markers[virtual_markers["run"] == run], theme)
+    dots = [Line2D([], [], marker="o", ms=4, linestyle="none", color=types[name], label=name) for name in types]
+    if dots:
+        figure.legend(handles=dots, loc="outside lower center", ncols=min(len(dots), 6))
+    return figure, virtual_markers
+
+
+def _origins(axes: Axes, cells: pd.DataFrame) -> None:
+    shown = cells.iloc[np.random.default_rng(0).permutation(len(cells))]
+    _scatter(axes, shown, shown["origin"].map(ORIGINS).tolist())
+    for name, colour in ORIGINS.items():
+        axes.plot([], [], "o", ms=4, color=colour, label={"generated": "virtual"}.get(name, name))
+    axes.legend(loc="best")
+
+
+def _types(axes: Axes, cells: pd.DataFrame, palette: Mapping[str, str]) -> None:
+    made = cells[cells["origin"] == "generated"]
+    _scatter(axes, cells[cells["origin"] == "real"], FAINT)
+    _scatter(axes, made, [palette.get(name, SPARE) for name in made["cell_type"]])
+    axes.set_title("virtual, by the most similar type")
+
+
+def _markers(axes: Axes, markers: pd.DataFrame, theme: Theme) -> None:
+    both = markers.dropna(subset=["real", "generated"])
+    palette = theme.palette("modalities", markers["modality"])
+    for modality, rows in both.groupby("modality"):
+        label = theme.label("modalities", modality)
+        axes.plot(rows["real"], rows["generated"], "o", ms=3, color=palette[modality], label=label)
+    if len(both):
+        ends = [both[["real", "generated"]].min().min(), both[["real", "generated"]].max().max()]
+        axes.plot(ends, ends, color=QUIET, linewidth=0.6)
+        axes.legend(loc="best")
+    axes.set(title="marker features by cell type", xlabel="mean in real cells (sd)", ylabel="mean in virtual cells (sd)")
+
+
+def _scatter(axes: Axes, points: pd.DataFrame, colours: object) -> None:
+    axes.scatter(points["x"], points["y"], c=colours, s=5, linewidths=0, alpha=0.8, rasterized=True)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_aspect("equal", adjustable="datalim")
