@@ -19,6 +19,7 @@ from PIL import Image
 from mosaicbench import catalog, files
 from mosaicbench.errors import UserError
 from mosaicbench.report import explained, html, pictures, projections, tables, theme
+from mosaicbench.report.figures.sweep import sweep
 from mosaicbench.report.sweep import sweep_table
 from mosaicbench.verbs import draw, report, tabulate
 
@@ -919,6 +920,18 @@ def test_a_series_in_which_no_run_exists_has_no_rows():
     table = _swept({"metrics": {"foscttm": None}, "series": {"one": {"d1": 1, "d2": 2}, "none": {"d3": 1, "d4": 2}}}, rows)
     assert set(table["panel"]) == {"one"}
     assert table["x"].tolist() == [1, 2]
+
+
+def test_lines_of_one_colour_differ_in_their_stroke():
+    methods = {"mvae": "mvae", "mvae_sup": "mvae_sup", "ridge": "ridge"}
+    rows = [(f"d{x}", "s", run, 0, "foscttm", "a->b", 0.1 * x, "ok") for x in (1, 2) for run in methods]
+    table = _swept({"metrics": {"foscttm": None}, "series": {"series": {"d1": 1, "d2": 2}}}, rows)
+    runs = pd.DataFrame({"run": list(methods), "method": list(methods.values())})
+    figure, _ = sweep(sweep=table, runs=runs, theme=theme.read_theme(DISPLAY, runs))
+    strokes = {handle.get_label(): (handle.get_color(), handle.get_linestyle()) for handle in figure.legends[0].get_lines()[:3]}
+    colours = {colour for colour, _ in strokes.values()}
+    assert len(colours) == 2
+    assert len(set(strokes.values())) == 3
 
 
 def test_without_a_sweep_its_table_is_empty():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,13 +20,15 @@ CARD = {
     "caption": (
         "Chosen scores against the quantity that the study sweeps. A line joins the means over seeds of one run, the bar is "
         "the 95 % interval, each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the "
-        "query cells), a cross at the lower edge one that failed. The dashed line is chance. Lines stand a little apart for "
-        "the eye; a level line is a run in which the quantity does not occur."
+        "query cells), a cross at the lower edge one that failed. The grey dashed line is chance. Lines stand a little apart "
+        "for the eye; a level line is a run in which the quantity does not occur."
     ),
     "needs": ["sweep", "runs"],
     "per": "all",
     "only_with": "sweep",
 }
+WIDEST_TITLE = 32  # characters
+PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
 def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
@@ -58,15 +62,16 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
             chosen = own[(own["metric"] == metric) & (own["direction"] == direction)]
             _panel(axes, chosen, lines, theme)
             where = "" if direction == OVER_DIRECTIONS else f"\n{theme.direction(direction)}"
-            axes.set_title(theme.label("metrics", metric) + where)
+            axes.set_title(fill(theme.label("metrics", metric), WIDEST_TITLE) + where)
             better = {"lower": "↓ better", "higher": "↑ better"}.get(theme.metric(metric).get("better"), "")
             axes.set_ylabel(better, color=QUIET, fontsize=7)
             axes.set_xlabel(sweep["quantity"].iloc[0])
         for axes in row[len(columns[panel]) :]:
             axes.set_visible(False)
         row[0].annotate(panel, (0, 1), (0, 32), xycoords="axes fraction", textcoords="offset points", color=QUIET, va="bottom")
+    strokes = _strokes(lines, theme)
     handles = [
-        Line2D([], [], label=theme.label("runs", line) if run == line else line, color=theme.colour(run), linewidth=1.3)
+        Line2D([], [], label=theme.label("runs", line) if run == line else line, linewidth=1.3, **strokes[line])
         for line, run in lines.items()
     ]
     marks = [("o", "seed"), ("x", "collapsed or failed")]
@@ -89,6 +94,17 @@ def _ordered(table: pd.DataFrame, theme: Theme) -> dict[str, str]:
     return dict(sorted(run_of.items(), key=lambda item: order.index(item[1])))
 
 
+def _strokes(lines: dict[str, str], theme: Theme) -> dict[str, dict]:
+    """Return how each line is drawn: in its run's colour, and broken where another line has that colour already."""
+    seen: dict[str, int] = {}
+    strokes = {}
+    for line, run in lines.items():
+        colour = theme.colour(run)
+        strokes[line] = {"color": colour, "linestyle": PATTERNS[seen.get(colour, 0) % len(PATTERNS)]}
+        seen[colour] = seen.get(colour, 0) + 1
+    return strokes
+
+
 def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme) -> None:
     """Draw one metric and direction."""
     log = bool(table["log"].iloc[0])
@@ -99,16 +115,16 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
         axes.axhline(card["chance"], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     scaled = np.log(values) if log else values
     gap = 0.012 * (np.ptp(scaled) if len(scaled) > 1 else 1.0)
-    for place, (line, run) in enumerate(lines.items()):
-        own, colour = table[table["line"] == line], theme.colour(run)
+    for place, (line, stroke) in enumerate(_strokes(lines, theme).items()):
+        own, colour = table[table["line"] == line], stroke["color"]
         if own["x"].isna().all():
-            axes.axhline(own["mean"].mean(), color=colour, linewidth=0.9, zorder=1)
+            axes.axhline(own["mean"].mean(), linewidth=0.9, zorder=1, **stroke)
             continue
         shift = gap * (place - (len(lines) - 1) / 2)
         at = lambda x, shift=shift: np.exp(np.log(x) + shift) if log else x + shift  # noqa: E731
         means = own.drop_duplicates("x").sort_values("x")
         x = at(means["x"].to_numpy())
-        axes.plot(x, means["mean"], color=colour, linewidth=1.3, zorder=3)
+        axes.plot(x, means["mean"], linewidth=1.3, zorder=3, **stroke)
         axes.vlines(x, means["low"], means["high"], color=colour, linewidth=1.3, zorder=3)
         for sign, seeds in (("o", own[own["status"] == "ok"]), ("x", own[own["status"] == "collapsed"])):
             size = 2.6 if sign == "o" else 4
