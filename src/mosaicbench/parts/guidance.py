@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 NEGATIVES = 10  # pairs without a link that are shown for each one with it
+FIRST_SPREAD = -3.0
 LINKS_A_STEP = 1000  # links that one step draws, of more
 
 
@@ -51,6 +52,8 @@ class FeatureGraph(nn.Module):
         features = sum(sizes.values())
         self.table = nn.Parameter(torch.randn(features, latent) / latent**0.5)
         self.heads = nn.Linear(latent, 2 * latent)
+        with torch.no_grad():
+            self.heads.bias[latent:] = FIRST_SPREAD  # at the prior's, embeddings would be noise that cells' latents shrink from
         pairs, signs, ranges = _edges(first, sizes, links)
         self.pairs = nn.Buffer(pairs, persistent=False)  # (links, 2) features
         self.signs = nn.Buffer(signs, persistent=False)  # (links,)
@@ -65,9 +68,9 @@ class FeatureGraph(nn.Module):
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
     def nll(self, v: Tensor) -> Tensor:
-        """Return the mean nats of links, plus the mean nats of as many pairs without, times ten, drawn at random: a scalar.
+        """Return the nats of telling pairs that are linked from pairs that are not, a mean over either kind: a scalar.
 
-        A pair without a link is a linked feature and any feature of the other's modality; a draw that is a link is left out.
+        Pairs that are not are a linked feature and any feature of the other's modality; a draw that is a link is left out.
         """
         chosen = torch.randperm(len(self.pairs), device=v.device)[:LINKS_A_STEP]
         pairs, signs = self.pairs[chosen], self.signs[chosen]
@@ -104,7 +107,7 @@ def _normalised_adjacency(pairs: Tensor, signs: Tensor, features: int) -> Tensor
     """Return D^-1/2 A D^-1/2, sparse (features, features), with A the signed links and D the number of each feature's links."""
     degree = torch.bincount(pairs[:, 0], minlength=features).clamp_min(1).float()
     weights = signs * torch.rsqrt(degree[pairs[:, 0]] * degree[pairs[:, 1]])
-    return torch.sparse_coo_tensor(pairs.T, weights, (features, features)).coalesce()
+    return torch.sparse_coo_tensor(pairs.T, weights, (features, features), check_invariants=True).coalesce()
 
 
 class HybridDecoder(nn.Module):
