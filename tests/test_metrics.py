@@ -55,7 +55,14 @@ SANITY = {"active_units", "equal_latents"}
 RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
 MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION | PREDICTION
 SCORED = MATCHED | TYPES_MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
-LABELLED = TRANSFER | PREDICTION | BIOLOGY | SEPARATION | TYPES_MATCHED | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+LABELLED = (
+    TRANSFER
+    | PREDICTION
+    | BIOLOGY
+    | SEPARATION
+    | TYPES_MATCHED
+    | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+)
 FOLDS = {"realism_auc", "modality_probe"}  # classifiers, fitted on two thirds of the cells
 ALL = SCORED | CHANCE | BATCHES | LEAK | FOUND_LEAK | DATA | SANITY | RECORDED
 
@@ -325,7 +332,12 @@ def test_collapse_is_not_rewarded(metric, value):
         "imputed": np.full((n, 12), value),
     }
     each = transfer_each(np.full_like(train, value), train_labels, constant, ks=(1, 5, 15, 50))
-    needs |= {"transferred": each[15], "predicted": each[15], "classified": each[50], **{f"transferred_k{k}": each[k] for k in (1, 5, 50)}}
+    needs |= {
+        "transferred": each[15],
+        "predicted": each[15],
+        "classified": each[50],
+        **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
+    }
     needs["transferred_without_partner"] = transfer_each(constant, needs["labels"], constant, ks=[15], own=np.arange(n))[15]
     expected = {
         "foscttm": 0.5,

@@ -118,7 +118,9 @@ def test_predicted_types_are_scored_by_source_and_by_batch(capsys):
     own, by_neighbours = "label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"
     values = scores.set_index(["metric", "direction"])["value"]
     assert values[own, "joint"] == 1
-    assert values[own, "rna"] == pytest.approx(np.mean([np.mean(needs["predicted"]["rna"][right == t] == t) for t in set(right)]))
+    assert values[own, "rna"] == pytest.approx(
+        np.mean([np.mean(needs["predicted"]["rna"][right == t] == t) for t in set(right)])
+    )
     assert (own, "adt") not in values
     assert {values[by_neighbours, source] for source in ("joint", "rna", "adt")} == {1.0}
     by_batch = features[features["metric"] == own].set_index(["direction", "feature"])["value"]

@@ -84,7 +84,7 @@ def score(
     train_latents, train_labels
         source -> (train cells, dims) and their (train cells,) types.
     labelled
-        (cells, dims) and (cells,) types of all train cells of known type, whatever was observed of them; None if there are none.
+        (cells, dims) and (cells,) types of the train cells of known type, whatever was observed of them; None without any.
     predicted
         source -> (cells,) types that the method itself says of the query cells; {} where it says none.
     imputed
@@ -285,7 +285,9 @@ def _by_batch(asked: list[tuple[str, str, dict]], labels: np.ndarray, batches: n
                 continue
             said = needs[need]() if callable(needs[need]) else needs[need]
             masks = {str(batch): (batches == batch) & (labels != "") for batch in dict.fromkeys(batches)}
-            values = {batch: ask(metric, **{need: said[rows]}, labels=labels[rows]) for batch, rows in masks.items() if rows.any()}
+            values = {
+                batch: ask(metric, **{need: said[rows]}, labels=labels[rows]) for batch, rows in masks.items() if rows.any()
+            }
             table = pd.DataFrame({"feature": list(values), "value": list(values.values())})
             yield table.assign(metric=metric, direction=direction, space=space)[FEATURE_COLUMNS]
 

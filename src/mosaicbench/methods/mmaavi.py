@@ -1,11 +1,11 @@
 """mmAAVI: cells of any subset of the modalities, through attention, a mixture prior, a guidance graph and a critic of batches.
 
-    c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),   v_f ~ N(0, 1) of every feature f of every modality
-    x_m | z, v, s ~ NB(total softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
-    q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
+c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),   v_f ~ N(0, 1) of every feature f of every modality
+x_m | z, v, s ~ NB(total softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
+q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
 
-    cost = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
-           + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - critic_weight surprise(z, s)
+cost = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
+       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - critic_weight surprise(z, s)
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "links"),
     "gives": ("joint", "single", "impute"),
-    "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph of "
-    "links guides, and a critic that must not tell the batch.",
-    "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that code). "
-    "An absent modality is imputed at the train cells' median total (the original multiplies by the cell's own, which is 0), in "
-    "the cell's batch, or the mean of all where it is a new one. Cells with several modalities are also encoded from fewer "
-    "(`modality_dropout: 0` is the original), else no modality would ever be encoded alone in paired data. The critic tells "
-    "batch and observed modalities, since in the original's data each batch has its own (`critic_tells: batch`); `critic_weight: "
-    "20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by minibatch; counts that "
-    "were not chosen as features have a share too; Adam and the common networks and budget. Without links every feature has an "
-    "embedding of its own; where a modality has no counts its values are Gaussian.",
+    "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
+    "of links guides, and a critic that must not tell the batch.",
+    "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that "
+    "code). An absent modality is imputed at the train cells' median total (the original multiplies by the cell's own, which "
+    "is 0), in the cell's batch, or the mean of all where it is a new one. Cells with several modalities are also encoded from "
+    "fewer (`modality_dropout: 0` is the original), else no modality would ever be encoded alone in paired data. The critic "
+    "tells batch and observed modalities, since in the original's data each batch has its own (`critic_tells: batch`); "
+    "`critic_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
+    "minibatch; counts that were not chosen as features have a share too; Adam and the common networks and budget. Without "
+    "links every feature has an embedding of its own; where a modality has no counts its values are Gaussian.",
 }
 
 ENOUGH_PAIRS = 10  # cells with two modalities, above which the networks get more of the decoder
@@ -71,7 +71,8 @@ class MMAAVI(MultimodalVAE):
     modality_dropout
         Chance that a minibatch with several modalities is encoded from some of them only; it must reconstruct all.
     graph_share
-        w, the share of the graph in what is decoded; "auto": 0.9 where more than ten train cells have two modalities, else 0.99.
+        w, the share of the graph in what is decoded; "auto": 0.9 where more than ten train cells have several modalities, else
+        0.99.
     graph_weight
         Weight of the links' likelihood; "modalities" is their number.
     feature_weight

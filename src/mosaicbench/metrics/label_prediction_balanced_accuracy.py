@@ -13,8 +13,8 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over cell types of the share of their query cells that the method's own classifier gets right; a type of "
-    "which no train cell showed its label counts as wrong. Only of methods that predict cell types. By batch in features.tsv.",
+    "definition": "Mean over cell types of the share of their query cells that the method's own classifier gets right; a type "
+    "of which no train cell showed its label counts as wrong. Only of methods that predict types. By batch in features.tsv.",
     "doi": "",
 }
 

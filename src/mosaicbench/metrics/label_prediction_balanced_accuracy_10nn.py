@@ -1,4 +1,4 @@
-"""Label prediction balanced accuracy, 10-NN: the types of query cells, as their nearest labelled train cells say them."""
+"""Label prediction balanced accuracy, 10-NN: the types of query cells, as the nearest labelled train cells say them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over cell types of the share of their query cells that the majority of the 10 nearest labelled train cells "
-    "gets right, whatever was observed of those: a cell with all modalities votes once, from its joint latent, others once from "
-    "each modality. By batch in features.tsv.",
+    "definition": "Mean over cell types of the share of their query cells that the majority of the 10 nearest labelled train "
+    "cells gets right, whatever was observed of those: a cell with all modalities votes once, from its joint latent, others "
+    "once from each modality. By batch in features.tsv.",
     "doi": "",
 }
 

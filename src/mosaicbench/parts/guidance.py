@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import logsigmoid, softplus
 
-from mosaicbench.parts.minibatch import Minibatch
 from mosaicbench.parts.likelihoods import expected_values, gaussian_nll, negative_binomial_nll
+from mosaicbench.parts.minibatch import Minibatch
 from mosaicbench.parts.networks import mlp
 from mosaicbench.parts.posteriors import SMALLEST_SD
 from mosaicbench.view import Scale, View
@@ -57,7 +57,9 @@ class FeatureGraph(nn.Module):
         pairs, signs, ranges = _edges(first, sizes, links)
         self.pairs = nn.Buffer(pairs, persistent=False)  # (links, 2) features
         self.signs = nn.Buffer(signs, persistent=False)  # (links,)
-        self.ranges = nn.Buffer(ranges, persistent=False)  # (links, 2): first feature, number of features of the second's modality
+        self.ranges = nn.Buffer(
+            ranges, persistent=False
+        )  # (links, 2): first feature, number of features of the second's modality
         self.keys = nn.Buffer(torch.sort(pairs[:, 0] * features + pairs[:, 1]).values, persistent=False)
         self.smoothing = nn.Buffer(_normalised_adjacency(pairs, signs, features), persistent=False)
 
@@ -152,7 +154,7 @@ class HybridDecoder(nn.Module):
         return negative_binomial_nll(x.counts[modality], logits, self.rest, total, batch @ self._inverse_dispersion())
 
     def expected(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
-        """Return the expected standardised values, (cells, values), of counts those of cells with the train cells' median total."""
+        """Return the expected standardised values, (cells, values); of counts, in cells with the train cells' median total."""
         logits = self.logits(z, v, batch)
         if not self.reads_counts:
             return logits
@@ -167,6 +169,6 @@ class HybridDecoder(nn.Module):
 
 
 def graph_sizes(train: View, counted: bool) -> dict[str, int]:
-    """Return modality -> number of features that are decoded, and linked: the counted ones, or those of values without counts."""
+    """Return modality -> number of features that are decoded: the counted ones, or those of values without counts."""
     known = train.scales if counted else {}
     return {m: len(known[m].share) if m in known else d for m, d in train.features.items()}
