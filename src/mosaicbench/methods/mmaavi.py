@@ -10,7 +10,7 @@ cost = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -25,7 +25,7 @@ from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.critics import Critic, Opponents, ramp
 from mosaicbench.parts.guidance import FeatureGraph, HybridDecoder, graph_sizes
-from mosaicbench.parts.minibatch import Minibatch, by_pieces
+from mosaicbench.parts.minibatch import Block, Minibatch, by_pieces
 from mosaicbench.parts.mixture import MixturePrior
 from mosaicbench.parts.networks import mlp
 from mosaicbench.parts.posteriors import SMALLEST_SD, kl
@@ -54,6 +54,14 @@ CARD = {
 
 ENOUGH_PAIRS = 10  # cells with two modalities, above which the networks get more of the decoder
 SHARE_WITH_PAIRS, SHARE_WITHOUT = 0.9, 0.99
+
+
+@dataclass(frozen=True)
+class Features:
+    """A draw of the embeddings of all features, (features, latent), and what it costs, scalars by name."""
+
+    v: Tensor
+    cost: Cost
 
 
 @dataclass(kw_only=True)
@@ -113,9 +121,10 @@ class MMAAVI(MultimodalVAE):
 
     def bound(self, x: Minibatch, q: Normal, progress: float) -> Cost:
         """Return the negative evidence lower bound of all that was measured, given the posterior."""
-        z, of_features = q.rsample(), self.graph()
-        v = of_features.rsample()
-        return self.nll_of(x, z, v) + self.annealed(progress) * self.divergence(x, q, z) + self.guided(x, of_features, v)
+        z = q.rsample()
+        divergence, features = self.divergence(x, q, z), self.features()
+        of_features = Cost({name: nats.expand(x.cells) for name, nats in features.cost.items()})
+        return self.nll_of(x, z, features.v) + self.annealed(progress) * divergence + of_features
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
         """Return the negative log-likelihood of what was measured, by modality."""
@@ -127,13 +136,17 @@ class MMAAVI(MultimodalVAE):
         """Return the divergence from the mixture prior."""
         return self.prior.divergence(q, z)
 
-    def guided(self, x: Minibatch, of_features: Normal, v: Tensor) -> Cost:
-        """Return what the embeddings of the features cost: the same for every cell."""
-        cost = Cost(kl_features=self.feature_weight * kl(of_features)["kl"].mean().expand(x.cells))
+    def features(self) -> Features:
+        """Return a draw of the features' embeddings and what they cost, the same for all cells of a step."""
+        if self._drawn is not None and self.graph.training:
+            return self._drawn
+        q = self.graph()
+        v, cost = q.rsample(), Cost(kl_features=self.feature_weight * kl(q)["kl"].mean())
         if len(self.graph.pairs) and self.graph_weight != 0:
             weight = len(self.decoders) if self.graph_weight == "modalities" else self.graph_weight
-            cost += Cost(nll_graph=weight * self.graph.nll(v).expand(x.cells))
-        return cost
+            cost += Cost(nll_graph=weight * self.graph.nll(v))
+        self._drawn = Features(v, cost)
+        return self._drawn
 
     def feedback(self, shown: Minibatch, q: Normal, progress: float) -> Cost:
         """Return -lambda times the critic's surprise about where the cells come from."""
@@ -147,7 +160,9 @@ class MMAAVI(MultimodalVAE):
     def posterior(self, x: Minibatch) -> Normal:
         """Return q(z | x) given what is observed."""
         hidden = {m: self.encoders[m](values) for m, values in x.items()}  # (cells, hidden) each
-        fused = sum(weight[:, None] * hidden[m] for m, weight in self.attention(hidden).items())
+        fused = next(iter(hidden.values()))
+        if len(hidden) > 1:
+            fused = sum(weight[:, None] * hidden[m] for m, weight in self.attention(hidden).items())
         mean, spread = self.fusion(fused).chunk(2, -1)
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
@@ -219,6 +234,7 @@ class MMAAVI(MultimodalVAE):
         )
         self._rescale(train)
         self.opponents = self._opponents(train)
+        self._drawn = None
 
     def component_count(self, train: View) -> int:
         """Return the number of components of the prior."""
@@ -226,7 +242,17 @@ class MMAAVI(MultimodalVAE):
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: every step holds cells of every block, and there is an opponent."""
-        return {"steps": training.some_of_each, "held_out_cost": self.held_out_cost, "opponents": self.opponents}
+        return {"steps": self.steps, "held_out_cost": self.held_out_cost, "opponents": self.opponents}
+
+    def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+        """Yield the minibatches of each step of an epoch."""
+        return training.some_of_each(blocks, size)
+
+    def steps(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+        """Yield the minibatches of each step, and let each draw the features' embeddings anew."""
+        for minibatches in self.divided(blocks, size):
+            self._drawn = None
+            yield minibatches
 
     def decoded(self, z: Tensor, target: str, batch: Tensor | None = None) -> Tensor:
         """Return what is expected of a modality given z, (cells, features), standardised; by default in the mean batch."""

@@ -6,6 +6,7 @@ cost = mmaavi's, in which the type y stands in the place of c where it is known,
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch, by_pieces
+from mosaicbench.parts.minibatch import Block, Minibatch, by_pieces
 from mosaicbench.parts.semisupervised import labelled_cells, with_labelled
 from mosaicbench.view import Cells, View
 
@@ -74,9 +75,9 @@ class SemiSupervisedMMAAVI(MMAAVI):
         self._labelled = labelled_cells(train)
         return super().fit(train, seed)
 
-    def rules(self) -> dict[str, object]:
-        """Return how training differs: labelled cells are a fixed share of every step."""
-        return super().rules() | {"steps": with_labelled(self._labelled, self.labelled_share)}
+    def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+        """Yield the minibatches of each step: labelled cells are a fixed share of it."""
+        return with_labelled(self._labelled, self.labelled_share)(blocks, size)
 
     @torch.no_grad()
     def predict(self, cells: Cells) -> np.ndarray:
