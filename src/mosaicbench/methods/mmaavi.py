@@ -186,15 +186,19 @@ class MMAAVI(MultimodalVAE):
 
     def batch_weights(self, x: Minibatch) -> Tensor:
         """Return (cells, batches): one where the cell is of that batch, equal shares of all where it is of none of them."""
-        batches = max(len(self.batches), 1)
         codes = torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device) if x.batches is None else x.batches
-        return torch.where(codes[:, None] < 0, 1 / batches, one_hot(codes.clamp_min(0), batches).float())
+        known = one_hot(codes.clamp_min(0), self.batch_count).float()
+        return torch.where(codes[:, None] < 0, 1 / self.batch_count, known)
 
     def origin(self, shown: Minibatch) -> Tensor:
         """Return the number of each cell's batch and of what is shown of it, (cells,)."""
         pattern = self.patterns.index(tuple(shown)) if self.critic_tells != "batch" else 0
-        batch = self.batch_weights(shown).argmax(-1)
-        return pattern * max(len(self.batches), 1) + batch
+        return pattern * self.batch_count + self.batch_weights(shown).argmax(-1)
+
+    @property
+    def batch_count(self) -> int:
+        """The number of batches: one where none are known."""
+        return max(len(self.batches), 1)
 
     # --- the method's contract ---
 
@@ -219,19 +223,10 @@ class MMAAVI(MultimodalVAE):
         self.gates = nn.Linear(self.hidden, 2, bias=False)
         self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
         self.prior = MixturePrior(self.latent, self.component_count(train))
-        self.decoders = nn.ModuleDict(
-            {
-                m: HybridDecoder(
-                    self.latent,
-                    self.hidden,
-                    size,
-                    max(len(self.batches), 1),
-                    share,
-                    train.scales.get(m) if counted else None,
-                )
-                for m, size in sizes.items()
-            }
-        )
+        scales = train.scales if counted else {}
+        widths = {"latent": self.latent, "hidden": self.hidden, "batches": self.batch_count, "graph_share": share}
+        decoders = {m: HybridDecoder(features=d, scale=scales.get(m), **widths) for m, d in sizes.items()}
+        self.decoders = nn.ModuleDict(decoders)
         self._rescale(train)
         self.opponents = self._opponents(train)
         self._drawn = None
@@ -257,8 +252,7 @@ class MMAAVI(MultimodalVAE):
     def decoded(self, z: Tensor, target: str, batch: Tensor | None = None) -> Tensor:
         """Return what is expected of a modality given z, (cells, features), standardised; by default in the mean batch."""
         if batch is None:
-            batches = max(len(self.batches), 1)
-            batch = torch.full((len(z), batches), 1 / batches, device=z.device)
+            batch = torch.full((len(z), self.batch_count), 1 / self.batch_count, device=z.device)
         return self.decoders[target].expected(z, self.graph().mean[self.graph.places[target]], batch)
 
     @torch.no_grad()
@@ -284,7 +278,7 @@ class MMAAVI(MultimodalVAE):
         """Make the critic, where there is anything for it to tell."""
         shown = {subset for block in train.blocks for subset in self.subsets(block.modalities)}
         self.patterns = sorted(shown) if self.critic_tells != "batch" else [()]
-        origins = len(self.patterns) * max(len(self.batches), 1)
+        origins = len(self.patterns) * self.batch_count
         if self.critic_weight == 0 or origins < 2:
             return None
         critics = nn.ModuleDict({"origin": Critic(self.latent, self.critic_hidden, origins)}).to(training.device())

@@ -128,7 +128,7 @@ class HybridDecoder(nn.Module):
         How counts become values; None for values without counts.
     """
 
-    def __init__(self, latent: int, hidden: int, features: int, batches: int, graph_share: float, scale: Scale | None):
+    def __init__(self, *, latent: int, hidden: int, features: int, batches: int, graph_share: float, scale: Scale | None):
         super().__init__()
         self.reads_counts, self.scale, self.graph_share = scale is not None, scale, graph_share
         self.network = mlp(latent, hidden, features)
