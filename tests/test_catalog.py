@@ -22,7 +22,7 @@ WORDS = {
     "kind": {"model", "baseline", "control"},
     "handles": {"paired", "unpaired", "mosaic"},
     "uses": {"pairs", "links", "labels", "solution"},
-    "gives": {"joint", "single", "private", "impute"},
+    "gives": {"joint", "single", "private", "impute", "labels"},
 }
 
 
@@ -54,7 +54,7 @@ def test_method_offers_what_its_card_gives(name):
     assert hasattr(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
     assert hasattr(method, "embed_private") == ("private" in card["gives"])
     assert hasattr(method, "impute") == ("impute" in card["gives"])
-    assert hasattr(method, "embed_private") == ("private" in card["gives"])
+    assert hasattr(method, "predict") == ("labels" in card["gives"])
     assert hasattr(method, "reveal") == ("solution" in card["uses"])
 
 

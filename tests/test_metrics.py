@@ -29,6 +29,7 @@ from mosaicbench.metrics._neighbors import transfer, transfer_each
 ALIGNMENT = {"foscttm", "foscttm_within_cell_type", "median_rank", "recall_at_1", "recall_at_10", "recall_at_50"}
 VARIANTS = {"foscttm_glue", "foscttm_scot", "foscttm_univi", "foscttm_maxfuse", "foscttm_midas"}
 TRANSFER = {"label_transfer_accuracy", "label_transfer_balanced_accuracy", "label_transfer_macro_f1"}
+PREDICTION = {f"label_prediction_balanced_accuracy{which}" for which in ("", "_10nn")}
 TRANSFER |= {f"label_transfer_accuracy_{which}" for which in ("k1", "k5", "k50", "without_partner")}
 PER_FEATURE = {f"imputation_{kind}_per_feature{which}" for kind in ("pearson", "spearman") for which in ("", "_median")}
 BLIND = {"imputation_pearson_per_cell", "imputation_cosine_per_cell"}
@@ -52,9 +53,16 @@ DATA = {"label_floor", "unlabelled_cells", "imputation_constant_features"}
 CHANCE = {"alignment_at_chance"}
 SANITY = {"active_units", "equal_latents"}
 RECORDED = {"kl_term", "fit_seconds", "peak_host_mb", "peak_device_mb"}
-MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION
+MATCHED = ALIGNMENT | VARIANTS | TRANSFER | IMPUTATION | PREDICTION
 SCORED = MATCHED | TYPES_MATCHED | BIOLOGY | MIXING | REALISM | KNOWLEDGE
-LABELLED = TRANSFER | BIOLOGY | SEPARATION | TYPES_MATCHED | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+LABELLED = (
+    TRANSFER
+    | PREDICTION
+    | BIOLOGY
+    | SEPARATION
+    | TYPES_MATCHED
+    | {"label_floor", "unlabelled_cells", "foscttm_within_cell_type"}
+)
 FOLDS = {"realism_auc", "modality_probe"}  # classifiers, fitted on two thirds of the cells
 ALL = SCORED | CHANCE | BATCHES | LEAK | FOUND_LEAK | DATA | SANITY | RECORDED
 
@@ -74,7 +82,7 @@ PROPERTIES = {
         | {"has no best": DATA | SANITY | RECORDED, "the world's private latent holds the shared factors": FOUND_LEAK},
     ),
     "shuffled is chance": (
-        ALIGNMENT | VARIANTS | TRANSFER | PER_FEATURE | AUROC | SILHOUETTE | {"ari"} | KNOWLEDGE,
+        ALIGNMENT | VARIANTS | TRANSFER | PREDICTION | PER_FEATURE | AUROC | SILHOUETTE | {"ari"} | KNOWLEDGE,
         {"chance is another predictor, and a permuted cell is worse": SKILL | OTHER_SKILL | BLIND | RMSE}
         | {"chance depends on the sizes of the types": {"nmi"} | NEIGHBOURHOODS | TYPES_MATCHED}
         | {"is chance by a test, which errs in 2 % of draws": CHANCE}
@@ -109,6 +117,7 @@ PROPERTIES = {
 }
 SCIB = BIOLOGY | BATCHES  # computed in single precision
 TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
+TRANSFERRED += ("predicted", "classified")
 PER_CELL = (
     "latent_a",
     "latent_b",
@@ -167,6 +176,8 @@ def world(*, noise=0.0, n=300, seed=0):
         "transferred": each[15],
         **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
         "transferred_without_partner": transfer_each(z, labels, latent_b, ks=[15], own=np.arange(n))[15],
+        "predicted": each[5],
+        "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
         "imputed": imputed,
         "opened": sparse.csr_matrix((accessible > np.median(accessible, axis=0)).astype(np.float32)),
@@ -256,6 +267,7 @@ def test_shuffled_input_gives_chance(metric):
     chance |= {f"recall_at_{k}": k / n for k in (1, 10, 50)} | {"median_rank": (n + 1) / 2}
     chance |= {metric: (shares**2).sum() for metric in TRANSFER if "accuracy" in metric}
     chance |= {f"label_transfer_{score}": 1 / len(shares) for score in ("balanced_accuracy", "macro_f1")}
+    chance |= dict.fromkeys(PREDICTION, 1 / len(shares))
     values = []
     for _ in range(20 if metric in MATCHED else 4):
         order = random.permutation(n)
@@ -320,13 +332,18 @@ def test_collapse_is_not_rewarded(metric, value):
         "imputed": np.full((n, 12), value),
     }
     each = transfer_each(np.full_like(train, value), train_labels, constant, ks=(1, 5, 15, 50))
-    needs |= {"transferred": each[15], **{f"transferred_k{k}": each[k] for k in (1, 5, 50)}}
+    needs |= {
+        "transferred": each[15],
+        "predicted": each[15],
+        "classified": each[50],
+        **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
+    }
     needs["transferred_without_partner"] = transfer_each(constant, needs["labels"], constant, ks=[15], own=np.arange(n))[15]
     expected = {
         "foscttm": 0.5,
         "foscttm_within_cell_type": 0.5,
         "median_rank": (n + 1) / 2,
-        "label_transfer_balanced_accuracy": 1 / len(shares),
+        **dict.fromkeys({"label_transfer_balanced_accuracy"} | PREDICTION, 1 / len(shares)),
         "label_transfer_macro_f1": 2 * shares.max() / (1 + shares.max()) / len(shares),
         "imputation_pearson_per_cell": 0.0,
         "imputation_auroc_per_peak": 0.5,

@@ -46,6 +46,8 @@ def oracle(modalities=("rna", "adt")):
         "latents": dict.fromkeys(sources, z),
         "train_latents": dict.fromkeys(sources, train),
         "train_labels": dict.fromkeys(sources, np.array([f"type {t}" for t in train_types], dtype=object)),
+        "labelled": (train, np.array([f"type {t}" for t in train_types], dtype=object)),
+        "predicted": dict.fromkeys(sources, labels),
         "imputed": {f"{a}->{b}": truth[b].copy() for a, b in permutations(modalities, 2)},
         "truth": truth,
         "spaces": {m: SPACES[m] for m in modalities},
@@ -105,6 +107,27 @@ def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
         "imputation_pearson_per_feature": sum(FEATURES[d.split("->")[1]] for d in directions),
         "label_transfer_recall": 3 * len(directions),
     }
+
+
+def test_predicted_types_are_scored_by_source_and_by_batch(capsys):
+    needs = oracle() | {"groups": ["label_prediction"]}
+    right = needs["labels"]
+    needs["batches"] = np.array(["first"] * 30 + ["second"] * 30, dtype=object)
+    needs["predicted"] = {"rna": np.where(needs["batches"] == "first", right, "type 9"), "joint": right}
+    scores, features = scorer.score(**needs)
+    own, by_neighbours = "label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"
+    values = scores.set_index(["metric", "direction"])["value"]
+    assert values[own, "joint"] == 1
+    assert values[own, "rna"] == pytest.approx(
+        np.mean([np.mean(needs["predicted"]["rna"][right == t] == t) for t in set(right)])
+    )
+    assert (own, "adt") not in values
+    assert {values[by_neighbours, source] for source in ("joint", "rna", "adt")} == {1.0}
+    by_batch = features[features["metric"] == own].set_index(["direction", "feature"])["value"]
+    assert by_batch["rna", "first"] == 1
+    assert by_batch["rna", "second"] == 0
+    scores, _ = scorer.score(**needs | {"labelled": None, "predicted": {}})
+    assert scores.empty
 
 
 @pytest.mark.parametrize("group", CHEAP)

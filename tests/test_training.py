@@ -10,6 +10,7 @@ from conftest import linear_cells, mosaic_view, unpaired_view
 from scipy import sparse
 
 from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
+from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.parts import minibatch, training
 from mosaicbench.parts.minibatch import Part, Streamed, block_of, by_pieces, on_device
@@ -42,7 +43,7 @@ def killed_in(method, epoch, steps=0):
 
 
 def view_of(method):
-    return mosaic_view() if isinstance(method, MVAE) else unpaired_view(60)
+    return mosaic_view() if isinstance(method, MVAE | SemiSupervisedMMAAVI) else unpaired_view(60)
 
 
 def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparameters):
@@ -58,7 +59,7 @@ def same(first, second):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("method_class", [MVAE, EncoderAdversarialDMMVAE])
+@pytest.mark.parametrize("method_class", [MVAE, EncoderAdversarialDMMVAE, SemiSupervisedMMAAVI])
 def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     whole = fitted(method_class)
     expected = whole.fit(view_of(whole), seed=3)

@@ -13,7 +13,8 @@ view      ``solution.h5mu``                     rows are the query cells in one 
                                                 ``obs["query_name"]`` of a modality names the row of the query
 view      ``audit.tsv``                         what was learned from how many cells: train cells only
 run       ``latents.h5ad``                      one row per cell x source, ``obs``: cell, source, subset; where a method
-                                                gives them, ``obsm["private"]``, NaN in the rows of other sources
+                                                gives them, ``obsm["private"]``, NaN in the rows of other sources,
+                                                and ``obs["predicted"]``, the cell type, "" in rows of train cells
 run       ``imputed.h5mu``                      a modality per direction, "rna->adt", in the target's value space
 run       ``history.tsv``, ``run.json``         cost per epoch; what happened
 scores    ``scores.tsv``, ``features.tsv``      long tables, one row per number
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 PRIVATE = "private"  # the key of .obsm of private latents
+PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
 LINKS = "links"  # the key of .varp of links between features, and of .uns, where their origin is told
 ACTIVITY = "gene_activity"  # the key of an ATAC modality's .obsm
 SPACES = {"lognorm", "clr", "lsi", "continuous"}
@@ -324,7 +326,9 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
 
 
 def latents_table(
-    latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], private: dict[tuple[str, str], np.ndarray] | None = None
+    latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    private: dict[tuple[str, str], np.ndarray] | None = None,
+    predicted: dict[tuple[str, str], np.ndarray] | None = None,
 ) -> AnnData:
     """Stack latents into one table.
 
@@ -334,6 +338,8 @@ def latents_table(
         (source, subset) -> (names, (cells, latent)); an empty dict gives a table without rows.
     private
         (source, subset) -> (cells, private) of those sources that have private latents, all of the same width.
+    predicted
+        (source, subset) -> (cells,) cell types that the method says, of the sources of which it does.
     """
     import anndata
 
@@ -349,6 +355,9 @@ def latents_table(
         width = next(iter(private.values())).shape[1]
         blocks = [private.get(key, np.full((len(names), width), np.nan)) for key, (names, _) in latents.items()]
         table.obsm[PRIVATE] = np.concatenate(blocks).astype(np.float32)
+    if predicted:
+        unsaid = {key: np.full(len(names), "", dtype=object) for key, (names, _) in latents.items()}
+        table.obs[PREDICTED] = pd.Categorical(np.concatenate(list((unsaid | predicted).values())).astype(str))
     return table
 
 
@@ -364,6 +373,14 @@ def private_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
     if PRIVATE not in latents.obsm or not rows.any() or np.isnan(latents.obsm[PRIVATE][rows]).all():
         return None
     return np.asarray(latents.obsm[PRIVATE][rows])
+
+
+def predicted_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
+    """Return the cell types that a method says, (cells,), in the order of :func:`latents_of`, or None."""
+    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    if PREDICTED not in latents.obs or (latents.obs[PREDICTED][rows] == "").all():
+        return None
+    return np.asarray(latents.obs[PREDICTED][rows], dtype=object)
 
 
 def collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> bool:

@@ -10,7 +10,7 @@ loadings, celltype_profiles, celltype_of,
 shared_driven
 latent_a, latent_b, transferred, transferred_k1, ...   for every ordered pair of modalities with latents
 latent, private_latent, values, shared_factors,        for every source of latents
-private_factors
+private_factors, predicted, classified
 record, device_record, history, labels, batches alone  once per run
 =====================================================  ==================================================
 
@@ -40,6 +40,8 @@ SCORE_COLUMNS = ["metric", "direction", "space", "value"]
 FEATURE_COLUMNS = ["metric", "direction", "space", "feature", "value"]
 NEIGHBORS = (1, 5, 15, 50)  # the grid of k in label transfer; 15 is the primary one
 PER_FEATURE = "imputation_pearson_per_feature"
+LABEL_NEIGHBORS = 10  # labelled train cells that say what a query cell is
+PREDICTIONS = {"predicted": "label_prediction_balanced_accuracy", "classified": "label_prediction_balanced_accuracy_10nn"}
 PER_CLASS = "label_transfer_recall"
 
 
@@ -50,6 +52,8 @@ def score(
     private_latents: dict[str, np.ndarray],
     train_latents: dict[str, np.ndarray],
     train_labels: dict[str, np.ndarray],
+    labelled: tuple[np.ndarray, np.ndarray] | None,
+    predicted: dict[str, np.ndarray],
     imputed: dict[str, np.ndarray],
     truth: dict[str, np.ndarray | sparse.csr_matrix],
     spaces: dict[str, str],
@@ -79,6 +83,10 @@ def score(
         source -> (cells, dims) of its private block; {} where the method has none.
     train_latents, train_labels
         source -> (train cells, dims) and their (train cells,) types.
+    labelled
+        (cells, dims) and (cells,) types of the train cells of known type, whatever was observed of them; None without any.
+    predicted
+        source -> (cells,) types that the method itself says of the query cells; {} where it says none.
     imputed
         "rna->adt" -> (cells, features of adt), in the value space of the target.
     truth, spaces, train_mean, train_std, feature_names
@@ -117,10 +125,11 @@ def score(
     if "kl" in history:
         once["history"] = history
     profiles = {m: _profiles(labels, celltype_means[m], train_mean[m]) for m in celltype_means} if known else {}
+    said = {source: _said(source, z, labelled, predicted) if known else {} for source, z in latents.items()}
     asked = [
         ("run", "-", {}),
         *[
-            (source, "-", _of_source(source, latents, private_latents, truth, shared_factors, private_factors))
+            (source, "-", _of_source(source, latents, private_latents, truth, shared_factors, private_factors) | said[source])
             for source in latents
         ],
         *[
@@ -150,6 +159,8 @@ def score(
         features += _correlations(imputed, truth, spaces, feature_names)
     if "label_transfer" in groups and known:
         features += _recalls(asked, labels)
+    if "label_prediction" in groups and known:
+        features += _by_batch(asked, labels, batches)
     return pd.DataFrame(rows, columns=SCORE_COLUMNS), pd.concat(features[1:] or features, ignore_index=True)
 
 
@@ -181,6 +192,23 @@ def _of_source(
         needs["shared_factors"] = shared_factors
     if source in private_factors:
         needs["private_factors"] = private_factors[source]
+    return needs
+
+
+def _said(
+    source: str, latent: np.ndarray, labelled: tuple[np.ndarray, np.ndarray] | None, predicted: dict[str, np.ndarray]
+) -> dict[str, object]:
+    """Return what the query cells are said to be: by the method, and by their nearest labelled train cells."""
+    needs: dict[str, object] = {"predicted": predicted[source]} if source in predicted else {}
+    if labelled is not None:
+
+        @cache
+        def classified() -> np.ndarray:
+            from mosaicbench.metrics._neighbors import transfer
+
+            return transfer(*labelled, latent, k=LABEL_NEIGHBORS)
+
+        needs["classified"] = classified
     return needs
 
 
@@ -247,6 +275,21 @@ def _recalls(asked: list[tuple[str, str, dict]], labels: np.ndarray) -> Iterator
             recalls = recall_of_each(needs["transferred"](), labels)
             table = pd.DataFrame({"feature": list(recalls), "value": list(recalls.values())})
             yield table.assign(metric=PER_CLASS, direction=direction, space=space)[FEATURE_COLUMNS]
+
+
+def _by_batch(asked: list[tuple[str, str, dict]], labels: np.ndarray, batches: np.ndarray) -> Iterator[pd.DataFrame]:
+    """Yield the balanced accuracy of every prediction of types in every batch that has cells of known type."""
+    for direction, space, needs in asked:
+        for need, metric in PREDICTIONS.items():
+            if need not in needs:
+                continue
+            said = needs[need]() if callable(needs[need]) else needs[need]
+            masks = {str(batch): (batches == batch) & (labels != "") for batch in dict.fromkeys(batches)}
+            values = {
+                batch: ask(metric, **{need: said[rows]}, labels=labels[rows]) for batch, rows in masks.items() if rows.any()
+            }
+            table = pd.DataFrame({"feature": list(values), "value": list(values.values())})
+            yield table.assign(metric=metric, direction=direction, space=space)[FEATURE_COLUMNS]
 
 
 def _target(direction: str) -> str:

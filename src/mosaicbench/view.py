@@ -144,6 +144,12 @@ class View:
         shown = [block.labels for block in self.blocks if block.labels is not None]
         return tuple(sorted({label for labels in shown for label in labels} - {""}))
 
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """The train cells' batches, in alphabetical order; none where they are not known."""
+        shown = [block.batches for block in self.blocks if block.batches is not None]
+        return tuple(sorted({str(batch) for batches in shown for batch in batches}))
+
     def observing(self, *modalities: str) -> Cells:
         """Return every cell in which all of `modalities` were measured, showing only those.
 

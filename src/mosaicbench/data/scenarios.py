@@ -127,6 +127,7 @@ def cut(
     query_fraction: float = 0.2,
     split: dict | None = None,
     preprocess: dict[str, dict] | None = None,
+    labelled: dict | None = None,
     **hiding: object,
 ) -> dict[str, MuData]:
     """Divide a dataset's cells into train and query, and hide what the kind of scenario hides.
@@ -149,6 +150,8 @@ def cut(
         ``held_out`` the seed leaves one out: the seed-th in order of name, beginning again after the last.
     preprocess
         kind of modality -> options of its transform, where they differ from the defaults in ``preprocess``.
+    labelled
+        Which train cells show their cell type, options of :func:`few_labels`; all that have one if left out.
     **hiding
         Options of the kind of scenario.
 
@@ -179,6 +182,13 @@ def cut(
     train_cells = rng.permutation(np.flatnonzero(~in_query))
     measured = KINDS[kind](labels[train_cells], list(dataset.mod), rng, **hiding)
     _check_sizes(measured, query_cells)
+    told = labels
+    if labelled is not None:
+        check_options(few_labels, labelled, "labelled")
+        told = np.full(len(labels), "", dtype=object)
+        # Its own source of chance: the same cells, whatever is shown of their types.
+        chosen = few_labels(labels[train_cells], batches[train_cells], np.random.default_rng([seed, 1]), **labelled)
+        told[train_cells[chosen]] = labels[train_cells[chosen]]
 
     train_names = np.array([f"train-{cell:06d}" for cell in range(len(train_cells))], dtype=object)
     joint_order = rng.permutation(len(query_cells))
@@ -190,9 +200,9 @@ def cut(
         fitted = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {}))
         train[modality] = fitted.transform(observed)
         train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
-        train[modality].obs["cell_type"] = categorical(labels[rows])
+        train[modality].obs["cell_type"] = categorical(told[rows])
         train[modality].obs["batch"] = categorical(batches[rows])
-        log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[labels[rows] != ""])]
+        log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[told[rows] != ""])]
         del observed
 
         order = joint_order if measured.joint else rng.permutation(len(query_cells))
@@ -217,6 +227,41 @@ def cut(
     audit = _audit(dataset.obs_names, in_query, log, stratified=split is None)
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
     return parts
+
+
+def few_labels(
+    labels: np.ndarray, batches: np.ndarray, rng: np.random.Generator, *, share: float, least: int = 1, batch: str | None = None
+) -> np.ndarray:
+    """Return the positions, ascending, of the cells of one batch that show their types.
+
+    Parameters
+    ----------
+    labels, batches, rng
+        Cell types and batches of the train cells, the source of chance.
+    share
+        Cells with a label, of all train cells; 0 shows none.
+    least
+        Cells of every type that show it, as far as the batch has them, even where that makes more than the share.
+    batch
+        The batch; left out, the seed draws one.
+
+    Raises
+    ------
+    UserError
+        When the share is not one, or there is no such batch.
+    """
+    if not 0 <= share <= 1:
+        raise UserError(f"labelled.share: must lie between 0 and 1, found {share}")
+    names = sorted({str(name) for name in batches})
+    if batch is not None and str(batch) not in names:
+        raise UserError(f"labelled.batch: no train cell has batch {batch!r}; there are {', '.join(names)}")
+    chosen = str(rng.choice(names) if batch is None else batch)
+    if share == 0:
+        return np.zeros(0, dtype=int)
+    possible = rng.permutation(np.flatnonzero((batches.astype(str) == chosen) & (labels != "")))
+    rank = pd.Series(possible).groupby(labels[possible].astype(str)).cumcount().to_numpy()  # within the cell's type
+    first = possible[np.argsort(rank >= least, kind="stable")]
+    return np.sort(first[: max(round(share * len(labels)), int(np.sum(rank < least)))])
 
 
 def _checked(split: dict) -> dict:

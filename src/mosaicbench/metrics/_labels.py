@@ -35,6 +35,11 @@ def confusion(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return _counted(transferred, labels)[1]
 
 
+def balanced_accuracy(said: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean over true labels of the share of their cells that are said to have them; errors as for the confusion."""
+    return float(np.mean(list(recall_of_each(said, labels).values())))
+
+
 def recall_of_each(transferred: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return, for each label that occurs, the share of its cells to which it was transferred; errors as for the confusion."""
     names, counts = _counted(transferred, labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._labels import confusion
+from mosaicbench.metrics._labels import balanced_accuracy
 
 CARD = {
     "label": "Label transfer balanced accuracy",
@@ -21,6 +21,4 @@ CARD = {
 
 def label_transfer_balanced_accuracy(transferred: np.ndarray, labels: np.ndarray) -> float:
     """Return the score of the transferred labels, (cells,), against the true ones; cells labelled "" are left out."""
-    counts = confusion(transferred, labels)
-    cells = counts.sum(axis=1)
-    return float(np.mean(np.diag(counts)[cells > 0] / cells[cells > 0]))
+    return balanced_accuracy(transferred, labels)

@@ -89,13 +89,7 @@ class NegativeBinomialDecoder(nn.Module):
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised values of cells with the median total, (cells, features)."""
-        counts = self(z, self.scale.total)
-        if self.scale.space == "lognorm":
-            values = expected_log1p(counts, torch.tensor(PER_CELL / self.scale.total))
-        else:
-            log_geometric_mean = expected_log1p(counts, torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
-            values = expected_log1p(counts, torch.exp(-log_geometric_mean))
-        return _standardised(values, self.scale)
+        return expected_values(self(z, self.scale.total), self.scale)
 
 
 class BernoulliDecoder(nn.Module):
@@ -125,13 +119,89 @@ class BernoulliDecoder(nn.Module):
 
         A peak's expected TF-IDF is the probability that it is open times its mean where it is open.
         """
-        tf_idf = self(z, self.scale.total).mean * _float(self.scale.when_open).to(z.device)
-        return _standardised(tf_idf @ _float(self.scale.loadings).to(z.device), self.scale)
+        return _expected_lsi(self(z, self.scale.total).mean, self.scale)
 
 
 def counting_decoder(latent: int, hidden: int, scale: Scale) -> NegativeBinomialDecoder | BernoulliDecoder:
     """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
     return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(latent, hidden, scale)
+
+
+def expected_values(counts: NegativeBinomial, scale: Scale) -> Tensor:
+    """Return the expected standardised values of counts of cells with the median total, (cells, features)."""
+    if scale.space == "lsi":
+        # A peak's chance to be open is that of any count.
+        closed = torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
+        return _expected_lsi(1 - closed, scale)
+    if scale.space == "lognorm":
+        values = expected_log1p(counts, torch.tensor(PER_CELL / scale.total))
+    else:
+        log_geometric_mean = expected_log1p(counts, torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
+        values = expected_log1p(counts, torch.exp(-log_geometric_mean))
+    return _standardised(values, scale)
+
+
+def _expected_lsi(opened: Tensor, scale: Scale) -> Tensor:
+    """Return the expected standardised LSI coordinates given how likely each peak is open."""
+    tf_idf = opened * _float(scale.when_open).to(opened.device)
+    return _standardised(tf_idf @ _float(scale.loadings).to(opened.device), scale)
+
+
+def negative_binomial_nll(x: Tensor, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor) -> Tensor:
+    """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros cost no lgamma.
+
+    Parameters
+    ----------
+    x, logits, inverse_dispersion
+        (cells, features); there is no gradient to `x`.
+    rest
+        (cells, 1) or (1, 1) logit of everything that is no feature. Shares are the softmax over the features and it.
+    total
+        (cells, 1) counts of the whole modality; without gradient.
+    """
+    return _ShareError.apply(x, logits, rest.expand(len(x), 1), total, inverse_dispersion)
+
+
+class _ShareError(torch.autograd.Function):
+    """The nats of `negative_binomial_nll`, its gradient in closed form.
+
+    With mean m = total x share and inverse dispersion r, a count of 0 costs r log(1 + m / r); only others need a lgamma.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
+        log_sum = torch.logaddexp(torch.logsumexp(logits, -1, keepdim=True), rest)  # (cells, 1)
+        log_mean = (logits - log_sum).add_(torch.log(total))
+        mean = log_mean.exp()
+        at_zero = torch.log1p(mean / r)  # (cells, features)
+        seen = (x > 0).flatten().nonzero().squeeze(1)  # (non-zeros,) places
+        counts, of_r, of_mean = x.take(seen), r.take(seen), mean.take(seen)
+        more = torch.lgamma(of_r) - torch.lgamma(counts + of_r) + torch.lgamma(counts + 1)
+        more += counts * (torch.log(of_r + of_mean) - log_mean.take(seen))
+        ctx.save_for_backward(mean, at_zero, r, seen, counts, total, torch.exp(rest - log_sum))
+        nats = at_zero * r
+        return _with(nats, seen, nats.take(seen) + more).sum(-1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor, None, Tensor]:
+        mean, at_zero, r, seen, counts, total, share_of_rest = ctx.saved_tensors
+        explained = mean / (r + mean)
+        of_r, of_explained = r.take(seen), explained.take(seen)
+        of_log_mean = explained * r
+        _with(of_log_mean, seen, of_log_mean.take(seen) - counts * (1 - of_explained))
+        summed = of_log_mean.sum(-1, keepdim=True)  # shares sum to one: what one gains, the others lose
+        of_logits = torch.addcmul(of_log_mean, mean, summed / total, value=-1).mul_(gradient[:, None])
+        of_rest = -share_of_rest * summed * gradient[:, None]
+        of_dispersion = at_zero - explained
+        more = counts * (1 - of_explained) / of_r + torch.digamma(of_r) - torch.digamma(counts + of_r)
+        _with(of_dispersion, seen, of_dispersion.take(seen) + more).mul_(gradient[:, None])
+        return None, of_logits, of_rest, None, of_dispersion
+
+
+def _with(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """Put `values` at flat `places`, each of which occurs once, into `x`; unlike `put_` this has a deterministic form."""
+    x.view(-1).index_copy_(0, places, values)
+    return x
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:

@@ -41,12 +41,15 @@ class Minibatch(Mapping[str, Tensor]):
         whose counts a method reads.
     labels
         (cells,) positions among the view's cell types, -1 where unknown; None where labels are not shown.
+    batches
+        (cells,) positions among the train cells' batches, -1 where unknown; None where none are.
     """
 
     observed: dict[str, Tensor]
     counts: dict[str, Tensor] = field(default_factory=dict)
     totals: dict[str, Tensor] = field(default_factory=dict)
     labels: Tensor | None = None
+    batches: Tensor | None = None
 
     def __getitem__(self, modality: str) -> Tensor:
         return self.observed[modality]
@@ -69,7 +72,8 @@ class Minibatch(Mapping[str, Tensor]):
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows`."""
         parts = {name: {m: x[rows] for m, x in getattr(self, name).items()} for name in ("observed", "counts", "totals")}
-        return Minibatch(**parts, labels=None if self.labels is None else self.labels[rows])
+        codes = {name: getattr(self, name) for name in ("labels", "batches")}
+        return Minibatch(**parts, **{name: None if x is None else x[rows] for name, x in codes.items()})
 
     def pieces(self) -> Iterator[Minibatch]:
         """Yield all cells in order, a few thousand at a time, so that what is computed of them has a bounded size."""
@@ -89,13 +93,14 @@ class Streamed:
     ----------
     held
         The cells, with no other counts than those wanted.
-    device, cell_types
+    device, cell_types, batches
         As of :func:`on_device`.
     """
 
     held: Cells
     device: torch.device
     cell_types: Sequence[str]
+    batches: Sequence[str] = ()
 
     @property
     def cells(self) -> int:
@@ -105,7 +110,8 @@ class Streamed:
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows` on the device."""
         drawn = self.held.take(rows.cpu().numpy())
-        return on_device(drawn, self.device, counts=list(self.held.counts), cell_types=self.cell_types)
+        counts = list(self.held.counts)
+        return on_device(drawn, self.device, counts=counts, cell_types=self.cell_types, batches=self.batches)
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,14 @@ class Part:
         return self.block.take(self.rows[rows])
 
 
-def block_of(cells: Cells, device: torch.device, *, counts: Collection[str] = (), cell_types: Sequence[str] = ()) -> Block:
+def block_of(
+    cells: Cells,
+    device: torch.device,
+    *,
+    counts: Collection[str] = (),
+    cell_types: Sequence[str] = (),
+    batches: Sequence[str] = (),
+) -> Block:
     """Return `cells` on the device if they fit there with their counts dense, else to be streamed; the same numbers either way.
 
     Parameters and errors are those of :func:`on_device`.
@@ -139,27 +152,36 @@ def block_of(cells: Cells, device: torch.device, *, counts: Collection[str] = ()
     else:
         fits = dense_counts <= HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if fits:
-        return on_device(cells, device, counts=counts, cell_types=cell_types)
+        return on_device(cells, device, counts=counts, cell_types=cell_types, batches=batches)
     print(f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}", file=sys.stderr)
-    return Streamed(replace(cells, counts=counted), device, cell_types)
+    return Streamed(replace(cells, counts=counted), device, cell_types, batches)
 
 
-def by_pieces(function: Callable[[Minibatch], Tensor], cells: Cells, device: torch.device) -> np.ndarray:
+def by_pieces(
+    function: Callable[[Minibatch], Tensor], cells: Cells, device: torch.device, *, batches: Sequence[str] = ()
+) -> np.ndarray:
     """Return function(minibatch) of all `cells`, computed on the device a few thousand at a time, (cells, ...)."""
     rows = np.arange(len(cells))
     pieces = [cells.take(rows[first : first + PIECE]) for first in range(0, len(cells), PIECE)]
-    return np.concatenate([function(on_device(piece, device)).cpu().numpy() for piece in pieces])
+    return np.concatenate([function(on_device(piece, device, batches=batches)).cpu().numpy() for piece in pieces])
 
 
-def on_device(cells: Cells, device: torch.device, *, counts: Collection[str] = (), cell_types: Sequence[str] = ()) -> Minibatch:
+def on_device(
+    cells: Cells,
+    device: torch.device,
+    *,
+    counts: Collection[str] = (),
+    cell_types: Sequence[str] = (),
+    batches: Sequence[str] = (),
+) -> Minibatch:
     """Return all of `cells` as tensors on `device`.
 
     Parameters
     ----------
     counts
         The modalities whose counts are wanted.
-    cell_types
-        What label codes stand for; without any, labels are left out.
+    cell_types, batches
+        What codes of labels and of batches stand for; without any, they are left out.
 
     Raises
     ------
@@ -168,13 +190,19 @@ def on_device(cells: Cells, device: torch.device, *, counts: Collection[str] = (
     """
     _check_counts(cells, counts)
     counted = [modality for modality in cells.values if modality in counts]
-    codes = {name: code for code, name in enumerate(cell_types)}
     return Minibatch(
         observed={modality: torch.from_numpy(x).to(device) for modality, x in cells.values.items()},
         counts={m: torch.from_numpy(cells.counts[m].toarray().astype(np.float32)).to(device) for m in counted},
         totals={m: torch.from_numpy(cells.totals[m].astype(np.float32)[:, None]).to(device) for m in counted},
-        labels=torch.tensor([codes.get(label, -1) for label in cells.labels], device=device) if cell_types else None,
+        labels=_codes(cells.labels, cell_types, device) if cell_types else None,
+        batches=_codes(cells.batches, batches, device) if batches else None,
     )
+
+
+def _codes(names: np.ndarray | None, known: Sequence[str], device: torch.device) -> Tensor | None:
+    """Return the position of each cell's name among the known ones, (cells,), -1 where it is not among them."""
+    codes = {name: code for code, name in enumerate(known)}
+    return None if names is None else torch.tensor([codes.get(str(name), -1) for name in names], device=device)
 
 
 def _check_counts(cells: Cells, counts: Collection[str]) -> None:

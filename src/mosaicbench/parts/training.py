@@ -122,6 +122,17 @@ def one_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]
         yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True)]
 
 
+def some_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+    """Yield every cell once, in steps of `size` cells in sum: of every block its share, so that a step holds every pattern."""
+    steps = -(-sum(block.cells for block in blocks) // size)
+    pieces = [torch.randperm(block.cells, device=device()).tensor_split(steps) for block in blocks]
+    turns = [torch.randperm(steps).tolist() for _ in blocks]  # else the first steps would get all of what is left over
+    for step in range(steps):
+        rows = [own[turn[step]] for own, turn in zip(pieces, turns, strict=True)]
+        if any(len(chosen) for chosen in rows):
+            yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True) if len(chosen)]
+
+
 def minimise(
     cost: CostFunction,
     nets: nn.Module,
@@ -148,7 +159,7 @@ def minimise(
     counts
         The modalities whose counts the cost reads.
     steps
-        (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean of their costs.
+        (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean over its cells.
     held_out_cost
         What decides when to stop, where that is not `cost`.
     opponents
@@ -167,7 +178,8 @@ def minimise(
         When a cost or a gradient is not finite.
     """
     nets.to(device())
-    blocks = [block_of(block, device(), counts=counts, cell_types=train.cell_types) for block in train.blocks]
+    known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
+    blocks = [block_of(block, device(), **known) for block in train.blocks]
     fitted, held_out = _hold_out(blocks, budget.validation)
     optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
@@ -183,7 +195,8 @@ def minimise(
             if opponents is not None:
                 standings.append(opponents.learn(minibatches, progress))
             costs = [cost(x, progress) for x in minibatches]
-            total = sum(each.total() for each in costs) / len(costs)
+            total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
+            total = total / sum(x.cells for x in minibatches)
             optimiser.zero_grad(set_to_none=True)
             total.backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)

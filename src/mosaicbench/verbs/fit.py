@@ -183,6 +183,7 @@ def _fit(
     gives = module.CARD["gives"]
     latents = _embed(fitted.embed, gives, train_view, query_view, labels, links) if {"joint", "single"} & set(gives) else {}
     private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
+    predicted = _predict(fitted.predict, query_view, latents) if "labels" in gives else {}
     meter.enter("impute")
     imputed = _impute(fitted.impute, query_view, links) if "impute" in gives else {}
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
@@ -190,7 +191,7 @@ def _fit(
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
 
     meter.enter("write")
-    files.write_latents(output / "latents.h5ad", files.latents_table(latents, private))
+    files.write_latents(output / "latents.h5ad", files.latents_table(latents, private, predicted))
     files.write_imputed(output / "imputed.h5mu", files.imputed_table(imputed, query_view))
     files.write_history(output / "history.tsv", history)
     collapsed = bool(latents) and files.collapsed(latents)
@@ -232,6 +233,19 @@ def _embed_private(embed_private: Callable, train, query) -> dict:
     parts = [(subset, part, modality) for subset, part in (("train", train), ("query", query)) for modality in part.mod]
     private = {(modality, subset): embed_private(files.as_cells(part, [modality])) for subset, part, modality in parts}
     return {source: z for source, z in private.items() if z.shape[1]}
+
+
+def _predict(predict: Callable, query, latents: dict) -> dict:
+    """Return (source, "query") -> the cell types that the method says of the query cells that `_embed` embeds."""
+    from mosaicbench import files
+
+    predicted = {}
+    for source, subset in latents:
+        if subset == "query":
+            modalities = list(query.mod) if source == "joint" else [source]
+            cells = files.as_cells(query, modalities, files.complete(query) if source == "joint" else None)
+            predicted[source, subset] = predict(cells)
+    return predicted
 
 
 def _impute(impute: Callable, query, links: bool) -> dict:

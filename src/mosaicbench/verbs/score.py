@@ -80,6 +80,8 @@ def _score_seed(
         private_latents=_private(folder, latents, {source: query_names[source] for source in sources}),
         train_latents={source: files.latents_of(latents, source, "train")[1] for source in sources},
         train_labels={source: _train_labels(train, latents, source) for source in sources},
+        labelled=_labelled(train, latents, sources),
+        predicted=_predicted(folder, latents, {source: query_names[source] for source in sources}),
         imputed={d: _rows(folder, cells.obs_names, query_names[d.split("->")[0]], cells.X) for d, cells in imputed.mod.items()},
         truth=truth,
         spaces={modality: cells.uns["space"] for modality, cells in solution.mod.items()},
@@ -150,6 +152,32 @@ def _private(folder: Path, latents, query_names: dict[str, pd.Series]) -> dict[s
     if found and "joint" in query_names:
         found["joint"] = np.concatenate(list(found.values()), axis=1)
     return found
+
+
+def _predicted(folder: Path, latents, query_names: dict[str, pd.Series]) -> dict[str, np.ndarray]:
+    """Return source -> the cell types that the method says, in the order of the solution's cells."""
+    said = {source: files.predicted_of(latents, source, "query") for source in query_names}
+    return {
+        source: _rows(folder, files.latents_of(latents, source, "query")[0], query_names[source], types)
+        for source, types in said.items()
+        if types is not None
+    }
+
+
+def _labelled(train, latents, sources: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return latents and types of the train cells of known type, None if there are none.
+
+    A cell in which all was measured is there once, as the joint source gives it; others once for each of their modalities.
+    """
+    found, complete = [], files.complete(train) if "joint" in sources else pd.Index([])
+    for source in sources:
+        names, z = files.latents_of(latents, source, "train")
+        types = _train_labels(train, latents, source)
+        rows = (types != "") & ((source == "joint") | ~names.isin(complete))
+        found.append((z[rows], types[rows]))
+    if not found or not sum(len(types) for _, types in found):
+        return None
+    return np.concatenate([z for z, _ in found]), np.concatenate([types for _, types in found])
 
 
 def _rows(folder: Path, names: pd.Index, wanted: pd.Series, values: np.ndarray) -> np.ndarray:

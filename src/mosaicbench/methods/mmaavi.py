@@ -1,0 +1,291 @@
+"""mmAAVI: cells of any subset of the modalities, through attention, a mixture prior, a guidance graph and a critic of batches.
+
+c ~ Cat(1 / C),   u ~ N(0, 1),   z | c, u ~ N(mu(c, u), sd(c, u)),   v_f ~ N(0, 1) of every feature f of every modality
+x_m | z, v, s ~ NB(total softmax(softplus(a_s) (w z . v_f + (1 - w) MLP_m(z)_f) + b_s), t_s)        in batch s
+q(z | x): h_m = encoder_m(x_m), h = sum_m a_m h_m, a = softmax of sigmoid(w_1 . h_m) tanh(w_2 . h_m) over what is observed
+
+cost = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
+       + feature_weight KL(q(v) || p(v)) + graph_weight nll(links | v) - critic_weight surprise(z, s)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn.functional import one_hot, softplus
+
+from mosaicbench.parts import training
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.critics import Critic, Opponents, ramp
+from mosaicbench.parts.guidance import FeatureGraph, HybridDecoder, graph_sizes
+from mosaicbench.parts.minibatch import Block, Minibatch, by_pieces
+from mosaicbench.parts.mixture import MixturePrior
+from mosaicbench.parts.networks import mlp
+from mosaicbench.parts.posteriors import SMALLEST_SD, kl
+from mosaicbench.parts.vae import MultimodalVAE
+from mosaicbench.view import Cells, View
+
+CARD = {
+    "label": "mmAAVI",
+    "kind": "model",
+    "paper": "Lu et al. 2024",
+    "doi": "10.1093/bib/bbae540",
+    "handles": ("paired", "mosaic", "unpaired"),
+    "uses": ("pairs", "links"),
+    "gives": ("joint", "single", "impute"),
+    "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
+    "of links guides, and a critic that must not tell the batch.",
+    "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that "
+    "code). An absent modality is imputed at the train cells' median total (the original multiplies by the cell's own, which "
+    "is 0), in the cell's batch, or the mean of all where it is a new one. Cells with several modalities are also encoded from "
+    "fewer (`modality_dropout: 0` is the original), else no modality would ever be encoded alone in paired data. The critic "
+    "tells batch and observed modalities, since in the original's data each batch has its own (`critic_tells: batch`); "
+    "`critic_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
+    "minibatch; counts that were not chosen as features have a share too; Adam and the common networks and budget. Without "
+    "links every feature has an embedding of its own; where a modality has no counts its values are Gaussian.",
+}
+
+ENOUGH_PAIRS = 10  # cells with two modalities, above which the networks get more of the decoder
+SHARE_WITH_PAIRS, SHARE_WITHOUT = 0.9, 0.99
+
+
+@dataclass(frozen=True)
+class Features:
+    """A draw of the embeddings of all features, (features, latent), and what it costs, scalars by name."""
+
+    v: Tensor
+    cost: Cost
+
+
+@dataclass(kw_only=True)
+class MMAAVI(MultimodalVAE):
+    """What is observed -> all that was measured.
+
+    Attributes
+    ----------
+    likelihood
+        "counts": negative binomial where a modality has counts, else Gaussian; "gaussian": of all standardised values.
+    components
+        C, of the mixture prior.
+    dropout
+        Of the encoders' last layer.
+    modality_dropout
+        Chance that a minibatch with several modalities is encoded from some of them only; it must reconstruct all.
+    graph_share
+        w, the share of the graph in what is decoded; "auto": 0.9 where more than ten train cells have several modalities, else
+        0.99.
+    graph_weight
+        Weight of the links' likelihood, a mean over links; "modalities" is their number, as in the paper, at which a thousand
+        links are hardly reconstructed beside the likelihood of the cells. At 100 they are.
+    feature_weight
+        Weight of the divergence of the features' embeddings, a mean over features.
+    critic_weight
+        Lambda, in nats of cost per nat of surprise; 0 leaves out the critic.
+    critic_tells
+        "batch", or "batch and modalities": also which modalities the cell was encoded from.
+    critic_hidden, critic_learning_rate, critic_steps
+        Width of its two hidden layers, learning rate, and steps before each of the model's.
+    """
+
+    likelihood: Literal["gaussian", "counts"] = "counts"
+    components: int = 8
+    dropout: float = 0.2
+    modality_dropout: float = 0.5
+    graph_share: float | Literal["auto"] = "auto"
+    graph_weight: float | Literal["modalities"] = "modalities"
+    feature_weight: float = 0.01
+    critic_weight: float = 1.0
+    critic_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
+    critic_hidden: int = 128
+    critic_learning_rate: float = 2e-3
+    critic_steps: int = 1
+
+    # --- what is paid ---
+
+    def cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the bound of cells encoded from some of what is observed, less what surprises the critic."""
+        shown = self.shown(x)
+        q = self.posterior(shown)
+        return self.bound(x, q, progress) + self.feedback(shown, q, progress)
+
+    def held_out_cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the mean bound over all that may be shown of the cells; a game against a critic has no minimum to stop at."""
+        subsets = self.subsets(tuple(x))
+        return sum((self.bound(x, self.posterior(x.only(*s)), progress) for s in subsets), Cost()) * (1 / len(subsets))
+
+    def bound(self, x: Minibatch, q: Normal, progress: float) -> Cost:
+        """Return the negative evidence lower bound of all that was measured, given the posterior."""
+        z = q.rsample()
+        divergence, features = self.divergence(x, q, z), self.features()
+        of_features = Cost({name: nats.expand(x.cells) for name, nats in features.cost.items()})
+        return self.nll_of(x, z, features.v) + self.annealed(progress) * divergence + of_features
+
+    def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
+        """Return the negative log-likelihood of what was measured, by modality."""
+        batch, places = self.batch_weights(x), self.graph.places
+        nlls = {m: self.decoders[m].nll(z, v[places[m]], batch, x, m) for m in x}
+        return Cost({f"nll_{m}": self.rescaling[m] * nll for m, nll in nlls.items()})
+
+    def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
+        """Return the divergence from the mixture prior."""
+        return self.prior.divergence(q, z)
+
+    def features(self) -> Features:
+        """Return a draw of the features' embeddings and what they cost, the same for all cells of a step."""
+        if self._drawn is not None and self.graph.training:
+            return self._drawn
+        q = self.graph()
+        v, cost = q.rsample(), Cost(kl_features=self.feature_weight * kl(q)["kl"].mean())
+        if len(self.graph.pairs) and self.graph_weight != 0:
+            weight = len(self.decoders) if self.graph_weight == "modalities" else self.graph_weight
+            cost += Cost(nll_graph=weight * self.graph.nll(v))
+        self._drawn = Features(v, cost)
+        return self._drawn
+
+    def feedback(self, shown: Minibatch, q: Normal, progress: float) -> Cost:
+        """Return -lambda times the critic's surprise about where the cells come from."""
+        if self.opponents is None:
+            return Cost()
+        surprise = self.opponents.critics["origin"].surprise(q.mean, self.origin(shown))
+        return Cost(feedback_origin=-self.critic_weight * ramp(progress) * surprise)
+
+    # --- what is inferred ---
+
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return q(z | x) given what is observed."""
+        hidden = {m: self.encoders[m](values) for m, values in x.items()}  # (cells, hidden) each
+        fused = next(iter(hidden.values()))
+        if len(hidden) > 1:
+            fused = sum(weight[:, None] * hidden[m] for m, weight in self.attention(hidden).items())
+        mean, spread = self.fusion(fused).chunk(2, -1)
+        return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+
+    def attention(self, hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return each modality's weight in each cell, (cells,): they sum to one over what is observed."""
+        gates = {m: self.gates(h) for m, h in hidden.items()}  # (cells, 2) each
+        scores = torch.stack([torch.sigmoid(gate[:, 0]) * torch.tanh(gate[:, 1]) for gate in gates.values()])
+        return dict(zip(hidden, torch.softmax(scores, 0), strict=True))
+
+    def shown(self, x: Minibatch) -> Minibatch:
+        """Return the cells as they are encoded in training: with some of their modalities, by the chance of dropout."""
+        proper = self.subsets(tuple(x))[1:]
+        if not proper or torch.rand(()).item() >= self.modality_dropout:
+            return x
+        return x.only(*proper[int(torch.randint(len(proper), ()))])
+
+    def subsets(self, observed: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Return what may be shown of cells: all that was observed, and, with dropout, each proper subset."""
+        chosen = product((True, False), repeat=len(observed)) if self.modality_dropout else [(True,) * len(observed)]
+        return [tuple(m for m, keep in zip(observed, kept, strict=True) if keep) for kept in chosen if any(kept)]
+
+    def batch_weights(self, x: Minibatch) -> Tensor:
+        """Return (cells, batches): one where the cell is of that batch, equal shares of all where it is of none of them."""
+        codes = torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device) if x.batches is None else x.batches
+        known = one_hot(codes.clamp_min(0), self.batch_count).float()
+        return torch.where(codes[:, None] < 0, 1 / self.batch_count, known)
+
+    def origin(self, shown: Minibatch) -> Tensor:
+        """Return the number of each cell's batch and of what is shown of it, (cells,)."""
+        pattern = self.patterns.index(tuple(shown)) if self.critic_tells != "batch" else 0
+        return pattern * self.batch_count + self.batch_weights(shown).argmax(-1)
+
+    @property
+    def batch_count(self) -> int:
+        """The number of batches: one where none are known."""
+        return max(len(self.batches), 1)
+
+    # --- the method's contract ---
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on `train` and return the history; `remarks` says whether the critic won or died."""
+        history = super().fit(train, seed)
+        self.remarks = self.opponents.warnings(history[-1]) if self.opponents else []
+        return history
+
+    def build(self, train: View) -> None:
+        """Make the networks, then the critic, who stands outside what the model trains."""
+        self.batches = train.batches
+        counted = self.likelihood == "counts"
+        sizes = graph_sizes(train, counted)
+        links = {pair: found for pair, found in train.links.items() if found.shape == tuple(sizes[m] for m in pair)}
+        pairs = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
+        share = self.graph_share
+        if share == "auto":
+            share = SHARE_WITH_PAIRS if pairs > ENOUGH_PAIRS else SHARE_WITHOUT
+        self.graph = FeatureGraph(sizes, links, self.latent)
+        self.encoders = nn.ModuleDict({m: self._encoder(d) for m, d in train.features.items()})
+        self.gates = nn.Linear(self.hidden, 2, bias=False)
+        self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
+        self.prior = MixturePrior(self.latent, self.component_count(train))
+        scales = train.scales if counted else {}
+        widths = {"latent": self.latent, "hidden": self.hidden, "batches": self.batch_count, "graph_share": share}
+        decoders = {m: HybridDecoder(features=d, scale=scales.get(m), **widths) for m, d in sizes.items()}
+        self.decoders = nn.ModuleDict(decoders)
+        self._rescale(train)
+        self.opponents = self._opponents(train)
+        self._drawn = None
+
+    def component_count(self, train: View) -> int:
+        """Return the number of components of the prior."""
+        return self.components
+
+    def rules(self) -> dict[str, object]:
+        """Return how training differs: every step holds cells of every block, and there is an opponent."""
+        return {"steps": self.steps, "held_out_cost": self.held_out_cost, "opponents": self.opponents}
+
+    def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+        """Yield the minibatches of each step of an epoch."""
+        return training.some_of_each(blocks, size)
+
+    def steps(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+        """Yield the minibatches of each step, and let each draw the features' embeddings anew."""
+        for minibatches in self.divided(blocks, size):
+            self._drawn = None
+            yield minibatches
+
+    def decoded(self, z: Tensor, target: str, batch: Tensor | None = None) -> Tensor:
+        """Return what is expected of a modality given z, (cells, features), standardised; by default in the mean batch."""
+        if batch is None:
+            batch = torch.full((len(z), self.batch_count), 1 / self.batch_count, device=z.device)
+        return self.decoders[target].expected(z, self.graph().mean[self.graph.places[target]], batch)
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return what is expected of `target` in the cells' batches at the posterior mean, (cells, features), standardised."""
+        return by_pieces(
+            lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)),
+            cells,
+            training.device(),
+            batches=self.batches,
+        )
+
+    def drawn(self, cells: int) -> dict[str, Tensor]:
+        """Return draws of the mixture prior, the same for every modality's decoder."""
+        return dict.fromkeys(self.decoders, self.prior.drawn(cells))
+
+    def _encoder(self, features: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(features, self.hidden), nn.LayerNorm(self.hidden), nn.LeakyReLU(), nn.Dropout(self.dropout)
+        )
+
+    def _opponents(self, train: View) -> Opponents | None:
+        """Make the critic, where there is anything for it to tell."""
+        shown = {subset for block in train.blocks for subset in self.subsets(block.modalities)}
+        self.patterns = sorted(shown) if self.critic_tells != "batch" else [()]
+        origins = len(self.patterns) * self.batch_count
+        if self.critic_weight == 0 or origins < 2:
+            return None
+        critics = nn.ModuleDict({"origin": Critic(self.latent, self.critic_hidden, origins)}).to(training.device())
+        return Opponents(critics, self._evidence, {"origin": self.critic_learning_rate}, self.critic_steps)
+
+    def _evidence(self, minibatches: Sequence[Minibatch], progress: float) -> Mapping[str, tuple[Tensor, Tensor]]:
+        shown = [x.only(*subset) for x in minibatches for subset in self.subsets(tuple(x))]
+        latents = torch.cat([self.posterior(x).mean for x in shown])
+        return {"origin": (latents, torch.cat([self.origin(x) for x in shown]))}

@@ -1,0 +1,86 @@
+"""Semi-supervised mmAAVI: the components of the mixture are the cell types, known of few cells and inferred of all others.
+
+cost = mmaavi's, in which the type y stands in the place of c where it is known, and kl_c is not paid;
+       - label_weight log q(c = y | z) there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+from torch.nn.functional import cross_entropy
+
+from mosaicbench.methods.mmaavi import MMAAVI
+from mosaicbench.parts import training
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.minibatch import Block, Minibatch, by_pieces
+from mosaicbench.parts.semisupervised import labelled_cells, with_labelled
+from mosaicbench.view import Cells, View
+
+CARD = {
+    "label": "mmAAVI semi-supervised",
+    "kind": "model",
+    "paper": "Lu et al. 2024",
+    "doi": "10.1093/bib/bbae540",
+    "handles": ("paired", "mosaic", "unpaired"),
+    "uses": ("pairs", "links", "labels"),
+    "gives": ("joint", "single", "impute", "labels"),
+    "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
+    "deviates": "As for mmaavi. A step's cost is the mean over its cells, labelled ones a fixed share of them (the original "
+    "adds the means over either kind). A cell's type is the most probable component given the mean of its latent.",
+}
+
+
+@dataclass(kw_only=True)
+class SemiSupervisedMMAAVI(MMAAVI):
+    """mmAAVI, and component -> label.
+
+    Attributes
+    ----------
+    components
+        C; None for as many as there are known cell types. Further ones are for types that no label names.
+    label_weight
+        Weight of -log q(c = y | z) of labelled cells.
+    labelled_share
+        Of the cells of every step, at least.
+    """
+
+    components: int | None = None
+    label_weight: float = 20.0
+    labelled_share: float = 0.2
+
+    def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
+        """Return the divergence from the mixture prior."""
+        return self.prior.divergence(q, z, x.labels)
+
+    def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
+        """Return the negative log-likelihood of what was measured, and of the labels: 0 where there is none."""
+        nll = cross_entropy(self.prior.classifier(z), x.labels, reduction="none", ignore_index=-1)  # (cells,)
+        return super().nll_of(x, z, v) + Cost(nll_label=self.label_weight * nll)
+
+    def component_count(self, train: View) -> int:
+        """Return the number of known cell types, or more where more components are asked for."""
+        self.cell_types = np.array(train.cell_types, dtype=object)
+        return max(len(train.cell_types), 0 if self.components is None else self.components)
+
+    # --- the method's contract ---
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on `train` and return the history."""
+        self._labelled = labelled_cells(train)
+        return super().fit(train, seed)
+
+    def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+        """Yield the minibatches of each step: labelled cells are a fixed share of it."""
+        return with_labelled(self._labelled, self.labelled_share)(blocks, size)
+
+    @torch.no_grad()
+    def predict(self, cells: Cells) -> np.ndarray:
+        """Return the most probable known cell type of each cell, (cells,)."""
+        logits = by_pieces(lambda x: self.prior.classifier(self.posterior(x).mean), cells, training.device())
+        return self.cell_types[logits[:, : len(self.cell_types)].argmax(1)]

@@ -1,0 +1,394 @@
+"""mmAAVI: what each of its parts does, and that it does no more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
+from mosaicbench_views import cut_small, small_dataset
+from scipy import sparse
+from test_family import built, cost_of, counted_view, values
+from torch.distributions import NegativeBinomial, Normal
+
+from mosaicbench import files
+from mosaicbench.data import scenarios
+from mosaicbench.errors import NotApplicable, UserError
+from mosaicbench.methods.mmaavi import MMAAVI
+from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
+from mosaicbench.parts import training
+from mosaicbench.parts.guidance import FeatureGraph
+from mosaicbench.parts.likelihoods import negative_binomial_nll
+from mosaicbench.parts.minibatch import Part, on_device
+from mosaicbench.parts.mixture import MixturePrior
+from mosaicbench.parts.posteriors import kl
+from mosaicbench.parts.semisupervised import with_labelled
+from mosaicbench.verbs import fit, score
+from mosaicbench.view import View
+
+CPU = torch.device("cpu")
+
+
+def linked_view(cells=200):
+    """Return the view of counts with a link from gene 2 i to peak i, every third negative."""
+    view = counted_view(cells)
+    links = np.zeros((30, 25), dtype=np.int8)
+    for gene in range(0, 24, 2):
+        links[gene, gene // 2] = -1 if gene % 3 == 0 else 1
+    links = sparse.csr_matrix(links)
+    peaks = view.blocks[0].counts["atac"]
+    share = np.asarray(peaks.sum(0)).ravel() / peaks.sum()
+    view = replace(view, scales=view.scales | {"atac": replace(view.scales["atac"], share=share)})
+    return replace(view, links={("rna", "atac"): links, ("atac", "rna"): sparse.csr_matrix(links.T)})
+
+
+def made(view, method=MMAAVI, **hyperparameters):
+    torch.manual_seed(0)
+    model = method(**hyperparameters)
+    model.build(view)
+    return model
+
+
+def counted(view):
+    return on_device(view.blocks[0], CPU, counts=["rna", "atac"])
+
+
+# --- costs: each weight removes its own term, and nothing else ---
+
+
+@pytest.mark.parametrize(("weight", "term"), [("graph_weight", "nll_graph"), ("critic_weight", "feedback_origin")])
+def test_weight_zero_removes_exactly_its_term(weight, term):
+    view = linked_view(40)
+    x = counted(view)
+    paid, free = (cost_of(made(view, **{weight: value}), x) for value in (2.0, 0.0))
+    assert term not in free
+    assert abs(float(paid[term].detach().mean())) > 0.01
+    torch.testing.assert_close(paid.total() - paid[term].mean(), free.total())
+
+
+def test_the_links_weigh_as_much_as_there_are_modalities():
+    view = linked_view(40)
+    auto, one = (cost_of(made(view, graph_weight=weight), counted(view))["nll_graph"] for weight in ("modalities", 1.0))
+    torch.testing.assert_close(auto, 2 * one)
+
+
+def test_without_links_features_have_embeddings_and_nothing_to_reconstruct():
+    model = built(MMAAVI)
+    assert "nll_graph" not in cost_of(model, values())
+    assert model.graph().mean.shape == (FEATURES["rna"] + FEATURES["adt"], model.latent)
+
+
+def test_beta_zero_removes_exactly_the_divergence():
+    paid, free = (cost_of(built(MMAAVI, beta=beta), values()) for beta in (1.0, 0.0))
+    torch.testing.assert_close(paid.total() - sum(paid[k].mean() for k in ("kl_z", "kl_u", "kl_c")), free.total())
+
+
+# --- attention and what is shown ---
+
+
+def test_one_observed_modality_has_all_the_attention_and_absent_ones_none():
+    model = built(MMAAVI, ("rna", "atac", "adt"))
+    hidden = {m: torch.randn(9, model.hidden) for m in ("rna", "atac", "adt")}
+    torch.testing.assert_close(model.attention({"adt": hidden["adt"]})["adt"], torch.ones(9))
+    weights = torch.stack(list(model.attention(hidden).values()))
+    torch.testing.assert_close(weights.sum(0), torch.ones(9))
+    assert float((weights.max(0).values / weights.min(0).values).max()) < np.e**2  # scores lie between -1 and 1
+
+
+def test_cells_are_encoded_from_fewer_modalities_but_reconstruct_all():
+    model, x = built(MMAAVI, modality_dropout=1.0), values()
+    torch.manual_seed(0)
+    assert {tuple(model.shown(x)) for _ in range(30)} == {("rna",), ("adt",)}
+    assert {"nll_rna", "nll_adt"} <= set(cost_of(model, x))
+    whole = built(MMAAVI, modality_dropout=0.0)
+    assert {tuple(whole.shown(x)) for _ in range(30)} == {("rna", "adt")}
+
+
+def test_the_graph_has_a_larger_share_where_no_cell_has_two_modalities():
+    assert made(unpaired_view()).decoders["rna"].graph_share == 0.99
+    assert made(mosaic_view()).decoders["rna"].graph_share == 0.9
+    assert made(mosaic_view(), graph_share=0.5).decoders["rna"].graph_share == 0.5
+
+
+# --- the mixture prior ---
+
+
+def test_with_one_component_the_prior_is_a_hierarchy_of_gaussians():
+    torch.manual_seed(0)
+    prior, q = MixturePrior(3, 1), Normal(torch.randn(6, 3), torch.rand(6, 3) + 0.1)
+    z = q.rsample()
+    torch.manual_seed(1)
+    cost = prior.divergence(q, z)
+    torch.manual_seed(1)
+    one = torch.ones(6, 1)
+    mean, spread = prior.within(torch.cat([one, z], -1)).chunk(2, -1)
+    of_u = Normal(mean, torch.nn.functional.softplus(spread) + 1e-3)
+    torch.testing.assert_close(cost["kl_c"], torch.zeros(6))
+    torch.testing.assert_close(cost["kl_u"], kl(of_u)["kl"])
+    under = prior.conditional(one, of_u.rsample()).log_prob(z).sum(-1)
+    torch.testing.assert_close(cost["kl_z"], q.log_prob(z).sum(-1) - under)
+
+
+def test_a_known_component_stands_in_the_place_of_the_inferred_one():
+    torch.manual_seed(0)
+    prior, q = MixturePrior(3, 4), Normal(torch.randn(6, 3), torch.rand(6, 3) + 0.1)
+    z, known = q.rsample(), torch.tensor([2, -1, 0, -1, 3, -1])
+    costs = {}
+    for name, given in (("some", known), ("none", None), ("sure", known)):
+        if name == "sure":  # a classifier that is certain of component 2
+            torch.nn.init.zeros_(prior.classifier[-1].weight)
+            prior.classifier[-1].bias.data = torch.tensor([0.0, 0.0, 50.0, 0.0])
+            given = None
+        torch.manual_seed(1)
+        costs[name] = prior.divergence(q, z, given)
+    unknown = known < 0
+    assert (costs["some"]["kl_c"][~unknown] == 0).all()
+    for term in ("kl_z", "kl_u", "kl_c"):
+        torch.testing.assert_close(costs["some"][term][unknown], costs["none"][term][unknown])
+    torch.testing.assert_close(costs["some"]["kl_z"][0], costs["sure"]["kl_z"][0])
+    torch.testing.assert_close(costs["some"]["kl_u"][0], costs["sure"]["kl_u"][0])
+
+
+# --- the guidance graph and the decoder ---
+
+
+def test_links_are_in_the_graph_once_in_each_direction_with_their_sign():
+    graph = FeatureGraph({"rna": 30, "atac": 25}, linked_view(20).links, 4)
+    assert len(graph.pairs) == 24
+    dense = graph.smoothing.to_dense()
+    torch.testing.assert_close(dense, dense.T)
+    assert dense[2, 30 + 1] == 1
+    assert dense[6, 30 + 3] == -1
+    assert (dense[1] == 0).all()
+
+
+def test_pairs_without_a_link_are_no_links_and_of_the_right_modality():
+    view = linked_view(20)
+    graph = FeatureGraph({"rna": 30, "atac": 25}, view.links, 30)
+    told = torch.zeros(55, 30)
+    for number, (gene, peak) in enumerate(graph.pairs[:12].tolist()):
+        told[gene, number], told[peak, number] = 9.0, 9.0 * graph.signs[number]
+    perfect = graph.nll(told)  # linked pairs agree, all others are orthogonal: log 2 each
+    assert float(perfect) == pytest.approx(0.5 * np.log(2), abs=1e-4)
+
+
+def test_the_graph_is_reconstructed_ever_better():
+    view, nats = linked_view(), {}
+    for weight in (0.0, 20.0):
+        model = MMAAVI(max_epochs=12, minibatch=64, graph_weight=weight, critic_weight=0.0, learning_rate=5e-3)
+        history = model.fit(view, 0)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            nats[weight] = float(model.graph.nll(model.graph().mean))
+    assert history[-1]["nll_graph"] < 0.8 * history[0]["nll_graph"]
+    assert nats[20.0] < 0.8 * nats[0.0]
+
+
+def test_negative_binomial_nats_and_gradients_are_torchs():
+    torch.manual_seed(0)
+    counts = torch.poisson(torch.full((5, 7), 0.7, dtype=torch.float64))
+    logits, r = torch.randn(5, 7, dtype=torch.float64), torch.rand(5, 7, dtype=torch.float64) + 0.3
+    rest, total = torch.randn(1, 1, dtype=torch.float64), counts.sum(1, keepdim=True) + 3
+    log_mean = torch.log_softmax(torch.cat([logits, rest.expand(5, 1)], 1), 1)[:, :-1] + torch.log(total)
+    expected = -NegativeBinomial(r, logits=log_mean - torch.log(r)).log_prob(counts).sum(1)
+    torch.testing.assert_close(negative_binomial_nll(counts, logits, rest, total, r), expected)
+    free = [part.requires_grad_() for part in (logits, rest, r)]
+    assert torch.autograd.gradcheck(lambda a, b, c: negative_binomial_nll(counts, a, b, total, c), free)
+
+
+def test_absent_modalities_are_imputed_at_the_train_cells_depth():
+    view = linked_view(300)
+    model = MMAAVI(max_epochs=20, minibatch=32, latent=5, learning_rate=5e-3)
+    model.fit(view, 0)
+    cells = view.blocks[0]
+    for source, target, error in (("rna", "atac", 1.0), ("atac", "rna", 0.9)):
+        imputed = model.impute(cells.only(source), target)
+        assert ((imputed - cells.values[target]) ** 2).mean() < error * (cells.values[target] ** 2).mean()
+        assert abs(imputed.mean()) < 0.2  # of values standardised on train cells: an empty library would lie far below
+
+
+# --- batches ---
+
+
+def two_batches(cells=200):
+    """Return a view whose second batch shows ten times the counts in the first five genes, and the same cells unseen."""
+    view = linked_view(cells)
+    random = np.random.default_rng(3)
+    block = view.blocks[0]
+    batches = np.array(["a", "b"], dtype=object)[random.integers(0, 2, cells)]
+    counts = block.counts["rna"].toarray()
+    counts[:, :5] = counts[:, :5] * np.where(batches == "b", 10, 1)[:, None]
+    block = replace(block, batches=batches, counts=block.counts | {"rna": sparse.csr_matrix(counts)})
+    return replace(view, blocks=(block,))
+
+
+def test_each_batch_has_its_own_effect_and_an_unseen_one_the_mean_of_all():
+    view = two_batches()
+    model = MMAAVI(max_epochs=15, minibatch=64, latent=5, critic_weight=0.0, learning_rate=5e-3)
+    model.fit(view, 0)
+    one = view.blocks[0].take(np.arange(30))
+    imputed = {b: model.impute(replace(one, batches=np.full(30, b, dtype=object)).only("atac"), "rna") for b in "abc"}
+    assert imputed["b"][:, :5].mean() > imputed["a"][:, :5].mean() + 0.3
+    assert imputed["a"][:, :5].mean() < imputed["c"][:, :5].mean() < imputed["b"][:, :5].mean()
+    for batch in "abc":  # the embedding does not read the batch
+        np.testing.assert_array_equal(model.embed(one), model.embed(replace(one, batches=np.full(30, batch, dtype=object))))
+
+
+def test_the_critic_tells_what_there_is_to_tell():
+    assert made(two_batches(40), critic_tells="batch").opponents.critics["origin"].domains == 2
+    assert made(two_batches(40)).opponents.critics["origin"].domains == 2 * 3  # both, rna and atac alone, in each batch
+    assert made(paired_view(40), critic_tells="batch").opponents is None
+    assert made(paired_view(40), modality_dropout=0.0).opponents is None
+    model = made(two_batches(40))
+    x = on_device(two_batches(40).blocks[0], CPU, counts=["rna", "atac"], batches=model.batches)
+    _, origin = model._evidence([x], 1.0)["origin"]
+    assert set(origin.tolist()) == set(range(6))
+
+
+def test_minibatches_carry_batches_of_the_right_cells():
+    view = two_batches(40)
+    x = on_device(view.blocks[0], CPU, batches=("b", "c"))
+    assert x.batches.tolist() == [0 if batch == "b" else -1 for batch in view.blocks[0].batches]
+    rows = torch.tensor([7, 3])
+    assert torch.equal(x.take(rows).batches, x.batches[rows])
+    assert view.batches == ("a", "b")
+
+
+# --- few labels ---
+
+
+def few(view, share, seed=0):
+    """Return the view with only a share of its labels."""
+    random = np.random.default_rng(seed)
+    hidden = [np.where(random.random(len(b)) < share, b.labels, "").astype(object) for b in view.blocks]
+    return replace(view, blocks=tuple(replace(b, labels=own) for b, own in zip(view.blocks, hidden, strict=True)))
+
+
+def test_a_cell_without_a_label_pays_for_none():
+    labels = torch.tensor([0, -1, 2, -1] * 5)
+    cost = cost_of(built(SemiSupervisedMMAAVI), values(labels=labels))
+    assert (cost["nll_label"][labels < 0] == 0).all()
+    assert (cost["nll_label"][labels >= 0] > 0).all()
+    assert (cost["kl_c"][labels >= 0] == 0).all()
+    assert (cost["kl_c"][labels < 0] > 0).all()
+
+
+def test_steps_hold_a_share_of_labelled_cells_and_every_other_cell_once():
+    view = few(mosaic_view(), 0.05)
+    labelled = [block.labels != "" for block in view.blocks]
+    blocks = [on_device(block, CPU, cell_types=view.cell_types) for block in view.blocks]
+    numbered = [replace(x, totals={"number": torch.arange(x.cells)[:, None]}) for x in blocks]
+    parts = [Part(x, torch.arange(x.cells)) for x in numbered]
+    seen, steps = [], list(with_labelled(labelled, 0.25)(parts, 40))
+    for minibatches in steps:
+        labels = torch.cat([x.labels for x in minibatches])
+        assert int((labels >= 0).sum()) == 10
+        assert len(labels) <= 40
+        seen += [(tuple(x), int(n)) for x in minibatches for n in x.totals["number"][x.labels < 0]]
+    assert len(seen) == len(set(seen)) == sum(int((~own).sum()) for own in labelled)
+    everything = [sum(x.cells for x in step) for step in with_labelled([own | True for own in labelled], 0.25)(parts, 40)]
+    assert sum(everything) == sum(x.cells for x in numbered)
+
+
+def test_steps_of_some_of_each_hold_every_cell_once_and_every_block():
+    blocks = [on_device(block, CPU) for block in mosaic_view().blocks]
+    steps = list(training.some_of_each(blocks, 64))
+    assert len(steps) == 5
+    assert all(len(step) == 3 for step in steps)
+    assert sum(x.cells for step in steps for x in step) == sum(x.cells for x in blocks)
+    assert max(sum(x.cells for x in step) for step in steps) <= 64 + 2
+
+
+def test_few_labels_are_enough_to_tell_the_types_from_any_modality():
+    view = few(mosaic_view(), 0.1)
+    model = SemiSupervisedMMAAVI(max_epochs=15, minibatch=64, learning_rate=3e-3)
+    model.fit(view, 0)
+    query = linear_cells(150, seed=9)
+    for shown in (query, query.only("rna"), query.only("adt")):
+        assert np.mean(model.predict(shown) == query.labels) > 0.7  # chance is a third
+
+
+def test_components_are_the_types_or_more_and_only_types_are_predicted():
+    view = paired_view(60)
+    assert made(view, SemiSupervisedMMAAVI).prior.components == 3
+    model = made(view, SemiSupervisedMMAAVI, components=7)
+    assert model.prior.components == 7
+    model.nets = torch.nn.ModuleList([model.prior])
+    assert set(model.predict(linear_cells(50, seed=1))) <= set(view.cell_types)
+
+
+def test_without_any_label_it_does_not_apply():
+    with pytest.raises(NotApplicable, match="none has one"):
+        SemiSupervisedMMAAVI(max_epochs=1).fit(few(paired_view(30), 0.0), 0)
+
+
+def test_few_labels_of_one_batch_are_drawn_by_the_seed():
+    random = np.random.default_rng(0)
+    labels = random.choice(np.array(["B", "T", "rare", ""], dtype=object), 2000, p=[0.5, 0.3, 0.005, 0.195])
+    batches = random.choice(np.array(["one", "two"], dtype=object), 2000)
+
+    def drawn(seed=0, **options):
+        return scenarios.few_labels(labels, batches, np.random.default_rng(seed), **options)
+
+    chosen = drawn(share=0.02, least=2)
+    assert len(chosen) == len(set(chosen)) == 40
+    assert set(labels[chosen]) == {"B", "T", "rare"}
+    assert len(set(batches[chosen])) == 1
+    assert set(batches[drawn(share=0.02, batch="two")]) == {"two"}
+    assert len(drawn(share=0.0001, least=2, batch="one")) == 6
+    assert len(drawn(share=0.0)) == 0
+    assert len(drawn(share=1.0, batch="one")) == np.sum((batches == "one") & (labels != ""))
+    np.testing.assert_array_equal(chosen, drawn(share=0.02, least=2))
+    assert not np.array_equal(drawn(share=0.02, batch="one"), drawn(1, share=0.02, batch="one"))
+    with pytest.raises(UserError, match="no train cell has batch 'three'; there are one, two"):
+        drawn(share=0.1, batch="three")
+
+
+def test_hiding_labels_changes_nothing_else():
+    dataset = small_dataset()
+    cut = {
+        name: scenarios.cut(dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option)
+        for name, option in (("all", {}), ("few", {"labelled": {"share": 0.05, "least": 1}}))
+    }
+    for modality, cells in cut["all"]["train"].mod.items():
+        hidden = cut["few"]["train"][modality]
+        np.testing.assert_array_equal(files.values(cells), files.values(hidden))
+        shown = hidden.obs["cell_type"].astype(str).to_numpy()
+        assert 0 < np.sum(shown != "") < 40
+        kept = shown != ""
+        np.testing.assert_array_equal(shown[kept], cells.obs["cell_type"].astype(str).to_numpy()[kept])
+        truth = [part["solution"][modality].obs["cell_type"].astype(str).tolist() for part in cut.values()]
+        assert truth[0] == truth[1]
+
+
+# --- from a view to scores ---
+
+
+def test_predictions_are_written_and_scored(tmp_path):
+    view, run = cut_small(small_dataset(), "paired", tmp_path / "view"), tmp_path / "run"
+    identity = {"dataset": "small", "scenario": "paired", "run": "ss", "method": "mmaavi_ss", "seed": 0}
+    paths = {part: view / f"{part}.h5mu" for part in ("train", "query")} | {"solution": None, "output": run}
+    options = {"max_epochs": 4, "minibatch": 64}
+    limits = {"max_minutes": 5, "max_memory_mb": 8000}
+    fit.run(method="mosaicbench.methods.mmaavi_ss", hyperparameters=options, identity=identity, **paths, **limits)
+    latents = files.read_latents(run / "latents.h5ad")
+    for source in ("joint", "left", "right"):
+        assert len(files.predicted_of(latents, source, "query")) == len(files.latents_of(latents, source, "query")[0])
+        assert files.predicted_of(latents, source, "train") is None
+    tables = {name: tmp_path / f"{name}.tsv" for name in ("scores", "features")} | {"cells": tmp_path / "cells.npz"}
+    score.run(runs=[run], views=[view], groups=["label_prediction"], **tables)
+    scores = files.read_scores(tables["scores"])
+    own = scores[scores["metric"] == "label_prediction_balanced_accuracy"].set_index("direction")["value"]
+    assert set(own.index) == {"joint", "left", "right"}
+    said, solution = files.predicted_of(latents, "joint", "query"), files.read_view(view / "solution.h5mu", "solution")["left"]
+    order = files.latents_of(latents, "joint", "query")[0].get_indexer(solution.obs["query_name"].astype(str))
+    types = solution.obs["cell_type"].astype(str).to_numpy()
+    right = [np.mean(said[order][types == name] == name) for name in set(types) - {""}]
+    assert own["joint"] == pytest.approx(np.mean(right))
+    features = files.read_table(tables["features"], files.FEATURE_COLUMNS)
+    assert set(features["metric"]) == {"label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"}
+
+
+def test_views_without_batches_have_none():
+    block = replace(linear_cells(10, seed=0), batches=None)
+    assert View(blocks=(block,), features={"rna": 30, "adt": 12}).batches == ()
