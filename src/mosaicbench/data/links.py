@@ -139,7 +139,7 @@ def corrupted(whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng
 
 
 def _partly_wrong(links: sparse.coo_matrix, among: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows of `links`, a share of those in `among` replaced by others of `among` that the column is not linked with."""
+    """Return the rows of `links`, a share of those in `among` replaced by others of them that the column is not linked with."""
     rows, columns = links.row.astype(np.int64), links.col
     taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
     candidates = np.flatnonzero(np.isin(rows, among))
