@@ -78,7 +78,7 @@ def test_terms_are_those_of_the_paper():
 
 
 def test_without_a_mutual_pair_the_cost_is_finite():
-    method = fitted(neighbors=1)
+    method = fitted(near=0.01)
     x = minibatch(method, n=6)
     nowhere = torch.eye(6, 8, device=x["rna"].device)
     alike = Minibatch(x.observed | {"rna~adt": nowhere, "adt~rna": -nowhere[:, [1, 2, 3, 4, 5, 0, 6, 7]]})
