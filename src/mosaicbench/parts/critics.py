@@ -85,7 +85,7 @@ class Opponents:
     def __post_init__(self) -> None:
         """Make their optimiser."""
         groups = [{"params": self.critics[name].parameters(), "lr": rate} for name, rate in self.learning_rates.items()]
-        self.optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999), weight_decay=self.weight_decay)
+        self.optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999), weight_decay=self.weight_decay, fused=True)
 
     @property
     def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
