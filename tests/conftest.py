@@ -1,6 +1,7 @@
 """Small views that every test of methods, fits and scores shares."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 # One thread, as a job of the workflow has, set before numpy and torch are imported. It also keeps OpenMP from starting threads
@@ -10,6 +11,7 @@ for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from mosaicbench.view import Cells, View
 
@@ -33,12 +35,14 @@ def linear_cells(n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "ad
     z = np.concatenate([np.eye(3)[types] * 2, random.standard_normal((n, 2))], axis=1)  # (cells, 5)
     loadings = {m: fixed.standard_normal((5, d)) for m, d in FEATURES.items()}
     values = {m: z @ loadings[m] + 0.5 * random.standard_normal((n, FEATURES[m])) for m in FEATURES}
-    values = {m: _standardised(values[m]) for m in modalities}
+    values = {m: _standardised(x) for m, x in values.items()}
+    activity = sparse.csr_matrix(random.poisson(3 * np.exp(0.5 * values["rna"]))).astype(np.float32)
     return Cells(
         names=np.array([f"{name}-{i}" for i in range(n)], dtype=object),
-        values=values,
+        values={m: values[m] for m in modalities},
         labels=np.array([f"type {t}" for t in types], dtype=object),
         batches=np.array(["batch"] * n, dtype=object),
+        activity={"atac": activity} if "atac" in modalities else {},
     )
 
 
@@ -47,18 +51,29 @@ def _standardised(x: np.ndarray) -> np.ndarray:
     return ((x - x.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
+def links_among(modalities: tuple[str, ...]) -> dict[tuple[str, str], sparse.csr_matrix]:
+    """Return links of the first ten genes with the first ten features of each other modality."""
+    found = {}
+    for other in set(modalities) - {"rna"}:
+        links = sparse.eye(FEATURES["rna"], FEATURES[other], dtype=np.int8, format="lil")
+        links[10:] = 0
+        found |= {("rna", other): links.tocsr(), (other, "rna"): links.T.tocsr()}
+    return found
+
+
 def paired_view(n: int = 200, *, seed: int = 0, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
     """Return one block in which every cell has all modalities."""
-    return View(blocks=(linear_cells(n, seed=seed, modalities=modalities),), features={m: FEATURES[m] for m in modalities})
+    features = {m: FEATURES[m] for m in modalities}
+    return View((linear_cells(n, seed=seed, modalities=modalities),), features, links=links_among(modalities))
 
 
 def unpaired_view(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
     """Return one block per modality, of different cells."""
     blocks = tuple(linear_cells(n, seed=i, modalities=(m,), name=m) for i, m in enumerate(modalities))
-    return View(blocks=blocks, features={m: FEATURES[m] for m in modalities})
+    return View(blocks, {m: FEATURES[m] for m in modalities}, links=links_among(modalities))
 
 
 def mosaic_view() -> View:
     """Return three patterns: both modalities, and each alone."""
     rna, adt = unpaired_view().blocks
-    return View(blocks=(*paired_view(80).blocks, rna, adt), features={m: FEATURES[m] for m in ("rna", "adt")})
+    return replace(paired_view(), blocks=(*paired_view(80).blocks, rna, adt))

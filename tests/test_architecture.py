@@ -28,7 +28,10 @@ ALLOWED = {
         {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "muon"},
     ),
     "parts": ({"errors", "view", "parts"}, {"numpy", "torch", "tqdm"}),
-    "methods": ({"view", "parts", "methods"}, {"numpy", "scipy", "sklearn", "torch"}),
+    "methods": (
+        {"errors", "view", "parts", "methods"},
+        {"numpy", "scipy", "sklearn", "torch", "harmonypy", "maxfuse"},  # the last, where a person has installed it
+    ),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "scib_metrics"}),
     "scorer": ({"catalog", "metrics"}, {"numpy", "pandas"}),
     "percell": ({"metrics"}, {"numpy"}),

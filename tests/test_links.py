@@ -353,3 +353,81 @@ def test_varp_is_where_mudata_keeps_pairs_of_features(trimodal):
     assert isinstance(dataset, mudata.MuData)
     assert dataset.varp["links"].shape == (dataset.n_vars, dataset.n_vars)
     assert sparse.issparse(dataset.varp["links"])
+
+
+# --- wrong links ---------------------------------------------------------------------------------------------------------
+
+
+def parts_with(dataset, share, seed=0, **options):
+    preprocess = {"rna": {"features": 9}, "atac": {"features": 20, "components": 3}}
+    return scenarios.cut(
+        dataset,
+        dataset_name="d",
+        scenario="s",
+        kind="unpaired",
+        seed=seed,
+        preprocess=preprocess,
+        corrupted_links=share,
+        **options,
+    )
+
+
+def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
+    dataset = curated(trimodal)
+    clean, spoilt = parts_with(dataset, 0.0), parts_with(dataset, 0.5)
+    for noun, part in clean.items():
+        for modality, cells in part.mod.items():
+            other = spoilt[noun][modality]
+            assert list(cells.obs_names) == list(other.obs_names)
+            assert list(cells.var_names) == list(other.var_names)
+            np.testing.assert_array_equal(files.standardised(cells), files.standardised(other))
+    for other in ("atac", "adt"):
+        true, wrong = (linked_names(parts["train"], "rna", other) for parts in (clean, spoilt))
+        assert wrong == linked_names(spoilt["solution"], "rna", other)
+        everything = linked_names(dataset, "rna", other)
+        assert not (wrong - true) & everything  # a wrong link is wrong
+        assert 0 < len(true & wrong) < len(true)
+    true, wrong = (linked_names(parts["train"], "rna", "adt") for parts in (clean, spoilt))
+    assert len(wrong) == len(true) == 4
+    assert len(true & wrong) == 2
+    assert {end for _, end, _ in wrong} == {end for _, end, _ in true}
+    assert linked_names(parts_with(dataset, 1.0)["train"], "rna", "adt").isdisjoint(true)
+    assert linked_names(parts_with(dataset, 0.5)["train"], "rna", "atac") == linked_names(spoilt["train"], "rna", "atac")
+    assert linked_names(dataset, "rna", "adt") == linked_names(curated(trimodal), "rna", "adt")
+
+
+def test_other_seeds_draw_other_wrong_links(trimodal):
+    dataset = curated(trimodal)
+    found = {frozenset(linked_names(parts_with(dataset, 0.5, seed)["train"], "rna", "adt")) for seed in range(4)}
+    assert len(found) > 1
+
+
+def test_gene_activity_follows_wrong_links(trimodal):
+    dataset = curated(trimodal)
+    share = 0.6
+    spoilt = links.corrupted(dataset, share, {m: list(x.var_names) for m, x in dataset.mod.items()}, np.random.default_rng(0))
+    clean, wrong = (files.links_between(part, "rna", "atac") for part in (dataset, spoilt))
+    moved = (clean != wrong).nnz / 2
+    assert moved == round(share * clean.nnz)
+    np.testing.assert_array_equal(np.sort(wrong.tocoo().col), np.sort(clean.tocoo().col))  # every peak keeps its links
+    parts = parts_with(dataset, share)
+    rows = dataset.obs_names.get_indexer(parts["solution"].obs_names)
+    counts = dataset["atac"].layers["counts"].toarray()[rows]
+    genes, peaks = parts["solution"]["rna"].var_names, dataset["atac"].var_names
+    at_least = np.zeros((len(rows), len(genes)))
+    for gene, peak, _ in linked_names(parts["solution"], "rna", "atac"):
+        at_least[:, genes.get_loc(gene)] += counts[:, peaks.get_loc(peak)]
+    activity = parts["solution"]["atac"].obsm["gene_activity"].toarray()
+    assert (activity >= at_least).all()  # of the chosen peaks; others may add to it
+    before = parts_with(dataset, 0.0)["solution"]["atac"].obsm["gene_activity"].toarray()
+    assert not np.array_equal(activity, before)
+
+
+def test_what_cannot_be_corrupted_is_refused(trimodal):
+    with pytest.raises(UserError, match="corrupted_links: the dataset has no links; give it some"):
+        parts_with(trimodal, 0.5)
+    with pytest.raises(UserError, match="corrupted_links: must lie between 0 and 1, found 1.5"):
+        parts_with(curated(trimodal), 1.5)
+    narrow = {"rna": ["CD4"], "atac": list(trimodal["atac"].var_names), "adt": list(trimodal["adt"].var_names)}
+    with pytest.raises(UserError, match="linked with every chosen one, no wrong link is left; lower the share"):
+        links.corrupted(curated(trimodal), 1.0, narrow, np.random.default_rng(0))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
 from mosaicbench.data.readers import coordinates, opened
 from mosaicbench.errors import UserError
-from mosaicbench.files import LINKS, offsets
+from mosaicbench.files import LINKS, links_between, offsets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +98,60 @@ def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
     first_column = offsets(whole)
     kept = np.concatenate([first_column[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod])
     return sparse.csr_matrix(sparse.csr_matrix(whole.varp[LINKS])[kept][:, kept])
+
+
+def corrupted(whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng: np.random.Generator) -> MuData:
+    """Return the dataset with a share of its links replaced by wrong ones.
+
+    A link keeps its sign and one end, the protein or the peak, and gets another gene, drawn from those chosen, with which that
+    end is not linked.
+
+    Parameters
+    ----------
+    whole
+        A dataset with links.
+    share
+        Of the links of chosen features, between 0 and 1, for each pair of modalities.
+    chosen
+        modality -> names of the features among which to draw, and whose links to replace. Other links stay as they are.
+    rng
+        Draws which links, and what they become.
+
+    Raises
+    ------
+    UserError
+        When the share is no share, the dataset has no links, or no wrong link is left to draw.
+    """
+    if not 0 <= share <= 1:
+        raise UserError(f"corrupted_links: must lie between 0 and 1, found {share}")
+    if LINKS not in whole.varp:
+        raise UserError("corrupted_links: the dataset has no links; give it some (config/README.md), or leave the key out")
+    first_column, half = offsets(whole), sparse.csr_matrix((whole.n_vars, whole.n_vars), dtype=np.int8)
+    for first, second in combinations(whole.mod, 2):
+        drawn, other = (second, first) if whole[second].uns["kind"] == "rna" else (first, second)
+        links = links_between(whole, drawn, other).tocoo()
+        rows = _partly_wrong(links, np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn])), share, rng)
+        ends = rows + first_column[drawn], links.col + first_column[other]
+        half += sparse.csr_matrix((links.data, ends), shape=half.shape)
+    told = rewrapped(whole)
+    told.varp[LINKS] = sparse.csr_matrix(half + half.T)
+    return told
+
+
+def _partly_wrong(links: sparse.coo_matrix, among: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows of `links`, a share of those in `among` replaced by others of them that the column is not linked with."""
+    rows, columns = links.row.astype(np.int64), links.col
+    taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    candidates = np.flatnonzero(np.isin(rows, among))
+    for link in rng.permutation(candidates)[: round(share * len(candidates))]:
+        wrong = next((row for row in rng.permutation(among).tolist() if (row, columns[link]) not in taken), None)
+        if wrong is None:
+            raise UserError(
+                "corrupted_links: a feature is linked with every chosen one, no wrong link is left; lower the share"
+            )
+        taken.add((wrong, columns[link]))
+        rows[link] = wrong
+    return rows
 
 
 def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
+CORRUPTION = 1  # beside the seed, what draws wrong links, so that they change nothing else
 DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
 
 
@@ -128,6 +129,7 @@ def cut(
     split: dict | None = None,
     preprocess: dict[str, dict] | None = None,
     labelled: dict | None = None,
+    corrupted_links: float = 0.0,
     **hiding: object,
 ) -> dict[str, MuData]:
     """Divide a dataset's cells into train and query, and hide what the kind of scenario hides.
@@ -152,6 +154,9 @@ def cut(
         kind of modality -> options of its transform, where they differ from the defaults in ``preprocess``.
     labelled
         Which train cells show their cell type, options of :func:`few_labels`; all that have one if left out.
+    corrupted_links
+        Share of the links among the chosen features that are replaced by wrong ones, drawn by the seed: see
+        ``links.corrupted``. Gene activities follow; cells and chosen features are those of the true links.
     **hiding
         Options of the kind of scenario.
 
@@ -219,6 +224,9 @@ def cut(
     parts = {noun: joined(mod) for noun, mod in (("train", train), ("query", query), ("solution", solution))}
     if SHARED in dataset.obsm:
         parts["solution"].obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[query_cells]
+    if corrupted_links:
+        chosen = {modality: list(cells.var_names) for modality, cells in train.items()}
+        dataset = links.corrupted(dataset, corrupted_links, chosen, np.random.default_rng([seed, CORRUPTION]))
     for noun, part in parts.items():
         _link(dataset, part, {modality: of_part[noun] for modality, of_part in places.items()})
         part.uns[KEY] = {"noun": noun, "dataset": dataset_name, "scenario": scenario, "kind": kind, "seed": seed}

@@ -17,8 +17,9 @@ from mosaicbench.methods.dmmvae_experts import ExpertsDMMVAE
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
-from mosaicbench.parts.diagonal import Reading, one_modality_each
+from mosaicbench.parts.diagonal import Reading
 from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.parts.unpaired import one_modality_each
 from mosaicbench.view import View
 
 CARD = {

@@ -7,9 +7,8 @@ A minibatch holds cells of one modality, and a step takes one minibatch of every
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
@@ -19,8 +18,9 @@ from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.minibatch import Minibatch
 from mosaicbench.parts.networks import mlp
 from mosaicbench.parts.posteriors import SMALLEST_SD, kl
+from mosaicbench.parts.unpaired import one_modality_each
 from mosaicbench.parts.vae import MultimodalVAE
-from mosaicbench.view import View, concatenate
+from mosaicbench.view import View
 
 
 class Trunk(nn.Module):
@@ -121,16 +121,6 @@ class DiagonalVAE(MultimodalVAE):
     def rules(self) -> dict[str, object]:
         """Return how training differs: a minibatch of every modality a step, and early stopping on the bound."""
         return {"steps": training.one_of_each, "held_out_cost": self.held_out_cost}
-
-
-def one_modality_each(train: View, seed: int) -> View:
-    """Return the view with one block per modality, in which no cell is in two; drawn by the seed where there is a choice."""
-    random, shown = np.random.default_rng(seed), {modality: [] for modality in train.modalities}
-    for block in train.blocks:
-        turn = random.permutation(len(block)) % len(block.modalities)
-        for place, modality in enumerate(block.modalities):
-            shown[modality].append(block.only(modality).take(turn == place))
-    return replace(train, blocks=tuple(concatenate(parts) for parts in shown.values() if parts))
 
 
 def _normalised(width: int, hidden: int) -> list[nn.Module]:

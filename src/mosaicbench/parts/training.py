@@ -133,6 +133,24 @@ def some_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]
             yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True) if len(chosen)]
 
 
+def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) -> Iterator[Sequence[Minibatch]]:
+    """Yield steps of one minibatch that holds as many cells of every block: a cost sees them all, and a row is no one cell.
+
+    Parameters
+    ----------
+    steps
+        Draw each step's cells anew, with replacement, so many times; None shows every block as :func:`one_of_each` does.
+    """
+    drawn = one_of_each(blocks, size) if steps is None else _redrawn(blocks, size, steps)
+    for minibatches in drawn:
+        yield [Minibatch({name: values for x in minibatches for name, values in x.items()})]
+
+
+def _redrawn(blocks: list[Block], size: int, steps: int) -> Iterator[Sequence[Minibatch]]:
+    for _ in range(steps):
+        yield [block.take(torch.randint(block.cells, (size,), device=device())) for block in blocks]
+
+
 def minimise(
     cost: CostFunction,
     nets: nn.Module,
@@ -144,6 +162,8 @@ def minimise(
     steps: Steps = each_alone,
     held_out_cost: CostFunction | None = None,
     opponents: Opponents | None = None,
+    stops: bool = True,
+    weight_decay: float = 0.0,
 ) -> list[dict[str, float]]:
     """Train `nets` in place and return the history.
 
@@ -165,6 +185,11 @@ def minimise(
     opponents
         Critics, who learn before every step. The weights kept are then of an epoch after the warm-up: before it, the model
         has hardly begun to play against them.
+    stops
+        Whether the validation cost decides when to stop and which weights are kept; else every epoch is trained and the last
+        weights are kept.
+    weight_decay
+        Of Adam: the gradient of half this times the squared weights is added to that of the cost.
 
     Returns
     -------
@@ -181,7 +206,7 @@ def minimise(
     known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
     blocks = [block_of(block, device(), **known) for block in train.blocks]
     fitted, held_out = _hold_out(blocks, budget.validation)
-    optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, fused=True)
+    optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
     history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
@@ -216,7 +241,7 @@ def minimise(
             print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
 
         playing = opponents is not None and epoch < warmup_epochs
-        if not playing and row["validation_cost"] < best:
+        if not stops or (not playing and row["validation_cost"] < best):
             best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
         if epoch - max(best_epoch, warmup_epochs) >= budget.patience:
             break

@@ -131,9 +131,10 @@ class Theme:
         return sorted(found, key=lambda name: (listed.index(known[name]) if known[name] in listed else len(listed), name))
 
     def colour(self, run: str) -> str:
-        """Return a run's colour: its method's, which is the same in every figure."""
+        """Return a run's colour, the same in every figure: its method's, unless display.yaml gives the run one of its own."""
         method = self.methods.get(run, run)
-        listed = self.display["methods"].get(method, {}).get("colour")
+        own = self.display["runs"].get(run, {}).get("colour")
+        listed = own or self.display["methods"].get(method, {}).get("colour")
         return listed or self._spare_colour(method)
 
     def marker(self, run: str, *, size: float) -> dict:

@@ -1,0 +1,1 @@
+"""Wrapped packages that a person installs by themselves: none is needed by the benchmark."""

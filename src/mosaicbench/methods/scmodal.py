@@ -1,0 +1,246 @@
+"""scMODAL: autoencoders of unpaired modalities that meet in one latent, held together by linked features.
+
+    cost = sum_m   10 |x_m - G_m(z_m)|^2  -  10 likeness(K(x_m), K(z_m))                         z_m = E_m(x_m), a point
+         + sum_ab  10 (|z_a - E_b(G_b(z_a))|^2 + |z_b - E_a(G_a(z_b))|^2)  +  anchors |z_a - z_b|^2  -  V(D_ab; z_a, z_b)
+
+Pairs ab are neighbours in a chain of the modalities. Anchors are mutual nearest neighbours, within the minibatch, on the pair's
+linked features. K is a Gaussian kernel between the cells of the minibatch, and likeness the cosine of its rows.
+
+V is the critic's value, which the critic minimises and the encoders maximise,
+
+    V(D) = E_a softplus(-D(z_a)) + E_b softplus(D(z_b)),
+
+twice the mean cross-entropy of telling the two modalities apart. At the best critic, min_D V = 2 ln 2 - 2 JS(p_a || p_b), where
+JS is the Jensen-Shannon divergence of the latents' distributions: the term is that divergence, up to a constant, and is 0 where
+no critic can tell them. So V near its equilibrium 2 ln 2 = 1.386 means that the critic sees one distribution, far below it that
+the critic wins; the history has it as critic_*_value. That the distributions are equal does not mean that types lie on types.
+
+Errors and distances are means over features, as in the paper, whose weights are on that scale; they are not nats.
+Reference: Wang et al. 2025, Nature Communications 16:4994.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mosaicbench.parts import training
+from mosaicbench.parts.anchors import anchor_distance, mutual_neighbors, preserved_geometry
+from mosaicbench.parts.costs import Cost
+from mosaicbench.parts.critics import Critic, Opponents
+from mosaicbench.parts.linked import beside_values, chain, column_name, linked
+from mosaicbench.parts.minibatch import Minibatch, by_pieces
+from mosaicbench.parts.networks import mlp
+from mosaicbench.parts.training import Budget
+from mosaicbench.parts.unpaired import one_modality_each
+from mosaicbench.view import Cells, View
+
+CARD = {
+    "label": "scMODAL",
+    "kind": "model",
+    "paper": "Wang et al. 2025",
+    "doi": "10.1038/s41467-025-60333-z",
+    "handles": ("unpaired",),
+    "uses": ("links",),
+    "gives": ("single", "impute"),
+    "summary": "Autoencoders of modalities that are never paired, aligned by critics, latent cycles, preserved geometry and "
+    "mutual nearest neighbours on linked features.",
+    "deviates": "Encoders read the view's values (centred log-ratios of proteins, LSI of ATAC), anchors the pair's linked "
+    "features; the original takes anchors from the first columns of the encoders' input, also where separate matrices were "
+    "given. Gram-form kernels. Critics see detached latents. A minibatch without a mutual pair costs nothing (0/0 in the "
+    "original). Kaiming initialisation (`initialisation: normal` is the original's N(0, 0.1) for weights and biases), leaky "
+    "rectifiers; networks, learning rates and minibatches for a CPU, where a few hundred steps have to do (the paper's "
+    "configuration is told in config/studies/anchor_ablation.yaml). As in the original, training runs all its epochs and "
+    "keeps the last weights: patience is not read. In a chain "
+    "of three, the modality that is linked with both others stands in the middle.",
+}
+
+
+@dataclass(kw_only=True)
+class SCMODAL(Budget):
+    """Point latents; {m} -> m, and what draws neighbours in the chain together. A weight of 0 removes its term.
+
+    Attributes
+    ----------
+    latent, hidden
+        Dimensions of the latent; width of the one hidden layer of encoders and decoders.
+    reconstruction_weight, geometry_weight, cycle_weight, anchor_weight, critic_weight
+        Of the terms of the cost. With a critic_weight of 0 there are no critics.
+    near
+        Share of a minibatch's cells of the other modality, the nearest, that a cell may be anchored to; the paper's 30 of 500.
+    anchor_components
+        More linked features than this are projected on so many joint principal components before neighbours are sought.
+    order
+        The chain of modalities; the ends are never held against each other. None: see :func:`.parts.linked.chain`.
+    critic_hidden, critic_steps, critic_learning_rate
+        Width of a critic's two hidden layers, its steps before each of the model's, and its learning rate.
+    epoch_steps
+        Steps of an epoch, of cells drawn with replacement; None: as many as show the largest modality once.
+    learning_rate
+        Three times the paper's, for ten times fewer steps.
+    weight_decay
+        Of all networks.
+    initialisation
+        "kaiming", or "normal": all weights and biases from N(0, 0.1).
+    """
+
+    latent: int = 20
+    hidden: int = 128
+    reconstruction_weight: float = 10.0
+    geometry_weight: float = 10.0
+    cycle_weight: float = 10.0
+    anchor_weight: float = 1.0
+    critic_weight: float = 1.0
+    near: float = 0.06
+    anchor_components: int = 30
+    order: tuple[str, ...] | None = None
+    critic_hidden: int = 64
+    critic_steps: int = 5
+    critic_learning_rate: float = 3e-3
+    learning_rate: float = 3e-3
+    epoch_steps: int | None = None
+    weight_decay: float = 1e-3
+    initialisation: Literal["kaiming", "normal"] = "kaiming"
+
+    def cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the cost of as many cells of every modality; row i of two modalities is not one cell."""
+        z = {m: self.encoders[m](x[m]) for m in self.chain}  # (cells, latent) each
+        cost = self.own_cost(x, z)
+        for first, second in self.pairs:
+            if self.anchor_weight:
+                cost += self.anchor_weight * self.anchors(x, z, first, second)
+            if self.critic_weight:
+                cost += -self.critic_weight * self.value(z, first, second)
+        return cost
+
+    def held_out_cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return what cells of one modality cost by themselves."""
+        return self.own_cost(x, {m: self.encoders[m](x[m]) for m in self.chain if m in x})
+
+    def own_cost(self, x: Minibatch, z: Mapping[str, Tensor]) -> Cost:
+        """Return reconstruction, geometry, and the cycles that start at each modality."""
+        cost = Cost()
+        for m, latent in z.items():
+            if self.reconstruction_weight:
+                error = (self.decoders[m](latent) - x[m]).square().mean(-1)
+                cost += self.reconstruction_weight * Cost({f"reconstruction_{m}": error})
+            if self.geometry_weight:
+                cost += -self.geometry_weight * Cost({f"geometry_{m}": preserved_geometry(x[m], latent)})
+        for first, second in self.pairs:
+            for source, over in ((first, second), (second, first)):
+                if self.cycle_weight and source in z:
+                    again = self.encoders[over](self.decoders[over](z[source]))
+                    error = (again - z[source]).square().mean(-1)
+                    cost += self.cycle_weight * Cost({f"cycle_{source}_{over}": error})
+        return cost
+
+    def anchors(self, x: Minibatch, z: Mapping[str, Tensor], first: str, second: str) -> Cost:
+        """Return the mean squared distance of anchored cells."""
+        features = x[column_name(first, second)], x[column_name(second, first)]
+        anchored = mutual_neighbors(*features, max(1, round(self.near * x.cells)))
+        return Cost({f"anchors_{first}_{second}": anchor_distance(z[first], z[second], anchored)})
+
+    def value(self, z: Mapping[str, Tensor], first: str, second: str) -> Cost:
+        """Return the value of the game against the pair's critic."""
+        critic = self.opponents.critics[_name(first, second)]
+        surprise = [critic.surprise(z[m], _domain(z[m], place)) for place, m in enumerate((first, second))]
+        return Cost({f"feedback_{first}_{second}": sum(surprise)})
+
+    # --- the method's contract ---
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on `train`, every cell in one modality, and return the history; `remarks` says where a critic won or died."""
+        shown = one_modality_each(train, seed)
+        self.chain = chain(shown, self.order)
+        self.pairs = list(pairwise(self.chain))
+        features = {pair: linked(shown, pair, components=self.anchor_components) for pair in self.pairs}
+        with training.seeded(seed):
+            self.build(train)
+            history = training.minimise(
+                self.cost,
+                self.nets,
+                beside_values(shown, features),
+                budget=self,
+                warmup=0,
+                steps=partial(training.side_by_side, steps=self.epoch_steps),
+                held_out_cost=self.held_out_cost,
+                opponents=self.opponents if self.critic_weight else None,
+                stops=False,
+                weight_decay=self.weight_decay,
+            )
+        self._remember(shown)
+        if not self.critic_weight:
+            return history
+        self.remarks = self.opponents.warnings(history[-1])
+        return [row | self._values(row) for row in history]
+
+    def build(self, train: View) -> None:
+        """Make the networks, and the critics, who stand outside what the model trains."""
+        sizes = train.features.items()
+        self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in sizes})
+        self.decoders = nn.ModuleDict({m: mlp(self.latent, self.hidden, d) for m, d in sizes})
+        self.nets = nn.ModuleList([self.encoders, self.decoders])
+        critics = nn.ModuleDict({_name(*pair): Critic(self.latent, self.critic_hidden, 2) for pair in self.pairs})
+        if self.initialisation == "normal":
+            for weights in (*self.nets.parameters(), *critics.parameters()):
+                nn.init.normal_(weights, std=0.1)
+        rates = dict.fromkeys(critics, self.critic_learning_rate)
+        critics.to(training.device())
+        self.opponents = Opponents(critics, self._evidence, rates, self.critic_steps, self.weight_decay)
+
+    @torch.no_grad()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the latents of cells of one modality, (cells, latent)."""
+        (modality,) = cells.modalities
+        return by_pieces(lambda x: self.encoders[modality](x[modality]), cells, training.device())
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the target's decoder at the latents, (cells, features), standardised."""
+        (modality,) = cells.modalities
+        return by_pieces(lambda x: self.decoders[target](self.encoders[modality](x[modality])), cells, training.device())
+
+    @torch.no_grad()
+    def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
+        """Return virtual cells, modality -> (cells, features) standardised: decoded draws of the train latents' Gaussian."""
+        with training.seeded(seed):
+            z = self.latent_mean + torch.randn(cells, self.latent) @ self.latent_root.T
+            z = z.to(training.device())
+            return {m: decoder(z).cpu().numpy() for m, decoder in self.decoders.items()}
+
+    def _evidence(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, tuple[Tensor, Tensor]]:
+        (x,) = minibatches
+        z = {m: self.encoders[m](x[m]) for m in self.chain}
+        return {
+            _name(*pair): (
+                torch.cat([z[m] for m in pair]),
+                torch.cat([_domain(z[m], place) for place, m in enumerate(pair)]),
+            )
+            for pair in self.pairs
+        }
+
+    def _values(self, row: Mapping[str, float]) -> dict[str, float]:
+        """Return what each critic minimises: twice its surprise, which is a mean over the cells of both modalities."""
+        names = [_name(*pair) for pair in self.pairs]
+        return {f"critic_{name}_value": 2 * row[f"critic_{name}_surprise"] for name in names}
+
+    def _remember(self, shown: View) -> None:
+        """Keep the mean and a root of the covariance of the train cells' latents."""
+        z = torch.from_numpy(np.concatenate([self.embed(block) for block in shown.blocks])).double()
+        self.latent_mean = z.mean(0).float()
+        self.latent_root = torch.linalg.cholesky(torch.cov(z.T) + 1e-6 * torch.eye(self.latent).double()).float()
+
+
+def _name(first: str, second: str) -> str:
+    return f"{first}_{second}"
+
+
+def _domain(z: Tensor, place: int) -> Tensor:
+    return torch.full((len(z),), place, device=z.device)

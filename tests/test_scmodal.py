@@ -1,0 +1,276 @@
+"""scMODAL and the baselines on linked features: what each term does, that no pair is used, that links are."""
+
+import math
+import sys
+import types
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import linear_cells, links_among, paired_view, unpaired_view
+
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods.links_cca import LinksCCA
+from mosaicbench.methods.links_harmony import LinksHarmony
+from mosaicbench.methods.links_mnn import LinksMNN
+from mosaicbench.methods.peers.maxfuse import MaxFuse
+from mosaicbench.methods.scmodal import SCMODAL
+from mosaicbench.metrics.foscttm import foscttm
+from mosaicbench.parts import training
+from mosaicbench.parts.minibatch import Minibatch, on_device
+
+THREE = ("rna", "atac", "adt")
+WEIGHTS = {
+    "reconstruction": "reconstruction_weight",
+    "geometry": "geometry_weight",
+    "cycle": "cycle_weight",
+    "anchors": "anchor_weight",
+    "feedback": "critic_weight",
+}
+BASELINES = [LinksCCA, LinksMNN, LinksHarmony]
+
+
+def fitted(view=None, seed=0, **options):
+    method = SCMODAL(**{"max_epochs": 2, "minibatch": 50, "hidden": 16, "latent": 6, "critic_hidden": 16} | options)
+    method.history = method.fit(unpaired_view() if view is None else view, seed)
+    return method
+
+
+def minibatch(method, modalities=("rna", "adt"), n=40, seed=4):
+    """Return a step's cells: unpaired, linked features beside the values."""
+    cells = [linear_cells(n, seed=seed + i, modalities=(m,)) for i, m in enumerate(modalities)]
+    x = Minibatch({m: on_device(c, training.device())[m] for m, c in zip(modalities, cells, strict=True)})
+    names = [(a, b) for pair in method.pairs for a, b in (pair, pair[::-1])]
+    return Minibatch(x.observed | {f"{a}~{b}": x[a][:, :8] for a, b in names})
+
+
+# --- the terms -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("term", WEIGHTS)
+def test_weight_0_removes_exactly_its_term(term):
+    whole = fitted()
+    x = minibatch(whole)
+    without = replace(whole, **{WEIGHTS[term]: 0.0})
+    vars(without).update({k: v for k, v in vars(whole).items() if k not in WEIGHTS.values()})
+    cost, less = whole.cost(x, 1.0), without.cost(x, 1.0)
+    assert {name.split("_")[0] for name in cost} == set(WEIGHTS)
+    assert {name for name in cost if not name.startswith(term)} == set(less)
+    for name, value in less.items():
+        torch.testing.assert_close(value, cost[name], rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_terms_are_those_of_the_paper():
+    with torch.enable_grad():
+        method = fitted(reconstruction_weight=2.0, cycle_weight=3.0, critic_weight=0.5)
+    x = minibatch(method)
+    (e, f), (g, h) = ([nets[m] for m in ("rna", "adt")] for nets in (method.encoders, method.decoders))
+    z, w = e(x["rna"]), f(x["adt"])
+    cost = {name: float(value.mean()) for name, value in method.cost(x, 1.0).items()}
+    assert cost["reconstruction_rna"] == pytest.approx(2 * float((g(z) - x["rna"]).square().mean()), rel=1e-5)
+    assert cost["cycle_rna_adt"] == pytest.approx(3 * float((f(h(z)) - z).square().mean()), rel=1e-5)
+    assert cost["cycle_adt_rna"] == pytest.approx(3 * float((e(g(w)) - w).square().mean()), rel=1e-5)
+    logits = [method.opponents.critics["rna_adt"](latent) for latent in (z, w)]
+    d = [logit[:, 1] - logit[:, 0] for logit in logits]  # how much it takes a cell for one of the second
+    value = torch.nn.functional.softplus(d[0]).mean() + torch.nn.functional.softplus(-d[1]).mean()
+    assert cost["feedback_rna_adt"] == pytest.approx(-0.5 * float(value), rel=1e-5)
+
+
+def test_without_a_mutual_pair_the_cost_is_finite():
+    method = fitted(near=0.01)
+    x = minibatch(method, n=6)
+    nowhere = torch.eye(6, 8, device=x["rna"].device)
+    alike = Minibatch(x.observed | {"rna~adt": nowhere, "adt~rna": -nowhere[:, [1, 2, 3, 4, 5, 0, 6, 7]]})
+    with torch.no_grad():
+        assert all(torch.isfinite(value).all() for value in method.cost(alike, 1.0).values())
+
+
+def test_the_critics_value_is_recorded_and_starts_near_its_equilibrium():
+    history = fitted(critic_learning_rate=1e-9).history
+    for row in history:
+        assert row["critic_rna_adt_value"] == 2 * row["critic_rna_adt_surprise"]
+    assert history[0]["critic_rna_adt_value"] == pytest.approx(2 * math.log(2), abs=0.1)
+
+
+def test_without_weight_critics_do_not_learn():
+    method = fitted(critic_weight=0.0)
+    assert not any("critic" in name or "feedback" in name for name in method.history[0])
+    assert not method.opponents.optimiser.state
+    trained = fitted()
+    assert trained.opponents.optimiser.state
+    assert trained.history[-1]["feedback_rna_adt"] < 0
+
+
+def test_ablations_start_from_the_same_networks():
+    first, second = (
+        fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0),
+        fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0, critic_weight=0.0, anchor_weight=0.0),
+    )
+    for one, other in zip(first.nets.parameters(), second.nets.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
+    method = fitted(max_epochs=5, patience=1, epoch_steps=3)
+    assert [row["epoch"] for row in method.history] == [1, 2, 3, 4, 5]
+    again = SCMODAL(max_epochs=5, minibatch=50, hidden=16, latent=6, critic_hidden=16, epoch_steps=3)
+    seen = []
+    cost = again.cost
+    again.cost = lambda x, progress: seen.append(x.cells) or cost(x, progress)
+    again.fit(unpaired_view(), 0)
+    assert seen == [50] * 15
+    np.testing.assert_array_equal(*(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again)))
+
+
+def test_the_originals_initialisation():
+    method = fitted(initialisation="normal", learning_rate=0.0, critic_learning_rate=0.0, weight_decay=0.0)
+    for nets in (method.nets, method.opponents.critics):
+        weights = torch.cat([p.detach().flatten() for p in nets.parameters()])
+        assert float(weights.std()) == pytest.approx(0.1, rel=0.1)
+
+
+# --- pairs, links, chains ------------------------------------------------------------------------------------------------
+
+
+def test_no_pair_is_used():
+    """What a cell shows in a modality that its turn does not take can be anything."""
+    view = paired_view()
+    (block,) = view.blocks
+    turn = np.random.default_rng(0).permutation(len(block)) % 2
+    garbage = {m: np.where((turn == place)[:, None], x, 1e3) for place, (m, x) in enumerate(block.values.items())}
+    poisoned = replace(view, blocks=(replace(block, values={m: x.astype(np.float32) for m, x in garbage.items()}),))
+    query = linear_cells(20, seed=5)
+    for make in (lambda v: fitted(v), *(lambda v, b=b: fit_baseline(b, v) for b in BASELINES)):
+        first, second = make(view), make(poisoned)
+        for m in ("rna", "adt"):
+            np.testing.assert_array_equal(first.embed(query.only(m)), second.embed(query.only(m)))
+
+
+def fit_baseline(method_class, view):
+    method = method_class()
+    method.fit(view, 0)
+    return method
+
+
+def misled(view):
+    """Return the view with links between other features, which are no likes."""
+    links = links_among(view.modalities)
+    wrong = {pair: x[:, ::-1] if pair[0] == "rna" else x[::-1] for pair, x in links.items()}
+    return replace(view, links=wrong)
+
+
+@pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
+def test_links_are_really_used(method_class):
+    view, query = unpaired_view(), linear_cells(20, seed=5).only("adt")
+    make = fitted if method_class is SCMODAL else lambda v: fit_baseline(method_class, v)
+    assert not np.allclose(make(view).embed(query), make(misled(view)).embed(query))
+    with pytest.raises(NotApplicable, match="no links lead between"):
+        make(replace(view, links={}))
+
+
+@pytest.mark.parametrize("order", [None, ["adt", "rna", "atac"], ["rna", "atac", "adt"]])
+def test_a_chain_has_a_critic_and_a_cycle_per_neighbours(order):
+    method = fitted(unpaired_view(modalities=THREE), order=order)
+    chain = order or ["atac", "rna", "adt"]
+    pairs = {f"{a}_{b}" for a, b in zip(chain, chain[1:], strict=False)}
+    assert set(method.opponents.critics) == pairs
+    names = set(method.history[0])
+    assert {name.removeprefix("anchors_") for name in names if name.startswith("anchors_")} == pairs
+    assert len([name for name in names if name.startswith("cycle_")]) == 4
+    assert all(math.isfinite(value) for value in method.history[-1].values())
+
+
+def aligned(n=400):
+    """Return unpaired cells whose linked features are alike: what the linked columns show is shared."""
+    blocks, fixed = [], np.random.default_rng(0)
+    loadings = {m: fixed.standard_normal((4, d)) for m, d in (("rna", 30), ("adt", 12))}
+    loadings["adt"][:, :10] = loadings["rna"][:, :10]
+
+    def measured(seed, modality):
+        random = np.random.default_rng(seed)
+        z = 2 * np.eye(4)[random.integers(0, 4, n)] + 0.5 * random.standard_normal((n, 4))
+        noise = np.random.default_rng([seed, modality == "adt"]).standard_normal((n, loadings[modality].shape[1]))
+        x = z @ loadings[modality] + 0.3 * noise
+        return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+
+    for seed, m in enumerate(("rna", "adt")):
+        cells = linear_cells(n, seed=seed, modalities=(m,), name=m)
+        blocks.append(replace(cells, values={m: measured(seed, m)}))
+    query = linear_cells(n, seed=9)
+    query = replace(query, values={m: measured(9, m) for m in ("rna", "adt")})
+    return replace(unpaired_view(), blocks=tuple(blocks)), query
+
+
+@pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
+def test_linked_features_align_cells_that_were_never_paired(method_class):
+    view, query = aligned()
+    options = {"max_epochs": 15, "minibatch": 32, "hidden": 32, "critic_hidden": 16} if method_class is SCMODAL else {}
+    method = method_class(**options)
+    method.fit(view, 0)
+    assert foscttm(method.embed(query.only("rna")), method.embed(query.only("adt"))) < 0.2
+    error = ((method.impute(query.only("adt"), "rna") - query.values["rna"]) ** 2).mean()
+    assert error < 0.7 * (query.values["rna"] ** 2).mean()
+
+
+def test_cca_on_links_is_the_decomposition_of_cells_against_cells():
+    view = unpaired_view()
+    method = fit_baseline(LinksCCA, view)
+    a, b = (method.linked.of(view.observing(m), m) for m in ("rna", "adt"))
+    u, _, v = np.linalg.svd(a @ b.T, full_matrices=False)
+    for x, expected in (("rna", u[:, :10]), ("adt", v[:10].T)):
+        z = method.embed(view.observing(x))
+        expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(np.abs(z[:, :3]), np.abs(expected[:, :3]), atol=2e-3)
+
+
+# --- MaxFuse -------------------------------------------------------------------------------------------------------------
+
+
+def test_maxfuse_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "maxfuse", None)
+    with pytest.raises(NotApplicable, match="the package maxfuse is not installed; its licence .* pip install maxfuse"):
+        MaxFuse().fit(unpaired_view(), 0)
+
+
+class Fusor:
+    """Stands for the package's class: takes what it documents, in its order, and embeds by the first shared features."""
+
+    steps = []
+
+    def __init__(self, shared_arr1, shared_arr2, active_arr1, active_arr2, method, labels1, labels2):
+        assert shared_arr1.shape[1] == shared_arr2.shape[1]
+        assert len(active_arr1) == len(shared_arr1) <= len(shared_arr2)
+        self.shared = shared_arr1, shared_arr2
+        type(self).steps = []
+
+    def __getattr__(self, step):
+        return lambda **options: self.steps.append(step)
+
+    def get_embedding(self, active_arr1, active_arr2):
+        return tuple(x[:, :5] for x in self.shared)
+
+
+def test_maxfuse_runs_the_packages_steps_and_embeds_new_cells(monkeypatch):
+    package, model = types.ModuleType("maxfuse"), types.ModuleType("maxfuse.model")
+    package.__spec__, package.__path__, model.Fusor = types.SimpleNamespace(name="maxfuse"), [], Fusor
+    monkeypatch.setitem(sys.modules, "maxfuse", package)
+    monkeypatch.setitem(sys.modules, "maxfuse.model", model)
+    method = MaxFuse(neighbors=1)
+    view = unpaired_view()
+    method.fit(view, 0)
+    assert Fusor.steps == [
+        "split_into_batches",
+        "construct_graphs",
+        "find_initial_pivots",
+        "refine_pivots",
+        "filter_bad_matches",
+        "propagate",
+        "filter_bad_matches",
+    ]
+    rna = view.observing("rna")
+    np.testing.assert_allclose(method.embed(rna), rna.values["rna"][:, :5], rtol=1e-6)
+    assert method.impute(linear_cells(7, seed=2).only("rna"), "adt").shape == (7, 12)
+    with pytest.raises(NotApplicable, match="MaxFuse matches two modalities, this dataset has 3"):
+        MaxFuse().fit(unpaired_view(modalities=THREE), 0)
