@@ -288,7 +288,7 @@ def test_models_can_be_told_apart_with_every_common_colour_vision(vision):
     listed = yaml.safe_load(DISPLAY.read_text())["methods"]
     models = list(listed)[: list(listed).index("pca_joint")]
     for one, other in combinations(models, 2):
-        sisters = {one.removesuffix("_sup"), other.removesuffix("_sup")}
+        sisters = {name.removesuffix("_sup").removesuffix("_ss") for name in (one, other)}
         if len(sisters) == 1:  # the same hue, told apart by their markers
             assert listed[one].get("marker") != listed[other].get("marker")
         else:
