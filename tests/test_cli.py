@@ -27,6 +27,14 @@ def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_config_that_is_no_yaml_is_a_message_without_a_traceback(tmp_path):
+    (tmp_path / "my.yaml").write_text("datasets: {a: [")
+    done = python("-m", "mosaicbench", "plan", str(tmp_path / "my.yaml"))
+    assert done.returncode == 2
+    assert "my.yaml: not readable as yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unknown_method_lists_what_there_is(capsys):
     with pytest.raises(SystemExit):
         cli.main(["fit", "--method", "mvea", "--identity", "{}", "--train", "a", "--query", "b", "--output", "c"])

@@ -94,7 +94,11 @@ class Settings:
 def read(path: Path) -> Settings:
     """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""
     text = path.read_text()
-    return load(json.loads(text) if path.suffix == ".json" else yaml.safe_load(text))
+    try:
+        config = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"not readable as {path.suffix.removeprefix('.')}: {' '.join(str(error).split())}") from error
+    return load(config)
 
 
 def load(config: dict) -> Settings:

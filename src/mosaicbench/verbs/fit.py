@@ -134,12 +134,15 @@ def _in_child(
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
+    except NotApplicable as error:
+        meter.enter(None)
+        _write_failure(output, record | {"status": "not_applicable", "message": str(error)} | meter.account())
     except Exception as error:
         traceback.print_exc()
-        status = {Diverged: "diverged", NotApplicable: "not_applicable"}.get(type(error), "crashed")
+        status = "diverged" if isinstance(error, Diverged) else "crashed"
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             status = "out_of_memory"
-        message = str(error) if status == "not_applicable" else f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}"
         meter.enter(None)
         _write_failure(output, record | {"status": status, "message": message} | meter.account())
 
