@@ -57,9 +57,8 @@ class FeatureGraph(nn.Module):
         pairs, signs, ranges = _edges(first, sizes, links)
         self.pairs = nn.Buffer(pairs, persistent=False)  # (links, 2) features
         self.signs = nn.Buffer(signs, persistent=False)  # (links,)
-        self.ranges = nn.Buffer(
-            ranges, persistent=False
-        )  # (links, 2): first feature, number of features of the second's modality
+        # (links, 2): first feature, and number of features, of the second one's modality
+        self.ranges = nn.Buffer(ranges, persistent=False)
         self.keys = nn.Buffer(torch.sort(pairs[:, 0] * features + pairs[:, 1]).values, persistent=False)
         self.smoothing = nn.Buffer(_normalised_adjacency(pairs, signs, features), persistent=False)
 
