@@ -21,7 +21,7 @@ ENTRIES = [(room, name) for room in catalog.ROOMS for name in catalog.names(room
 WORDS = {
     "kind": {"model", "baseline", "control"},
     "handles": {"paired", "unpaired", "mosaic"},
-    "uses": {"pairs", "links", "labels", "solution"},
+    "uses": {"pairs", "links", "counts", "labels", "solution"},
     "gives": {"joint", "single", "private", "impute", "labels"},
 }
 

@@ -33,7 +33,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -211,7 +211,7 @@ def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
     patterns = pd.DataFrame({m: train.obs_names.isin(train[m].obs_names) for m in train.mod}, index=train.obs_names)
     for pattern, rows in patterns.groupby(list(patterns.columns), sort=False):
         observed = [modality for modality, seen in zip(train.mod, pattern, strict=True) if seen]
-        blocks.append(_counted(as_cells(train, observed, rows.index, labels=labels, links=links), train))
+        blocks.append(as_cells(train, observed, rows.index, labels=labels, links=links, counts=True))
     return View(
         blocks=tuple(blocks),
         features={m: len(feature_names(train[m])) for m in train.mod},
@@ -221,7 +221,13 @@ def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
 
 
 def as_cells(
-    part: MuData, modalities: list[str], names: pd.Index | None = None, *, labels: bool = False, links: bool = False
+    part: MuData,
+    modalities: list[str],
+    names: pd.Index | None = None,
+    *,
+    labels: bool = False,
+    links: bool = False,
+    counts: bool = False,
 ) -> Cells:
     """Return the cells of `part` called `names` (default: all of the first modality), showing only `modalities`."""
     first = part[modalities[0]]
@@ -231,11 +237,14 @@ def as_cells(
         if np.any(index < 0):
             raise ContractError(f"{(index < 0).sum()} cells asked for are not observed in modality {modality!r}")
     obs = first.obs.loc[names]
+    counted = {m: index for m, index in rows.items() if counts and "counts" in part[m].layers}
     return Cells(
         names=np.asarray(names, dtype=object),
         values={modality: standardised(part[modality])[index] for modality, index in rows.items()},
         labels=np.asarray(obs["cell_type"], dtype=object) if labels else None,
         batches=np.asarray(obs["batch"], dtype=object),
+        counts={modality: part[modality].layers["counts"][index] for modality, index in counted.items()},
+        totals={modality: part[modality].obs["total"].to_numpy()[index] for modality, index in counted.items()},
         activity=_activity(part, rows) if links else {},
     )
 
@@ -250,17 +259,6 @@ def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
     """Return the links between every two modalities that have any."""
     found = {pair: links_between(train, *pair) for pair in permutations(train.mod, 2)}
     return {pair: links for pair, links in found.items() if links.nnz}
-
-
-def _counted(cells: Cells, part: MuData) -> Cells:
-    """Return `cells` of `part` with their counts, which only training reads."""
-    counted = [modality for modality in cells.modalities if "counts" in part[modality].layers]
-    rows = {modality: part[modality].obs_names.get_indexer(cells.names) for modality in counted}
-    return replace(
-        cells,
-        counts={modality: part[modality].layers["counts"][index] for modality, index in rows.items()},
-        totals={modality: part[modality].obs["total"].to_numpy()[index] for modality, index in rows.items()},
-    )
 
 
 def _scale(train: AnnData) -> Scale:

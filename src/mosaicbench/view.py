@@ -31,7 +31,8 @@ class Cells:
         (cells,) batch names.
     counts
         modality -> (cells, counted features) raw counts, sparse; a modality without counts is not in it. The counted features
-        are those of `values`, but for LSI the peaks that it was computed from.
+        are those of `values`, but for LSI the peaks that it was computed from. Train cells always have them, cells to embed or
+        to impute from only where the method's card says that it uses counts.
     totals
         modality -> (cells,) counts of the whole modality, features that were not chosen included.
     activity

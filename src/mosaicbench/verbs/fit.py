@@ -171,9 +171,8 @@ def _fit(
     if "solution" in module.CARD["uses"]:
         fitted.reveal(files.as_truth(files.read_view(solution, "solution")))
     record |= {"cells": {"train": train_view.n_obs, "query": query_view.n_obs}}
-    uses = module.CARD["uses"]
-    labels, links = "labels" in uses, "links" in uses
-    view = files.as_view(train_view, labels=labels, links=links)
+    shown = {word: word in module.CARD["uses"] for word in ("labels", "links", "counts")}
+    view = files.as_view(train_view, labels=shown["labels"], links=shown["links"])
 
     meter.enter("fit")
     if hasattr(fitted, "save_at"):
@@ -184,11 +183,11 @@ def _fit(
 
     meter.enter("embed")
     gives = module.CARD["gives"]
-    latents = _embed(fitted.embed, gives, train_view, query_view, labels, links) if {"joint", "single"} & set(gives) else {}
+    latents = _embed(fitted.embed, gives, train_view, query_view, shown) if {"joint", "single"} & set(gives) else {}
     private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
-    predicted = _predict(fitted.predict, query_view, latents) if "labels" in gives else {}
+    predicted = _predict(fitted.predict, query_view, latents, shown) if "labels" in gives else {}
     meter.enter("impute")
-    imputed = _impute(fitted.impute, query_view, links) if "impute" in gives else {}
+    imputed = _impute(fitted.impute, query_view, shown) if "impute" in gives else {}
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
     if not all(np.isfinite(array).all() for array in arrays):
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
@@ -213,7 +212,7 @@ def _fit(
     files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
 
 
-def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool, links: bool) -> dict:
+def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[str, bool]) -> dict:
     """Return (source, subset) -> (names, latents): every source that the card gives and the view allows."""
     from mosaicbench import files
 
@@ -224,7 +223,7 @@ def _embed(embed: Callable, gives: tuple[str, ...], train, query, labels: bool, 
             sources["joint"] = list(part.mod)
         for source, modalities in sources.items():
             names = files.complete(part) if source == "joint" else None
-            cells = files.as_cells(part, modalities, names, labels=labels and subset == "train", links=links)
+            cells = files.as_cells(part, modalities, names, **shown | {"labels": shown["labels"] and subset == "train"})
             latents[source, subset] = (cells.names, embed(cells))
     return latents
 
@@ -238,7 +237,7 @@ def _embed_private(embed_private: Callable, train, query) -> dict:
     return {source: z for source, z in private.items() if z.shape[1]}
 
 
-def _predict(predict: Callable, query, latents: dict) -> dict:
+def _predict(predict: Callable, query, latents: dict, shown: dict[str, bool]) -> dict:
     """Return (source, "query") -> the cell types that the method says of the query cells that `_embed` embeds."""
     from mosaicbench import files
 
@@ -246,18 +245,19 @@ def _predict(predict: Callable, query, latents: dict) -> dict:
     for source, subset in latents:
         if subset == "query":
             modalities = list(query.mod) if source == "joint" else [source]
-            cells = files.as_cells(query, modalities, files.complete(query) if source == "joint" else None)
+            names = files.complete(query) if source == "joint" else None
+            cells = files.as_cells(query, modalities, names, **shown | {"labels": False})
             predicted[source, subset] = predict(cells)
     return predicted
 
 
-def _impute(impute: Callable, query, links: bool) -> dict:
+def _impute(impute: Callable, query, shown: dict[str, bool]) -> dict:
     """Return (source, target) -> (names, standardised values) of every direction between two modalities."""
     from mosaicbench import files
 
     imputed = {}
     for source, target in permutations(query.mod, 2):
-        cells = files.as_cells(query, [source], links=links)
+        cells = files.as_cells(query, [source], **shown | {"labels": False})
         imputed[source, target] = (cells.names, impute(cells, target))
     return imputed
 
