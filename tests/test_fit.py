@@ -134,6 +134,54 @@ def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
 
 
 @dataclass(kw_only=True)
+class OneWay:
+    """A method that reads the first modality only, and so decodes in one direction."""
+
+    reads: str = "left"
+
+    def fit(self, train, seed):
+        return []
+
+    def embed(self, cells):
+        if cells.modalities != (self.reads,):
+            raise NotApplicable("nothing reads it")
+        return cells.values[self.reads][:, :2]
+
+    def impute(self, cells, target):
+        z = self.embed(cells)
+        return np.repeat(z[:, :1], self.width[target], axis=1)
+
+
+@pytest.mark.parametrize("reads", ["left", "neither"])
+def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypatch, reads):
+    module = types.ModuleType("one_way_method")
+    module.CARD = {"uses": (), "gives": ("joint", "single", "impute")}
+    OneWay.__module__ = module.__name__
+    query = files.read_view(paired / "query.h5mu", "query")
+    module.OneWay, OneWay.width = OneWay, {m: cells.n_vars for m, cells in query.mod.items()}
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    record = fit_run(paired, tmp_path, method=module.__name__, hyperparameters={"reads": reads})
+    latents = files.read_latents(tmp_path / "latents.h5ad")
+    imputed = files.read_imputed(tmp_path / "imputed.h5mu")
+    assert "no latents of right: nothing reads it" in record["message"]
+    assert "no latents of joint: nothing reads it" in record["message"]
+    assert "no right->left: nothing reads it" in record["message"]
+    assert record["status"] == ("ok" if reads == "left" else "not_applicable")
+    assert set(latents.obs["source"]) == ({"left"} if reads == "left" else set())
+    assert list(imputed.mod) == (["left->right"] if reads == "left" else [])
+    score.run(
+        runs=[tmp_path],
+        views=[paired],
+        groups=["alignment", "imputation", "resources"],
+        scores=tmp_path / "scores.tsv",
+        features=tmp_path / "features.tsv",
+        cells=tmp_path / "cells.npz",
+    )
+    scores = files.read_scores(tmp_path / "scores.tsv")
+    assert set(scores["direction"]) == ({"run", "left->right"} if reads == "left" else {"run"})
+
+
+@dataclass(kw_only=True)
 class WithPrivate:
     """A method whose shared and private latents are columns of what it is shown."""
 

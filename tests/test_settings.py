@@ -163,6 +163,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         ({"datasets": {"mine": {"path": "nowhere.h5mu"}}}, r"datasets\.mine\.path: there is no file nowhere.h5mu"),
         ({"datasets": {"mine": {"path": {"rna": "a.h5ad"}}}}, r"datasets\.mine\.path: there is no file a.h5ad"),
         ({"report": {"generated_runs": ["ridge"]}}, r"report\.generated_runs: there is no model 'ridge'; it has no prior"),
+        ({"runs": {"totalvi": {}}, "report": {"generated_runs": ["totalvi"]}}, r"generated_runs: 'totalvi' wraps a package"),
         ({"report": {"projected_runs": ["mvaee"]}}, r"report\.projected_runs: there is no run 'mvaee'; did you mean 'mvae'"),
         ({"report": {"reference_run": "cca2"}}, r"report\.reference_run: there is no run 'cca2'; did you mean 'cca'"),
         ({"report": {"sweep": {"label": "n"}}}, r"report\.sweep: .*'metrics'"),

@@ -135,6 +135,10 @@ def load(config: dict) -> Settings:
         if name not in models:
             known = f"{_nearest(name, runs)}" if name not in runs else "; it has no prior to draw cells from, take a VAE"
             raise UserError(f"config key report.generated_runs: there is no model {name!r}{known}")
+        if "wraps" in catalog.card("methods", runs[name].method):
+            raise UserError(
+                f"config key report.generated_runs: {name!r} wraps a package, which is not asked for cells drawn from its prior"
+            )
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
         raise UserError(f"config key report.reference_run: there is no run {reference!r}{_nearest(reference, runs)}")

@@ -119,7 +119,7 @@ class BernoulliDecoder(nn.Module):
 
         A peak's expected TF-IDF is the probability that it is open times its mean where it is open.
         """
-        return _expected_lsi(self(z, self.scale.total).mean, self.scale)
+        return expected_lsi(self(z, self.scale.total).mean, self.scale)
 
 
 def counting_decoder(latent: int, hidden: int, scale: Scale) -> NegativeBinomialDecoder | BernoulliDecoder:
@@ -129,19 +129,34 @@ def counting_decoder(latent: int, hidden: int, scale: Scale) -> NegativeBinomial
 
 def expected_values(counts: NegativeBinomial, scale: Scale) -> Tensor:
     """Return the expected standardised values of counts of cells with the median total, (cells, features)."""
+    return expected_of_mixture([(1.0, counts)], scale)
+
+
+def expected_of_mixture(parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Scale) -> Tensor:
+    """Return the expected standardised values of counts drawn from a mixture, (cells, features).
+
+    Parameters
+    ----------
+    parts
+        Weight and negative binomial of cells with the median total; what the weights lack to one is at zero counts.
+    """
+
+    def of_log1p(factor: Tensor) -> Tensor:
+        return sum(weight * expected_log1p(counts, factor) for weight, counts in parts)
+
     if scale.space == "lsi":
         # A peak's chance to be open is that of any count.
-        closed = torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
-        return _expected_lsi(1 - closed, scale)
+        closed = [torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count)) for _, counts in parts]
+        return expected_lsi(sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)), scale)
     if scale.space == "lognorm":
-        values = expected_log1p(counts, torch.tensor(PER_CELL / scale.total))
+        values = of_log1p(torch.tensor(PER_CELL / scale.total))
     else:
-        log_geometric_mean = expected_log1p(counts, torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
-        values = expected_log1p(counts, torch.exp(-log_geometric_mean))
+        log_geometric_mean = of_log1p(torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
+        values = of_log1p(torch.exp(-log_geometric_mean))
     return _standardised(values, scale)
 
 
-def _expected_lsi(opened: Tensor, scale: Scale) -> Tensor:
+def expected_lsi(opened: Tensor, scale: Scale) -> Tensor:
     """Return the expected standardised LSI coordinates given how likely each peak is open."""
     tf_idf = opened * _float(scale.when_open).to(opened.device)
     return _standardised(tf_idf @ _float(scale.loadings).to(opened.device), scale)

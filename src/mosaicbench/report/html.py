@@ -494,7 +494,8 @@ def _reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
     gives = theme.cards["methods"].get(theme.methods.get(run, run), {}).get("gives")
     if needed and gives is not None and needed not in gives:
         return f"not given by this method: {why}"
-    return "not given by this method, or not defined on these data"
+    said = runs.loc[(runs["run"] == run) & (runs["message"] != ""), "message"].dropna().unique()
+    return "; ".join(["not given by this method, or not defined on these data", *map(str, said)])
 
 
 def _messages(run: str, runs: pd.DataFrame) -> str:

@@ -183,11 +183,14 @@ def _fit(
 
     meter.enter("embed")
     gives = module.CARD["gives"]
-    latents = _embed(fitted.embed, gives, train_view, query_view, shown) if {"joint", "single"} & set(gives) else {}
+    left_out = []  # what the card gives and this view does not allow
+    latents = _embed(fitted.embed, gives, train_view, query_view, shown, left_out) if {"joint", "single"} & set(gives) else {}
     private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
     predicted = _predict(fitted.predict, query_view, latents, shown) if "labels" in gives else {}
     meter.enter("impute")
-    imputed = _impute(fitted.impute, query_view, shown) if "impute" in gives else {}
+    imputed = _impute(fitted.impute, query_view, shown, left_out) if "impute" in gives else {}
+    if not latents and not imputed:
+        raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
     if not all(np.isfinite(array).all() for array in arrays):
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
@@ -198,6 +201,7 @@ def _fit(
     files.write_history(output / "history.tsv", history)
     collapsed = bool(latents) and files.collapsed(latents)
     remarks = [*(["no latent dimension varies over the query cells"] if collapsed else []), *getattr(fitted, "remarks", [])]
+    remarks += left_out
     for remark in remarks:
         print(f"remark: {remark}", file=sys.stderr)
     record |= {
@@ -212,11 +216,14 @@ def _fit(
     files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
 
 
-def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[str, bool]) -> dict:
-    """Return (source, subset) -> (names, latents): every source that the card gives and the view allows."""
+def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[str, bool], left_out: list[str]) -> dict:
+    """Return (source, subset) -> (names, latents): every source that the card gives and the view allows.
+
+    Why a source is not there, though the card gives it, is added to `left_out`.
+    """
     from mosaicbench import files
 
-    latents = {}
+    latents, refused = {}, {}
     for subset, part in (("train", train), ("query", query)):
         sources = {modality: [modality] for modality in part.mod} if "single" in gives else {}
         if "joint" in gives and len(files.complete(part)):
@@ -224,8 +231,12 @@ def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[st
         for source, modalities in sources.items():
             names = files.complete(part) if source == "joint" else None
             cells = files.as_cells(part, modalities, names, **shown | {"labels": shown["labels"] and subset == "train"})
-            latents[source, subset] = (cells.names, embed(cells))
-    return latents
+            try:
+                latents[source, subset] = (cells.names, embed(cells))
+            except NotApplicable as reason:
+                refused[source] = str(reason)
+    left_out += [f"no latents of {source}: {reason}" for source, reason in refused.items()]
+    return {key: found for key, found in latents.items() if key[0] not in refused}
 
 
 def _embed_private(embed_private: Callable, train, query) -> dict:
@@ -251,14 +262,20 @@ def _predict(predict: Callable, query, latents: dict, shown: dict[str, bool]) ->
     return predicted
 
 
-def _impute(impute: Callable, query, shown: dict[str, bool]) -> dict:
-    """Return (source, target) -> (names, standardised values) of every direction between two modalities."""
+def _impute(impute: Callable, query, shown: dict[str, bool], left_out: list[str]) -> dict:
+    """Return (source, target) -> (names, standardised values) of every direction between two modalities.
+
+    Why a direction is not there is added to `left_out`.
+    """
     from mosaicbench import files
 
     imputed = {}
     for source, target in permutations(query.mod, 2):
         cells = files.as_cells(query, [source], **shown | {"labels": False})
-        imputed[source, target] = (cells.names, impute(cells, target))
+        try:
+            imputed[source, target] = (cells.names, impute(cells, target))
+        except NotApplicable as reason:
+            left_out.append(f"no {source}->{target}: {reason}")
     return imputed
 
 

@@ -1,0 +1,191 @@
+"""Every wrapped package that is installed here, on a small view: it does what its card says, and leaves no trace."""
+
+import importlib
+import os
+import random
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from mosaicbench import catalog, files
+from mosaicbench.data import scenarios, simulated
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods.peers import _package
+from mosaicbench.verbs.fit import method_class
+from mosaicbench.view import Cells, View
+
+FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
+# peer -> hyperparameters that make it quick, the modalities of its view, and what it gives of a paired query
+PEERS = {
+    "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
+}
+TWO_ONLY = set()  # peers that refuse three modalities
+
+
+def peers():
+    """Return the peers, those without their package as tests that are skipped."""
+    found = []
+    for name in PEERS:
+        wraps = catalog.card("methods", name)["wraps"]
+        reason = f"the package {wraps['package']} is not installed (make peers)"
+        found.append(pytest.param(name, marks=pytest.mark.skipif(find_spec(wraps["module"]) is None, reason=reason)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Return (modalities, kind) -> train and query cells with counts, of three types."""
+    made = {}
+
+    def of(modalities: tuple[str, ...], kind: str) -> tuple[View, object]:
+        if (modalities, kind) not in made:
+            dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
+            blocks = {"blocks": [list(modalities), *([m] for m in modalities)]} if kind == "mosaic" else {}
+            cut = scenarios.cut(dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks)
+            train = files.as_view(cut["train"], labels=True)
+            counted = {m: cut["train"][m].n_vars for m in modalities}
+            links = {
+                (first, second): sparse.csr_matrix(np.eye(counted[first], counted[second], dtype=np.int8))
+                for first, second in permutations(modalities, 2)
+            }
+            made[modalities, kind] = replace(train, links=links), cut["query"]
+        return made[modalities, kind]
+
+    return of
+
+
+def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, np.ndarray]:
+    """Return source -> latents and "rna->adt" -> values of the query cells at `rows`: everything that a peer gives."""
+
+    def cells(*modalities: str) -> Cells:
+        names = files.complete(query) if len(modalities) > 1 else query[modalities[0]].obs_names
+        return files.as_cells(query, list(modalities), names[rows], counts=True)
+
+    gives = catalog.card("methods", name)["gives"]
+    asked = {m: (instance.embed, (m,)) for m in query.mod if "single" in gives}
+    if "joint" in gives and len(files.complete(query)):
+        asked["joint"] = (instance.embed, tuple(query.mod))
+    for source, target in permutations(query.mod, 2) if "impute" in gives else ():
+        asked[f"{source}->{target}"] = (lambda few, target=target: instance.impute(few, target), (source,))
+    found = {}
+    for what, (give, modalities) in asked.items():
+        try:
+            found[what] = give(cells(*modalities))
+        except NotApplicable:
+            continue
+    return found
+
+
+def fitted(name: str, train: View, seed: int = 0):
+    """Return the peer, fitted briefly, and its history."""
+    instance = method_class(importlib.import_module(catalog.module("methods", name)))(**PEERS[name][0])
+    return instance, instance.fit(train, seed)
+
+
+def process() -> tuple:
+    """Return what a package could change for those that come after it."""
+    arrays = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return random.getstate(), arrays, torch.get_rng_state().tolist(), dict(os.environ), torch.get_num_threads()
+
+
+def kind_of(name: str) -> str:
+    return catalog.card("methods", name)["handles"][0]
+
+
+@pytest.fixture(scope="module")
+def once(parts):
+    """Return name -> (fitted peer, its history, what it gives of the query, the query), fitted once for all tests."""
+    made = {}
+
+    def of(name: str):
+        if name not in made:
+            train, query = parts(PEERS[name][1], kind_of(name))
+            instance, history = fitted(name, train)
+            made[name] = instance, history, outputs(name, instance, query), query
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("name", peers())
+def test_the_installed_version_is_the_one_that_the_card_names(name):
+    wraps = catalog.card("methods", name)["wraps"]
+    assert version(wraps["package"]) == wraps["version"]
+
+
+@pytest.mark.parametrize("name", peers())
+def test_gives_what_it_is_known_to_give(name, once):
+    _, history, found, query = once(name)
+    assert set(found) == PEERS[name][2]
+    for what, array in found.items():
+        assert np.isfinite(array).all(), what
+        if "->" in what:
+            source, target = what.split("->")
+            assert array.shape == (query[source].n_obs, files.values(query[target]).shape[1])
+        else:
+            assert len(array) == (len(files.complete(query)) if what == "joint" else query[what].n_obs)
+            assert array.std(0).max() > 0
+    assert len({array.shape[1] for what, array in found.items() if "->" not in what}) <= 1
+    assert all({"epoch", "cost"} <= set(row) for row in history)
+    assert history or catalog.card("methods", name)["kind"] == "baseline"
+
+
+@pytest.mark.parametrize("name", peers())
+def test_same_seed_same_result_without_labels_and_without_a_trace(name, once, parts, capfd, tmp_path, monkeypatch):
+    _, history, found, query = once(name)
+    train, _ = parts(PEERS[name][1], kind_of(name))
+    train = replace(train, blocks=tuple(replace(block, labels=None) for block in train.blocks))
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+    before = process()
+    again, history_again = fitted(name, train)
+    assert process() == before
+    assert capfd.readouterr().out == ""
+    assert not list(tmp_path.iterdir())
+    assert history == history_again
+    for what, array in outputs(name, again, query).items():
+        np.testing.assert_array_equal(array, found[what], err_msg=what)
+
+
+@pytest.mark.parametrize("name", peers())
+def test_a_query_cell_does_not_depend_on_the_others(name, once):
+    instance, _, found, query = once(name)
+    for rows in (slice(4, 9), slice(4, 5)):
+        for what, array in outputs(name, instance, query, rows).items():
+            np.testing.assert_allclose(array, found[what][rows], atol=1e-4, err_msg=what)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [pytest.param(*p.values, kind, marks=p.marks) for p in peers() for kind in catalog.card("methods", p.values[0])["handles"]],
+)
+def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
+    if kind != kind_of(name):
+        train, query = parts(PEERS[name][1], kind)
+        instance, _ = fitted(name, train)
+        found = outputs(name, instance, query)
+        assert set(found) >= PEERS[name][2] - {"joint"}
+        assert all(np.isfinite(array).all() for array in found.values())
+
+
+@pytest.mark.parametrize("name", peers())
+def test_three_modalities_are_served_or_refused(name, parts):
+    train, query = parts(("rna", "atac", "adt"), kind_of(name))
+    if name in TWO_ONLY:
+        with pytest.raises(NotApplicable, match="modalities"):
+            fitted(name, train)
+    else:
+        found = outputs(name, fitted(name, train)[0], query)
+        assert found
+        assert all(np.isfinite(array).all() for array in found.values())
+
+
+def test_an_absent_package_is_named_with_its_remedy():
+    with pytest.raises(NotApplicable, match=r"the package nowhere is not installed; `make peers` installs 1\.0"):
+        _package.need({"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"})
