@@ -23,6 +23,11 @@ from mosaicbench.view import Cells, View
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 # peer -> hyperparameters that make it quick, the modalities of its view, and what it gives of a paired query
 PEERS = {
+    "multivi": (
+        {"epochs": 2, "latent": 4, "hidden": 16},
+        ("rna", "atac"),
+        {"joint", "rna", "atac", "rna->atac", "atac->rna"},
+    ),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
 }
 TWO_ONLY = set()  # peers that refuse three modalities

@@ -16,7 +16,7 @@ from torch.distributions import NegativeBinomial
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import apart
-from mosaicbench.view import View
+from mosaicbench.view import Cells, View
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -111,7 +111,6 @@ def dense(counts: sparse.csr_matrix) -> Tensor:
     return torch.as_tensor(counts.toarray(), dtype=torch.float32)
 
 
-def pieces(cells: int) -> Iterator[slice]:
-    """Yield slices of so many cells as fit in a module at once."""
-    for first in range(0, cells, AT_ONCE):
-        yield slice(first, first + AT_ONCE)
+def in_pieces(cells: Cells) -> list[Cells]:
+    """Return blocks of so many cells as go through a module at once."""
+    return [cells.take(np.arange(first, min(first + AT_ONCE, len(cells)))) for first in range(0, len(cells), AT_ONCE)]

@@ -14,7 +14,7 @@ import torch
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import need
-from mosaicbench.methods.peers._scvi import Batches, dense, modality_in, pieces, protein_counts, scvi_apart, trained
+from mosaicbench.methods.peers._scvi import Batches, dense, in_pieces, modality_in, protein_counts, scvi_apart, trained
 from mosaicbench.parts.likelihoods import expected_of_mixture
 from mosaicbench.view import Cells, View
 
@@ -84,7 +84,7 @@ class TotalVI:
     @torch.inference_mode()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means, (cells, latent)."""
-        return np.concatenate([self._z(cells.take(np.arange(len(cells))[rows])).cpu().numpy() for rows in pieces(len(cells))])
+        return np.concatenate([self._z(few).cpu().numpy() for few in in_pieces(cells)])
 
     @torch.inference_mode()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
@@ -92,8 +92,7 @@ class TotalVI:
         if target != self.adt:
             raise NotApplicable("totalVI decodes proteins from RNA only" if target == self.rna else "totalVI has no ATAC")
         found = []
-        for rows in pieces(len(cells)):
-            few = cells.take(np.arange(len(cells))[rows])
+        for few in in_pieces(cells):
             z, batch = self._z(few), self.batches.of(few.batches, MEASURED)
             total = dense(few.counts[self.rna]).sum(1, keepdim=True)
             decoded = self.module.generative(z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch))
