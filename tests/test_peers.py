@@ -150,11 +150,12 @@ def test_same_seed_same_result_without_labels_and_without_a_trace(name, once, pa
     capfd.readouterr()
     before = process()
     again, history_again = fitted(name, train)
+    found_again = outputs(name, again, query)
     assert process() == before
     assert capfd.readouterr().out == ""
     assert not list(tmp_path.iterdir())
     assert history == history_again
-    for what, array in outputs(name, again, query).items():
+    for what, array in found_again.items():
         np.testing.assert_array_equal(array, found[what], err_msg=what)
 
 

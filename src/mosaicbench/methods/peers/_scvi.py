@@ -111,6 +111,13 @@ def dense(counts: sparse.csr_matrix) -> Tensor:
     return torch.as_tensor(counts.toarray(), dtype=torch.float32)
 
 
+@contextmanager
+def inferring() -> Iterator[None]:
+    """Leave the generators alone: a module draws samples even where only means are taken from it."""
+    with torch.inference_mode(), torch.random.fork_rng():
+        yield
+
+
 def in_pieces(cells: Cells) -> list[Cells]:
     """Return blocks of so many cells as go through a module at once."""
     return [cells.take(np.arange(first, min(first + AT_ONCE, len(cells)))) for first in range(0, len(cells), AT_ONCE)]

@@ -20,6 +20,7 @@ from mosaicbench.methods.peers._scvi import (
     Batches,
     dense,
     in_pieces,
+    inferring,
     modality_in,
     negative_binomial,
     protein_counts,
@@ -86,12 +87,12 @@ class MultiVI:
         self.depth = self._median_depth(train) if "atac" in self.layers else None
         return history
 
-    @torch.inference_mode()
+    @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means given what was measured, (cells, latent)."""
         return np.concatenate([self._posterior(few)["qz_m"].cpu().numpy() for few in in_pieces(cells)])
 
-    @torch.inference_mode()
+    @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target`, (cells, features), standardised."""
         return np.concatenate([self._expected(few, target).cpu().numpy() for few in in_pieces(cells)])
@@ -124,7 +125,7 @@ class MultiVI:
         suffix = max(sizes, key=sizes.get)
         return Batches(np.concatenate([block.batches for block in having if _measured(block) == suffix]), coded), suffix
 
-    @torch.inference_mode()
+    @inferring()
     def _median_depth(self, train: View) -> Tensor:
         found = [
             self._posterior(few)["libsize_acc"]

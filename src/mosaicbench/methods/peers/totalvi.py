@@ -14,7 +14,16 @@ import torch
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import need
-from mosaicbench.methods.peers._scvi import Batches, dense, in_pieces, modality_in, protein_counts, scvi_apart, trained
+from mosaicbench.methods.peers._scvi import (
+    Batches,
+    dense,
+    in_pieces,
+    inferring,
+    modality_in,
+    protein_counts,
+    scvi_apart,
+    trained,
+)
 from mosaicbench.parts.likelihoods import expected_of_mixture
 from mosaicbench.view import Cells, View
 
@@ -81,12 +90,12 @@ class TotalVI:
         self.batches, self.module = Batches(cells.batches, list(coded)), model.module
         return history
 
-    @torch.inference_mode()
+    @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means, (cells, latent)."""
         return np.concatenate([self._z(few).cpu().numpy() for few in in_pieces(cells)])
 
-    @torch.inference_mode()
+    @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected CLR values of proteins, (cells, features), standardised."""
         if target != self.adt:
