@@ -22,12 +22,10 @@ from mosaicbench.view import Cells, View
 
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 # peer -> hyperparameters that make it quick, the modalities of its view, and what it gives of a paired query
+EVERYTHING = {"joint", "rna", "atac", "rna->atac", "atac->rna"}
 PEERS = {
-    "multivi": (
-        {"epochs": 2, "latent": 4, "hidden": 16},
-        ("rna", "atac"),
-        {"joint", "rna", "atac", "rna->atac", "atac->rna"},
-    ),
+    "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
+    "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
 }
 TWO_ONLY = set()  # peers that refuse three modalities
@@ -195,3 +193,18 @@ def test_three_modalities_are_served_or_refused(name, parts):
 def test_an_absent_package_is_named_with_its_remedy():
     with pytest.raises(NotApplicable, match=r"the package nowhere is not installed; `make peers` installs 1\.0"):
         _package.need({"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"})
+
+
+def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatch):
+    network = pytest.importorskip("mofapy2.core.BayesNet", reason="the package mofapy2 is not installed (make peers)").BayesNet
+    ended, stats = [], network.getTrainingStats
+
+    def kept(model):
+        ended.append(model.getNodes()["Z"].getExpectations()["E"])
+        return stats(model)
+
+    monkeypatch.setattr(network, "getTrainingStats", kept)
+    train, _ = parts(("rna", "adt"), "paired")
+    instance = method_class(importlib.import_module(catalog.module("methods", "mofa")))(convergence="slow")
+    instance.fit(train, 0)
+    np.testing.assert_allclose(instance.embed(train.observing("rna", "adt")), ended[0], atol=0.02)
