@@ -50,7 +50,7 @@ ALLOWED = {
     "__main__": ({"cli"}, set()),
 }
 # what files of methods/peers may use besides, where it is installed
-PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scglue", "scvi"}
+PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scanpy", "scglue", "scvi"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 

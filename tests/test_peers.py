@@ -27,7 +27,9 @@ PEERS = {
     "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
+    "wnn": ({}, ("rna", "adt"), {"joint"}),
 }
+COMPILES = {"wnn"}  # peers that spend 20 s of compilation on every fit: fitted as seldom as can be
 TWO_ONLY = set()  # peers that refuse three modalities
 
 
@@ -178,7 +180,7 @@ def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
         assert all(np.isfinite(array).all() for array in found.values())
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", [p for p in peers() if p.values[0] not in COMPILES])
 def test_three_modalities_are_served_or_refused(name, parts):
     train, query = parts(("rna", "atac", "adt"), kind_of(name))
     if name in TWO_ONLY:
