@@ -1,6 +1,6 @@
 """WNN: a joint neighbour graph in which each cell weighs its modalities by how well its neighbours in them predict it.
 
-    w_m = softmax over m of  affinity(x_m, mean x_m of the neighbours in m) / affinity(x_m, mean x_m of the neighbours in others)
+    w_m = softmax over m of affinity(x_m, mean x_m of the neighbours in m) / affinity(x_m, mean x_m of the neighbours in others)
 
 Reference: Hao et al. 2021; Swanson et al. 2021.
 """
