@@ -24,6 +24,7 @@ FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 # peer -> hyperparameters that make it quick, the modalities of its view, and what it gives of a paired query
 EVERYTHING = {"joint", "rna", "atac", "rna->atac", "atac->rna"}
 PEERS = {
+    "glue": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "atac"), EVERYTHING - {"joint"}),
     "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
