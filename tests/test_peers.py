@@ -28,6 +28,7 @@ PEERS = {
     "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
+    "scot": ({"iterations": 10, "sinkhorn": 50}, ("rna", "atac"), EVERYTHING - {"joint"}),
     "wnn": ({}, ("rna", "adt"), {"joint"}),
 }
 COMPILES = {"wnn"}  # peers that spend 20 s of compilation on every fit: fitted as seldom as can be
@@ -211,3 +212,22 @@ def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatc
     instance = method_class(importlib.import_module(catalog.module("methods", "mofa")))(convergence="slow")
     instance.fit(train, 0)
     np.testing.assert_allclose(instance.embed(train.observing("rna", "adt")), ended[0], atol=0.02)
+
+
+def test_scot_finds_the_same_tree_in_other_coordinates():
+    """Three branches of unlike lengths, measured in two rotated spaces: no pair is told, the shape tells them."""
+    pytest.importorskip("ot", reason="the package POT is not installed (make peers)")
+    random = np.random.default_rng(0)
+    branch = np.repeat([0, 1, 2], [120, 60, 30])
+    place = np.concatenate([np.linspace(0.05, size / 30, size) for size in (120, 60, 30)])
+    tree = np.eye(3)[branch] * place[:, None]
+    spaces = {m: np.linalg.qr(random.standard_normal((8, 8)))[0][:3] for m in ("left", "right")}
+    views = {m: (tree @ axes + 0.02 * random.standard_normal((210, 8))).astype(np.float32) for m, axes in spaces.items()}
+    blocks = tuple(Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: views[m]}) for m in views)
+    scot = method_class(importlib.import_module(catalog.module("methods", "scot")))
+    instance = scot(graph_neighbors=10, epsilon=5e-3, iterations=30, sinkhorn=200, neighbors=3)
+    instance.fit(View(blocks, dict.fromkeys(views, 8)), 0)
+    left, right = (instance.embed(block) for block in blocks)
+    distance = ((left[:, None] - right[None]) ** 2).sum(-1)
+    closer = (distance < np.diag(distance)[:, None]).mean()
+    assert closer < 0.15

@@ -1,0 +1,114 @@
+"""SCOT: Gromov-Wasserstein optimal transport between the modalities' neighbour graphs; neither pairs nor links.
+
+    T = argmin over couplings of  sum (C_ik - D_jl)^2 T_ij T_kl - epsilon H(T),    x_i moves to  sum_j T_ij y_j / sum_j T_ij
+
+C and D are lengths of shortest paths over the nearest-neighbour graph of each modality. Reference: Demetci et al. 2022.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.csgraph import shortest_path
+from sklearn.decomposition import PCA
+from sklearn.neighbors import kneighbors_graph
+
+from mosaicbench.errors import Diverged
+from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.peers._package import apart, need
+from mosaicbench.view import Cells, View
+
+CARD = {
+    "label": "SCOT",
+    "kind": "baseline",
+    "paper": "Demetci et al. 2022",
+    "doi": "10.1089/cmb.2021.0446",
+    "handles": ("unpaired",),
+    "uses": (),
+    "gives": ("single", "impute"),
+    "wraps": {"package": "POT", "module": "ot", "version": "0.9.7", "licence": "MIT"},
+    "summary": "Gromov-Wasserstein transport between shortest paths over each modality's neighbour graph, solved by POT. "
+    "Each modality moves to the first one's principal components. Imputes the mean of the nearest train cells.",
+    "deviates": "The steps of SCOT with the solver of POT, without its search for the best `graph_neighbors` and `epsilon`. "
+    "At most `cells` train cells of a modality take part. A cell, also a train cell, takes the mean place of its `neighbors` "
+    "nearest cells that did. Where no transport is found, `epsilon` is doubled, as SCOT advises.",
+}
+
+TRIES = 8  # values of epsilon
+UNUSED = ("JAX", "TENSORFLOW", "CUPY")  # array libraries that POT would load if it found them
+
+
+@dataclass(kw_only=True)
+class SCOT(LinksBaseline):
+    """The published defaults.
+
+    Attributes
+    ----------
+    graph_neighbors
+        Of the graphs; at most a fifth of the cells.
+    epsilon
+        Weight of the entropy, where the longest path is 1.
+    cells
+        Most cells of a modality, drawn by the seed: time grows with their cube, memory with their square (32 MB at 1,000).
+    iterations, sinkhorn
+        Most steps of the solver, and of the projection within each.
+    """
+
+    graph_neighbors: int = 50
+    epsilon: float = 1e-3
+    cells: int = 1000
+    iterations: int = 100
+    sinkhorn: int = 1000
+
+    def align(self, shown: View, seed: int) -> None:
+        """Move the drawn train cells of every modality to the first one's principal components."""
+        need(CARD["wraps"])
+        random, drawn, values = np.random.default_rng(seed), {}, {}
+        for m in shown.modalities:
+            x = shown.observing(m).values[m]
+            values[m] = x[np.sort(random.permutation(len(x))[: self.cells])]
+            most = min(self.latent, *(size - 1 for size in x.shape))
+            drawn[m] = PCA(most, random_state=seed).fit_transform(values[m]).astype(np.float64)
+        self.near = {m: nearest(x, self.neighbors) for m, x in values.items()}
+        first, *others = shown.modalities
+        lengths = {m: self._paths(x) for m, x in drawn.items()}
+        self.remarks = []
+        with apart(seed):
+            os.environ.update({f"POT_BACKEND_DISABLE_{library}": "1" for library in UNUSED})
+            self.moved = {first: drawn[first]} | {m: self._transported(lengths, m, first) @ drawn[first] for m in others}
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the mean place of the nearest cells that were moved, (cells, latent)."""
+        (modality,) = cells.modalities
+        return mean_of_nearest(self.near[modality], cells.values[modality], self.moved[modality])
+
+    def _paths(self, x: np.ndarray) -> np.ndarray:
+        """Return the numbers of steps between cells on the graph, over the largest, (cells, cells)."""
+        k = max(1, min(self.graph_neighbors, len(x) // 5))
+        graph = kneighbors_graph(x, k, mode="connectivity", metric="correlation")
+        paths = shortest_path(graph, directed=False, unweighted=True)
+        farthest = paths[np.isfinite(paths)].max()
+        return np.where(np.isfinite(paths), paths, farthest) / max(farthest, 1)
+
+    def _transported(self, lengths: dict[str, np.ndarray], source: str, target: str) -> np.ndarray:
+        """Return the share of each cell of `target` in each cell of `source`; rows sum to one."""
+        from ot.gromov import entropic_gromov_wasserstein
+
+        for doubled in range(TRIES):
+            epsilon = self.epsilon * 2**doubled
+            plan = entropic_gromov_wasserstein(
+                lengths[source],
+                lengths[target],
+                epsilon=epsilon,
+                symmetric=True,
+                max_iter=self.iterations,
+                numItermax=self.sinkhorn,
+            )
+            rows = plan.sum(axis=1, keepdims=True)
+            if np.isfinite(plan).all() and rows.min() > 0 and abs(rows.sum() - 1) < 1e-2:
+                if doubled:
+                    self.remarks.append(f"no transport of {source} to {target} at a lower epsilon than {epsilon:g}")
+                return plan / rows
+        raise Diverged(f"no transport of {source} to {target} at any epsilon up to {epsilon:g}")
