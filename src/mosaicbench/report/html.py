@@ -29,7 +29,8 @@ REMEDIES = {
     "crashed": "An error in the method or in what it was given: the log ends with it.",
     "collapsed": "No latent dimension varies, so every cell looks the same; its scores are right, and say nothing. Lower the "
     "weight of the divergence (`beta`), or train longer.",
-    "not_applicable": "Nothing to mend: the method cannot take part in this scenario, by its design.",
+    "not_applicable": "The method cannot take part in this scenario, by its design: nothing to mend. Where the reason names a "
+    "package or links that are missing, the run takes part once they are there.",
 }
 GIVES = {  # what a method's card must give, so that it has scores of a group
     "alignment": ("single", "it gives no latents of single modalities"),
@@ -494,7 +495,7 @@ def _reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
     gives = theme.cards["methods"].get(theme.methods.get(run, run), {}).get("gives")
     if needed and gives is not None and needed not in gives:
         return f"not given by this method: {why}"
-    said = runs.loc[(runs["run"] == run) & (runs["message"] != ""), "message"].dropna().unique()
+    said = runs.loc[(runs["run"] == run) & (runs["status"] == "ok") & (runs["message"] != ""), "message"].dropna().unique()
     return "; ".join(["not given by this method, or not defined on these data", *map(str, said)])
 
 

@@ -189,7 +189,7 @@ def _fit(
     predicted = _predict(fitted.predict, query_view, latents, shown) if "labels" in gives else {}
     meter.enter("impute")
     imputed = _impute(fitted.impute, query_view, shown, left_out) if "impute" in gives else {}
-    if not latents and not imputed:
+    if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
     if not all(np.isfinite(array).all() for array in arrays):

@@ -26,12 +26,12 @@ QUADRATURE = 5  # nodes of the integral over a log-normal rate
 
 
 def modality_in(train: View, space: str, what: str) -> str | None:
-    """Return the modality whose values are in `space`, None if there is none.
+    """Return the modality with counts whose values are in `space`, None if there is none.
 
     Raises
     ------
     NotApplicable
-        When several are, or its counts are not known.
+        When several are.
     """
     found = [m for m, scale in train.scales.items() if scale.space == space]
     if len(found) > 1:

@@ -7,7 +7,7 @@ Reference: Gayoso et al. 2021.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class TotalVI:
         if self.rna is None or self.adt is None:
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
         self.scale = train.scales[self.adt]
-        cells = replace(train.observing(self.rna, self.adt), labels=None)
+        cells = train.observing(self.rna, self.adt)
         shown_again = np.random.default_rng(seed).permutation(len(cells))[: max(1, round(self.without * len(cells)))]
         with scvi_apart(seed):
             from anndata import AnnData
