@@ -25,7 +25,8 @@ def test_every_direct_dependency_is_held_by_the_constraints():
 def test_constraints_serve_cpu_and_gpu_machines_alike():
     pinned = [line for line in CONSTRAINTS if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in pinned)
-    assert not any(name_of(line).startswith(("nvidia", "triton", "cuda")) for line in pinned)
+    bound = {name for name in map(name_of, pinned) if name.startswith(("nvidia", "triton", "cuda"))}
+    assert bound <= {"nvidia-ml-py"}  # Python only, it asks the driver where there is one
 
 
 def test_the_conda_form_is_in_step():
