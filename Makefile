@@ -3,16 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.peers
 # Pass more to Snakemake:  make benchmark ARGS="--configfile my.yaml"
 ARGS ?=
 CORES ?= all
 
-.PHONY: benchmark test lint format setup clean
+.PHONY: benchmark peers test lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-test: $(READY)
+# Packages that wrapped methods need; no benchmark of this project's own methods does.
+peers: $(PEERS)
+	$(BIN)/snakemake --cores 1 environments
+
+test: $(PEERS)
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY)
@@ -37,5 +42,9 @@ $(READY): pyproject.toml envs/constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm]"
 	@touch $@
 
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm,peers]"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .snakemake results logs
+	rm -rf $(VENV) .venvs .snakemake results logs

@@ -18,7 +18,11 @@ from mosaicbench.errors import UserError
 CONFIG = Path(__file__).parents[2] / "config/config.yaml"
 REGISTRY = CONFIG.with_name("datasets.yaml")
 DISPLAY = CONFIG.with_name("display.yaml")
-MARKDOWN_COLUMNS = {"methods": ("label", "kind", "summary"), "metrics": ("label", "group", "definition")}
+MARKDOWN_COLUMNS = {
+    "methods": ("label", "kind", "summary"),
+    "peers": ("label", "kind", "package", "licence", "citation", "summary"),
+    "metrics": ("label", "group", "definition"),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -248,11 +252,28 @@ def _list(room: str | None, into: Path | None) -> None:
 
 
 def with_fresh_tables(text: str) -> str:
-    """Return a Markdown text in which what stands between ``<!-- ROOM -->`` markers is the table of that room's cards."""
-    for room, columns in MARKDOWN_COLUMNS.items():
+    """Return a Markdown text in which what stands between ``<!-- TABLE -->`` markers is that table of cards."""
+    for table, columns in MARKDOWN_COLUMNS.items():
         header = ["| id | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        rows = [f"| `{name}` | {' | '.join(map(str, map(card.get, columns)))} |" for name, card in catalog.cards(room).items()]
-        before, rest = text.split(f"<!-- {room} -->", 1)
-        after = rest.split(f"<!-- /{room} -->", 1)[1]
-        text = "\n".join([f"{before}<!-- {room} -->", *header, *rows, f"<!-- /{room} -->{after}"])
+        rows = [f"| `{name}` | {' | '.join(map(str, map(card.get, columns)))} |" for name, card in _listed(table).items()]
+        before, rest = text.split(f"<!-- {table} -->", 1)
+        after = rest.split(f"<!-- /{table} -->", 1)[1]
+        text = "\n".join([f"{before}<!-- {table} -->", *header, *rows, f"<!-- /{table} -->{after}"])
     return text
+
+
+def _listed(table: str) -> dict[str, dict]:
+    """Return the cards of a table: peers are the methods that wrap a package, with what is known of it."""
+    if table == "metrics":
+        return catalog.cards("metrics")
+    methods = catalog.cards("methods")
+    if table == "methods":
+        return {name: card for name, card in methods.items() if "wraps" not in card}
+    return {name: card | _of_package(card) for name, card in methods.items() if "wraps" in card}
+
+
+def _of_package(card: dict) -> dict[str, str]:
+    package = card["wraps"]
+    where = " (own environment)" if "environment" in card else ""
+    citation = f"[{card['paper']}](https://doi.org/{card['doi']})"
+    return {"package": f"{package['package']} {package['version']}{where}", "licence": package["licence"], "citation": citation}

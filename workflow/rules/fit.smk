@@ -5,6 +5,7 @@
 rule fit_model:
     input:
         solution_if_positive_control,
+        environment=environment_of_method,
         train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
         query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
         code=code_of_method,
@@ -28,6 +29,7 @@ rule fit_model:
         runtime=minutes_of_fit,
         attempt=number_of_attempt,
     params:
+        python=python_of_method,
         folder=subpath(output.record, parent=True),
         method=method,
         hyperparameters=hyperparameters,
@@ -37,7 +39,7 @@ rule fit_model:
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench attempt --method {params.method} --hyperparameters {params.hyperparameters:q}"
+        "{params.python} -m mosaicbench attempt --method {params.method} --hyperparameters {params.hyperparameters:q}"
         " --identity {params.identity:q} --train {input.train} --query {input.query} {params.solution}"
         " --output {params.folder} {params.limits} --threads {threads} --attempt {resources.attempt}"
         " --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ from mosaicbench.parts import training
 def contained(seed: int) -> Iterator[str]:
     """Run a package's training: random by `seed` alone, silent, with a folder of its own that is removed after it.
 
-    Python's, numpy's and torch's global generators, the arithmetic of torch and what is logged are as before afterwards. What
-    goes wrong is raised as ever.
+    Afterwards Python's, numpy's and torch's global generators, the arithmetic of torch, what is logged and the variables of the
+    environment are as before. What goes wrong is raised as ever.
 
     Yields
     ------
@@ -29,6 +28,7 @@ def contained(seed: int) -> Iterator[str]:
         An empty folder, for a package that insists on writing files.
     """
     python, of_numpy, logged = random.getstate(), np.random.get_state(), logging.root.manager.disable  # noqa: NPY002
+    variables = dict(os.environ)
     with training.seeded(seed), tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
@@ -38,7 +38,8 @@ def contained(seed: int) -> Iterator[str]:
                 warnings.simplefilter("ignore")
                 yield folder
         finally:
-            sys.stdout.flush()
             logging.disable(logged)
+            os.environ.clear()
+            os.environ.update(variables)
             np.random.set_state(of_numpy)  # noqa: NPY002
             random.setstate(python)

@@ -41,7 +41,13 @@ CARD = {
 # What the user guide recommends for each kind of data; epochs are those over which a weight rises from 0.
 RECIPES = {
     "citeseq": {"beta": 1.5, "gamma": 5.0, "decoder_dropout": 0.0, "divergence_rises": (0, 0), "alignment_rises": (0, 0)},
-    "multiome": {"beta": 1.25, "gamma": 4.35, "decoder_dropout": 0.05, "divergence_rises": (50, 85), "alignment_rises": (75, 110)},
+    "multiome": {
+        "beta": 1.25,
+        "gamma": 4.35,
+        "decoder_dropout": 0.05,
+        "divergence_rises": (50, 85),
+        "alignment_rises": (75, 110),
+    },
 }
 WIDTHS = {"wide": [512, 256, 128], "narrow": [128, 64]}  # of encoders; decoders mirror them
 WIDE = 500  # features from which on a modality counts as wide: thousands of genes, not proteins or LSI

@@ -1,0 +1,185 @@
+"""What the methods of the package `multivae` share: its data, its trainer, and networks as wide and deep as this project's own.
+
+A method says which of the package's models it is. Encoders, decoders with their learned standard deviations, and the width of
+the latent are those of this project's methods of the same name: a difference in scores is one of bounds, not of networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn.functional import softplus
+
+from mosaicbench.methods.peers._contained import contained
+from mosaicbench.methods.peers._package import need
+from mosaicbench.parts.likelihoods import GaussianDecoder
+from mosaicbench.parts.minibatch import Minibatch, by_pieces
+from mosaicbench.parts.networks import mlp
+from mosaicbench.parts.training import device
+from mosaicbench.view import Cells, View
+
+BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what torchvision's operators on boxes take and give
+
+
+@dataclass(kw_only=True)
+class MultiVae:
+    """A model of the package, trained by its trainer: the epoch with the best validation cost is kept, none is left out.
+
+    Attributes
+    ----------
+    latent, hidden
+        Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
+    spread
+        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the package's default.
+    epochs, batch_size, learning_rate
+        Of the package's trainer, which uses Adam.
+    validation
+        Fraction of the train cells that decides which epoch is kept.
+    """
+
+    latent: int = 20
+    hidden: int = 128
+    spread: Literal["learned", "fixed"] = "learned"
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    validation: float = 0.1
+
+    wraps = {"package": "multivae", "module": "multivae", "version": "1.0.3", "licence": "Apache-2.0"}
+
+    def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
+        """Return the package's model, given the keywords that every configuration has, and the encoders and decoders."""
+        raise NotImplementedError
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train the package's model; return its history."""
+        need(self.wraps)
+        with contained(seed) as folder:
+            _load_torchvision()
+            from multivae.data import MultimodalBaseDataset
+            from multivae.trainers import BaseTrainer, BaseTrainerConfig
+
+            cells = train.observing(*train.modalities)
+            order = np.random.default_rng(seed).permutation(len(cells))
+            held_out = int(self.validation * len(cells))
+            fitted, left = (cells.take(rows) for rows in (order[held_out:], order[:held_out]))
+            self.features = dict(train.features)
+            networks = _networks(self.features, self.hidden, self.latent)
+            shared = {"n_modalities": len(train.features), "latent_dim": self.latent}
+            shared |= {"input_dims": {m: (d,) for m, d in self.features.items()}}
+            self.model = self.made(shared, networks)
+            if self.spread == "learned":
+                for modality, decoder in networks["decoders"].items():
+                    self.model.recon_log_probs[modality] = decoder.log_likelihood
+            told = _told()
+            trainer = BaseTrainer(
+                self.model,
+                train_dataset=MultimodalBaseDataset(_tensors(fitted)),
+                eval_dataset=MultimodalBaseDataset(_tensors(left)) if held_out else None,
+                training_config=BaseTrainerConfig(
+                    output_dir=folder,
+                    num_epochs=self.epochs,
+                    learning_rate=self.learning_rate,
+                    per_device_train_batch_size=self.batch_size,
+                    per_device_eval_batch_size=1024,
+                    seed=seed,
+                ),
+                callbacks=[told],
+            )
+            trainer.train()
+        self.model = trainer._best_model.eval()  # the package gives it by no other way than a file
+        return told.rows
+
+    @torch.no_grad()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior mean given what is observed, (cells, latent)."""
+        return by_pieces(lambda x: self.model.encode(**self._asked(x), return_mean=True).z, cells, device())
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return what the target's decoder expects at the posterior mean, (cells, features), standardised."""
+
+        def imputed(x: Minibatch) -> Tensor:
+            return self.model.predict(**self._asked(x), gen_mod=target, return_mean=True)[target]
+
+        return by_pieces(imputed, cells, device())
+
+    def _asked(self, x: Minibatch) -> dict[str, object]:
+        """Return a question about what is observed; the package wants numbers for what is not, too, and ignores them."""
+        from multivae.data import MultimodalBaseDataset
+
+        observed = dict(x.items())
+        cells, here = x.cells, next(iter(observed.values())).device
+        absent = {m: torch.zeros(cells, d, device=here) for m, d in self.features.items() if m not in observed}
+        return {"inputs": MultimodalBaseDataset(observed | absent), "cond_mod": list(observed)}
+
+
+def _tensors(cells: Cells) -> dict[str, Tensor]:
+    return {modality: torch.as_tensor(x) for modality, x in cells.values.items()}
+
+
+def _load_torchvision() -> None:
+    """Import torchvision, which multivae imports for its datasets of images, also where its compiled part does not load.
+
+    That part is made for one build of torch. Beside another, the import fails for want of two operators, which nothing here
+    uses: they are declared instead.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for operator in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{operator}", BOXES)
+        import torchvision  # noqa: F401
+
+
+def _networks(features: dict[str, int], hidden: int, latent: int) -> dict[str, dict[str, nn.Module]]:
+    """Return the encoders and decoders of every modality, as the package wants them."""
+    from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
+
+    class Encoder(BaseEncoder):
+        def __init__(self, width: int):
+            BaseEncoder.__init__(self)
+            self.latent_dim = latent
+            self.network = mlp(width, hidden, 2 * latent)
+
+        def forward(self, x: Tensor) -> ModelOutput:
+            mean, log_variance = self.network(x).chunk(2, -1)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):
+        def __init__(self, width: int):
+            BaseDecoder.__init__(self)
+            self.latent_dim = latent
+            self.own = GaussianDecoder(latent, hidden, width)
+
+        def forward(self, z: Tensor) -> ModelOutput:
+            return ModelOutput(reconstruction=self.own.expected(z))
+
+        def log_likelihood(self, mean: Tensor, x: Tensor) -> Tensor:
+            sd = softplus(self.own.spread) + self.own.smallest_sd
+            return Normal(mean, sd, validate_args=False).log_prob(x)
+
+    encoders = {modality: Encoder(width) for modality, width in features.items()}
+    return {"encoders": encoders, "decoders": {modality: Decoder(width) for modality, width in features.items()}}
+
+
+def _told() -> object:
+    """Return a callback of the package's trainer that keeps what it is told as rows of a history."""
+    from multivae.trainers.base.callbacks import TrainingCallback
+
+    class Told(TrainingCallback):
+        def __init__(self):
+            self.rows = []
+
+        def on_log(self, training_config: object, logs: dict[str, float], **of_trainer: object) -> None:
+            row = {"epoch": of_trainer["global_step"], "cost": float(logs["train_epoch_loss"])}
+            if "eval_epoch_loss" in logs:
+                row["validation_cost"] = float(logs["eval_epoch_loss"])
+            self.rows.append(row)
+
+    return Told()
