@@ -21,9 +21,9 @@ rule build_environment:
         touch(".venvs/{environment}/.ready"),
     log:
         "<logs>/build_environment/{environment}.log",
-    localrule: True
     wildcard_constraints:
         environment=any_of(ENVIRONMENTS),
+    localrule: True
     conda:
         ENVIRONMENT
     params:
