@@ -4,9 +4,10 @@ import importlib.util
 import re
 import tomllib
 
+import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import cli
+from mosaicbench import catalog, cli
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()
@@ -27,6 +28,16 @@ def test_constraints_serve_cpu_and_gpu_machines_alike():
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in pinned)
     bound = {name for name in map(name_of, pinned) if name.startswith(("nvidia", "triton", "cuda"))}
     assert bound <= {"nvidia-ml-py"}  # Python only, it asks the driver where there is one
+
+
+@pytest.mark.parametrize("name", [name for name, card in catalog.cards("methods").items() if "environment" in card])
+def test_a_peers_own_environment_is_pinned_and_can_run_a_fit(name):
+    card = catalog.card("methods", name)
+    lines = (REPOSITORY / f"envs/peers/{card['environment']}.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert all(re.fullmatch(r"[A-Za-z0-9.!]+", version) for version in pinned.values())
+    assert pinned[card["wraps"]["package"]] == card["wraps"]["version"]
+    assert set(pinned) >= {"anndata", "h5py", "mudata", "numpy", "pandas", "psutil", "scipy", "torch", "tqdm"}
 
 
 def test_the_conda_form_is_in_step():

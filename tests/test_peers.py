@@ -1,16 +1,20 @@
 """Every wrapped package that is installed here, on a small view: it does what its card says, and leaves no trace."""
 
 import importlib
+import json
 import os
 import random
+import subprocess
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import REPOSITORY
 from scipy import sparse
 
 from mosaicbench import catalog, files
@@ -29,10 +33,16 @@ PEERS = {
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
     "scot": ({"iterations": 10, "sinkhorn": 50}, ("rna", "atac"), EVERYTHING - {"joint"}),
+    "univi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"}),
     "wnn": ({}, ("rna", "adt"), {"joint"}),
 }
 COMPILES = {"wnn"}  # peers that spend 20 s of compilation on every fit: fitted as seldom as can be
 TWO_ONLY = set()  # peers that refuse three modalities
+# The same of peers in environments of their own, where only the command line reaches them.
+APART = {
+    name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
+    for name in ("multivae_mvae", "multivae_mmvae", "multivae_mopoe")
+}
 
 
 def peers():
@@ -192,6 +202,60 @@ def test_three_modalities_are_served_or_refused(name, parts):
         found = outputs(name, fitted(name, train)[0], query)
         assert found
         assert all(np.isfinite(array).all() for array in found.values())
+
+
+def test_every_wrapped_package_is_tested():
+    elsewhere = {"links_harmony", "maxfuse"}  # installed with the benchmark; never installed by it (test_links, test_scmodal)
+    wrapped = {name for name, card in catalog.cards("methods").items() if "wraps" in card}
+    assert set(PEERS) | set(APART) == wrapped - elsewhere
+    assert set(APART) == {name for name in wrapped if "environment" in catalog.card("methods", name)}
+
+
+def python_of(name: str) -> Path:
+    return REPOSITORY / f".venvs/{catalog.card('methods', name)['environment']}/bin/python"
+
+
+def peers_apart():
+    """Return the peers with environments of their own, those that are not built as tests that are skipped."""
+    reason = "its environment is not built (make peers)"
+    return [pytest.param(name, marks=pytest.mark.skipif(not python_of(name).exists(), reason=reason)) for name in APART]
+
+
+@pytest.mark.parametrize("name", peers_apart())
+def test_in_its_own_environment(name, tmp_path):
+    """With the same seed and few of the query cells, it gives the same of them; its version is the card's."""
+    hyperparameters, modalities, gives = APART[name]
+    dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
+    cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
+    for part in ("train", "query"):
+        files.write_view(tmp_path / f"{part}.h5mu", cut[part])
+    names = cut["query"].obs_names[4:9]
+    files.write_view(tmp_path / "few.h5mu", cut["query"][names].copy())
+    identity = json.dumps({"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0})
+    made = {}
+    for part in ("query", "few"):
+        words = ["--identity", identity, "--hyperparameters", json.dumps(hyperparameters), "--threads", "1"]
+        words += ["--train", "train.h5mu", "--query", f"{part}.h5mu", "--output", part]
+        command = [str(python_of(name)), "-m", "mosaicbench", "fit", "--method", name, *words]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == ""
+        record = files.read_record(tmp_path / part / "run.json")
+        assert record["status"] == "ok", record["message"]
+        latents = files.read_latents(tmp_path / part / "latents.h5ad")
+        latents = latents[latents.obs["subset"] == "query"]
+        made[part] = {source: latents[rows.index] for source, rows in latents.obs.groupby("source", observed=True)}
+        made[part] |= files.read_imputed(tmp_path / part / "imputed.h5mu").mod
+    assert {path.name for path in tmp_path.iterdir()} == {"train.h5mu", "query.h5mu", "few.h5mu", "query", "few"}
+    assert set(made["query"]) == set(made["few"]) == gives
+    for what, of_few in made["few"].items():
+        assert of_few.shape == (5, made["query"][what].n_vars)
+        np.testing.assert_allclose(of_few.X, made["query"][what].X[4:9], atol=1e-4, err_msg=what)
+    assert list(files.read_table(tmp_path / "query/history.tsv")["epoch"]) == [1, 2]
+    command = [str(python_of(name)), "-c", "from importlib.metadata import version; print(version('multivae'))"]
+    installed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert installed == catalog.card("methods", name)["wraps"]["version"]
 
 
 def test_an_absent_package_is_named_with_its_remedy():

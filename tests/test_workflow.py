@@ -117,6 +117,23 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     assert list(files.read_table(folder / "history.tsv")["epoch"]) == list(range(1, 61))
 
 
+def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
+    benchmark = Benchmark(tmp_path)
+    building = "Build the environment multivae"
+    runs = {"multivae_mvae": {}, "mopoe-theirs": {"method": "multivae_mopoe"}, "mvae": {}, "ridge": {}}
+    assert building in benchmark.planned(TINY | {"runs": runs, "report": {}})
+    done = benchmark.snakemake("--dry-run", "--printshellcmds", "--cores", "1")
+    found = re.findall(r"(\S*python) -m mosaicbench attempt --method (\w+)", done.stdout + done.stderr)
+    own = ".venvs/multivae/bin/python"
+    assert {method: python for python, method in found} == {
+        "multivae_mvae": own,
+        "multivae_mopoe": own,
+        "mvae": "python",
+        "ridge": "python",
+    }
+    assert building not in benchmark.planned(TINY)
+
+
 def stages(jobs):
     return {job.split()[0] for job in jobs}
 

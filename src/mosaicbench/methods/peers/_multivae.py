@@ -6,7 +6,9 @@ the latent are those of this project's methods of the same name: a difference in
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from typing import Literal
 
 import numpy as np
@@ -15,12 +17,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.methods.peers._contained import contained
-from mosaicbench.methods.peers._package import need
+from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.parts.likelihoods import GaussianDecoder
 from mosaicbench.parts.minibatch import Minibatch, by_pieces
 from mosaicbench.parts.networks import mlp
-from mosaicbench.parts.training import device
+from mosaicbench.parts.training import device, seeded
 from mosaicbench.view import Cells, View
 
 BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what torchvision's operators on boxes take and give
@@ -59,7 +60,7 @@ class MultiVae:
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""
         need(self.wraps)
-        with contained(seed) as folder:
+        with apart(seed), seeded(seed), redirect_stderr(StringIO()):
             _load_torchvision()
             from multivae.data import MultimodalBaseDataset
             from multivae.trainers import BaseTrainer, BaseTrainerConfig
@@ -82,7 +83,7 @@ class MultiVae:
                 train_dataset=MultimodalBaseDataset(_tensors(fitted)),
                 eval_dataset=MultimodalBaseDataset(_tensors(left)) if held_out else None,
                 training_config=BaseTrainerConfig(
-                    output_dir=folder,
+                    output_dir=".",
                     num_epochs=self.epochs,
                     learning_rate=self.learning_rate,
                     per_device_train_batch_size=self.batch_size,

@@ -8,17 +8,18 @@ A cell's joint latent is the mean of its posteriors, weighted by precision. Sour
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from typing import Literal
 
 import numpy as np
 import torch
 
 from mosaicbench.errors import Diverged
-from mosaicbench.methods.peers._contained import contained
-from mosaicbench.methods.peers._package import need
+from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.parts.minibatch import Minibatch, by_pieces
-from mosaicbench.parts.training import device
+from mosaicbench.parts.training import device, seeded
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -87,7 +88,7 @@ class UniVI:
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""
         need(CARD["wraps"])
-        with contained(seed):
+        with apart(seed), seeded(seed), redirect_stderr(StringIO()):
             from anndata import AnnData
             from univi import TrainingConfig, UniVIMultiModalVAE, UniVITrainer
             from univi.workflows import make_loader
