@@ -26,6 +26,7 @@ REGISTRY = f"export MOSAICBENCH_REGISTRY={shlex.quote(bench.config['registry'])}
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PATH}{REGISTRY}")
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
+ENVIRONMENTS_OF_PEERS = sorted({card["environment"] for card in catalog.cards("methods").values() if "environment" in card})
 PROJECTIONS = ["projection", "markers", "transfers", "imputed_values", "imputed_layout"]
 VIRTUAL = ["virtual_cells", "virtual_markers", "virtual_realism"]
 
@@ -184,6 +185,17 @@ def hyperparameters(wildcards):
 def identity(wildcards):
     names = {key: getattr(wildcards, key) for key in ("dataset", "scenario", "run")}
     return as_json(names | {"method": method(wildcards), "seed": int(wildcards.seed)})
+
+
+def environment_of_method(wildcards):
+    """What says that the method's own environment stands; nothing for those that run with the Python of all jobs."""
+    card = catalog.card("methods", method(wildcards))
+    return f".venvs/{card['environment']}/.ready" if "environment" in card else []
+
+
+def python_of_method(wildcards):
+    card = catalog.card("methods", method(wildcards))
+    return f".venvs/{card['environment']}/bin/python" if "environment" in card else "python"
 
 
 def solution_if_positive_control(wildcards):

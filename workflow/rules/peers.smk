@@ -1,18 +1,5 @@
 # pinned packages -> an environment of its own, for methods whose packages do not go with the others
 
-ENVIRONMENTS = sorted({card["environment"] for card in catalog.cards("methods").values() if "environment" in card})
-
-
-def environment_of_method(wildcards):
-    """What says that the method's own environment stands; nothing for those that run with the Python of all jobs."""
-    card = catalog.card("methods", method(wildcards))
-    return f".venvs/{card['environment']}/.ready" if "environment" in card else []
-
-
-def python_of_method(wildcards):
-    card = catalog.card("methods", method(wildcards))
-    return f".venvs/{card['environment']}/bin/python" if "environment" in card else "python"
-
 
 rule build_environment:
     input:
@@ -22,7 +9,7 @@ rule build_environment:
     log:
         "<logs>/build_environment/{environment}.log",
     wildcard_constraints:
-        environment=any_of(ENVIRONMENTS),
+        environment=any_of(ENVIRONMENTS_OF_PEERS),
     localrule: True
     conda:
         ENVIRONMENT
@@ -38,4 +25,4 @@ rule build_environment:
 # What `make peers` asks for; a benchmark builds only what its runs need.
 rule environments:
     input:
-        expand(".venvs/{environment}/.ready", environment=ENVIRONMENTS),
+        expand(".venvs/{environment}/.ready", environment=ENVIRONMENTS_OF_PEERS),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
+from mosaicbench.errors import Diverged
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.parts.likelihoods import GaussianDecoder
 from mosaicbench.parts.minibatch import Minibatch, by_pieces
@@ -51,7 +52,7 @@ class MultiVae:
     learning_rate: float = 1e-3
     validation: float = 0.1
 
-    wraps = {"package": "multivae", "module": "multivae", "version": "1.0.3", "licence": "Apache-2.0"}
+    wraps = None  # a method's CARD["wraps"]; no hyperparameter, hence without annotation
 
     def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
         """Return the package's model, given the keywords that every configuration has, and the encoders and decoders."""
@@ -92,7 +93,10 @@ class MultiVae:
                 ),
                 callbacks=[told],
             )
-            trainer.train()
+            try:
+                trainer.train()
+            except ArithmeticError as error:  # what the package raises at a cost that is no number
+                raise Diverged(str(error)) from error
         self.model = trainer._best_model.eval()  # the package gives it by no other way than a file
         return told.rows
 

@@ -51,6 +51,8 @@ class MultiVaeMMVAE(MultiVae):
     objective: Literal["dreg", "iwae"] = "dreg"
     samples: int = 10
 
+    wraps = CARD["wraps"]
+
     def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
         """Return the package's MMVAE."""
         from multivae.models import MMVAE, MMVAEConfig

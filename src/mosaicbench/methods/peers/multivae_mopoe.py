@@ -41,6 +41,8 @@ class MultiVaeMoPoE(MultiVae):
 
     beta: float = 1.0
 
+    wraps = CARD["wraps"]
+
     def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
         """Return the package's MoPoE."""
         from multivae.models import MoPoE, MoPoEConfig

@@ -44,6 +44,8 @@ class MultiVaeMVAE(MultiVae):
     beta: float = 1.0
     warmup: int = 10
 
+    wraps = CARD["wraps"]
+
     def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
         """Return the package's MVAE."""
         from multivae.models import MVAE, MVAEConfig
