@@ -95,8 +95,10 @@ class MultiVae:
             )
             try:
                 trainer.train()
-            except ArithmeticError as error:  # what the package raises at a cost that is no number
-                raise Diverged(str(error)) from error
+            except (ArithmeticError, ValueError) as error:
+                if all(bool(torch.isfinite(weights).all()) for weights in self.model.parameters()):
+                    raise
+                raise Diverged("the weights were not finite") from error
         self.model = trainer._best_model.eval()  # the package gives it by no other way than a file
         return told.rows
 
