@@ -296,7 +296,7 @@ def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
         cells.obs["cell_type"] = "garbage"
     files.write_view(poisoned / "solution.h5mu", solution)
     module = catalog.module("methods", method)
-    small = {name: 2 for name in ("max_epochs", "epochs") if name in catalog.hyperparameters(method)}
+    small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in catalog.hyperparameters(method)}
     fit_run(paired, tmp_path / "clean", method=module, hyperparameters=small)
     fit_run(poisoned, tmp_path / "dirty", method=module, hyperparameters=small)
     clean, dirty = outputs(tmp_path / "clean"), outputs(tmp_path / "dirty")

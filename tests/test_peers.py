@@ -253,9 +253,10 @@ def test_in_its_own_environment(name, tmp_path):
         assert of_few.shape == (5, made["query"][what].n_vars)
         np.testing.assert_allclose(of_few.X, made["query"][what].X[4:9], atol=1e-4, err_msg=what)
     assert list(files.read_table(tmp_path / "query/history.tsv")["epoch"]) == [1, 2]
-    command = [str(python_of(name)), "-c", "from importlib.metadata import version; print(version('multivae'))"]
-    installed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert installed == catalog.card("methods", name)["wraps"]["version"]
+    wraps = catalog.card("methods", name)["wraps"]
+    asking = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
+    installed = subprocess.run([str(python_of(name)), "-c", asking], capture_output=True, text=True, check=True).stdout.strip()
+    assert installed == wraps["version"]
 
 
 def test_an_absent_package_is_named_with_its_remedy():
