@@ -259,6 +259,20 @@ def test_in_its_own_environment(name, tmp_path):
     assert installed == wraps["version"]
 
 
+@pytest.mark.skipif(not python_of("multivae_mvae").exists(), reason="multivae's environment is not built (make peers)")
+def test_our_bounds_are_those_of_multivae():
+    """The same weights, cells and draws cost the same, with the same gradient; but for the one expert that differs."""
+    command = [str(python_of("multivae_mvae")), str(REPOSITORY / "tests/bounds_of_multivae.py")]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    compared = json.loads(done.stdout)
+    assert {what.split(":")[0] for what in compared} >= {"mvae", "mmvae iwae", "mmvae dreg", "mopoe"}
+    for what, (ours, theirs) in compared.items():
+        same = ours == pytest.approx(theirs, rel=1e-4)
+        assert same == (not what.startswith("mopoe with the prior's expert")), what
+
+
 def test_an_absent_package_is_named_with_its_remedy():
     with pytest.raises(NotApplicable, match=r"the package nowhere is not installed; `make peers` installs 1\.0"):
         _package.need({"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"})

@@ -1,0 +1,103 @@
+"""What this project's methods and the package multivae's pay for the same cells, with the same weights and the same draws.
+
+Run by the Python of multivae's own environment. Prints JSON: what is compared -> [ours, theirs].
+"""
+
+import json
+import math
+
+import torch
+from torch.distributions import Normal
+
+from mosaicbench.methods import mmvae, mopoe, mvae
+from mosaicbench.methods.peers import _multivae
+from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.view import View
+
+_multivae._load_torchvision()
+
+from multivae.data import MultimodalBaseDataset  # noqa: E402
+from multivae.models import MMVAE, MVAE, MMVAEConfig, MoPoE, MoPoEConfig, MVAEConfig  # noqa: E402
+from multivae.models.base import BaseEncoder, ModelOutput  # noqa: E402
+from multivae.models.base.base_utils import poe  # noqa: E402
+
+FEATURES, CELLS, LATENT = {"rna": 30, "adt": 12}, 60, 5
+torch.manual_seed(0)
+VALUES = {modality: torch.randn(CELLS, d) for modality, d in FEATURES.items()}
+
+
+class Shared(BaseEncoder):
+    """One of our encoders, as the package wants it; `narrow` is added to the log variance."""
+
+    def __init__(self, own, narrow):
+        BaseEncoder.__init__(self)
+        self.latent_dim, self.own, self.narrow = LATENT, own, narrow
+
+    def forward(self, x):
+        q = self.own(x)
+        return ModelOutput(embedding=q.mean, log_covariance=2 * q.stddev.log() + self.narrow)
+
+
+def pair(ours, model, config, narrow=0.0, **options):
+    """Return our method, built, and the package's with the same networks."""
+    ours.build(View((), FEATURES))
+    networks = _multivae._networks(FEATURES, ours.hidden, LATENT)
+    networks["encoders"] = {m: Shared(encoder, narrow) for m, encoder in ours.encoders.items()}
+    for modality, decoder in networks["decoders"].items():
+        decoder.own = ours.decoders[modality]
+    shared = {"n_modalities": 2, "latent_dim": LATENT, "input_dims": {m: (d,) for m, d in FEATURES.items()}}
+    theirs = model(config(**shared, **options), **networks)
+    for modality, decoder in networks["decoders"].items():
+        theirs.recon_log_probs[modality] = decoder.log_likelihood
+    return ours, theirs
+
+
+def costs(ours, theirs, values=VALUES):
+    """Return our cost per cell, and the package's loss, with the same draws."""
+    torch.manual_seed(1)
+    own = ours.cost(Minibatch(dict(values)), 1.0).total()
+    torch.manual_seed(1)
+    return own, theirs(MultimodalBaseDataset(dict(values)), epoch=1000).loss
+
+
+def gradient(cost, ours):
+    """Return the cost's gradient by all weights, as one vector."""
+    weights = [*ours.encoders.parameters(), *ours.decoders.parameters()]
+    return torch.cat([part.flatten() for part in torch.autograd.grad(cost, weights)])
+
+
+compared = {}
+
+
+def compare(what, ours, own, other):
+    """Keep the costs, the lengths of their gradients, and the cosine of the angle between these."""
+    a, b = gradient(own, ours), gradient(other, ours)
+    compared[f"{what}: cost"] = [own.item(), other.item()]
+    compared[f"{what}: gradient"] = [a.norm().item(), b.norm().item()]
+    compared[f"{what}: direction"] = [1.0, torch.nn.functional.cosine_similarity(a, b, 0).item()]
+
+
+ours, theirs = pair(mvae.MVAE(latent=LATENT), MVAE, MVAEConfig)
+compare("mvae", ours, *costs(ours, theirs))
+
+# The package sums over cells and takes the mean over modalities; ours is the other way round.
+normal = {"K": 4, "prior_and_posterior_dist": "normal", "learn_prior": False}
+for objective in ("iwae", "dreg"):
+    ours, theirs = pair(
+        mmvae.MMVAE(latent=LATENT, objective=objective, samples=4), MMVAE, MMVAEConfig, loss=f"{objective}_looser", **normal
+    )
+    own, other = costs(ours, theirs)
+    compare(f"mmvae {objective}", ours, own, other * len(FEATURES) / CELLS)
+del compared["mmvae dreg: cost"]  # a surrogate, whose gradient alone means something
+
+# Here each cell draws its subset. Posteriors are made as narrow as points, and every cell stands in each subset's part once.
+ours, theirs = pair(mopoe.MoPoE(latent=LATENT), MoPoE, MoPoEConfig, narrow=-20.0)
+encode = ours.encode
+ours.encode = lambda x: {m: Normal(q.mean, q.stddev * math.exp(-10)) for m, q in encode(x).items()}
+torch.randperm = lambda n, **_: torch.arange(n) // CELLS  # cells in the order of their subsets, as the package has them
+thrice = {modality: x.repeat(3, 1) for modality, x in VALUES.items()}
+compare("mopoe with the prior's expert", ours, *costs(ours, theirs, thrice))
+theirs._poe_fusion = lambda means, log_variances: poe(means, log_variances, eps=0)
+compare("mopoe", ours, *costs(ours, theirs, thrice))
+
+print(json.dumps(compared))
