@@ -44,7 +44,7 @@ ALLOWED = {
     "verbs": (
         {"errors", "files", "view", "data", "scorer", "percell", "metrics", "report", "catalog", "registry", "download"}
         | {"meter", "sources", "cluster", "costs", "verbs"},
-        {"numpy", "pandas", "psutil", "umap", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
+        {"numpy", "pandas", "psutil", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),
     "__main__": ({"cli"}, set()),

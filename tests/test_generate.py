@@ -31,8 +31,7 @@ def place(tmp_path_factory):
     return folder / "view", record
 
 
-def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(generate, "_layout", lambda x, seed: x[:, :2])  # UMAP takes long to start; test_report uses it
+def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
     view, record = place
     runs = [record("dmmvae_experts", max_epochs=2), record("mvae", "diverged")]
     generate.run(runs=runs, view=view, cells=40, seed=3, output=tmp_path)

@@ -13,6 +13,7 @@ import pandas as pd
 from mosaicbench import catalog, files, scorer
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
+from mosaicbench.verbs._umap import Neighbourhood
 from mosaicbench.verbs.fit import method_class
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _held_against(
         pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
     ]
     layout = pd.concat(both, ignore_index=True)
-    layout[["x", "y"]] = _layout(np.concatenate([layout_of_real, layout_of_virtual]), seed)
+    layout[["x", "y"]] = Neighbourhood.of(np.concatenate([layout_of_real, layout_of_virtual])).layout(seed)
     return types, {
         "virtual_cells": layout,
         "virtual_markers": _markers(real, labels, generated, types, {m: files.feature_names(solution[m]) for m in real}),
@@ -142,9 +143,3 @@ def _realism(real: np.ndarray, generated: np.ndarray) -> float:
     cells = min(len(real), len(generated))
     ones = np.ones(real.shape[1])
     return scorer.ask("realism_auc", truth=real[:cells], imputed=generated[:cells], train_std=ones)
-
-
-def _layout(x: np.ndarray, seed: int) -> np.ndarray:
-    from umap import UMAP
-
-    return UMAP(random_state=seed, n_jobs=1).fit_transform(x)

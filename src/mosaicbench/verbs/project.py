@@ -17,16 +17,15 @@ import pandas as pd
 from mosaicbench import files
 from mosaicbench.metrics._correlation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
+from mosaicbench.verbs._umap import Neighbourhood
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
-    from umap import UMAP
 
 MOST_CELLS = 2000  # laid out, once per modality; more cannot be told apart in a picture of a few centimetres
 MOST_IMPUTED = 500  # drawn with their imputed values
 COMPONENTS = 50
-EPOCHS = 200  # of UMAP, which takes 500 for few cells
 DECIMALS = 4
 MARKERS = 2  # per cluster
 SMALLEST = 5  # cells of a cluster that has markers
@@ -96,32 +95,11 @@ def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, s
         sources = [source for source in sources if source in there]
         if sources:
             z = np.concatenate([_latents(folder, latents, source, truth)[cells] for source in sources])
-            layout = _layout(z, seed)
-            x, y = layout.embedding_.round(DECIMALS).T
+            neighbourhood = Neighbourhood.of(z)
+            x, y = neighbourhood.layout(seed).round(DECIMALS).T
             named = pd.concat([_cells(truth, source, cells) for source in sources], ignore_index=True)
-            parts.append(named.assign(leiden=_leiden(layout.graph_, seed), x=x, y=y))
+            parts.append(named.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
     return _joined(parts)
-
-
-def _layout(z: np.ndarray, seed: int) -> UMAP:
-    """Return UMAP, fitted to z, (rows, dims): its coordinates and its graph of neighbours."""
-    from umap import UMAP
-
-    neighbors = min(15, len(z) - 1)
-    return UMAP(random_state=seed, n_jobs=1, n_neighbors=neighbors, n_epochs=EPOCHS).fit(np.asarray(z, dtype=np.float32))
-
-
-def _leiden(graph: object, seed: int) -> np.ndarray:
-    """Return the Leiden cluster of every row of a graph, (rows,), the largest called 0."""
-    import anndata
-    import scanpy
-
-    rows = anndata.AnnData(obs=pd.DataFrame(index=[str(row) for row in range(graph.shape[0])]))
-    scanpy.tl.leiden(rows, adjacency=graph, flavor="igraph", n_iterations=2, directed=False, random_state=seed)
-    clusters = rows.obs["leiden"].astype(int).to_numpy()
-    names, sizes = np.unique(clusters, return_counts=True)
-    by_size = np.argsort(-sizes, kind="stable")
-    return np.argsort(by_size)[np.searchsorted(names, clusters)]
 
 
 def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:
@@ -265,7 +243,8 @@ def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, fe
         centre = measured.mean(axis=0)
         axes = np.linalg.svd(measured - centre, full_matrices=False)[2][:COMPONENTS].T  # (features, components)
         stacked = {(MEASURED, MEASURED): measured} | {key: imputed[key].values for key in keys}
-        xy = _layout(np.concatenate([(x - centre) @ axes for x in stacked.values()]), seed).embedding_.round(DECIMALS)
+        projected = np.concatenate([(x - centre) @ axes for x in stacked.values()])
+        xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
         known = truth[modality].obs.iloc[few]
         for place, (name, direction) in enumerate(stacked):
             own = xy[place * len(few) : (place + 1) * len(few)]
