@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from mosaicbench.files import FEATURE_COLUMNS, SCORE_COLUMNS, read_table
 
@@ -327,7 +327,7 @@ def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     summary = table.groupby(keys, sort=False)["value"].agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
     several = summary["seeds"] > 1
     n = summary["seeds"].where(several)
-    half = pd.Series(stats.t.ppf(0.975, n - 1), index=summary.index) * summary["sd"] / np.sqrt(n)
+    half = pd.Series(stdtrit(n - 1, 0.975), index=summary.index) * summary["sd"] / np.sqrt(n)
     kind = pd.Series(np.where(several, T_OVER_SEEDS, NO_INTERVAL), index=summary.index, dtype=object)
     means = summary["mean"]
     return summary.assign(sd=summary["sd"].where(several), low=means - half, high=means + half, interval=kind)

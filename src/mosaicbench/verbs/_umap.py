@@ -61,7 +61,7 @@ class Neighbourhood:
         return np.asarray(found.coords)
 
     def weights(self) -> np.ndarray:
-        """Return UMAP's weight of every edge, (rows * neighbours,); one that runs both ways has its weight at one of the two."""
+        """Return UMAP's weight of every edge, (rows * neighbours,); one may stand for two between the same rows."""
         import igraph
 
         return np.asarray(igraph.umap_compute_weights(self._graph(), self.distances))
