@@ -77,15 +77,17 @@ class NegativeBinomialDecoder(nn.Module):
         """Return the distribution of each cell's counts, (cells, features)."""
         log_share = torch.log_softmax(self.start + self.network(z), -1)[:, :-1]
         log_mean = log_share + torch.log(torch.as_tensor(total, device=z.device))
-        return NegativeBinomial(
-            softplus(self.inverse_dispersion) + 1e-2,
-            logits=log_mean - torch.log(softplus(self.inverse_dispersion) + 1e-2),
-            validate_args=False,
-        )
+        r = self._positive_inverse_dispersion()
+        return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality's counts, (cells,) nats."""
-        return -self(z, x.totals[modality].clamp_min(1)).log_prob(x.counts[modality]).sum(-1)
+        logits, counts = self.start + self.network(z), x.counts[modality]
+        r = self._positive_inverse_dispersion().expand_as(counts)
+        return negative_binomial_nll(counts, logits[:, :-1], logits[:, -1:], x.totals[modality].clamp_min(1), r)
+
+    def _positive_inverse_dispersion(self) -> Tensor:
+        return softplus(self.inverse_dispersion) + 1e-2
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised values of cells with the median total, (cells, features)."""
