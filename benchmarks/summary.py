@@ -1,0 +1,74 @@
+"""Write what a benchmark run measured as ``docs/benchmarks/VERSION.tsv`` and ``.svg``: each number as a ratio within its group.
+
+    python benchmarks/summary.py results/bench.json
+
+A group holds what does the same work: this package's code, and a peer's or the bare limit, measured in the same process on the
+same data. CPU seconds are the least of the rounds; the rate is work (cells, features, jobs) per CPU second; the ratio is the
+rate over that of the group's peer or limit, so above 1 is faster.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench import __version__
+
+FOLDER = Path(__file__).parents[1] / "docs/benchmarks"
+COLOURS = {"peer": "#0072b2", "limit": "#999999"}
+
+
+def main(measured: Path) -> None:
+    """Write the table and the picture."""
+    found = json.loads(measured.read_text())
+    table = tabulated(found["benchmarks"])
+    table["machine"] = found["machine_info"]["cpu"].get("brand_raw", found["machine_info"]["machine"])
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    table.to_csv(FOLDER / f"{__version__}.tsv", sep="\t", index=False, na_rep="NA", float_format="%.4g")
+    drawn(table).savefig(FOLDER / f"{__version__}.svg", metadata={"Date": None})
+    print(table.drop(columns="machine").to_string(index=False))
+
+
+def tabulated(benchmarks: list[dict]) -> pd.DataFrame:
+    """Return a row per measured thing: group, who, role, threads, parameters, cpu_seconds, rate, unit, against, ratio, goal."""
+    rows = []
+    for one in benchmarks:
+        what = one["extra_info"]
+        seconds = one["stats"]["min"]
+        row = {"group": one["group"], "who": what.get("who", "mosaicbench"), "role": what["role"], "threads": what["threads"]}
+        row |= {"parameters": what.get("parameters"), "cpu_seconds": seconds, "rate": what["size"] / seconds}
+        rows.append(row | {"unit": f"{what['unit']} / CPU s", "goal": what["goal"]})
+    table = pd.DataFrame(rows)
+    references = table[table["role"] != "ours"].groupby("group").first()
+    table["against"] = table["group"].map(references["who"])
+    table["ratio"] = table["rate"] / table["group"].map(references["rate"])
+    return table[[name for name in table if name != "goal"] + ["goal"]]
+
+
+def drawn(table: pd.DataFrame):
+    """Return a figure of the ratios of what is ours, a bar each, on a logarithmic axis."""
+    from matplotlib.figure import Figure
+
+    ours = table[(table["role"] == "ours") & table["ratio"].notna()].iloc[::-1]
+    role = table[table["role"] != "ours"].groupby("group")["role"].first()
+    figure = Figure(figsize=(8, 0.3 * len(ours) + 1), layout="constrained")
+    axes = figure.add_subplot()
+    names = [f"{row.group}: {row.who} / {row.against}" for row in ours.itertuples()]
+    axes.barh(names, ours["ratio"] - 1, left=1, color=[COLOURS[role[group]] for group in ours["group"]])
+    for place, row in enumerate(ours.itertuples()):
+        axes.annotate(f" {row.ratio:.3g}", (max(row.ratio, 1), place), va="center", fontsize=7)
+        if pd.notna(row.goal):
+            axes.plot([row.goal], [place], marker="|", color="black", markersize=10)
+    axes.set_xscale("log")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xlabel("speed over the peer's (blue) or the limit's (grey), per CPU second; a tick is a goal")
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
