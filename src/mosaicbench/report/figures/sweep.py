@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from mosaicbench.report.sweep import OVER_DIRECTIONS
 from mosaicbench.report.tables import FAILED
@@ -27,7 +26,8 @@ CARD = {
     "per": "all",
     "only_with": "sweep",
 }
-WIDEST_TITLE = 32  # characters
+WIDEST_TITLE = 28  # characters
+CROWDED = 0.1  # of the range: values that lie nearer to each other are set at equal distances
 PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
 
@@ -107,21 +107,21 @@ def _strokes(lines: dict[str, str], theme: Theme) -> dict[str, dict]:
 
 def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme) -> None:
     """Draw one metric and direction."""
-    log = bool(table["log"].iloc[0])
     values = np.array(sorted(table["x"].dropna().unique()))
+    places = _places(values, log=bool(table["log"].iloc[0]))
     axes.grid(axis="y")
     card = theme.metric(table["metric"].iloc[0])
     if isinstance(card.get("chance"), (int, float)):
         axes.axhline(card["chance"], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-    scaled = np.log(values) if log else values
-    gap = 0.012 * (np.ptp(scaled) if len(scaled) > 1 else 1.0)
+    nearest, whole = (np.diff(places).min(), np.ptp(places)) if len(places) > 1 else (1.0, 1.0)
+    gap = min(0.012 * whole, 0.7 * nearest / len(lines))
     for place, (line, stroke) in enumerate(_strokes(lines, theme).items()):
         own, colour = table[table["line"] == line], stroke["color"]
         if own["x"].isna().all():
             axes.axhline(own["mean"].mean(), linewidth=0.9, zorder=1, **stroke)
             continue
         shift = gap * (place - (len(lines) - 1) / 2)
-        at = lambda x, shift=shift: np.exp(np.log(x) + shift) if log else x + shift  # noqa: E731
+        at = lambda x, shift=shift: places[np.searchsorted(values, x)] + shift  # noqa: E731
         means = own.drop_duplicates("x").sort_values("x")
         x = at(means["x"].to_numpy())
         axes.plot(x, means["mean"], linewidth=1.3, zorder=3, **stroke)
@@ -132,12 +132,15 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
         failed = own[own["status"].isin(FAILED)]
         edge = axes.get_xaxis_transform()
         axes.plot(at(failed["x"].to_numpy()), [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)
-    if log:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(FixedLocator(values))
-    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set_xticks(places, [f"{value:g}" for value in values])
     _limit(axes, card, table)
+
+
+def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
+    """Return where the sorted values stand on the axis."""
+    places = np.log(values) if log else values.astype(float)
+    crowded = len(values) > 2 and np.diff(places).min() < CROWDED * np.ptp(places)
+    return np.arange(len(values), dtype=float) if crowded else places
 
 
 def _limit(axes: Axes, card: dict, table: pd.DataFrame) -> None:
