@@ -8,7 +8,7 @@ PEERS := $(VENV)/.peers
 ARGS ?=
 CORES ?= all
 
-.PHONY: benchmark peers test lint format setup clean
+.PHONY: benchmark peers bench test lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -19,6 +19,14 @@ peers: $(PEERS)
 
 test: $(PEERS)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
+bench: $(PEERS)
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm,peers,bench]"
+	@mkdir -p results
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" \
+	  -o python_functions="bench_*" -p no:xdist --benchmark-json=results/bench.json --benchmark-columns=min,rounds $(ARGS)
+	$(BIN)/python benchmarks/summary.py results/bench.json
 
 lint: $(READY)
 	$(BIN)/ruff check .

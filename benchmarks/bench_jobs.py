@@ -57,7 +57,7 @@ def bench_score(measure, small):
 
     _fit(small, "mvae", max_epochs=1)
     groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
-    written = [argument for name in ("scores.tsv", "features.tsv", "cells.npz") for argument in (f"--{name[:-4]}", small / name)]
+    written = ["--scores", small / "scores.tsv", "--features", small / "features.tsv", "--cells", small / "cells.npz"]
     command = ["-m", "mosaicbench", "score", "--runs", small / "mvae", "--views", small, "--groups", *groups, "--threads", "1"]
     measure(lambda: _called(*command, *written), role="ours", size=1, unit="jobs", who="mosaicbench score")
 

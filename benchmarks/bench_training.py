@@ -14,7 +14,7 @@ from mosaicbench import catalog
 from mosaicbench.verbs.fit import method_class
 
 EPOCHS = 3
-COUNTS = {"hidden": 256, "latent": 20, "minibatch": 256, "likelihood": "counts"}  # as the packages': widths, minibatch, likelihoods
+COUNTS = {"hidden": 256, "latent": 20, "minibatch": 256, "likelihood": "counts"}  # as the packages'
 RNA_ADT, RNA_ATAC = "Training on RNA and protein counts", "Training on RNA and ATAC counts"
 GAUSSIAN = "Training on standardised values, defaults"
 GAUSSIAN_METHODS = [
@@ -32,11 +32,7 @@ def views(dataset):
 
     found = {}
     for pair in (("rna", "adt"), ("rna", "atac")):
-        options = {"features": {"rna": 2000, "atac": 10000}}
-        preprocess = {m: {"features": options["features"][m]} for m in pair if m in options["features"]}
-        parts = scenarios.cut(
-            dataset[:, dataset.var_names].copy(), dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
-        )
+        parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
         view = files.as_view(parts["train"], labels=False)
         found[pair] = type(view)(
             blocks=tuple(block.only(*pair) for block in view.blocks),
@@ -94,9 +90,7 @@ def bench_multivi(benchmark, measure, views):
 def bench_gaussian(benchmark, measure, views, method):
     benchmark.group = GAUSSIAN
     view = views[("rna", "adt")]
-    fitted = measure(
-        lambda: _train(method, view), role="ours", size=EPOCHS * len(view.blocks[0]), unit="cells", who=method
-    )
+    fitted = measure(lambda: _train(method, view), role="ours", size=EPOCHS * len(view.blocks[0]), unit="cells", who=method)
     benchmark.extra_info["parameters"] = _parameters(fitted.nets)
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a clock that noisy machines do not disturb, generated cells, and what each number is held against."""
+"""What the benchmarks share: a clock that busy neighbours disturb least, generated cells, and what a number is held against."""
 
 from __future__ import annotations
 
