@@ -27,6 +27,7 @@ CARD = {
     "only_with": "sweep",
 }
 WIDEST_TITLE = 28  # characters
+LINE_OF_TITLE = 12  # points
 CROWDED = 0.1  # of the range: values that lie nearer to each other are set at equal distances
 PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 
@@ -57,18 +58,21 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     grid = figure.subplots(len(panels), widest, squeeze=False)
     lines = _ordered(sweep, theme)
     for row, panel in zip(grid, panels, strict=True):
-        own = sweep[sweep["panel"] == panel]
+        own, most_lines = sweep[sweep["panel"] == panel], 1
         for axes, (metric, direction) in zip(row, columns[panel], strict=False):
             chosen = own[(own["metric"] == metric) & (own["direction"] == direction)]
             _panel(axes, chosen, lines, theme)
             where = "" if direction == OVER_DIRECTIONS else f"\n{theme.direction(direction)}"
-            axes.set_title(fill(theme.label("metrics", metric), WIDEST_TITLE) + where)
+            title = fill(theme.label("metrics", metric), WIDEST_TITLE) + where
+            axes.set_title(title)
+            most_lines = max(most_lines, title.count("\n") + 1)
             better = {"lower": "↓ better", "higher": "↑ better"}.get(theme.metric(metric).get("better"), "")
             axes.set_ylabel(better, color=QUIET, fontsize=7)
             axes.set_xlabel(sweep["quantity"].iloc[0])
         for axes in row[len(columns[panel]) :]:
             axes.set_visible(False)
-        row[0].annotate(panel, (0, 1), (0, 32), xycoords="axes fraction", textcoords="offset points", color=QUIET, va="bottom")
+        above = (0, 8 + LINE_OF_TITLE * most_lines)
+        row[0].annotate(panel, (0, 1), above, xycoords="axes fraction", textcoords="offset points", color=QUIET, va="bottom")
     strokes = _strokes(lines, theme)
     handles = [
         Line2D([], [], label=theme.label("runs", line) if run == line else line, linewidth=1.3, **strokes[line])
