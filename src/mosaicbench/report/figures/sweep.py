@@ -112,7 +112,8 @@ def _strokes(lines: dict[str, str], theme: Theme) -> dict[str, dict]:
 def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme) -> None:
     """Draw one metric and direction."""
     values = np.array(sorted(table["x"].dropna().unique()))
-    places = _places(values, log=bool(table["log"].iloc[0]))
+    log = bool(table["log"].iloc[0])
+    places = _places(values, log=log)
     axes.grid(axis="y")
     card = theme.metric(table["metric"].iloc[0])
     if isinstance(card.get("chance"), (int, float)):
@@ -137,7 +138,10 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
         edge = axes.get_xaxis_transform()
         axes.plot(at(failed["x"].to_numpy()), [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)
     axes.set_xticks(places, [f"{value:g}" for value in values])
-    _limit(axes, card, table)
+    if log and card.get("group") == "resources":
+        axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
+    else:
+        _limit(axes, card, table)
 
 
 def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
