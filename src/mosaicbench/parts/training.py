@@ -49,8 +49,8 @@ class Budget:
     gradient_clip
         Largest norm of the gradient.
     products
-        Of matrices: "float32", or "bfloat16", which processors and GPUs that know it do in a half to a third of the time. Sums,
-        likelihoods, weights and everything after training stay in float32.
+        Of matrices: "float32", or "bfloat16", which is faster where layers are wide and the processor knows it, slower where
+        they are narrow. Likelihoods, weights and everything after training stay in float32.
     """
 
     max_epochs: int = 100

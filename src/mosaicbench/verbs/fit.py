@@ -183,12 +183,13 @@ def _fit(
 
     meter.enter("embed")
     gives = module.CARD["gives"]
-    left_out = []  # what the card gives and this view does not allow
-    latents = _embed(fitted.embed, gives, train_view, query_view, shown, left_out) if {"joint", "single"} & set(gives) else {}
+    embeds = {"joint", "single"} & set(gives)
+    latents, no_latents = _embed(fitted.embed, gives, train_view, query_view, shown) if embeds else ({}, [])
     private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
     predicted = _predict(fitted.predict, query_view, latents, shown) if "labels" in gives else {}
     meter.enter("impute")
-    imputed = _impute(fitted.impute, query_view, shown, left_out) if "impute" in gives else {}
+    imputed, no_values = _impute(fitted.impute, query_view, shown) if "impute" in gives else ({}, [])
+    left_out = [*no_latents, *no_values]  # what the card gives and this view does not allow
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
@@ -216,11 +217,8 @@ def _fit(
     files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
 
 
-def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[str, bool], left_out: list[str]) -> dict:
-    """Return (source, subset) -> (names, latents): every source that the card gives and the view allows.
-
-    Why a source is not there, though the card gives it, is added to `left_out`.
-    """
+def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[str, bool]) -> tuple[dict, list[str]]:
+    """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
     from mosaicbench import files
 
     latents, refused = {}, {}
@@ -235,8 +233,8 @@ def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[st
                 latents[source, subset] = (cells.names, embed(cells))
             except NotApplicable as reason:
                 refused[source] = str(reason)
-    left_out += [f"no latents of {source}: {reason}" for source, reason in refused.items()]
-    return {key: found for key, found in latents.items() if key[0] not in refused}
+    left_out = [f"no latents of {source}: {reason}" for source, reason in refused.items()]
+    return {key: found for key, found in latents.items() if key[0] not in refused}, left_out
 
 
 def _embed_private(embed_private: Callable, train, query) -> dict:
@@ -262,21 +260,18 @@ def _predict(predict: Callable, query, latents: dict, shown: dict[str, bool]) ->
     return predicted
 
 
-def _impute(impute: Callable, query, shown: dict[str, bool], left_out: list[str]) -> dict:
-    """Return (source, target) -> (names, standardised values) of every direction between two modalities.
-
-    Why a direction is not there is added to `left_out`.
-    """
+def _impute(impute: Callable, query, shown: dict[str, bool]) -> tuple[dict, list[str]]:
+    """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
     from mosaicbench import files
 
-    imputed = {}
+    imputed, left_out = {}, []
     for source, target in permutations(query.mod, 2):
         cells = files.as_cells(query, [source], **shown | {"labels": False})
         try:
             imputed[source, target] = (cells.names, impute(cells, target))
         except NotApplicable as reason:
             left_out.append(f"no {source}->{target}: {reason}")
-    return imputed
+    return imputed, left_out
 
 
 def method_class(module) -> type:
