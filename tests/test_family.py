@@ -30,7 +30,7 @@ from mosaicbench.parts.critics import Critic, Opponents, Trial, chosen_weight, p
 from mosaicbench.parts.diagonal import one_modality_each
 from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p, gaussian_nll
 from mosaicbench.parts.minibatch import Minibatch, on_device
-from mosaicbench.parts.posteriors import kl, product, product_of_experts
+from mosaicbench.parts.posteriors import disagreement, kl, product, product_of_experts
 from mosaicbench.view import Cells, Scale, View
 
 TWO = {"rna": FEATURES["rna"], "adt": FEATURES["adt"]}
@@ -84,6 +84,22 @@ def test_product_does_not_depend_on_order():
 def test_kl_is_the_closed_form():
     q = normal()
     torch.testing.assert_close(kl(q)["kl"], kl_divergence(q, Normal(0.0, 1.0)).sum(-1))
+
+
+def test_disagreement_sums_over_ordered_pairs_and_one_expert_has_none():
+    a, b, c = normal(), normal(), normal()
+    expected = sum(kl_divergence(p, q).sum(-1) for p, q in ((a, b), (b, a), (a, c), (c, a), (b, c), (c, b)))
+    torch.testing.assert_close(disagreement([a, b, c])["disagreement"], expected)
+    assert disagreement([a])["disagreement"].tolist() == [0] * 5
+
+
+def test_alignment_adds_the_disagreement_of_a_cells_experts_about_what_they_share():
+    plain, aligned = built(MMVAE, private=2), built(MMVAE, private=2, alignment=3.0)
+    without, paid = cost_of(plain, values()), cost_of(aligned, values(), progress=0.5)
+    experts = [aligned.split(q)[0] for q in aligned.encode(values()).values()]
+    torch.testing.assert_close(paid.pop("disagreement"), 1.5 * disagreement(experts)["disagreement"])
+    assert paid.keys() == without.keys()
+    assert "disagreement" in aligned.fit(paired_view(60), 0)[-1]
 
 
 def test_costs_add_by_name_and_scale():
@@ -315,8 +331,9 @@ def test_dreg_estimates_the_gradient_of_iwae_with_less_noise():
 
 
 def test_importance_weights_need_a_plain_mmvae():
-    with pytest.raises(ValueError, match="private: 0 and beta: 1"):
-        MMVAE(objective="iwae", private=2)
+    for keyword in ({"private": 2}, {"beta": 2.0}, {"alignment": 1.0}):
+        with pytest.raises(ValueError, match="private: 0, beta: 1 and alignment: 0"):
+            MMVAE(objective="iwae", **keyword)
 
 
 SUPERVISED = [SupervisedMVAE, SupervisedMoPoE, SupervisedMMVAEpp]

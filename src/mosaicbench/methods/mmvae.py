@@ -1,6 +1,7 @@
 """MMVAE: each modality alone must explain every modality; the posterior is the mixture of the modalities' experts.
 
     elbo:  cost = sum_m { - E_{q_m} [ sum_n log p(x_n | s, w_n) ] + beta KL(q_m || p) },      w_n = 0 for n != m
+           + alignment sum_{m != n} KL(q_m(s) || q_n(s))
     iwae:  cost = - sum_m log 1/K sum_k v_mk,     v_mk = p(z) prod_n p(x_n | z) / (1/M sum_n q_n(z)),   z = z_mk ~ q_m
     dreg:  the same, with the gradient of the posteriors by double reparameterisation
 
@@ -19,7 +20,7 @@ from torch.distributions import Normal
 
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.posteriors import kl
+from mosaicbench.parts.posteriors import disagreement, kl
 from mosaicbench.parts.shared_private import MixtureVAE
 
 CARD = {
@@ -34,7 +35,8 @@ CARD = {
     "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "
     "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "
     "with `samples` draws per expert (double reparameterisation is unbiased for one expert; for a mixture it is the original's "
-    "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024.",
+    "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024; `alignment` draws a cell's "
+    "experts to each other, as UniVI does.",
 }
 
 
@@ -49,26 +51,31 @@ class MMVAE(MixtureVAE):
         the density of the mixture, so they need `private` 0 and no beta.
     samples
         Draws per expert of "iwae" and "dreg".
+    alignment
+        Weight of the divergence between the experts of a cell, which rises as beta does; of "elbo" only.
     """
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
     samples: int = 10
+    alignment: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is not defined."""
-        if self.objective != "elbo" and (self.private or self.beta != 1):
-            raise ValueError(f"objective: {self.objective} is defined for private: 0 and beta: 1 only")
+        if self.objective != "elbo" and (self.private or self.beta != 1 or self.alignment):
+            raise ValueError(f"objective: {self.objective} is defined for private: 0, beta: 1 and alignment: 0 only")
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the negative of the chosen bound."""
         return self._elbo(x, progress) if self.objective == "elbo" else self._importance_weighted(x)
 
     def _elbo(self, x: Minibatch, progress: float) -> Cost:
-        cost = Cost()
-        for source, q in self.encode(x).items():
+        posteriors, cost = self.encode(x), Cost()
+        for source, q in posteriors.items():
             shared, private = q.rsample().split([self.latent, self.private], -1)  # (cells, latent), (cells, private)
             cost += self.nll_of(x, shared, {source: private}, list(x)) + self.annealed(progress) * kl(q)
             cost += self.nll_label(x, shared)
+        if self.alignment:
+            cost += self.alignment * progress * disagreement([self.split(q)[0] for q in posteriors.values()])
         return cost
 
     def _importance_weighted(self, x: Minibatch) -> Cost:

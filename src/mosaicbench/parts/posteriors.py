@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import softplus
 
 from mosaicbench.parts.costs import Cost
@@ -49,3 +51,12 @@ def kl(posterior: Normal) -> Cost:
     """Return KL(q(z | x) || N(0, 1)) of each cell, summed over latent dimensions, as the term "kl"."""
     variance = posterior.variance
     return Cost(kl=0.5 * (posterior.mean.square() + variance - 1 - torch.log(variance)).sum(-1))
+
+
+def disagreement(experts: list[Normal]) -> Cost:
+    """Return sum_{m != n} KL(q_m || q_n) of each cell, over ordered pairs of its experts, as the term "disagreement".
+
+    Source: Ashford et al. 2026 (UniVI), doi 10.1101/gr.281431.125.
+    """
+    pairs = (kl_divergence(q, other).sum(-1) for q, other in permutations(experts, 2))
+    return Cost(disagreement=sum(pairs, torch.zeros_like(experts[0].mean[..., 0])))
