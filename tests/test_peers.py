@@ -18,7 +18,7 @@ from conftest import REPOSITORY
 from scipy import sparse
 
 from mosaicbench import catalog, files
-from mosaicbench.data import scenarios, simulated
+from mosaicbench.data import links, scenarios, simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers import _package
 from mosaicbench.verbs.fit import method_class
@@ -42,7 +42,7 @@ TWO_ONLY = set()  # peers that refuse three modalities
 APART = {
     name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
     for name in ("multivae_mvae", "multivae_mmvae", "multivae_mopoe")
-}
+} | {"uniport": ({"iterations": 40}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"})}
 
 
 def peers():
@@ -226,6 +226,10 @@ def test_in_its_own_environment(name, tmp_path):
     """With the same seed and few of the query cells, it gives the same of them; its version is the card's."""
     hyperparameters, modalities, gives = APART[name]
     dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
+    first, second = (dataset[modality].var_names for modality in modalities)
+    lines = ["\t".join([*modalities, "sign"]), *(f"{a}\t{b}\t1" for a, b in zip(first, second, strict=False))]
+    (tmp_path / "links.tsv").write_text("\n".join(lines) + "\n")
+    dataset = links.linked(dataset, table=tmp_path / "links.tsv")
     cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     for part in ("train", "query"):
         files.write_view(tmp_path / f"{part}.h5mu", cut[part])
@@ -247,12 +251,13 @@ def test_in_its_own_environment(name, tmp_path):
         latents = latents[latents.obs["subset"] == "query"]
         made[part] = {source: latents[rows.index] for source, rows in latents.obs.groupby("source", observed=True)}
         made[part] |= files.read_imputed(tmp_path / part / "imputed.h5mu").mod
-    assert {path.name for path in tmp_path.iterdir()} == {"train.h5mu", "query.h5mu", "few.h5mu", "query", "few"}
+    assert {path.name for path in tmp_path.iterdir()} == {"links.tsv", "train.h5mu", "query.h5mu", "few.h5mu", "query", "few"}
     assert set(made["query"]) == set(made["few"]) == gives
     for what, of_few in made["few"].items():
         assert of_few.shape == (5, made["query"][what].n_vars)
         np.testing.assert_allclose(of_few.X, made["query"][what].X[4:9], atol=1e-4, err_msg=what)
-    assert list(files.read_table(tmp_path / "query/history.tsv")["epoch"]) == [1, 2]
+    history = files.read_table(tmp_path / "query/history.tsv")
+    assert len(history) == hyperparameters.get("epochs", 0)  # uniPort counts minibatches and keeps no history
     wraps = catalog.card("methods", name)["wraps"]
     asking = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
     installed = subprocess.run([str(python_of(name)), "-c", asking], capture_output=True, text=True, check=True).stdout.strip()
