@@ -18,3 +18,7 @@ class NotApplicable(ValueError):
     Raised in `fit`, the run becomes a row with that status; in `embed` or `impute`, that source of latents or that direction
     is left out, and the run's message says why.
     """
+
+
+class NotStackable(ValueError):
+    """Several seeds cannot be trained as one stacked model and have to be trained one by one; nothing was trained yet."""

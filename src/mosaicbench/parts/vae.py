@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from mosaicbench.parts import training
+from mosaicbench.errors import Diverged, NotStackable
+from mosaicbench.parts import stacked, training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.likelihoods import GaussianDecoder, counting_decoder
 from mosaicbench.parts.minibatch import Minibatch, by_pieces
 from mosaicbench.parts.posteriors import GaussianEncoder, product_of_experts
+from mosaicbench.parts.stacked import History
 from mosaicbench.parts.training import Budget
 from mosaicbench.view import Cells, View
 
@@ -86,12 +88,23 @@ class MultimodalVAE(Budget):
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
-            self.build(train)
-            self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
+            self.make(train)
             counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
             return training.minimise(
                 self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, **self.rules()
             )
+
+    @staticmethod
+    def fit_at_once(methods: Sequence[MultimodalVAE], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
+        """Train several seeds as one stacked model; see :func:`.stacked.fit_at_once`."""
+        if type(methods[0]).fit is not MultimodalVAE.fit:
+            raise NotStackable("the method does more in its fit than training")
+        return stacked.fit_at_once(methods, views, seeds)
+
+    def make(self, train: View) -> None:
+        """Make all networks, and gather them as `nets`."""
+        self.build(train)
+        self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
 
     def rules(self) -> dict[str, object]:
         """Return the keywords of `training.minimise` in which a method differs from the others."""
