@@ -74,7 +74,7 @@ class MoPoE(MVAE):
         shared = torch.stack([s for s, _ in drawn])[chosen, torch.arange(x.cells, device=device)]  # (cells, latent)
         own = dict(drawn[-1][1])  # the last subset is all that is observed
         for modality in own:
-            within = torch.tensor([modality in subset for subset in subsets], device=device)[chosen]
+            within = sum(chosen == place for place, subset in enumerate(subsets) if modality in subset)  # (cells,) 0 or 1
             own[modality] = own[modality] * within[:, None]
         return self.nll_of(x, shared, own, list(x)) + divergence + self.nll_label(x, shared)
 

@@ -32,7 +32,7 @@ from mosaicbench.errors import Diverged, NotStackable
 from mosaicbench.parts import training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.likelihoods import GaussianDecoder
-from mosaicbench.parts.minibatch import PIECE, Minibatch, block_of
+from mosaicbench.parts.minibatch import DEVICE_SHARE, PIECE, Minibatch, block_of
 from mosaicbench.view import View
 
 History = list[dict[str, float]]
@@ -77,7 +77,7 @@ def fit_at_once(methods: Sequence[Stackable], views: Sequence[View], seeds: Sequ
         reads counts, the numbers of steps differ, or a seed's first gradient is another in the stack than alone.
     """
     with training.seeded(seeds[0]):  # the arithmetic; every seed has its own generator
-        stack = _Stack([_Member(*each) for each in zip(methods, views, seeds, strict=True)])
+        stack = Stack([Member(*each) for each in zip(methods, views, seeds, strict=True)])
         stack.check()
         return _trained(stack)
 
@@ -85,7 +85,7 @@ def fit_at_once(methods: Sequence[Stackable], views: Sequence[View], seeds: Sequ
 # --- a seed, and what it draws ---
 
 
-class _Member:
+class Member:
     """One seed: its networks, its cells and its random numbers, drawn in the order in which it would draw them alone."""
 
     def __init__(self, method: Stackable, view: View, seed: int):
@@ -135,7 +135,7 @@ class _Recorder(TorchFunctionMode):
             raise NotStackable("the cost changes a gradient with a hook")
         on_cpu = {name: value for name, value in kwargs.items() if name != "device"}
         if function is torch.Tensor.normal_:
-            self.calls.append(partial(_normal, args[0].shape, *args[1:], **on_cpu))
+            self.calls.append(partial(_normal, args[0].shape, args[0].dtype, *args[1:], **on_cpu))
         elif function in RANDOM:
             self.calls.append(partial(function, *args, **on_cpu))
         return function(*args, **kwargs)
@@ -154,8 +154,8 @@ class _Replay(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _normal(shape: torch.Size, *args: float, generator: torch.Generator, **kwargs: float) -> Tensor:
-    return torch.empty(shape).normal_(*args, generator=generator, **kwargs)
+def _normal(shape: torch.Size, dtype: torch.dtype, *args: float, generator: torch.Generator, **kwargs: float) -> Tensor:
+    return torch.empty(shape, dtype=dtype).normal_(*args, generator=generator, **kwargs)
 
 
 # --- the stack ---
@@ -172,8 +172,13 @@ class _Costing(nn.Module):
         return dict(self.cost(x, progress))
 
 
-class _Stack:
+class Stack:
     """The seeds' parameters, cells and optimiser, with a leading axis of seeds.
+
+    Parameters
+    ----------
+    members
+        The seeds; their methods differ in nothing. The budget is that of the first.
 
     Attributes
     ----------
@@ -183,7 +188,7 @@ class _Stack:
         modality -> (seeds, cells + 1, features), and (seeds, cells + 1); the last cell of each is empty.
     """
 
-    def __init__(self, members: Sequence[_Member]):
+    def __init__(self, members: Sequence[Member]):
         self.members, self.method, self.device = members, members[0].method, training.device()
         if len({(each.steps, len(each.pieces)) for each in members}) > 1:
             raise NotStackable("the seeds' numbers of train cells make other numbers of steps")
@@ -203,6 +208,9 @@ class _Stack:
 
     def _stack_cells(self) -> None:
         blocks = [member.block for member in self.members]
+        size = sum(x.nbytes for block in blocks for x in block.values())
+        if self.device.type == "cuda" and size > DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+            raise NotStackable("the cells of all seeds do not fit on the GPU at once")
         self.empty = max(block.cells for block in blocks)
         labels = [block.labels for block in blocks]
 
@@ -263,7 +271,8 @@ class _Stack:
             alone = torch.autograd.grad(cost, [weights[name] for name in self.trained], materialize_grads=True)
             allowed = TOLERANCE * nn.utils.get_total_norm(alone)
             for name, expected in zip(self.trained, alone, strict=True):
-                if not torch.linalg.vector_norm(_cut(together[name][s], expected.shape).cpu() - expected) <= allowed:
+                error = torch.linalg.vector_norm(_cut(together[name][s], expected.shape).cpu() - expected)
+                if allowed.isfinite() and not error <= allowed:  # what is not finite alone fails as it would alone
                     raise NotStackable(f"the gradient of {name} is another in the stack than alone")
 
     # --- what is drawn ---
@@ -402,7 +411,7 @@ class _Launched:
         self.graph, self.held, self.progress = None, (), None
 
     def __call__(self, step: Step, progress: float) -> None:
-        if step[0].device.type != "cuda":
+        if not _on_gpu(step):
             self.function(step, progress)
         elif self.eager_left:
             self.eager_left -= 1
@@ -423,8 +432,8 @@ class _Launched:
     def _capture(self, step: Step, progress: float) -> None:
         self.graph = None  # before another is made, so that its memory is free
         self.held, self.progress = [each.clone() for each in step], progress
-        graph = torch.cuda.CUDAGraph()
         try:
+            graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
                 self.function(self.held, progress)
         except RuntimeError as error:
@@ -442,7 +451,11 @@ class _Launched:
         self.graph.replay()
 
 
-def _trained(stack: _Stack) -> list[History | Diverged]:
+def _on_gpu(step: Step) -> bool:
+    return step[0].device.type == "cuda"
+
+
+def _trained(stack: Stack) -> list[History | Diverged]:
     """Train as `training.minimise` does, until no seed goes on."""
     budget = stack.method
     warmup_epochs = max(1, round(budget.warmup * budget.max_epochs))

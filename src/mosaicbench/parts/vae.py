@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +87,13 @@ class MultimodalVAE(Budget):
     # --- the method's contract ---
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history, one dict per epoch."""
+        """Train on `train` and return the history, one dict per epoch; on a GPU as a stack of one seed where it can be."""
+        if training.device().type == "cuda":
+            with suppress(NotStackable):
+                (outcome,) = stacked.fit_at_once([self], [train], [seed])
+                if isinstance(outcome, Diverged):
+                    raise outcome
+                return outcome
         with training.seeded(seed):
             self.make(train)
             counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
