@@ -261,6 +261,39 @@ def test_same_seed_gives_identical_scores(benchmark):
     assert not seeds[0].equals(seeds[1])
 
 
+AT_ONCE = TINY | {"training": TINY["training"] | {"seeds_at_once": True}}
+
+
+def test_seeds_at_once_are_one_job_where_cells_are_paired_and_models_stack(benchmark):
+    unpaired = {"unpaired": {"kind": "unpaired"}}
+    jobs = benchmark.planned(AT_ONCE | {"scenarios": TINY["scenarios"] | unpaired, "pathvars": {"results": "other"}})
+    stacked = {f"Fit {run} on pbmc68k_split, paired, all seeds" for run in ("mvae", "mmvaepp", "diverges")}
+    fits = {job for job in jobs if job.startswith("Fit")}
+    assert {job for job in fits if "all seeds" in job} == stacked
+    assert {job for job in fits if "mvae on" in job and "unpaired" in job} == {
+        f"Fit mvae on pbmc68k_split, unpaired, seed {seed}" for seed in (0, 1)
+    }
+    assert "Fit cca on pbmc68k_split, paired, seed 0" in fits
+
+
+def test_seeds_at_once_score_as_each_alone(benchmark):
+    dreg = {"dreg": {"method": "mmvae", "objective": "dreg", "samples": 2}}  # in the same kind of job, one seed after the other
+    benchmark.write_config(AT_ONCE | {"runs": TINY["runs"] | dreg, "pathvars": {"results": "at_once"}})
+    compared = ("mvae", "diverges")
+    place = "runs/pbmc68k_split/paired"
+    targets = [f"at_once/{place}/{run}/scores.tsv" for run in compared] + [f"at_once/{place}/dreg/seed-1/run.json"]
+    done = benchmark.snakemake("--cores", "2", *targets)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for run in compared:
+        alone, at_once = (
+            files.read_scores(benchmark.folder / results / place / run / "scores.tsv") for results in ("results", "at_once")
+        )
+        timed = alone["metric"].isin(["fit_seconds", "peak_host_mb"])
+        pd.testing.assert_frame_equal(at_once[~timed], alone[~timed], rtol=1e-5, atol=1e-5)
+    records = [files.read_record(benchmark.folder / f"at_once/{place}/{run}/seed-1/run.json") for run in ("mvae", "dreg")]
+    assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", 2), ("ok", 1)]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

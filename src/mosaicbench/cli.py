@@ -91,9 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     attempt = _verb(verbs, "attempt", "fit within what a job was granted; ask for more, or end with a row")
     for parser_of_fit in (fit, attempt):
         _add_arguments_of_fit(parser_of_fit)
-    attempt.add_argument("--attempt", type=int, required=True, metavar="N", help="1 for the first")
-    attempt.add_argument("--granted-mb", type=float, required=True, help="memory of the whole job")
-    attempt.add_argument("--granted-minutes", type=float, required=True, help="wall-clock time of the whole job")
+    fit_seeds = _verb(verbs, "fit_seeds", "fit all seeds of a run, trained at once where that can be, as attempt does one")
+    _add_arguments_of_fit(fit_seeds, seeds=True)
+    for granted in (attempt, fit_seeds):
+        granted.add_argument("--attempt", type=int, required=True, metavar="N", help="1 for the first")
+        granted.add_argument("--granted-mb", type=float, required=True, help="memory of the whole job")
+        granted.add_argument("--granted-minutes", type=float, required=True, help="wall-clock time of the whole job")
 
     score = _verb(verbs, "score", "score a run on all its seeds")
     score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed")
@@ -178,14 +181,20 @@ def _verb(verbs: argparse._SubParsersAction, name: str, what: str) -> argparse.A
     return verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
 
 
-def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
+def _add_arguments_of_fit(fit: argparse.ArgumentParser, *, seeds: bool = False) -> None:
+    """Add what a fit of one seed takes, or one of several, whose files are given for each."""
+    several = {"nargs": "+"} if seeds else {}
     fit.add_argument("--method", type=_method_module, required=True, help="a method's id; `mosaicbench list methods` shows all")
     fit.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
-    fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help="dataset, scenario, run, method, seed")
-    fit.add_argument("--train", type=Path, required=True)
-    fit.add_argument("--query", type=Path, required=True)
-    fit.add_argument("--solution", type=Path, help="for positive controls only")
-    fit.add_argument("--output", type=Path, required=True, help="a folder")
+    identity = "dataset, scenario, run, method" + ("" if seeds else ", seed")
+    fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help=identity)
+    fit.add_argument("--train", type=Path, required=True, **several)
+    fit.add_argument("--query", type=Path, required=True, **several)
+    if seeds:
+        fit.add_argument("--seeds", type=int, required=True, **several)
+    else:
+        fit.add_argument("--solution", type=Path, help="for positive controls only")
+    fit.add_argument("--output", type=Path, required=True, help="a folder", **several)
     fit.add_argument("--max-minutes", type=float, default=float("inf"))
     fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
     often = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")

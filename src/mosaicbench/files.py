@@ -63,9 +63,9 @@ FEATURE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", 
 RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
 # What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
-# killed training was resumed, and what it computed with.
+# killed training was resumed, what it computed with, and how many seeds were trained at once and share its seconds.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
-LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}}
+LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}, "seeds_at_once": 1}
 
 
 class ContractError(UserError):

@@ -80,6 +80,16 @@ class Settings:
         return _views(self.datasets, self.scenarios)
 
     @property
+    def stackable(self) -> list[str]:
+        """The runs whose seeds may be trained as one stacked model, as far as cards tell: models of paired cells."""
+        cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
+        return [
+            name
+            for name, card in cards.items()
+            if card["kind"] == "model" and "wraps" not in card and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
+        ]
+
+    @property
     def sizes(self) -> list[dict[str, int]]:
         """Groups of at least three datasets whose stanzas differ in nothing but the number of `cells`: dataset -> cells."""
         groups: dict[str, dict[str, int]] = {}

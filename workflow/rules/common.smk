@@ -148,6 +148,10 @@ def code_of_method(wildcards):
     return code_of_verb("fit", catalog.module("methods", method(wildcards)))
 
 
+def code_of_method_for_seeds(wildcards):
+    return code_of_verb("fit_seeds", catalog.module("methods", method(wildcards)))
+
+
 def loader(wildcards):
     return bench.datasets[wildcards.dataset]["loader"]
 
@@ -183,8 +187,15 @@ def hyperparameters(wildcards):
 
 
 def identity(wildcards):
-    names = {key: getattr(wildcards, key) for key in ("dataset", "scenario", "run")}
-    return as_json(names | {"method": method(wildcards), "seed": int(wildcards.seed)})
+    return as_json(names_of_run(wildcards) | {"seed": int(wildcards.seed)})
+
+
+def identity_of_run(wildcards):
+    return as_json(names_of_run(wildcards))
+
+
+def names_of_run(wildcards):
+    return {key: getattr(wildcards, key) for key in ("dataset", "scenario", "run")} | {"method": method(wildcards)}
 
 
 def environment_of_method(wildcards):
@@ -205,6 +216,10 @@ def solution_if_positive_control(wildcards):
 
 def runs_of_kinds(*kinds):
     return [run.name for run in bench.runs.values() if catalog.card("methods", run.method)["kind"] in kinds]
+
+
+def scenarios_of_kind(kind):
+    return [name for name, stanza in bench.scenarios.items() if stanza["kind"] == kind]
 
 
 def any_of(names):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mosaicbench import cluster
@@ -40,37 +41,69 @@ def run(
     UserError
         When the run needs more than this attempt was granted but not more than a later one is; and as ``verbs.fit`` does.
     """
-    under_way = output / "attempt.json"
+
+    def fitted(memory_mb: float, minutes: float) -> None:
+        fit.run(max_memory_mb=memory_mb, max_minutes=minutes, output=output, **of_fit)
+
+    limits = {"max_memory_mb": max_memory_mb, "max_minutes": max_minutes}
+    within(fitted, [output], attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes, **limits)
+
+
+def within(
+    fitted: Callable[[float, float], None],
+    outputs: Sequence[Path],
+    *,
+    attempt: int,
+    granted_mb: float,
+    granted_minutes: float,
+    max_memory_mb: float,
+    max_minutes: float,
+) -> None:
+    """Call `fitted` with the memory in MB and the minutes that this attempt has, and judge the rows that it wrote.
+
+    Parameters
+    ----------
+    outputs
+        The folders of the runs, one per seed. The first holds ``attempt.json``.
+
+    Raises
+    ------
+    UserError
+        As :func:`run`.
+    """
+    under_way = outputs[0] / "attempt.json"
     memory_mb = min(max_memory_mb, granted_mb - cluster.OVERHEAD_MB)
     minutes = min(max_minutes, granted_minutes - cluster.OVERHEAD_MINUTES)
     killed = json.loads(under_way.read_text()) if under_way.is_file() else {}
     if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
-        _record_killed(killed, output, of_fit)
+        _record_killed(killed, fitted, outputs)
         under_way.unlink()
         return
 
-    output.mkdir(parents=True, exist_ok=True)
+    outputs[0].mkdir(parents=True, exist_ok=True)
     now = {"attempt": attempt, "memory_mb": memory_mb, "minutes": minutes, "job": os.environ.get("SLURM_JOB_ID")}
     under_way.write_text(json.dumps(now))
     try:
-        fit.run(max_memory_mb=memory_mb, max_minutes=minutes, output=output, **of_fit)
+        fitted(memory_mb, minutes)
     except UserError:
         under_way.unlink()
         raise
-    record = json.loads((output / "run.json").read_text())
-    too_little = {"out_of_memory": memory_mb < max_memory_mb, "timeout": minutes < max_minutes}
-    if record["status"] == "out_of_memory" and now["job"]:
+    records = [json.loads((output / "run.json").read_text()) for output in outputs]
+    lacked = {"out_of_memory": memory_mb < max_memory_mb, "timeout": minutes < max_minutes}
+    out_of_memory = [record for record in records if record["status"] == "out_of_memory"]
+    if out_of_memory and now["job"]:
         # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
-        under_way.write_text(json.dumps(now | {"status": record["status"], "message": record["message"]}))
+        under_way.write_text(json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}))
     else:
         under_way.unlink()
-    if attempt < cluster.ATTEMPTS and too_little.get(record["status"], False):
-        raise UserError(f"{record['status']} with {memory_mb:g} MB and {minutes:g} minutes; the next attempt gets more")
+    too_little = [record["status"] for record in records if lacked.get(record["status"], False)]
+    if attempt < cluster.ATTEMPTS and too_little:
+        raise UserError(f"{too_little[0]} with {memory_mb:g} MB and {minutes:g} minutes; the next attempt gets more")
 
 
-def _record_killed(killed: dict, output: Path, of_fit: dict) -> None:
-    """Write the row of a run that never came to write one; a fit that gets no time writes all but the reason."""
-    fit.run(max_memory_mb=float("inf"), max_minutes=0, output=output, **of_fit)
+def _record_killed(killed: dict, fitted: Callable[[float, float], None], outputs: Sequence[Path]) -> None:
+    """Write the rows of runs that never came to write one; a fit that gets no time writes all but the reason."""
+    fitted(float("inf"), 0)
     from mosaicbench import files  # after the fit has forked, which needs a process without threads
 
     status, message = killed.get("status"), killed.get("message")
@@ -80,5 +113,6 @@ def _record_killed(killed: dict, output: Path, of_fit: dict) -> None:
             f"killed from outside, after {cluster.ATTEMPTS - 1} failed attempts; the last had {killed['memory_mb']:g} MB"
             f" and {killed['minutes']:g} minutes in job {killed['job']}, {said}"
         )
-    record = files.read_record(output / "run.json")
-    files.write_record(output / "run.json", record | {"status": status, "message": message, "peak_host_mb": None})
+    for output in outputs:
+        record = files.read_record(output / "run.json")
+        files.write_record(output / "run.json", record | {"status": status, "message": message, "peak_host_mb": None})

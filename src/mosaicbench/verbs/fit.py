@@ -18,16 +18,24 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import permutations
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import psutil
 
 from mosaicbench import sources
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.meter import Meter
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+    from mosaicbench.view import View
 
 CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
 KEEPS_CHECKPOINT = ("timeout", "out_of_memory")  # statuses of a run that another attempt, with higher limits, may end
@@ -72,35 +80,32 @@ def run(
         When an input file breaks its contract.
     """
     output.mkdir(parents=True, exist_ok=True)
-    record = _new_record(identity, hyperparameters)
-    _remove_partial(output)
+    record = new_record(identity, hyperparameters)
+    remove_partial(output)
     meter = Meter()
     arguments = (meter, method, hyperparameters, record, train, query, solution, output, checkpoint_seconds)
     child = multiprocessing.get_context("fork").Process(target=_in_child, args=arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child.start()
     try:
-        stopped_for = _watch(child, meter, max_minutes=max_minutes, max_memory_mb=max_memory_mb)
+        stopped_for = watch(child, meter, max_minutes=max_minutes, max_memory_mb=max_memory_mb)
     finally:
         child.kill()
         child.join()
     if child.exitcode == USER_ERROR:
         raise UserError("the run could not start; its message stands above")
-    if stopped_for is None and child.exitcode == -signal.SIGKILL:
-        stopped_for = ("out_of_memory", "killed by the operating system, which does this when the machine's memory is full")
-    if stopped_for is None and child.exitcode != 0:
-        stopped_for = ("crashed", f"the process ended with exit status {child.exitcode}")
+    stopped_for = stopped_for or reason_of_exit(child.exitcode)
     if stopped_for is not None:
         status, message = stopped_for
         meter.close()
-        _write_failure(output, record | {"status": status, "message": message} | meter.account())
+        write_failure(output, record | {"status": status, "message": message} | meter.account())
     status = json.loads((output / "run.json").read_text())["status"]
     if status not in KEEPS_CHECKPOINT:
         (output / CHECKPOINT).unlink(missing_ok=True)
     print(f"status: {status}", file=sys.stderr)
 
 
-def _watch(child: multiprocessing.Process, meter: Meter, *, max_minutes: float, max_memory_mb: float) -> tuple[str, str] | None:
+def watch(child: multiprocessing.Process, meter: Meter, *, max_minutes: float, max_memory_mb: float) -> tuple[str, str] | None:
     """Wait for the child; return why it has to be stopped, None if it ended by itself."""
     process, deadline = psutil.Process(child.pid), time.monotonic() + 60 * max_minutes
     while child.is_alive():
@@ -115,6 +120,13 @@ def _watch(child: multiprocessing.Process, meter: Meter, *, max_minutes: float, 
             return "out_of_memory", f"stopped at {used:.0f} MB of memory (config key limits: memory_mb = {max_memory_mb:g})"
     child.join()
     return None
+
+
+def reason_of_exit(code: int) -> tuple[str, str] | None:
+    """Return the status and the message of a run whose process ended with this code; None where it ended well."""
+    if code == -signal.SIGKILL:
+        return "out_of_memory", "killed by the operating system, which does this when the machine's memory is full"
+    return None if code == 0 else ("crashed", f"the process ended with exit status {code}")
 
 
 def _in_child(
@@ -136,15 +148,21 @@ def _in_child(
         sys.exit(USER_ERROR)
     except NotApplicable as error:
         meter.enter(None)
-        _write_failure(output, record | {"status": "not_applicable", "message": str(error)} | meter.account())
+        write_failure(output, record | reason_of(error) | meter.account())
     except Exception as error:
         traceback.print_exc()
-        status = "diverged" if isinstance(error, Diverged) else "crashed"
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            status = "out_of_memory"
-        message = f"{type(error).__name__}: {error}"
         meter.enter(None)
-        _write_failure(output, record | {"status": status, "message": message} | meter.account())
+        write_failure(output, record | reason_of(error) | meter.account())
+
+
+def reason_of(error: Exception) -> dict[str, str]:
+    """Return the status, and the message, of a run that ended with an exception."""
+    if isinstance(error, NotApplicable):
+        return {"status": "not_applicable", "message": str(error)}
+    status = "diverged" if isinstance(error, Diverged) else "crashed"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        status = "out_of_memory"
+    return {"status": status, "message": f"{type(error).__name__}: {error}"}
 
 
 def _fit(
@@ -159,36 +177,91 @@ def _fit(
     checkpoint_seconds: float,
 ) -> None:
     meter.enter("import")
+    from mosaicbench import files
+
+    module = importlib.import_module(method)
+    meter.enter("read")
+    job = open_views(module, hyperparameters, train, query, solution)
+    record |= {"cells": job.cells}
+    view = job.view()
+
+    meter.enter("fit")
+    fitted = job.method
+    if hasattr(fitted, "save_at"):
+        decides = decisive(method, fitted, record["seed"])  # asked now, since files of code may change meanwhile
+        fitted.save_at(output / CHECKPOINT, key=cache(lambda: digest(decides, train)), seconds=checkpoint_seconds)
+    history = fitted.fit(view, record["seed"])
+    del view  # as large as the data, dense
+
+    record |= write_outputs(meter, job, history, output)
+    checkpoint = getattr(fitted, "checkpoint", None)
+    if checkpoint is not None:
+        record |= {"resumed_after": checkpoint.resumed_after, "arithmetic": fitted.conditions()}
+    files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A method object, and what it may see.
+
+    Attributes
+    ----------
+    shown
+        Whether the method's card uses labels, links and counts.
+    """
+
+    method: object
+    gives: tuple[str, ...]
+    train: MuData
+    query: MuData
+    shown: dict[str, bool]
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """The numbers of train and query cells."""
+        return {"train": self.train.n_obs, "query": self.query.n_obs}
+
+    def view(self) -> View:
+        """Return what the method trains on."""
+        from mosaicbench import files
+
+        return files.as_view(self.train, labels=self.shown["labels"], links=self.shown["links"])
+
+
+def open_views(module: ModuleType, hyperparameters: dict, train: Path, query: Path, solution: Path | None) -> Job:
+    """Make a method object and read what it may see."""
+    from mosaicbench import files
+
+    method, uses = method_class(module)(**hyperparameters), module.CARD["uses"]
+    train_view, query_view = files.read_view(train, "train"), files.read_view(query, "query")
+    if "solution" in uses:
+        method.reveal(files.as_truth(files.read_view(solution, "solution")))
+    shown = {word: word in uses for word in ("labels", "links", "counts")}
+    return Job(method, module.CARD["gives"], train_view, query_view, shown)
+
+
+def write_outputs(meter: Meter, job: Job, history: list[dict[str, float]], output: Path) -> dict:
+    """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
+
+    Raises
+    ------
+    NotApplicable
+        When the method can give nothing of what its card says.
+    Diverged
+        When it gives values that are not finite.
+    """
     import numpy as np
 
     from mosaicbench import files
 
-    module = importlib.import_module(method)
-    fitted = method_class(module)(**hyperparameters)
-
-    meter.enter("read")
-    train_view, query_view = files.read_view(train, "train"), files.read_view(query, "query")
-    if "solution" in module.CARD["uses"]:
-        fitted.reveal(files.as_truth(files.read_view(solution, "solution")))
-    record |= {"cells": {"train": train_view.n_obs, "query": query_view.n_obs}}
-    shown = {word: word in module.CARD["uses"] for word in ("labels", "links", "counts")}
-    view = files.as_view(train_view, labels=shown["labels"], links=shown["links"])
-
-    meter.enter("fit")
-    if hasattr(fitted, "save_at"):
-        decisive = _decisive(method, fitted, record["seed"])  # asked now, since files of code may change meanwhile
-        fitted.save_at(output / CHECKPOINT, key=cache(lambda: _digest(decisive, train)), seconds=checkpoint_seconds)
-    history = fitted.fit(view, record["seed"])
-    del view  # as large as the data, dense
-
     meter.enter("embed")
-    gives = module.CARD["gives"]
+    fitted, gives, shown = job.method, job.gives, job.shown
     embeds = {"joint", "single"} & set(gives)
-    latents, no_latents = _embed(fitted.embed, gives, train_view, query_view, shown) if embeds else ({}, [])
-    private = _embed_private(fitted.embed_private, train_view, query_view) if "private" in gives else {}
-    predicted = _predict(fitted.predict, query_view, latents, shown) if "labels" in gives else {}
+    latents, no_latents = _embed(fitted.embed, gives, job.train, job.query, shown) if embeds else ({}, [])
+    private = _embed_private(fitted.embed_private, job.train, job.query) if "private" in gives else {}
+    predicted = _predict(fitted.predict, job.query, latents, shown) if "labels" in gives else {}
     meter.enter("impute")
-    imputed, no_values = _impute(fitted.impute, query_view, shown) if "impute" in gives else ({}, [])
+    imputed, no_values = _impute(fitted.impute, job.query, shown) if "impute" in gives else ({}, [])
     left_out = [*no_latents, *no_values]  # what the card gives and this view does not allow
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
@@ -198,23 +271,19 @@ def _fit(
 
     meter.enter("write")
     files.write_latents(output / "latents.h5ad", files.latents_table(latents, private, predicted))
-    files.write_imputed(output / "imputed.h5mu", files.imputed_table(imputed, query_view))
+    files.write_imputed(output / "imputed.h5mu", files.imputed_table(imputed, job.query))
     files.write_history(output / "history.tsv", history)
     collapsed = bool(latents) and files.collapsed(latents)
     remarks = [*(["no latent dimension varies over the query cells"] if collapsed else []), *getattr(fitted, "remarks", [])]
     remarks += left_out
     for remark in remarks:
         print(f"remark: {remark}", file=sys.stderr)
-    record |= {
+    meter.enter(None)
+    return {
         "status": "collapsed" if collapsed else "ok",
         "message": "; ".join(remarks),
         "hyperparameters": _hyperparameters(fitted),
     }
-    meter.enter(None)
-    checkpoint = getattr(fitted, "checkpoint", None)
-    if checkpoint is not None:
-        record |= {"resumed_after": checkpoint.resumed_after, "arithmetic": fitted.conditions()}
-    files.write_record(output / "run.json", record | meter.account(checkpoint and checkpoint.spent))
 
 
 def _embed(embed: Callable, gives: tuple[str, ...], train, query, shown: dict[str, bool]) -> tuple[dict, list[str]]:
@@ -285,24 +354,24 @@ def _hyperparameters(method: object) -> dict:
     return {name: getattr(method, name) for name in method.__dataclass_fields__}
 
 
-def _write_failure(output: Path, record: dict) -> None:
+def write_failure(output: Path, record: dict) -> None:
     """Write the four files of a run that gave nothing, and remove what a killed one was writing."""
     from mosaicbench import files
 
-    _remove_partial(output)
+    remove_partial(output)
     files.write_latents(output / "latents.h5ad", files.latents_table({}))
     files.write_imputed(output / "imputed.h5mu", files.imputed_table({}, None))
     files.write_history(output / "history.tsv", [])
     files.write_record(output / "run.json", record)
 
 
-def _remove_partial(output: Path) -> None:
+def remove_partial(output: Path) -> None:
     """Remove what a killed process was writing."""
     for leftover in output.glob(".*.partial*"):
         leftover.unlink()
 
 
-def _decisive(method: str, fitted: object, seed: int) -> dict:
+def decisive(method: str, fitted: object, seed: int | list[int]) -> dict:
     """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
     return {
         "method": method,
@@ -316,14 +385,16 @@ def _decisive(method: str, fitted: object, seed: int) -> dict:
     }
 
 
-def _digest(decisive: dict, train: Path) -> str:
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode())
-    with train.open("rb") as stream:
-        digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+def digest(decides: dict, *train: Path) -> str:
+    """Return a digest of what `decisive` returned and of the data."""
+    found = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
+    for path in train:
+        with path.open("rb") as stream:
+            found.update(hashlib.file_digest(stream, "sha256").digest())
+    return found.hexdigest()
 
 
-def _new_record(identity: dict, hyperparameters: dict) -> dict:
+def new_record(identity: dict, hyperparameters: dict) -> dict:
     """Return a record that says everything known before the run."""
     return identity | {
         "status": "crashed",
@@ -331,6 +402,7 @@ def _new_record(identity: dict, hyperparameters: dict) -> dict:
         "hyperparameters": hyperparameters,
         "cells": {},
         "resumed_after": [],
+        "seeds_at_once": 1,
         "arithmetic": {},
         "threads": _threads(),
         "hardware": _hardware(),
