@@ -31,6 +31,7 @@ STACKABLE = [
     ("vae_mlp", {"absent": "zeros"}),
     ("mvae", {"private": 3, "annealing": "sigmoid"}),
     ("mmvae", {"objective": "iwae", "samples": 3}),
+    ("mmvae", {"alignment": 1.0}),
     ("mopoe", {"private": 3}),
     ("mopoe", {"variant": "martens", "private": 3, "cross_private": "prior_sample"}),
 ]

@@ -260,7 +260,9 @@ class _GaussianError(torch.autograd.Function):
         ctx.set_materialize_grads(False)  # else zeros of the size of the data would be made for what has no gradient
 
     @staticmethod
-    def backward(ctx, gradient: Tensor, *_: None) -> tuple[None, Tensor, Tensor]:
+    def backward(ctx, gradient: Tensor | None, *_: None) -> tuple[None, Tensor | None, Tensor | None]:
+        if gradient is None:
+            return None, None, None
         error, precision_root = ctx.saved_tensors
         of_mean = (error * precision_root).mul_(gradient[:, None])
         of_sd = -(error.square().T @ gradient) * precision_root
