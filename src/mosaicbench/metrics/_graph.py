@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, finite
 from mosaicbench.metrics._labels import known
 
-if TYPE_CHECKING:
-    from scib_metrics.nearest_neighbors import NeighborsResults
+MOST = 90  # neighbours that a metric asks for
 
 
 def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,17 +47,18 @@ def codes_of(names: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(first))[codes]
 
 
-def neighbors(latent: np.ndarray, k: int) -> NeighborsResults:
-    """Return the k nearest cells of each, itself among them, exactly; the last answer is kept, for several metrics ask."""
+def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return distances and places of the k nearest cells of each, itself among them, nearest first, each (cells, k); exact.
+
+    All cells where there are fewer than k. The last answers are kept, for several metrics ask.
+    """
     latent = finite("latent", latent)
-    return _neighbors(latent.tobytes(), latent.shape, min(k, len(latent)))
+    return tuple(found[:, :k] for found in _neighbors(latent.tobytes(), latent.shape))
 
 
-@lru_cache(maxsize=4)
-def _neighbors(latent: bytes, shape: tuple[int, int], k: int) -> NeighborsResults:
-    from scib_metrics.nearest_neighbors import NeighborsResults
+@lru_cache(maxsize=2)
+def _neighbors(latent: bytes, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.neighbors import NearestNeighbors
 
     cells = np.frombuffer(latent).reshape(shape)
-    distances, indices = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(cells).kneighbors(cells)
-    return NeighborsResults(indices=indices, distances=distances)
+    return NearestNeighbors(n_neighbors=min(MOST, len(cells)), algorithm="brute").fit(cells).kneighbors(cells)

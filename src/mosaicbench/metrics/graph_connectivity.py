@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from mosaicbench.metrics._graph import labelled, neighbors
 
@@ -21,7 +23,12 @@ CARD = {
 
 def graph_connectivity(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) labels."""
-    from scib_metrics import graph_connectivity as by_scib
-
     known_latent, codes = labelled(latent, labels)
-    return float(by_scib(neighbors(known_latent, 15), codes))
+    _, nearest = neighbors(known_latent, 15)
+    rows = np.repeat(np.arange(len(codes)), nearest.shape[1])
+    graph = sparse.csr_array((np.ones(nearest.size), (rows, nearest.ravel())), shape=(len(codes), len(codes)))
+    shares = []
+    for members in (np.flatnonzero(codes == code) for code in range(codes.max() + 1)):
+        _, component = connected_components(graph[members][:, members], connection="strong")
+        shares.append(np.bincount(component).max() / len(members))
+    return float(np.mean(shares))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._graph import codes_of, neighbors
+from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._graph import codes_of
+from mosaicbench.metrics._lisi import median_lisi
 
 CARD = {
     "label": "iLISI",
@@ -22,6 +24,5 @@ CARD = {
 
 def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    from scib_metrics import ilisi_knn
-
-    return float(ilisi_knn(neighbors(latent, 90), codes_of(batches)))
+    codes = codes_of(batches)
+    return float((median_lisi(finite("latent", latent), codes) - 1) / codes.max())

@@ -6,6 +6,7 @@ import numpy as np
 
 from mosaicbench.metrics._graph import codes_of, labelled
 from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._silhouette import widths
 
 CARD = {
     "label": "Isolated labels",
@@ -22,7 +23,8 @@ CARD = {
 
 def isolated_labels(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) labels and batches."""
-    from scib_metrics import isolated_labels as by_scib
-
-    known_latent, codes = labelled(latent, labels)
-    return float(by_scib(known_latent, codes, codes_of(batches[known(labels)])))
+    known_latent, types = labelled(latent, labels)
+    pairs = np.unique(np.stack([types, codes_of(batches[known(labels)])]), axis=1)
+    batches_of = np.bincount(pairs[0])  # (types,)
+    width = np.bincount(types, widths(known_latent, types)) / np.bincount(types)
+    return float((1 + width[batches_of == batches_of.min()].mean()) / 2)

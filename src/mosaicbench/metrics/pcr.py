@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from mosaicbench.metrics._blocks import dense
@@ -25,11 +23,23 @@ CARD = {
 
 def pcr(latent: np.ndarray, values: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents, (cells, features) values of the same cells, and (cells,) batches."""
-    from scib_metrics import pcr_comparison
-
-    before, after = finite("values", dense(values)), finite("latent", latent)
-    if not np.any(np.ptp(after, axis=0) > 0):
+    values, latent = finite("values", dense(values)), finite("latent", latent)
+    if not np.any(np.ptp(latent, axis=0) > 0):
         raise Undefined("the latent has no variance to explain")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="PCR comparison score is negative")
-        return float(pcr_comparison(before, after, codes_of(batches), categorical=True))
+    codes = codes_of(batches)
+    before, after = _explained(values, codes), _explained(latent, codes)
+    if before == 0:
+        raise Undefined("the batches explain nothing of the values")
+    return max(0.0, (before - after) / before)
+
+
+def _explained(x: np.ndarray, codes: np.ndarray) -> float:
+    """Return the share of the variance of x, (cells, features), that lies between batches.
+
+    That is what the regressions of all its principal components on the batches explain, each weighed by its variance.
+    """
+    centred = x - x.mean(axis=0)
+    batches = np.arange(codes.max() + 1) == codes[:, None]  # (cells, batches)
+    between = np.square(batches.T @ centred).sum(axis=1) / batches.sum(axis=0)  # (batches,)
+    total = np.square(centred).sum()
+    return float(between.sum() / total) if total > 0 else 0.0
