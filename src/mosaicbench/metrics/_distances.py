@@ -24,6 +24,14 @@ def blocks_of(latent: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape(-1, BLOCK, padded.shape[1]).transpose(0, 2, 1))
 
 
+def count_closer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return how many cells are closer than the own partner, in the same row of the other latent, and how many as far.
+
+    One pass over the distances gives both directions: (2, cells, 2), from a to b and from b to a.
+    """
+    return _count_closer(rows_of(a), blocks_of(b), numba.get_num_threads())
+
+
 @numba.njit(cache=True)
 def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
     """Write squared distances of four rows of a to a block of cells, so that the block is loaded once for all four."""
@@ -39,33 +47,52 @@ def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
             squared[3, j] = (squared[3, j] + (x3 - here[j]) ** 2) + (y3 - next_[j]) ** 2
 
 
+@numba.njit(cache=True)
+def _count_from_row(squared, own):  # pragma: no cover - compiled
+    """Return how many of a block's squared distances are less than the row's own, and how many not more."""
+    closer, not_farther = 0, 0
+    for j in range(len(squared)):
+        closer += squared[j] < own
+        not_farther += squared[j] <= own
+    return closer, not_farther
+
+
+@numba.njit(cache=True)
+def _count_from_block(squared, own, closer, not_farther):  # pragma: no cover - compiled
+    """Add to each cell of a block how many of four rows are closer than its own, and how many not farther."""
+    for j in range(len(own)):
+        here, s0, s1, s2, s3 = own[j], squared[0, j], squared[1, j], squared[2, j], squared[3, j]
+        closer[j] += (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here)
+        not_farther[j] += (s0 <= here) + (s1 <= here) + (s2 <= here) + (s3 <= here)
+
+
 @numba.njit(parallel=True, cache=True)
-def count_closer(a, b_blocks):  # pragma: no cover - compiled
-    """Return, for each row of a, how many cells of b are closer than the cell of b in the same row, and how many as far."""
+def _count_closer(a, b_blocks, threads):  # pragma: no cover - compiled
+    """Return the counts of :func:`count_closer`."""
     n, dims = a.shape
-    counts = np.zeros((n, 2), np.int64)
-    for group in numba.prange((n + ROWS - 1) // ROWS):
-        first = ROWS * group
-        rows = np.minimum(np.arange(first, first + ROWS), n - 1)
-        match, squared = np.zeros(ROWS), np.empty((4, BLOCK))
-        for r in range(ROWS):
-            for k in range(dims):
-                difference = a[rows[r], k] - b_blocks[rows[r] // BLOCK, k, rows[r] % BLOCK]
-                match[r] += difference * difference
-        for block in range(len(b_blocks)):
-            width = min(BLOCK, n - block * BLOCK)
-            for four in range(0, min(ROWS, n - first), 4):
-                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
-                for r in range(min(4, n - first - four)):
-                    own = match[four + r]
-                    closer, not_farther = 0, 0
-                    for j in range(width):
-                        closer += squared[r, j] < own
-                        not_farther += squared[r, j] <= own
-                    counts[first + four + r, 0] += closer
-                    counts[first + four + r, 1] += not_farther - closer
-        for r in range(min(ROWS, n - first)):
-            counts[first + r, 1] -= 1  # itself
+    own, groups = np.zeros(n), (n + ROWS - 1) // ROWS
+    for row in range(n):
+        for k in range(dims):
+            difference = a[row, k] - b_blocks[row // BLOCK, k, row % BLOCK]
+            own[row] += difference * difference
+    of_a, of_b = np.zeros((2, n), np.int64), np.zeros((threads, 2, n), np.int64)
+    for thread in numba.prange(threads):
+        squared = np.empty((4, BLOCK))
+        for group in range(thread, groups, threads):
+            for block in range(len(b_blocks)):
+                cells = slice(BLOCK * block, min(BLOCK * (block + 1), n))
+                for four in range(ROWS * group, min(ROWS * (group + 1), n), 4):
+                    _fill_squared(a, np.minimum(np.arange(four, four + 4), n - 1), b_blocks[block], squared)
+                    squared[n - four :] = np.inf  # rows beyond the last are no cells
+                    for row in range(four, min(four + 4, n)):
+                        closer, not_farther = _count_from_row(squared[row - four, : len(own[cells])], own[row])
+                        of_a[0, row] += closer
+                        of_a[1, row] += not_farther
+                    _count_from_block(squared, own[cells], of_b[thread, 0, cells], of_b[thread, 1, cells])
+    counts = np.empty((2, n, 2), np.int64)
+    for direction, (closer, not_farther) in enumerate((of_a, of_b.sum(axis=0))):
+        counts[direction, :, 0] = closer
+        counts[direction, :, 1] = not_farther - closer - 1  # itself
     return counts
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mosaicbench.metrics._checks import matched
-from mosaicbench.metrics._distances import blocks_of, count_closer, rows_of
+from mosaicbench.metrics._distances import count_closer
 
 
 def fractions_closer(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
@@ -30,20 +30,21 @@ def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
 def closer_and_tied(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     """Return the numbers of other cells of b closer to a_i than b_i, and as far, (cells, 2).
 
-    The counts of the last two pairs are kept, for several metrics ask for the same, some in both directions.
+    The counts of the last three pairs are kept, in both directions: several metrics ask for the same, and for the way back.
 
     Raises
     ------
     ValueError
         When the shapes differ, there are fewer than two cells, or a value is not finite.
     """
-    a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    return _counted(a.tobytes(), b.tobytes(), a.shape)
+    a, b = (latent.tobytes() for latent in matched(latent_a=latent_a, latent_b=latent_b))
+    return _counted(min(a, b), max(a, b), np.shape(latent_a))[int(a > b)]
 
 
-@lru_cache(maxsize=2)
-def _counted(bytes_a: bytes, bytes_b: bytes, shape: tuple[int, int]) -> np.ndarray:
-    a, b = (np.frombuffer(of).reshape(shape) for of in (bytes_a, bytes_b))
-    counts = count_closer(rows_of(a), blocks_of(b))
+@lru_cache(maxsize=3)
+def _counted(first: bytes, second: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """Return the counts from the first to the second, and back, (2, cells, 2)."""
+    x, y = (np.frombuffer(latent).reshape(shape) for latent in (first, second))
+    counts = count_closer(x, y)
     counts.flags.writeable = False
     return counts

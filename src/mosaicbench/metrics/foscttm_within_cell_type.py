@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, matched
-from mosaicbench.metrics._distances import blocks_of, count_closer, rows_of
+from mosaicbench.metrics._distances import count_closer
 from mosaicbench.metrics._labels import known
 
 CARD = {
@@ -49,7 +49,7 @@ def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels:
     total, cells = 0.0, 0
     for members in (rows[types == code] for code in range(len(names))):
         if len(members) > 1:
-            counts = count_closer(rows_of(a[members]), blocks_of(b[members]))
+            counts, _ = count_closer(a[members], b[members])
             total += (counts[:, 0] + counts[:, 1] / 2).sum() / (len(members) - 1)
             cells += len(members)
     if cells == 0:
