@@ -6,6 +6,11 @@ def on_cluster():
     return workflow.non_local_exec or workflow.remote_exec
 
 
+def group_on_cluster(wildcards):
+    """One submission for tables, figures and report. On one machine a group is nothing but work for Snakemake."""
+    return "report" if on_cluster() else None
+
+
 def gpus_here(wildcards):
     """One GPU for a model where this machine has one. On a cluster the profile asks for them: the submitting machine may have none."""
     is_model = catalog.card("methods", method(wildcards))["kind"] == "model"

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
@@ -125,6 +126,7 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+@cache
 def code_of_verb(verb, *modules):
     """Relative paths, so that a moved or shared folder is not taken for a change."""
     return [os.path.relpath(file) for file in sources.of(f"mosaicbench.verbs.{verb}", *modules)]

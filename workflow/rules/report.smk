@@ -76,7 +76,7 @@ for figure in bench.figures:
         benchmark:
             f"<results>/benchmarks/draw/{figure}.tsv"
         group:
-            "report"
+            group_on_cluster
         conda:
             ENVIRONMENT
         resources:
@@ -107,7 +107,7 @@ rule typeset:
     benchmark:
         "<results>/benchmarks/typeset/latex.tsv"
     group:
-        "report"
+        group_on_cluster
     conda:
         ENVIRONMENT
     params:
@@ -137,7 +137,7 @@ rule report:
     benchmark:
         "<results>/benchmarks/report/report.tsv"
     group:
-        "report"
+        group_on_cluster
     conda:
         ENVIRONMENT
     params:

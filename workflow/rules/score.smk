@@ -95,7 +95,7 @@ rule tabulate:
     benchmark:
         "<results>/benchmarks/tabulate/tables.tsv"
     group:
-        "report"
+        group_on_cluster
     conda:
         ENVIRONMENT
     params:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mosaicbench.files import CellScores
 from mosaicbench.report import tables
@@ -320,6 +319,8 @@ def _tested(
 
 def over_seeds(differences: np.ndarray) -> dict[str, object]:
     """Return effect, interval and p of a paired t test over seeds, (seeds,) differences."""
+    from scipy import stats
+
     n = len(differences)
     found = {"effect": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "least_p": np.nan, "note": ""}
     if n == 0:
@@ -442,6 +443,8 @@ def _unranked(values: pd.Series) -> str:
 
 def critical_difference(runs: int, blocks: int) -> float:
     """Return Nemenyi's critical difference of mean ranks at 5 %, for so many runs over so many blocks (Demšar 2006)."""
+    from scipy import stats
+
     return float(stats.studentized_range.ppf(LEVEL, runs, np.inf) / np.sqrt(2) * np.sqrt(runs * (runs + 1) / (6 * blocks)))
 
 
@@ -516,7 +519,7 @@ def _overall_of(scaled: pd.DataFrame, own: pd.DataFrame, wanted: list[str]) -> d
 def _mean_and_t(x: np.ndarray) -> dict[str, object]:
     found = {"score": float(x.mean()) if len(x) else np.nan, "low": np.nan, "high": np.nan, "interval": tables.NO_INTERVAL}
     if len(x) > 1:
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 1) * stats.sem(x))
+        half = _half_width(x)
         found |= {"low": found["score"] - half, "high": found["score"] + half, "interval": tables.T_OVER_SEEDS}
     return found
 
@@ -618,8 +621,14 @@ def _chance_or_perfect(scores: pd.DataFrame, methods: Mapping[str, str], cards: 
 
 def _lower_end(x: np.ndarray) -> float:
     """Return the lower end of the 95 % t interval; of one value, the value."""
-    half = stats.t.ppf(0.5 + LEVEL / 2, len(x) - 1) * stats.sem(x) if len(x) > 1 else 0.0
-    return float(x.mean() - half)
+    return float(x.mean() - (_half_width(x) if len(x) > 1 else 0.0))
+
+
+def _half_width(x: np.ndarray) -> float:
+    """Return half the width of the 95 % t interval of a mean."""
+    from scipy import stats
+
+    return float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 1) * stats.sem(x))
 
 
 def _listed(seeds: Iterable[object]) -> str:
