@@ -64,7 +64,7 @@ def bench_score(measure, small):
 
 @pytest.mark.benchmark(group="Scoring of one run, all groups, 140 query cells")
 def bench_imports_of_score(measure):
-    command = "import anndata, mudata, numba, scib_metrics, sklearn.ensemble"
+    command = "import anndata, mudata, numba, sklearn.ensemble"
     measure(lambda: _called("-c", command), role="limit", size=1, unit="jobs", who=f"python -c '{command}'")
 
 

@@ -32,7 +32,7 @@ ALLOWED = {
         {"errors", "view", "parts", "methods"},
         {"numpy", "scipy", "sklearn", "torch", "harmonypy"},
     ),
-    "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "scib_metrics"}),
+    "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba"}),
     "scorer": ({"catalog", "metrics"}, {"numpy", "pandas"}),
     "percell": ({"metrics"}, {"numpy"}),
     "report": (

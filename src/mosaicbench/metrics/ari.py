@@ -14,7 +14,7 @@ CARD = {
     "chance": 0.0,
     "bounds": [-1.0, 1.0],
     "definition": "Adjusted Rand index between cell types and clusters: K-means with as many clusters as there are types, on "
-    "the query cells with a label (scib-metrics).",
+    "the query cells with a label, the best of ten starts.",
     "doi": "10.1038/s41592-021-01336-8",
 }
 

@@ -16,7 +16,7 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Median over query cells of the effective number of batches among 90 neighbours, scaled so that 0 is one "
-    "batch only and 1 all of them equally (scib-metrics). Says nothing about biology: a constant latent mixes "
+    "batch only and 1 all of them equally (as in scib-metrics). Says nothing about biology: a constant latent mixes "
     "best.",
     "doi": "10.1038/s41592-021-01336-8",
 }

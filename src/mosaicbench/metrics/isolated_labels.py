@@ -16,7 +16,7 @@ CARD = {
     "chance": 0.5,
     "bounds": [0.0, 1.0],
     "definition": "Mean silhouette width, (1 + width) / 2, of the cell types that occur in the fewest batches, over query "
-    "cells with a label (scib-metrics).",
+    "cells with a label (as in scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
 }
 

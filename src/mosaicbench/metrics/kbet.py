@@ -15,7 +15,7 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Share of query cells whose 50 neighbours do not differ in batches from all query cells (chi-squared test "
-    "at 0.05, scib-metrics). Says nothing about biology: a constant latent mixes best.",
+    "at 0.05, as in scib-metrics). Says nothing about biology: a constant latent mixes best.",
     "doi": "10.1038/s41592-018-0254-1",
 }
 

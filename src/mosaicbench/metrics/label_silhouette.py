@@ -14,7 +14,8 @@ CARD = {
     "better": "higher",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "Mean silhouette width of the cell types over query cells with a label, (1 + width) / 2 (scib-metrics).",
+    "definition": "Mean silhouette width of the cell types over query cells with a label, (1 + width) / 2 (as in "
+    "scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
 }
 

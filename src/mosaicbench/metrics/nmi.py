@@ -14,7 +14,7 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Normalised mutual information between cell types and clusters: K-means with as many clusters as there are "
-    "types, on the query cells with a label (scib-metrics).",
+    "types, on the query cells with a label, the best of ten starts.",
     "doi": "10.1038/s41592-021-01336-8",
 }
 

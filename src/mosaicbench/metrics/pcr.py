@@ -16,7 +16,7 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "(R0 - R) / R0, with R the share of the latent's variance that the batches explain over its principal "
-    "components, and R0 that of the modality's own values; 0 where it is no less (scib-metrics).",
+    "components, and R0 that of the modality's own values; 0 where it is no less (as in scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
 }
 
