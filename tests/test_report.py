@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import re
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -725,6 +726,25 @@ def test_summary_says_who_leads_which_controls_were_run_and_what_failed(results)
     assert "ORACLE" in summary
     assert "4 fits diverged: VAE_MLP, MMVAEPP" in summary
     assert "collapsed:" not in summary  # a control is meant to
+
+
+def test_summary_says_plainly_where_a_wrapped_package_is_best(results):
+    places = [tuple(view.split("/")) for view in results.views]
+    best = html._best(results.tables, results.theme)
+    assert html._packages(results.tables, places, results.theme) == ""  # none took part
+
+    def said(*wrapped):
+        methods = {name: card | ({"wraps": {}} if name in wrapped else {}) for name, card in ALL_CARDS["methods"].items()}
+        known = replace(results.theme, cards=ALL_CARDS | {"methods": methods})
+        return html._packages(results.tables, places, known)
+
+    contests = len(best[["dataset", "scenario", "metric"]].drop_duplicates())
+    winner = best["run"].mode()[0]
+    won = best[best["run"] == winner]
+    assert said(winner).startswith(f"Wrapped packages have the best mean in {len(won)} of these {contests}: {winner.upper()}")
+    assert said(winner).count(f"{winner.upper()} in ") == len(won[["dataset", "scenario"]].drop_duplicates())
+    loser = next(run for run in METHODS if run not in set(best["run"]))
+    assert said(loser) == f"No wrapped package has the best mean in any of these {contests}."
 
 
 @pytest.mark.parametrize(

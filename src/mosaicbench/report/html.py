@@ -21,6 +21,7 @@ QUESTION = (
     "transfer), and how well does it predict a modality that was not measured (imputation)?"
 )
 KINDS = ("model", "baseline", "control")
+CONTESTS = [name for name in tables.HEADLINE if name not in tables.RESOURCES]
 REMEDIES = {
     "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
     "out_of_memory": "Raise `limits: memory_mb`, make the run's `latent` or the `minibatch` of `training` smaller, or choose a "
@@ -85,6 +86,7 @@ def page(
         facts=_facts(runs, places, theme),
         standings=_standings(read["overall"], theme),
         winners=_winners(read, places, theme),
+        packages=_packages(read, places, theme),
         controls=_controls(read["overall"], theme),
         troubles=_troubles(runs, theme),
         overall=pictures.of(),
@@ -163,15 +165,13 @@ def _leader(ranked: pd.DataFrame, theme: Theme) -> str:
 
 def _winners(read: Mapping[str, pd.DataFrame], places: list[tuple[str, ...]], theme: Theme) -> Grid | None:
     """Return who is best in each headline score of each view; None where nobody competes."""
-    scores = [name for name in tables.HEADLINE if name not in tables.RESOURCES]
-    summary = read["headline"]
-    best = summary[tables.best(summary, read["runs"], theme.cards)]
+    best = _best(read, theme)
     if best.empty:
         return None
     rows = []
     for dataset, scenario in places:
         cells: list[Cell | str] = [theme.label("datasets", dataset), theme.label("scenarios", scenario)]
-        for metric in scores:
+        for metric in CONTESTS:
             found = tables.of_view(best[best["metric"] == metric], dataset, scenario)
             if found.empty:
                 cells.append(Cell(tables.NOT_GIVEN, why="fewer than two runs, controls aside, have this score in this view"))
@@ -181,8 +181,33 @@ def _winners(read: Mapping[str, pd.DataFrame], places: list[tuple[str, ...]], th
             cells.append(Cell(f"{names} {tables.number(metric, line['mean'])}", about=_about(line)))
         rows.append(cells)
     columns = [Column("Dataset", choices=True), Column("Scenario", choices=True)]
-    columns += [Column(with_arrow(metric, theme), about=theme.metric(metric).get("definition", "")) for metric in scores]
+    columns += [Column(with_arrow(metric, theme), about=theme.metric(metric).get("definition", "")) for metric in CONTESTS]
     return grid("The best run of each score and view", columns, rows)
+
+
+def _packages(read: Mapping[str, pd.DataFrame], places: list[tuple[str, ...]], theme: Theme) -> str:
+    """Return where a wrapped package is the best, in words; nothing where no package took part."""
+    wrapped = {run for run in read["runs"]["run"] if "wraps" in theme.cards["methods"].get(theme.methods.get(run, run), {})}
+    best = _best(read, theme)
+    if not wrapped or best.empty:
+        return ""
+    contests, wins, won_by_packages = best[[*tables.VIEW, "metric"]], [], best["run"].isin(wrapped)
+    for place in places:
+        won = tables.of_view(best[won_by_packages], *place)
+        where = ", ".join((theme.label("datasets", place[0]), theme.label("scenarios", place[1])))
+        for run in theme.order("runs", won["run"]):
+            metrics = [theme.label("metrics", name) for name in CONTESTS if name in set(won.loc[won["run"] == run, "metric"])]
+            wins.append(f"{theme.label('runs', run)} in {', '.join(metrics)} ({where})")
+    of = f"of these {len(contests.drop_duplicates())}"
+    if not wins:
+        return f"No wrapped package has the best mean in any {of}."
+    return f"Wrapped packages have the best mean in {len(contests[won_by_packages].drop_duplicates())} {of}: {'; '.join(wins)}."
+
+
+def _best(read: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
+    """Return the rows of the best runs of each headline score of each view."""
+    summary = read["headline"][read["headline"]["metric"].isin(CONTESTS)]
+    return summary[tables.best(summary, read["runs"], theme.cards)]
 
 
 def _controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
