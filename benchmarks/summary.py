@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mosaicbench import __version__
@@ -54,17 +55,17 @@ def drawn(table: pd.DataFrame):
 
     ours = table[(table["role"] == "ours") & table["ratio"].notna()].iloc[::-1]
     role = table[table["role"] != "ours"].groupby("group")["role"].first()
-    figure = Figure(figsize=(8, 0.3 * len(ours) + 1), layout="constrained")
+    figure = Figure(figsize=(11, 0.42 * len(ours) + 1), layout="constrained")
     axes = figure.add_subplot()
-    names = [f"{row.group}: {row.who} / {row.against}" for row in ours.itertuples()]
+    names = [f"{row.group}\n{row.who} / {row.against}" for row in ours.itertuples()]
     axes.barh(names, ours["ratio"] - 1, left=1, color=[COLOURS[role[group]] for group in ours["group"]])
     for place, row in enumerate(ours.itertuples()):
-        axes.annotate(f" {row.ratio:.3g}", (max(row.ratio, 1), place), va="center", fontsize=7)
+        axes.annotate(f"  {row.ratio:.2g}", (np.nanmax([row.ratio, row.goal, 1]), place), va="center", fontsize=7)
         if pd.notna(row.goal):
             axes.plot([row.goal], [place], marker="|", color="black", markersize=10)
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("speed over the peer's (blue) or the limit's (grey), per CPU second; a tick is a goal")
+    axes.set_xlabel("rate over the package's (blue) or the limit's (grey); a tick is a goal")
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
