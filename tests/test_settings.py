@@ -150,6 +150,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         ({"runs": {"mvae": {"latent": "3"}}}, r"runs\.mvae\.latent: expected int, found '3'"),
         ({"runs": {"mvae": {"latent": True}}}, r"runs\.mvae\.latent: expected int, found True"),
         ({"runs": {"a/b": {"method": "mvae"}}}, "runs: 'a/b' becomes a folder's name"),
+        ({"training": {"seeds_at_once": "maybe"}}, r"training\.seeds_at_once: 'maybe' is not .*; there are: auto, true, false"),
         ({"scenarios": {"p": {"kind": "pared"}}}, r"scenarios\.p\.kind: 'pared' is not possible; did you mean 'paired'"),
         ({"scenarios": {"p": {}}}, r"scenarios\.p: the key 'kind' is missing"),
         ({"training": {"max_epoch": 1}}, "training: unknown key 'max_epoch'; did you mean 'max_epochs'"),

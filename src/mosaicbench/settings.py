@@ -201,7 +201,9 @@ def _explained(error: jsonschema.ValidationError) -> str:
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"config key {key}: the key {missing!r} is missing; {error.schema['properties'][missing].get('description', '')}"
     if error.validator == "enum":
-        return f"config key {key}: {error.instance!r} is not possible{_nearest(str(error.instance), error.validator_value)}"
+        in_yaml = {True: "true", False: "false"}
+        possible = [in_yaml[value] if isinstance(value, bool) else value for value in error.validator_value]
+        return f"config key {key}: {error.instance!r} is not possible{_nearest(str(error.instance), possible)}"
     described = f" ({error.schema['description']})" if "description" in error.schema else ""
     return f"config key {key}: {error.message}{described}"
 

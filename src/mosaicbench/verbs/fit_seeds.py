@@ -114,25 +114,19 @@ class Meters:
         return merged | peaks | {"device": shared["device"]}
 
 
-def _fitted_at_once(
-    places: list[Place],
-    *,
-    method: str,
-    hyperparameters: dict,
-    max_memory_mb: float,
-    max_minutes: float,
-    checkpoint_seconds: float,
-) -> bool:
-    """Fit the seeds in one child process and return whether they could be trained at once; if not, nothing is written."""
+def _fitted_at_once(places: list[Place], *, max_memory_mb: float, max_minutes: float, **what: object) -> bool:
+    """Fit the seeds in one child process and return whether they could be trained at once; if not, nothing is written.
+
+    `what` is what `_fit` asks for besides.
+    """
     records = []
     for place in places:
         place.output.mkdir(parents=True, exist_ok=True)
         place.record.unlink(missing_ok=True)  # what is there afterwards was written now
         fit.remove_partial(place.output)
-        records.append(fit.new_record(place.identity, hyperparameters) | {"seeds_at_once": len(places)})
+        records.append(fit.new_record(place.identity, what["hyperparameters"]) | {"seeds_at_once": len(places)})
     meters = Meters(Meter(), [Meter() for _ in places])
-    arguments = (meters, method, hyperparameters, places, records, checkpoint_seconds)
-    child = multiprocessing.get_context("fork").Process(target=_in_child, args=arguments)
+    child = multiprocessing.get_context("fork").Process(target=_in_child, args=(meters, places, records), kwargs=what)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child.start()
     try:
@@ -161,17 +155,10 @@ def _fitted_at_once(
     return True
 
 
-def _in_child(
-    meters: Meters,
-    method: str,
-    hyperparameters: dict,
-    places: list[Place],
-    records: list[dict],
-    checkpoint_seconds: float,
-) -> None:
+def _in_child(meters: Meters, places: list[Place], records: list[dict], **what: object) -> None:
     """Run the fits; turn what a method can suffer into statuses, and leave a file's or a user's fault to the caller."""
     try:
-        _fit(meters, method, hyperparameters, places, records, checkpoint_seconds)
+        _fit(meters, places, records, **what)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(fit.USER_ERROR)
@@ -187,10 +174,11 @@ def _in_child(
 
 def _fit(
     meters: Meters,
-    method: str,
-    hyperparameters: dict,
     places: list[Place],
     records: list[dict],
+    *,
+    method: str,
+    hyperparameters: dict,
     checkpoint_seconds: float,
 ) -> None:
     meters.shared.enter("import")
