@@ -173,9 +173,9 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
         runs=[tmp_path],
         views=[paired],
         groups=["alignment", "imputation", "resources"],
-        scores=tmp_path / "scores.tsv",
-        features=tmp_path / "features.tsv",
-        cells=tmp_path / "cells.npz",
+        scores=[tmp_path / "scores.tsv"],
+        features=[tmp_path / "features.tsv"],
+        cells=[tmp_path / "cells.npz"],
     )
     scores = files.read_scores(tmp_path / "scores.tsv")
     assert set(scores["direction"]) == ({"run", "left->right"} if reads == "left" else {"run"})
@@ -226,7 +226,7 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
         runs=[tmp_path],
         views=[paired],
         groups=["disentanglement"],
-        **dict(zip(("scores", "features", "cells"), outputs.values(), strict=True)),
+        **{name: [path] for name, path in zip(("scores", "features", "cells"), outputs.values(), strict=True)},
     )
     scores = files.read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
     asked = {direction for metric, direction in scores.index if metric == "label_separation_auc_private"}

@@ -377,7 +377,7 @@ def test_predictions_are_written_and_scored(tmp_path):
         assert len(files.predicted_of(latents, source, "query")) == len(files.latents_of(latents, source, "query")[0])
         assert files.predicted_of(latents, source, "train") is None
     tables = {name: tmp_path / f"{name}.tsv" for name in ("scores", "features")} | {"cells": tmp_path / "cells.npz"}
-    score.run(runs=[run], views=[view], groups=["label_prediction"], **tables)
+    score.run(runs=[run], views=[view], groups=["label_prediction"], **{name: [path] for name, path in tables.items()})
     scores = files.read_scores(tables["scores"])
     own = scores[scores["metric"] == "label_prediction_balanced_accuracy"].set_index("direction")["value"]
     assert set(own.index) == {"joint", "left", "right"}

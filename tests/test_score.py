@@ -36,15 +36,23 @@ def runs(view, tmp_path_factory):
 
 
 def scored(run, view, folder, groups=CHEAP):
-    score.run(
-        runs=[run],
-        views=[view],
-        groups=groups,
-        scores=folder / "scores.tsv",
-        features=folder / "features.tsv",
-        cells=folder / "cells.npz",
-    )
+    files_of_run = {"scores": [folder / "scores.tsv"], "features": [folder / "features.tsv"], "cells": [folder / "cells.npz"]}
+    score.run(runs=[run], views=[view], groups=groups, **files_of_run)
     return files.read_scores(folder / "scores.tsv"), files.read_table(folder / "features.tsv", files.FEATURE_COLUMNS)
+
+
+def test_runs_scored_together_have_the_scores_they_have_alone(runs, view, tmp_path):
+    names = ("oracle", "constant")
+    paths = {kind: [tmp_path / f"{name}-{kind}" for name in names] for kind in ("scores.tsv", "features.tsv", "cells.npz")}
+    written = {kind.split(".")[0]: made for kind, made in paths.items()}
+    score.run(runs=[runs[name] for name in names], views=[view], groups=CHEAP, **written)
+    for name, made in zip(names, zip(*paths.values(), strict=True), strict=True):
+        scored(runs[name], view, tmp_path)
+        for path in made[:2]:
+            assert path.read_text() == (tmp_path / path.name.removeprefix(f"{name}-")).read_text()
+        together, alone = files.read_cells(made[2]), files.read_cells(tmp_path / "cells.npz")
+        assert (together.run, together.values.keys()) == (alone.run, alone.values.keys())
+        assert all(np.array_equal(x, alone.values[key], equal_nan=True) for key, x in together.values.items())
 
 
 def test_controls_land_where_theory_says(runs, view, tmp_path):

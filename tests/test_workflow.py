@@ -129,7 +129,6 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
         "multivae_mvae": own,
         "multivae_mopoe": own,
         "mvae": "python",
-        "ridge": "python",
     }
     assert building not in benchmark.planned(TINY)
 
@@ -206,7 +205,8 @@ def test_editing_a_metric_rescores_and_retrains_nothing(benchmark):
     jobs = benchmark.edited("metrics/foscttm.py", lambda text: text + "\nUNUSED = 1\n")
     assert "Score" in stages(jobs)
     assert not stages(jobs) & {"Fit", "Cut", "Prepare"}
-    assert sum(job.startswith("Score") for job in jobs) == len(TINY["runs"])
+    scored = {job.removeprefix("Score ").split(" on ")[0] for job in jobs if job.startswith("Score")}
+    assert scored == set(TINY["runs"]) - {"oracle", "constant"} | {"the controls"}
 
 
 def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
@@ -216,6 +216,13 @@ def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
     assert {job for job in jobs if job.startswith("Score")} == {
         f"Score {run} on pbmc68k_split, paired" for run in ("mvae", "diverges")
     }
+
+
+def test_editing_a_control_reruns_the_controls_and_a_baseline_itself(benchmark):
+    on = "on pbmc68k_split, paired"
+    for file, who in (("methods/constant.py", "the controls"), ("methods/ridge.py", "ridge")):
+        jobs = benchmark.edited(file, lambda text: text + "\nUNUSED = 1\n")
+        assert {job for job in jobs if job.startswith(("Fit", "Score"))} == {f"Fit {who} {on}, all seeds", f"Score {who} {on}"}
 
 
 def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
@@ -241,9 +248,11 @@ def test_a_hyperparameter_reruns_that_run_alone(benchmark):
     assert {job.split()[1] for job in jobs if job.startswith(("Fit", "Score"))} == {"mvae"}
 
 
-def test_another_seed_fits_that_seed_alone(benchmark):
+def test_another_seed_fits_that_seed_of_models_alone(benchmark):
     jobs = benchmark.planned(TINY | {"seeds": [0, 1, 2]})
-    assert all(job.endswith("seed 2") for job in jobs if job.startswith(("Fit", "Cut")))
+    fits = {job for job in jobs if job.startswith(("Fit", "Cut"))}
+    assert {job.split()[1] for job in fits if job.endswith("all seeds")} == {"cca", "ridge", "the"}  # short, or the controls
+    assert all(job.endswith(("seed 2", "all seeds")) for job in fits)
     assert "Prepare" not in stages(jobs)
 
 
@@ -269,11 +278,10 @@ def test_seeds_at_once_are_one_job_where_cells_are_paired_and_models_stack(bench
     jobs = benchmark.planned(AT_ONCE | {"scenarios": TINY["scenarios"] | unpaired, "pathvars": {"results": "other"}})
     stacked = {f"Fit {run} on pbmc68k_split, paired, all seeds" for run in ("mvae", "mmvaepp", "diverges")}
     fits = {job for job in jobs if job.startswith("Fit")}
-    assert {job for job in fits if "all seeds" in job} == stacked
-    assert {job for job in fits if "mvae on" in job and "unpaired" in job} == {
-        f"Fit mvae on pbmc68k_split, unpaired, seed {seed}" for seed in (0, 1)
+    assert stacked <= fits
+    assert {job for job in fits if re.search("seed .$", job)} == {
+        f"Fit {run} on pbmc68k_split, unpaired, seed {seed}" for run in ("mvae", "diverges") for seed in (0, 1)
     }
-    assert "Fit cca on pbmc68k_split, paired, seed 0" in fits
 
 
 def test_seeds_at_once_score_as_each_alone(benchmark):

@@ -93,19 +93,24 @@ def _parser() -> argparse.ArgumentParser:
         _add_arguments_of_fit(parser_of_fit)
     fit_seeds = _verb(verbs, "fit_seeds", "fit all seeds of a run, trained at once where that can be, as attempt does one")
     _add_arguments_of_fit(fit_seeds, seeds=True)
-    for granted in (attempt, fit_seeds):
+    fit_each = _verb(verbs, "fit_each", "fit all seeds of some runs of a view one after the other, as attempt does one")
+    described = "a list of dataset, scenario, run, method, hyperparameters"
+    fit_each.add_argument("--runs", type=_runs, required=True, metavar="JSON", help=described)
+    _add_files_of_fit(fit_each, seeds=True)
+    fit_each.add_argument("--solution", type=Path, nargs="*", help="of each seed, for positive controls only")
+    for granted in (attempt, fit_seeds, fit_each):
         granted.add_argument("--attempt", type=int, required=True, metavar="N", help="1 for the first")
         granted.add_argument("--granted-mb", type=float, required=True, help="memory of the whole job")
         granted.add_argument("--granted-minutes", type=float, required=True, help="wall-clock time of the whole job")
 
-    score = _verb(verbs, "score", "score a run on all its seeds")
-    score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed")
+    score = _verb(verbs, "score", "score runs of a view on all their seeds")
+    score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed; all of the first run first")
     score.add_argument("--views", type=Path, nargs="+", required=True, help="folders, one per seed")
     groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
     score.add_argument("--groups", nargs="+", required=True, choices=groups, help="groups of metrics")
-    score.add_argument("--scores", type=Path, required=True)
-    score.add_argument("--features", type=Path, required=True)
-    score.add_argument("--cells", type=Path, required=True)
+    score.add_argument("--scores", type=Path, nargs="+", required=True, help="a file per run")
+    score.add_argument("--features", type=Path, nargs="+", required=True, help="a file per run")
+    score.add_argument("--cells", type=Path, nargs="+", required=True, help="a file per run")
     score.add_argument("--threads", type=int)
 
     project = _verb(verbs, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
@@ -183,24 +188,29 @@ def _verb(verbs: argparse._SubParsersAction, name: str, what: str) -> argparse.A
 
 def _add_arguments_of_fit(fit: argparse.ArgumentParser, *, seeds: bool = False) -> None:
     """Add what a fit of one seed takes, or one of several, whose files are given for each."""
-    several = {"nargs": "+"} if seeds else {}
     fit.add_argument("--method", type=_method_module, required=True, help="a method's id; `mosaicbench list methods` shows all")
     fit.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
     identity = "dataset, scenario, run, method" + ("" if seeds else ", seed")
     fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help=identity)
-    fit.add_argument("--train", type=Path, required=True, **several)
-    fit.add_argument("--query", type=Path, required=True, **several)
-    if seeds:
-        fit.add_argument("--seeds", type=int, required=True, **several)
-    else:
+    if not seeds:
         fit.add_argument("--solution", type=Path, help="for positive controls only")
-    fit.add_argument("--output", type=Path, required=True, help="a folder", **several)
-    fit.add_argument("--max-minutes", type=float, default=float("inf"))
-    fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
+    _add_files_of_fit(fit, seeds=seeds)
     often = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")
     what = "least time between two savings of a training (default: $MOSAICBENCH_CHECKPOINT_SECONDS, or 60)"
     default = float(often) if often else argparse.SUPPRESS
     fit.add_argument("--checkpoint-seconds", type=float, default=default, metavar="S", help=what)
+
+
+def _add_files_of_fit(fit: argparse.ArgumentParser, *, seeds: bool) -> None:
+    """Add what every fit takes, whichever way it is told its method."""
+    several = {"nargs": "+"} if seeds else {}
+    if seeds:
+        fit.add_argument("--seeds", type=int, required=True, **several)
+    fit.add_argument("--train", type=Path, required=True, **several)
+    fit.add_argument("--query", type=Path, required=True, **several)
+    fit.add_argument("--output", type=Path, required=True, help="a folder", **several)
+    fit.add_argument("--max-minutes", type=float, default=float("inf"))
+    fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
     fit.add_argument("--threads", type=int)
 
 
@@ -210,6 +220,19 @@ def _method_module(name: str) -> str:
     except KeyError as error:
         raise argparse.ArgumentTypeError(error.args[0]) from error
     return catalog.module("methods", name)
+
+
+def _runs(text: str) -> list[dict]:
+    """Return the keywords of a fit for each of a list of runs."""
+    keys = ("dataset", "scenario", "run", "method")
+    return [
+        {
+            "identity": {key: run[key] for key in keys},
+            "method": _method_module(run["method"]),
+            "hyperparameters": run["hyperparameters"],
+        }
+        for run in json.loads(text)
+    ]
 
 
 def _settings(path: str) -> object:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +33,9 @@ COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "pea
 COLUMNS += ["cpu_hours", "gpu_hours"]
 PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
 PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
+SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
+MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model", "score_controls": "score"}
 RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
     "fit_model": ((1, 1, 1), (0, 0.5, 1), (1, 1, 1)),
     "others": ((0.5, 1, 1.5), (0, 0.5, 1), (0, 0, 0)),
@@ -70,10 +72,10 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
     for one in views.to_dict("records"):
         place = f"{one['dataset']}/{one['scenario']}/seed-{one['seed']}"
         jobs.append(_other_job("cut", one, results / "benchmarks/cut" / f"{place}.tsv", [results / "views" / place]))
-    for one in runs.drop_duplicates(["dataset", "scenario", "run"]).to_dict("records"):
-        place = f"{one['dataset']}/{one['scenario']}/{one['run']}"
-        made = [results / "runs" / place / name for name in ("scores.tsv", "features.tsv", "cells.npz")]
-        jobs.append(_other_job("score", one, results / "benchmarks/score" / f"{place}.tsv", made, method=one["method"]))
+    scored = runs.drop_duplicates(["dataset", "scenario", "run"]).to_dict("records")
+    for one, file, together in _score_jobs(scored, results / "benchmarks/score"):
+        made = [results / "runs" / one["dataset"] / one["scenario"] / one["run"] / name for name in SCORES]
+        jobs.append(_other_job("score", one, file, made, method=one["method"], together=together))
     for one in views.drop_duplicates(["dataset", "scenario"]).to_dict("records"):
         place = f"{one['dataset']}/{one['scenario']}"
         made = [results / "projections" / place]
@@ -125,10 +127,10 @@ def plan(settings, costs: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, i
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
         for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
             run = settings.runs[name]
-            rule = RULE_OF_KIND[catalog.card("methods", run.method)["kind"]]
+            fitting, scoring = _rules(settings, scenario, name)
             epochs = run.hyperparameters.get("max_epochs")
-            jobs.append((rule, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
-            jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
+            jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
+            jobs.append((scoring, dataset, scenario, run.method, 1, train[scenario], features, None))
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
     jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all(settings).items()]
     rows = [row for job in jobs if (row := _planned(job, costs)) is not None]
@@ -141,13 +143,25 @@ def number_of_jobs(settings) -> dict[str, int]:
     counts["fetch"] = len({path for dataset in settings.datasets.values() if dataset["raw"] for path in dataset["inputs"]})
     counts["prepare"] = len(settings.datasets)
     counts["cut"] = len(settings.views) * seeds
-    for _, _, run in settings.applicable:
-        counts[RULE_OF_KIND[catalog.card("methods", settings.runs[run].method)["kind"]]] += seeds
-    counts["score"] = len(settings.applicable)
+    for _, scenario, run in settings.applicable:
+        fitting, scoring = _rules(settings, scenario, run)
+        counts[fitting] += seeds if fitting == "fit_model" else 1
+        counts[scoring] += 1
+    for rule in ("fit_controls", "score_controls"):
+        counts[rule] = len(settings.views) if counts[rule] else 0
     counts["project"] = len(settings.views)
     counts["record_config"] = 1
     counts.update(_jobs_over_all(settings))
     return {rule: count for rule, count in counts.items() if count}
+
+
+def _rules(settings, scenario: str, run: str) -> tuple[str, str]:
+    """Return the rules whose jobs fit and score a run."""
+    if run in settings.common_controls:
+        return "fit_controls", "score_controls"
+    rule = RULE_OF_KIND[catalog.card("methods", settings.runs[run].method)["kind"]]
+    stacked = settings.seeds_at_once and run in settings.stackable and settings.scenarios[scenario]["kind"] == "paired"
+    return "fit_seeds" if stacked else rule, "score"
 
 
 def _jobs_over_all(settings) -> dict[str, int]:
@@ -157,7 +171,7 @@ def _jobs_over_all(settings) -> dict[str, int]:
 def _planned(job: tuple, costs: pd.DataFrame) -> dict | None:
     """Return a row of the plan, None where nothing like the job was measured."""
     rule, dataset, scenario, method, count, cells, features, max_epochs = job
-    like = costs[costs["rule"] == rule]
+    like = costs[costs["rule"] == MEASURED_AS.get(rule, rule)]
     if method and (like["method"] == method).any():
         like = like[like["method"] == method]
     if not len(like):
@@ -176,7 +190,7 @@ def _planned(job: tuple, costs: pd.DataFrame) -> dict | None:
         factors = [r_c**c * r_f**f * r_e**e for c, f, e in zip(*RANGES[what], strict=True)]
         return [min(factors), factors[1], max(factors)]
 
-    times = growing("fit_model" if rule == "fit_model" else "others")
+    times = growing("fit_model" if rule in ("fit_model", "fit_seeds") else "others")
     measured_here = (base["dataset"], base["scenario"]) == (dataset, scenario) and r_c == r_f == r_e == 1
     early = [1, 1, 1 if measured_here else most_epochs]
     constant = base["constant_seconds"]
@@ -231,8 +245,20 @@ def _fit_job(path: Path, results: Path) -> dict:
     } | {name: record[name] for name in ("dataset", "scenario", "run", "seed", "method")}
 
 
-def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method: str = "") -> dict:
-    """Return what one job of another rule cost; its seconds are NaN where Snakemake kept none."""
+def _score_jobs(runs: list[dict], benchmarks: Path) -> Iterator[tuple[dict, Path, int]]:
+    """Yield each run with the file that says what its scores cost, and how many runs share that: the controls of a view do."""
+    for run in runs:
+        view = benchmarks / run["dataset"] / run["scenario"]
+        own, shared = view / f"{run['run']}.tsv", view / "_controls.tsv"
+        if own.is_file() or not shared.is_file():
+            yield run, own, 1
+        else:
+            same = [other for other in runs if (other["dataset"], other["scenario"]) == (run["dataset"], run["scenario"])]
+            yield run, shared, sum(not (view / f"{other['run']}.tsv").is_file() for other in same)
+
+
+def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method: str = "", together: int = 1) -> dict:
+    """Return what one job of another rule cost, or its share where it did `together` of them; NaN where Snakemake kept none."""
     whole = _benchmark(benchmark)
     names = {name: like[name] for name in ("dataset", "scenario", "cells", "features")}
     return names | {
@@ -241,7 +267,7 @@ def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method:
         "device": "cpu",
         "epochs": 0,
         "max_epochs": 0,
-        "seconds": whole.get("seconds", float("nan")),
+        "seconds": whole.get("seconds", float("nan")) / together,
         "constant_seconds": 0.0,
         "peak_host_mb": whole.get("max_rss", float("nan")),
         "peak_device_mb": None,

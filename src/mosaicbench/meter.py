@@ -57,6 +57,11 @@ class Meter:
 
     # --- for the watcher ---
 
+    def credit(self, phase: str, seconds: float, cpu_seconds: float) -> None:
+        """Count what was spent on a phase before the child was forked."""
+        self._measured["seconds"][PHASES.index(phase)] += seconds
+        self._measured["cpu_seconds"][PHASES.index(phase)] += cpu_seconds
+
     def look(self, child: psutil.Process) -> float:
         """Return the resident memory of the child and all its descendants in MB, and remember it.
 
@@ -112,8 +117,8 @@ class Meter:
 
     def _close(self, cpu: float) -> None:
         phase, seconds = self._phase.value, time.monotonic() - self._entered[0]
-        self._measured["seconds"][phase] = seconds
-        self._measured["cpu_seconds"][phase] = max(cpu - self._entered[1], 0.0)
+        self._measured["seconds"][phase] += seconds
+        self._measured["cpu_seconds"][phase] += max(cpu - self._entered[1], 0.0)
         if self._device.value and PHASES[phase] in ON_DEVICE:
             self._measured["gpu_seconds"][phase] = seconds
 

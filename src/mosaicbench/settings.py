@@ -7,6 +7,7 @@ import copy
 import difflib
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,22 @@ class Settings:
             name
             for name, card in cards.items()
             if card["kind"] == "model" and "wraps" not in card and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
+        ]
+
+    @property
+    def seeds_at_once(self) -> bool:
+        """Whether one job trains all seeds of a run; `auto` looks for a GPU here, which for a cluster is the wrong place."""
+        chosen = self.config["training"]["seeds_at_once"]
+        return len(self.seeds) > 1 and (shutil.which("nvidia-smi") is not None if chosen == "auto" else chosen)
+
+    @property
+    def common_controls(self) -> list[str]:
+        """The controls that exist in every view: the jobs of one view fit and score them together."""
+        return [
+            name
+            for name, run in self.runs.items()
+            if catalog.card("methods", run.method)["kind"] == "control"
+            and all((dataset, scenario, name) in self.applicable for dataset, scenario in self.views)
         ]
 
     @property

@@ -17,12 +17,6 @@ def gpus_here(wildcards):
     return int(is_model and not on_cluster() and shutil.which("nvidia-smi") is not None)
 
 
-def seeds_at_once():
-    """Whether one job trains all seeds of a run. What submits jobs to a cluster may have no GPU: there, the config has to say."""
-    chosen = bench.config["training"]["seeds_at_once"]
-    return len(bench.seeds) > 1 and (shutil.which("nvidia-smi") is not None if chosen == "auto" else chosen)
-
-
 def memory_of_fit(wildcards, attempt):
     return cluster.requested_mb(bench.limits["memory_mb"], share_of_limits(attempt))
 

@@ -29,6 +29,7 @@ shell.prefix(f"set -euo pipefail; export PYTHONPATH={workflow.basedir}/src; {PAT
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
 ENVIRONMENTS_OF_PEERS = sorted({card["environment"] for card in catalog.cards("methods").values() if "environment" in card})
 PROJECTIONS = ["projection", "markers", "transfers", "imputed_values", "imputed_layout"]
+FILES_OF_RUN = ["latents.h5ad", "imputed.h5mu", "history.tsv", "run.json"]
 VIRTUAL = ["virtual_cells", "virtual_markers", "virtual_realism"]
 
 
@@ -50,8 +51,28 @@ def folders(pattern, **wildcards):
     return expand(pattern.replace("<results>", bench.results), **wildcards)
 
 
+def files_of_runs(runs, files):
+    """The files of all seeds, all of the first run first."""
+    pattern = "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}"
+    return expand(pattern, run=runs, seed=bench.seeds, file=files, allow_missing=True)
+
+
+def files_of_views(file):
+    return expand("<results>/views/{dataset}/{scenario}/seed-{seed}/{file}", seed=bench.seeds, file=file, allow_missing=True)
+
+
+def scores_of_controls(file):
+    pattern = "<results>/runs/{dataset}/{scenario}/{run}/{file}"
+    return expand(pattern, run=bench.common_controls, file=file, allow_missing=True)
+
+
 def folders_of_runs(wildcards):
     return folders("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}", **dict(wildcards.items()), seed=bench.seeds)
+
+
+def folders_of_controls(wildcards):
+    pattern = "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}"
+    return folders(pattern, **dict(wildcards.items()), run=bench.common_controls, seed=bench.seeds)
 
 
 def folders_of_views(wildcards):
@@ -154,6 +175,15 @@ def code_of_method_for_seeds(wildcards):
     return code_of_verb("fit_seeds", catalog.module("methods", method(wildcards)))
 
 
+def code_of_method_for_each(wildcards):
+    return code_of_verb("fit_each", catalog.module("methods", method(wildcards)))
+
+
+def code_of_controls():
+    methods = {bench.runs[run].method for run in bench.common_controls}
+    return code_of_verb("fit_each", *(catalog.module("methods", name) for name in sorted(methods)))
+
+
 def loader(wildcards):
     return bench.datasets[wildcards.dataset]["loader"]
 
@@ -200,6 +230,16 @@ def names_of_run(wildcards):
     return {key: getattr(wildcards, key) for key in ("dataset", "scenario", "run")} | {"method": method(wildcards)}
 
 
+def description_of_run(wildcards):
+    return as_json([names_of_run(wildcards) | {"hyperparameters": bench.runs[wildcards.run].hyperparameters}])
+
+
+def description_of_controls(wildcards):
+    names = {"dataset": wildcards.dataset, "scenario": wildcards.scenario}
+    controls = [bench.runs[run] for run in bench.common_controls]
+    return as_json([names | {"run": c.name, "method": c.method, "hyperparameters": c.hyperparameters} for c in controls])
+
+
 def environment_of_method(wildcards):
     """What says that the method's own environment stands; nothing for those that run with the Python of all jobs."""
     card = catalog.card("methods", method(wildcards))
@@ -211,9 +251,9 @@ def python_of_method(wildcards):
     return f".venvs/{card['environment']}/bin/python" if "environment" in card else "python"
 
 
-def solution_if_positive_control(wildcards):
+def solutions_if_positive_control(wildcards):
     needed = "solution" in catalog.card("methods", method(wildcards))["uses"]
-    return "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu" if needed else []
+    return files_of_views("solution.h5mu") if needed else []
 
 
 def runs_of_kinds(*kinds):

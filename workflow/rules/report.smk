@@ -15,6 +15,7 @@ rule project:
         "<logs>/project/{dataset}/{scenario}.log",
     benchmark:
         "<results>/benchmarks/project/{dataset}/{scenario}.tsv"
+    priority: -1  # beside `tabulate`, which has no other company
     conda:
         ENVIRONMENT
     threads: 1
@@ -44,6 +45,7 @@ rule generate:
         "<logs>/generate/{dataset}/{scenario}.log",
     benchmark:
         "<results>/benchmarks/generate/{dataset}/{scenario}.tsv"
+    priority: -1  # beside `tabulate`, which has no other company
     conda:
         ENVIRONMENT
     threads: 1

@@ -3,19 +3,9 @@
 
 rule score:
     input:
-        expand(
-            "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}",
-            file=["latents.h5ad", "imputed.h5mu", "history.tsv"],
-            seed=bench.seeds,
-            allow_missing=True,
-        ),
-        expand(
-            "<results>/views/{dataset}/{scenario}/seed-{seed}/{file}.h5mu",
-            file=["train", "solution"],
-            seed=bench.seeds,
-            allow_missing=True,
-        ),
-        records=expand("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds, allow_missing=True),
+        files_of_runs("{run}", FILES_OF_RUN),
+        files_of_views("train.h5mu"),
+        files_of_views("solution.h5mu"),
         code=code_of_verb("score", *metric_modules()),
     output:
         scores="<results>/runs/{dataset}/{scenario}/{run}/scores.tsv",
@@ -25,6 +15,8 @@ rule score:
         "<logs>/score/{dataset}/{scenario}/{run}.log",
     benchmark:
         "<results>/benchmarks/score/{dataset}/{scenario}/{run}.tsv"
+    wildcard_constraints:
+        run=any_of([run for run in bench.runs if run not in bench.common_controls]),
     conda:
         ENVIRONMENT
     threads: 1
@@ -37,6 +29,30 @@ rule score:
     shell:
         "python -m mosaicbench score --runs {params.runs} --views {params.views} --groups {params.groups}"
         " --scores {output.scores} --features {output.features} --cells {output.cells} --threads {threads} 2> {log}"
+
+
+if bench.common_controls:
+
+    use rule score as score_controls with:
+        input:
+            files_of_runs(bench.common_controls, FILES_OF_RUN),
+            files_of_views("train.h5mu"),
+            files_of_views("solution.h5mu"),
+            code=code_of_verb("score", *metric_modules()),
+        output:
+            scores=scores_of_controls("scores.tsv"),
+            features=scores_of_controls("features.tsv"),
+            cells=scores_of_controls("cells.npz"),
+        log:
+            "<logs>/score/{dataset}/{scenario}/_controls.log",
+        benchmark:
+            "<results>/benchmarks/score/{dataset}/{scenario}/_controls.tsv"
+        params:
+            runs=folders_of_controls,
+            views=folders_of_views,
+            groups=bench.groups,
+        message:
+            "Score the controls on {wildcards.dataset}, {wildcards.scenario}"
 
 
 rule record_config:

@@ -10,7 +10,6 @@ its own. ``seeds_at_once`` in it is that number of seeds.
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import signal
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 from mosaicbench.errors import Diverged, NotStackable, UserError
 from mosaicbench.meter import Meter
 from mosaicbench.verbs import attempt as attempts
-from mosaicbench.verbs import fit
+from mosaicbench.verbs import fit, fit_each
 
 NOT_STACKABLE = 3  # exit status of a child that could not train the seeds at once
 SHARED = ("seconds", "cpu_seconds", "gpu_seconds")
@@ -68,9 +67,8 @@ def run(
     def fitted(memory_mb: float, minutes: float) -> None:
         what = {"method": method, "hyperparameters": hyperparameters, "checkpoint_seconds": checkpoint_seconds}
         if not _fitted_at_once(places, max_memory_mb=memory_mb, max_minutes=minutes, **what):
-            each = {"max_memory_mb": memory_mb, "max_minutes": minutes / len(places), "solution": None}
-            for place in places:
-                fit.run(identity=place.identity, train=place.train, query=place.query, output=place.output, **what, **each)
+            fits = [vars(place) | what | {"solution": None} for place in places]
+            fit_each.one_after_the_other(fits, minutes=minutes, max_minutes=minutes / len(fits), max_memory_mb=memory_mb)
 
     granted = {"attempt": attempt, "granted_mb": granted_mb, "granted_minutes": granted_minutes}
     limits = {"max_memory_mb": max_memory_mb, "max_minutes": max_minutes * len(places)}
@@ -182,7 +180,7 @@ def _fit(
     checkpoint_seconds: float,
 ) -> None:
     meters.shared.enter("import")
-    module = importlib.import_module(method)
+    module = fit.import_for(method)
     fit_at_once = getattr(fit.method_class(module), "fit_at_once", None)
     if fit_at_once is None:
         raise NotStackable("the method knows no other way")

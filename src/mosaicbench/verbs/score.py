@@ -1,4 +1,4 @@
-"""Score one run on all its seeds: align what it gave with the solution, and let every metric that applies say its number."""
+"""Score runs on all their seeds: align what each gave with the solution, and let every metric that applies say its number."""
 
 from __future__ import annotations
 
@@ -14,55 +14,87 @@ import pandas as pd
 from mosaicbench import files, percell, scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mudata import MuData
     from scipy import sparse
 
 NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
 
 
-def run(*, runs: list[Path], views: list[Path], groups: list[str], scores: Path, features: Path, cells: Path) -> None:
-    """Write `scores`, `features` and `cells` of one run from its folders, one per seed, and those of the same seeds' views.
+def run(
+    *,
+    runs: Sequence[Path],
+    views: Sequence[Path],
+    groups: Sequence[str],
+    scores: Sequence[Path],
+    features: Sequence[Path],
+    cells: Sequence[Path],
+) -> None:
+    """Write `scores`, `features` and `cells` of each run from its folders, one per seed, and those of the same seeds' views.
 
     Parameters
     ----------
-    runs, views
-        Folders, in the order of the seeds.
+    runs
+        Folders, in the order of the seeds; all of the first run first.
+    views
+        Folders, in the order of the seeds; every run is of the same view.
     groups
         The groups of metrics to ask.
     scores, features, cells
-        The files to write.
+        The files to write, one per run.
 
     Raises
     ------
     UserError
         When a file breaks its contract, or a run's rows are not the solution's cells.
     """
-    score_tables, feature_tables = [], []
-    names_of_cells, values_of_cells = {}, {}
-    for folder, view in zip(runs, views, strict=True):
+    found = [Scores() for _ in scores]
+    folders = np.reshape(runs, (len(scores), len(views)))
+    for seed, view in enumerate(views):
+        train, solution = (files.read_view(view / f"{part}.h5mu", part) for part in ("train", "solution"))
+        _refuse_one_matrix_twice(view, {modality: _values(cells) for modality, cells in solution.mod.items()})
+        for of_run, folder in zip(found, folders[:, seed], strict=True):
+            of_run.add(folder, train, solution, groups)
+    for of_run, *paths in zip(found, scores, features, cells, strict=True):
+        of_run.write(*paths)
+
+
+class Scores:
+    """What one run is found to be worth, seed by seed."""
+
+    def __init__(self):
+        self.whose: dict[str, str] = {}
+        self.scores, self.features = [], []  # tables, one per seed
+        self.names_of_cells, self.values_of_cells = {}, {}
+
+    def add(self, folder: Path, train: MuData, solution: MuData, groups: Sequence[str]) -> None:
+        """Score one seed; a run that failed is one row that says so."""
         record = files.read_record(folder / "run.json")
         print(f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}", file=sys.stderr)
         identity = {key: record[key] for key in ("dataset", "scenario", "run", "seed")}
+        self.whose = {key: record[key] for key in ("dataset", "scenario", "run")}
         if record["status"] in ("ok", "collapsed"):
-            found, per_feature, names, per_cell = _score_seed(folder, view, groups, record)
-            names_of_cells[record["seed"]] = names
-            values_of_cells |= {(record["seed"], *key): values for key, values in per_cell.items()}
+            found, per_feature, names, per_cell = _score_seed(folder, train, solution, groups, record)
+            self.names_of_cells[record["seed"]] = names
+            self.values_of_cells |= {(record["seed"], *key): values for key, values in per_cell.items()}
         else:
             found = pd.DataFrame([{"metric": "status", "direction": "run", "space": "-", "value": np.nan}])
             per_feature = pd.DataFrame(columns=["metric", "direction", "space", "feature", "value"])
-        score_tables.append(found.assign(**identity, status=record["status"])[files.SCORE_COLUMNS])
-        feature_tables.append(per_feature.assign(**identity)[files.FEATURE_COLUMNS])
-    files.write_scores(scores, pd.concat(score_tables, ignore_index=True))
-    files.write_table(features, pd.concat(feature_tables, ignore_index=True))
-    whose = {key: record[key] for key in ("dataset", "scenario", "run")}
-    files.write_cells(cells, files.CellScores(**whose, cells=names_of_cells, values=values_of_cells))
+        self.scores.append(found.assign(**identity, status=record["status"])[files.SCORE_COLUMNS])
+        self.features.append(per_feature.assign(**identity)[files.FEATURE_COLUMNS])
+
+    def write(self, scores: Path, features: Path, cells: Path) -> None:
+        """Write the scores, those of single features, and those of single cells."""
+        files.write_scores(scores, pd.concat(self.scores, ignore_index=True))
+        files.write_table(features, pd.concat(self.features, ignore_index=True))
+        files.write_cells(cells, files.CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells))
 
 
 def _score_seed(
-    folder: Path, view: Path, groups: list[str], record: dict
+    folder: Path, train: MuData, solution: MuData, groups: Sequence[str], record: dict
 ) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, dict]:
     """Return the scores of one seed of a run, its values per feature, the names of the query cells, its values per cell."""
-    train = files.read_view(view / "train.h5mu", "train")
-    solution = files.read_view(view / "solution.h5mu", "solution")
     latents = files.read_latents(folder / "latents.h5ad")
     imputed = files.read_imputed(folder / "imputed.h5mu")
     query_names = {modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()}
@@ -72,7 +104,6 @@ def _score_seed(
     query_latents = {source: _aligned(folder, latents, source, query_names[source]) for source in sources}
     peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
     truth = {modality: _values(cells) for modality, cells in solution.mod.items()}
-    _refuse_one_matrix_twice(view, truth)
     return _scored(
         np.asarray(first.obs_names, dtype=str),
         groups=groups,
