@@ -2,7 +2,8 @@
 
     q(c, u | x, s) = p(c, u) q(c, u | s) prod over measured m of q(c, u | x_m),   counts ~ Poisson,   peak open ~ Bernoulli
 
-A cell's experts are drawn to each other, and critics, which guess the batch from c, are fooled. Reference: He et al. 2024.
+A cell's experts are drawn to each other, which takes cells of several modalities; critics, which guess the batch from c, are
+fooled. Reference: He et al. 2024.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CARD = {
     "kind": "model",
     "paper": "He et al. 2024",
     "doi": "10.1038/s41587-023-02040-y",
-    "handles": ("paired", "mosaic", "unpaired"),
+    "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
     "wraps": {"package": "scmidas", "module": "scmidas", "version": "0.3.0", "licence": "MIT"},
@@ -54,7 +55,8 @@ class Midas:
     biological, technical
         Dimensions of c and of u.
     epochs
-        In each, every batch gives as many minibatches as the largest fills.
+        In each, every batch gives as many minibatches as the largest fills. Until the critics have done their work c tells the
+        batch, and that alone brings the modalities of several batches together: FOSCTTM after a few epochs flatters.
     batch_size, learning_rate
         Of AdamW, for the model and for the critics.
     chromosomes
