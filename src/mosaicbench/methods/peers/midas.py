@@ -76,7 +76,7 @@ class Midas:
         found = {layer: modality_in(train, *words) for layer, words in KNOWN.items()}
         self.layers = {modality: layer for layer, modality in found.items() if modality is not None}
         if set(self.layers) != set(train.modalities):
-            raise NotApplicable("MIDAS needs counts of RNA, proteins or ATAC")
+            raise NotApplicable("MIDAS needs every modality to have counts: of RNA, proteins or ATAC")
         self.scales = train.scales
         with apart(seed), seeded(seed):
             from scmidas import MIDAS
