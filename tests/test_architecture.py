@@ -51,7 +51,7 @@ ALLOWED = {
 }
 # what files of methods/peers may use besides, where it is installed
 PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scanpy", "scglue", "scvi"}
-PEERS |= {"multivae", "torchvision", "uniport", "univi"}
+PEERS |= {"lightning", "multivae", "scmidas", "torchvision", "uniport", "univi"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
