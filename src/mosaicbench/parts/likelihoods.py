@@ -185,7 +185,7 @@ def negative_binomial_nll(x: Counts, logits: Tensor, rest: Tensor, total: Tensor
     inverse_dispersion
         (features,), or (cells, features).
     """
-    return _ShareError.apply(x.places, x.values, logits, rest.expand(len(logits), 1), total, inverse_dispersion)
+    return _ShareError.apply(x, logits, rest.expand(len(logits), 1), total, inverse_dispersion)
 
 
 class _ShareError(torch.autograd.Function):
@@ -195,42 +195,44 @@ class _ShareError(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, seen: Tensor, counts: Tensor, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
+    def forward(ctx, x: Counts, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
         log_sum = torch.logaddexp(torch.logsumexp(logits, -1, keepdim=True), rest)  # (cells, 1)
         log_mean = logits - (log_sum - torch.log(total))
-        of_log_mean = log_mean.take(seen)  # (non-zeros,)
+        of_log_mean = log_mean.take(x.places)  # (non-zeros,)
         mean = log_mean.exp_()
         at_zero = (mean / r).log1p_()  # (cells, features)
-        of_r = r.expand_as(mean).take(seen)
-        more = _at(seen, torch.lgamma, r, of_r) - torch.lgamma(counts + of_r) + torch.lgamma(counts + 1)
-        more += counts * (torch.log(of_r + mean.take(seen)) - of_log_mean)
-        ctx.save_for_backward(mean, at_zero, r, seen, counts, total, torch.exp(rest - log_sum))
-        return _added(at_zero * r, seen, more).sum(-1)
+        of_r = _seen(x, r)
+        more = _seen(x, r, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
+        more += x.values * (torch.log(of_r + mean.take(x.places)) - of_log_mean)
+        ctx.x = x
+        ctx.save_for_backward(mean, at_zero, r, of_r, total, torch.exp(rest - log_sum))
+        return _added(at_zero * r, x, more).sum(-1)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor, Tensor, None, Tensor]:
-        mean, at_zero, r, seen, counts, total, share_of_rest = ctx.saved_tensors
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor, None, Tensor]:
+        mean, at_zero, r, of_r, total, share_of_rest = ctx.saved_tensors
+        x = ctx.x
         gradient = gradient[:, None]
         explained = mean / (mean + r)
-        of_r, unexplained = r.expand_as(mean).take(seen), counts * (1 - explained.take(seen))
-        of_log_mean = _added(explained * r, seen, -unexplained)
+        unexplained = x.values * (1 - explained.take(x.places))
+        of_log_mean = _added(explained * r, x, -unexplained)
         summed = of_log_mean.sum(-1, keepdim=True)  # shares sum to one: what one gains, the others lose
         of_logits = of_log_mean.addcmul_(mean, summed / total, value=-1).mul_(gradient)
         of_rest = -share_of_rest * summed * gradient
-        more = unexplained / of_r + _at(seen, torch.digamma, r, of_r) - torch.digamma(counts + of_r)
-        of_dispersion = _added(at_zero - explained, seen, more).mul_(gradient)
-        return None, None, of_logits, of_rest, None, of_dispersion.sum_to_size(r.shape)
+        more = unexplained / of_r + _seen(x, r, torch.digamma) - torch.digamma(x.values + of_r)
+        of_dispersion = _added(at_zero - explained, x, more).mul_(gradient)
+        return None, of_logits, of_rest, None, of_dispersion.sum_to_size(r.shape)
 
 
-def _at(places: Tensor, function: Callable[[Tensor], Tensor], r: Tensor, of_r: Tensor) -> Tensor:
-    """Return the function of `of_r`, which is `r` at flat places, computed once per feature where all cells have the same."""
-    return function(r)[places % len(r)] if r.dim() == 1 else function(of_r)
+def _seen(x: Counts, r: Tensor, function: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
+    """Return function(r) at each count, (non-zeros,), computed once per feature where all cells have the same r."""
+    return function(r).index_select(0, x.columns) if r.dim() == 1 else function(r.take(x.places))
 
 
-def _added(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
-    """Add values to `x` in place, at flat places, each of which occurs once; unlike `put_` this has a deterministic form."""
-    x.view(-1).index_add_(0, places, values)
-    return x
+def _added(values: Tensor, x: Counts, more: Tensor) -> Tensor:
+    """Add to (cells, features) values in place, where there are counts; unlike `put_` this has a deterministic form."""
+    values.view(-1).index_add_(0, x.places, more)
+    return values
 
 
 def bernoulli_nll(x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
@@ -265,7 +267,7 @@ class _OpenError(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, None]:
         (chance,) = ctx.saved_tensors
-        return None, _added(chance * gradient[:, None], ctx.x.places, -gradient[ctx.x.cells]), None
+        return None, _added(chance * gradient[:, None], ctx.x, -gradient[ctx.x.cells]), None
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:

@@ -62,8 +62,8 @@ class Counts:
         columns, values = (torch.from_numpy(part).to(device) for part in (held.indices, held.data))
         return cls(starts[:-1], starts.diff(), columns, values, held.shape[1])
 
-    def __getitem__(self, rows: Tensor) -> Counts:
-        """Return the counts of the cells at `rows`."""
+    def index_select(self, dim: int, rows: Tensor) -> Counts:
+        """Return the counts of the cells at `rows`, as of a dense tensor."""
         lengths = self.lengths[rows]
         firsts = lengths.cumsum(0) - lengths
         seen = int(lengths.sum())
@@ -125,7 +125,8 @@ class Minibatch(Mapping[str, Tensor]):
 
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows`."""
-        parts = {name: {m: x[rows] for m, x in getattr(self, name).items()} for name in ("observed", "counts", "totals")}
+        known = {name: getattr(self, name) for name in ("observed", "counts", "totals")}
+        parts = {name: {m: x.index_select(0, rows) for m, x in of.items()} for name, of in known.items()}
         codes = {name: getattr(self, name) for name in ("labels", "batches")}
         return Minibatch(**parts, **{name: None if x is None else x[rows] for name, x in codes.items()})
 
