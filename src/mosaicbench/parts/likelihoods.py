@@ -198,12 +198,12 @@ class _ShareError(torch.autograd.Function):
     def forward(ctx, x: Counts, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
         log_sum = torch.logaddexp(torch.logsumexp(logits, -1, keepdim=True), rest)  # (cells, 1)
         log_mean = logits - (log_sum - torch.log(total))
-        of_log_mean = log_mean.take(x.places)  # (non-zeros,)
+        of_log_mean = _seen(log_mean, x)  # (non-zeros,)
         mean = log_mean.exp_()
         at_zero = (mean / r).log1p_()  # (cells, features)
-        of_r = _seen(x, r)
-        more = _seen(x, r, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
-        more += x.values * (torch.log(of_r + mean.take(x.places)) - of_log_mean)
+        of_r = _each(r, x)
+        more = _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
+        more += x.values * (torch.log(of_r + _seen(mean, x)) - of_log_mean)
         ctx.x = x
         ctx.save_for_backward(mean, at_zero, r, of_r, total, torch.exp(rest - log_sum))
         return _added(at_zero * r, x, more).sum(-1)
@@ -214,19 +214,24 @@ class _ShareError(torch.autograd.Function):
         x = ctx.x
         gradient = gradient[:, None]
         explained = mean / (mean + r)
-        unexplained = x.values * (1 - explained.take(x.places))
+        unexplained = x.values * (1 - _seen(explained, x))
         of_log_mean = _added(explained * r, x, -unexplained)
         summed = of_log_mean.sum(-1, keepdim=True)  # shares sum to one: what one gains, the others lose
         of_logits = of_log_mean.addcmul_(mean, summed / total, value=-1).mul_(gradient)
         of_rest = -share_of_rest * summed * gradient
-        more = unexplained / of_r + _seen(x, r, torch.digamma) - torch.digamma(x.values + of_r)
+        more = unexplained / of_r + _each(r, x, torch.digamma) - torch.digamma(x.values + of_r)
         of_dispersion = _added(at_zero - explained, x, more).mul_(gradient)
         return None, of_logits, of_rest, None, of_dispersion.sum_to_size(r.shape)
 
 
-def _seen(x: Counts, r: Tensor, function: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
-    """Return function(r) at each count, (non-zeros,), computed once per feature where all cells have the same r."""
-    return function(r).index_select(0, x.columns) if r.dim() == 1 else function(r.take(x.places))
+def _each(r: Tensor, x: Counts, function: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
+    """Return function(r) of each count, (non-zeros,), computed once per feature where all cells have the same r."""
+    return function(r).index_select(0, x.columns) if r.dim() == 1 else function(_seen(r, x))
+
+
+def _seen(values: Tensor, x: Counts) -> Tensor:
+    """Return (cells, features) values where there are counts, (non-zeros,)."""
+    return values.reshape(-1).index_select(0, x.places)
 
 
 def _added(values: Tensor, x: Counts, more: Tensor) -> Tensor:
@@ -262,7 +267,8 @@ class _OpenError(torch.autograd.Function):
             torch.sum(odds_and_one.log_(), -1, out=closed)
         ctx.x = x
         ctx.save_for_backward(chance)
-        return nats.index_add_(0, x.cells, logits.take(x.places), alpha=-1) - x.lengths * depth[:, 0]
+        of_opened = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(LARGEST_LOGIT)  # (open peaks,)
+        return nats.index_add_(0, x.cells, of_opened, alpha=-1)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, None]:
