@@ -14,8 +14,13 @@ from mosaicbench import catalog
 from mosaicbench.verbs.fit import method_class
 
 EPOCHS = 3
-COUNTS = {"hidden": 256, "latent": 20, "minibatch": 256, "likelihood": "counts"}  # as the packages'
-RNA_ADT, RNA_ATAC = "Training on RNA and protein counts", "Training on RNA and ATAC counts"
+COUNTS = {"minibatch": 256, "likelihood": "counts"}
+AS_TOTALVI = COUNTS | {"hidden": 256, "latent": 20}  # what the package takes, whatever the data
+AS_MULTIVI = COUNTS | {"hidden": 100, "latent": 10}  # of 10,000 peaks: the root of their number, at most 128, and its root
+AS_LARGE_MULTIVI = COUNTS | {"hidden": 128, "latent": 11}
+RNA_ADT, RNA_ATAC = "Training on RNA and protein counts", "Training on RNA and ATAC counts, 10,000 peaks"
+RNA_MANY_PEAKS = "Training on RNA and ATAC counts, 30,000 peaks"
+ROUNDED = "products in bfloat16"
 GAUSSIAN = "Training on standardised values, defaults"
 GAUSSIAN_METHODS = [
     name
@@ -26,20 +31,29 @@ GAUSSIAN_METHODS = [
 
 @pytest.fixture(scope="module")
 def views(dataset):
-    """Train cells of each pair of modalities, as a method sees them."""
+    """Train cells of each comparison, as a method sees them."""
+    from mosaicbench.data import simulated
+
+    many_peaks = simulated.load(None, cells=2500, n_rna=3000, n_atac=30_000, n_adt=2)
+    all_chosen = {"atac": {"features": 30_000}}
+    return {
+        RNA_ADT: _train_cells(dataset, "rna", "adt"),
+        RNA_ATAC: _train_cells(dataset, "rna", "atac"),
+        RNA_MANY_PEAKS: _train_cells(many_peaks, "rna", "atac", preprocess=all_chosen),
+    }
+
+
+def _train_cells(dataset, *pair, **options):
     from mosaicbench import files
     from mosaicbench.data import scenarios
 
-    found = {}
-    for pair in (("rna", "adt"), ("rna", "atac")):
-        parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
-        view = files.as_view(parts["train"], labels=False)
-        found[pair] = type(view)(
-            blocks=tuple(block.only(*pair) for block in view.blocks),
-            features={m: view.features[m] for m in pair},
-            scales={m: view.scales[m] for m in pair},
-        )
-    return found
+    parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options)
+    view = files.as_view(parts["train"], labels=False)
+    return type(view)(
+        blocks=tuple(block.only(*pair) for block in view.blocks),
+        features={m: view.features[m] for m in pair},
+        scales={m: view.scales[m] for m in pair},
+    )
 
 
 def _train(method, view, **hyperparameters):
@@ -53,35 +67,44 @@ def _parameters(nets):
     return sum(parameter.numel() for parameter in nets.parameters())
 
 
-@pytest.mark.parametrize(("group", "pair", "goal"), [(RNA_ADT, ("rna", "adt"), 2.5), (RNA_ATAC, ("rna", "atac"), 4.0)])
-def bench_counts(benchmark, measure, views, group, pair, goal):
+@pytest.mark.parametrize(
+    ("group", "who", "hyperparameters", "goal"),
+    [
+        (RNA_ADT, "vae_poe", AS_TOTALVI, 2.5),
+        (RNA_ADT, f"vae_poe, {ROUNDED}", AS_TOTALVI | {"products": "bfloat16"}, None),
+        (RNA_ATAC, "vae_poe", AS_MULTIVI, 4.0),
+        (RNA_ATAC, f"vae_poe, {ROUNDED}", AS_MULTIVI | {"products": "bfloat16"}, None),
+        (RNA_ATAC, "vae_poe, layers of 256, not 100", AS_MULTIVI | {"hidden": 256, "latent": 20}, None),
+        (RNA_MANY_PEAKS, "vae_poe", AS_LARGE_MULTIVI, 4.0),
+        (RNA_MANY_PEAKS, f"vae_poe, {ROUNDED}", AS_LARGE_MULTIVI | {"products": "bfloat16"}, None),
+    ],
+)
+def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):
     benchmark.group = group
-    view = views[pair]
+    view = views[group]
+    size = EPOCHS * len(view.blocks[0])
     fitted = measure(
-        lambda: _train("vae_poe", view, **COUNTS),
-        role="ours",
-        size=EPOCHS * len(view.blocks[0]),
-        unit="cells",
-        goal=goal,
-        who="vae_poe",
+        lambda: _train("vae_poe", view, **hyperparameters), role="ours", size=size, unit="cells", goal=goal, who=who
     )
     benchmark.extra_info["parameters"] = _parameters(fitted.nets)
 
 
 @pytest.mark.benchmark(group=RNA_ADT)
 def bench_totalvi(benchmark, measure, views):
-    scvi, cells = _scvi(), _as_counts(views[("rna", "adt")])
+    scvi, cells = _scvi(), _as_counts(views[RNA_ADT])
     scvi.model.TOTALVI.setup_mudata(cells, modalities={"rna_layer": "rna", "protein_layer": "adt"})
     model = scvi.model.TOTALVI(cells)
     measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", rounds=1, who="totalVI")
     benchmark.extra_info["parameters"] = _parameters(model.module)
 
 
-@pytest.mark.benchmark(group=RNA_ATAC)
-def bench_multivi(benchmark, measure, views):
-    scvi, cells = _scvi(), _as_counts(views[("rna", "atac")])
+@pytest.mark.parametrize(("group", "ours"), [(RNA_ATAC, AS_MULTIVI), (RNA_MANY_PEAKS, AS_LARGE_MULTIVI)])
+def bench_multivi(benchmark, measure, views, group, ours):
+    benchmark.group = group
+    scvi, cells = _scvi(), _as_counts(views[group])
     scvi.model.MULTIVI.setup_mudata(cells, modalities={"rna_layer": "rna", "atac_layer": "atac"})
     model = scvi.model.MULTIVI(cells, n_genes=cells["rna"].n_vars, n_regions=cells["atac"].n_vars, fully_paired=True)
+    assert (model.module.n_hidden, model.module.n_latent) == (ours["hidden"], ours["latent"])
     measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", rounds=1, who="MultiVI")
     benchmark.extra_info["parameters"] = _parameters(model.module)
 
@@ -89,7 +112,7 @@ def bench_multivi(benchmark, measure, views):
 @pytest.mark.parametrize("method", GAUSSIAN_METHODS)
 def bench_gaussian(benchmark, measure, views, method):
     benchmark.group = GAUSSIAN
-    view = views[("rna", "adt")]
+    view = views[RNA_ADT]
     fitted = measure(lambda: _train(method, view), role="ours", size=EPOCHS * len(view.blocks[0]), unit="cells", who=method)
     benchmark.extra_info["parameters"] = _parameters(fitted.nets)
 
@@ -99,10 +122,10 @@ def bench_matrix_products(benchmark, measure, views):
     """What vae_poe's layers cost at least: one product forward, two backward, of every minibatch."""
     import torch
 
-    fitted = _train("vae_poe", views[("rna", "adt")])
+    fitted = _train("vae_poe", views[RNA_ADT])
     layers = [layer for layer in fitted.nets.modules() if isinstance(layer, torch.nn.Linear)]
     inputs = {layer: torch.randn(fitted.minibatch, layer.in_features) for layer in layers}
-    cells = EPOCHS * len(views[("rna", "adt")].blocks[0])
+    cells = EPOCHS * len(views[RNA_ADT].blocks[0])
 
     @torch.no_grad()
     def products():

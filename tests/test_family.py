@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
 from scipy import sparse, stats
-from torch.distributions import NegativeBinomial, Normal, kl_divergence
+from torch.distributions import Bernoulli, NegativeBinomial, Normal, kl_divergence
 
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae_base import BaseDMMVAE
@@ -24,12 +24,18 @@ from mosaicbench.methods.mvae import MVAE
 from mosaicbench.methods.mvae_sup import SupervisedMVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.parts import training
+from mosaicbench.parts import likelihoods, training
 from mosaicbench.parts.costs import Cost
 from mosaicbench.parts.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
 from mosaicbench.parts.diagonal import one_modality_each
-from mosaicbench.parts.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p, gaussian_nll
-from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.parts.likelihoods import (
+    BernoulliDecoder,
+    NegativeBinomialDecoder,
+    bernoulli_nll,
+    expected_log1p,
+    gaussian_nll,
+)
+from mosaicbench.parts.minibatch import Counts, Minibatch, on_device
 from mosaicbench.parts.posteriors import disagreement, kl, product, product_of_experts
 from mosaicbench.view import Cells, Scale, View
 
@@ -473,7 +479,7 @@ def test_negative_binomial_is_scipys():
     x = on_device(view.blocks[0], torch.device("cpu"), counts=["rna"])
     counts = decoder(z, x.totals["rna"])
     n, mean = counts.total_count.detach().numpy(), counts.mean.detach().numpy()
-    expected = -stats.nbinom.logpmf(x.counts["rna"].numpy(), n, n / (n + mean)).sum(1)
+    expected = -stats.nbinom.logpmf(view.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(1)
     np.testing.assert_allclose(decoder.nll(z, x, "rna").detach().numpy(), expected, rtol=1e-4)
     assert (mean.sum(1) <= x.totals["rna"].numpy()[:, 0]).all()
 
@@ -484,9 +490,24 @@ def test_bernoulli_is_the_closed_form_and_rises_with_depth():
     decoder, z = BernoulliDecoder(4, 8, view.scales["atac"]), torch.randn(20, 4)
     x = on_device(view.blocks[0], torch.device("cpu"), counts=["atac"])
     p = decoder(z, x.totals["atac"].clamp_min(1)).mean.detach().numpy()
-    opened = x.counts["atac"].numpy() > 0
+    opened = view.blocks[0].counts["atac"].toarray() > 0
     np.testing.assert_allclose(decoder.nll(z, x, "atac").detach(), -np.log(np.where(opened, p, 1 - p)).sum(1), rtol=1e-4)
     assert (decoder(z, 50.0).mean > decoder(z, 5.0).mean).all()
+
+
+@pytest.mark.parametrize("cached", [1, 30, likelihoods.CACHED])
+def test_bernoulli_nats_and_gradients_are_torchs(monkeypatch, cached):
+    monkeypatch.setattr(likelihoods, "CACHED", cached)
+    torch.manual_seed(0)
+    counts = torch.poisson(torch.full((6, 9), 0.4))
+    counts[2] = 0
+    held = Counts.on_device(sparse.csr_matrix(counts.numpy()), torch.device("cpu"))
+    logits, depth = 3 * torch.randn(6, 9, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
+    expected = -Bernoulli(logits=logits + depth).log_prob((counts > 0).double()).sum(1)
+    torch.testing.assert_close(bernoulli_nll(held, logits, depth), expected)
+    assert torch.autograd.gradcheck(lambda logits: bernoulli_nll(held, logits, depth), logits.requires_grad_())
+    far = bernoulli_nll(held, logits.float() + 1e4, depth.float())
+    torch.testing.assert_close(far, likelihoods.LARGEST_LOGIT * (counts == 0).sum(1).float())  # what is open costs nothing
 
 
 @pytest.mark.parametrize(("mean", "inverse_dispersion"), [(0.05, 0.5), (2.0, 1.0), (30.0, 3.0), (800.0, 20.0)])

@@ -19,7 +19,7 @@ from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
 from mosaicbench.parts import training
 from mosaicbench.parts.guidance import FeatureGraph
 from mosaicbench.parts.likelihoods import negative_binomial_nll
-from mosaicbench.parts.minibatch import Part, on_device
+from mosaicbench.parts.minibatch import Counts, Part, on_device
 from mosaicbench.parts.mixture import MixturePrior
 from mosaicbench.parts.posteriors import kl
 from mosaicbench.parts.semisupervised import with_labelled
@@ -192,9 +192,15 @@ def test_negative_binomial_nats_and_gradients_are_torchs():
     rest, total = torch.randn(1, 1, dtype=torch.float64), counts.sum(1, keepdim=True) + 3
     log_mean = torch.log_softmax(torch.cat([logits, rest.expand(5, 1)], 1), 1)[:, :-1] + torch.log(total)
     expected = -NegativeBinomial(r, logits=log_mean - torch.log(r)).log_prob(counts).sum(1)
-    torch.testing.assert_close(negative_binomial_nll(counts, logits, rest, total, r), expected)
+    held = Counts.on_device(sparse.csr_matrix(counts.numpy()), CPU)
+    held = replace(held, values=held.values.double())
+    torch.testing.assert_close(negative_binomial_nll(held, logits, rest, total, r), expected)
     free = [part.requires_grad_() for part in (logits, rest, r)]
-    assert torch.autograd.gradcheck(lambda a, b, c: negative_binomial_nll(counts, a, b, total, c), free)
+    assert torch.autograd.gradcheck(lambda a, b, c: negative_binomial_nll(held, a, b, total, c), free)
+    alike = r[0].detach().expand(5, 7), r[0].detach().requires_grad_()  # of every cell; and once per feature
+    nats = [negative_binomial_nll(held, logits, rest, total, each) for each in alike]
+    torch.testing.assert_close(*nats)
+    assert torch.autograd.gradcheck(lambda c: negative_binomial_nll(held, logits, rest, total, c), alike[1])
 
 
 def test_absent_modalities_are_imputed_at_the_train_cells_depth():

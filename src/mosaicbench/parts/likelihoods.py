@@ -14,6 +14,7 @@ The counts' decoders start at the train cells' average, so that a network only h
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,11 +22,13 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 from torch.nn.functional import softplus
 
-from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.parts.minibatch import Counts, Minibatch
 from mosaicbench.parts.networks import mlp
 from mosaicbench.view import Scale
 
 PER_CELL = 1e4  # counts per cell in log-normalised values
+CACHED = 2**17  # numbers that are computed on at once, where memory is slower than arithmetic
+LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does what a peak costs that is closed nevertheless
 TABLED_COUNTS = 40  # an expectation over counts is summed up to here; the rest stands at its mean
 
 
@@ -73,23 +76,22 @@ class NegativeBinomialDecoder(nn.Module):
     def __init__(self, latent: int, hidden: int, scale: Scale):
         super().__init__()
         shares = np.append(scale.share, max(1 - scale.share.sum(), 0))
-        self.network = mlp(latent, hidden, len(shares))
-        self.start = nn.Buffer(_float(np.log(np.maximum(shares, 1e-8))), persistent=False)
+        self.network = _beginning_at(np.log(np.maximum(shares, 1e-8)), mlp(latent, hidden, len(shares)))
         self.inverse_dispersion = nn.Parameter(torch.zeros(len(shares) - 1))
         self.scale = scale
 
     def forward(self, z: Tensor, total: Tensor | float) -> NegativeBinomial:
         """Return the distribution of each cell's counts, (cells, features)."""
-        log_share = torch.log_softmax(self.start + self.network(z), -1)[:, :-1]
+        log_share = torch.log_softmax(self.network(z), -1)[:, :-1]
         log_mean = log_share + torch.log(torch.as_tensor(total, device=z.device))
         r = self._positive_inverse_dispersion()
         return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality's counts, (cells,) nats."""
-        logits, counts = self.start + self.network(z), x.counts[modality]
-        r = self._positive_inverse_dispersion().expand_as(counts)
-        return negative_binomial_nll(counts, logits[:, :-1], logits[:, -1:], x.totals[modality].clamp_min(1), r)
+        r = self._positive_inverse_dispersion()
+        logits, rest = self.network(z).split([len(r), 1], -1)
+        return negative_binomial_nll(x.counts[modality], logits, rest, x.totals[modality].clamp_min(1), r)
 
     def _positive_inverse_dispersion(self) -> Tensor:
         return softplus(self.inverse_dispersion) + 1e-2
@@ -107,19 +109,19 @@ class BernoulliDecoder(nn.Module):
     def __init__(self, latent: int, hidden: int, scale: Scale):
         super().__init__()
         opened = np.clip(scale.opened, 1e-4, 1 - 1e-4)
-        self.network = mlp(latent, hidden, len(opened))
-        self.start = nn.Buffer(_float(np.log(opened / (1 - opened))), persistent=False)
+        self.network = _beginning_at(np.log(opened / (1 - opened)), mlp(latent, hidden, len(opened)))
         self.scale = scale
 
     def forward(self, z: Tensor, total: Tensor | float) -> Bernoulli:
         """Return the distribution of each cell's open peaks, (cells, peaks)."""
-        depth = torch.log(torch.as_tensor(total, device=z.device) / self.scale.total)
-        return Bernoulli(logits=self.start + self.network(z) + depth, validate_args=False)
+        return Bernoulli(logits=self.network(z) + self._depth(torch.as_tensor(total, device=z.device)), validate_args=False)
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality's open peaks, (cells,) nats."""
-        opened = (x.counts[modality] > 0).float()
-        return -self(z, x.totals[modality].clamp_min(1)).log_prob(opened).sum(-1)
+        return bernoulli_nll(x.counts[modality], self.network(z), self._depth(x.totals[modality].clamp_min(1)))
+
+    def _depth(self, total: Tensor) -> Tensor:
+        return torch.log(total / self.scale.total)
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised LSI coordinates of cells with the median total, (cells, components).
@@ -169,19 +171,21 @@ def expected_lsi(opened: Tensor, scale: Scale) -> Tensor:
     return _standardised(tf_idf @ _float(scale.loadings).to(opened.device), scale)
 
 
-def negative_binomial_nll(x: Tensor, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor) -> Tensor:
+def negative_binomial_nll(x: Counts, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor) -> Tensor:
     """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros cost no lgamma.
 
     Parameters
     ----------
-    x, logits, inverse_dispersion
-        (cells, features); there is no gradient to `x`.
+    x, logits
+        Of (cells, features).
     rest
         (cells, 1) or (1, 1) logit of everything that is no feature. Shares are the softmax over the features and it.
     total
         (cells, 1) counts of the whole modality; without gradient.
+    inverse_dispersion
+        (features,), or (cells, features).
     """
-    return _ShareError.apply(x, logits, rest.expand(len(x), 1), total, inverse_dispersion)
+    return _ShareError.apply(x, logits, rest.expand(len(logits), 1), total, inverse_dispersion)
 
 
 class _ShareError(torch.autograd.Function):
@@ -191,39 +195,85 @@ class _ShareError(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
+    def forward(ctx, x: Counts, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
         log_sum = torch.logaddexp(torch.logsumexp(logits, -1, keepdim=True), rest)  # (cells, 1)
-        log_mean = (logits - log_sum).add_(torch.log(total))
-        mean = log_mean.exp()
-        at_zero = torch.log1p(mean / r)  # (cells, features)
-        seen = (x > 0).flatten().nonzero().squeeze(1)  # (non-zeros,) places
-        counts, of_r, of_mean = x.take(seen), r.take(seen), mean.take(seen)
-        more = torch.lgamma(of_r) - torch.lgamma(counts + of_r) + torch.lgamma(counts + 1)
-        more += counts * (torch.log(of_r + of_mean) - log_mean.take(seen))
-        ctx.save_for_backward(mean, at_zero, r, seen, counts, total, torch.exp(rest - log_sum))
-        nats = at_zero * r
-        return _with(nats, seen, nats.take(seen) + more).sum(-1)
+        log_mean = logits - (log_sum - torch.log(total))
+        of_log_mean = _seen(log_mean, x)  # (non-zeros,)
+        mean = log_mean.exp_()
+        at_zero = (mean / r).log1p_()  # (cells, features)
+        of_r = _each(r, x)
+        more = _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
+        more += x.values * (torch.log(of_r + _seen(mean, x)) - of_log_mean)
+        ctx.x = x
+        ctx.save_for_backward(mean, at_zero, r, of_r, total, torch.exp(rest - log_sum))
+        return _added(at_zero * r, x, more).sum(-1)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor, None, Tensor]:
-        mean, at_zero, r, seen, counts, total, share_of_rest = ctx.saved_tensors
-        explained = mean / (r + mean)
-        of_r, of_explained = r.take(seen), explained.take(seen)
-        of_log_mean = explained * r
-        _with(of_log_mean, seen, of_log_mean.take(seen) - counts * (1 - of_explained))
+        mean, at_zero, r, of_r, total, share_of_rest = ctx.saved_tensors
+        x = ctx.x
+        gradient = gradient[:, None]
+        explained = mean / (mean + r)
+        unexplained = x.values * (1 - _seen(explained, x))
+        of_log_mean = _added(explained * r, x, -unexplained)
         summed = of_log_mean.sum(-1, keepdim=True)  # shares sum to one: what one gains, the others lose
-        of_logits = torch.addcmul(of_log_mean, mean, summed / total, value=-1).mul_(gradient[:, None])
-        of_rest = -share_of_rest * summed * gradient[:, None]
-        of_dispersion = at_zero - explained
-        more = counts * (1 - of_explained) / of_r + torch.digamma(of_r) - torch.digamma(counts + of_r)
-        _with(of_dispersion, seen, of_dispersion.take(seen) + more).mul_(gradient[:, None])
-        return None, of_logits, of_rest, None, of_dispersion
+        of_logits = of_log_mean.addcmul_(mean, summed / total, value=-1).mul_(gradient)
+        of_rest = -share_of_rest * summed * gradient
+        more = unexplained / of_r + _each(r, x, torch.digamma) - torch.digamma(x.values + of_r)
+        of_dispersion = _added(at_zero - explained, x, more).mul_(gradient)
+        return None, of_logits, of_rest, None, of_dispersion.sum_to_size(r.shape)
 
 
-def _with(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
-    """Put `values` at flat `places`, each of which occurs once, into `x`; unlike `put_` this has a deterministic form."""
-    x.view(-1).index_copy_(0, places, values)
-    return x
+def _each(r: Tensor, x: Counts, function: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
+    """Return function(r) of each count, (non-zeros,), computed once per feature where all cells have the same r."""
+    return function(r).index_select(0, x.columns) if r.dim() == 1 else function(_seen(r, x))
+
+
+def _seen(values: Tensor, x: Counts) -> Tensor:
+    """Return (cells, features) values where there are counts, (non-zeros,)."""
+    return values.reshape(-1).index_select(0, x.places)
+
+
+def _added(values: Tensor, x: Counts, more: Tensor) -> Tensor:
+    """Add to (cells, features) values in place, where there are counts; unlike `put_` this has a deterministic form."""
+    values.view(-1).index_add_(0, x.places, more)
+    return values
+
+
+def bernoulli_nll(x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
+    """Return -log Bernoulli(x > 0 | logits + depth), summed over features, (cells,) nats.
+
+    Parameters
+    ----------
+    x, logits
+        Of (cells, features).
+    depth
+        (cells, 1); without gradient.
+    """
+    return _OpenError.apply(x, logits, depth)
+
+
+class _OpenError(torch.autograd.Function):
+    """sum log(1 + exp(logit)) - sum logit where open, its gradient in closed form; a few cells at a time, as a cache holds."""
+
+    @staticmethod
+    def forward(ctx, x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
+        chance, nats = torch.empty_like(logits), torch.empty_like(logits[:, 0])
+        rows = max(1, CACHED // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+        for logit, shift, odds, closed in zip(*(part.split(rows) for part in (logits, depth, chance, nats)), strict=True):
+            torch.add(logit, shift, out=odds).clamp_max_(LARGEST_LOGIT).exp_()
+            odds_and_one = odds + 1
+            odds.div_(odds_and_one)
+            torch.sum(odds_and_one.log_(), -1, out=closed)
+        ctx.x = x
+        ctx.save_for_backward(chance)
+        of_opened = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(LARGEST_LOGIT)  # (open peaks,)
+        return nats.index_add_(0, x.cells, of_opened, alpha=-1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, None]:
+        (chance,) = ctx.saved_tensors
+        return None, _added(chance * gradient[:, None], ctx.x, -gradient[ctx.x.cells]), None
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
@@ -286,6 +336,13 @@ def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
         left_mean -= probability * k
     beyond = left_mean.clamp_min(0) / left.clamp_min(1e-6)
     return expected + left.clamp_min(0) * torch.log1p(factor.to(mean.device) * beyond)
+
+
+def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
+    """Add what a network is to begin at, (features,), to its last bias."""
+    with torch.no_grad():
+        network[-1].bias += _float(logits)
+    return network
 
 
 def _standardised(values: Tensor, scale: Scale) -> Tensor:

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -14,8 +15,11 @@ from torch import Tensor
 
 from mosaicbench.view import Cells
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
 DEVICE_SHARE = 0.5  # of a GPU's free memory that data may take; the rest is for networks, gradients and what others put there
-HOST_SHARE = 0.125  # of the machine's memory that dense counts may take
+HOST_SHARE = 0.125  # of the machine's memory that counts may take once more
 PIECE = 4096  # cells that are computed on at once, where no minibatch says so
 
 
@@ -29,6 +33,56 @@ class Block(Protocol):
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Raw counts, of which only those above 0 are held, cell after cell.
+
+    Attributes
+    ----------
+    firsts, lengths
+        (cells,) where each cell's counts begin, and how many it has.
+    columns, values
+        (non-zeros,) the feature of each count, and the count.
+    features
+        The number of features.
+    """
+
+    firsts: Tensor
+    lengths: Tensor
+    columns: Tensor
+    values: Tensor
+    features: int
+
+    @classmethod
+    def on_device(cls, counts: sparse.csr_matrix, device: torch.device) -> Counts:
+        """Return the counts of a sparse matrix, (cells, features)."""
+        held = counts.astype(np.float32)
+        held.sum_duplicates()
+        held.eliminate_zeros()
+        starts = torch.from_numpy(held.indptr.astype(np.int64)).to(device)
+        columns, values = (torch.from_numpy(part).to(device) for part in (held.indices, held.data))
+        return cls(starts[:-1], starts.diff(), columns, values, held.shape[1])
+
+    def index_select(self, dim: int, rows: Tensor) -> Counts:
+        """Return the counts of the cells at `rows`, as of a dense tensor."""
+        lengths = self.lengths[rows]
+        firsts = lengths.cumsum(0) - lengths
+        seen = int(lengths.sum())
+        shift = torch.repeat_interleave(self.firsts[rows] - firsts, lengths, output_size=seen)
+        at = shift + torch.arange(seen, device=rows.device)
+        return Counts(firsts, lengths, self.columns.index_select(0, at), self.values.index_select(0, at), self.features)
+
+    @cached_property
+    def cells(self) -> Tensor:
+        """The cell of each count, (non-zeros,)."""
+        return torch.repeat_interleave(self.lengths, output_size=len(self.values))
+
+    @cached_property
+    def places(self) -> Tensor:
+        """Where each count stands among all (cells, features), flattened; (non-zeros,)."""
+        return self.cells * self.features + self.columns
+
+
+@dataclass(frozen=True)
 class Minibatch(Mapping[str, Tensor]):
     """Cells that share what was observed; as a mapping, modality -> (cells, features) standardised values.
 
@@ -37,8 +91,8 @@ class Minibatch(Mapping[str, Tensor]):
     observed
         That mapping.
     counts, totals
-        modality -> (cells, counted features) raw counts, and (cells, 1) counts of the whole modality; only of the modalities
-        whose counts a method reads.
+        modality -> raw counts of (cells, counted features), and (cells, 1) counts of the whole modality; only of the
+        modalities whose counts a method reads.
     labels
         (cells,) positions among the view's cell types, -1 where unknown; None where labels are not shown.
     batches
@@ -46,7 +100,7 @@ class Minibatch(Mapping[str, Tensor]):
     """
 
     observed: dict[str, Tensor]
-    counts: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
     totals: dict[str, Tensor] = field(default_factory=dict)
     labels: Tensor | None = None
     batches: Tensor | None = None
@@ -71,7 +125,8 @@ class Minibatch(Mapping[str, Tensor]):
 
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows`."""
-        parts = {name: {m: x[rows] for m, x in getattr(self, name).items()} for name in ("observed", "counts", "totals")}
+        known = {name: getattr(self, name) for name in ("observed", "counts", "totals")}
+        parts = {name: {m: x.index_select(0, rows) for m, x in of.items()} for name, of in known.items()}
         codes = {name: getattr(self, name) for name in ("labels", "batches")}
         return Minibatch(**parts, **{name: None if x is None else x[rows] for name, x in codes.items()})
 
@@ -87,7 +142,7 @@ class Minibatch(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Streamed:
-    """Cells that stay in the host's memory, their counts sparse, until they are drawn.
+    """Cells that stay in the host's memory until they are drawn.
 
     Attributes
     ----------
@@ -139,18 +194,18 @@ def block_of(
     cell_types: Sequence[str] = (),
     batches: Sequence[str] = (),
 ) -> Block:
-    """Return `cells` on the device if they fit there with their counts dense, else to be streamed; the same numbers either way.
+    """Return `cells` on the device if they fit there, else to be streamed; the same numbers either way.
 
     Parameters and errors are those of :func:`on_device`.
     """
     _check_counts(cells, counts)
     counted = {modality: x for modality, x in cells.counts.items() if modality in counts}
-    dense_counts = sum(4 * x.shape[0] * x.shape[1] for x in counted.values())  # bytes
+    counts_bytes = sum(x.data.nbytes + x.indices.nbytes for x in counted.values())
     if device.type == "cuda":
         values = sum(x.nbytes for x in cells.values.values())
-        fits = values + dense_counts <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+        fits = values + counts_bytes <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
     else:
-        fits = dense_counts <= HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        fits = counts_bytes <= HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if fits:
         return on_device(cells, device, counts=counts, cell_types=cell_types, batches=batches)
     print(f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}", file=sys.stderr)
@@ -192,7 +247,7 @@ def on_device(
     counted = [modality for modality in cells.values if modality in counts]
     return Minibatch(
         observed={modality: torch.from_numpy(x).to(device) for modality, x in cells.values.items()},
-        counts={m: torch.from_numpy(cells.counts[m].toarray().astype(np.float32)).to(device) for m in counted},
+        counts={m: Counts.on_device(cells.counts[m], device) for m in counted},
         totals={m: torch.from_numpy(cells.totals[m].astype(np.float32)[:, None]).to(device) for m in counted},
         labels=_codes(cells.labels, cell_types, device) if cell_types else None,
         batches=_codes(cells.batches, batches, device) if batches else None,

@@ -6,7 +6,7 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,8 +49,8 @@ class Budget:
     gradient_clip
         Largest norm of the gradient.
     products
-        Of matrices: "float32", or "bfloat16", which is faster where layers are wide and the processor knows it, slower where
-        they are narrow. Likelihoods, weights and everything after training stay in float32.
+        Of matrices: "float32", or "bfloat16": factors are rounded to it where the processor has instructions for that (on a
+        GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
     """
 
     max_epochs: int = 100
@@ -101,9 +101,15 @@ def _arithmetic() -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic, warn_only=warns)
 
 
-def _products(budget: Budget) -> AbstractContextManager:
-    """Return the context in which products of matrices have the precision of the budget."""
-    return torch.autocast(device().type, torch.bfloat16, enabled=budget.products == "bfloat16")
+@contextmanager
+def _products(budget: Budget) -> Iterator[None]:
+    """Multiply matrices inside the block with the precision of the budget."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if budget.products == "bfloat16" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def each_alone(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
@@ -229,12 +235,11 @@ def minimise(
         for minibatches in steps(fitted, budget.minibatch):
             if opponents is not None:
                 standings.append(opponents.learn(minibatches, progress))
+            optimiser.zero_grad(set_to_none=True)
             with _products(budget):
                 costs = [cost(x, progress) for x in minibatches]
-            total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
-            total = total / sum(x.cells for x in minibatches)
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
+                total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
+                (total / sum(x.cells for x in minibatches)).backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
             if not torch.isfinite(norm):
                 raise Diverged(f"the cost or its gradient was not finite in epoch {epoch}")
