@@ -218,7 +218,7 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-        figure.set_layout_engine("none")  # its places are found: the second picture keeps them
+        figure.set_layout_engine(None)  # its places are found: the second picture keeps them, and is not drawn twice for them
         with files.atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
             temporary.write_bytes(buffer.getvalue())
     files.write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
