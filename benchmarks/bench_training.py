@@ -94,7 +94,7 @@ def bench_totalvi(benchmark, measure, views):
     scvi, cells = _scvi(), _as_counts(views[RNA_ADT])
     scvi.model.TOTALVI.setup_mudata(cells, modalities={"rna_layer": "rna", "protein_layer": "adt"})
     model = scvi.model.TOTALVI(cells)
-    measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", rounds=1, who="totalVI")
+    measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", who="totalVI")
     benchmark.extra_info["parameters"] = _parameters(model.module)
 
 
@@ -105,7 +105,7 @@ def bench_multivi(benchmark, measure, views, group, ours):
     scvi.model.MULTIVI.setup_mudata(cells, modalities={"rna_layer": "rna", "atac_layer": "atac"})
     model = scvi.model.MULTIVI(cells, n_genes=cells["rna"].n_vars, n_regions=cells["atac"].n_vars, fully_paired=True)
     assert (model.module.n_hidden, model.module.n_latent) == (ours["hidden"], ours["latent"])
-    measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", rounds=1, who="MultiVI")
+    measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", who="MultiVI")
     benchmark.extra_info["parameters"] = _parameters(model.module)
 
 
