@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 BLOCK = 256  # cells of b that stay in the nearest cache
-ROWS = 64  # rows of a for which a block is fetched once
+ROWS = 256  # rows of a for which a block is fetched once
 
 
 def rows_of(latent: np.ndarray) -> np.ndarray:
