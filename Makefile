@@ -18,7 +18,7 @@ peers: $(PEERS)
 	$(BIN)/snakemake --cores 1 environments
 
 test: $(PEERS)
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
 bench: $(PEERS)

@@ -19,6 +19,11 @@ REPOSITORY = Path(__file__).parents[1]
 FEATURES = {"rna": 30, "atac": 20, "adt": 12}
 
 
+def pytest_collection_modifyitems(items):
+    """Put the slowest files first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("workflow", "slurm")))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the folder of real data beside the repository, or skip."""

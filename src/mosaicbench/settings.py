@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import jsonschema
@@ -96,7 +97,7 @@ class Settings:
         chosen = self.config["training"]["seeds_at_once"]
         return len(self.seeds) > 1 and (shutil.which("nvidia-smi") is not None if chosen == "auto" else chosen)
 
-    @property
+    @cached_property
     def common_controls(self) -> list[str]:
         """The controls that exist in every view: the jobs of one view fit and score them together."""
         return [
