@@ -225,14 +225,17 @@ def _method_module(name: str) -> str:
 def _runs(text: str) -> list[dict]:
     """Return the keywords of a fit for each of a list of runs."""
     keys = ("dataset", "scenario", "run", "method")
-    return [
-        {
-            "identity": {key: run[key] for key in keys},
-            "method": _method_module(run["method"]),
-            "hyperparameters": run["hyperparameters"],
-        }
-        for run in json.loads(text)
-    ]
+    try:
+        return [
+            {
+                "identity": {key: run[key] for key in keys},
+                "method": _method_module(run["method"]),
+                "hyperparameters": run["hyperparameters"],
+            }
+            for run in json.loads(text)
+        ]
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(f"a run lacks the key {error}") from error
 
 
 def _settings(path: str) -> object:
