@@ -47,6 +47,13 @@ def test_the_budget_reaches_every_trained_run_and_nothing_else():
         assert (run.hyperparameters.get("max_epochs") == 7) == trained, name
 
 
+def test_wrapped_packages_keep_their_own_budget():
+    bench = settings.load(
+        MINIMAL | {"training": {"patience": 7}, "runs": {"uniport": {}, "long": {"method": "uniport", "patience": 9}}}
+    )
+    assert [run.hyperparameters for run in bench.runs.values()] == [{}, {"patience": 9}]
+
+
 def test_a_run_overrides_the_budget():
     runs = {"mvae": {}, "mvae-beta4": {"method": "mvae", "beta": 4, "max_epochs": 3}}
     bench = settings.load(MINIMAL | {"training": {"max_epochs": 7}, "runs": runs})

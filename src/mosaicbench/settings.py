@@ -244,7 +244,8 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
         if key not in known:
             raise UserError(f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{_nearest(key, known)}")
         _check_type(f"runs.{name}.{key}", value, known[key].annotation)
-    budget = {key: value for key, value in training.items() if key in known}
+    wrapped = "wraps" in catalog.card("methods", method)  # its documentation says how long to train it
+    budget = {} if wrapped else {key: value for key, value in training.items() if key in known}
     return Run(name, method, budget | given)
 
 
