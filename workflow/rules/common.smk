@@ -51,10 +51,10 @@ def folders(pattern, **wildcards):
     return expand(pattern.replace("<results>", bench.results), **wildcards)
 
 
-def files_of_runs(runs, files):
-    """The files of all seeds, all of the first run first."""
+def files_of_runs(runs):
+    """What the fits of all seeds write, all of the first run first."""
     pattern = "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/{file}"
-    return expand(pattern, run=runs, seed=bench.seeds, file=files, allow_missing=True)
+    return expand(pattern, run=runs, seed=bench.seeds, file=FILES_OF_RUN, allow_missing=True)
 
 
 def files_of_views(file):

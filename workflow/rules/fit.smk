@@ -50,7 +50,7 @@ rule fit_seeds:
         query=files_of_views("query.h5mu"),
         code=code_of_method_for_seeds,
     output:
-        files_of_runs("{run}", FILES_OF_RUN),
+        files_of_runs("{run}"),
     log:
         "<logs>/fit/{dataset}/{scenario}/{run}/seeds.log",
     benchmark:
@@ -99,7 +99,7 @@ rule fit_baseline:
         solution=solutions_if_positive_control,
         code=code_of_method_for_each,
     output:
-        files_of_runs("{run}", FILES_OF_RUN),
+        files_of_runs("{run}"),
     log:
         "<logs>/fit/{dataset}/{scenario}/{run}/seeds.log",
     benchmark:
@@ -136,7 +136,7 @@ if bench.common_controls:
             solution=files_of_views("solution.h5mu"),
             code=code_of_controls(),
         output:
-            files_of_runs(bench.common_controls, FILES_OF_RUN),
+            files_of_runs(bench.common_controls),
         log:
             "<logs>/fit/{dataset}/{scenario}/_controls.log",
         benchmark:

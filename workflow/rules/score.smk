@@ -3,7 +3,7 @@
 
 rule score:
     input:
-        files_of_runs("{run}", FILES_OF_RUN),
+        files_of_runs("{run}"),
         files_of_views("train.h5mu"),
         files_of_views("solution.h5mu"),
         code=code_of_verb("score", *metric_modules()),
@@ -35,7 +35,7 @@ if bench.common_controls:
 
     use rule score as score_controls with:
         input:
-            files_of_runs(bench.common_controls, FILES_OF_RUN),
+            files_of_runs(bench.common_controls),
             files_of_views("train.h5mu"),
             files_of_views("solution.h5mu"),
             code=code_of_verb("score", *metric_modules()),
