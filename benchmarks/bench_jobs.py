@@ -19,13 +19,14 @@ def _called(*arguments, cwd=REPOSITORY):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A view of the embedded cells, and a run of a control on it."""
-    from mosaicbench import files
-    from mosaicbench.data import pbmc68k_split, scenarios
+    from mosaicbench.data import scenarios
+    from mosaicbench.datasets import pbmc68k_split
+    from mosaicbench.files.views import write_view
 
     folder = tmp_path_factory.mktemp("small")
     parts = scenarios.cut(pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0)
     for part, view in parts.items():
-        files.write_view(folder / f"{part}.h5mu", view)
+        write_view(folder / f"{part}.h5mu", view)
     return folder
 
 

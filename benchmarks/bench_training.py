@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.verbs.fit import method_class
+from mosaicbench.commands.fit import method_class
 
 EPOCHS = 3
 COUNTS = {"minibatch": 256, "likelihood": "counts"}
@@ -32,7 +32,7 @@ GAUSSIAN_METHODS = [
 @pytest.fixture(scope="module")
 def views(dataset):
     """Train cells of each comparison, as a method sees them."""
-    from mosaicbench.data import simulated
+    from mosaicbench.datasets import simulated
 
     many_peaks = simulated.load(None, cells=2500, n_rna=3000, n_atac=30_000, n_adt=2)
     all_chosen = {"atac": {"features": 30_000}}
@@ -44,11 +44,11 @@ def views(dataset):
 
 
 def _train_cells(dataset, *pair, **options):
-    from mosaicbench import files
     from mosaicbench.data import scenarios
+    from mosaicbench.files.views import as_view
 
     parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options)
-    view = files.as_view(parts["train"], labels=False)
+    view = as_view(parts["train"], labels=False)
     return type(view)(
         blocks=tuple(block.only(*pair) for block in view.blocks),
         features={m: view.features[m] for m in pair},

@@ -34,7 +34,7 @@ def measure(benchmark):
 @pytest.fixture(scope="session")
 def dataset():
     """5,000 simulated cells: 3,000 genes, 10,000 peaks, 100 proteins."""
-    from mosaicbench.data import simulated
+    from mosaicbench.datasets import simulated
 
     return simulated.load(None, cells=5000, n_rna=3000, n_atac=10000, n_adt=100)
 

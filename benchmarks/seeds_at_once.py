@@ -31,9 +31,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from mosaicbench import catalog
-from mosaicbench.parts import training
-from mosaicbench.parts.stacked import Member, Stack
-from mosaicbench.verbs.fit import method_class
+from mosaicbench.commands.fit import method_class
+from mosaicbench.modeling import training
+from mosaicbench.modeling.stacked import Member, Stack
 from mosaicbench.view import Cells, View
 
 LARGE = {"cuda": (8192, 2**30), "cpu": (2048, 2**26)}  # rows of the matrices, bytes of the copy

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 
 from mosaicbench.methods import mmvae, mopoe, mvae
 from mosaicbench.methods.peers import _multivae
-from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.view import View
 
 _multivae._load_torchvision()

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from mosaicbench import files
-from mosaicbench.data import pbmc68k_split, scenarios
+from mosaicbench.data import scenarios
+from mosaicbench.datasets import pbmc68k_split
+from mosaicbench.files.views import write_view
 
 
 def small_dataset():
@@ -15,5 +16,5 @@ def cut_small(dataset, kind: str, folder: Path, seed: int = 0) -> Path:
     """Cut a view of the small dataset into `folder`."""
     folder.mkdir(exist_ok=True)
     for part, view in scenarios.cut(dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed).items():
-        files.write_view(folder / f"{part}.h5mu", view)
+        write_view(folder / f"{part}.h5mu", view)
     return folder

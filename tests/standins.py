@@ -24,7 +24,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from mosaicbench import registry
-from mosaicbench.data import simulated
+from mosaicbench.datasets import simulated
 
 TYPES = ["CD14 Mono", "CD4 Naive", "CD8 Naive", "NK", "B naive"]
 CONTIGS = ["GL000194.1:55723-56585", "KI270728.1:232100-232900"]

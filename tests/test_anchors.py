@@ -9,8 +9,8 @@ from conftest import FEATURES, linear_cells, links_among, unpaired_view
 from scipy import sparse
 
 from mosaicbench.errors import NotApplicable, UserError
-from mosaicbench.parts import anchors
-from mosaicbench.parts.linked import beside_values, chain, linked
+from mosaicbench.modeling import anchors
+from mosaicbench.modeling.linked import beside_values, chain, linked
 from mosaicbench.view import Scale
 
 THREE = ("rna", "atac", "adt")

@@ -22,28 +22,32 @@ ALLOWED = {
     "registry": ({"errors"}, {"jsonschema", "yaml"}),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
     "settings": ({"catalog", "errors", "registry"}, {"jsonschema", "yaml"}),
-    "files": ({"errors", "view"}, {"numpy", "pandas", "scipy", "anndata", "mudata"}),
+    "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata"}),
     "data": (
         {"errors", "files", "data"},
         {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "muon"},
     ),
-    "parts": ({"errors", "view", "parts"}, {"numpy", "torch", "tqdm"}),
+    "datasets": (
+        {"errors", "files", "data", "datasets"},
+        {"numpy", "scipy", "pandas", "h5py", "rdata", "anndata", "mudata", "scanpy"},
+    ),
+    "modeling": ({"errors", "view", "modeling"}, {"numpy", "torch", "tqdm"}),
     "methods": (
-        {"errors", "view", "parts", "methods"},
+        {"errors", "view", "modeling", "methods"},
         {"numpy", "scipy", "sklearn", "torch", "harmonypy"},
     ),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba"}),
-    "scorer": ({"catalog", "metrics"}, {"numpy", "pandas"}),
-    "percell": ({"metrics"}, {"numpy"}),
+    "scoring": ({"catalog", "metrics"}, {"numpy", "pandas"}),
     "report": (
         {"catalog", "errors", "files", "report"},
         {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
+    "figures": ({"catalog", "errors", "files", "report", "figures"}, {"numpy", "pandas", "scipy", "matplotlib"}),
     "cluster": ({"errors"}, set()),
-    "costs": ({"catalog", "errors"}, {"h5py", "pandas"}),
-    "verbs": (
-        {"errors", "files", "view", "data", "scorer", "percell", "metrics", "report", "catalog", "registry", "download"}
-        | {"meter", "sources", "cluster", "costs", "verbs"},
+    "expenses": ({"catalog", "errors"}, {"h5py", "pandas"}),
+    "commands": (
+        {"errors", "files", "view", "data", "scoring", "metrics", "report", "catalog", "registry", "download"}
+        | {"meter", "sources", "cluster", "expenses", "commands"},
         {"numpy", "pandas", "psutil", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "cli": ({"catalog", "errors", "settings"}, set()),
@@ -107,18 +111,18 @@ def test_init_files_compute_nothing():
 
 
 def test_editing_a_metric_cannot_retrain_a_method():
-    fit = set(sources.of("mosaicbench.verbs.fit", "mosaicbench.methods.mvae"))
+    fit = set(sources.of("mosaicbench.commands.fit", "mosaicbench.methods.mvae"))
     assert not any("/metrics/" in file or "/report/" in file or "/data/" in file for file in fit)
-    assert any(file.endswith("parts/training.py") for file in fit)
+    assert any(file.endswith("modeling/training.py") for file in fit)
     assert not any(file.endswith("methods/mmvaepp.py") for file in fit)
 
 
 def test_a_baseline_does_not_depend_on_what_models_are_made_of():
-    assert not any("/parts/" in file for file in sources.of("mosaicbench.verbs.fit", "mosaicbench.methods.ridge"))
+    assert not any("/modeling/" in file for file in sources.of("mosaicbench.commands.fit", "mosaicbench.methods.ridge"))
 
 
 def test_sources_follow_imports_inside_functions():
-    assert any(file.endswith("files.py") for file in sources.of("mosaicbench.verbs.fit"))
+    assert any(file.endswith("files/runs.py") for file in sources.of("mosaicbench.commands.fit"))
 
 
 def test_nothing_names_a_machine_or_a_registry():

@@ -11,9 +11,10 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cluster, files
+from mosaicbench import cluster
+from mosaicbench.commands import attempt as attempt_verb
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import attempt as attempt_verb
+from mosaicbench.files.runs import read_latents, read_record
 
 IDENTITY = {"dataset": "d", "scenario": "s", "run": "r", "method": "mvae", "seed": 0}
 
@@ -24,7 +25,7 @@ def view(tmp_path_factory):
 
 
 def attempt(number, view, output, *, usable_mb=8000.0, minutes=5.0, limit_mb=8000.0, limit_minutes=5.0):
-    attempt_verb.run(
+    attempt_verb.main(
         attempt=number,
         granted_mb=usable_mb + cluster.OVERHEAD_MB,
         granted_minutes=minutes + cluster.OVERHEAD_MINUTES,
@@ -38,7 +39,7 @@ def attempt(number, view, output, *, usable_mb=8000.0, minutes=5.0, limit_mb=800
         solution=None,
         output=output,
     )
-    return files.read_record(output / "run.json")
+    return read_record(output / "run.json")
 
 
 def test_an_attempt_that_has_enough_is_a_fit(view, tmp_path):
@@ -94,7 +95,7 @@ def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(view, t
     record = attempt(4, view, tmp_path)
     assert record["status"] == status
     assert record["message"].endswith(f"the last had 8000 MB and 5 minutes in job 7, which SLURM calls {state}")
-    assert files.read_latents(tmp_path / "latents.h5ad").n_obs == 0
+    assert read_latents(tmp_path / "latents.h5ad").n_obs == 0
     assert not (tmp_path / "attempt.json").exists()
 
 

@@ -6,7 +6,7 @@ from browser import Browser, chromium
 from test_compare import DISPLAY, results
 
 from mosaicbench import catalog
-from mosaicbench.verbs import compare
+from mosaicbench.commands import compare
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,7 +32,7 @@ def pages(tmp_path_factory):
             test_report._draw(found, figure, folder / "figures")
         test_report._report(found, folder / "report.html")
     a, b = results(folder / "a", mean=0.3), results(folder / "b", mean=0.1, status="diverged", seeds=range(12))
-    compare.run(a=a, b=b, display=DISPLAY, output=folder / "changes.html")
+    compare.main(a=a, b=b, display=DISPLAY, output=folder / "changes.html")
     return folder
 
 

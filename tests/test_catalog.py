@@ -9,7 +9,7 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import catalog
-from mosaicbench.verbs.fit import method_class
+from mosaicbench.commands.fit import method_class
 
 KEYS = {
     "methods": {"label", "kind", "paper", "doi", "handles", "uses", "gives", "summary", "deviates"},

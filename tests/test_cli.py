@@ -54,12 +54,12 @@ def test_list_shows_every_card(capsys):
     [
         ("mosaicbench.cli", {"numpy", "pandas", "torch"}),
         ("mosaicbench.settings", {"numpy", "pandas", "torch"}),
-        ("mosaicbench.verbs.fit", {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
-        ("mosaicbench.verbs.score", {"torch", "scanpy", "matplotlib"}),
-        ("mosaicbench.verbs.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
-        ("mosaicbench.verbs.draw", {"torch", "scanpy", "anndata"}),
-        ("mosaicbench.verbs.report", {"torch", "scanpy", "anndata"}),
-        ("mosaicbench.verbs.compare", {"torch", "scanpy", "anndata"}),
+        ("mosaicbench.commands.fit", {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
+        ("mosaicbench.commands.score", {"torch", "scanpy", "matplotlib"}),
+        ("mosaicbench.commands.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
+        ("mosaicbench.commands.draw", {"torch", "scanpy", "anndata"}),
+        ("mosaicbench.commands.report", {"torch", "scanpy", "anndata"}),
+        ("mosaicbench.commands.compare", {"torch", "scanpy", "anndata"}),
     ],
 )
 def test_a_verb_imports_only_what_it_needs(module, absent):

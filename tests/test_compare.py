@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import cli, files
+from mosaicbench import cli
+from mosaicbench.commands import compare
 from mosaicbench.errors import UserError
+from mosaicbench.files.runs import write_record
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report import difference, tables
-from mosaicbench.verbs import compare
 
 CARDS = {"metrics": {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}, "fit_seconds": {"better": "lower"}}}
 DISPLAY = REPOSITORY / "config/display.yaml"
@@ -80,11 +82,11 @@ def results(folder, *, mean, status="ok", seeds=(0, 1), torch="2.13.0", config=N
         record |= {"status": status if seed == 0 else "ok", "message": "<b>not finite</b>" if status != "ok" else ""}
         record |= {"hyperparameters": {}, "seconds": {}, "peak_host_mb": None, "peak_device_mb": None, "git_commit": "abc"}
         record |= {"versions": {"torch": torch}}
-        files.write_record(folder / f"runs/d/s/mvae/seed-{seed}/run.json", record)
+        write_record(folder / f"runs/d/s/mvae/seed-{seed}/run.json", record)
         rows.append({column: record.get(column) for column in tables.RUN_COLUMNS} | {"seconds": None})
     absent = {"dataset": "d", "scenario": "s", "run": "cca", "method": "cca", "status": "not_applicable", "message": "no pairs"}
-    files.write_table(folder / "tables/runs.tsv", pd.DataFrame([*rows, absent], columns=tables.RUN_COLUMNS))
-    files.write_table(folder / "tables/headline.tsv", headline([("mvae", "foscttm", mean, mean - 0.01, mean + 0.01)]))
+    write_table(folder / "tables/runs.tsv", pd.DataFrame([*rows, absent], columns=tables.RUN_COLUMNS))
+    write_table(folder / "tables/headline.tsv", headline([("mvae", "foscttm", mean, mean - 0.01, mean + 0.01)]))
     (folder / "config.json").write_text(json.dumps(config or {"seeds": list(seeds)}))
     return folder
 
@@ -99,7 +101,7 @@ def test_compare_prints_and_writes_what_changed(tmp_path, capsys):
     assert re.search(r"mvae +0 +ok +diverged", said)
     assert re.search(r"seeds +\[0, 1\] +\[0, 1, 2\]", said)
     assert re.search(r"torch +2\.13\.0 +2\.14\.0", said)
-    written = files.read_table(tmp_path / "changes.tsv", difference.SCORE_COLUMNS)
+    written = read_table(tmp_path / "changes.tsv", difference.SCORE_COLUMNS)
     assert written["change"].tolist() == ["better"]
     page = (tmp_path / "changes.html").read_text()
     for text in ("FOSCTTM", "0.300 (0.290 to 0.310)", "&lt;b&gt;not finite", "2.14.0", "[0, 1, 2]"):
@@ -109,7 +111,7 @@ def test_compare_prints_and_writes_what_changed(tmp_path, capsys):
 
 def test_a_benchmark_does_not_differ_from_itself(tmp_path, capsys):
     a = results(tmp_path / "a", mean=0.3)
-    compare.run(a=a, b=a, display=DISPLAY, output=None)
+    compare.main(a=a, b=a, display=DISPLAY, output=None)
     said = capsys.readouterr().out.strip().splitlines()
     assert said[-1] == "1 scores: 1 same."
 
@@ -117,9 +119,9 @@ def test_a_benchmark_does_not_differ_from_itself(tmp_path, capsys):
 def test_compare_refuses_what_is_no_results_folder(tmp_path):
     a = results(tmp_path / "a", mean=0.3)
     with pytest.raises(UserError, match=r"nowhere: there is no tables/headline\.tsv in it; name the results folder"):
-        compare.run(a=a, b=tmp_path / "nowhere", display=DISPLAY, output=None)
+        compare.main(a=a, b=tmp_path / "nowhere", display=DISPLAY, output=None)
     with pytest.raises(UserError, match=r"changes\.txt: name an \.html file"):
-        compare.run(a=a, b=a, display=DISPLAY, output=tmp_path / "changes.txt")
+        compare.main(a=a, b=a, display=DISPLAY, output=tmp_path / "changes.txt")
     (a / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: not valid JSON"):
-        compare.run(a=a, b=a, display=DISPLAY, output=None)
+        compare.main(a=a, b=a, display=DISPLAY, output=None)

@@ -9,13 +9,15 @@ import pytest
 from scipy import sparse
 from test_readers import write_tenx
 
-from mosaicbench import files
-from mosaicbench.data import checks, own_files
+from mosaicbench.commands import prepare
+from mosaicbench.data import checks
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.curate import curated
+from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import prepare
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.dataset import read_dataset
 
 N = 40
 
@@ -157,8 +159,8 @@ def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, r
         anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / f"{modality}.h5ad")
     path = {modality: str(tmp_path / f"{modality}.h5ad") for modality in raw_counts}
     options = {"path": path, "cell_type": "type", "qc": {"rna": {"min_features": 7}}}
-    prepare.run(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    said = files.read_dataset(tmp_path / "d.h5mu").uns[files.KEY]
+    prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
+    said = read_dataset(tmp_path / "d.h5mu").uns[KEY]
     failing = int(((raw_counts["rna"][:30] > 0).sum(1) < 7).sum())
     assert json.loads(said["dropped"]) == {"not in every modality": 10, "rna min_features 7": failing}
     assert any("have no label" in text for text in json.loads(said["warnings"]))
@@ -327,8 +329,8 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
     assert loaded["rna"].var.iloc[0].tolist() == ["chr1", 5, 9, "+"]
     assert loaded["atac"].var["end"].tolist() == [3, 4, 5, 6, 7]
     assert list(loaded.obs["donor"]) == ["P1", "P2"] * (N // 2)
-    prepare.run(dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu")
-    again = files.read_dataset(tmp_path / "d.h5mu")
+    prepare.main(dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu")
+    again = read_dataset(tmp_path / "d.h5mu")
     assert list(again.obs["donor"]) == ["P1", "P2"] * (N // 2)
     assert again["rna"].var["start"].tolist() == [5] * 12
 

@@ -12,23 +12,25 @@ import standins
 import yaml
 from scipy import sparse
 
-from mosaicbench import catalog, files
-from mosaicbench.data import (
+from mosaicbench import catalog
+from mosaicbench.commands import prepare
+from mosaicbench.data import preprocess, scenarios
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.preprocess import KINDS, Preprocessing
+from mosaicbench.datasets import (
     cll,
     own_files,
     pbmc68k_split,
-    preprocess,
-    scenarios,
     simulated,
     simulated_species,
     split_transcriptome,
     synthetic_gp,
     tcga_brca,
 )
-from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.preprocess import KINDS, Preprocessing
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import prepare
+from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files.dataset import VALUES, read_dataset
+from mosaicbench.files.views import space_values, standardised_values, unstandardised_values
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,7 +53,7 @@ def counts_of(n_obs=12, n_vars=5, seed=0, names=None):
 
 def modality_of(matrix, kind, scale=None):
     """Return one modality of a dataset that measures `matrix`."""
-    scale = files.VALUES[kind][0] if scale is None else scale
+    scale = VALUES[kind][0] if scale is None else scale
     layers = {scale: sparse.csr_matrix(matrix, dtype=np.float32)}
     return anndata.AnnData(
         obs=pd.DataFrame(index=[f"cell{i}" for i in range(matrix.shape[0])]),
@@ -80,8 +82,8 @@ def written(tmp_path):
 @pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp"])
 def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path, capsys):
     stanza = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())[name]
-    prepare.run(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
-    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    prepare.main(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
+    dataset = read_dataset(tmp_path / "d.h5mu")
     assert dataset.uns["mosaicbench"]["dataset"] == name
     assert dataset.uns["mosaicbench"]["loader"] == stanza["loader"]
     said = capsys.readouterr().err
@@ -136,7 +138,7 @@ def r_squared(features, factors):
 
 
 def test_private_factors_drive_their_own_modality_and_no_other(cells):
-    values = {m: files.values(Preprocessing.fit(cells[m]).transform(cells[m])) for m in cells.mod}
+    values = {m: space_values(Preprocessing.fit(cells[m]).transform(cells[m])) for m in cells.mod}
     for modality in cells.mod:
         for other in cells.mod:
             found = r_squared(values[modality], np.asarray(cells[other].obsm["private_factors"], dtype=np.float64))
@@ -153,7 +155,7 @@ def test_simulated_types_are_recoverable_but_not_given_away(cells):
 
 
 def test_simulated_batches_have_an_effect(cells):
-    x = files.values(Preprocessing.fit(cells["adt"]).transform(cells["adt"]))
+    x = space_values(Preprocessing.fit(cells["adt"]).transform(cells["adt"]))
     batch = np.asarray(cells.obs["batch"])
     first = batch == np.unique(batch)[0]
     rng = np.random.default_rng(0)
@@ -188,9 +190,9 @@ def test_simulated_refuses(options, message):
 
 def test_prepare_refuses_unknown_loaders_and_options(tmp_path):
     with pytest.raises(UserError, match="dataset mine: unknown loader 'nothing'; there are .*own_files"):
-        prepare.run(dataset="mine", loader="nothing", options={}, output=tmp_path / "d.h5mu")
+        prepare.main(dataset="mine", loader="nothing", options={}, output=tmp_path / "d.h5mu")
     with pytest.raises(UserError, match="dataset mine, options: unknown option 'cell'; there are cells"):
-        prepare.run(dataset="mine", loader="simulated", options={"cell": 3}, output=tmp_path / "d.h5mu")
+        prepare.main(dataset="mine", loader="simulated", options={"cell": 3}, output=tmp_path / "d.h5mu")
     assert not list(tmp_path.iterdir())
 
 
@@ -212,7 +214,7 @@ def test_lognorm_is_the_log_of_counts_per_ten_thousand_over_all_genes():
     transformed = Preprocessing.fit(train).transform(train)
     assert list(transformed.var_names) == [f"feature{j}" for j in range(8) if j != 3]
     expected = np.delete(np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)), 3, axis=1)
-    np.testing.assert_allclose(files.values(transformed), expected, rtol=1e-5)
+    np.testing.assert_allclose(space_values(transformed), expected, rtol=1e-5)
     np.testing.assert_allclose(transformed.uns["mean"], expected.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(transformed.uns["std"], expected.std(axis=0), rtol=1e-3)
     assert np.array_equal(transformed.layers["counts"].toarray(), np.delete(counts, 3, axis=1))
@@ -240,7 +242,7 @@ def test_lognorm_values_pass_unchanged():
     values = np.log1p(np.random.default_rng(0).poisson(2.0, size=(30, 8)) / 3)
     train = modality_of(values, "rna", "lognorm")
     transformed = Preprocessing.fit(train).transform(train)
-    np.testing.assert_allclose(files.values(transformed), values, rtol=1e-6)
+    np.testing.assert_allclose(space_values(transformed), values, rtol=1e-6)
     assert "counts" not in transformed.layers
 
 
@@ -267,9 +269,9 @@ def test_clr_is_a_log_ratio_to_the_geometric_mean_of_the_cell():
     train = modality_of(counts, "adt")
     transformed = Preprocessing.fit(train).transform(train)
     expected = [[np.log1p(x / np.exp(np.mean([np.log1p(y) for y in row]))) for x in row] for row in counts]
-    np.testing.assert_allclose(files.values(transformed), expected, rtol=1e-5)
+    np.testing.assert_allclose(space_values(transformed), expected, rtol=1e-5)
     assert transformed.uns["std"][2] == 1
-    assert np.all(np.isfinite(files.standardised(transformed)))
+    assert np.all(np.isfinite(standardised_values(transformed)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -277,7 +279,7 @@ def test_a_cell_without_counts_stays_finite(kind):
     counts = np.random.default_rng(0).poisson(2.0, size=(20, 9))
     counts[4] = 0
     train = modality_of(counts, kind)
-    assert np.all(np.isfinite(files.standardised(Preprocessing.fit(train).transform(train))))
+    assert np.all(np.isfinite(standardised_values(Preprocessing.fit(train).transform(train))))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -286,7 +288,7 @@ def test_a_cell_is_transformed_alike_whatever_cells_are_beside_it(kind):
     whole = modality_of(counts, kind)
     fitted = Preprocessing.fit(whole[:30])
     together, alone = fitted.transform(whole[30:]), fitted.transform(whole[33:34])
-    np.testing.assert_allclose(files.values(together)[3], files.values(alone)[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(space_values(together)[3], space_values(alone)[0], rtol=1e-5, atol=1e-5)
 
 
 def test_preprocessing_leaves_its_argument_alone():
@@ -294,11 +296,11 @@ def test_preprocessing_leaves_its_argument_alone():
     for kind in KINDS:
         train = modality_of(counts, kind)
         Preprocessing.fit(train).transform(train)
-        assert np.array_equal(train.layers[files.VALUES[kind][0]].toarray(), counts)
+        assert np.array_equal(train.layers[VALUES[kind][0]].toarray(), counts)
         assert (set(train.uns), list(train.obs.columns), len(train.obsm)) == ({"kind", "values"}, [], 0)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "counts" in files.VALUES[kind]])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "counts" in VALUES[kind]])
 def test_counts_travel_along_with_the_totals_over_all_features(kind):
     counts = np.random.default_rng(0).poisson(2.0, size=(40, 60))
     train = modality_of(counts, kind)
@@ -313,7 +315,7 @@ def test_the_way_back_from_lognorm_gives_the_counts():
     counts = np.random.default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
     train = modality_of(counts, "rna")
     transformed = Preprocessing.fit(train).transform(train)
-    back = files.unstandardised(transformed, (files.values(transformed) - transformed.uns["mean"]) / transformed.uns["std"])
+    back = unstandardised_values(transformed, (space_values(transformed) - transformed.uns["mean"]) / transformed.uns["std"])
     found = preprocess.counts_from_lognorm(back, transformed.obs["total"])
     np.testing.assert_allclose(found, transformed.layers["counts"].toarray(), atol=1e-2)
 
@@ -322,7 +324,7 @@ def test_the_way_back_from_lsi_gives_the_tf_idf_at_average_depth(cells):
     """With all components only the depth of the single cell is lost, so that the means over cells come back exactly."""
     atac = cells["atac"][:, :60].copy()
     transformed = Preprocessing.fit(atac, components=58).transform(atac)
-    tf_idf, lsi = transformed.X.toarray(), files.values(transformed)
+    tf_idf, lsi = transformed.X.toarray(), space_values(transformed)
     back = preprocess.tf_idf_from_lsi(transformed, lsi)
     np.testing.assert_allclose(back.mean(axis=0), tf_idf.mean(axis=0), atol=0.01)
     lost = tf_idf - back
@@ -340,8 +342,8 @@ def test_continuous_values_stay_as_they_are_and_those_that_vary_most_are_chosen(
     assert list(every.transform(train).var_names) == [f"feature{j}" for j in (0, 1, 3, 4, 5)]
     assert list(some.transform(train).var_names) == ["feature1", "feature5"]
     transformed = every.transform(train)
-    np.testing.assert_allclose(files.values(transformed), matrix[:, [0, 1, 3, 4, 5]], rtol=1e-6)
-    np.testing.assert_allclose(files.standardised(transformed).std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(space_values(transformed), matrix[:, [0, 1, 3, 4, 5]], rtol=1e-6)
+    np.testing.assert_allclose(standardised_values(transformed).std(axis=0), 1, rtol=1e-4)
     assert (transformed.uns["space"], list(transformed.layers)) == ("continuous", [])
 
 
@@ -530,7 +532,7 @@ def test_own_files_refuses_what_cannot_be_read(tmp_path, written):
 
 
 def test_h5mu_with_labels_of_its_own(tmp_path):
-    with files.quiet_mudata():
+    with quiet_mudata():
         whole = mudata.MuData({"rna": counts_of(), "peaks": counts_of(n_vars=7, seed=1)})
     whole.obs["type"] = ["a", "b"] * 6
     whole["peaks"].obs["lane"] = ["1", "2", "3"] * 4
@@ -575,8 +577,8 @@ def test_10x_file_is_split_by_feature_type(tmp_path):
 def test_real_data_become_a_dataset(folder, options, shape, labels, tmp_path, shared_data):
     path = {modality: str(shared_data / folder / f"{modality}.h5ad") for modality in shape}
     options = {"path": path, "cell_type": "cell_type", **options}
-    prepare.run(dataset=folder, loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    prepare.main(dataset=folder, loader="own_files", options=options, output=tmp_path / "d.h5mu")
+    dataset = read_dataset(tmp_path / "d.h5mu")
     assert {modality: cells.n_vars for modality, cells in dataset.mod.items()} == shape
     assert len(set(dataset.obs["cell_type"]) - {""}) == labels
     assert ("" in set(dataset.obs["cell_type"])) == ("unlabelled" in options)
@@ -584,8 +586,8 @@ def test_real_data_become_a_dataset(folder, options, shape, labels, tmp_path, sh
 
 def test_real_10x_file_becomes_a_dataset(tmp_path, shared_data):
     path = str(shared_data / "cellranger_citeseq_1k" / "filtered_feature_bc_matrix.h5")
-    prepare.run(dataset="ten", loader="own_files", options={"path": path}, output=tmp_path / "d.h5mu")
-    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    prepare.main(dataset="ten", loader="own_files", options={"path": path}, output=tmp_path / "d.h5mu")
+    dataset = read_dataset(tmp_path / "d.h5mu")
     assert {modality: cells.n_obs for modality, cells in dataset.mod.items()} == {"rna": 892, "adt": 892}
     assert dataset["adt"].n_vars == 10
     assert set(dataset.obs["cell_type"]) == {""}

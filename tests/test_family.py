@@ -24,19 +24,19 @@ from mosaicbench.methods.mvae import MVAE
 from mosaicbench.methods.mvae_sup import SupervisedMVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.parts import likelihoods, training
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
-from mosaicbench.parts.diagonal import one_modality_each
-from mosaicbench.parts.likelihoods import (
+from mosaicbench.modeling import likelihoods, training
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
+from mosaicbench.modeling.diagonal import one_modality_each
+from mosaicbench.modeling.likelihoods import (
     BernoulliDecoder,
     NegativeBinomialDecoder,
     bernoulli_nll,
     expected_log1p,
     gaussian_nll,
 )
-from mosaicbench.parts.minibatch import Counts, Minibatch, on_device
-from mosaicbench.parts.posteriors import disagreement, kl, product, product_of_experts
+from mosaicbench.modeling.minibatch import Counts, Minibatch, on_device
+from mosaicbench.modeling.posteriors import disagreement, kl, product, product_of_experts
 from mosaicbench.view import Cells, Scale, View
 
 TWO = {"rna": FEATURES["rna"], "adt": FEATURES["adt"]}

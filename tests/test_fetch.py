@@ -16,9 +16,9 @@ from conftest import REPOSITORY
 from faulty_server import serving
 
 from mosaicbench import catalog, cli, download, registry
+from mosaicbench.commands import fetch, prepare
 from mosaicbench.data import lock
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import fetch, prepare
 
 BYTES = np.random.default_rng(0).bytes(700_000)
 MD5, SHA256 = hashlib.md5(BYTES).hexdigest(), hashlib.sha256(BYTES).hexdigest()
@@ -51,7 +51,7 @@ class Desk:
 
     def fetch(self, *datasets, **options):
         given = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False} | options
-        fetch.run(datasets=list(datasets or ["cells"]), raw=self.raw, known=self.registry, **given)
+        fetch.main(datasets=list(datasets or ["cells"]), raw=self.raw, known=self.registry, **given)
 
     def refuses(self, message, **options):
         """Fetch must end in one UserError, with nothing under the final name."""
@@ -297,7 +297,7 @@ def test_prepare_refuses_raw_data_that_changed(desk):
     changed[5] ^= 1
     desk.path.write_bytes(changed)
     with pytest.raises(UserError, match=r"a\.bin: changed since it was fetched; delete it and run `mosaicbench fetch cells`"):
-        prepare.run(
+        prepare.main(
             dataset="cells", loader="simulated", options={"cells": 30}, output=desk.folder / "cells.h5mu", raw=desk.path.parent
         )
     assert not (desk.folder / "cells.h5mu").exists()
@@ -522,7 +522,7 @@ def test_the_registry_is_valid_and_its_readers_exist():
     for name, stanza in entries.items():
         assert stanza["loader"] is None or stanza["loader"] in catalog.names("datasets"), name
         if stanza["loader"] is not None:
-            known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters("datasets", "curate")
+            known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters("data", "curate")
             assert set(stanza["options"]) <= set(known), name
         for file in registry.raw_files(entries, name):
             assert len(set(file.urls)) == len(file.urls), file.name

@@ -9,17 +9,17 @@ import pytest
 import yaml
 from matplotlib.text import Text
 
-from mosaicbench import files
+from mosaicbench.figures.imputation_distributions import imputation_distributions
+from mosaicbench.figures.imputation_scatter import imputation_scatter
+from mosaicbench.figures.imputation_umap import imputation_umap
+from mosaicbench.figures.label_confusion import label_confusion
+from mosaicbench.figures.marker_dots import marker_dots
+from mosaicbench.figures.overview_heat import FAMILIES, overview_heat
+from mosaicbench.figures.score_by_resources import score_by_resources
+from mosaicbench.figures.training_curves import training_curves
+from mosaicbench.figures.umap import umap
+from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import projections, statistics, tables, theme
-from mosaicbench.report.figures.imputation_distributions import imputation_distributions
-from mosaicbench.report.figures.imputation_scatter import imputation_scatter
-from mosaicbench.report.figures.imputation_umap import imputation_umap
-from mosaicbench.report.figures.label_confusion import label_confusion
-from mosaicbench.report.figures.marker_dots import marker_dots
-from mosaicbench.report.figures.overview_heat import FAMILIES, overview_heat
-from mosaicbench.report.figures.score_by_resources import score_by_resources
-from mosaicbench.report.figures.training_curves import training_curves
-from mosaicbench.report.figures.umap import umap
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 VIEW = {"dataset": "d", "scenario": "s"}
@@ -65,7 +65,7 @@ def scores_table(values: dict[tuple[str, str], float]) -> pd.DataFrame:
         for (run, metric), value in values.items()
         for seed in (0, 1)
     ]
-    return pd.DataFrame(rows).assign(status="ok")[files.SCORE_COLUMNS]
+    return pd.DataFrame(rows).assign(status="ok")[SCORE_COLUMNS]
 
 
 def of_cells(name: str, **columns: object) -> pd.DataFrame:

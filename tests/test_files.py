@@ -7,14 +7,31 @@ import pandas as pd
 import pytest
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import files
 from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.atomic import atomic
+from mosaicbench.files.dataset import read_dataset, write_dataset
+from mosaicbench.files.runs import (
+    RECORD_KEYS,
+    imputed_table,
+    is_collapsed,
+    latents_of,
+    latents_table,
+    read_imputed,
+    read_latents,
+    read_record,
+    write_imputed,
+    write_latents,
+    write_record,
+)
+from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
+from mosaicbench.files.views import as_view, read_view, space_values, unstandardised_values, write_view
 
 
 @pytest.fixture(scope="module")
 def dataset():
     whole = small_dataset()
-    whole.uns[files.KEY] = {"noun": "dataset", "dataset": "small"}
+    whole.uns[KEY] = {"noun": "dataset", "dataset": "small"}
     return whole
 
 
@@ -24,19 +41,19 @@ def view(dataset, tmp_path_factory):
 
 
 LATENTS = {("rna", "train"): (["a", "b"], np.ones((2, 3))), ("rna", "query"): (["q"], np.zeros((1, 3)))}
-RECORD = dict.fromkeys(files.RECORD_KEYS, "") | {"status": "ok", "seed": 0}
+RECORD = dict.fromkeys(RECORD_KEYS, "") | {"status": "ok", "seed": 0}
 SCORE = ["d", "s", "r", 0, "foscttm", "a->b", "-", 0.25, "ok"]
 
 
 def read_anything(path):
     """Read a file with the reader of its kind."""
     readers = {
-        "dataset.h5mu": files.read_dataset,
-        "latents.h5ad": files.read_latents,
-        "imputed.h5mu": files.read_imputed,
-        "run.json": files.read_record,
-        "scores.tsv": files.read_scores,
-        **{f"{noun}.h5mu": (lambda path, noun=noun: files.read_view(path, noun)) for noun in ("train", "query", "solution")},
+        "dataset.h5mu": read_dataset,
+        "latents.h5ad": read_latents,
+        "imputed.h5mu": read_imputed,
+        "run.json": read_record,
+        "scores.tsv": read_scores,
+        **{f"{noun}.h5mu": (lambda path, noun=noun: read_view(path, noun)) for noun in ("train", "query", "solution")},
     }
     return readers[path.name](path)
 
@@ -44,16 +61,16 @@ def read_anything(path):
 @pytest.fixture
 def written(tmp_path, dataset, view):
     """Return a folder with one valid file of every noun."""
-    files.write_dataset(tmp_path / "dataset.h5mu", dataset)
+    write_dataset(tmp_path / "dataset.h5mu", dataset)
     for noun in ("train", "query", "solution"):
         (tmp_path / f"{noun}.h5mu").write_bytes((view / f"{noun}.h5mu").read_bytes())
-    files.write_latents(tmp_path / "latents.h5ad", files.latents_table(LATENTS))
-    query = files.read_view(view / "query.h5mu", "query")
+    write_latents(tmp_path / "latents.h5ad", latents_table(LATENTS))
+    query = read_view(view / "query.h5mu", "query")
     names = query["left"].obs_names
     x = np.zeros((len(names), query["right"].n_vars))
-    files.write_imputed(tmp_path / "imputed.h5mu", files.imputed_table({("left", "right"): (names, x)}, query))
-    files.write_record(tmp_path / "run.json", RECORD)
-    files.write_scores(tmp_path / "scores.tsv", pd.DataFrame([SCORE], columns=files.SCORE_COLUMNS))
+    write_imputed(tmp_path / "imputed.h5mu", imputed_table({("left", "right"): (names, x)}, query))
+    write_record(tmp_path / "run.json", RECORD)
+    write_scores(tmp_path / "scores.tsv", pd.DataFrame([SCORE], columns=SCORE_COLUMNS))
     return tmp_path
 
 
@@ -90,15 +107,15 @@ def test_a_mislabelled_file_is_refused_by_name(written, name):
 
 
 def test_misaligned_rows_are_refused(written, dataset):
-    solution = files.read_view(written / "solution.h5mu", "solution")
+    solution = read_view(written / "solution.h5mu", "solution")
     rows = np.arange(solution["right"].n_obs)[::-1]
     solution.mod["right"] = solution["right"][rows].copy()
     with pytest.raises(UserError, match=r"solution\.h5mu: the rows of modality 'right' are not the solution's cells"):
-        files.write_view(written / "solution.h5mu", solution)
+        write_view(written / "solution.h5mu", solution)
     shuffled = dataset.copy()
     shuffled.mod["left"] = dataset["left"][rows[: dataset.n_obs]].copy()
     with pytest.raises(UserError, match="the rows of modality 'left' are not the dataset's cells"):
-        files.write_dataset(written / "dataset.h5mu", shuffled)
+        write_dataset(written / "dataset.h5mu", shuffled)
 
 
 def _set(thing, modality, change):
@@ -118,7 +135,7 @@ def _set(thing, modality, change):
 def test_a_broken_dataset_is_not_written(tmp_path, dataset, change, message):
     broken = _set(dataset.copy(), "left", change)
     with pytest.raises(UserError, match=message):
-        files.write_dataset(tmp_path / "dataset.h5mu", broken)
+        write_dataset(tmp_path / "dataset.h5mu", broken)
     assert not list(tmp_path.iterdir())
 
 
@@ -127,21 +144,21 @@ def test_fractional_or_negative_counts_are_refused_with_the_remedy(tmp_path, dat
     broken["left"].layers["counts"] = broken["left"].layers["lognorm"]
     broken["left"].uns["values"] = "counts"
     with pytest.raises(UserError, match="fractional values.*values: lognorm"):
-        files.write_dataset(tmp_path / "dataset.h5mu", broken)
+        write_dataset(tmp_path / "dataset.h5mu", broken)
 
 
 def test_a_query_that_shows_labels_is_refused(written):
-    query = files.read_view(written / "query.h5mu", "query")
+    query = read_view(written / "query.h5mu", "query")
     query["left"].obs["cell_type"] = "T"
     with pytest.raises(UserError, match="the query shows cell types"):
-        files.write_view(written / "query.h5mu", query)
+        write_view(written / "query.h5mu", query)
 
 
 def test_latents_with_nan_or_a_cell_twice_are_refused(tmp_path):
     with pytest.raises(UserError, match="NaN"):
-        files.write_latents(tmp_path / "x.h5ad", files.latents_table({("rna", "query"): (["a"], np.array([[np.nan]]))}))
+        write_latents(tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a"], np.array([[np.nan]]))}))
     with pytest.raises(UserError, match="twice"):
-        files.write_latents(tmp_path / "x.h5ad", files.latents_table({("rna", "query"): (["a", "a"], np.ones((2, 1)))}))
+        write_latents(tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a", "a"], np.ones((2, 1)))}))
     assert not list(tmp_path.iterdir())
 
 
@@ -150,7 +167,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     path.write_text("before")
 
     def fail_midway():
-        with files.atomic(path) as temporary:
+        with atomic(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -162,38 +179,38 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 
 def test_records_and_scores_know_their_words(tmp_path):
     with pytest.raises(UserError, match="unknown status 'fine'"):
-        files.write_record(tmp_path / "run.json", RECORD | {"status": "fine"})
+        write_record(tmp_path / "run.json", RECORD | {"status": "fine"})
     with pytest.raises(UserError, match="lacks"):
-        files.write_record(tmp_path / "run.json", {"status": "ok"})
-    twice = pd.DataFrame([SCORE, SCORE], columns=files.SCORE_COLUMNS)
+        write_record(tmp_path / "run.json", {"status": "ok"})
+    twice = pd.DataFrame([SCORE, SCORE], columns=SCORE_COLUMNS)
     with pytest.raises(UserError, match="twice"):
-        files.write_scores(tmp_path / "scores.tsv", twice)
+        write_scores(tmp_path / "scores.tsv", twice)
     (tmp_path / "scores.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(UserError, match=r"scores\.tsv: expected the columns"):
-        files.read_scores(tmp_path / "scores.tsv")
+        read_scores(tmp_path / "scores.tsv")
 
 
 def test_latents_come_back_by_source_and_subset():
-    table = files.latents_table(LATENTS)
-    names, z = files.latents_of(table, "rna", "train")
+    table = latents_table(LATENTS)
+    names, z = latents_of(table, "rna", "train")
     assert list(names) == ["a", "b"]
     np.testing.assert_array_equal(z, np.ones((2, 3)))
 
 
 def test_collapse_is_no_variance_in_any_source():
     wide, flat = np.random.default_rng(0).random((20, 2)), np.zeros((20, 2))
-    assert files.collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)})
-    assert not files.collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", wide)})
+    assert is_collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)})
+    assert not is_collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", wide)})
 
 
 def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
     folder = cut_small(dataset, "unpaired", tmp_path / "unpaired")
-    view = files.as_view(files.read_view(folder / "train.h5mu", "train"), labels=False)
+    view = as_view(read_view(folder / "train.h5mu", "train"), labels=False)
     assert [block.modalities for block in view.blocks] == [("left",), ("right",)]
     assert all(block.labels is None for block in view.blocks)
     assert set(view.blocks[0].names).isdisjoint(view.blocks[1].names)
     paired = cut_small(dataset, "paired", tmp_path / "paired")
-    view = files.as_view(files.read_view(paired / "train.h5mu", "train"), labels=True)
+    view = as_view(read_view(paired / "train.h5mu", "train"), labels=True)
     assert [block.modalities for block in view.blocks] == [("left", "right")]
     x = view.blocks[0].values["left"]
     assert x.dtype == np.float32
@@ -201,11 +218,11 @@ def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
 
 
 def test_standardising_there_and_back(view):
-    cells = files.read_view(view / "solution.h5mu", "solution")["left"]
-    restored = files.unstandardised(cells, (files.values(cells) - cells.uns["mean"]) / cells.uns["std"])
-    np.testing.assert_allclose(restored, files.values(cells), atol=1e-5)
+    cells = read_view(view / "solution.h5mu", "solution")["left"]
+    restored = unstandardised_values(cells, (space_values(cells) - cells.uns["mean"]) / cells.uns["std"])
+    np.testing.assert_allclose(restored, space_values(cells), atol=1e-5)
 
 
 def test_json_of_a_record_is_readable(tmp_path):
-    files.write_record(tmp_path / "run.json", RECORD)
+    write_record(tmp_path / "run.json", RECORD)
     assert json.loads((tmp_path / "run.json").read_text()) == RECORD

@@ -16,10 +16,14 @@ import pytest
 import torch
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog
+from mosaicbench.commands import fit, score
 from mosaicbench.errors import Diverged, NotApplicable, UserError
+from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents, read_record
+from mosaicbench.files.scores import read_scores
+from mosaicbench.files.tables import read_table
+from mosaicbench.files.views import as_cells, read_view, standardised_values, write_view
 from mosaicbench.metrics.label_separation_auc_private import label_separation_auc_private
-from mosaicbench.verbs import fit, score
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def paired(dataset, tmp_path_factory):
 
 def fit_run(view, output, *, method="mosaicbench.methods.mvae", hyperparameters=None, seed=0, **limits):
     identity = {"dataset": "d", "scenario": "s", "run": "r", "method": method.split(".")[-1], "seed": seed}
-    fit.run(
+    fit.main(
         method=method,
         hyperparameters={"max_epochs": 2} if hyperparameters is None else hyperparameters,
         identity=identity,
@@ -49,11 +53,11 @@ def fit_run(view, output, *, method="mosaicbench.methods.mvae", hyperparameters=
         output=output,
         **({"max_minutes": 5, "max_memory_mb": 8000} | limits),
     )
-    return files.read_record(output / "run.json")
+    return read_record(output / "run.json")
 
 
 def outputs(folder):
-    latents, imputed = files.read_latents(folder / "latents.h5ad"), files.read_imputed(folder / "imputed.h5mu")
+    latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
     return latents.X, {direction: cells.X for direction, cells in imputed.mod.items()}
 
 
@@ -115,9 +119,9 @@ def test_a_failed_run_is_a_valid_row_with_its_status(paired, tmp_path, misbehavi
     record = fit_run(paired, tmp_path, method=misbehaving, hyperparameters={"what": what}, **limits)
     assert record["status"] == status
     assert message in record["message"]
-    assert files.read_latents(tmp_path / "latents.h5ad").n_obs == 0
-    assert not files.read_imputed(tmp_path / "imputed.h5mu").mod
-    assert files.read_table(tmp_path / "history.tsv").empty
+    assert read_latents(tmp_path / "latents.h5ad").n_obs == 0
+    assert not read_imputed(tmp_path / "imputed.h5mu").mod
+    assert read_table(tmp_path / "history.tsv").empty
     assert not list(tmp_path.glob(".*partial*"))
     if what != "nan":
         assert set(record["seconds"]) == {"import", "read", "fit"}
@@ -130,7 +134,7 @@ def test_a_failed_run_is_a_valid_row_with_its_status(paired, tmp_path, misbehavi
 def test_a_collapsed_run_keeps_its_latents_and_says_so(paired, tmp_path):
     record = fit_run(paired, tmp_path, method="mosaicbench.methods.constant", hyperparameters={})
     assert record["status"] == "collapsed"
-    assert files.read_latents(tmp_path / "latents.h5ad").n_obs > 0
+    assert read_latents(tmp_path / "latents.h5ad").n_obs > 0
 
 
 @dataclass(kw_only=True)
@@ -157,19 +161,19 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
     module = types.ModuleType("one_way_method")
     module.CARD = {"uses": (), "gives": ("joint", "single", "impute")}
     OneWay.__module__ = module.__name__
-    query = files.read_view(paired / "query.h5mu", "query")
+    query = read_view(paired / "query.h5mu", "query")
     module.OneWay, OneWay.width = OneWay, {m: cells.n_vars for m, cells in query.mod.items()}
     monkeypatch.setitem(sys.modules, module.__name__, module)
     record = fit_run(paired, tmp_path, method=module.__name__, hyperparameters={"reads": reads})
-    latents = files.read_latents(tmp_path / "latents.h5ad")
-    imputed = files.read_imputed(tmp_path / "imputed.h5mu")
+    latents = read_latents(tmp_path / "latents.h5ad")
+    imputed = read_imputed(tmp_path / "imputed.h5mu")
     assert "no latents of right: nothing reads it" in record["message"]
     assert "no latents of joint: nothing reads it" in record["message"]
     assert "no right->left: nothing reads it" in record["message"]
     assert record["status"] == ("ok" if reads == "left" else "not_applicable")
     assert set(latents.obs["source"]) == ({"left"} if reads == "left" else set())
     assert list(imputed.mod) == (["left->right"] if reads == "left" else [])
-    score.run(
+    score.main(
         runs=[tmp_path],
         views=[paired],
         groups=["alignment", "imputation", "resources"],
@@ -177,7 +181,7 @@ def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypa
         features=[tmp_path / "features.tsv"],
         cells=[tmp_path / "cells.npz"],
     )
-    scores = files.read_scores(tmp_path / "scores.tsv")
+    scores = read_scores(tmp_path / "scores.tsv")
     assert set(scores["direction"]) == ({"run", "left->right"} if reads == "left" else {"run"})
 
 
@@ -208,32 +212,32 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
     monkeypatch.setitem(sys.modules, module.__name__, module)
     record = fit_run(paired, tmp_path, method=module.__name__, hyperparameters={"private": private})
     assert record["status"] == "ok", record["message"]
-    latents = files.read_latents(tmp_path / "latents.h5ad")
-    assert files.private_of(latents, "joint", "query") is None
+    latents = read_latents(tmp_path / "latents.h5ad")
+    assert private_of(latents, "joint", "query") is None
     for part in ("train", "query"):
-        view = files.read_view(paired / f"{part}.h5mu", part)
+        view = read_view(paired / f"{part}.h5mu", part)
         for modality in view.mod:
-            names, _ = files.latents_of(latents, modality, part)
-            found = files.private_of(latents, modality, part)
+            names, _ = latents_of(latents, modality, part)
+            found = private_of(latents, modality, part)
             if private == 0:
                 assert found is None
                 continue
-            np.testing.assert_array_equal(found, files.as_cells(view, [modality], names).values[modality][:, 2:5])
+            np.testing.assert_array_equal(found, as_cells(view, [modality], names).values[modality][:, 2:5])
 
     # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
     outputs = {name: tmp_path / name for name in ("scores.tsv", "features.tsv", "cells.npz")}
-    score.run(
+    score.main(
         runs=[tmp_path],
         views=[paired],
         groups=["disentanglement"],
         **{name: [path] for name, path in zip(("scores", "features", "cells"), outputs.values(), strict=True)},
     )
-    scores = files.read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
+    scores = read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
     asked = {direction for metric, direction in scores.index if metric == "label_separation_auc_private"}
     assert asked == ({"left", "right", "joint"} if private else set())
     if private:
-        solution = files.read_view(paired / "solution.h5mu", "solution")
-        blocks = {m: files.standardised(cells)[:, 2:5] for m, cells in solution.mod.items()}
+        solution = read_view(paired / "solution.h5mu", "solution")
+        blocks = {m: standardised_values(cells)[:, 2:5] for m, cells in solution.mod.items()}
         blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
         labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
         for source, block in blocks.items():
@@ -270,7 +274,7 @@ def test_the_record_says_what_was_used(paired, tmp_path):
         assert record["device_mb"] == {}
     assert record["peak_host_mb"] > 50
     assert json.loads((tmp_path / "run.json").read_text())["seed"] == 0
-    assert len(files.read_table(tmp_path / "history.tsv")) == 2
+    assert len(read_table(tmp_path / "history.tsv")) == 2
 
 
 def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
@@ -286,7 +290,7 @@ def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
 @pytest.mark.parametrize("method", [name for name, card in catalog.cards("methods").items() if card["kind"] != "control"])
 def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
     """Overwrite all that a scenario hides; only the positive controls may notice."""
-    solution = files.read_view(paired / "solution.h5mu", "solution")
+    solution = read_view(paired / "solution.h5mu", "solution")
     poisoned = tmp_path / "poisoned"
     poisoned.mkdir()
     for part in ("train", "query"):
@@ -294,7 +298,7 @@ def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
     for cells in solution.mod.values():
         cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
         cells.obs["cell_type"] = "garbage"
-    files.write_view(poisoned / "solution.h5mu", solution)
+    write_view(poisoned / "solution.h5mu", solution)
     module = catalog.module("methods", method)
     small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in catalog.hyperparameters(method)}
     fit_run(paired, tmp_path / "clean", method=module, hyperparameters=small)
@@ -309,7 +313,7 @@ def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
     for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
         view = cut_small(dataset, kind, tmp_path / kind)
         fit_run(view, tmp_path / f"run-{kind}", method="mosaicbench.methods.random_latent", hyperparameters={})
-        latents = files.read_latents(tmp_path / f"run-{kind}/latents.h5ad")
+        latents = read_latents(tmp_path / f"run-{kind}/latents.h5ad")
         assert set(latents.obs["source"]) == expected
 
 
@@ -362,11 +366,11 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(paired, tmp_path, i
     np.testing.assert_array_equal(first[0], second[0])
     for direction in first[1]:
         np.testing.assert_array_equal(first[1][direction], second[1][direction])
-    history = files.read_table(folder / "history.tsv")
-    assert history.equals(files.read_table(uninterrupted / "history.tsv"))
+    history = read_table(folder / "history.tsv")
+    assert history.equals(read_table(uninterrupted / "history.tsv"))
     assert list(history["epoch"]) == list(range(1, 41))
     assert 0 < record["resumed_after"][0] < 40
-    assert files.read_record(uninterrupted / "run.json")["resumed_after"] == []
+    assert read_record(uninterrupted / "run.json")["resumed_after"] == []
 
 
 def test_a_terminated_run_leaves_a_checkpoint_and_nothing_half_written(paired, tmp_path):
@@ -393,5 +397,5 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
     hyperparameters = LONG | ({"beta": 2.0} if change == "hyperparameters" else {})
     record = fit_run(view, tmp_path, hyperparameters=hyperparameters, seed=7 if change == "seed" else 0)
     assert record["resumed_after"] == []
-    assert len(files.read_table(tmp_path / "history.tsv")) == 40
+    assert len(read_table(tmp_path / "history.tsv")) == 40
     assert not (tmp_path / fit.CHECKPOINT).exists()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cluster, files
+from mosaicbench import cluster
+from mosaicbench.commands import fit, fit_each
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import fit, fit_each
+from mosaicbench.files.runs import read_imputed, read_latents, read_record
 
 SEEDS = (0, 1)
 METHODS = ("oracle", "ridge", "mvae")
@@ -28,7 +29,7 @@ def keywords(method):
 
 def fit_all(views, folder, methods=METHODS, *, minutes=10.0, attempt=cluster.ATTEMPTS):
     outputs = [folder / method / f"seed-{seed}" for method in methods for seed in SEEDS]
-    fit_each.run(
+    fit_each.main(
         runs=[keywords(method) for method in methods],
         seeds=SEEDS,
         **{part: [view / f"{part}.h5mu" for view in views] for part in ("train", "query", "solution")},
@@ -39,7 +40,7 @@ def fit_all(views, folder, methods=METHODS, *, minutes=10.0, attempt=cluster.ATT
         max_minutes=5,
         max_memory_mb=8000,
     )
-    return {output.relative_to(folder).as_posix(): files.read_record(output / "run.json") for output in outputs}
+    return {output.relative_to(folder).as_posix(): read_record(output / "run.json") for output in outputs}
 
 
 def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
@@ -53,14 +54,14 @@ def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
             asked = keywords(method)
             asked["identity"] |= {"seed": seed}
             paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
-            fit.run(**asked, **paths, output=alone, max_minutes=5, max_memory_mb=8000)
-            expected = files.read_record(alone / "run.json")
+            fit.main(**asked, **paths, output=alone, max_minutes=5, max_memory_mb=8000)
+            expected = read_record(alone / "run.json")
             differ = {key for key in expected if records[place][key] != expected[key]}
             assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb"}
-            here, there = (files.read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone))
+            here, there = (read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone))
             for direction, cells in there.mod.items():
                 np.testing.assert_array_equal(here[direction].X, cells.X)
-            here, there = (files.read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone))
+            here, there = (read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone))
             np.testing.assert_array_equal(here.X, there.X)
 
 

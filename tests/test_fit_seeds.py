@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cluster, files
+from mosaicbench import cluster
+from mosaicbench.commands import fit, fit_seeds
 from mosaicbench.errors import Diverged, NotStackable, UserError
-from mosaicbench.parts.training import Budget
-from mosaicbench.verbs import fit, fit_seeds
+from mosaicbench.files.runs import read_imputed, read_latents, read_record
+from mosaicbench.files.tables import read_table
+from mosaicbench.modeling.training import Budget
 
 SEEDS = (0, 1)
 MVAE = "mosaicbench.methods.mvae"
@@ -29,7 +31,7 @@ def views(tmp_path_factory):
 
 def fit_at_once(views, folder, *, method=MVAE, hyperparameters=None, attempt=1, minutes=10.0, limit_minutes=5.0, **limits):
     outputs = [folder / f"seed-{seed}" for seed in SEEDS]
-    fit_seeds.run(
+    fit_seeds.main(
         method=method,
         hyperparameters=ASKED if hyperparameters is None else hyperparameters,
         identity=IDENTITY | {"method": method.split(".")[-1]},
@@ -43,7 +45,7 @@ def fit_at_once(views, folder, *, method=MVAE, hyperparameters=None, attempt=1, 
         max_minutes=limit_minutes,
         **{"max_memory_mb": 8000} | limits,
     )
-    return outputs, [files.read_record(output / "run.json") for output in outputs]
+    return outputs, [read_record(output / "run.json") for output in outputs]
 
 
 def test_seeds_at_once_give_what_fits_of_their_own_give(views, tmp_path):
@@ -52,19 +54,19 @@ def test_seeds_at_once_give_what_fits_of_their_own_give(views, tmp_path):
         alone = tmp_path / f"alone-{seed}"
         identity = IDENTITY | {"method": "mvae", "seed": seed}
         paths = {"train": view / "train.h5mu", "query": view / "query.h5mu", "solution": None, "output": alone}
-        fit.run(method=MVAE, hyperparameters=ASKED, identity=identity, max_minutes=5, max_memory_mb=8000, **paths)
-        expected = files.read_record(alone / "run.json")
+        fit.main(method=MVAE, hyperparameters=ASKED, identity=identity, max_minutes=5, max_memory_mb=8000, **paths)
+        expected = read_record(alone / "run.json")
         differ = {key for key in expected if record[key] != expected[key]}
         assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb", "seeds_at_once"}
         assert (record["seeds_at_once"], expected["seeds_at_once"]) == (2, 1)
         assert sorted(path.name for path in output.iterdir()) == sorted(path.name for path in alone.iterdir())
-        latents = [files.read_latents(folder / "latents.h5ad") for folder in (output, alone)]
+        latents = [read_latents(folder / "latents.h5ad") for folder in (output, alone)]
         np.testing.assert_allclose(latents[0].X, latents[1].X, rtol=1e-5, atol=1e-5)
         assert latents[0].obs.equals(latents[1].obs)
-        imputed = [files.read_imputed(folder / "imputed.h5mu") for folder in (output, alone)]
+        imputed = [read_imputed(folder / "imputed.h5mu") for folder in (output, alone)]
         for direction, cells in imputed[1].mod.items():
             np.testing.assert_allclose(imputed[0][direction].X, cells.X, rtol=1e-5, atol=1e-5)
-        histories = [files.read_table(folder / "history.tsv") for folder in (output, alone)]
+        histories = [read_table(folder / "history.tsv") for folder in (output, alone)]
         np.testing.assert_allclose(*(history.to_numpy() for history in histories), rtol=1e-5)
 
 
@@ -136,7 +138,7 @@ def test_what_befalls_a_stack_is_a_row_for_each_seed(views, tmp_path, misbehavin
     assert [record["status"] for record in records] == statuses
     assert [record["seed"] for record in records] == list(SEEDS)
     assert message in records[-1]["message"]
-    assert files.read_latents(outputs[-1] / "latents.h5ad").n_obs == 0
+    assert read_latents(outputs[-1] / "latents.h5ad").n_obs == 0
 
 
 def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(views, tmp_path):

@@ -6,12 +6,14 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import files
+from mosaicbench.commands import generate
 from mosaicbench.errors import UserError
+from mosaicbench.figures.virtual_cells import virtual_cells
+from mosaicbench.files._h5 import KEY, quiet_mudata
+from mosaicbench.files.runs import RECORD_KEYS, write_record
+from mosaicbench.files.views import feature_names, read_view, space_values
 from mosaicbench.report import theme
-from mosaicbench.report.figures.virtual_cells import virtual_cells
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, read_projection
-from mosaicbench.verbs import generate
 
 RUNS = pd.DataFrame({"run": ["dmmvae_experts"], "method": ["dmmvae_experts"]})
 
@@ -24,8 +26,8 @@ def place(tmp_path_factory):
 
     def record(method, status="ok", **hyperparameters):
         known = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
-        known = dict.fromkeys(files.RECORD_KEYS) | known | {"status": status, "hyperparameters": hyperparameters}
-        files.write_record(folder / f"{method}-{status}" / "run.json", known)
+        known = dict.fromkeys(RECORD_KEYS) | known | {"status": status, "hyperparameters": hyperparameters}
+        write_record(folder / f"{method}-{status}" / "run.json", known)
         return folder / f"{method}-{status}"
 
     return folder / "view", record
@@ -34,20 +36,20 @@ def place(tmp_path_factory):
 def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
     view, record = place
     runs = [record("dmmvae_experts", max_epochs=2), record("mvae", "diverged")]
-    generate.run(runs=runs, view=view, cells=40, seed=3, output=tmp_path)
+    generate.main(runs=runs, view=view, cells=40, seed=3, output=tmp_path)
     assert not (tmp_path / "mvae.h5mu").exists()
-    with files.quiet_mudata():
+    with quiet_mudata():
         import mudata
 
         virtual = mudata.read_h5mu(tmp_path / "dmmvae_experts.h5mu")
-    solution = files.read_view(view / "solution.h5mu", "solution")
-    assert virtual.uns[files.KEY]["noun"] == "generated"
+    solution = read_view(view / "solution.h5mu", "solution")
+    assert virtual.uns[KEY]["noun"] == "generated"
     assert virtual.n_obs == 40
     for modality, cells in virtual.mod.items():
         assert list(cells.obs_names) == list(virtual.obs_names)
-        assert list(cells.var_names) == files.feature_names(solution[modality])
+        assert list(cells.var_names) == feature_names(solution[modality])
         # log-normalised values, not standardised ones
-        np.testing.assert_allclose(cells.X.mean(0), files.values(solution[modality]).mean(0), atol=1.0)
+        np.testing.assert_allclose(cells.X.mean(0), space_values(solution[modality]).mean(0), atol=1.0)
     tables = {name: read_projection(tmp_path, name) for name in VIRTUAL_COLUMNS}
     cells, markers = tables["virtual_cells"], tables["virtual_markers"]
     assert cells["origin"].value_counts().to_dict() == {"real": solution.n_obs, "generated": 40}
@@ -65,7 +67,7 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
 
 def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(place, tmp_path):
     view, record = place
-    generate.run(runs=[record("mvae", "diverged")], view=view, cells=40, seed=0, output=tmp_path, tables=tmp_path / "tables")
+    generate.main(runs=[record("mvae", "diverged")], view=view, cells=40, seed=0, output=tmp_path, tables=tmp_path / "tables")
     tables = {name: read_projection(tmp_path / "tables", name) for name in VIRTUAL_COLUMNS}
     assert all(table.empty for table in tables.values())
     figure, _ = virtual_cells(**tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS))
@@ -78,4 +80,4 @@ def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(plac
 def test_what_has_no_prior_or_too_few_cells_is_refused(place, tmp_path, method, cells, message):
     view, record = place
     with pytest.raises(UserError, match=message):
-        generate.run(runs=[record(method)], view=view, cells=cells, seed=0, output=tmp_path)
+        generate.main(runs=[record(method)], view=view, cells=cells, seed=0, output=tmp_path)

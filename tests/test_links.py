@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mosaicbench import files
+from mosaicbench.commands import prepare
 from mosaicbench.data import links, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.curate import curated
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import prepare
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
+from mosaicbench.files.views import as_view, standardised_values
 
 # The proteins of Hao 2021's panel of 228, as GEO's features.tsv.gz spells them.
 HAO = """
@@ -193,7 +195,7 @@ def trimodal():
 
 
 def linked_names(part, first, second):
-    matrix = files.links_between(part, first, second).tocoo()
+    matrix = links_between(part, first, second).tocoo()
     return {
         (part[first].var_names[r], part[second].var_names[c], v)
         for r, c, v in zip(matrix.row, matrix.col, matrix.data, strict=True)
@@ -207,13 +209,13 @@ def test_links_survive_the_disk_and_tell_their_origin(trimodal, tmp_path):
     expected = {("CD3D", "CD3", 1), ("CD3E", "CD3", 1), ("CD4", "CD4", 1), ("MS4A1", "CD20", 1)}
     assert linked_names(dataset, "rna", "adt") == expected
     dataset.uns.pop("curation")
-    dataset.uns[files.KEY] = {"noun": "dataset", "dataset": "d"}
-    files.write_dataset(tmp_path / "d.h5mu", dataset)
-    again = files.read_dataset(tmp_path / "d.h5mu")
+    dataset.uns[KEY] = {"noun": "dataset", "dataset": "d"}
+    write_dataset(tmp_path / "d.h5mu", dataset)
+    again = read_dataset(tmp_path / "d.h5mu")
     assert linked_names(again, "rna", "adt") == expected
     assert linked_names(again, "rna", "atac") == linked_names(dataset, "rna", "atac") != set()
-    assert (files.links_between(again, "atac", "rna") != files.links_between(again, "rna", "atac").T).nnz == 0
-    assert files.links_between(again, "atac", "adt").nnz == 0
+    assert (links_between(again, "atac", "rna") != links_between(again, "rna", "atac").T).nnz == 0
+    assert links_between(again, "atac", "adt").nnz == 0
     assert set(again.uns["links"]) == {"rna-atac", "rna-adt"}
 
 
@@ -263,7 +265,7 @@ def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal
 def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     dataset = curated(trimodal)
     parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4)
-    blind, told = (files.as_view(parts["train"], labels=False, links=links) for links in (False, True))
+    blind, told = (as_view(parts["train"], labels=False, links=links) for links in (False, True))
     assert not blind.links
     assert not any(block.activity for block in blind.blocks)
     assert set(told.links) == set(permutations(("rna", "adt"))) | set(permutations(("rna", "atac")))
@@ -296,8 +298,8 @@ def test_a_table_of_ones_own_replaces_what_would_be_linked(trimodal, tmp_path):
     path.write_text(f"rna\tatac\tsign\nCD4\t{peak}\t1\nCD4\t{peak}\t1\nG1\t{other}\t-1\nNOPE\t{peak}\t1\n")
     dataset = curated(trimodal, tmp_path, links="links.tsv")
     assert linked_names(dataset, "rna", "atac") == {("CD4", peak, 1), ("G1", other, -1)}
-    assert files.links_between(dataset, "rna", "adt").nnz == 0
-    activity = links.gene_activity(dataset["atac"].layers["counts"], files.links_between(dataset, "rna", "atac")).toarray()
+    assert links_between(dataset, "rna", "adt").nnz == 0
+    activity = links.gene_activity(dataset["atac"].layers["counts"], links_between(dataset, "rna", "atac")).toarray()
     counts = dataset["atac"].to_df(layer="counts")
     np.testing.assert_array_equal(activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other])
 
@@ -339,8 +341,8 @@ def test_real_links_of_snareseq(shared_data, tmp_path):
     folder = shared_data / "snareseq_adbrain"
     path = {modality: str(folder / f"{modality}.h5ad") for modality in ("rna", "atac")}
     options = {"path": path, "cell_type": "cell_type", "links": str(folder / "links.tsv.gz")}
-    prepare.run(dataset="snare", loader="own_files", options=options, output=tmp_path / "d.h5mu")
-    dataset = files.read_dataset(tmp_path / "d.h5mu")
+    prepare.main(dataset="snare", loader="own_files", options=options, output=tmp_path / "d.h5mu")
+    dataset = read_dataset(tmp_path / "d.h5mu")
     table = pd.read_csv(folder / "links.tsv.gz", sep="\t")
     kept = table["rna"].isin(dataset["rna"].var_names) & table["atac"].isin(dataset["atac"].var_names)
     found = linked_names(dataset, "rna", "atac")
@@ -380,7 +382,7 @@ def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
             other = spoilt[noun][modality]
             assert list(cells.obs_names) == list(other.obs_names)
             assert list(cells.var_names) == list(other.var_names)
-            np.testing.assert_array_equal(files.standardised(cells), files.standardised(other))
+            np.testing.assert_array_equal(standardised_values(cells), standardised_values(other))
     for other in ("atac", "adt"):
         true, wrong = (linked_names(parts["train"], "rna", other) for parts in (clean, spoilt))
         assert wrong == linked_names(spoilt["solution"], "rna", other)
@@ -406,7 +408,7 @@ def test_gene_activity_follows_wrong_links(trimodal):
     dataset = curated(trimodal)
     share = 0.6
     spoilt = links.corrupted(dataset, share, {m: list(x.var_names) for m, x in dataset.mod.items()}, np.random.default_rng(0))
-    clean, wrong = (files.links_between(part, "rna", "atac") for part in (dataset, spoilt))
+    clean, wrong = (links_between(part, "rna", "atac") for part in (dataset, spoilt))
     moved = (clean != wrong).nnz / 2
     assert moved == round(share * clean.nnz)
     np.testing.assert_array_equal(np.sort(wrong.tocoo().col), np.sort(clean.tocoo().col))  # every peak keeps its links

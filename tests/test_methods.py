@@ -8,7 +8,7 @@ import pytest
 from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
 
 from mosaicbench import catalog
-from mosaicbench.verbs.fit import method_class
+from mosaicbench.commands.fit import method_class
 from mosaicbench.view import Cells, Truth, View, concatenate
 
 # All but wrapped packages, which are not installed here.

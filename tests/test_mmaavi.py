@@ -11,19 +11,22 @@ from scipy import sparse
 from test_family import built, cost_of, counted_view, values
 from torch.distributions import NegativeBinomial, Normal
 
-from mosaicbench import files
+from mosaicbench.commands import fit, score
 from mosaicbench.data import scenarios
 from mosaicbench.errors import NotApplicable, UserError
+from mosaicbench.files.runs import latents_of, predicted_of, read_latents
+from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
+from mosaicbench.files.tables import read_table
+from mosaicbench.files.views import read_view, space_values
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
-from mosaicbench.parts import training
-from mosaicbench.parts.guidance import FeatureGraph
-from mosaicbench.parts.likelihoods import negative_binomial_nll
-from mosaicbench.parts.minibatch import Counts, Part, on_device
-from mosaicbench.parts.mixture import MixturePrior
-from mosaicbench.parts.posteriors import kl
-from mosaicbench.parts.semisupervised import with_labelled
-from mosaicbench.verbs import fit, score
+from mosaicbench.modeling import training
+from mosaicbench.modeling.guidance import FeatureGraph
+from mosaicbench.modeling.likelihoods import negative_binomial_nll
+from mosaicbench.modeling.minibatch import Counts, Part, on_device
+from mosaicbench.modeling.mixture import MixturePrior
+from mosaicbench.modeling.posteriors import kl
+from mosaicbench.modeling.semisupervised import with_labelled
 from mosaicbench.view import View
 
 CPU = torch.device("cpu")
@@ -359,7 +362,7 @@ def test_hiding_labels_changes_nothing_else():
     }
     for modality, cells in cut["all"]["train"].mod.items():
         hidden = cut["few"]["train"][modality]
-        np.testing.assert_array_equal(files.values(cells), files.values(hidden))
+        np.testing.assert_array_equal(space_values(cells), space_values(hidden))
         shown = hidden.obs["cell_type"].astype(str).to_numpy()
         assert 0 < np.sum(shown != "") < 40
         kept = shown != ""
@@ -377,22 +380,22 @@ def test_predictions_are_written_and_scored(tmp_path):
     paths = {part: view / f"{part}.h5mu" for part in ("train", "query")} | {"solution": None, "output": run}
     options = {"max_epochs": 4, "minibatch": 64}
     limits = {"max_minutes": 5, "max_memory_mb": 8000}
-    fit.run(method="mosaicbench.methods.mmaavi_ss", hyperparameters=options, identity=identity, **paths, **limits)
-    latents = files.read_latents(run / "latents.h5ad")
+    fit.main(method="mosaicbench.methods.mmaavi_ss", hyperparameters=options, identity=identity, **paths, **limits)
+    latents = read_latents(run / "latents.h5ad")
     for source in ("joint", "left", "right"):
-        assert len(files.predicted_of(latents, source, "query")) == len(files.latents_of(latents, source, "query")[0])
-        assert files.predicted_of(latents, source, "train") is None
+        assert len(predicted_of(latents, source, "query")) == len(latents_of(latents, source, "query")[0])
+        assert predicted_of(latents, source, "train") is None
     tables = {name: tmp_path / f"{name}.tsv" for name in ("scores", "features")} | {"cells": tmp_path / "cells.npz"}
-    score.run(runs=[run], views=[view], groups=["label_prediction"], **{name: [path] for name, path in tables.items()})
-    scores = files.read_scores(tables["scores"])
+    score.main(runs=[run], views=[view], groups=["label_prediction"], **{name: [path] for name, path in tables.items()})
+    scores = read_scores(tables["scores"])
     own = scores[scores["metric"] == "label_prediction_balanced_accuracy"].set_index("direction")["value"]
     assert set(own.index) == {"joint", "left", "right"}
-    said, solution = files.predicted_of(latents, "joint", "query"), files.read_view(view / "solution.h5mu", "solution")["left"]
-    order = files.latents_of(latents, "joint", "query")[0].get_indexer(solution.obs["query_name"].astype(str))
+    said, solution = predicted_of(latents, "joint", "query"), read_view(view / "solution.h5mu", "solution")["left"]
+    order = latents_of(latents, "joint", "query")[0].get_indexer(solution.obs["query_name"].astype(str))
     types = solution.obs["cell_type"].astype(str).to_numpy()
     right = [np.mean(said[order][types == name] == name) for name in set(types) - {""}]
     assert own["joint"] == pytest.approx(np.mean(right))
-    features = files.read_table(tables["features"], files.FEATURE_COLUMNS)
+    features = read_table(tables["features"], FEATURE_COLUMNS)
     assert set(features["metric"]) == {"label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"}
 
 

@@ -15,9 +15,12 @@ from conftest import REPOSITORY
 from faulty_server import serving
 from test_workflow import Benchmark
 
-from mosaicbench import catalog, cli, files, registry, settings
+from mosaicbench import catalog, cli, registry, settings
 from mosaicbench.data import lock, readers
 from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.views import read_view
 
 PAPER = yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text())
 FAMILIES = ["multiome_pbmc10k", "hao_citeseq", "teaseq"]
@@ -37,7 +40,7 @@ class Place:
         output = self.folder / f"{dataset}.h5mu"
         words = ["--loader", stanza["loader"], "--options", json.dumps(stanza["options"]), "--raw", str(self.raw / dataset)]
         cli.main(["prepare", "--dataset", dataset, *words, "--output", str(output)])
-        return files.read_dataset(output)
+        return read_dataset(output)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,7 @@ def test_gene_and_peak_coordinates_are_kept_and_contigs_are_not(fetched):
 
 
 def test_neurips_refuses_normalised_values_in_the_place_of_counts(fetched, tmp_path):
-    from mosaicbench.data import neurips_bmmc
+    from mosaicbench.datasets import neurips_bmmc
 
     name = "GSE194122_openproblems_neurips2021_cite_BMMC_processed.h5ad.gz"
     packed = gzip.decompress((fetched.raw / "neurips_cite" / name).read_bytes())
@@ -120,7 +123,7 @@ def test_what_was_dropped_and_matched_is_told(fetched, capsys):
     assert f"dropped {doublets} cells: doublets, by celltype.l2" in said
     assert f"{320 - doublets} cells are in the table of labels" in said
     found = fetched.prepared("multiome_pbmc10k")
-    dropped = json.loads(found.uns[files.KEY]["dropped"])
+    dropped = json.loads(found.uns[KEY]["dropped"])
     assert dropped["rna max_mito 0.2"] == 5
     assert all(dropped[reason] > 0 for reason in ("rna min_counts 1000", "atac min_counts 5000"))
     capsys.readouterr()
@@ -139,7 +142,7 @@ def test_a_coarser_label_and_another_batch_may_be_chosen(fetched):
 
 @pytest.mark.parametrize("suffix", ["-{number}", "-W{number}", "-MP0C1W{number}"])
 def test_the_well_is_found_however_it_stands_behind_a_barcode(tmp_path, suffix):
-    from mosaicbench.data import teaseq
+    from mosaicbench.datasets import teaseq
 
     truth = standins.teaseq(tmp_path, {"W3": "x_X066-MP0C1W3_y", "W4": "x_X066-MP0C1W4_y"}, cells=50, suffix=suffix)
     found = teaseq.load(tmp_path, wells=["W3", "W4"])
@@ -165,7 +168,7 @@ def test_labels_of_other_cells_are_refused(fetched, tmp_path, monkeypatch, datas
 
 
 def test_a_missing_file_names_the_command_that_brings_it(tmp_path):
-    from mosaicbench.data import multiome_pbmc
+    from mosaicbench.datasets import multiome_pbmc
 
     (tmp_path / "multiome_pbmc10k").mkdir()
     with pytest.raises(UserError, match="there is none; run `mosaicbench fetch multiome_pbmc10k`"):
@@ -191,7 +194,7 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
     words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
     cli.main(["cut", *words, "--options", json.dumps(options), "--seed", "0"])
-    view = {part: files.read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")}
+    view = {part: read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")}
     assert set(view["train"].mod) == set(fetched.truths[dataset].counts)
     train = {name for cells in view["train"].mod.values() for name in cells.obs_names}
     assert len(train) + view["solution"].n_obs == len(fetched.truths[dataset].cells)

@@ -17,11 +17,15 @@ import torch
 from conftest import REPOSITORY
 from scipy import sparse
 
-from mosaicbench import catalog, files
-from mosaicbench.data import links, scenarios, simulated
+from mosaicbench import catalog
+from mosaicbench.commands.fit import method_class
+from mosaicbench.data import links, scenarios
+from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
+from mosaicbench.files.runs import read_imputed, read_latents, read_record
+from mosaicbench.files.tables import read_table
+from mosaicbench.files.views import as_cells, as_view, complete_cells, space_values, write_view
 from mosaicbench.methods.peers import _package
-from mosaicbench.verbs.fit import method_class
 from mosaicbench.view import Cells, View
 
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
@@ -65,7 +69,7 @@ def parts():
             dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
             blocks = {"blocks": [list(modalities), *([m] for m in modalities)]} if kind == "mosaic" else {}
             cut = scenarios.cut(dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks)
-            train = files.as_view(cut["train"], labels=True)
+            train = as_view(cut["train"], labels=True)
             counted = {m: cut["train"][m].n_vars for m in modalities}
             links = {
                 (first, second): sparse.csr_matrix(np.eye(counted[first], counted[second], dtype=np.int8))
@@ -81,12 +85,12 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
     """Return source -> latents and "rna->adt" -> values of the query cells at `rows`: everything that a peer gives."""
 
     def cells(*modalities: str) -> Cells:
-        names = files.complete(query) if len(modalities) > 1 else query[modalities[0]].obs_names
-        return files.as_cells(query, list(modalities), names[rows], counts=True)
+        names = complete_cells(query) if len(modalities) > 1 else query[modalities[0]].obs_names
+        return as_cells(query, list(modalities), names[rows], counts=True)
 
     gives = catalog.card("methods", name)["gives"]
     asked = {m: (instance.embed, (m,)) for m in query.mod if "single" in gives}
-    if "joint" in gives and len(files.complete(query)):
+    if "joint" in gives and len(complete_cells(query)):
         asked["joint"] = (instance.embed, tuple(query.mod))
     for source, target in permutations(query.mod, 2) if "impute" in gives else ():
         asked[f"{source}->{target}"] = (lambda few, target=target: instance.impute(few, target), (source,))
@@ -144,9 +148,9 @@ def test_gives_what_it_is_known_to_give(name, once):
         assert np.isfinite(array).all(), what
         if "->" in what:
             source, target = what.split("->")
-            assert array.shape == (query[source].n_obs, files.values(query[target]).shape[1])
+            assert array.shape == (query[source].n_obs, space_values(query[target]).shape[1])
         else:
-            assert len(array) == (len(files.complete(query)) if what == "joint" else query[what].n_obs)
+            assert len(array) == (len(complete_cells(query)) if what == "joint" else query[what].n_obs)
             assert array.std(0).max() > 0
     assert len({array.shape[1] for what, array in found.items() if "->" not in what}) <= 1
     assert all({"epoch", "cost"} <= set(row) for row in history)
@@ -232,9 +236,9 @@ def test_in_its_own_environment(name, tmp_path):
     dataset = links.linked(dataset, table=tmp_path / "links.tsv")
     cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     for part in ("train", "query"):
-        files.write_view(tmp_path / f"{part}.h5mu", cut[part])
+        write_view(tmp_path / f"{part}.h5mu", cut[part])
     names = cut["query"].obs_names[4:9]
-    files.write_view(tmp_path / "few.h5mu", cut["query"][names].copy())
+    write_view(tmp_path / "few.h5mu", cut["query"][names].copy())
     identity = json.dumps({"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0})
     made = {}
     for part in ("query", "few"):
@@ -245,18 +249,18 @@ def test_in_its_own_environment(name, tmp_path):
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout == ""
-        record = files.read_record(tmp_path / part / "run.json")
+        record = read_record(tmp_path / part / "run.json")
         assert record["status"] == "ok", record["message"]
-        latents = files.read_latents(tmp_path / part / "latents.h5ad")
+        latents = read_latents(tmp_path / part / "latents.h5ad")
         latents = latents[latents.obs["subset"] == "query"]
         made[part] = {source: latents[rows.index] for source, rows in latents.obs.groupby("source", observed=True)}
-        made[part] |= files.read_imputed(tmp_path / part / "imputed.h5mu").mod
+        made[part] |= read_imputed(tmp_path / part / "imputed.h5mu").mod
     assert {path.name for path in tmp_path.iterdir()} == {"links.tsv", "train.h5mu", "query.h5mu", "few.h5mu", "query", "few"}
     assert set(made["query"]) == set(made["few"]) == gives
     for what, of_few in made["few"].items():
         assert of_few.shape == (5, made["query"][what].n_vars)
         np.testing.assert_allclose(of_few.X, made["query"][what].X[4:9], atol=1e-4, err_msg=what)
-    history = files.read_table(tmp_path / "query/history.tsv")
+    history = read_table(tmp_path / "query/history.tsv")
     assert len(history) == hyperparameters.get("epochs", 0)  # uniPort counts minibatches and keeps no history
     wraps = catalog.card("methods", name)["wraps"]
     asking = f"from importlib.metadata import version; print(version('{wraps['package']}'))"

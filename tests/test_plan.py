@@ -11,9 +11,11 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cli, costs, files, settings
+from mosaicbench import cli, expenses, settings
+from mosaicbench.commands import plan
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import plan
+from mosaicbench.files.runs import RECORD_KEYS, read_record, write_history, write_record
+from mosaicbench.files.tables import read_table
 
 CONFIG = {
     "datasets": {"small": {"loader": "pbmc68k_split"}},
@@ -37,11 +39,11 @@ def results(tmp_path):
             view.parent.mkdir(parents=True, exist_ok=True)
             view.symlink_to(views[seed])
         model = run == "mvae"
-        files.write_history(folder / "history.tsv", [{"epoch": e, "cost": 1.0} for e in range(20)] if model else [])
-        record = dict.fromkeys(files.RECORD_KEYS) | {"dataset": "small", "scenario": "paired", "run": run, "method": run}
+        write_history(folder / "history.tsv", [{"epoch": e, "cost": 1.0} for e in range(20)] if model else [])
+        record = dict.fromkeys(RECORD_KEYS) | {"dataset": "small", "scenario": "paired", "run": run, "method": run}
         record |= {"seed": seed, "status": "ok", "seconds": {"import": 1.0, "fit": seconds - 1}, "device": "cpu"}
         record |= {"hyperparameters": {"max_epochs": 40} if model else {}, "peak_host_mb": 100.0 + seed}
-        files.write_record(folder / "run.json", record)
+        write_record(folder / "run.json", record)
     for run, seconds in (("mvae", 3), ("cca", 5)):
         (tmp_path / f"results/runs/small/paired/{run}/scores.tsv").write_bytes(b"x" * 2_000_000)
         benchmark = tmp_path / f"results/benchmarks/score/small/paired/{run}.tsv"
@@ -51,12 +53,12 @@ def results(tmp_path):
 
 
 def planned(results, config=CONFIG, shapes=None):
-    table = costs.plan(settings.load(copy.deepcopy(config)), costs.measured(results), shapes or {})
+    table = expenses.plan(settings.load(copy.deepcopy(config)), expenses.measured(results), shapes or {})
     return table.groupby(["rule", "method"])[["low_hours", "hours", "high_hours", "memory_mb"]].sum() * [3600, 3600, 3600, 1]
 
 
 def test_costs_are_what_the_records_say(results):
-    table = costs.measured(results).set_index(["rule", "method"])
+    table = expenses.measured(results).set_index(["rule", "method"])
     model = table.loc["fit_model", "mvae"]
     assert (model["jobs"], model["seconds"], model["seconds_least"], model["seconds_most"]) == (2, 12, 10, 14)
     assert (model["cells"], model["epochs"], model["max_epochs"], model["constant_seconds"]) == (192, 20, 40, 1)
@@ -68,15 +70,15 @@ def test_costs_are_what_the_records_say(results):
 
 def test_cpu_time_counts_where_a_run_knows_it(results):
     path = results / "runs/small/paired/mvae/seed-0/run.json"
-    files.write_record(path, files.read_record(path) | {"cpu_seconds": {"import": 1.0, "fit": 5.0}})
-    model = costs.measured(results).set_index("rule").loc["fit_model"]
+    write_record(path, read_record(path) | {"cpu_seconds": {"import": 1.0, "fit": 5.0}})
+    model = expenses.measured(results).set_index("rule").loc["fit_model"]
     assert (model["seconds_least"], model["seconds_most"]) == (6, 14)
 
 
 def test_a_run_on_a_gpu_costs_gpu_hours(results):
     path = results / "runs/small/paired/mvae/seed-0/run.json"
-    files.write_record(path, files.read_record(path) | {"device": "NVIDIA H100", "peak_device_mb": 300.0})
-    models = costs.measured(results).query("rule == 'fit_model'").set_index("device")
+    write_record(path, read_record(path) | {"device": "NVIDIA H100", "peak_device_mb": 300.0})
+    models = expenses.measured(results).query("rule == 'fit_model'").set_index("device")
     assert models.loc["NVIDIA H100", "gpu_hours"] == pytest.approx(10 / 3600, rel=1e-3)
     assert models.loc["cpu", "gpu_hours"] == 0
 
@@ -95,7 +97,7 @@ def test_epochs_scale_training_but_not_imports(results):
 
 
 def test_cells_and_features_scale_within_a_stated_range(results):
-    known = costs.measured(results)
+    known = expenses.measured(results)
     cells, features = 240, int(known["features"].iloc[0])
     tenfold = planned(results, CONFIG | {"runs": {"mvae": {}}}, {"small": (10 * cells, {"rna": 4 * features})})
     low, expected, high = tenfold.loc[("fit_model", "mvae"), ["low_hours", "hours", "high_hours"]]
@@ -118,7 +120,7 @@ def test_the_number_of_jobs_is_what_snakemake_plans():
     snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
     draws = sum(count for rule, count in snakemakes.items() if rule.startswith("draw_"))
     snakemakes = {rule: count for rule, count in snakemakes.items() if not rule.startswith(("draw_", "all", "total"))}
-    assert costs.number_of_jobs(settings.read(REPOSITORY / "config/config.yaml")) == snakemakes | {"draw": draws}
+    assert expenses.number_of_jobs(settings.read(REPOSITORY / "config/config.yaml")) == snakemakes | {"draw": draws}
 
 
 def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
@@ -134,12 +136,12 @@ def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
 
 def test_plan_writes_the_costs_it_used_and_reads_them_again(results, tmp_path, capsys):
     config = settings.load(copy.deepcopy(CONFIG))
-    plan.run(config=config, measured=results, table=None, shapes={}, write=tmp_path / "costs.tsv")
+    plan.main(config=config, measured=results, table=None, shapes={}, write=tmp_path / "expenses.tsv")
     first = capsys.readouterr().out
     assert "fit_model            4   0.00" in first
-    plan.run(config=config, measured=None, table=tmp_path / "costs.tsv", shapes={}, write=None)
+    plan.main(config=config, measured=None, table=tmp_path / "expenses.tsv", shapes={}, write=None)
     second = capsys.readouterr().out
     assert first.split("From ")[0] == second.split("From ")[0]
     pd.testing.assert_frame_equal(
-        files.read_table(tmp_path / "costs.tsv", costs.COLUMNS), costs.measured(results), check_dtype=False
+        read_table(tmp_path / "expenses.tsv", expenses.COLUMNS), expenses.measured(results), check_dtype=False
     )

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from mosaicbench_views import cut_small
 
-from mosaicbench import files
-from mosaicbench.data import simulated
+from mosaicbench.commands import fit, project
+from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
+from mosaicbench.files.runs import read_latents, read_record, write_latents, write_record
 from mosaicbench.report import projections
-from mosaicbench.verbs import fit, project
 
 CELLS = 60  # of 300, one fifth is held out
 
@@ -31,10 +31,10 @@ def runs(view, tmp_path_factory):
         paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
         limits = {"max_minutes": 5, "max_memory_mb": 8000}
         module = f"mosaicbench.methods.{method}"
-        fit.run(method=module, hyperparameters={}, identity=identity, output=found[method], **paths, **limits)
+        fit.main(method=module, hyperparameters={}, identity=identity, output=found[method], **paths, **limits)
     failed = shutil.copytree(found["oracle"], found["oracle"].with_name("failed"))
-    record = files.read_record(failed / "run.json")
-    files.write_record(failed / "run.json", record | {"run": "failed", "status": "diverged"})
+    record = read_record(failed / "run.json")
+    write_record(failed / "run.json", record | {"run": "failed", "status": "diverged"})
     return found | {"failed": failed}
 
 
@@ -42,7 +42,7 @@ def runs(view, tmp_path_factory):
 def projected(view, runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projected")
     paths = {part: view / f"{part}.h5mu" for part in ("train", "solution")}
-    project.run(runs=list(runs.values()), seed=0, output=folder, **paths)
+    project.main(runs=list(runs.values()), seed=0, output=folder, **paths)
     return {name: projections.read_projection(folder, name) for name in projections.COLUMNS}
 
 
@@ -122,8 +122,8 @@ def test_markers_are_higher_in_the_cluster_that_they_mark(projected):
 
 def test_a_run_of_other_cells_is_refused_by_name(view, runs, tmp_path):
     other = shutil.copytree(runs["oracle"], tmp_path / "other")
-    latents = files.read_latents(other / "latents.h5ad")
+    latents = read_latents(other / "latents.h5ad")
     latents.obs["cell"] = [f"other-{row}" for row in range(len(latents.obs))]
-    files.write_latents(other / "latents.h5ad", latents)
+    write_latents(other / "latents.h5ad", latents)
     with pytest.raises(UserError, match="60 of the solution's cells are not among its rows"):
-        project.run(runs=[other], train=view / "train.h5mu", solution=view / "solution.h5mu", seed=0, output=tmp_path / "out")
+        project.main(runs=[other], train=view / "train.h5mu", solution=view / "solution.h5mu", seed=0, output=tmp_path / "out")

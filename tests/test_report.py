@@ -17,12 +17,15 @@ import pytest
 from markupsafe import escape
 from PIL import Image
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog
+from mosaicbench.commands import draw, report, tabulate
 from mosaicbench.errors import UserError
-from mosaicbench.report import explained, html, pictures, projections, tables, theme
-from mosaicbench.report.figures.sweep import sweep
+from mosaicbench.figures.sweep import sweep
+from mosaicbench.files.runs import read_record, write_record
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, read_scores, write_cells, write_scores
+from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.report import embedded_figures, html, projections, reference_sections, tables, theme
 from mosaicbench.report.sweep import sweep_table
-from mosaicbench.verbs import draw, report, tabulate
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
@@ -153,10 +156,10 @@ def _features(record: dict, random: np.random.Generator) -> pd.DataFrame:
                 )
             )
     table = pd.concat(parts[1:] or parts, ignore_index=True)
-    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[files.FEATURE_COLUMNS]
+    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[FEATURE_COLUMNS]
 
 
-def _cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generator) -> files.CellScores:
+def _cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generator) -> CellScores:
     """Return scores of 30 cells per seed whose means are the run's scores."""
     values = {}
     of_cells = scores["metric"].isin(["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"])
@@ -164,7 +167,7 @@ def _cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generato
         noise = random.normal(0, 0.05, 30)
         values[row.seed, row.metric, row.direction, row.space] = row.value + noise - noise.mean()
     first = records[0]
-    return files.CellScores(
+    return CellScores(
         dataset=first["dataset"],
         scenario=first["scenario"],
         run=first["run"],
@@ -174,7 +177,7 @@ def _cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generato
 
 
 def _identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
-    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[files.SCORE_COLUMNS]
+    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[SCORE_COLUMNS]
 
 
 def _projections(dataset: str, scenario: str, runs: list[str], random: np.random.Generator) -> dict[str, pd.DataFrame]:
@@ -246,15 +249,15 @@ def synthetic(folder: Path) -> SimpleNamespace:
         here = folder / "runs" / dataset / scenario / run
         records = [_record(dataset, scenario, run, seed, random) for seed in SEEDS]
         for record in records:
-            files.write_record(here / f"seed-{record['seed']}" / "run.json", record)
+            write_record(here / f"seed-{record['seed']}" / "run.json", record)
             found.records.append(here / f"seed-{record['seed']}" / "run.json")
-            files.write_table(here / f"seed-{record['seed']}" / "history.tsv", _history(record))
+            write_table(here / f"seed-{record['seed']}" / "history.tsv", _history(record))
             found.histories.append(here / f"seed-{record['seed']}" / "history.tsv")
         scores = pd.concat([_scores(record, random) for record in records])
-        files.write_scores(here / "scores.tsv", scores)
+        write_scores(here / "scores.tsv", scores)
         parts = [_features(record, random) for record in records]
-        files.write_table(here / "features.tsv", tables.joined(parts, files.FEATURE_COLUMNS))
-        files.write_cells(here / "cells.npz", _cells(records, scores, np.random.default_rng(1)))
+        write_table(here / "features.tsv", tables.joined(parts, FEATURE_COLUMNS))
+        write_cells(here / "cells.npz", _cells(records, scores, np.random.default_rng(1)))
         found.cells.append(here / "cells.npz")
         found.scores.append(here / "scores.tsv")
         found.features.append(here / "features.tsv")
@@ -264,7 +267,7 @@ def synthetic(folder: Path) -> SimpleNamespace:
         runs = [run for run in runs if _status(dataset, scenario, run, 0) == "ok"]
         projected = _projections(dataset if runs else "pair", scenario, runs, random)
         for name, table in projected.items():
-            files.write_table(folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0])
+            write_table(folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0])
     return found
 
 
@@ -302,7 +305,7 @@ def results(tmp_path_factory) -> SimpleNamespace:
 
 
 def _tabulate(found: SimpleNamespace, output: Path) -> None:
-    tabulate.run(
+    tabulate.main(
         scores=found.scores,
         records=found.records,
         features=found.features,
@@ -319,7 +322,7 @@ def _tabulate(found: SimpleNamespace, output: Path) -> None:
 
 
 def _draw(found: SimpleNamespace, figure: str, output: Path, views: list[str] | None = None) -> None:
-    draw.run(
+    draw.main(
         figure=figure,
         tables=found.folder / "tables",
         projections=found.folder / "projections",
@@ -330,7 +333,7 @@ def _draw(found: SimpleNamespace, figure: str, output: Path, views: list[str] | 
 
 
 def _report(found: SimpleNamespace, output: Path) -> None:
-    report.run(
+    report.main(
         tables=found.folder / "tables",
         figures=found.folder / "figures",
         display=DISPLAY,
@@ -344,7 +347,7 @@ def _report(found: SimpleNamespace, output: Path) -> None:
 def _score_table(rows: list[tuple]) -> pd.DataFrame:
     """Return scores of dataset d, scenario s from (run, seed, metric, direction, value, status)."""
     columns = ["run", "seed", "metric", "direction", "value", "status"]
-    return pd.DataFrame(rows, columns=columns).assign(dataset="d", scenario="s", space="-")[files.SCORE_COLUMNS]
+    return pd.DataFrame(rows, columns=columns).assign(dataset="d", scenario="s", space="-")[SCORE_COLUMNS]
 
 
 def _run_table(rows: list[tuple]) -> pd.DataFrame:
@@ -479,22 +482,22 @@ def test_gate_passes_distinct_seeds(results):
 
 def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(catalog, "cards", cards)
-    scores = files.read_scores(next(path for path in results.scores if path.parts[-4:-1] == ("pair", "paired", "mvae")))
+    scores = read_scores(next(path for path in results.scores if path.parts[-4:-1] == ("pair", "paired", "mvae")))
     same = pd.concat([scores[scores["seed"] == 0], scores[scores["seed"] == 0].assign(seed=1)])
-    files.write_scores(tmp_path / "scores.tsv", same)
+    write_scores(tmp_path / "scores.tsv", same)
     mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
     common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables", "cells": []}
     common |= {"histories": [path.with_name("history.tsv") for path in mine]}
     common |= {"kinds": {"paired": "paired"}, "reference": None, "sweep": None, "published": PUBLISHED}
-    tabulate.run(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
+    tabulate.main(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)
     assert "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values" in capsys.readouterr().err
     assert tables.read_tables(tmp_path / "tables")["gates"]["gate"].tolist() == ["identical seeds"]
     with pytest.raises(UserError, match="'mvae'.*'mmvaepp'"):
-        tabulate.run(scores=[], methods={"mvae": "mmvaepp"}, **common)
+        tabulate.main(scores=[], methods={"mvae": "mmvaepp"}, **common)
 
 
 def test_every_table_is_there_and_says_what_its_intervals_are(results):
-    unread = {"costs", "phases", "scaling"}  # by figures and the report
+    unread = {"expenses", "phases", "scaling"}  # by figures and the report
     assert set(results.tables) | unread == {path.stem for path in (results.folder / "tables").glob("*.tsv")}
     headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])
     assert headline.loc[("pair", "paired", "mvae", "foscttm"), "interval"] == "bootstrap cells x seeds"
@@ -546,7 +549,7 @@ def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_
     first, second = (folder / "pair/unpaired" for folder in (results.folder / "figures", tmp_path))
     for kind in ("svg", "png", "tsv"):
         assert (first / f"{figure}.{kind}").read_bytes() == (second / f"{figure}.{kind}").read_bytes()
-    assert len(files.read_table(second / f"{figure}.tsv")) >= 10
+    assert len(read_table(second / f"{figure}.tsv")) >= 10
     assert "<text" in (second / f"{figure}.svg").read_text()
     assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
 
@@ -556,11 +559,11 @@ def test_a_figure_without_data_says_so(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     _draw(results, figure, tmp_path, ["nowhere/paired"])
     assert re.search("No (run|model)", (tmp_path / f"nowhere/paired/{figure}.svg").read_text())
-    assert files.read_table(tmp_path / f"nowhere/paired/{figure}.tsv").empty
+    assert read_table(tmp_path / f"nowhere/paired/{figure}.tsv").empty
 
 
 def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
-    drawn = files.read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
+    drawn = read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
     foscttm = drawn[drawn["metric"] == "foscttm"].set_index("run")
     assert sorted(foscttm.loc["mvae", "seed"]) == [0, 1, 2]
     assert foscttm.loc["mmvaepp", "shown"] == "✗ diverged"
@@ -573,7 +576,7 @@ def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
 
 
 def test_heat_is_scaled_from_chance_to_the_oracle(results):
-    drawn = files.read_table(results.folder / "figures/pair/paired/overview_heat.tsv").set_index(["metric", "run"])
+    drawn = read_table(results.folder / "figures/pair/paired/overview_heat.tsv").set_index(["metric", "run"])
     assert drawn.loc[("foscttm", "oracle"), "scaled"] == 1.0
     cell = drawn.loc[("foscttm", "mvae")]
     assert (cell["zero"], cell["zero_is"], cell["one_is"]) == (0.5, "chance", "oracle")
@@ -585,7 +588,7 @@ def test_heat_is_scaled_from_chance_to_the_oracle(results):
 
 
 def test_mean_ranks_says_so_where_nobody_can_be_ranked(results):
-    from mosaicbench.report.figures.mean_ranks import mean_ranks
+    from mosaicbench.figures.mean_ranks import mean_ranks
 
     alone = results.tables["ranks"].assign(ranked=1)
     for ranks in (alone, alone.iloc[:0]):
@@ -595,7 +598,7 @@ def test_mean_ranks_says_so_where_nobody_can_be_ranked(results):
 
 
 def test_mean_ranks_draws_what_the_table_says(results):
-    drawn = files.read_table(results.folder / "figures/mean_ranks.tsv").set_index(["scenario", "metric", "run"])
+    drawn = read_table(results.folder / "figures/mean_ranks.tsv").set_index(["scenario", "metric", "run"])
     ranks = results.tables["ranks"].set_index(["scenario", "metric", "run"])
     assert drawn.index.isin(ranks.index).all()
     pd.testing.assert_series_equal(drawn["rank"], ranks.loc[drawn.index, "rank"])
@@ -604,7 +607,7 @@ def test_mean_ranks_draws_what_the_table_says(results):
 
 
 def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
-    drawn = files.read_table(results.folder / "figures/triple/paired/imputation_per_feature.tsv")
+    drawn = read_table(results.folder / "figures/triple/paired/imputation_per_feature.tsv")
     assert len(drawn["direction"].unique()) == 6
     row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
     features = tables.of_view(results.tables["features"], "triple", "paired")
@@ -663,22 +666,22 @@ def test_every_figure_that_was_drawn_is_shown_with_caption_rows_and_alternative(
 
 
 def test_a_picture_is_an_svg_unless_it_is_heavy_and_a_full_page_says_where_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "LARGEST_SVG", 1000)
+    monkeypatch.setattr(embedded_figures, "LARGEST_SVG", 1000)
     red = np.zeros((20, 30, 3), dtype=np.uint8) + np.array([200, 30, 40], dtype=np.uint8)
     for name in ("heavy", "light"):
         Image.fromarray(red).save(tmp_path / f"{name}.png")
     (tmp_path / "heavy.svg").write_text("<svg>" + "<path/>" * 1000 + "</svg>")
     (tmp_path / "light.svg").write_text("<?xml version='1.0'?><svg><!-- no --><text fill='#123'>100%\n&amp; more</text></svg>")
     cards = {name: {"label": name, "caption": ""} for name in ("heavy", "light", "not_drawn")}
-    heavy, light = pictures.Pictures(tmp_path, cards).of()
+    heavy, light = embedded_figures.Pictures(tmp_path, cards).of()
     head, content = heavy["uri"].split(",")
     assert head == "data:image/png;base64"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")), red)
     assert light["uri"] == (
         "data:image/svg+xml;charset=utf-8,<svg><text fill=&#39;%23123&#39;>100%25 &amp;amp; more</text></svg>"
     )
-    monkeypatch.setattr(pictures, "LARGEST_TOTAL", len(heavy["uri"]))
-    assert [picture["uri"] is None for picture in pictures.Pictures(tmp_path, cards).of()] == [False, True]
+    monkeypatch.setattr(embedded_figures, "LARGEST_TOTAL", len(heavy["uri"]))
+    assert [picture["uri"] is None for picture in embedded_figures.Pictures(tmp_path, cards).of()] == [False, True]
 
 
 def test_report_holds_every_run_every_reason_and_the_best_in_bold(results):
@@ -760,10 +763,10 @@ def test_a_leader_is_apart_only_where_no_interval_reaches_it(results, second, wo
 
 
 def test_hyperparameters_are_those_of_the_records(results):
-    records = [files.read_record(path) for path in results.records]
+    records = [read_record(path) for path in results.records]
     for record in records:
         record["hyperparameters"] = {"beta": 4.0 if record["run"] == "mvae-beta4" else 1.0, "novel": record["seed"]}
-    described = {about["id"]: about for about in explained.methods(results.tables["runs"], records, results.theme)}
+    described = {about["id"]: about for about in reference_sections.methods(results.tables["runs"], records, results.theme)}
     shown = described["mvae"]["hyperparameters"]
     assert [column.label for column in shown.columns] == ["Hyperparameter", "Default", "mvae", "mvae-beta4"]
     rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in shown.sections[""]}
@@ -773,10 +776,10 @@ def test_hyperparameters_are_those_of_the_records(results):
 
 
 def test_provenance_names_every_machine_and_every_commit(results):
-    records = [files.read_record(path) for path in results.records[:3]]
+    records = [read_record(path) for path in results.records[:3]]
     records[0] |= {"hardware": {"cpu": "Some CPU", "cores": 8, "memory_mb": 16384}, "git_commit": "another"}
     records[0]["arithmetic"] = {"tf32": False}
-    found = explained.provenance(results.tables["runs"], records)
+    found = reference_sections.provenance(results.tables["runs"], records)
     assert found["commits"] == 2
     assert found["facts"]["Code (commit)"] == "another (1 fit), 0123456789ab (2 fits)"
     assert found["facts"]["Training computed with"] == "tf32 False"
@@ -792,7 +795,7 @@ def test_report_escapes_what_it_is_given(results, tmp_path):
     read["runs"] = read["runs"].assign(message=HOSTILE, device=HOSTILE)
     read["gates"] = pd.DataFrame([["pair", "paired", *[HOSTILE] * 5]], columns=tables.GATE_COLUMNS)
     read["published"] = read["published"].assign(method=HOSTILE, remark=HOSTILE)
-    record = files.read_record(results.records[0]) | {"device": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}
+    record = read_record(results.records[0]) | {"device": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}
     page = html.page(
         read=read,
         figures=tmp_path,
@@ -861,13 +864,13 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
             pd.DataFrame([("status", "run", "-", np.nan)], columns=["metric", "direction", "space", "value"]), record
         )
     where = tmp_path / "runs/pair/paired/mvae/seed-0/run.json"
-    files.write_record(where, record)
-    files.write_scores(tmp_path / "scores.tsv", scores)
-    files.write_cells(tmp_path / "cells.npz", _cells([record], scores, np.random.default_rng(0)))
-    files.write_table(tmp_path / "features.tsv", pd.DataFrame(columns=files.FEATURE_COLUMNS))
+    write_record(where, record)
+    write_scores(tmp_path / "scores.tsv", scores)
+    write_cells(tmp_path / "cells.npz", _cells([record], scores, np.random.default_rng(0)))
+    write_table(tmp_path / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
     found = SimpleNamespace(folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[where])
     found.histories = [where.with_name("history.tsv")]
-    files.write_table(found.histories[0], _history(record | {"status": "diverged"}))
+    write_table(found.histories[0], _history(record | {"status": "diverged"}))
     found.scores, found.cells, found.features = ([tmp_path / name] for name in ("scores.tsv", "cells.npz", "features.tsv"))
     _tabulate(found, tmp_path / "tables")
     for figure in ("mean_ranks", "scores_by_run", "overview_heat"):
@@ -895,7 +898,7 @@ def test_a_run_without_a_competitor_is_the_best_of_nothing(results):
 def _swept(sweep, rows):
     """Return the table of a sweep over scores (dataset, scenario, run, seed, metric, direction, value, status)."""
     columns = ["dataset", "scenario", "run", "seed", "metric", "direction", "value", "status"]
-    scores = pd.DataFrame(rows, columns=columns).assign(space="-")[files.SCORE_COLUMNS]
+    scores = pd.DataFrame(rows, columns=columns).assign(space="-")[SCORE_COLUMNS]
     return sweep_table({"label": "n", "log": False} | sweep, scores, tables.comparison(scores))
 
 

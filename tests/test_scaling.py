@@ -8,9 +8,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import costs, settings
+from mosaicbench import expenses, settings
+from mosaicbench.commands import tabulate
 from mosaicbench.report import scaling, tables
-from mosaicbench.verbs import tabulate
 
 SIZES = {"small": 1000, "medium": 10_000, "large": 100_000}
 
@@ -60,7 +60,7 @@ def test_jobs_of_other_rules_are_phases_of_their_name():
         for dataset, cells in SIZES.items()
         for rule, scenario, method in (("prepare", "", ""), ("score", "paired", "mvae"), ("fit_model", "paired", "mvae"))
     ]
-    jobs = pd.DataFrame(rows).reindex(columns=costs.COLUMNS)
+    jobs = pd.DataFrame(rows).reindex(columns=expenses.COLUMNS)
     table = scaling.exponents(phases(), jobs, [SIZES]).set_index(["phase", "scenario", "run", "measure"])
     assert table.loc[("prepare", "-", "-", "seconds"), "exponent"] == pytest.approx(2)
     assert table.loc[("prepare", "-", "-", "host_mb"), "exponent"] == pytest.approx(1)

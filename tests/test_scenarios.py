@@ -10,10 +10,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mosaicbench import files
-from mosaicbench.data import pbmc68k_split, preprocess, scenarios, simulated
+from mosaicbench.commands import cut, prepare
+from mosaicbench.data import preprocess, scenarios
+from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import cut, prepare
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.dataset import write_dataset
+from mosaicbench.files.tables import read_table
+from mosaicbench.files.views import as_view, read_view, space_values, standardised_values
 
 DATASETS = {
     "pbmc68k_split": lambda: pbmc68k_split.load(None),
@@ -48,7 +52,7 @@ def same(one, other):
     return all(
         list(one[m].obs_names) == list(other[m].obs_names)
         and list(one[m].var_names) == list(other[m].var_names)
-        and np.array_equal(files.values(one[m]), files.values(other[m]))
+        and np.array_equal(space_values(one[m]), space_values(other[m]))
         and np.array_equal(one[m].uns["mean"], other[m].uns["mean"])
         and np.array_equal(one[m].uns["std"], other[m].uns["std"])
         for m in one.mod
@@ -68,17 +72,17 @@ def true_cells(part, dataset, modality):
 def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_path):
     name = "simulated" if "rna" in dataset.mod else "pbmc68k_split"
     options = {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
-    prepare.run(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
+    prepare.main(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
     paths = {noun: tmp_path / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
-    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options=HIDING[kind], **paths)
+    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options=HIDING[kind], **paths)
     expected = parts_of(dataset, kind)
     for noun, path in paths.items():
-        part = files.read_view(path, noun)
+        part = read_view(path, noun)
         assert same(part, expected[noun])
         said = part.uns["mosaicbench"]
         assert (said["dataset"], said["scenario"], said["kind"], said["seed"]) == (name, "mine", kind, 0)
         assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
-    view = files.as_view(files.read_view(paths["train"], "train"), labels=True)
+    view = as_view(read_view(paths["train"], "train"), labels=True)
     assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
     everything, alone = [tuple(dataset.mod)], [(modality,) for modality in dataset.mod]
     expected_blocks = {"paired": everything, "unpaired": alone, "mosaic": everything + alone}[kind]
@@ -149,7 +153,7 @@ def test_unmeasured_train_cells_change_nothing_in_a_modality(simulation):
 def test_moments_are_those_of_the_train_cells(dataset, kind):
     parts = parts_of(dataset, kind)
     for modality, cells in parts["train"].mod.items():
-        x = files.values(cells).astype(np.float64)
+        x = space_values(cells).astype(np.float64)
         np.testing.assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
         spread = x.std(axis=0)
         expected = np.full_like(spread, np.sqrt(np.mean(spread**2))) if cells.uns["space"] == "lsi" else spread
@@ -191,7 +195,7 @@ def test_solution_names_the_query_row_of_every_cell(dataset, kind):
     for modality, cells in parts["solution"].mod.items():
         assert list(cells.obs_names) == list(dataset.obs_names[np.sort(dataset.obs_names.get_indexer(cells.obs_names))])
         row = parts["query"][modality][cells.obs["query_name"].to_numpy()]
-        assert np.array_equal(files.values(row), files.values(cells))
+        assert np.array_equal(space_values(row), space_values(cells))
         assert list(row.obs["batch"]) == list(cells.obs["batch"])
     names = [tuple(cells.obs["query_name"]) for cells in parts["solution"].mod.values()]
     assert (len(set(names)) == 1) == (kind != "unpaired")
@@ -255,7 +259,7 @@ def test_constant_gene_is_dropped_and_constant_protein_kept(kind):
     parts = parts_of(tiny(["a", "b"] * 20), kind)
     assert ["rna0" in parts["train"]["rna"].var_names, "adt0" in parts["train"]["adt"].var_names] == [False, True]
     for part in parts.values():
-        assert all(np.all(np.isfinite(files.standardised(cells))) for cells in part.mod.values())
+        assert all(np.all(np.isfinite(standardised_values(cells))) for cells in part.mod.values())
 
 
 def test_rare_and_unlabelled_classes_need_no_care(kind):
@@ -308,7 +312,7 @@ def test_blocks_show_their_modalities_in_their_shares(simulation, blocks, shares
     assert set(patterns) == set(expected)
     assert all(abs(patterns[pattern] - count) <= 2 for pattern, count in expected.items())
     assert set(parts["query"].obs_names) == set(parts["query"]["rna"].obs_names)
-    view = files.as_view(parts["train"], labels=False)
+    view = as_view(parts["train"], labels=False)
     assert {block.modalities: len(block) for block in view.blocks} == patterns
 
 
@@ -441,10 +445,10 @@ def test_every_step_that_learns_is_audited():
 
 
 def test_audit_is_written_beside_the_view(simulation, tmp_path):
-    files.write_dataset(tmp_path / "d.h5mu", marked(simulation))
+    write_dataset(tmp_path / "d.h5mu", marked(simulation))
     paths = {noun: tmp_path / "view" / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
-    cut.run(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seed=2, options=HIDING["mosaic"], **paths)
-    audit = files.read_table(tmp_path / "view" / "audit.tsv", scenarios.AUDIT_COLUMNS)
+    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seed=2, options=HIDING["mosaic"], **paths)
+    audit = read_table(tmp_path / "view" / "audit.tsv", scenarios.AUDIT_COLUMNS)
     assert set(audit["scenario"]) == {"mine"}
     assert set(audit["seed"]) == {2}
     assert len(audit) == 10
@@ -454,7 +458,7 @@ def test_audit_is_written_beside_the_view(simulation, tmp_path):
 def marked(dataset):
     """Return a copy that says that it is a dataset, as ``prepare`` does."""
     copied = dataset.copy()
-    copied.uns[files.KEY] = {"noun": "dataset", "dataset": "d"}
+    copied.uns[KEY] = {"noun": "dataset", "dataset": "d"}
     return copied
 
 

@@ -17,8 +17,8 @@ from mosaicbench.methods.links_mnn import LinksMNN
 from mosaicbench.methods.peers.maxfuse import MaxFuse
 from mosaicbench.methods.scmodal import SCMODAL
 from mosaicbench.metrics.foscttm import foscttm
-from mosaicbench.parts import training
-from mosaicbench.parts.minibatch import Minibatch, on_device
+from mosaicbench.modeling import training
+from mosaicbench.modeling.minibatch import Minibatch, on_device
 
 THREE = ("rna", "atac", "adt")
 WEIGHTS = {

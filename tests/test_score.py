@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from mosaicbench_views import cut_small
 
-from mosaicbench import files
-from mosaicbench.data import simulated
+from mosaicbench.commands import fit, score
+from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
-from mosaicbench.verbs import fit, score
+from mosaicbench.files.runs import read_latents, write_latents
+from mosaicbench.files.scores import FEATURE_COLUMNS, read_cells, read_scores
+from mosaicbench.files.tables import read_table
+from mosaicbench.files.views import read_view
 
 CHEAP = ["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"]
 
@@ -25,7 +28,7 @@ def run_of(view, folder, method):
     paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
     limits = {"max_minutes": 5, "max_memory_mb": 8000}
     module = f"mosaicbench.methods.{method}"
-    fit.run(method=module, hyperparameters={}, identity=identity, output=folder / method, **paths, **limits)
+    fit.main(method=module, hyperparameters={}, identity=identity, output=folder / method, **paths, **limits)
     return folder / method
 
 
@@ -37,20 +40,20 @@ def runs(view, tmp_path_factory):
 
 def scored(run, view, folder, groups=CHEAP):
     files_of_run = {"scores": [folder / "scores.tsv"], "features": [folder / "features.tsv"], "cells": [folder / "cells.npz"]}
-    score.run(runs=[run], views=[view], groups=groups, **files_of_run)
-    return files.read_scores(folder / "scores.tsv"), files.read_table(folder / "features.tsv", files.FEATURE_COLUMNS)
+    score.main(runs=[run], views=[view], groups=groups, **files_of_run)
+    return read_scores(folder / "scores.tsv"), read_table(folder / "features.tsv", FEATURE_COLUMNS)
 
 
 def test_runs_scored_together_have_the_scores_they_have_alone(runs, view, tmp_path):
     names = ("oracle", "constant")
     paths = {kind: [tmp_path / f"{name}-{kind}" for name in names] for kind in ("scores.tsv", "features.tsv", "cells.npz")}
     written = {kind.split(".")[0]: made for kind, made in paths.items()}
-    score.run(runs=[runs[name] for name in names], views=[view], groups=CHEAP, **written)
+    score.main(runs=[runs[name] for name in names], views=[view], groups=CHEAP, **written)
     for name, made in zip(names, zip(*paths.values(), strict=True), strict=True):
         scored(runs[name], view, tmp_path)
         for path in made[:2]:
             assert path.read_text() == (tmp_path / path.name.removeprefix(f"{name}-")).read_text()
-        together, alone = files.read_cells(made[2]), files.read_cells(tmp_path / "cells.npz")
+        together, alone = read_cells(made[2]), read_cells(tmp_path / "cells.npz")
         assert (together.run, together.values.keys()) == (alone.run, alone.values.keys())
         assert all(np.array_equal(x, alone.values[key], equal_nan=True) for key, x in together.values.items())
 
@@ -91,11 +94,11 @@ def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
     for damage in (lambda z: z[1:].copy(), lambda z: z.copy()):
         broken = tmp_path / "run"
         shutil.copytree(runs["oracle"], broken, dirs_exist_ok=True)
-        latents = damage(files.read_latents(broken / "latents.h5ad"))
+        latents = damage(read_latents(broken / "latents.h5ad"))
         query = np.flatnonzero(latents.obs["subset"] == "query")
         latents.obs["cell"] = latents.obs["cell"].astype(object)
         latents.obs.iloc[query[0], latents.obs.columns.get_loc("cell")] = "a stranger"
-        files.write_latents(broken / "latents.h5ad", latents)
+        write_latents(broken / "latents.h5ad", latents)
         with pytest.raises(UserError, match="are not the solution's 60 cells"):
             scored(broken, view, tmp_path)
 
@@ -103,7 +106,7 @@ def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
 def test_one_matrix_given_as_two_modalities_is_refused(runs, view, tmp_path):
     twice = tmp_path / "view"
     shutil.copytree(view, twice)
-    solution = files.read_view(twice / "solution.h5mu", "solution")
+    solution = read_view(twice / "solution.h5mu", "solution")
     width = min(
         cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars for cells in solution.mod.values()
     )

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mosaicbench import catalog, scorer
+from mosaicbench import catalog
+from mosaicbench.scoring import scorer
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
@@ -313,7 +314,7 @@ def test_scoring_is_repeatable_and_changes_nothing():
 
 def test_only_what_runs_is_imported():
     code = (
-        "import sys; from test_scorer import oracle; from mosaicbench import scorer;"
+        "import sys; from test_scorer import oracle; from mosaicbench.scoring import scorer;"
         "scorer.score(**oracle() | {'latents': {}, 'train_latents': {}, 'train_labels': {}});"
         "assert not {'numba', 'sklearn', 'torch', 'anndata'} & set(sys.modules), 'imported for nothing'"
     )

@@ -12,7 +12,8 @@ import single_node_slurm
 import yaml
 from test_workflow import Benchmark
 
-from mosaicbench import cluster, files
+from mosaicbench import cluster
+from mosaicbench.files.scores import read_scores
 
 pytestmark = pytest.mark.slurm
 
@@ -133,7 +134,7 @@ def test_killed_and_preempted_fits_end_with_the_scores_of_one_machine(local, clu
     (preempted,) = jobs_called("fit_model_wildcards_simulated_paired_preempted_0")
     assert (preempted["JobState"], preempted["Restarts"]) == ("COMPLETED", "1")
 
-    here, there = (files.read_scores(benchmark.folder / SCORES) for benchmark in (local, clustered))
+    here, there = (read_scores(benchmark.folder / SCORES) for benchmark in (local, clustered))
     assert set(there["run"]) == set(TINY["runs"])
     assert set(there["status"]) == {"ok"}
     pd.testing.assert_frame_equal(here, there, check_exact=True)

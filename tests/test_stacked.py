@@ -12,6 +12,7 @@ from conftest import linear_cells, mosaic_view, paired_view
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mosaicbench import catalog
+from mosaicbench.commands.fit import method_class
 from mosaicbench.errors import Diverged, NotStackable
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
@@ -20,8 +21,7 @@ from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.parts import stacked, training
-from mosaicbench.verbs.fit import method_class
+from mosaicbench.modeling import stacked, training
 from mosaicbench.view import View
 
 SMALL = {"hidden": 16, "latent": 4, "max_epochs": 4, "patience": 2, "warmup": 0.2, "minibatch": 32, "learning_rate": 5e-3}

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog
+from mosaicbench.commands import typeset
+from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, statistics, tables, theme
 from mosaicbench.report.standings import standings
-from mosaicbench.verbs import typeset
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 KINDS = {"mvae": "model", "mmvaepp": "model", "my_run&50%": "model", "cca": "baseline", "oracle": "control"}
@@ -51,7 +52,7 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
                         scores.append(named | {"metric": metric, "direction": "a->b", "space": "-", "value": value + spread})
                 scores.append(named | {"metric": "fit_seconds", "direction": "run", "space": "-", "value": 3.0 + seed})
                 scores.append(named | {"metric": "label_floor", "direction": "run", "space": "-", "value": 0.1})
-    scores = tables.checked_scores(pd.DataFrame(scores).assign(status="ok")[files.SCORE_COLUMNS])
+    scores = tables.checked_scores(pd.DataFrame(scores).assign(status="ok")[SCORE_COLUMNS])
     return scores, tables.checked_runs(pd.DataFrame(runs).reindex(columns=tables.RUN_COLUMNS))
 
 
@@ -149,7 +150,7 @@ def test_no_letter_is_left_that_latex_would_take_for_a_command(text):
 def test_the_document_can_be_set(tmp_path, monkeypatch):
     monkeypatch.setattr(typeset, "read_tables", lambda folder: {"standings": STANDINGS, "runs": _results()[1]})
     monkeypatch.setattr(catalog, "cards", lambda room: CARDS[room])
-    typeset.run(tables=tmp_path, display=DISPLAY, views=["d_1/paired", "e/paired"], output=tmp_path / "latex")
+    typeset.main(tables=tmp_path, display=DISPLAY, views=["d_1/paired", "e/paired"], output=tmp_path / "latex")
     written = {str(path.relative_to(tmp_path / "latex")) for path in (tmp_path / "latex").rglob("*.tex")}
     assert written == {"d_1/paired.tex", "e/paired.tex", "all_datasets/paired.tex", "document.tex"}
     if shutil.which("pdflatex") is None:

@@ -12,12 +12,14 @@ import yaml
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mosaicbench import catalog, files, percell
-from mosaicbench.errors import UserError
+from mosaicbench import catalog
+from mosaicbench.errors import ContractError, UserError
+from mosaicbench.files.scores import CellScores, read_cells, write_cells
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.imputation_pearson_per_cell import imputation_pearson_per_cell
 from mosaicbench.metrics.label_transfer_accuracy import label_transfer_accuracy
 from mosaicbench.report import published, statistics, tables
+from mosaicbench.scoring import per_cell
 
 REPOSITORY = Path(__file__).parents[1]
 CARDS = {
@@ -62,12 +64,12 @@ def runs_of(scores: pd.DataFrame, *, not_applicable=()) -> pd.DataFrame:
     return tables.checked_runs(runs)
 
 
-def cells_of(run: str, values: dict, *, names=None, dataset="d", scenario="paired") -> files.CellScores:
+def cells_of(run: str, values: dict, *, names=None, dataset="d", scenario="paired") -> CellScores:
     """Return per-cell scores from (seed, metric) -> (cells,)."""
     sizes = {seed: len(x) for (seed, _), x in values.items()}
     names = names or {seed: np.array([f"c{seed}-{i}" for i in range(n)]) for seed, n in sizes.items()}
     blocks = {(seed, metric, "rna->adt", "-"): np.asarray(x, dtype=np.float32) for (seed, metric), x in values.items()}
-    return files.CellScores(dataset=dataset, scenario=scenario, run=run, cells=names, values=blocks)
+    return CellScores(dataset=dataset, scenario=scenario, run=run, cells=names, values=blocks)
 
 
 # --- scores of single cells ----------------------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ def supplied(n=60):
 
 def test_the_mean_over_cells_is_the_score():
     known = supplied()
-    found = percell.per_cell(**known)
+    found = per_cell.per_cell(**known)
     assert set(found) == {
         *((name, d, "-") for name in ("foscttm", "label_transfer_accuracy") for d in ("rna->adt", "adt->rna")),
         ("imputation_pearson_per_cell", "rna->adt", "clr"),
@@ -111,35 +113,35 @@ def test_a_cell_of_unknown_type_has_no_label_score():
     known = supplied()
     known["labels"] = known["labels"].copy()
     known["labels"][:7] = ""
-    found = percell.per_cell(**known)["label_transfer_accuracy", "rna->adt", "-"]
+    found = per_cell.per_cell(**known)["label_transfer_accuracy", "rna->adt", "-"]
     assert np.isnan(found[:7]).all()
     assert np.isfinite(found[7:]).all()
     known["labels"][:] = ""
-    assert not any(metric == "label_transfer_accuracy" for metric, *_ in percell.per_cell(**known))
+    assert not any(metric == "label_transfer_accuracy" for metric, *_ in per_cell.per_cell(**known))
 
 
 def test_only_groups_that_were_asked_for_are_scored():
-    assert {metric for metric, *_ in percell.per_cell(**supplied() | {"groups": ["alignment", "biology"]})} == {"foscttm"}
+    assert {metric for metric, *_ in per_cell.per_cell(**supplied() | {"groups": ["alignment", "biology"]})} == {"foscttm"}
 
 
 def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):
     written = cells_of("mvae", {(0, "foscttm"): [0.1, np.nan, 0.3], (4, "foscttm"): [0.5]})
-    files.write_cells(tmp_path / "cells.npz", written)
-    read = files.read_cells(tmp_path / "cells.npz")
+    write_cells(tmp_path / "cells.npz", written)
+    read = read_cells(tmp_path / "cells.npz")
     assert (read.dataset, read.scenario, read.run) == ("d", "paired", "mvae")
     assert list(read.values) == list(written.values)
     for key, x in written.values.items():
         np.testing.assert_array_equal(read.values[key], x)
     np.testing.assert_array_equal(read.cells[0], ["c0-0", "c0-1", "c0-2"])
-    files.write_cells(tmp_path / "none.npz", cells_of("mvae", {}))
-    assert files.read_cells(tmp_path / "none.npz").values == {}
+    write_cells(tmp_path / "none.npz", cells_of("mvae", {}))
+    assert read_cells(tmp_path / "none.npz").values == {}
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cells.npz").read_bytes()[:200])
     for name in ("cut.npz", "absent.npz"):
-        with pytest.raises(files.ContractError, match=name):
-            files.read_cells(tmp_path / name)
-    files.write_cells(tmp_path / "short.npz", cells_of("mvae", {(0, "foscttm"): [0.1, 0.2]}, names={0: np.array(["a"])}))
-    with pytest.raises(files.ContractError, match="one number per cell"):
-        files.read_cells(tmp_path / "short.npz")
+        with pytest.raises(ContractError, match=name):
+            read_cells(tmp_path / name)
+    write_cells(tmp_path / "short.npz", cells_of("mvae", {(0, "foscttm"): [0.1, 0.2]}, names={0: np.array(["a"])}))
+    with pytest.raises(ContractError, match="one number per cell"):
+        read_cells(tmp_path / "short.npz")
 
 
 # --- bootstrap -----------------------------------------------------------------------------------------------------------
@@ -217,7 +219,7 @@ def test_intervals_say_what_they_are_made_of():
 def test_the_headline_interval_is_of_the_mean_over_directions():
     x, y = np.random.default_rng(0).random((2, 200)).astype(np.float32)
     scores = scores_of({("mvae", "foscttm", "rna->adt"): [x.mean()], ("mvae", "foscttm", "adt->rna"): [y.mean()]})
-    own = files.CellScores(
+    own = CellScores(
         dataset="d",
         scenario="paired",
         run="mvae",

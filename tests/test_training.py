@@ -12,8 +12,8 @@ from scipy import sparse
 from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
 from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.parts import minibatch, training
-from mosaicbench.parts.minibatch import Part, Streamed, block_of, by_pieces, on_device
+from mosaicbench.modeling import minibatch, training
+from mosaicbench.modeling.minibatch import Part, Streamed, block_of, by_pieces, on_device
 from mosaicbench.view import Scale, View
 
 

@@ -5,11 +5,13 @@ import importlib
 import numpy as np
 import pytest
 
-from mosaicbench import catalog, files
-from mosaicbench.data import scenarios, synthetic_gp
+from mosaicbench import catalog
+from mosaicbench.commands.fit import method_class
+from mosaicbench.data import scenarios
+from mosaicbench.datasets import synthetic_gp
+from mosaicbench.files.views import as_cells, as_view, space_values, unstandardised_values
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.shared_features_r2 import shared_features_r2
-from mosaicbench.verbs.fit import method_class
 
 RUNS = {"mvae": {}, "mmvae": {}, "mopoe": {"variant": "martens", "cross_private": "prior_sample"}, "mmvaepp": {}}
 COMMON = {"latent": 2, "private": 2, "hidden": 64, "max_epochs": 100, "patience": 100}  # as in the study private_variation
@@ -22,14 +24,14 @@ def scores():
     found = {run: [] for run in RUNS}
     for seed in (0, 1):
         parts = scenarios.cut(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=seed)
-        train, query, truth = files.as_view(parts["train"], labels=False), parts["query"], parts["solution"]["first"]
+        train, query, truth = as_view(parts["train"], labels=False), parts["query"], parts["solution"]["first"]
         rows = query["first"].obs_names.get_indexer(truth.obs["query_name"])
         for run, options in RUNS.items():
             method = method_class(importlib.import_module(catalog.module("methods", run)))(**COMMON, **options)
             method.fit(train, seed)
-            cells = {modality: files.as_cells(query, [modality]) for modality in query.mod}
-            imputed = files.unstandardised(query["first"], method.impute(cells["second"], "first"))[rows]
-            r2 = shared_features_r2(files.values(truth), imputed, truth.var["shared_driven"].to_numpy())
+            cells = {modality: as_cells(query, [modality]) for modality in query.mod}
+            imputed = unstandardised_values(query["first"], method.impute(cells["second"], "first"))[rows]
+            r2 = shared_features_r2(space_values(truth), imputed, truth.var["shared_driven"].to_numpy())
             found[run].append((r2, foscttm(method.embed(cells["first"]), method.embed(cells["second"]))))
     return {run: np.mean(values, axis=0) for run, values in found.items()}
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from mosaicbench.verbs._umap import NEIGHBORS, Neighbourhood
+from mosaicbench.commands._umap import NEIGHBORS, Neighbourhood
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,10 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog
+from mosaicbench.files.runs import read_record
+from mosaicbench.files.scores import read_scores
+from mosaicbench.files.tables import read_table
 
 pytestmark = pytest.mark.workflow
 
@@ -110,11 +113,11 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     benchmark.snakemake("--unlock")
     done = benchmark.snakemake("--cores", "1", target)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    record = files.read_record(folder / "run.json")
+    record = read_record(folder / "run.json")
     assert record["status"] == "ok"
     assert record["resumed_after"]
     assert 0 < record["resumed_after"][0] < 60
-    assert list(files.read_table(folder / "history.tsv")["epoch"]) == list(range(1, 61))
+    assert list(read_table(folder / "history.tsv")["epoch"]) == list(range(1, 61))
 
 
 def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
@@ -176,18 +179,18 @@ def test_a_sweep_is_drawn_only_where_the_config_has_one(benchmark):
 
 
 def test_scores_are_what_theory_says(benchmark):
-    scores = files.read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/oracle/scores.tsv")
+    scores = read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/oracle/scores.tsv")
     mean = scores.groupby("metric")["value"].mean()
     assert mean["foscttm"] == 0
     assert mean["label_transfer_accuracy"] == 1
     assert mean["imputation_pearson_per_feature"] == pytest.approx(1)
-    constant = files.read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/constant/scores.tsv")
+    constant = read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/constant/scores.tsv")
     assert constant.query("metric == 'foscttm'")["value"].eq(0.5).all()
     assert set(constant["status"]) == {"collapsed"}
 
 
 def test_a_diverged_run_is_a_row_and_the_rest_goes_on(benchmark):
-    scores = files.read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/diverges/scores.tsv")
+    scores = read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/diverges/scores.tsv")
     assert scores[["metric", "status"]].drop_duplicates().to_numpy().tolist() == [["status", "diverged"]]
     overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t").set_index("run")
     assert "diverged" in overview.loc["diverges", "foscttm"]
@@ -196,7 +199,7 @@ def test_a_diverged_run_is_a_row_and_the_rest_goes_on(benchmark):
 
 def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark):
     assert benchmark.planned() == set()
-    (benchmark.folder / "src/mosaicbench/parts/training.py").touch()
+    (benchmark.folder / "src/mosaicbench/modeling/training.py").touch()
     (benchmark.folder / "src/mosaicbench/metrics/foscttm.py").touch()
     assert benchmark.planned() == set()
 
@@ -232,13 +235,13 @@ def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
 
 
 def test_editing_a_loader_reruns_everything_from_there_and_another_loader_nothing(benchmark):
-    jobs = benchmark.edited("data/pbmc68k_split.py", lambda text: text + "\nUNUSED = 1\n")
+    jobs = benchmark.edited("datasets/pbmc68k_split.py", lambda text: text + "\nUNUSED = 1\n")
     assert {"Prepare", "Cut", "Fit", "Score"} <= stages(jobs)
-    assert benchmark.edited("data/simulated.py", lambda text: text + "\nUNUSED = 1\n") == set()
+    assert benchmark.edited("datasets/simulated.py", lambda text: text + "\nUNUSED = 1\n") == set()
 
 
 def test_editing_a_figure_draws_it_and_the_report(benchmark):
-    jobs = benchmark.edited("report/figures/runtime.py", lambda text: text + "\nUNUSED = 1\n")
+    jobs = benchmark.edited("figures/runtime.py", lambda text: text + "\nUNUSED = 1\n")
     assert jobs == {"Draw runtime", "Write the report"}
 
 
@@ -258,12 +261,12 @@ def test_another_seed_fits_that_seed_of_models_alone(benchmark):
 
 def test_same_seed_gives_identical_scores(benchmark):
     path = benchmark.folder / "results/runs/pbmc68k_split/paired/mmvaepp"
-    before = files.read_scores(path / "scores.tsv")
+    before = read_scores(path / "scores.tsv")
     for seed in (0, 1):
         (path / f"seed-{seed}/latents.h5ad").unlink()
     target = str((path / "scores.tsv").relative_to(benchmark.folder))
     assert benchmark.snakemake("--cores", "2", target).returncode == 0
-    after = files.read_scores(path / "scores.tsv")
+    after = read_scores(path / "scores.tsv")
     timed = before["metric"].isin(["fit_seconds", "peak_host_mb"])
     pd.testing.assert_frame_equal(before[~timed], after[~timed], check_exact=True)
     seeds = [group.drop(columns="seed").reset_index(drop=True) for _, group in after[~timed].groupby("seed")]
@@ -294,11 +297,11 @@ def test_seeds_at_once_score_as_each_alone(benchmark):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for run in compared:
         alone, at_once = (
-            files.read_scores(benchmark.folder / results / place / run / "scores.tsv") for results in ("results", "at_once")
+            read_scores(benchmark.folder / results / place / run / "scores.tsv") for results in ("results", "at_once")
         )
         timed = alone["metric"].isin(["fit_seconds", "peak_host_mb"])
         pd.testing.assert_frame_equal(at_once[~timed], alone[~timed], rtol=1e-5, atol=1e-5)
-    records = [files.read_record(benchmark.folder / f"at_once/{place}/{run}/seed-1/run.json") for run in ("mvae", "dreg")]
+    records = [read_record(benchmark.folder / f"at_once/{place}/{run}/seed-1/run.json") for run in ("mvae", "dreg")]
     assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", 2), ("ok", 1)]
 
 

@@ -1,6 +1,6 @@
 """The command line: the only module that turns file names into calls.
 
-It imports a verb only when that verb is asked for, so that no job pays for another's packages.
+It imports a command's module only when that command is asked for, so that no job pays for another's packages.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ MARKDOWN_COLUMNS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one verb; a user's mistake ends with one message and exit status 1."""
+    """Run one command; a user's mistake ends with one message and exit status 1."""
     parser = _parser()
     options = vars(parser.parse_args(arguments))
-    verb, threads = options.pop("verb"), options.pop("threads", None)
+    command, threads = options.pop("command"), options.pop("threads", None)
     if threads is not None:
         # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
             os.environ[f"{library}_NUM_THREADS"] = str(threads)
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        if verb == "list":
+        if command == "list":
             _list(**options)
-        elif verb == "plan":
-            importlib.import_module("mosaicbench.verbs.plan").run(**options | {"shapes": dict(options["shapes"])})
-        elif verb == "tabulate":
-            importlib.import_module("mosaicbench.verbs.tabulate").run(**_files_of_runs(**options))
+        elif command == "plan":
+            importlib.import_module("mosaicbench.commands.plan").main(**options | {"shapes": dict(options["shapes"])})
+        elif command == "tabulate":
+            importlib.import_module("mosaicbench.commands.tabulate").main(**_files_of_runs(**options))
         else:
-            importlib.import_module(f"mosaicbench.verbs.{verb}").run(**options)
+            importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
     except UserError as error:
-        sys.exit(f"mosaicbench {verb}: {error}")
+        sys.exit(f"mosaicbench {command}: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data.")
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    fetch = _verb(verbs, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
+    fetch = _add(commands, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
     fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
     fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")
     fetch.add_argument(
@@ -69,14 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
     fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
 
-    prepare = _verb(verbs, "prepare", "turn a source into a dataset")
+    prepare = _add(commands, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
     prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
     prepare.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the loader")
     prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
     prepare.add_argument("--output", type=Path, required=True)
 
-    cut = _verb(verbs, "cut", "turn a dataset into a view: train, query and solution")
+    cut = _add(commands, "cut", "turn a dataset into a view: train, query and solution")
     cut.add_argument("--dataset", type=Path, required=True)
     cut.add_argument("--scenario", required=True, help="its id")
     cut.add_argument("--kind", required=True, help="how pairing is hidden")
@@ -87,13 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     for part in ("train", "query", "solution"):
         cut.add_argument(f"--{part}", type=Path, required=True)
 
-    fit = _verb(verbs, "fit", "fit a method on a view; embed and impute its query cells")
-    attempt = _verb(verbs, "attempt", "fit within what a job was granted; ask for more, or end with a row")
+    fit = _add(commands, "fit", "fit a method on a view; embed and impute its query cells")
+    attempt = _add(commands, "attempt", "fit within what a job was granted; ask for more, or end with a row")
     for parser_of_fit in (fit, attempt):
         _add_arguments_of_fit(parser_of_fit)
-    fit_seeds = _verb(verbs, "fit_seeds", "fit all seeds of a run, trained at once where that can be, as attempt does one")
+    fit_seeds = _add(commands, "fit_seeds", "fit all seeds of a run, trained at once where that can be, as attempt does one")
     _add_arguments_of_fit(fit_seeds, seeds=True)
-    fit_each = _verb(verbs, "fit_each", "fit all seeds of some runs of a view one after the other, as attempt does one")
+    fit_each = _add(commands, "fit_each", "fit all seeds of some runs of a view one after the other, as attempt does one")
     described = "a list of dataset, scenario, run, method, hyperparameters"
     fit_each.add_argument("--runs", type=_runs, required=True, metavar="JSON", help=described)
     _add_files_of_fit(fit_each, seeds=True)
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         granted.add_argument("--granted-mb", type=float, required=True, help="memory of the whole job")
         granted.add_argument("--granted-minutes", type=float, required=True, help="wall-clock time of the whole job")
 
-    score = _verb(verbs, "score", "score runs of a view on all their seeds")
+    score = _add(commands, "score", "score runs of a view on all their seeds")
     score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed; all of the first run first")
     score.add_argument("--views", type=Path, nargs="+", required=True, help="folders, one per seed")
     groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--cells", type=Path, nargs="+", required=True, help="a file per run")
     score.add_argument("--threads", type=int)
 
-    project = _verb(verbs, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
+    project = _add(commands, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
     project.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one seed")
     project.add_argument("--train", type=Path, required=True)
     project.add_argument("--solution", type=Path, required=True)
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     project.add_argument("--output", type=Path, required=True, help="a folder")
     project.add_argument("--threads", type=int)
 
-    generate = _verb(verbs, "generate", "draw virtual cells from the priors of runs' models, and hold them against real ones")
+    generate = _add(commands, "generate", "draw virtual cells from the priors of runs' models, and hold them against real ones")
     generate.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one view and seed")
     generate.add_argument("--view", type=Path, required=True, help="the folder of that view")
     generate.add_argument("--cells", type=int, default=500)
@@ -130,13 +130,13 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--tables", type=Path, metavar="DIR", help="a folder for the tables (default: that of --output)")
     generate.add_argument("--threads", type=int)
 
-    tabulate = _verb(verbs, "tabulate", "join scores into tables")
+    tabulate = _add(commands, "tabulate", "join scores into tables")
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
     tabulate.add_argument("--runs", type=Path, required=True, help="the folder of all runs")
     tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
-    draw = _verb(verbs, "draw", "draw one figure for every view")
+    draw = _add(commands, "draw", "draw one figure for every view")
     draw.add_argument("--figure", required=True, choices=catalog.names("figures"))
     draw.add_argument("--tables", type=Path, required=True)
     draw.add_argument("--projections", type=Path, required=True, help="the folder of what `project` wrote")
@@ -144,13 +144,13 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     draw.add_argument("--output", type=Path, required=True, help="a folder")
 
-    typeset = _verb(verbs, "typeset", "write the tables of a paper, as LaTeX")
+    typeset = _add(commands, "typeset", "write the tables of a paper, as LaTeX")
     typeset.add_argument("--tables", type=Path, required=True)
     typeset.add_argument("--display", type=Path, required=True)
     typeset.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     typeset.add_argument("--output", type=Path, required=True, help="a folder")
 
-    report = _verb(verbs, "report", "write the HTML report")
+    report = _add(commands, "report", "write the HTML report")
     report.add_argument("--tables", type=Path, required=True)
     report.add_argument("--figures", type=Path, required=True)
     report.add_argument("--display", type=Path, required=True)
@@ -159,31 +159,31 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
 
-    plan = _verb(verbs, "plan", "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory")
+    plan = _add(commands, "plan", "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory")
     plan.add_argument("config", type=_settings, nargs="?", default=str(CONFIG), help="a config (default: config/config.yaml)")
     plan.add_argument("--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark")
-    where = "a table of costs, such as a finished benchmark's tables/costs.tsv (default: the one that ships)"
-    plan.add_argument("--table", type=Path, default=CONFIG.with_name("costs.tsv"), metavar="FILE", help=where)
+    where = "a table of expenses, such as a finished benchmark's tables/expenses.tsv (default: the one that ships)"
+    plan.add_argument("--table", type=Path, default=CONFIG.with_name("expenses.tsv"), metavar="FILE", help=where)
     where = "the size of a dataset that nothing else tells; may be repeated"
     plan.add_argument(
         "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
     )
-    plan.add_argument("--write", type=Path, metavar="FILE", help="write the costs that were used to this file")
+    plan.add_argument("--write", type=Path, metavar="FILE", help="write the expenses that were used to this file")
 
-    compare = _verb(verbs, "compare", "hold two results folders side by side: what changed, and whether beyond the intervals")
+    compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond the intervals")
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")
     compare.add_argument("b", type=Path, metavar="B", help="another")
     compare.add_argument("--display", type=Path, default=DISPLAY, metavar="FILE", help="labels (default: the project's own)")
     compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
-    listing = _verb(verbs, "list", "show what there is")
+    listing = _add(commands, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
     listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
     return parser
 
 
-def _verb(verbs: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
-    return verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+def _add(commands: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
 
 
 def _add_arguments_of_fit(fit: argparse.ArgumentParser, *, seeds: bool = False) -> None:

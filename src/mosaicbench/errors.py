@@ -22,3 +22,7 @@ class NotApplicable(ValueError):
 
 class NotStackable(ValueError):
     """Several seeds cannot be trained as one stacked model and have to be trained one by one; nothing was trained yet."""
+
+
+class ContractError(UserError):
+    """A file is absent, truncated, or not what its place in the workflow says."""

@@ -266,7 +266,7 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
             f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
         )
     options = entry["options"] | {key: value for key, value in stanza.items() if key != "loader"}
-    parameters = catalog.parameters("datasets", "curate") | catalog.parameters("datasets", loader)
+    parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
     parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
         if key not in parameters:

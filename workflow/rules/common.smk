@@ -113,7 +113,7 @@ def records_of_generated_runs(wildcards):
 
 def code_of_generated_runs(wildcards):
     methods = {bench.runs[run].method for run in generated_runs(wildcards)}
-    return code_of_verb("generate", *(catalog.module("methods", name) for name in sorted(methods)))
+    return code_of_command("generate", *(catalog.module("methods", name) for name in sorted(methods)))
 
 
 def files_of_projected_runs(wildcards):
@@ -148,14 +148,14 @@ def as_json(value):
 
 
 @cache
-def code_of_verb(verb, *modules):
+def code_of_command(command, *modules):
     """Relative paths, so that a moved or shared folder is not taken for a change."""
-    return [os.path.relpath(file) for file in sources.of(f"mosaicbench.verbs.{verb}", *modules)]
+    return [os.path.relpath(file) for file in sources.of(f"mosaicbench.commands.{command}", *modules)]
 
 
 def code_of_loader(wildcards):
     antibodies = os.path.relpath(Path(workflow.basedir) / "src/mosaicbench/data/antibody_targets.tsv")
-    return [*code_of_verb("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
+    return [*code_of_command("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
 
 
 def parts_of_pages():
@@ -168,20 +168,20 @@ def parts_of_pages():
 
 
 def code_of_method(wildcards):
-    return code_of_verb("fit", catalog.module("methods", method(wildcards)))
+    return code_of_command("fit", catalog.module("methods", method(wildcards)))
 
 
 def code_of_method_for_seeds(wildcards):
-    return code_of_verb("fit_seeds", catalog.module("methods", method(wildcards)))
+    return code_of_command("fit_seeds", catalog.module("methods", method(wildcards)))
 
 
 def code_of_method_for_each(wildcards):
-    return code_of_verb("fit_each", catalog.module("methods", method(wildcards)))
+    return code_of_command("fit_each", catalog.module("methods", method(wildcards)))
 
 
 def code_of_controls():
     methods = {bench.runs[run].method for run in bench.common_controls}
-    return code_of_verb("fit_each", *(catalog.module("methods", name) for name in sorted(methods)))
+    return code_of_command("fit_each", *(catalog.module("methods", name) for name in sorted(methods)))
 
 
 def loader(wildcards):

@@ -44,7 +44,7 @@ rule prepare:
 rule cut:
     input:
         dataset="<results>/datasets/{dataset}.h5mu",
-        code=code_of_verb("cut"),
+        code=code_of_command("cut"),
     output:
         train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
         query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",

@@ -8,7 +8,7 @@ rule project:
         solution=expand(
             "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu", seed=bench.seeds[0], allow_missing=True
         ),
-        code=code_of_verb("project"),
+        code=code_of_command("project"),
     output:
         expand("<results>/projections/{dataset}/{scenario}/{table}.tsv", table=PROJECTIONS, allow_missing=True),
     log:
@@ -70,7 +70,7 @@ for figure in bench.figures:
             rules.tabulate.output,
             projections=projections_of_figure(figure),
             display="config/display.yaml",
-            code=code_of_verb("draw", catalog.module("figures", figure)),
+            code=code_of_command("draw", catalog.module("figures", figure)),
         output:
             files_of_figure(figure),
         log:
@@ -100,7 +100,7 @@ rule typeset:
     input:
         rules.tabulate.output,
         display="config/display.yaml",
-        code=code_of_verb("typeset"),
+        code=code_of_command("typeset"),
     output:
         "<results>/tables/latex/document.tex",
         expand("<results>/tables/latex/{view}.tex", view=views_as_words()),
@@ -130,7 +130,7 @@ rule report:
         tables=rules.tabulate.output,
         config="<results>/config.json",
         display="config/display.yaml",
-        code=code_of_verb("report"),
+        code=code_of_command("report"),
         pages=parts_of_pages(),
     output:
         report="<results>/report.html",

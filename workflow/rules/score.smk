@@ -6,7 +6,7 @@ rule score:
         files_of_runs("{run}"),
         files_of_views("train.h5mu"),
         files_of_views("solution.h5mu"),
-        code=code_of_verb("score", *metric_modules()),
+        code=code_of_command("score", *metric_modules()),
     output:
         scores="<results>/runs/{dataset}/{scenario}/{run}/scores.tsv",
         features="<results>/runs/{dataset}/{scenario}/{run}/features.tsv",
@@ -38,7 +38,7 @@ if bench.common_controls:
             files_of_runs(bench.common_controls),
             files_of_views("train.h5mu"),
             files_of_views("solution.h5mu"),
-            code=code_of_verb("score", *metric_modules()),
+            code=code_of_command("score", *metric_modules()),
         output:
             scores=scores_of_controls("scores.tsv"),
             features=scores_of_controls("features.tsv"),
@@ -80,7 +80,7 @@ rule tabulate:
         applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/history.tsv", seed=bench.seeds),
         config="<results>/config.json",
         published="config/published.yaml",
-        code=code_of_verb("tabulate"),
+        code=code_of_command("tabulate"),
     output:
         reported_tables(
             expand(
@@ -97,7 +97,7 @@ rule tabulate:
                     "overall",
                     "gates",
                     "published",
-                    "costs",
+                    "expenses",
                     "history",
                     "standings",
                     "phases",

@@ -1,1 +1,1 @@
-"""One file per dataset, and what turns a source into views: readers, preprocessing, scenarios."""
+"""From a source to a view: readers, curation, links, preprocessing, scenarios."""

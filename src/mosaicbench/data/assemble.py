@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench import files
 from mosaicbench.data.checks import check_modalities
 from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import quiet_mudata
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -122,7 +122,7 @@ def joined(modalities: dict[str, AnnData]) -> MuData:
     """Return a MuData of `modalities` whose own ``obs`` takes no column from theirs."""
     import mudata
 
-    with files.quiet_mudata():
+    with quiet_mudata():
         return mudata.MuData(modalities)
 
 

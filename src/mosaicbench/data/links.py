@@ -28,7 +28,7 @@ from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
 from mosaicbench.data.readers import coordinates, opened
 from mosaicbench.errors import UserError
-from mosaicbench.files import LINKS, links_between, offsets
+from mosaicbench.files.dataset import LINKS, feature_offsets, links_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
     found = {pair: (links, origin) for pair, (links, origin) in found.items() if len(links[0])}
     if not found:
         return dataset
-    first_column = offsets(dataset)
+    first_column = feature_offsets(dataset)
     rows = np.concatenate([links[0] + first_column[pair[0]] for pair, (links, _) in found.items()])
     columns = np.concatenate([links[1] + first_column[pair[1]] for pair, (links, _) in found.items()])
     signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
@@ -95,7 +95,7 @@ def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
     """Return the links of `whole` among the features of `part`, in its order; None where there are none."""
     if LINKS not in whole.varp:
         return None
-    first_column = offsets(whole)
+    first_column = feature_offsets(whole)
     kept = np.concatenate([first_column[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod])
     return sparse.csr_matrix(sparse.csr_matrix(whole.varp[LINKS])[kept][:, kept])
 
@@ -126,7 +126,7 @@ def corrupted(whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng
         raise UserError(f"corrupted_links: must lie between 0 and 1, found {share}")
     if LINKS not in whole.varp:
         raise UserError("corrupted_links: the dataset has no links; give it some (config/README.md), or leave the key out")
-    first_column, half = offsets(whole), sparse.csr_matrix((whole.n_vars, whole.n_vars), dtype=np.int8)
+    first_column, half = feature_offsets(whole), sparse.csr_matrix((whole.n_vars, whole.n_vars), dtype=np.int8)
     for first, second in combinations(whole.mod, 2):
         drawn, other = (second, first) if whole[second].uns["kind"] == "rna" else (first, second)
         links = links_between(whole, drawn, other).tocoo()

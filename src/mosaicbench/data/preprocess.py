@@ -29,7 +29,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.errors import UserError
-from mosaicbench.files import VALUES
+from mosaicbench.files.dataset import VALUES
 
 if TYPE_CHECKING:
     from anndata import AnnData

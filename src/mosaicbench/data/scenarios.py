@@ -28,7 +28,8 @@ from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
-from mosaicbench.files import ACTIVITY, KEY, LINKS, links_between
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between
 
 if TYPE_CHECKING:
     from anndata import AnnData

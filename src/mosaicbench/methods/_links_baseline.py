@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.parts.unpaired import one_modality_each
+from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import Cells, View
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaicbench.parts.diagonal import DiagonalVAE, Trunk
+from mosaicbench.modeling.diagonal import DiagonalVAE, Trunk
 
 CARD = {
     "label": "D-MMVAE, base",

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from mosaicbench.methods.dmmvae_experts import ExpertsDMMVAE
-from mosaicbench.parts import training
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
-from mosaicbench.parts.diagonal import Reading
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.unpaired import one_modality_each
+from mosaicbench.modeling import training
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
+from mosaicbench.modeling.diagonal import Reading
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import View
 
 CARD = {

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.critics import Critic, ramp
-from mosaicbench.parts.diagonal import Reading
-from mosaicbench.parts.minibatch import Minibatch
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.critics import Critic, ramp
+from mosaicbench.modeling.diagonal import Reading
+from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.view import View
 
 CARD = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mosaicbench.methods._links_baseline import LinksBaseline
-from mosaicbench.parts.linked import chain, linked
+from mosaicbench.modeling.linked import chain, linked
 from mosaicbench.view import Cells, View
 
 CARD = {

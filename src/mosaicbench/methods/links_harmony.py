@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
-from mosaicbench.parts.linked import linked
+from mosaicbench.modeling.linked import linked
 from mosaicbench.view import Cells, View
 
 CARD = {

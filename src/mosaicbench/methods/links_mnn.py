@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
-from mosaicbench.parts.linked import chain, linked
+from mosaicbench.modeling.linked import chain, linked
 from mosaicbench.view import Cells, View
 
 CARD = {

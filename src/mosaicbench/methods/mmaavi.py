@@ -21,15 +21,15 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import one_hot, softplus
 
-from mosaicbench.parts import training
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.critics import Critic, Opponents, ramp
-from mosaicbench.parts.guidance import FeatureGraph, HybridDecoder, graph_sizes
-from mosaicbench.parts.minibatch import Block, Minibatch, by_pieces
-from mosaicbench.parts.mixture import MixturePrior
-from mosaicbench.parts.networks import mlp
-from mosaicbench.parts.posteriors import SMALLEST_SD, kl
-from mosaicbench.parts.vae import MultimodalVAE
+from mosaicbench.modeling import training
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.critics import Critic, Opponents, ramp
+from mosaicbench.modeling.guidance import FeatureGraph, HybridDecoder, graph_sizes
+from mosaicbench.modeling.minibatch import Block, Minibatch, by_pieces
+from mosaicbench.modeling.mixture import MixturePrior
+from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
+from mosaicbench.modeling.vae import MultimodalVAE
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -16,10 +16,10 @@ from torch.distributions import Normal
 from torch.nn.functional import cross_entropy
 
 from mosaicbench.methods.mmaavi import MMAAVI
-from mosaicbench.parts import training
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Block, Minibatch, by_pieces
-from mosaicbench.parts.semisupervised import labelled_cells, with_labelled
+from mosaicbench.modeling import training
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.minibatch import Block, Minibatch, by_pieces
+from mosaicbench.modeling.semisupervised import labelled_cells, with_labelled
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.posteriors import disagreement, kl
-from mosaicbench.parts.shared_private import MixtureVAE
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.posteriors import disagreement, kl
+from mosaicbench.modeling.shared_private import MixtureVAE
 
 CARD = {
     "label": "MMVAE",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mosaicbench.methods.mmvae import MMVAE
-from mosaicbench.parts.supervised import Supervised
+from mosaicbench.modeling.supervised import Supervised
 
 CARD = {
     "label": "MMVAE supervised",

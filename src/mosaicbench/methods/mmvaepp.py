@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.posteriors import kl
-from mosaicbench.parts.shared_private import MixtureVAE
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.posteriors import kl
+from mosaicbench.modeling.shared_private import MixtureVAE
 
 CARD = {
     "label": "MMVAE++",

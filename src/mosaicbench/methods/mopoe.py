@@ -17,9 +17,9 @@ import torch
 from torch.distributions import Normal
 
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.posteriors import kl, product
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.posteriors import kl, product
 
 CARD = {
     "label": "MoPoE",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mosaicbench.methods.mopoe import MoPoE
-from mosaicbench.parts.supervised import Supervised
+from mosaicbench.modeling.supervised import Supervised
 
 CARD = {
     "label": "MoPoE supervised",

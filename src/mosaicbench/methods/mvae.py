@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.shared_private import SharedPrivateVAE
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.shared_private import SharedPrivateVAE
 
 CARD = {
     "label": "MVAE",

@@ -31,15 +31,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.parts import training
-from mosaicbench.parts.anchors import anchor_distance, mutual_neighbors, preserved_geometry
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.critics import Critic, Opponents
-from mosaicbench.parts.linked import beside_values, chain, column_name, linked
-from mosaicbench.parts.minibatch import Minibatch, by_pieces
-from mosaicbench.parts.networks import mlp
-from mosaicbench.parts.training import Budget
-from mosaicbench.parts.unpaired import one_modality_each
+from mosaicbench.modeling import training
+from mosaicbench.modeling.anchors import anchor_distance, mutual_neighbors, preserved_geometry
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.critics import Critic, Opponents
+from mosaicbench.modeling.linked import beside_values, chain, column_name, linked
+from mosaicbench.modeling.minibatch import Minibatch, by_pieces
+from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.training import Budget
+from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import Cells, View
 
 CARD = {

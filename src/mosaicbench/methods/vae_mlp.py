@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.networks import mlp
-from mosaicbench.parts.posteriors import GaussianEncoder
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.posteriors import GaussianEncoder
 from mosaicbench.view import View
 
 CARD = {

@@ -13,10 +13,10 @@ from typing import Literal
 import torch
 from torch.distributions import Normal
 
-from mosaicbench.parts.costs import Cost
-from mosaicbench.parts.minibatch import Minibatch
-from mosaicbench.parts.posteriors import kl, product_of_experts
-from mosaicbench.parts.vae import MultimodalVAE
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.minibatch import Minibatch
+from mosaicbench.modeling.posteriors import kl, product_of_experts
+from mosaicbench.modeling.vae import MultimodalVAE
 
 CARD = {
     "label": "VAE (PoE)",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from mosaicbench.files import STATUSES
-from mosaicbench.report import explained, statistics, tables
-from mosaicbench.report.grids import Cell, Column, Grid, Row, grid, interval, key, many, named, row, with_arrow
+from mosaicbench.files.runs import STATUSES
+from mosaicbench.report import reference_sections, statistics, tables
+from mosaicbench.report.embedded_figures import Pictures
+from mosaicbench.report.html_tables import Cell, Column, Grid, Row, grid, interval, key, many, named, row, with_arrow
 from mosaicbench.report.page import render
-from mosaicbench.report.pictures import Pictures
 from mosaicbench.report.theme import Theme
 
 QUESTION = (
@@ -102,11 +102,11 @@ def page(
         absent=_absent(runs, config, theme),
         remedies=_remedies(runs),
         gates=_gates(read["gates"], theme),
-        published=explained.published(read["published"], theme),
-        methods=explained.methods(runs, records, theme),
-        metrics=explained.metrics(read["scores"], theme),
-        datasets=explained.datasets(runs, theme),
-        provenance=explained.provenance(runs, records),
+        published=reference_sections.published(read["published"], theme),
+        methods=reference_sections.methods(runs, records, theme),
+        metrics=reference_sections.metrics(read["scores"], theme),
+        datasets=reference_sections.datasets(runs, theme),
+        provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         signs={"not_given": tables.NOT_GIVEN, "cross": tables.CROSS, "fewer": tables.FEWER},
     )
@@ -396,7 +396,7 @@ def _view(number: int, place: tuple[str, ...], read: Mapping, pictures: Pictures
         "title": title,
         "statuses": _counted(of_view["runs"]),
         "headline": _headline(of_view, names, title, theme) if names else None,
-        "columns": [explained.metric(metric, theme) for metric in tables.HEADLINE],
+        "columns": [reference_sections.metric(metric, theme) for metric in tables.HEADLINE],
         "families": _families(of_view, names, title, theme),
         "tests": _tests(of_view["paired_tests"], title, theme),
         "figures": pictures.of(*place),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files import read_table
+from mosaicbench.files.tables import read_table
 
 WHOSE = ["dataset", "scenario", "run", "seed"]
 COLUMNS = {

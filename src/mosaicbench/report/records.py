@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files import read_record
+from mosaicbench.files.runs import read_record
 from mosaicbench.report.tables import RUN
 
 

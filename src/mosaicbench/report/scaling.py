@@ -1,4 +1,4 @@
-"""How costs grow with the number of cells, over datasets that differ in nothing else: exponents of power laws."""
+"""How expenses grow with the number of cells, over datasets that differ in nothing else: exponents of power laws."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def exponents(phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[M
     phases
         Columns ``tables.PHASE_COLUMNS``; seeds are averaged.
     jobs
-        Costs of whole jobs, columns ``costs.COLUMNS``: those of other rules than fits count as phases called after the rule.
+        Costs of whole jobs, columns ``expenses.COLUMNS``: those of other rules than fits count as phases called after the rule.
     sizes
         Groups of datasets, dataset -> number of cells.
 

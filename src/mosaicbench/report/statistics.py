@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from mosaicbench.files import CellScores
+from mosaicbench.files.scores import CellScores
 from mosaicbench.report import tables
 from mosaicbench.report.tables import RUN, VIEW, Cards
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from mosaicbench.files import FEATURE_COLUMNS, SCORE_COLUMNS, read_table
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
+from mosaicbench.files.tables import read_table
 
 Cards = Mapping[str, Mapping[str, dict]]  # room -> id -> card
 

@@ -14,8 +14,10 @@ from matplotlib import rc_context
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from mosaicbench import catalog, files
+from mosaicbench import catalog
 from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import atomic
+from mosaicbench.files.tables import write_table
 
 KINDS = ("model", "baseline", "control")
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
@@ -219,9 +221,9 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
         figure.set_layout_engine(None)  # its places are found: the second picture keeps them, and is not drawn twice for them
-        with files.atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
+        with atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
             temporary.write_bytes(buffer.getvalue())
-    files.write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
+    write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
 
 
 def _shaded(colours: list[str]) -> list[str]:

@@ -20,10 +20,10 @@ from torch.nn.functional import softplus
 
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.parts.likelihoods import GaussianDecoder
-from mosaicbench.parts.minibatch import Minibatch, by_pieces
-from mosaicbench.parts.networks import mlp
-from mosaicbench.parts.training import device, seeded
+from mosaicbench.modeling.likelihoods import GaussianDecoder
+from mosaicbench.modeling.minibatch import Minibatch, by_pieces
+from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.training import device, seeded
 from mosaicbench.view import Cells, View
 
 BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what torchvision's operators on boxes take and give

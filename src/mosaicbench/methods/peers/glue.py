@@ -15,8 +15,8 @@ from sklearn.decomposition import PCA
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.parts.likelihoods import expected_of_mixture
-from mosaicbench.parts.unpaired import one_modality_each
+from mosaicbench.modeling.likelihoods import expected_of_mixture
+from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import Cells, View
 
 CARD = {

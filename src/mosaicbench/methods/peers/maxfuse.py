@@ -13,7 +13,7 @@ import numpy as np
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
-from mosaicbench.parts.linked import linked
+from mosaicbench.modeling.linked import linked
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -19,8 +19,8 @@ from torch import Tensor
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.methods.peers._scvi import AT_ONCE, dense, inferring, modality_in, negative_binomial
-from mosaicbench.parts.likelihoods import expected_lsi, expected_of_mixture
-from mosaicbench.parts.training import device, seeded
+from mosaicbench.modeling.likelihoods import expected_lsi, expected_of_mixture
+from mosaicbench.modeling.training import device, seeded
 from mosaicbench.view import Cells, View
 
 CARD = {

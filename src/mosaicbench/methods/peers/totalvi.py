@@ -24,7 +24,7 @@ from mosaicbench.methods.peers._scvi import (
     scvi_apart,
     trained,
 )
-from mosaicbench.parts.likelihoods import expected_of_mixture
+from mosaicbench.modeling.likelihoods import expected_of_mixture
 from mosaicbench.view import Cells, View
 
 CARD = {

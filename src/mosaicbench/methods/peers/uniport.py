@@ -17,9 +17,9 @@ from sklearn.preprocessing import MinMaxScaler
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.parts.linked import linked
-from mosaicbench.parts.training import device
-from mosaicbench.parts.unpaired import one_modality_each
+from mosaicbench.modeling.linked import linked
+from mosaicbench.modeling.training import device
+from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -18,8 +18,8 @@ import torch
 
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.parts.minibatch import Minibatch, by_pieces
-from mosaicbench.parts.training import device, seeded
+from mosaicbench.modeling.minibatch import Minibatch, by_pieces
+from mosaicbench.modeling.training import device, seeded
 from mosaicbench.view import Cells, View
 
 CARD = {

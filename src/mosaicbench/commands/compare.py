@@ -1,0 +1,83 @@
+"""Compare: two results folders side by side, on the terminal, as TSV and as an HTML page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import atomic
+from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.report import comparison_page, difference, tables, theme
+from mosaicbench.report.records import read_records
+
+MOST_LINES = 40
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a results folder says of its runs."""
+
+    folder: Path
+    headline: pd.DataFrame
+    runs: pd.DataFrame
+    config: dict
+    records: list[dict]
+
+
+def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
+    """Print what differs between two results folders; with `output`, also write the page and ``.tsv`` beside it.
+
+    Parameters
+    ----------
+    a, b
+        Results folders of benchmarks that ran to the end.
+    display
+        ``display.yaml``.
+    output
+        An ``.html`` file, or None.
+
+    Raises
+    ------
+    UserError
+        When a folder is not one of results, or `output` is not an ``.html`` file.
+    """
+    if output is not None and output.suffix != ".html":
+        raise UserError(f"--output {output}: name an .html file; the .tsv is written beside it")
+    first, second = _read(Path(a)), _read(Path(b))
+    both_runs = pd.concat([first.runs, second.runs], ignore_index=True)
+    known = theme.read_theme(display, both_runs)
+    scores = difference.scores(first.headline, second.headline, known.cards)
+    statuses = difference.statuses(first.runs, second.runs)
+    fits = difference.fits_of_one(first.runs, second.runs)
+    config = difference.facts(first.config, second.config)
+    made = difference.facts(difference.circumstances(first.records), difference.circumstances(second.records))
+    print(f"A: {first.folder}\nB: {second.folder}\n")
+    print(comparison_page.as_text(scores, statuses, fits, config, made, most=MOST_LINES))
+    if output is not None:
+        write_table(output.with_suffix(".tsv"), scores)
+        page = comparison_page.page(
+            scores, statuses, fits, config, made, folders=(str(first.folder), str(second.folder)), theme=known
+        )
+        with atomic(output) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+        print(f"\nWritten: {output} and {output.with_suffix('.tsv')}")
+
+
+def _read(folder: Path) -> Results:
+    for part in ("tables/headline.tsv", "tables/runs.tsv", "config.json", "runs"):
+        if not (folder / part).exists():
+            raise UserError(
+                f"{folder}: there is no {part} in it; name the results folder of a benchmark that ran to the end (the one with "
+                "report.html)"
+            )
+    runs = tables.checked_runs(read_table(folder / "tables/runs.tsv", tables.RUN_COLUMNS))
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder}/config.json: not valid JSON ({error}); delete it and run the workflow again") from error
+    headline = read_table(folder / "tables/headline.tsv", tables.HEADLINE_COLUMNS)
+    return Results(folder, headline, runs, config, read_records(folder / "runs", runs))

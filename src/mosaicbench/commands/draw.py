@@ -1,0 +1,62 @@
+"""Draw: one figure from the tables, as SVG and PNG, beside the numbers that it shows."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench import catalog
+from mosaicbench.errors import UserError
+from mosaicbench.report import theme
+from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
+from mosaicbench.report.tables import of_view, read_tables
+
+
+def main(*, figure: str, tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
+    """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per view, or ``output/{figure}.*`` for a figure of all.
+
+    Parameters
+    ----------
+    figure
+        A file of ``report/figures``.
+    tables
+        The folder that ``tabulate`` wrote.
+    projections
+        The folder that ``project`` and ``generate`` wrote, with one folder per dataset and scenario; read only for a figure of
+        cells.
+    display
+        ``display.yaml``.
+    views
+        "dataset/scenario" of each view to draw.
+    output
+        The folder of the figures.
+
+    Raises
+    ------
+    UserError
+        When there is no such figure.
+    """
+    if figure not in catalog.names("figures"):
+        raise UserError(f"there is no figure {figure!r}; the figures are {', '.join(catalog.names('figures'))}")
+    card = catalog.card("figures", figure)
+    draw = getattr(importlib.import_module(catalog.module("figures", figure)), figure)
+    needs = [name for name in catalog.parameters("figures", figure) if name != "theme"]
+    read = read_tables(tables)
+    known = theme.read_theme(display, read["runs"])
+    for view in views if card["per"] == "view" else [None]:
+        if view is None:
+            shown, folder = {name: read[name] for name in needs}, Path(output)
+        else:
+            shown, folder = _of_view(read, Path(projections) / view, view, needs), Path(output) / view
+        with theme.style():
+            picture, drawn = draw(**shown, theme=known)
+            theme.save(picture, drawn, folder / figure)
+
+
+def _of_view(read: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of one view, those of its cells from the folder that `project` wrote."""
+    dataset, scenario = view.split("/")
+    of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS | VIRTUAL_COLUMNS}
+    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in of_cells}

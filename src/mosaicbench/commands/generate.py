@@ -1,0 +1,149 @@
+"""Generate: virtual cells from the prior of a fitted model, in modalities that were perhaps never measured together."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench import catalog
+from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.commands.fit import method_class
+from mosaicbench.errors import UserError
+from mosaicbench.files.runs import generated_table, read_record, write_generated
+from mosaicbench.files.tables import write_table
+from mosaicbench.files.views import as_view, feature_names, read_view, standardised_values
+from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
+from mosaicbench.scoring import scorer
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+MARKERS = 2  # per cell type and modality
+
+
+def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None) -> None:
+    """Fit the methods of some runs once more, draw cells from their priors, and hold them against the query cells.
+
+    Weights are not kept with a run: the same view, hyperparameters and seed give the same model. A run that failed has
+    no model, and no rows.
+
+    Parameters
+    ----------
+    runs
+        Folders of runs of one view and seed.
+    view
+        The folder of that view.
+    cells, seed
+        How many to draw of each run, and what draws them.
+    output
+        The folder to write into: ``{run}.h5mu``, values in each modality's space, ``obs["cell_type"]`` the type whose mean real
+        profile is most alike.
+    tables
+        The folder for the tables of ``report.projections.VIRTUAL_COLUMNS``: a layout of real and virtual cells, mean
+        standardised values of marker features by cell type, how well a classifier tells the one from the other. Default:
+        `output`.
+
+    Raises
+    ------
+    UserError
+        When a method has no prior to draw from, or fewer than six cells are asked for.
+    """
+    if cells < 6:
+        raise UserError(f"--cells: at least 6 are needed to compare them with real ones, found {cells}")
+    train, solution = read_view(view / "train.h5mu", "train"), read_view(view / "solution.h5mu", "solution")
+    output.mkdir(parents=True, exist_ok=True)
+    found = {name: [pd.DataFrame(columns=columns)] for name, columns in VIRTUAL_COLUMNS.items()}
+    for folder in runs:
+        record = read_record(folder / "run.json")
+        if record["status"] not in ("ok", "collapsed"):
+            print(f"{record['run']}: its status is {record['status']}, so there is no model to draw from", file=sys.stderr)
+            continue
+        whose = {key: record[key] for key in WHOSE}
+        generated = _drawn(record, train, cells, seed)
+        names = np.array([f"virtual-{cell:06d}" for cell in range(cells)], dtype=object)
+        types, parts = _held_against(solution, generated, names, seed)
+        for name, part in parts.items():
+            found[name].append(part.assign(**whose))
+        write_generated(output / f"{record['run']}.h5mu", generated_table(generated, train, names, types, whose))
+    for name, parts in found.items():
+        made = parts[1:] or parts
+        write_table((output if tables is None else tables) / f"{name}.tsv", pd.concat(made)[VIRTUAL_COLUMNS[name]])
+
+
+def _held_against(
+    solution: MuData, generated: dict[str, np.ndarray], names: np.ndarray, seed: int
+) -> tuple[np.ndarray, dict[str, pd.DataFrame]]:
+    """Return the types of virtual cells, and the tables that compare them with the query cells."""
+    real = {modality: standardised_values(solution[modality]) for modality in generated}
+    labels = np.asarray(next(iter(solution.mod.values())).obs["cell_type"], dtype=object)
+    layout_of_real, layout_of_virtual = _side_by_side(real), _side_by_side(generated)
+    types = _nearest_types(layout_of_real, labels, layout_of_virtual)
+    both = [
+        pd.DataFrame({"origin": "real", "cell": solution.obs_names, "cell_type": labels}),
+        pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
+    ]
+    layout = pd.concat(both, ignore_index=True)
+    layout[["x", "y"]] = Neighbourhood.of(np.concatenate([layout_of_real, layout_of_virtual])).layout(seed)
+    return types, {
+        "virtual_cells": layout,
+        "virtual_markers": _markers(real, labels, generated, types, {m: feature_names(solution[m]) for m in real}),
+        "virtual_realism": pd.DataFrame([{"modality": m, "realism_auc": _realism(real[m], x)} for m, x in generated.items()]),
+    }
+
+
+def _drawn(record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.ndarray]:
+    """Return modality -> (cells, features) standardised values of virtual cells."""
+    name = record["method"]
+    method = method_class(importlib.import_module(catalog.module("methods", name)))
+    if not hasattr(method, "generate"):
+        raise UserError(f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs")
+    print(f"fitting {record['run']} again", file=sys.stderr)
+    model = method(**record["hyperparameters"])
+    uses = catalog.card("methods", name)["uses"]
+    model.fit(as_view(train, labels="labels" in uses, links="links" in uses), record["seed"])
+    return model.generate(cells, seed)
+
+
+def _side_by_side(values: dict[str, np.ndarray]) -> np.ndarray:
+    """Return (cells, all features), every modality weighing the same."""
+    return np.concatenate([x / np.sqrt(x.shape[1]) for x in values.values()], axis=1)
+
+
+def _nearest_types(real: np.ndarray, labels: np.ndarray, virtual: np.ndarray) -> np.ndarray:
+    """Return the type whose mean real profile points most in each virtual cell's direction, "" where no type is known.
+
+    The direction, since what is expected lies nearer to the mean of all cells than any cell does.
+    """
+    known = sorted(set(labels) - {""})
+    if not known:
+        return np.full(len(virtual), "", dtype=object)
+    profiles = np.array([real[labels == name].mean(axis=0) for name in known])
+    profiles /= np.maximum(np.linalg.norm(profiles, axis=1, keepdims=True), np.finfo(float).tiny)
+    return np.array(known, dtype=object)[(virtual @ profiles.T).argmax(axis=1)]
+
+
+def _markers(real: dict, labels: np.ndarray, generated: dict, types: np.ndarray, feature_names: dict) -> pd.DataFrame:
+    """Return the mean of every type's markers in every type: those that lie highest above the other types, in real cells."""
+    rows, known = [], sorted(set(labels) - {""})
+    for modality, x in real.items():
+        for marker_of in known if len(known) > 1 else []:
+            inside = labels == marker_of
+            above = x[inside].mean(axis=0) - x[~inside].mean(axis=0)
+            for place in np.argsort(-above, kind="stable")[:MARKERS]:
+                for cell_type in known:
+                    made = generated[modality][types == cell_type, place]
+                    row = (modality, marker_of, feature_names[modality][place], cell_type)
+                    rows.append((*row, x[labels == cell_type, place].mean(), made.mean() if len(made) else np.nan))
+    return pd.DataFrame(rows, columns=VIRTUAL_COLUMNS["virtual_markers"][len(WHOSE) :])
+
+
+def _realism(real: np.ndarray, generated: np.ndarray) -> float:
+    """Return how well a classifier tells as many virtual from as many real cells."""
+    cells = min(len(real), len(generated))
+    ones = np.ones(real.shape[1])
+    return scorer.ask("realism_auc", truth=real[:cells], imputed=generated[:cells], train_std=ones)

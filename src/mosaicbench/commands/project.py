@@ -1,0 +1,258 @@
+"""Project chosen runs onto what pictures of cells show: layouts, clusters and their markers, carried labels, imputed values.
+
+Everything is worked out for the same random cells of the view, so that the pictures of two runs can be laid side by side.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.errors import ContractError
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
+from mosaicbench.files.tables import write_table
+from mosaicbench.files.views import feature_names, read_view, space_values
+from mosaicbench.metrics._correlation import pearson_columns
+from mosaicbench.report.projections import COLUMNS, MEASURED
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+MOST_CELLS = 2000  # laid out, once per modality; more cannot be told apart in a picture of a few centimetres
+MOST_IMPUTED = 500  # drawn with their imputed values
+COMPONENTS = 50
+DECIMALS = 4
+MARKERS = 2  # per cluster
+SMALLEST = 5  # cells of a cluster that has markers
+NEIGHBORS = 15  # of label transfer, as in label_transfer_accuracy
+
+
+@dataclass(frozen=True)
+class _Imputed:
+    """What a run imputed in one direction: Pearson's r of each feature over all query cells, and the values of some."""
+
+    r: np.ndarray
+    values: np.ndarray
+
+
+def main(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Path) -> None:
+    """Write every table of ``report.projections.COLUMNS`` as ``.tsv``; a run without what a table shows has no rows in it.
+
+    Parameters
+    ----------
+    runs
+        Folders of runs of one dataset, scenario and seed.
+    train, solution
+        Parts of their view.
+    seed
+        Of the choice of cells, of UMAP and of Leiden clustering.
+    output
+        A folder.
+    """
+    truth, learned = read_view(solution, "solution"), read_view(train, "train")
+    cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
+    few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
+    found: dict[str, list[pd.DataFrame]] = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
+    imputed: dict[tuple[str, str], _Imputed] = {}
+    for folder in runs:
+        record = read_record(folder / "run.json")
+        if record["status"] not in ("ok", "collapsed"):
+            continue
+        print(f"projecting {record['run']}", file=sys.stderr)
+        latents = read_latents(folder / "latents.h5ad")
+        layouts = _layouts(folder, latents, truth, cells, seed)
+        parts = {"projection": layouts, "markers": _markers(layouts, truth, cells)}
+        parts["transfers"] = _transfers(folder, latents, learned, truth)
+        for name, part in parts.items():
+            found[name].append(part.assign(run=record["run"]))
+        for direction, values in read_imputed(folder / "imputed.h5mu").mod.items():
+            imputed[(record["run"], direction)] = _imputed(folder, direction, values, truth, few)
+    found["imputed_values"].append(_extreme_features(imputed, truth, few))
+    found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
+    view = {key: truth.uns[KEY][key] for key in ("dataset", "scenario", "seed")}
+    for name, columns in COLUMNS.items():
+        write_table(Path(output) / f"{name}.tsv", _joined(found[name]).assign(**view)[columns])
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all parts; the first may be empty and says the columns where there are none."""
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+# --- latents -------------------------------------------------------------------------------------------------------------
+
+
+def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, seed: int) -> pd.DataFrame:
+    """Return coordinates and clusters: one layout of the joint latents, one of all modalities' latents together."""
+    there = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
+    parts = [pd.DataFrame(columns=COLUMNS["projection"])]
+    for sources in (["joint"], list(truth.mod)):
+        sources = [source for source in sources if source in there]
+        if sources:
+            z = np.concatenate([_latents(folder, latents, source, truth)[cells] for source in sources])
+            neighbourhood = Neighbourhood.of(z)
+            x, y = neighbourhood.layout(seed).round(DECIMALS).T
+            named = pd.concat([_cells(truth, source, cells) for source in sources], ignore_index=True)
+            parts.append(named.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
+    return _joined(parts)
+
+
+def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:
+    known = _modality(truth, source).obs.iloc[cells]
+    named = {"source": source, "modality": source, "cell": known.index.to_numpy()}
+    return pd.DataFrame(named | {column: known[column].astype(str).to_numpy() for column in ("cell_type", "batch")})
+
+
+def _modality(truth: MuData, source: str) -> AnnData:
+    """Return a source's modality; cells of joint latents are called as the first modality calls them."""
+    return next(iter(truth.mod.values())) if source == "joint" else truth[source]
+
+
+def _latents(folder: Path, latents: AnnData, source: str, truth: MuData) -> np.ndarray:
+    """Return the latents of all query cells in the solution's order."""
+    names, z = latents_of(latents, source, "query")
+    return z[_rows(folder, names, _modality(truth, source).obs["query_name"])]
+
+
+def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
+    rows = names.get_indexer(wanted.astype(str))
+    if np.any(rows < 0):
+        raise ContractError(
+            f"{folder}: {(rows < 0).sum()} of the solution's cells are not among its rows; was the view cut again? "
+            "Delete the folder."
+        )
+    return rows
+
+
+def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.DataFrame:
+    """Return measured means of the clusters' marker features, of modalities whose features have names.
+
+    Clusters are those of the joint latents, else of the modality's own. A cluster's markers are the features with the highest t
+    against all other cells (the variance overestimated, as scanpy's default). `above` is the share of a cluster's cells above
+    0, of other than log-normalised values above the mean of all cells; `share` is that of its most frequent cell type.
+    """
+    parts = [pd.DataFrame(columns=COLUMNS["markers"])]
+    for modality, measured in truth.mod.items():
+        if measured.uns["space"] == "lsi":
+            continue
+        source = "joint" if "joint" in set(layouts["source"]) else modality
+        of_source = layouts[layouts["source"] == source]
+        sizes = of_source["leiden"].value_counts().sort_index()
+        clusters = sizes.index[sizes >= SMALLEST]
+        if len(clusters) > 1:
+            x = space_values(measured[cells])
+            features = feature_names(measured)
+            marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
+            floor = np.zeros(x.shape[1]) if measured.uns["space"] == "lognorm" else x.mean(axis=0)
+            rows = []
+            for cluster in clusters:
+                own = (of_source["leiden"] == cluster).to_numpy()
+                types = of_source.loc[own & (of_source["cell_type"] != ""), "cell_type"].value_counts()
+                named = {"modality": modality, "space": measured.uns["space"], "leiden": cluster, "cells": int(own.sum())}
+                named |= {"cell_type": types.index[0] if len(types) else ""}
+                named |= {"share": types.iloc[0] / own.sum() if len(types) else np.nan}
+                for column, marks in marked.items():
+                    values = {"mean": float(x[own, column].mean()), "above": float((x[own, column] > floor[column]).mean())}
+                    rows.append(named | {"feature": features[column], "marks": marks} | values)
+            parts.append(pd.DataFrame(rows))
+    return _joined(parts)
+
+
+def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
+    """Return column of a marker -> the cluster that it marks, cluster by cluster; the first that takes a marker keeps it."""
+    import anndata
+    import scanpy
+
+    obs = pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}, index=[str(row) for row in range(len(x))])
+    rows = anndata.AnnData(x, obs=obs, var=pd.DataFrame(index=[str(column) for column in range(x.shape[1])]))
+    scanpy.tl.rank_genes_groups(rows, "leiden", groups=[str(c) for c in clusters], method="t-test_overestim_var")
+    ranked = rows.uns["rank_genes_groups"]["names"]
+    marked: dict[int, int] = {}
+    for cluster in clusters:
+        free = [int(column) for column in ranked[str(cluster)] if int(column) not in marked]
+        marked |= dict.fromkeys(free[:MARKERS], int(cluster))
+    return marked
+
+
+def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -> pd.DataFrame:
+    """Return how many query cells of each type took which type from train cells of another modality."""
+    from mosaicbench.metrics._neighbors import transfer
+
+    parts = [pd.DataFrame(columns=COLUMNS["transfers"])]
+    query = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
+    for source, target in permutations([modality for modality in truth.mod if modality in query], 2):
+        names, reference = latents_of(latents, source, "train")
+        labels = learned[source].obs["cell_type"].reindex(names).astype(str).to_numpy(dtype=object)
+        if not np.any(labels != ""):
+            continue
+        types = truth[target].obs["cell_type"].astype(str).to_numpy()
+        carried = transfer(reference, labels, _latents(folder, latents, target, truth), k=NEIGHBORS)
+        counts = pd.DataFrame({"cell_type": types, "transferred": carried})[types != ""].value_counts(sort=False)
+        parts.append(counts.rename("cells").reset_index().assign(direction=f"{source}->{target}"))
+    return _joined(parts)
+
+
+# --- imputed values ------------------------------------------------------------------------------------------------------
+
+
+def _imputed(folder: Path, direction: str, values: AnnData, truth: MuData, few: np.ndarray) -> _Imputed:
+    source, target = direction.split("->")
+    rows = _rows(folder, pd.Index(values.obs_names), truth[source].obs["query_name"])
+    x = np.asarray(values.X)[rows]
+    return _Imputed(r=pearson_columns(space_values(truth[target]), x), values=x[few])
+
+
+def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray) -> pd.DataFrame:
+    """Return measured beside imputed values of the features with the best, median and worst mean r over the runs."""
+    parts = [pd.DataFrame(columns=COLUMNS["imputed_values"])]
+    for direction in dict.fromkeys(direction for _, direction in imputed):
+        runs = [name for name, own in imputed if own == direction]
+        mean = np.mean([imputed[(name, direction)].r for name in runs], axis=0)
+        ranked = [column for column in np.argsort(-mean, kind="stable") if not np.isnan(mean[column])]
+        if not ranked:
+            continue
+        target = truth[direction.split("->")[1]]
+        measured, features = space_values(target[few]), feature_names(target)
+        places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
+        for name in runs:
+            own = imputed[(name, direction)]
+            for place, column in places.items():
+                named = {"run": name, "direction": direction, "space": target.uns["space"], "feature": features[column]}
+                values = {"measured": measured[:, column].round(DECIMALS), "imputed": own.values[:, column].round(DECIMALS)}
+                values |= {"cell": target.obs_names[few]}
+                parts.append(pd.DataFrame(named | {"place": place, "r": own.r[column]} | values))
+    return _joined(parts)
+
+
+def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray, seed: int) -> pd.DataFrame:
+    """Return one layout per imputed modality, of its measured values and all values imputed for the same cells.
+
+    Both are laid out on the first principal components of the measured values, which are centred and not standardised.
+    """
+    parts = [pd.DataFrame(columns=COLUMNS["imputed_layout"])]
+    for modality in truth.mod:
+        keys = [key for key in imputed if key[1].split("->")[1] == modality]
+        if not keys:
+            continue
+        measured = space_values(truth[modality][few])
+        centre = measured.mean(axis=0)
+        axes = np.linalg.svd(measured - centre, full_matrices=False)[2][:COMPONENTS].T  # (features, components)
+        stacked = {(MEASURED, MEASURED): measured} | {key: imputed[key].values for key in keys}
+        projected = np.concatenate([(x - centre) @ axes for x in stacked.values()])
+        xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
+        known = truth[modality].obs.iloc[few]
+        for place, (name, direction) in enumerate(stacked):
+            own = xy[place * len(few) : (place + 1) * len(few)]
+            named = {"run": name, "modality": modality, "direction": direction}
+            named |= {"cell": known.index, "cell_type": known["cell_type"].astype(str)}
+            parts.append(pd.DataFrame(named | {"x": own[:, 0], "y": own[:, 1]}))
+    return _joined(parts)

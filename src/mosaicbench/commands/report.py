@@ -1,0 +1,91 @@
+"""Report: tables, figures and cards become one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from mosaicbench import catalog
+from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import atomic
+from mosaicbench.report import html, theme
+from mosaicbench.report.records import read_records
+from mosaicbench.report.tables import read_tables
+
+ORDER = (
+    "sweep",
+    "mean_ranks",
+    "overview_heat",
+    "scores_by_run",
+    "score_by_resources",
+    "runtime",
+    "umap",
+    "umap_joint",
+    "label_confusion",
+    "marker_dots",
+    "imputation_per_feature",
+    "imputation_scatter",
+    "imputation_distributions",
+    "imputation_umap",
+    "virtual_cells",
+    "training_curves",
+)
+
+
+def main(
+    *,
+    tables: Path,
+    figures: Path,
+    display: Path,
+    config: Path | dict,
+    views: list[str],
+    output: Path,
+    runs: Path | None = None,
+) -> None:
+    """Write the report, self-contained: it opens from disk and asks nothing of the network.
+
+    Parameters
+    ----------
+    tables, figures
+        The folders that ``tabulate`` and ``draw`` wrote; every figure that is there is shown.
+    display
+        ``display.yaml``; the figures stand in the order of :data:`ORDER`.
+    config
+        The configuration, or its path; `title` and `question` head the page where it has them.
+    views
+        "dataset/scenario" in the order of the report.
+    output
+        ``report.html``.
+    runs
+        The folder of all runs, whose ``run.json`` say the hyperparameters, versions and machines; None leaves them out.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or not what its place says.
+    """
+    read = read_tables(tables)
+    text = html.page(
+        read=read,
+        figures=Path(figures),
+        figure_cards={name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))},
+        theme=theme.read_theme(display, read["runs"]),
+        config=config if isinstance(config, dict) else _read_config(config),
+        views=views,
+        records=[] if runs is None else read_records(runs, read["runs"]),
+    )
+    with atomic(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _ordered(names: tuple[str, ...]) -> list[str]:
+    """Return figures in the order of the report, those that it does not know last."""
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def _read_config(path: Path) -> dict:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (FileNotFoundError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not a readable configuration ({error})") from error

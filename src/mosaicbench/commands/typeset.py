@@ -1,0 +1,38 @@
+"""Typeset: the standings become LaTeX, one file per dataset and scenario, and a document that sets them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mosaicbench.files.atomic import atomic
+from mosaicbench.report import latex, statistics, theme
+from mosaicbench.report.tables import VIEW, read_tables
+
+OVER_DATASETS = "all_datasets"  # what stands for statistics.ALL in the name of a folder
+
+
+def main(*, tables: Path, display: Path, views: list[str], output: Path) -> None:
+    """Write ``output/{dataset}/{scenario}.tex`` per view, ``output/all_datasets/{scenario}.tex``, and ``output/document.tex``.
+
+    Parameters
+    ----------
+    tables
+        The folder that ``tabulate`` wrote.
+    display
+        ``display.yaml``.
+    views
+        "dataset/scenario" of each view, in the order of the document; scenarios over several datasets come last.
+    output
+        A folder. `document.tex` is compiled in it.
+    """
+    read = read_tables(tables)
+    known = theme.read_theme(display, read["runs"])
+    found = dict(iter(read["standings"].groupby(VIEW, sort=False)))
+    places = {tuple(view.split("/")): view for view in views}
+    places |= {key: f"{OVER_DATASETS}/{key[1]}" for key in found if key[0] == statistics.ALL}
+    texts = {place: latex.tables_of(found[key], known) if key in found else "" for key, place in places.items()}
+    texts["document"] = latex.document([place for place, text in texts.items() if text])
+    for place, text in texts.items():
+        path = Path(output) / f"{place}.tex"
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

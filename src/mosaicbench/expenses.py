@@ -1,0 +1,323 @@
+"""What a benchmark costs: measured in a finished results folder, and from that what another one will take.
+
+The model. A job costs a constant (imports) and a part that grows with the view it reads, relative to the measured view that is
+most like it: the same dataset and scenario if there is one, else the nearest in size; a method that was not measured counts as
+the costliest of its kind. With r_c the ratio of train cells, r_f that of features (summed over modalities) and r_e that of
+epochs, the part grows as
+
+    models      r_c * r_e * r_f**x      x = 0.5, between 0 and 1
+    all else    r_c**y * r_f**x         y = 1, between 0.5 and 1.5
+    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1
+    memory      (r_c * r_f)**z          z = 0.5, between 0 and 1
+
+The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
+most of them. Epochs are the measured share of those that were allowed (early stopping); high is all of them, unless the very
+view was measured. Not in it: Snakemake's own time, and the ends of short jobs, which its sampling misses; together 1.3
+CPU-seconds a job where it was tried, and some 5 s a submission on a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench import catalog
+from mosaicbench.errors import UserError
+
+COLUMNS = ["rule", "dataset", "scenario", "method", "device", "jobs", "cells", "features", "epochs", "max_epochs"]
+COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "peak_host_mb", "peak_device_mb", "disk_mb"]
+COLUMNS += ["cpu_hours", "gpu_hours"]
+PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
+PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
+SCORES = ("scores.tsv", "features.tsv", "cells.npz")
+RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
+MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model", "score_controls": "score"}
+RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
+    "fit_model": ((1, 1, 1), (0, 0.5, 1), (1, 1, 1)),
+    "others": ((0.5, 1, 1.5), (0, 0.5, 1), (0, 0, 0)),
+    "disk": ((0.5, 0.75, 1), (0, 0.5, 1), (0, 0, 0)),
+    "memory": ((0, 0.5, 1), (0, 0.5, 1), (0, 0, 0)),
+}
+
+
+def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFrame:
+    """Return what every kind of job of a finished results folder cost, one row per rule, dataset, scenario and method.
+
+    Seconds are of CPU time, so that a busy machine does not count, and for a run on a GPU of wall-clock time. They are what
+    Snakemake's ``benchmark:`` wrote into ``results/benchmarks``, or of a fit what its ``run.json`` says where that is more (the
+    former is sampled, the latter without Python's start); without both, seconds of other jobs are not known.
+
+    Parameters
+    ----------
+    results
+        The folder that holds ``runs`` and ``views``.
+    records
+        The ``run.json`` of the runs to take; all that are there if None.
+
+    Raises
+    ------
+    UserError
+        When no run is found.
+    """
+    paths = sorted(results.glob("runs/*/*/*/seed-*/run.json")) if records is None else records
+    runs = pd.DataFrame([_fit_job(path, results) for path in paths])
+    if not len(runs):
+        raise UserError(f"{results}: holds no finished run (runs/DATASET/SCENARIO/RUN/seed-N/run.json)")
+    views = runs.drop_duplicates(["dataset", "scenario", "seed"])
+    jobs = runs.to_dict("records")
+    for one in views.to_dict("records"):
+        place = f"{one['dataset']}/{one['scenario']}/seed-{one['seed']}"
+        jobs.append(_other_job("cut", one, results / "benchmarks/cut" / f"{place}.tsv", [results / "views" / place]))
+    scored = runs.drop_duplicates(["dataset", "scenario", "run"]).to_dict("records")
+    for one, file, together in _score_jobs(scored, results / "benchmarks/score"):
+        made = [results / "runs" / one["dataset"] / one["scenario"] / one["run"] / name for name in SCORES]
+        jobs.append(_other_job("score", one, file, made, method=one["method"], together=together))
+    for one in views.drop_duplicates(["dataset", "scenario"]).to_dict("records"):
+        place = f"{one['dataset']}/{one['scenario']}"
+        made = [results / "projections" / place]
+        jobs.append(_other_job("project", one, results / "benchmarks/project" / f"{place}.tsv", made))
+    for one in views.drop_duplicates("dataset").to_dict("records"):
+        file = results / "datasets" / f"{one['dataset']}.h5mu"
+        jobs.append(
+            _other_job("prepare", one, results / "benchmarks/prepare" / f"{one['dataset']}.tsv", [file]) | {"scenario": ""}
+        )
+    largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
+    made_of = {"tabulate": "tables", "typeset": "tables/latex", "draw": "figures", "report": "report.html"}
+    for name, made in made_of.items():
+        whole = largest | {"dataset": "", "scenario": ""}
+        for number, file in enumerate(sorted((results / "benchmarks" / name).glob("*.tsv"))):
+            jobs.append(_other_job(name, whole, file, [results / made] if number == 0 else []))  # the folder's size counts once
+    return _joined(pd.DataFrame(jobs))
+
+
+def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, int]]]) -> pd.DataFrame:
+    """Return what a benchmark will take from scratch, one row per rule, dataset, scenario and method.
+
+    Parameters
+    ----------
+    settings
+        A checked config (``mosaicbench.settings.Settings``).
+    expenses
+        What :func:`measured` returned.
+    shapes
+        dataset -> number of cells, and modality -> number of features as methods see them; a dataset that is in `expenses` may
+        be left out.
+
+    Raises
+    ------
+    UserError
+        When the size of a dataset is not known.
+    """
+    seeds = len(settings.seeds)
+    jobs = []
+    for dataset in settings.datasets:
+        cells, features = _size(dataset, expenses, shapes)
+        train = {}
+        for scenario in [s for d, s in settings.views if d == dataset]:
+            stanza = settings.scenarios[scenario]
+            same = expenses[(expenses["dataset"] == dataset) & (expenses["scenario"] == scenario) & (expenses["rule"] == "cut")]
+            share = 1 - stanza.get("query_fraction", 0.2)
+            train[scenario] = int(same["cells"].iloc[0]) if len(same) and dataset not in shapes else round(share * cells)
+            jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None))
+            jobs.append(("project", dataset, scenario, "", 1, train[scenario], features, None))
+        jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
+        for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
+            run = settings.runs[name]
+            fitting, scoring = _rules(settings, scenario, name)
+            epochs = run.hyperparameters.get("max_epochs")
+            jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
+            jobs.append((scoring, dataset, scenario, run.method, 1, train[scenario], features, None))
+    largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
+    jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all(settings).items()]
+    rows = [row for job in jobs if (row := _planned(job, expenses)) is not None]
+    return pd.DataFrame(rows, columns=PLAN_COLUMNS)
+
+
+def number_of_jobs(settings) -> dict[str, int]:
+    """Return rule -> number of its jobs when nothing is there yet, raw files included."""
+    seeds, counts = len(settings.seeds), Counter()
+    counts["fetch"] = len({path for dataset in settings.datasets.values() if dataset["raw"] for path in dataset["inputs"]})
+    counts["prepare"] = len(settings.datasets)
+    counts["cut"] = len(settings.views) * seeds
+    for _, scenario, run in settings.applicable:
+        fitting, scoring = _rules(settings, scenario, run)
+        counts[fitting] += seeds if fitting == "fit_model" else 1
+        counts[scoring] += 1
+    for rule in ("fit_controls", "score_controls"):
+        counts[rule] = len(settings.views) if counts[rule] else 0
+    counts["project"] = len(settings.views)
+    counts["record_config"] = 1
+    counts.update(_jobs_over_all(settings))
+    return {rule: count for rule, count in counts.items() if count}
+
+
+def _rules(settings, scenario: str, run: str) -> tuple[str, str]:
+    """Return the rules whose jobs fit and score a run."""
+    if run in settings.common_controls:
+        return "fit_controls", "score_controls"
+    rule = RULE_OF_KIND[catalog.card("methods", settings.runs[run].method)["kind"]]
+    stacked = settings.seeds_at_once and run in settings.stackable and settings.scenarios[scenario]["kind"] == "paired"
+    return "fit_seeds" if stacked else rule, "score"
+
+
+def _jobs_over_all(settings) -> dict[str, int]:
+    return {"tabulate": 1, "typeset": 1, "draw": len(settings.figures), "report": 1}
+
+
+def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
+    """Return a row of the plan, None where nothing like the job was measured."""
+    rule, dataset, scenario, method, count, cells, features, max_epochs = job
+    like = expenses[expenses["rule"] == MEASURED_AS.get(rule, rule)]
+    if method and (like["method"] == method).any():
+        like = like[like["method"] == method]
+    if not len(like):
+        return None
+    distance = (like["cells"] * like["features"] / (cells * features)).map(lambda ratio: max(ratio, 1 / ratio))
+    strange = (like["dataset"] != dataset).astype(int) * 2 + (like["scenario"] != scenario).astype(int)
+    order = pd.DataFrame({"strange": strange, "distance": distance, "cheap": -like["seconds"]})
+    base = like.loc[order.sort_values(list(order)).index[0]]
+
+    r_c, r_f, r_e = cells / base["cells"], features / base["features"], 1.0
+    if max_epochs and base["max_epochs"] > 0:
+        r_e = max_epochs / base["max_epochs"]
+    most_epochs = base["max_epochs"] / base["epochs"] if base["epochs"] > 0 else 1.0  # if none of them stops early
+
+    def growing(what: str) -> list[float]:
+        factors = [r_c**c * r_f**f * r_e**e for c, f, e in zip(*RANGES[what], strict=True)]
+        return [min(factors), factors[1], max(factors)]
+
+    times = growing("fit_model" if rule in ("fit_model", "fit_seeds") else "others")
+    measured_here = (base["dataset"], base["scenario"]) == (dataset, scenario) and r_c == r_f == r_e == 1
+    early = [1, 1, 1 if measured_here else most_epochs]
+    constant = base["constant_seconds"]
+    seconds = [
+        min(constant, total) + max(total - constant, 0) * factor * more
+        for total, factor, more in zip(base[["seconds_least", "seconds", "seconds_most"]], times, early, strict=True)
+    ]
+    hours = [count * value / 3600 for value in seconds]
+    memory = [base["peak_host_mb"] * factor for factor in growing("memory")]
+    disk = [count * base["disk_mb"] * factor for factor in growing("disk")]
+    names = {"rule": rule, "dataset": dataset, "scenario": scenario, "method": method, "jobs": count}
+    numbers = dict(zip(PLAN_COLUMNS[5:14], [*hours, *memory, *disk], strict=True))
+    return names | numbers | {"on_gpu": base["device"] != "cpu"}
+
+
+def _size(dataset: str, expenses: pd.DataFrame, shapes: dict) -> tuple[int, int]:
+    """Return the numbers of cells and of features, over all modalities."""
+    if dataset in shapes:
+        cells, features = shapes[dataset]
+        return cells, sum(features.values())
+    known = expenses[expenses["dataset"] == dataset]
+    if not len(known):
+        raise UserError(f"the size of dataset {dataset!r} is not known; give it: --shape {dataset}=CELLS,FEATURES")
+    return round(known["cells"].max() / 0.8), int(known["features"].iloc[0])
+
+
+def _fit_job(path: Path, results: Path) -> dict:
+    """Return what one run and seed cost."""
+    record = json.loads(path.read_text())
+    place = f"{record['dataset']}/{record['scenario']}"
+    cells, features = _shape_of_view(results / "views" / place / f"seed-{record['seed']}/train.h5mu")
+    phases = record["seconds"]  # phase -> seconds
+    total = sum(phases.values()) if phases else float("nan")
+    whole = _benchmark(results / "benchmarks/fit" / place / record["run"] / f"seed-{record['seed']}.tsv")
+    if record["device"] == "cpu":
+        seconds = max(whole.get("seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
+    else:
+        seconds = whole.get("s", total)
+    history = path.with_name("history.tsv")
+    return {
+        "rule": RULE_OF_KIND[catalog.cards("methods")[record["method"]]["kind"]],
+        "device": record["device"],
+        "cells": cells,
+        "features": features,
+        "epochs": len(pd.read_csv(history, sep="\t")) if history.is_file() else 0,
+        "max_epochs": record["hyperparameters"].get("max_epochs", 0),
+        "seconds": seconds,
+        "constant_seconds": seconds * phases.get("import", 0) / total,
+        "peak_host_mb": record["peak_host_mb"],
+        "peak_device_mb": record["peak_device_mb"],
+        "disk_mb": _megabytes([path.parent]),
+    } | {name: record[name] for name in ("dataset", "scenario", "run", "seed", "method")}
+
+
+def _score_jobs(runs: list[dict], benchmarks: Path) -> Iterator[tuple[dict, Path, int]]:
+    """Yield each run with the file that says what its scores cost, and how many runs share that: the controls of a view do."""
+    for run in runs:
+        view = benchmarks / run["dataset"] / run["scenario"]
+        own, shared = view / f"{run['run']}.tsv", view / "_controls.tsv"
+        if own.is_file() or not shared.is_file():
+            yield run, own, 1
+        else:
+            same = [other for other in runs if (other["dataset"], other["scenario"]) == (run["dataset"], run["scenario"])]
+            yield run, shared, sum(not (view / f"{other['run']}.tsv").is_file() for other in same)
+
+
+def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method: str = "", together: int = 1) -> dict:
+    """Return what one job of another rule cost, or its share where it did `together` of them; NaN where Snakemake kept none."""
+    whole = _benchmark(benchmark)
+    names = {name: like[name] for name in ("dataset", "scenario", "cells", "features")}
+    return names | {
+        "rule": rule,
+        "method": method,
+        "device": "cpu",
+        "epochs": 0,
+        "max_epochs": 0,
+        "seconds": whole.get("seconds", float("nan")) / together,
+        "constant_seconds": 0.0,
+        "peak_host_mb": whole.get("max_rss", float("nan")),
+        "peak_device_mb": None,
+        "disk_mb": _megabytes(made),
+    }
+
+
+def _joined(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per kind of job."""
+    jobs = jobs.astype({"peak_device_mb": float})
+    by = jobs.groupby(["rule", "dataset", "scenario", "method", "device"], sort=False)
+    table = by.agg(
+        jobs=("seconds", "size"),
+        cells=("cells", "max"),
+        features=("features", "max"),
+        epochs=("epochs", "mean"),
+        max_epochs=("max_epochs", "max"),
+        seconds=("seconds", "mean"),
+        seconds_least=("seconds", "min"),
+        seconds_most=("seconds", "max"),
+        constant_seconds=("constant_seconds", "mean"),
+        peak_host_mb=("peak_host_mb", "max"),
+        peak_device_mb=("peak_device_mb", "max"),
+        disk_mb=("disk_mb", "mean"),
+        cpu_hours=("seconds", "sum"),
+    ).reset_index()
+    table["cpu_hours"] /= 3600
+    table["gpu_hours"] = table["cpu_hours"].where(table["device"] != "cpu", 0.0)
+    return table[COLUMNS].round(6)
+
+
+def _shape_of_view(train: Path) -> tuple[int, int]:
+    """Return the numbers of train cells and of features as methods see them, 0 where the view is gone."""
+    import h5py
+
+    if not train.is_file():
+        return 0, 0
+    with h5py.File(train) as file:
+        cells = file["obs"][file["obs"].attrs["_index"]].shape[0]
+        return cells, sum(group["uns"]["mean"].shape[0] for group in file["mod"].values())
+
+
+def _benchmark(path: Path) -> dict[str, float]:
+    """Return what Snakemake's ``benchmark:`` wrote about a job, nothing if it did not; `seconds` are of CPU if it saw any."""
+    if not path.is_file():
+        return {}
+    row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1][["s", "cpu_time", "max_rss"]].astype(float)
+    return {"s": row["s"], "seconds": row["cpu_time"] if row["cpu_time"] > 0 else row["s"], "max_rss": row["max_rss"]}
+
+
+def _megabytes(paths: list[Path]) -> float:
+    every = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return sum(file.stat().st_size for file in every if file.is_file()) / 1e6

@@ -1,0 +1,55 @@
+"""Layouts of query cells: a row per run, a column per property that colours the cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_view
+from mosaicbench.report.theme import SPARE, Theme
+
+COLUMNS = ["run", "seed", "source", "cell", "modality", "cell_type", "batch", "leiden", "x", "y"]
+TITLES = {"modality": "Modality", "cell_type": "Cell type", "batch": "Batch", "leiden": "Leiden cluster"}
+WIDTH, LINE = 1.95, 0.135  # inches: of a panel, of a line of a legend
+UNLABELLED = "unlabelled"
+
+
+def draw_umaps(projection: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw the layouts of the runs in `projection`, coloured by every property in which the cells differ."""
+    drawn = projection[COLUMNS].reset_index(drop=True)
+    rows = theme.order("runs", drawn["run"])
+    varying = [column for column in TITLES if drawn[column].nunique() > 1]
+    columns = varying or ["leiden"]
+    palettes, labels = {}, {}
+    for column in columns:
+        names = drawn.loc[drawn[column] != "", column]
+        palettes[column] = theme.palette("modalities" if column == "modality" else column, names)
+        if (drawn[column] == "").any():
+            palettes[column][""] = SPARE
+        labels[column] = {name: _label(column, name, theme) for name in palettes[column]}
+
+    legend = LINE * max(lines_of_key(palettes[column], labels[column]) for column in columns) + 0.1
+    heights = [*[WIDTH * 0.92] * len(rows), legend]
+    figure = Figure(figsize=(0.5 + WIDTH * len(columns), 0.6 + sum(heights)), layout="constrained")
+    panels = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
+    for place, (axes_of_run, run) in enumerate(zip(panels, rows, strict=False)):
+        points = drawn[drawn["run"] == run]
+        points = points.iloc[np.random.default_rng(0).permutation(len(points))]  # so that no group lies on top of another
+        for axes, column in zip(axes_of_run, columns, strict=True):
+            bare(axes)
+            cloud(axes, points["x"], points["y"], points[column].map(palettes[column]).tolist(), points=len(points))
+            if place == 0:
+                axes.set_title(TITLES[column])
+        axes_of_run[0].set_ylabel(theme.label("runs", run), fontsize=8.5, fontweight="bold")
+    for axes, column in zip(panels[-1], columns, strict=True):
+        key(axes, palettes[column], labels[column], TITLES[column])
+    cells = drawn.groupby("run")["cell"].nunique().max()
+    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
+    return figure, drawn
+
+
+def _label(column: str, name: object, theme: Theme) -> str:
+    if column == "modality":
+        return theme.label("modalities", name)
+    return str(name) if name != "" else UNLABELLED

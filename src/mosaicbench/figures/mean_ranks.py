@@ -1,0 +1,90 @@
+"""Mean ranks of models and baselines over datasets and seeds, with Nemenyi's critical difference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mosaicbench.figures._panels import ROW, label_rows, write_absence
+from mosaicbench.report import tables
+from mosaicbench.report.theme import QUIET, Theme, empty
+
+CARD = {
+    "label": "Mean ranks",
+    "caption": (
+        "Runs are ranked within each dataset and seed, 1 is best; the marker is the mean over datasets of the mean over seeds, "
+        "the bar its 95 % bootstrap interval over datasets and seeds, which is too narrow where there are few. The grey band "
+        "reaches one critical difference (Nemenyi, 5 %, datasets as blocks) from the best mean rank: a run inside it cannot be "
+        "told from the best by ranks alone. Few datasets make the band wider than the panel. A run without a value for every "
+        "dataset and seed is not ranked with those that have one: a dash."
+    ),
+    "needs": ["ranks"],
+    "per": "all",
+}
+BAND = "#F1F1F1"
+COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "ranked", "datasets", "critical_difference", "note"]
+
+
+def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw the mean ranks of every scenario, one panel per headline score.
+
+    Parameters
+    ----------
+    ranks
+        ``tables.RANK_COLUMNS``.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and the rows drawn.
+    """
+    shown = ranks[ranks["metric"].isin(tables.HEADLINE)]
+    shown = shown[shown["ranked"].astype(float) > 1]
+    scenarios = theme.order("scenarios", shown["scenario"])
+    metrics = [metric for metric in tables.HEADLINE if metric in set(shown["metric"])]
+    if not metrics:
+        return empty("No run can be ranked against another in any scenario."), pd.DataFrame(columns=COLUMNS)
+
+    rows_of = {name: theme.order("runs", shown.loc[shown["scenario"] == name, "run"]) for name in scenarios}
+    heights = [0.9 + ROW * len(rows_of[name]) for name in scenarios]
+    figure = Figure(figsize=(1.6 + 1.75 * len(metrics), sum(heights) + 0.2), layout="constrained")
+    panels = figure.subplots(len(scenarios), len(metrics), sharey="row", squeeze=False, height_ratios=heights)
+    for axes_of_scenario, scenario in zip(panels, scenarios, strict=True):
+        for axes, metric in zip(axes_of_scenario, metrics, strict=True):
+            of_panel = shown[(shown["scenario"] == scenario) & (shown["metric"] == metric)].set_index("run")
+            _panel(axes, of_panel, rows_of[scenario], theme)
+            axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1))
+        most = shown.loc[shown["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
+        n = f"{most['datasets']} dataset{'s' if most['datasets'] != 1 else ''}, {most['blocks']} with seeds"
+        axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET)
+    drawn = shown.assign(place=shown["metric"].map(metrics.index)).sort_values(["scenario", "place"], kind="stable")
+    return figure, drawn[COLUMNS].reset_index(drop=True)
+
+
+def _panel(axes: Axes, of_panel: pd.DataFrame, rows: list[str], theme: Theme) -> None:
+    label_rows(axes, theme, rows)
+    axes.grid(axis="x")
+    if of_panel.empty:
+        axes.set_visible(False)
+        return
+    ranked = int(of_panel["ranked"].iloc[0])
+    axes.set_xlim(0.5, ranked + 0.5)
+    axes.set_xticks([1, *range(3, ranked + 1, 2)] if ranked > 4 else range(1, ranked + 1))
+    difference = float(of_panel["critical_difference"].iloc[0])
+    if np.isfinite(difference):
+        axes.axvspan(float(of_panel["rank"].min()), float(of_panel["rank"].min()) + difference, color=BAND, zorder=0)
+        axes.set_xlabel(f"← better   CD {difference:.1f}", color=QUIET, fontsize=7)
+    else:
+        axes.set_xlabel("← better", color=QUIET, fontsize=7)
+    for row, run in enumerate(rows):
+        if run not in of_panel.index or np.isnan(of_panel.loc[run, "rank"]):
+            write_absence(axes, row, tables.NOT_GIVEN)
+            continue
+        own = of_panel.loc[run]
+        if np.isfinite(own["low"]):
+            axes.plot([own["low"], own["high"]], [row, row], color=theme.colour(run), linewidth=1.4, solid_capstyle="butt")
+        axes.plot([own["rank"]], [row], **theme.marker(run, size=4.6))

@@ -1,0 +1,259 @@
+"""All runs and scores at a glance: what each run uses, its overall score, every family of metrics, what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Rectangle
+
+from mosaicbench.figures._panels import label_rows, name_view
+from mosaicbench.report import statistics, tables
+from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
+
+CARD = {
+    "label": "Overview",
+    "caption": (
+        "Each run is a row. Dots: what it uses beside the cells' values. Bars: the overall score and the groups of metrics "
+        "that it averages, with the run's place among models and baselines; a run without all of them has none (its value "
+        "follows a †). Cells: means over seeds, and over directions, as printed (recall, accuracy and the like without the "
+        "leading 0); the colour is the mean on a scale from 0, chance (where a metric has none, the strongest control that "
+        "knows nothing), to 1, the oracle control of the view (where it gives none, the best possible value). What lies "
+        "outside is coloured as the nearer end; a metric in which a control that knows nothing reaches the oracle has no "
+        "scale and stays white. Competitors never set the scale. Time and memory: bars on logarithmic scales. A dash: not "
+        "applicable or not given; a cross: failed; †: a mean over fewer directions or sources than another run gave."
+    ),
+    "needs": ["scores", "overall", "runs"],
+    "per": "view",
+}
+FAMILIES = {
+    "alignment": ("foscttm", "recall_at_10", "foscttm_within_cell_type"),
+    "label_transfer": ("label_transfer_accuracy", "label_transfer_balanced_accuracy", "label_transfer_macro_f1"),
+    "imputation": (
+        "imputation_pearson_per_feature",
+        "imputation_pearson_per_cell",
+        "imputation_skill",
+        "imputation_auroc_per_peak",
+    ),
+    "biology": ("nmi", "ari", "label_silhouette", "clisi"),
+    "mixing": ("modality_mixing", "ilisi", "kbet", "pcr"),
+}
+COLUMNS = ["family", "metric", "run", "mean", "sd", "seeds", "zero", "zero_is", "one", "one_is", "scaled", "rank", "shown"]
+COLOURS = "YlGnBu"
+DARKEST = 0.92
+HEAT, BAR, RANK, DOT, GAP, ROW = 0.41, 0.82, 0.18, 0.2, 0.16, 0.25  # inches
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the picture: what it shows, where it starts and how wide it is, in inches."""
+
+    family: str
+    name: str
+    kind: str
+    left: float
+    width: float
+
+
+def overview_heat(
+    *, scores: pd.DataFrame, overall: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw the scaled means of one view.
+
+    Parameters
+    ----------
+    scores, overall, runs
+        The rows of one view.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and one row per score and run: the mean, both ends of the scale and what they are, the scaled mean.
+    """
+    summary = tables.headline(scores)
+    families = {name: [metric for metric in metrics if metric in set(summary["metric"])] for name, metrics in FAMILIES.items()}
+    rows = theme.order("runs", runs["run"])
+    if not any(families.values()):
+        return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
+    used = [metric for metric in tables.RESOURCES if summary.loc[summary["metric"] == metric, "mean"].max() > 0]
+    drawn = pd.concat(
+        [
+            _bars(overall, runs, rows),
+            *[_cells(family, metric, summary, runs, rows, theme) for family, names in families.items() for metric in names],
+            *[_costs(metric, summary, runs, rows) for metric in used],
+        ],
+        ignore_index=True,
+    )[COLUMNS]
+    columns = _columns(families, used, drawn)
+
+    width, top = columns[-1].left + columns[-1].width, 1.35
+    figure = Figure(figsize=(width + 1.75, ROW * len(rows) + top + 0.75))
+    size = figure.get_size_inches()
+    axes = figure.add_axes((1.5 / size[0], 0.55 / size[1], width / size[0], ROW * len(rows) / size[1]))
+    axes.spines[:].set_visible(False)
+    axes.set_xlim(0, width)
+    label_rows(axes, theme, rows)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks([])
+    for row in range(1, len(rows), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color="#F7F7F7", zorder=0)
+    shown = drawn.set_index(["metric", "run"])
+    for column in columns:
+        for row, run in enumerate(rows):
+            if column.kind == "dot":
+                _dot(axes, column, row, tables.traits(theme.cards["methods"].get(theme.methods.get(run, run), {}))[column.name])
+            else:
+                _value(axes, column, row, shown.loc[(column.name, run)], theme.colour(run))
+    _headings(axes, columns, theme)
+    _scale(figure, size)
+    name_view(figure, theme, runs)
+    return figure, drawn
+
+
+def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+    """Return the overall score of every run, and its groups."""
+    known, ranked = overall.set_index("run"), overall["rank"].notna().sum()
+    cells = []
+    for name in ("score", *statistics.GROUPS):
+        for run in rows:
+            cell = {"family": "score", "metric": name, "run": run, "shown": tables.absence(runs, run), "seeds": 0}
+            if run in known.index and not np.isnan(known.loc[run, name]):
+                own = known.loc[run]
+                fewer = "" if own["complete"] or name != "score" else tables.FEWER
+                cell |= {"mean": own[name], "scaled": own[name], "seeds": own["seeds"], "shown": f"{own[name]:z.2f}{fewer}"}
+                cell |= {"rank": own["rank"]} if name == "score" and ranked > 1 else {}
+            cells.append(cell)
+    return pd.DataFrame(cells).reindex(columns=COLUMNS)
+
+
+def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str], theme: Theme) -> pd.DataFrame:
+    """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
+    means = summary[summary["metric"] == metric].set_index("run")
+    ends = statistics.ends(means["mean"], metric, theme.methods, theme.cards)
+    width, sign = ends["one"] - ends["zero"], -1 if theme.metric(metric).get("better") == "lower" else 1
+    cells = []
+    for run in rows:
+        cell = {"family": family, "metric": metric, "run": run, "seeds": 0, "shown": tables.absence(runs, run)} | ends
+        if run in means.index:
+            total = means.loc[run]
+            fewer = tables.FEWER if total["directions"] < total["of_directions"] else ""
+            cell |= {"mean": total["mean"], "sd": total["sd"], "seeds": total["seeds"]}
+            cell |= {"scaled": (total["mean"] - ends["zero"]) / width if width * sign > 0 else np.nan}
+            cell |= {"shown": tables.number(metric, total["mean"]).replace("0.", ".", 1) + fewer}
+        cells.append(cell)
+    return pd.DataFrame(cells).reindex(columns=COLUMNS)
+
+
+def _costs(metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+    """Return what every run cost; `scaled` is its place between the least and the most, on a logarithmic scale."""
+    means = summary[summary["metric"] == metric].set_index("run")
+    logs = np.log10(means["mean"].clip(lower=0.01))
+    width = logs.max() - logs.min() or 1
+    cells = []
+    for run in rows:
+        cell = {"family": "resources", "metric": metric, "run": run, "seeds": 0, "shown": tables.absence(runs, run)}
+        if run in means.index:
+            total = means.loc[run]
+            cell |= {"mean": total["mean"], "sd": total["sd"], "seeds": total["seeds"]}
+            cell |= {"scaled": (logs[run] - logs.min()) / width, "shown": tables.number(metric, total["mean"])}
+        cells.append(cell)
+    return pd.DataFrame(cells).reindex(columns=COLUMNS)
+
+
+def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFrame) -> list[_Column]:
+    scored = [name for name in ("score", *statistics.GROUPS) if drawn.loc[drawn["metric"] == name, "mean"].notna().any()]
+    blocks = [("uses", tables.TRAITS, "dot", DOT), ("score", scored, "bar", BAR)]
+    blocks += [(family, names, "heat", HEAT) for family, names in families.items()]
+    blocks += [("resources", used, "cost", BAR)]
+    columns, left = [], 0.1
+    for family, names, kind, width in blocks:
+        for name in names:
+            own = width + RANK if name == "score" else width
+            columns.append(_Column(family, name, kind, left, own))
+            left += own
+        left += GAP if names else 0
+    return columns
+
+
+def _dot(axes: Axes, column: _Column, row: int, used: str) -> None:
+    face = INK if used == "yes" else "white"
+    edge = INK if used == "yes" else "#CCCCCC"
+    axes.plot([column.left + column.width / 2], [row], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)
+
+
+def _value(axes: Axes, column: _Column, row: int, cell: pd.Series, colour: str) -> None:
+    """Draw one score: a coloured cell, or a bar; where there is no value, only the sign of absence."""
+    middle = column.left + column.width / 2
+    if np.isnan(cell["mean"]):
+        sign, _, reason = cell["shown"].partition(" ")
+        told = column.name == "score" and reason
+        axes.text(middle, row, cell["shown"] if told else sign, ha="center", va="center", color=QUIET, fontsize=6)
+    elif column.kind == "heat":
+        scaled = cell["scaled"]
+        face = "white" if np.isnan(scaled) else colormaps[COLOURS](np.clip(scaled, 0, 1) * DARKEST)
+        box = (column.left + 0.03, row - 0.42)
+        style = "round,pad=0,rounding_size=0.06"
+        axes.add_patch(FancyBboxPatch(box, column.width - 0.06, 0.84, boxstyle=style, facecolor=face, edgecolor="none"))
+        ink = INK if np.isnan(scaled) or scaled < 0.55 else "white"
+        axes.text(middle, row, cell["shown"], ha="center", va="center", color=ink, fontsize=6.2)
+    else:
+        full = 0.45
+        width = full * (np.clip(cell["scaled"], 0, 1) if column.kind == "bar" else 0.04 + 0.96 * cell["scaled"])
+        face = colour if column.kind == "bar" else "#A9A9A9"
+        axes.add_patch(Rectangle((column.left, row - 0.36), full, 0.72, facecolor=FAINT, edgecolor="none", alpha=0.6))
+        axes.add_patch(Rectangle((column.left, row - 0.36), width, 0.72, facecolor=face, edgecolor="none", alpha=0.75))
+        place = "" if np.isnan(cell["rank"]) else f" #{int(cell['rank'])}"
+        axes.text(column.left + full + 0.04, row, cell["shown"] + place, va="center", color=INK, fontsize=6.2)
+
+
+def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
+    """Write each column's name at a slant, and each family's above a line over its columns."""
+    over = axes.get_xaxis_transform()
+    rows = axes.get_ylim()[0] + 0.5
+    per_inch = 1 / (ROW * rows)  # axes fraction of an inch
+    for column in columns:
+        if column.kind == "dot":
+            label = column.name.removeprefix("uses_")
+        else:
+            score = column.family == "score"
+            label = theme.label("groups", column.name) if score else theme.metric_of(column.family, column.name)
+        axes.text(
+            column.left + (column.width / 2 if column.kind in ("dot", "heat") else 0.2),
+            1 + 0.06 * per_inch,
+            label,
+            rotation=50,
+            rotation_mode="anchor",
+            ha="left",
+            va="center",
+            transform=over,
+            fontsize=6.3,
+        )
+    for family in dict.fromkeys(column.family for column in columns):
+        own = [column for column in columns if column.family == family]
+        left, right = own[0].left, own[-1].left + own[-1].width
+        y = -0.07 * per_inch
+        axes.plot([left + 0.02, right - 0.04], [y, y], color=QUIET, linewidth=1.2, transform=over, clip_on=False)
+        label = {"uses": "Uses", "score": "Scaled scores"}.get(family) or theme.label("groups", family)
+        axes.text(
+            (left + right) / 2, y - 0.05 * per_inch, label, ha="center", va="top", transform=over, fontsize=7, fontweight="bold"
+        )
+
+
+def _scale(figure: Figure, size: np.ndarray) -> None:
+    """Add the colour scale of the cells; its dark end is left out, so that white text can be read on all of it."""
+    colours = colormaps[COLOURS](np.linspace(0, DARKEST, 128))
+    ground = figure.add_axes((1.5 / size[0], 0.2 / size[1], 1.6 / size[0], 0.09 / size[1]))
+    bar = figure.colorbar(
+        ScalarMappable(norm=Normalize(0, 1), cmap=ListedColormap(colours)), cax=ground, orientation="horizontal", ticks=[0, 1]
+    )
+    bar.ax.set_xticklabels(["0: chance or negative control", "1: oracle"], fontsize=6)
+    bar.ax.tick_params(length=0, pad=1)
+    bar.outline.set_visible(False)

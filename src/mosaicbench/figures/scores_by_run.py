@@ -1,0 +1,118 @@
+"""The headline scores, one panel per metric and one row per run, every seed a dot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mosaicbench.figures._panels import ROW, label_rows, name_view, wrapped, write_absence
+from mosaicbench.report import tables
+from mosaicbench.report.theme import INK, QUIET, Theme, empty
+
+CARD = {
+    "label": "Scores by run",
+    "caption": (
+        "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), "
+        "the large marker the mean over seeds, the bar its 95 % interval: a bootstrap over cells and seeds for scores that "
+        "are means over cells (FOSCTTM, label transfer accuracy, r per cell), too narrow with few seeds where seeds differ "
+        "more than cells; else Student's t over seeds, wide with few. A star marks the best mean among models and "
+        "baselines, the dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that "
+        "failed."
+    ),
+    "needs": ["scores", "headline", "runs"],
+    "per": "view",
+}
+COLUMNS = ["metric", "run", "seed", "value", "mean", "low", "high", "seeds", "best", "chance", "shown"]
+
+
+def scores_by_run(
+    *, scores: pd.DataFrame, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw the headline scores of one view.
+
+    Parameters
+    ----------
+    scores, headline, runs
+        The rows of one view.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and one row per metric, run and seed drawn; `shown` holds the sign of absence where there is no value.
+    """
+    means = tables.seed_means(scores).dropna(subset="value")
+    summary = headline.assign(best=tables.best(headline, runs, theme.cards)).set_index(["metric", "run"])
+    metrics = [metric for metric in tables.HEADLINE if metric not in tables.RESOURCES and metric in set(means["metric"])]
+    rows = theme.order("runs", runs["run"])
+    if not metrics:
+        return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
+
+    figure = Figure(figsize=(1.7 + 1.75 * len(metrics), 1.2 + ROW * len(rows)), layout="constrained")
+    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    drawn = []
+    for axes, metric in zip(panels, metrics, strict=True):
+        chance = theme.metric(metric).get("chance")
+        chance = chance if isinstance(chance, (int, float)) else np.nan
+        label_rows(axes, theme, rows)
+        axes.grid(axis="x")
+        if not np.isnan(chance):
+            axes.axvline(chance, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)))
+        for row, run in enumerate(rows):
+            if (metric, run) not in summary.index:
+                text = tables.absence(runs, run)
+                write_absence(axes, row, text)
+                drawn.append({"metric": metric, "run": run, "seeds": 0, "best": False, "chance": chance, "shown": text})
+                continue
+            total = summary.loc[(metric, run)]
+            seeds = means[(means["metric"] == metric) & (means["run"] == run)]
+            colour = theme.colour(run)
+            if not np.isnan(total["low"]):
+                axes.plot(
+                    [total["low"], total["high"]], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2
+                )
+            axes.plot(
+                seeds["value"], np.full(len(seeds), row + 0.3), "o", color=colour, ms=2.6, alpha=0.8, mec="none", zorder=3
+            )
+            mean = (
+                {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
+                if total["best"]
+                else theme.marker(run, size=4.6)
+            )
+            axes.plot([total["mean"]], [row], **mean, zorder=4)
+            common = {key: total[key] for key in ("mean", "low", "high", "seeds", "best")}
+            values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
+            drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
+        _limit(axes, theme.metric(metric).get("bounds"))
+        better = {"lower": "← better", "higher": "better →"}.get(theme.metric(metric).get("better"), "")
+        axes.set_title(wrapped(theme.label("metrics", metric)))
+        axes.set_xlabel(better, color=QUIET, fontsize=7)
+    name_view(figure, theme, runs)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=7, handletextpad=0.4, columnspacing=1.4)
+    return figure, pd.DataFrame(drawn, columns=COLUMNS)
+
+
+def _limit(axes: object, bounds: object) -> None:
+    """Show no more than a little beyond what the metric can be: a t interval of few seeds may reach farther."""
+    low, high = axes.get_xlim()
+    if isinstance(bounds, (list, tuple)) and len(bounds) == 2:
+        width = high - low
+        low = low if bounds[0] is None else max(low, bounds[0] - 0.04 * width)
+        high = high if bounds[1] is None else min(high, bounds[1] + 0.04 * width)
+    axes.set_xlim(low, high)
+
+
+def _legend() -> list[Line2D]:
+    point = {"linestyle": "none", "color": QUIET}
+    return [
+        Line2D([], [], marker="o", ms=2.6, label="seed", **point),
+        Line2D([], [], marker="o", ms=4.6, label="mean (model)", **point),
+        Line2D([], [], marker="s", ms=4.6, label="mean (baseline)", **point),
+        Line2D([], [], marker="D", ms=4.6, label="mean (control)", **point),
+        Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
+        Line2D([], [], marker="*", ms=9, mec=INK, label="best, controls aside", **point),
+        Line2D([], [], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), label="chance"),
+    ]

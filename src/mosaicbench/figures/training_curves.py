@@ -1,0 +1,87 @@
+"""What training minimised: every term of the cost, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mosaicbench.figures._panels import name_view
+from mosaicbench.report.theme import Theme, empty
+
+CARD = {
+    "label": "Training curves",
+    "caption": (
+        "Every term of the cost over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
+        "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
+        "within a run. Of critics, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
+        "point marks its lowest validation cost, the epoch whose weights were kept (with critics, the lowest after the "
+        "warm-up was). scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
+        "leaves out the start, where it would hide the rest."
+    ),
+    "needs": ["history", "runs"],
+    "per": "view",
+}
+COLUMNS = ["cost", "run", "seed", "epoch", "value"]
+VALIDATION = "validation_cost"
+BESIDE = ("_said", "_shown")  # what stands in a history to find out whether a critic is of use
+WIDTH, HEIGHT = 2.45, 1.9  # inches
+
+
+def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw the histories of the trained runs of one view.
+
+    Parameters
+    ----------
+    history, runs
+        The rows of one view.
+    theme
+        Labels, colours and order.
+
+    Returns
+    -------
+    tuple
+        The figure, and one row per cost, run, seed and epoch.
+    """
+    shown = ~history["cost"].astype(str).str.endswith(BESIDE)
+    drawn = history[shown].dropna(subset="value")[COLUMNS].reset_index(drop=True)
+    if drawn.empty:
+        return empty("No run of this view was trained."), drawn
+    costs = theme.order("costs", drawn["cost"])
+    trained = theme.order("runs", drawn["run"])
+    columns = min(3, len(costs))
+    lines = math.ceil(len(costs) / columns)
+    legend = math.ceil(len(trained) / 4)
+    figure = Figure(figsize=(WIDTH * columns, 0.4 + HEIGHT * lines + 0.17 * legend), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, cost in zip(panels, costs, strict=False):
+        of_cost = drawn[drawn["cost"] == cost]
+        for run in trained:
+            for _, curve in of_cost[of_cost["run"] == run].groupby("seed"):
+                axes.plot(curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **theme.line(run))
+                if cost == VALIDATION:
+                    kept = curve.loc[curve["value"].idxmin()]
+                    axes.plot([kept["epoch"]], [kept["value"]], **theme.marker(run, size=3))
+        _limit(axes, of_cost)
+        axes.set_title(theme.cost(cost))
+        axes.grid(axis="y")
+        axes.set_xlabel("epoch")
+    for axes in panels[len(costs) :]:
+        axes.set_visible(False)
+    handles = [Line2D([], [], linewidth=1.6, label=theme.label("runs", run), **theme.line(run)) for run in trained]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    name_view(figure, theme, runs)
+    return figure, drawn
+
+
+def _limit(axes: Axes, of_cost: pd.DataFrame) -> None:
+    """Show what follows the first tenth of the epochs of each curve, and all below it."""
+    last = of_cost.groupby(["run", "seed"])["epoch"].transform("max")
+    settled = of_cost.loc[of_cost["epoch"] >= np.minimum(0.1 * last + 1, last), "value"]
+    low, high = of_cost["value"].min(), settled.max()
+    edge = 0.05 * (high - low or abs(high) or 1)
+    axes.set_ylim(low - edge, high + edge)

@@ -1,0 +1,83 @@
+"""What all HDF5 files share: the noun that each says about itself, and one sentence where one cannot be read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files.atomic import atomic
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+KEY = "mosaicbench"  # the key of .uns under which a file says what it is
+
+
+def check_noun(path: str | Path, thing: AnnData | MuData, noun: str) -> None:
+    """Refuse a file that says another noun about itself."""
+    found = thing.uns.get(KEY, {}).get("noun")
+    if found != noun:
+        raise ContractError(f"{path}: expected a {noun} file, but it says {found or 'nothing'} about itself")
+
+
+def check_names(path: str | Path, modality: str, cells: AnnData) -> None:
+    """Refuse a modality with duplicated names, or without cells or features."""
+    for axis, names in (("cell", cells.obs_names), ("feature", cells.var_names)):
+        if not names.is_unique:
+            raise ContractError(
+                f"{path}: duplicated {axis} names in modality {modality!r}, e.g. {names[names.duplicated()][0]!r}"
+            )
+        if not len(names):
+            raise ContractError(f"{path}: modality {modality!r} has no {axis}s")
+
+
+def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
+    """Refuse NaN and infinite values."""
+    if not np.all(np.isfinite(array)):
+        raise ContractError(f"{path}: {what!r} holds NaN or infinite values")
+
+
+def write_mudata(path: str | Path, thing: MuData) -> None:
+    """Write an ``.h5mu`` whole or not at all."""
+    with atomic(path) as temporary, quiet_mudata():
+        thing.write_h5mu(temporary)
+
+
+def read_mudata(path: str | Path, noun: str) -> MuData:
+    """Read an ``.h5mu`` that says `noun` about itself."""
+    import mudata
+
+    with quiet_mudata():
+        thing = read_h5(path, mudata.read_h5mu)
+    check_noun(path, thing, noun)
+    return thing
+
+
+@contextmanager
+def quiet_mudata() -> Iterator[None]:
+    """Keep mudata from copying columns between levels, and from warning where a gene and a protein share a name."""
+    import mudata
+
+    # From 0.4 on it copies nothing unless asked, and the option has moved.
+    copies_nothing = mudata.set_options(pull_on_update=False) if hasattr(mudata, "set_options") else nullcontext()
+    with copies_nothing, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="var_names are not unique")
+        yield
+
+
+def read_h5(path: str | Path, reader: object) -> AnnData | MuData:
+    """Read with `reader`; HDF5's own complaints become one sentence with the file's name."""
+    if not Path(path).is_file():
+        raise ContractError(f"{path}: no such file")
+    try:
+        return reader(path)
+    except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ContractError(f"{path}: cannot be read as HDF5, it is truncated or of another kind ({reason})") from error

@@ -1,0 +1,82 @@
+"""The dataset, ``{dataset}.h5mu``: every cell fully measured.
+
+Raw values stand in ``layers["counts"]`` (or ``layers["lognorm"]`` where a source has no counts, ``["continuous"]`` of a
+continuous modality); ``obs`` holds ``cell_type`` ("" = unknown) and ``batch``; ``varp["links"]``, where known, which features
+of two modalities belong together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files._h5 import check_finite, check_names, check_noun, read_mudata, write_mudata
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+LINKS = "links"  # the key of .varp of links between features, and of .uns, where their origin is told
+ACTIVITY = "gene_activity"  # the key of an ATAC modality's .obsm
+# kind of modality -> what its source values may be
+VALUES = {"rna": ("counts", "lognorm"), "atac": ("counts",), "adt": ("counts",), "continuous": ("continuous",)}
+
+
+def write_dataset(path: str | Path, dataset: MuData) -> None:
+    """Check and write a dataset."""
+    _check_dataset(path, dataset)
+    write_mudata(path, dataset)
+
+
+def read_dataset(path: str | Path) -> MuData:
+    """Read and check a dataset."""
+    dataset = read_mudata(path, "dataset")
+    _check_dataset(path, dataset)
+    return dataset
+
+
+def _check_dataset(path: str | Path, dataset: MuData) -> None:
+    check_noun(path, dataset, "dataset")
+    if len(dataset.mod) < 2:
+        raise ContractError(f"{path}: a dataset needs at least two modalities, this one has {list(dataset.mod)}")
+    for column in ("cell_type", "batch"):
+        if column not in dataset.obs:
+            raise ContractError(f'{path}: a dataset needs obs["{column}"]')
+    for modality, cells in dataset.mod.items():
+        check_names(path, modality, cells)
+        if not np.array_equal(cells.obs_names, dataset.obs_names):
+            raise ContractError(f"{path}: the rows of modality {modality!r} are not the dataset's cells in the dataset's order")
+        if cells.uns.get("kind") not in VALUES:
+            raise ContractError(f'{path}: modality {modality!r} must say uns["kind"], one of {list(VALUES)}')
+        if cells.uns.get("values") not in VALUES[cells.uns["kind"]]:
+            possible = list(VALUES[cells.uns["kind"]])
+            raise ContractError(f'{path}: modality {modality!r} must say uns["values"], for its kind one of {possible}')
+        if cells.uns["values"] not in cells.layers:
+            raise ContractError(f'{path}: modality {modality!r} has no layers["{cells.uns["values"]}"]')
+        values = cells.layers[cells.uns["values"]]
+        values = values.data if scipy.sparse.issparse(values) else values
+        check_finite(path, modality, values)
+        if cells.uns["values"] == "counts" and (np.any(values < 0) or np.any(values != np.round(values))):
+            raise ContractError(
+                f"{path}: modality {modality!r} should hold counts but has negative or fractional values; "
+                "point to the layer that holds raw counts, or say `values: lognorm` in the dataset's stanza"
+            )
+
+
+def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_matrix:
+    """Return the links of a dataset or a part of a view, (features of `first`, features of `second`), 1, -1 or 0."""
+    shape = part[first].n_vars, part[second].n_vars
+    if LINKS not in part.varp:
+        return scipy.sparse.csr_matrix(shape, dtype=np.int8)
+    column = feature_offsets(part)
+    rows = slice(column[first], column[first] + shape[0])
+    return scipy.sparse.csr_matrix(part.varp[LINKS])[rows, column[second] : column[second] + shape[1]]
+
+
+def feature_offsets(part: MuData) -> dict[str, int]:
+    """Return modality -> position of its first feature among all of `part`."""
+    sizes = [cells.n_vars for cells in part.mod.values()]
+    return dict(zip(part.mod, np.cumsum([0, *sizes]).tolist(), strict=False))

@@ -1,0 +1,238 @@
+"""The run: what a fit leaves behind.
+
+================  =======================================================================================================
+``latents.h5ad``  one row per cell x source, ``obs``: cell, source, subset; where a method gives them, ``obsm["private"]``,
+                  NaN in the rows of other sources, and ``obs["predicted"]``, the cell type, "" in rows of train cells
+``imputed.h5mu``  a modality per direction, "rna->adt", in the target's value space
+``history.tsv``   the cost of every epoch
+``run.json``      what happened: status, seconds, memory, versions, the hyperparameters that were used
+================  =======================================================================================================
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, quiet_mudata, read_h5, read_mudata, write_mudata
+from mosaicbench.files.atomic import atomic
+from mosaicbench.files.tables import write_table
+from mosaicbench.files.views import SPACES, feature_names, unstandardised_values
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+PRIVATE = "private"  # the key of .obsm of private latents
+PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
+STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
+RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
+RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
+# What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
+# killed training was resumed, what it computed with, and how many seeds were trained at once and share its seconds.
+LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
+LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}, "seeds_at_once": 1}
+
+
+def latents_table(
+    latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    private: dict[tuple[str, str], np.ndarray] | None = None,
+    predicted: dict[tuple[str, str], np.ndarray] | None = None,
+) -> AnnData:
+    """Stack latents into one table.
+
+    Parameters
+    ----------
+    latents
+        (source, subset) -> (names, (cells, latent)); an empty dict gives a table without rows.
+    private
+        (source, subset) -> (cells, private) of those sources that have private latents, all of the same width.
+    predicted
+        (source, subset) -> (cells,) cell types that the method says, of the sources of which it does.
+    """
+    import anndata
+
+    obs = pd.concat(
+        [pd.DataFrame({"cell": [], "source": [], "subset": []}, dtype=object)]
+        + [pd.DataFrame({"cell": names, "source": s, "subset": sub}, dtype=object) for (s, sub), (names, _) in latents.items()],
+        ignore_index=True,
+    )
+    x = np.concatenate([z for _, z in latents.values()]) if latents else np.zeros((0, 1))
+    obs.index = obs.index.astype(str)
+    table = anndata.AnnData(X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: {"noun": "latents"}})
+    if private:
+        width = next(iter(private.values())).shape[1]
+        blocks = [private.get(key, np.full((len(names), width), np.nan)) for key, (names, _) in latents.items()]
+        table.obsm[PRIVATE] = np.concatenate(blocks).astype(np.float32)
+    if predicted:
+        unsaid = {key: np.full(len(names), "", dtype=object) for key, (names, _) in latents.items()}
+        table.obs[PREDICTED] = pd.Categorical(np.concatenate(list((unsaid | predicted).values())).astype(str))
+    return table
+
+
+def latents_of(latents: AnnData, source: str, subset: str) -> tuple[pd.Index, np.ndarray]:
+    """Return the names and latents of one source and subset, (cells, latent)."""
+    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    return pd.Index(latents.obs["cell"][rows].astype(str)), latents.X[rows]
+
+
+def private_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
+    """Return the private latents of one source and subset, (cells, private), in the order of :func:`latents_of`, or None."""
+    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    if PRIVATE not in latents.obsm or not rows.any() or np.isnan(latents.obsm[PRIVATE][rows]).all():
+        return None
+    return np.asarray(latents.obsm[PRIVATE][rows])
+
+
+def predicted_of(latents: AnnData, source: str, subset: str) -> np.ndarray | None:
+    """Return the cell types that a method says, (cells,), in the order of :func:`latents_of`, or None."""
+    rows = ((latents.obs["source"] == source) & (latents.obs["subset"] == subset)).to_numpy()
+    if PREDICTED not in latents.obs or (latents.obs[PREDICTED][rows] == "").all():
+        return None
+    return np.asarray(latents.obs[PREDICTED][rows], dtype=object)
+
+
+def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Return whether no latent dimension of any source has a variance above 0.01 over the query cells."""
+    return all(z.var(axis=0).max() <= 0.01 for (_, subset), (_, z) in latents.items() if subset == "query")
+
+
+def write_latents(path: str | Path, latents: AnnData) -> None:
+    """Check and write a run's latents."""
+    _check_latents(path, latents)
+    with atomic(path) as temporary:
+        latents.write_h5ad(temporary)
+
+
+def read_latents(path: str | Path) -> AnnData:
+    """Read and check a run's latents."""
+    import anndata
+
+    latents = read_h5(path, anndata.read_h5ad)
+    _check_latents(path, latents)
+    return latents
+
+
+def _check_latents(path: str | Path, latents: AnnData) -> None:
+    check_noun(path, latents, "latents")
+    for column in ("cell", "source", "subset"):
+        if column not in latents.obs:
+            raise ContractError(f'{path}: latents need obs["{column}"]')
+    if latents.obs.duplicated(["cell", "source", "subset"]).any():
+        raise ContractError(f"{path}: a cell appears twice for the same source")
+    check_finite(path, "latents", latents.X)
+    if PRIVATE in latents.obsm:
+        given = ~np.isnan(latents.obsm[PRIVATE]).all(axis=1)
+        check_finite(path, "private latents", latents.obsm[PRIVATE][given])
+
+
+def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None) -> MuData:
+    """Return a modality per direction from (source, target) -> (names, standardised values), in the target's value space."""
+    import anndata
+    import mudata
+
+    directions = {}
+    for (source, target), (names, x) in imputed.items():
+        directions[f"{source}->{target}"] = anndata.AnnData(
+            X=unstandardised_values(query[target], x),
+            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
+            var=pd.DataFrame(index=feature_names(query[target])),
+            uns={"space": query[target].uns["space"]},
+        )
+    with quiet_mudata():
+        table = mudata.MuData(directions)
+    table.uns[KEY] = {"noun": "imputed"}
+    return table
+
+
+def write_imputed(path: str | Path, imputed: MuData) -> None:
+    """Check and write a run's imputed values."""
+    _check_imputed(path, imputed)
+    write_mudata(path, imputed)
+
+
+def read_imputed(path: str | Path) -> MuData:
+    """Read and check a run's imputed values."""
+    imputed = read_mudata(path, "imputed")
+    _check_imputed(path, imputed)
+    return imputed
+
+
+def _check_imputed(path: str | Path, imputed: MuData) -> None:
+    check_noun(path, imputed, "imputed")
+    for direction, cells in imputed.mod.items():
+        if "->" not in direction:
+            raise ContractError(f"{path}: {direction!r} is not a direction such as 'rna->adt'")
+        check_names(path, direction, cells)
+        if cells.uns.get("space") not in SPACES:
+            raise ContractError(f'{path}: {direction!r} must say uns["space"], one of {sorted(SPACES)}')
+        check_finite(path, direction, cells.X)
+
+
+def generated_table(
+    generated: dict[str, np.ndarray], train: MuData, names: np.ndarray, cell_types: np.ndarray, identity: dict
+) -> MuData:
+    """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
+    import anndata
+    import mudata
+
+    modalities = {
+        modality: anndata.AnnData(
+            X=unstandardised_values(train[modality], x),
+            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
+            var=pd.DataFrame(index=feature_names(train[modality])),
+            uns={"space": train[modality].uns["space"]},
+        )
+        for modality, x in generated.items()
+    }
+    with quiet_mudata():
+        table = mudata.MuData(modalities)
+    table.obs["cell_type"] = pd.Categorical(cell_types.astype(str))
+    table.uns[KEY] = {"noun": "generated"} | identity
+    return table
+
+
+def write_generated(path: str | Path, generated: MuData) -> None:
+    """Check and write virtual cells."""
+    check_noun(path, generated, "generated")
+    for modality, cells in generated.mod.items():
+        check_names(path, modality, cells)
+        check_finite(path, modality, cells.X)
+    write_mudata(path, generated)
+
+
+def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
+    """Write the cost of every epoch; a method that is not trained has none."""
+    write_table(path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "cost"]))
+
+
+def write_record(path: str | Path, record: dict) -> None:
+    """Check and write ``run.json``."""
+    _check_record(path, record)
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def read_record(path: str | Path) -> dict:
+    """Read and check ``run.json``."""
+    try:
+        record = json.loads(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise ContractError(f"{path}: no such file") from error
+    except ValueError as error:
+        raise ContractError(f"{path}: not valid JSON ({error}); delete the run's folder and run again") from error
+    _check_record(path, record)
+    return copy.deepcopy(LATER_RECORD_KEYS) | record
+
+
+def _check_record(path: str | Path, record: dict) -> None:
+    if missing := RECORD_KEYS - set(record):
+        raise ContractError(f"{path}: run.json lacks {sorted(missing)}")
+    if record["status"] not in STATUSES:
+        raise ContractError(f"{path}: unknown status {record['status']!r}; one of {', '.join(STATUSES)}")

@@ -1,0 +1,97 @@
+"""The scores: ``scores.tsv`` and ``features.tsv``, one row per number, and ``cells.npz``, one number per cell.
+
+``cells.npz`` holds what the scores are means of that are means over cells.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.atomic import atomic
+from mosaicbench.files.runs import STATUSES
+from mosaicbench.files.tables import read_table, write_table
+
+SCORE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "value", "status"]
+FEATURE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "feature", "value"]
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """The scores of single query cells of one run, of all its seeds.
+
+    Attributes
+    ----------
+    dataset, scenario, run
+        Whose they are.
+    cells
+        seed -> (cells,) names of the query cells, in the solution's order, which is the same for every run of the view.
+    values
+        (seed, metric, direction, space) -> (cells,) float32, NaN where a cell has no score.
+    """
+
+    dataset: str
+    scenario: str
+    run: str
+    cells: dict[int, np.ndarray]
+    values: dict[tuple[int, str, str, str], np.ndarray]
+
+
+def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
+    """Check and write the scores of one run."""
+    _check_scores(path, scores)
+    write_table(path, scores[SCORE_COLUMNS])
+
+
+def read_scores(path: str | Path) -> pd.DataFrame:
+    """Read and check the scores of one run."""
+    scores = read_table(path, SCORE_COLUMNS)
+    _check_scores(path, scores)
+    return scores
+
+
+def _check_scores(path: str | Path, scores: pd.DataFrame) -> None:
+    if unknown := set(scores["status"]) - set(STATUSES):
+        raise ContractError(f"{path}: unknown status {sorted(unknown)}")
+    if scores.duplicated(SCORE_COLUMNS[:6]).any():
+        raise ContractError(f"{path}: the same score stands twice")
+
+
+def write_cells(path: str | Path, scores: CellScores) -> None:
+    """Write the scores of single cells, compressed; a run that failed with every seed has none."""
+    arrays = {
+        "identity": np.array([KEY, "cells", scores.dataset, scores.scenario, scores.run]),
+        "seeds": np.array(list(scores.cells), dtype=np.int64),
+        "blocks": np.array([tuple(map(str, key)) for key in scores.values], dtype=str).reshape(-1, 4),
+    }
+    arrays |= {f"cells_{seed}": np.asarray(names, dtype=str) for seed, names in scores.cells.items()}
+    arrays |= {f"values_{i}": np.asarray(x, dtype=np.float32) for i, x in enumerate(scores.values.values())}
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def read_cells(path: str | Path) -> CellScores:
+    """Read and check the scores of single cells."""
+    if not Path(path).is_file():
+        raise ContractError(f"{path}: no such file")
+    try:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        *kind, dataset, scenario, run = arrays["identity"].tolist()
+        cells = {int(seed): arrays[f"cells_{seed}"] for seed in arrays["seeds"]}
+        keys = [(int(seed), *names) for seed, *names in arrays["blocks"].tolist()]
+        values = {key: arrays[f"values_{i}"] for i, key in enumerate(keys)}
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ContractError(f"{path}: not readable as the scores of single cells ({error}); delete it and run again") from error
+    if kind != [KEY, "cells"]:
+        raise ContractError(f"{path}: expected the scores of single cells, but it says {kind} about itself")
+    for seed, *names in values:
+        if len(values[(seed, *names)]) != len(cells.get(seed, ())):
+            raise ContractError(f"{path}: {names[0]} of seed {seed} has not one number per cell; delete it and run again")
+    return CellScores(dataset=dataset, scenario=scenario, run=run, cells=cells, values=values)

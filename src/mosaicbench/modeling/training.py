@@ -1,0 +1,309 @@
+"""The one training loop: permuted minibatches of one block each, early stopping on validation cells, best weights restored."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from mosaicbench.errors import Diverged
+from mosaicbench.modeling.checkpoint import Checkpoint, Stateful
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.critics import Opponents
+from mosaicbench.modeling.minibatch import Block, Minibatch, Part, block_of
+from mosaicbench.view import View
+
+CostFunction = Callable[[Minibatch, float], Cost]
+Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
+
+# What training computes with, here and nowhere else. Single precision means single precision: no TF32 in matrix products.
+# On a GPU, operations that have a deterministic form take it.
+ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
+if ARITHMETIC["deterministic"]:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, before it starts
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """How long and how finely to train; the same for every method of a benchmark.
+
+    Attributes
+    ----------
+    max_epochs, patience
+        Stop after `max_epochs`, or when the validation cost has not improved for `patience` epochs.
+    minibatch
+        Cells per step.
+    learning_rate
+        Of Adam.
+    validation
+        Fraction of the train cells of each block that is held out to decide when to stop.
+    gradient_clip
+        Largest norm of the gradient.
+    products
+        Of matrices: "float32", or "bfloat16": factors are rounded to it where the processor has instructions for that (on a
+        GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
+    """
+
+    max_epochs: int = 100
+    patience: int = 15
+    minibatch: int = 128
+    learning_rate: float = 1e-3
+    validation: float = 0.1
+    gradient_clip: float = 10.0
+    products: Literal["float32", "bfloat16"] = "float32"
+
+    checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation
+
+    def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
+        """Let training save itself to `path`, and go on from what it finds there; see :class:`.checkpoint.Checkpoint`."""
+        self.checkpoint = Checkpoint(path, key, seconds)
+
+    def conditions(self) -> dict[str, object]:
+        """Return what training computes with, for the record."""
+        return {"device": torch.cuda.get_device_name() if device().type == "cuda" else "cpu", **ARITHMETIC}
+
+
+def device() -> torch.device:
+    """Return the GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Make everything random inside the block depend on `seed` alone, and leave the global generators as they were."""
+    with torch.random.fork_rng(), _arithmetic():
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _arithmetic() -> Iterator[None]:
+    """Compute as `ARITHMETIC` says inside the block, and as before after it."""
+    precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    fills, warns = torch.utils.deterministic.fill_uninitialized_memory, torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_float32_matmul_precision(ARITHMETIC["float32_matmul_precision"])
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(ARITHMETIC["deterministic"] and device().type == "cuda", warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.utils.deterministic.fill_uninitialized_memory = fills
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+
+
+@contextmanager
+def _products(budget: Budget) -> Iterator[None]:
+    """Multiply matrices inside the block with the precision of the budget."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if budget.products == "bfloat16" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def each_alone(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+    """Yield every cell once: the blocks' minibatches, one a step, in one random order."""
+    pieces = []
+    for number, block in enumerate(blocks):
+        order = torch.randperm(block.cells, device=device())
+        pieces += [(number, rows) for rows in order.split(size)]
+    for piece in torch.randperm(len(pieces)).tolist():
+        number, rows = pieces[piece]
+        yield [blocks[number].take(rows)]
+
+
+def one_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+    """Yield steps of one minibatch of every block, all of one size: balanced, whatever the blocks' sizes.
+
+    The largest block is seen once; the others begin again, in another order, when they are through.
+    """
+    size = min(size, *(block.cells for block in blocks))
+    steps = -(-max(block.cells for block in blocks) // size)
+    rows_of = []
+    for block in blocks:
+        rounds = [torch.randperm(block.cells, device=device()) for _ in range(-(-steps * size // block.cells))]
+        rows_of.append(torch.cat(rounds)[: steps * size].split(size))
+    for rows in zip(*rows_of, strict=True):
+        yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True)]
+
+
+def some_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
+    """Yield every cell once, in steps of `size` cells in sum: of every block its share, so that a step holds every pattern."""
+    steps = -(-sum(block.cells for block in blocks) // size)
+    pieces = [torch.randperm(block.cells, device=device()).tensor_split(steps) for block in blocks]
+    turns = [torch.randperm(steps).tolist() for _ in blocks]  # else the first steps would get all of what is left over
+    for step in range(steps):
+        rows = [own[turn[step]] for own, turn in zip(pieces, turns, strict=True)]
+        if any(len(chosen) for chosen in rows):
+            yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True) if len(chosen)]
+
+
+def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) -> Iterator[Sequence[Minibatch]]:
+    """Yield steps of one minibatch that holds as many cells of every block: a cost sees them all, and a row is no one cell.
+
+    Parameters
+    ----------
+    steps
+        Draw each step's cells anew, with replacement, so many times; None shows every block as :func:`one_of_each` does.
+    """
+    drawn = one_of_each(blocks, size) if steps is None else _redrawn(blocks, size, steps)
+    for minibatches in drawn:
+        yield [Minibatch({name: values for x in minibatches for name, values in x.items()})]
+
+
+def _redrawn(blocks: list[Block], size: int, steps: int) -> Iterator[Sequence[Minibatch]]:
+    for _ in range(steps):
+        yield [block.take(torch.randint(block.cells, (size,), device=device())) for block in blocks]
+
+
+def minimise(
+    cost: CostFunction,
+    nets: nn.Module,
+    train: View,
+    *,
+    budget: Budget,
+    warmup: float,
+    counts: Collection[str] = (),
+    steps: Steps = each_alone,
+    held_out_cost: CostFunction | None = None,
+    opponents: Opponents | None = None,
+    stops: bool = True,
+    weight_decay: float = 0.0,
+) -> list[dict[str, float]]:
+    """Train `nets` in place and return the history.
+
+    Parameters
+    ----------
+    cost
+        (minibatch, progress) -> named costs per cell. Progress runs from 0 to 1 over the first `warmup` of the epochs and
+        stays there; validation costs are always taken at progress 1, so epochs compare.
+    nets
+        The networks whose parameters are trained. They end with the weights of the best validation epoch.
+    train
+        The train cells. A minibatch never mixes blocks, so it holds only what was observed.
+    counts
+        The modalities whose counts the cost reads.
+    steps
+        (blocks, cells per minibatch) -> the minibatches of each step of an epoch; a step minimises the mean over its cells.
+    held_out_cost
+        What decides when to stop, where that is not `cost`.
+    opponents
+        Critics, who learn before every step. The weights kept are then of an epoch after the warm-up: before it, the model
+        has hardly begun to play against them.
+    stops
+        Whether the validation cost decides when to stop and which weights are kept; else every epoch is trained and the last
+        weights are kept.
+    weight_decay
+        Of Adam: the gradient of half this times the squared weights is added to that of the cost.
+
+    Returns
+    -------
+    history
+        One dict per epoch: epoch, progress, cost and each term in nats per cell (train), validation_cost, and how each critic
+        did.
+
+    Raises
+    ------
+    Diverged
+        When a cost or a gradient is not finite.
+    """
+    nets.to(device())
+    known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
+    blocks = [block_of(block, device(), **known) for block in train.blocks]
+    fitted, held_out = _hold_out(blocks, budget.validation)
+    optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
+    warmup_epochs = max(1, round(warmup * budget.max_epochs))
+    stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
+    history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
+
+    bar = tqdm(range(len(history) + 1, budget.max_epochs + 1), desc="training", unit="epoch", disable=not sys.stderr.isatty())
+    for epoch in bar:
+        progress = min(1.0, epoch / warmup_epochs)
+        nets.train()
+        terms, seen, standings = Cost(), 0, []
+        for minibatches in steps(fitted, budget.minibatch):
+            if opponents is not None:
+                standings.append(opponents.learn(minibatches, progress))
+            optimiser.zero_grad(set_to_none=True)
+            with _products(budget):
+                costs = [cost(x, progress) for x in minibatches]
+                total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
+                (total / sum(x.cells for x in minibatches)).backward()
+            norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
+            if not torch.isfinite(norm):
+                raise Diverged(f"the cost or its gradient was not finite in epoch {epoch}")
+            optimiser.step()
+            for x, each in zip(minibatches, costs, strict=True):
+                terms += Cost({name: value.detach().sum() for name, value in each.items()})
+                seen += x.cells
+        row = {name: float(value) / seen for name, value in terms.items()}
+        row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
+        with _products(budget):
+            row["validation_cost"] = _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
+        row |= {name: float(sum(each[name] for each in standings)) / len(standings) for name in next(iter(standings), ())}
+        history.append(row)
+        bar.set_postfix(cost=f"{row['cost']:.2f}", validation=f"{row['validation_cost']:.2f}")
+        if bar.disable and (epoch % 10 == 0 or epoch == 1):
+            print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
+
+        playing = opponents is not None and epoch < warmup_epochs
+        if not stops or (not playing and row["validation_cost"] < best):
+            best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
+        if epoch - max(best_epoch, warmup_epochs) >= budget.patience:
+            break
+        _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
+    if best_weights is None:
+        raise Diverged("the validation cost was never finite")
+    nets.load_state_dict(best_weights)
+    nets.eval()
+    return history
+
+
+def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:
+    """Cut every block into the cells to fit and the cells to validate on; a block too small to cut is only fitted."""
+    fitted, held_out = [], []
+    for block in blocks:
+        order = torch.randperm(block.cells, device=device())
+        n = int(fraction * block.cells)
+        fitted.append(Part(block, order[n:]))
+        if n:
+            held_out.append(block.take(order[:n]))
+    return fitted, held_out
+
+
+@torch.no_grad()
+def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[Minibatch]) -> float:
+    nets.eval()
+    pieces = [piece for block in held_out for piece in block.pieces()]
+    sums = [(float(cost(piece, 1.0).total()) * piece.cells, piece.cells) for piece in pieces]
+    return sum(total for total, _ in sums) / sum(n for _, n in sums)
+
+
+def _resumed(checkpoint: Checkpoint | None, stateful: Mapping[str, Stateful]) -> tuple[list, float, dict, int] | None:
+    """Return history, best validation cost, its weights and epoch of a training that was saved; None where it begins."""
+    saved = None if checkpoint is None else checkpoint.resume(stateful)
+    return None if saved is None else (saved["history"], saved["best"], saved["best_weights"], saved["best_epoch"])
+
+
+def _save(
+    checkpoint: Checkpoint | None,
+    stateful: Mapping[str, Stateful],
+    history: list[dict[str, float]],
+    best: float,
+    best_weights: dict | None,
+    best_epoch: int,
+) -> None:
+    if checkpoint is not None:
+        progress = {"history": history, "best": best, "best_weights": best_weights, "best_epoch": best_epoch}
+        checkpoint.save_if_due(stateful, len(history), progress)

@@ -1,0 +1,163 @@
+"""What every multimodal VAE shares: encode each modality, form a posterior, decode, pay for errors and for information."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from mosaicbench.errors import Diverged, NotStackable
+from mosaicbench.modeling import stacked, training
+from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.likelihoods import GaussianDecoder, counting_decoder
+from mosaicbench.modeling.minibatch import Minibatch, by_pieces
+from mosaicbench.modeling.posteriors import GaussianEncoder, product_of_experts
+from mosaicbench.modeling.stacked import History
+from mosaicbench.modeling.training import Budget
+from mosaicbench.view import Cells, View
+
+STEEPNESS = 12  # of the sigmoid ramp of beta
+
+
+@dataclass(kw_only=True)
+class MultimodalVAE(Budget):
+    """One encoder and one decoder per modality around a latent with prior N(0, 1).
+
+    A method derives from this class and says what it pays for in :meth:`cost`; what is observed is read from the data.
+
+    Attributes
+    ----------
+    latent
+        Dimensions of the latent that the modalities share.
+    hidden
+        Width of the one hidden layer of every encoder and decoder.
+    beta
+        Weight of the KL divergence from the prior; 1 is the evidence lower bound.
+    warmup
+        Fraction of `max_epochs` over which beta rises from 0.
+    annealing
+        How it rises: "linear", or "sigmoid", an S between 0 and beta.
+    likelihood
+        Of every modality: "gaussian" of its standardised values, or "counts": negative binomial of RNA and protein counts,
+        Bernoulli of open peaks.
+    likelihood_rescaling
+        Whether a modality's log-likelihood is multiplied by (most features of any modality / its own number of features), so
+        that the widest does not outweigh the others.
+    """
+
+    latent: int = 20
+    hidden: int = 128
+    beta: float = 1.0
+    warmup: float = 0.2
+    annealing: Literal["linear", "sigmoid"] = "linear"
+    likelihood: Literal["gaussian", "counts"] = "gaussian"
+    likelihood_rescaling: bool = False
+
+    def cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the cost of a minibatch: the negative of the method's evidence lower bound."""
+        raise NotImplementedError
+
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return the posterior given all that is observed: the product of the observed modalities' experts."""
+        return product_of_experts(list(self.encode(x).values()))
+
+    def encode(self, x: Minibatch) -> dict[str, Normal]:
+        """Return the posterior of each observed modality."""
+        return {modality: self.encoders[modality](values) for modality, values in x.items()}
+
+    def nll(self, x: Minibatch, z: Tensor, targets: Iterable[str] | None = None) -> Cost:
+        """Return the negative log-likelihood of the targets (default: all that is observed) given z, by modality."""
+        targets = x if targets is None else targets
+        return Cost({f"nll_{m}": self.rescaling[m] * self.decoders[m].nll(z, x, m) for m in targets})
+
+    def annealed(self, progress: float) -> float:
+        """Return beta at this progress of the warm-up."""
+        if self.annealing == "linear":
+            return self.beta * progress
+        low, high, here = (1 / (1 + math.exp(-STEEPNESS * (p - 0.5))) for p in (0, 1, progress))
+        return self.beta * (here - low) / (high - low)
+
+    # --- the method's contract ---
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on `train` and return the history, one dict per epoch; on a GPU as a stack of one seed where it can be."""
+        if training.device().type == "cuda":
+            with suppress(NotStackable):
+                (outcome,) = stacked.fit_at_once([self], [train], [seed])
+                if isinstance(outcome, Diverged):
+                    raise outcome
+                return outcome
+        with training.seeded(seed):
+            self.make(train)
+            counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
+            return training.minimise(
+                self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, **self.rules()
+            )
+
+    @staticmethod
+    def fit_at_once(methods: Sequence[MultimodalVAE], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
+        """Train several seeds as one stacked model; see :func:`.stacked.fit_at_once`."""
+        if type(methods[0]).fit is not MultimodalVAE.fit:
+            raise NotStackable("the method does more in its fit than training")
+        return stacked.fit_at_once(methods, views, seeds)
+
+    def make(self, train: View) -> None:
+        """Make all networks, and gather them as `nets`."""
+        self.build(train)
+        self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
+
+    def rules(self) -> dict[str, object]:
+        """Return the keywords of `training.minimise` in which a method differs from the others."""
+        return {}
+
+    def build(self, train: View) -> None:
+        """Make the networks for the modalities and numbers of features of `train`."""
+        self._build(train, self.latent)
+
+    def _build(self, train: View, width: int) -> None:
+        """Make encoders to, and decoders from, a latent of `width` dimensions."""
+        self.encoders = nn.ModuleDict({m: GaussianEncoder(d, self.hidden, width) for m, d in train.features.items()})
+        self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
+        self._rescale(train)
+
+    def _rescale(self, train: View) -> None:
+        widest = max(train.features.values())
+        self.rescaling = {m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()}
+
+    def _decoder(self, train: View, modality: str, width: int) -> nn.Module:
+        if self.likelihood == "gaussian":
+            return GaussianDecoder(width, self.hidden, train.features[modality])
+        if modality not in train.scales:
+            raise ValueError(f"likelihood: counts needs counts, and modality {modality!r} has none; take gaussian")
+        return counting_decoder(width, self.hidden, train.scales[modality])
+
+    @torch.no_grad()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior mean given what is observed, (cells, latent)."""
+        return by_pieces(lambda x: self.posterior(x).mean, cells, training.device())
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
+        return by_pieces(lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device())
+
+    @torch.no_grad()
+    def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
+        """Return virtual cells, modality -> (cells, features) standardised: what is expected given draws of the prior."""
+        with training.seeded(seed):
+            return {target: self.decoded(z, target).cpu().numpy() for target, z in self.drawn(cells).items()}
+
+    def drawn(self, cells: int) -> dict[str, Tensor]:
+        """Return, by modality, what its decoder reads of cells drawn from the prior: the same latent in all of them."""
+        return dict.fromkeys(self.decoders, torch.randn(cells, self.latent).to(training.device()))
+
+    def decoded(self, z: Tensor, target: str) -> Tensor:
+        """Return what is expected of a modality given z, (cells, features), standardised."""
+        return self.decoders[target].expected(z)
