@@ -48,9 +48,18 @@ def test_the_conda_form_is_in_step():
     assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == module.conda_form(), "run: python envs/conda_form.py"
 
 
-def test_the_readmes_tables_are_fresh():
+@pytest.mark.parametrize("page", ["methods", "peers", "metrics"])
+def test_the_tables_of_cards_are_fresh(page):
+    text = (REPOSITORY / f"docs/{page}.md").read_text()
+    assert f"<!-- {page} -->" in text
+    assert text == cli.with_fresh_tables(text), f"run: python -m mosaicbench list --into docs/{page}.md"
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
     text = (REPOSITORY / "README.md").read_text()
-    assert text == cli.with_fresh_tables(text), "run: python -m mosaicbench list --into README.md"
+    assert text.count("\n") <= 120
+    for target in re.findall(r"\]\(([^)#:]+)", text):
+        assert (REPOSITORY / target).exists(), target
 
 
 def test_the_readmes_commands_exist():

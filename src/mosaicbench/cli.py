@@ -289,6 +289,8 @@ def _list(room: str | None, into: Path | None) -> None:
 def with_fresh_tables(text: str) -> str:
     """Return a Markdown text in which what stands between ``<!-- TABLE -->`` markers is that table of cards."""
     for table, columns in MARKDOWN_COLUMNS.items():
+        if f"<!-- {table} -->" not in text:
+            continue
         header = ["| id | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
         rows = [f"| `{name}` | {' | '.join(map(str, map(card.get, columns)))} |" for name, card in _listed(table).items()]
         before, rest = text.split(f"<!-- {table} -->", 1)
