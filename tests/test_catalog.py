@@ -10,6 +10,7 @@ from conftest import REPOSITORY
 
 from mosaicbench import catalog
 from mosaicbench.commands.fit import method_class
+from mosaicbench.view import offers
 
 KEYS = {
     "methods": {"label", "kind", "paper", "doi", "handles", "uses", "gives", "summary", "deviates"},
@@ -51,11 +52,18 @@ def test_hyperparameters_read_from_source_are_those_of_the_class(name):
 @pytest.mark.parametrize("name", catalog.names("methods"))
 def test_method_offers_what_its_card_gives(name):
     method, card = method_class(importlib.import_module(catalog.module("methods", name))), catalog.card("methods", name)
-    assert hasattr(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
-    assert hasattr(method, "embed_private") == ("private" in card["gives"])
-    assert hasattr(method, "impute") == ("impute" in card["gives"])
-    assert hasattr(method, "predict") == ("labels" in card["gives"])
-    assert hasattr(method, "reveal") == ("solution" in card["uses"])
+    assert offers(method, "fit")
+    assert offers(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
+    assert offers(method, "embed_private") == ("private" in card["gives"])
+    assert offers(method, "impute") == ("impute" in card["gives"])
+    assert offers(method, "predict") == ("labels" in card["gives"])
+    assert offers(method, "reveal") == ("solution" in card["uses"])
+
+
+def test_the_contract_knows_its_parts():
+    """A part that the contract does not have is a mistake of who asks, never a method that lacks it."""
+    with pytest.raises(ValueError, match=r"has no part 'generates'; it has .*generate"):
+        offers(object(), "generates")
 
 
 def test_only_controls_see_the_solution():

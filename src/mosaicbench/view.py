@@ -1,4 +1,7 @@
-"""What a method may see: cells as plain arrays, grouped by what was observed.
+"""The contract of a method's author: what a method may see, and what it offers.
+
+`View` and `Cells` are what a method may see: plain arrays, grouped by what was observed. `Truth` is for positive controls only.
+`Method` is what a method's class offers.
 
 Absence is absence. A modality that was not measured in a cell is not in the dict of that cell's block; there are no masks
 and no zeros that stand for "missing", so a method cannot mistake one for the other.
@@ -6,13 +9,19 @@ and no zeros that stand for "missing", so a method cannot mistake one for the ot
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from scipy import sparse
+
+    from mosaicbench.errors import Diverged
+
+History = list[dict[str, float]]  # one dict per epoch: name of a cost -> value; [] of a method without epochs
 
 
 @dataclass(frozen=True)
@@ -204,3 +213,122 @@ class Truth:
     rows: dict[str, int]
     labels: np.ndarray
     values: dict[str, np.ndarray]
+
+
+class Method(Protocol):
+    """What the class of a method offers: the last public class of its file, a dataclass whose fields are its hyperparameters.
+
+    Every method has `fit`. The card says what else it must have: `embed` where it gives "joint" or "single", `impute` where it
+    gives "impute", `embed_private` where it gives "private", `predict` where it gives "labels", and `reveal` where it uses
+    "solution". All other parts are optional, and :func:`offers` says whether a method has one.
+
+    The order of calls: ``Method(**hyperparameters)``, `reveal`, `save_at`, `fit`, then any of the others, any number of times.
+
+    What every method holds to:
+
+    - The seed decides everything random: the same view and seed give the same result. Global generators stay as they are.
+    - Values are standardised with the train cells' mean and sd, on the way in and on the way out.
+    - What it gives of a cell does not depend on the other cells in the call: training is over when `fit` returns. Only controls
+      may break this.
+    - It changes none of its arguments.
+    - It raises :class:`.errors.NotApplicable`, with a reason, where it cannot do what is asked: in `fit` for the whole run, in
+      `embed` or `impute` for this one source or direction.
+    - It raises :class:`.errors.Diverged` where training meets values that are not finite. A run that gives such values counts
+      as diverged, too.
+
+    These, and any other exception, end as the status of the run, with the message. They never stop the benchmark.
+    """
+
+    remarks: list[str]  # optional: what a user should know of this fit, one sentence each; they become the run's message
+    checkpoint: object | None  # optional, with `save_at`: its `resumed_after` and `spent` are recorded; a modeling.checkpoint
+
+    def fit(self, train: View, seed: int) -> History:
+        """Train on the train cells and return the history.
+
+        Parameters
+        ----------
+        train
+            All cells that the method may learn from, in blocks that share what was observed.
+        seed
+            Of everything random in the method, from its first weights to its minibatches.
+
+        Returns
+        -------
+        list of dict
+            One per epoch, name of a cost -> value; an empty list where there are no epochs.
+
+        Raises
+        ------
+        NotApplicable
+            When the method cannot be fitted to such a view.
+        Diverged
+            When a cost is not finite.
+        """
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return latents, (cells, latent) floats, given what is observed in `cells`: all modalities, or one of them.
+
+        Latents of the same cell from different modalities lie in one space and are compared by their Euclidean distance.
+        """
+
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return values of modality `target`, (cells, features) standardised, expected given what is observed in `cells`.
+
+        `cells` show one modality, and `target` is another.
+        """
+
+    def embed_private(self, cells: Cells) -> np.ndarray:
+        """Return latents that belong to one modality alone, (cells, private latent); `cells` show that modality.
+
+        A configuration without such latents returns an array of width 0.
+        """
+
+    def predict(self, cells: Cells) -> np.ndarray:
+        """Return a cell type for each cell, (cells,) strings out of those of the train cells; `cells` are those of `embed`."""
+
+    def reveal(self, truth: Truth) -> None:
+        """Receive the solution before `fit`; only controls do."""
+
+    def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
+        """Return `cells` virtual cells drawn from the prior, modality -> (cells, features) standardised.
+
+        A row is the same virtual cell in every modality.
+        """
+
+    def save_at(self, path: Path, *, key: Callable[[], str], seconds: float) -> None:
+        """Let `fit` save its training to `path` every `seconds`, and go on from there if it was killed.
+
+        `key` gives a digest of all that decides the result: what was saved under another key is left aside. Who has it also has
+        `checkpoint` and `conditions`.
+        """
+
+    def conditions(self) -> dict[str, object]:
+        """Return what training computes with, plain values by name, for the record: the device, the precision of numbers."""
+
+    @staticmethod
+    def fit_at_once(methods: Sequence[Method], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
+        """Fit one object of the class for each seed, all at the same time, and return what `fit` of each would have returned.
+
+        A seed that diverged stands as its exception, so that the others end well.
+
+        Raises
+        ------
+        NotStackable
+            When these cannot be fitted at once; nothing was done, and they are fitted one after the other.
+        """
+
+
+PARTS = frozenset(name for name in {**vars(Method), **Method.__annotations__} if not name.startswith("_"))
+
+
+def offers(method: object, part: str) -> bool:
+    """Return whether a method, or its class, has this part of the contract, as "generate" or "fit_at_once".
+
+    Raises
+    ------
+    ValueError
+        When the contract has no such part.
+    """
+    if part not in PARTS:
+        raise ValueError(f"the contract of a method has no part {part!r}; it has {', '.join(sorted(PARTS))}")
+    return getattr(method, part, None) is not None

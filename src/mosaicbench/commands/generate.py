@@ -19,6 +19,7 @@ from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import as_view, feature_names, read_view, standardised_values
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
 from mosaicbench.scoring import scorer
+from mosaicbench.view import offers
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -100,7 +101,7 @@ def _drawn(record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.n
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
     method = method_class(importlib.import_module(catalog.module("methods", name)))
-    if not hasattr(method, "generate"):
+    if not offers(method, "generate"):
         raise UserError(f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs")
     print(f"fitting {record['run']} again", file=sys.stderr)
     model = method(**record["hyperparameters"])

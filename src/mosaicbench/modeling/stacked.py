@@ -36,9 +36,8 @@ from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.likelihoods import GaussianDecoder
 from mosaicbench.modeling.minibatch import DEVICE_SHARE, PIECE, Minibatch, block_of
-from mosaicbench.view import View
+from mosaicbench.view import History, View
 
-History = list[dict[str, float]]
 Draw = Callable[..., Tensor]  # takes a generator
 Step = Sequence[Tensor]  # rows among each seed's cells, (seeds, cells), and what the cost draws, (seeds, ...) each
 

@@ -19,9 +19,8 @@ from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.likelihoods import GaussianDecoder, counting_decoder
 from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.posteriors import GaussianEncoder, product_of_experts
-from mosaicbench.modeling.stacked import History
 from mosaicbench.modeling.training import Budget
-from mosaicbench.view import Cells, View
+from mosaicbench.view import Cells, History, View
 
 STEEPNESS = 12  # of the sigmoid ramp of beta
 
