@@ -16,7 +16,8 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 ALLOWED = {
     "errors": (set(), set()),
     "sources": (set(), set()),
-    "catalog": (set(), set()),
+    "cards": ({"errors"}, set()),
+    "catalog": ({"cards", "errors"}, set()),
     "view": (set(), {"numpy", "scipy"}),
     "meter": (set(), {"psutil"}),
     "registry": ({"errors"}, {"jsonschema", "yaml"}),

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from mosaicbench import cards as contract
+from mosaicbench.errors import UserError, nearest
+
 PACKAGE = Path(__file__).parent
 ROOMS = ("datasets", "methods", "metrics", "figures")  # the shelves: folders in which one file is one thing with a card
 
@@ -22,6 +25,28 @@ class Hyperparameter:
 
     annotation: str
     default: object
+
+
+def check() -> None:
+    """Refuse the first wrong file of any room, before anything runs.
+
+    Raises
+    ------
+    UserError
+        Says the file, the key and the nearest valid word.
+    """
+    for room in ROOMS:
+        for name, path in _files(room).items():
+            if _card(path) is None:
+                raise UserError(
+                    f"{_name(path)}: no CARD; a file without one that only helps others has a name that starts with '_'"
+                )
+            card(room, name)
+            if room == "methods":
+                hyperparameters(name)
+                _check_parts(name)
+            else:
+                parameters(room, name)
 
 
 @cache
@@ -36,12 +61,14 @@ def card(room: str, name: str) -> dict:
 
     Raises
     ------
-    KeyError
-        When there is no such file, or it has no card.
+    UserError
+        When there is no such file, or its card is wrong.
     """
-    found = _card(_files(room)[name]) if name in _files(room) else None
-    if found is None:
-        raise KeyError(f"{room} has no {name!r}; there are {', '.join(names(room))}")
+    if name not in names(room):
+        raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
+    path = _files(room)[name]
+    found = _card(path)
+    contract.check(room, _name(path), found)
     return found
 
 
@@ -60,13 +87,18 @@ def module(room: str, name: str) -> str:
 def hyperparameters(method: str) -> dict[str, Hyperparameter]:
     """Return the keywords that a method accepts, its own after those it inherits."""
     path = _files("methods")[method]
-    return _fields(path, _classes(path)[-1].name)
+    return _fields(path, _method_class(path).name)
 
 
 @cache
 def parameters(room: str, name: str) -> dict[str, Hyperparameter]:
     """Return the parameters of the public function in a metric's, dataset's or figure's file."""
-    function = _public_functions(_files(room)[name])[-1]
+    path = _files(room)[name]
+    wanted = {"datasets": "load", "metrics": path.stem, "figures": path.stem}.get(room)
+    functions = {node.name: node for node in _public_functions(path)}
+    if wanted is not None and wanted not in functions:
+        raise UserError(f"{_name(path)}: no function `{wanted}`{nearest(wanted, functions) if functions else ''}")
+    function = functions[wanted] if wanted else list(functions.values())[-1]
     arguments = [*function.args.args, *function.args.kwonlyargs]
     defaults = [None] * (len(function.args.args) - len(function.args.defaults)) + list(function.args.defaults)
     pairs = zip(arguments, [*defaults, *function.args.kw_defaults], strict=True)
@@ -81,14 +113,90 @@ def _files(room: str) -> dict[str, Path]:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except SyntaxError as error:
+        raise UserError(f"{_name(path)}, line {error.lineno}: not readable as Python: {error.msg}") from error
+
+
+def _name(path: Path) -> str:
+    """Return how messages name a file of the package."""
+    return str(path.relative_to(PACKAGE.parent))
 
 
 def _card(path: Path) -> dict | None:
     for node in _tree(path).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "CARD" for t in node.targets):
-            return ast.literal_eval(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(isinstance(target, ast.Name) and target.id == "CARD" for target in targets):
+            return _written_out(node.value, f"{_name(path)}: CARD")
     return None
+
+
+def _written_out(value: ast.expr, what: str) -> object:
+    """Return the value of a literal."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, TypeError) as error:
+        culprit = next((part for part in _parts_of(value) if not _is_literal(part)), value)
+        raise UserError(
+            f"{what} is read without running the file, so it has to be written out in texts, numbers, tuples, lists and dicts; "
+            f"line {culprit.lineno} has `{ast.unparse(culprit)}`"
+        ) from error
+
+
+def _parts_of(value: ast.expr) -> list[ast.expr]:
+    return [*value.keys, *value.values] if isinstance(value, ast.Dict) and None not in value.keys else [value]
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _class(path: Path, name: str) -> ast.ClassDef:
+    """Return a class that a file defines."""
+    classes = {node.name: node for node in _classes(path)}
+    if name not in classes:
+        raise UserError(f"{_name(path)}: defines no class {name!r}, which a method derives from{nearest(name, classes)}")
+    return classes[name]
+
+
+def _method_class(path: Path) -> ast.ClassDef:
+    """Return the class of a method: the last public one of its file, a dataclass."""
+    if not _classes(path):
+        raise UserError(f"{_name(path)}: no public class; the last one of the file is the method")
+    found = _classes(path)[-1]
+    if not any("dataclass" in ast.unparse(decorator) for decorator in found.decorator_list):
+        raise UserError(
+            f"{_name(path)}: class {found.name} needs `@dataclass(kw_only=True)`: its fields are the hyperparameters"
+        )
+    return found
+
+
+def _check_parts(method: str) -> None:
+    """Refuse a method whose class lacks what its card promises."""
+    path = _files("methods")[method]
+    name, promises = _method_class(path).name, card("methods", method)
+    needed = {"fit": "every method has it"} | {
+        contract.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
+    }
+    needed |= {"reveal": "its card uses 'solution'"} if "solution" in promises["uses"] else {}
+    needed |= {"generate": "its card claims 'generates'"} if "generates" in promises["claims"] else {}
+    for part, why in needed.items():
+        if not _defines(path, name, part):
+            raise UserError(f"{_name(path)}: class {name} has no method `{part}`: {why}")
+
+
+def _defines(path: Path, class_name: str, part: str) -> bool:
+    """Return whether a class or one of its bases defines a function; True also where a base is not of this package."""
+    definition = _class(path, class_name)
+    if any(isinstance(node, ast.FunctionDef) and node.name == part for node in definition.body):
+        return True
+    homes = [(_home(path, base.id), base.id) if isinstance(base, ast.Name) else (None, "") for base in definition.bases]
+    return any(home is None or _defines(home, base, part) for home, base in homes)
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:
@@ -101,14 +209,17 @@ def _public_functions(path: Path) -> list[ast.FunctionDef]:
 
 def _fields(path: Path, class_name: str) -> dict[str, Hyperparameter]:
     """Collect annotated fields of a class after those of its in-package bases, in order of definition."""
-    definition = next(node for node in _classes(path) if node.name == class_name)
+    definition = _class(path, class_name)
     found: dict[str, Hyperparameter] = {}
     for base in definition.bases:
         if isinstance(base, ast.Name) and (home := _home(path, base.id)) is not None:
             found |= _fields(home, base.id)
     for node in definition.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            found[node.target.id] = Hyperparameter(_text(node.annotation), _literal(node.value))
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            what = f"{_name(path)}: the default of {class_name}.{node.target.id}"
+            if node.value is None:
+                raise UserError(f"{what} is missing: a hyperparameter has one, in its class and nowhere else")
+            found[node.target.id] = Hyperparameter(_text(node.annotation), _written_out(node.value, what))
     return found
 
 
@@ -120,7 +231,10 @@ def _home(path: Path, name: str) -> Path | None:
         if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
             parts = (node.module or "").split(".")
             if parts[0] == PACKAGE.name:
-                return PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
+                home = PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
+                if not home.is_file():
+                    raise UserError(f"{_name(path)}, line {node.lineno}: there is no module {node.module}")
+                return home
     return None
 
 

@@ -217,8 +217,8 @@ def _add_files_of_fit(fit: argparse.ArgumentParser, *, seeds: bool) -> None:
 def _method_module(name: str) -> str:
     try:
         catalog.card("methods", name)
-    except KeyError as error:
-        raise argparse.ArgumentTypeError(error.args[0]) from error
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return catalog.module("methods", name)
 
 

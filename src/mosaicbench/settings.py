@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import difflib
 import json
 import re
 import shutil
@@ -16,7 +15,7 @@ import jsonschema
 import yaml
 
 from mosaicbench import catalog, registry
-from mosaicbench.errors import UserError
+from mosaicbench.errors import UserError, nearest
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
@@ -135,9 +134,10 @@ def load(config: dict) -> Settings:
     Raises
     ------
     UserError
-        At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file.
+        At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file, a wrong card.
     """
     config = checked(config, yaml.safe_load(SCHEMA.read_text()))
+    catalog.check()
     known = registry.load(config["registry"] or registry.REGISTRY)
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
@@ -158,10 +158,10 @@ def load(config: dict) -> Settings:
     projected = config["report"].setdefault("projected_runs", models[:4])
     for name in projected:
         if name not in runs:
-            raise UserError(f"config key report.projected_runs: there is no run {name!r}{_nearest(name, runs)}")
+            raise UserError(f"config key report.projected_runs: there is no run {name!r}{nearest(name, runs)}")
     for name in config["report"]["generated_runs"]:
         if name not in models:
-            known = f"{_nearest(name, runs)}" if name not in runs else "; it has no prior to draw cells from, take a VAE"
+            known = f"{nearest(name, runs)}" if name not in runs else "; it has no prior to draw cells from, take a VAE"
             raise UserError(f"config key report.generated_runs: there is no model {name!r}{known}")
         if "wraps" in catalog.card("methods", runs[name].method):
             raise UserError(
@@ -169,7 +169,7 @@ def load(config: dict) -> Settings:
             )
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
-        raise UserError(f"config key report.reference_run: there is no run {reference!r}{_nearest(reference, runs)}")
+        raise UserError(f"config key report.reference_run: there is no run {reference!r}{nearest(reference, runs)}")
     if config["report"]["sweep"] is not None:
         _check_sweep(config["report"]["sweep"], config["metrics"]["groups"], datasets, scenarios, runs)
     return Settings(
@@ -214,35 +214,29 @@ def _explained(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         unknown = next(name for name in error.instance if name not in known)
-        return f"config key {key}: unknown key {unknown!r}{_nearest(unknown, known)}"
+        return f"config key {key}: unknown key {unknown!r}{nearest(unknown, known)}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"config key {key}: the key {missing!r} is missing; {error.schema['properties'][missing].get('description', '')}"
     if error.validator == "enum":
         in_yaml = {True: "true", False: "false"}
         possible = [in_yaml[value] if isinstance(value, bool) else value for value in error.validator_value]
-        return f"config key {key}: {error.instance!r} is not possible{_nearest(str(error.instance), possible)}"
+        return f"config key {key}: {error.instance!r} is not possible{nearest(str(error.instance), possible)}"
     described = f" ({error.schema['description']})" if "description" in error.schema else ""
     return f"config key {key}: {error.message}{described}"
-
-
-def _nearest(name: str, known: object) -> str:
-    """Return what to try instead."""
-    close = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(map(str, known))}"
 
 
 def _run(name: str, stanza: dict, training: dict) -> Run:
     _check_name("runs", name)
     method = stanza.get("method", name)
     if method not in catalog.names("methods"):
-        hint = _nearest(method, catalog.names("methods"))
+        hint = nearest(method, catalog.names("methods"))
         raise UserError(f"config key runs.{name}: there is no method {method!r}{hint}")
     known = catalog.hyperparameters(method)
     given = {key: value for key, value in stanza.items() if key != "method"}
     for key, value in given.items():
         if key not in known:
-            raise UserError(f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{_nearest(key, known)}")
+            raise UserError(f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{nearest(key, known)}")
         _check_type(f"runs.{name}.{key}", value, known[key].annotation)
     wrapped = "wraps" in catalog.card("methods", method)  # its documentation says how long to train it
     budget = {} if wrapped else {key: value for key, value in training.items() if key in known}
@@ -253,7 +247,7 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     """Return the loader, its options, and the files it reads; a stanza completes or overrides the registry's entry."""
     _check_name("datasets", name)
     if "path" not in stanza and name not in known and "loader" not in stanza:
-        hint = _nearest(name, known)
+        hint = nearest(name, known)
         raise UserError(f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}")
     entry = {"loader": None, "options": {}, "files": {}} if "path" in stanza or name not in known else known[name]
     loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
@@ -263,14 +257,14 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         )
     if loader not in catalog.names("datasets"):
         raise UserError(
-            f"config key datasets.{name}.loader: there is no {loader!r}{_nearest(loader, catalog.names('datasets'))}"
+            f"config key datasets.{name}.loader: there is no {loader!r}{nearest(loader, catalog.names('datasets'))}"
         )
     options = entry["options"] | {key: value for key, value in stanza.items() if key != "loader"}
     parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
     parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
         if key not in parameters:
-            raise UserError(f"config key datasets.{name}: unknown key {key!r}{_nearest(key, parameters)}")
+            raise UserError(f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}")
         _check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
     if entry["files"]:
         needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
@@ -348,7 +342,7 @@ def _check_scenario(name: str, stanza: dict, datasets: dict) -> None:
     for dataset in stanza.get("datasets", ()):
         if dataset not in datasets:
             raise UserError(
-                f"config key scenarios.{name}.datasets: there is no dataset {dataset!r}{_nearest(dataset, datasets)}"
+                f"config key scenarios.{name}.datasets: there is no dataset {dataset!r}{nearest(dataset, datasets)}"
             )
 
 
@@ -362,13 +356,13 @@ def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
                 f"config key report.sweep.metrics: {metric!r} is in group {group!r}, which metrics.groups leaves out"
             )
         if metric not in scored:
-            raise UserError(f"config key report.sweep.metrics: there is no metric {metric!r}{_nearest(metric, scored)}")
+            raise UserError(f"config key report.sweep.metrics: there is no metric {metric!r}{nearest(metric, scored)}")
     for name, values in sweep["series"].items():
         known = next((room for room in rooms if set(values) & set(room)), rooms[0])
         if unknown := [key for key in values if key not in known]:
             raise UserError(
                 f"config key report.sweep.series.{name}: {unknown[0]!r} is no dataset, scenario or run as the others are"
-                f"{_nearest(unknown[0], known)}"
+                f"{nearest(unknown[0], known)}"
             )
         if sweep["log"] and (wrong := [value for value in values.values() if value <= 0]):
             raise UserError(f"config key report.sweep.series.{name}: {wrong[0]} cannot stand on a logarithmic axis")

@@ -22,6 +22,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint", "single"),
+    "claims": ("aligns",),
     "summary": "Canonical correlation analysis on principal components, for any number of modalities (maximum-variance form).",
     "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted "
     "by the correlation that it reaches, so that uncertain ones count less in distances.",

@@ -16,6 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
     "gives": ("impute",),
+    "claims": (),
     "summary": "Imputes the mean profile of the train cells of the query cell's true type: zero of its skill.",
     "deviates": "",
 }

@@ -16,6 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": (),
     "gives": ("joint", "single"),
+    "claims": (),
     "summary": "The same latent for every cell: FOSCTTM 0.5 because ties count half; its status must read collapsed.",
     "deviates": "",
 }

@@ -19,6 +19,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": (),
     "gives": ("single", "impute"),
+    "claims": ("reconstructs", "generates", "random"),
     "summary": "First step of the D-MMVAE: one VAE per modality with nothing in common, the control of the later steps.",
     "deviates": "The original is a VAE of one modality. Here every modality has one, and latents and cross-generation between "
     "VAEs that share nothing stand where chance stands. The evidence lower bound (the original's sum over cells makes its KL "

@@ -30,6 +30,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": (),
     "gives": ("single", "impute"),
+    "claims": ("reconstructs", "generates", "random"),
     "summary": "Third step of the D-MMVAE: critics of the shared hidden layer and of the latent tell the modality; the "
     "encoders must surprise them.",
     "deviates": "As for dmmvae_experts. The last of the original's three versions, gradient reversal, with one head, the "

@@ -19,6 +19,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": (),
     "gives": ("single", "impute"),
+    "claims": ("reconstructs", "generates", "random"),
     "summary": "Second step of the D-MMVAE: an expert encoder and decoder per modality around one shared VAE, no cell paired.",
     "deviates": "As for dmmvae_base; one optimiser for experts and trunk, not one each; no layers per metadata field (donor, "
     "assay).",

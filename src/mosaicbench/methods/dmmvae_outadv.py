@@ -29,6 +29,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": (),
     "gives": ("single", "impute"),
+    "claims": ("reconstructs", "generates", "random"),
     "summary": "Fourth step of the D-MMVAE: a critic per modality tells real from reconstructed and cross-generated profiles; "
     "the model must surprise it.",
     "deviates": "As for dmmvae_encadv. The critics see standardised values, not sparse ones, with spectral norms of 1 and "

@@ -18,6 +18,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("impute",),
+    "claims": ("imputes",),
     "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components.",
     "deviates": "",
 }

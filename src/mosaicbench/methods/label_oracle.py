@@ -16,6 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
     "gives": ("joint", "single"),
+    "claims": (),
     "summary": "All cells of a type share one latent: FOSCTTM is the label floor, and 0.5 within a type.",
     "deviates": "",
 }

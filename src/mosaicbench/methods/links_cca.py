@@ -24,6 +24,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "gives": ("single", "impute"),
+    "claims": ("aligns", "imputes", "reconstructs"),
     "summary": "Singular vectors of the product of two modalities' standardised linked features, cells x cells, without pairs; "
     "imputes the mean of the nearest train cells.",
     "deviates": "New cells are projected by the train cells' loadings. Latents have length 1, as Seurat's; there is no step "

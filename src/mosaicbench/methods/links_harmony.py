@@ -22,6 +22,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "gives": ("single", "impute"),
+    "claims": ("aligns", "imputes", "reconstructs"),
     "wraps": {"package": "harmonypy", "module": "harmonypy", "version": "2.1.0", "licence": "GPL-3.0"},
     "summary": "Harmony (harmonypy) on linked features, the modality being the batch; imputes the mean of the nearest train "
     "cells.",

@@ -23,6 +23,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "gives": ("single", "impute"),
+    "claims": ("aligns", "imputes", "reconstructs"),
     "summary": "Mutual nearest neighbours on linked features, and nothing else: cells take the mean place of their anchors "
     "among the reference's principal components; imputes the mean of the nearest train cells.",
     "deviates": "The reference is the first modality of the dataset, of three the one that is linked with the others. No "

@@ -40,6 +40,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "links"),
     "gives": ("joint", "single", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
     "of links guides, and a critic that must not tell the batch.",
     "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that "

@@ -30,6 +30,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "links", "labels"),
     "gives": ("joint", "single", "impute", "labels"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
     "deviates": "As for mmaavi. A step's cost is the mean over its cells, labelled ones a fixed share of them (the original "
     "adds the means over either kind). A cell's type is the most probable component given the mean of its latent.",

@@ -31,6 +31,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mixture-of-experts VAE: each modality alone must reconstruct itself and every other one.",
     "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "
     "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "

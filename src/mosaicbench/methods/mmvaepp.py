@@ -22,6 +22,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other "
     "modalities only.",
     "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number "

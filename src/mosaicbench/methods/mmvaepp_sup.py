@@ -18,6 +18,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "labels"),
     "gives": ("joint", "single", "private", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "MMVAE++ with a linear decoder of the cell type from the shared latent: one label term for every expert; "
     "unlike the own modality, the label does reach the shared latent.",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "

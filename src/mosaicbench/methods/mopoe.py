@@ -29,6 +29,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mixture-of-products-of-experts VAE: every subset of the modalities must reconstruct all of them.",
     "deviates": "The prior is no expert (in the original it is one of the full subset only, so that a cell would be encoded "
     "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. "

@@ -21,6 +21,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Product-of-experts VAE whose bound is paid for all observed modalities together and for each of them alone.",
     "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "
     "its own, as in Märtens & Yau 2024. Without any paired cell its bound is still defined, but nothing in it aligns the "

@@ -18,6 +18,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "labels"),
     "gives": ("joint", "single", "private", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "MVAE with a linear decoder of the cell type from the shared latent: one label term in the bound of every "
     "subset.",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "

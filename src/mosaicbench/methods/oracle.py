@@ -16,6 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
     "gives": ("joint", "single", "impute"),
+    "claims": ("aligns", "imputes", "random"),
     "summary": "Knows the solution: one latent per cell in every modality, cell types far apart, the true values imputed.",
     "deviates": "",
 }

@@ -23,6 +23,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
+    "claims": ("aligns", "imputes"),
     "summary": "Probabilistic PCA of the standardised modalities side by side; the linear counterpart of a fusion VAE.",
     "deviates": "Each modality is divided by the square root of its number of features, so that modalities weigh the same.",
 }

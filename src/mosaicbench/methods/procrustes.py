@@ -23,6 +23,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint", "single"),
+    "claims": ("aligns",),
     "summary": "Each modality's principal components, scaled alike and rotated onto the first modality's by the paired cells.",
     "deviates": "",
 }

@@ -16,6 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": (),
     "gives": ("joint", "single"),
+    "claims": ("random",),
     "summary": "Standard normal noise for every cell and source: FOSCTTM 0.5, label transfer at chance.",
     "deviates": "",
 }

@@ -20,6 +20,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("impute",),
+    "claims": ("imputes",),
     "summary": "Ridge regression from the source's principal components to every feature of the target.",
     "deviates": "The regression reads `components` principal components of the source, which keeps it fast on wide modalities.",
 }

@@ -50,6 +50,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "gives": ("single", "impute"),
+    "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
     "summary": "Autoencoders of modalities that are never paired, aligned by critics, latent cycles, preserved geometry and "
     "mutual nearest neighbours on linked features.",
     "deviates": "Encoders read the view's values (centred log-ratios of proteins, LSI of ATAC), anchors the pair's linked "

@@ -17,6 +17,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
     "gives": ("joint", "single", "impute"),
+    "claims": ("random",),
     "summary": "The oracle's latents and values, permuted among the query cells of each modality: whatever is not chance "
     "here is a property of the metric or of the data's marginals.",
     "deviates": "",

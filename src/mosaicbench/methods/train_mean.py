@@ -16,6 +16,7 @@ CARD = {
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": (),
     "gives": ("impute",),
+    "claims": (),
     "summary": "Imputes the mean profile of the train cells into every cell: the zero of every skill.",
     "deviates": "",
 }

@@ -28,6 +28,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
     "decoded from it.",
     "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "

@@ -24,6 +24,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "gives": ("single", "impute"),
+    "claims": (),
     "wraps": {"package": "maxfuse", "module": "maxfuse", "version": "0.0.2", "licence": "academic, non-commercial"},
     "summary": "Matching of cells by smoothed linked features, refined by CCA; wraps the package `maxfuse`, which you install "
     "yourself where its licence allows you to. Without it, a dash. Two modalities.",

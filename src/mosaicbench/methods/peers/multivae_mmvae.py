@@ -20,6 +20,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
+    "claims": (),
     "wraps": {"package": "multivae", "module": "multivae", "version": "1.0.3", "licence": "Apache-2.0"},
     "environment": "multivae",
     "summary": "The package's MMVAE, to check this project's `mmvae` against.",

@@ -38,6 +38,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
+    "claims": (),
     "wraps": {"package": "scvi-tools", "module": "scvi", "version": "1.4.2", "licence": "BSD-3-Clause"},
     "summary": "A latent per modality, averaged over those measured, of counts of RNA, peaks and proteins, by scvi-tools. "
     "Embeds and imputes from any subset.",

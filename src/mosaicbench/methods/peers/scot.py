@@ -28,6 +28,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": (),
     "gives": ("single", "impute"),
+    "claims": (),
     "wraps": {"package": "POT", "module": "ot", "version": "0.9.7", "licence": "MIT"},
     "summary": "Gromov-Wasserstein transport between shortest paths over each modality's neighbour graph, solved by POT. "
     "Each modality moves to the first one's principal components. Imputes the mean of the nearest train cells.",

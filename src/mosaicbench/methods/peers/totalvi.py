@@ -35,6 +35,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
+    "claims": (),
     "wraps": {"package": "scvi-tools", "module": "scvi", "version": "1.4.2", "licence": "BSD-3-Clause"},
     "summary": "One latent of RNA and protein counts, by scvi-tools. A cell without proteins is one of a batch that has none, "
     "so RNA alone is embedded and proteins are imputed from it; nothing comes from proteins alone. No ATAC.",

@@ -30,6 +30,7 @@ CARD = {
     "handles": ("unpaired",),
     "uses": ("links",),
     "gives": ("single", "impute"),
+    "claims": (),
     "wraps": {"package": "uniport", "module": "uniport", "version": "1.3", "licence": "MIT"},
     "environment": "uniport",
     "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "

@@ -30,6 +30,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
+    "claims": (),
     "wraps": {"package": "univi", "module": "univi", "version": "1.2.1", "licence": "MIT"},
     "summary": "The package's VAE: one Gaussian encoder and decoder per modality, self- and cross-reconstruction, and the "
     "divergence between the posteriors of a cell's modalities.",

@@ -24,6 +24,7 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint",),
+    "claims": (),
     "wraps": {"package": "muon", "module": "muon", "version": "0.1.9", "licence": "BSD-3-Clause"},
     "summary": "Weighted nearest neighbours by muon: each cell weighs its modalities. No modality alone, no values.",
     "deviates": "WNN gives a graph of the cells that it was run on, not a latent. Its weights are muon's, of the train cells; "

@@ -1,0 +1,217 @@
+"""What a CARD may say: the keys of each kind of card and their words, here and nowhere else.
+
+A card is a literal dict at the top of a file, so that the workflow knows every method, metric, dataset and figure without
+importing it. :func:`check` refuses a wrong one with a message for its author. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mosaicbench.errors import UserError, nearest
+
+# Words of a method's card, and what each of them says.
+KIND = {
+    "model": "trains a neural network; models are compared with each other",
+    "baseline": "an established or simple answer that models should beat",
+    "control": "pins one end of a scale: knows nothing, or knows the solution",
+}
+HANDLES = {
+    "paired": "all modalities are measured in every train cell",
+    "mosaic": "some train cells have all modalities, others some of them",
+    "unpaired": "every train cell has one modality",
+}
+USES = {
+    "pairs": "which measurements are of the same train cell",
+    "links": "which features of two modalities speak of the same gene: `View.links`, `Cells.activity`",
+    "counts": "raw counts of the cells to embed, too; train cells always have them",
+    "labels": "cell types of train cells: `Cells.labels`",
+    "solution": "everything that is hidden; for controls only",
+}
+GIVES = {
+    "joint": "latents of cells with all modalities: `embed`",
+    "single": "latents of cells with one modality, in one space for all of them: `embed`",
+    "private": "latents that belong to one modality alone: `embed_private`",
+    "impute": "values of a modality that was not measured: `impute`",
+    "labels": "cell types of query cells: `predict`",
+}
+CLAIMS = {
+    "aligns": "latents of a cell's modalities lie near each other, in data where pairs or links tell which belong together",
+    "imputes": "predicts a modality of new cells better than the mean of the train cells does",
+    "reconstructs": "`impute` also reproduces the modality that the cells show, better than the mean of the train cells does",
+    "generates": "draws virtual cells: `generate`",
+    "random": "draws random numbers, so that another seed gives another result",
+}
+PARTS_OF = {"joint": "embed", "single": "embed", "private": "embed_private", "impute": "impute", "labels": "predict"}
+NEEDED_BY = {"aligns": "single", "imputes": "impute", "reconstructs": "impute"}  # claim -> what a method with it gives
+
+GROUPS = {
+    "alignment": "whether the modalities of a cell find each other",
+    "label_transfer": "whether cell types carry over between modalities",
+    "label_prediction": "cell types that are predicted from few labels",
+    "imputation": "how near imputed values are to measured ones",
+    "biology": "whether cell types stay apart",
+    "mixing": "whether modalities or batches mix",
+    "realism": "whether imputed cells look like measured ones",
+    "disentanglement": "whether shared and private latents hold what they should",
+    "reference": "what the data allow, whatever the method",
+    "sanity": "whether a run has the marks of a failed training",
+    "resources": "time and memory",
+    "published_variants": "definitions that papers used, for comparison with their numbers",
+}
+BETTER = {"higher": "more is better", "lower": "less is better"}
+PER = {"view": "one figure for each dataset and scenario", "all": "one figure of the whole benchmark"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a card.
+
+    Attributes
+    ----------
+    expects
+        What its value is, for messages.
+    accepts
+        Whether a value is of that kind.
+    words
+        The words that a value may be made of; empty where any text will do.
+    optional
+        Whether a card may leave it out.
+    """
+
+    expects: str
+    accepts: Callable[[object], bool]
+    words: dict[str, str]
+    optional: bool = False
+
+
+def check(room: str, file: str, card: object) -> None:
+    """Refuse a card that lacks a key, has one too many, or says a word that there is not.
+
+    Parameters
+    ----------
+    room
+        "methods", "metrics", "datasets" or "figures".
+    file
+        Its file, for the message.
+    card
+        The value of CARD.
+
+    Raises
+    ------
+    UserError
+        At the first mistake: says file, key, and the nearest valid word.
+    """
+    if not isinstance(card, dict):
+        raise UserError(f"{file}: CARD has to be a dict, found {card!r}")
+    keys = KEYS[room]
+    for key in card:
+        if key not in keys:
+            raise UserError(f"{file}: CARD has an unknown key {key!r}{nearest(key, keys)}")
+    for key, rule in keys.items():
+        if key not in card and not rule.optional:
+            raise UserError(f"{file}: CARD lacks the key {key!r}: {rule.expects}")
+        if key in card:
+            _check_value(f"{file}: CARD, key {key!r}", card[key], rule)
+    if room == "methods":
+        _check_method(file, card)
+
+
+def _check_value(where: str, value: object, rule: Key) -> None:
+    if not rule.accepts(value):
+        comma = "; one word in brackets needs a comma: ('paired',)" if rule.words and isinstance(value, str) else ""
+        raise UserError(f"{where}: expected {rule.expects}, found {value!r}{comma}")
+    for word in [value] if isinstance(value, str) else value if rule.words else []:
+        if rule.words and word not in rule.words:
+            raise UserError(f"{where}: there is no word {word!r}{nearest(word, rule.words)}")
+
+
+def _check_method(file: str, card: dict) -> None:
+    if not card["handles"] or not card["gives"]:
+        empty = "gives" if card["handles"] else "handles"
+        raise UserError(f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}")
+    if "solution" in card["uses"] and card["kind"] != "control":
+        raise UserError(f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution")
+    for claim in card["claims"]:
+        if claim in NEEDED_BY and NEEDED_BY[claim] not in card["gives"]:
+            raise UserError(f"{file}: CARD, key 'claims': {claim!r} needs {NEEDED_BY[claim]!r} in 'gives'")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _is_bounds(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_package(value: object) -> bool:
+    keys = {"package", "module", "version", "licence"}
+    return isinstance(value, dict) and set(value) == keys and all(map(_is_text, value.values()))
+
+
+def _text(expects: str, *, optional: bool = False) -> Key:
+    return Key(f"a text, {expects}", _is_text, {}, optional)
+
+
+def _word(words: dict[str, str], *, optional: bool = False) -> Key:
+    return Key(f"one of {', '.join(words)}", _is_text, words, optional)
+
+
+def _words(words: dict[str, str]) -> Key:
+    return Key(f"a tuple of words, out of {', '.join(words)}", _is_words, words)
+
+
+def _number(expects: str) -> Key:
+    return Key(f"a number or None, {expects}", _is_number, {})
+
+
+KEYS = {
+    "methods": {
+        "label": _text("how tables and figures name the method"),
+        "kind": _word(KIND),
+        "paper": _text('authors and year, "" where there is no paper'),
+        "doi": _text('of the paper, "" where there is none'),
+        "handles": _words(HANDLES),
+        "uses": _words(USES),
+        "gives": _words(GIVES),
+        "claims": _words(CLAIMS),
+        "summary": _text("one or two sentences about how it works"),
+        "deviates": _text('what differs from the paper, and why, "" where nothing does'),
+        "wraps": Key("a dict of the texts package, module, version and licence", _is_package, {}, optional=True),
+        "environment": _text("the name of a file of envs/peers", optional=True),
+    },
+    "metrics": {
+        "label": _text("how tables and figures name the metric"),
+        "group": _word(GROUPS),
+        "best": _number("the value of a perfect answer"),
+        "better": _word(BETTER),
+        "chance": _number("the value of an answer that knows nothing"),
+        "bounds": Key("the lowest and the highest value, None where there is none: [0.0, None]", _is_bounds, {}),
+        "definition": _text("what is computed, in one or two sentences"),
+        "doi": _text('of the paper that defines it, "" where there is none'),
+    },
+    "datasets": {
+        "label": _text("how tables and figures name the dataset"),
+        "summary": _text("what was measured in which cells"),
+        "labels": _text("where the cell types come from"),
+        "licence": _text("of the data"),
+        "citation": _text("of the data"),
+    },
+    "figures": {
+        "label": _text("how the report names the figure"),
+        "caption": _text("what is drawn and how to read it"),
+        "needs": Key("a list of the tables that its function takes", _is_words, {}),
+        "per": _word(PER),
+        "only_with": _text("the key of the config's `report` without which it is not drawn", optional=True),
+    },
+}

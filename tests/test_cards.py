@@ -1,0 +1,185 @@
+"""An author's mistakes in a card or a file: one message with file, key and nearest valid word, before anything runs."""
+
+import pytest
+from overlay import Overlay
+
+from mosaicbench import cards, catalog, settings
+from mosaicbench.errors import UserError
+
+METHOD = '''"""A toy."""
+
+from dataclasses import dataclass
+
+CARD = {
+    "label": "Toy",
+    "kind": "baseline",
+    "paper": "",
+    "doi": "",
+    "handles": ("paired",),
+    "uses": (),
+    "gives": ("single", "impute"),
+    "claims": ("imputes",),
+    "summary": "A toy.",
+    "deviates": "",
+}
+
+
+@dataclass(kw_only=True)
+class Toy:
+    """A toy."""
+
+    size: int = 3
+
+    def fit(self, train, seed):
+        """Do nothing."""
+        return []
+
+    def embed(self, cells):
+        """Do nothing."""
+
+    def impute(self, cells, target):
+        """Do nothing."""
+'''
+METRIC = '''"""A toy."""
+
+CARD = {
+    "label": "Toy",
+    "group": "alignment",
+    "best": 0.0,
+    "better": "lower",
+    "chance": None,
+    "bounds": [0.0, 1.0],
+    "definition": "A toy.",
+    "doi": "",
+}
+
+
+def toy(latent_a, latent_b):
+    """Return nothing."""
+    return 0.0
+'''
+DATASET = '''"""A toy."""
+
+CARD = {"label": "Toy", "summary": "A toy.", "labels": "none", "licence": "none", "citation": "none"}
+
+
+def load(raw):
+    """Return nothing."""
+'''
+FIGURE = '''"""A toy."""
+
+CARD = {"label": "Toy", "caption": "A toy.", "needs": ["scores"], "per": "view"}
+
+
+def toy(scores, theme):
+    """Return nothing."""
+'''
+TEXTS = {"methods": METHOD, "metrics": METRIC, "datasets": DATASET, "figures": FIGURE}
+# room, what an author wrote, what should stand there, the message after the file's name
+MISTAKES = [
+    (
+        "methods",
+        '    "gives": ("single", "impute"),\n',
+        "",
+        ": CARD lacks the key 'gives': a tuple of words, out of joint, single",
+    ),
+    ("methods", '"handles": ', '"handels": ', ": CARD has an unknown key 'handels'; did you mean 'handles'?"),
+    ("methods", '("paired",)', '("pairde",)', ": CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?"),
+    (
+        "methods",
+        '("paired",)',
+        '("paired")',
+        ": CARD, key 'handles': expected a tuple of words.*found 'paired'; one word.*comma",
+    ),
+    ("methods", '("paired",)', "()", ": CARD, key 'handles': at least one of paired, mosaic, unpaired"),
+    ("methods", '"uses": ()', '"uses": ("link",)', ": CARD, key 'uses': there is no word 'link'; did you mean 'links'?"),
+    (
+        "methods",
+        '"uses": ()',
+        '"uses": ("solution",)',
+        ": CARD, key 'uses': only a method of kind 'control' may see the solution",
+    ),
+    ("methods", '"impute")', '"imputes")', ": CARD, key 'gives': there is no word 'imputes'; did you mean 'impute'?"),
+    ("methods", '"baseline"', '"base line"', ": CARD, key 'kind': there is no word 'base line'; did you mean 'baseline'?"),
+    ("methods", '("imputes",)', '("alings",)', ": CARD, key 'claims': there is no word 'alings'; did you mean 'aligns'?"),
+    ("methods", '("single", "impute")', '("single",)', ": CARD, key 'claims': 'imputes' needs 'impute' in 'gives'"),
+    ("methods", '"summary": "A toy."', '"summary": 3', ": CARD, key 'summary': expected a text.*found 3"),
+    ("methods", '"label": "Toy"', '"label": str("Toy")', r": CARD is read without running.*line 6 has `str\('Toy'\)`"),
+    ("methods", "CARD = {", "card = {", ": no CARD; "),
+    ("methods", "CARD = {", "CARD = [{", ", line 5: not readable as Python"),
+    ("methods", "size: int = 3", "size: int", ": the default of Toy.size is missing"),
+    ("methods", "size: int = 3", "size: int = len('ab')", ": the default of Toy.size is read without running"),
+    ("methods", "@dataclass(kw_only=True)\n", "", ": class Toy needs `@dataclass"),
+    ("methods", "class Toy:", "class _Toy:", ": no public class"),
+    ("methods", "def impute(", "def imput(", ": class Toy has no method `impute`: its card gives 'impute'"),
+    ("methods", '"imputes",', '"imputes", "generates"', ": class Toy has no method `generate`: its card claims 'generates'"),
+    ("metrics", '"alignment"', '"alinment"', ": CARD, key 'group': there is no word 'alinment'; did you mean 'alignment'?"),
+    ("metrics", '"lower"', '"less"', ": CARD, key 'better': there is no word 'less'; .*lower"),
+    ("metrics", '"best": 0.0', '"best": "0"', ": CARD, key 'best': expected a number or None"),
+    ("metrics", "[0.0, 1.0]", "[0.0]", ": CARD, key 'bounds': expected the lowest and the highest value"),
+    ("metrics", "def toy(", "def toys(", ": no function `toy`; did you mean 'toys'?"),
+    ("datasets", '"licence": "none", ', "", ": CARD lacks the key 'licence'"),
+    ("datasets", "def load(", "def lode(", ": no function `load`; did you mean 'lode'?"),
+    ("figures", '"per": "view"', '"per": "views"', ": CARD, key 'per': there is no word 'views'; did you mean 'view'?"),
+    ("figures", "def toy(", "def toy_(", ": no function `toy`"),
+]
+
+
+@pytest.fixture
+def shelves(tmp_path, monkeypatch):
+    """Return a function that writes a file into a copy of the package's shelves, which `catalog` reads from then on."""
+    copy = Overlay(tmp_path, ("src",))
+
+    def forget():
+        for thing in vars(catalog).values():
+            if hasattr(thing, "cache_clear"):
+                thing.cache_clear()
+
+    monkeypatch.setattr(catalog, "PACKAGE", tmp_path / "src/mosaicbench")
+    forget()
+    yield lambda room, text: copy.write(f"src/mosaicbench/{room}/toy.py", text)
+    forget()
+
+
+@pytest.mark.parametrize("room", TEXTS)
+def test_what_is_right_is_accepted(room, shelves):
+    shelves(room, TEXTS[room])
+    settings.load({"datasets": {"simulated": {}}})
+    assert catalog.card(room, "toy")["label"] == "Toy"
+
+
+@pytest.mark.parametrize(("room", "right", "wrong", "message"), MISTAKES)
+def test_a_mistake_is_one_message(room, right, wrong, message, shelves):
+    text = TEXTS[room].replace(right, wrong, 1)
+    assert text != TEXTS[room]
+    shelves(room, text)
+    with pytest.raises(UserError, match=f"^mosaicbench/{room}/toy.py{message}"):
+        settings.load({"datasets": {"simulated": {}}})
+
+
+def test_a_base_that_is_not_there_is_named(shelves):
+    moved = METHOD.replace("class Toy:", "class Toy(Base):")
+    shelves("methods", moved.replace("from dataclasses", "from mosaicbench.modeling.va import Base\nfrom dataclasses"))
+    with pytest.raises(UserError, match=r"toy.py, line 3: there is no module mosaicbench.modeling.va"):
+        settings.load({"datasets": {"simulated": {}}})
+    shelves("methods", moved.replace("from dataclasses", "from mosaicbench.modeling.vae import Base\nfrom dataclasses"))
+    catalog._tree.cache_clear()
+    with pytest.raises(UserError, match=r"modeling/vae.py: defines no class 'Base'"):
+        settings.load({"datasets": {"simulated": {}}})
+
+
+def test_every_word_says_what_it_means():
+    for words in (cards.KIND, cards.HANDLES, cards.USES, cards.GIVES, cards.CLAIMS, cards.GROUPS, cards.BETTER, cards.PER):
+        assert all(len(meaning.split()) > 2 for meaning in words.values())
+    assert set(cards.PARTS_OF) == set(cards.GIVES)
+
+
+def test_snakemake_ends_with_the_message_alone(tmp_path):
+    copy = Overlay(tmp_path)
+    copy.write("src/mosaicbench/methods/toy.py", METHOD.replace("paired", "pairde", 1))
+    done = copy.run("snakemake", "--dry-run", "--cores", "1")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "methods/toy.py: CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?" in said
+    assert "Traceback" not in said
+    assert "KeyError" not in said
