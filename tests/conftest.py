@@ -82,3 +82,24 @@ def mosaic_view() -> View:
     """Return three patterns: both modalities, and each alone."""
     rna, adt = unpaired_view().blocks
     return replace(paired_view(), blocks=(*paired_view(80).blocks, rna, adt))
+
+
+def linked_world(n: int = 400) -> tuple[View, Cells]:
+    """Return unpaired cells whose linked features are alike, what the linked columns show is shared, and new paired cells."""
+    blocks, fixed = [], np.random.default_rng(0)
+    loadings = {m: fixed.standard_normal((4, d)) for m, d in (("rna", 30), ("adt", 12))}
+    loadings["adt"][:, :10] = loadings["rna"][:, :10]
+
+    def measured(seed, modality):
+        random = np.random.default_rng(seed)
+        z = 2 * np.eye(4)[random.integers(0, 4, n)] + 0.5 * random.standard_normal((n, 4))
+        noise = np.random.default_rng([seed, modality == "adt"]).standard_normal((n, loadings[modality].shape[1]))
+        x = z @ loadings[modality] + 0.3 * noise
+        return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+
+    for seed, m in enumerate(("rna", "adt")):
+        cells = linear_cells(n, seed=seed, modalities=(m,), name=m)
+        blocks.append(replace(cells, values={m: measured(seed, m)}))
+    query = linear_cells(n, seed=9)
+    query = replace(query, values={m: measured(9, m) for m in ("rna", "adt")})
+    return replace(unpaired_view(), blocks=tuple(blocks)), query

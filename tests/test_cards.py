@@ -102,6 +102,7 @@ MISTAKES = [
     ("methods", '"impute")', '"imputes")', ": CARD, key 'gives': there is no word 'imputes'; did you mean 'impute'?"),
     ("methods", '"baseline"', '"base line"', ": CARD, key 'kind': there is no word 'base line'; did you mean 'baseline'?"),
     ("methods", '("imputes",)', '("alings",)', ": CARD, key 'claims': there is no word 'alings'; did you mean 'aligns'?"),
+    ("methods", '("imputes",)', "()", ": CARD, key 'claims': at least one of aligns, imputes"),
     ("methods", '("single", "impute")', '("single",)', ": CARD, key 'claims': 'imputes' needs 'impute' in 'gives'"),
     ("methods", '"summary": "A toy."', '"summary": 3', ": CARD, key 'summary': expected a text.*found 3"),
     ("methods", '"label": "Toy"', '"label": str("Toy")', r": CARD is read without running.*line 6 has `str\('Toy'\)`"),

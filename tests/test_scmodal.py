@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import linear_cells, links_among, paired_view, unpaired_view
+from conftest import linear_cells, linked_world, links_among, paired_view, unpaired_view
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.links_cca import LinksCCA
@@ -182,30 +182,9 @@ def test_a_chain_has_a_critic_and_a_cycle_per_neighbours(order):
     assert all(math.isfinite(value) for value in method.history[-1].values())
 
 
-def aligned(n=400):
-    """Return unpaired cells whose linked features are alike: what the linked columns show is shared."""
-    blocks, fixed = [], np.random.default_rng(0)
-    loadings = {m: fixed.standard_normal((4, d)) for m, d in (("rna", 30), ("adt", 12))}
-    loadings["adt"][:, :10] = loadings["rna"][:, :10]
-
-    def measured(seed, modality):
-        random = np.random.default_rng(seed)
-        z = 2 * np.eye(4)[random.integers(0, 4, n)] + 0.5 * random.standard_normal((n, 4))
-        noise = np.random.default_rng([seed, modality == "adt"]).standard_normal((n, loadings[modality].shape[1]))
-        x = z @ loadings[modality] + 0.3 * noise
-        return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
-
-    for seed, m in enumerate(("rna", "adt")):
-        cells = linear_cells(n, seed=seed, modalities=(m,), name=m)
-        blocks.append(replace(cells, values={m: measured(seed, m)}))
-    query = linear_cells(n, seed=9)
-    query = replace(query, values={m: measured(9, m) for m in ("rna", "adt")})
-    return replace(unpaired_view(), blocks=tuple(blocks)), query
-
-
 @pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
 def test_linked_features_align_cells_that_were_never_paired(method_class):
-    view, query = aligned()
+    view, query = linked_world()
     options = {"max_epochs": 15, "minibatch": 32, "hidden": 32, "critic_hidden": 16} if method_class is SCMODAL else {}
     method = method_class(**options)
     method.fit(view, 0)

@@ -133,6 +133,8 @@ def _check_method(file: str, card: dict) -> None:
         raise UserError(f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}")
     if "solution" in card["uses"] and card["kind"] != "control":
         raise UserError(f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution")
+    if not card["claims"] and card["kind"] != "control" and "wraps" not in card:
+        raise UserError(f"{file}: CARD, key 'claims': at least one of {', '.join(CLAIMS)}; tests hold the method to it")
     for claim in card["claims"]:
         if claim in NEEDED_BY and NEEDED_BY[claim] not in card["gives"]:
             raise UserError(f"{file}: CARD, key 'claims': {claim!r} needs {NEEDED_BY[claim]!r} in 'gives'")

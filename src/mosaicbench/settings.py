@@ -160,13 +160,12 @@ def load(config: dict) -> Settings:
         if name not in runs:
             raise UserError(f"config key report.projected_runs: there is no run {name!r}{nearest(name, runs)}")
     for name in config["report"]["generated_runs"]:
-        if name not in models:
-            known = f"{nearest(name, runs)}" if name not in runs else "; it has no prior to draw cells from, take a VAE"
-            raise UserError(f"config key report.generated_runs: there is no model {name!r}{known}")
-        if "wraps" in catalog.card("methods", runs[name].method):
-            raise UserError(
-                f"config key report.generated_runs: {name!r} wraps a package, which is not asked for cells drawn from its prior"
-            )
+        if name not in runs:
+            raise UserError(f"config key report.generated_runs: there is no run {name!r}{nearest(name, runs)}")
+        card = catalog.card("methods", runs[name].method)
+        if "generates" not in card["claims"]:
+            why = "wraps a package, which is not asked for" if "wraps" in card else "has no prior for"
+            raise UserError(f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs")
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
         raise UserError(f"config key report.reference_run: there is no run {reference!r}{nearest(reference, runs)}")
