@@ -18,11 +18,12 @@ ALLOWED = {
     "sources": (set(), set()),
     "cards": ({"errors"}, set()),
     "catalog": ({"cards", "errors"}, set()),
+    "layout": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
     "meter": (set(), {"psutil"}),
-    "registry": ({"errors"}, {"jsonschema", "yaml"}),
+    "registry": ({"errors", "layout"}, {"jsonschema", "yaml"}),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
-    "settings": ({"catalog", "errors", "registry"}, {"jsonschema", "yaml"}),
+    "settings": ({"catalog", "errors", "layout", "registry"}, {"jsonschema", "yaml"}),
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata"}),
     "data": (
         {"errors", "files", "data"},
@@ -40,18 +41,18 @@ ALLOWED = {
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba"}),
     "scoring": ({"catalog", "metrics"}, {"numpy", "pandas"}),
     "report": (
-        {"catalog", "errors", "files", "report"},
+        {"catalog", "errors", "files", "layout", "report"},
         {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
     "figures": ({"catalog", "errors", "files", "report", "figures"}, {"numpy", "pandas", "scipy", "matplotlib"}),
     "cluster": ({"errors"}, set()),
-    "expenses": ({"catalog", "errors"}, {"h5py", "pandas"}),
+    "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
     "commands": (
         {"errors", "files", "view", "data", "scoring", "metrics", "report", "catalog", "registry", "download"}
-        | {"meter", "sources", "cluster", "expenses", "commands"},
+        | {"meter", "sources", "cluster", "expenses", "layout", "commands"},
         {"numpy", "pandas", "psutil", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
-    "cli": ({"catalog", "errors", "settings"}, set()),
+    "cli": ({"catalog", "errors", "layout", "settings"}, set()),
     "__main__": ({"cli"}, set()),
 }
 # what files of methods/peers may use besides, where it is installed

@@ -317,6 +317,7 @@ def _tabulate(found: SimpleNamespace, output: Path) -> None:
         reference=None,
         sweep=SWEEP,
         published=PUBLISHED,
+        results=found.folder,
         output=output,
     )
 
@@ -340,7 +341,7 @@ def _report(found: SimpleNamespace, output: Path) -> None:
         config={"title": "A synthetic benchmark", "seeds": [0, 1, 2]},
         views=found.views,
         output=output,
-        runs=found.folder / "runs",
+        results=found.folder,
     )
 
 

@@ -12,12 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from mosaicbench import __version__, catalog
+from mosaicbench import __version__, catalog, layout
 from mosaicbench.errors import UserError
 
-CONFIG = Path(__file__).parents[2] / "config/config.yaml"
-REGISTRY = CONFIG.with_name("datasets.yaml")
-DISPLAY = CONFIG.with_name("display.yaml")
 MARKDOWN_COLUMNS = {
     "methods": ("label", "kind", "summary"),
     "peers": ("label", "kind", "package", "licence", "citation", "summary"),
@@ -65,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
     fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
     fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
-    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or REGISTRY)
+    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml"))
     where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
     fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
 
@@ -132,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
     tabulate = _add(commands, "tabulate", "join scores into tables")
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
-    tabulate.add_argument("--runs", type=Path, required=True, help="the folder of all runs")
+    tabulate.add_argument("--results", type=Path, required=True, help="the results folder")
     tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
@@ -155,15 +152,17 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--figures", type=Path, required=True)
     report.add_argument("--display", type=Path, required=True)
     report.add_argument("--config", type=Path, required=True, help="the recorded config")
-    report.add_argument("--runs", type=Path, help="the folder of all runs, for hyperparameters, versions and machines")
+    report.add_argument("--results", type=Path, help="the results folder, for hyperparameters, versions and machines")
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
 
     plan = _add(commands, "plan", "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory")
-    plan.add_argument("config", type=_settings, nargs="?", default=str(CONFIG), help="a config (default: config/config.yaml)")
+    default = str(layout.project_file("config/config.yaml"))
+    plan.add_argument("config", type=_settings, nargs="?", default=default, help="a config (default: the default benchmark)")
     plan.add_argument("--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark")
     where = "a table of expenses, such as a finished benchmark's tables/expenses.tsv (default: the one that ships)"
-    plan.add_argument("--table", type=Path, default=CONFIG.with_name("expenses.tsv"), metavar="FILE", help=where)
+    default = layout.project_file("config/expenses.tsv")
+    plan.add_argument("--table", type=Path, default=default, metavar="FILE", help=where)
     where = "the size of a dataset that nothing else tells; may be repeated"
     plan.add_argument(
         "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
@@ -173,7 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond the intervals")
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")
     compare.add_argument("b", type=Path, metavar="B", help="another")
-    compare.add_argument("--display", type=Path, default=DISPLAY, metavar="FILE", help="labels (default: the project's own)")
+    default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
+    compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
     listing = _add(commands, "list", "show what there is")
@@ -255,21 +255,24 @@ def _shape(text: str) -> tuple[str, tuple[int, int]]:
     return name, (int(cells), int(features))
 
 
-def _files_of_runs(config: object, runs: Path, published: Path, output: Path) -> dict:
+def _files_of_runs(config: object, results: Path, published: Path, output: Path) -> dict:
     """Return the keywords of `tabulate`: the files that the runs of a config have written."""
-    folders = [runs / dataset / scenario / run for dataset, scenario, run in config.applicable]
+    lies = layout.Results(results)
+    scores, features, cells = ([Path(lies.run(*run), name) for run in config.applicable] for name in layout.FILES_OF_SCORES)
+    fits = [Path(lies.fit(*run, seed)) for run in config.applicable for seed in config.seeds]
     return {
-        "scores": [folder / "scores.tsv" for folder in folders],
-        "features": [folder / "features.tsv" for folder in folders],
-        "cells": [folder / "cells.npz" for folder in folders],
-        "records": [folder / f"seed-{seed}" / "run.json" for folder in folders for seed in config.seeds],
-        "histories": [folder / f"seed-{seed}" / "history.tsv" for folder in folders for seed in config.seeds],
+        "scores": scores,
+        "features": features,
+        "cells": cells,
+        "records": [fit / "run.json" for fit in fits],
+        "histories": [fit / "history.tsv" for fit in fits],
         "not_applicable": config.not_applicable,
         "methods": {run.name: run.method for run in config.runs.values()},
         "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
         "reference": config.config["report"]["reference_run"],
         "sweep": config.config["report"]["sweep"],
         "published": published,
+        "results": results,
         "output": output,
         "sizes": config.sizes,
     }

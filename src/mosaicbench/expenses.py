@@ -27,13 +27,13 @@ import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
+from mosaicbench.layout import CONTROLS, FILES_OF_SCORES, Results
 
 COLUMNS = ["rule", "dataset", "scenario", "method", "device", "jobs", "cells", "features", "epochs", "max_epochs"]
 COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "peak_host_mb", "peak_device_mb", "disk_mb"]
 COLUMNS += ["cpu_hours", "gpu_hours"]
 PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
 PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
-SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
 MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model", "score_controls": "score"}
 RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
@@ -44,7 +44,7 @@ RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
 }
 
 
-def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFrame:
+def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFrame:
     """Return what every kind of job of a finished results folder cost, one row per rule, dataset, scenario and method.
 
     Seconds are of CPU time, so that a busy machine does not count, and for a run on a GPU of wall-clock time. They are what
@@ -53,8 +53,8 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
 
     Parameters
     ----------
-    results
-        The folder that holds ``runs`` and ``views``.
+    folder
+        The results folder.
     records
         The ``run.json`` of the runs to take; all that are there if None.
 
@@ -63,34 +63,33 @@ def measured(results: Path, records: Iterable[Path] | None = None) -> pd.DataFra
     UserError
         When no run is found.
     """
-    paths = sorted(results.glob("runs/*/*/*/seed-*/run.json")) if records is None else records
+    results = Results(folder)
+    paths = sorted(Path(folder).glob(f"{Results('.').fit('*', '*', '*', '*')}/run.json")) if records is None else records
     runs = pd.DataFrame([_fit_job(path, results) for path in paths])
     if not len(runs):
-        raise UserError(f"{results}: holds no finished run (runs/DATASET/SCENARIO/RUN/seed-N/run.json)")
+        raise UserError(f"{folder}: holds no finished run ({Results('.').fit('DATASET', 'SCENARIO', 'RUN', 'N')}/run.json)")
     views = runs.drop_duplicates(["dataset", "scenario", "seed"])
     jobs = runs.to_dict("records")
     for one in views.to_dict("records"):
-        place = f"{one['dataset']}/{one['scenario']}/seed-{one['seed']}"
-        jobs.append(_other_job("cut", one, results / "benchmarks/cut" / f"{place}.tsv", [results / "views" / place]))
+        place = (one["dataset"], one["scenario"], one["seed"])
+        jobs.append(_other_job("cut", one, results.benchmarks.cut(*place), [results.view(*place)]))
     scored = runs.drop_duplicates(["dataset", "scenario", "run"]).to_dict("records")
-    for one, file, together in _score_jobs(scored, results / "benchmarks/score"):
-        made = [results / "runs" / one["dataset"] / one["scenario"] / one["run"] / name for name in SCORES]
+    for one, file, together in _score_jobs(scored, results):
+        folder = results.run(one["dataset"], one["scenario"], one["run"])
+        made = [f"{folder}/{name}" for name in FILES_OF_SCORES]
         jobs.append(_other_job("score", one, file, made, method=one["method"], together=together))
     for one in views.drop_duplicates(["dataset", "scenario"]).to_dict("records"):
-        place = f"{one['dataset']}/{one['scenario']}"
-        made = [results / "projections" / place]
-        jobs.append(_other_job("project", one, results / "benchmarks/project" / f"{place}.tsv", made))
+        place = (one["dataset"], one["scenario"])
+        jobs.append(_other_job("project", one, results.benchmarks.of_view("project", *place), [results.projection(*place)]))
     for one in views.drop_duplicates("dataset").to_dict("records"):
-        file = results / "datasets" / f"{one['dataset']}.h5mu"
-        jobs.append(
-            _other_job("prepare", one, results / "benchmarks/prepare" / f"{one['dataset']}.tsv", [file]) | {"scenario": ""}
-        )
+        took, made = results.benchmarks.prepare(one["dataset"]), [results.dataset(one["dataset"])]
+        jobs.append(_other_job("prepare", one, took, made) | {"scenario": ""})
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
-    made_of = {"tabulate": "tables", "typeset": "tables/latex", "draw": "figures", "report": "report.html"}
+    made_of = {"tabulate": results.tables, "typeset": results.latex, "draw": results.figures, "report": results.report}
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
-        for number, file in enumerate(sorted((results / "benchmarks" / name).glob("*.tsv"))):
-            jobs.append(_other_job(name, whole, file, [results / made] if number == 0 else []))  # the folder's size counts once
+        for number, file in enumerate(sorted(Path(results.benchmarks.folder, name).glob("*.tsv"))):
+            jobs.append(_other_job(name, whole, file, [made] if number == 0 else []))  # the folder's size counts once
     return _joined(pd.DataFrame(jobs))
 
 
@@ -217,14 +216,14 @@ def _size(dataset: str, expenses: pd.DataFrame, shapes: dict) -> tuple[int, int]
     return round(known["cells"].max() / 0.8), int(known["features"].iloc[0])
 
 
-def _fit_job(path: Path, results: Path) -> dict:
+def _fit_job(path: Path, results: Results) -> dict:
     """Return what one run and seed cost."""
     record = json.loads(path.read_text())
-    place = f"{record['dataset']}/{record['scenario']}"
-    cells, features = _shape_of_view(results / "views" / place / f"seed-{record['seed']}/train.h5mu")
+    view, seed = (record["dataset"], record["scenario"]), record["seed"]
+    cells, features = _shape_of_view(Path(results.view(*view, seed), "train.h5mu"))
     phases = record["seconds"]  # phase -> seconds
     total = sum(phases.values()) if phases else float("nan")
-    whole = _benchmark(results / "benchmarks/fit" / place / record["run"] / f"seed-{record['seed']}.tsv")
+    whole = _benchmark(results.benchmarks.fit(*view, record["run"], seed))
     if record["device"] == "cpu":
         seconds = max(whole.get("seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
     else:
@@ -245,19 +244,19 @@ def _fit_job(path: Path, results: Path) -> dict:
     } | {name: record[name] for name in ("dataset", "scenario", "run", "seed", "method")}
 
 
-def _score_jobs(runs: list[dict], benchmarks: Path) -> Iterator[tuple[dict, Path, int]]:
+def _score_jobs(runs: list[dict], results: Results) -> Iterator[tuple[dict, str, int]]:
     """Yield each run with the file that says what its scores cost, and how many runs share that: the controls of a view do."""
     for run in runs:
-        view = benchmarks / run["dataset"] / run["scenario"]
-        own, shared = view / f"{run['run']}.tsv", view / "_controls.tsv"
-        if own.is_file() or not shared.is_file():
+        view = (run["dataset"], run["scenario"])
+        own, shared = (results.benchmarks.score(*view, name) for name in (run["run"], CONTROLS))
+        if Path(own).is_file() or not Path(shared).is_file():
             yield run, own, 1
         else:
-            same = [other for other in runs if (other["dataset"], other["scenario"]) == (run["dataset"], run["scenario"])]
-            yield run, shared, sum(not (view / f"{other['run']}.tsv").is_file() for other in same)
+            names = [other["run"] for other in runs if (other["dataset"], other["scenario"]) == view]
+            yield run, shared, sum(not Path(results.benchmarks.score(*view, name)).is_file() for name in names)
 
 
-def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method: str = "", together: int = 1) -> dict:
+def _other_job(rule: str, like: dict, benchmark: str | Path, made: list[str], method: str = "", together: int = 1) -> dict:
     """Return what one job of another rule cost, or its share where it did `together` of them; NaN where Snakemake kept none."""
     whole = _benchmark(benchmark)
     names = {name: like[name] for name in ("dataset", "scenario", "cells", "features")}
@@ -271,7 +270,7 @@ def _other_job(rule: str, like: dict, benchmark: Path, made: list[Path], method:
         "constant_seconds": 0.0,
         "peak_host_mb": whole.get("max_rss", float("nan")),
         "peak_device_mb": None,
-        "disk_mb": _megabytes(made),
+        "disk_mb": _megabytes(map(Path, made)),
     }
 
 
@@ -310,14 +309,14 @@ def _shape_of_view(train: Path) -> tuple[int, int]:
         return cells, sum(group["uns"]["mean"].shape[0] for group in file["mod"].values())
 
 
-def _benchmark(path: Path) -> dict[str, float]:
+def _benchmark(path: str | Path) -> dict[str, float]:
     """Return what Snakemake's ``benchmark:`` wrote about a job, nothing if it did not; `seconds` are of CPU if it saw any."""
-    if not path.is_file():
+    if not Path(path).is_file():
         return {}
     row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1][["s", "cpu_time", "max_rss"]].astype(float)
     return {"s": row["s"], "seconds": row["cpu_time"] if row["cpu_time"] > 0 else row["s"], "max_rss": row["max_rss"]}
 
 
-def _megabytes(paths: list[Path]) -> float:
+def _megabytes(paths: Iterable[Path]) -> float:
     every = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
     return sum(file.stat().st_size for file in every if file.is_file()) / 1e6

@@ -9,11 +9,11 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from mosaicbench import layout
 from mosaicbench.errors import UserError
 
-REPOSITORY = Path(__file__).parents[2]
-REGISTRY = REPOSITORY / "config/datasets.yaml"
-SCHEMA = REPOSITORY / "workflow/schemas/datasets.schema.yaml"
+REGISTRY = layout.project_file("config/datasets.yaml")
+SCHEMA = layout.project_file("workflow/schemas/datasets.schema.yaml")
 # libyaml, where it is built in, reads the registry ten times as fast, and every job of the workflow reads it.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

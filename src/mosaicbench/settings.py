@@ -14,11 +14,10 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from mosaicbench import catalog, registry
+from mosaicbench import catalog, layout, registry
 from mosaicbench.errors import UserError, nearest
 
-REPOSITORY = Path(__file__).parents[2]
-SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
+SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
 

@@ -6,7 +6,7 @@ rule fetch:
     output:
         "<resources>/raw/{dataset}/{file}",
     log:
-        "<logs>/fetch/{dataset}/{file}.log",
+        LOGS.at("fetch", "{dataset}", "{file}"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -23,11 +23,11 @@ rule prepare:
         source_files,
         code=code_of_loader,
     output:
-        "<results>/datasets/{dataset}.h5mu",
+        ANY.dataset("{dataset}"),
     log:
-        "<logs>/prepare/{dataset}.log",
+        LOGS.prepare("{dataset}"),
     benchmark:
-        "<results>/benchmarks/prepare/{dataset}.tsv"
+        BENCHMARKS.prepare("{dataset}")
     conda:
         ENVIRONMENT
     params:
@@ -43,17 +43,17 @@ rule prepare:
 
 rule cut:
     input:
-        dataset="<results>/datasets/{dataset}.h5mu",
+        dataset=ANY.dataset("{dataset}"),
         code=code_of_command("cut"),
     output:
-        train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
-        query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
-        solution="<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu",
-        audit="<results>/views/{dataset}/{scenario}/seed-{seed}/audit.tsv",
+        train=f"{VIEW}/train.h5mu",
+        query=f"{VIEW}/query.h5mu",
+        solution=f"{VIEW}/solution.h5mu",
+        audit=f"{VIEW}/audit.tsv",
     log:
-        "<logs>/cut/{dataset}/{scenario}/seed-{seed}.log",
+        LOGS.cut(*OF_VIEW, "{seed}"),
     benchmark:
-        "<results>/benchmarks/cut/{dataset}/{scenario}/seed-{seed}.tsv"
+        BENCHMARKS.cut(*OF_VIEW, "{seed}")
     conda:
         ENVIRONMENT
     params:

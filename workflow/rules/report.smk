@@ -4,17 +4,15 @@
 rule project:
     input:
         files_of_projected_runs,
-        train=expand("<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu", seed=bench.seeds[0], allow_missing=True),
-        solution=expand(
-            "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu", seed=bench.seeds[0], allow_missing=True
-        ),
+        train=first_view("train.h5mu"),
+        solution=first_view("solution.h5mu"),
         code=code_of_command("project"),
     output:
-        expand("<results>/projections/{dataset}/{scenario}/{table}.tsv", table=PROJECTIONS, allow_missing=True),
+        tables_of_projection(layout.PROJECTIONS),
     log:
-        "<logs>/project/{dataset}/{scenario}.log",
+        LOGS.of_view("project", *OF_VIEW),
     benchmark:
-        "<results>/benchmarks/project/{dataset}/{scenario}.tsv"
+        BENCHMARKS.of_view("project", *OF_VIEW)
     priority: -1  # beside `tabulate`, which has no other company
     conda:
         ENVIRONMENT
@@ -33,18 +31,16 @@ rule project:
 rule generate:
     input:
         records_of_generated_runs,
-        train=expand("<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu", seed=bench.seeds[0], allow_missing=True),
-        solution=expand(
-            "<results>/views/{dataset}/{scenario}/seed-{seed}/solution.h5mu", seed=bench.seeds[0], allow_missing=True
-        ),
+        train=first_view("train.h5mu"),
+        solution=first_view("solution.h5mu"),
         code=code_of_generated_runs,
     output:
-        expand("<results>/projections/{dataset}/{scenario}/{table}.tsv", table=VIRTUAL, allow_missing=True),
-        cells=directory("<results>/generated/{dataset}/{scenario}"),
+        tables_of_projection(layout.VIRTUAL),
+        cells=directory(ANY.generated(*OF_VIEW)),
     log:
-        "<logs>/generate/{dataset}/{scenario}.log",
+        LOGS.of_view("generate", *OF_VIEW),
     benchmark:
-        "<results>/benchmarks/generate/{dataset}/{scenario}.tsv"
+        BENCHMARKS.of_view("generate", *OF_VIEW)
     priority: -1  # beside `tabulate`, which has no other company
     conda:
         ENVIRONMENT
@@ -69,14 +65,14 @@ for figure in bench.figures:
         input:
             rules.tabulate.output,
             projections=projections_of_figure(figure),
-            display="config/display.yaml",
+            display=of_project("config/display.yaml"),
             code=code_of_command("draw", catalog.module("figures", figure)),
         output:
             files_of_figure(figure),
         log:
-            f"<logs>/draw/{figure}.log",
+            LOGS.at("draw", figure),
         benchmark:
-            f"<results>/benchmarks/draw/{figure}.tsv"
+            BENCHMARKS.at("draw", figure)
         group:
             group_on_cluster
         conda:
@@ -99,15 +95,15 @@ for figure in bench.figures:
 rule typeset:
     input:
         rules.tabulate.output,
-        display="config/display.yaml",
+        display=of_project("config/display.yaml"),
         code=code_of_command("typeset"),
     output:
-        "<results>/tables/latex/document.tex",
-        expand("<results>/tables/latex/{view}.tex", view=views_as_words()),
+        f"{ANY.latex}/document.tex",
+        expand(f"{ANY.latex}/{{view}}.tex", view=views_as_words()),
     log:
-        "<logs>/typeset.log",
+        LOGS.at("typeset"),
     benchmark:
-        "<results>/benchmarks/typeset/latex.tsv"
+        BENCHMARKS.at("typeset", "latex")
     group:
         group_on_cluster
     conda:
@@ -126,18 +122,18 @@ rule typeset:
 rule report:
     input:
         figures_of_views(),
-        applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds),
+        applicable(f"{FIT}/run.json", seed=bench.seeds),
         tables=rules.tabulate.output,
-        config="<results>/config.json",
-        display="config/display.yaml",
+        config=ANY.config,
+        display=of_project("config/display.yaml"),
         code=code_of_command("report"),
         pages=parts_of_pages(),
     output:
-        report="<results>/report.html",
+        report=ANY.report,
     log:
-        "<logs>/report.log",
+        LOGS.at("report"),
     benchmark:
-        "<results>/benchmarks/report/report.tsv"
+        BENCHMARKS.at("report", "report")
     group:
         group_on_cluster
     conda:
@@ -145,10 +141,10 @@ rule report:
     params:
         tables=tables_folder,
         figures=figures_folder,
-        runs=runs_folder,
+        results=subpath(output.report, parent=True),
         views=views_as_words(),
     message:
         "Write the report"
     shell:
         "python -m mosaicbench report --tables {params.tables} --figures {params.figures} --display {input.display}"
-        " --config {input.config} --runs {params.runs} --views {params.views} --output {output.report} 2> {log}"
+        " --config {input.config} --results {params.results} --views {params.views} --output {output.report} 2> {log}"

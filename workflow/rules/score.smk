@@ -8,13 +8,13 @@ rule score:
         files_of_views("solution.h5mu"),
         code=code_of_command("score", *metric_modules()),
     output:
-        scores="<results>/runs/{dataset}/{scenario}/{run}/scores.tsv",
-        features="<results>/runs/{dataset}/{scenario}/{run}/features.tsv",
-        cells="<results>/runs/{dataset}/{scenario}/{run}/cells.npz",
+        scores=f"{RUN}/scores.tsv",
+        features=f"{RUN}/features.tsv",
+        cells=f"{RUN}/cells.npz",
     log:
-        "<logs>/score/{dataset}/{scenario}/{run}.log",
+        LOGS.score(*OF_RUN),
     benchmark:
-        "<results>/benchmarks/score/{dataset}/{scenario}/{run}.tsv"
+        BENCHMARKS.score(*OF_RUN)
     wildcard_constraints:
         run=any_of([run for run in bench.runs if run not in bench.common_controls]),
     conda:
@@ -44,9 +44,9 @@ if bench.common_controls:
             features=scores_of_controls("features.tsv"),
             cells=scores_of_controls("cells.npz"),
         log:
-            "<logs>/score/{dataset}/{scenario}/_controls.log",
+            LOGS.score(*OF_VIEW, layout.CONTROLS),
         benchmark:
-            "<results>/benchmarks/score/{dataset}/{scenario}/_controls.tsv"
+            BENCHMARKS.score(*OF_VIEW, layout.CONTROLS)
         params:
             runs=folders_of_controls,
             views=folders_of_views,
@@ -57,9 +57,9 @@ if bench.common_controls:
 
 rule record_config:
     output:
-        "<results>/config.json",
+        ANY.config,
     log:
-        "<logs>/record_config.log",
+        LOGS.at("record_config"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -73,52 +73,29 @@ rule record_config:
 
 rule tabulate:
     input:
-        applicable("<results>/runs/{dataset}/{scenario}/{run}/scores.tsv"),
-        applicable("<results>/runs/{dataset}/{scenario}/{run}/features.tsv"),
-        applicable("<results>/runs/{dataset}/{scenario}/{run}/cells.npz"),
-        applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json", seed=bench.seeds),
-        applicable("<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/history.tsv", seed=bench.seeds),
-        config="<results>/config.json",
-        published="config/published.yaml",
+        applicable(f"{RUN}/scores.tsv"),
+        applicable(f"{RUN}/features.tsv"),
+        applicable(f"{RUN}/cells.npz"),
+        applicable(f"{FIT}/run.json", seed=bench.seeds),
+        applicable(f"{FIT}/history.tsv", seed=bench.seeds),
+        config=ANY.config,
+        published=of_project("config/published.yaml"),
         code=code_of_command("tabulate"),
     output:
-        reported_tables(
-            expand(
-                "<results>/tables/{table}.tsv",
-                table=[
-                    "scores",
-                    "features",
-                    "runs",
-                    "comparison",
-                    "headline",
-                    "overview",
-                    "paired_tests",
-                    "ranks",
-                    "overall",
-                    "gates",
-                    "published",
-                    "expenses",
-                    "history",
-                    "standings",
-                    "phases",
-                    "scaling",
-                    "sweep",
-                ],
-            )
-        ),
+        reported_tables([ANY.table(name) for name in layout.TABLES]),
     log:
-        "<logs>/tabulate.log",
+        LOGS.at("tabulate"),
     benchmark:
-        "<results>/benchmarks/tabulate/tables.tsv"
+        BENCHMARKS.at("tabulate", "tables")
     group:
         group_on_cluster
     conda:
         ENVIRONMENT
     params:
         folder=subpath(output[0], parent=True),
-        runs=runs_folder,
+        results=subpath(output[0], ancestor=2),
     message:
         "Join the scores into tables"
     shell:
-        "python -m mosaicbench tabulate --config {input.config} --runs {params.runs} --published {input.published}"
+        "python -m mosaicbench tabulate --config {input.config} --results {params.results} --published {input.published}"
         " --output {params.folder} 2> {log}"

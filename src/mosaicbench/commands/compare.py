@@ -11,6 +11,7 @@ import pandas as pd
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.layout import Results
 from mosaicbench.report import comparison_page, difference, tables, theme
 from mosaicbench.report.records import read_records
 
@@ -18,7 +19,7 @@ MOST_LINES = 40
 
 
 @dataclass(frozen=True)
-class Results:
+class Finished:
     """What a results folder says of its runs."""
 
     folder: Path
@@ -67,17 +68,19 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
         print(f"\nWritten: {output} and {output.with_suffix('.tsv')}")
 
 
-def _read(folder: Path) -> Results:
-    for part in ("tables/headline.tsv", "tables/runs.tsv", "config.json", "runs"):
-        if not (folder / part).exists():
+def _read(folder: Path) -> Finished:
+    results = Results(folder)
+    for file in (results.table("headline"), results.table("runs"), results.config, results.runs):
+        if not Path(file).exists():
+            part = Path(file).relative_to(folder)
             raise UserError(
                 f"{folder}: there is no {part} in it; name the results folder of a benchmark that ran to the end (the one with "
                 "report.html)"
             )
-    runs = tables.checked_runs(read_table(folder / "tables/runs.tsv", tables.RUN_COLUMNS))
+    runs = tables.checked_runs(read_table(results.table("runs"), tables.RUN_COLUMNS))
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(Path(results.config).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{folder}/config.json: not valid JSON ({error}); delete it and run the workflow again") from error
-    headline = read_table(folder / "tables/headline.tsv", tables.HEADLINE_COLUMNS)
-    return Results(folder, headline, runs, config, read_records(folder / "runs", runs))
+        raise UserError(f"{results.config}: not valid JSON ({error}); delete it and run the workflow again") from error
+    headline = read_table(results.table("headline"), tables.HEADLINE_COLUMNS)
+    return Finished(folder, headline, runs, config, read_records(results, runs))

@@ -9,6 +9,7 @@ import yaml
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
+from mosaicbench.layout import Results
 from mosaicbench.report import html, theme
 from mosaicbench.report.records import read_records
 from mosaicbench.report.tables import read_tables
@@ -41,7 +42,7 @@ def main(
     config: Path | dict,
     views: list[str],
     output: Path,
-    runs: Path | None = None,
+    results: Path | None = None,
 ) -> None:
     """Write the report, self-contained: it opens from disk and asks nothing of the network.
 
@@ -57,8 +58,8 @@ def main(
         "dataset/scenario" in the order of the report.
     output
         ``report.html``.
-    runs
-        The folder of all runs, whose ``run.json`` say the hyperparameters, versions and machines; None leaves them out.
+    results
+        The results folder, in which every ``run.json`` says the hyperparameters, versions and machines; None leaves them out.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def main(
         theme=theme.read_theme(display, read["runs"]),
         config=config if isinstance(config, dict) else _read_config(config),
         views=views,
-        records=[] if runs is None else read_records(runs, read["runs"]),
+        records=[] if results is None else read_records(Results(results), read["runs"]),
     )
     with atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

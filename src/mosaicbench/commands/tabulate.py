@@ -35,6 +35,7 @@ def main(
     reference: str | None,
     sweep: dict | None,
     published: Path,
+    results: Path,
     output: Path,
     sizes: Sequence[dict[str, int]] = (),
 ) -> None:
@@ -59,6 +60,8 @@ def main(
         The config's ``report: sweep``, None without one.
     published
         ``published.yaml``.
+    results
+        The results folder, whose expenses are measured.
     output
         The folder.
     sizes
@@ -96,7 +99,7 @@ def main(
         "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
     }
     if records:
-        written["expenses"] = expenses.measured(records[0].parents[5], records)  # .../runs/DATASET/SCENARIO/RUN/seed-N/run.json
+        written["expenses"] = expenses.measured(results, records)
     known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
     written["standings"] = standings(**known, cards=cards)
     written["phases"] = _sorted(_phases(records), order)

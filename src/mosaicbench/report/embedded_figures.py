@@ -44,7 +44,7 @@ class Pictures:
         for name, card in self.cards.items():
             stem = "/".join((*place, name))
             if (self.folder / f"{stem}.svg").is_file():
-                files = {kind: f"figures/{stem}.{kind}" for kind in ("svg", "png", "tsv")}
+                files = {kind: f"{self.folder.name}/{stem}.{kind}" for kind in ("svg", "png", "tsv")}
                 texts = {"name": name, "label": card["label"], "caption": card["caption"]}
                 found.append(texts | files | {"uri": self._uri(self.folder / stem)})
         return found

@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from mosaicbench.files.runs import STATUSES
+from mosaicbench.layout import Jobs
 from mosaicbench.report import reference_sections, statistics, tables
 from mosaicbench.report.embedded_figures import Pictures
 from mosaicbench.report.html_tables import Cell, Column, Grid, Row, grid, interval, key, many, named, row, with_arrow
@@ -549,12 +550,12 @@ def _failed_mark(text: str) -> str:
 def _absent(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
     """Return one row per view, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
     order = (*tables.FAILED, "collapsed", "not_applicable")
-    logs = (config.get("pathvars") or {}).get("logs", "logs")
+    logs = Jobs((config.get("pathvars") or {}).get("logs", "logs"), "log")
     rows = []
     groups = runs[runs["status"].isin(order)].groupby([*tables.RUN, "status", "message"], sort=False)
     for (dataset, scenario, run, status, message), group in groups:
         seeds = [str(seed) for seed in group["seed"].dropna()]
-        log = f"{logs}/fit/{dataset}/{scenario}/{run}/seed-{seeds[0]}.log" if status in tables.FAILED else ""
+        log = logs.fit(dataset, scenario, run, seeds[0]) if status in tables.FAILED else ""
         cells = [named(run, theme), theme.label("datasets", dataset), theme.label("scenarios", scenario)]
         cells.append(Cell(status.replace("_", " "), mark="warn" if status in tables.FAILED else ""))
         cells += [", ".join(seeds) or tables.NOT_GIVEN, message or tables.NOT_GIVEN, log or tables.NOT_GIVEN]

@@ -9,10 +9,11 @@ import jsonschema
 import pandas as pd
 import yaml
 
+from mosaicbench import layout
 from mosaicbench.errors import UserError
 from mosaicbench.report import tables
 
-SCHEMA = Path(__file__).parents[3] / "workflow/schemas/published.schema.yaml"
+SCHEMA = layout.project_file("workflow/schemas/published.schema.yaml")
 NUMBERS = ["value", "value_to", "sd", "precision", "n", "ours", "ours_sd", "ours_seeds"]
 SPLITS = {
     "transductive": "fitted on the cells that are scored, ours are held out",

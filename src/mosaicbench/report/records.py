@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 
 from mosaicbench.files.runs import read_record
+from mosaicbench.layout import Results
 from mosaicbench.report.tables import RUN
 
 
-def read_records(folder: str | Path, runs: pd.DataFrame) -> list[dict]:
+def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     """Return the ``run.json`` of every run and seed of a table, in its order.
 
     Parameters
     ----------
-    folder
-        The folder of all runs.
+    results
+        The results folder.
     runs
         Columns ``tables.RUN_COLUMNS``; runs that do not apply have no record.
 
@@ -28,7 +28,7 @@ def read_records(folder: str | Path, runs: pd.DataFrame) -> list[dict]:
     """
     made = runs[runs["status"] != "not_applicable"]
     places = made[[*RUN, "seed"]].itertuples(index=False, name=None)
-    return [read_record(Path(folder).joinpath(*map(str, names), f"seed-{seed}", "run.json")) for *names, seed in places]
+    return [read_record(f"{results.fit(*place)}/run.json") for place in places]
 
 
 def distinct(values: Iterable[str], *, none: str) -> str:

@@ -1,0 +1,176 @@
+"""Where everything lies: the files of the project, and what a benchmark writes. No other module builds such a path.
+
+The rules of the workflow ask here for patterns, with Snakemake's wildcards in the place of names, and commands for paths:
+
+>>> Results("<results>").view("{dataset}", "{scenario}", "{seed}")
+'<results>/views/{dataset}/{scenario}/seed-{seed}'
+>>> Results("results").view("pbmc68k_split", "paired", 0)
+'results/views/pbmc68k_split/paired/seed-0'
+
+Standard library only, since every job of the workflow imports it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+INSTALLED = PACKAGE / "_project"  # setup.py copies the project's files here when it builds a wheel
+
+PARTS_OF_VIEW = ("train.h5mu", "query.h5mu", "solution.h5mu")
+FILES_OF_FIT = ("latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
+FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
+TABLES = ("scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates")
+TABLES += ("published", "expenses", "history", "standings", "phases", "scaling", "sweep")
+PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout")  # what `project` writes
+VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism")  # what `generate` writes
+CONTROLS = "_controls"  # of logs and benchmarks that the controls of a view share; no run's name begins with an underscore
+
+
+def project() -> Path:
+    """Return the folder of the Snakefile, ``config`` and ``envs``: the checkout, or, installed, a folder in the package."""
+    return INSTALLED if INSTALLED.is_dir() else PACKAGE.parents[1]
+
+
+def project_file(name: str) -> Path:
+    """Return the path of a file of the project, such as ``config/datasets.yaml``, wherever Python runs."""
+    return project() / name
+
+
+@dataclass(frozen=True)
+class Results:
+    """What lies in a results folder.
+
+    Attributes
+    ----------
+    folder
+        Its path, or ``<results>`` for patterns that the workflow's rules are made of.
+    """
+
+    folder: str | Path
+
+    def at(self, *parts: object) -> str:
+        """Return a path in the folder."""
+        return "/".join(map(str, (self.folder, *parts)))
+
+    def dataset(self, dataset: str) -> str:
+        """Return a dataset's file."""
+        return self.at("datasets", f"{dataset}.h5mu")
+
+    def view(self, dataset: str, scenario: str, seed: int | str) -> str:
+        """Return the folder of a view: ``PARTS_OF_VIEW`` and ``audit.tsv``."""
+        return self.at("views", dataset, scenario, f"seed-{seed}")
+
+    @property
+    def runs(self) -> str:
+        """The folder of all runs."""
+        return self.at("runs")
+
+    def run(self, dataset: str, scenario: str, run: str) -> str:
+        """Return the folder of a run: ``FILES_OF_SCORES``, and the folders of its fits."""
+        return self.at("runs", dataset, scenario, run)
+
+    def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+        """Return the folder of a run's fit of one seed: ``FILES_OF_FIT``."""
+        return self.at("runs", dataset, scenario, run, f"seed-{seed}")
+
+    @property
+    def tables(self) -> str:
+        """The folder of ``TABLES``."""
+        return self.at("tables")
+
+    def table(self, table: str) -> str:
+        """Return the file of a table."""
+        return self.at("tables", f"{table}.tsv")
+
+    @property
+    def latex(self) -> str:
+        """The folder of the tables as LaTeX."""
+        return self.at("tables", "latex")
+
+    @property
+    def projections(self) -> str:
+        """The folder of what figures of cells need, ``PROJECTIONS`` and ``VIRTUAL`` of every view."""
+        return self.at("projections")
+
+    def projection(self, dataset: str, scenario: str) -> str:
+        """Return the folder of what figures of a view's cells need."""
+        return self.at("projections", dataset, scenario)
+
+    def generated(self, dataset: str, scenario: str) -> str:
+        """Return the folder of a view's virtual cells."""
+        return self.at("generated", dataset, scenario)
+
+    @property
+    def figures(self) -> str:
+        """The folder of all figures."""
+        return self.at("figures")
+
+    @property
+    def report(self) -> str:
+        """The report."""
+        return self.at("report.html")
+
+    @property
+    def config(self) -> str:
+        """The recorded config, with every default filled in."""
+        return self.at("config.json")
+
+    @property
+    def benchmarks(self) -> Jobs:
+        """Where Snakemake writes what jobs took."""
+        return Jobs(self.at("benchmarks"), "tsv")
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Files that Snakemake keeps of jobs, alike for logs and for what ``benchmark:`` measures.
+
+    Attributes
+    ----------
+    folder
+        Their folder, or ``<logs>`` for patterns.
+    suffix
+        ``log`` or ``tsv``.
+    """
+
+    folder: str | Path
+    suffix: str
+
+    def at(self, *parts: object) -> str:
+        """Return the file of a job."""
+        return "/".join(map(str, (self.folder, *parts))) + f".{self.suffix}"
+
+    def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+        """Return the file of the fit of one seed."""
+        return self.at("fit", dataset, scenario, run, f"seed-{seed}")
+
+    def fit_of_seeds(self, dataset: str, scenario: str, run: str) -> str:
+        """Return the file of the fit of all seeds of a run."""
+        return self.at("fit", dataset, scenario, run, "seeds")
+
+    def fit_of_controls(self, dataset: str, scenario: str) -> str:
+        """Return the file of the fit of all controls of a view."""
+        return self.at("fit", dataset, scenario, CONTROLS)
+
+    def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
+        """Return the file of the cut of a view."""
+        return self.at("cut", dataset, scenario, f"seed-{seed}")
+
+    def of_view(self, rule: str, dataset: str, scenario: str) -> str:
+        """Return the file of a rule's job of a view."""
+        return self.at(rule, dataset, scenario)
+
+    def score(self, dataset: str, scenario: str, run: str) -> str:
+        """Return the file of the scoring of a run, or of ``CONTROLS``."""
+        return self.at("score", dataset, scenario, run)
+
+    def prepare(self, dataset: str) -> str:
+        """Return the file of the preparation of a dataset."""
+        return self.at("prepare", dataset)
+
+
+def environments() -> Path:
+    """Return the folder of wrapped packages' own environments: the checkout's, or, installed, one where Snakemake runs."""
+    return Path(".venvs") if INSTALLED.is_dir() else project() / ".venvs"

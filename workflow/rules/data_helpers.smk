@@ -1,0 +1,32 @@
+# What the rules from a source to a view need to know.
+
+
+def loader(wildcards):
+    return bench.datasets[wildcards.dataset]["loader"]
+
+
+def loader_options(wildcards):
+    return as_json(bench.datasets[wildcards.dataset]["options"])
+
+
+def source_files(wildcards):
+    return bench.datasets[wildcards.dataset]["inputs"]
+
+
+def raw_folder(wildcards):
+    folder = bench.datasets[wildcards.dataset]["raw"]
+    return f"--raw {folder}" if folder else ""
+
+
+def code_of_loader(wildcards):
+    antibodies = of_package("data/antibody_targets.tsv")
+    return [*code_of_command("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
+
+
+def scenario_kind(wildcards):
+    return bench.scenarios[wildcards.scenario]["kind"]
+
+
+def cut_options(wildcards):
+    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets")}
+    return as_json(given | {"preprocess": bench.preprocess})

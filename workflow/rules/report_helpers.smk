@@ -1,0 +1,110 @@
+# What the rules from tables to figures and report need to know.
+
+
+def tables_folder(wildcards):
+    return RESULTS.tables
+
+
+def figures_folder(wildcards):
+    return RESULTS.figures
+
+
+def projections_folder(wildcards):
+    return RESULTS.projections
+
+
+def existing_runs(wildcards, runs):
+    exist = {run for d, s, run in bench.applicable if (d, s) == (wildcards.dataset, wildcards.scenario)}
+    return [run for run in runs if run in exist]
+
+
+def projected_runs(wildcards):
+    return existing_runs(wildcards, bench.projected)
+
+
+def generated_runs(wildcards):
+    return existing_runs(wildcards, bench.config["report"]["generated_runs"])
+
+
+def files_of_projected_runs(wildcards):
+    files = ["latents.h5ad", "imputed.h5mu", "run.json"]
+    return files_of_first_seed(projected_runs(wildcards), files)
+
+
+def records_of_generated_runs(wildcards):
+    return files_of_first_seed(generated_runs(wildcards), ["run.json"])
+
+
+def files_of_first_seed(runs, files):
+    return expand(f"{FIT}/{{file}}", run=runs, seed=bench.seeds[0], file=files, allow_missing=True)
+
+
+def first_view(file):
+    return expand(f"{VIEW}/{file}", seed=bench.seeds[0], allow_missing=True)
+
+
+def folder_of_first_view(wildcards):
+    return folders_of_views(wildcards)[0]
+
+
+def folders_of_projected_runs(wildcards):
+    return folders_of_first_seed(wildcards, projected_runs(wildcards))
+
+
+def folders_of_generated_runs(wildcards):
+    return folders_of_first_seed(wildcards, generated_runs(wildcards))
+
+
+def folders_of_first_seed(wildcards, runs):
+    return [RESULTS.fit(*names_of_view(wildcards), run, bench.seeds[0]) for run in runs]
+
+
+def tables_of_projection(tables):
+    return expand(f"{ANY.projection(*OF_VIEW)}/{{table}}.tsv", table=tables, allow_missing=True)
+
+
+def code_of_generated_runs(wildcards):
+    methods = {bench.runs[run].method for run in generated_runs(wildcards)}
+    return code_of_command("generate", *(catalog.module("methods", name) for name in sorted(methods)))
+
+
+def parts_of_pages():
+    """Templates, style and scripts: they stand inside a page and are no Python."""
+    folder = layout.PACKAGE / "report"
+    files = [file for pattern in ("*.j2", "assets/*.css", "assets/*.js") for file in folder.glob(pattern)]
+    return [of_package(file) for file in sorted(files)]
+
+
+def figures_of_views():
+    """Every file of every figure: drawn once per view, or once over all views."""
+    return [
+        f"{ANY.figures}/{place}{figure}.{form}"
+        for figure in bench.figures
+        for place in figure_places(figure)
+        for form in ("svg", "png", "tsv")
+    ]
+
+
+def files_of_figure(figure):
+    """What one figure's job writes; pictures and their numbers also stand in the report of `snakemake --report`."""
+    files = []
+    for place in figure_places(figure):
+        view = ", ".join(Path(place).parts) or "all datasets"
+        about = {"category": "Figures", "subcategory": view, "caption": f"../report/{figure}.rst"}
+        for form in ("svg", "tsv"):
+            labels = {"figure": catalog.card("figures", figure)["label"], "shown as": "picture" if form == "svg" else "table"}
+            files.append(report(f"{ANY.figures}/{place}{figure}.{form}", labels=labels, **about))
+        files.append(f"{ANY.figures}/{place}{figure}.png")
+    return files
+
+
+def projections_of_figure(figure):
+    """Those of the tables that `project` and `generate` write which a figure asks for, of every view."""
+    needed = [table for table in [*layout.PROJECTIONS, *layout.VIRTUAL] if table in catalog.parameters("figures", figure)]
+    return [f"{ANY.projection(*view)}/{table}.tsv" for view in bench.views for table in needed]
+
+
+def figure_places(figure):
+    if catalog.card("figures", figure)["per"] == "all":
+        return [""]
+    return [f"{dataset}/{scenario}/" for dataset, scenario in bench.views]
