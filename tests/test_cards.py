@@ -119,6 +119,13 @@ MISTAKES = [
     ("metrics", '"best": 0.0', '"best": "0"', ": CARD, key 'best': expected a number or None"),
     ("metrics", "[0.0, 1.0]", "[0.0]", ": CARD, key 'bounds': expected the lowest and the highest value"),
     ("metrics", "def toy(", "def toys(", ": no function `toy`; did you mean 'toys'?"),
+    (
+        "metrics",
+        '"doi": "",',
+        '"doi": "", "lacks": {"order": "why"},',
+        ": CARD, key 'lacks': there is no word 'order'; did you mean",
+    ),
+    ("metrics", '"doi": "",', '"doi": "", "lacks": {"cell_order": ""},', ": CARD, key 'lacks': expected a dict of properties"),
     ("datasets", '"licence": "none", ', "", ": CARD lacks the key 'licence'"),
     ("datasets", "def load(", "def lode(", ": no function `load`; did you mean 'lode'?"),
     ("figures", '"per": "view"', '"per": "views"', ": CARD, key 'per': there is no word 'views'; did you mean 'view'?"),
@@ -158,6 +165,64 @@ def test_a_mistake_is_one_message(room, right, wrong, message, shelves):
         settings.load({"datasets": {"simulated": {}}})
 
 
+VARIANTS = METRIC.replace('"label": "Toy"', '"label": "Top {k}"').replace(
+    "}\n",
+    """    "variants": {
+        "top_1": {"keywords": {"k": 1}},
+        "toy": {"keywords": {"k": 2}, "best": 1.0, "better": "higher"},
+        "top_own": {"keywords": {"k": 3}, "takes": {"latent_b": "private_latent"}},
+    },
+}
+""",
+)
+VARIANTS = VARIANTS.replace("def toy(latent_a, latent_b):", "def toy(latent_a, latent_b, *, k, strict=False):")
+VARIANTS += """
+
+def per_cell(latent_a):
+    return latent_a[:, 0]
+"""
+
+
+def test_variants_are_ids_of_their_own(shelves):
+    shelves("metrics", VARIANTS)
+    settings.load({"datasets": {"simulated": {}}})
+    listed = catalog.names("metrics")
+    assert list(listed) == sorted(listed)
+    assert {"top_1", "toy", "top_own"} < set(listed)
+    assert catalog.card("metrics", "top_1") == {
+        **catalog.card("metrics", "toy"),
+        "label": "Top 1",
+        "best": 0.0,
+        "better": "lower",
+    }
+    assert {catalog.module("metrics", name) for name in ("toy", "top_1")} == {"mosaicbench.metrics.toy"}
+    assert list(catalog.parameters("metrics", "top_1")) == ["latent_a", "latent_b"]
+    assert list(catalog.parameters("metrics", "top_own")) == ["latent_a", "private_latent"]
+    assert list(catalog.parameters("metrics", "toy", "per_cell")) == ["latent_a"]
+    assert [catalog.stands_beside("metrics", name, "per_cell") for name in ("toy", "top_1", "recall_at_1")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ('"best": 1.0,', '"bets": 1.0,', ": CARD has an unknown key 'bets'; did you mean 'best'"),
+        ('"keywords": {"k": 1}', '"keywords": {"l": 1}', ", top_1: a text of the card has braces that name no keyword"),
+        ('"takes": {"latent_b"', '"takes": {"latent_c"', ", top_own: function `toy` has no parameter 'latent_c'; did you mean"),
+        ('{"k": 2},', "{2},", ": CARD, key 'variants': expected a dict id -> dict"),
+        ('"top_1"', '"recall_at_1"', ": metrics has recall_at_1 already, in another file"),
+    ],
+)
+def test_a_mistake_in_a_variant_is_one_message(right, wrong, message, shelves):
+    assert right in VARIANTS
+    shelves("metrics", VARIANTS.replace(right, wrong, 1))
+    with pytest.raises(UserError, match=f"^mosaicbench/metrics/toy.py{message}"):
+        settings.load({"datasets": {"simulated": {}}})
+
+
 def test_a_base_that_is_not_there_is_named(shelves):
     moved = METHOD.replace("class Toy:", "class Toy(Base):")
     shelves("methods", moved.replace("from dataclasses", "from mosaicbench.modeling.va import Base\nfrom dataclasses"))
@@ -170,7 +235,17 @@ def test_a_base_that_is_not_there_is_named(shelves):
 
 
 def test_every_word_says_what_it_means():
-    for words in (cards.KIND, cards.HANDLES, cards.USES, cards.GIVES, cards.CLAIMS, cards.GROUPS, cards.BETTER, cards.PER):
+    for words in (
+        cards.KIND,
+        cards.HANDLES,
+        cards.USES,
+        cards.GIVES,
+        cards.CLAIMS,
+        cards.GROUPS,
+        cards.BETTER,
+        cards.PER,
+        cards.PROPERTIES,
+    ):
         assert all(len(meaning.split()) > 2 for meaning in words.values())
     assert set(cards.PARTS_OF) == set(cards.GIVES)
 

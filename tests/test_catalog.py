@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import inspect
 
+import numpy as np
 import pytest
 from conftest import REPOSITORY
 
@@ -65,8 +66,18 @@ def test_every_public_thing_is_documented(path):
             assert ast.get_docstring(node), node.name
 
 
-def test_an_ids_file_defines_what_the_id_names():
+def test_a_file_defines_the_function_that_it_is_called_after():
     for room in ("metrics", "figures"):
         for name in catalog.names(room):
             module = importlib.import_module(catalog.module(room, name))
-            assert inspect.isfunction(getattr(module, name)), (room, name)
+            function = getattr(module, module.__name__.rpartition(".")[2])
+            assert inspect.isfunction(function), (room, name)
+            assert callable(catalog.function(room, name))
+
+
+def test_a_variant_asks_its_function_with_its_own_words():
+    a, b = np.arange(12.0)[:, None], np.arange(12.0)[::-1, None]
+    assert catalog.function("metrics", "recall_at_1")(latent_a=a, latent_b=a) == 1
+    assert catalog.function("metrics", "recall_at_10")(latent_a=a, latent_b=b) < 1
+    needs = {"private_latent": np.eye(9), "private_factors": np.arange(9.0)[:, None]}
+    assert catalog.function("metrics", "private_factors_r2")(**needs) < 0

@@ -23,7 +23,7 @@ from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_la
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import as_cells, read_view, standardised_values, write_view
-from mosaicbench.metrics.label_separation_auc_private import label_separation_auc_private
+from mosaicbench.metrics.label_separation_auc import label_separation_auc
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +241,7 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
         blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
         labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
         for source, block in blocks.items():
-            expected = label_separation_auc_private(block, labels)
+            expected = label_separation_auc(block, labels)
             assert scores["label_separation_auc_private", source] == pytest.approx(expected, abs=1e-5)
 
 

@@ -1,7 +1,5 @@
 """Every metric x every property, and an independent reference for each."""
 
-import importlib
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -123,6 +121,7 @@ PER_CELL = (
     "latent_b",
     "latent",
     "private_latent",
+    "all_blocks",
     "values",
     "labels",
     "batches",
@@ -140,8 +139,7 @@ def having(name):
 
 
 def evaluate(metric, needs):
-    function = getattr(importlib.import_module(catalog.module("metrics", metric)), metric)
-    return function(**{need: needs[need] for need in catalog.parameters("metrics", metric)})
+    return catalog.function("metrics", metric)(**{need: needs[need] for need in catalog.parameters("metrics", metric)})
 
 
 def cells_of(n, seed):
@@ -168,6 +166,7 @@ def world(*, noise=0.0, n=300, seed=0):
     return {
         "latent": z + noise * random.standard_normal(z.shape),
         "private_latent": private_latent + noise * of_private.standard_normal(private_latent.shape),
+        "all_blocks": np.concatenate([z, private_latent], axis=1) + noise * of_private.standard_normal((n, 15)),
         "values": truth,
         "latent_a": z,
         "latent_b": latent_b,
@@ -269,7 +268,7 @@ def test_shuffled_input_gives_chance(metric):
     values = []
     for _ in range(20 if metric in MATCHED else 4):
         order = random.permutation(n)
-        moved = ("latent", "private_latent", "latent_b", *TRANSFERRED, "imputed")
+        moved = ("latent", "private_latent", "all_blocks", "latent_b", *TRANSFERRED, "imputed")
         values.append(evaluate(metric, needs | {need: needs[need][order] for need in moved}))
     assert np.mean(values) == pytest.approx(chance[metric], rel=0.03, abs=0.02 if metric in MATCHED else 0.06)
     if (stated := catalog.card("metrics", metric)["chance"]) is not None:
@@ -325,6 +324,7 @@ def test_collapse_is_not_rewarded(metric, value):
     needs |= {
         "latent": constant,
         "private_latent": constant,
+        "all_blocks": constant,
         "latent_a": constant,
         "latent_b": constant,
         "imputed": np.full((n, 12), value),
@@ -581,7 +581,7 @@ def test_chunks_of_cells_do_not_change_votes(monkeypatch):
     whole = transfer_each(a, labels, b, ks=(1, 15), own=own)
     mixing = evaluate("modality_mixing", {"latent_a": a, "latent_b": b})
     monkeypatch.setattr("mosaicbench.metrics._neighbors.CHUNK", 37)
-    monkeypatch.setattr("mosaicbench.metrics._mixing.CHUNK", 37)
+    monkeypatch.setattr("mosaicbench.metrics.modality_mixing.CHUNK", 37)
     for k, transferred in transfer_each(a, labels, b, ks=(1, 15), own=own).items():
         np.testing.assert_array_equal(transferred, whole[k])
     assert evaluate("modality_mixing", {"latent_a": a, "latent_b": b}) == pytest.approx(mixing)
@@ -971,7 +971,12 @@ def test_separation_by_all_blocks_needs_either_and_that_by_one_block_its_own():
     labels = np.where(random.random(600) < 0.5, "a", "b").astype(object)
     z, nothing = 4.0 * (labels == "a")[:, None] + random.standard_normal((600, 2)), random.standard_normal((600, 2))
     for shared, private in ((z, nothing), (nothing, z)):
-        needs = {"latent": shared, "private_latent": private, "labels": labels}
+        needs = {
+            "latent": shared,
+            "private_latent": private,
+            "all_blocks": np.concatenate([shared, private], 1),
+            "labels": labels,
+        }
         assert evaluate("label_separation_auc_all", needs) > 0.99
         assert (evaluate("label_separation_auc_private", needs) > 0.9) == (private is z)
         assert (evaluate("label_separation_auc", needs) > 0.9) == (shared is z)

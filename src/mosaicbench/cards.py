@@ -61,6 +61,14 @@ GROUPS = {
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
 BETTER = {"higher": "more is better", "lower": "less is better"}
+PROPERTIES = {
+    "cell_order": "the order of the cells does not matter",
+    "perfect_is_best": "a perfect answer has the best value, where the card states one",
+    "shuffled_is_chance": "an answer for other cells has the value of chance, where the card states one",
+    "train_mean_is_chance": "imputing the train cells' mean has the value of chance, where the card states one",
+    "noise_never_improves": "an answer with more noise is no better, where the card states a best value",
+    "collapse_is_not_rewarded": "an answer that is the same for all cells is no better than chance",
+}
 PER = {"view": "one figure for each dataset and scenario", "all": "one figure of the whole benchmark"}
 
 
@@ -118,6 +126,52 @@ def check(room: str, file: str, card: object) -> None:
         _check_method(file, card)
 
 
+def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict, dict]]:
+    """Return the forms of a card's idea: id -> its card, the keywords of its function, and what its parameters take.
+
+    A card with ``variants`` stands for these ids, and not for the file's own unless it is among them::
+
+        CARD = {
+            "label": "Recall@{k}",
+            "variants": {"recall_at_1": {"keywords": {"k": 1}}, "recall_at_10": {"keywords": {"k": 10}}},
+        }
+
+    The card of a variant is the common card with what the variant says instead; a text may name a keyword in braces. Two of
+    its keys are for the function: ``keywords`` are passed to it, and ``takes`` says which need a parameter takes where that
+    is not called like the parameter: ``"takes": {"latent": "private_latent"}``.
+
+    Parameters
+    ----------
+    file
+        Its file, for the message.
+    card
+        The value of CARD.
+    defaults
+        The function's keywords that a variant may leave out.
+
+    Raises
+    ------
+    UserError
+        When a variant is not a dict, or a text names a keyword that there is not.
+    """
+    if not isinstance(card["variants"], dict) or not all(map(_is_variant, card["variants"].values())):
+        raise UserError(f"{file}: CARD, key 'variants': expected a dict id -> dict, where 'keywords' and 'takes' are dicts too")
+    found = {}
+    for name, differs in card["variants"].items():
+        keywords = defaults | differs.get("keywords", {})
+        merged = {key: value for key, value in (card | differs).items() if key not in ("variants", "keywords", "takes")}
+        try:
+            merged |= {key: text.format(**keywords) for key, text in merged.items() if keywords and isinstance(text, str)}
+        except (KeyError, IndexError, ValueError) as error:
+            raise UserError(f"{file}, {name}: a text of the card has braces that name no keyword ({error})") from error
+        found[name] = (merged, keywords, differs.get("takes", {}))
+    return found
+
+
+def _is_variant(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key, {}), dict) for key in ("keywords", "takes"))
+
+
 def _check_value(where: str, value: object, rule: Key) -> None:
     if not rule.accepts(value):
         comma = "; one word in brackets needs a comma: ('paired',)" if rule.words and isinstance(value, str) else ""
@@ -154,6 +208,10 @@ def _is_number(value: object) -> bool:
 
 def _is_bounds(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_reasons(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(why, str) and why for why in value.values())
 
 
 def _is_package(value: object) -> bool:
@@ -201,6 +259,11 @@ KEYS = {
         "bounds": Key("the lowest and the highest value, None where there is none: [0.0, None]", _is_bounds, {}),
         "definition": _text("what is computed, in one or two sentences"),
         "doi": _text('of the paper that defines it, "" where there is none'),
+        "lacks": Key(
+            f"a dict of properties that it lacks, and why, out of {', '.join(PROPERTIES)}", _is_reasons, PROPERTIES, True
+        ),
+        "by_type": _text("what its scores of the cells of one type are called in features.tsv", optional=True),
+        "by_batch": _text("what its scores of the cells of one batch are called in features.tsv", optional=True),
     },
     "datasets": {
         "label": _text("how tables and figures name the dataset"),

@@ -3,12 +3,16 @@
 Discovery is by file name: ``methods/mvae.py`` *is* method ``mvae``. A card is a literal dict, and a method's hyperparameters
 are the annotated fields of its dataclass and of those it inherits from, so the workflow knows them without importing torch.
 Standard library only.
+
+One idea with several forms is one file: its card has ``variants``, and their names are its ids (see ``cards.variants``).
 """
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +31,16 @@ class Hyperparameter:
     default: object
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """One id: its file, its card if it has one, and how a variant asks its file's function."""
+
+    path: Path
+    card: object = None
+    keywords: dict[str, object] = field(default_factory=dict)
+    takes: dict[str, str] = field(default_factory=dict)
+
+
 def check() -> None:
     """Refuse the first wrong file of any room, before anything runs.
 
@@ -36,10 +50,10 @@ def check() -> None:
         Says the file, the key and the nearest valid word.
     """
     for room in ROOMS:
-        for name, path in _files(room).items():
-            if _card(path) is None:
+        for name, entry in _entries(room).items():
+            if entry.card is None:
                 raise UserError(
-                    f"{_name(path)}: no CARD; a file without one that only helps others has a name that starts with '_'"
+                    f"{_name(entry.path)}: no CARD; a file without one that only helps others has a name that starts with '_'"
                 )
             card(room, name)
             if room == "methods":
@@ -51,64 +65,100 @@ def check() -> None:
 
 @cache
 def names(room: str) -> tuple[str, ...]:
-    """Return the ids in a room ("methods", "metrics", "datasets", "figures"): its public files that carry a card."""
-    return tuple(name for name, path in _files(room).items() if _card(path) is not None)
+    """Return the ids in a room ("methods", "metrics", "datasets", "figures"): those of its public files that carry a card."""
+    return tuple(name for name, entry in _entries(room).items() if entry.card is not None)
 
 
 @cache
 def card(room: str, name: str) -> dict:
-    """Return the CARD of one file of a room.
+    """Return the card of one id of a room.
 
     Raises
     ------
     UserError
-        When there is no such file, or its card is wrong.
+        When there is no such id, or its card is wrong.
     """
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
-    path = _files(room)[name]
-    found = _card(path)
-    contract.check(room, _name(path), found)
-    return found
+    entry = _entries(room)[name]
+    contract.check(room, _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}", entry.card)
+    return entry.card
 
 
 def cards(room: str) -> dict[str, dict]:
-    """Return id -> CARD of a whole room."""
+    """Return id -> card of a whole room."""
     return {name: card(room, name) for name in names(room)}
 
 
 @cache
 def module(room: str, name: str) -> str:
-    """Return the dotted module name of one file of a room."""
-    return "mosaicbench." + ".".join(_files(room)[name].relative_to(PACKAGE).with_suffix("").parts)
+    """Return the dotted module name of the file that holds an id of a room."""
+    return "mosaicbench." + ".".join(_entries(room)[name].path.relative_to(PACKAGE).with_suffix("").parts)
 
 
 @cache
 def hyperparameters(method: str) -> dict[str, Hyperparameter]:
     """Return the keywords that a method accepts, its own after those it inherits."""
-    path = _files("methods")[method]
+    path = _entries("methods")[method].path
     return _fields(path, _method_class(path).name)
 
 
 @cache
-def parameters(room: str, name: str) -> dict[str, Hyperparameter]:
-    """Return the parameters of the public function in a metric's, dataset's or figure's file."""
-    path = _files(room)[name]
-    wanted = {"datasets": "load", "metrics": path.stem, "figures": path.stem}.get(room)
-    functions = {node.name: node for node in _public_functions(path)}
-    if wanted is not None and wanted not in functions:
-        raise UserError(f"{_name(path)}: no function `{wanted}`{nearest(wanted, functions) if functions else ''}")
-    function = functions[wanted] if wanted else list(functions.values())[-1]
-    arguments = [*function.args.args, *function.args.kwonlyargs]
-    defaults = [None] * (len(function.args.args) - len(function.args.defaults)) + list(function.args.defaults)
-    pairs = zip(arguments, [*defaults, *function.args.kw_defaults], strict=True)
-    return {a.arg: Hyperparameter(_text(a.annotation), _literal(default)) for a, default in pairs}
+def parameters(room: str, name: str, beside: str | None = None) -> dict[str, Hyperparameter]:
+    """Return what the function of a metric, dataset or figure needs: its parameters, less the keywords of a variant.
+
+    It is called like its file (``load`` in that of a dataset); `beside` names another one, as in :func:`stands_beside`.
+
+    Raises
+    ------
+    UserError
+        When there is no such function, or a variant names a parameter that it does not have.
+    """
+    entry = _asked(room, name, beside)
+    function = _function(room, entry.path, beside)
+    arguments, defaults = [*function.args.args, *function.args.kwonlyargs], _defaults(function)
+    known = {a.arg: Hyperparameter(_text(a.annotation), defaults.get(a.arg)) for a in arguments}
+    for parameter in (*entry.keywords, *entry.takes):
+        if parameter not in known:
+            hint = nearest(parameter, known)
+            raise UserError(f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter {parameter!r}{hint}")
+    return {entry.takes.get(key, key): known[key] for key in known if key not in entry.keywords}
+
+
+def function(room: str, name: str, beside: str | None = None) -> Callable:
+    """Import and return the function of a metric or figure; it takes what :func:`parameters` names, by keyword."""
+    entry = _asked(room, name, beside)
+    call = getattr(importlib.import_module(module(room, name)), _function(room, entry.path, beside).name)
+    called = {need: parameter for parameter, need in entry.takes.items()}
+    return lambda **supplied: call(**{called.get(key, key): value for key, value in supplied.items()}, **entry.keywords)
+
+
+def stands_beside(room: str, name: str, function: str) -> bool:
+    """Say whether a file defines a further function, such as ``per_cell``, for the id that is called like the file."""
+    path = _entries(room)[name].path
+    return name == path.stem != function and any(node.name == function for node in _public_functions(path))
+
+
+def _asked(room: str, name: str, beside: str | None) -> _Entry:
+    """Return an entry; what a variant says of its function is not for the functions beside that."""
+    entry = _entries(room)[name]
+    return entry if beside is None else _Entry(entry.path, entry.card)
 
 
 @cache
-def _files(room: str) -> dict[str, Path]:
-    paths = sorted((PACKAGE / room).rglob("*.py"))
-    return {path.stem: path for path in paths if not path.stem.startswith("_")}
+def _entries(room: str) -> dict[str, _Entry]:
+    """Return every id of a room, sorted as if each had a file."""
+    found: dict[str, _Entry] = {}
+    for path in sorted((PACKAGE / room).rglob("[!_]*.py")):
+        card = _card(path)
+        made = {path.stem: _Entry(path, card)}
+        if isinstance(card, dict) and "variants" in card:
+            defaults = _defaults(_function(room, path))
+            made = {name: _Entry(path, *form) for name, form in contract.variants(_name(path), card, defaults).items()}
+        if twice := set(found) & set(made):
+            raise UserError(f"{_name(path)}: {room} has {', '.join(sorted(twice))} already, in another file")
+        found |= made
+    return dict(sorted(found.items(), key=lambda item: item[1].path.with_name(f"{item[0]}.py")))
 
 
 @cache
@@ -178,7 +228,7 @@ def _method_class(path: Path) -> ast.ClassDef:
 
 def _check_parts(method: str) -> None:
     """Refuse a method whose class lacks what its card promises."""
-    path = _files("methods")[method]
+    path = _entries("methods")[method].path
     name, promises = _method_class(path).name, card("methods", method)
     needed = {"fit": "every method has it"} | {
         contract.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
@@ -205,6 +255,23 @@ def _classes(path: Path) -> list[ast.ClassDef]:
 
 def _public_functions(path: Path) -> list[ast.FunctionDef]:
     return [node for node in _tree(path).body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+def _function(room: str, path: Path, beside: str | None = None) -> ast.FunctionDef:
+    """Return a file's function of a name: by default of that which its room says, or else the last public one."""
+    wanted = beside or {"datasets": "load", "metrics": path.stem, "figures": path.stem}.get(room)
+    functions = {node.name: node for node in _public_functions(path)}
+    if wanted is not None and wanted not in functions:
+        raise UserError(f"{_name(path)}: no function `{wanted}`{nearest(wanted, functions) if functions else ''}")
+    return functions[wanted] if wanted else list(functions.values())[-1]
+
+
+def _defaults(function: ast.FunctionDef) -> dict[str, object]:
+    """Return the parameters of a function that have a default, and the defaults."""
+    arguments, defaults = function.args, function.args.defaults
+    pairs = [*zip(arguments.args[len(arguments.args) - len(defaults) :], defaults, strict=True)]
+    pairs += [pair for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if pair[1] is not None]
+    return {argument.arg: ast.literal_eval(default) for argument, default in pairs}
 
 
 def _fields(path: Path, class_name: str) -> dict[str, Hyperparameter]:
@@ -240,7 +307,3 @@ def _home(path: Path, name: str) -> Path | None:
 
 def _text(annotation: ast.expr | None) -> str:
     return "" if annotation is None else ast.unparse(annotation)
-
-
-def _literal(value: ast.expr | None) -> object:
-    return None if value is None else ast.literal_eval(value)

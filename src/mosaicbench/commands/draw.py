@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +19,7 @@ def main(*, figure: str, tables: Path, projections: Path, display: Path, views: 
     Parameters
     ----------
     figure
-        A file of ``report/figures``.
+        The id of a figure.
     tables
         The folder that ``tabulate`` wrote.
     projections
@@ -41,7 +40,7 @@ def main(*, figure: str, tables: Path, projections: Path, display: Path, views: 
     if figure not in catalog.names("figures"):
         raise UserError(f"there is no figure {figure!r}; the figures are {', '.join(catalog.names('figures'))}")
     card = catalog.card("figures", figure)
-    draw = getattr(importlib.import_module(catalog.module("figures", figure)), figure)
+    draw = catalog.function("figures", figure)
     needs = [name for name in catalog.parameters("figures", figure) if name != "theme"]
     read = read_tables(tables)
     known = theme.read_theme(display, read["runs"])

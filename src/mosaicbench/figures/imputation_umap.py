@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_view, wrapped
-from mosaicbench.figures._umaps import LINE, UNLABELLED
+from mosaicbench.figures.umap import LINE, UNLABELLED
 from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.theme import FAINT, SPARE, Theme, empty
 

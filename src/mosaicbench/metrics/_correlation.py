@@ -35,20 +35,11 @@ def pearson_rows(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     return np.concatenate([np.empty(0), *found])
 
 
-def mean_correlation(r: np.ndarray, of: str) -> float:
-    """Return the mean of the correlations that exist; `of` names in an error what does not vary."""
-    return float(np.nanmean(_existing(r, of)))
-
-
-def median_correlation(r: np.ndarray, of: str) -> float:
-    """Return the median of the correlations that exist; `of` names in an error what does not vary."""
-    return float(np.nanmedian(_existing(r, of)))
-
-
-def _existing(r: np.ndarray, of: str) -> np.ndarray:
+def average_correlation(r: np.ndarray, *, of: str, average: str = "mean") -> float:
+    """Return the "mean" or "median" of the correlations that exist; `of` names in an error what does not vary."""
     if np.isnan(r).all():
         raise Undefined(f"no {of} of the truth varies, so there is no correlation to take")
-    return r
+    return float({"mean": np.nanmean, "median": np.nanmedian}[average](r))
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:

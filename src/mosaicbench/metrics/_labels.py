@@ -1,4 +1,4 @@
-"""True against transferred labels, counted once for every score of label transfer."""
+"""True labels against those that cells are said to have."""
 
 from __future__ import annotations
 
@@ -33,11 +33,6 @@ def confusion(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
         When the arrays differ in length, a label is not text, or no true label is known.
     """
     return _counted(transferred, labels)[1]
-
-
-def balanced_accuracy(said: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean over true labels of the share of their cells that are said to have them; errors as for the confusion."""
-    return float(np.mean(list(recall_of_each(said, labels).values())))
 
 
 def recall_of_each(transferred: np.ndarray, labels: np.ndarray) -> dict[str, float]:

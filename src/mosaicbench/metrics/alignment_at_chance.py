@@ -16,6 +16,10 @@ CARD = {
     "definition": "1 where the mean over cells of FOSCTTM, plus two standard errors, reaches 0.5, so that the alignment is "
     "no better than chance; else 0.",
     "doi": "",
+    "lacks": {
+        "shuffled_is_chance": "is a test, which errs in 2 % of draws",
+        "noise_never_improves": "is a flag",
+    },
 }
 
 

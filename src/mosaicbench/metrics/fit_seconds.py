@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CARD = {
-    "label": "Fit time",
+    "label": "Fit time (s)",
     "group": "resources",
     "best": None,
     "better": "lower",

@@ -34,3 +34,8 @@ def foscttm(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
         When the shapes differ, there are fewer than two cells, or a value is not finite.
     """
     return float(fractions_closer(latent_a, latent_b).mean())
+
+
+def per_cell(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
+    """Return the fraction of cells closer than the match of each cell, (cells,)."""
+    return fractions_closer(latent_a, latent_b)

@@ -18,6 +18,7 @@ CARD = {
     "definition": "Mean over cell types of the share of their query cells in the largest strongly connected component of the "
     "type's own part of the graph of 15 nearest neighbours (as in scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
+    "lacks": {"perfect_is_best": "best is a limit"},
 }
 
 

@@ -19,6 +19,11 @@ CARD = {
     "batch only and 1 all of them equally (as in scib-metrics). Says nothing about biology: a constant latent mixes "
     "best.",
     "doi": "10.1038/s41592-021-01336-8",
+    "lacks": {
+        "perfect_is_best": "best is a limit",
+        "noise_never_improves": "does not measure agreement",
+        "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
+    },
 }
 
 

@@ -18,6 +18,9 @@ CARD = {
     "imputed as zeros counts 0, a cell whose truth is zeros has no cosine. Nearly blind where values are not "
     "centred: one profile for every cell scores high; it is here because publications give it.",
     "doi": "",
+    "lacks": {
+        "collapse_is_not_rewarded": "is nearly blind, as its definition warns",
+    },
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._correlation import mean_correlation, pearson_rows
+from mosaicbench.metrics._correlation import average_correlation, pearson_rows
 
 CARD = {
     "label": "Imputation Pearson per cell",
@@ -28,4 +28,9 @@ def imputation_pearson_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float
     ValueError
         When the shapes differ, a value is not finite, or no cell's true profile varies.
     """
-    return mean_correlation(pearson_rows(truth, imputed), "cell")
+    return average_correlation(pearson_rows(truth, imputed), of="cell")
+
+
+def per_cell(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return r of each cell, (cells,); NaN where the true profile does not vary."""
+    return pearson_rows(truth, imputed)

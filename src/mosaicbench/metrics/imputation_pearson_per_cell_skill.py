@@ -17,6 +17,9 @@ CARD = {
     "definition": "(r - r0) / (1 - r0), with r the mean Pearson per cell and r0 the one of the train cells' mean profile; 0 is "
     "no better than the same profile for every cell.",
     "doi": "",
+    "lacks": {
+        "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+    },
 }
 
 

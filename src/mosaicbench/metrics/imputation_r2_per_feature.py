@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._blocks import by_feature
-from mosaicbench.metrics._correlation import median_correlation
+from mosaicbench.metrics._correlation import average_correlation
 
 CARD = {
     "label": "Imputation R² per feature, median",
@@ -18,6 +18,10 @@ CARD = {
     "query cells' own mean; a feature whose truth is constant is left out and counted. The median, for the "
     "mean is ruled by features that hardly vary. No predictor that does not look at the query cells exceeds 0.",
     "doi": "",
+    "lacks": {
+        "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+        "train_mean_is_chance": "chance is another predictor",
+    },
 }
 
 
@@ -32,7 +36,7 @@ def imputation_r2_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
         When no feature of the truth varies.
     """
     found = [_r2(x, y) for _, (x, y) in by_feature(truth=truth, imputed=imputed)]
-    return median_correlation(np.concatenate(found), "feature")
+    return average_correlation(np.concatenate(found), of="feature", average="median")
 
 
 def _r2(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:

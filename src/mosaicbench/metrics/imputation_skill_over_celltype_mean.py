@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._blocks import by_cell
-from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics.imputation_skill import share_of_error_gone
 
 CARD = {
     "label": "Imputation skill over cell-type mean",
@@ -19,6 +19,10 @@ CARD = {
     "the mean profile of the train cells of the query cell's true type, and the mean of all train cells where "
     "the type is unknown or has no train cell. 0 is perfect knowledge of the type and of nothing else.",
     "doi": "",
+    "lacks": {
+        "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+        "train_mean_is_chance": "chance is another predictor",
+    },
 }
 
 
@@ -43,12 +47,5 @@ def imputation_skill_over_celltype_mean(
     Undefined
         When the cell-type mean is already perfect.
     """
-    profiles, std = finite("celltype_profiles", celltype_profiles), finite("train_std", train_std)
-    used = std > 0
-    errors = free = 0.0
-    for part, (x, y) in by_cell(truth=truth, imputed=imputed):
-        errors += (((x - y)[:, used] / std[used]) ** 2).sum()
-        free += (((x - profiles[celltype_of[part]])[:, used] / std[used]) ** 2).sum()
-    if free == 0:
-        raise Undefined("the truth equals the cell-type mean everywhere: there is nothing to gain")
-    return float(1 - errors / free)
+    profiles = finite("celltype_profiles", celltype_profiles)
+    return share_of_error_gone(truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]], of="cell-type mean")

@@ -18,6 +18,7 @@ CARD = {
     "definition": "Mean silhouette width, (1 + width) / 2, of the cell types that occur in the fewest batches, over query "
     "cells with a label (as in scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
+    "lacks": {"perfect_is_best": "best is a limit"},
 }
 
 

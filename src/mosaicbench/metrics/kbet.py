@@ -17,6 +17,11 @@ CARD = {
     "definition": "Share of query cells whose 50 neighbours do not differ in batches from all query cells (chi-squared test "
     "at 0.05, as in scib-metrics). Says nothing about biology: a constant latent mixes best.",
     "doi": "10.1038/s41592-018-0254-1",
+    "lacks": {
+        "perfect_is_best": "best is a limit",
+        "noise_never_improves": "does not measure agreement",
+        "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
+    },
 }
 
 LEVEL = 0.05  # of the test

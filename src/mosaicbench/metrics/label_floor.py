@@ -7,7 +7,7 @@ import numpy as np
 from mosaicbench.metrics._labels import known
 
 CARD = {
-    "label": "Label floor of FOSCTTM",
+    "label": "FOSCTTM of perfect labels",
     "group": "reference",
     "best": None,
     "better": "lower",

@@ -8,16 +8,33 @@ from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics._graph import labelled
 
 CARD = {
-    "label": "Separation of cell types (AUC)",
     "group": "disentanglement",
     "best": 1.0,
     "better": "higher",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over cell types with at least three query cells of the area under the ROC curve of a linear "
-    "classifier (least squares) on the latent, one type against the others, 3-fold over the query cells with a "
-    "label.",
     "doi": "10.48550/arXiv.2403.06338",
+    "lacks": {"cell_order": "divides the cells into folds", "perfect_is_best": "best is a limit"},
+    "variants": {
+        "label_separation_auc": {
+            "label": "Separation of cell types (AUC)",
+            "definition": "Mean over cell types with at least three query cells of the area under the ROC curve of a linear "
+            "classifier (least squares) on the latent, one type against the others, 3-fold over the query cells with a label.",
+        },
+        "label_separation_auc_all": {
+            "takes": {"latent": "all_blocks"},
+            "label": "Separation by all blocks (AUC)",
+            "definition": "As the separation of cell types, from the shared and the private latent side by side: what the "
+            "method knows of the types in any block.",
+        },
+        "label_separation_auc_private": {
+            "takes": {"latent": "private_latent"},
+            "label": "Separation by the private block (AUC)",
+            "definition": "As the separation of cell types, from the private latent of the modality; for the joint source from "
+            "the private latents of all modalities side by side. Where the types are what modalities share, 0.5 says that "
+            "nothing shared went astray.",
+        },
+    },
 }
 
 

@@ -17,6 +17,7 @@ CARD = {
     "definition": "Mean silhouette width of the cell types over query cells with a label, (1 + width) / 2 (as in "
     "scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
+    "lacks": {"perfect_is_best": "best is a limit"},
 }
 
 

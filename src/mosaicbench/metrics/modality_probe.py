@@ -17,6 +17,10 @@ CARD = {
     "cell in the same fold, on up to 2,000 query cells; values below 0.5 are given as 0.5. It needs no truth. 0.5 says that "
     "the modalities' latents have one distribution, not that the right cells or types meet: a constant latent has 0.5.",
     "doi": "",
+    "lacks": {
+        "cell_order": "divides the cells into folds",
+        "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
+    },
 }
 
 

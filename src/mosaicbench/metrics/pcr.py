@@ -18,6 +18,11 @@ CARD = {
     "definition": "(R0 - R) / R0, with R the share of the latent's variance that the batches explain over its principal "
     "components, and R0 that of the modality's own values; 0 where it is no less (as in scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
+    "lacks": {
+        "perfect_is_best": "best is a limit",
+        "noise_never_improves": "does not measure agreement",
+        "collapse_is_not_rewarded": "is not defined without variance",
+    },
 }
 
 

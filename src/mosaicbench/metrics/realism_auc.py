@@ -18,6 +18,9 @@ CARD = {
     "both profiles of a cell in the same fold, on up to 2,000 cells, values rounded to 0.001 sd; 0.5 is indistinguishable, "
     "and values below it are given as 0.5.",
     "doi": "",
+    "lacks": {
+        "cell_order": "divides the cells into folds",
+    },
 }
 
 DECIMALS = 3  # of a standard deviation: a tree would tell 0 from 1e-8, the rounding of an imputation in other units

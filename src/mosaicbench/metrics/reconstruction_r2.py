@@ -18,6 +18,10 @@ CARD = {
     "on the latent inferred from it, 5-fold over the query cells, pooled over the features that vary. It needs no truth: what "
     "an adversary costs is read from it.",
     "doi": "",
+    "lacks": {
+        "cell_order": "divides the cells into folds",
+        "perfect_is_best": "best is a limit",
+    },
 }
 
 FOLDS = 5

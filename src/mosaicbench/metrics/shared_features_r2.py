@@ -18,6 +18,10 @@ CARD = {
     "definition": "As the imputation R² per feature (median over features), over the features that the shared factors of a "
     "simulation drive. The others follow private factors, which nothing in the source modality tells.",
     "doi": "10.48550/arXiv.2403.06338",
+    "lacks": {
+        "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+        "train_mean_is_chance": "chance is another predictor",
+    },
 }
 
 

@@ -18,6 +18,9 @@ CARD = {
     "sum of Euclidean distances; the share of types assigned to themselves. Below 1 a permutation of the types beats the "
     "identity. Types with at least 5 query cells; ties count against; 1 / types is chance.",
     "doi": "",
+    "lacks": {
+        "noise_never_improves": "centroids average noise away",
+    },
 }
 
 FEWEST = 5  # query cells of a type

@@ -20,7 +20,6 @@ not defined for the arrays it gets has a row without a value.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
@@ -171,7 +170,7 @@ def ask(metric: str, **supplied: object) -> float:
 
 def _value(name: str, needs: tuple[str, ...], available: dict, direction: str) -> float:
     """Ask one metric; a need that costs something is a function, called only now."""
-    metric = getattr(importlib.import_module(catalog.module("metrics", name)), name)
+    metric = catalog.function("metrics", name)
     try:
         return metric(**{need: available[need]() if callable(available[need]) else available[need] for need in needs})
     except Undefined as reason:
@@ -186,6 +185,7 @@ def _of_source(
     needs = {"latent": latents[source]}
     if source in private_latents:
         needs["private_latent"] = private_latents[source]
+        needs["all_blocks"] = np.concatenate([latents[source], private_latents[source]], axis=1)
     if source in truth:
         needs["values"] = truth[source]
     if shared_factors is not None:
