@@ -50,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    run = _add(commands, "run", "run the workflow in the working directory, from wherever this package is installed")
+    where = "a config (default: config/config.yaml where there is one, else the default benchmark)"
+    run.add_argument("--configfile", type=Path, metavar="FILE", help=where)
+    run.add_argument("--cores", default="all", metavar="N", help="default: all")
+    run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- --dry-run")
+
     fetch = _add(commands, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
     fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
     fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# The package of a checkout stands beside its rules; a workflow that is read from elsewhere needs it installed.
-RULES = workflow.current_basedir
-if RULES.is_local and (SOURCE := Path(RULES.get_path_or_uri(secret_free=True)).parents[1] / "src").is_dir():
+# The package lies beside the rules; where Snakemake reads these from a repository elsewhere, the one that is installed is taken.
+SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "src"
+if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
-else:
-    SOURCE = None
 try:
     from mosaicbench import catalog, cluster, layout, settings, sources
     from mosaicbench.errors import UserError
@@ -33,10 +31,11 @@ except UserError as error:
 
 # Jobs run with the Python that runs Snakemake, activated or not (conda puts its own before it), and with this package. Set
 # for this process, where jobs start from: were it a param, another place would run everything again.
-os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-if SOURCE is not None:
-    OTHERS = "" if workflow.modifier.is_main_snakefile() else os.environ.get("PYTHONPATH", "")
-    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(SOURCE), OTHERS])))
+OTHERS = "" if workflow.modifier.is_main_snakefile() else os.environ.get("PYTHONPATH", "")
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    PYTHONPATH=os.pathsep.join(filter(None, [str(layout.project_file("src")), OTHERS])),
+)
 if bench.config["registry"]:
     os.environ.update(MOSAICBENCH_REGISTRY=bench.config["registry"])
 

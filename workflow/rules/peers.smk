@@ -15,14 +15,11 @@ rule build_environment:
         ENVIRONMENT
     params:
         folder=subpath(output[0], parent=True),
-        package=str(layout.PACKAGE),
     message:
         "Build the environment {wildcards.environment}"
     shell:
         "(python -m venv --clear {params.folder}"
-        " && {params.folder}/bin/python -m pip install --disable-pip-version-check --requirement {input}"
-        " && ln -s {params.package} $({params.folder}/bin/python -c 'import site; print(site.getsitepackages()[0])')"
-        ") > {log} 2>&1"
+        " && {params.folder}/bin/python -m pip install --disable-pip-version-check --requirement {input}) > {log} 2>&1"
 
 
 # What `make peers` asks for; a benchmark builds only what its runs need.
