@@ -166,8 +166,8 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
 
 
 def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchmark):
-    assert benchmark.edited("report/assets/page.css", lambda text: text + "\n") == {"Write the report"}
-    assert benchmark.edited("report/report.html.j2", lambda text: text + "\n") == {"Write the report"}
+    assert benchmark.edited("report/page/assets/page.css", lambda text: text + "\n") == {"Write the report"}
+    assert benchmark.edited("report/page/report.html.j2", lambda text: text + "\n") == {"Write the report"}
 
 
 def test_a_sweep_is_drawn_only_where_the_config_has_one(benchmark):

@@ -70,7 +70,7 @@ def code_of_generated_runs(wildcards):
 
 def parts_of_pages():
     """Templates, style and scripts: they stand inside a page and are no Python."""
-    folder = layout.PACKAGE / "report"
+    folder = layout.PACKAGE / "report/page"
     files = [file for pattern in ("*.j2", "assets/*.css", "assets/*.js") for file in folder.glob(pattern)]
     return [of_package(file) for file in sorted(files)]
 

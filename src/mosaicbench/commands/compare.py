@@ -12,8 +12,12 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
-from mosaicbench.report import comparison_page, difference, tables, theme
-from mosaicbench.report.records import read_records
+from mosaicbench.report.page.comparison_page import Differences, comparison_page, comparison_text
+from mosaicbench.report.records import circumstances, differing_facts, read_records
+from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs
+from mosaicbench.report.theme import read_theme
+from mosaicbench.statistics import difference
+from mosaicbench.statistics.summary import HEADLINE_COLUMNS
 
 MOST_LINES = 40
 
@@ -49,20 +53,19 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
     if output is not None and output.suffix != ".html":
         raise UserError(f"--output {output}: name an .html file; the .tsv is written beside it")
     first, second = _read(Path(a)), _read(Path(b))
-    both_runs = pd.concat([first.runs, second.runs], ignore_index=True)
-    known = theme.read_theme(display, both_runs)
-    scores = difference.scores(first.headline, second.headline, known.cards)
-    statuses = difference.statuses(first.runs, second.runs)
-    fits = difference.fits_of_one(first.runs, second.runs)
-    config = difference.facts(first.config, second.config)
-    made = difference.facts(difference.circumstances(first.records), difference.circumstances(second.records))
+    theme = read_theme(display, pd.concat([first.runs, second.runs], ignore_index=True))
+    differences = Differences(
+        scores=difference.scores(first.headline, second.headline, theme.roster),
+        statuses=difference.statuses(first.runs, second.runs),
+        fits=difference.fits_of_one(first.runs, second.runs),
+        config=differing_facts(first.config, second.config),
+        circumstances=differing_facts(circumstances(first.records), circumstances(second.records)),
+    )
     print(f"A: {first.folder}\nB: {second.folder}\n")
-    print(comparison_page.as_text(scores, statuses, fits, config, made, most=MOST_LINES))
+    print(comparison_text(differences, most=MOST_LINES))
     if output is not None:
-        write_table(output.with_suffix(".tsv"), scores)
-        page = comparison_page.page(
-            scores, statuses, fits, config, made, folders=(str(first.folder), str(second.folder)), theme=known
-        )
+        write_table(output.with_suffix(".tsv"), differences.scores)
+        page = comparison_page(differences, folders=(str(first.folder), str(second.folder)), theme=theme)
         with atomic(output) as temporary:
             temporary.write_text(page, encoding="utf-8")
         print(f"\nWritten: {output} and {output.with_suffix('.tsv')}")
@@ -77,10 +80,10 @@ def _read(folder: Path) -> Finished:
                 f"{folder}: there is no {part} in it; name the results folder of a benchmark that ran to the end (the one with "
                 "report.html)"
             )
-    runs = tables.checked_runs(read_table(results.table("runs"), tables.RUN_COLUMNS))
+    runs = checked_runs(read_table(results.table("runs"), RUN_COLUMNS))
     try:
         config = json.loads(Path(results.config).read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{results.config}: not valid JSON ({error}); delete it and run the workflow again") from error
-    headline = read_table(results.table("headline"), tables.HEADLINE_COLUMNS)
+    headline = read_table(results.table("headline"), HEADLINE_COLUMNS)
     return Finished(folder, headline, runs, config, read_records(results, runs))

@@ -8,9 +8,9 @@ import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
-from mosaicbench.report import theme
 from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
-from mosaicbench.report.tables import of_view, read_tables
+from mosaicbench.report.tables.contract import of_view, read_tables
+from mosaicbench.report.theme import read_theme, save, style
 
 
 def main(*, figure: str, tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
@@ -42,20 +42,20 @@ def main(*, figure: str, tables: Path, projections: Path, display: Path, views: 
     card = catalog.card("figures", figure)
     draw = catalog.function("figures", figure)
     needs = [name for name in catalog.parameters("figures", figure) if name != "theme"]
-    read = read_tables(tables)
-    known = theme.read_theme(display, read["runs"])
+    contents = read_tables(tables)
+    theme = read_theme(display, contents["runs"])
     for view in views if card["per"] == "view" else [None]:
         if view is None:
-            shown, folder = {name: read[name] for name in needs}, Path(output)
+            of_figure, folder = {name: contents[name] for name in needs}, Path(output)
         else:
-            shown, folder = _of_view(read, Path(projections) / view, view, needs), Path(output) / view
-        with theme.style():
-            picture, drawn = draw(**shown, theme=known)
-            theme.save(picture, drawn, folder / figure)
+            of_figure, folder = _of_view(contents, Path(projections) / view, view, needs), Path(output) / view
+        with style():
+            picture, drawn = draw(**of_figure, theme=theme)
+            save(picture, drawn, folder / figure)
 
 
-def _of_view(read: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
+def _of_view(contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of one view, those of its cells from the folder that `project` wrote."""
     dataset, scenario = view.split("/")
     of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS | VIRTUAL_COLUMNS}
-    return of_cells | {name: of_view(read[name], dataset, scenario) for name in needs if name not in of_cells}
+    return of_cells | {name: of_view(contents[name], dataset, scenario) for name in needs if name not in of_cells}

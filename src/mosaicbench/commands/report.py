@@ -10,9 +10,10 @@ from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.layout import Results
-from mosaicbench.report import html, theme
+from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.records import read_records
-from mosaicbench.report.tables import read_tables
+from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.report.theme import read_theme
 
 ORDER = (
     "sweep",
@@ -44,7 +45,7 @@ def main(
     output: Path,
     results: Path | None = None,
 ) -> None:
-    """Write the report, self-contained: it opens from disk and asks nothing of the network.
+    """Write the report, self-contained: it opens from disk and needs no network.
 
     Parameters
     ----------
@@ -66,22 +67,22 @@ def main(
     UserError
         When a file is absent or not what its place says.
     """
-    read = read_tables(tables)
-    text = html.page(
-        read=read,
+    contents = read_tables(tables)
+    text = report_page(
+        tables=contents,
         figures=Path(figures),
         figure_cards={name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))},
-        theme=theme.read_theme(display, read["runs"]),
+        theme=read_theme(display, contents["runs"]),
         config=config if isinstance(config, dict) else _read_config(config),
         views=views,
-        records=[] if results is None else read_records(Results(results), read["runs"]),
+        records=[] if results is None else read_records(Results(results), contents["runs"]),
     )
     with atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def _ordered(names: tuple[str, ...]) -> list[str]:
-    """Return figures in the order of the report, those that it does not know last."""
+    """Return figures in the order of the report, those that :data:`ORDER` does not list last."""
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 

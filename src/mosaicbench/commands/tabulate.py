@@ -8,16 +8,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog, expenses
+from mosaicbench import expenses
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_scores
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.meter import PHASES
-from mosaicbench.report import published as published_numbers
-from mosaicbench.report import scaling, statistics, tables
-from mosaicbench.report.standings import standings
-from mosaicbench.report.sweep import sweep_table
+from mosaicbench.report.roster import roster_of
+from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS, RUN_COLUMNS, checked_runs, checked_scores
+from mosaicbench.report.tables.overview import overview
+from mosaicbench.report.tables.published import beside_ours, read_published
+from mosaicbench.report.tables.standings import standings
+from mosaicbench.statistics.bootstrap import intervals_over_cells, with_intervals
+from mosaicbench.statistics.common import RUN, joined
+from mosaicbench.statistics.overall import overall
+from mosaicbench.statistics.paired import paired_tests
+from mosaicbench.statistics.ranks import ranks
+from mosaicbench.statistics.scaling import exponents
+from mosaicbench.statistics.sentinels import gates
+from mosaicbench.statistics.summary import comparison, headline
+from mosaicbench.statistics.sweep import sweep_table
 
 SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
@@ -39,7 +49,7 @@ def main(
     output: Path,
     sizes: Sequence[dict[str, int]] = (),
 ) -> None:
-    """Write every table of ``tables.read_tables`` as ``.tsv`` into a folder, and three more: expenses, phases and scaling.
+    """Write every table of ``contract.TABLES`` as ``.tsv`` into a folder, and three more: expenses, phases and scaling.
 
     A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, seconds are sums over a record's phases.
 
@@ -65,49 +75,47 @@ def main(
     output
         The folder.
     sizes
-        Datasets that differ in nothing but their number of cells, dataset -> cells: over these, costs grow with exponents.
+        Datasets that differ in nothing but their number of cells, dataset -> cells: over these, ``scaling.tsv`` says how expenses grow.
 
     Raises
     ------
     UserError
         When a record's method is not the one that its run has now, or the published numbers break their schema.
     """
-    cards = {room: catalog.cards(room) for room in ("methods", "metrics")}
-    runs = tables.checked_runs(_runs(records, not_applicable, methods))
-    order = _places(runs, methods)
-    all_scores = tables.checked_scores(tables.joined([read_scores(path) for path in scores], SCORE_COLUMNS))
-    all_features = tables.joined([read_table(path, FEATURE_COLUMNS) for path in features], FEATURE_COLUMNS)
-    all_scores = _sorted(all_scores, order)
-    runs = _sorted(runs, order)
-    of_cells = [read_cells(path) for path in cells]
-    intervals = statistics.intervals_over_cells(of_cells)
-    means = statistics.with_intervals(tables.comparison(all_scores), intervals)
-    gates = [tables.gates(all_scores, runs, cards), statistics.sentinels(all_scores, runs, cards)]
-    written = {
+    all_runs = checked_runs(_runs(records, not_applicable, methods))
+    order = _places(all_runs, methods)
+    all_runs = _sorted(all_runs, order)
+    all_scores = _sorted(checked_scores(joined([read_scores(path) for path in scores], SCORE_COLUMNS)), order)
+    all_features = joined([read_table(path, FEATURE_COLUMNS) for path in features], FEATURE_COLUMNS)
+    cell_scores = [read_cells(path) for path in cells]
+    roster = roster_of(all_runs)
+    intervals = intervals_over_cells(cell_scores)
+    means = with_intervals(comparison(all_scores), intervals)
+    tables = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
-        "runs": runs,
+        "runs": all_runs,
         "comparison": means,
-        "headline": statistics.with_intervals(tables.headline(all_scores), intervals),
-        "overview": tables.overview(all_scores, runs, cards),
-        "paired_tests": statistics.paired_tests(all_scores, runs, of_cells, cards, reference=reference),
-        "ranks": statistics.ranks(all_scores, runs, cards),
-        "overall": statistics.overall(all_scores, runs, cards),
-        "gates": tables.joined(gates, tables.GATE_COLUMNS),
+        "headline": with_intervals(headline(all_scores), intervals),
+        "overview": overview(all_scores, all_runs, roster),
+        "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference),
+        "ranks": ranks(all_scores, roster),
+        "overall": overall(all_scores, all_runs, roster),
+        "gates": gates(all_scores, roster),
         "history": _sorted(_history(records, histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
-        "published": published_numbers.beside_ours(published_numbers.read_published(published), means, runs, kinds, cards),
+        "published": beside_ours(read_published(published), means, kinds, roster),
+        "phases": _sorted(_phases(records), order),
     }
     if records:
-        written["expenses"] = expenses.measured(results, records)
-    known = {name: written[name] for name in ("headline", "overall", "ranks", "runs")}
-    written["standings"] = standings(**known, cards=cards)
-    written["phases"] = _sorted(_phases(records), order)
-    written["scaling"] = scaling.exponents(written["phases"], written.get("expenses"), sizes)
-    for name, table in written.items():
+        tables["expenses"] = expenses.measured(results, records)
+    summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs")}
+    tables["standings"] = standings(**summaries, roster=roster)
+    tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
+    for name, table in tables.items():
         write_table(Path(output) / f"{name}.tsv", table)
-    for (*names, gate), found in written["gates"].groupby([*tables.RUN, "gate"], sort=False):
-        what = found["message"].iloc[0] if len(found) == 1 else ", ".join(found["metric"])
+    for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
+        what = findings["message"].iloc[0] if len(findings) == 1 else ", ".join(findings["metric"])
         print(f"warning: {'/'.join(names)}: {gate}: {what}", file=sys.stderr)
 
 
@@ -121,11 +129,11 @@ def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, st
                 f"{methods[record['run']]!r}; delete the run's folder and run again"
             )
         spent = {measure: round(sum(record[measure].values()), 3) if record[measure] else None for measure in SECONDS}
-        rows.append({column: record[column] for column in tables.RUN_COLUMNS} | spent)
+        rows.append({column: record[column] for column in RUN_COLUMNS} | spent)
     for absent in not_applicable:
-        names = {column: absent[column] for column in (*tables.RUN, "method")}
+        names = {column: absent[column] for column in (*RUN, "method")}
         rows.append(names | {"seed": None, "status": "not_applicable", "message": absent["reason"]})
-    return pd.DataFrame(rows, columns=tables.RUN_COLUMNS)
+    return pd.DataFrame(rows, columns=RUN_COLUMNS)
 
 
 def _history(records: list[Path], histories: list[Path]) -> pd.DataFrame:
@@ -134,26 +142,26 @@ def _history(records: list[Path], histories: list[Path]) -> pd.DataFrame:
     for record, path in zip(map(read_record, records), histories, strict=True):
         epochs = read_table(path).drop(columns="progress", errors="ignore")
         curves = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
-        parts.append(curves.assign(**{column: record[column] for column in (*tables.RUN, "seed")}))
-    return tables.joined(parts, tables.HISTORY_COLUMNS)
+        parts.append(curves.assign(**{column: record[column] for column in (*RUN, "seed")}))
+    return joined(parts, HISTORY_COLUMNS)
 
 
 def _phases(records: list[Path]) -> pd.DataFrame:
-    """Return a row for every run, seed and phase that it entered: its costs, with the numbers of cells of its view."""
+    """Return a row for every run, seed and phase that it entered: its expenses, with the numbers of cells of its view."""
     rows = []
     for record in map(read_record, records):
-        names = {column: record[column] for column in (*tables.RUN, "method", "seed")}
+        names = {column: record[column] for column in (*RUN, "method", "seed")}
         names |= {f"{part}_cells": record["cells"].get(part) for part in ("train", "query")}
         for phase in sorted(record["seconds"], key=PHASES.index):
-            costs = {measure: record[measure].get(phase) for measure in (*SECONDS, "host_mb", "device_mb")}
-            rows.append(names | {"phase": phase} | costs)
-    return pd.DataFrame(rows, columns=tables.PHASE_COLUMNS)
+            spent = {measure: record[measure].get(phase) for measure in (*SECONDS, "host_mb", "device_mb")}
+            rows.append(names | {"phase": phase} | spent)
+    return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:
     """Return column -> name -> place: datasets and scenarios as they first appear, runs as `methods` lists them."""
-    named = {"dataset": runs["dataset"], "scenario": runs["scenario"], "run": [*methods, *runs["run"]]}
-    return {column: {name: place for place, name in enumerate(dict.fromkeys(names))} for column, names in named.items()}
+    values = {"dataset": runs["dataset"], "scenario": runs["scenario"], "run": [*methods, *runs["run"]]}
+    return {column: {name: place for place, name in enumerate(dict.fromkeys(names))} for column, names in values.items()}
 
 
 def _sorted(table: pd.DataFrame, places: dict[str, dict[str, int]]) -> pd.DataFrame:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from mosaicbench.files.atomic import atomic
-from mosaicbench.report import latex, statistics, theme
-from mosaicbench.report.tables import VIEW, read_tables
+from mosaicbench.report import latex
+from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.report.theme import read_theme
+from mosaicbench.statistics.common import ALL, VIEW
 
-OVER_DATASETS = "all_datasets"  # what stands for statistics.ALL in the name of a folder
+OVER_DATASETS = "all_datasets"  # what stands for ALL in the name of a folder
 
 
 def main(*, tables: Path, display: Path, views: list[str], output: Path) -> None:
@@ -25,12 +27,12 @@ def main(*, tables: Path, display: Path, views: list[str], output: Path) -> None
     output
         A folder. `document.tex` is compiled in it.
     """
-    read = read_tables(tables)
-    known = theme.read_theme(display, read["runs"])
-    found = dict(iter(read["standings"].groupby(VIEW, sort=False)))
+    contents = read_tables(tables)
+    theme = read_theme(display, contents["runs"])
+    standings = dict(iter(contents["standings"].groupby(VIEW, sort=False)))
     places = {tuple(view.split("/")): view for view in views}
-    places |= {key: f"{OVER_DATASETS}/{key[1]}" for key in found if key[0] == statistics.ALL}
-    texts = {place: latex.tables_of(found[key], known) if key in found else "" for key, place in places.items()}
+    places |= {key: f"{OVER_DATASETS}/{key[1]}" for key in standings if key[0] == ALL}
+    texts = {place: latex.tables_of(standings[key], theme) if key in standings else "" for key, place in places.items()}
     texts["document"] = latex.document([place for place, text in texts.items() if text])
     for place, text in texts.items():
         path = Path(output) / f"{place}.tex"

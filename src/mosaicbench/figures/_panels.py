@@ -9,11 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
-from mosaicbench.report.tables import NOT_GIVEN
+from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme
+from mosaicbench.statistics.common import RESOURCES
 
 ROW = 0.24  # inches
+DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # where chance lies
+FLOOR = 0.01  # the least value on a logarithmic axis
 
 
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
@@ -22,7 +26,7 @@ def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
     axes.set_ylim(len(runs) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     for row, (above, below) in enumerate(zip(runs, runs[1:], strict=False)):
-        if theme.kind(above) != theme.kind(below):
+        if theme.roster.kind(above) != theme.roster.kind(below):
             axes.axhline(row + 0.5, color="#BBBBBB", linewidth=0.6)
 
 
@@ -32,12 +36,38 @@ def write_absence(axes: Axes, row: float, text: str) -> None:
     axes.text(0.02, row, text, transform=axes.get_yaxis_transform(), va="center", color=QUIET, fontsize=7, bbox=ground)
 
 
+def mark_seeds(axes: Axes, row: int, values: pd.Series, colour: str) -> None:
+    """Draw the values of single seeds a little below a row's middle."""
+    axes.plot(values, np.full(len(values), row + 0.3), "o", color=colour, ms=2.6, alpha=0.8, mec="none", zorder=3)
+
+
+def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) -> None:
+    """Draw an interval along a row, nothing where there is none."""
+    if np.isfinite(low):
+        axes.plot([low, high], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2)
+
+
+def plain_numbers() -> FuncFormatter:
+    """Return what writes the numbers of a logarithmic axis in full."""
+    return FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+
+
+def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
+    """Return the resources of which a table with the columns `metric` and `column` has a value above 0."""
+    return [metric for metric in RESOURCES if table.loc[table["metric"] == metric, column].max() > 0]
+
+
 def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, *, shown: str | None = None) -> None:
     """Write the dataset, the scenario and what is shown above a figure of one view; by default the number of seeds."""
     first, seeds = runs.iloc[0], runs["seed"].nunique()
     shown = shown or f"{seeds} seed{'s' if seeds != 1 else ''}"
     title = f"{theme.view(first['dataset'], first['scenario'])} · {shown}"
     figure.suptitle(title, x=0.008, ha="left", fontsize=8, color=QUIET)
+
+
+def name_cells(figure: Figure, theme: Theme, runs: pd.DataFrame, seed: int, cells: int, *, which: str = "query cells") -> None:
+    """Write the dataset, the scenario, the seed and how many cells are drawn above a figure of one view."""
+    name_view(figure, theme, runs, shown=f"seed {seed}, {cells:,} {which}")
 
 
 def bare(axes: Axes) -> None:

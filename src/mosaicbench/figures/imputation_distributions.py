@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mosaicbench.figures._features import PLACES, features_of
-from mosaicbench.figures._panels import name_view, shortened
+from mosaicbench.figures._panels import name_cells, shortened
 from mosaicbench.report.projections import MEASURED
-from mosaicbench.report.tables import NOT_GIVEN
+from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 
 CARD = {
@@ -72,8 +72,7 @@ def imputation_distributions(*, imputed_values: pd.DataFrame, runs: pd.DataFrame
     for axes_of_direction, direction in zip(panels, directions, strict=True):
         axes_of_direction[0].set_ylabel(theme.direction(direction), fontweight="bold")
         axes_of_direction[1].set_xlabel("value")
-    seed, cells = imputed_values["seed"].iloc[0], imputed_values["cell"].nunique()
-    name_view(figure, theme, runs, shown=f"seed {seed}, {cells:,} query cells")
+    name_cells(figure, theme, runs, imputed_values["seed"].iloc[0], imputed_values["cell"].nunique())
     return figure, pd.concat(drawn, ignore_index=True)[COLUMNS]
 
 

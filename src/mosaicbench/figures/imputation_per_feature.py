@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.figures._panels import ROW, label_rows, name_view, write_absence
-from mosaicbench.report import tables
+from mosaicbench.figures._panels import DASHED, ROW, label_rows, name_view, write_absence
+from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
 CARD = {
@@ -60,12 +60,12 @@ def imputation_per_feature(*, features: pd.DataFrame, runs: pd.DataFrame, theme:
     for axes, direction in zip(panels, directions, strict=False):
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
-        axes.axvline(0, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)))
+        axes.axvline(0, **DASHED)
         axes.set_title(f"{theme.direction(direction['direction'])}  ({direction['space']})")
         of_direction = values[(values["direction"] == direction["direction"]) & (values["space"] == direction["space"])]
         for row, run in enumerate(rows):
             summary = _quantiles(of_direction[of_direction["run"] == run])
-            text = "" if summary["features"] else tables.absence(runs, run)
+            text = "" if summary["features"] else absence(runs, run)
             drawn.append(direction | {"run": run} | summary | {"shown": text})
             if text:
                 write_absence(axes, row, text)

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mosaicbench.figures._features import PLACES, features_of
-from mosaicbench.figures._panels import cloud, name_view, shortened, wrapped
-from mosaicbench.report.tables import NOT_GIVEN
+from mosaicbench.figures._panels import cloud, name_cells, shortened, wrapped
+from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import QUIET, Theme, empty
 
 CARD = {
@@ -69,8 +69,7 @@ def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, them
         axes_of_feature[0].set_ylabel(label, fontsize=7)
     figure.supxlabel("measured", fontsize=8)
     figure.supylabel("imputed", fontsize=8)
-    cells = drawn["cell"].nunique()
-    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
+    name_cells(figure, theme, runs, drawn["seed"].iloc[0], drawn["cell"].nunique())
     return figure, drawn
 
 

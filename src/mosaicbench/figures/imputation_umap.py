@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_view, wrapped
+from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_cells, wrapped
 from mosaicbench.figures.umap import LINE, UNLABELLED
 from mosaicbench.report.projections import MEASURED
 from mosaicbench.report.theme import FAINT, SPARE, Theme, empty
@@ -74,6 +74,5 @@ def imputation_umap(
                 cloud(axes, ground["x"], ground["y"], FAINT, points=len(ground))
             cloud(axes, points["x"], points["y"], points["cell_type"].map(palette).tolist(), points=len(ground))
     key(figure.add_subplot(grid[:, -1]), palette, labels, "Cell type")
-    cells = imputed["cell"].nunique()
-    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
+    name_cells(figure, theme, runs, drawn["seed"].iloc[0], imputed["cell"].nunique())
     return figure, drawn

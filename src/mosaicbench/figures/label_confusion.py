@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import name_view, shortened, wrapped
-from mosaicbench.report.tables import NOT_GIVEN
+from mosaicbench.figures._panels import name_cells, shortened, wrapped
+from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
 CARD = {
@@ -57,8 +58,7 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     panels = figure.subplots(len(directions), len(columns), squeeze=False, sharex=True, sharey="row")
     for axes_of_direction, direction in zip(panels, directions, strict=True):
         for axes, run in zip(axes_of_direction, columns, strict=True):
-            own = drawn[(drawn["direction"] == direction) & (drawn["run"] == run)]
-            _matrix(axes, own, types)
+            _matrix(axes, drawn[(drawn["direction"] == direction) & (drawn["run"] == run)], types)
             if direction == directions[0]:
                 axes.set_title(wrapped(theme.label("runs", run), width=16))
         of_direction = drawn[(drawn["direction"] == direction) & (drawn["run"].isin(columns))]
@@ -75,16 +75,17 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     bar.set_label("share of the row")
     bar.outline.set_visible(False)
     cells = int(drawn.groupby(["direction", "run"])["cells"].sum().max())
-    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} labelled query cells")
+    name_cells(figure, theme, runs, drawn["seed"].iloc[0], cells, which="labelled query cells")
     return figure, drawn.reset_index(drop=True)
 
 
-def _matrix(axes: object, own: pd.DataFrame, types: list[str]) -> None:
+def _matrix(axes: Axes, transfers: pd.DataFrame, types: list[str]) -> None:
+    """Draw one matrix, a dash where the run gives none."""
     axes.tick_params(length=0, labelcolor=INK)
     axes.spines[:].set_visible(True)
-    if own.empty:
+    if transfers.empty:
         axes.text(0.5, 0.5, NOT_GIVEN, transform=axes.transAxes, ha="center", va="center", color=QUIET)
-    shares = own.pivot(index="cell_type", columns="transferred", values="share").reindex(index=types, columns=types)
+    shares = transfers.pivot(index="cell_type", columns="transferred", values="share").reindex(index=types, columns=types)
     # A type without a query cell has no share: its row stays white, like one of which nothing went elsewhere.
     axes.imshow(shares.fillna(0).to_numpy(), cmap=colormaps[COLOURS], vmin=0, vmax=1, aspect="equal", interpolation="nearest")
     if len(types) <= MOST_PRINTED:

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import name_view, shortened
+from mosaicbench.figures._panels import name_cells, shortened
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 
 CARD = {
@@ -62,11 +62,11 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> t
     panels = figure.subplots(len(rows), len(modalities), squeeze=False, height_ratios=heights, width_ratios=widths)
     for axes_of_run, run in zip(panels, rows, strict=True):
         for axes, modality in zip(axes_of_run, modalities, strict=True):
-            own = drawn[(drawn["run"] == run) & (drawn["modality"] == modality)]
-            if own.empty:
+            dots = drawn[(drawn["run"] == run) & (drawn["modality"] == modality)]
+            if dots.empty:
                 axes.axis("off")
                 continue
-            _dots(axes, own)
+            _dots(axes, dots)
             axes.set_title(f"{theme.label('runs', run)}, {theme.label('modalities', modality)}")
     figure.legend(handles=_sizes(), loc="outside lower left", ncols=4, title="share of cells", handletextpad=0.2)
     colours = ScalarMappable(norm=Normalize(0, 1), cmap=colormaps[COLOURS])
@@ -76,16 +76,24 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> t
     bar.ax.set_xticklabels(["lowest mean", "highest"])
     bar.outline.set_visible(False)
     cells = drawn.drop_duplicates(["run", "modality", "leiden"]).groupby(["run", "modality"])["cells"].sum().max()
-    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
+    name_cells(figure, theme, runs, drawn["seed"].iloc[0], cells)
     return figure, drawn.reset_index(drop=True)
 
 
-def _dots(axes: Axes, own: pd.DataFrame) -> None:
-    clusters = own.drop_duplicates("leiden").sort_values("leiden").set_index("leiden")
-    features = own.drop_duplicates("feature").sort_values("marks", kind="stable")["feature"].tolist()
-    columns, rows = own["feature"].map(features.index), own["leiden"].map(list(clusters.index).index)
+def _dots(axes: Axes, dots: pd.DataFrame) -> None:
+    clusters = dots.drop_duplicates("leiden").sort_values("leiden").set_index("leiden")
+    features = dots.drop_duplicates("feature").sort_values("marks", kind="stable")["feature"].tolist()
+    columns, rows = dots["feature"].map(features.index), dots["leiden"].map(list(clusters.index).index)
     axes.scatter(
-        columns, rows, s=LARGEST * own["above"], c=own["scaled"], cmap=COLOURS, vmin=0, vmax=1, linewidths=0.4, edgecolors=QUIET
+        columns,
+        rows,
+        s=LARGEST * dots["above"],
+        c=dots["scaled"],
+        cmap=COLOURS,
+        vmin=0,
+        vmax=1,
+        linewidths=0.4,
+        edgecolors=QUIET,
     )
     named = [_cluster(int(name), row) for name, row in clusters.iterrows()]
     axes.set_yticks(range(len(clusters)), named, fontsize=6)

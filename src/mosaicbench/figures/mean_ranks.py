@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import ROW, label_rows, write_absence
-from mosaicbench.report import tables
+from mosaicbench.figures._panels import ROW, label_rows, mark_interval, write_absence
+from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import QUIET, Theme, empty
+from mosaicbench.statistics.common import HEADLINE
 
 CARD = {
     "label": "Mean ranks",
@@ -33,7 +34,7 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
     Parameters
     ----------
     ranks
-        ``tables.RANK_COLUMNS``.
+        ``ranks.RANK_COLUMNS``.
     theme
         Labels, colours and order.
 
@@ -42,26 +43,26 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
     tuple
         The figure, and the rows drawn.
     """
-    shown = ranks[ranks["metric"].isin(tables.HEADLINE)]
-    shown = shown[shown["ranked"].astype(float) > 1]
-    scenarios = theme.order("scenarios", shown["scenario"])
-    metrics = [metric for metric in tables.HEADLINE if metric in set(shown["metric"])]
+    headlines = ranks[ranks["metric"].isin(HEADLINE)]
+    headlines = headlines[headlines["ranked"].astype(float) > 1]
+    scenarios = theme.order("scenarios", headlines["scenario"])
+    metrics = [metric for metric in HEADLINE if metric in set(headlines["metric"])]
     if not metrics:
         return empty("No run can be ranked against another in any scenario."), pd.DataFrame(columns=COLUMNS)
 
-    rows_of = {name: theme.order("runs", shown.loc[shown["scenario"] == name, "run"]) for name in scenarios}
+    rows_of = {name: theme.order("runs", headlines.loc[headlines["scenario"] == name, "run"]) for name in scenarios}
     heights = [0.9 + ROW * len(rows_of[name]) for name in scenarios]
     figure = Figure(figsize=(1.6 + 1.75 * len(metrics), sum(heights) + 0.2), layout="constrained")
     panels = figure.subplots(len(scenarios), len(metrics), sharey="row", squeeze=False, height_ratios=heights)
     for axes_of_scenario, scenario in zip(panels, scenarios, strict=True):
         for axes, metric in zip(axes_of_scenario, metrics, strict=True):
-            of_panel = shown[(shown["scenario"] == scenario) & (shown["metric"] == metric)].set_index("run")
+            of_panel = headlines[(headlines["scenario"] == scenario) & (headlines["metric"] == metric)].set_index("run")
             _panel(axes, of_panel, rows_of[scenario], theme)
             axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1))
-        most = shown.loc[shown["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
+        most = headlines.loc[headlines["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
         n = f"{most['datasets']} dataset{'s' if most['datasets'] != 1 else ''}, {most['blocks']} with seeds"
         axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET)
-    drawn = shown.assign(place=shown["metric"].map(metrics.index)).sort_values(["scenario", "place"], kind="stable")
+    drawn = headlines.assign(place=headlines["metric"].map(metrics.index)).sort_values(["scenario", "place"], kind="stable")
     return figure, drawn[COLUMNS].reset_index(drop=True)
 
 
@@ -82,9 +83,8 @@ def _panel(axes: Axes, of_panel: pd.DataFrame, rows: list[str], theme: Theme) ->
         axes.set_xlabel("← better", color=QUIET, fontsize=7)
     for row, run in enumerate(rows):
         if run not in of_panel.index or np.isnan(of_panel.loc[run, "rank"]):
-            write_absence(axes, row, tables.NOT_GIVEN)
+            write_absence(axes, row, NOT_GIVEN)
             continue
-        own = of_panel.loc[run]
-        if np.isfinite(own["low"]):
-            axes.plot([own["low"], own["high"]], [row, row], color=theme.colour(run), linewidth=1.4, solid_capstyle="butt")
-        axes.plot([own["rank"]], [row], **theme.marker(run, size=4.6))
+        rank = of_panel.loc[run]
+        mark_interval(axes, row, rank["low"], rank["high"], theme.colour(run))
+        axes.plot([rank["rank"]], [row], **theme.marker(run, size=4.6))

@@ -13,9 +13,13 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from mosaicbench.figures._panels import label_rows, name_view
-from mosaicbench.report import statistics, tables
+from mosaicbench.figures._panels import FLOOR, label_rows, measured_resources, name_view
+from mosaicbench.report.roster import TRAITS
+from mosaicbench.report.tables.text import FEWER, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
+from mosaicbench.statistics.overall import SCORES
+from mosaicbench.statistics.scale import ends
+from mosaicbench.statistics.summary import headline
 
 CARD = {
     "label": "Overview",
@@ -78,17 +82,17 @@ def overview_heat(
     tuple
         The figure, and one row per score and run: the mean, both ends of the scale and what they are, the scaled mean.
     """
-    summary = tables.headline(scores)
+    summary = headline(scores)
     families = {name: [metric for metric in metrics if metric in set(summary["metric"])] for name, metrics in FAMILIES.items()}
     rows = theme.order("runs", runs["run"])
     if not any(families.values()):
         return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
-    used = [metric for metric in tables.RESOURCES if summary.loc[summary["metric"] == metric, "mean"].max() > 0]
+    used = measured_resources(summary, "mean")
     drawn = pd.concat(
         [
             _bars(overall, runs, rows),
             *[_cells(family, metric, summary, runs, rows, theme) for family, names in families.items() for metric in names],
-            *[_costs(metric, summary, runs, rows) for metric in used],
+            *[_resources(metric, summary, runs, rows) for metric in used],
         ],
         ignore_index=True,
     )[COLUMNS]
@@ -105,13 +109,13 @@ def overview_heat(
     axes.set_xticks([])
     for row in range(1, len(rows), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F7F7F7", zorder=0)
-    shown = drawn.set_index(["metric", "run"])
+    cells = drawn.set_index(["metric", "run"])
     for column in columns:
         for row, run in enumerate(rows):
             if column.kind == "dot":
-                _dot(axes, column, row, tables.traits(theme.cards["methods"].get(theme.methods.get(run, run), {}))[column.name])
+                _dot(axes, column, row, theme.roster.traits(run)[column.name])
             else:
-                _value(axes, column, row, shown.loc[(column.name, run)], theme.colour(run))
+                _value(axes, column, row, cells.loc[(column.name, run)], theme.colour(run))
     _headings(axes, columns, theme)
     _scale(figure, size)
     name_view(figure, theme, runs)
@@ -120,65 +124,58 @@ def overview_heat(
 
 def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
     """Return the overall score of every run, and its groups."""
-    known, ranked = overall.set_index("run"), overall["rank"].notna().sum()
-    cells = []
-    for name in ("score", *statistics.GROUPS):
-        for run in rows:
-            cell = {"family": "score", "metric": name, "run": run, "shown": tables.absence(runs, run), "seeds": 0}
-            if run in known.index and not np.isnan(known.loc[run, name]):
-                own = known.loc[run]
-                fewer = "" if own["complete"] or name != "score" else tables.FEWER
-                cell |= {"mean": own[name], "scaled": own[name], "seeds": own["seeds"], "shown": f"{own[name]:z.2f}{fewer}"}
-                cell |= {"rank": own["rank"]} if name == "score" and ranked > 1 else {}
-            cells.append(cell)
-    return pd.DataFrame(cells).reindex(columns=COLUMNS)
+    lines, ranked = overall.set_index("run"), overall["rank"].notna().sum()
+    parts = []
+    for name in SCORES:
+        means = lines.dropna(subset=name)
+        cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=means[name].map("{:z.2f}".format))
+        if name == "score":
+            cells["shown"] += np.where(means["complete"], "", FEWER)
+            cells["rank"] = means["rank"] if ranked > 1 else np.nan
+        parts.append(_of_all_runs(cells, "score", name, runs, rows))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str], theme: Theme) -> pd.DataFrame:
     """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
     means = summary[summary["metric"] == metric].set_index("run")
-    ends = statistics.ends(means["mean"], metric, theme.methods, theme.cards)
-    width, sign = ends["one"] - ends["zero"], -1 if theme.metric(metric).get("better") == "lower" else 1
-    cells = []
-    for run in rows:
-        cell = {"family": family, "metric": metric, "run": run, "seeds": 0, "shown": tables.absence(runs, run)} | ends
-        if run in means.index:
-            total = means.loc[run]
-            fewer = tables.FEWER if total["directions"] < total["of_directions"] else ""
-            cell |= {"mean": total["mean"], "sd": total["sd"], "seeds": total["seeds"]}
-            cell |= {"scaled": (total["mean"] - ends["zero"]) / width if width * sign > 0 else np.nan}
-            cell |= {"shown": tables.number(metric, total["mean"]).replace("0.", ".", 1) + fewer}
-        cells.append(cell)
-    return pd.DataFrame(cells).reindex(columns=COLUMNS)
+    scale = ends(means["mean"], metric, theme.roster)
+    width = scale["one"] - scale["zero"]
+    scaled = (means["mean"] - scale["zero"]) / (width if width * theme.roster.sign(metric) > 0 else np.nan)
+    fewer = np.where(means["directions"] < means["of_directions"], FEWER, "")
+    shown = [number(metric, mean).replace("0.", ".", 1) for mean in means["mean"]]
+    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=shown + fewer.astype(object))
+    return _of_all_runs(cells, family, metric, runs, rows).assign(**scale)
 
 
-def _costs(metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
-    """Return what every run cost; `scaled` is its place between the least and the most, on a logarithmic scale."""
+def _resources(metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+    """Return what every run took; `scaled` is its place between the least and the most, on a logarithmic scale."""
     means = summary[summary["metric"] == metric].set_index("run")
-    logs = np.log10(means["mean"].clip(lower=0.01))
-    width = logs.max() - logs.min() or 1
-    cells = []
-    for run in rows:
-        cell = {"family": "resources", "metric": metric, "run": run, "seeds": 0, "shown": tables.absence(runs, run)}
-        if run in means.index:
-            total = means.loc[run]
-            cell |= {"mean": total["mean"], "sd": total["sd"], "seeds": total["seeds"]}
-            cell |= {"scaled": (logs[run] - logs.min()) / width, "shown": tables.number(metric, total["mean"])}
-        cells.append(cell)
-    return pd.DataFrame(cells).reindex(columns=COLUMNS)
+    logs = np.log10(means["mean"].clip(lower=FLOOR))
+    scaled = (logs - logs.min()) / (logs.max() - logs.min() or 1)
+    shown = [number(metric, mean) for mean in means["mean"]]
+    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=shown)
+    return _of_all_runs(cells, "resources", metric, runs, rows)
+
+
+def _of_all_runs(cells: pd.DataFrame, family: str, metric: str, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+    """Return one row for each of the runs `rows`; those without one in `cells` say why they have no value."""
+    table = cells.reindex(rows).rename_axis("run").reset_index()
+    shown = [absence(runs, run) if pd.isna(text) else text for run, text in zip(rows, table["shown"], strict=True)]
+    seeds = table["seeds"].fillna(0).astype(int)
+    return table.assign(family=family, metric=metric, seeds=seeds, shown=shown).reindex(columns=COLUMNS)
 
 
 def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFrame) -> list[_Column]:
-    scored = [name for name in ("score", *statistics.GROUPS) if drawn.loc[drawn["metric"] == name, "mean"].notna().any()]
-    blocks = [("uses", tables.TRAITS, "dot", DOT), ("score", scored, "bar", BAR)]
+    scored = [name for name in SCORES if drawn.loc[drawn["metric"] == name, "mean"].notna().any()]
+    blocks = [("uses", TRAITS, "dot", DOT), ("score", scored, "bar", BAR)]
     blocks += [(family, names, "heat", HEAT) for family, names in families.items()]
     blocks += [("resources", used, "cost", BAR)]
     columns, left = [], 0.1
     for family, names, kind, width in blocks:
         for name in names:
-            own = width + RANK if name == "score" else width
-            columns.append(_Column(family, name, kind, left, own))
-            left += own
+            columns.append(_Column(family, name, kind, left, width + RANK if name == "score" else width))
+            left += columns[-1].width
         left += GAP if names else 0
     return columns
 
@@ -194,8 +191,8 @@ def _value(axes: Axes, column: _Column, row: int, cell: pd.Series, colour: str) 
     middle = column.left + column.width / 2
     if np.isnan(cell["mean"]):
         sign, _, reason = cell["shown"].partition(" ")
-        told = column.name == "score" and reason
-        axes.text(middle, row, cell["shown"] if told else sign, ha="center", va="center", color=QUIET, fontsize=6)
+        text = cell["shown"] if column.name == "score" and reason else sign
+        axes.text(middle, row, text, ha="center", va="center", color=QUIET, fontsize=6)
     elif column.kind == "heat":
         scaled = cell["scaled"]
         face = "white" if np.isnan(scaled) else colormaps[COLOURS](np.clip(scaled, 0, 1) * DARKEST)
@@ -237,8 +234,8 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
             fontsize=6.3,
         )
     for family in dict.fromkeys(column.family for column in columns):
-        own = [column for column in columns if column.family == family]
-        left, right = own[0].left, own[-1].left + own[-1].width
+        members = [column for column in columns if column.family == family]
+        left, right = members[0].left, members[-1].left + members[-1].width
         y = -0.07 * per_inch
         axes.plot([left + 0.02, right - 0.04], [y, y], color=QUIET, linewidth=1.2, transform=over, clip_on=False)
         label = {"uses": "Uses", "score": "Scaled scores"}.get(family) or theme.label("groups", family)

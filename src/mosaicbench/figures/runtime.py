@@ -6,11 +6,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import NullFormatter
 
-from mosaicbench.figures._panels import ROW, label_rows, name_view, write_absence
-from mosaicbench.report import tables
+from mosaicbench.figures._panels import (
+    FLOOR,
+    ROW,
+    label_rows,
+    mark_seeds,
+    measured_resources,
+    name_view,
+    plain_numbers,
+    write_absence,
+)
+from mosaicbench.report.tables.text import absence, number
 from mosaicbench.report.theme import Theme, empty
+from mosaicbench.statistics.summary import seed_means
 
 CARD = {
     "label": "Time and memory",
@@ -23,7 +33,6 @@ CARD = {
     "per": "view",
 }
 COLUMNS = ["metric", "run", "seed", "value", "mean", "seeds", "shown"]
-FLOOR = 0.01
 
 
 def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
@@ -41,9 +50,8 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
     tuple
         The figure, and one row per metric, run and seed drawn.
     """
-    means = tables.seed_means(scores).dropna(subset="value")
-    largest = means.groupby("metric")["value"].max()
-    metrics = [metric for metric in tables.RESOURCES if largest.get(metric, 0) > 0]
+    means = seed_means(scores).dropna(subset="value")
+    metrics = measured_resources(means, "value")
     rows = theme.order("runs", runs["run"])
     if not metrics:
         return empty("No run of this view has a measured time or memory."), pd.DataFrame(columns=COLUMNS)
@@ -59,22 +67,14 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
         for row, run in enumerate(rows):
             seeds = means[(means["metric"] == metric) & (means["run"] == run)]
             if seeds.empty:
-                text = tables.absence(runs, run)
+                text = absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "shown": text})
                 continue
             mean = seeds["value"].mean()
-            shown = tables.number(metric, mean)
-            axes.plot(
-                seeds["value"].clip(lower=FLOOR),
-                np.full(len(seeds), row + 0.3),
-                "o",
-                color=theme.colour(run),
-                ms=2.6,
-                alpha=0.8,
-                mec="none",
-            )
-            axes.plot([max(mean, FLOOR)], [row], **theme.marker(run, size=4.6))
+            shown = number(metric, mean)
+            mark_seeds(axes, row, seeds["value"].clip(lower=FLOOR), theme.colour(run))
+            axes.plot([max(mean, FLOOR)], [row], zorder=4, **theme.marker(run, size=4.6))
             axes.text(1.01, row, shown, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5)
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
             drawn += [value | {"mean": mean, "seeds": len(seeds), "shown": shown} for value in values]
@@ -88,5 +88,5 @@ def _mark_decades(axes: Axes) -> None:
     low, high = axes.get_xlim()
     low, high = min(low, 10 ** np.floor(np.log10(high / 10))), high * 1.3
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, place: ""))
+    axes.xaxis.set_major_formatter(plain_numbers())
+    axes.xaxis.set_minor_formatter(NullFormatter())

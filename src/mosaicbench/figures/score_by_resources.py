@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from mosaicbench.figures._panels import name_view
-from mosaicbench.report import statistics, tables
+from mosaicbench.figures._panels import FLOOR, measured_resources, name_view, plain_numbers
 from mosaicbench.report.theme import Theme, empty
+from mosaicbench.statistics.overall import SCORES
+from mosaicbench.statistics.summary import headline
 
 CARD = {
     "label": "Scores against time and memory",
@@ -25,7 +26,7 @@ CARD = {
 }
 COLUMNS = ["score", "resource", "run", "scaled", "used", "front"]
 SIDE = (2.6, 1.9)  # inches
-FLOOR, FRONT = 0.01, "#BBBBBB"
+FRONT = "#BBBBBB"
 
 
 def score_by_resources(
@@ -45,27 +46,19 @@ def score_by_resources(
     tuple
         The figure, and one row per score, resource and run drawn.
     """
-    used = tables.headline(scores)
-    resources = [metric for metric in tables.RESOURCES if used.loc[used["metric"] == metric, "mean"].max() > 0]
-    scaled = overall.assign(score=overall["score"].where(overall["complete"])).set_index("run")
-    competing = [run for run in scaled.index if theme.kind(run) != "control"]
-    shown = [name for name in ("score", *statistics.GROUPS) if scaled.loc[competing, name].notna().any()]
-    if not resources or not shown:
+    means = headline(scores)
+    resources = measured_resources(means, "mean")
+    complete = overall.assign(score=overall["score"].where(overall["complete"]))
+    scaled = theme.roster.competing(complete).set_index("run")
+    names = [name for name in SCORES if scaled[name].notna().any()]
+    if not resources or not names:
         return empty("No run of this view has a score and a measured time or memory."), pd.DataFrame(columns=COLUMNS)
-    drawn = []
-    for name in shown:
-        for metric in resources:
-            of_metric = used[used["metric"] == metric].set_index("run")["mean"]
-            pairs = pd.DataFrame({"scaled": scaled[name], "used": of_metric}).dropna()
-            pairs = pairs.loc[theme.order("runs", (run for run in pairs.index if theme.kind(run) != "control"))]
-            front = [_unbeaten(pairs, run) for run in pairs.index]
-            drawn.append(pairs.assign(score=name, resource=metric, front=front).rename_axis("run").reset_index())
-    drawn = pd.concat(drawn, ignore_index=True)[COLUMNS]
+    parts = [_pairs(scaled, means, name, metric, theme) for name in names for metric in resources]
+    drawn = pd.concat(parts, ignore_index=True)[COLUMNS]
 
-    there = theme.order("runs", drawn["run"])
-    figure = Figure(figsize=(SIDE[0] * len(resources) + 2.0, 0.5 + SIDE[1] * len(shown)), layout="constrained")
-    panels = figure.subplots(len(shown), len(resources), squeeze=False, sharex="col", sharey="row")
-    for axes_of_score, name in zip(panels, shown, strict=True):
+    figure = Figure(figsize=(SIDE[0] * len(resources) + 2.0, 0.5 + SIDE[1] * len(names)), layout="constrained")
+    panels = figure.subplots(len(names), len(resources), squeeze=False, sharex="col", sharey="row")
+    for axes_of_score, name in zip(panels, names, strict=True):
         for axes, metric in zip(axes_of_score, resources, strict=True):
             points = drawn[(drawn["score"] == name) & (drawn["resource"] == metric)]
             front = points[points["front"]].sort_values("used")
@@ -78,9 +71,10 @@ def score_by_resources(
     for axes, metric in zip(panels[-1], resources, strict=True):
         axes.set_xlabel(theme.label("metrics", metric))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        axes.xaxis.set_major_formatter(plain_numbers())
         axes.xaxis.set_minor_formatter(NullFormatter())
-    handles = [Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5)) for run in there]
+    runs_drawn = theme.order("runs", drawn["run"])
+    handles = [Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5)) for run in runs_drawn]
     handles.append(Line2D([], [], color=FRONT, label="not beaten in both"))
     legend = figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3)
     legend.set_alignment("left")
@@ -88,9 +82,18 @@ def score_by_resources(
     return figure, drawn
 
 
-def _unbeaten(competing: pd.DataFrame, run: str) -> bool:
+def _pairs(scaled: pd.DataFrame, means: pd.DataFrame, score: str, resource: str, theme: Theme) -> pd.DataFrame:
+    """Return a row for each run that has both a score and a resource, and whether it is on the front."""
+    used = means[means["metric"] == resource].set_index("run")["mean"]
+    pairs = pd.DataFrame({"scaled": scaled[score], "used": used}).dropna()
+    pairs = pairs.loc[theme.order("runs", pairs.index)]
+    front = [_unbeaten(pairs, run) for run in pairs.index]
+    return pairs.assign(score=score, resource=resource, front=front).rename_axis("run").reset_index()
+
+
+def _unbeaten(pairs: pd.DataFrame, run: str) -> bool:
     """Say whether no other run is at least as good in both and better in one."""
-    own = competing.loc[run]
-    as_good = (competing["scaled"] >= own["scaled"]) & (competing["used"] <= own["used"])
-    better = (competing["scaled"] > own["scaled"]) | (competing["used"] < own["used"])
+    scaled, used = pairs.loc[run]
+    as_good = (pairs["scaled"] >= scaled) & (pairs["used"] <= used)
+    better = (pairs["scaled"] > scaled) | (pairs["used"] < used)
     return not bool((as_good & better).any())

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import ROW, label_rows, name_view, wrapped, write_absence
-from mosaicbench.report import tables
+from mosaicbench.figures._panels import (
+    DASHED,
+    ROW,
+    label_rows,
+    mark_interval,
+    mark_seeds,
+    name_view,
+    wrapped,
+    write_absence,
+)
+from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
+from mosaicbench.statistics.common import CONTESTS
+from mosaicbench.statistics.summary import best, seed_means
 
 CARD = {
     "label": "Scores by run",
@@ -44,9 +56,9 @@ def scores_by_run(
     tuple
         The figure, and one row per metric, run and seed drawn; `shown` holds the sign of absence where there is no value.
     """
-    means = tables.seed_means(scores).dropna(subset="value")
-    summary = headline.assign(best=tables.best(headline, runs, theme.cards)).set_index(["metric", "run"])
-    metrics = [metric for metric in tables.HEADLINE if metric not in tables.RESOURCES and metric in set(means["metric"])]
+    means = seed_means(scores).dropna(subset="value")
+    summary = headline.assign(best=best(headline, theme.roster)).set_index(["metric", "run"])
+    metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
     rows = theme.order("runs", runs["run"])
     if not metrics:
         return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
@@ -55,39 +67,29 @@ def scores_by_run(
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     drawn = []
     for axes, metric in zip(panels, metrics, strict=True):
-        chance = theme.metric(metric).get("chance")
-        chance = chance if isinstance(chance, (int, float)) else np.nan
+        chance = theme.roster.chance(metric)
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
         if not np.isnan(chance):
-            axes.axvline(chance, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)))
+            axes.axvline(chance, **DASHED)
         for row, run in enumerate(rows):
             if (metric, run) not in summary.index:
-                text = tables.absence(runs, run)
+                text = absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "best": False, "chance": chance, "shown": text})
                 continue
             total = summary.loc[(metric, run)]
             seeds = means[(means["metric"] == metric) & (means["run"] == run)]
             colour = theme.colour(run)
-            if not np.isnan(total["low"]):
-                axes.plot(
-                    [total["low"], total["high"]], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2
-                )
-            axes.plot(
-                seeds["value"], np.full(len(seeds), row + 0.3), "o", color=colour, ms=2.6, alpha=0.8, mec="none", zorder=3
-            )
-            mean = (
-                {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
-                if total["best"]
-                else theme.marker(run, size=4.6)
-            )
-            axes.plot([total["mean"]], [row], **mean, zorder=4)
+            mark_interval(axes, row, total["low"], total["high"], colour)
+            mark_seeds(axes, row, seeds["value"], colour)
+            star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
+            axes.plot([total["mean"]], [row], **(star if total["best"] else theme.marker(run, size=4.6)), zorder=4)
             common = {key: total[key] for key in ("mean", "low", "high", "seeds", "best")}
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
             drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
-        _limit(axes, theme.metric(metric).get("bounds"))
-        better = {"lower": "← better", "higher": "better →"}.get(theme.metric(metric).get("better"), "")
+        _limit(axes, *theme.roster.bounds(metric))
+        better = {"lower": "← better", "higher": "better →"}.get(theme.roster.better(metric), "")
         axes.set_title(wrapped(theme.label("metrics", metric)))
         axes.set_xlabel(better, color=QUIET, fontsize=7)
     name_view(figure, theme, runs)
@@ -95,14 +97,11 @@ def scores_by_run(
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
 
 
-def _limit(axes: object, bounds: object) -> None:
+def _limit(axes: Axes, least: float, most: float) -> None:
     """Show no more than a little beyond what the metric can be: a t interval of few seeds may reach farther."""
     low, high = axes.get_xlim()
-    if isinstance(bounds, (list, tuple)) and len(bounds) == 2:
-        width = high - low
-        low = low if bounds[0] is None else max(low, bounds[0] - 0.04 * width)
-        high = high if bounds[1] is None else min(high, bounds[1] + 0.04 * width)
-    axes.set_xlim(low, high)
+    margin = 0.04 * (high - low)
+    axes.set_xlim(max(low, least - margin), min(high, most + margin))
 
 
 def _legend() -> list[Line2D]:
@@ -114,5 +113,5 @@ def _legend() -> list[Line2D]:
         Line2D([], [], marker="D", ms=4.6, label="mean (control)", **point),
         Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
         Line2D([], [], marker="*", ms=9, mec=INK, label="best, controls aside", **point),
-        Line2D([], [], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), label="chance"),
+        Line2D([], [], label="chance", **DASHED),
     ]

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.report.sweep import OVER_DIRECTIONS
-from mosaicbench.report.tables import FAILED
+from mosaicbench.figures._panels import DASHED
 from mosaicbench.report.theme import QUIET, Theme, empty
+from mosaicbench.statistics.common import FAILED
+from mosaicbench.statistics.sweep import OVER_DIRECTIONS
 
 CARD = {
     "label": "Sweep",
@@ -39,7 +40,7 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     Parameters
     ----------
     sweep
-        Columns ``tables.SWEEP_COLUMNS``.
+        Columns ``sweep.SWEEP_COLUMNS``.
     runs
         All runs.
     theme
@@ -59,15 +60,15 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     grid = figure.subplots(len(panels), widest, squeeze=False)
     lines = _ordered(sweep, theme)
     for row, panel in zip(grid, panels, strict=True):
-        own, most_lines = sweep[sweep["panel"] == panel], 1
+        rows, most_lines = sweep[sweep["panel"] == panel], 1
         for axes, (metric, direction) in zip(row, columns[panel], strict=False):
-            chosen = own[(own["metric"] == metric) & (own["direction"] == direction)]
+            chosen = rows[(rows["metric"] == metric) & (rows["direction"] == direction)]
             _panel(axes, chosen, lines, theme)
             where = "" if direction == OVER_DIRECTIONS else f"\n{theme.direction(direction)}"
             title = fill(theme.label("metrics", metric), WIDEST_TITLE) + where
             axes.set_title(title)
             most_lines = max(most_lines, title.count("\n") + 1)
-            better = {"lower": "↓ better", "higher": "↑ better"}.get(theme.metric(metric).get("better"), "")
+            better = {"lower": "↓ better", "higher": "↑ better"}.get(theme.roster.better(metric), "")
             axes.set_ylabel(better, color=QUIET, fontsize=7)
             axes.set_xlabel(sweep["quantity"].iloc[0])
         for axes in row[len(columns[panel]) :]:
@@ -81,7 +82,7 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
     ]
     marks = [("o", "seed"), ("x", "collapsed or failed")]
     handles += [Line2D([], [], marker=sign, ms=4, linestyle="none", color=QUIET, label=text) for sign, text in marks]
-    handles.append(Line2D([], [], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), label="chance"))
+    handles.append(Line2D([], [], label="chance", **DASHED))
     columns_of_legend = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns_of_legend, handletextpad=0.5)
     return figure, sweep
@@ -116,33 +117,34 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
     log = bool(table["log"].iloc[0])
     places = _places(values, log=log)
     axes.grid(axis="y")
-    card = theme.metric(table["metric"].iloc[0])
-    if isinstance(card.get("chance"), (int, float)):
-        axes.axhline(card["chance"], color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+    metric = table["metric"].iloc[0]
+    chance = theme.roster.chance(metric)
+    if not np.isnan(chance):
+        axes.axhline(chance, zorder=1, **DASHED)
     nearest, whole = (np.diff(places).min(), np.ptp(places)) if len(places) > 1 else (1.0, 1.0)
     gap = min(0.012 * whole, 0.7 * nearest / len(lines))
     for place, (line, stroke) in enumerate(_strokes(lines, theme).items()):
-        own, colour = table[table["line"] == line], stroke["color"]
-        if own["x"].isna().all():
-            axes.axhline(own["mean"].mean(), linewidth=0.9, zorder=1, **stroke)
+        rows, colour = table[table["line"] == line], stroke["color"]
+        if rows["x"].isna().all():
+            axes.axhline(rows["mean"].mean(), linewidth=0.9, zorder=1, **stroke)
             continue
         shift = gap * (place - (len(lines) - 1) / 2)
         at = lambda x, shift=shift: places[np.searchsorted(values, x)] + shift  # noqa: E731
-        means = own.drop_duplicates("x").sort_values("x")
+        means = rows.drop_duplicates("x").sort_values("x")
         x = at(means["x"].to_numpy())
         axes.plot(x, means["mean"], linewidth=1.3, zorder=3, **stroke)
         axes.vlines(x, means["low"], means["high"], color=colour, linewidth=1.3, zorder=3)
-        for sign, seeds in (("o", own[own["status"] == "ok"]), ("x", own[own["status"] == "collapsed"])):
+        for sign, seeds in (("o", rows[rows["status"] == "ok"]), ("x", rows[rows["status"] == "collapsed"])):
             size = 2.6 if sign == "o" else 4
             axes.plot(at(seeds["x"].to_numpy()), seeds["value"], sign, ms=size, color=colour, alpha=0.8, zorder=4)
-        failed = own[own["status"].isin(FAILED)]
+        failed = rows[rows["status"].isin(FAILED)]
         edge = axes.get_xaxis_transform()
         axes.plot(at(failed["x"].to_numpy()), [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)
     axes.set_xticks(places, [f"{value:g}" for value in values])
-    if log and card.get("group") == "resources":
+    if log and theme.roster.group(metric) == "resources":
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line
     else:
-        _limit(axes, card, table)
+        _limit(axes, chance, table)
 
 
 def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
@@ -152,9 +154,8 @@ def _places(values: np.ndarray, *, log: bool) -> np.ndarray:
     return np.arange(len(values), dtype=float) if crowded else places
 
 
-def _limit(axes: Axes, card: dict, table: pd.DataFrame) -> None:
-    """Keep to what the metric can be, and to the dots: an interval of few seeds may reach far beyond them."""
-    shown = [*table["value"].dropna(), *table["mean"].dropna()]
-    shown += [card["chance"]] if isinstance(card.get("chance"), (int, float)) else []
-    margin = 0.08 * (max(shown) - min(shown) or 1.0)
-    axes.set_ylim(min(shown) - margin, max(shown) + margin)
+def _limit(axes: Axes, chance: float, table: pd.DataFrame) -> None:
+    """Show the dots, the means and chance, and no more: an interval of few seeds may reach far beyond them."""
+    values = pd.Series([*table["value"], *table["mean"], chance]).dropna()
+    margin = 0.08 * (values.max() - values.min() or 1.0)
+    axes.set_ylim(values.min() - margin, values.max() + margin)

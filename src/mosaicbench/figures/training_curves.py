@@ -47,8 +47,8 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     tuple
         The figure, and one row per cost, run, seed and epoch.
     """
-    shown = ~history["cost"].astype(str).str.endswith(BESIDE)
-    drawn = history[shown].dropna(subset="value")[COLUMNS].reset_index(drop=True)
+    is_drawn = ~history["cost"].astype(str).str.endswith(BESIDE)
+    drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
         return empty("No run of this view was trained."), drawn
     costs = theme.order("costs", drawn["cost"])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_view
+from mosaicbench.figures._panels import bare, cloud, key, lines_of_key, name_cells
 from mosaicbench.report.theme import SPARE, Theme, empty
 
 CARD = {
@@ -94,8 +94,7 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
         axes_of_run[0].set_ylabel(theme.label("runs", run), fontsize=8.5, fontweight="bold")
     for axes, column in zip(panels[-1], columns, strict=True):
         key(axes, palettes[column], labels[column], TITLES[column])
-    cells = drawn.groupby("run")["cell"].nunique().max()
-    name_view(figure, theme, runs, shown=f"seed {drawn['seed'].iloc[0]}, {cells:,} query cells")
+    name_cells(figure, theme, runs, drawn["seed"].iloc[0], drawn.groupby("run")["cell"].nunique().max())
     return figure
 
 

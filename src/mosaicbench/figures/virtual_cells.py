@@ -66,8 +66,8 @@ def virtual_cells(
 
 
 def _origins(axes: Axes, cells: pd.DataFrame) -> None:
-    shown = cells.iloc[np.random.default_rng(0).permutation(len(cells))]
-    _scatter(axes, shown, shown["origin"].map(ORIGINS).tolist())
+    shuffled = cells.iloc[np.random.default_rng(0).permutation(len(cells))]  # so that neither origin lies on top
+    _scatter(axes, shuffled, shuffled["origin"].map(ORIGINS).tolist())
     for name, colour in ORIGINS.items():
         axes.plot([], [], "o", ms=4, color=colour, label={"generated": "virtual"}.get(name, name))
     axes.legend(loc="best")

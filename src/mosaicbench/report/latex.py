@@ -7,9 +7,10 @@ import textwrap
 
 import pandas as pd
 
-from mosaicbench.report import statistics, tables
-from mosaicbench.report.standings import OVERALL
+from mosaicbench.report.tables.standings import OVERALL
+from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.common import ALL, NO_INTERVAL
 
 GROUPS = (OVERALL, "alignment", "label_transfer", "imputation", "biology", "mixing", "disentanglement", "realism", "resources")
 USES = {"uses_pairs": "pairs", "uses_links": "links", "uses_labels": "labels", "transductive": "query"}
@@ -50,7 +51,7 @@ def tables_of(standings: pd.DataFrame, theme: Theme) -> str:
     Parameters
     ----------
     standings
-        The rows of one dataset and scenario of ``tables.STANDING_COLUMNS``.
+        The rows of one dataset and scenario of ``contract.STANDING_COLUMNS``.
     theme
         Labels and order.
 
@@ -77,7 +78,7 @@ def escaped(text: str) -> str:
 
 
 def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, theme: Theme) -> str:
-    known = standings.set_index(["run", "metric"])
+    cells_of = standings.set_index(["run", "metric"])
     runs = theme.order("runs", standings["run"])
     lines = [r"\begin{table}[htbp]", r"\centering", rf"\caption{{{_caption(standings, group, theme)}}}", rf"\label{{{label}}}"]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
@@ -86,11 +87,11 @@ def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, 
     headings += [_heading(metric, group, theme) for metric in metrics]
     lines += [" & ".join(headings) + r" \\", r"\midrule"]
     for place, run in enumerate(runs):
-        if place and theme.kind(runs[place - 1]) != theme.kind(run):
+        if place and theme.roster.kind(runs[place - 1]) != theme.roster.kind(run):
             lines.append(r"\midrule")
-        own = known.loc[(run, metrics[0])]
-        cells = [escaped(theme.label("runs", run)), *[r"$\bullet$" if own[trait] == "yes" else "" for trait in USES]]
-        cells += [escaped(str(own["status"]).replace("_", " "))] + [_cell(known.loc[(run, metric)]) for metric in metrics]
+        first = cells_of.loc[(run, metrics[0])]
+        cells = [escaped(theme.label("runs", run)), *[r"$\bullet$" if first[trait] == "yes" else "" for trait in USES]]
+        cells += [escaped(str(first["status"]).replace("_", " "))] + [_cell(cells_of.loc[(run, name)]) for name in metrics]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"])
 
@@ -98,35 +99,35 @@ def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, 
 def _heading(metric: str, group: str, theme: Theme) -> str:
     label = theme.label("groups", metric) if group == OVERALL else theme.metric_of(group, metric)
     lines = textwrap.wrap(label, 15)
-    better = "higher" if group == OVERALL else theme.metric(metric).get("better")
+    better = "higher" if group == OVERALL else theme.roster.better(metric)
     return rf"\shortstack{{{BREAK.join(map(escaped, lines))}{ARROWS.get(better, '')}}}"
 
 
-def _cell(own: pd.Series) -> str:
+def _cell(standing: pd.Series) -> str:
     """Return the mean, bold if it is the best, its rank raised, and its interval below."""
-    mean, _, interval = own["shown"].partition(" [")
+    mean, _, interval = standing["shown"].partition(" [")
     interval, _, mark = interval.partition("]")
     text = escaped(mean)
-    if pd.isna(own["mean"]):
+    if pd.isna(standing["mean"]):
         return text
-    text = rf"\textbf{{{text}}}" if own["best"] else text
+    text = rf"\textbf{{{text}}}" if standing["best"] else text
     text += escaped(mark.strip())
-    if not pd.isna(own["rank"]):
-        text += rf"$^{{{own['rank']:.3g}}}$"
+    if not pd.isna(standing["rank"]):
+        text += rf"$^{{{standing['rank']:.3g}}}$"
     if not interval:
         return text
     return rf"\shortstack{{\rule{{0pt}}{{2.4ex}}{text}{BREAK}{{\scriptsize {escaped(interval.replace(', ', ' to '))}}}}}"
 
 
 def _caption(standings: pd.DataFrame, group: str, theme: Theme) -> str:
-    first, over_all = standings.iloc[0], standings["dataset"].iloc[0] == statistics.ALL
+    first, over_all = standings.iloc[0], standings["dataset"].iloc[0] == ALL
     scenario = theme.label("scenarios", first["scenario"])
     where = f"all datasets, {scenario}" if over_all else theme.view(first["dataset"], first["scenario"])
     what = "Scaled scores, from 0 (chance) to 1 (oracle)" if group == OVERALL else theme.label("groups", group)
     n = int(standings["seeds"].max())
     text = f"{what}: {where}; mean over {n} {'seeds and datasets' if over_all else 'seeds'}"
-    kinds = sorted({kind for kind in standings["interval"].dropna() if kind != tables.NO_INTERVAL})
+    kinds = sorted({kind for kind in standings["interval"].dropna() if kind != NO_INTERVAL})
     text += f", with 95 % intervals ({'; '.join(kinds)})" if kinds else ""
     text += ". Bold: best of models and baselines. Raised: " + ("mean rank." if over_all and group != OVERALL else "rank.")
-    text += f" {tables.NOT_GIVEN}: not applicable or not given; {tables.CROSS}: failed; {tables.FEWER}: of fewer directions or "
+    text += f" {NOT_GIVEN}: not applicable or not given; {CROSS}: failed; {FEWER}: of fewer directions or "
     return escaped(text + "metrics. Dots: what a run uses; query: transductive.")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from mosaicbench.files.runs import read_record
 from mosaicbench.layout import Results
-from mosaicbench.report.tables import RUN
+from mosaicbench.report.tables.text import NOT_GIVEN, distinct
+from mosaicbench.statistics.common import RUN
+
+FACT_COLUMNS = ["what", "a", "b"]
 
 
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
@@ -19,21 +23,47 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     results
         The results folder.
     runs
-        Columns ``tables.RUN_COLUMNS``; runs that do not apply have no record.
+        Columns ``contract.RUN_COLUMNS``; runs that do not apply have no record.
 
     Raises
     ------
-    files.ContractError
+    errors.ContractError
         When one is absent or broken.
     """
-    made = runs[runs["status"] != "not_applicable"]
-    places = made[[*RUN, "seed"]].itertuples(index=False, name=None)
+    fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
+    places = fits.itertuples(index=False, name=None)
     return [read_record(f"{results.fit(*place)}/run.json") for place in places]
 
 
-def distinct(values: Iterable[str], *, none: str) -> str:
-    """Return the value that all share, else each with how many fits have it; `none` where there is no value."""
-    counts = pd.Series(list(values), dtype=object).value_counts(sort=False)
-    if len(counts) > 1:
-        return ", ".join(f"{value} ({count} fit{'s' if count > 1 else ''})" for value, count in counts.items())
-    return counts.index[0] if len(counts) else none
+def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
+    """Return what the fits of a benchmark were made with: commit, device, machine and versions."""
+    values: dict[str, list[str]] = {}
+    for record in records:
+        facts = {"commit": record["git_commit"], "device": record["device"], "threads": record["threads"]}
+        for part in ("hardware", "arithmetic", "versions"):
+            facts |= record.get(part) or {}
+        for name, value in facts.items():
+            values.setdefault(name, []).append(str(value))
+    return {name: distinct(texts) for name, texts in values.items()}
+
+
+def differing_facts(a: Mapping, b: Mapping) -> pd.DataFrame:
+    """Return one row per value that two nested mappings do not share; its place is written ``runs.mvae.beta``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``FACT_COLUMNS``; values as JSON, "–" where there is none.
+    """
+    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    places = [place for place in dict.fromkeys([*flat_a, *flat_b]) if flat_a.get(place) != flat_b.get(place)]
+    rows = [[place, flat_a.get(place, NOT_GIVEN), flat_b.get(place, NOT_GIVEN)] for place in places]
+    return pd.DataFrame(rows, columns=FACT_COLUMNS)
+
+
+def _flat(value: object, place: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for name, entry in value.items():
+            yield from _flat(entry, f"{place}.{name}" if place else str(name))
+    else:
+        yield place, value if isinstance(value, str) else json.dumps(value, sort_keys=True)

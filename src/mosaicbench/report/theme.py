@@ -14,12 +14,11 @@ from matplotlib import rc_context
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
+from mosaicbench.report.roster import KINDS, Roster, roster_of
 
-KINDS = ("model", "baseline", "control")
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "costs")
 SPARE = "#777777"
@@ -63,22 +62,19 @@ class Theme:
     ----------
     display
         What ``display.yaml`` says.
-    cards
-        room -> id -> card, for "methods", "metrics" and "datasets".
-    methods
-        run -> method.
+    roster
+        Every run, metric and dataset with its card.
     """
 
     display: Mapping[str, dict]
-    cards: Mapping[str, Mapping[str, dict]]
-    methods: Mapping[str, str]
+    roster: Roster
 
     def label(self, room: str, name: str) -> str:
         """Return the human-readable name of an id: of display.yaml, else of its card, else the id."""
+        listed = self.display[room].get(name, {}).get("label")
         if room == "runs":
-            own = self.display["runs"].get(name, {}).get("label")
-            return own or (self.label("methods", name) if self.methods.get(name, name) == name else name)
-        return self.display[room].get(name, {}).get("label") or self.cards.get(room, {}).get(name, {}).get("label") or name
+            return listed or (name if self.roster.is_ablation(name) else self.label("methods", name))
+        return listed or self.roster.cards.get(room, {}).get(name, {}).get("label") or name
 
     def metric_of(self, family: str, name: str) -> str:
         """Return a metric's label under the heading of its family, whose name it need not repeat."""
@@ -98,57 +94,54 @@ class Theme:
 
     def directions(self, names: Iterable[str]) -> list[str]:
         """Return directions in the order of their sources, then targets."""
-        found = dict.fromkeys(names)
-        places = self.order("modalities", (part for name in found for part in name.split("->")))
-        return sorted(found, key=lambda name: [places.index(part) for part in name.split("->")])
+        distinct = dict.fromkeys(names)
+        places = self.order("modalities", (part for name in distinct for part in name.split("->")))
+        return sorted(distinct, key=lambda name: [places.index(part) for part in name.split("->")])
 
     def view(self, dataset: str, scenario: str) -> str:
         """Return the title of a view."""
         return f"{self.label('datasets', dataset)}, {self.label('scenarios', scenario)}"
 
-    def kind(self, run: str) -> str:
-        """Return "model", "baseline" or "control"."""
-        return self.cards["methods"].get(self.methods.get(run, run), {}).get("kind", "model")
-
-    def ablation(self, run: str) -> bool:
-        """Say whether a run is a method with other hyperparameters than its own."""
-        return self.methods.get(run, run) != run
-
     def order(self, room: str, names: Iterable[str]) -> list[str]:
         """Return the distinct names in display order: runs by kind, then as listed; what is not listed comes last, sorted."""
-        found = list(dict.fromkeys(names))
+        distinct = list(dict.fromkeys(names))
         if room == "runs":
-            methods = self.order("methods", [self.methods.get(run, run) for run in found])
-            return sorted(
-                found,
-                key=lambda run: (
-                    KINDS.index(self.kind(run)),
-                    methods.index(self.methods.get(run, run)),
-                    self.ablation(run),
-                    run,
-                ),
-            )
+            return self._order_of_runs(distinct)
         listed = list(self.display[room])
-        known = {name: self._start_of_cost(name) if room == "costs" else name for name in found}
-        return sorted(found, key=lambda name: (listed.index(known[name]) if known[name] in listed else len(listed), name))
+        entries = {name: self._start_of_cost(name) if room == "costs" else name for name in distinct}
+        places = {name: listed.index(entry) if entry in listed else len(listed) for name, entry in entries.items()}
+        return sorted(distinct, key=lambda name: (places[name], name))
+
+    def _order_of_runs(self, runs: list[str]) -> list[str]:
+        """Return runs by kind, by method, and within a method its ablations last."""
+        roster = self.roster
+        methods = self.order("methods", map(roster.method, runs))
+        places = {
+            run: (KINDS.index(roster.kind(run)), methods.index(roster.method(run)), roster.is_ablation(run), run)
+            for run in runs
+        }
+        return sorted(runs, key=places.get)
 
     def colour(self, run: str) -> str:
         """Return a run's colour, the same in every figure: its method's, unless display.yaml gives the run one of its own."""
-        method = self.methods.get(run, run)
-        own = self.display["runs"].get(run, {}).get("colour")
-        listed = own or self.display["methods"].get(method, {}).get("colour")
+        method = self.roster.method(run)
+        listed = self.display["runs"].get(run, {}).get("colour") or self.display["methods"].get(method, {}).get("colour")
         return listed or self._spare_colour(method)
 
     def marker(self, run: str, *, size: float) -> dict:
         """Return matplotlib's keywords for a run's points: shape by kind unless display.yaml says, open for an ablation."""
-        face = "white" if self.ablation(run) else self.colour(run)
-        shape = self.display["methods"].get(self.methods.get(run, run), {}).get("marker") or MARKERS[self.kind(run)]
+        face = "white" if self.roster.is_ablation(run) else self.colour(run)
+        shape = self._marker_of_method(run) or MARKERS[self.roster.kind(run)]
         return {"marker": shape, "ms": size, "mfc": face, "mec": self.colour(run), "linestyle": "none"}
 
     def line(self, run: str) -> dict:
         """Return matplotlib's keywords for a run's line: dotted for an ablation, dashed for a method with its own marker."""
-        own = "marker" in self.display["methods"].get(self.methods.get(run, run), {})
-        return {"color": self.colour(run), "linestyle": ":" if self.ablation(run) else "--" if own else "-"}
+        style = ":" if self.roster.is_ablation(run) else "--" if self._marker_of_method(run) else "-"
+        return {"color": self.colour(run), "linestyle": style}
+
+    def _marker_of_method(self, run: str) -> str | None:
+        """Return the marker that display.yaml gives a run's method."""
+        return self.display["methods"].get(self.roster.method(run), {}).get("marker")
 
     def palette(self, room: str, names: Iterable[str]) -> dict[str, str]:
         """Return name -> colour for modalities in display order, or for cell types, batches or clusters, sorted."""
@@ -157,20 +150,17 @@ class Theme:
         listed = self.display.get(room, {})
         return {name: listed.get(name, {}).get("colour") or spare[place % len(spare)] for place, name in enumerate(ordered)}
 
-    def metric(self, name: str) -> dict:
-        """Return a metric's card, {} where it has none."""
-        return self.cards["metrics"].get(name, {})
-
     def _start_of_cost(self, name: str) -> str | None:
         """Return the longest listed cost that a cost's name is, or starts with."""
         listed = [start for start in self.display["costs"] if name == start or name.startswith(f"{start}_")]
         return max(listed, key=len, default=None)
 
     def _spare_colour(self, method: str) -> str:
-        kind = self.cards["methods"].get(method, {}).get("kind")
+        cards = self.roster.cards["methods"]
+        kind = cards.get(method, {}).get("kind")
         unlisted = sorted(
             name
-            for name, card in self.cards["methods"].items()
+            for name, card in cards.items()
             if card.get("kind") == kind and "colour" not in self.display["methods"].get(name, {})
         )
         colours = self.display["colours"].get(kind, [SPARE])
@@ -192,8 +182,7 @@ def read_theme(display: str | Path, runs: pd.DataFrame) -> Theme:
     UserError
         When the file is absent, is not YAML, or has a key that nothing reads.
     """
-    cards = {room: catalog.cards(room) for room in ("methods", "metrics", "datasets")}
-    return Theme(display=_read_display(display), cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
+    return Theme(display=_read_display(display), roster=roster_of(runs))
 
 
 def style() -> rc_context:
@@ -220,7 +209,7 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-        figure.set_layout_engine(None)  # its places are found: the second picture keeps them, and is not drawn twice for them
+        figure.set_layout_engine(None)  # the first picture settled the layout; the second keeps it, which saves half the time
         with atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
             temporary.write_bytes(buffer.getvalue())
     write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
@@ -241,13 +230,13 @@ def _read_display(path: str | Path) -> dict[str, dict]:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(display, dict) or (unknown := set(display) - {*NAMED, "colours"}):
-        found = f"unknown keys {sorted(unknown)}" if isinstance(display, dict) else "not a mapping"
-        raise UserError(f"{path}: {found}; the keys are {', '.join(NAMED)} and colours")
+        fault = f"unknown keys {sorted(unknown)}" if isinstance(display, dict) else "not a mapping"
+        raise UserError(f"{path}: {fault}; the keys are {', '.join(NAMED)} and colours")
     complete = {room: display.get(room) or {} for room in (*NAMED, "colours")}
     for room in NAMED:
         for name, entry in complete[room].items():
             if not isinstance(entry, dict) or (wrong := set(entry) - {"label", "colour", "marker"}):
-                found = f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
-                raise UserError(f"{path}: {room}.{name}: {found}; write {{label: …, colour: …, marker: …}}")
+                fault = f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
+                raise UserError(f"{path}: {room}.{name}: {fault}; write {{label: …, colour: …, marker: …}}")
     complete["colours"].setdefault("cell_type", [SPARE])
     return complete

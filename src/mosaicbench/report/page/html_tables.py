@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pandas as pd
-
-from mosaicbench.report.tables import CROSS, NOT_GIVEN
-from mosaicbench.report.theme import Theme
-
-ARROWS = {"lower": "↓", "higher": "↑"}
+from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 
 
 @dataclass(frozen=True)
@@ -100,38 +95,18 @@ class Grid:
         return sum(map(len, self.sections.values()))
 
 
-def grid(label: str, columns: list[Column | str], rows: list[list[Cell | str]]) -> Grid:
-    """Return a table of one section; a text stands for a column or a cell without anything else."""
-    heads = tuple(Column(column) if isinstance(column, str) else column for column in columns)
-    return Grid(label, heads, {"": [row(*cells) for cells in rows]})
+def grid(label: str, columns: list[Column | str], rows: list[Row | list[Cell | str]]) -> Grid | None:
+    """Return a table of one section, None without rows; a text stands for a column or a cell without anything else."""
+    if not rows:
+        return None
+    return Grid(label, headed(columns), {"": [entry if isinstance(entry, Row) else row(*entry) for entry in rows]})
+
+
+def headed(columns: list[Column | str]) -> tuple[Column, ...]:
+    """Return columns; a text stands for one without anything else."""
+    return tuple(Column(column) if isinstance(column, str) else column for column in columns)
 
 
 def row(*cells: Cell | str, run: str = "") -> Row:
     """Return a row; a text stands for a cell without anything else."""
     return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), run)
-
-
-def named(run: str, theme: Theme) -> Cell:
-    """Return the cell that names a run, with its colour."""
-    return Cell(theme.label("runs", run), colour=theme.colour(run))
-
-
-def with_arrow(metric: str, theme: Theme) -> str:
-    """Return a metric's label, and which way is better: "FOSCTTM ↓"."""
-    arrow = ARROWS.get(theme.metric(metric).get("better"), "")
-    return f"{theme.label('metrics', metric)}\N{NO-BREAK SPACE}{arrow}".strip()
-
-
-def interval(low: float, high: float, *, decimals: int = 3) -> str:
-    """Return "0.100 to 0.200", a dash where there is none."""
-    return NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
-
-
-def key(value: float) -> float | str:
-    """Return what a number sorts by: nothing where it is missing, so that it stays last."""
-    return "" if pd.isna(value) else value
-
-
-def many(count: int, what: str) -> str:
-    """Return "1 seed", "3 seeds"."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mosaicbench.report.tables import NO_INTERVAL, RUN, SWEEP_COLUMNS, VIEW, headline, joined
+from mosaicbench.statistics.common import NO_INTERVAL, RUN, VIEW, joined
+from mosaicbench.statistics.summary import headline
 
+SWEEP_COLUMNS = ["quantity", "log", "panel", "line", "x", *RUN, "metric", "direction", "seed", "value", "status"]
+SWEEP_COLUMNS += ["mean", "low", "high", "interval"]
 OVER_DIRECTIONS = "mean"  # in the place of a direction
 
 
@@ -21,12 +24,12 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
         The config's ``report: sweep``: label, log, metrics (metric -> directions, or None for their mean) and series (name ->
         id of a dataset, scenario or run -> value of the quantity).
     scores, comparison
-        Columns ``files.SCORE_COLUMNS`` and ``tables.COMPARISON_COLUMNS``.
+        Columns ``files.scores.SCORE_COLUMNS`` and ``summary.COMPARISON_COLUMNS``.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``tables.SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where
+        Columns ``SWEEP_COLUMNS``. Where datasets or scenarios are swept, a line is a run and a panel a series; where
         runs are swept, a line is a series and a panel a view, and runs in no series have no `x`. `mean`, `low` and `high` are
         over the seeds; a run that failed has a row without a value.
     """
@@ -35,18 +38,17 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
     placed = _placed(scores[[*RUN, "seed", "status"]].drop_duplicates(), sweep["series"])
     parts = []
     for metric, directions in sweep["metrics"].items():
-        own = scores[scores["metric"] == metric]
+        of_metric = scores[scores["metric"] == metric]
         if directions is None:
-            summary = headline(own).assign(direction=OVER_DIRECTIONS)
-            values = own.groupby([*RUN, "seed"], as_index=False)["value"].mean().assign(direction=OVER_DIRECTIONS)
+            summary = headline(of_metric).assign(direction=OVER_DIRECTIONS)
+            values = of_metric.groupby([*RUN, "seed"], as_index=False)["value"].mean().assign(direction=OVER_DIRECTIONS)
         else:
             summary = comparison[(comparison["metric"] == metric) & comparison["direction"].isin(directions)]
-            values = own.loc[own["direction"].isin(directions), [*RUN, "seed", "direction", "value"]]
-        found = placed.merge(_in_every_direction(values, placed), on=VIEW, how="inner").merge(
-            values, on=[*RUN, "seed", "direction"], how="left"
-        )
+            values = of_metric.loc[of_metric["direction"].isin(directions), [*RUN, "seed", "direction", "value"]]
+        rows = placed.merge(_directions_of_views(values), on=VIEW, how="inner")
+        rows = rows.merge(values, on=[*RUN, "seed", "direction"], how="left")
         summary = summary[[*RUN, "direction", "mean", "low", "high", "interval"]]
-        parts.append(found.merge(summary, on=[*RUN, "direction"], how="left").assign(metric=metric))
+        parts.append(rows.merge(summary, on=[*RUN, "direction"], how="left").assign(metric=metric))
     table = joined(parts, [column for column in SWEEP_COLUMNS if column not in ("quantity", "log")])
     table["interval"] = table["interval"].fillna(NO_INTERVAL)
     return table.assign(quantity=sweep["label"], log=sweep["log"])[SWEEP_COLUMNS]
@@ -57,13 +59,13 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
     parts = []
     for name, values in series.items():
         column = next((column for column in ("dataset", "scenario") if set(values) & set(runs[column])), "run")
-        own = runs[runs[column].isin(list(values))]
-        own = own.assign(x=own[column].map(dict(values)).astype(float))
+        members = runs[runs[column].isin(list(values))]
+        members = members.assign(x=members[column].map(dict(values)).astype(float))
         if column == "run":
-            parts.append(own.assign(line=name, panel=_title(own, VIEW)))
+            parts.append(members.assign(line=name, panel=_title(members, VIEW)))
         else:
             fixed = [other for other in VIEW if other != column and runs[other].nunique() > 1]
-            parts.append(own.assign(line=own["run"], panel=name + _title(own, fixed, before=", ")))
+            parts.append(members.assign(line=members["run"], panel=name + _title(members, fixed, before=", ")))
     swept = pd.concat(parts, ignore_index=True)
     in_a_series = {name for values in series.values() for name in values}
     if set(swept["run"]) & in_a_series:
@@ -77,6 +79,6 @@ def _title(runs: pd.DataFrame, columns: list[str], *, before: str = "") -> pd.Se
     return pd.Series([before + text if text else "" for text in texts], index=runs.index, dtype=object)
 
 
-def _in_every_direction(values: pd.DataFrame, placed: pd.DataFrame) -> pd.DataFrame:
-    """Return the directions that any run of a view has, for a failed run has to be seen missing in each."""
-    return values[[*VIEW, "direction"]].drop_duplicates().merge(placed[VIEW].drop_duplicates(), on=VIEW)
+def _directions_of_views(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the directions that any run of a view has: a failed run has to be seen missing in each."""
+    return values[[*VIEW, "direction"]].drop_duplicates()

@@ -15,7 +15,7 @@ LARGEST_TOTAL = 40_000_000  # bytes of the pictures of one page
 COLOURS = 256
 
 
-class Pictures:
+class EmbeddedFigures:
     """Turns the files of figures into data URIs, until the page is as heavy as it may be.
 
     Parameters
@@ -40,14 +40,14 @@ class Pictures:
             name, label, caption; `uri`, safe between single quotes, or None where the page is full; `svg`, `png` and `tsv`,
             the files beside the page.
         """
-        found = []
+        figures = []
         for name, card in self.cards.items():
             stem = "/".join((*place, name))
             if (self.folder / f"{stem}.svg").is_file():
                 files = {kind: f"{self.folder.name}/{stem}.{kind}" for kind in ("svg", "png", "tsv")}
                 texts = {"name": name, "label": card["label"], "caption": card["caption"]}
-                found.append(texts | files | {"uri": self._uri(self.folder / stem)})
-        return found
+                figures.append(texts | files | {"uri": self._uri(self.folder / stem)})
+        return figures
 
     def _uri(self, stem: Path) -> str | None:
         uri, png = _svg_uri(stem.with_name(f"{stem.name}.svg")), stem.with_name(f"{stem.name}.png")

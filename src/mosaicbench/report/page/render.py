@@ -1,4 +1,4 @@
-"""Pages: one HTML file each, with style, script and pictures inside, that asks nothing of the network."""
+"""Pages: one HTML file each, with style, script and pictures inside, that needs no network."""
 
 from __future__ import annotations
 

@@ -1,0 +1,91 @@
+"""What there is no number of, why, and what to do; and what should not be read as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from mosaicbench.layout import Jobs
+from mosaicbench.report.page.cells import place_cells, place_columns
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
+from mosaicbench.report.tables.text import NOT_GIVEN
+from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.common import FAILED, RUN
+
+REMEDIES = {
+    "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
+    "out_of_memory": "Raise `limits: memory_mb`, make the run's `latent` or the `minibatch` of `training` smaller, or choose a "
+    "larger machine.",
+    "timeout": "Raise `limits: minutes`, or lower `max_epochs` of `training`.",
+    "crashed": "An error in the method or in what it was given: the log ends with it.",
+    "collapsed": "No latent dimension varies, so every cell looks the same; its scores are right, and say nothing. Lower the "
+    "weight of the divergence (`beta`), or train longer.",
+    "not_applicable": "The method cannot take part in this scenario, by its design: nothing to mend. Where the reason names a "
+    "package or links that are missing, the run takes part once they are there.",
+}
+GIVES = {  # what a method's card must give, so that it has scores of a group
+    "alignment": ("single", "it gives no latents of single modalities"),
+    "label_transfer": ("single", "it gives no latents of single modalities"),
+    "imputation": ("impute", "it does not impute"),
+    "realism": ("impute", "it does not impute"),
+}
+
+
+def reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
+    """Return why a run of a view has no value of a metric."""
+    fits = runs[runs["run"] == run]
+    if fits["status"].isin((*FAILED, "not_applicable")).all():
+        return messages(run, runs)
+    output, why = GIVES.get(theme.roster.group(metric), ("", ""))
+    gives = theme.roster.card(run).get("gives")
+    if output and gives is not None and output not in gives:
+        return f"not given by this method: {why}"
+    remarks = fits.loc[(fits["status"] == "ok") & (fits["message"] != ""), "message"].dropna().unique()
+    return "; ".join(["not given by this method, or not defined on these data", *map(str, remarks)])
+
+
+def messages(run: str, runs: pd.DataFrame) -> str:
+    """Return what the records of a run say where it did not succeed: "diverged: cost is not finite (seeds 0, 1)"."""
+    unsuccessful = runs[(runs["run"] == run) & (runs["status"] != "ok")]
+    sentences = []
+    for (status, message), group in unsuccessful.groupby(["status", "message"], sort=False):
+        seeds = ", ".join(str(seed) for seed in group["seed"].dropna())
+        words = f"{status.replace('_', ' ')}: {message}" if message else status.replace("_", " ")
+        sentences.append(f"{words} (seed{'s' if ',' in seeds else ''} {seeds})" if seeds else words)
+    return "; ".join(sentences)
+
+
+def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
+    """Return one row per view, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
+    order = (*FAILED, "collapsed", "not_applicable")
+    logs = Jobs((config.get("pathvars") or {}).get("logs", "logs"), "log")
+    rows = []
+    groups = runs[runs["status"].isin(order)].groupby([*RUN, "status", "message"], sort=False)
+    for (dataset, scenario, run, status, message), group in groups:
+        seeds = [str(seed) for seed in group["seed"].dropna()]
+        log = logs.fit(dataset, scenario, run, seeds[0]) if status in FAILED else ""
+        cells = place_cells(run, dataset, scenario, theme)
+        cells.append(Cell(status.replace("_", " "), mark="warn" if status in FAILED else ""))
+        cells += [text or NOT_GIVEN for text in (", ".join(seeds), message, log)]
+        rows.append((order.index(status), cells))
+    rows.sort(key=lambda ranked: ranked[0])
+    columns = [*place_columns(), Column("Status", choices=True)]
+    columns += ["Seeds", Column("Message", words=True), Column("Log", words=True)]
+    return grid("Failed, collapsed, not applicable", columns, [cells for _, cells in rows])
+
+
+def remedies(runs: pd.DataFrame) -> dict[str, str]:
+    """Return status -> what to do, of the statuses that occur."""
+    return {status.replace("_", " "): remedy for status, remedy in REMEDIES.items() if status in set(runs["status"])}
+
+
+def gates(table: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return one row per finding; None where there is none."""
+    rows = []
+    for line in table.to_dict("records"):
+        metric = "" if line["metric"] == "all" else theme.label("metrics", line["metric"])
+        place = place_cells(line["run"], line["dataset"], line["scenario"], theme)
+        rows.append([*place, line["gate"], metric, line["message"]])
+    columns = [*place_columns(), Column("Gate", choices=True), Column("Score", choices=True), Column("Finding", words=True)]
+    return grid("What the gates found", columns, rows)

@@ -1,0 +1,88 @@
+"""The report: what was compared and what came out, with every number, picture and failure traceable to its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from mosaicbench.report.page import failures, overall, reference_sections, summary
+from mosaicbench.report.page.embedded_figures import EmbeddedFigures
+from mosaicbench.report.page.render import render
+from mosaicbench.report.page.view import view_section
+from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
+from mosaicbench.report.theme import Theme
+
+QUESTION = (
+    "Cells were measured in several modalities, and the benchmark hides part of what is known. How well does each method bring "
+    "the modalities into one space, so that a cell's partner can be found (alignment) and cell types carry over (label "
+    "transfer), and how well does it predict a modality that was not measured (imputation)?"
+)
+
+
+def report_page(
+    *,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Path,
+    figure_cards: Mapping[str, dict],
+    theme: Theme,
+    config: Mapping,
+    views: list[str],
+    records: Sequence[Mapping],
+) -> str:
+    """Return the report as HTML; everything that comes from a file or a name is escaped.
+
+    Parameters
+    ----------
+    tables
+        As ``contract.read_tables`` gives them.
+    figures
+        The folder that ``draw`` wrote; every figure that is there is shown.
+    figure_cards
+        figure -> card, in the order of the report.
+    theme
+        Labels, colours and order.
+    config
+        The configuration, shown as it is; its `title` and `question`, where it has them, head the page.
+    views
+        "dataset/scenario" in the order of the report.
+    records
+        The ``run.json`` of the runs: hyperparameters, versions, commits and machines; none leaves them out.
+    """
+    embedded = EmbeddedFigures(Path(figures), figure_cards)
+    runs = tables["runs"]
+    places = [tuple(view.split("/")) for view in views]
+    best_rows = summary.best_runs(tables, theme)
+    return render(
+        "report.html.j2",
+        title=config.get("title", "mosaicbench"),
+        question=config.get("question", QUESTION),
+        facts=summary.facts(runs, places, theme),
+        leaders=summary.leaders(tables["overall"], theme),
+        winners=summary.winners(best_rows, places, theme),
+        packages=summary.packages(runs, best_rows, places, theme),
+        controls=summary.controls(tables["overall"], theme),
+        troubles=summary.troubles(runs, theme),
+        figures_of_all=embedded.of(),
+        scoreboards=overall.scoreboards(tables["overall"], theme),
+        groups=overall.groups(theme),
+        ranks=overall.ranks(tables["ranks"], theme),
+        datasets_of_figures=[
+            {"anchor": f"figures-{dataset}", "title": theme.label("datasets", dataset), "figures": of_dataset}
+            for dataset in dict.fromkeys(dataset for dataset, _ in places)
+            if (of_dataset := embedded.of(dataset))
+        ],
+        views=[view_section(number, place, tables, embedded, theme) for number, place in enumerate(places)],
+        unsuccessful=failures.unsuccessful_runs(runs, config, theme),
+        remedies=failures.remedies(runs),
+        gates=failures.gates(tables["gates"], theme),
+        published=reference_sections.published(tables["published"], theme),
+        methods=reference_sections.methods(runs, records, theme),
+        metrics=reference_sections.metrics(tables["scores"], theme),
+        datasets=reference_sections.datasets(runs, theme),
+        provenance=reference_sections.provenance(runs, records),
+        config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER},
+    )

@@ -1,0 +1,167 @@
+"""The summary of the report: what was run, who leads, where the controls lie, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from mosaicbench.files.runs import STATUSES
+from mosaicbench.report.page.cells import behind_mean, interval, many, number_cell, run_cell, three_decimals, with_arrow
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
+from mosaicbench.report.roster import KINDS
+from mosaicbench.report.tables.contract import of_view
+from mosaicbench.report.tables.text import NOT_GIVEN, number
+from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, VIEW
+from mosaicbench.statistics.summary import best
+
+
+def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dict[str, str]:
+    """Return what was compared, and how the fits ended."""
+    fits = runs[runs["status"] != "not_applicable"]
+    seeds = sorted(int(seed) for seed in fits["seed"].dropna().unique())
+    kinds = pd.Series({run: theme.roster.kind(run) for run in runs["run"].unique()}, dtype=object)
+    per_kind = [many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
+    datasets = theme.order("datasets", (dataset for dataset, _ in views))
+    scenarios = theme.order("scenarios", (scenario for _, scenario in views))
+    return {
+        "Datasets": ", ".join(theme.label("datasets", name) for name in datasets),
+        "Scenarios": ", ".join(theme.label("scenarios", name) for name in scenarios),
+        "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
+        "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches",
+        "Fits": f"{len(fits)}: {endings(fits)}",
+    }
+
+
+def endings(runs: pd.DataFrame) -> str:
+    """Return how the fits of a table of runs ended, and how many runs could not take part: "6 ok, 1 diverged"."""
+    counts = runs["status"].value_counts()
+    words = [f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES[:-1] if status in counts]
+    if absent := counts.get("not_applicable", 0):
+        words.append(f"and {many(int(absent), 'run')} not applicable")
+    return ", ".join(words)
+
+
+def totals(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Yield each scenario with its overall scores over all datasets, or of its one dataset."""
+    for scenario in theme.order("scenarios", overall["scenario"]):
+        of_scenario = overall[overall["scenario"] == scenario]
+        datasets = set(of_scenario["dataset"])
+        dataset = ALL if ALL in datasets else theme.order("datasets", datasets)[0]
+        yield scenario, of_scenario[of_scenario["dataset"] == dataset]
+
+
+# --- who leads -----------------------------------------------------------------------------------------------------------
+
+
+def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
+    """Return one entry per scenario: who leads, by how much, and whether the intervals keep the next apart."""
+    entries = []
+    for scenario, lines in totals(overall, theme):
+        ranked = lines.dropna(subset="rank").sort_values("rank", kind="stable")
+        entries.append({"scenario": theme.label("scenarios", scenario).capitalize(), "words": leader(ranked, theme)})
+    return entries
+
+
+def leader(ranked: pd.DataFrame, theme: Theme) -> str:
+    """Return in words who leads the ranked runs of a scenario, first to last."""
+    if ranked.empty:
+        return "No run has every score that the overall score is made of, so none is ranked."
+    first, others = ranked.iloc[0], ranked.iloc[1:]
+    kind = theme.roster.kind(first["run"])
+    name = f"{theme.label('runs', first['run'])} ({kind})"
+    value = f"{three_decimals(first['score'])} (95 % {interval(first['low'], first['high'])})"
+    if others.empty:
+        return f"{name} is the only run with every score: {value}."
+    words = [f"{name} has the highest overall score of {len(ranked)} ranked runs: {value}."]
+    level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
+    following = f"Next is {theme.label('runs', others.iloc[0]['run'])} with {three_decimals(others.iloc[0]['score'])}"
+    if level.empty:
+        words.append(f"{following}; no interval reaches the leader's.")
+    else:
+        names = ", ".join(theme.label("runs", run) for run in level["run"])
+        words.append(f"{following}. Not apart from the leader by their intervals, so that the order may be chance: {names}.")
+    of_other_kinds = others[[theme.roster.kind(run) != kind for run in others["run"]]]
+    if len(of_other_kinds):
+        run, score = of_other_kinds.iloc[0][["run", "score"]]
+        words.append(f"The best {theme.roster.kind(run)} is {theme.label('runs', run)} with {three_decimals(score)}.")
+    return " ".join(words)
+
+
+def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
+    """Return the rows of the best runs of each headline score of each view."""
+    summary = tables["headline"][tables["headline"]["metric"].isin(CONTESTS)]
+    return summary[best(summary, theme.roster)]
+
+
+def winners(best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> Grid | None:
+    """Return who is best in each headline score of each view; None where nobody competes."""
+    if best_rows.empty:
+        return None
+    rows = []
+    for dataset, scenario in views:
+        cells: list[Cell | str] = [theme.label("datasets", dataset), theme.label("scenarios", scenario)]
+        for metric in CONTESTS:
+            lines = of_view(best_rows[best_rows["metric"] == metric], dataset, scenario)
+            if lines.empty:
+                cells.append(Cell(NOT_GIVEN, why="fewer than two runs, controls aside, have this score in this view"))
+                continue
+            names = ", ".join(theme.label("runs", run) for run in theme.order("runs", lines["run"]))
+            cells.append(Cell(f"{names} {number(metric, lines['mean'].iloc[0])}", about=behind_mean(lines.iloc[0])))
+        rows.append(cells)
+    columns = [Column("Dataset", choices=True), Column("Scenario", choices=True)]
+    definitions = {metric: theme.roster.metric(metric).get("definition", "") for metric in CONTESTS}
+    columns += [Column(with_arrow(metric, theme), about=definitions[metric]) for metric in CONTESTS]
+    return grid("The best run of each score and view", columns, rows)
+
+
+def packages(runs: pd.DataFrame, best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> str:
+    """Return where a wrapped package is the best, in words; nothing where no package took part."""
+    wrapped = {run for run in runs["run"] if "wraps" in theme.roster.card(run)}
+    if not wrapped or best_rows.empty:
+        return ""
+    contests, wins, won_by_packages = best_rows[[*VIEW, "metric"]], [], best_rows["run"].isin(wrapped)
+    for dataset, scenario in views:
+        won = of_view(best_rows[won_by_packages], dataset, scenario)
+        view = ", ".join((theme.label("datasets", dataset), theme.label("scenarios", scenario)))
+        for run in theme.order("runs", won["run"]):
+            metrics = [theme.label("metrics", name) for name in CONTESTS if name in set(won.loc[won["run"] == run, "metric"])]
+            wins.append(f"{theme.label('runs', run)} in {', '.join(metrics)} ({view})")
+    of = f"of these {len(contests.drop_duplicates())}"
+    if not wins:
+        return f"No wrapped package has the best mean in any {of}."
+    return f"Wrapped packages have the best mean in {len(contests[won_by_packages].drop_duplicates())} {of}: {'; '.join(wins)}."
+
+
+# --- controls and failures -----------------------------------------------------------------------------------------------
+
+
+def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
+    """Return each control's overall score in every scenario, beside what it is for."""
+    lines_of = {scenario: lines.set_index("run") for scenario, lines in totals(overall, theme)}
+    rows = []
+    for run in theme.order("runs", (run for run in overall["run"] if not theme.roster.competes(run))):
+        scores = [_score(lines, run) for lines in lines_of.values()]
+        rows.append([run_cell(run, theme), *scores, theme.roster.card(run).get("summary", "")])
+    columns = [Column("Control"), *(Column(theme.label("scenarios", name), descending=True) for name in lines_of)]
+    return grid("Overall scores of the controls", [*columns, Column("What it is", words=True)], rows)
+
+
+def _score(lines: pd.DataFrame, run: str) -> Cell:
+    if run not in lines.index or not lines.loc[run, "of_seeds"]:
+        return Cell(NOT_GIVEN, why="not applicable in this scenario")
+    line = lines.loc[run]
+    return number_cell(line["score"], about=f"95 % {interval(line['low'], line['high'])}")
+
+
+def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return one sentence per status that a reader must know of; that a control collapses is what it is for."""
+    sentences = []
+    for status in (*FAILED, "collapsed"):
+        fits = runs[runs["status"] == status]
+        fits = theme.roster.competing(fits) if status == "collapsed" else fits
+        if len(fits):
+            listed = ", ".join(theme.label("runs", run) for run in theme.order("runs", fits["run"]))
+            sentences.append(f"{many(len(fits), 'fit')} {status.replace('_', ' ')}: {listed}")
+    return sentences

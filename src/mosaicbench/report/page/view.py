@@ -1,0 +1,156 @@
+"""One view in the report: its headline scores, all its scores, and its paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from mosaicbench.report.page.cells import (
+    absent_cell,
+    behind_mean,
+    interval,
+    metric_column,
+    number_cell,
+    run_cell,
+    trait_cells,
+    trait_columns,
+)
+from mosaicbench.report.page.embedded_figures import EmbeddedFigures
+from mosaicbench.report.page.failures import messages, reason
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, row
+from mosaicbench.report.page.reference_sections import metric as metric_in_words
+from mosaicbench.report.page.summary import endings
+from mosaicbench.report.roster import NO_QUALITY
+from mosaicbench.report.tables.contract import of_view
+from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
+from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.common import HEADLINE
+from mosaicbench.statistics.paired import OVER_CELLS, OVER_SEEDS
+from mosaicbench.statistics.summary import best
+
+TABLES = ("headline", "runs", "overview", "gates", "paired_tests")
+
+
+def view_section(
+    number: int, place: tuple[str, ...], tables: Mapping[str, pd.DataFrame], figures: EmbeddedFigures, theme: Theme
+) -> dict:
+    """Return what the report holds of one view (dataset, scenario); `number` counts the views from 0."""
+    of_tables = {name: of_view(tables[name], *place) for name in TABLES}
+    runs = theme.order("runs", of_tables["runs"]["run"])
+    title = theme.view(*place)
+    return {
+        "anchor": f"view-{number + 1}",
+        "title": title,
+        "statuses": endings(of_tables["runs"]),
+        "headline": _headline(of_tables, runs, title, theme) if runs else None,
+        "columns": [metric_in_words(metric, theme) for metric in HEADLINE],
+        "families": _families(of_tables, runs, title, theme),
+        "tests": _tests(of_tables["paired_tests"], title, theme),
+        "figures": figures.of(*place),
+    }
+
+
+# --- scores --------------------------------------------------------------------------------------------------------------
+
+
+def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme) -> Grid:
+    """Return the headline scores of every run of a view."""
+    summary = tables["headline"].set_index(["run", "metric"])
+    is_best = best(tables["headline"], theme.roster).set_axis(summary.index)
+    at_chance = tables["gates"][tables["gates"]["gate"] == "chance"].set_index(["run", "metric"])["message"]
+    overview = tables["overview"].set_index("run")
+    rows = []
+    for run in runs:
+        cells = [run_cell(run, theme), theme.roster.kind(run)]
+        for metric in HEADLINE:
+            key, text = (run, metric), overview.loc[run, metric]
+            if key not in summary.index:
+                cells.append(absent_cell(text, why=reason(run, metric, tables["runs"], theme)))
+                continue
+            line = summary.loc[key]
+            mark = "best" if is_best[key] else "faint" if key in at_chance.index else ""
+            text, why = (f"{text} ≈", at_chance[key]) if key in at_chance.index else (text, "")
+            cells.append(Cell(text, sort=line["mean"], why=why, about=behind_mean(line), mark=mark))
+        status = overview.loc[run, "status"]
+        why = messages(run, tables["runs"]) if status != "ok" else ""
+        cells += [*trait_cells(run, theme), overview.loc[run, "seeds"]]
+        cells.append(Cell(status.replace("_", " "), sort=status, why=why, mark="" if status == "ok" else "warn"))
+        rows.append(row(*cells, run=run))
+    columns = ["Run", Column("Kind", choices=True), *(metric_column(metric, theme) for metric in HEADLINE)]
+    columns += [*trait_columns(), Column("Seeds", about="how many of those run gave scores"), Column("Status", choices=True)]
+    return grid(f"Headline scores, {title}", columns, rows)
+
+
+def _families(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme) -> list[dict]:
+    """Return all scores of a view, a table for each group of metrics; those that say nothing about quality come last."""
+    summary = tables["headline"].set_index(["run", "metric"])
+    groups: dict[str, list[str]] = {}
+    for metric in theme.order("metrics", summary.index.get_level_values("metric")):
+        groups.setdefault(theme.roster.group(metric), []).append(metric)
+    families = []
+    for group, metrics in sorted(groups.items(), key=lambda family: family[0] in NO_QUALITY):
+        rows = [_family_row(run, metrics, summary, tables["runs"], theme) for run in runs]
+        label = group.replace("_", " ").capitalize()
+        columns = ["Run", Column("Kind", choices=True), *(metric_column(metric, theme) for metric in metrics)]
+        table = grid(f"{label}, {title}", columns, [entry for entry in rows if entry is not None])
+        families.append({"label": label, "count": len(metrics), "grid": table})
+    return families
+
+
+def _family_row(run: str, metrics: list[str], summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Row | None:
+    """Return a run's scores of one group; None where it has none and did not fail."""
+    text = absence(runs, run)
+    if text == NOT_GIVEN and not any((run, metric) in summary.index for metric in metrics):
+        return None
+    cells = [run_cell(run, theme), theme.roster.kind(run)]
+    for metric in metrics:
+        if (run, metric) in summary.index:
+            line = summary.loc[(run, metric)]
+            cells.append(Cell(mean_with_sd(metric, line), sort=line["mean"], about=behind_mean(line)))
+        else:
+            cells.append(absent_cell(text, why=reason(run, metric, runs, theme)))
+    return row(*cells, run=run)
+
+
+# --- paired tests --------------------------------------------------------------------------------------------------------
+
+
+def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
+    """Return the paired tests of the headline scores, over seeds beside over cells; None where there are none."""
+    rows = []
+    for metric in [name for name in HEADLINE if name in set(paired["metric"])]:
+        of_metric = paired[paired["metric"] == metric]
+        for against in of_metric["against"].unique():
+            pairs = of_metric[of_metric["against"] == against]
+            for run in theme.order("runs", pairs["run"]):
+                rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
+    columns = ["Run", Column("Score", choices=True), Column("Against", choices=True)]
+    columns += [Column("Effect", about="the run's mean less the other's, in units of the score", descending=True), "Better"]
+    columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "95 % over cells", "Cells", "p (Holm), cells"]
+    return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
+
+
+def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme) -> list[Cell | str]:
+    seeds = pair.loc[OVER_SEEDS]
+    of_cells = [Cell(NOT_GIVEN, why="this score has no value for a single cell")] * 3
+    if OVER_CELLS in pair.index:
+        cells = pair.loc[OVER_CELLS]
+        of_cells = [interval(cells["low"], cells["high"]), f"{int(cells['n'])}", _p_cell(cells["p_holm"])]
+    return [
+        run_cell(run, theme),
+        theme.label("metrics", metric),
+        f"{theme.label('runs', against)} ({seeds['role']})",
+        number_cell(seeds["effect"], f"{seeds['effect']:+z.3f}"),
+        "yes" if seeds["better"] == run else "no",
+        interval(seeds["low"], seeds["high"]),
+        f"{int(seeds['seeds'])}",
+        _p_cell(seeds["p"]),
+        _p_cell(seeds["p_holm"]),
+        *of_cells,
+        seeds["note"] if isinstance(seeds["note"], str) else "",
+    ]
+
+
+def _p_cell(p: float) -> Cell:
+    return number_cell(p, "< 0.001" if p < 0.001 else f"{p:.3f}")

@@ -1,0 +1,1 @@
+"""The tables that hold text: for people, and for the report."""

@@ -1,0 +1,86 @@
+"""What ``tabulate`` leaves for figures and the report: which tables, with which columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
+from mosaicbench.files.tables import read_table
+from mosaicbench.report.roster import TRAITS
+from mosaicbench.statistics.common import HEADLINE, RUN, VIEW
+from mosaicbench.statistics.overall import OVERALL_COLUMNS
+from mosaicbench.statistics.paired import PAIRED_COLUMNS
+from mosaicbench.statistics.ranks import RANK_COLUMNS
+from mosaicbench.statistics.sentinels import GATE_COLUMNS
+from mosaicbench.statistics.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
+from mosaicbench.statistics.sweep import SWEEP_COLUMNS
+
+RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_host_mb", "peak_device_mb", "device"]
+RUN_COLUMNS += ["cpu_seconds", "gpu_seconds"]
+PHASE_COLUMNS = [*RUN, "method", "seed", "phase", "train_cells", "query_cells"]
+PHASE_COLUMNS += ["seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb"]
+OVERVIEW_COLUMNS = [*RUN, "method", "kind", *TRAITS, "seeds", "status", *HEADLINE]
+PUBLISHED_COLUMNS = ["dataset", "condition", "scenario", "method", "labels", "metric", "direction", "value", "value_to", "sd"]
+PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
+PUBLISHED_COLUMNS += ["comparable", "run", "same_method", "ours", "ours_sd", "ours_seeds"]
+PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
+STANDING_COLUMNS = [*RUN, "method", "kind", *TRAITS, "status", "group", "metric", "mean", "sd", "low", "high", "interval"]
+STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "shown"]
+HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
+TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which nothing reads
+    "scores": SCORE_COLUMNS,
+    "features": FEATURE_COLUMNS,
+    "runs": RUN_COLUMNS,
+    "comparison": COMPARISON_COLUMNS,
+    "headline": HEADLINE_COLUMNS,
+    "overview": OVERVIEW_COLUMNS,
+    "paired_tests": PAIRED_COLUMNS,
+    "ranks": RANK_COLUMNS,
+    "overall": OVERALL_COLUMNS,
+    "gates": GATE_COLUMNS,
+    "published": PUBLISHED_COLUMNS,
+    "history": HISTORY_COLUMNS,
+    "standings": STANDING_COLUMNS,
+    "sweep": SWEEP_COLUMNS,
+}
+
+
+def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """Read every one of :data:`TABLES`, by name.
+
+    Raises
+    ------
+    errors.ContractError
+        When one is absent or has other columns.
+    """
+    tables = {name: read_table(Path(folder) / f"{name}.tsv", columns) for name, columns in TABLES.items()}
+    truths = {"overall": "complete", "standings": "best"}
+    return (
+        tables
+        | {name: tables[name].assign(**{column: tables[name][column].astype(str) == "True"}) for name, column in truths.items()}
+        | {"scores": checked_scores(tables["scores"]), "runs": checked_runs(tables["runs"])}
+    )
+
+
+def of_view(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
+    """Return the rows of one dataset and scenario."""
+    return table[(table["dataset"] == dataset) & (table["scenario"] == scenario)].reset_index(drop=True)
+
+
+def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the contract, with names as text and values as floats."""
+    return _typed(scores, [*VIEW, "run", "metric", "direction", "space", "status"], ["value"])[SCORE_COLUMNS]
+
+
+def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with names as text, measurements as floats, and the seed a nullable integer."""
+    numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
+    typed = _typed(runs.reindex(columns=RUN_COLUMNS), [*RUN, "method", "status", "message", "device"], numbers)
+    return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))[RUN_COLUMNS]
+
+
+def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
+    text = {column: table[column].astype(object).where(table[column].notna(), "").map(str) for column in names}
+    return table.assign(**text, **{column: pd.to_numeric(table[column]).astype(float) for column in numbers})

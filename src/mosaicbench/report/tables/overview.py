@@ -1,0 +1,47 @@
+"""One line per run: what it is, what it uses, how it ended, and its headline scores."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mosaicbench.report.roster import Roster
+from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
+from mosaicbench.report.tables.text import NOT_GIVEN, absence, counted, mean_with_sd
+from mosaicbench.statistics.common import FAILED, HEADLINE, RUN
+from mosaicbench.statistics.summary import headline
+
+
+def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return one row per run of each view, controls among them, and one formatted column per headline metric.
+
+    Parameters
+    ----------
+    scores, runs
+        Columns ``files.scores.SCORE_COLUMNS`` and ``contract.RUN_COLUMNS``.
+    roster
+        The kind of a run, and what it uses.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable
+        or not given, "✗ diverged" a run of which no seed succeeded, "†" a mean over fewer directions than another run gave.
+    """
+    summary = headline(scores).set_index([*RUN, "metric"])
+    rows = []
+    for names, of_run in runs.groupby(RUN, sort=False):
+        run = names[-1]
+        applicable = of_run[of_run["status"] != "not_applicable"]
+        succeeded = int((~applicable["status"].isin(FAILED)).sum())
+        row = dict(zip(RUN, names, strict=True)) | {
+            "method": roster.method(run),
+            "kind": roster.kind(run),
+            **roster.traits(run),
+            "seeds": f"{succeeded}/{len(applicable)}" if len(applicable) else NOT_GIVEN,
+            "status": counted(of_run["status"]),
+        }
+        for metric in HEADLINE:
+            has_value = (*names, metric) in summary.index
+            row[metric] = mean_with_sd(metric, summary.loc[(*names, metric)]) if has_value else absence(of_run, run)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=OVERVIEW_COLUMNS)

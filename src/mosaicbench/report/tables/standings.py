@@ -1,0 +1,137 @@
+"""Who stands where: every run, its status and what it uses, with mean, interval and rank in every score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.report.roster import Roster
+from mosaicbench.report.tables.contract import STANDING_COLUMNS, of_view
+from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval, number
+from mosaicbench.statistics.common import ALL, NO_INTERVAL, RESOURCES, RUN, VIEW, joined
+from mosaicbench.statistics.overall import SCORES
+from mosaicbench.statistics.summary import SUMMARY, best, merits
+
+OVERALL = "overall"  # the group of the overall score and of the groups that it averages
+
+
+def standings(
+    *, headline: pd.DataFrame, overall: pd.DataFrame, ranks: pd.DataFrame, runs: pd.DataFrame, roster: Roster
+) -> pd.DataFrame:
+    """Return one row per run and score of every view, and of every scenario over its datasets, if several.
+
+    Scores are the metrics of quality, resources, and the overall score with its groups. A run without a value keeps its row,
+    which says why.
+
+    Parameters
+    ----------
+    headline, overall, ranks, runs
+        Tables of these names, with intervals.
+    roster
+        Who competes, and what is true of runs and metrics.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``contract.STANDING_COLUMNS``. In a view, `rank` is the place of the mean among models and baselines, 1 is best,
+        of `ranked`. Over datasets, ``ALL``, `mean` is that over datasets of runs with a value in each, without an
+        interval, `rank` the mean rank over datasets and seeds with its interval. `shown` is the mean with its interval, "–" for
+        not applicable or not given, "✗ diverged" for a run of which no seed succeeded, "†" for a mean over fewer directions,
+        or an overall score of fewer metrics, than another run gave.
+    """
+    over_datasets = overall[overall["dataset"] == ALL]
+    parts = [_of_scores(overall, runs), _of_metrics(headline, runs, roster)]
+    if len(over_datasets):
+        parts.append(_over_datasets(headline, ranks, over_datasets, runs, roster))
+    identities = pd.concat([_identities(runs, roster), _identities(runs.assign(dataset=ALL), roster)])
+    columns = [name for name in STANDING_COLUMNS if name in RUN or name not in identities]
+    table = joined([part.reindex(columns=columns) for part in parts], columns)
+    return table.merge(identities, on=RUN, how="left")[STANDING_COLUMNS]
+
+
+def _identities(runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return method, kind, traits, status and number of seeds of every run of every view."""
+    rows = []
+    for names, of_run in runs.groupby(RUN, sort=False):
+        run = names[-1]
+        row = dict(zip(RUN, names, strict=True)) | {"method": roster.method(run), "kind": roster.kind(run)} | roster.traits(run)
+        seeds = int((of_run["status"] != "not_applicable").sum())
+        rows.append(row | {"status": counted(of_run["status"]), "of_seeds": seeds})
+    return pd.DataFrame(rows)
+
+
+def _of_metrics(headline: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return the standing of every run of every view in every metric of which the view has a value."""
+    metrics = [*roster.qualities(headline["metric"]), *RESOURCES]
+    summary = headline[headline["metric"].isin(metrics)]
+    contests = merits(summary, roster).groupby([summary[column] for column in [*VIEW, "metric"]])
+    places = {"rank": contests.rank(method="min", ascending=False), "ranked": contests.transform("count")}
+    summary = summary.assign(best=best(summary, roster), **places)
+    rows = []
+    for view, means in summary.groupby(VIEW, sort=False):
+        runs_here = of_view(runs, *view)
+        lines = means.set_index(["metric", "run"])
+        for metric in [name for name in metrics if name in set(means["metric"])]:
+            for run in runs_here["run"].unique():
+                row = dict(zip(VIEW, view, strict=True)) | {"run": run, "group": roster.group(metric), "metric": metric}
+                if (metric, run) in lines.index:
+                    line = lines.loc[(metric, run)]
+                    fewer = f" {FEWER}" if line["directions"] < line["of_directions"] else ""
+                    row |= line[[*SUMMARY, "rank", "ranked", "best"]].to_dict()
+                    row |= {"shown": mean_with_interval(metric, *line[["mean", "low", "high"]]) + fewer}
+                else:
+                    row |= {"seeds": 0, "best": False, "shown": absence(runs_here, run)}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the standing of every run in the overall score and in the groups that it averages."""
+    rows = []
+    for (dataset, scenario), lines in overall.groupby(VIEW, sort=False):
+        runs_here = runs[runs["scenario"] == scenario]
+        runs_here = runs_here if dataset == ALL else of_view(runs, dataset, scenario)
+        ranked = int(lines["rank"].notna().sum())
+        for metric in [name for name in SCORES if lines[name].notna().any()]:
+            for line in lines.to_dict("records"):
+                row = {name: line[name] for name in RUN} | {"group": OVERALL, "metric": metric, "best": False}
+                row |= {"mean": line[metric], "seeds": line["seeds"], "interval": NO_INTERVAL}
+                if metric == "score":
+                    row |= {name: line[name] for name in ("low", "high", "interval", "rank")} | {"ranked": ranked}
+                    row |= {"best": line["rank"] == 1 and ranked > 1}
+                if np.isnan(line[metric]):
+                    row |= {"seeds": 0, "shown": absence(runs_here, line["run"])}
+                else:
+                    fewer = f" {FEWER}" if metric == "score" and not line["complete"] else ""
+                    interval = row.get("low", np.nan), row.get("high", np.nan)
+                    row |= {"shown": mean_with_interval(metric, line[metric], *interval) + fewer}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _over_datasets(
+    headline: pd.DataFrame, ranks: pd.DataFrame, overall: pd.DataFrame, runs: pd.DataFrame, roster: Roster
+) -> pd.DataFrame:
+    """Return the standing of every run over the datasets of a scenario, in every metric in which runs are ranked."""
+    rows = []
+    for scenario in overall["scenario"].unique():
+        runs_here = runs[runs["scenario"] == scenario]
+        of_scenario = headline[headline["scenario"] == scenario]
+        ranks_here = ranks[ranks["scenario"] == scenario].set_index(["metric", "run"])
+        for metric in roster.qualities(of_scenario["metric"]):
+            of_metric = of_scenario[of_scenario["metric"] == metric]
+            complete = of_metric[of_metric["directions"] == of_metric["of_directions"]].groupby("run")["mean"]
+            means = complete.mean()[complete.size() == of_metric["dataset"].nunique()]
+            for run in runs_here["run"].unique():
+                row = {"dataset": ALL, "scenario": scenario, "run": run, "group": roster.group(metric), "metric": metric}
+                row |= {"best": False, "interval": NO_INTERVAL, "seeds": 0, "shown": absence(runs_here, run)}
+                if run in means.index:
+                    row |= {"mean": means[run], "shown": number(metric, means[run])}
+                    row |= {"seeds": int(of_metric.loc[of_metric["run"] == run, "seeds"].sum())}
+                if (metric, run) in ranks_here.index:
+                    rank = ranks_here.loc[(metric, run)]
+                    row |= {"rank": rank["rank"], "rank_low": rank["low"], "rank_high": rank["high"], "ranked": rank["ranked"]}
+                rows.append(row)
+    table = pd.DataFrame(rows).reindex(columns=STANDING_COLUMNS)
+    first = table.groupby(["scenario", "metric"])["rank"].transform("min")
+    return table.assign(best=(table["rank"] == first) & (table["ranked"] > 1))

@@ -1,0 +1,1 @@
+"""What the numbers can bear: tables in, tables out."""

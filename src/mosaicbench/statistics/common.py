@@ -1,0 +1,42 @@
+"""The words that all statistics share: the columns that name a view and a run, and what an interval is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+VIEW = ["dataset", "scenario"]
+RUN = [*VIEW, "run"]
+FAILED = ("diverged", "out_of_memory", "timeout", "crashed")
+HEADLINE = (
+    "foscttm",
+    "label_transfer_accuracy",
+    "imputation_pearson_per_feature",
+    "imputation_pearson_per_cell",
+    "imputation_skill",
+    "fit_seconds",
+    "peak_host_mb",
+)
+RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
+CONTESTS = [metric for metric in HEADLINE if metric not in RESOURCES]
+ALL = "(all)"  # in the place of a dataset, over all of them: an id cannot hold brackets
+LEVEL = 0.95
+T_OVER_SEEDS = "t over seeds"
+NO_INTERVAL = "none"
+
+
+def t_quantile(n: object) -> object:
+    """Return how many standard errors the 95 % t interval of the mean of `n` values reaches to each side."""
+    return stdtrit(n - 1, 0.5 + LEVEL / 2)
+
+
+def half_width(x: np.ndarray) -> float:
+    """Return half the width of the 95 % t interval of a mean, of at least two values."""
+    return float(t_quantile(len(x)) * (x.std(ddof=1) / np.sqrt(len(x))))
+
+
+def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return the rows of all parts under `columns`, also when there are none."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
