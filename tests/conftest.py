@@ -33,6 +33,14 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """Return the tables, figures and report of a made-up benchmark."""
+    import synthetic_results
+
+    return synthetic_results.finished(tmp_path_factory.mktemp("results"))
+
+
 def linear_cells(n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell") -> Cells:
     """Return cells whose modalities are linear views of three cell types and a shared factor, plus noise."""
     random, fixed = np.random.default_rng(seed), np.random.default_rng(0)

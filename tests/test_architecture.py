@@ -40,15 +40,16 @@ ALLOWED = {
     ),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba"}),
     "scoring": ({"catalog", "metrics"}, {"numpy", "pandas"}),
+    "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy", "statsmodels"}),
     "report": (
-        {"catalog", "errors", "files", "layout", "report"},
-        {"numpy", "pandas", "scipy", "statsmodels", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
+        {"catalog", "errors", "files", "layout", "report", "statistics"},
+        {"numpy", "pandas", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
-    "figures": ({"catalog", "errors", "files", "report", "figures"}, {"numpy", "pandas", "scipy", "matplotlib"}),
+    "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
     "cluster": ({"errors"}, set()),
     "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
     "commands": (
-        {"errors", "files", "view", "data", "scoring", "metrics", "report", "catalog", "registry", "download"}
+        {"errors", "files", "view", "data", "scoring", "metrics", "statistics", "report", "catalog", "registry", "download"}
         | {"meter", "sources", "cluster", "expenses", "layout", "commands"},
         {"numpy", "pandas", "psutil", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),

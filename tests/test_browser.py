@@ -1,7 +1,7 @@
 """The pages in a real browser: they stand alone, fit a phone, and their tables sort, filter and give reasons."""
 
 import pytest
-import test_report
+import synthetic_results
 from browser import Browser, chromium
 from test_compare import DISPLAY, results
 
@@ -25,12 +25,12 @@ def pages(tmp_path_factory):
     """Return the folder of a report, with two of its figures, and of a page of `compare`."""
     folder = tmp_path_factory.mktemp("pages")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "cards", test_report.cards)
-        found = test_report.synthetic(folder)
-        test_report._tabulate(found, folder / "tables")
+        patch.setattr(catalog, "cards", synthetic_results.cards)
+        found = synthetic_results.synthetic(folder)
+        synthetic_results.tabulate_results(found, folder / "tables")
         for figure in ("scores_by_run", "mean_ranks"):
-            test_report._draw(found, figure, folder / "figures")
-        test_report._report(found, folder / "report.html")
+            synthetic_results.draw_figure(found, figure, folder / "figures")
+        synthetic_results.write_report(found, folder / "report.html")
     a, b = results(folder / "a", mean=0.3), results(folder / "b", mean=0.1, status="diverged", seeds=range(12))
     compare.main(a=a, b=b, display=DISPLAY, output=folder / "changes.html")
     return folder
@@ -52,7 +52,7 @@ def test_a_page_stands_alone_and_fits_its_window(pages, window, page, width, dar
     window.wait("[...document.images].every(image => image.complete)")
     assert window.run("document.documentElement.scrollWidth") <= width
     assert window.run("[...document.images].filter(image => !image.naturalWidth).length") == 0
-    assert window.run("document.images.length") == (len(test_report.MODALITIES) * 2 + 1 if page == "report.html" else 0)
+    assert window.run("document.images.length") == (len(synthetic_results.MODALITIES) * 2 + 1 if page == "report.html" else 0)
     assert window.console == []
     assert {request for request in window.requests if not request.startswith("data:")} == {(pages / page).as_uri()}
     assert window.run("matchMedia('(prefers-color-scheme: dark)').matches") == dark
@@ -102,10 +102,10 @@ def test_a_table_sorts_from_the_keyboard(pages, window):
 def test_rows_filter_by_words_and_by_kind(pages, window):
     window.open(pages / "report.html", width=DESKTOP)
     every = window.run(RUNS)
-    assert set(every) == set(test_report.METHODS)
+    assert set(every) == set(synthetic_results.METHODS)
     window.click(f"{GRID}.querySelector('input[type=search]')")
     window.write("VAE model")
-    kinds = {run: test_report.KNOWN[method][0] for run, method in test_report.METHODS.items()}
+    kinds = {run: synthetic_results.KNOWN[method][0] for run, method in synthetic_results.METHODS.items()}
     models = [run for run in every if "vae" in run and kinds[run] == "model"]
     window.wait(f"{RUNS}.length < {len(every)}")
     assert window.run(RUNS) == models

@@ -13,9 +13,15 @@ from mosaicbench.commands import compare
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import write_record
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.report import difference, tables
+from mosaicbench.report.records import differing_facts
+from mosaicbench.report.roster import Roster
+from mosaicbench.report.tables.contract import RUN_COLUMNS
+from mosaicbench.statistics import difference
+from mosaicbench.statistics.summary import HEADLINE_COLUMNS
 
-CARDS = {"metrics": {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}, "fit_seconds": {"better": "lower"}}}
+ROSTER = Roster(
+    {"metrics": {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}, "fit_seconds": {"better": "lower"}}}, {}
+)
 DISPLAY = REPOSITORY / "config/display.yaml"
 
 
@@ -23,7 +29,7 @@ def headline(rows):
     """Return the headline table of rows (run, metric, mean, low, high)."""
     table = pd.DataFrame(rows, columns=["run", "metric", "mean", "low", "high"])
     named = {"dataset": "d", "scenario": "s", "sd": 0.1, "interval": "t over seeds", "seeds": 3, "directions": 2}
-    return table.assign(**named, of_directions=2)[tables.HEADLINE_COLUMNS]
+    return table.assign(**named, of_directions=2)[HEADLINE_COLUMNS]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def headline(rows):
     ],
 )
 def test_a_change_is_claimed_only_where_the_intervals_do_not_meet(metric, a, b, change):
-    found = difference.scores(headline([("mvae", metric, *a)]), headline([("mvae", metric, *b)]), CARDS)
+    found = difference.scores(headline([("mvae", metric, *a)]), headline([("mvae", metric, *b)]), ROSTER)
     assert found["change"].tolist() == [change]
     assert found["difference"].tolist() == [b[0] - a[0]]
     assert list(found.columns) == difference.SCORE_COLUMNS
@@ -50,7 +56,7 @@ def test_a_change_is_claimed_only_where_the_intervals_do_not_meet(metric, a, b, 
 def test_scores_of_one_side_stand_apart_and_costs_come_last():
     a = headline([("mvae", "nmi", 0.5, 0.4, 0.6), ("mvae", "fit_seconds", 9, 8, 10), ("cca", "nmi", 0.5, 0.4, 0.6)])
     b = headline([("mvae", "nmi", 0.52, 0.4, 0.6), ("mvae", "fit_seconds", 90, 80, 99), ("ridge", "nmi", 0.5, 0.4, 0.6)])
-    found = difference.scores(a, b, CARDS).set_index(["run", "metric"])
+    found = difference.scores(a, b, ROSTER).set_index(["run", "metric"])
     assert found["change"].to_dict() == {
         ("mvae", "nmi"): "within",
         ("cca", "nmi"): "only in A",
@@ -59,19 +65,19 @@ def test_scores_of_one_side_stand_apart_and_costs_come_last():
     }
     assert list(found.index)[-1] == ("mvae", "fit_seconds")
     assert np.isnan(found.loc[("cca", "nmi"), "difference"])
-    assert difference.scores(a.iloc[:0], b.iloc[:0], CARDS).empty
+    assert difference.scores(a.iloc[:0], b.iloc[:0], ROSTER).empty
 
 
 def test_values_that_two_configs_do_not_share_are_named_by_their_place():
     a = {"runs": {"mvae": {"beta": 4}, "cca": None}, "seeds": [0, 1], "same": {"x": 1}}
     b = {"runs": {"mvae": {"beta": 1}, "ridge": None}, "seeds": [0], "same": {"x": 1}}
-    assert difference.facts(a, b).to_numpy().tolist() == [
+    assert differing_facts(a, b).to_numpy().tolist() == [
         ["runs.mvae.beta", "4", "1"],
         ["runs.cca", "null", "–"],
         ["seeds", "[0, 1]", "[0]"],
         ["runs.ridge", "–", "null"],
     ]
-    assert difference.facts(a, a).empty
+    assert differing_facts(a, a).empty
 
 
 def results(folder, *, mean, status="ok", seeds=(0, 1), torch="2.13.0", config=None):
@@ -83,9 +89,9 @@ def results(folder, *, mean, status="ok", seeds=(0, 1), torch="2.13.0", config=N
         record |= {"hyperparameters": {}, "seconds": {}, "peak_host_mb": None, "peak_device_mb": None, "git_commit": "abc"}
         record |= {"versions": {"torch": torch}}
         write_record(folder / f"runs/d/s/mvae/seed-{seed}/run.json", record)
-        rows.append({column: record.get(column) for column in tables.RUN_COLUMNS} | {"seconds": None})
+        rows.append({column: record.get(column) for column in RUN_COLUMNS} | {"seconds": None})
     absent = {"dataset": "d", "scenario": "s", "run": "cca", "method": "cca", "status": "not_applicable", "message": "no pairs"}
-    write_table(folder / "tables/runs.tsv", pd.DataFrame([*rows, absent], columns=tables.RUN_COLUMNS))
+    write_table(folder / "tables/runs.tsv", pd.DataFrame([*rows, absent], columns=RUN_COLUMNS))
     write_table(folder / "tables/headline.tsv", headline([("mvae", "foscttm", mean, mean - 0.01, mean + 0.01)]))
     (folder / "config.json").write_text(json.dumps(config or {"seeds": list(seeds)}))
     return folder

@@ -19,7 +19,10 @@ from mosaicbench.figures.score_by_resources import score_by_resources
 from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import umap
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.report import projections, statistics, tables, theme
+from mosaicbench.report import projections, theme
+from mosaicbench.report.roster import Roster
+from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, checked_runs
+from mosaicbench.statistics.overall import overall
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 VIEW = {"dataset": "d", "scenario": "s"}
@@ -45,16 +48,20 @@ def _style():
 
 
 def theme_of(methods: dict[str, str]) -> theme.Theme:
-    return theme.Theme(display=theme._read_display(DISPLAY), cards=CARDS, methods=methods)
+    return theme.Theme(display=theme._read_display(DISPLAY), roster=Roster(CARDS, methods))
 
 
 THEME = theme_of({name: name for name in KINDS})
 
 
+def overall_scores(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    return overall(scores, runs, Roster(CARDS, dict(zip(runs["run"], runs["method"], strict=True))))
+
+
 def runs_table(methods: dict[str, str], *, status: dict[str, str] | None = None) -> pd.DataFrame:
     found = {run: (status or {}).get(run, "ok") for run in methods}
     rows = [VIEW | {"run": r, "method": m, "seed": s, "status": found[r]} for r, m in methods.items() for s in (0, 1)]
-    return tables.checked_runs(pd.DataFrame(rows).reindex(columns=tables.RUN_COLUMNS))
+    return checked_runs(pd.DataFrame(rows).reindex(columns=RUN_COLUMNS))
 
 
 def scores_table(values: dict[tuple[str, str], float]) -> pd.DataFrame:
@@ -80,14 +87,14 @@ SCORES = scores_table(
     | {("random_latent", "modality_mixing"): 0.6, ("mvae", "fit_seconds"): 10.0, ("mmvaepp", "fit_seconds"): 20.0}
     | {("cca", "fit_seconds"): 1.0, ("oracle", "fit_seconds"): 0.1, ("mmvaepp", "recall_at_10"): 0.3}
 )
-OVERALL = statistics.overall(SCORES, RUNS, CARDS)
+OVERALL = overall_scores(SCORES, RUNS)
 
 
 def test_overview_scales_ranks_and_leaves_white_what_has_no_scale():
     status = {"mmvaepp": "diverged"}
     failed = SCORES[SCORES["run"] != "mmvaepp"]
     runs = runs_table({name: name for name in KINDS}, status=status)
-    figure, drawn = overview_heat(scores=failed, overall=statistics.overall(failed, runs, CARDS), runs=runs, theme=THEME)
+    figure, drawn = overview_heat(scores=failed, overall=overall_scores(failed, runs), runs=runs, theme=THEME)
     cells = drawn.set_index(["metric", "run"])
     assert cells.loc[("recall_at_10", "mvae"), "scaled"] == pytest.approx((0.4 - 0.2) / (1 - 0.2))
     assert cells.loc[("modality_mixing", "mvae"), "mean"] == pytest.approx(0.1)
@@ -176,7 +183,7 @@ def test_costs_are_in_order_and_named_and_the_start_is_left_out():
     curves = {"kl": epochs / 10, "nll_rna": 1000 / epochs, "validation_cost": 1100 / epochs, "cost": 1010 / epochs}
     curves |= {"critic_output_adt_surprise": 1 / epochs, "critic_output_adt_said": 0.5 + 0 * epochs}
     parts = [pd.DataFrame({"epoch": epochs, "cost": name, "value": x, "seed": 0}) for name, x in curves.items()]
-    history = pd.concat(parts).assign(**VIEW, run="mvae")[tables.HISTORY_COLUMNS]
+    history = pd.concat(parts).assign(**VIEW, run="mvae")[HISTORY_COLUMNS]
     figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
     assert titles == [
@@ -226,7 +233,7 @@ def _overview_of_many() -> object:
     scores = scores_table({(run, metric): 0.5 for run in MANY for metric in (*metrics, "fit_seconds", "peak_host_mb")})
     runs = runs_table(MANY, status={"run-3": "out_of_memory"})
     scores = scores[scores["run"] != "run-3"]
-    return overview_heat(scores=scores, overall=statistics.overall(scores, runs, CARDS), runs=runs, theme=theme_of(MANY))[0]
+    return overview_heat(scores=scores, overall=overall_scores(scores, runs), runs=runs, theme=theme_of(MANY))[0]
 
 
 def _confusion_of_many() -> object:
@@ -248,8 +255,8 @@ def _resources_of_many() -> object:
         {(r, m): 0.3 + 0.01 * i for i, r in enumerate(MANY) for m in ("foscttm", "fit_seconds", "peak_host_mb")}
     )
     runs = runs_table(MANY)
-    overall = statistics.overall(scores, runs, CARDS)
-    return score_by_resources(overall=overall, scores=scores, runs=runs, theme=theme_of(MANY))[0]
+    totals = overall_scores(scores, runs)
+    return score_by_resources(overall=totals, scores=scores, runs=runs, theme=theme_of(MANY))[0]
 
 
 @pytest.mark.parametrize("make", [_overview_of_many, _confusion_of_many, _umap_of_many, _resources_of_many])

@@ -10,7 +10,8 @@ from conftest import REPOSITORY
 
 from mosaicbench import expenses, settings
 from mosaicbench.commands import tabulate
-from mosaicbench.report import scaling, tables
+from mosaicbench.report.tables.contract import PHASE_COLUMNS, checked_runs
+from mosaicbench.statistics import scaling
 
 SIZES = {"small": 1000, "medium": 10_000, "large": 100_000}
 
@@ -29,7 +30,7 @@ def phases(**more):
                 spread = 1 + 0.1 * (2 * seed - 1)
                 costs = {"seconds": seconds * spread, "cpu_seconds": seconds, "gpu_seconds": 0.0, "host_mb": 300 + memory}
                 rows.append(names | {"query_cells": cells // 4, "phase": phase, "device_mb": None} | costs)
-    return pd.DataFrame(rows, columns=tables.PHASE_COLUMNS)
+    return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
 def test_exponents_are_those_of_the_costs():
@@ -104,6 +105,6 @@ def test_records_become_phases_and_sums(tmp_path):
     assert found.loc[(1, "fit"), ["seconds", "cpu_seconds", "host_mb", "train_cells"]].tolist() == [3.0, 2.0, 300, 80]
     assert found.loc[(0, "fit"), "seconds"] == 3.0
     assert np.isnan(found.loc[(0, "fit"), "cpu_seconds"])
-    runs = tables.checked_runs(tabulate._runs(paths, [], {"r": "mvae"})).set_index("seed")
+    runs = checked_runs(tabulate._runs(paths, [], {"r": "mvae"})).set_index("seed")
     assert runs.loc[1, ["seconds", "cpu_seconds", "gpu_seconds"]].tolist() == [4.0, 2.5, 0.0]
     assert np.isnan(runs.loc[0, "cpu_seconds"])

@@ -12,8 +12,14 @@ import pytest
 from mosaicbench import catalog
 from mosaicbench.commands import typeset
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.report import latex, statistics, tables, theme
-from mosaicbench.report.standings import standings
+from mosaicbench.report import latex, theme
+from mosaicbench.report.roster import TRAITS, Roster
+from mosaicbench.report.tables.contract import RUN_COLUMNS, STANDING_COLUMNS, checked_runs, checked_scores
+from mosaicbench.report.tables.standings import standings
+from mosaicbench.statistics.common import ALL, RUN
+from mosaicbench.statistics.overall import overall
+from mosaicbench.statistics.ranks import ranks
+from mosaicbench.statistics.summary import headline
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 KINDS = {"mvae": "model", "mmvaepp": "model", "my_run&50%": "model", "cca": "baseline", "oracle": "control"}
@@ -31,6 +37,7 @@ CARDS = {
     },
     "datasets": {},
 }
+ROSTER = Roster(cards=CARDS, methods=METHODS)
 VALUES = {"mvae": (0.1, 0.5), "mmvaepp": (0.2, 0.6), "cca": (0.3, None), "oracle": (0.0, 1.0), "random_latent": (0.5, None)}
 
 
@@ -52,18 +59,18 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
                         scores.append(named | {"metric": metric, "direction": "a->b", "space": "-", "value": value + spread})
                 scores.append(named | {"metric": "fit_seconds", "direction": "run", "space": "-", "value": 3.0 + seed})
                 scores.append(named | {"metric": "label_floor", "direction": "run", "space": "-", "value": 0.1})
-    scores = tables.checked_scores(pd.DataFrame(scores).assign(status="ok")[SCORE_COLUMNS])
-    return scores, tables.checked_runs(pd.DataFrame(runs).reindex(columns=tables.RUN_COLUMNS))
+    scores = checked_scores(pd.DataFrame(scores).assign(status="ok")[SCORE_COLUMNS])
+    return scores, checked_runs(pd.DataFrame(runs).reindex(columns=RUN_COLUMNS))
 
 
 def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
     scores, runs = _results(datasets)
-    known = {name: getattr(statistics, name)(scores, runs, CARDS) for name in ("overall", "ranks")}
-    return standings(headline=tables.headline(scores), runs=runs, cards=CARDS, **known)
+    tables = {"headline": headline(scores), "overall": overall(scores, runs, ROSTER), "ranks": ranks(scores, ROSTER)}
+    return standings(**tables, runs=runs, roster=ROSTER)
 
 
 STANDINGS = _standings()
-THEME = theme.Theme(display=theme._read_display(DISPLAY), cards=CARDS, methods=METHODS)
+THEME = theme.Theme(display=theme._read_display(DISPLAY), roster=ROSTER)
 
 
 def _of(dataset: str, metric: str) -> pd.DataFrame:
@@ -72,11 +79,11 @@ def _of(dataset: str, metric: str) -> pd.DataFrame:
 
 
 def test_every_run_has_a_row_in_every_score_of_its_view():
-    assert list(STANDINGS.columns) == tables.STANDING_COLUMNS
-    assert not STANDINGS.duplicated([*tables.RUN, "metric"]).any()
+    assert list(STANDINGS.columns) == STANDING_COLUMNS
+    assert not STANDINGS.duplicated([*RUN, "metric"]).any()
     assert set(STANDINGS.groupby(["dataset", "metric"])["run"].nunique()) == {len(KINDS)}
     assert "label_floor" not in set(STANDINGS["metric"])
-    assert set(STANDINGS["dataset"]) == {"d_1", "e", statistics.ALL}
+    assert set(STANDINGS["dataset"]) == {"d_1", "e", ALL}
 
 
 def test_places_are_among_models_and_baselines_by_the_mean():
@@ -103,7 +110,7 @@ def test_what_is_missing_is_a_dash_and_what_failed_a_cross_and_neither_a_number(
 
 
 def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_intervals():
-    whole = _of(statistics.ALL, "foscttm")
+    whole = _of(ALL, "foscttm")
     np.testing.assert_allclose(whole.loc["mvae", "mean"], 0.1)
     assert whole.loc["mmvaepp", "shown"] == "–" or np.isnan(whole.loc["mmvaepp", "mean"])
     assert whole.loc["mvae", ["rank", "rank_low", "rank_high"]].tolist() == [1, 1, 1]
@@ -113,7 +120,7 @@ def test_over_datasets_only_runs_of_all_of_them_have_a_mean_and_ranks_come_with_
 
 def test_traits_say_what_a_run_uses():
     rows = _of("d_1", "foscttm")
-    assert rows.loc["cca", list(tables.TRAITS)].to_dict() == {
+    assert rows.loc["cca", list(TRAITS)].to_dict() == {
         "transductive": "yes",
         "uses_labels": "no",
         "uses_links": "no",

@@ -75,7 +75,8 @@ def main(
     output
         The folder.
     sizes
-        Datasets that differ in nothing but their number of cells, dataset -> cells: over these, ``scaling.tsv`` says how expenses grow.
+        Groups of datasets that differ in nothing but their number of cells, dataset -> cells: ``scaling.tsv`` says how
+        expenses grow over them.
 
     Raises
     ------

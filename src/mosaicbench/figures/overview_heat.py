@@ -128,10 +128,11 @@ def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.Data
     parts = []
     for name in SCORES:
         means = lines.dropna(subset=name)
-        cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=means[name].map("{:z.2f}".format))
-        if name == "score":
-            cells["shown"] += np.where(means["complete"], "", FEWER)
-            cells["rank"] = means["rank"] if ranked > 1 else np.nan
+        is_whole = means["complete"] | (name != "score")
+        shown = [f"{mean:z.2f}{'' if whole else FEWER}" for mean, whole in zip(means[name], is_whole, strict=True)]
+        cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=shown)
+        if name == "score" and ranked > 1:
+            cells["rank"] = means["rank"]
         parts.append(_of_all_runs(cells, "score", name, runs, rows))
     return pd.concat(parts, ignore_index=True)
 
@@ -142,9 +143,10 @@ def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, 
     scale = ends(means["mean"], metric, theme.roster)
     width = scale["one"] - scale["zero"]
     scaled = (means["mean"] - scale["zero"]) / (width if width * theme.roster.sign(metric) > 0 else np.nan)
-    fewer = np.where(means["directions"] < means["of_directions"], FEWER, "")
-    shown = [number(metric, mean).replace("0.", ".", 1) for mean in means["mean"]]
-    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=shown + fewer.astype(object))
+    is_whole = means["directions"] == means["of_directions"]
+    texts = [number(metric, mean).replace("0.", ".", 1) for mean in means["mean"]]
+    shown = [text if whole else text + FEWER for text, whole in zip(texts, is_whole, strict=True)]
+    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=shown)
     return _of_all_runs(cells, family, metric, runs, rows).assign(**scale)
 
 

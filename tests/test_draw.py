@@ -1,0 +1,95 @@
+"""The figures of a benchmark: they ship their numbers, draw the same bytes twice, and say so where there is nothing to draw."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_results import FIGURES, PER_VIEW, cards, draw_figure
+
+from mosaicbench import catalog
+from mosaicbench.files.tables import read_table
+from mosaicbench.report.tables.contract import of_view
+
+
+def test_the_figures_tested_here_are_all_that_there_are():
+    assert set(catalog.names("figures")) == set(FIGURES)
+    assert all((Path(__file__).parents[1] / f"workflow/report/{name}.rst").is_file() for name in FIGURES)
+    for name in FIGURES:
+        assert list(catalog.parameters("figures", name)) == [*catalog.card("figures", name)["needs"], "theme"]
+
+
+@pytest.mark.parametrize("figure", PER_VIEW)
+def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_path, monkeypatch, figure):
+    monkeypatch.setattr(catalog, "cards", cards)
+    draw_figure(results, figure, tmp_path, ["pair/unpaired"])
+    first, second = (folder / "pair/unpaired" for folder in (results.folder / "figures", tmp_path))
+    for kind in ("svg", "png", "tsv"):
+        assert (first / f"{figure}.{kind}").read_bytes() == (second / f"{figure}.{kind}").read_bytes()
+    assert len(read_table(second / f"{figure}.tsv")) >= 10
+    assert "<text" in (second / f"{figure}.svg").read_text()
+    assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
+
+
+@pytest.mark.parametrize("figure", PER_VIEW)
+def test_a_figure_without_data_says_so(results, tmp_path, monkeypatch, figure):
+    monkeypatch.setattr(catalog, "cards", cards)
+    draw_figure(results, figure, tmp_path, ["nowhere/paired"])
+    assert re.search("No (run|model)", (tmp_path / f"nowhere/paired/{figure}.svg").read_text())
+    assert read_table(tmp_path / f"nowhere/paired/{figure}.tsv").empty
+
+
+def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
+    drawn = read_table(results.folder / "figures/pair/unpaired/scores_by_run.tsv")
+    foscttm = drawn[drawn["metric"] == "foscttm"].set_index("run")
+    assert sorted(foscttm.loc["mvae", "seed"]) == [0, 1, 2]
+    assert foscttm.loc["mmvaepp", "shown"] == "✗ diverged"
+    assert foscttm.loc["cca", "shown"] == "–"
+    assert np.isnan(foscttm.loc["mmvaepp", "value"])
+    assert set(foscttm["chance"]) == {0.5}
+    winner = foscttm[foscttm["best"]].index.unique()
+    competing = foscttm[[run not in ("oracle", "random_latent", "shuffled", "constant") for run in foscttm.index]]
+    assert winner.tolist() == [competing["mean"].idxmin()]
+
+
+def test_heat_is_scaled_from_chance_to_the_oracle(results):
+    drawn = read_table(results.folder / "figures/pair/paired/overview_heat.tsv").set_index(["metric", "run"])
+    assert drawn.loc[("foscttm", "oracle"), "scaled"] == 1.0
+    cell = drawn.loc[("foscttm", "mvae")]
+    assert (cell["zero"], cell["zero_is"], cell["one_is"]) == (0.5, "chance", "oracle")
+    np.testing.assert_allclose(cell["scaled"], (cell["mean"] - 0.5) / (cell["one"] - 0.5))
+    negative = drawn.loc["recall_at_10"].loc[["random_latent", "shuffled", "constant"], "mean"]
+    assert drawn.loc[("recall_at_10", "mvae"), "zero_is"] == negative.idxmax()
+    assert drawn.loc[("foscttm", "ridge"), "shown"] == "–"
+    assert np.isnan(drawn.loc[("foscttm", "ridge"), "scaled"])
+
+
+def test_mean_ranks_says_so_where_nobody_can_be_ranked(results):
+    from mosaicbench.figures.mean_ranks import mean_ranks
+
+    alone = results.tables["ranks"].assign(ranked=1)
+    for ranks in (alone, alone.iloc[:0]):
+        figure, drawn = mean_ranks(ranks=ranks, theme=results.theme)
+        assert drawn.empty
+        assert "No run can be ranked" in figure.axes[0].texts[0].get_text()
+
+
+def test_mean_ranks_draws_what_the_table_says(results):
+    drawn = read_table(results.folder / "figures/mean_ranks.tsv").set_index(["scenario", "metric", "run"])
+    ranks = results.tables["ranks"].set_index(["scenario", "metric", "run"])
+    assert drawn.index.isin(ranks.index).all()
+    pd.testing.assert_series_equal(drawn["rank"], ranks.loc[drawn.index, "rank"])
+    assert np.isnan(drawn.loc[("paired", "foscttm", "vae_mlp"), "rank"])  # a seed of it failed
+    assert drawn.loc[("paired", "foscttm", "mvae"), "rank"] < drawn.loc[("paired", "foscttm", "pca_joint"), "rank"]
+
+
+def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
+    drawn = read_table(results.folder / "figures/triple/paired/imputation_per_feature.tsv")
+    assert len(drawn["direction"].unique()) == 6
+    row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
+    features = of_view(results.tables["features"], "triple", "paired")
+    mine = features[(features["run"] == "mvae") & (features["direction"] == "rna->adt")]
+    expected = mine.pivot(index="feature", columns="seed", values="value").mean(axis=1).dropna()
+    np.testing.assert_allclose(row["median"], np.median(expected))
+    assert (row["features"], row["undefined"]) == (27, 3)

@@ -1,0 +1,118 @@
+"""The overall score by hand, the ends of its scale, and what is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_scores import ROSTER, runs_of, scores_of
+from scipy import stats
+
+from mosaicbench.statistics.bootstrap import with_intervals
+from mosaicbench.statistics.overall import overall
+from mosaicbench.statistics.paired import PAIRED_COLUMNS, paired_tests
+from mosaicbench.statistics.ranks import RANK_COLUMNS, ranks
+from mosaicbench.statistics.scale import ends
+from mosaicbench.statistics.sentinels import suspicious_scores
+from mosaicbench.statistics.summary import comparison
+
+CONTROLS = {
+    ("oracle", "foscttm"): [0.0, 0.0],
+    ("oracle", "recall_at_10"): [1.0, 1.0],
+    ("oracle", "label_transfer_accuracy"): [1.0, 1.0],
+    ("oracle", "imputation_skill"): [0.8, 0.8],
+    ("constant", "recall_at_10"): [0.1, 0.1],
+    ("constant", "label_transfer_accuracy"): [0.4, 0.4],
+    ("random_latent", "label_transfer_accuracy"): [0.2, 0.2],
+}
+MVAE = {
+    ("mvae", "foscttm"): [0.1, 0.2],  # 0.8, 0.6
+    ("mvae", "recall_at_10"): [0.55, 0.55],  # 0.5
+    ("mvae", "label_transfer_accuracy"): [0.7, 0.7],  # 0.5
+    ("mvae", "imputation_skill"): [0.4, 0.4],  # 0.5
+}
+
+
+def test_overall_by_hand():
+    scores = scores_of(CONTROLS | MVAE)
+    found = overall(scores, runs_of(scores), ROSTER).set_index("run")
+    row = found.loc["mvae"]
+    np.testing.assert_allclose(row[["alignment", "label_transfer", "imputation"]].astype(float), [0.6, 0.5, 0.5])
+    by_seed = [(0.65 + 0.5 + 0.5) / 3, (0.55 + 0.5 + 0.5) / 3]
+    np.testing.assert_allclose(row["score"], np.mean(by_seed))
+    interval = stats.t.interval(0.95, 1, np.mean(by_seed), stats.sem(by_seed))
+    np.testing.assert_allclose([row["low"], row["high"]], interval)
+    assert (row["metrics"], row["of_metrics"], row["seeds"], row["of_seeds"]) == (4, 4, 2, 2)
+    assert row["complete"]
+    assert row["rank"] == 1
+    np.testing.assert_allclose(found.loc["oracle", "score"], 1)
+    assert found.loc[["oracle", "constant"], "rank"].isna().all()
+
+
+def test_competitors_never_set_the_scale():
+    scores = scores_of(CONTROLS | MVAE)
+    more = pd.concat([scores, scores_of({("cca", metric): [v - 0.3 for v in by] for (_, metric), by in MVAE.items()})])
+    before, after = (overall(t, runs_of(t), ROSTER).set_index("run").loc["mvae", "score"] for t in (scores, more))
+    assert before == after
+
+
+def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
+    partial = {("cca", "foscttm"): [0.0, 0.0], ("cca", "recall_at_10"): [1.0, 1.0]}
+    seed_lost = {("mmvaepp", metric): [by[0], None] for (_, metric), by in MVAE.items()}
+    all_lost = {("vae_poe", "foscttm"): [None, None]}
+    scores = scores_of(CONTROLS | MVAE | partial | seed_lost | all_lost)
+    found = overall(scores, runs_of(scores, not_applicable=["ridge"]), ROSTER).set_index("run")
+    cca = found.loc["cca"]
+    assert (cca["score"], cca["alignment"]) == (1.0, 1.0)
+    assert np.isnan(cca["imputation"])
+    assert np.isnan(cca["label_transfer"])
+    assert (cca["metrics"], cca["of_metrics"], cca["missing"]) == (2, 4, "label_transfer_accuracy, imputation_skill")
+    lost = found.loc["mmvaepp"]
+    np.testing.assert_allclose(lost["score"], (0.65 + 0.5 + 0.5) / 3)  # of the seed that there is
+    assert (lost["seeds"], lost["of_seeds"], lost["missing"], lost["interval"]) == (1, 2, "seed 1 diverged", "none")
+    assert np.isnan(found.loc["vae_poe", "score"])
+    assert found.loc["vae_poe", "missing"].endswith("seed 0 diverged, seed 1 diverged")
+    assert np.isnan(found.loc["ridge", "score"])
+    assert found.loc["ridge", "missing"].endswith("not applicable")
+    assert not found.loc[["cca", "mmvaepp", "vae_poe", "ridge"], "complete"].any()
+    assert found["rank"].dropna().to_dict() == {"mvae": 1.0}
+
+
+def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():
+    first, second = scores_of(CONTROLS | MVAE), scores_of(CONTROLS | MVAE | {("cca", "foscttm"): [0.0, 0.1]}, dataset="e")
+    scores = pd.concat([first, second])
+    found = overall(scores, runs_of(scores), ROSTER).set_index(["dataset", "run"])
+    both = found.loc[("(all)", "mvae")]
+    np.testing.assert_allclose(both["score"], found.loc[("d", "mvae"), "score"])
+    assert both["complete"]
+    assert both["rank"] == 1
+    assert both["interval"] == "bootstrap datasets x seeds"
+    assert ("(all)", "cca") not in found.index  # of one dataset only
+    scores = pd.concat([scores_of(CONTROLS | MVAE | {("cca", "foscttm"): [None, None]}), second])
+    found = overall(scores, runs_of(scores), ROSTER).set_index(["dataset", "run"])
+    assert not found.loc[("(all)", "cca"), "complete"]
+    assert found.loc[("(all)", "cca"), "missing"].startswith("d: foscttm, ")
+
+
+def test_nothing_at_all_gives_empty_tables():
+    scores = scores_of({("mvae", "foscttm"): [None, None]})
+    runs = runs_of(scores)
+    assert paired_tests(scores, [], ROSTER).columns.tolist() == PAIRED_COLUMNS
+    assert ranks(scores, ROSTER).columns.tolist() == RANK_COLUMNS
+    found = overall(scores, runs, ROSTER)
+    assert found["score"].isna().all()
+    assert not found["complete"].any()
+    assert suspicious_scores(scores, ROSTER).empty
+    assert with_intervals(comparison(scores), {})["mean"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "means", "expected"),
+    [
+        ("foscttm", {"oracle": 0.0, "random_latent": 0.49}, (0.5, "chance", 0.0, "oracle")),
+        ("recall_at_10", {"constant": 0.05, "random_latent": 0.1, "mvae": 0.01}, (0.1, "random_latent", 1.0, "best possible")),
+        ("label_transfer_accuracy", {"label_oracle": 1.0, "oracle": 0.9}, (np.nan, "", 0.9, "oracle")),
+        ("fit_seconds", {"constant": 0.2, "random_latent": 0.1}, (0.1, "random_latent", 0.0, "best possible")),
+    ],
+)
+def test_the_ends_of_a_scale(metric, means, expected):
+    found = ends(pd.Series(means), metric, ROSTER)
+    np.testing.assert_equal((found["zero"], found["zero_is"], found["one"], found["one_is"]), expected)

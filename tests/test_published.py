@@ -1,0 +1,105 @@
+"""Published numbers stand beside ours only where both mean the same."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY
+from made_up_scores import ROSTER, SEEDS, scores_of
+
+from mosaicbench import catalog
+from mosaicbench.errors import UserError
+from mosaicbench.report.tables import published
+from mosaicbench.statistics.summary import comparison
+
+
+def number(**changed) -> dict:
+    known = {"dataset": "d", "scenario": "paired", "method": "MVAE", "method_id": "mvae", "metric": "foscttm"}
+    known |= {"direction": "rna->adt", "value": 0.05, "split": "held_out", "source": "R", "verdict": "usable"}
+    return known | {"reason": "a remark", "reference": "r"} | changed
+
+
+def beside(numbers: list[dict]) -> pd.DataFrame:
+    scores = scores_of(SEEDS | {("mvae", "foscttm", "adt->rna"): [0.3, 0.3, 0.3, 0.3]})
+    file = {
+        "definitions": {"foscttm": "as ours", "foscttm_other": "another"},
+        "references": {"r": "somewhere"},
+        "numbers": numbers,
+    }
+    return published.beside_ours(file, comparison(scores), {"paired": "paired"}, ROSTER)
+
+
+def test_ours_stands_beside_a_number_of_the_same_meaning():
+    row = beside([number()]).iloc[0]
+    assert row["comparable"]
+    assert (row["run"], row["same_method"], row["differs"]) == ("mvae", "yes", "")
+    np.testing.assert_allclose([row["ours"], row["ours_sd"]], [0.115, np.std(SEEDS["mvae", "foscttm"], ddof=1)])
+    assert row["ours_seeds"] == 4
+    other = beside([number(method="UniVI", method_id=None)]).iloc[0]
+    assert (other["run"], other["same_method"]) == ("mvae", "no")  # the best, and never a control
+    both = beside([number(direction="mean"), number(direction="worst")])
+    np.testing.assert_allclose(both["ours"], [(0.115 + 0.3) / 2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        ({"dataset": "elsewhere"}, "dataset"),
+        ({"scenario": "unpaired"}, "scenario"),
+        ({"metric": "foscttm_other"}, "definition"),
+        ({"metric": "imputation_skill"}, "definition"),
+        ({"split": "transductive"}, "split"),
+        ({"split": "leaky"}, "split"),
+        ({"direction": "unstated"}, "direction"),
+        ({"direction": "adt->atac"}, "direction"),
+        ({"labels": "l1"}, "labels"),
+        ({"verdict": "invalid"}, "verdict"),
+    ],
+)
+def test_a_number_of_another_meaning_stands_alone_with_the_reason(changed, differs):
+    row = beside([number(**changed)]).iloc[0]
+    assert not row["comparable"]
+    assert np.isnan(row["ours"])
+    assert row["differs"] == differs
+    assert row["reason"]
+
+
+def test_the_published_numbers_are_valid_and_complete():
+    found = published.read_published(REPOSITORY / "config/published.yaml")
+    defined = set(found["definitions"])
+    assert {number["metric"] for number in found["numbers"]} <= defined
+    assert {number["reference"] for number in found["numbers"]} == set(found["references"])
+    values = {
+        (n["dataset"], n["method"], n["metric"], n["direction"]): n["value"] for n in found["numbers"] if "labels" not in n
+    }
+    assert values["multiome_pbmc10k", "UniVI", "foscttm_univi", "rna->atac"] == 0.048
+    assert values["hao_citeseq", "MaxFuse", "foscttm_maxfuse", "unstated"] == 0.0619
+    registry = yaml.safe_load((REPOSITORY / "config/datasets.yaml").read_text())
+    for entry in found["numbers"]:
+        if entry["verdict"] == "usable":  # it can stand beside ours as soon as the dataset is run
+            assert entry["dataset"] in registry
+            assert entry["metric"] in catalog.names("metrics")
+    invalid = [n for n in found["numbers"] if n["verdict"] == "invalid"]
+    assert {n["method"] for n in invalid} == {"scMODAL"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"value": "high"}, r"numbers\.0\.value"),
+        ({"split": "random"}, r"numbers\.0\.split"),
+        ({"colour": "red"}, r"numbers\.0: .*colour"),
+        ({"reference": "nowhere"}, "no reference 'nowhere'"),
+    ],
+)
+def test_a_bad_file_of_published_numbers_is_refused_by_name(tmp_path, changed, message):
+    entry = {key: value for key, value in number(**changed).items() if value is not None}
+    content = {"definitions": {"foscttm": "as ours"}, "references": {"r": "somewhere"}, "numbers": [entry]}
+    (tmp_path / "published.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=r"published\.yaml.*" + message):
+        published.read_published(tmp_path / "published.yaml")
+
+
+def test_a_number_without_a_definition_is_refused():
+    with pytest.raises(UserError, match="'undefined' is defined nowhere"):
+        beside([number(metric="undefined")])

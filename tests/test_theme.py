@@ -1,0 +1,26 @@
+"""Labels, colours and order of what is shown."""
+
+import pandas as pd
+import pytest
+from synthetic_results import KNOWN, METHODS
+
+from mosaicbench.errors import UserError
+from mosaicbench.report import theme
+from mosaicbench.report.roster import KINDS
+
+
+def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
+    known = results.theme
+    assert known.colour("mvae-beta4") == known.colour("mvae")
+    assert known.label("runs", "mvae-beta4") == "mvae-beta4"
+    assert len({known.colour(method) for method in KNOWN}) == len(KNOWN)
+    order = known.order("runs", reversed(METHODS))
+    assert [known.roster.kind(run) for run in order] == sorted((known.roster.kind(run) for run in order), key=KINDS.index)
+    assert order.index("mvae-beta4") == order.index("mvae") + 1
+
+
+@pytest.mark.parametrize("text", ["methods: [", "colors: {}", "methods: {mvae: {color: red}}", "methods: {mvae: MVAE}", "3"])
+def test_a_bad_display_file_is_refused_by_name(tmp_path, text):
+    (tmp_path / "display.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"display\.yaml"):
+        theme.read_theme(tmp_path / "display.yaml", pd.DataFrame({"run": [], "method": []}))
