@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
+from mosaicbench.fitting.method import method_class
 
 EPOCHS = 3
 COUNTS = {"minibatch": 256, "likelihood": "counts"}

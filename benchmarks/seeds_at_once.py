@@ -31,7 +31,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
+from mosaicbench.fitting.method import method_class
 from mosaicbench.modeling import training
 from mosaicbench.modeling.stacked import Member, Stack
 from mosaicbench.view import Cells, View

@@ -10,8 +10,8 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
 from mosaicbench.errors import UserError
+from mosaicbench.fitting.method import method_class
 from mosaicbench.view import offers
 
 ENTRIES = [(room, name) for room in catalog.ROOMS for name in catalog.names(room)]

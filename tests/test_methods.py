@@ -9,7 +9,7 @@ import pytest
 from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_view, unpaired_view
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
+from mosaicbench.fitting.method import method_class
 from mosaicbench.view import Cells, Truth, View, concatenate
 
 # All but wrapped packages, which are not installed here.

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
+from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 from scipy import sparse
 from test_family import built, cost_of, counted_view, values
 from torch.distributions import NegativeBinomial, Normal
 
-from mosaicbench.commands import fit, score
+from mosaicbench.commands import score
 from mosaicbench.data import scenarios
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, predicted_of, read_latents
@@ -376,11 +377,7 @@ def test_hiding_labels_changes_nothing_else():
 
 def test_predictions_are_written_and_scored(tmp_path):
     view, run = cut_small(small_dataset(), "paired", tmp_path / "view"), tmp_path / "run"
-    identity = {"dataset": "small", "scenario": "paired", "run": "ss", "method": "mmaavi_ss", "seed": 0}
-    paths = {part: view / f"{part}.h5mu" for part in ("train", "query")} | {"solution": None, "output": run}
-    options = {"max_epochs": 4, "minibatch": 64}
-    limits = {"max_minutes": 5, "max_memory_mb": 8000}
-    fit.main(method="mosaicbench.methods.mmaavi_ss", hyperparameters=options, identity=identity, **paths, **limits)
+    fit_one(view, run, "mmaavi_ss", hyperparameters={"max_epochs": 4, "minibatch": 64})
     latents = read_latents(run / "latents.h5ad")
     for source in ("joint", "left", "right"):
         assert len(predicted_of(latents, source, "query")) == len(latents_of(latents, source, "query")[0])

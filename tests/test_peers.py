@@ -18,13 +18,13 @@ from conftest import REPOSITORY
 from scipy import sparse
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
 from mosaicbench.data import links, scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import as_cells, as_view, complete_cells, space_values, write_view
+from mosaicbench.fitting.method import method_class
 from mosaicbench.methods.peers import _package
 from mosaicbench.view import Cells, View
 

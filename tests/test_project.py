@@ -5,9 +5,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small
 
-from mosaicbench.commands import fit, project
+from mosaicbench.commands import project
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, read_record, write_latents, write_record
@@ -27,11 +28,7 @@ def runs(view, tmp_path_factory):
     found = {}
     for method in ("oracle", "celltype_mean", "constant"):
         found[method] = tmp_path_factory.mktemp("runs") / method
-        identity = {"dataset": "small", "scenario": "paired", "run": method, "method": method, "seed": 0}
-        paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
-        limits = {"max_minutes": 5, "max_memory_mb": 8000}
-        module = f"mosaicbench.methods.{method}"
-        fit.main(method=module, hyperparameters={}, identity=identity, output=found[method], **paths, **limits)
+        fit_one(view, found[method], method)
     failed = shutil.copytree(found["oracle"], found["oracle"].with_name("failed"))
     record = read_record(failed / "run.json")
     write_record(failed / "run.json", record | {"run": "failed", "status": "diverged"})

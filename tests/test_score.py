@@ -4,9 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
+from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small
 
-from mosaicbench.commands import fit, score
+from mosaicbench.commands import score
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, write_latents
@@ -24,11 +25,7 @@ def view(tmp_path_factory):
 
 
 def run_of(view, folder, method):
-    identity = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
-    paths = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    limits = {"max_minutes": 5, "max_memory_mb": 8000}
-    module = f"mosaicbench.methods.{method}"
-    fit.main(method=module, hyperparameters={}, identity=identity, output=folder / method, **paths, **limits)
+    fit_one(view, folder / method, method, names={"scenario": "unpaired"})
     return folder / method
 
 

@@ -12,8 +12,8 @@ from conftest import linear_cells, mosaic_view, paired_view
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
 from mosaicbench.errors import Diverged, NotStackable
+from mosaicbench.fitting.method import method_class
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp

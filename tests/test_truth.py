@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.commands.fit import method_class
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import synthetic_gp
 from mosaicbench.files.views import as_cells, as_view, space_values, unstandardised_values
+from mosaicbench.fitting.method import method_class
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.shared_features_r2 import shared_features_r2
 

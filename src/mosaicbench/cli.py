@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from mosaicbench import __version__, catalog, layout
+from mosaicbench import __version__, attempts, catalog, jobs, layout
 from mosaicbench.errors import UserError
 
 MARKDOWN_COLUMNS = {
@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if command == "list":
             _list(**options)
+        elif command == "fit":
+            _fit(**options)
         elif command == "plan":
             importlib.import_module("mosaicbench.commands.plan").main(**options | {"shapes": dict(options["shapes"])})
         elif command == "tabulate":
@@ -90,21 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     for part in ("train", "query", "solution"):
         cut.add_argument(f"--{part}", type=Path, required=True)
 
-    fit = _add(commands, "fit", "fit a method on a view; embed and impute its query cells")
-    attempt = _add(commands, "attempt", "fit within what a job was granted; ask for more, or end with a row")
-    for parser_of_fit in (fit, attempt):
-        _add_arguments_of_fit(parser_of_fit)
-    fit_seeds = _add(commands, "fit_seeds", "fit all seeds of a run, trained at once where that can be, as attempt does one")
-    _add_arguments_of_fit(fit_seeds, seeds=True)
-    fit_each = _add(commands, "fit_each", "fit all seeds of some runs of a view one after the other, as attempt does one")
-    described = "a list of dataset, scenario, run, method, hyperparameters"
-    fit_each.add_argument("--runs", type=_runs, required=True, metavar="JSON", help=described)
-    _add_files_of_fit(fit_each, seeds=True)
-    fit_each.add_argument("--solution", type=Path, nargs="*", help="of each seed, for positive controls only")
-    for granted in (attempt, fit_seeds, fit_each):
-        granted.add_argument("--attempt", type=int, required=True, metavar="N", help="1 for the first")
-        granted.add_argument("--granted-mb", type=float, required=True, help="memory of the whole job")
-        granted.add_argument("--granted-minutes", type=float, required=True, help="wall-clock time of the whole job")
+    _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
 
     score = _add(commands, "score", "score runs of a view on all their seeds")
     score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed; all of the first run first")
@@ -192,56 +180,48 @@ def _add(commands: argparse._SubParsersAction, name: str, what: str) -> argparse
     return commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
 
 
-def _add_arguments_of_fit(fit: argparse.ArgumentParser, *, seeds: bool = False) -> None:
-    """Add what a fit of one seed takes, or one of several, whose files are given for each."""
-    fit.add_argument("--method", type=_method_module, required=True, help="a method's id; `mosaicbench list methods` shows all")
-    fit.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
-    identity = "dataset, scenario, run, method" + ("" if seeds else ", seed")
-    fit.add_argument("--identity", type=json.loads, required=True, metavar="JSON", help=identity)
-    if not seeds:
-        fit.add_argument("--solution", type=Path, help="for positive controls only")
-    _add_files_of_fit(fit, seeds=seeds)
-    often = os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS")
+def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
+    """Add what a job of fits takes: its description, or the same of a single run by hand; and what it was granted."""
+    described = "runs, seeds, limits and stacked, in JSON; or a file that holds them, or - for stdin"
+    fit.add_argument("job", nargs="?", metavar="JOB", help=described)
+    alone = fit.add_argument_group("a single run, without JOB")
+    alone.add_argument("--method", help="a method's id; `mosaicbench list methods` shows all")
+    alone.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
+    alone.add_argument("--identity", type=json.loads, default={}, metavar="JSON", help="dataset, scenario, run, seed")
+    for part in ("train", "query"):
+        alone.add_argument(f"--{part}", metavar="FILE")
+    alone.add_argument("--solution", metavar="FILE", help="for positive controls only")
+    alone.add_argument("--output", metavar="DIR")
+    alone.add_argument("--max-minutes", type=float, default=float("inf"))
+    alone.add_argument("--max-memory-mb", type=float, default=float("inf"))
+    granted = fit.add_argument_group("what a job of the workflow was granted")
+    granted.add_argument("--attempt", type=int, metavar="N", help="1 for the first")
+    granted.add_argument("--granted-mb", type=float, help="memory of the whole job")
+    granted.add_argument("--granted-minutes", type=float, help="wall-clock time of the whole job")
+    often = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
     what = "least time between two savings of a training (default: $MOSAICBENCH_CHECKPOINT_SECONDS, or 60)"
-    default = float(often) if often else argparse.SUPPRESS
-    fit.add_argument("--checkpoint-seconds", type=float, default=default, metavar="S", help=what)
-
-
-def _add_files_of_fit(fit: argparse.ArgumentParser, *, seeds: bool) -> None:
-    """Add what every fit takes, whichever way it is told its method."""
-    several = {"nargs": "+"} if seeds else {}
-    if seeds:
-        fit.add_argument("--seeds", type=int, required=True, **several)
-    fit.add_argument("--train", type=Path, required=True, **several)
-    fit.add_argument("--query", type=Path, required=True, **several)
-    fit.add_argument("--output", type=Path, required=True, help="a folder", **several)
-    fit.add_argument("--max-minutes", type=float, default=float("inf"))
-    fit.add_argument("--max-memory-mb", type=float, default=float("inf"))
+    fit.add_argument("--checkpoint-seconds", type=float, default=often, metavar="S", help=what)
     fit.add_argument("--threads", type=int)
 
 
-def _method_module(name: str) -> str:
-    try:
-        catalog.card("methods", name)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return catalog.module("methods", name)
-
-
-def _runs(text: str) -> list[dict]:
-    """Return the keywords of a fit for each of a list of runs."""
-    keys = ("dataset", "scenario", "run", "method")
-    try:
-        return [
-            {
-                "identity": {key: run[key] for key in keys},
-                "method": _method_module(run["method"]),
-                "hyperparameters": run["hyperparameters"],
-            }
-            for run in json.loads(text)
-        ]
-    except KeyError as error:
-        raise argparse.ArgumentTypeError(f"a run lacks the key {error}") from error
+def _fit(
+    job: str | None,
+    attempt: int | None,
+    granted_mb: float | None,
+    granted_minutes: float | None,
+    checkpoint_seconds: float,
+    **by_hand: object,
+) -> None:
+    """Fit a job; one with a number of an attempt within what it was granted."""
+    job = jobs.of_one_run(**by_hand) if job is None else jobs.described(job)
+    job["checkpoint_seconds"] = checkpoint_seconds
+    fit = importlib.import_module("mosaicbench.commands.fit").main
+    if attempt is None:
+        fit(**job)
+    elif granted_mb is None or granted_minutes is None:
+        raise UserError("--attempt needs --granted-mb and --granted-minutes")
+    else:
+        attempts.fit_within_grant(fit, job, attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes)
 
 
 def _settings(path: str) -> object:

@@ -5,18 +5,15 @@
 rule fit_model:
     input:
         environment=environment_of_method,
-        train="<results>/views/{dataset}/{scenario}/seed-{seed}/train.h5mu",
-        query="<results>/views/{dataset}/{scenario}/seed-{seed}/query.h5mu",
+        train=f"{VIEW}/train.h5mu",
+        query=f"{VIEW}/query.h5mu",
         code=code_of_method,
     output:
-        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/latents.h5ad",
-        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/imputed.h5mu",
-        "<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/history.tsv",
-        record="<results>/runs/{dataset}/{scenario}/{run}/seed-{seed}/run.json",
+        expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing=True),
     log:
-        "<logs>/fit/{dataset}/{scenario}/{run}/seed-{seed}.log",
+        LOGS.fit(*OF_RUN, "{seed}"),
     benchmark:
-        "<results>/benchmarks/fit/{dataset}/{scenario}/{run}/seed-{seed}.tsv"
+        BENCHMARKS.fit(*OF_RUN, "{seed}")
     wildcard_constraints:
         run=any_of(runs_of_kinds("model")),
     conda:
@@ -29,18 +26,12 @@ rule fit_model:
         attempt=number_of_attempt,
     params:
         python=python_of_method,
-        folder=subpath(output.record, parent=True),
-        method=method,
-        hyperparameters=hyperparameters,
-        identity=identity,
-        limits=f"--max-minutes {bench.limits['minutes']} --max-memory-mb {bench.limits['memory_mb']}",
+        job=job_of_one_seed,
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "{params.python} -m mosaicbench attempt --method {params.method} --hyperparameters {params.hyperparameters:q}"
-        " --identity {params.identity:q} --train {input.train} --query {input.query}"
-        " --output {params.folder} {params.limits} --threads {threads} --attempt {resources.attempt}"
-        " --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
+        "{params.python} -m mosaicbench fit {params.job:q} --threads {threads}"
+        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
 
 
 # All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
@@ -48,13 +39,13 @@ rule fit_seeds:
     input:
         train=files_of_views("train.h5mu"),
         query=files_of_views("query.h5mu"),
-        code=code_of_method_for_seeds,
+        code=code_of_method,
     output:
         files_of_runs("{run}"),
     log:
-        "<logs>/fit/{dataset}/{scenario}/{run}/seeds.log",
+        LOGS.fit_of_seeds(*OF_RUN),
     benchmark:
-        "<results>/benchmarks/fit/{dataset}/{scenario}/{run}/seeds.tsv"
+        BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
         scenario=any_of(scenarios_of_kind("paired")),
         run=any_of(bench.stackable),
@@ -67,19 +58,12 @@ rule fit_seeds:
         runtime=minutes_of_fit_of_seeds,
         attempt=number_of_attempt,
     params:
-        folders=folders_of_runs,
-        seeds=bench.seeds,
-        method=method,
-        hyperparameters=hyperparameters,
-        identity=identity_of_run,
-        limits=f"--max-minutes {bench.limits['minutes']} --max-memory-mb {bench.limits['memory_mb']}",
+        job=job_of_stacked_seeds,
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench fit_seeds --method {params.method} --hyperparameters {params.hyperparameters:q}"
-        " --identity {params.identity:q} --seeds {params.seeds} --train {input.train} --query {input.query}"
-        " --output {params.folders} {params.limits} --threads {threads} --attempt {resources.attempt}"
-        " --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
+        "python -m mosaicbench fit {params.job:q} --threads {threads}"
+        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
 
 
 if bench.seeds_at_once:
@@ -97,13 +81,13 @@ rule fit_baseline:
         train=files_of_views("train.h5mu"),
         query=files_of_views("query.h5mu"),
         solution=solutions_if_positive_control,
-        code=code_of_method_for_each,
+        code=code_of_method,
     output:
         files_of_runs("{run}"),
     log:
-        "<logs>/fit/{dataset}/{scenario}/{run}/seeds.log",
+        LOGS.fit_of_seeds(*OF_RUN),
     benchmark:
-        "<results>/benchmarks/fit/{dataset}/{scenario}/{run}/seeds.tsv"
+        BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
         run=any_of([run for run in runs_of_kinds("baseline", "control") if run not in bench.common_controls]),
     conda:
@@ -114,37 +98,30 @@ rule fit_baseline:
         runtime=minutes_of_fit_of_seeds,
         attempt=number_of_attempt,
     params:
-        runs=description_of_run,
-        folders=folders_of_runs,
-        seeds=bench.seeds,
-        limits=f"--max-minutes {bench.limits['minutes']} --max-memory-mb {bench.limits['memory_mb']}",
+        job=job_of_all_seeds,
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench fit_each --runs {params.runs:q} --seeds {params.seeds} --train {input.train}"
-        " --query {input.query} --solution {input.solution} --output {params.folders} {params.limits} --threads {threads}"
+        "python -m mosaicbench fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
 
 
 if bench.common_controls:
 
-    # Nobody tunes them: they may begin again together. No run's name begins with an underscore.
+    # Controls are cheap, so they rerun together.
     use rule fit_baseline as fit_controls with:
         input:
             train=files_of_views("train.h5mu"),
             query=files_of_views("query.h5mu"),
             solution=files_of_views("solution.h5mu"),
-            code=code_of_controls(),
+            code=code_of_fits(bench.common_controls),
         output:
             files_of_runs(bench.common_controls),
         log:
-            "<logs>/fit/{dataset}/{scenario}/_controls.log",
+            LOGS.fit_of_controls(*OF_VIEW),
         benchmark:
-            "<results>/benchmarks/fit/{dataset}/{scenario}/_controls.tsv"
+            BENCHMARKS.fit_of_controls(*OF_VIEW)
         params:
-            runs=description_of_controls,
-            folders=folders_of_controls,
-            seeds=bench.seeds,
-            limits=f"--max-minutes {bench.limits['minutes']} --max-memory-mb {bench.limits['memory_mb']}",
+            job=job_of_controls,
         message:
             "Fit the controls on {wildcards.dataset}, {wildcards.scenario}, all seeds"

@@ -1,52 +1,64 @@
 # What the rules of fits need to know.
 
 
+def job_of_fits(wildcards, runs, seeds, stacked=False):
+    """What one job is told to fit, as src/mosaicbench/jobs.py describes it; scheduling is no part of it."""
+    of_view = names_of_view(wildcards)
+    parts = ["train", "query", "solution"] if read_solution(runs) else ["train", "query"]
+    return as_json(
+        {
+            "runs": [
+                {
+                    "dataset": wildcards.dataset,
+                    "scenario": wildcards.scenario,
+                    "run": run,
+                    "method": bench.runs[run].method,
+                    "hyperparameters": bench.runs[run].hyperparameters,
+                    "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
+                }
+                for run in runs
+            ],
+            "seeds": [
+                {"seed": seed} | {part: f"{RESULTS.view(*of_view, seed)}/{part}.h5mu" for part in parts} for seed in seeds
+            ],
+            "limits": bench.limits,
+            "stacked": stacked,
+        }
+    )
+
+
+def job_of_one_seed(wildcards):
+    return job_of_fits(wildcards, [wildcards.run], [int(wildcards.seed)])
+
+
+def job_of_all_seeds(wildcards):
+    return job_of_fits(wildcards, [wildcards.run], bench.seeds)
+
+
+def job_of_stacked_seeds(wildcards):
+    return job_of_fits(wildcards, [wildcards.run], bench.seeds, stacked=True)
+
+
+def job_of_controls(wildcards):
+    return job_of_fits(wildcards, bench.common_controls, bench.seeds)
+
+
 def code_of_method(wildcards):
-    return code_of_command("fit", catalog.module("methods", method(wildcards)))
+    return code_of_fits([wildcards.run])
 
 
-def code_of_method_for_seeds(wildcards):
-    return code_of_command("fit_seeds", catalog.module("methods", method(wildcards)))
-
-
-def code_of_method_for_each(wildcards):
-    return code_of_command("fit_each", catalog.module("methods", method(wildcards)))
-
-
-def code_of_controls():
-    methods = {bench.runs[run].method for run in bench.common_controls}
-    return code_of_command("fit_each", *(catalog.module("methods", name) for name in sorted(methods)))
-
-
-def hyperparameters(wildcards):
-    return as_json(bench.runs[wildcards.run].hyperparameters)
-
-
-def identity(wildcards):
-    return as_json(identity_without_seed(wildcards) | {"seed": int(wildcards.seed)})
-
-
-def identity_of_run(wildcards):
-    return as_json(identity_without_seed(wildcards))
-
-
-def identity_without_seed(wildcards):
-    return {key: getattr(wildcards, key) for key in ("dataset", "scenario", "run")} | {"method": method(wildcards)}
-
-
-def description_of_run(wildcards):
-    return as_json([identity_without_seed(wildcards) | {"hyperparameters": bench.runs[wildcards.run].hyperparameters}])
-
-
-def description_of_controls(wildcards):
-    names = {"dataset": wildcards.dataset, "scenario": wildcards.scenario}
-    controls = [bench.runs[run] for run in bench.common_controls]
-    return as_json([names | {"run": c.name, "method": c.method, "hyperparameters": c.hyperparameters} for c in controls])
+def code_of_fits(runs):
+    methods = {bench.runs[run].method for run in runs}
+    return code_of_command("fit", *(catalog.module("methods", name) for name in sorted(methods)))
 
 
 def solutions_if_positive_control(wildcards):
-    needed = "solution" in catalog.card("methods", method(wildcards))["uses"]
-    return files_of_views("solution.h5mu") if needed else []
+    return files_of_views("solution.h5mu") if read_solution([wildcards.run]) else []
+
+
+def read_solution(runs):
+    """Whether one of the runs is a positive control."""
+    return any("solution" in catalog.card("methods", bench.runs[run].method)["uses"] for run in runs)
 
 
 def runs_of_kinds(*kinds):

@@ -12,11 +12,11 @@ import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.commands._umap import Neighbourhood
-from mosaicbench.commands.fit import method_class
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import generated_table, read_record, write_generated
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import as_view, feature_names, read_view, standardised_values
+from mosaicbench.fitting.method import method_class
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
 from mosaicbench.scoring import scorer
 from mosaicbench.view import offers

@@ -9,14 +9,13 @@ import time
 
 import pytest
 from conftest import REPOSITORY
+from mosaicbench_fits import run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cluster
-from mosaicbench.commands import attempt as attempt_verb
+from mosaicbench import attempts, cluster
+from mosaicbench.commands import fit
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, read_record
-
-IDENTITY = {"dataset": "d", "scenario": "s", "run": "r", "method": "mvae", "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +24,13 @@ def view(tmp_path_factory):
 
 
 def attempt(number, view, output, *, usable_mb=8000.0, minutes=5.0, limit_mb=8000.0, limit_minutes=5.0):
-    attempt_verb.main(
-        attempt=number,
-        granted_mb=usable_mb + cluster.OVERHEAD_MB,
-        granted_minutes=minutes + cluster.OVERHEAD_MINUTES,
-        max_memory_mb=limit_mb,
-        max_minutes=limit_minutes,
-        method="mosaicbench.methods.mvae",
-        hyperparameters={"max_epochs": 1},
-        identity=IDENTITY,
-        train=view / "train.h5mu",
-        query=view / "query.h5mu",
-        solution=None,
-        output=output,
-    )
+    job = {
+        "runs": [run_of("mvae", [output], hyperparameters={"max_epochs": 1})],
+        "seeds": seeds_of([view], [0]),
+        "limits": {"minutes": limit_minutes, "memory_mb": limit_mb},
+    }
+    granted = {"granted_mb": usable_mb + cluster.OVERHEAD_MB, "granted_minutes": minutes + cluster.OVERHEAD_MINUTES}
+    attempts.fit_within_grant(fit.main, job, attempt=number, **granted)
     return read_record(output / "run.json")
 
 
@@ -62,12 +54,12 @@ def test_the_limits_of_the_config_end_a_run_on_any_attempt(view, tmp_path):
 
 def killed_attempt(number, view, output):
     """Kill an attempt, and all that it started, as a cluster does, as soon as it is under way."""
-    options = ["--method", "mvae", "--hyperparameters", '{"max_epochs": 100000, "patience": 100000}']
-    options += ["--identity", json.dumps(IDENTITY), "--train", view / "train.h5mu", "--query", view / "query.h5mu"]
-    options += ["--output", output, "--max-minutes", "5", "--max-memory-mb", "8000", "--attempt", str(number)]
-    options += ["--granted-mb", "9000", "--granted-minutes", "10"]
+    run = run_of("mvae", [output], hyperparameters={"max_epochs": 100000, "patience": 100000})
+    del run["module"]  # the command line finds it
+    job = {"runs": [run], "seeds": seeds_of([view], [0]), "limits": {"minutes": 5, "memory_mb": 8000}}
+    options = ["--attempt", number, "--granted-mb", "9000", "--granted-minutes", "10"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "SLURM_JOB_ID": "7"}
-    command = [sys.executable, "-m", "mosaicbench", "attempt", *map(str, options)]
+    command = [sys.executable, "-m", "mosaicbench", "fit", json.dumps(job), *map(str, options)]
     process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while json.loads(_read(output / "attempt.json") or "{}").get("attempt") != number:

@@ -1,4 +1,4 @@
-"""All seeds of a run in one job: the same files as fits of their own, a row for each whatever befalls them, shared costs."""
+"""Several fits in one job: the same files as fits of their own, one that fails leaves the others alone, shared costs."""
 
 import os
 import signal
@@ -8,19 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from mosaicbench_fits import fit_one, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cluster
-from mosaicbench.commands import fit, fit_seeds
+from mosaicbench import attempts, cluster
+from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotStackable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
+from mosaicbench.fitting import attempt
+from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.modeling.training import Budget
 
 SEEDS = (0, 1)
+METHODS = ("oracle", "ridge", "mvae")
+DIVERGES = {"mvae": {"max_epochs": 2, "learning_rate": 1e30}}
+SHORT = {"max_epochs": 2, "hidden": 16}
 MVAE = "mosaicbench.methods.mvae"
-IDENTITY = {"dataset": "d", "scenario": "s", "run": "r"}
-ASKED = {"max_epochs": 2, "hidden": 16}
 
 
 @pytest.fixture(scope="module")
@@ -29,33 +33,98 @@ def views(tmp_path_factory):
     return [cut_small(dataset, "paired", tmp_path_factory.mktemp(f"seed-{seed}"), seed) for seed in SEEDS]
 
 
-def fit_at_once(views, folder, *, method=MVAE, hyperparameters=None, attempt=1, minutes=10.0, limit_minutes=5.0, **limits):
+def fit_in_attempt(number, job, *, minutes=10.0):
+    granted = {"granted_mb": 8000 + cluster.OVERHEAD_MB, "granted_minutes": minutes + cluster.OVERHEAD_MINUTES}
+    attempts.fit_within_grant(fit.main, job, attempt=number, **granted)
+
+
+# --- one after the other ---
+
+
+def fit_all(views, folder, methods=METHODS, *, minutes=10.0, number=cluster.ATTEMPTS):
+    folders = {method: [folder / method / f"seed-{seed}" for seed in SEEDS] for method in methods}
+    job = {
+        "runs": [run_of(name, outputs, hyperparameters=DIVERGES.get(name)) for name, outputs in folders.items()],
+        "seeds": seeds_of(views, SEEDS),
+        "limits": {"minutes": 5, "memory_mb": 8000},
+    }
+    fit_in_attempt(number, job, minutes=minutes)
+    outputs = [output for of_method in folders.values() for output in of_method]
+    return {output.relative_to(folder).as_posix(): read_record(output / "run.json") for output in outputs}
+
+
+def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
+    records = fit_all(views, tmp_path)
+    assert {place: record["status"] for place, record in records.items()} == {
+        f"{method}/seed-{seed}": "diverged" if method == "mvae" else "ok" for method in METHODS for seed in SEEDS
+    }
+    for method in ("oracle", "ridge"):
+        for seed, view in zip(SEEDS, views, strict=True):
+            alone, place = tmp_path / f"alone-{method}-{seed}", f"{method}/seed-{seed}"
+            expected = fit_one(view, alone, method, seed=seed)
+            differ = {key for key in expected if records[place][key] != expected[key]}
+            assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb"}
+            here, there = (read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone))
+            for direction, cells in there.mod.items():
+                np.testing.assert_array_equal(here[direction].X, cells.X)
+            here, there = (read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone))
+            np.testing.assert_array_equal(here.X, there.X)
+
+
+SLOW = """
+import time
+time.sleep(0.6)
+CARD = {"uses": (), "gives": ("single",)}
+class Slow:
+    __dataclass_fields__ = {}
+    def fit(self, train, seed):
+        return []
+    def embed(self, cells):
+        return cells.values[cells.modalities[0]]
+"""
+
+
+def test_each_has_its_share_of_importing(views, tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    records = fit_all(views, tmp_path, ("slow_to_import",))
+    assert {record["status"] for record in records.values()} == {"ok"}
+    assert all(0.3 <= record["seconds"]["import"] < 0.6 for record in records.values())
+
+
+def test_without_time_every_run_is_a_row_or_the_next_attempt_s(views, tmp_path):
+    records = fit_all(views, tmp_path, ("oracle", "ridge"), minutes=-1)
+    assert {record["status"] for record in records.values()} == {"timeout"}
+    with pytest.raises(UserError, match="the next attempt gets more"):
+        fit_all(views, tmp_path, ("oracle", "ridge"), minutes=-1, number=1)
+
+
+def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path):
+    (tmp_path / "train.h5mu").write_bytes(b"no view")
+    with pytest.raises(UserError, match="could not start"):
+        fit_all([views[0], tmp_path], tmp_path / "runs", ("ridge",))
+
+
+# --- all seeds of a run at once ---
+
+
+def fit_stack(views, folder, *, method=MVAE, hyperparameters=SHORT, number=1, minutes=10.0, limit_minutes=5.0, **more):
     outputs = [folder / f"seed-{seed}" for seed in SEEDS]
-    fit_seeds.main(
-        method=method,
-        hyperparameters=ASKED if hyperparameters is None else hyperparameters,
-        identity=IDENTITY | {"method": method.split(".")[-1]},
-        seeds=SEEDS,
-        train=[view / "train.h5mu" for view in views],
-        query=[view / "query.h5mu" for view in views],
-        output=outputs,
-        attempt=attempt,
-        granted_mb=8000 + cluster.OVERHEAD_MB,
-        granted_minutes=minutes + cluster.OVERHEAD_MINUTES,
-        max_minutes=limit_minutes,
-        **{"max_memory_mb": 8000} | limits,
-    )
+    job = {
+        "runs": [run_of(method, outputs, hyperparameters=hyperparameters)],
+        "seeds": seeds_of(views, SEEDS, parts=("train", "query")),
+        "limits": {"minutes": limit_minutes, "memory_mb": 8000},
+        "stacked": True,
+    }
+    fit_in_attempt(number, job | more, minutes=minutes)
     return outputs, [read_record(output / "run.json") for output in outputs]
 
 
 def test_seeds_at_once_give_what_fits_of_their_own_give(views, tmp_path):
-    outputs, records = fit_at_once(views, tmp_path / "at_once")
+    outputs, records = fit_stack(views, tmp_path / "at_once")
     for seed, view, output, record in zip(SEEDS, views, outputs, records, strict=True):
         alone = tmp_path / f"alone-{seed}"
-        identity = IDENTITY | {"method": "mvae", "seed": seed}
-        paths = {"train": view / "train.h5mu", "query": view / "query.h5mu", "solution": None, "output": alone}
-        fit.main(method=MVAE, hyperparameters=ASKED, identity=identity, max_minutes=5, max_memory_mb=8000, **paths)
-        expected = read_record(alone / "run.json")
+        expected = fit_one(view, alone, "mvae", hyperparameters=SHORT, seed=seed)
         differ = {key for key in expected if record[key] != expected[key]}
         assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb", "seeds_at_once"}
         assert (record["seeds_at_once"], expected["seeds_at_once"]) == (2, 1)
@@ -78,7 +147,7 @@ def test_seeds_share_what_they_did_together():
     own = {"seconds": {"embed": 2.0}, "cpu_seconds": {"embed": 1.0}, "gpu_seconds": {"embed": 0.0}}
     memory = [{"host_mb": {phase: mb}, "device_mb": {}} for phase, mb in (("fit", 500.0), ("embed", 600.0))]
     accounts = shared | memory[0], own | memory[1]
-    meters = fit_seeds.Meters(*(meter(each) if i == 0 else [meter(each)] * 3 for i, each in enumerate(accounts)))
+    meters = attempt.Meters(*(meter(each) if i == 0 else [meter(each)] * 3 for i, each in enumerate(accounts)))
     meters.shared.account = lambda earlier=None: accounts[0] | {"device": "cpu"}
     found = meters.account(2)
     assert found["seconds"] == {"import": 0.333, "fit": 3.0, "embed": 2.0}
@@ -120,7 +189,7 @@ def misbehaving(monkeypatch):
     Misbehaving.__module__ = module.__name__
     module.Misbehaving = Misbehaving
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(fit, "decisive", lambda *what: {})
+    monkeypatch.setattr(attempt, "decisive", lambda *what: {})
     return module.__name__
 
 
@@ -134,7 +203,7 @@ def misbehaving(monkeypatch):
     ],
 )
 def test_what_befalls_a_stack_is_a_row_for_each_seed(views, tmp_path, misbehaving, what, statuses, message):
-    outputs, records = fit_at_once(views, tmp_path, method=misbehaving, hyperparameters={"what": what}, attempt=3)
+    outputs, records = fit_stack(views, tmp_path, method=misbehaving, hyperparameters={"what": what}, number=3)
     assert [record["status"] for record in records] == statuses
     assert [record["seed"] for record in records] == list(SEEDS)
     assert message in records[-1]["message"]
@@ -143,22 +212,22 @@ def test_what_befalls_a_stack_is_a_row_for_each_seed(views, tmp_path, misbehavin
 
 def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(views, tmp_path):
     long = {"max_epochs": 100_000, "patience": 100_000}
-    what = {"hyperparameters": long, "attempt": 3, "checkpoint_seconds": 0.0}
-    outputs, records = fit_at_once(views, tmp_path, limit_minutes=0.2, **what)
+    what = {"hyperparameters": long, "number": 3, "checkpoint_seconds": 0.0}
+    outputs, records = fit_stack(views, tmp_path, limit_minutes=0.2, **what)
     assert [record["status"] for record in records] == ["timeout"] * 2
     assert all("stopped after 0.4 minutes" in record["message"] for record in records)
-    assert [(output / fit.CHECKPOINT).exists() for output in outputs] == [True, False]
+    assert [(output / CHECKPOINT).exists() for output in outputs] == [True, False]
     with pytest.raises(UserError, match="the next attempt gets more"):
-        fit_at_once(views, tmp_path, minutes=0.05, **what | {"attempt": 1})
+        fit_stack(views, tmp_path, minutes=0.05, **what | {"number": 1})
 
 
 def test_what_cannot_be_stacked_is_fitted_one_seed_after_the_other(views, tmp_path, misbehaving):
-    records = fit_at_once(views, tmp_path, method=misbehaving, hyperparameters={"what": "refuse"})[1]
+    records = fit_stack(views, tmp_path, method=misbehaving, hyperparameters={"what": "refuse"})[1]
     assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", 1)] * 2
 
 
-def test_a_broken_file_is_the_users(views, tmp_path):
+def test_a_broken_file_of_a_stack_is_the_users(views, tmp_path):
     broken = [views[0], tmp_path]
     (tmp_path / "train.h5mu").write_bytes(b"no view")
     with pytest.raises(UserError, match="could not start"):
-        fit_at_once(broken, tmp_path)
+        fit_stack(broken, tmp_path)

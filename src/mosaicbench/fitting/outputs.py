@@ -1,0 +1,189 @@
+"""What a fit reads and what it writes: a method object and its cells from a view's files, a run's files from both."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from mosaicbench.errors import Diverged, NotApplicable, UserError
+from mosaicbench.fitting.job import Fit
+from mosaicbench.fitting.method import hyperparameters_of, method_class
+from mosaicbench.meter import Meter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mudata import MuData
+
+    from mosaicbench.view import History, Method, View
+
+# No module of `files` is imported before the fit has forked: what they import may start threads.
+
+
+@dataclass(frozen=True)
+class MethodOnView:
+    """A method object, and what it may see.
+
+    Attributes
+    ----------
+    gives
+        What its card says that it gives.
+    shown
+        Whether the method's card uses labels, links and counts.
+    """
+
+    method: Method
+    gives: tuple[str, ...]
+    train: MuData
+    query: MuData
+    shown: dict[str, bool]
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """The numbers of train and query cells."""
+        return {"train": self.train.n_obs, "query": self.query.n_obs}
+
+    def view(self) -> View:
+        """Return what the method trains on."""
+        from mosaicbench.files.views import as_view
+
+        return as_view(self.train, labels=self.shown["labels"], links=self.shown["links"])
+
+
+def open_view(module: ModuleType, fit: Fit) -> MethodOnView:
+    """Make a method object and read what it may see."""
+    from mosaicbench.files.views import as_truth, read_view
+
+    method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
+    train, query = read_view(fit.train, "train"), read_view(fit.query, "query")
+    if "solution" in uses:
+        if fit.solution is None:
+            raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
+        method.reveal(as_truth(read_view(fit.solution, "solution")))
+    shown = {word: word in uses for word in ("labels", "links", "counts")}
+    return MethodOnView(method, module.CARD["gives"], train, query, shown)
+
+
+def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: Path) -> dict:
+    """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
+
+    Raises
+    ------
+    NotApplicable
+        When the method can give nothing of what its card says.
+    Diverged
+        When it gives values that are not finite.
+    """
+    import numpy as np
+
+    from mosaicbench.files.runs import imputed_table, is_collapsed, latents_table, write_history, write_imputed, write_latents
+
+    meter.enter("embed")
+    latents, no_latents = _embed(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
+    private = _embed_private(fitted) if "private" in fitted.gives else {}
+    predicted = _predict(fitted, latents) if "labels" in fitted.gives else {}
+    meter.enter("impute")
+    imputed, no_values = _impute(fitted) if "impute" in fitted.gives else ({}, [])
+    left_out = [*no_latents, *no_values]  # what the card gives and this view does not allow
+    if left_out and not latents and not imputed:
+        raise NotApplicable("; ".join(left_out))
+    arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise Diverged("the fitted method gave latents or imputed values that are not finite")
+
+    meter.enter("write")
+    write_latents(output / "latents.h5ad", latents_table(latents, private, predicted))
+    write_imputed(output / "imputed.h5mu", imputed_table(imputed, fitted.query))
+    write_history(output / "history.tsv", history)
+    collapsed = bool(latents) and is_collapsed(latents)
+    remarks = ["no latent dimension varies over the query cells"] if collapsed else []
+    remarks += [*getattr(fitted.method, "remarks", []), *left_out]
+    for remark in remarks:
+        print(f"remark: {remark}", file=sys.stderr)
+    meter.enter(None)
+    return {
+        "status": "collapsed" if collapsed else "ok",
+        "message": "; ".join(remarks),
+        "hyperparameters": hyperparameters_of(fitted.method),
+    }
+
+
+def write_failure(output: Path, record: dict) -> None:
+    """Write the four files of a run that gave nothing, and remove what a killed one was writing."""
+    from mosaicbench.files.runs import imputed_table, latents_table, write_history, write_imputed, write_latents, write_record
+
+    remove_partial(output)
+    write_latents(output / "latents.h5ad", latents_table({}))
+    write_imputed(output / "imputed.h5mu", imputed_table({}, None))
+    write_history(output / "history.tsv", [])
+    write_record(output / "run.json", record)
+
+
+def remove_partial(output: Path) -> None:
+    """Remove what a killed process was writing."""
+    for leftover in output.glob(".*.partial*"):
+        leftover.unlink()
+
+
+def _embed(fitted: MethodOnView) -> tuple[dict, list[str]]:
+    """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
+    from mosaicbench.files.views import as_cells, complete_cells
+
+    latents, refused = {}, {}
+    for subset, part in (("train", fitted.train), ("query", fitted.query)):
+        sources = {modality: [modality] for modality in part.mod} if "single" in fitted.gives else {}
+        if "joint" in fitted.gives and len(complete_cells(part)):
+            sources["joint"] = list(part.mod)
+        for source, modalities in sources.items():
+            names = complete_cells(part) if source == "joint" else None
+            shown = fitted.shown | {"labels": fitted.shown["labels"] and subset == "train"}
+            cells = as_cells(part, modalities, names, **shown)
+            try:
+                latents[source, subset] = (cells.names, fitted.method.embed(cells))
+            except NotApplicable as reason:
+                refused[source] = str(reason)
+    left_out = [f"no latents of {source}: {reason}" for source, reason in refused.items()]
+    return {(source, subset): z for (source, subset), z in latents.items() if source not in refused}, left_out
+
+
+def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
+    """Return (modality, subset) -> private latents of the cells that `_embed` embeds, in their order; {} if without width."""
+    from mosaicbench.files.views import as_cells
+
+    private = {
+        (modality, subset): fitted.method.embed_private(as_cells(part, [modality]))
+        for subset, part in (("train", fitted.train), ("query", fitted.query))
+        for modality in part.mod
+    }
+    return {source: z for source, z in private.items() if z.shape[1]}
+
+
+def _predict(fitted: MethodOnView, latents: dict) -> dict[tuple[str, str], np.ndarray]:
+    """Return (source, "query") -> the cell types that the method predicts for the query cells that `_embed` embeds."""
+    from mosaicbench.files.views import as_cells, complete_cells
+
+    predicted, query = {}, fitted.query
+    for source, subset in latents:
+        if subset == "query":
+            modalities = list(query.mod) if source == "joint" else [source]
+            names = complete_cells(query) if source == "joint" else None
+            cells = as_cells(query, modalities, names, **fitted.shown | {"labels": False})
+            predicted[source, subset] = fitted.method.predict(cells)
+    return predicted
+
+
+def _impute(fitted: MethodOnView) -> tuple[dict, list[str]]:
+    """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
+    from mosaicbench.files.views import as_cells
+
+    imputed, left_out = {}, []
+    for source, target in permutations(fitted.query.mod, 2):
+        cells = as_cells(fitted.query, [source], **fitted.shown | {"labels": False})
+        try:
+            imputed[source, target] = (cells.names, fitted.method.impute(cells, target))
+        except NotApplicable as reason:
+            left_out.append(f"no {source}->{target}: {reason}")
+    return imputed, left_out

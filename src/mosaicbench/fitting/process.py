@@ -1,0 +1,72 @@
+"""A forked child process under limits of time and memory, and why it ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.fitting.job import Limits
+from mosaicbench.meter import Meter
+
+POLL_SECONDS = 0.2
+
+Failure = dict[str, str]  # "status" and "message", as a run's record has them
+
+
+def run_in_child(work: Callable[[], None], meter: Meter, limits: Limits) -> tuple[int, Failure | None]:
+    """Call `work` in a forked child; return the child's exit status, and the failure of one that did not end well.
+
+    Call this from a process in which no library has started threads, as the command line does.
+    """
+    child = multiprocessing.get_context("fork").Process(target=work)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    child.start()
+    try:
+        stopped = watch(child, meter, limits)
+    finally:
+        child.kill()
+        child.join()
+    return child.exitcode, stopped or failure_of_exit(child.exitcode)
+
+
+def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failure | None:
+    """Wait for the child; return why it has to be stopped, None if it ended by itself."""
+    process, deadline = psutil.Process(child.pid), time.monotonic() + 60 * limits.minutes
+    while child.is_alive():
+        child.join(POLL_SECONDS)
+        if time.monotonic() > deadline:
+            message = f"stopped after {round(limits.minutes, 2):g} minutes (config key limits: minutes)"
+            return {"status": "timeout", "message": message}
+        try:
+            used = meter.look(process)
+        except psutil.NoSuchProcess:
+            break
+        if used > limits.memory_mb:
+            message = f"stopped at {used:.0f} MB of memory (config key limits: memory_mb = {limits.memory_mb:g})"
+            return {"status": "out_of_memory", "message": message}
+    child.join()
+    return None
+
+
+def failure_of_exit(code: int) -> Failure | None:
+    """Return the status and the message of a run whose process ended with this code; None where it ended well."""
+    if code == -signal.SIGKILL:
+        message = "killed by the operating system, which does this when the machine's memory is full"
+        return {"status": "out_of_memory", "message": message}
+    return None if code == 0 else {"status": "crashed", "message": f"the process ended with exit status {code}"}
+
+
+def failure_of_exception(error: Exception) -> Failure:
+    """Return the status and the message of a run that ended with an exception."""
+    if isinstance(error, NotApplicable):
+        return {"status": "not_applicable", "message": str(error)}
+    status = "diverged" if isinstance(error, Diverged) else "crashed"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        status = "out_of_memory"
+    return {"status": status, "message": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,106 @@
+"""What is known of a fit before it starts: its record so far, and what decides its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from mosaicbench import sources
+from mosaicbench.fitting.job import Fit
+from mosaicbench.fitting.method import hyperparameters_of
+
+REPORTED_VERSIONS = ("mosaicbench", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
+
+
+def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
+    """Return a record that says everything known before the run."""
+    return fit.identity | {
+        "status": "crashed",
+        "message": "",
+        "hyperparameters": fit.hyperparameters,
+        "cells": {},
+        "resumed_after": [],
+        "seeds_at_once": seeds_at_once,
+        "arithmetic": {},
+        "threads": _threads(),
+        "hardware": _hardware(),
+        "versions": _versions(),
+        "git_commit": _git_commit(),
+    }
+
+
+def decisive(fits: Sequence[Fit], method: object) -> dict:
+    """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes.
+
+    Parameters
+    ----------
+    fits
+        Those that are trained together, or one.
+    method
+        The method object of the first.
+    """
+    code = sources.of("mosaicbench.fitting.attempt", fits[0].module)
+    return {
+        "method": fits[0].module,
+        "hyperparameters": hyperparameters_of(method),
+        "conditions": method.conditions(),
+        "seeds": [fit.seed for fit in fits],
+        "code": [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in code],
+        "versions": _versions(),
+        "threads": _threads(),
+        "machine": platform.machine(),
+    }
+
+
+def digest(decides: dict, train: Sequence[Path]) -> str:
+    """Return a digest of what `decisive` returned and of the data."""
+    sha256 = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
+    for path in train:
+        with path.open("rb") as stream:
+            sha256.update(hashlib.file_digest(stream, "sha256").digest())
+    return sha256.hexdigest()
+
+
+def _threads() -> int:
+    return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
+
+
+@cache
+def _hardware() -> dict:
+    """Return what this machine is: its processor, how many cores it shows, and its memory in MB."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    models = [line for line in lines if line.startswith("model name")]
+    cpu = models[0].split(":", 1)[1].strip() if models else platform.processor() or platform.machine()
+    return {"cpu": cpu, "cores": os.cpu_count(), "memory_mb": round(psutil.virtual_memory().total / 2**20)}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in REPORTED_VERSIONS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+@cache
+def _git_commit() -> str:
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

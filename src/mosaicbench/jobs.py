@@ -1,0 +1,87 @@
+"""Jobs of fits: their descriptions as a rule of the workflow writes them, or as the command line's options give one run.
+
+A description is JSON with the keys
+
+========  =======================================================================================================
+runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed
+seeds     of each: seed; train, query and, for positive controls, solution: files of the view
+limits    minutes and memory_mb of each fit; none by default
+stacked   whether the seeds, of one run, are trained at once where that can be; false by default
+========  =======================================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from mosaicbench import catalog
+from mosaicbench.errors import UserError
+
+NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
+KEYS = {"runs", "seeds", "limits", "stacked"}
+NEEDED = {"runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"), "seeds": ("seed", "train", "query")}
+
+
+def described(text: str) -> dict:
+    """Return the keywords of ``commands.fit.main`` from a description, from the name of its file, or from "-" for stdin.
+
+    Raises
+    ------
+    UserError
+        When it is not readable, or a key is missing or unknown.
+    """
+    try:
+        if not text.lstrip().startswith("{"):
+            text = sys.stdin.read() if text == "-" else Path(text).read_text()
+        job = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"not readable as the description of a job: {error}") from error
+    if unknown := sorted(set(job) - KEYS):
+        raise UserError(f"a job has no key {unknown[0]!r}; it has {', '.join(sorted(KEYS))}")
+    for part, keys in NEEDED.items():
+        if not job.get(part):
+            raise UserError(f"a job needs {part!r}, a list of at least one")
+        for number, entry in enumerate(job[part]):
+            if missing := [key for key in keys if key not in entry]:
+                raise UserError(f"{part}[{number}] lacks the key {missing[0]!r}")
+    for number, run in enumerate(job["runs"]):
+        if len(run["outputs"]) != len(job["seeds"]):
+            raise UserError(f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}")
+    runs = [run | {"module": _module(run["method"])} for run in job["runs"]]
+    return job | {"runs": runs, "limits": NO_LIMITS | job.get("limits", {})}
+
+
+def of_one_run(
+    *,
+    method: str | None,
+    hyperparameters: dict,
+    identity: dict,
+    train: str | None,
+    query: str | None,
+    solution: str | None,
+    output: str | None,
+    max_minutes: float,
+    max_memory_mb: float,
+) -> dict:
+    """Return the keywords of ``commands.fit.main`` for one seed of one run.
+
+    Raises
+    ------
+    UserError
+        When an option is missing.
+    """
+    needed = {"--method": method, "--train": train, "--query": query, "--output": output}
+    if missing := [option for option, value in needed.items() if value is None]:
+        raise UserError(f"a single run needs {', '.join(missing)}; or give the description of a job")
+    names = {"dataset": "unnamed", "scenario": "unnamed", "run": method, "seed": 0} | identity | {"method": method}
+    seed = {"seed": names.pop("seed"), "train": train, "query": query, "solution": solution}
+    run = names | {"module": _module(method), "hyperparameters": hyperparameters, "outputs": [output]}
+    return {"runs": [run], "seeds": [seed], "limits": {"minutes": max_minutes, "memory_mb": max_memory_mb}}
+
+
+def _module(method: str) -> str:
+    """Return the dotted name of a method's module."""
+    catalog.card("methods", method)  # refuses an unknown one, with the nearest
+    return catalog.module("methods", method)

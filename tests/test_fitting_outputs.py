@@ -1,0 +1,170 @@
+"""What a run writes: what a method cannot do is left out, private latents stand beside shared ones, what is hidden stays so."""
+
+import sys
+import types
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from mosaicbench_fits import fit_one
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import catalog
+from mosaicbench.commands import score
+from mosaicbench.errors import NotApplicable
+from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
+from mosaicbench.files.scores import read_scores
+from mosaicbench.files.views import as_cells, read_view, standardised_values, write_view
+from mosaicbench.metrics.label_separation_auc import label_separation_auc
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return small_dataset()
+
+
+@pytest.fixture(scope="module")
+def paired(dataset, tmp_path_factory):
+    return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
+
+
+def outputs(folder):
+    latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
+    return latents.X, {direction: cells.X for direction, cells in imputed.mod.items()}
+
+
+@dataclass(kw_only=True)
+class OneWay:
+    """A method that reads the first modality only, and so decodes in one direction."""
+
+    reads: str = "left"
+
+    def fit(self, train, seed):
+        return []
+
+    def embed(self, cells):
+        if cells.modalities != (self.reads,):
+            raise NotApplicable("nothing reads it")
+        return cells.values[self.reads][:, :2]
+
+    def impute(self, cells, target):
+        z = self.embed(cells)
+        return np.repeat(z[:, :1], self.width[target], axis=1)
+
+
+@pytest.mark.parametrize("reads", ["left", "neither"])
+def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypatch, reads):
+    module = types.ModuleType("one_way_method")
+    module.CARD = {"uses": (), "gives": ("joint", "single", "impute")}
+    OneWay.__module__ = module.__name__
+    query = read_view(paired / "query.h5mu", "query")
+    module.OneWay, OneWay.width = OneWay, {m: cells.n_vars for m, cells in query.mod.items()}
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    record = fit_one(paired, tmp_path, module.__name__, hyperparameters={"reads": reads})
+    latents = read_latents(tmp_path / "latents.h5ad")
+    imputed = read_imputed(tmp_path / "imputed.h5mu")
+    assert "no latents of right: nothing reads it" in record["message"]
+    assert "no latents of joint: nothing reads it" in record["message"]
+    assert "no right->left: nothing reads it" in record["message"]
+    assert record["status"] == ("ok" if reads == "left" else "not_applicable")
+    assert set(latents.obs["source"]) == ({"left"} if reads == "left" else set())
+    assert list(imputed.mod) == (["left->right"] if reads == "left" else [])
+    score.main(
+        runs=[tmp_path],
+        views=[paired],
+        groups=["alignment", "imputation", "resources"],
+        scores=[tmp_path / "scores.tsv"],
+        features=[tmp_path / "features.tsv"],
+        cells=[tmp_path / "cells.npz"],
+    )
+    scores = read_scores(tmp_path / "scores.tsv")
+    assert set(scores["direction"]) == ({"run", "left->right"} if reads == "left" else {"run"})
+
+
+@dataclass(kw_only=True)
+class WithPrivate:
+    """A method whose shared and private latents are columns of what it is shown."""
+
+    private: int = 3
+
+    def fit(self, train, seed):
+        return []
+
+    def embed(self, cells):
+        return sum(x[:, :2] for x in cells.values.values())
+
+    def embed_private(self, cells):
+        (x,) = cells.values.values()
+        assert cells.labels is None
+        return x[:, 2 : 2 + self.private]
+
+
+@pytest.mark.parametrize("private", [3, 0])
+def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_path, monkeypatch, private):
+    module = types.ModuleType("method_with_private")
+    module.CARD = {"uses": (), "gives": ("joint", "single", "private")}
+    monkeypatch.setattr(WithPrivate, "__module__", module.__name__)
+    module.WithPrivate = WithPrivate
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    record = fit_one(paired, tmp_path, module.__name__, hyperparameters={"private": private})
+    assert record["status"] == "ok", record["message"]
+    latents = read_latents(tmp_path / "latents.h5ad")
+    assert private_of(latents, "joint", "query") is None
+    for part in ("train", "query"):
+        view = read_view(paired / f"{part}.h5mu", part)
+        for modality in view.mod:
+            names, _ = latents_of(latents, modality, part)
+            found = private_of(latents, modality, part)
+            if private == 0:
+                assert found is None
+                continue
+            np.testing.assert_array_equal(found, as_cells(view, [modality], names).values[modality][:, 2:5])
+
+    # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
+    outputs = {name: tmp_path / name for name in ("scores.tsv", "features.tsv", "cells.npz")}
+    score.main(
+        runs=[tmp_path],
+        views=[paired],
+        groups=["disentanglement"],
+        **{name: [path] for name, path in zip(("scores", "features", "cells"), outputs.values(), strict=True)},
+    )
+    scores = read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
+    asked = {direction for metric, direction in scores.index if metric == "label_separation_auc_private"}
+    assert asked == ({"left", "right", "joint"} if private else set())
+    if private:
+        solution = read_view(paired / "solution.h5mu", "solution")
+        blocks = {m: standardised_values(cells)[:, 2:5] for m, cells in solution.mod.items()}
+        blocks["joint"] = np.concatenate(list(blocks.values()), axis=1)
+        labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
+        for source, block in blocks.items():
+            expected = label_separation_auc(block, labels)
+            assert scores["label_separation_auc_private", source] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", [name for name, card in catalog.cards("methods").items() if card["kind"] != "control"])
+def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
+    """Overwrite all that a scenario hides; only the positive controls may notice."""
+    solution = read_view(paired / "solution.h5mu", "solution")
+    poisoned = tmp_path / "poisoned"
+    poisoned.mkdir()
+    for part in ("train", "query"):
+        (poisoned / f"{part}.h5mu").write_bytes((paired / f"{part}.h5mu").read_bytes())
+    for cells in solution.mod.values():
+        cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
+        cells.obs["cell_type"] = "garbage"
+    write_view(poisoned / "solution.h5mu", solution)
+    small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in catalog.hyperparameters(method)}
+    fit_one(paired, tmp_path / "clean", catalog.module("methods", method), hyperparameters=small)
+    fit_one(poisoned, tmp_path / "dirty", catalog.module("methods", method), hyperparameters=small)
+    clean, dirty = outputs(tmp_path / "clean"), outputs(tmp_path / "dirty")
+    np.testing.assert_array_equal(clean[0], dirty[0])
+    for direction in clean[1]:
+        np.testing.assert_array_equal(clean[1][direction], dirty[1][direction])
+
+
+def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
+    for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
+        view = cut_small(dataset, kind, tmp_path / kind)
+        fit_one(view, tmp_path / f"run-{kind}", "random_latent")
+        latents = read_latents(tmp_path / f"run-{kind}/latents.h5ad")
+        assert set(latents.obs["source"]) == expected
