@@ -4,11 +4,12 @@ import ast
 import re
 import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import sources
+from mosaicbench import catalog, sources
 
 PACKAGE = REPOSITORY / "src/mosaicbench"
 STANDARD_LIBRARY = sys.stdlib_module_names
@@ -46,16 +47,41 @@ ALLOWED = {
         {"numpy", "pandas", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
     "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
+    "fitting": ({"errors", "files", "fitting", "meter", "sources", "view"}, {"numpy", "mudata", "psutil"}),
     "cluster": ({"errors"}, set()),
+    "attempts": ({"cluster", "errors"}, set()),
+    "jobs": ({"catalog", "errors"}, set()),
     "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
     "commands": (
-        {"errors", "files", "view", "data", "scoring", "metrics", "statistics", "report", "catalog", "registry", "download"}
-        | {"meter", "sources", "cluster", "expenses", "layout", "commands"},
-        {"numpy", "pandas", "psutil", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
+        {"errors", "files", "view", "data", "fitting", "scoring", "metrics", "statistics", "report"}
+        | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands"},
+        {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
-    "cli": ({"catalog", "errors", "layout", "settings"}, set()),
+    "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "settings"}, set()),
     "__main__": ({"cli"}, set()),
 }
+# command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;
+# of the other rooms, any. The workflow adds the method, metric, dataset or figure of the job, and what that imports.
+OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/tables", "files/views"}
+OF_RUNS = OF_VIEWS | {"files/runs"}
+OF_SCORES = OF_RUNS | {"files/scores"}
+KEYS = {
+    "fetch": {"data", "download", "errors", "registry"},
+    "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
+    "cut": OF_VIEWS | {"data"},
+    "fit": OF_RUNS | {"fitting", "meter", "sources"},
+    "score": OF_SCORES | {"cards", "catalog", "metrics", "scoring"},
+    "project": OF_RUNS | {"metrics", "report"},
+    "generate": OF_RUNS | {"cards", "catalog", "fitting", "metrics", "report", "scoring"},
+    "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "meter", "report"},
+    "draw": OF_SCORES | {"cards", "catalog", "report"},
+    "typeset": OF_SCORES | {"cards", "catalog", "report"},
+    "report": OF_SCORES | {"cards", "catalog", "report"},
+    "compare": OF_SCORES | {"cards", "catalog", "report"},
+    "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "registry"},
+}
+OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
+OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import
 # what files of methods/peers may use besides, where it is installed
 PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scanpy", "scglue", "scvi"}
 PEERS |= {"lightning", "multivae", "scmidas", "torchvision", "uniport", "univi"}
@@ -111,6 +137,32 @@ def test_init_files_compute_nothing():
             n for n in ast.parse(path.read_text()).body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
         ]
         assert all(ast.unparse(node).startswith("__version__") for node in body), path
+
+
+def key_of(*modules):
+    """Return the rooms, and files of `files`, that a job of these modules depends on, without the commands themselves."""
+    files = [Path(file).relative_to(PACKAGE).with_suffix("") for file in sources.of(*modules)]
+    rooms = {file.as_posix() if file.parts[0] == "files" else file.parts[0] for file in files}
+    return rooms - {"commands"}
+
+
+def test_every_command_has_its_key():
+    commands = {path.stem for path in PACKAGE.glob("commands/*.py") if not path.stem.startswith("_")}
+    assert {command: key_of(f"mosaicbench.commands.{command}") for command in commands} == KEYS
+
+
+@pytest.mark.parametrize("command", OF_ENTRY)
+def test_what_a_job_takes_from_a_shelf_adds_no_other_room_to_its_key(command):
+    shelf, may_import = OF_ENTRY[command]
+    for name in catalog.names(shelf):
+        key = key_of(f"mosaicbench.commands.{command}", catalog.module(shelf, name))
+        assert key <= KEYS[command] | {shelf} | may_import, name
+
+
+def test_scheduling_cannot_repeat_a_fit():
+    """What a job asks of a cluster, how attempts are judged, what a killed one is called: outside every fit's key."""
+    methods = [catalog.module("methods", name) for name in catalog.names("methods")]
+    assert not key_of("mosaicbench.commands.fit", *methods) & {"cluster", "attempts", "jobs", "cli", "settings", "catalog"}
 
 
 def test_editing_a_metric_cannot_retrain_a_method():

@@ -35,10 +35,9 @@ def test_a_config_that_is_no_yaml_is_a_message_without_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_method_lists_what_there_is(capsys):
-    with pytest.raises(SystemExit):
+def test_an_unknown_method_names_the_nearest():
+    with pytest.raises(SystemExit, match="mosaicbench fit: .*'mvea'; did you mean 'mvae'"):
         cli.main(["fit", "--method", "mvea", "--identity", "{}", "--train", "a", "--query", "b", "--output", "c"])
-    assert "mvae" in capsys.readouterr().err
 
 
 def test_list_shows_every_card(capsys):

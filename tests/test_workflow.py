@@ -1,5 +1,6 @@
 """The workflow as its user runs it: a tiny benchmark to the end, what reruns after an edit, mistakes refused before any job."""
 
+import json
 import os
 import re
 import shutil
@@ -126,13 +127,10 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
     runs = {"multivae_mvae": {}, "mopoe-theirs": {"method": "multivae_mopoe"}, "mvae": {}, "ridge": {}}
     assert building in benchmark.planned(TINY | {"runs": runs, "report": {}})
     done = benchmark.snakemake("--dry-run", "--printshellcmds", "--cores", "1")
-    found = re.findall(r"(\S*python) -m mosaicbench attempt --method (\w+)", done.stdout + done.stderr)
+    commands = re.findall(r"(\S*python) -m mosaicbench fit '(.*)' --threads", done.stdout + done.stderr)
+    pythons = {run["method"]: python for python, job in commands for run in json.loads(job)["runs"]}
     own = ".venvs/multivae/bin/python"
-    assert {method: python for python, method in found} == {
-        "multivae_mvae": own,
-        "multivae_mopoe": own,
-        "mvae": "python",
-    }
+    assert pythons == {"multivae_mvae": own, "multivae_mopoe": own, "mvae": "python", "ridge": "python"}
     assert building not in benchmark.planned(TINY)
 
 
@@ -229,9 +227,23 @@ def test_editing_a_control_reruns_the_controls_and_a_baseline_itself(benchmark):
 
 
 def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
-    jobs = benchmark.edited("parts/training.py", lambda text: text + "\nUNUSED = 1\n")
+    jobs = benchmark.edited("modeling/training.py", lambda text: text + "\nUNUSED = 1\n")
     fitted = {job.split()[1] for job in jobs if job.startswith("Fit")}
     assert fitted == {"mvae", "mmvaepp", "diverges"}
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("cluster.py", "OVERHEAD_MB = 1000", "OVERHEAD_MB = 3000"),
+        ("cluster.py", "ATTEMPTS = 3", "ATTEMPTS = 5"),
+        ("cluster.py", '"TIMEOUT": "timeout"', '"TIMEOUT": "crashed"'),
+        ("attempts.py", "killed from outside", "killed by another"),
+        ("jobs.py", "not readable as", "cannot be read as"),
+    ],
+)
+def test_editing_how_jobs_are_scheduled_repeats_nothing(benchmark, file, before, after):
+    assert benchmark.edited(file, lambda text: text.replace(before, after)) == set()
 
 
 def test_editing_a_loader_reruns_everything_from_there_and_another_loader_nothing(benchmark):
