@@ -66,19 +66,19 @@ OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "fil
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 KEYS = {
-    "fetch": {"data", "download", "errors", "registry"},
+    "fetch": {"data", "download", "errors", "layout", "registry"},
     "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
     "fit": OF_RUNS | {"fitting", "meter", "sources"},
     "score": OF_SCORES | {"cards", "catalog", "metrics", "scoring"},
     "project": OF_RUNS | {"metrics", "report"},
     "generate": OF_RUNS | {"cards", "catalog", "fitting", "metrics", "report", "scoring"},
-    "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "meter", "report"},
+    "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report"},
     "draw": OF_SCORES | {"cards", "catalog", "report"},
     "typeset": OF_SCORES | {"cards", "catalog", "report"},
-    "report": OF_SCORES | {"cards", "catalog", "report"},
-    "compare": OF_SCORES | {"cards", "catalog", "report"},
-    "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "registry"},
+    "report": OF_SCORES | {"cards", "catalog", "layout", "report"},
+    "compare": OF_SCORES | {"cards", "catalog", "layout", "report"},
+    "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
 OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import
