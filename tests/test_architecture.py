@@ -73,12 +73,13 @@ KEYS = {
     "score": OF_SCORES | {"cards", "catalog", "metrics", "scoring"},
     "project": OF_RUNS | {"metrics", "report"},
     "generate": OF_RUNS | {"cards", "catalog", "fitting", "metrics", "report", "scoring"},
-    "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report"},
-    "draw": OF_SCORES | {"cards", "catalog", "report"},
-    "typeset": OF_SCORES | {"cards", "catalog", "report"},
-    "report": OF_SCORES | {"cards", "catalog", "layout", "report"},
-    "compare": OF_SCORES | {"cards", "catalog", "layout", "report"},
+    "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report", "statistics"},
+    "draw": OF_SCORES | {"cards", "catalog", "report", "statistics"},
+    "typeset": OF_SCORES | {"cards", "catalog", "report", "statistics"},
+    "report": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
+    "compare": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
+    "run": {"errors", "layout"},
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
 OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import
