@@ -14,7 +14,7 @@ from mosaicbench import catalog
 from mosaicbench.fitting.method import method_class
 
 EPOCHS = 3
-COUNTS = {"minibatch": 256, "likelihood": "counts"}
+COUNTS = {"batch_size": 256, "likelihood": "counts"}
 AS_TOTALVI = COUNTS | {"hidden": 256, "latent": 20}  # what the package takes, whatever the data
 AS_MULTIVI = COUNTS | {"hidden": 100, "latent": 10}  # of 10,000 peaks: the root of their number, at most 128, and its root
 AS_LARGE_MULTIVI = COUNTS | {"hidden": 128, "latent": 11}
@@ -71,12 +71,12 @@ def _parameters(nets):
     ("group", "who", "hyperparameters", "goal"),
     [
         (RNA_ADT, "vae_poe", AS_TOTALVI, 2.5),
-        (RNA_ADT, f"vae_poe, {ROUNDED}", AS_TOTALVI | {"products": "bfloat16"}, None),
+        (RNA_ADT, f"vae_poe, {ROUNDED}", AS_TOTALVI | {"matmul_precision": "bfloat16"}, None),
         (RNA_ATAC, "vae_poe", AS_MULTIVI, 4.0),
-        (RNA_ATAC, f"vae_poe, {ROUNDED}", AS_MULTIVI | {"products": "bfloat16"}, None),
+        (RNA_ATAC, f"vae_poe, {ROUNDED}", AS_MULTIVI | {"matmul_precision": "bfloat16"}, None),
         (RNA_ATAC, "vae_poe, layers of 256, not 100", AS_MULTIVI | {"hidden": 256, "latent": 20}, None),
         (RNA_MANY_PEAKS, "vae_poe", AS_LARGE_MULTIVI, 4.0),
-        (RNA_MANY_PEAKS, f"vae_poe, {ROUNDED}", AS_LARGE_MULTIVI | {"products": "bfloat16"}, None),
+        (RNA_MANY_PEAKS, f"vae_poe, {ROUNDED}", AS_LARGE_MULTIVI | {"matmul_precision": "bfloat16"}, None),
     ],
 )
 def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):
@@ -124,12 +124,12 @@ def bench_matrix_products(benchmark, measure, views):
 
     fitted = _train("vae_poe", views[RNA_ADT])
     layers = [layer for layer in fitted.nets.modules() if isinstance(layer, torch.nn.Linear)]
-    inputs = {layer: torch.randn(fitted.minibatch, layer.in_features) for layer in layers}
+    inputs = {layer: torch.randn(fitted.batch_size, layer.in_features) for layer in layers}
     cells = EPOCHS * len(views[RNA_ADT].blocks[0])
 
     @torch.no_grad()
     def products():
-        for _ in range(cells // fitted.minibatch):
+        for _ in range(cells // fitted.batch_size):
             for layer, x in inputs.items():
                 y = x @ layer.weight.T
                 y @ layer.weight, y.T @ x

@@ -211,7 +211,7 @@ def test_modality_dropout_always_leaves_one():
 
 
 def test_training_stops_early_restores_the_best_and_reports_every_term():
-    model = MVAE(max_epochs=200, patience=3, learning_rate=0.02, minibatch=64)
+    model = MVAE(max_epochs=200, patience=3, learning_rate=0.02, batch_size=64)
     history = model.fit(paired_view(100), 0)
     assert len(history) < 200
     assert set(history[0]) == {"epoch", "progress", "cost", "nll_rna", "nll_adt", "kl", "validation_cost"}
@@ -523,7 +523,7 @@ def test_expected_log1p_is_the_mean_over_draws(mean, inverse_dispersion):
 @pytest.mark.parametrize("model_class", [PoEVAE, MVAE, MMVAE, MoPoE, MMVAEpp])
 def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
     view = counted_view()
-    model = model_class(likelihood="counts", max_epochs=80, patience=80, latent=5, minibatch=32)
+    model = model_class(likelihood="counts", max_epochs=80, patience=80, latent=5, batch_size=32)
     model.fit(view, 0)
     cells = view.blocks[0]
     for source, target in (("rna", "atac"), ("atac", "rna")):
@@ -558,7 +558,7 @@ def latents(model, cells):
 )
 def test_weight_zero_leaves_exactly_the_step_before(without, before):
     view, query = unpaired_view(80), linear_cells(20, seed=5)
-    model, same = OutputAdversarialDMMVAE(max_epochs=4, minibatch=32, **without), before(max_epochs=4, minibatch=32)
+    model, same = OutputAdversarialDMMVAE(max_epochs=4, batch_size=32, **without), before(max_epochs=4, batch_size=32)
     assert model.fit(view, 0) == same.fit(view, 0)
     np.testing.assert_array_equal(latents(model, query), latents(same, query))
 
@@ -657,7 +657,7 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
 
 def test_history_and_remarks_say_how_the_critics_did():
     view = unpaired_view(80)
-    model = OutputAdversarialDMMVAE(max_epochs=3, minibatch=32, shows_real=False)
+    model = OutputAdversarialDMMVAE(max_epochs=3, batch_size=32, shows_real=False)
     history = model.fit(view, 0)
     assert {f"critic_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")} <= set(history[0])
     assert history[-1]["critic_latent_shown"] == 0.5
@@ -691,7 +691,7 @@ def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
 def test_feedback_surprises_the_critics():
     view, surprise = unpaired_view(150), {}
     for weight in (1e-6, 20.0):
-        history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, minibatch=64).fit(view, 0)
+        history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, batch_size=64).fit(view, 0)
         surprise[weight] = np.mean([row["critic_latent_surprise"] for row in history[-5:]])
     assert surprise[1e-6] < 0.03 < 0.1 < surprise[20.0]
 
@@ -713,10 +713,10 @@ def test_a_probe_tells_what_can_be_told():
 
 def test_a_chosen_weight_leaves_the_model_of_that_weight():
     view, query = unpaired_view(60), linear_cells(20, seed=5)
-    model = EncoderAdversarialDMMVAE(critic_weight="chosen", max_epochs=2, minibatch=32)
+    model = EncoderAdversarialDMMVAE(critic_weight="chosen", max_epochs=2, batch_size=32)
     history = model.fit(view, 0)
     (weight,) = re.match(r"lambda ([\d.]+) was chosen", model.remarks[0]).groups()
-    same = EncoderAdversarialDMMVAE(critic_weight=float(weight), max_epochs=2, minibatch=32)
+    same = EncoderAdversarialDMMVAE(critic_weight=float(weight), max_epochs=2, batch_size=32)
     assert history == same.fit(view, 0)
     np.testing.assert_array_equal(latents(model, query), latents(same, query))
     assert model.critic_weight == "chosen"  # what was asked for stands in the record

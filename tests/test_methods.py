@@ -31,7 +31,7 @@ def claiming(word: str) -> list[str]:
 def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparameters):
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
-        hyperparameters = {"max_epochs": 3, "minibatch": 64} | hyperparameters
+        hyperparameters = {"max_epochs": 3, "batch_size": 64} | hyperparameters
     instance = method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
     if "solution" in catalog.card("methods", method)["uses"]:
         rows = {name: row for row, name in enumerate(query.names)}

@@ -180,7 +180,7 @@ def test_pairs_without_a_link_are_no_links_and_of_the_right_modality():
 def test_the_graph_is_reconstructed_ever_better():
     view, nats = linked_view(), {}
     for weight in (0.0, 20.0):
-        model = MMAAVI(max_epochs=12, minibatch=64, graph_weight=weight, critic_weight=0.0, learning_rate=5e-3)
+        model = MMAAVI(max_epochs=12, batch_size=64, graph_weight=weight, critic_weight=0.0, learning_rate=5e-3)
         history = model.fit(view, 0)
         torch.manual_seed(0)
         with torch.no_grad():
@@ -209,7 +209,7 @@ def test_negative_binomial_nats_and_gradients_are_torchs():
 
 def test_absent_modalities_are_imputed_at_the_train_cells_depth():
     view = linked_view(300)
-    model = MMAAVI(max_epochs=20, minibatch=32, latent=5, learning_rate=5e-3)
+    model = MMAAVI(max_epochs=20, batch_size=32, latent=5, learning_rate=5e-3)
     model.fit(view, 0)
     cells = view.blocks[0]
     for source, target, error in (("rna", "atac", 1.0), ("atac", "rna", 0.9)):
@@ -235,7 +235,7 @@ def two_batches(cells=200):
 
 def test_each_batch_has_its_own_effect_and_an_unseen_one_the_mean_of_all():
     view = two_batches()
-    model = MMAAVI(max_epochs=15, minibatch=64, latent=5, critic_weight=0.0, learning_rate=5e-3)
+    model = MMAAVI(max_epochs=15, batch_size=64, latent=5, critic_weight=0.0, learning_rate=5e-3)
     model.fit(view, 0)
     one = view.blocks[0].take(np.arange(30))
     imputed = {b: model.impute(replace(one, batches=np.full(30, b, dtype=object)).only("atac"), "rna") for b in "abc"}
@@ -312,7 +312,7 @@ def test_steps_of_some_of_each_hold_every_cell_once_and_every_block():
 
 def test_few_labels_are_enough_to_tell_the_types_from_any_modality():
     view = few(mosaic_view(), 0.1)
-    model = SemiSupervisedMMAAVI(max_epochs=15, minibatch=64, learning_rate=3e-3)
+    model = SemiSupervisedMMAAVI(max_epochs=15, batch_size=64, learning_rate=3e-3)
     model.fit(view, 0)
     query = linear_cells(150, seed=9)
     for shown in (query, query.only("rna"), query.only("adt")):
@@ -377,7 +377,7 @@ def test_hiding_labels_changes_nothing_else():
 
 def test_predictions_are_written_and_scored(tmp_path):
     view, run = cut_small(small_dataset(), "paired", tmp_path / "view"), tmp_path / "run"
-    fit_one(view, run, "mmaavi_ss", hyperparameters={"max_epochs": 4, "minibatch": 64})
+    fit_one(view, run, "mmaavi_ss", hyperparameters={"max_epochs": 4, "batch_size": 64})
     latents = read_latents(run / "latents.h5ad")
     for source in ("joint", "left", "right"):
         assert len(predicted_of(latents, source, "query")) == len(latents_of(latents, source, "query")[0])

@@ -32,7 +32,7 @@ BASELINES = [LinksCCA, LinksMNN, LinksHarmony]
 
 
 def fitted(view=None, seed=0, **options):
-    method = SCMODAL(**{"max_epochs": 2, "minibatch": 50, "hidden": 16, "latent": 6, "critic_hidden": 16} | options)
+    method = SCMODAL(**{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "critic_hidden": 16} | options)
     method.history = method.fit(unpaired_view() if view is None else view, seed)
     return method
 
@@ -115,7 +115,7 @@ def test_ablations_start_from_the_same_networks():
 def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     method = fitted(max_epochs=5, patience=1, epoch_steps=3)
     assert [row["epoch"] for row in method.history] == [1, 2, 3, 4, 5]
-    again = SCMODAL(max_epochs=5, minibatch=50, hidden=16, latent=6, critic_hidden=16, epoch_steps=3)
+    again = SCMODAL(max_epochs=5, batch_size=50, hidden=16, latent=6, critic_hidden=16, epoch_steps=3)
     seen = []
     cost = again.cost
     again.cost = lambda x, progress: seen.append(x.cells) or cost(x, progress)
@@ -185,7 +185,7 @@ def test_a_chain_has_a_critic_and_a_cycle_per_neighbours(order):
 @pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
 def test_linked_features_align_cells_that_were_never_paired(method_class):
     view, query = linked_world()
-    options = {"max_epochs": 15, "minibatch": 32, "hidden": 32, "critic_hidden": 16} if method_class is SCMODAL else {}
+    options = {"max_epochs": 15, "batch_size": 32, "hidden": 32, "critic_hidden": 16} if method_class is SCMODAL else {}
     method = method_class(**options)
     method.fit(view, 0)
     assert foscttm(method.embed(query.only("rna")), method.embed(query.only("adt"))) < 0.2

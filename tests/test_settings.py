@@ -57,7 +57,26 @@ def test_wrapped_packages_keep_their_own_budget():
 def test_a_run_overrides_the_budget():
     runs = {"mvae": {}, "mvae-beta4": {"method": "mvae", "beta": 4, "max_epochs": 3}}
     bench = settings.load(MINIMAL | {"training": {"max_epochs": 7}, "runs": runs})
-    assert bench.runs["mvae-beta4"].hyperparameters == {"max_epochs": 3, "patience": 15, "minibatch": 128, "beta": 4}
+    assert bench.runs["mvae-beta4"].hyperparameters == {"max_epochs": 3, "patience": 15, "batch_size": 128, "beta": 4}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"training": {"minibatch": 64}}, "config key training: unknown key 'minibatch'; it is called 'batch_size' now"),
+        (
+            {"runs": {"mvae": {"minibatch": 64}}},
+            "config key runs.mvae: method 'mvae' has no hyperparameter 'minibatch'; it is called 'batch_size' now",
+        ),
+        ({"runs": {"mvae": {"products": "bfloat16"}}}, "no hyperparameter 'products'; it is called 'matmul_precision' now"),
+        ({"runs": {"cca": {"minibatch": 64}}}, "method 'cca' has no hyperparameter 'minibatch'; "),
+    ],
+)
+def test_a_key_of_an_older_version_is_told_its_new_name(config, message):
+    with pytest.raises(UserError) as refused:
+        settings.load(MINIMAL | config)
+    assert message in str(refused.value)
+    assert ("now" in str(refused.value)) == ("now" in message)
 
 
 def test_what_does_not_apply_is_settled_with_its_reason():

@@ -24,7 +24,7 @@ from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.modeling import stacked, training
 from mosaicbench.view import View
 
-SMALL = {"hidden": 16, "latent": 4, "max_epochs": 4, "patience": 2, "warmup": 0.2, "minibatch": 32, "learning_rate": 5e-3}
+SMALL = {"hidden": 16, "latent": 4, "max_epochs": 4, "patience": 2, "warmup": 0.2, "batch_size": 32, "learning_rate": 5e-3}
 STACKABLE = [
     *((name, {}) for name in ("vae_poe", "vae_mlp", "mvae", "mmvae", "mopoe", "mmvaepp")),
     *((name, {}) for name in ("mvae_sup", "mmvae_sup", "mopoe_sup", "mmvaepp_sup")),
@@ -172,7 +172,7 @@ def test_a_step_is_as_many_operations_for_any_number_of_seeds(method):
         (PoEVAE, {"reduction": "mean"}, views_of_other_widths(), "gradient"),
         (PoEVAE, {"likelihood_rescaling": True}, views_of_other_widths(), "gradient"),
         (MVAE, {}, [view_of(0), view_of(1, cells=200)], "numbers of steps"),
-        (MVAE, {"products": "bfloat16"}, [view_of(0), view_of(1)], "float32"),
+        (MVAE, {"matmul_precision": "bfloat16"}, [view_of(0), view_of(1)], "float32"),
         (MMAAVI, {}, [paired_view(), paired_view()], "more in its fit"),
     ],
 )

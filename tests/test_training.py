@@ -47,7 +47,7 @@ def view_of(method):
 
 
 def fitted(method_class, place=None, *, key="this", seconds=0.0, **hyperparameters):
-    method = method_class(max_epochs=8, patience=8, minibatch=32, **hyperparameters)
+    method = method_class(max_epochs=8, patience=8, batch_size=32, **hyperparameters)
     if place is not None:
         method.save_at(place, key=lambda: key, seconds=seconds)
     return method

@@ -19,6 +19,7 @@ from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+RENAMED = {"minibatch": "batch_size", "products": "matmul_precision"}  # a key of older configs -> its name now
 CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
 
 
@@ -206,13 +207,20 @@ def _fill_defaults(config: object, schema: dict) -> None:
             _fill_defaults(config[key], part)
 
 
+def _instead_of(key: str, known: object) -> str:
+    """Return what an unknown key of a config is called now, or the nearest that there is."""
+    if RENAMED.get(key) in known:
+        return f"; it is called {RENAMED[key]!r} now"
+    return nearest(key, known)
+
+
 def _explained(error: jsonschema.ValidationError) -> str:
     """Turn the first schema violation into one sentence with the key, what is wrong, and the nearest valid name."""
     key = ".".join(map(str, error.absolute_path)) or "top level"
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         unknown = next(name for name in error.instance if name not in known)
-        return f"config key {key}: unknown key {unknown!r}{nearest(unknown, known)}"
+        return f"config key {key}: unknown key {unknown!r}{_instead_of(unknown, known)}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"config key {key}: the key {missing!r} is missing; {error.schema['properties'][missing].get('description', '')}"
@@ -234,7 +242,7 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
     given = {key: value for key, value in stanza.items() if key != "method"}
     for key, value in given.items():
         if key not in known:
-            raise UserError(f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{nearest(key, known)}")
+            raise UserError(f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{_instead_of(key, known)}")
         _check_type(f"runs.{name}.{key}", value, known[key].annotation)
     wrapped = "wraps" in catalog.card("methods", method)  # its documentation says how long to train it
     budget = {} if wrapped else {key: value for key, value in training.items() if key in known}

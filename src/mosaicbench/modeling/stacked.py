@@ -100,13 +100,13 @@ class Member:
             self.generator = torch.Generator().set_state(torch.get_rng_state())
         held_out = int(method.validation * self.block.cells)
         self.held_out, self.fitted = order[:held_out], order[held_out:]
-        self.steps = math.ceil(len(self.fitted) / method.minibatch)  # of an epoch
+        self.steps = math.ceil(len(self.fitted) / method.batch_size)  # of an epoch
         self.pieces = list(self.held_out.split(PIECE)) if held_out else []
 
     def minibatches(self) -> Iterator[Tensor]:
         """Yield the rows of each step of an epoch, as `training.each_alone` of one block does."""
         order = torch.randperm(len(self.fitted), generator=self.generator)
-        pieces = order.split(self.method.minibatch)
+        pieces = order.split(self.method.batch_size)
         for turn in torch.randperm(len(pieces), generator=self.generator).tolist():
             yield self.fitted[pieces[turn]]
 
@@ -116,7 +116,7 @@ def _refuse(method: Stackable, view: View) -> None:
         "the cells are not all of one pattern": len(view.blocks) != 1,
         "the method trains by rules of its own": bool(method.rules()),
         "only Gaussian likelihoods are stacked": any(decoder.reads_counts for decoder in method.decoders.values()),
-        "only products in float32 are stacked": method.products != "float32",
+        "only matrix products in float32 are stacked": method.matmul_precision != "float32",
         "the networks have buffers": any(True for _ in method.nets.buffers()),
     }
     for reason, applies in reasons.items():
@@ -198,7 +198,7 @@ class Stack:
         self.costing = _Costing(self.method)
         self._stack_cells()
         self._stack_parameters()
-        sizes = {(True, len(rows)) for each in members for rows in each.fitted.split(self.method.minibatch)}
+        sizes = {(True, len(rows)) for each in members for rows in each.fitted.split(self.method.batch_size)}
         sizes |= {(False, len(rows)) for each in members for rows in each.pieces}
         self.calls = {size: self._recorded(*size) for size in sizes}
         self.width = {train: max(cells for other, cells in sizes if other == train) for train, _ in sizes}

@@ -40,7 +40,7 @@ class Budget:
     ----------
     max_epochs, patience
         Stop after `max_epochs`, or when the validation cost has not improved for `patience` epochs.
-    minibatch
+    batch_size
         Cells per step.
     learning_rate
         Of Adam.
@@ -48,18 +48,18 @@ class Budget:
         Fraction of the train cells of each block that is held out to decide when to stop.
     gradient_clip
         Largest norm of the gradient.
-    products
-        Of matrices: "float32", or "bfloat16": factors are rounded to it where the processor has instructions for that (on a
-        GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
+    matmul_precision
+        Of the products of matrices: "float32", or "bfloat16": factors are rounded to it where the processor has instructions
+        for that (on a GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
     """
 
     max_epochs: int = 100
     patience: int = 15
-    minibatch: int = 128
+    batch_size: int = 128
     learning_rate: float = 1e-3
     validation: float = 0.1
     gradient_clip: float = 10.0
-    products: Literal["float32", "bfloat16"] = "float32"
+    matmul_precision: Literal["float32", "bfloat16"] = "float32"
 
     checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation
 
@@ -102,10 +102,10 @@ def _arithmetic() -> Iterator[None]:
 
 
 @contextmanager
-def _products(budget: Budget) -> Iterator[None]:
+def _matmul_precision(budget: Budget) -> Iterator[None]:
     """Multiply matrices inside the block with the precision of the budget."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if budget.products == "bfloat16" else before)
+    torch.set_float32_matmul_precision("medium" if budget.matmul_precision == "bfloat16" else before)
     try:
         yield
     finally:
@@ -232,11 +232,11 @@ def minimise(
         progress = min(1.0, epoch / warmup_epochs)
         nets.train()
         terms, seen, standings = Cost(), 0, []
-        for minibatches in steps(fitted, budget.minibatch):
+        for minibatches in steps(fitted, budget.batch_size):
             if opponents is not None:
                 standings.append(opponents.learn(minibatches, progress))
             optimiser.zero_grad(set_to_none=True)
-            with _products(budget):
+            with _matmul_precision(budget):
                 costs = [cost(x, progress) for x in minibatches]
                 total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
                 (total / sum(x.cells for x in minibatches)).backward()
@@ -249,7 +249,7 @@ def minimise(
                 seen += x.cells
         row = {name: float(value) / seen for name, value in terms.items()}
         row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
-        with _products(budget):
+        with _matmul_precision(budget):
             row["validation_cost"] = _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
         row |= {name: float(sum(each[name] for each in standings)) / len(standings) for name in next(iter(standings), ())}
         history.append(row)

@@ -15,8 +15,8 @@ from mosaicbench.statistics.common import FAILED, RUN
 
 REMEDIES = {
     "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
-    "out_of_memory": "Raise `limits: memory_mb`, make the run's `latent` or the `minibatch` of `training` smaller, or choose a "
-    "larger machine.",
+    "out_of_memory": "Raise `limits: memory_mb`, make the run's `latent` or the `batch_size` of `training` smaller, or choose "
+    "a larger machine.",
     "timeout": "Raise `limits: minutes`, or lower `max_epochs` of `training`.",
     "crashed": "An error in the method or in what it was given: the log ends with it.",
     "collapsed": "No latent dimension varies, so every cell looks the same; its scores are right, and say nothing. Lower the "
