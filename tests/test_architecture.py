@@ -40,7 +40,7 @@ ALLOWED = {
         {"numpy", "scipy", "sklearn", "torch", "harmonypy"},
     ),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba"}),
-    "scoring": ({"catalog", "metrics"}, {"numpy", "pandas"}),
+    "scoring": ({"catalog", "errors", "files", "metrics", "scoring"}, {"numpy", "pandas"}),
     "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy", "statsmodels"}),
     "report": (
         {"catalog", "errors", "files", "layout", "report", "statistics"},

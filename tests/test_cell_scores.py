@@ -9,7 +9,8 @@ from mosaicbench.files.scores import read_cells, write_cells
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.imputation_pearson_per_cell import imputation_pearson_per_cell
 from mosaicbench.metrics.label_transfer_accuracy import label_transfer_accuracy
-from mosaicbench.scoring import per_cell
+from mosaicbench.scoring import scorer
+from mosaicbench.scoring.evidence import Evidence
 
 
 def supplied(n=60):
@@ -24,14 +25,23 @@ def supplied(n=60):
         "train_labels": dict.fromkeys(("joint", "rna", "adt"), labels),
         "imputed": {"rna->adt": truth["adt"] + random.standard_normal((n, 5))},
         "truth": truth,
+        "feature_names": {name: [f"{name} {i}" for i in range(values.shape[1])] for name, values in truth.items()},
+        "train_mean": {name: values.mean(axis=0) for name, values in truth.items()},
+        "train_std": {name: values.std(axis=0) for name, values in truth.items()},
+        "record": {"seconds": {"fit": 1}, "peak_host_mb": 1, "peak_device_mb": None},
+        "batches": np.array(["batch"] * n, dtype=object),
         "spaces": {"rna": "lognorm", "adt": "clr"},
         "labels": labels,
     }
 
 
+def scores_of_cells(*, groups, **known):
+    return scorer.score(Evidence(**known), groups).cells
+
+
 def test_the_mean_over_cells_is_the_score():
     known = supplied()
-    found = per_cell.per_cell(**known)
+    found = scores_of_cells(**known)
     assert set(found) == {
         *((name, d, "-") for name in ("foscttm", "label_transfer_accuracy") for d in ("rna->adt", "adt->rna")),
         ("imputation_pearson_per_cell", "rna->adt", "clr"),
@@ -50,15 +60,15 @@ def test_a_cell_of_unknown_type_has_no_label_score():
     known = supplied()
     known["labels"] = known["labels"].copy()
     known["labels"][:7] = ""
-    found = per_cell.per_cell(**known)["label_transfer_accuracy", "rna->adt", "-"]
+    found = scores_of_cells(**known)["label_transfer_accuracy", "rna->adt", "-"]
     assert np.isnan(found[:7]).all()
     assert np.isfinite(found[7:]).all()
     known["labels"][:] = ""
-    assert not any(metric == "label_transfer_accuracy" for metric, *_ in per_cell.per_cell(**known))
+    assert not any(metric == "label_transfer_accuracy" for metric, *_ in scores_of_cells(**known))
 
 
 def test_only_groups_that_were_asked_for_are_scored():
-    assert {metric for metric, *_ in per_cell.per_cell(**supplied() | {"groups": ["alignment", "biology"]})} == {"foscttm"}
+    assert {metric for metric, *_ in scores_of_cells(**supplied() | {"groups": ["alignment", "biology"]})} == {"foscttm"}
 
 
 def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""The verb that scores: from the files of a view and a run to tables, and what it refuses."""
+"""The command that scores: from the files of a view and a run to tables, and what it refuses."""
 
 import shutil
 
@@ -14,6 +14,7 @@ from mosaicbench.files.runs import read_latents, write_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_cells, read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import read_view
+from mosaicbench.scoring.collect import refuse_one_matrix_twice, values_of
 
 CHEAP = ["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"]
 
@@ -107,10 +108,10 @@ def test_one_matrix_given_as_two_modalities_is_refused(runs, view, tmp_path):
     width = min(
         cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars for cells in solution.mod.values()
     )
-    values = {m: score._values(cells) for m, cells in solution.mod.items()}
-    score._refuse_one_matrix_twice(twice, {m: x[:, :width] for m, x in values.items()})
+    values = {m: values_of(cells) for m, cells in solution.mod.items()}
+    refuse_one_matrix_twice(twice, {m: x[:, :width] for m, x in values.items()})
     copied = values["rna"].copy()
     copied.data *= 1.001
     for other in (values["rna"], copied):
         with pytest.raises(UserError, match="'rna' and 'adt' hold the same matrix"):
-            score._refuse_one_matrix_twice(twice, {"rna": values["rna"], "adt": other})
+            refuse_one_matrix_twice(twice, {"rna": values["rna"], "adt": other})

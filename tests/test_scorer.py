@@ -13,6 +13,7 @@ from scipy import sparse
 
 from mosaicbench import catalog
 from mosaicbench.scoring import scorer
+from mosaicbench.scoring.evidence import Evidence
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
@@ -69,13 +70,19 @@ def oracle(modalities=("rna", "adt")):
     }
 
 
+def scored(*, groups, **known):
+    """Return the scores, and those of single features."""
+    found = scorer.score(Evidence(**known), groups)
+    return found.scores, found.features
+
+
 def asked(scores, metric):
     return set(scores["direction"][scores["metric"] == metric])
 
 
 @pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")])
 def test_oracle_is_best_everywhere(modalities):
-    scores, features = scorer.score(**oracle(modalities))
+    scores, features = scored(**oracle(modalities))
     best = scores["metric"].map(BEST).astype(float)
     assert set(scores["metric"][best.notna()]) == {
         name
@@ -88,7 +95,7 @@ def test_oracle_is_best_everywhere(modalities):
 
 @pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")])
 def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
-    scores, features = scorer.score(**oracle(modalities))
+    scores, features = scored(**oracle(modalities))
     directions = {f"{a}->{b}" for a, b in permutations(modalities, 2)}
     assert list(scores.columns) == ["metric", "direction", "space", "value"]
     assert not scores.duplicated(["metric", "direction"]).any()
@@ -115,7 +122,7 @@ def test_predicted_types_are_scored_by_source_and_by_batch(capsys):
     right = needs["labels"]
     needs["batches"] = np.array(["first"] * 30 + ["second"] * 30, dtype=object)
     needs["predicted"] = {"rna": np.where(needs["batches"] == "first", right, "type 9"), "joint": right}
-    scores, features = scorer.score(**needs)
+    scores, features = scored(**needs)
     own, by_neighbours = "label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"
     values = scores.set_index(["metric", "direction"])["value"]
     assert values[own, "joint"] == 1
@@ -127,25 +134,25 @@ def test_predicted_types_are_scored_by_source_and_by_batch(capsys):
     by_batch = features[features["metric"] == own].set_index(["direction", "feature"])["value"]
     assert by_batch["rna", "first"] == 1
     assert by_batch["rna", "second"] == 0
-    scores, _ = scorer.score(**needs | {"labelled": None, "predicted": {}})
+    scores, _ = scored(**needs | {"labelled": None, "predicted": {}})
     assert scores.empty
 
 
 @pytest.mark.parametrize("group", CHEAP)
 def test_only_the_groups_asked_for_are_scored(group):
-    scores, features = scorer.score(**oracle() | {"groups": [group]})
+    scores, features = scored(**oracle() | {"groups": [group]})
     assert {catalog.card("metrics", name)["group"] for name in scores["metric"]} == {group}
     assert len(features) == {"imputation": 14, "label_transfer": 6}.get(group, 0)
 
 
 def test_metrics_of_batches_and_factors_are_asked_only_where_there_are_some():
     needs = oracle() | {"groups": ["mixing", "disentanglement"]}
-    without = set(scorer.score(**needs)[0]["metric"])
+    without = set(scored(**needs)[0]["metric"])
     assert without == {"modality_mixing", "modality_mixing_entropy", "label_separation_auc", "reconstruction_r2"}
     random = np.random.default_rng(0)
     needs["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
     needs |= {"shared_factors": needs["latents"]["joint"], "private_factors": {"rna": random.standard_normal((CELLS, 2))}}
-    scores, _ = scorer.score(**needs)
+    scores, _ = scored(**needs)
     assert set(scores["metric"]) - without == {"ilisi", "kbet", "pcr", "shared_factors_r2", "private_factors_leak"}
     assert asked(scores, "private_factors_leak") == {"rna"}
     assert asked(scores, "pcr") == {"rna", "adt"}
@@ -154,7 +161,7 @@ def test_metrics_of_batches_and_factors_are_asked_only_where_there_are_some():
 
 def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
     needs = oracle() | {"labels": np.array([f"type {i}" for i in range(CELLS)], dtype=object)}
-    scores, _ = scorer.score(**needs)
+    scores, _ = scored(**needs)
     assert np.isnan(scores["value"][scores["metric"] == "foscttm_within_cell_type"]).all()
     assert scores["value"][~scores["metric"].isin(OF_LABELS)].notna().all()
     assert "foscttm_within_cell_type of rna->adt is not defined: no cell type has two" in capsys.readouterr().err
@@ -165,12 +172,12 @@ def test_skill_over_the_cell_type_mean_takes_each_cells_own_type():
     means = needs["celltype_means"]["adt"]
     guess = np.array([means[label] for label in needs["labels"]])
     needs["imputed"] = needs["imputed"] | {"rna->adt": guess}
-    values = scorer.score(**needs)[0].set_index(["metric", "direction"])["value"]
+    values = scored(**needs)[0].set_index(["metric", "direction"])["value"]
     assert values["imputation_skill_over_celltype_mean", "rna->adt"] == pytest.approx(0, abs=1e-12)
     unknown = needs["labels"].copy()
     unknown[:] = ["", *unknown[1:]]
     guess[0] = needs["train_mean"]["adt"]
-    values = scorer.score(**needs | {"labels": unknown})[0].set_index(["metric", "direction"])["value"]
+    values = scored(**needs | {"labels": unknown})[0].set_index(["metric", "direction"])["value"]
     assert values["imputation_skill_over_celltype_mean", "rna->adt"] == pytest.approx(0, abs=1e-12)
 
 
@@ -179,7 +186,7 @@ def test_recall_of_each_type_stands_beside_the_accuracy():
     needs["train_labels"] = needs["train_labels"] | {"rna": needs["train_labels"]["rna"].copy()}
     rare = needs["train_labels"]["rna"] == "type 0"
     needs["train_labels"]["rna"][rare] = "type 1"
-    scores, features = scorer.score(**needs)
+    scores, features = scored(**needs)
     recalls = features[(features["metric"] == "label_transfer_recall") & (features["direction"] == "rna->adt")]
     assert dict(zip(recalls["feature"], recalls["value"], strict=True)) == {"type 0": 0.0, "type 1": 1.0, "type 2": 1.0}
     values = scores.set_index(["metric", "direction"])["value"]
@@ -191,14 +198,14 @@ def test_sparse_truth_scores_as_dense_truth():
     noise = {d: x + np.random.default_rng(1).standard_normal(x.shape) for d, x in needs["imputed"].items()}
     cut = {m: np.maximum(x - 3, 0) for m, x in needs["truth"].items()}
     needs |= {"imputed": noise, "truth": cut}
-    tables = scorer.score(**needs)
-    sparse_tables = scorer.score(**needs | {"truth": {m: sparse.csr_matrix(x) for m, x in cut.items()}})
+    tables = scored(**needs)
+    sparse_tables = scored(**needs | {"truth": {m: sparse.csr_matrix(x) for m, x in cut.items()}})
     for table, other in zip(tables, sparse_tables, strict=True):
         pd.testing.assert_frame_equal(table, other)
 
 
 def test_space_is_the_targets_and_only_for_imputation():
-    scores, features = scorer.score(**oracle(("rna", "atac", "adt")))
+    scores, features = scored(**oracle(("rna", "atac", "adt")))
     imputation = scores["metric"].isin(IMPUTATION | PEAKS)
     assert set(scores["space"][~imputation]) == {"-"}
     for table in (scores[imputation], features[features["metric"] == "imputation_pearson_per_feature"]):
@@ -212,7 +219,7 @@ def test_alignment_and_transfer_go_from_the_first_modality_to_the_second():
     latents = needs["latents"]["adt"].copy()
     latents[0] = 1000
     needs["latents"] = needs["latents"] | {"adt": latents}
-    values = scorer.score(**needs)[0].set_index(["metric", "direction"])["value"]
+    values = scored(**needs)[0].set_index(["metric", "direction"])["value"]
     most = max(np.mean(needs["labels"] == label) for label in set(needs["labels"]))
     assert values["label_transfer_accuracy", "rna->adt"] <= most
     assert values["label_transfer_accuracy", "adt->rna"] == 1
@@ -225,7 +232,7 @@ def test_without_labels_no_metric_of_labels(labels):
     needs = oracle() | {"labels": labels}
     if labels is None:
         needs["train_labels"] = {}
-    scores, _ = scorer.score(**needs)
+    scores, _ = scored(**needs)
     assert not set(scores["metric"]) & (TRANSFER | OF_LABELS)
     assert set(scores["metric"]) >= (ALIGNMENT | IMPUTATION) - OF_LABELS
 
@@ -233,7 +240,7 @@ def test_without_labels_no_metric_of_labels(labels):
 def test_train_cells_without_labels_leave_out_transfer_alone():
     needs = oracle()
     needs["train_labels"] = {source: np.array([""] * TRAIN, dtype=object) for source in needs["train_labels"]}
-    scores, _ = scorer.score(**needs)
+    scores, _ = scored(**needs)
     assert set(scores["metric"]) & TRANSFER == {"label_transfer_accuracy_without_partner"}
     assert "label_floor" in set(scores["metric"])
 
@@ -242,29 +249,29 @@ def test_a_joint_latent_alone_has_no_pairs():
     needs = oracle() | {"imputed": {}}
     for key in ("latents", "train_latents", "train_labels"):
         needs[key] = {"joint": needs[key]["joint"]}
-    scores, features = scorer.score(**needs)
+    scores, features = scored(**needs)
     assert set(scores["metric"]) == PER_RUN | {"active_units"}
     assert features.empty
     assert list(features.columns) == ["metric", "direction", "space", "feature", "value"]
 
 
 def test_imputation_alone():
-    scores, _ = scorer.score(**oracle() | {"latents": {}, "train_latents": {}, "train_labels": {}})
+    scores, _ = scored(**oracle() | {"latents": {}, "train_latents": {}, "train_labels": {}})
     assert set(scores["metric"]) == PER_RUN | IMPUTATION
 
 
 def test_device_memory_only_where_a_device_was_used():
     needs = oracle()
     needs["record"] = needs["record"] | {"peak_device_mb": 70.0}
-    scores, _ = scorer.score(**needs)
+    scores, _ = scored(**needs)
     assert scores.set_index("metric")["value"]["peak_device_mb"] == 70.0
 
 
 def test_the_kl_term_only_where_one_was_trained():
     history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, 2.0])}
-    assert scorer.score(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
+    assert scored(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
     needs = oracle() | {"history": {"epoch": np.array([])}}
-    assert "kl_term" not in set(scorer.score(**needs)[0]["metric"])
+    assert "kl_term" not in set(scored(**needs)[0]["metric"])
 
 
 def test_features_hold_one_correlation_each():
@@ -272,7 +279,7 @@ def test_features_hold_one_correlation_each():
     truth, imputed = needs["truth"]["adt"].copy(), needs["imputed"]["rna->adt"].copy()
     truth[:, 1], imputed[:, 2], imputed[:, 3] = 4.0, 0.5, -imputed[:, 3]
     needs["truth"], needs["imputed"] = needs["truth"] | {"adt": truth}, needs["imputed"] | {"rna->adt": imputed}
-    scores, features = scorer.score(**needs)
+    scores, features = scored(**needs)
     adt = features[(features["direction"] == "rna->adt") & (features["metric"] == "imputation_pearson_per_feature")]
     assert adt["feature"].tolist() == needs["feature_names"]["adt"]
     np.testing.assert_allclose(adt["value"].astype(float), [1, np.nan, 0, -1, 1], atol=1e-12)
@@ -286,25 +293,25 @@ def test_arrays_of_other_cells_are_refused_by_name(key, name):
     needs = oracle()
     needs[key] = needs[key] | {name: needs[key][name][:-1]}
     with pytest.raises(ValueError, match=f"{key} of '{name}' has 59 rows, there are 60"):
-        scorer.score(**needs)
+        scored(**needs)
 
 
 def test_labels_of_other_cells_are_refused():
     needs = oracle()
     with pytest.raises(ValueError, match="59 rows, there are 60"):
-        scorer.score(**needs | {"labels": needs["labels"][:-1]})
+        scored(**needs | {"labels": needs["labels"][:-1]})
 
 
 def test_feature_names_that_do_not_fit_are_refused():
     needs = oracle()
     needs["feature_names"] = needs["feature_names"] | {"adt": ["one"]}
     with pytest.raises(ValueError, match="truth of 'adt' has 5 features, there are 1 feature names"):
-        scorer.score(**needs)
+        scored(**needs)
 
 
 def test_scoring_is_repeatable_and_changes_nothing():
     needs, untouched = oracle(), oracle()
-    first, second = scorer.score(**needs), scorer.score(**needs)
+    first, second = scored(**needs), scored(**needs)
     for table, again in zip(first, second, strict=True):
         pd.testing.assert_frame_equal(table, again)
     for key in ("latents", "train_latents", "imputed", "truth"):
@@ -314,8 +321,8 @@ def test_scoring_is_repeatable_and_changes_nothing():
 
 def test_only_what_runs_is_imported():
     code = (
-        "import sys; from test_scorer import oracle; from mosaicbench.scoring import scorer;"
-        "scorer.score(**oracle() | {'latents': {}, 'train_latents': {}, 'train_labels': {}});"
+        "import sys; from test_scorer import oracle, scored;"
+        "scored(**oracle() | {'latents': {}, 'train_latents': {}, 'train_labels': {}});"
         "assert not {'numba', 'sklearn', 'torch', 'anndata'} & set(sys.modules), 'imported for nothing'"
     )
     path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *map(os.path.abspath, sys.path)])}

@@ -1,0 +1,155 @@
+"""From what was read of a run and its view to the evidence: every array in the order of the solution's cells."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files.runs import latents_of, predicted_of, private_of
+from mosaicbench.files.views import complete_cells, feature_names
+from mosaicbench.scoring.evidence import Evidence
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from scipy import sparse
+
+NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
+COMPARED_ROWS = 200
+
+
+def evidence_of(
+    folder: Path, *, train: MuData, solution: MuData, latents: AnnData, imputed: MuData, record: dict, history: pd.DataFrame
+) -> Evidence:
+    """Return what is known of one run and seed.
+
+    Parameters
+    ----------
+    folder
+        The run's, for messages.
+    train, solution
+        Of the view.
+    latents, imputed, record, history
+        What the run wrote.
+
+    Raises
+    ------
+    ContractError
+        When the rows of the run are not the solution's cells.
+    """
+    query_names = {modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()}
+    query_names["joint"] = next(iter(query_names.values()))
+    sources = list(dict.fromkeys(latents.obs["source"]))
+    query = {source: _places(folder, latents_of(latents, source, "query")[0], query_names[source]) for source in sources}
+    first = next(iter(solution.mod.values()))
+    peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
+    return Evidence(
+        record=record,
+        batches=np.asarray(first.obs["batch"], dtype=object),
+        labels=np.asarray(first.obs["cell_type"], dtype=object),
+        latents={source: latents_of(latents, source, "query")[1][query[source]] for source in sources},
+        private_latents=_private(latents, query),
+        train_latents={source: latents_of(latents, source, "train")[1] for source in sources},
+        train_labels={source: _train_labels(train, latents, source) for source in sources},
+        labelled=_labelled(train, latents, sources),
+        predicted=_where_given({source: predicted_of(latents, source, "query") for source in sources}, query),
+        imputed={
+            direction: cells.X[_places(folder, cells.obs_names, query_names[direction.split("->")[0]])]
+            for direction, cells in imputed.mod.items()
+        },
+        truth={modality: values_of(cells) for modality, cells in solution.mod.items()},
+        spaces={modality: cells.uns["space"] for modality, cells in solution.mod.items()},
+        train_mean={modality: cells.uns["mean"] for modality, cells in solution.mod.items()},
+        train_std={modality: cells.uns["std"] for modality, cells in solution.mod.items()},
+        feature_names={modality: feature_names(cells) for modality, cells in solution.mod.items()},
+        celltype_means={modality: _celltype_means(cells) for modality, cells in train.mod.items()},
+        opened={modality: cells.X for modality, cells in peaks.items()},
+        loadings={modality: cells.varm["LSI"] for modality, cells in peaks.items()},
+        shared_factors=solution.obsm.get("shared_factors"),
+        private_factors={
+            modality: cells.obsm["private_factors"]
+            for modality, cells in solution.mod.items()
+            if "private_factors" in cells.obsm
+        },
+        shared_driven={
+            modality: cells.var["shared_driven"].to_numpy()
+            for modality, cells in solution.mod.items()
+            if "shared_driven" in cells.var and modality not in peaks
+        },
+        history={name: column.to_numpy() for name, column in history.items()},
+    )
+
+
+def refuse_one_matrix_twice(view: Path, values: dict[str, np.ndarray | sparse.csr_matrix]) -> None:
+    """Refuse a solution in which two modalities hold the same numbers, or nearly: any score of their alignment is void."""
+    for (name, x), (other, y) in combinations(values.items(), 2):
+        if x.shape == y.shape and x.shape[1] > 1:
+            rows = slice(0, COMPARED_ROWS)
+            x_rows, y_rows = (np.asarray(z[rows].todense() if hasattr(z, "todense") else z[rows]).ravel() for z in (x, y))
+            if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
+                raise ContractError(
+                    f"{view}/solution.h5mu: modalities {name!r} and {other!r} hold the same matrix, or nearly; "
+                    "was one file given twice in the dataset's stanza?"
+                )
+
+
+def values_of(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
+    """Return a modality's values in its space, sparse where they lie sparse in the file."""
+    return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
+
+
+def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
+    """Return where each wanted cell stands among the names of a run's rows; both must be the same cells."""
+    places = names.get_indexer(wanted)
+    if np.any(places < 0) or len(names) != len(wanted):
+        raise ContractError(
+            f"{folder}: its {len(names)} rows are not the solution's {len(wanted)} cells; was the view cut again? "
+            "Delete the folder."
+        )
+    return places
+
+
+def _where_given(values: dict[str, np.ndarray | None], query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return source -> the values of the query cells in order, of those sources that have some."""
+    return {source: found[query[source]] for source, found in values.items() if found is not None}
+
+
+def _private(latents: AnnData, query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return source -> private latents of the query cells; the joint source has those of all modalities side by side."""
+    found = _where_given({source: private_of(latents, source, "query") for source in query}, query)
+    if found and "joint" in query:
+        found["joint"] = np.concatenate(list(found.values()), axis=1)
+    return found
+
+
+def _train_labels(train: MuData, latents: AnnData, source: str) -> np.ndarray:
+    names, _ = latents_of(latents, source, "train")
+    cells = next(iter(train.mod.values())) if source == "joint" else train[source]
+    return np.asarray(cells.obs["cell_type"].reindex(names), dtype=object)
+
+
+def _labelled(train: MuData, latents: AnnData, sources: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return latents and types of the train cells of known type, None if there are none.
+
+    A cell in which all was measured is there once, as the joint source gives it; others once for each of their modalities.
+    """
+    found, complete = [], complete_cells(train) if "joint" in sources else pd.Index([])
+    for source in sources:
+        names, z = latents_of(latents, source, "train")
+        types = _train_labels(train, latents, source)
+        rows = (types != "") & ((source == "joint") | ~names.isin(complete))
+        found.append((z[rows], types[rows]))
+    if not sum(len(types) for _, types in found):
+        return None
+    return np.concatenate([z for z, _ in found]), np.concatenate([types for _, types in found])
+
+
+def _celltype_means(cells: AnnData) -> dict[str, np.ndarray]:
+    """Return cell type -> (features,) mean profile of its train cells; cells without a type are left out."""
+    x, types = values_of(cells), np.asarray(cells.obs["cell_type"], dtype=object)
+    return {str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel() for t in np.unique(types.astype(str)) if t}
