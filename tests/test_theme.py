@@ -2,8 +2,10 @@
 
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 from synthetic_results import KNOWN, METHODS
 
+from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
 from mosaicbench.report.roster import KINDS
@@ -24,3 +26,10 @@ def test_a_bad_display_file_is_refused_by_name(tmp_path, text):
     (tmp_path / "display.yaml").write_text(text)
     with pytest.raises(UserError, match=r"display\.yaml"):
         theme.read_theme(tmp_path / "display.yaml", pd.DataFrame({"run": [], "method": []}))
+
+
+def test_a_label_stands_in_one_place():
+    display = theme._read_display(REPOSITORY / "config/display.yaml")
+    for room in ("methods", "metrics", "datasets"):
+        twice = [name for name in catalog.names(room) if "label" in display[room].get(name, {})]
+        assert not twice, f"{room} whose card has a label, too"
