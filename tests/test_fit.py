@@ -14,9 +14,10 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import fit_one, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
+from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
@@ -132,6 +133,15 @@ def test_a_broken_view_is_an_error_not_a_row(paired, tmp_path):
         (broken / f"{part}.h5mu").write_bytes(content[: len(content) // 2] if part == "query" else content)
     with pytest.raises(UserError):
         fit_run(broken, tmp_path / "run")
+    assert not (tmp_path / "run/run.json").exists()
+
+
+def test_a_positive_control_without_the_solution_is_an_error_not_a_row(paired, tmp_path, capfd):
+    run = run_of("oracle", [tmp_path / "run"])
+    seeds = seeds_of([paired], [0], parts=("train", "query"))
+    with pytest.raises(UserError, match="could not start"):
+        fit.main(runs=[run], seeds=seeds, limits={"minutes": 5, "memory_mb": 8000})
+    assert "oracle reads the solution, and this job names none" in capfd.readouterr().err
     assert not (tmp_path / "run/run.json").exists()
 
 

@@ -16,7 +16,7 @@ from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotStackable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
-from mosaicbench.fitting import attempt
+from mosaicbench.fitting import attempt, process
 from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.modeling.training import Budget
 
@@ -33,22 +33,22 @@ def views(tmp_path_factory):
     return [cut_small(dataset, "paired", tmp_path_factory.mktemp(f"seed-{seed}"), seed) for seed in SEEDS]
 
 
-def fit_in_attempt(number, job, *, minutes=10.0):
-    granted = {"granted_mb": 8000 + cluster.OVERHEAD_MB, "granted_minutes": minutes + cluster.OVERHEAD_MINUTES}
+def fit_in_attempt(number, job, *, minutes=10.0, usable_mb=8000):
+    granted = {"granted_mb": usable_mb + cluster.OVERHEAD_MB, "granted_minutes": minutes + cluster.OVERHEAD_MINUTES}
     attempts.fit_within_grant(fit.main, job, attempt=number, **granted)
 
 
 # --- one after the other ---
 
 
-def fit_all(views, folder, methods=METHODS, *, minutes=10.0, number=cluster.ATTEMPTS):
+def fit_all(views, folder, methods=METHODS, *, number=cluster.ATTEMPTS, **usable):
     folders = {method: [folder / method / f"seed-{seed}" for seed in SEEDS] for method in methods}
     job = {
         "runs": [run_of(name, outputs, hyperparameters=DIVERGES.get(name)) for name, outputs in folders.items()],
         "seeds": seeds_of(views, SEEDS),
         "limits": {"minutes": 5, "memory_mb": 8000},
     }
-    fit_in_attempt(number, job, minutes=minutes)
+    fit_in_attempt(number, job, **usable)
     outputs = [output for of_method in folders.values() for output in of_method]
     return {output.relative_to(folder).as_posix(): read_record(output / "run.json") for output in outputs}
 
@@ -97,6 +97,19 @@ def test_without_time_every_run_is_a_row_or_the_next_attempt_s(views, tmp_path):
     assert {record["status"] for record in records.values()} == {"timeout"}
     with pytest.raises(UserError, match="the next attempt gets more"):
         fit_all(views, tmp_path, ("oracle", "ridge"), minutes=-1, number=1)
+
+
+def test_no_fit_has_more_memory_than_its_job_was_granted(views, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "POLL_SECONDS", 0.001)  # these fits are over sooner than their memory is looked at
+    with pytest.raises(UserError, match="out_of_memory with 50 MB.*the next attempt gets more"):
+        fit_all(views, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
+
+
+def test_several_runs_are_not_stacked(views, tmp_path):
+    outputs = [tmp_path / str(seed) for seed in SEEDS]
+    job = {"runs": [run_of("mvae", outputs), run_of("vae_poe", outputs)], "seeds": seeds_of(views, SEEDS)}
+    with pytest.raises(UserError, match="the seeds of one run are trained at once, and this job has 2 runs"):
+        fit.main(**job, limits={"minutes": 5, "memory_mb": 8000}, stacked=True)
 
 
 def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path):
