@@ -2,21 +2,20 @@
 
 import ast
 import re
-import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, sources
+from mosaicbench import catalog, rooms, sources
 
 PACKAGE = REPOSITORY / "src/mosaicbench"
-STANDARD_LIBRARY = sys.stdlib_module_names
 # room or file -> (what it may import of the package, which other packages it may import)
 ALLOWED = {
     "errors": (set(), set()),
     "sources": (set(), set()),
+    "rooms": (set(), set()),
     "cards": ({"errors"}, set()),
     "catalog": ({"cards", "errors"}, set()),
     "layout": (set(), set()),
@@ -57,7 +56,7 @@ ALLOWED = {
         | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands"},
         {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
-    "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "settings"}, set()),
+    "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "rooms", "settings"}, set()),
     "__main__": ({"cli"}, set()),
 }
 # command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;
@@ -89,40 +88,13 @@ PEERS |= {"lightning", "multivae", "scmidas", "torchvision", "uniport", "univi"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
-def room(path):
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-def imports(path):
-    """Return (rooms of the package, other packages) that a file imports, outside type checking."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    rooms, packages = set(), set()
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: relative imports hide where a name comes from"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            first, *rest = name.split(".")
-            if first == "mosaicbench":
-                rooms |= {rest[0]} - {"__version__"}
-            elif first not in STANDARD_LIBRARY:
-                packages.add(first)
-    return rooms, packages
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_imports_only_what_its_room_may(path):
-    rooms, packages = imports(path)
-    may_import, may_use = ALLOWED[room(path)]
+    imported, packages = rooms.imports(path)
+    may_import, may_use = ALLOWED[rooms.room(path)]
     if path.parent == PACKAGE / "methods/peers":
         may_use = may_use | PEERS
-    assert rooms <= may_import, f"imports {rooms - may_import}"
+    assert imported <= may_import, f"imports {imported - may_import}"
     assert packages <= may_use, f"uses {packages - may_use}"
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from mosaicbench import __version__, attempts, catalog, jobs, layout
+from mosaicbench import __version__, attempts, catalog, jobs, layout, rooms
 from mosaicbench.errors import UserError
 
 MARKDOWN_COLUMNS = {
@@ -276,16 +276,24 @@ def _list(room: str | None, into: Path | None) -> None:
 
 
 def with_fresh_tables(text: str) -> str:
-    """Return a Markdown text in which what stands between ``<!-- TABLE -->`` markers is that table of cards."""
-    for table, columns in MARKDOWN_COLUMNS.items():
-        if f"<!-- {table} -->" not in text:
-            continue
-        header = ["| id | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        rows = [f"| `{name}` | {' | '.join(map(str, map(card.get, columns)))} |" for name, card in _listed(table).items()]
-        before, rest = text.split(f"<!-- {table} -->", 1)
-        after = rest.split(f"<!-- /{table} -->", 1)[1]
-        text = "\n".join([f"{before}<!-- {table} -->", *header, *rows, f"<!-- /{table} -->{after}"])
+    """Return a Markdown text in which what stands between ``<!-- TABLE -->`` markers is that table: of cards, or of imports."""
+    for table in [*MARKDOWN_COLUMNS, "imports"]:
+        if f"<!-- {table} -->" in text:
+            before, rest = text.split(f"<!-- {table} -->", 1)
+            after = rest.split(f"<!-- /{table} -->", 1)[1]
+            text = "\n".join([f"{before}<!-- {table} -->", *_markdown(table), f"<!-- /{table} -->{after}"])
     return text
+
+
+def _markdown(table: str) -> list[str]:
+    """Return the lines of a table."""
+    if table == "imports":
+        header, rows = ["level", "room", "imports"], rooms.table()
+    else:
+        header = ["id", *MARKDOWN_COLUMNS[table]]
+        rows = [(f"`{name}`", *map(card.get, header[1:])) for name, card in _listed(table).items()]
+    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *lines]
 
 
 def _listed(table: str) -> dict[str, dict]:
