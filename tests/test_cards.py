@@ -118,6 +118,13 @@ MISTAKES = [
     ("metrics", '"lower"', '"less"', ": CARD, key 'better': there is no word 'less'; .*lower"),
     ("metrics", '"best": 0.0', '"best": "0"', ": CARD, key 'best': expected a number or None"),
     ("metrics", "[0.0, 1.0]", "[0.0]", ": CARD, key 'bounds': expected the lowest and the highest value"),
+    (
+        "metrics",
+        "latent_a,",
+        "laten_a,",
+        ": the parameter 'laten_a' of `toy` is nothing that the scorer knows; did you mean 'latent_a'",
+    ),
+    ("metrics", "latent_b)", "latent_b, k=5)", ": the parameter 'k' of `toy` is nothing that the scorer knows"),
     ("metrics", "def toy(", "def toys(", ": no function `toy`; did you mean 'toys'?"),
     (
         "metrics",
@@ -245,6 +252,7 @@ def test_every_word_says_what_it_means():
         cards.BETTER,
         cards.PER,
         cards.PROPERTIES,
+        cards.NEEDS,
     ):
         assert all(len(meaning.split()) > 2 for meaning in words.values())
     assert set(cards.PARTS_OF) == set(cards.GIVES)

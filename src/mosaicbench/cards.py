@@ -61,9 +61,43 @@ GROUPS = {
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
 BETTER = {"higher": "more is better", "lower": "less is better"}
+# What a metric's function may take; the names of its parameters are its needs. Rows of all arrays of cells are the same query
+# cells, types are texts, "" where unknown.
+NEEDS = {
+    "latent": "(cells, dims) latents of one source: a modality, or joint",
+    "latent_a": "(cells, dims) latents of the first of two modalities",
+    "latent_b": "(cells, dims) latents of the second of two modalities",
+    "private_latent": "(cells, dims) latents that belong to one modality alone",
+    "all_blocks": "(cells, dims) shared and private latents side by side",
+    "labels": "(cells,) cell types",
+    "batches": "(cells,) batches, where there are several",
+    "transferred": "(cells,) types of the 15 nearest train cells of the other modality, by vote",
+    "transferred_k1": "the same of the nearest train cell",
+    "transferred_k5": "the same of the 5 nearest",
+    "transferred_k50": "the same of the 50 nearest",
+    "transferred_without_partner": "the same of the 15 nearest query cells, without the cell itself",
+    "predicted": "(cells,) types that the method predicts",
+    "classified": "(cells,) types of the nearest labelled train cells",
+    "values": "(cells, features) measured values of the source's modality",
+    "truth": "(cells, features) measured values of the imputed modality",
+    "imputed": "(cells, features) imputed values, in the units of truth",
+    "opened": "(cells, peaks) whether a peak was open, sparse",
+    "loadings": "(peaks, components) of LSI",
+    "train_mean": "(features,) mean of the train cells",
+    "train_std": "(features,) standard deviation of the train cells",
+    "celltype_profiles": "(types, features) mean of the train cells of each type",
+    "celltype_of": "(cells,) row of celltype_profiles",
+    "shared_factors": "(cells, factors) true factors that all modalities share, of a simulation",
+    "private_factors": "(cells, factors) true factors of the source's modality alone, of a simulation",
+    "shared_driven": "(features,) whether shared factors move the feature, of a simulation",
+    "history": "column -> (epochs,) values of the training, where it has a term kl",
+    "record": "the run's record, run.json",
+    "device_record": "the same, where memory of a device was measured",
+}
 PROPERTIES = {
     "cell_order": "the order of the cells does not matter",
     "perfect_is_best": "a perfect answer has the best value, where the card states one",
+    "best_is_a_bound": "the best value is the lowest or the highest of its bounds, where the card states one",
     "shuffled_is_chance": "an answer for other cells has the value of chance, where the card states one",
     "train_mean_is_chance": "imputing the train cells' mean has the value of chance, where the card states one",
     "noise_never_improves": "an answer with more noise is no better, where the card states a best value",

@@ -59,6 +59,8 @@ def check() -> None:
             if room == "methods":
                 hyperparameters(name)
                 _check_parts(name)
+            elif room == "metrics":
+                _check_needs(name)
             else:
                 parameters(room, name)
 
@@ -224,6 +226,15 @@ def _method_class(path: Path) -> ast.ClassDef:
             f"{_name(path)}: class {found.name} needs `@dataclass(kw_only=True)`: its fields are the hyperparameters"
         )
     return found
+
+
+def _check_needs(metric: str) -> None:
+    """Refuse a metric that needs what the scorer does not know: it would never be asked."""
+    path = _entries("metrics")[metric].path
+    for need in parameters("metrics", metric):
+        if need not in contract.NEEDS:
+            hint = nearest(need, contract.NEEDS)
+            raise UserError(f"{_name(path)}: the parameter {need!r} of `{path.stem}` is nothing that the scorer knows{hint}")
 
 
 def _check_parts(method: str) -> None:

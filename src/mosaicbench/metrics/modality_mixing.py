@@ -19,6 +19,10 @@ CARD = {
         "modality_mixing": {
             "label": "Modality mixing",
             "best": 0.5,
+            "lacks": {
+                "best_is_a_bound": "half of the neighbours are of the other modality where it mixes perfectly",
+                "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
+            },
             "definition": "Mean over the query cells of both modalities of the share of the other modality among the 20 "
             "nearest of all other cells, the own partner not counted; 0.5 is perfect mixing, 0 none. Says nothing about "
             "biology: a constant latent mixes best.",
