@@ -36,6 +36,7 @@ def without(entry, key):
         ("absent.json", "not readable as the description of a job.*absent.json"),
         ('{"runs": [', "not readable as the description of a job"),
         (JOB | {"seed": 0}, "a job has no key 'seed'; it has limits, runs, seeds, stacked"),
+        (JOB | {"limits": {"minuts": 5}}, "limits have no key 'minuts'; they have minutes, memory_mb"),
         (without(JOB, "seeds"), "a job needs 'seeds'"),
         (JOB | {"runs": []}, "a job needs 'runs'"),
         (JOB | {"runs": [without(RUN, "dataset")]}, r"runs\[0\] lacks the key 'dataset'"),
@@ -47,6 +48,12 @@ def without(entry, key):
 def test_a_wrong_description_ends_in_one_message(description, message):
     with pytest.raises(UserError, match=message):
         jobs.described(description if isinstance(description, str) else json.dumps(description))
+
+
+def test_a_file_with_anything_else_is_refused(tmp_path):
+    (tmp_path / "runs.json").write_text(json.dumps([RUN]))
+    with pytest.raises(UserError, match="a job is a JSON object"):
+        jobs.described(str(tmp_path / "runs.json"))
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ def described(text: str) -> dict:
         job = json.loads(text)
     except (OSError, ValueError) as error:
         raise UserError(f"not readable as the description of a job: {error}") from error
+    if not isinstance(job, dict):
+        raise UserError("the description of a job is a JSON object, {...}")
     if unknown := sorted(set(job) - KEYS):
         raise UserError(f"a job has no key {unknown[0]!r}; it has {', '.join(sorted(KEYS))}")
     for part, keys in NEEDED.items():
@@ -49,6 +51,8 @@ def described(text: str) -> dict:
     for number, run in enumerate(job["runs"]):
         if len(run["outputs"]) != len(job["seeds"]):
             raise UserError(f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}")
+    if unknown := sorted(set(job.get("limits", {})) - set(NO_LIMITS)):
+        raise UserError(f"limits have no key {unknown[0]!r}; they have {', '.join(NO_LIMITS)}")
     runs = [run | {"module": _module(run["method"])} for run in job["runs"]]
     return job | {"runs": runs, "limits": NO_LIMITS | job.get("limits", {})}
 
