@@ -269,7 +269,8 @@ def cards(room: str) -> dict[str, dict]:
     if room == "metrics":
         keys = ("group", "best", "better", "chance")
         return {
-            name: {"label": name, "definition": f"What {name} is.", "doi": "10.1/x"} | dict(zip(keys, values, strict=True))
+            name: {"label": catalog.card("metrics", name)["label"], "definition": f"What {name} is.", "doi": "10.1/x"}
+            | dict(zip(keys, values, strict=True))
             for name, values in METRICS.items()
         }
     return {"pair": {"label": "Pair", "licence": "none"}} if room == "datasets" else catalog.cards(room)
