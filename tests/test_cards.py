@@ -133,6 +133,7 @@ MISTAKES = [
         ": CARD, key 'lacks': there is no word 'order'; did you mean",
     ),
     ("metrics", '"doi": "",', '"doi": "", "lacks": {"cell_order": ""},', ": CARD, key 'lacks': expected a dict of properties"),
+    ("datasets", '"licence": "none", ', '"licence": "none", "variants": {}, ', ": CARD has an unknown key 'variants'"),
     ("datasets", '"licence": "none", ', "", ": CARD lacks the key 'licence'"),
     ("datasets", "def load(", "def lode(", ": no function `load`; did you mean 'lode'?"),
     ("figures", '"per": "view"', '"per": "views"', ": CARD, key 'per': there is no word 'views'; did you mean 'view'?"),
@@ -175,8 +176,8 @@ def test_a_mistake_is_one_message(room, right, wrong, message, shelves):
 VARIANTS = METRIC.replace('"label": "Toy"', '"label": "Top {k}"').replace(
     "}\n",
     """    "variants": {
-        "top_1": {"keywords": {"k": 1}},
         "toy": {"keywords": {"k": 2}, "best": 1.0, "better": "higher"},
+        "top_1": {"keywords": {"k": 1}},
         "top_own": {"keywords": {"k": 3}, "takes": {"latent_b": "private_latent"}},
     },
 }

@@ -33,9 +33,10 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One id: its file, its card if it has one, and how a variant asks its file's function."""
+    """One id: its file, whether it is the file's first, its card if it has one, and how a variant asks its file's function."""
 
     path: Path
+    first: bool = True
     card: object = None
     keywords: dict[str, object] = field(default_factory=dict)
     takes: dict[str, str] = field(default_factory=dict)
@@ -136,15 +137,15 @@ def function(room: str, name: str, beside: str | None = None) -> Callable:
 
 
 def stands_beside(room: str, name: str, function: str) -> bool:
-    """Say whether a file defines a further function, such as ``per_cell``, for the id that is called like the file."""
-    path = _entries(room)[name].path
-    return name == path.stem != function and any(node.name == function for node in _public_functions(path))
+    """Say whether a file defines a further function, such as ``per_cell``: it belongs to the first of the file's ids."""
+    entry = _entries(room)[name]
+    return entry.first and any(node.name == function != entry.path.stem for node in _public_functions(entry.path))
 
 
 def _asked(room: str, name: str, beside: str | None) -> _Entry:
     """Return an entry; what a variant says of its function is not for the functions beside that."""
     entry = _entries(room)[name]
-    return entry if beside is None else _Entry(entry.path, entry.card)
+    return entry if beside is None else _Entry(entry.path, card=entry.card)
 
 
 @cache
@@ -153,10 +154,10 @@ def _entries(room: str) -> dict[str, _Entry]:
     found: dict[str, _Entry] = {}
     for path in sorted((PACKAGE / room).rglob("[!_]*.py")):
         card = _card(path)
-        made = {path.stem: _Entry(path, card)}
-        if isinstance(card, dict) and "variants" in card:
-            defaults = _defaults(_function(room, path))
-            made = {name: _Entry(path, *form) for name, form in contract.variants(_name(path), card, defaults).items()}
+        made = {path.stem: _Entry(path, card=card)}
+        if room in ("metrics", "figures") and isinstance(card, dict) and "variants" in card:
+            forms = contract.variants(_name(path), card, _defaults(_function(room, path)))
+            made = {name: _Entry(path, name == next(iter(forms)), *form) for name, form in forms.items()}
         if twice := set(found) & set(made):
             raise UserError(f"{_name(path)}: {room} has {', '.join(sorted(twice))} already, in another file")
         found |= made

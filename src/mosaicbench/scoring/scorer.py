@@ -1,6 +1,6 @@
 """Asks every metric that applies, and what stands behind it: its scores of single cells, features, cell types and batches.
 
-What a metric's file defines beside the metric itself belongs to the metric that is called like the file:
+What a metric's file defines beside the metric itself belongs to the first of its ids, where its card has several variants:
 
 ``per_cell(...)``
     (cells,) scores of single cells, NaN where a cell has none, whose mean is the metric: for a bootstrap over cells.
