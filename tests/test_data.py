@@ -16,6 +16,7 @@ from mosaicbench import catalog
 from mosaicbench.commands import prepare
 from mosaicbench.data import preprocess, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.preprocess import KINDS, Preprocessing
 from mosaicbench.datasets import (
     cll,
@@ -486,6 +487,21 @@ def test_own_files_refuses(options, message, written):
     rna.obs["cell_type"], rna.obs["donor"] = "a", "b"
     with pytest.raises(UserError, match=message):
         own_files.load(None, path=written({"rna": rna, "adt": counts_of(n_vars=3, seed=1)}), **options)
+
+
+def test_a_column_total_among_the_proteins_is_no_protein(written):
+    proteins = counts_of(n_vars=3, seed=1)
+    with_total = anndata.AnnData(
+        sparse.csr_matrix(sparse.hstack([proteins.X, proteins.X.sum(axis=1)])),
+        obs=proteins.obs,
+        var=pd.DataFrame(index=[*proteins.var_names, "total"]),
+    )
+    with pytest.warns(DataWarning, match="'total' is the sum of the others in every cell; it is dropped"):
+        dataset = own_files.load(None, path=written({"rna": counts_of(), "adt": with_total}))
+    assert list(dataset["adt"].var_names) == list(proteins.var_names)
+    with_total.X[0, 3] += 1  # not the sum of the others: whatever it is, it was measured
+    dataset = own_files.load(None, path=written({"rna": counts_of(), "adt": with_total}))
+    assert "total" in dataset["adt"].var_names
 
 
 def test_own_files_refuses_modalities_that_do_not_fit_together(written):

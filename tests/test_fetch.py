@@ -462,7 +462,7 @@ def test_optional_files_come_when_asked_for(desk):
 def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
     with serving({"/a": BYTES}) as (url, site):
         file = {"url": f"{url}/a", "bytes": len(BYTES), "md5": MD5}
-        unknown = {"url": f"{url}/a", "bytes": None}
+        unknown = {"url": f"{url}/a", "bytes": None, "sources": ["a paper", "a script"], "proven": "today, by reading it"}
         names = ["a.bin", "touched.bin", "by_hand.bin", "missing.bin"]
         desk.write({"cells": dict.fromkeys(names, file) | {"unknown.bin": unknown, "extra.bin": unknown | {"optional": True}}})
         desk.fetch(files=["a.bin", "touched.bin"])
@@ -473,7 +473,10 @@ def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
         capsys.readouterr()
         desk.fetch(show=True)
         assert len(site.requests) == before
-    rows = {line.split()[-1]: line.split()[:-1] for line in capsys.readouterr().out.splitlines()[1:]}
+    lines = capsys.readouterr().out.splitlines()[1:]
+    stated = [line.strip() for line in lines if line.startswith(" " * 10)]
+    assert stated == ["proven today, by reading it", "sources: a paper; a script"] * 2
+    rows = {line.split()[-1]: line.split()[:-1] for line in lines if not line.startswith(" " * 10)}
     assert rows == {
         "a.bin": ["there", "0.7", "MB", "md5"],
         "touched.bin": ["changed", "0.7", "MB", "md5"],
@@ -526,6 +529,9 @@ def test_the_registry_is_valid_and_its_readers_exist():
             assert set(stanza["options"]) <= set(known), name
         for file in registry.raw_files(entries, name):
             assert len(set(file.urls)) == len(file.urls), file.name
+            assert file.proven is None or (file.bytes and file.digests), f"{file.name}: proven, but without what was proven"
+        modalities = set(stanza.get("shape", {})) - {"cells"}
+        assert not modalities or set(stanza.get("labels_from", [])) <= modalities, f"{name}: labels_from"
 
 
 def test_same_url_same_facts():
@@ -544,6 +550,7 @@ def test_same_url_same_facts():
         ({"url": "http://x/a"}, r"key cells\.files\.a\.bin: 'bytes' is a required property"),
         ({"url": "http://x/a", "bytes": 0}, r"key cells\.files\.a\.bin\.bytes"),
         ({"url": "http://x/a", "bytes": 1, "md5": "abc"}, r"key cells\.files\.a\.bin\.md5: 'abc' does not match"),
+        ({"url": "http://x/a", "bytes": 1, "sources": "me"}, r"key cells\.files\.a\.bin\.sources: 'me' is not of type 'array'"),
         ({"url": "http://x/a", "bytes": 1, "sha": "abc"}, r"key cells\.files\.a\.bin: Additional properties .*'sha'"),
     ],
 )

@@ -38,6 +38,10 @@ class RawFile:
         Whether the dataset can be prepared without it.
     twins
         dataset -> md5 (None where unknown) of a file with the same name and another address: easily taken for this one.
+    proven
+        When and how the bytes were seen and found to have this length and checksum, None where nobody has.
+    sources
+        Who else publishes the address, the length or the checksum.
     """
 
     dataset: str
@@ -48,6 +52,8 @@ class RawFile:
     digests: dict[str, str]
     optional: bool
     twins: dict[str, str | None]
+    proven: str | None
+    sources: tuple[str, ...]
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
@@ -93,7 +99,8 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
         named_alike = {other: stanza["files"][name] for other, stanza in registry.items() if name in stanza["files"]}
         twins = {other: twin.get("md5") for other, twin in named_alike.items() if twin["url"] != known["url"]}
         urls, optional = (known["url"], *known.get("mirrors", [])), known.get("optional", False)
-        found.append(RawFile(dataset, name, urls, known["bytes"], _mb(known), digests, optional, twins))
+        stated = known.get("proven"), tuple(known.get("sources", ()))
+        found.append(RawFile(dataset, name, urls, known["bytes"], _mb(known), digests, optional, twins, *stated))
     return found
 
 

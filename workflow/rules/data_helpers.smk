@@ -19,8 +19,11 @@ def raw_folder(wildcards):
 
 
 def code_of_loader(wildcards):
-    antibodies = of_package("data/antibody_targets.tsv")
-    return [*code_of_command("prepare", catalog.module("datasets", loader(wildcards))), antibodies]
+    name = loader(wildcards)
+    read = [of_package("data/antibody_targets.tsv")]
+    if Path(cells := of_package(f"data/embedded/{name}.npz")).is_file():
+        read += [cells, of_package("data/embedded/merged_types.tsv")]
+    return [*code_of_command("prepare", catalog.module("datasets", name)), *read]
 
 
 def scenario_kind(wildcards):

@@ -185,7 +185,7 @@ def _remedy(raw: Path, datasets: list[str], mirror: Path | None, *, offline: boo
 
 
 def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
-    """Return a line for every dataset and every file of it."""
+    """Return a line for every dataset and every file of it, and under a file what is known of its address and checksum."""
     records, lines = lock.read(raw), []
     for dataset in names:
         every = registry.raw_files(entries, dataset)
@@ -197,6 +197,8 @@ def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
             shown = "size unknown" if size is None else f"{size:,.1f} MB"
             told = next(iter(file.digests), None) or ("recorded" if record else "bytes" if file.bytes else "unproven")
             lines.append(f"  {_state(file, path, record):9} {shown:>13}  {told:8}  {file.name}")
+            lines += [f"{'':36}proven {file.proven}"] if file.proven else []
+            lines += [f"{'':36}sources: {'; '.join(file.sources)}"] if file.sources else []
     return lines
 
 

@@ -18,6 +18,7 @@ from mosaicbench.data.association import by_association
 from mosaicbench.data.checks import check_labels
 from mosaicbench.data.readers import labels_joined, read_table
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import LINKS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,8 +67,8 @@ def curated(
     cells
         At most so many cells are kept, of those that passed, drawn at random, always the same.
     links
-        True: peaks and proteins are linked to genes as far as coordinates and antibody names are known. A path: a table with
-        the columns `modality modality sign`. False: none.
+        True: peaks and proteins are linked to genes as far as coordinates and antibody names are known; where neither is, links
+        that the loader brought stay. A path: a table with the columns `modality modality sign`. False: none.
     gtf
         Gene annotation, for peak links where the data have no gene coordinates.
     upstream
@@ -125,6 +126,8 @@ def curated(
         table = folder / links if isinstance(links, str) else None
         annotation = None if gtf is None else folder / gtf
         dataset = feature_links.linked(dataset, table=table, gtf=annotation, upstream=upstream)
+    elif LINKS in dataset.varp:
+        del dataset.varp[LINKS], dataset.uns[LINKS]
     dataset.uns["curation"] = notes
     return dataset
 
@@ -213,6 +216,8 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
         smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])
     smaller.uns |= dataset.uns
     smaller.obsm.update({key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod})
+    if (links := feature_links.restricted(dataset, smaller)) is not None:
+        smaller.varp[LINKS] = links
     return smaller
 
 

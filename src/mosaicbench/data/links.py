@@ -78,8 +78,19 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
                     links = peak_links(genes, peak_coordinates(dataset[modality]), upstream=upstream)
                     found[gene_modality, modality] = (links, _origin(genes, gtf, upstream))
     found = {pair: (links, origin) for pair, (links, origin) in found.items() if len(links[0])}
-    if not found:
-        return dataset
+    return with_links(dataset, found) if found else dataset
+
+
+def with_links(dataset: MuData, found: dict[tuple[str, str], tuple[tuple, str]]) -> MuData:
+    """Return the dataset with these links in ``varp["links"]``, their origins in ``uns["links"]``; any others are replaced.
+
+    Parameters
+    ----------
+    dataset
+        Any modalities.
+    found
+        (first, second modality) -> ((positions in first, positions in second, signs), where they come from).
+    """
     first_column = feature_offsets(dataset)
     rows = np.concatenate([links[0] + first_column[pair[0]] for pair, (links, _) in found.items()])
     columns = np.concatenate([links[1] + first_column[pair[1]] for pair, (links, _) in found.items()])

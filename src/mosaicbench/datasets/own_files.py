@@ -202,10 +202,24 @@ def _measurement(modality: str, cells: AnnData, names: pd.Index, kinds: dict, va
     if not table.index.is_unique:
         again = table.index.duplicated().sum()
         warn(f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' and so on")
+    if kind == "adt":
+        matrix, table = _without_total(modality, matrix, table)
     rows = cells.obs_names.get_indexer(names)
     if len(rows) < matrix.shape[0] or np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
     return Measurement(matrix, table.index, kind, scale, _annotation(table))
+
+
+def _without_total(modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame) -> tuple[sparse.csr_matrix, pd.DataFrame]:
+    """Return proteins without a feature `total` that is the sum of the others in every cell: it is no protein."""
+    is_total = table.index.astype(str).str.lower() == "total"
+    if is_total.sum() != 1 or len(table) < 3:
+        return matrix, table
+    others = matrix[:, np.flatnonzero(~is_total)]
+    if not np.array_equal(others.sum(axis=1).A1, matrix[:, np.flatnonzero(is_total)].toarray()[:, 0]):
+        return matrix, table
+    warn(f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is dropped")
+    return others, table[~is_total]
 
 
 def _annotation(var: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,60 @@
+"""10x PBMC 10k with 14 proteins as totalVI's authors keep it, with BREM-SC's cell types: a CITE-seq set that is had at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.raw import check_matched, found
+from mosaicbench.data.readers import labels_joined, opened
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "PBMC 10k CITE-seq",
+    "summary": "6,855 blood cells: 4,000 variable genes and 14 surface proteins; counts",
+    "labels": 'BREM-SC\'s, gated on proteins: ADT has an advantage; "unknown" cells have no label',
+    "licence": "10x Genomics demonstration data; labels GPL-3 (tarot0410/BREMSC)",
+    "citation": "10x Genomics pbmc_10k_protein_v3; Gayoso et al. 2021, Nature Methods 18:272; Wang et al. 2020, NAR 48:5814",
+}
+
+
+def load(raw: Path) -> MuData:
+    """Return the cells with modalities ``rna`` and ``adt``.
+
+    Parameters
+    ----------
+    raw
+        Folder of pbmc10k_harmo_rna.csv.gz, pbmc10k_harmo_pro.csv.gz (features x cells) and truth_10X10k.csv.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or unreadable, or they are not of the same cells.
+    """
+    rna, adt = (opened(found(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro"))
+    if list(rna.columns) != list(adt.columns):
+        raise UserError(f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same cells in one order")
+    path = found(raw, "truth_10X10k.csv")
+    table = opened(path, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))
+    types, matched = labels_joined(rna.columns, table, barcode="Barcode", column="trueType")
+    check_matched(matched, len(table), rna.shape[1], path)
+    dataset = assembled(
+        {kind: Measurement(sparse.csr_matrix(x.to_numpy().T), x.index, kind) for kind, x in (("rna", rna), ("adt", adt))},
+        cells=rna.columns,
+        cell_type=["" if name == "unknown" else name for name in types],
+        batch=["all"] * rna.shape[1],
+    )
+    dataset.uns["labels_matched"] = matched
+    return dataset
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, index_col=0).astype(np.float32)

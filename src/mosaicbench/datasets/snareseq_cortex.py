@@ -1,0 +1,81 @@
+"""SNARE-seq of the adult mouse cortex as scMoMaT's authors keep it: all twelve batches, labelled, peaks linked to genes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.links import with_links
+from mosaicbench.data.raw import found
+from mosaicbench.data.readers import coordinates, opened
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "SNARE-seq cortex",
+    "summary": "10,309 nuclei of the mouse cortex in twelve batches: 1,677 variable genes, 25,734 peaks near them; counts",
+    "labels": "the data's authors', 23 types or the 15 that scMoMaT's authors made of them",
+    "licence": "MIT (PeterZZQ/scMoMaT); public in GEO",
+    "citation": "Chen et al. 2019, Nature Biotechnology 37:1452, GSE126074; Zhang et al. 2023, Nature Communications 14:384",
+}
+
+ORIGIN = "GxR.npz of scMoMaT: peak in the gene's body or promoter (mm10)"
+
+
+def load(raw: Path, *, cell_type: str = "cluster (remapped)", batches: Sequence[str] | None = None) -> MuData:
+    """Return the nuclei with modalities ``rna`` and ``atac``; the batch is a library, 09A to 09L.
+
+    Parameters
+    ----------
+    raw
+        Folder of GxC1.npz, RxC1.npz, GxR.npz, genes.txt, regions.txt and meta_c1.csv.
+    cell_type
+        Column of meta_c1.csv: "cluster (remapped)", or "Ident" for 23 types.
+    batches
+        The libraries to take, such as 09A; all twelve if left out.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or unreadable, the shapes do not fit each other, or a column or batch is absent.
+    """
+    cells = opened(found(raw, "meta_c1.csv"), lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False))
+    if cell_type not in cells:
+        raise UserError(f"cell_type: no column {cell_type!r} in meta_c1.csv; there are {', '.join(cells)}")
+    genes, peaks = (found(raw, name).read_text(encoding="utf-8").split() for name in ("genes.txt", "regions.txt"))
+    rna, atac, near = (opened(found(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz"))
+    expected = {"GxC1.npz": (len(genes), len(cells)), "RxC1.npz": (len(peaks), len(cells)), "GxR.npz": (len(genes), len(peaks))}
+    for (name, shape), matrix in zip(expected.items(), (rna, atac, near), strict=True):
+        if matrix.shape != shape:
+            raise UserError(f"{raw}: {name} is {matrix.shape}, but genes.txt, regions.txt and meta_c1.csv say {shape}")
+    taken = np.ones(len(cells), dtype=bool)
+    if batches is not None:
+        if unknown := sorted(set(batches) - set(cells["Batch"])):
+            raise UserError(f"batches: there is no {unknown[0]!r}; there are {', '.join(sorted(set(cells['Batch'])))}")
+        taken = cells["Batch"].isin(batches).to_numpy()
+    cells = cells[taken]
+    dataset = assembled(
+        {
+            "rna": Measurement(rna.T.tocsr()[taken], genes, "rna"),
+            "atac": Measurement(atac.T.tocsr()[taken], peaks, "atac", annotation=coordinates(peaks)),
+        },
+        cells=cells.index,
+        cell_type=cells[cell_type],
+        batch=cells["Batch"],
+    )
+    near = near.tocoo()
+    ends = [
+        dataset[modality].var_names.get_indexer(np.array(names, dtype=object)[positions])
+        for modality, names, positions in (("rna", genes, near.row), ("atac", peaks, near.col))
+    ]
+    kept = (ends[0] >= 0) & (ends[1] >= 0)
+    links = ends[0][kept], ends[1][kept], np.ones(kept.sum(), dtype=np.int8)
+    return with_links(dataset, {("rna", "atac"): (links, ORIGIN)})

@@ -1,0 +1,68 @@
+"""TEA-seq as Matilda's authors keep it: RNA and 46 proteins of 1,262 labelled blood cells, the half that they train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.raw import found
+from mosaicbench.data.readers import opened
+from mosaicbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "TEA-seq, Matilda's copy",
+    "summary": "RNA and 46 surface proteins of 1,262 permeabilised blood cells; counts",
+    "labels": "Matilda's table, whose origin it does not tell",
+    "licence": "Apache-2.0 (PYangLab/Matilda); public in GEO",
+    "citation": "Swanson et al. 2021, eLife 10:e63632, GSE158013; Liu et al. 2023, Nucleic Acids Research 51:e45 (Matilda)",
+}
+
+FEATURES_AT_ONCE = 1000  # a dense block of so many features x cells is read at a time
+
+
+def load(raw: Path) -> MuData:
+    """Return the cells with modalities ``rna`` and ``adt``, all of one batch: the files do not tell the well.
+
+    Parameters
+    ----------
+    raw
+        Folder of train_rna.h5, train_adt.h5 and train_cty.csv, whose lines are in the order of the cells.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or unreadable, or the three are not of the same cells.
+    """
+    measured, cells = {}, {}
+    for kind in ("rna", "adt"):
+        path = found(raw, f"train_{kind}.h5")
+        cells[kind], measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
+    if cells["rna"] != cells["adt"]:
+        raise UserError(f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order")
+    table = found(raw, "train_cty.csv")
+    types = opened(table, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))["x"]
+    if len(types) != len(cells["rna"]):
+        raise UserError(f"{table}: {len(types)} types, but {len(cells['rna'])} cells")
+    return assembled(measured, cells=cells["rna"], cell_type=types, batch=["all"] * len(types))
+
+
+def _matrix(path: Path, kind: str) -> tuple[list[str], Measurement]:
+    import h5py
+
+    with h5py.File(path) as content:
+        group = content["matrix"]
+        features, cells = ([name.decode() for name in group[key][()]] for key in ("features", "barcodes"))
+        dense = group["data"]  # features x cells
+        blocks = [
+            sparse.csr_matrix(dense[first : first + FEATURES_AT_ONCE].astype(np.float32))
+            for first in range(0, len(features), FEATURES_AT_ONCE)
+        ]
+    return cells, Measurement(sparse.vstack(blocks).T.tocsr(), features, kind)

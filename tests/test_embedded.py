@@ -1,0 +1,201 @@
+"""Real cells inside the package, and the small sets they are made of: what is there, and that it is what the registry says."""
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rebuild_embedded
+import yaml
+from conftest import REPOSITORY
+from faulty_server import serving
+from scipy import sparse
+
+from mosaicbench import registry
+from mosaicbench.commands import fetch, prepare
+from mosaicbench.data import embedded, packed
+from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import links_between, read_dataset
+
+# name -> cells, features, types after merging, types as published, cells without a merged label
+SETS = {
+    "bmmc_cite_small": (600, {"rna": 1000, "adt": 134}, 13, 41, 12),
+    "teaseq_small": (1262, {"rna": 9855, "adt": 46}, 9, 11, 6),
+    "snareseq_small": (1519, {"rna": 1663, "atac": 11184}, 10, 15, 112),
+}
+PINNED = (
+    "bmmc_cite_starter",
+    "bmmc_multiome_starter",
+    "teaseq_matilda",
+    "snareseq_cortex",
+    "pbmc10k_citeseq",
+    "multiome_pbmc100",
+)
+
+
+# --- the packed format ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counts_come_back_as_they_were(seed):
+    random = np.random.default_rng(seed)
+    counts = random.poisson(0.3, size=(random.integers(1, 40), random.integers(1, 30))) * random.choice([1, 300, 70_000])
+    matrix = sparse.csr_matrix(counts.astype(np.float64))
+    members = packed.counts_packed("rna", matrix)
+    assert np.array_equal(packed.counts_unpacked("rna", members).toarray(), counts)
+    assert packed.packed(members) == packed.packed(dict(reversed(members.items())))
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5])
+def test_what_is_no_count_is_not_packed(value):
+    with pytest.raises(ValueError, match="rna: counts are whole numbers"):
+        packed.counts_packed("rna", np.array([[value, 1.0]]))
+
+
+def test_names_come_back_and_may_not_hold_the_end_of_a_line():
+    names = ["µ-cell", "", "a\tb"]
+    assert packed.text_unpacked(packed.text_packed(names)) == names
+    with pytest.raises(ValueError, match="end of a line"):
+        packed.text_packed(["a\nb"])
+
+
+def test_a_damaged_or_absent_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="none.npz: this file is part of mosaicbench, but absent"):
+        packed.unpacked(tmp_path / "none.npz")
+    whole = (embedded.FOLDER / "bmmc_cite_small.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="half.npz: not the file that mosaicbench ships"):
+        packed.unpacked(tmp_path / "half.npz")
+
+
+# --- the embedded sets ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_an_embedded_set_holds_what_is_said_of_it(name, tmp_path):
+    cells, features, merged, published, unlabelled = SETS[name]
+    stanza = registry.load()[name]
+    prepare.main(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
+    dataset = read_dataset(tmp_path / "d.h5mu")
+    assert {modality: one.n_vars for modality, one in dataset.mod.items()} == features
+    assert {"cells": dataset.n_obs, **features} == stanza["shape"]
+    assert dataset.n_obs == cells
+    types = dataset.obs["cell_type"].astype(str)
+    counts = types[types != ""].value_counts()
+    assert (len(counts), int((types == "").sum())) == (merged, unlabelled)
+    assert counts.min() >= embedded.FEWEST
+    assert len(set(embedded.load(name, cell_type="published").obs["cell_type"])) == published
+    first, second = features
+    assert links_between(dataset, first, second).nnz > 5
+
+
+def test_merged_types_are_merged_or_published():
+    with pytest.raises(UserError, match="cell_type: must be merged or published, found 'fine'"):
+        embedded.load("bmmc_cite_small", cell_type="fine")
+
+
+def test_every_merged_type_was_published():
+    import pandas as pd
+
+    table = pd.read_csv(embedded.MERGED, sep="\t", dtype=str)
+    assert set(table["dataset"]) <= set(SETS)
+    for name, rows in table.groupby("dataset"):
+        assert set(rows["published"]) <= set(embedded.load(name, cell_type="published").obs["cell_type"])
+        assert rows["published"].is_unique
+
+
+def test_together_they_are_small_and_their_origin_stands_beside_them():
+    files = {path.name: path.stat().st_size for path in embedded.FOLDER.iterdir()}
+    assert sum(files.values()) < 4_000_000
+    readme = (embedded.FOLDER / "README.md").read_text()
+    for name in SETS:
+        assert hashlib.sha256((embedded.FOLDER / f"{name}.npz").read_bytes()).hexdigest() in readme
+    assert {name for name in files if name.startswith("LICENSE.")} == {
+        "LICENSE.openproblems",
+        "LICENSE.scMoMaT",
+        "LICENSE.Matilda",
+    }
+    assert all(licence in readme for licence in files if licence.startswith("LICENSE."))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_archives_have_no_clock_and_no_pickle(name):
+    with zipfile.ZipFile(embedded.FOLDER / f"{name}.npz") as archive:
+        entries = archive.infolist()
+    assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
+    assert {entry.date_time for entry in entries} == {packed.EPOCH}
+
+
+def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wanted(tmp_path):
+    prepare.main(dataset="s", loader="snareseq_small", options={"cells": 300}, output=tmp_path / "fewer.h5mu")
+    fewer, whole = read_dataset(tmp_path / "fewer.h5mu"), embedded.load("snareseq_small")
+    named = {}
+    for key, dataset in (("fewer", fewer), ("whole", whole)):
+        near = links_between(dataset, "rna", "atac").tocoo()
+        genes, peaks = dataset["rna"].var_names[near.row], dataset["atac"].var_names[near.col]
+        named[key] = set(zip(genes, peaks, strict=True))
+    assert len(named["fewer"]) > 5000
+    assert named["fewer"] <= named["whole"]
+    prepare.main(dataset="s", loader="snareseq_small", options={"links": False}, output=tmp_path / "none.h5mu")
+    assert "links" not in read_dataset(tmp_path / "none.h5mu").varp
+
+
+# --- the pinned sets that they are made of: with their files, where there are any ----------------------------------------
+
+
+def raw_files(dataset):
+    """Return the folder of a dataset's published files, or skip by name."""
+    mirror = os.environ.get("MOSAICBENCH_MIRROR")
+    folders = [Path(mirror) / dataset] if mirror else []
+    folders.append(REPOSITORY / "resources/raw" / dataset)
+    names = registry.load()[dataset]["files"]
+    for folder in folders:
+        if all((folder / name).is_file() for name in names):
+            return folder
+    pytest.skip(f"the files of {dataset} are not here: fetch it, or name a mirror folder in MOSAICBENCH_MIRROR")
+
+
+@pytest.mark.parametrize("dataset", PINNED)
+def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path):
+    """Served from loopback as their publishers would serve them, fetched, verified, read: nothing but the host is another."""
+    folder, stanza = raw_files(dataset), registry.load()[dataset]
+    assert all("proven" in facts and "sha256" in facts for facts in stanza["files"].values())
+    with serving({f"/{name}": (folder / name).read_bytes() for name in stanza["files"]}) as (url, _):
+        for name, facts in stanza["files"].items():
+            facts["url"] = f"{url}/{name}"
+        (tmp_path / "datasets.yaml").write_text(yaml.safe_dump({dataset: stanza}, sort_keys=False))
+        options = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False}
+        fetch.main(datasets=[dataset], raw=tmp_path / "raw", known=tmp_path / "datasets.yaml", **options)
+    prepare.main(
+        dataset=dataset,
+        loader=stanza["loader"],
+        options=stanza["options"],
+        raw=tmp_path / "raw" / dataset,
+        output=tmp_path / "d.h5mu",
+    )
+    read = read_dataset(tmp_path / "d.h5mu")
+    assert read.n_obs == stanza["shape"]["cells"]
+    for modality, cells in read.mod.items():
+        assert (
+            0.4 * stanza["shape"][modality] < cells.n_vars <= stanza["shape"][modality]
+        )  # features that no cell shows are left out
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_an_embedded_set_can_be_made_again(name):
+    source = rebuild_embedded.RECIPES[name][0]
+    whole = rebuild_embedded.rebuilt(name, raw_files(source).parent)
+    shipped = (embedded.FOLDER / f"{name}.npz").read_bytes()
+    assert whole == shipped or rebuild_embedded.same_arrays(whole, shipped)
+
+
+def test_a_changed_raw_file_is_not_packed(tmp_path):
+    for name in registry.load()["bmmc_cite_starter"]["files"]:
+        (tmp_path / "bmmc_cite_starter").mkdir(exist_ok=True)
+        (tmp_path / "bmmc_cite_starter" / name).write_bytes(b"other bytes")
+    with pytest.raises(UserError, match="but the registry states .*; fetch it again"):
+        rebuild_embedded.rebuilt("bmmc_cite_small", tmp_path)
+    with pytest.raises(UserError, match="absent; run `mosaicbench fetch teaseq_matilda`"):
+        rebuild_embedded.rebuilt("teaseq_small", tmp_path)
