@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mosaicbench import catalog
+from mosaicbench import cards, catalog
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.evidence import Evidence
 
@@ -157,6 +157,16 @@ def test_metrics_of_batches_and_factors_are_asked_only_where_there_are_some():
     assert asked(scores, "private_factors_leak") == {"rna"}
     assert asked(scores, "pcr") == {"rna", "adt"}
     assert asked(scores, "ilisi") == {"joint", "rna", "adt"}
+
+
+def test_every_need_that_a_card_may_name_can_be_met():
+    known, random = oracle(("rna", "atac", "adt")), np.random.default_rng(0)
+    del known["groups"]
+    known["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
+    known |= {"private_latents": known["latents"], "shared_factors": known["latents"]["joint"]}
+    known |= {"private_factors": {"rna": known["latents"]["rna"]}, "shared_driven": {"rna": np.ones(FEATURES["rna"], bool)}}
+    known |= {"history": {"kl": np.ones(1)}, "record": known["record"] | {"peak_device_mb": 1.0}}
+    assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(cards.NEEDS)
 
 
 def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
