@@ -1,4 +1,4 @@
-# `make benchmark` and `make test` set up all they need, on a machine with nothing but Python >= 3.11.
+# `make benchmark` and `make test` set up all they need in this folder, on a machine with nothing but Python >= 3.11.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PEERS := $(VENV)/.peers
 ARGS ?=
 CORES ?= all
 
-.PHONY: benchmark peers bench test lint format setup clean
+.PHONY: benchmark peers bench test test-all lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -17,8 +17,13 @@ benchmark: $(READY)
 peers: $(PEERS)
 	$(BIN)/snakemake --cores 1 environments
 
+# Changes nothing outside this folder; tests that need a package of Debian's that is not there are skipped, and say so.
 test: $(PEERS)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# As root on Debian: also installs SLURM, and tests the benchmark on it.
+test-all: export MOSAICBENCH_INSTALL_SLURM = 1
+test-all: test
 
 # Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
 bench: $(PEERS)

@@ -8,7 +8,10 @@ min_version("9.21")
 # A config named with --configfile stands alone: what it leaves out takes the schema's defaults, not the default benchmark's.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml" if os.path.exists("config/config.yaml") else f"{workflow.basedir}/config/config.yaml"
+    configfile:
+        "config/config.yaml"
+        if os.path.exists("config/config.yaml")
+        else f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -1,4 +1,7 @@
-"""A real SLURM on this machine alone: one node, two partitions, two GPUs that are none, from Debian's own packages."""
+"""A real SLURM on this machine alone: one node, two partitions, two simulated GPUs, from Debian's own packages.
+
+The packages are installed only where the environment variable MOSAICBENCH_INSTALL_SLURM is 1, as in `make test-all`.
+"""
 
 import os
 import shutil
@@ -73,6 +76,7 @@ def running(folder):
     munge = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket"]
     munge += [f"--{what}-file={folder}/munge.{what}" for what in ("pid", "log", "seed")]
     daemons, before = [], signal.signal(signal.SIGTERM, _interrupt)
+    made = not ETC.exists()
     try:
         ETC.mkdir(exist_ok=True)
         for name in FILES:
@@ -88,6 +92,8 @@ def running(folder):
     finally:
         for name in FILES:  # a configuration without its cluster would slow down every later start of snakemake
             (ETC / name).unlink(missing_ok=True)
+        if made:
+            ETC.rmdir()
         signal.signal(signal.SIGTERM, before)
         for daemon in reversed(daemons):
             daemon.terminate()
@@ -109,9 +115,11 @@ def _need_packages():
     os.environ["PATH"] += ":/usr/sbin"
     if all(map(shutil.which, ("slurmctld", "slurmd", "sbatch", "munged"))):
         return
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
+    if os.environ.get("MOSAICBENCH_INSTALL_SLURM") != "1":
+        pytest.skip(f"there is no SLURM; `{' '.join(install)}` installs it on Debian, as does `make test-all`")
     if shutil.which("apt-get") is None:
         pytest.skip("there is no SLURM, and no apt-get to install it with")
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
     for command in (["apt-get", "update"], install):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -190,11 +190,11 @@ def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     deployed = tmp_path / "deployed"
     (deployed / "workflow").mkdir(parents=True)
     (deployed / "config.yaml").write_text(yaml.safe_dump(TINY))
-    hosted = 'github("owner/mosaicbench", path="Snakefile", tag="v1")'
+    hosted = 'github("owner/mosaicbench", path="workflow/Snakefile", tag="v1")'
     (deployed / "workflow/Snakefile").write_text(MODULE.format(snakefile=hosted))
     told = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/hosted/.insteadOf"}
     told |= {"GIT_CONFIG_VALUE_0": "https://github.com/", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     python = installed / "bin/python"
-    planned = snakemake("--cores", "1", "--dry-run", "mosaicbench_all", folder=deployed, python=python, **told)
+    planned = snakemake("--cores", "1", "--dry-run", "mosaicbench_benchmark", folder=deployed, python=python, **told)
     assert "mosaicbench_report" in planned
     snakemake("--cores", "1", "results/benchmark/datasets/simulated.h5mu", folder=deployed, python=python, **told)

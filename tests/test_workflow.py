@@ -210,6 +210,17 @@ def test_editing_a_metric_rescores_and_retrains_nothing(benchmark):
     assert scored == set(TINY["runs"]) - {"oracle", "constant"} | {"the controls"}
 
 
+def test_editing_how_scores_are_written_schedules_no_prepare_no_cut_and_no_fit(benchmark):
+    jobs = benchmark.edited("files/scores.py", lambda text: text + "\nUNUSED = 1\n")
+    assert "Score" in stages(jobs)
+    assert not stages(jobs) & {"Fetch", "Prepare", "Cut", "Fit"}
+
+
+def test_editing_where_things_lie_schedules_nothing_before_tables(benchmark):
+    jobs = benchmark.edited("layout.py", lambda text: text + "\nUNUSED = 1\n")
+    assert not stages(jobs) & {"Fetch", "Prepare", "Cut", "Fit", "Score"}
+
+
 def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
     jobs = benchmark.edited("methods/mvae.py", lambda text: text + "\nUNUSED = 1\n")
     fits = {job for job in jobs if job.startswith("Fit")}
