@@ -12,6 +12,8 @@ import yaml
 from conftest import REPOSITORY
 from test_workflow import Benchmark
 
+from mosaicbench.files.runs import read_record
+
 pytestmark = pytest.mark.workflow
 
 TINY = {
@@ -23,6 +25,7 @@ TINY = {
     "metrics": {"groups": ["alignment", "imputation"]},  # no seconds, no memory: what is left is the same everywhere
 }
 SCORES = "tables/scores.tsv"
+GIT = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
 MODULE = """
 configfile: "config.yaml"
 
@@ -137,6 +140,8 @@ def installed(tmp_path_factory):
     subprocess.run([*pip, "--python", python, "install", *offline, *wheels.glob("*.whl")], check=True)
     asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "of another project"]):
+        subprocess.run([*GIT, "-C", folder, *command], check=True)
     (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))  # a path alone: an editable checkout in it is not found
     return environment
 
@@ -156,6 +161,8 @@ def test_from_an_installed_package(home, installed, elsewhere):
     assert "Nothing to be done" in again.stdout + again.stderr
     assert "<html" in (elsewhere / "results/report.html").read_text()
     assert scores(elsewhere / "results") == scores(home.folder / "results")
+    record = read_record(elsewhere / "results/runs/simulated/paired/mvae/seed-0/run.json")
+    assert record["git_commit"] == "unknown"  # that of the repository around the environment is not this package's
     assert {path.name for path in elsewhere.iterdir()} == {"my.yaml", "results", "logs", ".snakemake"}
 
 
@@ -184,9 +191,8 @@ def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     """What `snakedeploy deploy-workflow` writes; git is told to find the repository on this disk."""
     repository = tmp_path / "hosted/owner/mosaicbench"
     shutil.copytree(home.folder, repository, ignore=shutil.ignore_patterns("results", "logs", ".snakemake", "__pycache__"))
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-C", repository]
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"], ["tag", "v1"]):
-        subprocess.run([*git, *command], check=True)
+        subprocess.run([*GIT, "-C", repository, *command], check=True)
     deployed = tmp_path / "deployed"
     (deployed / "workflow").mkdir(parents=True)
     (deployed / "config.yaml").write_text(yaml.safe_dump(TINY))

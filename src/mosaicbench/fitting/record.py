@@ -98,9 +98,12 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _git_commit() -> str:
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """Return the commit of a checkout; "unknown" for an installed package, whatever repository its environment lies in."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    of_this_file = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
+    command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
+        subprocess.run(of_this_file, capture_output=True, check=True, timeout=10)
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
