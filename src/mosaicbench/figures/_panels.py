@@ -57,17 +57,17 @@ def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
     return [metric for metric in RESOURCES if table.loc[table["metric"] == metric, column].max() > 0]
 
 
-def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, *, shown: str | None = None) -> None:
-    """Write the dataset, the scenario and what is shown above a figure of one view; by default the number of seeds."""
+def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
+    """Write the dataset, the scenario and what is drawn above a figure of one view; by default the number of seeds."""
     first, seeds = runs.iloc[0], runs["seed"].nunique()
-    shown = shown or f"{seeds} seed{'s' if seeds != 1 else ''}"
-    title = f"{theme.view(first['dataset'], first['scenario'])} · {shown}"
+    what = what or f"{seeds} seed{'s' if seeds != 1 else ''}"
+    title = f"{theme.view(first['dataset'], first['scenario'])} · {what}"
     figure.suptitle(title, x=0.008, ha="left", fontsize=8, color=QUIET)
 
 
 def name_cells(figure: Figure, theme: Theme, runs: pd.DataFrame, seed: int, cells: int, *, which: str = "query cells") -> None:
     """Write the dataset, the scenario, the seed and how many cells are drawn above a figure of one view."""
-    name_view(figure, theme, runs, shown=f"seed {seed}, {cells:,} {which}")
+    name_view(figure, theme, runs, f"seed {seed}, {cells:,} {which}")
 
 
 def bare(axes: Axes) -> None:

@@ -32,13 +32,6 @@ ROW = 0.36  # inches
 def imputation_distributions(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the distributions of one view.
 
-    Parameters
-    ----------
-    imputed_values, runs
-        ``projections.COLUMNS["imputed_values"]`` and the runs of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

@@ -33,13 +33,6 @@ COLUMNS = ["direction", "space", "run", *QUANTILES, "features", "undefined", "se
 def imputation_per_feature(*, features: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the distribution of the per-feature correlations of one view.
 
-    Parameters
-    ----------
-    features, runs
-        The rows of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

@@ -32,13 +32,6 @@ MOST_ROWS = 9  # under each other
 def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw measured against imputed values of one view.
 
-    Parameters
-    ----------
-    imputed_values, runs
-        ``projections.COLUMNS["imputed_values"]`` and the runs of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

@@ -32,11 +32,9 @@ def imputation_umap(
 
     Parameters
     ----------
-    imputed_layout, projection, runs
-        Two of ``projections.COLUMNS``, and the runs, of one view; the second, which holds more cells, only for the cell types,
-        so that a type has the colour that it has in other figures.
-    theme
-        Labels, colours and order.
+    projection
+        It holds more cells than `imputed_layout`, and is read for the cell types alone, so that a type has the colour that it
+        has in other figures.
 
     Returns
     -------

@@ -34,13 +34,6 @@ MOST_PRINTED = 12
 def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the confusion matrices of one view.
 
-    Parameters
-    ----------
-    transfers, runs
-        ``projections.COLUMNS["transfers"]`` and the runs of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

@@ -38,13 +38,6 @@ LARGEST = 44.0  # points squared
 def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the markers of one view.
 
-    Parameters
-    ----------
-    markers, runs
-        ``projections.COLUMNS["markers"]`` and the runs of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

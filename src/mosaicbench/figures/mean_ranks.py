@@ -31,13 +31,6 @@ COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "ranked", "datase
 def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the mean ranks of every scenario, one panel per headline score.
 
-    Parameters
-    ----------
-    ranks
-        ``ranks.RANK_COLUMNS``.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

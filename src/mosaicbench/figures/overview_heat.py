@@ -70,13 +70,6 @@ def overview_heat(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scaled means of one view.
 
-    Parameters
-    ----------
-    scores, overall, runs
-        The rows of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple
@@ -129,8 +122,8 @@ def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.Data
     for name in SCORES:
         means = lines.dropna(subset=name)
         is_whole = means["complete"] | (name != "score")
-        shown = [f"{mean:z.2f}{'' if whole else FEWER}" for mean, whole in zip(means[name], is_whole, strict=True)]
-        cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=shown)
+        texts = [f"{mean:z.2f}{'' if whole else FEWER}" for mean, whole in zip(means[name], is_whole, strict=True)]
+        cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=texts)
         if name == "score" and ranked > 1:
             cells["rank"] = means["rank"]
         parts.append(_of_all_runs(cells, "score", name, runs, rows))
@@ -144,9 +137,9 @@ def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, 
     width = scale["one"] - scale["zero"]
     scaled = (means["mean"] - scale["zero"]) / (width if width * theme.roster.sign(metric) > 0 else np.nan)
     is_whole = means["directions"] == means["of_directions"]
-    texts = [number(metric, mean).replace("0.", ".", 1) for mean in means["mean"]]
-    shown = [text if whole else text + FEWER for text, whole in zip(texts, is_whole, strict=True)]
-    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=shown)
+    numbers = [number(metric, mean).replace("0.", ".", 1) for mean in means["mean"]]
+    texts = [text if whole else text + FEWER for text, whole in zip(numbers, is_whole, strict=True)]
+    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
     return _of_all_runs(cells, family, metric, runs, rows).assign(**scale)
 
 
@@ -155,17 +148,17 @@ def _resources(metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: lis
     means = summary[summary["metric"] == metric].set_index("run")
     logs = np.log10(means["mean"].clip(lower=FLOOR))
     scaled = (logs - logs.min()) / (logs.max() - logs.min() or 1)
-    shown = [number(metric, mean) for mean in means["mean"]]
-    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=shown)
+    texts = [number(metric, mean) for mean in means["mean"]]
+    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
     return _of_all_runs(cells, "resources", metric, runs, rows)
 
 
 def _of_all_runs(cells: pd.DataFrame, family: str, metric: str, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
     """Return one row for each of the runs `rows`; those without one in `cells` say why they have no value."""
     table = cells.reindex(rows).rename_axis("run").reset_index()
-    shown = [absence(runs, run) if pd.isna(text) else text for run, text in zip(rows, table["shown"], strict=True)]
+    texts = [absence(runs, run) if pd.isna(text) else text for run, text in zip(rows, table["shown"], strict=True)]
     seeds = table["seeds"].fillna(0).astype(int)
-    return table.assign(family=family, metric=metric, seeds=seeds, shown=shown).reindex(columns=COLUMNS)
+    return table.assign(family=family, metric=metric, seeds=seeds, shown=texts).reindex(columns=COLUMNS)
 
 
 def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFrame) -> list[_Column]:

@@ -38,13 +38,6 @@ COLUMNS = ["metric", "run", "seed", "value", "mean", "seeds", "shown"]
 def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw time and memory of the runs of one view.
 
-    Parameters
-    ----------
-    scores, runs
-        The rows of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple
@@ -72,12 +65,12 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "shown": text})
                 continue
             mean = seeds["value"].mean()
-            shown = number(metric, mean)
+            text = number(metric, mean)
             mark_seeds(axes, row, seeds["value"].clip(lower=FLOOR), theme.colour(run))
             axes.plot([max(mean, FLOOR)], [row], zorder=4, **theme.marker(run, size=4.6))
-            axes.text(1.01, row, shown, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5)
+            axes.text(1.01, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5)
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
-            drawn += [value | {"mean": mean, "seeds": len(seeds), "shown": shown} for value in values]
+            drawn += [value | {"mean": mean, "seeds": len(seeds), "shown": text} for value in values]
         _mark_decades(axes)
     name_view(figure, theme, runs)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)

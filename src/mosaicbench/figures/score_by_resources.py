@@ -34,13 +34,6 @@ def score_by_resources(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the scores of one view against what they cost.
 
-    Parameters
-    ----------
-    overall, scores, runs
-        The rows of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

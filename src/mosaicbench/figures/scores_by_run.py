@@ -44,13 +44,6 @@ def scores_by_run(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the headline scores of one view.
 
-    Parameters
-    ----------
-    scores, headline, runs
-        The rows of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

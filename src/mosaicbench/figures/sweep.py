@@ -37,15 +37,6 @@ PATTERNS = ("-", (0, (5, 1.5)), (0, (1, 1)))
 def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the table of a sweep, a row of panels per series or view.
 
-    Parameters
-    ----------
-    sweep
-        Columns ``sweep.SWEEP_COLUMNS``.
-    runs
-        All runs.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

@@ -35,13 +35,6 @@ WIDTH, HEIGHT = 2.45, 1.9  # inches
 def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
     """Draw the histories of the trained runs of one view.
 
-    Parameters
-    ----------
-    history, runs
-        The rows of one view.
-    theme
-        Labels, colours and order.
-
     Returns
     -------
     tuple

@@ -47,12 +47,8 @@ def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, joint: bool = False, t
 
     Parameters
     ----------
-    projection, runs
-        ``projections.COLUMNS["projection"]`` and the runs of one view.
     joint
         Whether to draw the joint latents, instead of those of single modalities.
-    theme
-        Labels, colours and order.
 
     Returns
     -------

@@ -35,10 +35,8 @@ def virtual_cells(
 
     Parameters
     ----------
-    virtual_cells, virtual_markers, virtual_realism
-        ``projections.VIRTUAL_COLUMNS`` of these names; means are of standardised values.
-    theme
-        Labels, colours and order.
+    virtual_markers
+        Means of standardised values.
 
     Returns
     -------
