@@ -1,4 +1,4 @@
-"""Two results folders side by side: what is beyond the intervals, what ended otherwise, what was made with something else."""
+"""Two results folders side by side: what is beyond the intervals, what ended differently, what was made with something else."""
 
 import json
 import re

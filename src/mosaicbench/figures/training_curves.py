@@ -20,7 +20,7 @@ CARD = {
         "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
         "within a run. Of critics, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
         "point marks its lowest validation cost, the epoch whose weights were kept (with critics, the lowest after the "
-        "warm-up was). scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
+        "warm-up). scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
         "leaves out the start, where it would hide the rest."
     ),
     "needs": ["history", "runs"],

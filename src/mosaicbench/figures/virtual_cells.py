@@ -19,7 +19,7 @@ CARD = {
         "modalities side by side. Middle: the virtual cells, each with the type whose mean real profile is most alike. Right: "
         "two marker features of every cell type and modality, their mean in the cells of a type, real against virtual; on the "
         "line they agree. The AUC is that of a classifier that tells virtual from real cells: 0.5 where it cannot, 1 where it "
-        "always can. Virtual cells are expected values, without a measurement's noise, which alone gives them away."
+        "always can. Virtual cells are expected values: they lack a measurement's noise, and can be told by that alone."
     ),
     "needs": ["virtual_cells", "virtual_markers", "virtual_realism"],
     "per": "view",

@@ -1,4 +1,4 @@
-"""Two benchmarks side by side: which scores differ by more than their intervals allow, and which fits ended otherwise."""
+"""Two benchmarks side by side: which scores differ by more than their intervals allow, and which fits ended differently."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ WITHIN, SAME, NO_INTERVAL, ONLY_A, ONLY_B = "within", "same", "no interval", "on
 CHANGES = {
     BETTER: "B is better, and the 95 % intervals do not meet",
     WORSE: "B is worse, and the 95 % intervals do not meet",
-    BEYOND: "the 95 % intervals do not meet; the metric has no better side",
+    BEYOND: "the 95 % intervals do not meet; neither side of the metric is better",
     WITHIN: "the 95 % intervals meet",
-    NO_INTERVAL: "the means differ, and one of them has no interval, for want of seeds",
+    NO_INTERVAL: "the means differ, and one of them has too few seeds for an interval",
     SAME: "the same mean to the last digit",
     ONLY_A: "B has no such score",
     ONLY_B: "A has no such score",
@@ -34,8 +34,8 @@ CHANGES = {
 def scores(a: pd.DataFrame, b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     """Return one row per score of two benchmarks: what changed beyond its intervals first, time and memory last.
 
-    That two 95 % intervals do not meet is a stricter demand than that the difference's interval leaves out zero; where
-    they meet, nothing is claimed.
+    That two 95 % intervals do not meet is a stricter demand than that the interval of their difference leaves out zero;
+    where they meet, nothing is claimed.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def scores(a: pd.DataFrame, b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
 
 
 def statuses(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per fit that both have, and that ended otherwise in B.
+    """Return one row per fit that both have, and that ended differently in B.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def paired_tests(
     Returns
     -------
     pandas.DataFrame
-        Columns ``PAIRED_COLUMNS``. `effect` is the run's mean less the other's, in units of the metric, with its 95 %
+        Columns ``PAIRED_COLUMNS``. `effect` is the run's mean minus the other's, in units of the metric, with its 95 %
         interval; `p_holm` is corrected over all comparisons of one dataset, scenario, metric and test. Where there is no test,
         p is NA and `note` says why.
     """
@@ -146,7 +146,7 @@ def over_cells(differences: Mapping[int, np.ndarray], names: Mapping[int, np.nda
 
 def holm(p: pd.Series) -> pd.Series:
     """Return p values corrected after Holm over those that exist."""
-    ordered = p.astype(float).dropna().sort_values()  # statsmodels' own, asked for every family, collects garbage each time
+    ordered = p.astype(float).dropna().sort_values()  # by hand: statsmodels' own collects garbage in every call
     corrected = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
     return corrected.reindex(p.index)
 

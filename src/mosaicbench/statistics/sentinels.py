@@ -54,7 +54,7 @@ def suspicious_scores(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
 
     "chance": a headline score that cannot be told from chance, or from the strongest negative control on the same seeds (95 %
     interval of the gain, t over seeds). "perfect": a score as good as can be, which real data do not allow: were both
-    modalities read from one file? "impossible": a score outside of its metric's bounds. "no number": a run that ended well but
+    modalities read from one file? "impossible": a score outside its metric's bounds. "no number": a run that ended well but
     has none.
     """
     return pd.DataFrame([*_impossible(scores, roster), *_chance_or_perfect(scores, roster)], columns=GATE_COLUMNS)
@@ -69,10 +69,10 @@ def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
         row = dict(zip(RUN, names, strict=True)) | {"metric": metric}
         if len(outside):
             worst = ", ".join(f"{value:.6g}" for value in outside["value"].unique()[:3])
-            message = f"{worst} is outside of the bounds {low} to {high}: is the metric or its input wrong?"
+            message = f"{worst} is outside the bounds {low} to {high}: is the metric or its input wrong?"
             yield row | {"gate": "impossible", "seeds": _listed(outside["seed"]), "message": message}
         if len(absent):
-            message = "the run ended well, but the score is no number"
+            message = "the run ended well, but the score is not a number"
             yield row | {"gate": "no number", "seeds": _listed(absent["seed"]), "message": message}
 
 

@@ -10,10 +10,10 @@ from mosaicbench.report.theme import Theme
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 TRAITS = {
-    "uses_pairs": "was it told which cells of two modalities are the same",
-    "uses_links": "was it told which features of two modalities belong together",
-    "uses_labels": "was it told the cell types of the train cells",
-    "transductive": "was it fitted on the query cells too",
+    "uses_pairs": "whether it is told which measurements of two modalities are of the same cell",
+    "uses_links": "whether it is told which features of two modalities belong together",
+    "uses_labels": "whether it is told the cell types of the train cells",
+    "transductive": "whether it is fitted on the query cells too",
 }
 
 

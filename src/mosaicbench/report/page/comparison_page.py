@@ -50,7 +50,7 @@ def comparison_text(differences: Differences, *, most: int) -> str:
     )
     tables = {
         "Beyond the intervals": scores,
-        "Fits that ended otherwise": differences.statuses.drop(columns=["message_a", "message_b"]),
+        "Fits that ended differently": differences.statuses.drop(columns=["message_a", "message_b"]),
         "Seeds that only one of them has": differences.fits,
         "The configs differ in": differences.config,
         "The fits were made with other": differences.circumstances,
@@ -132,7 +132,7 @@ def _statuses(statuses: pd.DataFrame, theme: Theme) -> Grid | None:
     for _, line in statuses.iterrows():
         cells = [Cell(line[f"status_{side}"].replace("_", " "), why=line[f"message_{side}"]) for side in ("a", "b")]
         rows.append([*_places(line, theme), NOT_GIVEN if pd.isna(line["seed"]) else str(line["seed"]), *cells])
-    return grid("Fits that ended otherwise", [*place_columns(), "Seed", "A", "B"], rows)
+    return grid("Fits that ended differently", [*place_columns(), "Seed", "A", "B"], rows)
 
 
 def _fits(fits: pd.DataFrame, theme: Theme) -> Grid | None:

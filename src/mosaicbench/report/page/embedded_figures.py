@@ -16,7 +16,7 @@ COLOURS = 256
 
 
 class EmbeddedFigures:
-    """Turns the files of figures into data URIs, until the page is as heavy as it may be.
+    """Turns the files of figures into data URIs, until the page has reached its size limit.
 
     Parameters
     ----------

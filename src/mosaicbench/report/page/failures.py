@@ -1,4 +1,4 @@
-"""What there is no number of, why, and what to do; and what should not be read as a result."""
+"""Why a run has no score, what to do about it, and which scores should not be read as results."""
 
 from __future__ import annotations
 

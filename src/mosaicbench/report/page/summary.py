@@ -81,7 +81,7 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
         words.append(f"{following}; no interval reaches the leader's.")
     else:
         names = ", ".join(theme.label("runs", run) for run in level["run"])
-        words.append(f"{following}. Not apart from the leader by their intervals, so that the order may be chance: {names}.")
+        words.append(f"{following}. The intervals of these runs reach the leader's, so their order may be chance: {names}.")
     of_other_kinds = others[[theme.roster.kind(run) != kind for run in others["run"]]]
     if len(of_other_kinds):
         run, score = of_other_kinds.iloc[0][["run", "score"]]

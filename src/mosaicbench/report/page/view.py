@@ -78,7 +78,11 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
         cells.append(Cell(status.replace("_", " "), sort=status, why=why, mark="" if status == "ok" else "warn"))
         rows.append(row(*cells, run=run))
     columns = ["Run", Column("Kind", choices=True), *(metric_column(metric, theme) for metric in HEADLINE)]
-    columns += [*trait_columns(), Column("Seeds", about="how many of those run gave scores"), Column("Status", choices=True)]
+    columns += [
+        *trait_columns(),
+        Column("Seeds", about="how many of the seeds that ran gave scores"),
+        Column("Status", choices=True),
+    ]
     return grid(f"Headline scores, {title}", columns, rows)
 
 
@@ -126,7 +130,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
             for run in theme.order("runs", pairs["run"]):
                 rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
     columns = ["Run", Column("Score", choices=True), Column("Against", choices=True)]
-    columns += [Column("Effect", about="the run's mean less the other's, in units of the score", descending=True), "Better"]
+    columns += [Column("Effect", about="the run's mean minus the other's, in units of the score", descending=True), "Better"]
     columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "95 % over cells", "Cells", "p (Holm), cells"]
     return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
 
