@@ -20,6 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 from mosaicbench import cards, catalog
 from mosaicbench.metrics import _blocks, _correlation
 from mosaicbench.metrics._checks import Undefined
+from mosaicbench.metrics._graph import neighbors
 from mosaicbench.metrics._labels import confusion, recall_of_each
 from mosaicbench.metrics._matches import twice_closer
 from mosaicbench.metrics._neighbors import transfer, transfer_each
@@ -848,6 +849,46 @@ def test_limits_of_batch_mixing():
     assert evaluate("pcr", {"latent": apart, "values": apart, "batches": batches}) == pytest.approx(0, abs=1e-5)
     with pytest.raises(Undefined, match="no variance"):
         evaluate("pcr", {"latent": np.ones((300, 2)), "values": apart, "batches": batches})
+
+
+@pytest.mark.parametrize("values", [1, 2, 1000])
+def test_neighbours_are_the_nearest_and_ties_follow_no_order(values):
+    cells = np.random.default_rng(values).integers(0, values, (300, 3)).astype(float)
+    distances, places = neighbors(cells, 40)
+    every = cdist(cells, cells)
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :40], atol=1e-12)
+    np.testing.assert_allclose(np.take_along_axis(every, places, axis=1), distances, atol=1e-12)
+    assert all(len(set(row)) == 40 for row in places.tolist())
+    np.testing.assert_array_equal(places[:, 0], np.arange(300))
+    if values == 1:  # all are equally far, so each of the others is drawn 39 times in the mean
+        drawn = np.bincount(places[:, 1:].ravel(), minlength=300)
+        assert drawn.mean() == 39
+        assert drawn.std() == pytest.approx(np.sqrt(39 * (1 - 39 / 299)), rel=0.2)
+        assert np.corrcoef(np.arange(300), drawn)[0, 1] == pytest.approx(0, abs=0.15)
+
+
+@pytest.mark.parametrize("metric", ["kbet", "ilisi", "clisi", "graph_connectivity"])
+@pytest.mark.parametrize("sorted_by", ["labels", "batches"])
+@pytest.mark.parametrize("kind", ["constant", "two points"])
+def test_tied_latents_score_the_same_whatever_the_order_of_rows(metric, sorted_by, kind):
+    random = np.random.default_rng(0)
+    needs = {
+        "labels": random.choice(TYPES, 600, p=[0.45, 0.3, 0.15, 0.1]),
+        "batches": random.choice(np.array(["one", "two", "three"], dtype=object), 600),
+        "latent": np.full((600, 4), 0.1) if kind == "constant" else 0.1 + random.integers(0, 2, (600, 1)) * np.ones((1, 4)),
+    }
+    found = []
+    for order in (np.argsort(needs[sorted_by].astype(str), kind="stable"), *(random.permutation(600) for _ in range(3))):
+        found.append(evaluate(metric, {need: values[order] for need, values in needs.items()}))
+    assert found[0] == pytest.approx(np.mean(found[1:]), abs=0.15 if metric == "graph_connectivity" else 0.06), found
+
+
+def test_a_constant_latent_mixes_batches_as_random_cells_do():
+    random = np.random.default_rng(0)
+    batches = np.sort(random.choice(np.array(["one", "two"], dtype=object), 600))
+    for metric in ("kbet", "ilisi"):
+        tied = evaluate(metric, {"latent": np.full((600, 2), 0.1), "batches": batches})
+        assert tied == pytest.approx(evaluate(metric, {"latent": random.random((600, 2)), "batches": batches}), abs=0.04)
 
 
 def test_modality_mixing_against_plain_loops():

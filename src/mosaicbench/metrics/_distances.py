@@ -210,3 +210,64 @@ def count_votes(a, b_blocks, n, codes, n_codes, ks, left_out):  # pragma: no cov
         for r in range(min(ROWS, len(a) - first)):
             _share_votes(closer[r, : sizes[r]], of[r], last[r], tied[r], ks, votes[first + r], nearest[first + r])
     return votes, nearest
+
+
+@numba.njit(cache=True)
+def _tie_key(row, cell):  # pragma: no cover - compiled
+    """Return a number that looks random and depends on nothing but the two places (the finaliser of SplitMix64)."""
+    z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cell + 1) * np.uint64(0xD1B54A32D192ED03)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@numba.njit(cache=True)
+def _insert_nearest(squared, row, start, kept, keys, places, size):  # pragma: no cover - compiled
+    """Take into a row's sorted list what of a block is closer than the last kept, or as far with a smaller key."""
+    most = len(kept)
+    for j in range(len(squared)):
+        if size == most and squared[j] > kept[most - 1]:
+            continue
+        key = np.uint64(0) if start + j == row else _tie_key(row, start + j)
+        if size == most and squared[j] == kept[most - 1] and key >= keys[most - 1]:
+            continue
+        at = min(size, most - 1)
+        while at > 0 and (kept[at - 1] > squared[j] or (kept[at - 1] == squared[j] and keys[at - 1] > key)):
+            kept[at], keys[at], places[at] = kept[at - 1], keys[at - 1], places[at - 1]
+            at -= 1
+        kept[at], keys[at], places[at] = squared[j], key, start + j
+        size = min(size + 1, most)
+    return size
+
+
+@numba.njit(parallel=True, cache=True)
+def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
+    """Return the distances and places of the k nearest of the same cells, (cells, k) each, the cell itself first.
+
+    Each cell draws among those that are equally far by random numbers of its own, the same in every call, so that ties
+    follow neither the order of rows nor the choice of another cell.
+
+    Parameters
+    ----------
+    a, b_blocks
+        Rows (cells, dims) and blocks of the cells.
+    k
+        No more than there are cells.
+    """
+    n = len(a)
+    squared_distances, places = np.empty((n, k)), np.empty((n, k), np.int64)
+    for group in numba.prange((n + ROWS - 1) // ROWS):
+        first = ROWS * group
+        rows = np.minimum(np.arange(first, first + ROWS), n - 1)
+        squared, keys, sizes = np.empty((4, BLOCK)), np.empty((ROWS, k), np.uint64), np.zeros(ROWS, np.int64)
+        for block in range(len(b_blocks)):
+            start = block * BLOCK
+            width = min(BLOCK, n - start)
+            for four in range(0, min(ROWS, n - first), 4):
+                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
+                for r in range(four, min(four + 4, n - first)):
+                    row = first + r
+                    sizes[r] = _insert_nearest(
+                        squared[r - four, :width], row, start, squared_distances[row], keys[r], places[row], sizes[r]
+                    )
+    return np.sqrt(squared_distances), places

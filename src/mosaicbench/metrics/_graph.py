@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of
 from mosaicbench.metrics._labels import known
 
 MOST = 90  # neighbours that a metric asks for
@@ -48,9 +49,11 @@ def codes_of(names: np.ndarray) -> np.ndarray:
 
 
 def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return distances and places of the k nearest cells of each, itself among them, nearest first, each (cells, k); exact.
+    """Return distances and places of the k nearest cells of each, itself first, nearest first, each (cells, k); exact.
 
-    All cells where there are fewer than k. The last answers are kept, for several metrics ask.
+    All cells where there are fewer than k. Each cell draws at random, but always the same, among cells that are equally far:
+    a latent with ties, such as a constant one, then scores like random neighbours, whatever the order of rows. The last
+    answers are kept, for several metrics ask.
     """
     latent = finite("latent", latent)
     return tuple(found[:, :k] for found in _neighbors(latent.tobytes(), latent.shape))
@@ -58,7 +61,5 @@ def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)
 def _neighbors(latent: bytes, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.neighbors import NearestNeighbors
-
     cells = np.frombuffer(latent).reshape(shape)
-    return NearestNeighbors(n_neighbors=min(MOST, len(cells)), algorithm="brute").fit(cells).kneighbors(cells)
+    return nearest_cells(rows_of(cells), blocks_of(cells), min(MOST, len(cells)))

@@ -27,7 +27,7 @@ def median_lisi(latent: np.ndarray, codes: np.ndarray) -> float:
     distances, indices = neighbors(latent, MOST)
     found = []
     for part in (slice(start, start + CHUNK) for start in range(0, len(codes), CHUNK)):
-        others = indices[part] != np.arange(len(codes))[part, None]
+        others = indices[part] != np.arange(len(codes))[part, None]  # all but the first
         weights = _weights(distances[part], others, np.log(distances.shape[1] // 3))
         kinds = codes[indices[part]]
         shares = [np.where(kinds == kind, weights, 0).sum(axis=1) for kind in range(codes.max() + 1)]

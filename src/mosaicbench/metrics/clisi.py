@@ -15,7 +15,7 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Median over query cells with a label of the effective number of types among 90 neighbours, scaled so that "
-    "1 is one type only and 0 as many as there are (as in scib-metrics).",
+    "1 is one type only and 0 as many as there are (as in scib-metrics; cells that are equally far are drawn at random).",
     "doi": "10.1038/s41592-021-01336-8",
     "lacks": {"perfect_is_best": "best is a limit"},
 }

@@ -16,8 +16,8 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Median over query cells of the effective number of batches among 90 neighbours, scaled so that 0 is one "
-    "batch only and 1 all of them equally (as in scib-metrics). Says nothing about biology: a constant latent mixes "
-    "best.",
+    "batch only and 1 all of them equally (as in scib-metrics; cells that are equally far are drawn at random). Says nothing "
+    "about biology: a constant latent mixes as well as random cells do.",
     "doi": "10.1038/s41592-021-01336-8",
     "lacks": {
         "perfect_is_best": "best is a limit",

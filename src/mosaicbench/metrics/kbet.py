@@ -15,7 +15,8 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Share of query cells whose 50 neighbours do not differ in batches from all query cells (chi-squared test "
-    "at 0.05, as in scib-metrics). Says nothing about biology: a constant latent mixes best.",
+    "at 0.05, as in scib-metrics; cells that are equally far are drawn at random). Says nothing about biology: a constant "
+    "latent mixes as well as random cells do.",
     "doi": "10.1038/s41592-018-0254-1",
     "lacks": {
         "perfect_is_best": "best is a limit",
