@@ -100,7 +100,7 @@ def test_nothing_at_all_gives_empty_tables():
     found = overall(scores, runs, ROSTER)
     assert found["score"].isna().all()
     assert not found["complete"].any()
-    assert suspicious_scores(scores, ROSTER).empty
+    assert suspicious_scores(scores, [], ROSTER).empty
     assert with_intervals(comparison(scores), {})["mean"].isna().all()
 
 

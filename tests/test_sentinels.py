@@ -1,14 +1,18 @@
 """Sentinels: scores at chance, perfect ones, impossible ones and missing ones are found, and no others."""
 
+from collections import defaultdict
+
 import numpy as np
-from made_up_scores import ROSTER, scores_of
+from made_up_scores import ROSTER, cells_of, scores_of
 
-from mosaicbench.statistics.sentinels import suspicious_scores
+from mosaicbench.report.page.failures import gates
+from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.sentinels import in_words, suspicious_scores
 
 
-def found_by(values: dict) -> set[tuple[str, str, str]]:
+def found_by(values: dict, cells=()) -> set[tuple[str, str, str]]:
     scores = scores_of(values)
-    found = suspicious_scores(scores, ROSTER)
+    found = suspicious_scores(scores, cells, ROSTER)
     return set(zip(found["run"], found["gate"], found["metric"], strict=True))
 
 
@@ -16,9 +20,42 @@ def test_a_score_that_cannot_be_told_from_chance_is_flagged():
     assert found_by({("mvae", "foscttm"): [0.49, 0.52, 0.47], ("cca", "foscttm"): [0.30, 0.31, 0.29]}) == {
         ("mvae", "chance", "foscttm")
     }
-    assert found_by({("mvae", "foscttm"): [0.45]}) == set()  # one seed: only what is not better than chance
+    assert found_by({("mvae", "foscttm"): [0.45]}) == set()  # without cells: only what is not better than chance
     assert found_by({("mvae", "foscttm"): [0.5]}) == {("mvae", "chance", "foscttm")}
     assert found_by({("mvae", "foscttm"): [0.5, 0.5, 0.5]}) == {("mvae", "chance", "foscttm")}
+
+
+def accuracies(correct: dict[str, list[float]], n: int = 400) -> tuple[dict, list]:
+    """Return scores and cells of runs of which so many of `n` cells are right with each seed, drawn at random."""
+    random = np.random.default_rng(0)
+    metric = "label_transfer_accuracy"
+    right = {run: [random.permutation(n) < share * n for share in shares] for run, shares in correct.items()}
+    values = {(run, metric): [x.mean() for x in by_seed] for run, by_seed in right.items()}
+    return values, [cells_of(run, {(seed, metric): x for seed, x in enumerate(by_seed)}) for run, by_seed in right.items()]
+
+
+def test_few_seeds_that_differ_are_not_chance_where_the_cells_of_each_say_so():
+    assert found_by(*accuracies({"mvae": [0.95, 0.78], "constant": [0.14, 0.13]})) == set()
+    assert found_by(*accuracies({"mvae": [0.56, 0.42, 0.57], "constant": [0.34, 0.34, 0.34]})) == set()
+
+
+def test_the_worst_seed_speaks_where_its_cells_cannot_be_told_from_a_control():
+    values, cells = accuracies({"mvae": [0.9, 0.36, 0.9], "constant": [0.34, 0.34, 0.34]})
+    assert found_by(values) == set()  # better in every seed, if the cells were not asked
+    found = suspicious_scores(scores_of(values), cells, ROSTER).iloc[0]
+    assert (found["gate"], found["seeds"]) == ("chance", "1")
+    assert found["message"] == "no better than the control constant (0.340) in seed 1 (0.360)"
+
+
+def test_what_cannot_work_is_told_once():
+    values = {("mvae", metric): [0.1, 0.1] for metric in ("recall_at_10", "label_transfer_accuracy")}
+    values |= {("constant", metric): [0.2, 0.2] for _, metric in values} | {("mvae", "foscttm"): [0.51, 0.5]}
+    findings = suspicious_scores(scores_of(values), [], ROSTER)
+    assert len(findings) == 3
+    words = in_words(findings)
+    assert words.startswith("in 3 scores (")
+    assert words.count("no better than") == 1
+    assert len(gates(findings, Theme(display=defaultdict(dict), roster=ROSTER)).sections[""]) == 1
 
 
 def test_without_a_number_for_chance_the_strongest_negative_control_is_it():

@@ -25,7 +25,7 @@ from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
 from mosaicbench.statistics.scaling import exponents
-from mosaicbench.statistics.sentinels import gates
+from mosaicbench.statistics.sentinels import gates, in_words
 from mosaicbench.statistics.summary import comparison, headline
 from mosaicbench.statistics.sweep import sweep_table
 
@@ -102,7 +102,7 @@ def main(
         "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference),
         "ranks": ranks(all_scores, roster),
         "overall": overall(all_scores, all_runs, roster),
-        "gates": gates(all_scores, roster),
+        "gates": gates(all_scores, cell_scores, roster),
         "history": _sorted(_history(records, histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(published), means, kinds, roster),
@@ -116,8 +116,7 @@ def main(
     for name, table in tables.items():
         write_table(Path(output) / f"{name}.tsv", table)
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
-        what = findings["message"].iloc[0] if len(findings) == 1 else ", ".join(findings["metric"])
-        print(f"warning: {'/'.join(names)}: {gate}: {what}", file=sys.stderr)
+        print(f"warning: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)
 
 
 def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:

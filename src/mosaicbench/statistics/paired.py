@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files.scores import CellScores
+from mosaicbench.statistics.cells import cell_means
 from mosaicbench.statistics.common import LEVEL, VIEW
 from mosaicbench.statistics.summary import best, complete_seed_means, headline
 
@@ -94,7 +95,7 @@ def _tests(means: pd.DataFrame, metric: str, cells: list[CellScores | None]) -> 
     """Return one row per test that can be made of two runs; `means` holds both of them, (seeds, 2), run first."""
     seeds, (run, against) = len(means), means.columns
     rows = [{"test": OVER_SEEDS, "n": seeds, "seeds": seeds} | over_seeds((means[run] - means[against]).to_numpy())]
-    sides = [_cell_means(scores, metric, list(means.index)) for scores in cells]
+    sides = [cell_means(scores, metric, list(means.index)) for scores in cells]
     if all(sides):
         differences = {seed: sides[0][seed] - sides[1][seed] for seed in sides[0]}
         names = {seed: cells[0].cells[seed] for seed in differences}
@@ -153,14 +154,3 @@ def holm(p: pd.Series) -> pd.Series:
 
 def _are_equal(x: np.ndarray) -> bool:
     return bool(np.ptp(x) <= 1e-12 * np.abs(x).max())
-
-
-def _cell_means(scores: CellScores | None, metric: str, seeds: list[int]) -> dict[int, np.ndarray]:
-    """Return seed -> (cells,) means over directions; empty where a seed has no scores of cells."""
-    means = {}
-    for seed in seeds if scores is not None else []:
-        blocks = [x.astype(float) for (of_seed, name, *_), x in scores.values.items() if (of_seed, name) == (seed, metric)]
-        if not blocks:
-            return {}
-        means[seed] = np.mean(blocks, axis=0)
-    return means

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mosaicbench.files.scores import CellScores
+from mosaicbench.statistics.cells import cell_means
 from mosaicbench.statistics.common import HEADLINE, RUN, VIEW, half_width, joined
 from mosaicbench.statistics.overall import METRICS
 from mosaicbench.statistics.scale import ends
@@ -20,9 +22,26 @@ GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 TOLERANCE = 1e-9
 
 
-def gates(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def gates(scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster) -> pd.DataFrame:
     """Return every finding, columns ``GATE_COLUMNS``; no rows when all is well."""
-    return joined([identical_seeds(scores, roster), suspicious_scores(scores, roster)], GATE_COLUMNS)
+    return joined([identical_seeds(scores, roster), suspicious_scores(scores, cells, roster)], GATE_COLUMNS)
+
+
+def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
+    """Return the findings of one gate about one run as one sentence, however many scores it is about.
+
+    Parameters
+    ----------
+    findings
+        Rows of :func:`gates` of one run and gate.
+    label
+        Metric -> its name for a reader.
+    """
+    if len(findings) == 1:
+        return findings["message"].iloc[0]
+    first = findings.iloc[0]
+    names = ", ".join(label(metric) for metric in findings["metric"])
+    return f"in {len(findings)} scores ({names}); {label(first['metric'])}: {first['message']}"
 
 
 def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
@@ -49,15 +68,18 @@ def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
-def suspicious_scores(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def suspicious_scores(scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster) -> pd.DataFrame:
     """Return one row per run and metric whose scores are suspicious.
 
-    "chance": a headline score that cannot be told from chance, or from the strongest negative control on the same seeds (95 %
-    interval of the gain, t over seeds). "perfect": a score as good as can be, which real data do not allow: were both
-    modalities read from one file? "impossible": a score outside its metric's bounds. "no number": a run that ended well but
-    has none.
+    "chance": a headline score that cannot be told from chance, or from the strongest negative control, in at least one seed.
+    Each seed is asked on its own, so that few seeds raise no alarm: where single cells have scores, whether the mean gain over
+    the same cells is above 0 (95 % t interval over cells); else whether the seed's score is better at all.
+    "perfect": a score as good as can be, which real data do not allow: were both modalities read from one file? "impossible": a
+    score outside its metric's bounds. "no number": a run that ended well but has none.
     """
-    return pd.DataFrame([*_impossible(scores, roster), *_chance_or_perfect(scores, roster)], columns=GATE_COLUMNS)
+    cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
+    rows = [*_impossible(scores, roster), *_chance_or_perfect(scores, cells_of, roster)]
+    return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
 def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
@@ -76,7 +98,7 @@ def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
             yield row | {"gate": "no number", "seeds": _listed(absent["seed"]), "message": message}
 
 
-def _chance_or_perfect(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
+def _chance_or_perfect(scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], roster: Roster) -> Iterable[dict]:
     means = seed_means(scores).dropna(subset="value")
     tested = [metric for metric in roster.qualities(means["metric"]) if metric in {*HEADLINE, *METRICS}]
     for (*view, metric), group in means[means["metric"].isin(tested)].groupby([*VIEW, "metric"], sort=False):
@@ -90,25 +112,51 @@ def _chance_or_perfect(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
             if len(perfect):
                 message = f"exactly {best:g}, the best possible: were both modalities read from one file, or the solution seen?"
                 yield row | {"gate": "perfect", "seeds": _listed(perfect.index), "message": message}
-            if message := _no_better_than_chance(table, run, scale, roster.sign(metric)):
-                yield row | {"gate": "chance", "seeds": _listed(values.index), "message": message}
+            sides = [cells_of.get((*view, name)) for name in (run, scale["zero_is"])]
+            if found := _seeds_at_chance(table, run, metric, scale, sides, roster.sign(metric)):
+                yield row | {"gate": "chance", "seeds": _listed(found), "message": _at_chance(table[run], found, scale)}
 
 
-def _no_better_than_chance(table: pd.DataFrame, run: str, scale: dict, sign: float) -> str:
-    """Return a sentence about a run whose gain over chance, or over the control at 0, may be none; else ""."""
+def _seeds_at_chance(
+    table: pd.DataFrame, run: str, metric: str, scale: dict, sides: list[CellScores | None], sign: float
+) -> list[int]:
+    """Return the seeds in which a run cannot be told from chance, or from the control at 0.
+
+    Parameters
+    ----------
+    table
+        (seeds, runs), means over directions.
+    run, metric, scale
+        What is asked of which run, and what chance is: ``scale.ends``.
+    sides
+        The scores of single cells of the run and of the control; None where there are none.
+    sign
+        What makes more better.
+    """
     is_control = scale["zero_is"] in table
-    zero = table[scale["zero_is"]] if is_control else scale["zero"]
-    gain = (sign * (table[run] - zero)).dropna().to_numpy()
-    if not len(gain) or _lower_end(gain) > 0:
-        return ""
-    seeds = f"{len(gain)} seed{'s' if len(gain) > 1 else ''}"
-    zero_is = f"the control {scale['zero_is']}" if is_control else "chance"
-    return f"{table[run].mean():.3f} over {seeds} cannot be told from {zero_is} ({scale['zero']:.3f})"
+    zero = table[scale["zero_is"]] if is_control else pd.Series(scale["zero"], index=table.index)
+    gains = (sign * (table[run] - zero)).dropna()
+    own, other = (cell_means(side, metric, gains.index) for side in sides)
+    found = []
+    for seed, gain in gains.items():
+        lower = gain
+        if own and (other or not is_control):
+            by_cell = sign * (own[seed] - (other[seed] if is_control else zero[seed]))
+            by_cell = by_cell[~np.isnan(by_cell)]
+            lower = by_cell.mean() - half_width(by_cell) if len(by_cell) > 1 else gain
+        if not lower > 0:
+            found.append(seed)
+    return found
 
 
-def _lower_end(x: np.ndarray) -> float:
-    """Return the lower end of the 95 % t interval of a mean; of one value, the value."""
-    return float(x.mean() - (half_width(x) if len(x) > 1 else 0.0))
+def _at_chance(values: pd.Series, seeds: list[int], scale: dict) -> str:
+    """Return in words that a run is at chance, in all seeds or in some; `values` are those of every seed."""
+    is_run = scale["zero_is"] not in ("chance", "")
+    zero = f"the control {scale['zero_is']}" if is_run else "chance"
+    if len(seeds) == values.notna().sum():
+        return f"{values.mean():.3f}, no better than {zero} ({scale['zero']:.3f}) in any seed"
+    named = ", ".join(f"{seed} ({values[seed]:.3f})" for seed in seeds)
+    return f"no better than {zero} ({scale['zero']:.3f}) in seed{'s' if len(seeds) > 1 else ''} {named}"
 
 
 def _listed(seeds: Iterable[object]) -> str:

@@ -12,6 +12,7 @@ from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import FAILED, RUN
+from mosaicbench.statistics.sentinels import in_words
 
 REMEDIES = {
     "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
@@ -81,11 +82,14 @@ def remedies(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def gates(table: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return one row per finding; None where there is none."""
+    """Return one row per run and gate, whatever the number of scores it is about; None where nothing was found."""
     rows = []
-    for line in table.to_dict("records"):
-        metric = "" if line["metric"] == "all" else theme.label("metrics", line["metric"])
-        place = place_cells(line["run"], line["dataset"], line["scenario"], theme)
-        rows.append([*place, line["gate"], metric, line["message"]])
-    columns = [*place_columns(), Column("Gate", choices=True), Column("Score", choices=True), Column("Finding", words=True)]
+    for (dataset, scenario, run, gate), findings in table.groupby([*RUN, "gate"], sort=False):
+        place = place_cells(run, dataset, scenario, theme)
+        rows.append([*place, gate, in_words(findings, lambda metric: _label(metric, theme))])
+    columns = [*place_columns(), Column("Gate", choices=True), Column("Finding", words=True)]
     return grid("What the gates found", columns, rows)
+
+
+def _label(metric: str, theme: Theme) -> str:
+    return "all scores" if metric == "all" else theme.label("metrics", metric)

@@ -16,6 +16,8 @@ from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, VIEW
 from mosaicbench.statistics.summary import best
 
+FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
+
 
 def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dict[str, str]:
     """Return what was compared, and how the fits ended."""
@@ -29,7 +31,8 @@ def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dic
         "Datasets": ", ".join(theme.label("datasets", name) for name in datasets),
         "Scenarios": ", ".join(theme.label("scenarios", name) for name in scenarios),
         "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
-        "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches",
+        "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches"
+        + ("" if len(seeds) >= FEWEST_SEEDS else f". Too few to compare runs: take at least {FEWEST_SEEDS}, better 5"),
         "Fits": f"{len(fits)}: {endings(fits)}",
     }
 
