@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py generated            a set of Hao's size (161,764 cells) and an ARC file of 12,000 cells
     python benchmarks/memory.py mex                  a set of Hao's size as two Matrix Market folders, as GEO has it
-    python benchmarks/memory.py shared FOLDER        every set of a folder of real data, in every scenario
+    python benchmarks/memory.py pinned [FOLDER]      the small sets of the registry, in every scenario; FOLDER has them already
 
 Generated sets are drawn with realistic densities and gene frequencies, written in the publishers' formats to a temporary folder
 (about 4 GB), and removed at the end. The table goes to stdout; peak memory is the largest resident set of the process.
@@ -23,19 +23,23 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from mosaicbench import registry
+from mosaicbench.commands import fetch
+
 SCENARIOS = {
     "paired": {"kind": "paired"},
     "unpaired": {"kind": "unpaired"},
     "mosaic": {"kind": "mosaic", "paired_fraction": 0.3},
     "by batch": {"kind": "paired", "split": {"by": "batch"}},
 }
-OWN = {
-    "citeseq_pbmc10k": {"unlabelled": ["not_in_label_file", "unknown"], "cell_type": "cell_type"},
-    "snareseq_adbrain": {"unlabelled": ["Mis"], "cell_type": "cell_type", "batch": "batch", "links": "links.tsv.gz"},
-    "neurips21_bmmc_cite_starter": {"cell_type": "cell_type", "batch": "batch"},
-    "neurips21_bmmc_multiome_starter": {"cell_type": "cell_type", "batch": "batch"},
-    "teaseq_rna_adt": {"cell_type": "cell_type"},
-    "multiome_pbmc100": {"cell_type": "cell_type"},
+PINNED = {  # dataset -> whether it has batches
+    "pbmc10k_citeseq": False,
+    "snareseq_cortex": True,
+    "bmmc_cite_starter": True,
+    "bmmc_multiome_starter": True,
+    "teaseq_matilda": False,
+    "multiome_pbmc100": False,
+    "pbmc1k_citeseq": False,
 }
 BLOCK = 2000  # cells drawn at once
 
@@ -43,8 +47,8 @@ BLOCK = 2000  # cells drawn at once
 def main() -> None:
     """Measure what the arguments ask for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["generated", "mex", "shared"])
-    parser.add_argument("folder", type=Path, nargs="?", help="of the real data")
+    parser.add_argument("what", choices=["generated", "mex", "pinned"])
+    parser.add_argument("folder", type=Path, nargs="?", help="a mirror of published files, DATASET/FILE")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the generated cells, to try the script")
     arguments = parser.parse_args()
     print("| dataset | cells | features | step | seconds | peak memory, GB |")
@@ -55,7 +59,7 @@ def main() -> None:
         elif arguments.what == "mex":
             _generated_mex(Path(temporary), arguments.scale)
         else:
-            _shared(Path(temporary), arguments.folder)
+            _pinned(Path(temporary), arguments.folder)
 
 
 def _generated(folder: Path, scale: float) -> None:
@@ -90,33 +94,29 @@ def _generated_mex(folder: Path, scale: float) -> None:
     _measure(folder, "Hao's size, Matrix Market", {"path": path}, ["paired"])
 
 
-def _shared(folder: Path, shared: Path) -> None:
-    for name, options in OWN.items():
-        path = {part.stem: str(part) for part in sorted((shared / name).glob("*.h5ad"), reverse=True)}
-        given = {key: str(shared / name / value) if key == "links" else value for key, value in options.items()}
-        if "unlabelled" in given:
-            given["unlabelled"] = [label for label in given["unlabelled"] if label in _labels(next(iter(path.values())))]
-        usable = [s for s in SCENARIOS if s != "by batch" or "batch" in options]
-        _measure(folder, name, {"path": path, **given}, usable)
-    genuine = shared / "cellranger_citeseq_1k" / "filtered_feature_bc_matrix.h5"
-    _measure(folder, "cellranger_citeseq_1k", {"path": str(genuine)}, ["paired", "unpaired", "mosaic"])
-    _measure(
-        folder,
-        "multiome_fragments",
-        {"path": str(shared / "multiome_fragments" / "test_rna_atac.h5mu")},
-        ["paired", "unpaired", "mosaic"],
-    )
+def _pinned(folder: Path, mirror: Path | None) -> None:
+    known = registry.load()
+    for name, batches in PINNED.items():
+        fetch.main(
+            datasets=[name],
+            raw=folder / "raw",
+            known=registry.REGISTRY,
+            files=[],
+            optional=False,
+            offline=False,
+            mirror=mirror,
+            show=False,
+        )
+        raw, usable = folder / "raw" / name, [s for s in SCENARIOS if s != "by batch" or batches]
+        _measure(folder, name, known[name]["options"], usable, loader=known[name]["loader"], raw=raw)
 
 
-def _labels(path: str) -> set[str]:
-    import anndata
-
-    return set(anndata.read_h5ad(path, backed="r").obs["cell_type"])
-
-
-def _measure(folder: Path, name: str, options: dict, scenarios: list[str]) -> None:
+def _measure(
+    folder: Path, name: str, options: dict, scenarios: list[str], *, loader: str = "own_files", raw: Path | None = None
+) -> None:
     dataset = folder / "dataset.h5mu"
-    arguments = ["prepare", "--dataset", "measured", "--loader", "own_files", "--options", json.dumps(options)]
+    arguments = ["prepare", "--dataset", "measured", "--loader", loader, "--options", json.dumps(options)]
+    arguments += ["--raw", str(raw)] if raw else []
     seconds, peak = _run([*arguments, "--output", str(dataset)])
     with h5py.File(dataset) as file:
         cells = file["obs/cell_type/codes"].shape[0]

@@ -25,12 +25,21 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Return the folder of real data beside the repository, or skip."""
-    folder = Path(os.environ.get("MOSAICBENCH_SHARED", REPOSITORY.parent / "shared")) / "data"
-    if not (folder / "manifest.json").is_file():
-        pytest.skip(f"no real data at {folder}; set MOSAICBENCH_SHARED to the folder that holds data/")
-    return folder
+def published():
+    """Return a function: dataset of the registry -> folder of its published files, or a skip that names them."""
+    from mosaicbench import registry
+
+    mirror = os.environ.get("MOSAICBENCH_MIRROR")
+    folders = [*([Path(mirror)] if mirror else []), REPOSITORY / "resources/raw"]
+
+    def folder_of(dataset: str) -> Path:
+        names = [file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional]
+        for folder in folders:
+            if all((folder / dataset / name).is_file() for name in names):
+                return folder / dataset
+        pytest.skip(f"the files of {dataset} are not here: fetch it, or name a mirror folder in MOSAICBENCH_MIRROR")
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from mosaicbench import catalog
 from mosaicbench.commands import prepare
-from mosaicbench.data import preprocess, scenarios
+from mosaicbench.data import embedded, preprocess, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.preprocess import KINDS, Preprocessing
@@ -27,6 +27,7 @@ from mosaicbench.datasets import (
     split_transcriptome,
     synthetic_gp,
     tcga_brca,
+    teaseq_small,
 )
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
@@ -518,9 +519,11 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
         own_files.load(None, path=written({"rna": rna, "adt": counts_of(n_obs=2, seed=1, names=["cell1", "cell1"])}))
 
 
-def test_protein_against_itself_is_refused(shared_data, tmp_path):
+def test_protein_against_itself_is_refused(tmp_path):
     """The published 97.96 % and 0.00092 came from one file of proteins, read as RNA and as protein."""
-    proteins = shared_data / "citeseq_pbmc10k/adt.h5ad"
+    proteins = tmp_path / "adt.h5ad"
+    real = teaseq_small.load(None)["adt"]
+    anndata.AnnData(real.layers["counts"], obs=real.obs, var=real.var).write_h5ad(proteins)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers, so the same file was given twice"):
         own_files.load(None, path={"rna": str(proteins), "adt": str(proteins)})
     depth = anndata.read_h5ad(proteins)
@@ -582,26 +585,27 @@ def test_10x_file_is_split_by_feature_type(tmp_path):
     assert np.array_equal(dataset["adt"].layers["counts"].toarray(), counts[:, 3:5])
 
 
-@pytest.mark.parametrize(
-    ("folder", "options", "shape", "labels"),
-    [
-        ("citeseq_pbmc10k", {"unlabelled": ["unknown"]}, {"rna": 4000, "adt": 14}, 7),
-        ("snareseq_adbrain", {"unlabelled": ["Mis"], "batch": "batch"}, {"rna": 1674, "atac": 22614}, 14),
-        ("teaseq_rna_adt", {}, {"rna": 9855, "adt": 46}, 11),
-    ],
-)
-def test_real_data_become_a_dataset(folder, options, shape, labels, tmp_path, shared_data):
-    path = {modality: str(shared_data / folder / f"{modality}.h5ad") for modality in shape}
-    options = {"path": path, "cell_type": "cell_type", **options}
-    prepare.main(dataset=folder, loader="own_files", options=options, output=tmp_path / "d.h5mu")
+@pytest.mark.parametrize("name", ["bmmc_cite_small", "teaseq_small", "snareseq_small"])
+def test_real_cells_become_the_same_dataset_as_files_of_ones_own(name, tmp_path):
+    """What is inside the package, written as one .h5ad per modality with its labels, is read back number for number."""
+    shipped = embedded.load(name)
+    path = {}
+    for modality, cells in shipped.mod.items():
+        table = shipped.obs[["cell_type", "batch"]].astype(str).replace({"cell_type": {"": "unassigned"}})
+        path[modality] = str(tmp_path / f"{modality}.h5ad")
+        anndata.AnnData(cells.layers["counts"], obs=table, var=cells.var[[]]).write_h5ad(path[modality])
+    options = {"path": path, "cell_type": "cell_type", "batch": "batch", "unlabelled": ["unassigned"]}
+    prepare.main(dataset=name, loader="own_files", options=options, output=tmp_path / "d.h5mu")
     dataset = read_dataset(tmp_path / "d.h5mu")
-    assert {modality: cells.n_vars for modality, cells in dataset.mod.items()} == shape
-    assert len(set(dataset.obs["cell_type"]) - {""}) == labels
-    assert ("" in set(dataset.obs["cell_type"])) == ("unlabelled" in options)
+    assert list(dataset.obs["cell_type"]) == list(shipped.obs["cell_type"])
+    assert list(dataset.obs["batch"]) == list(shipped.obs["batch"])
+    for modality, cells in shipped.mod.items():
+        assert list(dataset[modality].var_names) == list(cells.var_names)
+        assert (dataset[modality].layers["counts"] != cells.layers["counts"]).nnz == 0
 
 
-def test_real_10x_file_becomes_a_dataset(tmp_path, shared_data):
-    path = str(shared_data / "cellranger_citeseq_1k" / "filtered_feature_bc_matrix.h5")
+def test_real_10x_file_becomes_a_dataset(tmp_path, published):
+    path = str(published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5")
     prepare.main(dataset="ten", loader="own_files", options={"path": path}, output=tmp_path / "d.h5mu")
     dataset = read_dataset(tmp_path / "d.h5mu")
     assert {modality: cells.n_obs for modality, cells in dataset.mod.items()} == {"rna": 892, "adt": 892}

@@ -1,15 +1,12 @@
 """Real cells inside the package, and the small sets they are made of: what is there, and that it is what the registry says."""
 
 import hashlib
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rebuild_embedded
 import yaml
-from conftest import REPOSITORY
 from faulty_server import serving
 from scipy import sparse
 
@@ -25,14 +22,15 @@ SETS = {
     "teaseq_small": (1262, {"rna": 9855, "adt": 46}, 9, 11, 6),
     "snareseq_small": (1519, {"rna": 1663, "atac": 11184}, 10, 15, 112),
 }
-PINNED = (
-    "bmmc_cite_starter",
-    "bmmc_multiome_starter",
-    "teaseq_matilda",
-    "snareseq_cortex",
-    "pbmc10k_citeseq",
-    "multiome_pbmc100",
-)
+PINNED = {  # name -> features that a cell shows, cell types
+    "bmmc_cite_starter": ({"rna": 1000, "adt": 134}, 41),
+    "bmmc_multiome_starter": ({"rna": 599, "atac": 595}, 21),
+    "teaseq_matilda": ({"rna": 9855, "adt": 46}, 11),
+    "snareseq_cortex": ({"rna": 1677, "atac": 24744}, 14),
+    "pbmc10k_citeseq": ({"rna": 4000, "adt": 14}, 7),
+    "pbmc1k_citeseq": ({"rna": 19203, "adt": 10}, 0),
+    "multiome_pbmc100": ({"rna": 4286, "atac": 7829}, 15),
+}
 
 
 # --- the packed format ------------------------------------------------------------------------------------------------
@@ -145,22 +143,10 @@ def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wa
 # --- the pinned sets that they are made of: with their files, where there are any ----------------------------------------
 
 
-def raw_files(dataset):
-    """Return the folder of a dataset's published files, or skip by name."""
-    mirror = os.environ.get("MOSAICBENCH_MIRROR")
-    folders = [Path(mirror) / dataset] if mirror else []
-    folders.append(REPOSITORY / "resources/raw" / dataset)
-    names = registry.load()[dataset]["files"]
-    for folder in folders:
-        if all((folder / name).is_file() for name in names):
-            return folder
-    pytest.skip(f"the files of {dataset} are not here: fetch it, or name a mirror folder in MOSAICBENCH_MIRROR")
-
-
 @pytest.mark.parametrize("dataset", PINNED)
-def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path):
+def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path, published):
     """Served from loopback as their publishers would serve them, fetched, verified, read: nothing but the host is another."""
-    folder, stanza = raw_files(dataset), registry.load()[dataset]
+    folder, stanza = published(dataset), registry.load()[dataset]
     assert all("proven" in facts and "sha256" in facts for facts in stanza["files"].values())
     with serving({f"/{name}": (folder / name).read_bytes() for name in stanza["files"]}) as (url, _):
         for name, facts in stanza["files"].items():
@@ -176,17 +162,17 @@ def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path
         output=tmp_path / "d.h5mu",
     )
     read = read_dataset(tmp_path / "d.h5mu")
+    features, types = PINNED[dataset]
     assert read.n_obs == stanza["shape"]["cells"]
-    for modality, cells in read.mod.items():
-        assert (
-            0.4 * stanza["shape"][modality] < cells.n_vars <= stanza["shape"][modality]
-        )  # features that no cell shows are left out
+    assert {modality: cells.n_vars for modality, cells in read.mod.items()} == features
+    assert all(count <= stanza["shape"][modality] for modality, count in features.items())
+    assert len(set(read.obs["cell_type"]) - {""}) == types
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_an_embedded_set_can_be_made_again(name):
+def test_an_embedded_set_can_be_made_again(name, published):
     source = rebuild_embedded.RECIPES[name][0]
-    whole = rebuild_embedded.rebuilt(name, raw_files(source).parent)
+    whole = rebuild_embedded.rebuilt(name, published(source).parent)
     shipped = (embedded.FOLDER / f"{name}.npz").read_bytes()
     assert whole == shipped or rebuild_embedded.same_arrays(whole, shipped)
 

@@ -65,8 +65,8 @@ def test_arc_file_is_split_and_keeps_ids_and_intervals(arc, counts):
     assert all(cells.X.dtype == np.float32 and cells.X.indices.dtype == np.int32 for cells in found.values())
 
 
-def test_genuine_cell_ranger_file(shared_data):
-    path = shared_data / "cellranger_citeseq_1k" / "filtered_feature_bc_matrix.h5"
+def test_genuine_cell_ranger_file(published):
+    path = published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5"
     found = readers.tenx_h5(path)
     assert {modality: cells.shape for modality, cells in found.items()} == {"rna": (892, 36601), "adt": (892, 10)}
     with h5py.File(path) as file:

@@ -25,11 +25,69 @@ def test_the_default_config_is_valid_and_complete():
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config/studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_is_a_valid_config(path):
-    if "../shared" in path.read_text() and not (REPOSITORY / "../shared/data").is_dir():
-        pytest.skip("its data are not here")
     bench = settings.load(yaml.safe_load(path.read_text()))
     assert bench.applicable
     assert bench.results == f"results/studies/{path.stem}"
+
+
+def test_no_config_and_no_page_names_a_path_outside_the_project():
+    """Whoever clones can run each: data come from the registry, the package, or a file that is named after it is made."""
+    folders = ("config", "docs", "src", "workflow", "profiles", "envs", "tests", "benchmarks", ".ci")
+    suffixes = (".yaml", ".md", ".py", ".smk", ".j2", ".tsv", ".txt", ".def", "")
+    files = [
+        file for folder in folders for file in (REPOSITORY / folder).rglob("*") if file.suffix in suffixes and file.is_file()
+    ]
+    files += [file for file in REPOSITORY.iterdir() if file.is_file() and file.suffix in (*suffixes, ".toml", ".cff")]
+    outside = "shared" + "/data", "MOSAICBENCH_" + "SHARED", ".." + "/shared"
+    named = {str(file.relative_to(REPOSITORY)) for file in files if any(word in _text(file) for word in outside)}
+    assert not named
+    own = [
+        (file.name, path)
+        for file in [*(REPOSITORY / "config").glob("*.yaml"), *(REPOSITORY / "config/studies").glob("*.yaml")]
+        for path in _paths(yaml.safe_load(file.read_text()))
+    ]
+    assert [pair for pair in own if pair[1].startswith(("/", "~", ".."))] == []
+
+
+def _text(file):
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _paths(config):
+    """Return every value of a key that names a file, at any depth."""
+    if isinstance(config, list):
+        return [path for part in config for path in _paths(part)]
+    if not isinstance(config, dict):
+        return []
+    below = [path for part in config.values() for path in _paths(part)]
+    named = [config[key] for key in ("path", "links", "gtf", "registry") if key in config]
+    named = [value for each in named for value in (each.values() if isinstance(each, dict) else [each])]
+    return below + [value for value in named if isinstance(value, str)]
+
+
+def test_a_dataset_may_be_another_entry_of_the_registry():
+    stanza = {"from": "pbmc10k_citeseq", "cells": 700}
+    twice = settings.load({"datasets": {"few": stanza, "halves": stanza | {"loader": "split_transcriptome"}}}).datasets
+    assert twice["few"]["options"] == {"cells": 700}
+    assert twice["few"]["inputs"] == twice["halves"]["inputs"]
+    assert (
+        {file.rsplit("/", 1)[0] for file in twice["few"]["inputs"]}
+        == {"resources/raw/pbmc10k_citeseq"}
+        == {twice["few"]["raw"]}
+    )
+    assert (twice["few"]["loader"], twice["halves"]["loader"]) == ("pbmc10k_citeseq", "split_transcriptome")
+
+
+def test_a_scenario_may_be_for_some_runs():
+    scenarios = {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired", "runs": ["scmodal", "cca"]}}
+    bench = settings.load(MINIMAL | {"scenarios": scenarios, "runs": {"mvae": {}, "scmodal": {}, "cca": {}}})
+    assert {(s, run) for _, s, run in bench.applicable} == {("paired", "mvae"), ("paired", "cca"), ("unpaired", "scmodal")}
+    reasons = {(row["scenario"], row["run"]): row["reason"] for row in bench.not_applicable}
+    assert reasons["unpaired", "mvae"] == "left out of this scenario by the config"
+    assert reasons["unpaired", "cca"].startswith("needs paired")  # what a method cannot do is the stronger reason
 
 
 def test_a_config_of_one_dataset_gets_every_default():
@@ -165,6 +223,12 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             {"scenarios": {"m": {"kind": "paired", "datasets": ["simulate"]}}},
             r"scenarios\.m\.datasets: .*did you mean 'simulated'",
         ),
+        (
+            {"scenarios": {"m": {"kind": "paired", "runs": ["mvea"]}}},
+            r"scenarios\.m\.runs: there is no run 'mvea'; did you mean 'mvae'",
+        ),
+        ({"datasets": {"x": {"from": "teaseq_matild"}}}, r"datasets\.x\.from: there is no 'teaseq_matild'.*'teaseq_matilda'"),
+        ({"datasets": {"x": {"from": "teaseq", "path": "a"}}}, r"datasets\.x: give either `from`, .*, or a `path`"),
         ({"sedes": [1]}, "top level: unknown key 'sedes'; did you mean 'seeds'"),
         ({"datasets": {}}, "datasets: .*non-empty|datasets: .*should"),
         ({"seeds": [1, 1]}, "seeds: .*non-unique"),

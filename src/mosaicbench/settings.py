@@ -41,7 +41,8 @@ class Settings:
     config
         The config with every default filled in.
     datasets
-        id -> loader, options of the loader, the files that it reads, and the folder of those that are fetched (or None).
+        id -> loader, options of the loader, the files that it reads, the folder of those that are fetched (or None), and the id
+        of the registry's entry that it is or is made from (or None).
     scenarios
         id -> kind and its options.
     runs
@@ -144,7 +145,7 @@ def load(config: dict) -> Settings:
     datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
     scenarios = config["scenarios"]
     for scenario, stanza in scenarios.items():
-        _check_scenario(scenario, stanza, datasets)
+        _check_scenario(scenario, stanza, datasets, runs)
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():
@@ -252,20 +253,21 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
 def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     """Return the loader, its options, and the files it reads; a stanza completes or overrides the registry's entry."""
     _check_name("datasets", name)
-    if "path" not in stanza and name not in known and "loader" not in stanza:
+    if not {"path", "loader", "from"} & set(stanza) and name not in known:
         hint = nearest(name, known)
         raise UserError(f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}")
-    entry = {"loader": None, "options": {}, "files": {}} if "path" in stanza or name not in known else known[name]
+    source = _entry(name, stanza, known)
+    entry = {"loader": None, "options": {}, "files": {}} if source is None else known[source]
     loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
     if loader is None:
         raise UserError(
-            f"config key datasets.{name}: `mosaicbench fetch {name}` brings its files, but no loader reads them yet"
+            f"config key datasets.{name}: `mosaicbench fetch {source}` brings its files, but no loader reads them yet"
         )
     if loader not in catalog.names("datasets"):
         raise UserError(
             f"config key datasets.{name}.loader: there is no {loader!r}{nearest(loader, catalog.names('datasets'))}"
         )
-    options = entry["options"] | {key: value for key, value in stanza.items() if key != "loader"}
+    options = entry["options"] | {key: value for key, value in stanza.items() if key not in ("loader", "from")}
     parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
     parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
@@ -277,10 +279,25 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         return {
             "loader": loader,
             "options": options,
-            "inputs": [f"{raw}/{name}/{file}" for file in needed],
-            "raw": f"{raw}/{name}",
+            "inputs": [f"{raw}/{source}/{file}" for file in needed],
+            "raw": f"{raw}/{source}",
+            "entry": source,
         }
-    return {"loader": loader, "options": options, "inputs": _own_inputs(name, options), "raw": None}
+    return {"loader": loader, "options": options, "inputs": _own_inputs(name, options), "raw": None, "entry": source}
+
+
+def _entry(name: str, stanza: dict, known: dict) -> str | None:
+    """Return the id of the registry's entry that a stanza completes, None for data of one's own."""
+    if "from" not in stanza:
+        return name if name in known and "path" not in stanza else None
+    if "path" in stanza:
+        raise UserError(
+            f"config key datasets.{name}: give either `from`, an entry of the registry, or a `path` to your own data"
+        )
+    if stanza["from"] not in known:
+        hint = nearest(str(stanza["from"]), known)
+        raise UserError(f"config key datasets.{name}.from: there is no {stanza['from']!r} in config/datasets.yaml{hint}")
+    return stanza["from"]
 
 
 def _own_inputs(name: str, options: dict) -> list[str]:
@@ -332,8 +349,8 @@ def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
     return [(d, s) for d in datasets for s, stanza in scenarios.items() if d in stanza.get("datasets", datasets)]
 
 
-def _check_scenario(name: str, stanza: dict, datasets: dict) -> None:
-    """Refuse what the schema cannot: a design that its kind does not have, a dataset that is not there."""
+def _check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None:
+    """Refuse what the schema cannot: a design that its kind does not have, a dataset or run that is not there."""
     _check_name("scenarios", name)
     design = [key for key in ("paired_fraction", "blocks") if key in stanza]
     if stanza["kind"] == "mosaic" and len(design) != 1:
@@ -345,11 +362,10 @@ def _check_scenario(name: str, stanza: dict, datasets: dict) -> None:
         raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
     if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
         raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
-    for dataset in stanza.get("datasets", ()):
-        if dataset not in datasets:
-            raise UserError(
-                f"config key scenarios.{name}.datasets: there is no dataset {dataset!r}{nearest(dataset, datasets)}"
-            )
+    for key, noun, there in (("datasets", "dataset", datasets), ("runs", "run", runs)):
+        for one in stanza.get(key, ()):
+            if one not in there:
+                raise UserError(f"config key scenarios.{name}.{key}: there is no {noun} {one!r}{nearest(one, there)}")
 
 
 def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
@@ -390,4 +406,6 @@ def _why_not(run: Run, stanza: dict) -> str | None:
     kind, described = _pairing(stanza)
     if kind not in handles:
         return f"needs {' or '.join(handles)} cells, this scenario is {described}"
+    if run.name not in stanza.get("runs", [run.name]):
+        return "left out of this scenario by the config"
     return None

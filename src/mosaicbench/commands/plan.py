@@ -85,7 +85,7 @@ def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
     known = registry.load(config.config["registry"] or registry.REGISTRY)
     sizes = {}
     for name, dataset in config.datasets.items():
-        shape = known.get(name, {}).get("shape") or {}
+        shape = known.get(dataset["entry"], {}).get("shape") or {}
         if shape.get("cells"):
             features = {m: _features(m, n, config.preprocess) for m, n in shape.items() if m != "cells"}
             sizes[name] = (shape["cells"], features)

@@ -5,6 +5,7 @@ A gene that both sides measure gives each molecule to one of them at random, so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,32 +14,37 @@ from scipy import sparse
 
 from mosaicbench.data import readers
 from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.datasets import pbmc10k_citeseq
 from mosaicbench.datasets.pbmc68k_split import stratified_half
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
 
 CARD = {
     "label": "Split transcriptome",
-    "summary": "the user's RNA counts, genes cut at random into two modalities, with any share of genes in both",
-    "labels": "the user's: the obs column that the key cell_type names",
+    "summary": "RNA counts of the user or of pbmc10k_citeseq, genes cut at random into two modalities that may share genes",
+    "labels": "the user's: the obs column that the key cell_type names; or those of pbmc10k_citeseq",
     "licence": "the user's",
     "citation": "the user's",
 }
 
 
-def load(raw: Path | None, *, path: str, cell_type: str | None = None, overlap: float = 0.0, seed: int = 0) -> MuData:
+def load(
+    raw: Path | None, *, path: str | None = None, cell_type: str | None = None, overlap: float = 0.0, seed: int = 0
+) -> MuData:
     """Return the cells with modalities ``left`` and ``right``.
 
     Parameters
     ----------
     raw
-        Folder that a relative path starts from; None for the working directory.
+        Folder that a relative path starts from, None for the working directory; without a path, that of the fetched files of
+        pbmc10k_citeseq.
     path
-        An ``.h5ad`` with counts in ``layers["counts"]`` or ``X``.
+        An ``.h5ad`` with counts in ``layers["counts"]`` or ``X``; left out, the RNA of pbmc10k_citeseq with its cell types.
     cell_type
-        Name of an obs column; without it all cells are unlabelled.
+        Name of an obs column of that file; without it all its cells are unlabelled.
     overlap
         Share of the genes that both sides measure; the others are divided between them, of every two neighbours in order of
         mean expression one each.
@@ -50,16 +56,12 @@ def load(raw: Path | None, *, path: str, cell_type: str | None = None, overlap: 
     UserError
         When the file or the column is absent, its values are no counts, or `overlap` is not between 0 and 1.
     """
-    import anndata
-
     if not 0 <= overlap <= 1:
         raise UserError(f"overlap: must lie between 0 and 1, found {overlap}")
-    source = readers.opened((Path() if raw is None else Path(raw)) / path, anndata.read_h5ad)
+    source, types = _published(raw) if path is None else _own(raw, path, cell_type)
     counts = sparse.csc_matrix(source.layers.get("counts", source.X), dtype=np.float32)
     if np.any(counts.data < 0) or np.any(counts.data != np.round(counts.data)):
         raise UserError(f"path: {path} holds no counts; molecules cannot be divided between two modalities")
-    if cell_type is not None and cell_type not in source.obs:
-        raise UserError(f"cell_type: no obs column {cell_type!r} in {path}; there are {', '.join(source.obs)}")
     random = np.random.default_rng(seed)
     in_left = stratified_half(np.asarray(counts.mean(axis=0)).ravel(), random)
     shared = np.zeros(len(in_left), dtype=bool)
@@ -69,9 +71,25 @@ def load(raw: Path | None, *, path: str, cell_type: str | None = None, overlap: 
     return assembled(
         {name: Measurement(x[:, genes], source.var_names[genes], "rna") for name, (x, genes) in sides.items()},
         cells=source.obs_names,
-        cell_type=[""] * source.n_obs if cell_type is None else source.obs[cell_type].astype(str),
+        cell_type=types,
         batch=["all"] * source.n_obs,
     )
+
+
+def _published(raw: Path | None) -> tuple[AnnData, Sequence[str]]:
+    if raw is None:
+        raise UserError("path: give an .h5ad of your own, or say from: pbmc10k_citeseq")
+    whole = pbmc10k_citeseq.load(raw)
+    return whole["rna"], whole.obs["cell_type"].astype(str)
+
+
+def _own(raw: Path | None, path: str, cell_type: str | None) -> tuple[AnnData, Sequence[str]]:
+    import anndata
+
+    source = readers.opened((Path() if raw is None else Path(raw)) / path, anndata.read_h5ad)
+    if cell_type is not None and cell_type not in source.obs:
+        raise UserError(f"cell_type: no obs column {cell_type!r} in {path}; there are {', '.join(source.obs)}")
+    return source, [""] * source.n_obs if cell_type is None else source.obs[cell_type].astype(str)
 
 
 def _part(counts: sparse.csc_matrix, chance: np.ndarray, random: np.random.Generator) -> sparse.csc_matrix:

@@ -22,8 +22,8 @@ REMEDIES = {
     "crashed": "An error in the method or in what it was given: the log ends with it.",
     "collapsed": "No latent dimension varies, so every cell looks the same; its scores are right, and say nothing. Lower the "
     "weight of the divergence (`beta`), or train longer.",
-    "not_applicable": "The method cannot take part in this scenario, by its design: nothing to mend. Where the reason names a "
-    "package or links that are missing, the run takes part once they are there.",
+    "not_applicable": "The method cannot take part in this scenario by its design, or the config left it out: nothing to mend. "
+    "Where the reason names a package or links that are missing, the run takes part once they are there.",
 }
 GIVES = {  # what a method's card must give, so that it has scores of a group
     "alignment": ("single", "it gives no latents of single modalities"),
