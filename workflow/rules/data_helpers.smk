@@ -31,5 +31,7 @@ def scenario_kind(wildcards):
 
 
 def cut_options(wildcards):
-    given = {key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets", "runs")}
+    given = {
+        key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets", "runs")
+    }
     return as_json(given | {"preprocess": bench.preprocess})
