@@ -177,6 +177,26 @@ def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
     assert "foscttm_within_cell_type of rna->adt is not defined: no cell type has two" in capsys.readouterr().err
 
 
+PER_CELL = {"latents", "predicted", "imputed", "truth", "opened", "private_factors", "private_latents"}
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("labelled", ["all", "one query cell", "one train cell"])
+def test_a_query_of_few_cells_is_scored_without_an_error(cells, labelled):
+    needs = oracle(("rna", "atac", "adt"))
+    for need in PER_CELL:
+        needs[need] = {name: values[:cells] for name, values in needs[need].items()}
+    needs["labels"], needs["batches"] = needs["labels"][:cells].copy(), np.array(["one", "two"] * 3, dtype=object)[:cells]
+    if labelled == "one query cell":
+        needs["labels"][1:] = ""
+    if labelled == "one train cell":
+        needs["train_labels"] = {s: np.where(np.arange(TRAIN) == 0, t, "") for s, t in needs["train_labels"].items()}
+        needs["labelled"] = tuple(values[:1] for values in needs["labelled"])
+    scores, _ = scored(**needs | {"groups": list(cards.GROUPS)})
+    assert scores["value"].notna().any()
+    assert not scores.duplicated(["metric", "direction"]).any()
+
+
 def test_skill_over_the_cell_type_mean_takes_each_cells_own_type():
     needs = oracle()
     means = needs["celltype_means"]["adt"]

@@ -15,13 +15,22 @@ def matched(**arrays: np.ndarray) -> list[np.ndarray]:
     Raises
     ------
     ValueError
-        When shapes differ or are not (cells, something), there are fewer than two rows, or a value is NaN or infinite.
+        When shapes differ or are not (cells, something), or a value is NaN or infinite.
+    Undefined
+        When there are fewer than two rows.
     """
     same_shape(**arrays)
     checked = [finite(name, array) for name, array in arrays.items()]
-    if checked[0].ndim != 2 or len(checked[0]) < 2:
-        raise ValueError(f"a matrix with at least two cells is needed, found shape {checked[0].shape}")
+    if checked[0].ndim != 2:
+        raise ValueError(f"a matrix with rows for at least 2 cells is needed, found shape {checked[0].shape}")
+    at_least(2, checked[0])
     return checked
+
+
+def at_least(fewest: int, cells: np.ndarray) -> None:
+    """Raise `Undefined` where there are fewer rows than a metric needs."""
+    if len(cells) < fewest:
+        raise Undefined(f"at least {fewest} cells are needed, found {len(cells)}")
 
 
 def same_shape(**arrays: np.ndarray) -> None:

@@ -33,6 +33,14 @@ def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
     return latent[rows], codes
 
 
+def batch_codes(batches: np.ndarray) -> np.ndarray:
+    """Return the codes of :func:`codes_of` of batches; raise `Undefined` where all cells are of one."""
+    codes = codes_of(batches)
+    if codes.max() == 0:
+        raise Undefined("all query cells are of one batch")
+    return codes
+
+
 def codes_of(names: np.ndarray) -> np.ndarray:
     """Return the place of each name among the names in order of first appearance, so that what a name is never matters.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mosaicbench.metrics._checks import at_least
 from mosaicbench.metrics._graph import MOST, neighbors
 
 TOLERANCE = 1e-5  # of the entropy of a neighbourhood
@@ -23,7 +24,13 @@ def median_lisi(latent: np.ndarray, codes: np.ndarray) -> float:
         (cells, dims).
     codes
         (cells,) kinds, 0 to the last.
+
+    Raises
+    ------
+    Undefined
+        When there are fewer than three cells.
     """
+    at_least(3, latent)
     distances, indices = neighbors(latent, MOST)
     found = []
     for part in (slice(start, start + CHUNK) for start in range(0, len(codes), CHUNK)):

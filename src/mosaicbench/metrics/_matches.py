@@ -35,7 +35,9 @@ def closer_and_tied(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        When the shapes differ, there are fewer than two cells, or a value is not finite.
+        When the shapes differ or a value is not finite.
+    Undefined
+        When there are fewer than two cells.
     """
     a, b = (latent.tobytes() for latent in matched(latent_a=latent_a, latent_b=latent_b))
     return _counted(min(a, b), max(a, b), np.shape(latent_a))[int(a > b)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._checks import Undefined, finite
 from mosaicbench.metrics._distances import blocks_of, count_votes, rows_of
 from mosaicbench.metrics._labels import known
 
@@ -65,7 +65,7 @@ def transfer_each(
     left_out = np.full(len(latent), -1) if own is None else place[own]
     most = int(labelled.sum()) - (own is not None)
     if most < 1:
-        raise ValueError("at least one labelled reference cell beside the own partner is needed")
+        raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
     found = _majority(latent, reference[labelled], rank[codes], len(names), possible, left_out)
     return {k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks}

@@ -26,7 +26,9 @@ def equal_latents(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        When the shapes differ, there are fewer than two cells, or a value is not finite.
+        When the shapes differ or a value is not finite.
+    Undefined
+        When there are fewer than two cells.
     """
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
     return float(np.all(a == b, axis=1).mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._checks import Undefined, at_least, finite
 
 CARD = {
     "group": "disentanglement",
@@ -85,7 +85,7 @@ def factors_r2(latent: np.ndarray, factors: np.ndarray, *, leak: bool = False) -
     ValueError
         When the numbers of cells differ or a value is not finite.
     Undefined
-        When there is no factor, or a factor does not vary.
+        When there are fewer than five cells, no factor, or a factor does not vary.
     """
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
@@ -93,6 +93,7 @@ def factors_r2(latent: np.ndarray, factors: np.ndarray, *, leak: bool = False) -
     z, w = finite("latent", latent), finite("factors", factors)
     if len(z) != len(w):
         raise ValueError(f"{len(w)} rows of factors do not match {len(z)} cells")
+    at_least(FOLDS, z)
     if w.shape[1] == 0 or np.any(np.ptp(w, axis=0) == 0):
         raise Undefined("there is no factor that varies over the query cells")
     spread = z.std(axis=0)

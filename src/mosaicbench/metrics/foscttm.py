@@ -31,7 +31,9 @@ def foscttm(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        When the shapes differ, there are fewer than two cells, or a value is not finite.
+        When the shapes differ or a value is not finite.
+    Undefined
+        When there are fewer than two cells.
     """
     return float(fractions_closer(latent_a, latent_b).mean())
 

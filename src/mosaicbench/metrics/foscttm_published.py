@@ -91,7 +91,7 @@ def foscttm_published(
     Raises
     ------
     ValueError
-        When the shapes differ, there are fewer than two cells, or a value is not finite.
+        When the shapes differ or a value is not finite.
     Undefined
         When there are fewer than two dimensions, which have no correlation.
     """

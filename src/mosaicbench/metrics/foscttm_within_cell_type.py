@@ -36,7 +36,7 @@ def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels:
     Raises
     ------
     ValueError
-        When the shapes differ, there are fewer than two cells, or a value is not finite.
+        When the shapes differ or a value is not finite.
     Undefined
         When no type has two cells.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import finite
-from mosaicbench.metrics._graph import codes_of
+from mosaicbench.metrics._graph import batch_codes
 from mosaicbench.metrics._lisi import median_lisi
 
 CARD = {
@@ -29,5 +29,5 @@ CARD = {
 
 def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    codes = codes_of(batches)
+    codes = batch_codes(batches)
     return float((median_lisi(finite("latent", latent), codes) - 1) / codes.max())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import chdtrc
 
-from mosaicbench.metrics._graph import codes_of, neighbors
+from mosaicbench.metrics._graph import batch_codes, neighbors
 
 CARD = {
     "label": "kBET",
@@ -30,7 +30,7 @@ LEVEL = 0.05  # of the test
 
 def kbet(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    codes, (_, nearest) = codes_of(batches), neighbors(latent, 50)
+    codes, (_, nearest) = batch_codes(batches), neighbors(latent, 50)
     shares = np.bincount(codes) / len(codes)
     found = np.stack([(codes[nearest] == batch).sum(axis=1) for batch in range(len(shares))], axis=1)  # (cells, batches)
     expected = shares * nearest.shape[1]

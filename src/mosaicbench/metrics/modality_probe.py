@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mosaicbench.metrics._checks import at_least
 from mosaicbench.metrics._samples import sampled
 
 CARD = {
@@ -29,8 +30,7 @@ def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     from sklearn.ensemble import RandomForestClassifier
 
     both = sampled(latent_a=latent_a, latent_b=latent_b)
-    if len(both[0]) < 6:
-        raise ValueError(f"at least six cells are needed, found {len(both[0])}")
+    at_least(6, both[0])
     fold = np.random.default_rng(0).permutation(len(both[0])) % 3
     right = []
     for held_out in range(3):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import finite
+from mosaicbench.metrics._checks import at_least, finite
 from mosaicbench.metrics._samples import sampled
 
 CARD = {
@@ -32,15 +32,16 @@ def realism_auc(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -
     Raises
     ------
     ValueError
-        When the shapes differ, a value is not finite, or there are fewer than six cells.
+        When the shapes differ or a value is not finite.
+    Undefined
+        When there are fewer than six cells.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
 
     std = finite("train_std", train_std)
     real, made = (np.round(x / np.where(std > 0, std, 1), DECIMALS) for x in sampled(truth=truth, imputed=imputed))
-    if len(real) < 6:
-        raise ValueError(f"at least six cells are needed, found {len(real)}")
+    at_least(6, real)
     fold = np.random.default_rng(0).permutation(len(real)) % 3
     chance = np.empty((2, len(real)))  # of being imputed, for the real and the imputed profile of each cell
     for held_out in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._blocks import dense
-from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._checks import Undefined, at_least, finite
 
 CARD = {
     "label": "R² of own values",
@@ -36,13 +36,14 @@ def reconstruction_r2(latent: np.ndarray, values: np.ndarray) -> float:
     ValueError
         When the numbers of cells differ or a value is not finite.
     Undefined
-        When no feature varies.
+        When there are fewer than five cells, or no feature varies.
     """
     from sklearn.linear_model import RidgeCV
 
     z, x = finite("latent", latent), finite("values", dense(values))
     if len(z) != len(x):
         raise ValueError(f"{len(x)} rows of values do not match {len(z)} cells")
+    at_least(FOLDS, z)
     x = x[:, np.ptp(x, axis=0) > 0]
     if x.shape[1] == 0:
         raise Undefined("no feature varies over the query cells")

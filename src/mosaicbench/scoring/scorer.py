@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +70,8 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
     tables = [*_features(evidence, metrics), *_parts(evidence, metrics, "by_type"), *_parts(evidence, metrics, "by_batch")]
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FEATURE_COLUMNS)
     cells = {
-        (name, question.about, question.space): np.asarray(_called(name, question, "per_cell"), dtype=np.float32)
-        for question, name in _suited(evidence, metrics, "per_cell")
+        (name, question.about, question.space): values.astype(np.float32)
+        for question, name, values in _defined(evidence, metrics, "per_cell")
     }
     return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells)
 
@@ -86,6 +87,13 @@ def _suited(evidence: Evidence, metrics: list[str], beside: str | None) -> Itera
     needs = {name: catalog.parameters("metrics", name, beside) for name in having}
     for question in evidence.questions:
         yield from ((question, name) for name in having if question.suits(needs[name]))
+
+
+def _defined(evidence: Evidence, metrics: list[str], beside: str) -> Iterator[tuple[Question, str, np.ndarray]]:
+    """Yield what the functions of a name beside metrics say, where they are defined; the metric's own row says where not."""
+    for question, name in _suited(evidence, metrics, beside):
+        with suppress(Undefined):
+            yield question, name, np.asarray(_called(name, question, beside))
 
 
 def _called(metric: str, question: Question, beside: str | None = None) -> object:
@@ -104,9 +112,8 @@ def _value(metric: str, question: Question) -> float:
 
 def _features(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the scores of single features, of every metric and direction."""
-    for question, name in _suited(evidence, metrics, "per_feature"):
-        names = evidence.feature_names[target_of(question.about)]
-        yield _table(name, question, names, _called(name, question, "per_feature"))
+    for question, name, values in _defined(evidence, metrics, "per_feature"):
+        yield _table(name, question, evidence.feature_names[target_of(question.about)], values)
 
 
 def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.DataFrame]:
