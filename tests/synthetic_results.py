@@ -222,6 +222,7 @@ def made_history(record: dict) -> pd.DataFrame:
     if KNOWN[record["method"]][0] != "model" or record["status"] == "diverged":
         return pd.DataFrame(columns=["epoch", "cost"])
     costs = {"cost": 100 / epochs, "nll_rna": 90 / epochs, "kl": 10 / epochs, "validation_cost": 110 / epochs}
+    costs |= {"kept": (epochs == 10).astype(float)}
     return pd.DataFrame({"epoch": epochs, "progress": epochs / 10} | costs)
 
 

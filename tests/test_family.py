@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import FEATURES, linear_cells, mosaic_view, paired_view, unpaired_view
 from scipy import sparse, stats
+from torch import nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal, kl_divergence
 
 from mosaicbench.errors import Diverged
@@ -214,10 +215,50 @@ def test_training_stops_early_restores_the_best_and_reports_every_term():
     model = MVAE(max_epochs=200, patience=3, learning_rate=0.02, batch_size=64)
     history = model.fit(paired_view(100), 0)
     assert len(history) < 200
-    assert set(history[0]) == {"epoch", "progress", "cost", "nll_rna", "nll_adt", "kl", "validation_cost"}
+    assert set(history[0]) == {"epoch", "progress", "cost", "nll_rna", "nll_adt", "kl", "validation_cost", "kept"}
     best = min(row["validation_cost"] for row in history)
     assert best < history[0]["validation_cost"]
     assert [row["epoch"] for row in history] == list(range(1, len(history) + 1))
+
+
+class Drifting(nn.Module):
+    """One number that training drives up for ever, while its validation cost is lowest at 0.42."""
+
+    def __init__(self):
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(()))
+
+    def cost(self, x, progress):
+        return Cost(drift=-self.place.expand(x.cells))
+
+    def held_out_cost(self, x, progress):
+        return Cost(distance=((self.place - 0.42) ** 2).expand(x.cells))
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_weights_end_as_they_were_in_the_epoch_that_is_said_to_be_kept(stops):
+    nets = Drifting()
+    budget = training.Budget(max_epochs=12, patience=5, batch_size=1000, learning_rate=0.1)
+    options = {"budget": budget, "warmup": 0.0, "held_out_cost": nets.held_out_cost, "stops": stops}
+    history = training.minimise(nets.cost, nets, paired_view(60), **options)
+    kept = [row["epoch"] for row in history if row["kept"]]
+    assert kept == [4 if stops else 12]  # Adam takes steps of its learning rate: 0.1, 0.2, 0.3, 0.4, ...
+    assert nets.place.item() == pytest.approx(0.1 * kept[0], abs=1e-3)
+    assert len(history) == (9 if stops else 12)
+
+
+def test_validation_cells_are_never_fitted_and_all_others_are():
+    view = paired_view(80)
+    view.blocks[0].values["rna"][:, 0] = np.arange(80)
+    nets, seen = Drifting(), {"fitted": set(), "validated": set()}
+
+    def cost(x, progress):
+        seen["fitted" if nets.training else "validated"] |= {round(float(number)) for number in x["rna"][:, 0]}
+        return nets.cost(x, progress)
+
+    training.minimise(cost, nets, view, budget=training.Budget(max_epochs=3, batch_size=16, validation=0.25), warmup=0.0)
+    assert len(seen["validated"]) == 20
+    assert seen["fitted"] == set(range(80)) - seen["validated"]
 
 
 def test_a_cost_that_is_not_finite_ends_in_diverged():

@@ -197,6 +197,16 @@ def test_costs_are_in_order_and_named_and_the_start_is_left_out():
     assert len(drawn) == 500
 
 
+def test_the_epoch_whose_weights_were_kept_is_marked_though_another_cost_less():
+    epochs = np.arange(1, 11)
+    curves = {"validation_cost": 10.0 + epochs, "kept": (epochs == 7).astype(float)}
+    parts = [pd.DataFrame({"epoch": epochs, "cost": name, "value": x, "seed": 0}) for name, x in curves.items()]
+    history = pd.concat(parts).assign(**VIEW, run="mvae")[HISTORY_COLUMNS]
+    figure, drawn = training_curves(history=history, runs=RUNS, theme=THEME)
+    assert [line.get_xydata().tolist() for line in figure.axes[0].lines[1:]] == [[[7, 17]]]
+    assert set(drawn["cost"]) == {"validation_cost"}
+
+
 def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
     random = np.random.default_rng(0)
     cells = len(types)

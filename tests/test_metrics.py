@@ -291,7 +291,7 @@ def test_collapse_is_not_rewarded(metric, value):
         "alignment_at_chance": 1.0,
         "equal_latents": 1.0,
     }
-    expected |= {f"recall_at_{k}": 0.0 for k in (1, 10, 50)}
+    expected |= {f"recall_at_{k}": k / n for k in (1, 10, 50)}
     expected |= {f"imputation_{r}_per_feature{which}": 0.0 for r in ("pearson", "spearman") for which in ("", "_median")}
     expected |= {m: shares.max() for m in METRICS if m.startswith("label_transfer_accuracy")}
     found = evaluate(metric, needs)
@@ -345,6 +345,18 @@ def naive_twice_closer(a, b):
     return np.array(counts)
 
 
+def naive_recall(a, b, k):
+    """Return the mean over cells of the chance of the match, in all orders of those tied with it, one by one."""
+    chances = []
+    for i in range(len(a)):
+        squared = np.zeros(len(b))
+        for d in range(a.shape[1]):
+            squared = squared + (a[i, d].astype(float) - b[:, d].astype(float)) ** 2
+        first = np.sum(squared < squared[i])  # the place of the match, if it comes first among the tied
+        chances.append(np.mean([place < k for place in range(first, first + np.sum(squared == squared[i]))]))
+    return np.mean(chances)
+
+
 def pairs_of_latents():
     random = np.random.default_rng(7)
     a = random.standard_normal((300, 6))
@@ -376,7 +388,7 @@ def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind):
     np.testing.assert_array_equal(twice_closer(a, b), expected)
     assert evaluate("foscttm", {"latent_a": a, "latent_b": b}) == pytest.approx(np.mean(expected / 2 / (len(a) - 1)), abs=1e-15)
     for k in (1, 10, 50):
-        assert evaluate(f"recall_at_{k}", {"latent_a": a, "latent_b": b}) == np.mean(expected / 2 < k)
+        assert evaluate(f"recall_at_{k}", {"latent_a": a, "latent_b": b}) == pytest.approx(naive_recall(a, b, k), abs=1e-15)
     assert evaluate("median_rank", {"latent_a": a, "latent_b": b}) == 1 + np.median(expected / 2)
 
 
@@ -454,6 +466,12 @@ def test_counts_kept_from_the_last_pair_are_not_given_for_another():
     changed[0] += 100
     assert twice_closer(a, changed)[0] == 2 * (len(a) - 1)
     np.testing.assert_array_equal(twice_closer(a, b), first)
+
+
+@pytest.mark.parametrize("cells", [18, 22])
+def test_recall_of_collapsed_types_is_the_chance_within_a_type(cells):
+    z = np.repeat(np.eye(4), cells, axis=0)
+    assert evaluate("recall_at_10", {"latent_a": z, "latent_b": z}) == pytest.approx(10 / cells)
 
 
 @pytest.mark.parametrize("n", [78, 155, 304])
@@ -749,12 +767,32 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
     np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
 
 
-@pytest.mark.parametrize("scale", [1e-160, 1e160])
-def test_pearson_survives_the_scale_of_its_values(scale):
+WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + ["imputation_cosine_per_cell"]
+WITHOUT_UNITS = [m for m in WITHOUT_UNITS if "train_mean" not in NEEDS[m]] + ["imputation_r2_per_feature"]
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])
+@pytest.mark.parametrize("metric", WITHOUT_UNITS)
+def test_correlations_survive_the_scale_of_their_values(metric, scale):
     truth, imputed = (x.astype(float) for x in sparse_values())
     needs, scaled = {"truth": truth, "imputed": imputed}, {"truth": truth * scale, "imputed": imputed * scale}
-    for metric in sorted(PEARSON):
-        assert evaluate(metric, scaled) == pytest.approx(evaluate(metric, needs), abs=1e-9)
+    assert evaluate(metric, scaled) == pytest.approx(evaluate(metric, needs), abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2.0**-660, 2.0**-13, 2.0**660])
+@pytest.mark.parametrize(
+    "metric", [*sorted(ALIGNMENT), "foscttm_maxfuse", "modality_mixing", "graph_connectivity", "label_separation_auc", "kbet"]
+)
+def test_latents_of_another_scale_have_the_same_neighbours(metric, scale):
+    needs = world(noise=3.0)
+    latents = {need: needs[need] * scale for need in ("latent", "latent_a", "latent_b")}
+    assert evaluate(metric, needs | latents) == pytest.approx(evaluate(metric, needs), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_transfer_survives_the_scale_of_its_latents(scale):
+    (reference, labels), (query, _) = cells_of(300, 1), cells_of(100, 2)
+    np.testing.assert_array_equal(transfer(reference * scale, labels, query * scale), transfer(reference, labels, query))
 
 
 def test_skill_is_the_share_of_squared_error_that_is_gone():
@@ -1026,6 +1064,8 @@ def test_a_file_read_twice_is_seen_in_its_latents():
 
 def test_the_kl_term_is_that_of_the_weights_that_were_kept():
     history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, np.nan])}
+    for kept in range(3):  # a method with critics, or without early stopping, keeps other weights than the lowest cost's
+        assert evaluate("kl_term", {"history": history | {"kept": np.eye(3)[kept]}}) == history["kl"][kept]
     assert evaluate("kl_term", {"history": history}) == 4.0
     with pytest.raises(ValueError, match="NaN"):
         evaluate("kl_term", {"history": history | {"kl": np.full(3, np.nan)}})
@@ -1068,3 +1108,28 @@ def test_reconstruction_r2_is_the_share_that_a_latent_can_tell():
     assert evaluate("reconstruction_r2", {"latent": z, "values": values}) == pytest.approx(0.5, abs=0.01)
     with pytest.raises(Undefined, match="no feature varies"):
         evaluate("reconstruction_r2", {"latent": z, "values": np.ones((2000, 2))})
+
+
+def test_reconstruction_r2_is_of_cells_that_the_regression_has_not_seen():
+    """Against ridge regressions cell by cell: each penalty is judged by leaving one train cell out."""
+    random = np.random.default_rng(1)
+    z, values = random.standard_normal((40, 15)), random.standard_normal((40, 4))
+    values[:, :2] += z[:, :2]
+    x, latent = (values - values.mean(0)) / values.std(0), (z - z.mean(0)) / z.std(0)
+
+    def predicted(train, cell, penalty):
+        a, b = latent[train] - latent[train].mean(0), x[train] - x[train].mean(0)
+        return x[train].mean(0) + (latent[cell] - latent[train].mean(0)) @ np.linalg.solve(
+            a.T @ a + penalty * np.eye(15), a.T @ b
+        )
+
+    def left_out_error(train, penalty):
+        return sum(np.sum((x[cell] - predicted(train[train != cell], cell, penalty)) ** 2) for cell in train)
+
+    fold, error = np.random.default_rng(0).permutation(40) % 5, 0.0
+    for cell in range(40):
+        train = np.flatnonzero(fold != fold[cell])
+        penalty = min((1, 10, 100, 1000, 10000), key=lambda penalty: left_out_error(train, penalty))
+        error += np.sum((x[cell] - predicted(train, cell, penalty)) ** 2)
+    found = evaluate("reconstruction_r2", {"latent": z, "values": values})
+    assert found == pytest.approx(1 - error / np.sum(x**2), abs=1e-9)

@@ -19,8 +19,8 @@ CARD = {
         "Every term of the cost over the epochs, in nats per cell, summed over features: a line is one seed of a run. Terms "
         "mean the same in every method, but methods sum them over different paths, so compare shapes, and heights only "
         "within a run. Of critics, their surprise (nats) and accuracy are drawn too. A line ends where training stopped; a "
-        "point marks its lowest validation cost, the epoch whose weights were kept (with critics, the lowest after the "
-        "warm-up). scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
+        "point on the validation cost marks the epoch whose weights were kept: the lowest, with critics the lowest after the "
+        "warm-up. scMODAL's terms are means over features, not nats, and it keeps its last weights. The vertical axis "
         "leaves out the start, where it would hide the rest."
     ),
     "needs": ["history", "runs"],
@@ -28,7 +28,8 @@ CARD = {
 }
 COLUMNS = ["cost", "run", "seed", "epoch", "value"]
 VALIDATION = "validation_cost"
-BESIDE = ("_said", "_shown")  # what stands in a history to find out whether a critic is of use
+KEPT = "kept"  # 1 in the epoch whose weights were kept
+BESIDE = ("_said", "_shown", KEPT)  # what stands in a history and is no curve
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
@@ -40,6 +41,7 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     tuple
         The figure, and one row per cost, run, seed and epoch.
     """
+    kept_epochs = history[(history["cost"] == KEPT) & (history["value"] == 1)].set_index(["run", "seed"])["epoch"].to_dict()
     is_drawn = ~history["cost"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
@@ -54,11 +56,11 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     for axes, cost in zip(panels, costs, strict=False):
         of_cost = drawn[drawn["cost"] == cost]
         for run in trained:
-            for _, curve in of_cost[of_cost["run"] == run].groupby("seed"):
+            for seed, curve in of_cost[of_cost["run"] == run].groupby("seed"):
                 axes.plot(curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **theme.line(run))
                 if cost == VALIDATION:
-                    kept = curve.loc[curve["value"].idxmin()]
-                    axes.plot([kept["epoch"]], [kept["value"]], **theme.marker(run, size=3))
+                    kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
+                    axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
         _limit(axes, of_cost)
         axes.set_title(theme.cost(cost))
         axes.grid(axis="y")

@@ -13,6 +13,18 @@ BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
 
 
+FAR = 400  # binary orders of magnitude; squares of values beyond would leave the range of float64
+
+
+def within_range(*latents: np.ndarray) -> list[np.ndarray]:
+    """Return latents times one power of two, where they are so large or small that their squares are not numbers any more.
+
+    The order of their distances stays, and with it every tie.
+    """
+    exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
+    return [np.ldexp(latent, -exponent) for latent in latents] if abs(exponent) > FAR else list(latents)
+
+
 def rows_of(latent: np.ndarray) -> np.ndarray:
     """Return latents, (cells, dims), with a zero column where that makes the dimensions even."""
     return np.ascontiguousarray(np.pad(latent, ((0, 0), (0, latent.shape[1] % 2))))
@@ -29,6 +41,7 @@ def count_closer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     One pass over the distances gives both directions: (2, cells, 2), from a to b and from b to a.
     """
+    a, b = within_range(a, b)
     return _count_closer(rows_of(a), blocks_of(b), numba.get_num_threads())
 
 

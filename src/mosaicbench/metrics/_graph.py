@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of
+from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of, within_range
 from mosaicbench.metrics._labels import known
 
 MOST = 90  # neighbours that a metric asks for
@@ -69,5 +69,5 @@ def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)
 def _neighbors(latent: bytes, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    cells = np.frombuffer(latent).reshape(shape)
+    (cells,) = within_range(np.frombuffer(latent).reshape(shape))
     return nearest_cells(rows_of(cells), blocks_of(cells), min(MOST, len(cells)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._distances import blocks_of, count_votes, rows_of
+from mosaicbench.metrics._distances import blocks_of, count_votes, rows_of, within_range
 from mosaicbench.metrics._labels import known
 
 CHUNK = 8192  # cells whose votes are held at a time
@@ -51,7 +51,7 @@ def transfer_each(
         reference, then to the one that comes first there; what a label is called never matters. All vote where there are
         fewer than k.
     """
-    reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
+    reference, latent = within_range(finite("reference_latent", reference_latent), finite("latent", latent))
     if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
         raise ValueError(f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}")
     if len(reference) != len(reference_labels):

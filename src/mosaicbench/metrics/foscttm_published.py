@@ -117,5 +117,6 @@ def _unit_rows(latent: np.ndarray) -> np.ndarray:
     """Return rows of mean 0 and length 1; zeros where a row does not vary."""
     varies = np.ptp(latent, axis=1, keepdims=True) > 0
     centred = np.where(varies, latent - latent.mean(axis=1, keepdims=True), 0)
+    centred = centred / np.maximum(np.abs(centred).max(axis=1, keepdims=True), np.finfo(float).tiny)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     return centred / np.where(length > 0, length, 1)

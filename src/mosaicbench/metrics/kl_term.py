@@ -19,14 +19,17 @@ CARD = {
 
 
 def kl_term(history: dict[str, np.ndarray]) -> float:
-    """Return the entry of "kl" where "validation_cost" is lowest, from the columns of a run's history, (epochs,) each.
+    """Return the entry of "kl" of the epoch whose weights were kept, from the columns of a run's history, (epochs,) each.
+
+    That is where "kept" is 1, or "validation_cost" is lowest in the history of a package that has no such column.
 
     Raises
     ------
     ValueError
         When the entry is not finite.
     """
-    kept = float(history["kl"][np.nanargmin(history["validation_cost"])])
+    epoch = np.argmax(history["kept"]) if "kept" in history else np.nanargmin(history["validation_cost"])
+    kept = float(history["kl"][epoch])
     if not np.isfinite(kept):
         raise ValueError("the history holds NaN or infinite values")
     return max(0.0, kept)

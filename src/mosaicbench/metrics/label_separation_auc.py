@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined
+from mosaicbench.metrics._distances import within_range
 from mosaicbench.metrics._graph import labelled
 
 CARD = {
@@ -19,7 +20,8 @@ CARD = {
         "label_separation_auc": {
             "label": "Separation of cell types (AUC)",
             "definition": "Mean over cell types with at least three query cells of the area under the ROC curve of a linear "
-            "classifier (least squares) on the latent, one type against the others, 3-fold over the query cells with a label.",
+            "classifier (least squares) on the standardised latent, one type against the others, 3-fold over the query cells "
+            "with a label.",
         },
         "label_separation_auc_all": {
             "takes": {"latent": "all_blocks"},
@@ -53,7 +55,9 @@ def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
     from sklearn.model_selection import StratifiedKFold
 
     z, codes = labelled(latent, labels)
-    z = z - z.mean(axis=0)
+    (z,) = within_range(z)
+    spread = np.where(np.ptp(z, axis=0) > 0, z.std(axis=0), 1)
+    z = (z - z.mean(axis=0)) / spread  # the penalty of the regression is then the same for latents of any scale
     areas = []
     for code in [code for code, cells in enumerate(np.bincount(codes)) if cells >= 3 and len(codes) - cells >= 3]:
         own = codes == code

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import entr
 
 from mosaicbench.metrics._checks import matched
+from mosaicbench.metrics._distances import within_range
 from mosaicbench.metrics._neighbors import votes_of_nearest
 
 CARD = {
@@ -62,7 +63,7 @@ def _shares_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     A cell's own partner is not counted: it is the same cell. Cells tied at the last place share it.
     """
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    n, both = len(a), np.concatenate([a, b])
+    n, (both,) = len(a), within_range(np.concatenate([a, b]))
     of = np.repeat([0, 1], n)
     left_out = np.stack([np.arange(2 * n), (np.arange(2 * n) + n) % (2 * n)], axis=1)  # itself, and its partner
     k = min(K, 2 * n - 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._matches import twice_closer
+from mosaicbench.metrics._matches import closer_and_tied
 
 CARD = {
     "label": "Recall@{k}",
@@ -14,13 +14,13 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Fraction of query cells whose true match in the second modality is among the {k} cells nearest to their "
-    "latent in the first; a tie counts half a rank. Chance is {k} / n.",
+    "latent in the first; cells that are as near as the {k}th share the places that are left. Chance is {k} / n.",
     "doi": "",
     "variants": {
         "recall_at_1": {
             "keywords": {"k": 1},
             "definition": "Fraction of query cells whose true match in the second modality is the cell nearest to their latent "
-            "in the first; a tie counts half a rank. Chance is 1 / n.",
+            "in the first; cells that are equally near share the place. Chance is 1 / n.",
         },
         "recall_at_10": {"keywords": {"k": 10}},
         "recall_at_50": {"keywords": {"k": 50}},
@@ -29,5 +29,10 @@ CARD = {
 
 
 def recall(latent_a: np.ndarray, latent_b: np.ndarray, *, k: int) -> float:
-    """Return the share of cells with fewer than k others closer than the true match, from a to b, (cells, dims) each."""
-    return float((twice_closer(latent_a, latent_b) < 2 * k).mean())
+    """Return the mean chance of the true match to be among the k nearest, from a to b, (cells, dims) each.
+
+    Of a match and the cells that are as far, each has the same chance of the places that closer cells leave. Errors as for
+    FOSCTTM.
+    """
+    closer, tied = closer_and_tied(latent_a, latent_b).T
+    return float(np.clip((k - closer) / (tied + 1), 0, 1).mean())

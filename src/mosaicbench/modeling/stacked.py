@@ -496,7 +496,7 @@ def _trained(stack: Stack) -> list[History | Diverged]:
 def _outcome(seed: dict) -> History | Diverged:
     if seed["failed"] or not seed["best_epoch"]:
         return Diverged(seed["failed"] or "the validation cost was never finite")
-    return seed["history"]
+    return training.with_kept(seed["history"], seed["best_epoch"])
 
 
 # --- shapes ---

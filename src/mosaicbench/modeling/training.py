@@ -210,8 +210,8 @@ def minimise(
     Returns
     -------
     history
-        One dict per epoch: epoch, progress, cost and each term in nats per cell (train), validation_cost, and how each critic
-        did.
+        One dict per epoch: epoch, progress, cost and each term in nats per cell (train), validation_cost, how each critic
+        did, and whether its weights were kept.
 
     Raises
     ------
@@ -267,7 +267,12 @@ def minimise(
         raise Diverged("the validation cost was never finite")
     nets.load_state_dict(best_weights)
     nets.eval()
-    return history
+    return with_kept(history, best_epoch)
+
+
+def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str, float]]:
+    """Return the history with a column "kept": 1 in the epoch whose weights were kept, else 0."""
+    return [row | {"kept": float(row["epoch"] == kept_epoch)} for row in history]
 
 
 def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:
