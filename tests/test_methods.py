@@ -9,6 +9,7 @@ import pytest
 from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_view, unpaired_view
 
 from mosaicbench import catalog
+from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import method_class
 from mosaicbench.view import Cells, Truth, View, concatenate
 
@@ -184,6 +185,14 @@ def test_virtual_cells_of_a_joint_model_are_joint():
 def test_a_missing_pairing_is_one_clear_message():
     with pytest.raises(ValueError, match="no train cell has rna and adt measured together"):
         unpaired_view().observing("rna", "adt")
+
+
+@pytest.mark.parametrize("method", ["cca", "ridge", "knn_impute"])
+def test_a_linear_baseline_does_not_apply_where_no_cell_shows_what_it_needs(method):
+    blocks = tuple(linear_cells(30, seed=i, modalities=("rna", other), name=other) for i, other in enumerate(("atac", "adt")))
+    bridge = View(blocks, dict(FEATURES))
+    with pytest.raises(NotApplicable, match="measured together"):
+        fitted(method, bridge, blocks[0])
 
 
 def test_blocks_join_in_order():

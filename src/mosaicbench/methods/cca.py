@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.decomposition import PCA
 
+from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -19,13 +20,14 @@ CARD = {
     "kind": "baseline",
     "paper": "Hotelling 1936; Kettenring 1971",
     "doi": "10.1093/biomet/58.3.433",
-    "handles": ("paired",),
+    "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single"),
     "claims": ("aligns",),
     "summary": "Canonical correlation analysis on principal components, for any number of modalities (maximum-variance form).",
     "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted "
-    "by the correlation that it reaches, so that uncertain ones count less in distances.",
+    "by the correlation that it reaches, so that uncertain ones count less in distances. "
+    "Of a mosaic, the train cells that show all modalities.",
 }
 
 
@@ -38,7 +40,7 @@ class CCA:
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
-        cells = train.observing(*train.modalities)
+        cells = paired_cells(train, *train.modalities)
         pca = {m: PCA(min(self.components, min(x.shape) - 1), whiten=True, random_state=seed) for m, x in cells.values.items()}
         whitened = {m: pca[m].fit_transform(x) for m, x in cells.values.items()}  # (cells, components) each
         _, singular, rotation = np.linalg.svd(np.concatenate(list(whitened.values()), axis=1), full_matrices=False)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -15,12 +16,12 @@ CARD = {
     "kind": "baseline",
     "paper": "",
     "doi": "",
-    "handles": ("paired",),
+    "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("impute",),
     "claims": ("imputes",),
     "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components.",
-    "deviates": "",
+    "deviates": "Of a mosaic, the train cells that show all modalities.",
 }
 
 AT_ONCE = 1024  # cells whose neighbours' values are held together
@@ -35,7 +36,7 @@ class KNNImpute:
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Keep the paired train cells and index each modality."""
-        cells = train.observing(*train.modalities)
+        cells = paired_cells(train, *train.modalities)
         self.values = cells.values
         self.pca, self.index = {}, {}
         for modality, x in cells.values.items():

@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 
+from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -17,12 +18,13 @@ CARD = {
     "kind": "baseline",
     "paper": "Hoerl & Kennard 1970",
     "doi": "10.1080/00401706.1970.10488634",
-    "handles": ("paired",),
+    "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("impute",),
     "claims": ("imputes",),
     "summary": "Ridge regression from the source's principal components to every feature of the target.",
-    "deviates": "The regression reads `components` principal components of the source, which keeps it fast on wide modalities.",
+    "deviates": "The regression reads `components` principal components of the source, which keeps it fast on wide modalities. "
+    "Of a mosaic, the train cells that show both modalities of a direction.",
 }
 
 
@@ -36,7 +38,7 @@ class Ridge:
         """Fit every direction on the cells in which both its modalities were measured."""
         self.regression = {}
         for source, target in permutations(train.modalities, 2):
-            cells = train.observing(source, target)
+            cells = paired_cells(train, source, target)
             components = min(self.components, min(cells.values[source].shape) - 1)
             regression = make_pipeline(PCA(components, random_state=seed), RidgeCV(alphas=np.logspace(-1, 5, 13)))
             self.regression[source, target] = regression.fit(cells.values[source], cells.values[target])

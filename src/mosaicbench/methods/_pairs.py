@@ -1,0 +1,20 @@
+"""The paired cells that a linear baseline is fitted on."""
+
+from __future__ import annotations
+
+from mosaicbench.errors import NotApplicable
+from mosaicbench.view import Cells, View
+
+
+def paired_cells(train: View, *modalities: str) -> Cells:
+    """Return every train cell in which all of `modalities` were measured, showing only those.
+
+    Raises
+    ------
+    NotApplicable
+        When there is no such cell, as in a mosaic of blocks that show two of three modalities each.
+    """
+    try:
+        return train.observing(*modalities)
+    except ValueError as error:
+        raise NotApplicable(str(error)) from error
