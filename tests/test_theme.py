@@ -8,7 +8,7 @@ from synthetic_results import KNOWN, METHODS
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
-from mosaicbench.report.roster import KINDS
+from mosaicbench.report.roster import KINDS, Roster
 
 
 def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
@@ -19,6 +19,18 @@ def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
     order = known.order("runs", reversed(METHODS))
     assert [known.roster.kind(run) for run in order] == sorted((known.roster.kind(run) for run in order), key=KINDS.index)
     assert order.index("mvae-beta4") == order.index("mvae") + 1
+
+
+def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whatever_they_are_called():
+    cards = {"methods": {"ours": {"label": "Ours", "own": True}, "mvae": {"label": "MVAE"}}}
+    display = {room: {} for room in theme.NAMED} | {"runs": {"renamed": {"label": "Best"}}}
+    roster = Roster(cards=cards, methods={"ours-beta4": "ours", "renamed": "ours", "mvae-beta4": "mvae"})
+    label = theme.Theme(display=display, roster=roster).label
+    assert [label("runs", run) for run in ("ours", "ours-beta4", "renamed")] == ["Ours (own)", "ours-beta4 (own)", "Best (own)"]
+    assert label("methods", "ours") == "Ours (own)"
+    assert [label("runs", "mvae"), label("runs", "mvae-beta4"), label("datasets", "ours")] == ["MVAE", "mvae-beta4", "ours"]
+    marked = [name for name, card in catalog.cards("methods").items() if card.get("own")]
+    assert marked == ["contrastive_vae"]
 
 
 @pytest.mark.parametrize("text", ["methods: [", "colors: {}", "methods: {mvae: {color: red}}", "methods: {mvae: MVAE}", "3"])

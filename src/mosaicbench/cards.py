@@ -232,6 +232,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _is_true(value: object) -> bool:
+    return value is True
+
+
 def _is_words(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
 
@@ -281,6 +285,7 @@ KEYS = {
         "claims": _words(CLAIMS),
         "summary": _text("one or two sentences about how it works"),
         "deviates": _text('what differs from the paper, and why, "" where nothing does'),
+        "own": Key("True, of a method that this project made up: every table and figure marks it", _is_true, {}, optional=True),
         "wraps": Key("a dict of the texts package, module, version and licence", _is_package, {}, optional=True),
         "environment": _text("the name of a file of envs/peers", optional=True),
     },

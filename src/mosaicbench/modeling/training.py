@@ -24,6 +24,7 @@ from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
 Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
+Divided = tuple[list[Block], list[Minibatch]]  # the cells of each block to fit, and those to validate on
 
 # What training computes with, here and nowhere else. Single precision means single precision: no TF32 in matrix products.
 # On a GPU, operations that have a deterministic form take it.
@@ -180,6 +181,7 @@ def minimise(
     opponents: Opponents | None = None,
     stops: bool = True,
     weight_decay: float = 0.0,
+    divided: Divided | None = None,
 ) -> list[dict[str, float]]:
     """Train `nets` in place and return the history.
 
@@ -206,6 +208,8 @@ def minimise(
         weights are kept.
     weight_decay
         Of Adam: the gradient of half this times the squared weights is added to that of the cost.
+    divided
+        What :func:`divide` gave, for a method that needs to know which cells decided when to stop.
 
     Returns
     -------
@@ -219,9 +223,7 @@ def minimise(
         When a cost or a gradient is not finite.
     """
     nets.to(device())
-    known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
-    blocks = [block_of(block, device(), **known) for block in train.blocks]
-    fitted, held_out = _hold_out(blocks, budget.validation)
+    fitted, held_out = divide(train, budget, counts=counts) if divided is None else divided
     optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
@@ -273,6 +275,12 @@ def minimise(
 def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str, float]]:
     """Return the history with a column "kept": 1 in the epoch whose weights were kept, else 0."""
     return [row | {"kept": float(row["epoch"] == kept_epoch)} for row in history]
+
+
+def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
+    """Return the train cells to fit, and those to validate on, as the seed draws them."""
+    known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
+    return _hold_out([block_of(block, device(), **known) for block in train.blocks], budget.validation)
 
 
 def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:

@@ -59,6 +59,10 @@ class Roster:
         """Say whether a run is a method with other hyperparameters than its own."""
         return self.method(run) != run
 
+    def is_own(self, run: str) -> bool:
+        """Say whether this project made up a run's method, which every table and figure then marks."""
+        return self.card(run).get("own", False)
+
     def traits(self, run: str) -> dict[str, str]:
         """Return "yes" or "no" for each of :data:`TRAITS`; a method is transductive only if its card says so."""
         uses = self.card(run).get("uses", ())

@@ -22,6 +22,8 @@ from mosaicbench.report.roster import KINDS, Roster, roster_of
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "costs")
 SPARE = "#777777"
+MARKED = ("methods", "runs")
+OWN_MARK = " (own)"  # after the name of a method that this project made up, wherever it is named
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
 STYLE = {
@@ -70,10 +72,17 @@ class Theme:
     roster: Roster
 
     def label(self, room: str, name: str) -> str:
-        """Return the human-readable name of an id: of display.yaml, else of its card, else the id."""
+        """Return the human-readable name of an id: of display.yaml, else of its card, else the id.
+
+        A method that this project made up, and every run of it, is marked as such, whatever it is called.
+        """
+        marked = room in MARKED and self.roster.is_own(name)
+        return self._unmarked(room, name) + (OWN_MARK if marked else "")
+
+    def _unmarked(self, room: str, name: str) -> str:
         listed = self.display[room].get(name, {}).get("label")
         if room == "runs":
-            return listed or (name if self.roster.is_ablation(name) else self.label("methods", name))
+            return listed or (name if self.roster.is_ablation(name) else self._unmarked("methods", name))
         return listed or self.roster.cards.get(room, {}).get(name, {}).get("label") or name
 
     def metric_of(self, family: str, name: str) -> str:
