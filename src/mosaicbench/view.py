@@ -305,6 +305,18 @@ class Method(Protocol):
     def conditions(self) -> dict[str, object]:
         """Return what training computes with, plain values by name, for the record: the device, the precision of numbers."""
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that `fit` learned, arrays by name, for a model that is kept.
+
+        A method without it is kept all the same where what it learned are plain values, arrays, and estimators of scikit-learn.
+        """
+
+    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+        """Take back what `state` returned, in the place of `fit`.
+
+        `train` is an outline of the train cells: blocks, types, batches, scales and links as in `fit`, but every value is 0.
+        """
+
     @staticmethod
     def fit_at_once(methods: Sequence[Method], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
         """Fit one object of the class for each seed, all at the same time, and return what `fit` of each would have returned.

@@ -26,7 +26,7 @@ def main(
     ----------
     runs
         Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; and outputs,
-        its folders, one per seed.
+        its folders, one per seed. Where its models are kept, keep: true and the licence of the data.
     seeds
         Of each: seed; train, query and solution, files of the view. The solution, which only positive controls read, may be
         left out.
@@ -75,6 +75,8 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
             query=Path(seed["query"]),
             solution=Path(seed["solution"]) if seed.get("solution") else None,
             output=Path(output),
+            keep=run.get("keep", False),
+            licence=run.get("licence", ""),
         )
         for run in runs
         for seed, output in zip(seeds, run["outputs"], strict=True)

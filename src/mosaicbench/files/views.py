@@ -106,7 +106,7 @@ def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
     return View(
         blocks=tuple(blocks),
         features={m: len(feature_names(train[m])) for m in train.mod},
-        scales={m: _scale(cells) for m, cells in train.mod.items() if "counts" in cells.layers},
+        scales={m: scale_of(cells) for m, cells in train.mod.items() if "counts" in cells.layers},
         links=_links(train) if links else {},
     )
 
@@ -152,7 +152,7 @@ def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
     return {pair: links for pair, links in found.items() if links.nnz}
 
 
-def _scale(train: AnnData) -> Scale:
+def scale_of(train: AnnData) -> Scale:
     """Return what leads from counts to values in one modality of the train cells."""
     counts = scipy.sparse.csr_matrix(train.layers["counts"])
     opened = counts.getnnz(axis=0) / counts.shape[0]

@@ -121,7 +121,8 @@ def _fit_together(
     records = []
     for fit in fits:
         fit.output.mkdir(parents=True, exist_ok=True)
-        fit.record.unlink(missing_ok=True)  # what is there afterwards was written now
+        for earlier in (fit.record, fit.model / "model.json"):
+            earlier.unlink(missing_ok=True)  # what is there afterwards was written now
         remove_partial(fit.output)
         records.append(new_record(fit, seeds_at_once=len(fits)))
     work = partial(_in_child, fits, records, meters, checkpoint_seconds, stacked=stacked)
@@ -209,7 +210,7 @@ def _end(
     try:
         if isinstance(outcome, Diverged):
             raise outcome
-        record |= write_outputs(meter, fitted, outcome, fit.output)
+        record |= write_outputs(meter, fitted, outcome, fit.output, fit=fit)
         write_record(fit.record, record | account())
     except Exception as error:
         meter.enter(None)

@@ -26,6 +26,10 @@ class Fit:
         The view's solution; only positive controls read it.
     output
         The run's folder.
+    keep
+        Whether the fitted model is kept there.
+    licence
+        Of the data, for a kept model.
     """
 
     identity: dict
@@ -35,6 +39,8 @@ class Fit:
     query: Path
     solution: Path | None
     output: Path
+    keep: bool = False
+    licence: str = ""
 
     @property
     def seed(self) -> int:
@@ -45,6 +51,11 @@ class Fit:
     def record(self) -> Path:
         """The file that says what happened."""
         return self.output / "run.json"
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model, where it is kept."""
+        return self.output / "model"
 
     @property
     def checkpoint(self) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.fitting.job import Fit
-from mosaicbench.fitting.method import hyperparameters_of, method_class
+from mosaicbench.fitting.method import hyperparameters_of, import_for, method_class
 from mosaicbench.meter import Meter
 
 if TYPE_CHECKING:
@@ -67,8 +67,13 @@ def open_view(module: ModuleType, fit: Fit) -> MethodOnView:
     return MethodOnView(method, module.CARD["gives"], train, query, shown)
 
 
-def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: Path) -> dict:
+def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: Path, *, fit: Fit | None = None) -> dict:
     """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
+
+    Parameters
+    ----------
+    fit
+        What was asked for; where it says so, the model is kept.
 
     Raises
     ------
@@ -101,6 +106,8 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: 
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
     remarks += [*getattr(fitted.method, "remarks", []), *left_out]
+    if fit is not None and fit.keep:
+        remarks += _keep(fitted, fit, latents)
     for remark in remarks:
         print(f"remark: {remark}", file=sys.stderr)
     meter.enter(None)
@@ -109,6 +116,19 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: 
         "message": "; ".join(remarks),
         "hyperparameters": hyperparameters_of(fitted.method),
     }
+
+
+def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
+    """Keep the fitted model in the run's folder; return, as a remark, why it cannot be."""
+    from mosaicbench.fitting.keeping import keep
+
+    try:
+        keep(
+            fit.model, fitted.method, import_for(fit.module), fitted.train, latents, identity=fit.identity, licence=fit.licence
+        )
+    except UserError as reason:
+        return [f"the model was not kept: {reason}"]
+    return []
 
 
 def write_failure(output: Path, record: dict) -> None:

@@ -34,7 +34,7 @@ def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
         "arithmetic": {},
         "threads": _threads(),
         "hardware": _hardware(),
-        "versions": _versions(),
+        "versions": versions(),
         "git_commit": _git_commit(),
     }
 
@@ -56,7 +56,7 @@ def decisive(fits: Sequence[Fit], method: object) -> dict:
         "conditions": method.conditions(),
         "seeds": [fit.seed for fit in fits],
         "code": [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in code],
-        "versions": _versions(),
+        "versions": versions(),
         "threads": _threads(),
         "machine": platform.machine(),
     }
@@ -86,14 +86,15 @@ def _hardware() -> dict:
 
 
 @cache
-def _versions() -> dict[str, str]:
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this package and of those that decide numbers."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in REPORTED_VERSIONS:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = "absent"
-    return versions
+            found[name] = "absent"
+    return found
 
 
 @cache

@@ -40,6 +40,7 @@ from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.networks import mlp
 from mosaicbench.modeling.training import Budget
 from mosaicbench.modeling.unpaired import one_modality_each
+from mosaicbench.modeling.weights import give_weights, weights_of
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -195,6 +196,20 @@ class SCMODAL(Budget):
         rates = dict.fromkeys(critics, self.critic_learning_rate)
         critics.to(training.device())
         self.opponents = Opponents(critics, self._evidence, rates, self.critic_steps, self.weight_decay)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the weights of the networks, and the Gaussian of the train cells' latents."""
+        return weights_of(self.nets) | {"latent_mean": self.latent_mean.numpy(), "latent_root": self.latent_root.numpy()}
+
+    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+        """Make the networks for an outline of the train cells, and give them their weights; critics begin anew."""
+        state, self.pairs = dict(state), list(pairwise(train.modalities))
+        self.latent_mean, self.latent_root = (
+            torch.from_numpy(np.array(state.pop(f"latent_{name}"))) for name in ("mean", "root")
+        )
+        with training.seeded(0):
+            self.build(train)
+        give_weights(self.nets, state)
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:

@@ -20,6 +20,7 @@ from mosaicbench.modeling.likelihoods import GaussianDecoder, counting_decoder
 from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.posteriors import GaussianEncoder, product_of_experts
 from mosaicbench.modeling.training import Budget
+from mosaicbench.modeling.weights import give_weights, weights_of
 from mosaicbench.view import Cells, History, View
 
 STEEPNESS = 12  # of the sigmoid ramp of beta
@@ -111,6 +112,16 @@ class MultimodalVAE(Budget):
         """Make all networks, and gather them as `nets`."""
         self.build(train)
         self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the weights of all networks."""
+        return weights_of(self.nets)
+
+    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+        """Make the networks for an outline of the train cells, and give them their weights."""
+        with training.seeded(0):
+            self.make(train)
+        give_weights(self.nets, state)
 
     def rules(self) -> dict[str, object]:
         """Return the keywords of `training.minimise` in which a method differs from the others."""

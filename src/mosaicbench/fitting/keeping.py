@@ -1,0 +1,187 @@
+"""A fitted method becomes a kept model, and a kept model a method object that embeds and imputes as it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.errors import UserError
+from mosaicbench.fitting.method import hyperparameters_of, method_class
+from mosaicbench.fitting.plain import described, restored
+from mosaicbench.fitting.record import versions
+from mosaicbench.view import Cells, Scale, View, offers
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+    from mosaicbench.files.models import KeptModel
+
+SCALE = ("mean", "std", "share", "opened", "when_open", "loadings")  # arrays of a `view.Scale`
+
+
+def keep(
+    folder: Path, method: object, module: ModuleType, train: MuData, latents: dict, *, identity: dict, licence: str = ""
+) -> None:
+    """Write a fitted method, what its view learned from the train cells, and the train cells' latents.
+
+    Parameters
+    ----------
+    module
+        The method's, with its card.
+    train
+        The train cells that it was fitted to.
+    latents
+        (source, subset) -> (names, (cells, latent)), as the run has them.
+    identity
+        dataset, scenario, run, seed.
+    licence
+        Of the data.
+
+    Raises
+    ------
+    UserError
+        When the method read the solution, or holds what no file of a model can.
+    """
+    from mosaicbench.files.models import KeptModel, write_model
+    from mosaicbench.files.views import as_view
+
+    if "solution" in module.CARD["uses"]:
+        raise UserError(f"{module.CARD['label']} knows the solution, so it has no model for other cells")
+    weights = offers(method, "state")
+    state = method.state() if weights else described(_learned(method))
+    view = as_view(train, labels=True, links="links" in module.CARD["uses"])
+    facts = {
+        "identity": identity,
+        "method": module.__name__.rsplit(".", 1)[-1],
+        "module": module.__name__,
+        "card": module.CARD,
+        "hyperparameters": hyperparameters_of(method),
+        "versions": versions(),
+        "licence": licence,
+        "modalities": {name: _facts_of(cells) for name, cells in train.mod.items()},
+    }
+    arrays = {f"{name}/{key}": array for name, cells in train.mod.items() for key, array in _transform_of(cells).items()}
+    arrays |= _outline_of(view) | _latents_of(latents, view)
+    write_model(folder, KeptModel(facts, state, arrays), weights=weights)
+
+
+def revived(kept: KeptModel, module: ModuleType) -> object:
+    """Return the method object of a kept model, as it was when `fit` had returned.
+
+    Raises
+    ------
+    UserError
+        When this version's method is another than the one that was kept.
+    """
+    try:
+        method = method_class(module)(**kept.facts["hyperparameters"])
+        if offers(method, "load"):
+            method.load(kept.state, outline(kept))
+        else:
+            vars(method).update(restored(kept.state))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        written_by = kept.facts["versions"].get("mosaicbench", "an unknown version")
+        raise UserError(
+            f"the model of {kept.facts['method']!r} was kept by mosaicbench {written_by} and does not fit this version's "
+            f"method ({error}); fit it again, or use that version"
+        ) from error
+    return method
+
+
+def outline(kept: KeptModel) -> View:
+    """Return the train cells that a model was fitted to as their view without values: every value is 0, and takes no memory."""
+    facts, held = kept.facts["modalities"], kept.view
+    features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
+    uses, blocks = kept.facts["card"]["uses"], []
+    for pattern, rows in _patterns(held, list(facts)):
+        values = {name: np.broadcast_to(np.float32(0), (len(rows), features[name])) for name in pattern}
+        labels = held["cell_types"][rows].astype(object) if "labels" in uses else None
+        names, batches = held["names"][rows].astype(object), held["batches"][rows].astype(object)
+        blocks.append(Cells(names=names, values=values, labels=labels, batches=batches))
+    scales = {name: _scale(fact, name, held) for name, fact in facts.items() if fact["values"] == "counts"}
+    return View(blocks=tuple(blocks), features=features, scales=scales, links=_links(held))
+
+
+def _learned(method: object) -> dict[str, object]:
+    """Return what a method holds beside its hyperparameters."""
+    fields = hyperparameters_of(method)
+    return {name: value for name, value in vars(method).items() if name not in fields}
+
+
+def _facts_of(cells: object) -> dict:
+    """Return what is said of a modality: its kind, its value space, what its values were made of, the names of its features."""
+    kind = cells.uns["kind"]
+    values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
+    return {"kind": str(kind), "space": str(cells.uns["space"]), "values": values, "features": list(map(str, cells.var_names))}
+
+
+def _transform_of(cells: object) -> dict[str, np.ndarray]:
+    """Return what a modality's transform learned from the train cells, and what leads from its counts to values."""
+    from mosaicbench.files.views import scale_of
+
+    arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
+    if "counts" in cells.layers:
+        scale = scale_of(cells)
+        arrays |= {key: getattr(scale, key) for key in SCALE if getattr(scale, key) is not None}
+        arrays["total"] = np.array(scale.total)
+    if cells.uns["space"] == "lsi":
+        opened = cells.layers["counts"].tocsr().getnnz(axis=0)
+        arrays["idf"] = (cells.n_obs / opened).astype(np.float32)
+        arrays["depth"] = cells.var["depth"].to_numpy()
+        arrays["usual"] = np.asarray(cells.X.mean(axis=0), dtype=np.float32).ravel()
+    return {key: np.asarray(array) for key, array in arrays.items()}
+
+
+def _outline_of(view: View) -> dict[str, np.ndarray]:
+    """Return names, types, batches and observed modalities of the train cells, block after block, and the links."""
+    names, types, batches, shown = (np.concatenate(parts) for parts in zip(*map(_told, view.blocks), strict=True))
+    arrays = {"names": names, "cell_types": types, "batches": batches, "pattern": shown}
+    for (first, second), links in view.links.items():
+        coo = links.tocoo()
+        arrays[f"links/{first}/{second}"] = np.array([coo.row, coo.col, coo.data])
+        arrays[f"links/{first}/{second}/shape"] = np.array(coo.shape)
+    return arrays
+
+
+def _told(block: Cells) -> tuple[np.ndarray, ...]:
+    pattern = np.full(len(block), "+".join(block.modalities))
+    return block.names.astype(str), block.labels.astype(str), block.batches.astype(str), pattern
+
+
+def _latents_of(latents: dict, view: View) -> dict[str, np.ndarray]:
+    """Return the train cells' latents of every source, and the types of these cells."""
+    types = {name: label for block in view.blocks for name, label in zip(block.names, block.labels, strict=True)}
+    arrays = {}
+    for (source, subset), (names, z) in latents.items():
+        if subset == "train":
+            arrays[f"latents/{source}"] = np.asarray(z, dtype=np.float32)
+            arrays[f"latents/{source}/cell_types"] = np.array([types[name] for name in names], dtype=str)
+    return arrays
+
+
+def _patterns(held: dict[str, np.ndarray], modalities: list[str]) -> list[tuple[list[str], np.ndarray]]:
+    """Return the modalities of each block, and where its cells stand; the blocks in their order."""
+    found = dict.fromkeys(held["pattern"].tolist())
+    shown = [[name for name in modalities if name in pattern.split("+")] for pattern in found]
+    return [(names, np.flatnonzero(held["pattern"] == pattern)) for names, pattern in zip(shown, found, strict=True)]
+
+
+def _scale(fact: dict, name: str, held: dict[str, np.ndarray]) -> Scale:
+    arrays = {key: held.get(f"{name}/{key}") for key in SCALE}
+    return Scale(space=fact["space"], total=float(held[f"{name}/total"]), **arrays)
+
+
+def _links(held: dict[str, np.ndarray]) -> dict:
+    from scipy import sparse
+
+    found = {}
+    for key in held:
+        if key.startswith("links/") and not key.endswith("/shape"):
+            _, first, second = key.split("/")
+            row, column, sign = held[key]
+            shape = tuple(int(size) for size in held[f"{key}/shape"])
+            found[first, second] = sparse.csr_matrix((sign.astype(np.int8), (row, column)), shape=shape)
+    return found

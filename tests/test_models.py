@@ -1,0 +1,122 @@
+"""A kept model does what the fitted method did, bit for bit, and none of its files can hold code."""
+
+import json
+
+import numpy as np
+import pytest
+from mosaicbench_fits import fit_one
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import catalog
+from mosaicbench.data.links import with_links
+from mosaicbench.errors import ContractError, UserError
+from mosaicbench.files.models import read_model
+from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
+from mosaicbench.files.views import as_cells, read_view, unstandardised_values
+from mosaicbench.fitting.keeping import outline, revived
+from mosaicbench.fitting.method import import_for
+
+KEEPABLE = [
+    name
+    for name, card in catalog.cards("methods").items()
+    if "environment" not in card
+    and not ({"package"} <= set(card.get("wraps", ())) and name != "links_harmony")
+    and "solution" not in card["uses"]
+    and name not in ("random_latent", "shuffled")  # they draw anew at every call
+]
+NEED_LINKS = {"links_cca", "links_harmony", "links_mnn", "scmodal"}
+SHORT = {"max_epochs": 2}
+
+
+def kind_for(name):
+    handles = catalog.card("methods", name)["handles"]
+    return "paired" if "paired" in handles else handles[0]
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    dataset = small_dataset()
+    cut = {kind: cut_small(dataset, kind, tmp_path_factory.mktemp(kind)) for kind in ("paired", "unpaired")}
+    return cut | {"linked": cut_small(linked(dataset), "unpaired", tmp_path_factory.mktemp("linked"))}
+
+
+def linked(dataset):
+    """Return the data with links between the most frequent features of either modality, as if they were of one gene."""
+    first, second = (np.argsort(-cells.layers[cells.uns["values"]].getnnz(axis=0))[:40] for cells in dataset.mod.values())
+    return with_links(dataset, {tuple(dataset.mod): ((first, second, np.ones(40, dtype=np.int8)), "made up")})
+
+
+def view_for(views, name):
+    return views["linked" if name in NEED_LINKS else kind_for(name)]
+
+
+def fitted(views, name, folder):
+    short = SHORT if "max_epochs" in catalog.hyperparameters(name) else {}
+    kept = {"dataset": "small", "scenario": kind_for(name), "keep": True, "licence": "CC BY 4.0"}
+    fit_one(view_for(views, name), folder, name, hyperparameters=short, names=kept)
+    return folder
+
+
+@pytest.mark.parametrize("name", KEEPABLE)
+def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
+    folder = fitted(views, name, tmp_path / "run")
+    record = read_record(folder / "run.json")
+    assert record["status"] in ("ok", "collapsed") and "not kept" not in record["message"], record["message"]
+    kept = read_model(folder)
+    module = import_for(kept.facts["module"])
+    method = revived(kept, module)
+    query = read_view(view_for(views, name) / "query.h5mu", "query")
+    uses, gives = module.CARD["uses"], module.CARD["gives"]
+    latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
+    seen = 0
+    for source in latents.obs["source"].unique():
+        names, z = latents_of(latents, source, "query")
+        modalities = list(query.mod) if source == "joint" else [source]
+        cells = as_cells(query, modalities, names, links="links" in uses, counts="counts" in uses)
+        np.testing.assert_array_equal(np.asarray(method.embed(cells), dtype=np.float32), z)
+        seen += 1
+    for direction, values in imputed.mod.items():
+        source, target = direction.split("->")
+        cells = as_cells(query, [source], links="links" in uses, counts="counts" in uses)
+        np.testing.assert_array_equal(unstandardised_values(query[target], method.impute(cells, target)), values.X)
+        seen += 1
+    assert seen and ("impute" in gives or len(latents))
+    assert kept.facts["licence"] == "CC BY 4.0"
+
+
+def test_the_outline_has_no_values_but_types_and_sizes(views, tmp_path):
+    kept = read_model(fitted(views, "mvae_sup", tmp_path / "run"))
+    train = read_view(views["paired"] / "train.h5mu", "train")
+    view = outline(kept)
+    assert {m: len(view.observing(m)) for m in view.modalities} == {m: cells.n_obs for m, cells in train.mod.items()}
+    assert view.cell_types == tuple(sorted(set(train["left"].obs["cell_type"])))
+    assert not any(x.any() for block in view.blocks for x in block.values.values())
+
+
+@pytest.mark.parametrize("name", ["oracle", "random_latent"])
+def test_what_cannot_be_kept_is_said_and_the_run_stands(views, tmp_path, name):
+    folder = fitted(views, name, tmp_path / "run")
+    assert "the model was not kept" in read_record(folder / "run.json")["message"]
+    with pytest.raises(ContractError, match="no model was kept here"):
+        read_model(folder)
+
+
+def test_a_model_of_another_version_is_refused_with_what_to_do(views, tmp_path):
+    folder = fitted(views, "cca", tmp_path / "run")
+    path = folder / "model/model.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"format": 99}))
+    with pytest.raises(ContractError, match="format 99, written by mosaicbench .*fit it again"):
+        read_model(folder)
+    path.write_text(json.dumps(facts | {"hyperparameters": {"gone": 1}}))
+    kept = read_model(folder)
+    with pytest.raises(UserError, match="does not fit this version's method"):
+        revived(kept, import_for(facts["module"]))
+
+
+def test_a_model_names_no_class_but_known_ones(views, tmp_path):
+    kept = read_model(fitted(views, "cca", tmp_path / "run"))
+    evil = json.dumps({"dict": [[{"value": "pca"}, {"object": ["subprocess", "Popen"], "holds": {"dict": []}}]]})
+    kept.state["description"] = np.array(evil)
+    with pytest.raises(UserError, match=r"subprocess\.Popen"):
+        revived(kept, import_for(kept.facts["module"]))
