@@ -71,7 +71,7 @@ KEYS = {
     "fit": OF_RUNS | {"fitting", "files/models", "meter", "sources"},
     "score": OF_SCORES | {"cards", "catalog", "metrics", "scoring"},
     "project": OF_RUNS | {"metrics", "report"},
-    "generate": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "meter", "metrics", "report", "scoring", "sources"},
+    "generate": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "metrics", "report", "scoring", "sources"},
     "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report", "statistics"},
     "draw": OF_SCORES | {"cards", "catalog", "report", "statistics"},
     "typeset": OF_SCORES | {"cards", "catalog", "report", "statistics"},

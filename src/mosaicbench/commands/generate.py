@@ -13,9 +13,11 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import UserError
+from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import generated_table, read_record, write_generated
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import as_view, feature_names, read_view, standardised_values
+from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import method_class
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
 from mosaicbench.scoring import scorer
@@ -28,10 +30,10 @@ MARKERS = 2  # per cell type and modality
 
 
 def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None) -> None:
-    """Fit the methods of some runs once more, draw cells from their priors, and hold them against the query cells.
+    """Draw cells from the priors of some runs' models, and hold them against the query cells.
 
-    Weights are not kept with a run: the same view, hyperparameters and seed give the same model. A run that failed has
-    no model, and no rows.
+    Models that were kept are used as they are; any other is fitted again, since the same view, hyperparameters and seed give
+    the same model. A run that failed has no model, and no rows.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
             print(f"{record['run']}: its status is {record['status']}, so there is no model to draw from", file=sys.stderr)
             continue
         whose = {key: record[key] for key in WHOSE}
-        generated = _drawn(record, train, cells, seed)
+        generated = _drawn(folder, record, train, cells, seed)
         names = np.array([f"virtual-{cell:06d}" for cell in range(cells)], dtype=object)
         types, parts = _held_against(solution, generated, names, seed)
         for name, part in parts.items():
@@ -97,12 +99,15 @@ def _held_against(
     }
 
 
-def _drawn(record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.ndarray]:
+def _drawn(folder: Path, record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.ndarray]:
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
-    method = method_class(importlib.import_module(catalog.module("methods", name)))
+    module = importlib.import_module(catalog.module("methods", name))
+    method = method_class(module)
     if not offers(method, "generate"):
         raise UserError(f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs")
+    if is_kept(folder):
+        return revived(read_model(folder), module).generate(cells, seed)
     print(f"fitting {record['run']} again", file=sys.stderr)
     model = method(**record["hyperparameters"])
     uses = catalog.card("methods", name)["uses"]

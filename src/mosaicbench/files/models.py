@@ -67,6 +67,11 @@ def write_model(folder: Path, model: KeptModel, *, weights: bool) -> None:
         temporary.write_text(json.dumps({"format": FORMAT} | model.facts, indent=1, sort_keys=True, default=list) + "\n")
 
 
+def is_kept(folder: Path) -> bool:
+    """Return whether a model lies in this folder, or in that of this run."""
+    return any((place / "model.json").is_file() for place in (folder, folder / FOLDER))
+
+
 def read_model(folder: Path) -> KeptModel:
     """Read a model from its folder, or from the folder of the run that kept it.
 
