@@ -51,6 +51,7 @@ GROUPS = {
     "label_transfer": "whether cell types carry over between modalities",
     "label_prediction": "cell types that are predicted from few labels",
     "imputation": "how near imputed values are to measured ones",
+    "preservation": "what else imputed values keep of measured ones: open peaks, markers of cell types",
     "biology": "whether cell types stay apart",
     "mixing": "whether modalities or batches mix",
     "realism": "whether imputed cells look like measured ones",

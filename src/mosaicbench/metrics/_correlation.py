@@ -35,6 +35,12 @@ def pearson_rows(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     return np.concatenate([np.empty(0), *found])
 
 
+def spearman_rows(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return Spearman's r of every row, (rows,); NaN, 0 and errors as in :func:`pearson_columns`."""
+    found = [_pearson(_ranks(x), _ranks(y)) for _, (x, y) in by_cell(truth=truth, imputed=imputed)]
+    return np.concatenate([np.empty(0), *found])
+
+
 def average_correlation(r: np.ndarray, *, of: str, average: str = "mean") -> float:
     """Return the "mean" or "median" of the correlations that exist; `of` names in an error what does not vary."""
     if np.isnan(r).all():

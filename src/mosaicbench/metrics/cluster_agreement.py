@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import lru_cache
-
 import numpy as np
 
+from mosaicbench.metrics._clusters import clusters_of
 from mosaicbench.metrics._graph import labelled
 
 CARD = {
@@ -33,8 +31,6 @@ CARD = {
     },
 }
 
-STARTS = 10  # of K-means; one alone may end far from the best clusters, and the scores with it
-
 
 def cluster_agreement(latent: np.ndarray, labels: np.ndarray, *, score: str) -> float:
     """Return a score of the types and K-means clusters of the cells with a label, as many clusters as there are types.
@@ -46,20 +42,10 @@ def cluster_agreement(latent: np.ndarray, labels: np.ndarray, *, score: str) -> 
     score
         "Adjusted Rand index" or "Normalised mutual information"; the clusters are found once for both.
     """
-    cells, codes = labelled(latent, labels)
-    return _agreement(cells.tobytes(), cells.shape, codes.astype(np.int64).tobytes())[score]
-
-
-@lru_cache(maxsize=1)
-def _agreement(cells: bytes, shape: tuple[int, int], codes: bytes) -> dict[str, float]:
-    from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    x, types = np.frombuffer(cells).reshape(shape), np.frombuffer(codes, dtype=np.int64)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Number of distinct clusters")  # a collapsed latent has fewer than types
-        clusters = KMeans(types.max() + 1, n_init=STARTS, random_state=0).fit_predict(x)
-    return {
-        "Adjusted Rand index": float(adjusted_rand_score(types, clusters)),
-        "Normalised mutual information": min(1.0, float(normalized_mutual_info_score(types, clusters))),
-    }
+    cells, types = labelled(latent, labels)
+    clusters = clusters_of(cells, types.max() + 1)
+    if score == "Adjusted Rand index":
+        return float(adjusted_rand_score(types, clusters))
+    return min(1.0, float(normalized_mutual_info_score(types, clusters)))

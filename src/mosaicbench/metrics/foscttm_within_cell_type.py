@@ -1,4 +1,4 @@
-"""FOSCTTM among the cells of one type: what an alignment knows beyond the types."""
+"""FOSCTTM among the cells of one type, or of one batch: what an alignment knows beyond the types, or the batches."""
 
 from __future__ import annotations
 
@@ -9,17 +9,29 @@ from mosaicbench.metrics._distances import count_closer
 from mosaicbench.metrics._labels import known
 
 CARD = {
-    "label": "FOSCTTM within cell type",
-    "group": "alignment",
     "best": 0.0,
     "better": "lower",
     "chance": 0.5,
     "bounds": [0.0, 1.0],
-    "definition": "Mean over labelled query cells of the fraction of other cells of the same type that lie closer "
-    "(Euclidean) to the cell's latent in the first modality than its own latent in the second does; ties count "
-    "half. Cells without a label, or alone in their type, are left out. Perfect labels without any more "
-    "knowledge score 0.5.",
     "doi": "",
+    "variants": {
+        "foscttm_within_cell_type": {
+            "label": "FOSCTTM within cell type",
+            "group": "alignment",
+            "definition": "Mean over labelled query cells of the fraction of other cells of the same type that lie closer "
+            "(Euclidean) to the cell's latent in the first modality than its own latent in the second does; ties count "
+            "half. Cells without a label, or alone in their type, are left out. Perfect labels without any more "
+            "knowledge score 0.5.",
+        },
+        "foscttm_within_batch": {
+            "takes": {"labels": "batches"},
+            "label": "FOSCTTM within batch",
+            "group": "mixing",
+            "definition": "Mean over query cells of the fraction of other cells of the same batch that lie closer (Euclidean) "
+            "to the cell's latent in the first modality than its own latent in the second does; ties count half. Cells alone "
+            "in their batch are left out. An alignment that knows the batches and no more scores 0.5.",
+        },
+    },
 }
 
 
@@ -31,7 +43,7 @@ def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels:
     latent_a, latent_b
         (cells, dims); row i of both is the same cell.
     labels
-        (cells,); "" is unknown.
+        (cells,) types, or batches; "" is unknown.
 
     Raises
     ------
@@ -53,5 +65,5 @@ def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels:
             total += (counts[:, 0] + counts[:, 1] / 2).sum() / (len(members) - 1)
             cells += len(members)
     if cells == 0:
-        raise Undefined("no cell type has two query cells")
+        raise Undefined("no cell type, or batch, has two query cells")
     return float(total / cells)

@@ -42,8 +42,8 @@ def imputation_r2_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
 def _r2(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     """Return R2 of each row, (rows,); NaN where the truth does not vary."""
     varies = np.ptp(truth, axis=1) > 0
-    scale = np.maximum(np.abs(truth).max(axis=1, keepdims=True), np.finfo(float).tiny)  # else squares over- or underflow
-    truth, imputed = truth / scale, imputed / scale
+    largest = np.abs(truth).max(axis=1, keepdims=True)
+    truth, imputed = (x / np.where(varies[:, None], largest, 1) for x in (truth, imputed))  # else squares over- or underflow
     errors = ((truth - imputed) ** 2).sum(axis=1)
     total = ((truth - truth.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
     return 1 - np.divide(errors, total, out=np.full(len(truth), np.nan), where=varies)

@@ -25,7 +25,12 @@ CARD = {
 def isolated_labels(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) labels and batches."""
     known_latent, types = labelled(latent, labels)
-    pairs = np.unique(np.stack([types, codes_of(batches[known(labels)])]), axis=1)
-    batches_of = np.bincount(pairs[0])  # (types,)
     width = np.bincount(types, widths(known_latent, types)) / np.bincount(types)
-    return float((1 + width[batches_of == batches_of.min()].mean()) / 2)
+    return float((1 + width[is_isolated(types, batches[known(labels)])].mean()) / 2)
+
+
+def is_isolated(types: np.ndarray, batches: np.ndarray) -> np.ndarray:
+    """Return which types occur in the fewest batches, (types,), from (cells,) codes of types and names of batches."""
+    pairs = np.unique(np.stack([types, codes_of(batches)]), axis=1)
+    batches_of = np.bincount(pairs[0])  # (types,)
+    return batches_of == batches_of.min()
