@@ -145,7 +145,7 @@ def test_what_does_not_apply_is_settled_with_its_reason():
         "scenario": "unpaired",
         "run": "cca",
         "method": "cca",
-        "reason": "needs paired cells, this scenario is unpaired",
+        "reason": "needs paired or mosaic cells, this scenario is unpaired",
     }
 
 
