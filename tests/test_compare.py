@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from made_up_scores import scores_of
+from scipy import stats
 
 from mosaicbench import cli
 from mosaicbench.commands import compare
@@ -16,8 +18,7 @@ from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.records import differing_facts
 from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import RUN_COLUMNS
-from mosaicbench.statistics import difference
-from mosaicbench.statistics.summary import HEADLINE_COLUMNS
+from mosaicbench.statistics import difference, summary
 
 ROSTER = Roster(
     {"metrics": {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}, "fit_seconds": {"better": "lower"}}}, {}
@@ -25,38 +26,57 @@ ROSTER = Roster(
 DISPLAY = REPOSITORY / "config/display.yaml"
 
 
-def headline(rows):
-    """Return the headline table of rows (run, metric, mean, low, high)."""
-    table = pd.DataFrame(rows, columns=["run", "metric", "mean", "low", "high"])
-    named = {"dataset": "d", "scenario": "s", "sd": 0.1, "interval": "t over seeds", "seeds": 3, "directions": 2}
-    return table.assign(**named, of_directions=2)[HEADLINE_COLUMNS]
+def sides(values):
+    """Return headline and scores of one benchmark from (run, metric) -> values by seed."""
+    scores = scores_of(values, scenario="s")
+    return summary.headline(scores), scores
+
+
+def changes(a, b):
+    """Return the differences between two benchmarks, given as (run, metric) -> values by seed."""
+    (of_a, scores_a), (of_b, scores_b) = sides(a), sides(b)
+    return difference.scores(of_a, of_b, scores_a, scores_b, ROSTER)
 
 
 @pytest.mark.parametrize(
     ("metric", "a", "b", "change"),
     [
-        ("foscttm", (0.2, 0.15, 0.25), (0.1, 0.05, 0.14), "better"),
-        ("foscttm", (0.1, 0.05, 0.14), (0.2, 0.15, 0.25), "worse"),
-        ("nmi", (0.1, 0.05, 0.14), (0.2, 0.15, 0.25), "better"),
-        ("nmi", (0.2, 0.15, 0.25), (0.1, 0.05, 0.14), "worse"),
-        ("nmi", (0.1, 0.05, 0.16), (0.2, 0.15, 0.25), "within"),
-        ("nmi", (0.1, 0.05, 0.15), (0.2, 0.15, 0.25), "within"),  # they touch
-        ("unknown", (0.1, 0.05, 0.14), (0.2, 0.15, 0.25), "beyond"),
-        ("nmi", (0.1, np.nan, np.nan), (0.9, 0.8, 1.0), "no interval"),
-        ("nmi", (0.1, np.nan, np.nan), (0.1, np.nan, np.nan), "same"),
+        ("foscttm", [0.2, 0.3, 0.4], [0.1, 0.21, 0.3], "better"),  # the two intervals meet: the splits differ more
+        ("foscttm", [0.1, 0.21, 0.3], [0.2, 0.3, 0.4], "worse"),
+        ("nmi", [0.1, 0.21, 0.3], [0.2, 0.3, 0.4], "better"),
+        ("nmi", [0.2, 0.3, 0.4], [0.1, 0.21, 0.3], "worse"),
+        ("nmi", [0.1, 0.2, 0.3], [0.2, 0.19, 0.4], "within"),
+        ("unknown", [0.1, 0.21, 0.3], [0.2, 0.3, 0.4], "beyond"),
+        ("nmi", [0.1], [0.9], "no test"),
+        ("nmi", [0.1, 0.2], [0.1, 0.2], "same"),
+        ("nmi", [0.1], [0.1, 0.5], "same"),  # with the seed that both have
     ],
 )
-def test_a_change_is_claimed_only_where_the_intervals_do_not_meet(metric, a, b, change):
-    found = difference.scores(headline([("mvae", metric, *a)]), headline([("mvae", metric, *b)]), ROSTER)
+def test_a_change_is_claimed_only_where_the_difference_by_seed_leaves_out_zero(metric, a, b, change):
+    found = changes({("mvae", metric): a}, {("mvae", metric): b})
     assert found["change"].tolist() == [change]
-    assert found["difference"].tolist() == [b[0] - a[0]]
+    seeds = min(len(a), len(b))
+    assert found["paired_seeds"].tolist() == [seeds]
+    np.testing.assert_allclose(found["difference"], np.mean(b[:seeds]) - np.mean(a[:seeds]))
+    if seeds > 1 and change != "same":
+        interval = stats.ttest_rel(b, a).confidence_interval()
+        np.testing.assert_allclose(found[["low", "high"]].to_numpy()[0], [interval.low, interval.high])
     assert list(found.columns) == difference.SCORE_COLUMNS
 
 
+def test_equal_benchmarks_differ_in_one_case_of_twenty():
+    """Intervals of each alone that had to stay apart called 11 % of equal scores different."""
+    random = np.random.default_rng(0)
+    a, b = ({("mvae", f"m{i}"): 0.5 + 0.1 * random.standard_normal(3) for i in range(600)} for _ in "ab")
+    called = changes(a, b)["change"].isin(["better", "worse", "beyond"]).mean()
+    assert 0.03 < called < 0.07
+
+
 def test_scores_of_one_side_stand_apart_and_costs_come_last():
-    a = headline([("mvae", "nmi", 0.5, 0.4, 0.6), ("mvae", "fit_seconds", 9, 8, 10), ("cca", "nmi", 0.5, 0.4, 0.6)])
-    b = headline([("mvae", "nmi", 0.52, 0.4, 0.6), ("mvae", "fit_seconds", 90, 80, 99), ("ridge", "nmi", 0.5, 0.4, 0.6)])
-    found = difference.scores(a, b, ROSTER).set_index(["run", "metric"])
+    nmi, seconds = [0.5, 0.4, 0.6], [9, 8, 10]
+    a = {("mvae", "nmi"): nmi, ("mvae", "fit_seconds"): seconds, ("cca", "nmi"): nmi}
+    b = {("mvae", "nmi"): [0.52, 0.38, 0.61], ("mvae", "fit_seconds"): [90, 89, 92], ("ridge", "nmi"): nmi}
+    found = changes(a, b).set_index(["run", "metric"])
     assert found["change"].to_dict() == {
         ("mvae", "nmi"): "within",
         ("cca", "nmi"): "only in A",
@@ -65,7 +85,7 @@ def test_scores_of_one_side_stand_apart_and_costs_come_last():
     }
     assert list(found.index)[-1] == ("mvae", "fit_seconds")
     assert np.isnan(found.loc[("cca", "nmi"), "difference"])
-    assert difference.scores(a.iloc[:0], b.iloc[:0], ROSTER).empty
+    assert changes({("mvae", "nmi"): [None]}, {("mvae", "nmi"): [None]}).empty
 
 
 def test_values_that_two_configs_do_not_share_are_named_by_their_place():
@@ -92,7 +112,9 @@ def results(folder, *, mean, status="ok", seeds=(0, 1), torch="2.13.0", config=N
         rows.append({column: record.get(column) for column in RUN_COLUMNS} | {"seconds": None})
     absent = {"dataset": "d", "scenario": "s", "run": "cca", "method": "cca", "status": "not_applicable", "message": "no pairs"}
     write_table(folder / "tables/runs.tsv", pd.DataFrame([*rows, absent], columns=RUN_COLUMNS))
-    write_table(folder / "tables/headline.tsv", headline([("mvae", "foscttm", mean, mean - 0.01, mean + 0.01)]))
+    of_all, scores = sides({("mvae", "foscttm"): [mean + 0.001 * seed for seed in seeds]})
+    write_table(folder / "tables/scores.tsv", scores)
+    write_table(folder / "tables/headline.tsv", of_all.assign(low=mean - 0.01, high=mean + 0.01, mean=mean))
     (folder / "config.json").write_text(json.dumps(config or {"seeds": list(seeds)}))
     return folder
 
@@ -103,7 +125,9 @@ def test_compare_prints_and_writes_what_changed(tmp_path, capsys):
     cli.main(["compare", str(a), str(b), "--output", str(tmp_path / "changes.html")])
     said = capsys.readouterr().out
     assert "1 scores: 1 better." in said
-    assert re.search(r"d +s +mvae +foscttm +0\.300 \(0\.290 to 0\.310\) +0\.100 \(0\.090 to 0\.110\) +-0\.2 +better", said)
+    assert re.search(
+        r"mvae +foscttm +0\.300 \(0\.290 to 0\.310\) +0\.100 \(0\.090 to 0\.110\) +-0\.2 \(-0\.2 to -0\.2\) +better", said
+    )
     assert re.search(r"mvae +0 +ok +diverged", said)
     assert re.search(r"seeds +\[0, 1\] +\[0, 1, 2\]", said)
     assert re.search(r"torch +2\.13\.0 +2\.14\.0", said)

@@ -6,7 +6,7 @@ import pytest
 from made_up_scores import ROSTER, runs_of, scores_of
 from scipy import stats
 
-from mosaicbench.statistics.bootstrap import with_intervals
+from mosaicbench.statistics.intervals import with_cells
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import PAIRED_COLUMNS, paired_tests
 from mosaicbench.statistics.ranks import RANK_COLUMNS, ranks
@@ -84,7 +84,7 @@ def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():
     np.testing.assert_allclose(both["score"], found.loc[("d", "mvae"), "score"])
     assert both["complete"]
     assert both["rank"] == 1
-    assert both["interval"] == "bootstrap datasets x seeds"
+    assert both["interval"] == "t over seeds, of these datasets"
     assert ("(all)", "cca") not in found.index  # of one dataset only
     scores = pd.concat([scores_of(CONTROLS | MVAE | {("cca", "foscttm"): [None, None]}), second])
     found = overall(scores, runs_of(scores), ROSTER).set_index(["dataset", "run"])
@@ -101,7 +101,7 @@ def test_nothing_at_all_gives_empty_tables():
     assert found["score"].isna().all()
     assert not found["complete"].any()
     assert suspicious_scores(scores, [], ROSTER).empty
-    assert with_intervals(comparison(scores), {})["mean"].isna().all()
+    assert with_cells(comparison(scores), {})["mean"].isna().all()
 
 
 @pytest.mark.parametrize(

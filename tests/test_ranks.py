@@ -16,7 +16,7 @@ def test_ranks_by_hand_with_ties_and_both_senses():
     found = ranks(scores, ROSTER).set_index("run")
     # d: (1.5, 1.5, 3) and (2, 1, 3); e: (1, 3, 2) and (1, 2, 3)
     np.testing.assert_allclose(found.loc[["mvae", "cca", "ridge"], "rank"], [(1.75 + 1) / 2, (1.25 + 2.5) / 2, (3 + 2.5) / 2])
-    assert set(found["interval"]) == {"bootstrap datasets x seeds"}
+    assert set(found["interval"]) == {"t over seeds, of these datasets"}
     assert (found["low"] <= found["rank"]).all()
     assert (found["rank"] <= found["high"]).all()
     flipped = scores.assign(metric="recall_at_10")
@@ -39,7 +39,7 @@ def test_an_incomplete_run_is_listed_without_a_rank_and_moves_nobody():
     assert (found.loc["mmvaepp", "blocks"], found.loc["mmvaepp", "of_blocks"]) == (1, 2)
     assert found.loc["mmvaepp", "note"] == "no value for d seed 1"
     assert found.loc[["mvae", "cca"], "rank"].tolist() == [1.5, 1.5]
-    assert set(found.loc[["mvae", "cca"], "interval"]) == {"bootstrap seeds, one dataset"}
+    assert set(found.loc[["mvae", "cca"], "interval"]) == {"t over seeds"}
     assert found["critical_difference"].isna().all()  # of one dataset
 
 

@@ -250,7 +250,7 @@ def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(res
     assert "†" in incomplete
     assert "ORACLE" in controls
     assert "Not applicable: CCA, PROCRUSTES" in sections["overall"]
-    assert "bootstrap datasets x seeds" in sections["overall"]
+    assert "t over seeds, of these datasets; it says nothing about other datasets" in sections["overall"]
     assert "<img" in sections["ranks"]
     assert "no value for triple seed 2" in sections["ranks"]
     assert "Paired tests" in sections["view-1"]

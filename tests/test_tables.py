@@ -177,7 +177,7 @@ def test_every_table_is_there_and_says_what_its_intervals_are(results):
     unread = {"expenses", "phases", "scaling"}  # by figures and the report
     assert set(results.tables) | unread == {path.stem for path in (results.folder / "tables").glob("*.tsv")}
     headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])
-    assert headline.loc[("pair", "paired", "mvae", "foscttm"), "interval"] == "bootstrap cells x seeds"
+    assert headline.loc[("pair", "paired", "mvae", "foscttm"), "interval"] == "t over seeds, at least as wide as over cells"
     assert headline.loc[("pair", "paired", "mvae", "recall_at_10"), "interval"] == "t over seeds"
     overall = results.tables["overall"].set_index(["dataset", "scenario", "run"])
     assert not overall.loc[("triple", "paired", "vae_mlp"), "complete"]

@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--write", type=Path, metavar="FILE", help="write the expenses that were used to this file")
 
-    compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond the intervals")
+    compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond chance")
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")
     compare.add_argument("b", type=Path, metavar="B", help="another")
     default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"

@@ -10,11 +10,12 @@ import pandas as pd
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
+from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
 from mosaicbench.report.page.comparison_page import Differences, comparison_page, comparison_text
 from mosaicbench.report.records import circumstances, differing_facts, read_records
-from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs
+from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs, checked_scores
 from mosaicbench.report.theme import read_theme
 from mosaicbench.statistics import difference
 from mosaicbench.statistics.summary import HEADLINE_COLUMNS
@@ -28,6 +29,7 @@ class Finished:
 
     folder: Path
     headline: pd.DataFrame
+    scores: pd.DataFrame
     runs: pd.DataFrame
     config: dict
     records: list[dict]
@@ -55,7 +57,7 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
     first, second = _read(Path(a)), _read(Path(b))
     theme = read_theme(display, pd.concat([first.runs, second.runs], ignore_index=True))
     differences = Differences(
-        scores=difference.scores(first.headline, second.headline, theme.roster),
+        scores=difference.scores(first.headline, second.headline, first.scores, second.scores, theme.roster),
         statuses=difference.statuses(first.runs, second.runs),
         fits=difference.fits_of_one(first.runs, second.runs),
         config=differing_facts(first.config, second.config),
@@ -73,7 +75,7 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
 
 def _read(folder: Path) -> Finished:
     results = Results(folder)
-    for file in (results.table("headline"), results.table("runs"), results.config, results.runs):
+    for file in (results.table("headline"), results.table("scores"), results.table("runs"), results.config, results.runs):
         if not Path(file).exists():
             part = Path(file).relative_to(folder)
             raise UserError(
@@ -86,4 +88,5 @@ def _read(folder: Path) -> Finished:
     except ValueError as error:
         raise UserError(f"{results.config}: not valid JSON ({error}); delete it and run the workflow again") from error
     headline = read_table(results.table("headline"), HEADLINE_COLUMNS)
-    return Finished(folder, headline, runs, config, read_records(results, runs))
+    scores = checked_scores(read_table(results.table("scores"), SCORE_COLUMNS))
+    return Finished(folder, headline, scores, runs, config, read_records(results, runs))

@@ -19,8 +19,8 @@ from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS, R
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.standings import standings
-from mosaicbench.statistics.bootstrap import intervals_over_cells, with_intervals
 from mosaicbench.statistics.common import RUN, joined
+from mosaicbench.statistics.intervals import over_cells, with_cells
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
@@ -90,14 +90,14 @@ def main(
     all_features = joined([read_table(path, FEATURE_COLUMNS) for path in features], FEATURE_COLUMNS)
     cell_scores = [read_cells(path) for path in cells]
     roster = roster_of(all_runs)
-    intervals = intervals_over_cells(cell_scores)
-    means = with_intervals(comparison(all_scores), intervals)
+    widths = over_cells(cell_scores)
+    means = with_cells(comparison(all_scores), widths)
     tables = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
         "runs": all_runs,
         "comparison": means,
-        "headline": with_intervals(headline(all_scores), intervals),
+        "headline": with_cells(headline(all_scores), widths),
         "overview": overview(all_scores, all_runs, roster),
         "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference),
         "ranks": ranks(all_scores, roster),

@@ -16,7 +16,7 @@ CARD = {
     "label": "Mean ranks",
     "caption": (
         "Runs are ranked within each dataset and seed, 1 is best; the marker is the mean over datasets of the mean over seeds, "
-        "the bar its 95 % bootstrap interval over datasets and seeds, which is too narrow where there are few. The grey band "
+        "the bar its 95 % t interval over seeds, which says nothing about other datasets. The grey band "
         "reaches one critical difference (Nemenyi, 5 %, datasets as blocks) from the best mean rank: a run inside it cannot be "
         "told from the best by ranks alone. Few datasets make the band wider than the panel. A run without a value for every "
         "dataset and seed is not ranked with those that have one: a dash."

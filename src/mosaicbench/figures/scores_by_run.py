@@ -27,9 +27,9 @@ CARD = {
     "label": "Scores by run",
     "caption": (
         "Every run of the view, models first, then baselines and controls. A dot is one seed (the mean over directions), "
-        "the large marker the mean over seeds, the bar its 95 % interval: a bootstrap over cells and seeds for scores that "
-        "are means over cells (FOSCTTM, label transfer accuracy, r per cell), too narrow with few seeds where seeds differ "
-        "more than cells; else Student's t over seeds, wide with few. A star marks the best mean among models and "
+        "the large marker the mean over seeds, the bar its 95 % interval: Student's t over seeds, wide with few, for scores "
+        "that are means over cells (FOSCTTM, label transfer accuracy, r per cell) at least as wide as over cells. It is about "
+        "other splits of this dataset, not about other data. A star marks the best mean among models and "
         "baselines, the dashed line is chance. A dash stands for a score that the run does not give, a cross for a run that "
         "failed."
     ),

@@ -19,7 +19,8 @@ CARD = {
     "label": "Sweep",
     "caption": (
         "Chosen scores against the quantity that the study sweeps. A line joins the means over seeds of one run, the bar is "
-        "the 95 % interval, each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the "
+        "the 95 % interval (t over seeds, at least as wide as over cells), "
+        "each dot one seed, a cross a seed in which the run collapsed (no latent dimension varies over the "
         "query cells), a cross at the lower edge one that failed. The grey dashed line is chance. Lines stand a little apart "
         "for the eye; a level line is a run in which the quantity does not occur. Values that would crowd stand at "
         "equal distances; where its axis is logarithmic, so are those of time and memory."

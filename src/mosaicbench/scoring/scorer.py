@@ -3,7 +3,7 @@
 What a metric's file defines beside the metric itself belongs to the first of its ids, where its card has several variants:
 
 ``per_cell(...)``
-    (cells,) scores of single cells, NaN where a cell has none, whose mean is the metric: for a bootstrap over cells.
+    (cells,) scores of single cells, NaN where a cell has none, whose mean is the metric: for intervals and tests over cells.
 ``per_feature(truth, imputed)``
     (features,) scores of single features.
 

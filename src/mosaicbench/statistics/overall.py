@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.statistics.bootstrap import over_datasets
 from mosaicbench.statistics.common import ALL, FAILED, NO_INTERVAL, RUN, T_OVER_SEEDS, VIEW, half_width
+from mosaicbench.statistics.intervals import over_datasets
 from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import complete_seed_means
 

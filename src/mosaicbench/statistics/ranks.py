@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.statistics.bootstrap import over_datasets
 from mosaicbench.statistics.common import LEVEL, NO_INTERVAL
+from mosaicbench.statistics.intervals import over_datasets
 from mosaicbench.statistics.summary import complete_seed_means
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def ranks(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``RANK_COLUMNS``: `rank` is the mean over datasets of the mean over seeds, 1 is best, with a bootstrap
-        interval over datasets and seeds; `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006), NA
-        where there are fewer than two.
+        Columns ``RANK_COLUMNS``: `rank` is the mean over datasets of the mean over seeds, 1 is best, with a t
+        interval over seeds, of these datasets; `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006),
+        NA where there are fewer than two.
     """
     rows = []
     for (scenario, metric), group in roster.competing(complete_seed_means(scores)).groupby(["scenario", "metric"], sort=False):

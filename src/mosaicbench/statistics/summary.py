@@ -2,7 +2,7 @@
 
 No value is made up on the way: a failed or inapplicable run has no number, a mean covers the seeds that gave one and says how
 many those were. Standard deviations divide by n - 1; intervals are Student's t over seeds, which are replicates of the whole
-experiment (split, initialisation, minibatches), until ``bootstrap.with_intervals`` replaces them by intervals over cells.
+experiment (split, initialisation, minibatches), until ``intervals.with_cells`` widens them to what the cells allow.
 """
 
 from __future__ import annotations

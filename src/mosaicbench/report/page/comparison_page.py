@@ -37,19 +37,19 @@ class Differences:
 
     @property
     def beyond(self) -> pd.DataFrame:
-        """The scores that changed by more than their intervals allow."""
+        """The scores of which the interval of the difference leaves out 0."""
         return self.scores[self.scores["change"].isin((BETTER, WORSE, BEYOND))]
 
 
 def comparison_text(differences: Differences, *, most: int) -> str:
-    """Return what differs as text: counts, then every difference beyond the intervals, at most `most` lines of each kind."""
+    """Return what differs as text: counts, then every difference beyond chance, at most `most` lines of each kind."""
     beyond = differences.beyond
     scores = beyond[KEYS].assign(
         **{side.upper(): [_value(line, side) for _, line in beyond.iterrows()] for side in ("a", "b")},
-        **{"B - A": [f"{value:+.3g}" for value in beyond["difference"]], "change": beyond["change"]},
+        **{"B - A": [_gap(line) for _, line in beyond.iterrows()], "change": beyond["change"]},
     )
     tables = {
-        "Beyond the intervals": scores,
+        "Beyond chance (about one in twenty of unchanged scores is called so)": scores,
         "Fits that ended differently": differences.statuses.drop(columns=["message_a", "message_b"]),
         "Seeds that only one of them has": differences.fits,
         "The configs differ in": differences.config,
@@ -77,7 +77,7 @@ def comparison_page(differences: Differences, *, folders: tuple[str, str], theme
         folders=dict(zip("AB", folders, strict=True)),
         counts=_counts(differences.scores),
         changes=CHANGES,
-        beyond=_scores("Scores beyond their intervals", differences.beyond, theme),
+        beyond=_scores("Scores that differ beyond chance", differences.beyond, theme),
         scores=_scores("All scores", differences.scores, theme),
         statuses=_statuses(differences.statuses, theme),
         fits=_fits(differences.fits, theme),
@@ -101,6 +101,14 @@ def _value(line: pd.Series, side: str) -> str:
     return number(line["metric"], mean) + ends
 
 
+def _gap(line: pd.Series) -> str:
+    """Return the difference, and its interval where there is one."""
+    if pd.isna(line["difference"]):
+        return ""
+    ends = "" if pd.isna(line["low"]) else f" ({line['low']:+.3g} to {line['high']:+.3g})"
+    return f"{line['difference']:+.3g}{ends}"
+
+
 def _table(title: str, table: pd.DataFrame, most: int) -> str:
     text = table.head(most).to_string(index=False, na_rep=NOT_GIVEN, max_colwidth=60)
     return f"{title}\n{text}" + (f"\n… and {len(table) - most} more" if len(table) > most else "")
@@ -114,11 +122,11 @@ def _scores(label: str, scores: pd.DataFrame, theme: Theme) -> Grid | None:
     rows = []
     for _, line in scores.iterrows():
         sides = [number_cell(line[f"mean_{side}"], _value(line, side), about=_seeds(line, side)) for side in ("a", "b")]
-        gap = Cell("" if pd.isna(line["difference"]) else f"{line['difference']:+.3g}", sort=sort_key(line["difference"]))
+        gap = Cell(_gap(line), sort=sort_key(line["difference"]), about=f"{many(line['paired_seeds'], 'seed')} in both")
         change = Cell(line["change"], about=CHANGES[line["change"]], mark=MARKS.get(line["change"], ""))
         rows.append([*_places(line, theme), theme.label("metrics", line["metric"]), *sides, gap, change])
     columns = [*place_columns(), Column("Score", choices=True), Column("A (95 %)"), Column("B (95 %)")]
-    return grid(label, [*columns, Column("B − A", descending=True), Column("Change", choices=True)], rows)
+    return grid(label, [*columns, Column("B − A (95 %)", descending=True), Column("Change", choices=True)], rows)
 
 
 def _seeds(line: pd.Series, side: str) -> str:
