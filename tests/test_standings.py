@@ -18,6 +18,7 @@ from mosaicbench.report.tables.contract import RUN_COLUMNS, STANDING_COLUMNS, ch
 from mosaicbench.report.tables.standings import standings
 from mosaicbench.statistics.common import ALL, RUN
 from mosaicbench.statistics.overall import overall
+from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
 from mosaicbench.statistics.summary import headline
 
@@ -66,7 +67,7 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
 def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
     scores, runs = _results(datasets)
     tables = {"headline": headline(scores), "overall": overall(scores, runs, ROSTER), "ranks": ranks(scores, ROSTER)}
-    return standings(**tables, runs=runs, roster=ROSTER)
+    return standings(**tables, runs=runs, paired_tests=paired_tests(scores, [], ROSTER), roster=ROSTER)
 
 
 STANDINGS = _standings()
@@ -90,6 +91,7 @@ def test_places_are_among_models_and_baselines_by_the_mean():
     foscttm = _of("d_1", "foscttm")
     assert foscttm["rank"].dropna().to_dict() == {"mvae": 1, "mmvaepp": 2, "cca": 3}
     assert foscttm.loc["mvae", "best"] and not foscttm.loc["oracle", "best"]
+    assert foscttm["level"].to_dict() == dict.fromkeys(KINDS, False) | {"mvae": True}  # others differ by the same in each seed
     assert set(foscttm["ranked"].dropna()) == {3}
     np.testing.assert_allclose(foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5])
     assert foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"  # t of one degree of freedom: 12.7 x 0.005

@@ -99,7 +99,7 @@ def main(
         "comparison": means,
         "headline": with_cells(headline(all_scores), widths),
         "overview": overview(all_scores, all_runs, roster),
-        "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference),
+        "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=_sizes_of_views(records)),
         "ranks": ranks(all_scores, roster),
         "overall": overall(all_scores, all_runs, roster),
         "gates": gates(all_scores, cell_scores, roster),
@@ -110,7 +110,7 @@ def main(
     }
     if records:
         tables["expenses"] = expenses.measured(results, records)
-    summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs")}
+    summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
     for name, table in tables.items():
@@ -156,6 +156,16 @@ def _phases(records: list[Path]) -> pd.DataFrame:
             spent = {measure: record[measure].get(phase) for measure in (*SECONDS, "host_mb", "device_mb")}
             rows.append(names | {"phase": phase} | spent)
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
+
+
+def _sizes_of_views(records: list[Path]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return (dataset, scenario) -> the most train and query cells of any of its fits."""
+    sizes: dict[tuple[str, str], tuple[int, int]] = {}
+    for record in map(read_record, records):
+        if {"train", "query"} <= set(record["cells"]):
+            view, given = (record["dataset"], record["scenario"]), (record["cells"]["train"], record["cells"]["query"])
+            sizes[view] = tuple(map(max, sizes.get(view, given), given))
+    return sizes
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:

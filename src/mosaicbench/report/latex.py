@@ -1,4 +1,7 @@
-"""Tables for a paper: standings as LaTeX, with booktabs; the best value bold, what is missing a dash, what failed a cross."""
+"""Tables for a paper: standings as LaTeX, with booktabs; what is missing a dash, what failed a cross.
+
+Bold are the best value and all that cannot be told from it.
+"""
 
 from __future__ import annotations
 
@@ -104,13 +107,13 @@ def _heading(metric: str, group: str, theme: Theme) -> str:
 
 
 def _cell(standing: pd.Series) -> str:
-    """Return the mean, bold if it is the best, its rank raised, and its interval below."""
+    """Return the mean, bold if it is the best or cannot be told from it, its rank raised, and its interval below."""
     mean, _, interval = standing["shown"].partition(" [")
     interval, _, mark = interval.partition("]")
     text = escaped(mean)
     if pd.isna(standing["mean"]):
         return text
-    text = rf"\textbf{{{text}}}" if standing["best"] else text
+    text = rf"\textbf{{{text}}}" if standing["level"] else text
     text += escaped(mark.strip())
     if not pd.isna(standing["rank"]):
         text += rf"$^{{{standing['rank']:.3g}}}$"
@@ -128,6 +131,18 @@ def _caption(standings: pd.DataFrame, group: str, theme: Theme) -> str:
     text = f"{what}: {where}; mean over {n} {'seeds and datasets' if over_all else 'seeds'}"
     kinds = sorted({kind for kind in standings["interval"].dropna() if kind != NO_INTERVAL})
     text += f", with 95 % intervals ({'; '.join(kinds)})" if kinds else ""
-    text += ". Bold: best of models and baselines. Raised: " + ("mean rank." if over_all and group != OVERALL else "rank.")
+    text += (
+        f". Bold: best of models and baselines, and all that cannot be told from it ({_told_by(group, over_all)}). Raised: "
+        + ("mean rank." if over_all and group != OVERALL else "rank.")
+    )
     text += f" {NOT_GIVEN}: not applicable or not given; {CROSS}: failed; {FEWER}: of fewer directions or "
     return escaped(text + "metrics. Dots: what a run uses; query: transductive.")
+
+
+def _told_by(group: str, over_all: bool) -> str:
+    """Return in words what tells runs apart: see ``standings``."""
+    if group == OVERALL:
+        return "the interval reaches that of the best"
+    if over_all:
+        return "mean ranks within Nemenyi's critical difference"
+    return "paired t over seeds, or over cells of one seed, Holm over all pairs, 5 %"

@@ -10,6 +10,7 @@ from mosaicbench.report.page.cells import (
     absent_cell,
     behind_mean,
     interval,
+    many,
     metric_column,
     number_cell,
     run_cell,
@@ -25,9 +26,8 @@ from mosaicbench.report.roster import NO_QUALITY
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import HEADLINE
-from mosaicbench.statistics.paired import OVER_CELLS, OVER_SEEDS
-from mosaicbench.statistics.summary import best
+from mosaicbench.statistics.common import CONTESTS, HEADLINE, LEVEL
+from mosaicbench.statistics.paired import BEST, MOST_SEEDS, OVER_CELLS, OVER_SEEDS, level
 
 TABLES = ("headline", "runs", "overview", "gates", "paired_tests")
 
@@ -47,6 +47,7 @@ def view_section(
         "columns": [metric_in_words(metric, theme) for metric in HEADLINE],
         "families": _families(of_tables, runs, title, theme),
         "tests": _tests(of_tables["paired_tests"], title, theme),
+        "first_two": first_two(of_tables["paired_tests"], theme),
         "figures": figures.of(*place),
     }
 
@@ -57,7 +58,7 @@ def view_section(
 def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme) -> Grid:
     """Return the headline scores of every run of a view."""
     summary = tables["headline"].set_index(["run", "metric"])
-    is_best = best(tables["headline"], theme.roster).set_axis(summary.index)
+    is_level = level(tables["headline"], tables["paired_tests"], theme.roster).set_axis(summary.index)
     at_chance = tables["gates"][tables["gates"]["gate"] == "chance"].set_index(["run", "metric"])["message"]
     overview = tables["overview"].set_index("run")
     rows = []
@@ -69,7 +70,7 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
                 cells.append(absent_cell(text, why=reason(run, metric, tables["runs"], theme)))
                 continue
             line = summary.loc[key]
-            mark = "best" if is_best[key] else "faint" if key in at_chance.index else ""
+            mark = "best" if is_level[key] else "faint" if key in at_chance.index else ""
             text, why = (f"{text} ≈", at_chance[key]) if key in at_chance.index else (text, "")
             cells.append(Cell(text, sort=line["mean"], why=why, about=behind_mean(line), mark=mark))
         status = overview.loc[run, "status"]
@@ -131,7 +132,8 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
                 rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
     columns = ["Run", Column("Score", choices=True), Column("Against", choices=True)]
     columns += [Column("Effect", about="the run's mean minus the other's, in units of the score", descending=True), "Better"]
-    columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "95 % over cells", "Cells", "p (Holm), cells"]
+    columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "p, other data", "Seeds for it"]
+    columns += ["95 % over cells", "Cells", "p (Holm), cells"]
     return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
 
 
@@ -151,10 +153,52 @@ def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme)
         f"{int(seeds['seeds'])}",
         _p_cell(seeds["p"]),
         _p_cell(seeds["p_holm"]),
+        _p_cell(seeds["p_population"]),
+        number_cell(seeds["seeds_needed"], f"{seeds['seeds_needed']:.0f}", why="no number of seeds, or not known"),
         *of_cells,
         seeds["note"] if isinstance(seeds["note"], str) else "",
     ]
 
 
 def _p_cell(p: float) -> Cell:
-    return number_cell(p, "< 0.001" if p < 0.001 else f"{p:.3f}")
+    return number_cell(p, _p(p))
+
+
+def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return one sentence per headline score: what tells the first two runs apart, and how many more seeds would.
+
+    Parameters
+    ----------
+    paired
+        The paired tests of one view.
+    """
+    with_best = paired[(paired["test"] == OVER_SEEDS) & paired["role"].astype(str).str.startswith(BEST)]
+    sentences = []
+    for metric in [name for name in CONTESTS if name in set(with_best["metric"])]:
+        of_metric = with_best[with_best["metric"] == metric].dropna(subset="effect")
+        if len(of_metric):
+            second = of_metric.loc[of_metric["effect"].abs().idxmin()]
+            names = f"{theme.label('runs', second['against'])} before {theme.label('runs', second['run'])}"
+            by = f"by {abs(second['effect']):.3f}"
+            sentences.append(f"{theme.label('metrics', metric)}: {names} {by}. {_told_apart(second)}")
+    return sentences
+
+
+def _told_apart(test: pd.Series) -> str:
+    if pd.isna(test["p"]):
+        return f"{str(test['note']).capitalize()}."
+    apart = "Told apart" if test["p"] < 1 - LEVEL else "Not told apart"
+    words = f"{apart} on other splits of these cells (p {_p(test['p'])})"
+    if pd.isna(test["p_population"]):
+        return f"{words}."
+    if test["p_population"] < 1 - LEVEL:
+        return f"{words}, and told apart on other data of this kind (p {_p(test['p_population'])})."
+    words += f", not on other data of this kind (p {_p(test['p_population'])})"
+    if pd.isna(test["seeds_needed"]):
+        return f"{words}; no number of seeds up to {MOST_SEEDS} would, since all split the same cells."
+    more = int(test["seeds_needed"] - test["seeds"])
+    return f"{words}; {many(more, 'more seed')} would, if difference and spread stay as they are."
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

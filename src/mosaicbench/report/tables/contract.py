@@ -27,7 +27,7 @@ PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
 PUBLISHED_COLUMNS += ["comparable", "run", "same_method", "ours", "ours_sd", "ours_seeds"]
 PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
 STANDING_COLUMNS = [*RUN, "method", "kind", *TRAITS, "status", "group", "metric", "mean", "sd", "low", "high", "interval"]
-STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "shown"]
+STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "level", "shown"]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
 TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which nothing reads
     "scores": SCORE_COLUMNS,
@@ -56,10 +56,10 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
         When one is absent or has other columns.
     """
     tables = {name: read_table(Path(folder) / f"{name}.tsv", columns) for name, columns in TABLES.items()}
-    truths = {"overall": "complete", "standings": "best"}
+    truths = {"overall": ["complete"], "standings": ["best", "level"]}
     return (
         tables
-        | {name: tables[name].assign(**{column: tables[name][column].astype(str) == "True"}) for name, column in truths.items()}
+        | {name: tables[name].assign(**(tables[name][columns].astype(str) == "True")) for name, columns in truths.items()}
         | {"scores": checked_scores(tables["scores"]), "runs": checked_runs(tables["runs"])}
     )
 

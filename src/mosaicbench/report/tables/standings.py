@@ -10,13 +10,20 @@ from mosaicbench.report.tables.contract import STANDING_COLUMNS, of_view
 from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval, number
 from mosaicbench.statistics.common import ALL, NO_INTERVAL, RESOURCES, RUN, VIEW, joined
 from mosaicbench.statistics.overall import SCORES
+from mosaicbench.statistics.paired import level
 from mosaicbench.statistics.summary import SUMMARY, best, merits
 
 OVERALL = "overall"  # the group of the overall score and of the groups that it averages
 
 
 def standings(
-    *, headline: pd.DataFrame, overall: pd.DataFrame, ranks: pd.DataFrame, runs: pd.DataFrame, roster: Roster
+    *,
+    headline: pd.DataFrame,
+    overall: pd.DataFrame,
+    ranks: pd.DataFrame,
+    runs: pd.DataFrame,
+    paired_tests: pd.DataFrame,
+    roster: Roster,
 ) -> pd.DataFrame:
     """Return one row per run and score of every view, and of every scenario over its datasets, if several.
 
@@ -25,7 +32,7 @@ def standings(
 
     Parameters
     ----------
-    headline, overall, ranks, runs
+    headline, overall, ranks, runs, paired_tests
         Tables of these names, with intervals.
     roster
         Who competes, and what is true of runs and metrics.
@@ -35,12 +42,14 @@ def standings(
     pandas.DataFrame
         Columns ``contract.STANDING_COLUMNS``. In a view, `rank` is the place of the mean among models and baselines, 1 is best,
         of `ranked`. Over datasets, ``ALL``, `mean` is that over datasets of runs with a value in each, without an
-        interval, `rank` the mean rank over datasets and seeds with its interval. `shown` is the mean with its interval, "–" for
+        interval, `rank` the mean rank over datasets and seeds with its interval. `level` says that a run is the `best` or
+        cannot be told from it: by ``paired.level`` in a metric; in the overall score where its interval reaches that of the best; over
+        datasets where its mean rank is within the critical difference. `shown` is the mean with its interval, "–" for
         not applicable or not given, "✗ diverged" for a run of which no seed succeeded, "†" for a mean over fewer directions,
         or an overall score of fewer metrics, than another run gave.
     """
     over_datasets = overall[overall["dataset"] == ALL]
-    parts = [_of_scores(overall, runs), _of_metrics(headline, runs, roster)]
+    parts = [_of_scores(overall, runs), _of_metrics(headline, paired_tests, runs, roster)]
     if len(over_datasets):
         parts.append(_over_datasets(headline, ranks, over_datasets, runs, roster))
     identities = pd.concat([_identities(runs, roster), _identities(runs.assign(dataset=ALL), roster)])
@@ -60,13 +69,13 @@ def _identities(runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_metrics(headline: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def _of_metrics(headline: pd.DataFrame, paired_tests: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     """Return the standing of every run of every view in every metric of which the view has a value."""
     metrics = [*roster.qualities(headline["metric"]), *RESOURCES]
     summary = headline[headline["metric"].isin(metrics)]
     contests = merits(summary, roster).groupby([summary[column] for column in [*VIEW, "metric"]])
     places = {"rank": contests.rank(method="min", ascending=False), "ranked": contests.transform("count")}
-    summary = summary.assign(best=best(summary, roster), **places)
+    summary = summary.assign(best=best(summary, roster), level=level(summary, paired_tests, roster), **places)
     rows = []
     for view, means in summary.groupby(VIEW, sort=False):
         runs_here = of_view(runs, *view)
@@ -77,10 +86,10 @@ def _of_metrics(headline: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> p
                 if (metric, run) in lines.index:
                     line = lines.loc[(metric, run)]
                     fewer = f" {FEWER}" if line["directions"] < line["of_directions"] else ""
-                    row |= line[[*SUMMARY, "rank", "ranked", "best"]].to_dict()
+                    row |= line[[*SUMMARY, "rank", "ranked", "best", "level"]].to_dict()
                     row |= {"shown": mean_with_interval(metric, *line[["mean", "low", "high"]]) + fewer}
                 else:
-                    row |= {"seeds": 0, "best": False, "shown": absence(runs_here, run)}
+                    row |= {"seeds": 0, "best": False, "level": False, "shown": absence(runs_here, run)}
                 rows.append(row)
     return pd.DataFrame(rows)
 
@@ -92,13 +101,16 @@ def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         runs_here = runs[runs["scenario"] == scenario]
         runs_here = runs_here if dataset == ALL else of_view(runs, dataset, scenario)
         ranked = int(lines["rank"].notna().sum())
+        reached = lines.loc[lines["rank"] == 1, ["low", "score"]].min(axis=1).min()
         for metric in [name for name in SCORES if lines[name].notna().any()]:
             for line in lines.to_dict("records"):
-                row = {name: line[name] for name in RUN} | {"group": OVERALL, "metric": metric, "best": False}
+                row = {name: line[name] for name in RUN} | {"group": OVERALL, "metric": metric, "best": False, "level": False}
                 row |= {"mean": line[metric], "seeds": line["seeds"], "interval": NO_INTERVAL}
                 if metric == "score":
                     row |= {name: line[name] for name in ("low", "high", "interval", "rank")} | {"ranked": ranked}
                     row |= {"best": line["rank"] == 1 and ranked > 1}
+                    reaches = np.fmax(line["high"], line["score"]) >= reached
+                    row |= {"level": bool(reaches and not np.isnan(line["rank"]) and ranked > 1)}
                 if np.isnan(line[metric]):
                     row |= {"seeds": 0, "shown": absence(runs_here, line["run"])}
                 else:
@@ -131,7 +143,9 @@ def _over_datasets(
                 if (metric, run) in ranks_here.index:
                     rank = ranks_here.loc[(metric, run)]
                     row |= {"rank": rank["rank"], "rank_low": rank["low"], "rank_high": rank["high"], "ranked": rank["ranked"]}
+                    row |= {"margin": rank["critical_difference"]}
                 rows.append(row)
-    table = pd.DataFrame(rows).reindex(columns=STANDING_COLUMNS)
+    table = pd.DataFrame(rows).reindex(columns=[*STANDING_COLUMNS, "margin"])
     first = table.groupby(["scenario", "metric"])["rank"].transform("min")
-    return table.assign(best=(table["rank"] == first) & (table["ranked"] > 1))
+    is_best = (table["rank"] == first) & (table["ranked"] > 1)
+    return table.assign(best=is_best, level=is_best | (table["rank"] - first <= table["margin"])).drop(columns="margin")
