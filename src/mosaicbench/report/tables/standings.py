@@ -40,13 +40,14 @@ def standings(
     Returns
     -------
     pandas.DataFrame
-        Columns ``contract.STANDING_COLUMNS``. In a view, `rank` is the place of the mean among models and baselines, 1 is best,
-        of `ranked`. Over datasets, ``ALL``, `mean` is that over datasets of runs with a value in each, without an
-        interval, `rank` the mean rank over datasets and seeds with its interval. `level` says that a run is the `best` or
-        cannot be told from it: by ``paired.level`` in a metric; in the overall score where its interval reaches that of the best; over
-        datasets where its mean rank is within the critical difference. `shown` is the mean with its interval, "–" for
-        not applicable or not given, "✗ diverged" for a run of which no seed succeeded, "†" for a mean over fewer directions,
-        or an overall score of fewer metrics, than another run gave.
+        Columns ``contract.STANDING_COLUMNS``. In a view, `rank` is the place of the mean among models and baselines,
+        1 is best, of `ranked`. Over datasets, ``ALL``, `mean` is that over datasets of runs with a value in each,
+        without an interval, `rank` the mean rank over datasets and seeds with its interval. `level` says that a run
+        is the `best` or cannot be told from it: by ``paired.level`` in a metric; in the overall score where its
+        interval reaches that of the best; over datasets where its mean rank is within the critical difference.
+        `shown` is the mean with its interval, "–" for not applicable or not given, "✗ diverged" for a run of which no
+        seed succeeded, "†" for a mean over fewer directions, or an overall score of fewer metrics, than another run
+        gave.
     """
     over_datasets = overall[overall["dataset"] == ALL]
     parts = [_of_scores(overall, runs), _of_metrics(headline, paired_tests, runs, roster)]
