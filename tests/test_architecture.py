@@ -51,8 +51,12 @@ ALLOWED = {
     "attempts": ({"cluster", "errors"}, set()),
     "jobs": ({"catalog", "errors"}, set()),
     "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
+    "applying": (
+        {"applying", "data", "errors", "files", "fitting", "view"},
+        {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},
+    ),
     "commands": (
-        {"errors", "files", "view", "data", "fitting", "scoring", "metrics", "statistics", "report"}
+        {"errors", "files", "view", "data", "applying", "fitting", "scoring", "metrics", "statistics", "report"}
         | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands"},
         {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
@@ -64,6 +68,7 @@ ALLOWED = {
 OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/tables", "files/views"}
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
+OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "sources"}
 KEYS = {
     "fetch": {"data", "download", "errors", "layout", "registry"},
     "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
@@ -79,6 +84,7 @@ KEYS = {
     "compare": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
     "run": {"errors", "layout"},
+    "apply": OF_APPLYING,
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
 OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import

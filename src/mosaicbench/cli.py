@@ -170,6 +170,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
+    apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
+    apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")
+    apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")
+    _add_arguments_of_applying(apply)
+
     listing = _add(commands, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
     listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
@@ -178,6 +183,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(commands: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
     return commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+
+
+def _add_arguments_of_applying(command: argparse.ArgumentParser) -> None:
+    """Add what is asked of cells that are shown to a model."""
+    command.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
+    command.add_argument("--no-imputation", dest="impute", action="store_false", help="latents and types only")
+    where = "share of a modality's features that must be there (default: 0.5)"
+    command.add_argument("--least-share", type=float, default=0.5, metavar="SHARE", help=where)
+    command.add_argument("--threads", type=int)
 
 
 def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:

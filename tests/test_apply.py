@@ -1,0 +1,124 @@
+"""A kept model on later cells: bit for bit what the benchmark scored, what is missing told, refused in one message."""
+
+import mudata
+import numpy as np
+import pytest
+import scanpy
+from mosaicbench_fits import fit_one
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench.applying.model import Model
+from mosaicbench.commands import apply
+from mosaicbench.data.assemble import joined
+from mosaicbench.errors import UserError
+from mosaicbench.files.runs import latents_of, read_imputed, read_latents
+from mosaicbench.files.views import read_view
+
+KEPT = {"dataset": "small", "scenario": "paired", "keep": True}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return small_dataset()
+
+
+@pytest.fixture(scope="module")
+def place(dataset, tmp_path_factory):
+    """Return the folder of a view, two runs with models, and the query's cells as their owner has them."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    view = cut_small(dataset, "paired", folder / "view")
+    fit_one(view, folder / "mvae", "mvae", hyperparameters={"max_epochs": 3}, names=KEPT)
+    fit_one(view, folder / "cca", "cca", names=KEPT)
+    solution = read_view(view / "solution.h5mu", "solution")
+    queried = read_view(view / "query.h5mu", "query")[
+        "left"
+    ].obs_names  # the order of rows matters to the last bit of a product
+    row_of = {name: row for row, name in enumerate(solution["left"].obs["query_name"])}
+    own = dataset[solution.obs_names[[row_of[name] for name in queried]]].copy()
+    own.write_h5mu(folder / "own.h5mu")
+    own["left"].write_h5ad(folder / "left.h5ad")
+    return folder, queried
+
+
+@pytest.mark.parametrize("method", ["mvae", "cca"])
+def test_the_queries_own_cells_are_embedded_as_the_benchmark_scored_them(place, tmp_path, method, capsys):
+    folder, queried = place
+    apply.main(run=folder / method, cells=folder / "own.h5mu", output=tmp_path / "out.h5mu")
+    out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    latents = read_latents(folder / method / "latents.h5ad")
+    for source, cells in {"joint": out, "left": out["left"], "right": out["right"]}.items():
+        names, z = latents_of(latents, source, "query")
+        np.testing.assert_array_equal(cells.obsm["X_mosaicbench"], z[names.get_indexer(queried)])
+    told = capsys.readouterr().out
+    count = len(Model.read(folder / method).kept.facts["modalities"]["left"]["features"])
+    assert f"left: {count} of {count} features" in told
+    assert out.obs["mosaicbench_agreement"].between(0, 1).all() and (out.obs["mosaicbench_source"] == "joint").all()
+
+
+def test_a_missing_modality_is_imputed_as_the_benchmark_scored_it(place, tmp_path):
+    folder, queried = place
+    apply.main(run=folder / "mvae", cells=folder / "left.h5ad", output=tmp_path / "out.h5mu")
+    out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    scored = read_imputed(folder / "mvae" / "imputed.h5mu")["left->right"]
+    np.testing.assert_array_equal(out["left->right"].X, scored[queried].X)
+    assert list(out["left->right"].var_names) == list(scored.var_names)
+    in_memory = Model.read(folder / "mvae").apply(mudata.read_h5mu(folder / "own.h5mu")["left"])
+    np.testing.assert_array_equal(in_memory["left->right"].X, scored[queried].X)
+    scanpy.pp.neighbors(out["left"], use_rep="X_mosaicbench")  # the next line of whoever reads it
+
+
+def test_chunks_change_nothing(place, monkeypatch):
+    folder, _ = place
+    cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "mvae")
+    whole = model.apply(cells)
+    monkeypatch.setattr("mosaicbench.applying.embedding.AT_ONCE", 7)
+    np.testing.assert_allclose(model.apply(cells).obsm["X_mosaicbench"], whole.obsm["X_mosaicbench"], atol=1e-5)
+
+
+def test_missing_features_stand_at_the_train_mean_and_are_counted(place, tmp_path, capsys):
+    folder, _ = place
+    cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "cca")
+    features = model.kept.facts["modalities"]["left"]["features"]
+    fewer = cells["left"][:, ~cells["left"].var_names.isin(features[:5])].copy()
+    found = model.apply(fewer)
+    assert found.uns["mosaicbench"]["features_found"] == {"left": f"{len(features) - 5} of {len(features)}"}
+    assert np.isfinite(found["left"].obsm["X_mosaicbench"]).all()
+
+
+def renamed(cells, name):
+    cells = cells.copy()
+    cells.var_names = [name(feature) for feature in cells.var_names]
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda cells: renamed(cells, str.capitalize), "capital letters, as genes of another species"),
+        (lambda cells: renamed(cells, lambda name: f"peak-{name}"), "of another panel, set of peaks or genome"),
+        (lambda cells: renamed(cells, lambda name: f"ENSG{abs(hash(name)) % 10**11:011d}{name[:0]}"), "Ensembl ids"),
+    ],
+)
+def test_features_of_another_kind_are_refused_in_one_message(place, change, message):
+    folder, _ = place
+    cells = mudata.read_h5mu(folder / "own.h5mu")["left"]
+    with pytest.raises(UserError, match=message):
+        Model.read(folder / "cca").apply(joined({"left": change(cells)}))
+
+
+def test_other_values_than_the_model_reads_are_refused(place):
+    folder, _ = place
+    cells = mudata.read_h5mu(folder / "own.h5mu")["left"].copy()
+    values = Model.read(folder / "cca").kept.facts["modalities"]["left"]["values"]
+    cells.layers[values] = -cells.layers[values]
+    with pytest.raises(UserError, match="the model reads .*negative values"):
+        Model.read(folder / "cca").apply(joined({"left": cells}))
+
+
+@pytest.mark.parametrize("name", ["absent.h5mu", "cells.csv"])
+def test_files_of_another_kind_are_refused(place, tmp_path, name):
+    folder, _ = place
+    if "csv" in name:
+        (tmp_path / name).write_text("a,b\n")
+    with pytest.raises(UserError, match=name):
+        apply.main(run=folder / "cca", cells=tmp_path / name, output=tmp_path / "out.h5mu")
