@@ -21,7 +21,7 @@ from mosaicbench.commands import fit
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
-from mosaicbench.fitting.job import CHECKPOINT
+from mosaicbench.fitting.job import CHECKPOINT, CLAIM
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +258,39 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
     assert record["resumed_after"] == []
     assert len(read_table(tmp_path / "history.tsv")) == 40
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+# --- one job, one folder ---
+
+
+def test_a_training_dies_with_the_process_that_started_it(paired, tmp_path):
+    run = multiprocessing.get_context("fork").Process(target=fit_run, args=[paired, tmp_path], kwargs={"hyperparameters": LONG})
+    run.start()
+    (child,) = wait_for(lambda: psutil.Process(run.pid).children(recursive=True))
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def wait_for(happens, *, seconds=20):
+    end = time.monotonic() + seconds
+    while not (value := happens()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+    return value
+
+
+def test_a_job_whose_folder_another_one_has_taken_writes_nothing(paired, tmp_path, monkeypatch):
+    """Another job claims the folder while this one embeds."""
+    from mosaicbench.fitting import outputs as fitting_outputs
+
+    def taken(*arguments):
+        (tmp_path / CLAIM).write_text("another job")
+        return embed(*arguments)
+
+    embed = fitting_outputs._embed
+    monkeypatch.setattr(fitting_outputs, "_embed", taken)
+    with pytest.raises(UserError, match="could not start"):
+        fit_run(paired, tmp_path, hyperparameters={"max_epochs": 1})
+    assert [path.name for path in tmp_path.iterdir()] == [CLAIM]
+    assert (tmp_path / CLAIM).read_text() == "another job"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
     """
     outputs = [Path(output) for run in job["runs"] for output in run["outputs"]]
     under_way = outputs[0] / "attempt.json"
-    killed = json.loads(under_way.read_text()) if under_way.is_file() else {}
+    killed = _last_attempt(under_way)
     if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
         fit(**job, failure=_failure_of(killed))
         under_way.unlink()
@@ -52,7 +53,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
     }
     now = {"attempt": attempt, "job": os.environ.get("SLURM_JOB_ID")} | usable
     outputs[0].mkdir(parents=True, exist_ok=True)
-    under_way.write_text(json.dumps(now))
+    _write(under_way, now)
     try:
         fit(**job, usable=usable)
     except UserError:
@@ -62,7 +63,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
     out_of_memory = [record for record in records if record["status"] == "out_of_memory"]
     if out_of_memory and now["job"]:
         # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
-        under_way.write_text(json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}))
+        _write(under_way, now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]})
     else:
         under_way.unlink()
     limit_of = {"out_of_memory": "memory_mb", "timeout": "minutes"}
@@ -72,6 +73,31 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
         raise UserError(
             f"{too_little[0]} with {usable['memory_mb']:g} MB and {usable['minutes']:g} minutes; the next attempt gets more"
         )
+
+
+def _last_attempt(under_way: Path) -> dict:
+    """Return what the last attempt wrote of itself, {} where there was none or its note cannot be read."""
+    if not under_way.is_file():
+        return {}
+    try:
+        last = json.loads(under_way.read_text())
+        cut_short = not isinstance(last, dict) or {"attempt", "memory_mb", "minutes", "job"} - set(last)
+    except ValueError:
+        cut_short = True
+    if cut_short:
+        print(f"warning: {under_way} cannot be read, so this attempt starts over", file=sys.stderr)
+        return {}
+    return last
+
+
+def _write(path: Path, note: dict) -> None:
+    """Write a note whole or not at all, so that a full disk leaves the last one."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        temporary.write_text(json.dumps(note))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _failure_of(killed: dict) -> dict[str, str]:

@@ -36,5 +36,9 @@ class NotStackable(ValueError):
     """Several seeds cannot be trained as one stacked model and have to be trained one by one; nothing was trained yet."""
 
 
+class FolderTaken(UserError):
+    """Another job has begun to fit into the folder of this one's run, so this one may write nothing there."""
+
+
 class ContractError(UserError):
     """A file is absent, truncated, or not what its place in the workflow says."""

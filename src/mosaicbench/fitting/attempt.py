@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from mosaicbench.errors import Diverged, NotApplicable, NotStackable, UserError
+from mosaicbench.errors import Diverged, FolderTaken, NotApplicable, NotStackable, UserError
 from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.method import import_for, method_class
 from mosaicbench.fitting.outputs import MethodOnView, open_view, remove_partial, write_failure, write_outputs
@@ -84,7 +84,9 @@ def fit_at_once(fits: Sequence[Fit], limits: Limits, *, checkpoint_seconds: floa
 def record_failure(fits: Sequence[Fit], failure: Failure, *, seeds_at_once: int) -> None:
     """Write the rows of runs that were killed from outside and could not write any."""
     for fit in fits:
-        write_failure(fit.output, new_record(fit, seeds_at_once=seeds_at_once) | Meter().account() | failure)
+        fit.claim_folder()
+        write_failure(fit, new_record(fit, seeds_at_once=seeds_at_once) | Meter().account() | failure)
+        fit.release_folder()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _fit_together(
     """Fit one run, or the seeds of one as a stack, in one child process; return False where they cannot be stacked."""
     records = []
     for fit in fits:
-        fit.output.mkdir(parents=True, exist_ok=True)
+        fit.claim_folder()
         for earlier in (fit.record, fit.model / "model.json"):
             earlier.unlink(missing_ok=True)  # what is there afterwards was written now
         remove_partial(fit.output)
@@ -130,6 +132,8 @@ def _fit_together(
     if stacked and code == NOT_STACKABLE:
         return False
     if code == USER_ERROR:
+        for fit in fits:
+            fit.release_folder()
         raise UserError("a run could not start; its message stands above")
     meters.close()
     if failure is not None:
@@ -137,10 +141,14 @@ def _fit_together(
             failure = failure | {"message": f"{failure['message']}; {len(fits)} seeds were fitted at once"}
         for place, (fit, record) in enumerate(zip(fits, records, strict=True)):
             if not fit.record.is_file():
-                write_failure(fit.output, record | failure | meters.account(place))
+                write_failure(fit, record | failure | meters.account(place))
+    for fit in fits:
+        fit.check_claim()
     statuses = [json.loads(fit.record.read_text())["status"] for fit in fits]
     if not set(statuses) & set(KEEPS_CHECKPOINT):
         fits[0].checkpoint.unlink(missing_ok=True)
+    for fit in fits:
+        fit.release_folder()
     print(f"status: {', '.join(statuses)}", file=sys.stderr)
     return True
 
@@ -210,8 +218,11 @@ def _end(
     try:
         if isinstance(outcome, Diverged):
             raise outcome
-        record |= write_outputs(meter, fitted, outcome, fit.output, fit=fit)
+        record |= write_outputs(meter, fitted, outcome, fit)
+        fit.check_claim()
         write_record(fit.record, record | account())
+    except FolderTaken:
+        raise
     except Exception as error:
         meter.enter(None)
         _end_with(error, fit, record | account())
@@ -221,4 +232,4 @@ def _end_with(error: Exception, fit: Fit, record: dict) -> None:
     """Write the row of a run that ended with an exception."""
     if not isinstance(error, NotApplicable):
         traceback.print_exception(error)
-    write_failure(fit.output, record | failure_of_exception(error))
+    write_failure(fit, record | failure_of_exception(error))

@@ -1,10 +1,15 @@
-"""What one fit is asked to do, and what it may use meanwhile."""
+"""What one fit is asked to do, whose folder it writes, and what it may use meanwhile."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
+from mosaicbench.errors import FolderTaken
+
+CLAIM = ".job"  # in the run's folder while a fit is under way: the ticket of the job whose folder it is
 CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
 
 
@@ -30,6 +35,8 @@ class Fit:
         Whether the fitted model is kept there.
     licence
         Of the data, for a kept model.
+    ticket
+        Tells this job from any other that may write into the same folder.
     """
 
     identity: dict
@@ -41,6 +48,7 @@ class Fit:
     output: Path
     keep: bool = False
     licence: str = ""
+    ticket: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def seed(self) -> int:
@@ -61,6 +69,32 @@ class Fit:
     def checkpoint(self) -> Path:
         """The file to which a training saves itself."""
         return self.output / CHECKPOINT
+
+    def claim_folder(self) -> None:
+        """Make the run's folder this job's, whoever had it before."""
+        self.output.mkdir(parents=True, exist_ok=True)
+        temporary = self.output / f".{CLAIM}.{self.ticket}.partial"
+        temporary.write_text(self.ticket)
+        os.replace(temporary, self.output / CLAIM)
+
+    def check_claim(self) -> None:
+        """Refuse to go on where another job has claimed the folder since.
+
+        Raises
+        ------
+        FolderTaken
+        """
+        claim = self.output / CLAIM
+        if not claim.is_file() or claim.read_text() != self.ticket:
+            raise FolderTaken(
+                f"{self.output}: another job fits this run now, so this one wrote nothing; wait for the other one"
+            )
+
+    def release_folder(self) -> None:
+        """Give the folder up, if it is still this job's."""
+        claim = self.output / CLAIM
+        if claim.is_file() and claim.read_text() == self.ticket:
+            claim.unlink()
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def open_view(module: ModuleType, fit: Fit) -> MethodOnView:
     return MethodOnView(method, module.CARD["gives"], train, query, shown)
 
 
-def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: Path, *, fit: Fit | None = None) -> dict:
+def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit) -> dict:
     """Embed and impute, write all files of a run but run.json, and return what its record says of how it went.
 
     Parameters
@@ -81,6 +81,8 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: 
         When the method can give nothing of what its card says.
     Diverged
         When it gives values that are not finite.
+    FolderTaken
+        When another job fits this run now.
     """
     import numpy as np
 
@@ -100,13 +102,14 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, output: 
         raise Diverged("the fitted method gave latents or imputed values that are not finite")
 
     meter.enter("write")
-    write_latents(output / "latents.h5ad", latents_table(latents, private, predicted))
-    write_imputed(output / "imputed.h5mu", imputed_table(imputed, fitted.query))
-    write_history(output / "history.tsv", history)
+    fit.check_claim()
+    write_latents(fit.output / "latents.h5ad", latents_table(latents, private, predicted))
+    write_imputed(fit.output / "imputed.h5mu", imputed_table(imputed, fitted.query))
+    write_history(fit.output / "history.tsv", history)
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
     remarks += [*getattr(fitted.method, "remarks", []), *left_out]
-    if fit is not None and fit.keep:
+    if fit.keep:
         remarks += _keep(fitted, fit, latents)
     for remark in remarks:
         print(f"remark: {remark}", file=sys.stderr)
@@ -131,15 +134,22 @@ def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
     return []
 
 
-def write_failure(output: Path, record: dict) -> None:
-    """Write the four files of a run that gave nothing, and remove what a killed one was writing."""
+def write_failure(fit: Fit, record: dict) -> None:
+    """Write the four files of a run that gave nothing, and remove what a killed one was writing.
+
+    Raises
+    ------
+    FolderTaken
+        When another job fits this run now.
+    """
     from mosaicbench.files.runs import imputed_table, latents_table, write_history, write_imputed, write_latents, write_record
 
-    remove_partial(output)
-    write_latents(output / "latents.h5ad", latents_table({}))
-    write_imputed(output / "imputed.h5mu", imputed_table({}, None))
-    write_history(output / "history.tsv", [])
-    write_record(output / "run.json", record)
+    fit.check_claim()
+    remove_partial(fit.output)
+    write_latents(fit.output / "latents.h5ad", latents_table({}))
+    write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None))
+    write_history(fit.output / "history.tsv", [])
+    write_record(fit.record, record)
 
 
 def remove_partial(output: Path) -> None:

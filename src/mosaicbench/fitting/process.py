@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 
@@ -15,6 +19,7 @@ from mosaicbench.fitting.job import Limits
 from mosaicbench.meter import Meter
 
 POLL_SECONDS = 0.2
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
 
 Failure = dict[str, str]  # "status" and "message", as a run's record has them
 
@@ -22,9 +27,10 @@ Failure = dict[str, str]  # "status" and "message", as a run's record has them
 def run_in_child(work: Callable[[], None], meter: Meter, limits: Limits) -> tuple[int, Failure | None]:
     """Call `work` in a forked child; return the child's exit status, and the failure of one that did not end well.
 
-    Call this from a process in which no library has started threads, as the command line does.
+    The child dies with this process, however this one ends. Call this from a process in which no library has started threads,
+    as the command line does.
     """
-    child = multiprocessing.get_context("fork").Process(target=work)
+    child = multiprocessing.get_context("fork").Process(target=partial(_work_while_parent_lives, work, os.getpid()))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child.start()
     try:
@@ -33,6 +39,24 @@ def run_in_child(work: Callable[[], None], meter: Meter, limits: Limits) -> tupl
         child.kill()
         child.join()
     return child.exitcode, stopped or failure_of_exit(child.exitcode)
+
+
+def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
+    """Call `work` in this forked child of the process `parent`; die when that one has died."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    else:
+        threading.Thread(target=_die_without, args=[parent], daemon=True).start()
+    if os.getppid() != parent:  # it died before the kernel knew what to do then
+        os._exit(1)
+    work()
+
+
+def _die_without(parent: int) -> None:
+    """End this process soon after `parent` has ended; for systems whose kernel does not."""
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    os._exit(1)
 
 
 def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failure | None:
