@@ -6,6 +6,8 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy, pearsonr, spearmanr
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -21,6 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench import cards, catalog
 from mosaicbench.metrics import _blocks, _correlation
+from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics._graph import neighbors
 from mosaicbench.metrics._labels import confusion, recall_of_each
@@ -82,7 +85,7 @@ PER_CELL = (
     "imputed",
     "opened",
 )
-PER_CELL += ("celltype_of", "shared_factors", "private_factors")
+PER_CELL += ("celltype_of", "shared_factors", "private_factors", "cell_cycle")
 TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
 
 
@@ -138,6 +141,7 @@ def world(*, noise=0.0, n=300, seed=0):
         "celltype_profiles": np.array([train_values[train_labels == label].mean(0) for label in TYPES]),
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
+        "cell_cycle": z[:, 4:6] + np.random.default_rng(96).standard_normal((n, 2)),
         "private_factors": private_factors,
         "shared_driven": np.arange(12) < 8,
         "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
@@ -252,7 +256,7 @@ def test_nan_in_any_need_raises(metric, bad):
         if sparse.issparse(broken):
             broken.data[3] = bad
         else:
-            broken[(3,) * broken.ndim] = bad
+            broken[(1,) * broken.ndim] = bad
         with pytest.raises(ValueError, match="NaN|text"):
             evaluate(metric, needs | {need: broken})
 
@@ -1066,6 +1070,40 @@ def test_a_constant_latent_mixes_batches_as_random_cells_do():
     for metric in ("kbet", "ilisi"):
         tied = evaluate(metric, {"latent": np.full((600, 2), 0.1), "batches": batches})
         assert tied == pytest.approx(evaluate(metric, {"latent": random.random((600, 2)), "batches": batches}), abs=0.04)
+
+
+def test_cell_cycle_conservation_is_of_regressions_of_principal_components():
+    random = np.random.default_rng(0)
+    phases = random.standard_normal((200, 2))
+    values = phases @ random.standard_normal((2, 8)) + random.standard_normal((200, 8))
+    latent = np.concatenate([phases[:, :1] + random.standard_normal((200, 1)), 3 * random.standard_normal((200, 3))], axis=1)
+    shares = []
+    for x in (values, latent):
+        components = PCA().fit(x)
+        fitted = [LinearRegression().fit(phases, component).score(phases, component) for component in components.transform(x).T]
+        shares.append(np.sum(fitted * components.explained_variance_ratio_))
+    expected = 1 - abs(shares[1] - shares[0]) / shares[0]
+    needs = {"latent": latent, "values": values, "cell_cycle": phases}
+    assert 0.02 < expected < 0.5
+    assert evaluate("cell_cycle_conservation", needs) == pytest.approx(expected, abs=1e-9)
+    assert evaluate("cell_cycle_conservation", needs | {"latent": values @ np.linalg.qr(random.random((8, 8)))[0]}) == (
+        pytest.approx(1, abs=1e-9)
+    )
+    twice = np.concatenate([phases, phases[:, :1]], axis=1)
+    assert evaluate("cell_cycle_conservation", needs | {"cell_cycle": twice}) == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(Undefined, match="does not vary"):
+        evaluate("cell_cycle_conservation", needs | {"latent": np.ones((200, 3))})
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
+def test_phases_are_scored_by_their_genes_where_there_are_enough(as_matrix):
+    names = ["Mcm5", "PCNA", "TYMS", "CD3E", "TOP2A", "MKI67", "CDK1"]
+    values = np.random.default_rng(0).random((30, 7))
+    values[:, 1] = 2
+    standardised = (values - values.mean(axis=0)) / np.where(np.arange(7) == 1, 1, values.std(axis=0))
+    found = phase_scores(as_matrix(values), genes_of_phases(names))
+    np.testing.assert_allclose(found, np.stack([standardised[:, :3].mean(1), standardised[:, 4:].mean(1)], axis=1), atol=1e-12)
+    assert genes_of_phases(names[1:]) is None
 
 
 def test_modality_mixing_against_plain_loops():

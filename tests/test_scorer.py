@@ -167,6 +167,8 @@ def test_every_need_that_a_card_may_name_can_be_met():
     known["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
     known |= {"private_latents": known["latents"], "shared_factors": known["latents"]["joint"]}
     known |= {"private_factors": {"rna": known["latents"]["rna"]}, "shared_driven": {"rna": np.ones(FEATURES["rna"], bool)}}
+    genes = ["MCM5", "PCNA", "TYMS", "TOP2A", "MKI67", "CDK1", "CD3E", "CD8A", "MS4A1"]
+    known["feature_names"] = known["feature_names"] | {"rna": genes}
     known |= {"history": {"kl": np.ones(1)}, "record": known["record"] | {"peak_device_mb": 1.0}}
     assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(cards.NEEDS)
 

@@ -80,6 +80,7 @@ NEEDS = {
     "predicted": "(cells,) types that the method predicts",
     "classified": "(cells,) types of the nearest labelled train cells",
     "values": "(cells, features) measured values of the source's modality",
+    "cell_cycle": "(cells, 2) scores of the S and the G2M phase, from measured RNA, where enough of their genes are features",
     "truth": "(cells, features) measured values of the imputed modality",
     "imputed": "(cells, features) imputed values, in the units of truth",
     "opened": "(cells, peaks) whether a peak was open, sparse",

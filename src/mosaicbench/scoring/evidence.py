@@ -14,7 +14,8 @@ transferred_without_partner
 latent, private_latent, all_blocks, values,            for every source of latents
 shared_factors, private_factors, predicted,
 classified
-record, device_record, history, labels, batches        once per run
+record, device_record, history, labels, batches,       once per run
+cell_cycle
 =====================================================  ==================================================
 
 A need that does not exist (no labels, one batch, no known factors, ...) leaves out the metrics that name it.
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -176,9 +177,20 @@ class Evidence:
             needs["batches"] = self.batches
         if self.record.get("peak_device_mb") is not None:
             needs["device_record"] = self.record
+        if phases := self._phases():
+            needs["cell_cycle"] = phases
         if "kl" in self.history:
             needs["history"] = self.history
         return needs
+
+    def _phases(self) -> Callable[[], np.ndarray] | None:
+        """Return a function that scores the phases of the cell cycle, once; None where their genes are not measured."""
+        from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
+
+        for modality, values in self.truth.items():
+            if columns := genes_of_phases(self.feature_names[modality]):
+                return cache(partial(phase_scores, values, columns))
+        return None
 
     def _of_source(self, source: str) -> dict[str, object]:
         """Return the needs that one source of latents meets."""
