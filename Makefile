@@ -8,7 +8,7 @@ PEERS := $(VENV)/.peers
 ARGS ?=
 CORES ?= all
 
-.PHONY: benchmark peers bench test test-all lint format setup clean
+.PHONY: benchmark peers bench test test-all mutants lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -32,6 +32,10 @@ bench: $(PEERS)
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" \
 	  -o python_functions="bench_*" -p no:xdist --benchmark-json=results/bench.json --benchmark-columns=min,rounds $(ARGS)
 	$(BIN)/python benchmarks/summary.py results/bench.json
+
+# Small faults in the source, one at a time: the tests should notice each. CONTRIBUTING.md lists those that survive.
+mutants: $(READY)
+	$(BIN)/python benchmarks/mutants/run.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

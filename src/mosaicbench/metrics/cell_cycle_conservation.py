@@ -16,8 +16,8 @@ CARD = {
     "bounds": [0.0, 1.0],
     "definition": "1 - |R - R0| / R0, 0 where that is negative, with R the share of the latent's variance that scores of the S "
     "and the G2M phase explain, and R0 that of the modality's own values. A score is the mean of the standardised values of "
-    "the phase's genes in measured RNA; asked only where at least three genes of each phase are among its features. scIB takes the "
-    "same shares within each batch; here they are over all query cells.",
+    "the phase's genes in measured RNA; asked only where at least three genes of each phase are among its features. scIB "
+    "takes the same shares within each batch; here they are over all query cells.",
     "doi": "10.1038/s41592-021-01336-8",
     "lacks": {
         "perfect_is_best": "best is a limit: a latent and the values differ in what else varies",
