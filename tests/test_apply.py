@@ -7,13 +7,15 @@ import scanpy
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
+import mosaicbench
 from mosaicbench.applying.model import Model
-from mosaicbench.commands import apply
+from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.views import read_view
 
+VALUES = {"values": "lognorm"}  # of the small data
 KEPT = {"dataset": "small", "scenario": "paired", "keep": True}
 
 
@@ -122,3 +124,39 @@ def test_files_of_another_kind_are_refused(place, tmp_path, name):
         (tmp_path / name).write_text("a,b\n")
     with pytest.raises(UserError, match=name):
         apply.main(run=folder / "cca", cells=tmp_path / name, output=tmp_path / "out.h5mu")
+
+
+def test_a_method_is_fitted_to_ones_own_cells_and_kept(dataset, tmp_path):
+    dataset.write_h5mu(tmp_path / "all.h5mu")
+    integrate.main(
+        cells=tmp_path / "all.h5mu",
+        method="pca_joint",
+        output=tmp_path / "out.h5mu",
+        model=tmp_path / "model",
+        cell_type="cell_type",
+        kinds={"left": "rna", "right": "rna"},
+        **VALUES,
+    )
+    out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    again = mosaicbench.apply(tmp_path / "model", mudata.read_h5mu(tmp_path / "all.h5mu"))
+    np.testing.assert_array_equal(again.obsm["X_mosaicbench"], out.obsm["X_mosaicbench"])
+    same = (out.obs["mosaicbench_cell_type"].astype(str) == out.obs["cell_type"].astype(str)).mean()
+    assert same > out.obs["cell_type"].value_counts(normalize=True).iloc[0]  # what the most frequent type would reach
+
+
+def test_a_notebook_integrates_cells_in_memory(place):
+    folder, _ = place
+    cells = mudata.read_h5mu(folder / "own.h5mu")
+    options = {"kinds": {"left": "rna", "right": "rna"}, "hyperparameters": {"max_epochs": 2}} | VALUES
+    first, second = (mosaicbench.integrate(cells, method="mvae", seed=1, **options) for _ in range(2))
+    np.testing.assert_array_equal(first.obsm["X_mosaicbench"], second.obsm["X_mosaicbench"])
+    assert "X_mosaicbench" not in cells.obsm
+
+
+@pytest.mark.parametrize(
+    ("method", "message"), [("mvea", "mvae"), ("oracle", "cannot be kept"), ("dmmvae_base", "never paired")]
+)
+def test_methods_that_cannot_be_applied_are_refused(place, method, message):
+    folder, _ = place
+    with pytest.raises(UserError, match=message):
+        mosaicbench.integrate(mudata.read_h5mu(folder / "own.h5mu"), method=method)

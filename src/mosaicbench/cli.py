@@ -175,6 +175,18 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")
     _add_arguments_of_applying(apply)
 
+    integrate = _add(commands, "integrate", "fit a method to one's own cells, without a benchmark, and embed them")
+    integrate.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu or 10x .h5")
+    integrate.add_argument("--method", required=True, help="a method's id; `mosaicbench list methods` shows all")
+    integrate.add_argument("--seed", type=int, default=0)
+    integrate.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
+    integrate.add_argument("--model", type=Path, metavar="DIR", help="a folder to keep the model in, for `mosaicbench apply`")
+    integrate.add_argument("--cell-type", metavar="COLUMN", help="the obs column of cell types")
+    integrate.add_argument("--batch", metavar="COLUMN", help="the obs column of batches")
+    integrate.add_argument("--values", default="counts", help="counts (default), or lognorm of RNA without counts")
+    integrate.add_argument("--kinds", type=json.loads, metavar="JSON", help="modality -> rna, atac, adt or continuous")
+    _add_arguments_of_applying(integrate)
+
     listing = _add(commands, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
     listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")

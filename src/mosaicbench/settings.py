@@ -108,6 +108,11 @@ class Settings:
         ]
 
     @property
+    def kept(self) -> list[str]:
+        """The runs whose models are kept."""
+        return list(dict.fromkeys([*self.config["keep"], *self.config["report"]["generated_runs"]]))
+
+    @property
     def sizes(self) -> list[dict[str, int]]:
         """Groups of at least three datasets whose stanzas differ in nothing but the number of `cells`: dataset -> cells."""
         groups: dict[str, dict[str, int]] = {}
@@ -167,6 +172,11 @@ def load(config: dict) -> Settings:
         if "generates" not in card["claims"]:
             why = "wraps a package, which is not asked for" if "wraps" in card else "has no prior for"
             raise UserError(f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs")
+    for name in config["keep"]:
+        if name not in runs:
+            raise UserError(f"config key keep: there is no run {name!r}{nearest(name, runs)}")
+        if catalog.card("methods", runs[name].method)["kind"] == "control":
+            raise UserError(f"config key keep: {name!r} is a control, which has no model for other cells")
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
         raise UserError(f"config key report.reference_run: there is no run {reference!r}{nearest(reference, runs)}")

@@ -16,6 +16,7 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                     "hyperparameters": bench.runs[run].hyperparameters,
                     "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
                 }
+                | kept_model(wildcards.dataset, run)
                 for run in runs
             ],
             "seeds": [
@@ -25,6 +26,13 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
             "stacked": stacked,
         }
     )
+
+
+def kept_model(dataset, run):
+    """What a job says of a run whose models are kept; nothing of others, so that their jobs stay the same."""
+    if run not in bench.kept:
+        return {}
+    return {"keep": True, "licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]}
 
 
 def job_of_one_seed(wildcards):

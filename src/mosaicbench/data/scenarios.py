@@ -238,6 +238,29 @@ def cut(
     return parts
 
 
+def all_cells(dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None) -> MuData:
+    """Return all cells of a dataset as train cells under their own names: what a model of one's own cells is fitted to.
+
+    Parameters
+    ----------
+    dataset, dataset_name, seed, preprocess
+        As of :func:`cut`; nothing is hidden and nothing is drawn.
+    """
+    preprocess = {} if preprocess is None else preprocess
+    check_preprocess(preprocess)
+    everywhere, train = np.arange(dataset.n_obs), {}
+    for modality, cells in dataset.mod.items():
+        observed = _rows(cells, everywhere)
+        observed.var["kept"] = _encodes_protein(dataset, modality)
+        train[modality] = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {})).transform(observed)
+        for column in ("cell_type", "batch"):
+            train[modality].obs[column] = categorical(dataset.obs[column])
+    whole = joined(train)
+    _link(dataset, whole, dict.fromkeys(train, everywhere))
+    whole.uns[KEY] = {"noun": "train", "dataset": dataset_name, "scenario": "integrate", "kind": "paired", "seed": seed}
+    return whole
+
+
 def few_labels(
     labels: np.ndarray, batches: np.ndarray, rng: np.random.Generator, *, share: float, least: int = 1, batch: str | None = None
 ) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""A model of one's own cells, without a benchmark: fitted to all of them, and kept."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mosaicbench.applying.model import Model
+from mosaicbench.data.scenarios import all_cells
+from mosaicbench.errors import NotApplicable, UserError
+from mosaicbench.files._h5 import quiet_mudata
+from mosaicbench.files.views import as_cells, as_view, complete_cells
+from mosaicbench.fitting.keeping import keep
+from mosaicbench.fitting.method import method_class
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mudata import MuData
+
+
+def trained(
+    cells: Path | MuData, module: ModuleType, *, hyperparameters: dict, seed: int, folder: Path | None, **options: object
+) -> Model:
+    """Fit a method to all cells that have every modality, and return its model.
+
+    Parameters
+    ----------
+    cells
+        An ``.h5mu``, a 10x ``.h5`` or a Matrix Market folder; or a MuData.
+    module
+        The method's.
+    folder
+        Where the model is kept; None keeps it nowhere.
+    **options
+        Of ``datasets/own_files.py``: cell_type, batch, values, kinds.
+
+    Raises
+    ------
+    UserError
+        When the cells cannot be read, or the method cannot be fitted to them.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory() as place:
+            return trained(cells, module, hyperparameters=hyperparameters, seed=seed, folder=Path(place), **options)
+    if "solution" in module.CARD["uses"] or "wraps" in module.CARD:
+        raise UserError(f"{module.CARD['label']} cannot be kept for other cells; take one of mosaicbench's own methods")
+    if "paired" not in module.CARD["handles"]:
+        raise UserError(f"{module.CARD['label']} is for cells that are never paired; take a method that handles paired cells")
+    dataset = _dataset(cells, options)
+    train = all_cells(dataset, dataset_name=cells.name if isinstance(cells, Path) else "cells in memory", seed=seed)
+    shown = {word: word in module.CARD["uses"] for word in ("labels", "links", "counts")}
+    try:
+        method = method_class(module)(**hyperparameters)
+    except TypeError as error:
+        raise UserError(f"hyperparameters: {error}; `mosaicbench list methods` names the methods") from error
+    try:
+        method.fit(as_view(train, labels=shown["labels"], links=shown["links"]), seed)
+    except NotApplicable as reason:
+        raise UserError(f"{module.CARD['label']} cannot be fitted to these cells: {reason}") from reason
+    identity = train.uns["mosaicbench"] | {"run": module.__name__.rsplit(".", 1)[-1]}
+    keep(folder, method, module, train, _latents(method, module, train, shown), identity=identity, licence="the user's")
+    return Model.read(folder)
+
+
+def _dataset(cells: Path | MuData, options: dict) -> MuData:
+    load = importlib.import_module("mosaicbench.datasets.own_files").load
+    if isinstance(cells, Path):
+        return load(None, path=str(cells), **options)
+    with tempfile.TemporaryDirectory() as place, quiet_mudata():
+        path = Path(place) / "cells.h5mu"
+        cells.write_h5mu(path)
+        return load(None, path=str(path), **options)
+
+
+def _latents(method: object, module: ModuleType, train: MuData, shown: dict[str, bool]) -> dict:
+    """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
+    gives, latents = module.CARD["gives"], {}
+    sources = {modality: [modality] for modality in train.mod} if "single" in gives else {}
+    if "joint" in gives:
+        sources["joint"] = list(train.mod)
+    for source, modalities in sources.items():
+        names = complete_cells(train) if source == "joint" else None
+        of_source = as_cells(train, modalities, names, **shown)
+        try:
+            latents[source, "train"] = (of_source.names, method.embed(of_source))
+        except NotApplicable:  # the model will say so of any cells
+            continue
+    return latents

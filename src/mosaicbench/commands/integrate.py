@@ -1,0 +1,55 @@
+"""Integrate: fit a method to one's own cells, without a benchmark, and show it these cells."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from mosaicbench import catalog
+from mosaicbench.applying.training import trained
+from mosaicbench.commands.apply import tell
+
+
+def main(
+    *,
+    cells: Path,
+    method: str,
+    output: Path,
+    seed: int = 0,
+    hyperparameters: dict | None = None,
+    model: Path | None = None,
+    cell_type: str | None = None,
+    batch: str | None = None,
+    values: str = "counts",
+    kinds: dict[str, str] | None = None,
+    impute: bool = True,
+    least_share: float = 0.5,
+) -> None:
+    """Write the cells with what the method gives of them, as `mosaicbench apply` does.
+
+    Parameters
+    ----------
+    cells
+        ``.h5mu`` or 10x ``.h5``; the method is fitted to the cells that have every modality, and shown all of them.
+    method, seed, hyperparameters
+        Its id, what everything random depends on, and what differs from its defaults.
+    output
+        ``.h5mu``.
+    model
+        A folder to keep the model in, for `mosaicbench apply`.
+    cell_type, batch, values, kinds
+        As in a stanza of the config's `datasets`.
+    impute, least_share
+        As of `mosaicbench apply`.
+
+    Raises
+    ------
+    UserError
+        When the cells cannot be read, or the method cannot be fitted to them.
+    """
+    catalog.card("methods", method)  # refuses an unknown one, with the nearest
+    module = importlib.import_module(catalog.module("methods", method))
+    options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
+    given = {} if hyperparameters is None else hyperparameters
+    fitted = trained(cells, module, hyperparameters=given, seed=seed, folder=model, **options)
+    tell(fitted.apply_to_file(cells, output, impute=impute, least_share=least_share))
