@@ -505,6 +505,52 @@ def test_a_column_total_among_the_proteins_is_no_protein(written):
     assert "total" in dataset["adt"].var_names
 
 
+def batches_of(tmp_path):
+    """Return the path of two modalities with two files each, of 12 cells per file."""
+    path = {}
+    for modality, features in (("rna", 5), ("adt", 3)):
+        path[modality] = []
+        for batch in (1, 2):
+            names = [f"b{batch}-cell{i}" for i in range(12)]
+            cells = counts_of(n_vars=features, seed=10 * batch + features, names=names)
+            cells.write_h5ad(tmp_path / f"{modality}_{batch}.h5ad")
+            path[modality].append(str(tmp_path / f"{modality}_{batch}.h5ad"))
+    return path
+
+
+def test_a_modality_may_have_a_file_per_batch(tmp_path):
+    path = batches_of(tmp_path)
+    dataset = own_files.load(None, path=path)
+    assert list(dataset.obs["batch"]) == ["1"] * 12 + ["2"] * 12
+    for modality, files in path.items():
+        expected = sparse.vstack([anndata.read_h5ad(file).X for file in files])
+        assert (dataset[modality].layers["counts"] != expected).nnz == 0
+    fewer = anndata.read_h5ad(path["rna"][1])[:, :4].copy()
+    fewer.write_h5ad(path["rna"][1])
+    with pytest.warns(DataWarning, match="modality 'rna': 1 features are not in all of its 2 files"):
+        assert own_files.load(None, path=path)["rna"].n_vars == 4
+
+
+def test_files_of_batches_that_do_not_fit_are_refused(tmp_path):
+    twice = batches_of(tmp_path)
+    anndata.read_h5ad(twice["rna"][0]).write_h5ad(twice["rna"][1])
+    with pytest.raises(
+        UserError, match="modality 'rna' has a cell 'b1-cell0' in .*rna_1.h5ad and in .*rna_2.h5ad; make the names"
+    ):
+        own_files.load(None, path=twice)
+    path = batches_of(tmp_path)
+    with pytest.raises(UserError, match="cell 'b1-cell0' is in file 1 of modality 'rna', but in 2 of 'adt'"):
+        own_files.load(None, path=path | {"adt": path["adt"][::-1]})
+    with pytest.raises(UserError, match="modality 'adt' has an empty list of files"):
+        own_files.load(None, path=path | {"adt": []})
+
+
+def test_a_modality_without_a_partner_is_named(written):
+    peaks = counts_of(n_vars=4, seed=2, names=[f"other{i}" for i in range(12)])
+    with pytest.raises(UserError, match="modality 'atac' shares no cell with any other modality .*atac: other0"):
+        own_files.load(None, path=written({"rna": counts_of(), "adt": counts_of(n_vars=3, seed=1), "atac": peaks}))
+
+
 def test_own_files_refuses_modalities_that_do_not_fit_together(written):
     rna = counts_of()
     with pytest.raises(UserError, match="no cell name is in every modality .*rna: cell0.*adt: other0"):

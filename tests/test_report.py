@@ -37,6 +37,7 @@ from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.page.summary import best_runs, leader, packages
+from mosaicbench.report.page.view import CIRCULAR, LABEL_GROUPS
 from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.statistics.sentinels import GATE_COLUMNS
@@ -276,6 +277,29 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
     assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
     assert "no better than guessing" in _sections(page)["gates"]
     assert "in 1 place:" in page
+
+
+@pytest.mark.parametrize("origin", [["rna", "adt"], [], None])
+def test_report_marks_label_scores_that_are_circular(results, tmp_path, origin):
+    page = report_page(
+        tables=results.tables,
+        figures=tmp_path,
+        figure_cards={},
+        theme=results.theme,
+        config={"datasets": {"pair": {} if origin is None else {"labels_from": origin}}},
+        views=results.views,
+        records=[],
+    )
+    sections = _sections(page)
+    of_pair = [text for text in (sections[f"view-{i + 1}"] for i in range(len(results.views))) if CIRCULAR in text]
+    assert len(of_pair) == (sum(view.startswith("pair/") for view in results.views) if origin else 0)
+    marked = {label for text in of_pair for label in re.findall(rf">([^<>]*)\xa0{CIRCULAR}<", text)}
+    groups = {name: results.theme.roster.group(name) for name in results.tables["headline"]["metric"].unique()}
+    labelled = {name for name, group in groups.items() if group in LABEL_GROUPS}
+    assert len(marked) == (len(labelled) if origin else 0) > (0 if origin else -1)
+    expected = {None: "", (): "none of the modalities", ("rna", "adt"): "RNA, ADT"}[None if origin is None else tuple(origin)]
+    found = re.findall(r"<dt>labels from</dt><dd>([^<]*)</dd>", sections["datasets"])
+    assert found == ([] if origin is None else [expected])
 
 
 @pytest.mark.parametrize("status", ["ok", "crashed"])

@@ -81,6 +81,19 @@ def test_a_dataset_may_be_another_entry_of_the_registry():
     assert (twice["few"]["loader"], twice["halves"]["loader"]) == ("pbmc10k_citeseq", "split_transcriptome")
 
 
+def test_where_labels_come_from_is_known_of_named_data_and_may_be_said_of_ones_own():
+    stanzas = {"bmmc_cite_small": None, "teaseq_small": {}, "mine": {"from": "pbmc10k_citeseq", "labels_from": []}}
+    bench = settings.load({"datasets": stanzas})
+    assert {name: dataset["labels_from"] for name, dataset in bench.datasets.items()} == {
+        "bmmc_cite_small": ["rna", "adt"],
+        "teaseq_small": None,
+        "mine": [],
+    }
+    assert bench.config["datasets"]["bmmc_cite_small"] == {"labels_from": ["rna", "adt"]}
+    assert all("labels_from" not in dataset["options"] for dataset in bench.datasets.values())
+    assert settings.load(bench.config) == bench
+
+
 def test_a_scenario_may_be_for_some_runs():
     scenarios = {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired", "runs": ["scmodal", "cca"]}}
     bench = settings.load(MINIMAL | {"scenarios": scenarios, "runs": {"mvae": {}, "scmodal": {}, "cca": {}}})
@@ -228,6 +241,10 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             r"scenarios\.m\.runs: there is no run 'mvea'; did you mean 'mvae'",
         ),
         ({"datasets": {"x": {"from": "teaseq_matild"}}}, r"datasets\.x\.from: there is no 'teaseq_matild'.*'teaseq_matilda'"),
+        (
+            {"datasets": {"simulated": {"labels_from": "rna"}}},
+            r"simulated\.labels_from: expected a list of modalities",
+        ),
         ({"datasets": {"x": {"from": "teaseq", "path": "a"}}}, r"datasets\.x: give either `from`, .*, or a `path`"),
         ({"sedes": [1]}, "top level: unknown key 'sedes'; did you mean 'seeds'"),
         ({"datasets": {}}, "datasets: .*non-empty|datasets: .*should"),

@@ -42,7 +42,7 @@ class Settings:
         The config with every default filled in.
     datasets
         id -> loader, options of the loader, the files that it reads, the folder of those that are fetched (or None), and the id
-        of the registry's entry that it is or is made from (or None).
+        of the registry's entry that it is or is made from (or None), and the modalities that its labels come from (or None).
     scenarios
         id -> kind and its options.
     runs
@@ -148,6 +148,9 @@ def load(config: dict) -> Settings:
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
     datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
+    for name, dataset in datasets.items():
+        if dataset["labels_from"] is not None:
+            config["datasets"][name] = (config["datasets"][name] or {}) | {"labels_from": dataset["labels_from"]}
     scenarios = config["scenarios"]
     for scenario, stanza in scenarios.items():
         _check_scenario(scenario, stanza, datasets, runs)
@@ -277,13 +280,18 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         raise UserError(
             f"config key datasets.{name}.loader: there is no {loader!r}{nearest(loader, catalog.names('datasets'))}"
         )
-    options = entry["options"] | {key: value for key, value in stanza.items() if key not in ("loader", "from")}
+    options = entry["options"] | {key: value for key, value in stanza.items() if key not in ("loader", "from", "labels_from")}
     parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
     parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
         if key not in parameters:
             raise UserError(f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}")
         _check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
+    labels_from = stanza.get("labels_from", entry.get("labels_from"))
+    if labels_from is not None and not (isinstance(labels_from, list) and all(isinstance(one, str) for one in labels_from)):
+        raise UserError(
+            f"config key datasets.{name}.labels_from: expected a list of modalities, such as [rna, adt], found {labels_from!r}"
+        )
     if entry["files"]:
         needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
         return {
@@ -292,8 +300,10 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
             "inputs": [f"{raw}/{source}/{file}" for file in needed],
             "raw": f"{raw}/{source}",
             "entry": source,
+            "labels_from": labels_from,
         }
-    return {"loader": loader, "options": options, "inputs": _own_inputs(name, options), "raw": None, "entry": source}
+    inputs = _own_inputs(name, options)
+    return {"loader": loader, "options": options, "inputs": inputs, "raw": None, "entry": source, "labels_from": labels_from}
 
 
 def _entry(name: str, stanza: dict, known: dict) -> str | None:
@@ -313,7 +323,8 @@ def _entry(name: str, stanza: dict, known: dict) -> str | None:
 def _own_inputs(name: str, options: dict) -> list[str]:
     """Return the files that a stanza names: data, one or one per modality, and tables of labels, links and genes."""
     path = options.get("path", [])
-    named = {"path": list(path.values()) if isinstance(path, dict) else [path] if path else []}
+    of_modalities = path.values() if isinstance(path, dict) else [path] if path else []
+    named = {"path": [file for given in of_modalities for file in (given if isinstance(given, list) else [given])]}
     named["labels.path"] = [options["labels"]["path"]] if "path" in (options.get("labels") or {}) else []
     named |= {key: [options[key]] if isinstance(options.get(key), str) else [] for key in ("links", "gtf")}
     inputs = []

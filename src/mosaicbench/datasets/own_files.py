@@ -13,6 +13,7 @@ from scipy import sparse
 
 from mosaicbench.data import readers
 from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement, assembled
+from mosaicbench.data.batches import FILE, file_of_each_cell, one_of_batches
 from mosaicbench.data.checks import check_labels, check_overlap, name_hint, warn
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
@@ -44,7 +45,7 @@ ALIASES = {"chr": "chrom", "seqnames": "chrom", "chromStart": "start", "chromEnd
 def load(
     raw: Path | None,
     *,
-    path: str | dict[str, str],
+    path: str | dict[str, str | list[str]],
     cell_type: str | None = None,
     batch: str | None = None,
     groups: Sequence[str] = (),
@@ -60,7 +61,8 @@ def load(
     path
         One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, whose genes, peaks and antibodies
         become rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``, Matrix Market folder, or ``.csv`` (may be
-        gzipped; the first column names the cells).
+        gzipped; the first column names the cells). A modality may have several files, one per batch: their features in common
+        are kept, and without `batch` the place of a cell's file in the list, from 1 on, is its batch.
     cell_type, batch
         Names of obs columns, of the MuData or of any modality. Without them all cells are unlabelled, and of one batch.
     groups
@@ -98,6 +100,8 @@ def load(
     indexes = {modality: cells.obs_names for modality, cells in own.items()}
     if len(names) == 0:
         hint = name_hint(indexes) or "; give all files the same cell names"
+        if alone := _without_partner(indexes):
+            raise UserError(f"path: modality {alone!r} shares no cell with any other modality ({_first_names(own)}){hint}")
         raise UserError(f"path: no cell name is in every modality ({_first_names(own)}){hint}")
     dropped = len(set().union(*indexes.values())) - len(names)
     check_overlap(dropped, len(names), "path")
@@ -106,6 +110,7 @@ def load(
     texts = {key: _column(key, name, tables, index=names).loc[names] for key, name in columns.items()}
     if cell_type is not None:
         check_labels(texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}")
+    files = {modality: cells.obs[FILE].astype(str) for modality, cells in own.items() if FILE in cells.obs}
     measured = {}
     for modality in list(own):
         cells = own.pop(modality)  # so that no modality stands in memory longer than it is needed
@@ -115,18 +120,20 @@ def load(
         measured,
         cells=names,
         cell_type=texts.pop("cell_type"),
-        batch=texts.pop("batch") if batch is not None else ["all"] * len(names),
+        batch=texts.pop("batch") if batch is not None else file_of_each_cell(names, files),
         groups={key: texts[key] for key in groups},
     )
     dataset.uns["cells_dropped"] = dropped
     return dataset
 
 
-def _read(raw: Path | None, path: str | dict[str, str], kinds: dict[str, str]) -> tuple[dict[str, AnnData], pd.DataFrame]:
+def _read(
+    raw: Path | None, path: str | dict[str, str | list[str]], kinds: dict[str, str]
+) -> tuple[dict[str, AnnData], pd.DataFrame]:
     """Return modality -> cells, and the obs columns that belong to no modality."""
     folder, shared_obs = Path() if raw is None else Path(raw), pd.DataFrame()
     if isinstance(path, dict):
-        own = {modality: _one(folder / name, modality, kinds) for modality, name in path.items()}
+        own = {modality: _all_of(folder, names, modality, kinds) for modality, names in path.items()}
     elif (file := folder / path).suffix == ".h5mu":
         import mudata
 
@@ -145,6 +152,24 @@ def _read(raw: Path | None, path: str | dict[str, str], kinds: dict[str, str]) -
     if len(own) < 2:
         raise UserError(f"path: a benchmark needs at least two modalities, found {', '.join(own) or 'none'} in {path}")
     return own, shared_obs
+
+
+def _all_of(folder: Path, names: str | list[str], modality: str, kinds: dict[str, str]) -> AnnData:
+    """Read the file of one modality, or its files, one per batch."""
+    if isinstance(names, str):
+        return _one(folder / names, modality, kinds)
+    if not names:
+        raise UserError(f"path: modality {modality!r} has an empty list of files")
+    return one_of_batches(modality, {name: _one(folder / name, modality, kinds) for name in names})
+
+
+def _without_partner(indexes: dict[str, pd.Index]) -> str:
+    """Return the only modality that shares no cell with any other, "" where there is none or several are such."""
+    partners = {
+        m: any(len(index.intersection(other)) for n, other in indexes.items() if n != m) for m, index in indexes.items()
+    }
+    alone = [modality for modality, has_partner in partners.items() if not has_partner]
+    return alone[0] if len(alone) == 1 else ""
 
 
 def _one(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:

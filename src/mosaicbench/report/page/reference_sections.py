@@ -129,13 +129,21 @@ def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
     return dict(sorted(groups.items(), key=lambda group: group[0] in last))
 
 
-def datasets(runs: pd.DataFrame, theme: Theme) -> list[dict]:
-    """Return every dataset of the runs, with the facts of its card."""
+def labels_from(config: Mapping, dataset: str) -> list[str] | None:
+    """Return the modalities that a dataset's cell types were derived from, None where the config does not know."""
+    return ((config.get("datasets") or {}).get(dataset) or {}).get("labels_from")
+
+
+def datasets(runs: pd.DataFrame, config: Mapping, theme: Theme) -> list[dict]:
+    """Return every dataset of the runs, with the facts of its card and what its cell types were derived from."""
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
         card = theme.roster.cards["datasets"].get(name, {})
         stated = {key: value for key, value in card.items() if key != "label" and value not in ("", (), [])}
         facts = {key.replace("_", " "): _text(value) for key, value in stated.items()}
+        origin = labels_from(config, name)
+        if origin is not None:
+            facts["labels from"] = ", ".join(theme.label("modalities", m) for m in origin) or "none of the modalities"
         descriptions.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
     return descriptions
 

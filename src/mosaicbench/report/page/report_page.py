@@ -10,8 +10,9 @@ import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
+from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.report.page.render import render
-from mosaicbench.report.page.view import view_section
+from mosaicbench.report.page.view import CIRCULAR, view_section
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 
@@ -74,15 +75,18 @@ def report_page(
             for dataset in dict.fromkeys(dataset for dataset, _ in places)
             if (of_dataset := embedded.of(dataset))
         ],
-        views=[view_section(number, place, tables, embedded, theme) for number, place in enumerate(places)],
+        views=[
+            view_section(number, place, tables, embedded, theme, labels_from=labels_from(config, place[0]))
+            for number, place in enumerate(places)
+        ],
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies=failures.remedies(runs),
         gates=failures.gates(tables["gates"], theme),
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
-        datasets=reference_sections.datasets(runs, theme),
+        datasets=reference_sections.datasets(runs, config, theme),
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
-        signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER},
+        signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},
     )

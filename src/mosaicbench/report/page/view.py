@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -29,13 +30,24 @@ from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import CONTESTS, HEADLINE, LEVEL
 from mosaicbench.statistics.paired import BEST, MOST_SEEDS, OVER_CELLS, OVER_SEEDS, level
 
+CIRCULAR = "↻"  # of a label score, where cell types were derived from a modality that methods see
+LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
 TABLES = ("headline", "runs", "overview", "gates", "paired_tests")
 
 
 def view_section(
-    number: int, place: tuple[str, ...], tables: Mapping[str, pd.DataFrame], figures: EmbeddedFigures, theme: Theme
+    number: int,
+    place: tuple[str, ...],
+    tables: Mapping[str, pd.DataFrame],
+    figures: EmbeddedFigures,
+    theme: Theme,
+    *,
+    labels_from: list[str] | None = None,
 ) -> dict:
-    """Return what the report holds of one view (dataset, scenario); `number` counts the views from 0."""
+    """Return what the report holds of one view (dataset, scenario).
+
+    `number` counts the views from 0; `labels_from` are the modalities that the cell types were derived from, None if unknown.
+    """
     of_tables = {name: of_view(tables[name], *place) for name in TABLES}
     runs = theme.order("runs", of_tables["runs"]["run"])
     title = theme.view(*place)
@@ -43,9 +55,10 @@ def view_section(
         "anchor": f"view-{number + 1}",
         "title": title,
         "statuses": endings(of_tables["runs"]),
-        "headline": _headline(of_tables, runs, title, theme) if runs else None,
+        "circular": _circularity(labels_from, theme),
+        "headline": _headline(of_tables, runs, title, theme, circular=bool(labels_from)) if runs else None,
         "columns": [metric_in_words(metric, theme) for metric in HEADLINE],
-        "families": _families(of_tables, runs, title, theme),
+        "families": _families(of_tables, runs, title, theme, circular=bool(labels_from)),
         "tests": _tests(of_tables["paired_tests"], title, theme),
         "first_two": first_two(of_tables["paired_tests"], theme),
         "figures": figures.of(*place),
@@ -55,7 +68,29 @@ def view_section(
 # --- scores --------------------------------------------------------------------------------------------------------------
 
 
-def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme) -> Grid:
+def _circularity(labels_from: list[str] | None, theme: Theme) -> str:
+    """Return what label scores cannot tell, where cell types were made of what methods see; "" where nothing is known of it."""
+    if not labels_from:
+        return ""
+    names = " and ".join(theme.label("modalities", modality) for modality in labels_from)
+    return (
+        f"The cell types of this dataset were derived from its {names}: what a score with this sign asks of them is circular "
+        "in part, for it also rewards agreement with the procedure that made the labels."
+    )
+
+
+def _columns(metrics: Sequence[str], theme: Theme, *, circular: bool) -> list[Column]:
+    """Return the columns of metrics; those of label scores have the sign of circular ones where types come from a modality."""
+    columns = {metric: metric_column(metric, theme) for metric in metrics}
+    return [
+        replace(column, label=f"{column.label}\N{NO-BREAK SPACE}{CIRCULAR}")
+        if circular and theme.roster.group(metric) in LABEL_GROUPS
+        else column
+        for metric, column in columns.items()
+    ]
+
+
+def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme, *, circular: bool) -> Grid:
     """Return the headline scores of every run of a view."""
     summary = tables["headline"].set_index(["run", "metric"])
     is_level = level(tables["headline"], tables["paired_tests"], theme.roster).set_axis(summary.index)
@@ -78,7 +113,7 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
         cells += [*trait_cells(run, theme), overview.loc[run, "seeds"]]
         cells.append(Cell(status.replace("_", " "), sort=status, why=why, mark="" if status == "ok" else "warn"))
         rows.append(row(*cells, run=run))
-    columns = ["Run", Column("Kind", choices=True), *(metric_column(metric, theme) for metric in HEADLINE)]
+    columns = ["Run", Column("Kind", choices=True), *_columns(HEADLINE, theme, circular=circular)]
     columns += [
         *trait_columns(),
         Column("Seeds", about="how many of the seeds that ran gave scores"),
@@ -87,7 +122,7 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     return grid(f"Headline scores, {title}", columns, rows)
 
 
-def _families(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme) -> list[dict]:
+def _families(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme, *, circular: bool) -> list[dict]:
     """Return all scores of a view, a table for each group of metrics; those that say nothing about quality come last."""
     summary = tables["headline"].set_index(["run", "metric"])
     groups: dict[str, list[str]] = {}
@@ -97,7 +132,7 @@ def _families(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     for group, metrics in sorted(groups.items(), key=lambda family: family[0] in NO_QUALITY):
         rows = [_family_row(run, metrics, summary, tables["runs"], theme) for run in runs]
         label = group.replace("_", " ").capitalize()
-        columns = ["Run", Column("Kind", choices=True), *(metric_column(metric, theme) for metric in metrics)]
+        columns = ["Run", Column("Kind", choices=True), *_columns(metrics, theme, circular=circular)]
         table = grid(f"{label}, {title}", columns, [entry for entry in rows if entry is not None])
         families.append({"label": label, "count": len(metrics), "grid": table})
     return families
