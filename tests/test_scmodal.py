@@ -124,11 +124,28 @@ def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     np.testing.assert_array_equal(*(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again)))
 
 
-def test_the_originals_initialisation():
-    method = fitted(initialisation="normal", learning_rate=0.0, critic_learning_rate=0.0, weight_decay=0.0)
+def test_weights_and_biases_begin_as_in_the_original_and_latents_far_apart():
+    still = {"learning_rate": 0.0, "critic_learning_rate": 0.0, "weight_decay": 0.0}
+    method, kaiming = fitted(**still), fitted(initialisation="kaiming", **still)
     for nets in (method.nets, method.opponents.critics):
         weights = torch.cat([p.detach().flatten() for p in nets.parameters()])
         assert float(weights.std()) == pytest.approx(0.1, rel=0.1)
+    cells = linear_cells(60, seed=3).only("rna")
+    assert 3 * kaiming.embed(cells).std() < method.embed(cells).std()
+
+
+def test_critics_learn_with_the_betas_that_are_asked_for():
+    assert [group["betas"] for group in fitted().opponents.optimiser.param_groups] == [(0.9, 0.999)]
+    assert [group["betas"] for group in fitted(critic_betas=[0.5, 0.99]).opponents.optimiser.param_groups] == [(0.5, 0.99)]
+
+
+def test_no_train_cell_is_held_out():
+    view, shown = unpaired_view(), set()
+    method = SCMODAL(max_epochs=1, minibatch=20, hidden=16, latent=6, critic_hidden=16, validation=0.5)
+    cost = method.cost
+    method.cost = lambda x, progress: shown.update(map(tuple, x["rna"].tolist())) or cost(x, progress)
+    method.fit(view, 0)
+    assert shown == set(map(tuple, view.observing("rna").values["rna"].tolist()))
 
 
 # --- pairs, links, chains ------------------------------------------------------------------------------------------------

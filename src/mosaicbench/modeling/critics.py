@@ -72,7 +72,7 @@ class Opponents:
         By critic, of their own Adam.
     steps
         Of every critic before one of the model's, on the same cells.
-    weight_decay
+    weight_decay, betas
         Of their Adam.
     """
 
@@ -81,11 +81,12 @@ class Opponents:
     learning_rates: Mapping[str, float]
     steps: int = 1
     weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.5, 0.999)
 
     def __post_init__(self) -> None:
         """Make their optimiser."""
         groups = [{"params": self.critics[name].parameters(), "lr": rate} for name, rate in self.learning_rates.items()]
-        self.optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999), weight_decay=self.weight_decay, fused=True)
+        self.optimiser = torch.optim.Adam(groups, betas=tuple(self.betas), weight_decay=self.weight_decay, fused=True)
 
     @property
     def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:

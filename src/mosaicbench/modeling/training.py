@@ -204,8 +204,8 @@ def minimise(
         Critics, who learn before every step. The weights kept are then of an epoch after the warm-up: before it, the model
         has hardly begun to play against them.
     stops
-        Whether the validation cost decides when to stop and which weights are kept; else every epoch is trained and the last
-        weights are kept.
+        Whether the validation cost decides when to stop and which weights are kept; else every epoch is trained, the last
+        weights are kept, and no cell is held out.
     weight_decay
         Of Adam: the gradient of half this times the squared weights is added to that of the cost.
     divided
@@ -223,7 +223,7 @@ def minimise(
         When a cost or a gradient is not finite.
     """
     nets.to(device())
-    fitted, held_out = divide(train, budget, counts=counts) if divided is None else divided
+    fitted, held_out = divide(train, budget, counts=counts, validates=stops) if divided is None else divided
     optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
@@ -277,10 +277,10 @@ def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str
     return [row | {"kept": float(row["epoch"] == kept_epoch)} for row in history]
 
 
-def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
-    """Return the train cells to fit, and those to validate on, as the seed draws them."""
+def divide(train: View, budget: Budget, *, counts: Collection[str] = (), validates: bool = True) -> Divided:
+    """Return the train cells to fit, and those to validate on, as the seed draws them; all are fitted without validation."""
     known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
-    return _hold_out([block_of(block, device(), **known) for block in train.blocks], budget.validation)
+    return _hold_out([block_of(block, device(), **known) for block in train.blocks], budget.validation if validates else 0.0)
 
 
 def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:
