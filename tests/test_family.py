@@ -125,7 +125,7 @@ def test_mvae_on_one_modality_and_poe_vae_cost_the_same():
 
 
 def test_mvae_pays_for_all_and_for_each_alone():
-    model, joint, x = built(MVAE), built(PoEVAE), values()
+    model, joint, x = built(MVAE), built(PoEVAE, modality_dropout=0.0), values()
     torch.manual_seed(3)
     expected = joint.cost(x, 1.0).total() + sum(joint.cost(x.only(m), 1.0).total() for m in x)
     torch.manual_seed(3)
@@ -204,11 +204,57 @@ def test_mlp_fusion_uses_a_token_for_what_is_absent_and_none_outside_training():
     assert not torch.allclose(alone, model.posterior(x.only("rna")).mean)
 
 
-def test_modality_dropout_always_leaves_one():
-    model = built(MLPVAE, modality_dropout=1.0)
+@pytest.mark.parametrize("model_class", [PoEVAE, MLPVAE])
+def test_modality_dropout_always_leaves_one_and_all_are_decoded(model_class):
+    model, x = built(model_class, modality_dropout=1.0), values(500)
     model.nets.train()
-    seen = model._seen(["rna", "adt"], 500)
+    seen = model.seen(["rna", "adt"], 500)
     assert torch.equal(seen["rna"] ^ seen["adt"], torch.ones(500, 1, dtype=torch.bool))
+    assert {"nll_rna", "nll_adt"} <= set(model.cost(x, 1.0))
+    torch.manual_seed(3)
+    q = model.posterior(x)
+    torch.manual_seed(3)
+    shows_rna = model.seen(["rna", "adt"], 500)["rna"][:, 0]
+    for cells, alone in ((shows_rna, "rna"), (~shows_rna, "adt")):
+        torch.testing.assert_close(q.mean[cells], model.posterior(x.only(alone)).mean[cells])
+    model.nets.eval()
+    assert model.seen(["rna", "adt"], 500) is None
+
+
+@pytest.mark.parametrize("model_class", [PoEVAE, MLPVAE])
+def test_unimodal_terms_are_the_bounds_of_each_modality_alone(model_class):
+    options, x = {"modality_dropout": 0.0}, values()
+    plain, more = built(model_class, **options), built(model_class, **options, unimodal_terms="mvae")
+    torch.manual_seed(3)
+    expected = plain.cost(x, 1.0).total() + sum(plain.cost(x.only(m), 1.0).total() for m in x)
+    torch.testing.assert_close(cost_of(more, x).total(), expected)
+    torch.testing.assert_close(cost_of(more, x.only("rna")).total(), cost_of(plain, x.only("rna")).total())
+
+
+def test_poe_with_unimodal_terms_is_mvae():
+    poe = built(PoEVAE, modality_dropout=0.0, unimodal_terms="mvae")
+    torch.testing.assert_close(cost_of(poe, values()).total(), cost_of(built(MVAE), values()).total())
+
+
+# --- what a cell with one modality pays in a mosaic ---
+
+
+@pytest.mark.parametrize("model_class", [MMVAEpp, SupervisedMMVAEpp])
+def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothing_is_paid_for_it(model_class):
+    model, x = built(model_class, latent=4, private=3), values().only("rna")
+    if model_class is SupervisedMMVAEpp:
+        x = values(labels=torch.full((20,), -1)).only("rna")
+    cost = cost_of(model, x)
+    torch.testing.assert_close(cost["kl"], kl(model.split(model.encode(x)["rna"])[1])["kl"])
+    cost.total().backward()
+    rows = [*range(4), *range(7, 11)]  # means and spreads of the shared latent
+    assert float(model.encoders["rna"].network[-1].weight.grad[rows].abs().max()) == 0
+
+
+def test_martens_mopoe_is_mvae_where_there_is_no_path_between_modalities():
+    x = values().only("rna")
+    model, mvae = built(MoPoE, private=2, variant="martens"), built(MVAE, private=2)
+    torch.testing.assert_close(cost_of(model, x).total(), cost_of(mvae, x).total())
 
 
 def test_training_stops_early_restores_the_best_and_reports_every_term():
@@ -439,14 +485,15 @@ def test_zeros_for_an_absent_modality_count_the_prior_once_more():
         q[absent] = built(PoEVAE, absent=absent).posterior(x)
     torch.testing.assert_close(q["zeros"].variance.reciprocal(), q["left_out"].variance.reciprocal() + 1)
     both = values()
-    torch.testing.assert_close(built(PoEVAE, absent="zeros").posterior(both).mean, built(PoEVAE).posterior(both).mean)
+    torch.testing.assert_close(built(PoEVAE, absent="zeros").posterior(both).mean, built(PoEVAE, modality_dropout=0).posterior(both).mean)
 
 
-def test_mlp_fusion_with_zeros_never_drops_a_modality_and_learns_no_token():
-    model = built(MLPVAE, absent="zeros", modality_dropout=1.0)
+@pytest.mark.parametrize("model_class", [PoEVAE, MLPVAE])
+def test_with_zeros_no_modality_is_ever_dropped_and_no_token_learned(model_class):
+    model = built(model_class, absent="zeros", modality_dropout=1.0)
     model.nets.train()
-    assert all(bool(seen.all()) for seen in model._seen(["rna", "adt"], 50).values())
-    assert not any(token.requires_grad for token in model.tokens.values())
+    assert model.seen(["rna", "adt"], 50) is None
+    assert not any(token.requires_grad for token in getattr(model, "tokens", {}).values())
 
 
 @pytest.mark.parametrize("annealing", ["linear", "sigmoid"])
@@ -568,8 +615,6 @@ def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
     model.fit(view, 0)
     cells = view.blocks[0]
     for source, target in (("rna", "atac"), ("atac", "rna")):
-        if model_class is PoEVAE:
-            continue  # its single experts are not calibrated: it is here for the joint cost alone
         imputed = model.impute(cells.only(source), target)
         error = ((imputed - cells.values[target]) ** 2).mean()
         assert error < 0.95 * (cells.values[target] ** 2).mean(), (source, target)

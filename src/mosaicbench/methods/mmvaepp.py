@@ -3,6 +3,8 @@
     cost = sum_m { - log p(x_m | sg(s_m), w_m) - sum_{n != m} log p(x_n | s_m, 0) + beta KL(q_m || p) }
 
 (s_m, w_m) ~ q_m(s, w | x_m) are the shared and private latents that modality m proposes; sg stops the gradient.
+A cell with one modality asks nothing of s_m, so it pays for the private latent alone: its divergence would draw s_m to the
+prior with nothing to hold it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ CARD = {
     "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other "
     "modalities only.",
     "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number "
-    "of epochs does not change the objective. Embeddings are the shared coordinates; jointly, their mean over modalities.",
+    "of epochs does not change the objective. In a mosaic, a cell with one modality does not pay for the shared latent, of "
+    "which it asks nothing. Embeddings are the shared coordinates; jointly, their mean over modalities.",
 }
 
 
@@ -43,6 +46,7 @@ class MMVAEpp(MixtureVAE):
             shared, private = q.rsample().split([self.latent, self.private], -1)  # (cells, latent), (cells, private)
             cost += self.nll_of(x, shared.detach(), {source: private}, [source])
             cost += self.nll_of(x, shared, {}, [target for target in x if target != source])
-            cost += self.annealed(progress) * kl(q)
+            paid = q if len(x) > 1 else self.split(q)[1]
+            cost += self.annealed(progress) * kl(paid)
             cost += self.nll_label(x, shared)
         return cost

@@ -3,7 +3,7 @@
     cost = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p),      q(z | x) = N(MLP([mu_1, ..., mu_M]))
 
 A concatenation has a place for every modality, so an absent one needs a token. It is learned, and modalities are dropped at
-random in training so that the network meets it.
+random in training, as in the PoE-fusion VAE, so that the network meets it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributions import Normal
 
 from mosaicbench.methods.vae_poe import PoEVAE
@@ -39,15 +39,7 @@ CARD = {
 
 @dataclass(kw_only=True)
 class MLPVAE(PoEVAE):
-    """all observed -> each observed, at the same cost as the PoE-fusion VAE, through a fusion network.
-
-    Attributes
-    ----------
-    modality_dropout
-        Probability that a cell's modality is hidden from the fusion network in training; none is with `absent` "zeros".
-    """
-
-    modality_dropout: float = 0.3
+    """all observed -> each observed, at the same cost as the PoE-fusion VAE, through a fusion network."""
 
     def build(self, train: View) -> None:
         """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
@@ -59,20 +51,9 @@ class MLPVAE(PoEVAE):
 
     def posterior(self, x: Minibatch) -> Normal:
         """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""
-        seen = self._seen(list(x), x.cells)
-        slots = []
-        for modality, token in self.tokens.items():
-            if modality in x:
-                slots.append(torch.where(seen[modality], self.encoders[modality](x[modality]), token))
-            else:
-                slots.append(token.expand(x.cells, -1))
-        return self.fusion(torch.cat(slots, -1))  # (cells, latent)
-
-    def _seen(self, observed: list[str], cells: int) -> dict[str, Tensor]:
-        """Draw which observed modalities each cell shows, (cells, 1) each: all outside training, at least one within."""
-        device = self.tokens[observed[0]].device
-        if not self.fusion.training or self.absent == "zeros":
-            return {modality: torch.ones(cells, 1, dtype=torch.bool, device=device) for modality in observed}
-        kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout
-        kept |= torch.nn.functional.one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()
-        return {modality: kept[:, [i]] for i, modality in enumerate(observed)}
+        seen = self.seen(list(x), x.cells)
+        slots = {modality: token.expand(x.cells, -1) for modality, token in self.tokens.items()}  # (cells, latent) each
+        for modality, values in x.items():
+            encoded = self.encoders[modality](values)
+            slots[modality] = encoded if seen is None else torch.where(seen[modality], encoded, slots[modality])
+        return self.fusion(torch.cat(list(slots.values()), -1))

@@ -1,8 +1,9 @@
 """PoE-fusion VAE: one joint posterior, the product of the modalities' experts.
 
-    cost = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p),      q(z | x) = p(z) prod_m q_m(z | x_m)
+    cost = - E_q [ sum_m log p(x_m | z) ] + beta KL(q || p),      q(z | x) = p(z) prod_{m in S} q_m(z | x_m)
 
-Only the joint posterior is trained, so a single modality's expert is never asked to stand alone.
+S is what a cell shows. In training it is all that was observed but for modalities dropped at random, so that the rest must
+explain them too: else a single modality's expert would never be asked to stand alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 from torch.distributions import Normal
+from torch.nn.functional import one_hot
 
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Minibatch
@@ -31,7 +34,8 @@ CARD = {
     "from it.",
     "deviates": "Costs are summed over features (the original averages them, which weighs the KL thousands of times and "
     "collapses the latent: `reduction: mean`); an absent modality's expert is left out (the original puts a second prior in "
-    "its place: `absent: zeros`); latents are means, not samples.",
+    "its place: `absent: zeros`) and is met in training through modality dropout (`modality_dropout: 0` is the original, whose "
+    "experts are never used alone); latents are means, not samples.",
 }
 
 
@@ -46,21 +50,46 @@ class PoEVAE(MultimodalVAE):
     absent
         What stands for a modality that was not observed: nothing, or the original's expert N(0, 1) ("zeros": of its mean and
         its log-variance), by which the prior counts once more.
+    modality_dropout
+        Probability that a modality is hidden from a cell's posterior in training; at least one is left, and all are decoded.
+        None is hidden with `absent` "zeros".
+    unimodal_terms
+        "none", or "mvae": a cell also pays the bound of each of its modalities alone, as in MVAE.
     """
 
     reduction: Literal["sum", "mean"] = "sum"
     absent: Literal["left_out", "zeros"] = "left_out"
+    modality_dropout: float = 0.3
+    unimodal_terms: Literal["none", "mvae"] = "none"
 
     def posterior(self, x: Minibatch) -> Normal:
-        """Return the product of the observed modalities' experts."""
-        experts = list(self.encode(x).values())
+        """Return the product of the observed modalities' experts; in training some may be dropped."""
+        experts = self.encode(x)
         if self.absent == "zeros":
-            zeros = torch.zeros_like(experts[0].mean)
-            experts += [Normal(zeros, zeros + 1, validate_args=False)] * (len(self.decoders) - len(experts))
-        return product_of_experts(experts)
+            zeros = torch.zeros_like(next(iter(experts.values())).mean)
+            absent = Normal(zeros, zeros + 1, validate_args=False)
+            return product_of_experts([*experts.values(), *[absent] * (len(self.decoders) - len(experts))])
+        seen = self.seen(list(x), x.cells)
+        return product_of_experts(list(experts.values()), None if seen is None else list(seen.values()))
+
+    def seen(self, observed: list[str], cells: int) -> dict[str, Tensor] | None:
+        """Draw which observed modalities each cell shows, (cells, 1) bool each, at least one; None: all of them."""
+        if not self.decoders.training or self.absent == "zeros" or self.modality_dropout == 0 or len(observed) == 1:
+            return None
+        device = next(self.decoders.parameters()).device
+        kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout
+        kept |= one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()
+        return {modality: kept[:, [i]] for i, modality in enumerate(observed)}
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return the negative evidence lower bound of the joint posterior."""
+        """Return the negative evidence lower bound of the joint posterior, and of each modality alone where it is asked for."""
+        cost = self.bound(x, progress)
+        if self.unimodal_terms == "mvae" and len(x) > 1:
+            cost = sum((self.bound(x.only(modality), progress) for modality in x), cost)
+        return cost
+
+    def bound(self, x: Minibatch, progress: float) -> Cost:
+        """Return the negative evidence lower bound of what is observed."""
         q = self.posterior(x)
         cost = self.annealed(progress) * kl(q)
         z = q.rsample()

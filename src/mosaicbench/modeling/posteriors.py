@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import torch
@@ -28,23 +29,35 @@ class GaussianEncoder(nn.Module):
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
 
-def product(experts: list[Normal]) -> Normal:
-    """Multiply Gaussians: precisions add, means are weighted by precision."""
+def product(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None) -> Normal:
+    """Multiply Gaussians: precisions add, means are weighted by precision.
+
+    Parameters
+    ----------
+    experts
+        Of shape (cells, latent) each; at least one.
+    seen
+        For each expert, the cells in which it counts, (cells, 1) bool; None: all of them count everywhere.
+    """
     precisions = [expert.variance.reciprocal() for expert in experts]
+    if seen is not None:
+        precisions = [p * cells for p, cells in zip(precisions, seen, strict=True)]
     precision = sum(precisions)
     mean = sum(p * expert.mean for p, expert in zip(precisions, experts, strict=True)) / precision
     return Normal(mean, precision.rsqrt(), validate_args=False)
 
 
-def product_of_experts(experts: list[Normal]) -> Normal:
+def product_of_experts(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None) -> Normal:
     """Multiply Gaussian experts and the prior expert N(0, 1).
 
-    An absent modality is simply not among the experts. With none, the result would be the prior.
+    An absent modality is simply not among the experts; `seen` is that of :func:`product`. Where no expert counts, the result is
+    the prior.
 
     Source: Wu & Goodman 2018, doi 10.48550/arXiv.1802.05335.
     """
-    prior = torch.zeros_like(experts[0].mean)
-    return product([Normal(prior, prior + 1, validate_args=False), *experts])
+    zeros = torch.zeros_like(experts[0].mean)
+    prior = Normal(zeros, zeros + 1, validate_args=False)
+    return product([prior, *experts], None if seen is None else [torch.ones_like(seen[0]), *seen])
 
 
 def kl(posterior: Normal) -> Cost:
