@@ -192,6 +192,7 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
     sizes = {"Drugs": 5, "Methylation": 9, "mRNA": 12, "Mutations": 4}
     values = {name: rng.standard_normal((n, patients)) for name, n in sizes.items()}
     tables = {name: pd.DataFrame(x, [f"{name}{j}" for j in range(len(x))], names) for name, x in values.items()}
+    tables["Mutations"] = (tables["Mutations"] > 0).astype(float).rename(index={"Mutations0": "IGHV"})
     tables["mRNA"][list(NOT_SEQUENCED)] = np.nan
     tables["Methylation"].iloc[4, 5] = np.nan
     rdata.write_rda(folder / "CLL_data.RData", {"CLL_data": tables}, constructor_dict={pd.DataFrame: _r_matrix})
@@ -206,6 +207,17 @@ def _r_matrix(table: pd.DataFrame, converter: object) -> object:
     names = [np.array(list(index)) for index in (table.index, table.columns)]
     attributes = converter.convert_to_r_attributes({"dim": np.array(table.shape, dtype=np.int32), "dimnames": names})
     return build_r_object(matrix.info.type, value=matrix.value, attributes=attributes)
+
+
+def breast_tcga(folder: Path) -> dict[str, dict]:
+    """Write mixOmics' list of two parts, the second without proteins; return it: tumours x features, and subtypes."""
+    rng, content = np.random.default_rng(10), {}
+    for part, tumours, names in (("data.train", 12, ("mirna", "mrna", "protein")), ("data.test", 7, ("mirna", "mrna"))):
+        index = [f"{part[5:7].upper()}{i:02d}" for i in range(tumours)]
+        tables = {n: pd.DataFrame(rng.standard_normal((tumours, 6)), index, [f"{n}{j}" for j in range(6)]) for n in names}
+        content[part] = tables | {"subtype": np.array([("Basal", "Her2", "LumA")[i % 3] for i in range(tumours)])}
+    rdata.write_rda(folder / "breast.TCGA.rda", {"breast.TCGA": content}, constructor_dict={pd.DataFrame: _r_matrix})
+    return content
 
 
 def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:

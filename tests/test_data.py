@@ -19,6 +19,7 @@ from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.preprocess import KINDS, Preprocessing
 from mosaicbench.datasets import (
+    breast_tcga,
     cll,
     own_files,
     pbmc68k_split,
@@ -92,7 +93,7 @@ def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path
     assert all(f"{name}: {modality}: {dataset.n_obs} cells" in said for modality in dataset.mod)
 
 
-@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp", "own_files", "cll", "tcga_brca"])
+@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp", "own_files", "cll", "tcga_brca", "breast_tcga"])
 def test_cards_are_complete_and_load_is_what_the_catalog_sees(name):
     assert set(catalog.card("datasets", name)) == {"label", "summary", "labels", "licence", "citation"}
     assert "raw" in catalog.parameters("datasets", name)
@@ -700,6 +701,35 @@ def test_cll_takes_the_patients_with_a_status_measured_in_every_modality(tmp_pat
         np.testing.assert_allclose(dataset[modality].layers["continuous"].toarray(), whole.to_numpy().T, rtol=1e-6)
     assert len(whole) == len(tables["Methylation"]) - 1
     assert dataset.uns["cells_dropped"] == len(status) - dataset.n_obs
+
+
+def test_the_status_of_cll_is_not_among_the_mutations_that_a_method_sees(tmp_path):
+    standins.cll(tmp_path)
+    mutations = cll.load(tmp_path, modalities=["rna", "mutations"])["mutations"]
+    assert list(mutations.var_names) == ["Mutations1", "Mutations2", "Mutations3"]
+    assert set(np.unique(mutations.layers["continuous"].toarray())) == {0, 1}
+
+
+@pytest.mark.parametrize(("modalities", "parts"), [(("rna", "mirna"), 2), (("rna", "mirna", "protein"), 1)])
+def test_breast_tcga_takes_the_tumours_measured_in_every_modality(tmp_path, modalities, parts):
+    content = list(standins.breast_tcga(tmp_path).items())[:parts]
+    dataset = breast_tcga.load(tmp_path, modalities=modalities)
+    assert list(dataset.obs["cell_type"]) == [subtype for _, tables in content for subtype in tables["subtype"]]
+    assert list(dataset.obs["batch"]) == [part[5:] for part, tables in content for _ in tables["subtype"]]
+    for modality in modalities:
+        whole = pd.concat([tables[breast_tcga.MATRICES[modality]] for _, tables in content])
+        assert list(dataset.obs_names) == list(whole.index)
+        assert list(dataset[modality].var_names) == list(whole.columns)
+        np.testing.assert_allclose(dataset[modality].layers["continuous"].toarray(), whole.to_numpy(), rtol=1e-6)
+
+
+def test_another_file_under_the_name_of_breast_tcga_is_refused(tmp_path):
+    standins.breast_tcga(tmp_path)
+    with pytest.raises(UserError, match="unknown 'atac'; breast_tcga knows rna, mirna, protein"):
+        breast_tcga.load(tmp_path, modalities=["rna", "atac"])
+    (tmp_path / "breast.TCGA.rda").write_text("no R file")
+    with pytest.raises(UserError, match="breast.TCGA.rda"):
+        breast_tcga.load(tmp_path)
 
 
 def test_tcga_takes_the_samples_with_a_status_and_both_measurements(tmp_path):

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 CARD = {
     "label": "CLL",
-    "summary": "bulk samples of leukaemia patients: normalised expression, methylation (M-values), drug response",
+    "summary": "bulk samples of leukaemia patients: normalised expression, methylation (M-values), drug response, mutations",
     "labels": "IGHV status, of the clinical table: mutated or unmutated; patients without one are dropped",
     "licence": "none stated",
     "citation": "Dietrich et al. 2018, J Clin Invest 128:427; Argelaguet et al. 2018, Mol Syst Biol 14:e8124 (MOFAdata)",
 }
 
-MATRICES = {"rna": "mRNA", "methylation": "Methylation", "drugs": "Drugs"}  # modality -> its name in the file
+MATRICES = {"rna": "mRNA", "methylation": "Methylation", "drugs": "Drugs", "mutations": "Mutations"}  # modality -> its name in the file
 STATUS = {"0": "unmutated", "1": "mutated"}
 
 
@@ -38,7 +38,8 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> Mu
         Folder of ``CLL_data.RData``, a list of matrices (features, patients) in which a patient who was not measured is a
         column without values, and ``sample_metadata.txt``, with the columns ``sample`` and ``IGHV`` (0, 1 or missing).
     modalities
-        Which of "rna", "methylation", "drugs" to take; a feature without a value in any of their patients is dropped.
+        Which of "rna", "methylation", "drugs", "mutations" to take; a feature without a value in any of their patients is
+        dropped. Mutations are 0 or 1, IGHV status is one of them and is left out: it is the label.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> Mu
         raise UserError(f"{path}: no patient with an IGHV status is measured in {' and '.join(modalities)}")
     measured = {}
     for modality, table in tables.items():
-        values = table.loc[patients].dropna(axis=1)
+        values = table.loc[patients].dropna(axis=1).drop(columns="IGHV", errors="ignore")
         measured[modality] = Measurement(values.to_numpy(np.float32), values.columns, "continuous", "continuous")
     dataset = assembled(measured, cells=patients, cell_type=status.loc[patients], batch=["all"] * len(patients))
     listed = set().union(*(table.index for table in tables.values()))
