@@ -399,3 +399,50 @@ def test_predictions_are_written_and_scored(tmp_path):
 def test_views_without_batches_have_none():
     block = replace(linear_cells(10, seed=0), batches=None)
     assert View(blocks=(block,), features={"rna": 30, "adt": 12}).batches == ()
+
+
+# --- what the original does and the defaults do not ---
+
+
+def test_modality_means_weigh_a_modality_by_how_few_cells_have_it():
+    view = mosaic_view()
+    cells = {m: sum(len(block) for block in view.blocks if m in block.modalities) for m in view.features}
+    plain, means = made(view, critic_weight=0), made(view, critic_weight=0, modality_means=True)
+    x = on_device(view.blocks[0], CPU)
+    whole = sum(len(block) for block in view.blocks)
+    first, second = cost_of(plain, x), cost_of(means, x)
+    for m in x:
+        torch.testing.assert_close(second[f"nll_{m}"], whole / cells[m] * first[f"nll_{m}"])
+    torch.testing.assert_close(second["kl_z"], first["kl_z"])
+
+
+def test_group_means_make_each_groups_divergence_a_mean_over_its_own_cells():
+    view = few_known(mosaic_view())
+    plain = SemiSupervisedMMAAVI(max_epochs=1, critic_weight=0)
+    means = SemiSupervisedMMAAVI(max_epochs=1, critic_weight=0, group_means=True)
+    for model in (plain, means):
+        model.fit(view, 0)
+    means.nets.load_state_dict(plain.nets.state_dict())
+    x = on_device(view.blocks[0], CPU, cell_types=view.cell_types)
+    first, second = cost_of(plain, x), cost_of(means, x)
+    known, share = x.labels >= 0, means.labelled_share
+    for name in ("kl_z", "kl_u", "kl_c", "nll_label"):
+        torch.testing.assert_close(second[name][known], first[name][known] / share)
+        if name != "nll_label":
+            torch.testing.assert_close(second[name][~known], first[name][~known] / (1 - share))
+
+
+def test_the_prior_may_be_normalised_by_minibatch_and_still_takes_a_single_cell():
+    view = mosaic_view()
+    model = MMAAVI(max_epochs=2, prior_dropout=0.2)
+    model.fit(view, 0)
+    model.nets.train()
+    assert torch.isfinite(model.prior.classifier(torch.zeros(1, model.latent))).all()
+    assert sum(isinstance(layer, torch.nn.BatchNorm1d) for layer in model.nets.modules()) == 2
+    assert not any(isinstance(layer, torch.nn.BatchNorm1d) for layer in made(view).prior.modules())
+
+
+def few_known(view, each=4):
+    """Return the view in which few cells of each block show their type."""
+    blocks = [replace(b, labels=np.where(np.arange(len(b)) < 3 * each, b.labels, "")) for b in view.blocks]
+    return replace(view, blocks=tuple(blocks))

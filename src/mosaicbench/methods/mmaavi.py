@@ -87,6 +87,10 @@ class MMAAVI(MultimodalVAE):
         links are hardly reconstructed beside the likelihood of the cells. At 100 they are.
     feature_weight
         Weight of the divergence of the features' embeddings, a mean over features.
+    modality_means
+        Whether a modality's likelihood is a mean over the cells that have it, as in the original, and not over all cells.
+    prior_dropout
+        Of q(c | z) and q(u | c, z), which are then also normalised by minibatch; the original's is 0.2. None: neither.
     critic_weight
         Lambda, in nats of cost per nat of surprise; 0 leaves out the critic.
     critic_tells
@@ -102,6 +106,8 @@ class MMAAVI(MultimodalVAE):
     graph_share: float | Literal["auto"] = "auto"
     graph_weight: float | Literal["modalities"] = "modalities"
     feature_weight: float = 0.01
+    modality_means: bool = False
+    prior_dropout: float | None = None
     critic_weight: float = 1.0
     critic_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
     critic_hidden: int = 128
@@ -132,7 +138,7 @@ class MMAAVI(MultimodalVAE):
         """Return the negative log-likelihood of what was measured, by modality."""
         batch, places = self.batch_weights(x), self.graph.places
         nlls = {m: self.decoders[m].nll(z, v[places[m]], batch, x, m) for m in x}
-        return Cost({f"nll_{m}": self.rescaling[m] * nll for m, nll in nlls.items()})
+        return Cost({f"nll_{m}": self.rescaling[m] * self.share[m] * nll for m, nll in nlls.items()})
 
     def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
         """Return the divergence from the mixture prior."""
@@ -224,12 +230,15 @@ class MMAAVI(MultimodalVAE):
         self.encoders = nn.ModuleDict({m: self._encoder(d) for m, d in train.features.items()})
         self.gates = nn.Linear(self.hidden, 2, bias=False)
         self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
-        self.prior = MixturePrior(self.latent, self.component_count(train))
+        self.prior = MixturePrior(self.latent, self.component_count(train), dropout=self.prior_dropout)
         scales = train.scales if counted else {}
         widths = {"latent": self.latent, "hidden": self.hidden, "batches": self.batch_count, "graph_share": share}
         decoders = {m: HybridDecoder(features=d, scale=scales.get(m), **widths) for m, d in sizes.items()}
         self.decoders = nn.ModuleDict(decoders)
         self._rescale(train)
+        having = {m: sum(len(block) for block in train.blocks if m in block.modalities) for m in train.features}
+        cells = sum(len(block) for block in train.blocks)
+        self.share = {m: cells / max(n, 1) if self.modality_means else 1.0 for m, n in having.items()}
         self.opponents = self._opponents(train)
         self._drawn = None
 

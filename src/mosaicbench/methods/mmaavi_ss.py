@@ -49,20 +49,29 @@ class SemiSupervisedMMAAVI(MMAAVI):
         Weight of -log q(c = y | z) of labelled cells.
     labelled_share
         Of the cells of every step, at least.
+    group_means
+        Whether the divergences of labelled and of unlabelled cells, and the labels' cost, are means over their own group, which
+        are added, as in the original; else all are means over all cells of a step.
     """
 
     components: int | None = None
     label_weight: float = 20.0
     labelled_share: float = 0.2
+    group_means: bool = False
 
     def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
         """Return the divergence from the mixture prior."""
-        return self.prior.divergence(q, z, x.labels)
+        cost = self.prior.divergence(q, z, x.labels)
+        if not self.group_means:
+            return cost
+        weight = torch.where(x.labels >= 0, 1 / self._labelled_cells, 1 / max(1 - self._labelled_cells, 1e-6))  # (cells,)
+        return Cost({name: weight * nats for name, nats in cost.items()})
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
         """Return the negative log-likelihood of what was measured, and of the labels: 0 where there is none."""
         nll = cross_entropy(self.prior.classifier(z), x.labels, reduction="none", ignore_index=-1)  # (cells,)
-        return super().nll_of(x, z, v) + Cost(nll_label=self.label_weight * nll)
+        weight = self.label_weight / self._labelled_cells if self.group_means else self.label_weight
+        return super().nll_of(x, z, v) + Cost(nll_label=weight * nll)
 
     def component_count(self, train: View) -> int:
         """Return the number of known cell types, or more where more components are asked for."""
@@ -74,6 +83,8 @@ class SemiSupervisedMMAAVI(MMAAVI):
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history."""
         self._labelled = labelled_cells(train)
+        known = sum(int(cells.sum()) for cells in self._labelled) / sum(len(cells) for cells in self._labelled)
+        self._labelled_cells = max(self.labelled_share, known)  # their share of a step
         return super().fit(train, seed)
 
     def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:

@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import batch_norm, one_hot, softplus
 
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.networks import mlp
@@ -26,13 +26,19 @@ INFERENCE_HIDDEN = 50
 
 
 class MixturePrior(nn.Module):
-    """p(z), q(c | z) and q(u | c, z), for z and u of `latent` dimensions and so many components."""
+    """p(z), q(c | z) and q(u | c, z), for z and u of `latent` dimensions and so many components.
 
-    def __init__(self, latent: int, components: int):
+    Parameters
+    ----------
+    dropout
+        Of the hidden layer of q(c | z) and q(u | c, z), which is then also normalised by minibatch; None: neither.
+    """
+
+    def __init__(self, latent: int, components: int, *, dropout: float | None = None):
         super().__init__()
         self.latent, self.components = latent, components
-        self.classifier = mlp(latent, INFERENCE_HIDDEN, components)
-        self.within = mlp(components + latent, INFERENCE_HIDDEN, 2 * latent)
+        self.classifier = _inference(latent, components, dropout)
+        self.within = _inference(components + latent, 2 * latent, dropout)
         self.generator = nn.Linear(components + latent, 2 * latent)
 
     def divergence(self, q: Normal, z: Tensor, known: Tensor | None = None) -> Cost:
@@ -68,6 +74,22 @@ class MixturePrior(nn.Module):
         device = self.generator.weight.device
         component = one_hot(torch.randint(self.components, (cells,)), self.components).float().to(device)
         return self.conditional(component, torch.randn(cells, self.latent).to(device)).sample()
+
+
+def _inference(features: int, outputs: int, dropout: float | None) -> nn.Sequential:
+    if dropout is None:
+        return mlp(features, INFERENCE_HIDDEN, outputs)
+    hidden = [nn.Linear(features, INFERENCE_HIDDEN), _ByMinibatch(INFERENCE_HIDDEN), nn.LeakyReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*hidden, nn.Linear(INFERENCE_HIDDEN, outputs))
+
+
+class _ByMinibatch(nn.BatchNorm1d):
+    """Normalises by minibatch; a single cell, which has no spread, by the mean of earlier minibatches."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 1:
+            return super().forward(x)
+        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 def _normal(parameters: Tensor) -> Normal:
