@@ -141,7 +141,7 @@ def test_critics_learn_with_the_betas_that_are_asked_for():
 
 def test_no_train_cell_is_held_out():
     view, shown = unpaired_view(), set()
-    method = SCMODAL(max_epochs=1, minibatch=20, hidden=16, latent=6, critic_hidden=16, validation=0.5)
+    method = SCMODAL(max_epochs=1, batch_size=20, hidden=16, latent=6, critic_hidden=16, validation=0.5)
     cost = method.cost
     method.cost = lambda x, progress: shown.update(map(tuple, x["rna"].tolist())) or cost(x, progress)
     method.fit(view, 0)
