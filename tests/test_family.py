@@ -239,6 +239,13 @@ def test_poe_with_unimodal_terms_is_mvae():
 # --- what a cell with one modality pays in a mosaic ---
 
 
+@pytest.mark.parametrize("objective", ["elbo", "iwae"])
+def test_the_mean_over_experts_is_the_sum_divided_by_their_number(objective):
+    total, mean = built(MMVAE, objective=objective), built(MMVAE, objective=objective, experts="mean")
+    for x in (values(), values().only("rna")):
+        torch.testing.assert_close(cost_of(mean, x).total(), cost_of(total, x).total() / len(x))
+
+
 @pytest.mark.parametrize("model_class", [MMVAEpp, SupervisedMMVAEpp])
 def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothing_is_paid_for_it(model_class):
     model, x = built(model_class, latent=4, private=3), values().only("rna")

@@ -37,7 +37,8 @@ CARD = {
     "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "
     "with `samples` draws per expert (double reparameterisation is unbiased for one expert; for a mixture it is the original's "
     "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024; `alignment` draws a cell's "
-    "experts to each other, as UniVI does.",
+    "experts to each other, as UniVI does. In a mosaic the sum counts a cell with two modalities four times, its two experts "
+    "decoding both, beside a cell with one; `experts: mean` counts it twice.",
 }
 
 
@@ -54,11 +55,14 @@ class MMVAE(MixtureVAE):
         Draws per expert of "iwae" and "dreg".
     alignment
         Weight of the divergence between the experts of a cell, which rises as beta does; of "elbo" only.
+    experts
+        Whether what a cell's experts cost is summed or averaged; the same but for a factor where all cells have as many.
     """
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
     samples: int = 10
     alignment: float = 0.0
+    experts: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
         """Refuse what is not defined."""
@@ -67,7 +71,8 @@ class MMVAE(MixtureVAE):
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the negative of the chosen bound."""
-        return self._elbo(x, progress) if self.objective == "elbo" else self._importance_weighted(x)
+        cost = self._elbo(x, progress) if self.objective == "elbo" else self._importance_weighted(x)
+        return cost * (1 / len(x)) if self.experts == "mean" else cost
 
     def _elbo(self, x: Minibatch, progress: float) -> Cost:
         posteriors, cost = self.encode(x), Cost()

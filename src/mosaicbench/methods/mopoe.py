@@ -32,7 +32,10 @@ CARD = {
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mixture-of-products-of-experts VAE: every subset of the modalities must reconstruct all of them.",
     "deviates": "The prior is no expert (in the original it is one of the full subset only, so that a cell would be encoded "
-    "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. "
+    "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. A private "
+    "latent is 0 for cells whose subset does not hold its modality (in the original, where it is called style, it comes from "
+    "its modality's own posterior whatever the subset, so that a modality need not be told by the others). A cell is embedded "
+    "at the mean of the product of all that is observed (the original draws from the mixture of all subsets). "
     "`variant: martens` is what Märtens & Yau 2024 compare with under this name: MVAE and the paths between modalities, whose "
     "target's private latent is a draw from the prior (`cross_private: prior_sample`, what their code does) or 0 (`zero`, what "
     "their text says).",

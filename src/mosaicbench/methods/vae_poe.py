@@ -29,7 +29,7 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
-    "claims": ("imputes", "generates", "random"),
+    "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
     "from it.",
     "deviates": "Costs are summed over features (the original averages them, which weighs the KL thousands of times and "
