@@ -23,7 +23,7 @@ from mosaicbench.statistics.common import joined
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
 OF_CELLS = ("umap", "umap_joint", "marker_dots", "label_confusion", "imputation_umap", "imputation_scatter")
-OF_CELLS += ("imputation_distributions", "virtual_cells")
+OF_CELLS += ("imputation_umap_clusters", "imputation_distributions", "virtual_cells")
 PER_VIEW = ("overview_heat", "scores_by_run", "imputation_per_feature", "runtime", "score_by_resources", "training_curves")
 PER_VIEW += OF_CELLS
 DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time

@@ -235,6 +235,21 @@ def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
     assert "unlabelled" in colours(legends["Cell type"])
 
 
+@pytest.mark.parametrize(("sources", "latent"), [(("joint", "rna", "adt"), "joint"), (("rna", "adt"), "rna")])
+def test_imputed_cells_have_the_colour_of_their_cluster_in_the_latents(sources, latent):
+    layout = _layout(sources, ["a", "b"] * 10)
+    where = {"run": ["measured", "mvae"] * 20, "direction": ["measured", "rna->adt"] * 20}
+    names = {"cell": np.repeat([f"c{i}" for i in range(20)], 2), "cell_type": np.repeat(["a", "b"] * 10, 2)}
+    points = of_cells("imputed_layout", **where, **names, modality="adt", x=0.0, y=0.0)
+    figure, drawn = imputation_umap(imputed_layout=points, projection=layout, runs=RUNS, by="leiden", theme=THEME)
+    clusters = layout[layout["source"] == latent].set_index("cell")["leiden"]
+    imputed = drawn[drawn["run"] == "mvae"]
+    assert list(imputed["leiden"]) == list(clusters[imputed["cell"]])
+    assert set(drawn.loc[drawn["run"] == "measured", "leiden"]) == {""}
+    legend = next(axes.get_legend() for axes in figure.axes if axes.get_legend())
+    assert {text.get_text() for text in legend.get_texts()} == {str(cluster) for cluster in clusters}
+
+
 MANY = {f"run-{i}": "mvae" for i in range(22)} | {"cca": "cca", "oracle": "oracle", "random_latent": "random_latent"}
 
 

@@ -30,6 +30,7 @@ ORDER = (
     "imputation_scatter",
     "imputation_distributions",
     "imputation_umap",
+    "imputation_umap_clusters",
     "virtual_cells",
     "training_curves",
 )
