@@ -492,7 +492,9 @@ def test_zeros_for_an_absent_modality_count_the_prior_once_more():
         q[absent] = built(PoEVAE, absent=absent).posterior(x)
     torch.testing.assert_close(q["zeros"].variance.reciprocal(), q["left_out"].variance.reciprocal() + 1)
     both = values()
-    torch.testing.assert_close(built(PoEVAE, absent="zeros").posterior(both).mean, built(PoEVAE, modality_dropout=0).posterior(both).mean)
+    torch.testing.assert_close(
+        built(PoEVAE, absent="zeros").posterior(both).mean, built(PoEVAE, modality_dropout=0).posterior(both).mean
+    )
 
 
 @pytest.mark.parametrize("model_class", [PoEVAE, MLPVAE])

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 CARD = {
     "label": "breast.TCGA",
-    "summary": "bulk samples of 220 breast tumours: normalised expression of 200 genes and 184 microRNAs; of 150 also 142 proteins",
+    "summary": "bulk samples of 220 breast tumours: expression of 200 genes and 184 microRNAs, normalised; of 150 also 142 "
+    "proteins",
     "labels": "three subtypes (Basal, Her2, LumA) that TCGA called from the expression of 50 genes, so rna has an advantage",
     "licence": "of mixOmics, which contains it: GPL (>= 2)",
     "citation": "Singh et al. 2019, Bioinformatics 35:3055 (mixOmics); The Cancer Genome Atlas Network 2012, Nature 490:61",
@@ -64,7 +65,9 @@ def _parts(path: Path) -> dict[str, dict]:
 
     content = opened(path, rdata.read_rda).get("breast.TCGA")
     if not isinstance(content, dict) or not all("subtype" in content.get(part, {}) for part in PARTS):
-        raise UserError(f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; this is another file")
+        raise UserError(
+            f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; this is another file"
+        )
     return {part: content[part] for part in PARTS}
 
 

@@ -25,7 +25,12 @@ CARD = {
     "citation": "Dietrich et al. 2018, J Clin Invest 128:427; Argelaguet et al. 2018, Mol Syst Biol 14:e8124 (MOFAdata)",
 }
 
-MATRICES = {"rna": "mRNA", "methylation": "Methylation", "drugs": "Drugs", "mutations": "Mutations"}  # modality -> its name in the file
+MATRICES = {
+    "rna": "mRNA",
+    "methylation": "Methylation",
+    "drugs": "Drugs",
+    "mutations": "Mutations",
+}  # modality -> its name in the file
 STATUS = {"0": "unmutated", "1": "mutated"}
 
 
