@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from conftest import FEATURES, linear_cells, links_among
 
@@ -16,11 +15,19 @@ from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.view import View
 
-NOISE = 0.05  # in FOSCTTM, of two trainings that differ in their steps
-METHODS = [(m, {}) for m in (MMAAVI, MMVAE, MMVAEpp, MoPoE, MVAE, MLPVAE, PoEVAE)] + [(MoPoE, {"variant": "martens"})]
+NOISE = 0.08  # in FOSCTTM, of two trainings of some hundred steps
+OUTVOTED = pytest.mark.xfail(
+    strict=True, reason="its bound of a lone modality asks nothing of the others, and many outvote few"
+)
+METHODS = [
+    *((method, {}) for method in (MMVAE, MMVAEpp, MoPoE, MLPVAE, PoEVAE)),
+    (MoPoE, {"variant": "martens"}),
+    pytest.param(MVAE, {}, marks=OUTVOTED),
+    pytest.param(MMAAVI, {}, marks=OUTVOTED),
+]
 
 
-def mosaic(paired=60, alone=200):
+def mosaic(paired=80, alone=300):
     """Return few cells with both modalities, and many with one each."""
     blocks = [linear_cells(paired, seed=0), *(linear_cells(alone, seed=i, modalities=(m,), name=m) for i, m in TWO)]
     return View(tuple(blocks), {m: FEATURES[m] for _, m in TWO}, links=links_among(("rna", "adt")))
@@ -34,19 +41,16 @@ def test_every_model_that_takes_a_mosaic_is_asked():
 
     cards = catalog.cards("methods").items()
     known = {n for n, c in cards if c["kind"] == "model" and "mosaic" in c["handles"] and "wraps" not in c}
-    asked = {method.__module__.rsplit(".", 1)[1] for method, _ in METHODS}
+    asked = {getattr(row, "values", row)[0].__module__.rsplit(".", 1)[1] for row in METHODS}
     assert {name.removesuffix("_sup").removesuffix("_ss") for name in known} == asked
 
 
 @pytest.mark.parametrize(("method", "options"), METHODS, ids=lambda part: getattr(part, "__name__", None) or str(part))
 def test_cells_with_one_modality_do_no_harm(method, options):
     view, query = mosaic(), linear_cells(200, seed=9)
-    scores = {}
-    for name, shown in (("all", view), ("paired", replace(view, blocks=view.blocks[:1]))):
-        found = []
-        for seed in (0, 1):
-            model = method(**options, max_epochs=40, patience=40, batch_size=30, hidden=32, latent=8)
-            model.fit(shown, seed)
-            found.append(foscttm(*(model.embed(query.only(m)) for _, m in TWO)))
-        scores[name] = np.mean(found)
+    paired, scores = replace(view, blocks=view.blocks[:1]), {}
+    for name, shown, epochs in (("all", view, 20), ("paired", paired, 60)):
+        model = method(**options, max_epochs=epochs, patience=epochs, batch_size=40, hidden=32)
+        model.fit(shown, 0)
+        scores[name] = foscttm(*(model.embed(query.only(m)) for _, m in TWO))
     assert scores["all"] < scores["paired"] + NOISE, scores
