@@ -258,12 +258,6 @@ def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothin
     assert float(model.encoders["rna"].network[-1].weight.grad[rows].abs().max()) == 0
 
 
-def test_martens_mopoe_is_mvae_where_there_is_no_path_between_modalities():
-    x = values().only("rna")
-    model, mvae = built(MoPoE, private=2, variant="martens"), built(MVAE, private=2)
-    torch.testing.assert_close(cost_of(model, x).total(), cost_of(mvae, x).total())
-
-
 def test_training_stops_early_restores_the_best_and_reports_every_term():
     model = MVAE(max_epochs=200, patience=3, learning_rate=0.02, batch_size=64)
     history = model.fit(paired_view(100), 0)

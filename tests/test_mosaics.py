@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from conftest import FEATURES, linear_cells, links_among
 
+from mosaicbench.methods.contrastive_vae import ContrastiveVAE
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
@@ -20,7 +21,7 @@ OUTVOTED = pytest.mark.xfail(
     strict=True, reason="its bound of a lone modality asks nothing of the others, and many outvote few"
 )
 METHODS = [
-    *((method, {}) for method in (MMVAE, MMVAEpp, MoPoE, MLPVAE, PoEVAE)),
+    *((method, {}) for method in (ContrastiveVAE, MMVAE, MMVAEpp, MoPoE, MLPVAE, PoEVAE)),
     (MoPoE, {"variant": "martens"}),
     pytest.param(MVAE, {}, marks=OUTVOTED),
     pytest.param(MMAAVI, {}, marks=OUTVOTED),

@@ -83,9 +83,8 @@ class MoPoE(MVAE):
         return self.nll_of(x, shared, own, list(x)) + divergence + self.nll_label(x, shared)
 
     def _across(self, x: Minibatch, progress: float) -> Cost:
-        """Return what the paths between modalities cost; a cell with one modality has none and pays nothing for them."""
         cost = Cost()
-        for source, q in self.encode(x).items() if len(x) > 1 else ():
+        for source, q in self.encode(x).items():
             code = self.code({source: q})
             shared = code.shared.rsample()
             others = [target for target in x if target != source]
