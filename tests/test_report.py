@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import io
 import re
 from dataclasses import replace
@@ -29,15 +30,19 @@ from synthetic_results import (
 )
 
 from mosaicbench import catalog
+from mosaicbench.data.audit import audit_table
+from mosaicbench.data.preprocess import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
 from mosaicbench.files.tables import write_table
+from mosaicbench.layout import Results
 from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.page.summary import best_runs, leader, packages
 from mosaicbench.report.page.view import CIRCULAR, LABEL_GROUPS
+from mosaicbench.report.records import read_audits
 from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.statistics.sentinels import GATE_COLUMNS
@@ -300,6 +305,40 @@ def test_report_marks_label_scores_that_are_circular(results, tmp_path, origin):
     expected = {None: "", (): "none of the modalities", ("rna", "adt"): "RNA, ADT"}[None if origin is None else tuple(origin)]
     found = re.findall(r"<dt>labels from</dt><dd>([^<]*)</dd>", sections["datasets"])
     assert found == ([] if origin is None else [expected])
+
+
+def _page_with_audit(results, tmp_path, scenarios):
+    obs = pd.DataFrame({"batch": list("xy" * 10), "donor": list("abcd" * 5)}, index=[f"c{i}" for i in range(20)])
+    in_query = np.arange(20) < 6
+    designs = [("-", Learned("hidden cell types balance which cells are measured in what", obs.index[6:]))]
+    audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, designs=designs)
+    lies = Results(tmp_path / "results")
+    write_table(f"{lies.view('pair', 'paired', 0)}/audit.tsv", audit)
+    return report_page(
+        tables=results.tables,
+        figures=tmp_path,
+        figure_cards={},
+        theme=results.theme,
+        config={"scenarios": scenarios},
+        views=results.views,
+        records=[],
+        audits=read_audits(lies, results.tables["runs"]),
+    )
+
+
+def test_report_says_which_groups_both_sides_share_and_which_scenario_holds_them_out(results, tmp_path):
+    page = _page_with_audit(results, tmp_path, {"paired": {}, "unpaired": {"split": {"by": "donor"}}})
+    section = html.unescape(_sections(page)["view-1"])
+    assert "share 2 of 2 groups of batch, so scores say nothing about a new batch. No scenario here holds them out" in section
+    label = results.theme.label("scenarios", "unpaired")
+    words = "share 4 of 4 groups of donor, so scores say nothing about a new donor. Scenarios that hold them out:"
+    assert f"{words} {label}." in section
+    assert page.count("so scores say nothing about a new donor") == 1  # only of the view with an audit
+
+
+def test_report_says_that_hidden_types_balance_the_design(results, tmp_path):
+    section = _sections(_page_with_audit(results, tmp_path, {}))["view-1"]
+    assert "is balanced by cell types that methods do not see" in section
 
 
 @pytest.mark.parametrize("status", ["ok", "crashed"])

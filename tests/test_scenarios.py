@@ -403,7 +403,7 @@ def test_split_refuses(split, message):
 def test_nothing_is_learned_from_a_query_cell(dataset, kind):
     parts = parts_of(dataset, kind)
     audit = parts["solution"].uns["audit"]
-    fits = audit[audit["role"] != "division"]
+    fits = audit[audit["role"].isin(["fit", "label"])]
     assert set(fits["modality"]) == set(dataset.mod)
     assert (fits["query_cells"] == 0).all()
     for modality, cells in parts["train"].mod.items():
@@ -416,7 +416,7 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
         digest = hashlib.sha256("\n".join(true_names).encode()).hexdigest()[:16]
         assert set(own["digest"]) == {digest}
         assert own.loc["cell types shown", "train_cells"] == cells.n_obs
-    division = audit[audit["role"] == "division"]
+    division = audit[audit["what"] == "cell types stratify the split"]
     assert list(division["cells"]) == [dataset.n_obs]
 
 
@@ -451,7 +451,7 @@ def test_audit_is_written_beside_the_view(simulation, tmp_path):
     audit = read_table(tmp_path / "view" / "audit.tsv", scenarios.AUDIT_COLUMNS)
     assert set(audit["scenario"]) == {"mine"}
     assert set(audit["seed"]) == {2}
-    assert len(audit) == 10
+    assert audit["role"].value_counts().to_dict() == {"fit": 6, "label": 3, "division": 2, "design": 1}
     assert audit["query_cells"][audit["role"] != "division"].sum() == 0
 
 
@@ -477,3 +477,65 @@ def marked(dataset):
 def test_cut_refuses(options, message):
     with pytest.raises(UserError, match=message):
         parts_of(tiny(["a", "b"] * 20), **({"kind": "paired"} | options))
+
+
+def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
+    rows = parts_of(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
+    assert list(rows["what"]) == [] if kind == "paired" else ["hidden cell types balance which cells are measured in what"]
+    if kind != "paired":
+        assert (rows["query_cells"] == 0).all()
+        assert parts_of(simulation, kind, balanced=False)["solution"].uns["audit"].query("role == 'design'").empty
+
+
+def test_the_audit_says_which_groups_are_on_both_sides():
+    whole = tiny(["a", "b"] * 40)
+    whole.obs["batch"] = pd.Categorical(np.repeat(["x", "y"], 40))
+    whole.obs["donor"] = pd.Categorical(np.repeat(["one", "two", "three", "four"], 20))
+    rows = parts_of(whole, "paired")["solution"].uns["audit"].query("role == 'division'")
+    assert list(rows["what"])[1:] == ["2 of 2 groups of batch are on both sides", "4 of 4 groups of donor are on both sides"]
+    rows = parts_of(whole, "paired", split={"by": "donor", "held_out": ["one"]})["solution"].uns["audit"]
+    said = list(rows.query("role == 'division'")["what"])
+    assert said == ["1 of 2 groups of batch are on both sides", "0 of 4 groups of donor are on both sides"]
+
+
+# --- shares of cell types ------------------------------------------------------------------------------------------------
+
+
+def test_shares_of_types_are_equal_only_where_they_are_balanced():
+    labels = np.repeat(["a", "b", "c", "d"], 50).astype(object)
+
+    def largest_gap(**options):
+        gaps = []
+        for seed in range(20):
+            train = scenarios.unpaired(labels, ["rna", "adt"], np.random.default_rng(seed), **options).train
+            counts = [np.unique(labels[train[m]], return_counts=True)[1] for m in ("rna", "adt")]
+            gaps.append(np.abs(np.subtract(*counts)).max())
+        return max(gaps)
+
+    assert largest_gap() <= 1
+    assert largest_gap(balanced=False) > 5
+    measured = scenarios.mosaic(labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False)
+    shares = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
+    assert np.ptp(shares) > 1
+
+
+def test_without_balance_only_who_is_measured_in_what_changes(simulation):
+    balanced, free = (parts_of(simulation, "unpaired", balanced=choice) for choice in (True, False))
+    assert list(balanced["solution"].obs_names) == list(free["solution"].obs_names)
+    names = [set(true_cells(parts["train"], simulation, "rna")) for parts in (balanced, free)]
+    assert names[0] != names[1]
+
+
+def test_types_can_be_left_out_of_one_modality(simulation):
+    types = sorted(set(simulation.obs["cell_type"].astype(str)))
+    parts = parts_of(simulation, "unpaired", imbalance={"adt": types[:1]})
+    shown = {m: set(cells.obs["cell_type"].astype(str)) for m, cells in parts["train"].mod.items()}
+    assert types[0] not in shown["adt"]
+    assert types[0] in shown["rna"]
+    assert types[0] in set(parts["solution"]["adt"].obs["cell_type"])
+    row = parts["solution"].uns["audit"].query("role == 'design' and modality == 'adt'").iloc[0]
+    assert row["what"] == f"train cells of these types are left out: {types[0]}"
+    assert row["cells"] > 0
+    for wrong, message in (({"protein": types[:1]}, "no modality 'protein'"), ({"adt": ["T"]}, "has the type 'T'")):
+        with pytest.raises(UserError, match=message):
+            parts_of(simulation, "unpaired", imbalance=wrong)

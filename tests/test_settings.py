@@ -223,6 +223,8 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             {"scenarios": {"m": {"kind": "paired", "paired_fraction": 0.1}}},
             r"scenarios\.m\.paired_fraction: only a mosaic has it",
         ),
+        ({"scenarios": {"m": {"kind": "paired", "balanced": False}}}, r"scenarios\.m\.balanced: in a paired scenario"),
+        ({"scenarios": {"m": {"kind": "unpaired", "imbalance": {"adt": "B"}}}}, r"scenarios\.m\.imbalance\.adt"),
         ({"scenarios": {"m": {"kind": "mosaic", "paired_fraction": 2}}}, r"scenarios\.m\.paired_fraction: 2 is greater than"),
         (
             {"scenarios": {"m": {"kind": "mosaic", "blocks": [["rna"]], "shares": [1, 2]}}},

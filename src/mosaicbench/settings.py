@@ -381,6 +381,8 @@ def _check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None
     if stanza["kind"] != "mosaic" and (design or "shares" in stanza):
         key = (design or ["shares"])[0]
         raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
+    if stanza["kind"] == "paired" and (hiding := [key for key in ("balanced", "imbalance") if key in stanza]):
+        raise UserError(f"config key scenarios.{name}.{hiding[0]}: in a paired scenario every train cell has all modalities")
     if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
         raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
     for key, noun, there in (("datasets", "dataset", datasets), ("runs", "run", runs)):

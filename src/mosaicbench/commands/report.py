@@ -11,7 +11,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.layout import Results
 from mosaicbench.report.page.report_page import report_page
-from mosaicbench.report.records import read_records
+from mosaicbench.report.records import read_audits, read_records
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
 
@@ -77,6 +77,7 @@ def main(
         config=config if isinstance(config, dict) else _read_config(config),
         views=views,
         records=[] if results is None else read_records(Results(results), contents["runs"]),
+        audits={} if results is None else read_audits(Results(results), contents["runs"]),
     )
     with atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

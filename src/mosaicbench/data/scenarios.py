@@ -16,9 +16,8 @@ what is fitted before (features, moments) is fitted on train cells, validation o
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ import pandas as pd
 
 from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
+from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
 from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
 CORRUPTION = 1  # beside the seed, what draws wrong links, so that they change nothing else
 DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
@@ -51,10 +50,16 @@ class Measured:
         modality -> positions, among the train cells, of those in which it was measured.
     joint
         Whether a query cell has the same name in every modality, so that methods may infer from all of them at once.
+    balanced
+        Whether hidden cell types decided who was measured in what, so that all parts hold the same shares of them.
+    left_out
+        modality -> cell types that it lacks, and positions of the train cells from which it was taken.
     """
 
     train: dict[str, np.ndarray]
     joint: bool
+    balanced: bool = False
+    left_out: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
 
 
 def paired(labels: np.ndarray, modalities: list[str], rng: np.random.Generator) -> Measured:
@@ -63,12 +68,35 @@ def paired(labels: np.ndarray, modalities: list[str], rng: np.random.Generator) 
     return Measured(train=dict.fromkeys(modalities, everywhere), joint=True)
 
 
-def unpaired(labels: np.ndarray, modalities: list[str], rng: np.random.Generator) -> Measured:
-    """Each train cell was measured in one modality, and nothing tells which query rows are one cell (diagonal)."""
-    ranked = _shuffled_by_class(labels, rng)
+def unpaired(
+    labels: np.ndarray,
+    modalities: list[str],
+    rng: np.random.Generator,
+    *,
+    balanced: bool = True,
+    imbalance: dict[str, Sequence[str]] | None = None,
+) -> Measured:
+    """Each train cell was measured in one modality, and nothing tells which query rows are one cell (diagonal).
+
+    Parameters
+    ----------
+    labels, modalities, rng
+        Cell types of the train cells, the dataset's modalities, the source of chance.
+    balanced
+        Whether every modality gets the same share of each type, by the types that methods do not see; else cells are dealt at
+        random, and shares differ by chance.
+    imbalance
+        modality -> cell types that it lacks among the train cells.
+
+    Raises
+    ------
+    UserError
+        When there is no such modality or type.
+    """
+    ranked = _shuffled_by_class(labels if balanced else np.zeros(len(labels)), rng)
     first = rng.integers(len(modalities))
     train = {m: np.sort(ranked[(first + i) % len(modalities) :: len(modalities)]) for i, m in enumerate(modalities)}
-    return Measured(train=train, joint=False)
+    return _without_types(Measured(train=train, joint=False, balanced=balanced), labels, imbalance)
 
 
 def mosaic(
@@ -79,6 +107,8 @@ def mosaic(
     paired_fraction: float | None = None,
     blocks: Sequence[Sequence[str]] | None = None,
     shares: Sequence[float] | None = None,
+    balanced: bool = True,
+    imbalance: dict[str, Sequence[str]] | None = None,
 ) -> Measured:
     """Blocks of train cells differ in what was measured: stratified by cell type, drawn by the seed.
 
@@ -92,6 +122,8 @@ def mosaic(
         Instead: the modalities of each block, e.g. ``[["rna", "adt"], ["rna", "atac"]]``.
     shares
         Relative sizes of `blocks`; equal if left out.
+    balanced, imbalance
+        As in :func:`unpaired`, of blocks.
 
     Raises
     ------
@@ -111,9 +143,10 @@ def mosaic(
         design = [tuple(block) for block in blocks]
         sizes = np.ones(len(design)) if shares is None else np.asarray(shares, dtype=float)
         _check_design(design, sizes, modalities)
-    block_of = _blocks(labels, sizes / sizes.sum(), rng)
+    block_of = _blocks(labels if balanced else np.zeros(len(labels)), sizes / sizes.sum(), rng)
     shown = {m: np.isin(block_of, [i for i, block in enumerate(design) if m in block]) for m in modalities}
-    return Measured(train={modality: np.flatnonzero(mask) for modality, mask in shown.items()}, joint=True)
+    measured = Measured(train={m: np.flatnonzero(mask) for m, mask in shown.items()}, joint=True, balanced=balanced)
+    return _without_types(measured, labels, imbalance)
 
 
 KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired, "mosaic": mosaic}
@@ -165,7 +198,7 @@ def cut(
     -------
     dict of MuData
         "train", "query" and "solution", which satisfy the contracts in ``files``. Links between features stand in the ``varp``
-        of each, gene activities in the ATAC modality's ``obsm``, and in the solution ``uns["audit"]``: :func:`audit_table`.
+        of each, gene activities in the ATAC modality's ``obsm``, and in the solution ``uns["audit"]``: ``audit.audit_table``.
 
     Raises
     ------
@@ -233,7 +266,8 @@ def cut(
         part.uns[KEY] = {"noun": noun, "dataset": dataset_name, "scenario": scenario, "kind": kind, "seed": seed}
     fitted_cells = {modality: cells.n_obs for modality, cells in train.items()}
     parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
-    audit = _audit(dataset.obs_names, in_query, log, stratified=split is None)
+    designs = _designs(measured, dataset.obs_names[train_cells])
+    audit = audit_table(dataset.obs, in_query, log, stratified=split is None, designs=designs)
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
     return parts
 
@@ -327,6 +361,30 @@ def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] 
     return np.isin(groups, chosen)
 
 
+def _without_types(measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]] | None) -> Measured:
+    """Take cells of the types that a modality lacks from its train cells."""
+    train, left_out = dict(measured.train), {}
+    for modality, types in (imbalance or {}).items():
+        if modality not in train:
+            raise UserError(f"imbalance: the dataset has no modality {modality!r}; there are {', '.join(train)}")
+        if unknown := sorted({str(name) for name in types} - set(labels.astype(str))):
+            raise UserError(f"imbalance.{modality}: no train cell has the type {unknown[0]!r}")
+        lacks = np.isin(labels[train[modality]].astype(str), [str(name) for name in types])
+        left_out[modality] = (tuple(map(str, types)), train[modality][lacks])
+        train[modality] = train[modality][~lacks]
+    return replace(measured, train=train, left_out=left_out)
+
+
+def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
+    """Return, for the audit, what decided which train cells are measured in what; `names` are those of the train cells."""
+    found = []
+    if measured.balanced:
+        found.append(("-", Learned("hidden cell types balance which cells are measured in what", names)))
+    for modality, (types, cells) in measured.left_out.items():
+        found.append((modality, Learned(f"train cells of these types are left out: {', '.join(types)}", names[cells])))
+    return found
+
+
 def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: list[str]) -> None:
     for block in design:
         if not block or len(set(block)) < len(block):
@@ -386,31 +444,6 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
             cells.obsm[ACTIVITY] = links.gene_activity(source_values(dataset[modality])[places[modality]], of_genes)
     if restricted is not None:
         part.varp[LINKS] = restricted
-
-
-def _audit(names: pd.Index, in_query: np.ndarray, log: dict[str, list[Learned]], *, stratified: bool) -> pd.DataFrame:
-    """Return a row for each thing that was learned: how many cells from, how many of them train and query cells.
-
-    The digest is that of the sorted names of the cells, so that equal cells can be told without telling their names. Cell types
-    of all cells serve the division itself where it is stratified; its role is "division", all others' "fit" or "label".
-    """
-    rows = []
-    if stratified:
-        rows.append({"modality": "-", "role": "division", "what": "cell types stratify the split", "learned_from": names})
-    for modality, entries in log.items():
-        for entry in entries:
-            role = "label" if entry.what.startswith("cell types") else "fit"
-            rows.append({"modality": modality, "role": role, "what": entry.what, "learned_from": entry.cells})
-    for row in rows:
-        cells = row.pop("learned_from")
-        positions = names.get_indexer(cells)
-        row["cells"] = len(cells)
-        row["query_cells"] = int(in_query[positions[positions >= 0]].sum())
-        row["train_cells"] = int((~in_query[positions[positions >= 0]]).sum())
-        row["digest"] = hashlib.sha256("\n".join(sorted(map(str, cells))).encode()).hexdigest()[:16]
-        if row["role"] != "division" and row["train_cells"] < row["cells"]:
-            raise RuntimeError(f"{row['what']} of modality {row['modality']!r} was learned from cells that are no train cells")
-    return pd.DataFrame(rows)
 
 
 def _shuffled_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from mosaicbench.files.runs import read_record
+from mosaicbench.files.tables import read_table
 from mosaicbench.layout import Results
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
-from mosaicbench.statistics.common import RUN
+from mosaicbench.statistics.common import RUN, VIEW
 
 FACT_COLUMNS = ["what", "a", "b"]
 
@@ -33,6 +35,13 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
     places = fits.itertuples(index=False, name=None)
     return [read_record(f"{results.fit(*place)}/run.json") for place in places]
+
+
+def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Return (dataset, scenario) -> the ``audit.tsv`` of the view of its first seed, of those views that have one."""
+    first = runs.dropna(subset="seed").groupby(VIEW, sort=False)["seed"].min()
+    paths = {view: Path(results.view(*view, seed), "audit.tsv") for view, seed in first.items()}
+    return {view: read_table(path) for view, path in paths.items() if path.is_file()}
 
 
 def circumstances(records: Sequence[Mapping]) -> dict[str, str]:

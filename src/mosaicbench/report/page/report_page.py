@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
+from mosaicbench.report.page.design import notes
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.report.page.render import render
@@ -32,6 +33,7 @@ def report_page(
     config: Mapping,
     views: list[str],
     records: Sequence[Mapping],
+    audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
 ) -> str:
     """Return the report as HTML; everything that comes from a file or a name is escaped.
 
@@ -51,6 +53,8 @@ def report_page(
         "dataset/scenario" in the order of the report.
     records
         The ``run.json`` of the runs: hyperparameters, versions, commits and machines; none leaves them out.
+    audits
+        (dataset, scenario) -> the ``audit.tsv`` of one seed; a view without one says nothing about its design.
     """
     embedded = EmbeddedFigures(Path(figures), figure_cards)
     runs = tables["runs"]
@@ -77,6 +81,7 @@ def report_page(
         ],
         views=[
             view_section(number, place, tables, embedded, theme, labels_from=labels_from(config, place[0]))
+            | {"design": notes((audits or {}).get(place), place[0], config.get("scenarios") or {}, theme)}
             for number, place in enumerate(places)
         ],
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),

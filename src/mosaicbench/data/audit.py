@@ -1,0 +1,78 @@
+"""The audit of a view: what was learned from which cells, what the hidden cell types served, and what both sides share."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.data.preprocess import Learned
+
+AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
+SHARED_BY = ("batch", "donor")  # columns of obs whose groups train and query cells may share
+LEARNED = ("fit", "label")  # roles in which a query cell may take no part
+
+
+def audit_table(
+    obs: pd.DataFrame,
+    in_query: np.ndarray,
+    log: dict[str, list[Learned]],
+    *,
+    stratified: bool,
+    designs: list[tuple[str, Learned]],
+) -> pd.DataFrame:
+    """Return a row for each thing that was learned, designed or shared: how many cells, how many of them train and query cells.
+
+    Roles: "division", what the division into train and query used or leaves in both; "design", what decided which cells are
+    measured in what; "fit" and "label", what was learned from train cells. The digest is that of the sorted names of the cells,
+    so that equal cells can be told without telling their names.
+
+    Parameters
+    ----------
+    obs
+        All cells of the dataset.
+    in_query
+        (cells,) which of them are query cells.
+    log
+        modality -> what was learned for it.
+    stratified
+        Whether cell types of all cells stratify the division.
+    designs
+        Modality, or "-" for all, and what decided who is measured in it.
+
+    Raises
+    ------
+    RuntimeError
+        When anything was learned from a cell that is no train cell.
+    """
+    rows = []
+    if stratified:
+        rows.append(("-", "division", Learned("cell types stratify the split", obs.index)))
+    rows += [("-", "division", entry) for entry in _on_both_sides(obs, in_query)]
+    rows += [(modality, "design", entry) for modality, entry in designs]
+    for modality, entries in log.items():
+        rows += [(modality, "label" if entry.what.startswith("cell types") else "fit", entry) for entry in entries]
+    return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows])
+
+
+def _on_both_sides(obs: pd.DataFrame, in_query: np.ndarray) -> list[Learned]:
+    """Return, of each column with several groups, how many of them have train and query cells, and the cells of those."""
+    found = []
+    for column in [name for name in SHARED_BY if name in obs]:
+        groups = obs[column].astype(str).to_numpy()
+        if (several := len(set(groups))) > 1:
+            shared = set(groups[in_query]) & set(groups[~in_query])
+            what = f"{len(shared)} of {several} groups of {column} are on both sides"
+            found.append(Learned(what, obs.index[np.isin(groups, list(shared))]))
+    return found
+
+
+def _counted(names: pd.Index, in_query: np.ndarray, modality: str, role: str, entry: Learned) -> dict[str, object]:
+    positions = names.get_indexer(entry.cells)
+    known = positions[positions >= 0]
+    row = {"modality": modality, "role": role, "what": entry.what, "cells": len(entry.cells)}
+    row |= {"train_cells": int((~in_query[known]).sum()), "query_cells": int(in_query[known].sum())}
+    if role in LEARNED and row["train_cells"] < row["cells"]:
+        raise RuntimeError(f"{entry.what} of modality {modality!r} was learned from cells that are no train cells")
+    return row | {"digest": hashlib.sha256("\n".join(sorted(map(str, entry.cells))).encode()).hexdigest()[:16]}
