@@ -2,18 +2,23 @@
 
 import mudata
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy
+from anndata import AnnData
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
 import mosaicbench
+from mosaicbench import cli
 from mosaicbench.applying.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
+from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import read_view
+from mosaicbench.scoring import scorer
 
 VALUES = {"values": "lognorm"}  # of the small data
 KEPT = {"dataset": "small", "scenario": "paired", "keep": True}
@@ -160,3 +165,45 @@ def test_methods_that_cannot_be_applied_are_refused(place, method, message):
     folder, _ = place
     with pytest.raises(UserError, match=message):
         mosaicbench.integrate(mudata.read_h5mu(folder / "own.h5mu"), method=method)
+
+
+def test_embeddings_made_elsewhere_are_scored(place, tmp_path, capsys):
+    folder, _ = place
+    cells = mosaicbench.apply(folder / "cca", mudata.read_h5mu(folder / "own.h5mu"))
+    table = mosaicbench.score(cells).set_index(["metric", "direction"])["value"]
+    a, b = cells["left"].obsm["X_mosaicbench"], cells["right"].obsm["X_mosaicbench"]
+    assert table["foscttm", "left->right"] == pytest.approx(scorer.ask("foscttm", latent_a=a, latent_b=b))
+    same = mosaicbench.score(cells, embeddings={"left": a, "right": a})
+    assert same.set_index(["metric", "direction"])["value"]["foscttm", "left->right"] == 0
+    for name, z in (("left", a), ("right", b[::-1])):
+        order = cells[name].obs_names if name == "left" else cells[name].obs_names[::-1]
+        AnnData(z, obs=pd.DataFrame(index=order)).write_h5ad(tmp_path / f"{name}.h5ad")
+    files = [str(tmp_path / f"{name}.h5ad") for name in ("left", "right")]
+    told = ["score", "--latents", *files, "--truth", str(folder / "own.h5mu"), "--output", str(tmp_path / "scores.tsv")]
+    cli.main(told)
+    written = read_table(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
+    assert written["foscttm", "left->right"] == pytest.approx(table["foscttm", "left->right"])
+    assert "computed elsewhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z: z[:3], "expected .* for 48 cells"),
+        (lambda z: np.where(z == z, np.nan, z), "NaN or infinite"),
+        (lambda z: z[:, :2], "as many dimensions"),
+    ],
+)
+def test_embeddings_that_cannot_be_scored_are_refused(place, change, message):
+    folder, _ = place
+    cells = mosaicbench.apply(folder / "cca", mudata.read_h5mu(folder / "own.h5mu"))
+    z = cells["left"].obsm["X_mosaicbench"]
+    with pytest.raises(UserError, match=message):
+        mosaicbench.score(cells, embeddings={"left": z, "right": change(z)})
+
+
+def test_scoring_says_which_option_is_missing(capsys):
+    with pytest.raises(SystemExit, match="--truth"):
+        cli.main(["score", "--latents", "a.h5ad"])
+    with pytest.raises(SystemExit, match="--runs, --views"):
+        cli.main(["score"])

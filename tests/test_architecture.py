@@ -62,7 +62,7 @@ ALLOWED = {
         | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands"},
         {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
-    "notebook": ({"applying", "catalog"}, set()),
+    "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
     "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "rooms", "settings"}, set()),
     "__main__": ({"cli"}, set()),
 }
@@ -88,6 +88,7 @@ KEYS = {
     "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
     "run": {"errors", "layout"},
     "apply": OF_APPLYING,
+    "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/tables", "metrics", "scoring"},
     "integrate": OF_APPLYING | {"cards", "catalog"},
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}

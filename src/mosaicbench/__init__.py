@@ -4,8 +4,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Give `integrate` and `apply` when a notebook asks for them: no job of the workflow pays for their imports."""
-    if name in ("integrate", "apply"):
+    """Give `integrate`, `apply` and `score` when a notebook asks for them: no job of the workflow pays for their imports."""
+    if name in ("integrate", "apply", "score"):
         import importlib
 
         return getattr(importlib.import_module("mosaicbench.notebook"), name)

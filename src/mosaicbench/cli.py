@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
             _list(**options)
         elif command == "fit":
             _fit(**options)
+        elif command == "score":
+            _score(**options)
         elif command == "plan":
             importlib.import_module("mosaicbench.commands.plan").main(**options | {"shapes": dict(options["shapes"])})
         elif command == "tabulate":
@@ -95,14 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
 
     score = _add(commands, "score", "score runs of a view on all their seeds")
-    score.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one per seed; all of the first run first")
-    score.add_argument("--views", type=Path, nargs="+", required=True, help="folders, one per seed")
+    score.add_argument("--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first")
+    score.add_argument("--views", type=Path, nargs="+", help="folders, one per seed")
     groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
-    score.add_argument("--groups", nargs="+", required=True, choices=groups, help="groups of metrics")
-    score.add_argument("--scores", type=Path, nargs="+", required=True, help="a file per run")
-    score.add_argument("--features", type=Path, nargs="+", required=True, help="a file per run")
-    score.add_argument("--cells", type=Path, nargs="+", required=True, help="a file per run")
+    score.add_argument("--groups", nargs="+", choices=groups, help="groups of metrics")
+    score.add_argument("--scores", type=Path, nargs="+", help="a file per run")
+    score.add_argument("--features", type=Path, nargs="+", help="a file per run")
+    score.add_argument("--cells", type=Path, nargs="+", help="a file per run")
     score.add_argument("--threads", type=int)
+    elsewhere = score.add_argument_group("embeddings that were made elsewhere, in the place of runs")
+    elsewhere.add_argument("--latents", type=Path, nargs="+", metavar="FILE.h5ad", help="one per source, named after it")
+    elsewhere.add_argument("--truth", type=Path, metavar="FILE", help=".h5mu or .h5ad whose obs has types and batches")
+    elsewhere.add_argument("--embedding", metavar="KEY", help="of obsm (default: X)")
+    elsewhere.add_argument("--cell-type", default="cell_type", metavar="COLUMN")
+    elsewhere.add_argument("--batch", default="batch", metavar="COLUMN")
+    elsewhere.add_argument("--output", type=Path, metavar="FILE.tsv")
 
     project = _add(commands, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
     project.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one seed")
@@ -248,6 +257,19 @@ def _fit(
         raise UserError("--attempt needs --granted-mb and --granted-minutes")
     else:
         attempts.fit_within_grant(fit, job, attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes)
+
+
+def _score(**options: object) -> None:
+    """Score runs of a view, or embeddings that were made elsewhere."""
+    alone = {"latents", "truth", "embedding", "cell_type", "batch", "output"}
+    elsewhere = options["latents"] is not None
+    needed = ("latents", "truth") if elsewhere else ("runs", "views", "groups", "scores", "features", "cells")
+    if missing := [f"--{name}" for name in needed if options[name] is None]:
+        raise UserError(f"{'embeddings' if elsewhere else 'runs'} to score need {', '.join(missing)}")
+    taken = {name: value for name, value in options.items() if name == "groups" or (name in alone) == elsewhere}
+    if elsewhere and (others := [f"--{name}" for name in options if name not in taken and options[name] is not None]):
+        raise UserError(f"--latents: embeddings that were made elsewhere have no {others[0]}")
+    importlib.import_module(f"mosaicbench.commands.{'score_latents' if elsewhere else 'score'}").main(**taken)
 
 
 def _settings(path: str) -> object:

@@ -1,4 +1,4 @@
-"""What a notebook asks for: ``import mosaicbench as mb``, then ``mb.integrate``, ``mb.apply``."""
+"""What a notebook asks for: ``import mosaicbench as mb``, then ``mb.integrate``, ``mb.apply``, ``mb.score``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mosaicbench import catalog
+from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import numpy as np
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
 
@@ -80,3 +85,47 @@ def apply(model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, le
     from mosaicbench.applying.model import Model
 
     return Model.read(model).apply(mdata, impute=impute, least_share=least_share)
+
+
+def score(
+    mdata: MuData,
+    *,
+    embeddings: str | Mapping[str, np.ndarray] = "X_mosaicbench",
+    cell_type: str = "cell_type",
+    batch: str = "batch",
+    groups: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Return scores of embeddings, wherever they were made.
+
+    Parameters
+    ----------
+    mdata
+        Cells whose ``obs`` has what is known of them.
+    embeddings
+        A key of ``obsm`` of the modalities; or modality, or "joint", -> (its cells, latent) in the order of its rows.
+    cell_type, batch
+        Columns of ``mdata.obs``; one that is not there leaves out the metrics that need it.
+    groups
+        Of metrics, as `mosaicbench list metrics` names them; by default alignment, label_transfer, biology and mixing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns metric, direction (a modality, or an ordered pair of them), value.
+
+    Raises
+    ------
+    errors.UserError
+        When there is no such embedding, or its cells are others.
+    """
+    from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings
+
+    if isinstance(embeddings, str):
+        embeddings = {name: cells.obsm[embeddings] for name, cells in mdata.mod.items() if embeddings in cells.obsm}
+    if not embeddings:
+        raise UserError("no modality has such an embedding; give the key of obsm, or the coordinates of each modality")
+    if unknown := sorted(set(embeddings) - {*mdata.mod, "joint"}):
+        raise UserError(f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, and joint")
+    named = {name: ((mdata if name == "joint" else mdata[name]).obs_names.astype(str), z) for name, z in embeddings.items()}
+    obs = mdata.obs.rename(columns={cell_type: "cell_type", batch: "batch"})
+    return scores_of_embeddings(named, obs, groups=GROUPS if groups is None else groups)

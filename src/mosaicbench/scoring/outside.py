@@ -1,0 +1,85 @@
+"""Scores of embeddings that were made elsewhere: what needs no train cells and no record of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench import catalog
+from mosaicbench.errors import UserError
+from mosaicbench.scoring import scorer
+from mosaicbench.scoring.evidence import Evidence
+
+GROUPS = ("alignment", "label_transfer", "biology", "mixing")
+FEWEST_CELLS = 3
+
+
+def scores_of_embeddings(
+    embeddings: Mapping[str, tuple[pd.Index, np.ndarray]], obs: pd.DataFrame, *, groups: Collection[str] = GROUPS
+) -> pd.DataFrame:
+    """Return a row per metric and source, or ordered pair of sources.
+
+    Whether the embedding has seen these cells, and how long it took, cannot be known: metrics of train cells and of expenses
+    are left out.
+
+    Parameters
+    ----------
+    embeddings
+        source -> names of its cells, and their (cells, latent) coordinates. A name is the same cell in every source; "joint" is
+        never compared with others.
+    obs
+        By cell, with the columns cell_type and batch where they are known.
+    groups
+        Of metrics, as `mosaicbench list metrics` names them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns metric, direction, value; in what is scored, only cells that every source has.
+
+    Raises
+    ------
+    UserError
+        When names are not unique, coordinates are not finite or of different widths, or too few cells are in all sources.
+    """
+    known = {card["group"] for card in catalog.cards("metrics").values()}
+    if unknown := sorted(set(groups) - known):
+        raise UserError(f"groups: there is no {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    cells = pd.Index(obs.index.astype(str))
+    for source, (names, z) in embeddings.items():
+        _check(source, names, z)
+        cells = cells[cells.isin(names)]
+    if len(cells) < FEWEST_CELLS:
+        raise UserError(f"only {len(cells)} cells are in the truth and in every embedding; give them all the same cell names")
+    widths = {source: z.shape[1] for source, (_, z) in embeddings.items() if source != "joint"}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{source}: {width}" for source, width in widths.items())
+        raise UserError(f"embeddings in one space have as many dimensions, found {told}")
+    known_of_cells = obs.set_axis(obs.index.astype(str)).loc[cells]
+    evidence = Evidence(
+        record={},
+        batches=_column(known_of_cells, "batch"),
+        labels=_column(known_of_cells, "cell_type"),
+        latents={
+            source: np.asarray(z, dtype=np.float32)[names.get_indexer(cells)] for source, (names, z) in embeddings.items()
+        },
+    )
+    found = scorer.score(evidence, groups).scores
+    return found[found["direction"] != "run"][["metric", "direction", "value"]].reset_index(drop=True)
+
+
+def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
+    if len(names) != len(z) or np.ndim(z) != 2:
+        raise UserError(f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape {np.shape(z)}")
+    if not names.is_unique:
+        raise UserError(f"embedding {source!r} names a cell twice, {names[names.duplicated()][0]!r}; make the names unique")
+    if not np.isfinite(z).all():
+        raise UserError(f"embedding {source!r} holds NaN or infinite values; leave out the cells that have none")
+
+
+def _column(obs: pd.DataFrame, name: str) -> np.ndarray:
+    if name not in obs:
+        return np.full(len(obs), "", dtype=object)
+    return obs[name].astype(object).where(obs[name].notna(), "").astype(str).to_numpy(dtype=object)
