@@ -87,6 +87,7 @@ KEYS = {
     "compare": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
     "run": {"errors", "layout"},
+    "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/tables", "metrics", "scoring"},
     "integrate": OF_APPLYING | {"cards", "catalog"},

@@ -179,6 +179,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
+    recommend = _add(commands, "recommend", "say which run to take on these data, for each question, with the evidence")
+    recommend.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
+    default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
+    recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
+    recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
+
     apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
     apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")
     apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")
