@@ -164,3 +164,11 @@ def test_linked_features_stand_beside_the_values():
         "adt": ["adt", "adt~rna"],
     }
     assert blocks["rna"].values["rna~atac"].shape[1] != blocks["rna"].values["rna~adt"].shape[1]
+
+
+def test_geometry_moves_what_is_encoded_and_not_what_was_measured():
+    random = {"generator": torch.Generator().manual_seed(0), "requires_grad": True}
+    x, z = torch.randn(6, 4, **random), torch.randn(6, 2, **random)
+    anchors.preserved_geometry(x, z).sum().backward()
+    assert x.grad is None
+    assert z.grad.abs().sum() > 0
