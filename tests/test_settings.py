@@ -5,7 +5,10 @@ import yaml
 from conftest import REPOSITORY
 
 from mosaicbench import catalog, settings
+from mosaicbench.data import embedded
+from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import links_between
 
 SWEEP = {"label": "n", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "mmvaepp": 2}}}
 MINIMAL = {"datasets": {"simulated": {}}}
@@ -13,14 +16,29 @@ MINIMAL = {"datasets": {"simulated": {}}}
 
 def test_the_default_config_is_valid_and_complete():
     bench = settings.load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()))
-    assert set(bench.datasets) == {"pbmc68k_split", "simulated"}
+    assert set(bench.datasets) == {"bmmc_cite_small", "teaseq_small", "snareseq_small", "simulated"}
+    assert all(dataset["raw"] is None for dataset in bench.datasets.values()), "nothing is downloaded"
     assert len(bench.seeds) >= 3
     cards = catalog.cards("methods")
-    without_links = {name for name, card in cards.items() if "links" not in card["uses"]}  # as the embedded data are
     kinds = {name: card["kind"] for name, card in cards.items()}
+    without_links = {name for name, card in cards.items() if "links" not in card["uses"]}
     assert set(bench.runs) >= {name for name in without_links if kinds[name] != "model" and "wraps" not in cards[name]}
-    assert len([name for name in bench.runs if kinds[name] == "model"]) >= 4
-    assert len(bench.applicable) + len(bench.not_applicable) == 2 * 2 * len(bench.runs)
+    assert set(bench.runs) >= {"links_cca", "links_mnn", "scmodal"}
+    assert len([name for name in bench.runs if kinds[name] == "model"]) >= 5
+    assert len(bench.applicable) + len(bench.not_applicable) == len(bench.views) * len(bench.runs)
+
+
+def test_no_view_of_the_default_benchmark_shows_only_models_that_need_pairs_they_are_not_given():
+    bench = settings.load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()))
+    cards = catalog.cards("methods")
+    for dataset, scenario in bench.views:
+        kind = bench.scenarios[scenario]["kind"]
+        models = [r for d, s, r in bench.applicable if (d, s) == (dataset, scenario) and cards[r]["kind"] == "model"]
+        assert models, (dataset, scenario)
+        if kind == "unpaired":
+            assert all("links" in cards[run]["uses"] for run in models), (dataset, scenario)
+            cells = linked(embedded.load(dataset))
+            assert links_between(cells, *cells.mod).nnz > 5
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config/studies").glob("*.yaml")), ids=lambda path: path.stem)
