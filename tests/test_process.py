@@ -1,0 +1,48 @@
+"""The child process of a fit ends with its parent, even where the parent is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from conftest import REPOSITORY
+
+PARENT = """
+import os, sys, time
+from mosaicbench.fitting import process
+from mosaicbench.fitting.job import Limits
+from mosaicbench.meter import Meter
+
+sys.platform = sys.argv[1]
+
+def work():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+process.run_in_child(work, Meter(), Limits(minutes=5, memory_mb=8000))
+"""
+
+
+@pytest.mark.parametrize("platform", ["linux", "elsewhere"])
+def test_a_child_dies_with_a_parent_that_is_killed(platform):
+    if platform == "linux" != sys.platform:
+        pytest.skip("prctl is of Linux")
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, platform], env=environment, stdout=subprocess.PIPE, text=True)
+    with parent.stdout as said:
+        child = psutil.Process(int(said.readline()))
+    try:
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        end = time.monotonic() + 10
+        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end, "the child outlives its parent"
+            time.sleep(0.05)
+    except psutil.NoSuchProcess:
+        pass
+    finally:
+        if child.is_running():
+            child.kill()
