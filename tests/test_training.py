@@ -78,7 +78,9 @@ def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     np.testing.assert_array_equal(whole.embed(cells), last.embed(cells))
 
 
-@pytest.mark.parametrize("spoil", ["key", "truncated", "other networks"])
+@pytest.mark.parametrize(
+    "spoil", ["key", "truncated", "a key lost", "not a dict", "bytes that spell a KeyError", "other networks"]
+)
 def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     whole = fitted(MVAE)
     expected = whole.fit(view_of(whole), seed=3)
@@ -86,6 +88,14 @@ def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     killed_in(fitted(MVAE, place), epoch=3)
     if spoil == "truncated":
         place.write_bytes(place.read_bytes()[:1000])
+    if spoil == "a key lost":
+        saved = torch.load(place, weights_only=True)
+        del saved["spent"]
+        torch.save(saved, place)
+    if spoil == "not a dict":
+        torch.save([1], place)
+    if spoil == "bytes that spell a KeyError":
+        place.write_bytes(b"\x80\x02h\x05.")  # a pickle that asks for a remembered value that is not there
     last = fitted(MVAE, place, key="another" if spoil == "key" else "this")
     if spoil == "other networks":
         saved = torch.load(place, weights_only=True)

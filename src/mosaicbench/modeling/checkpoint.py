@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Protocol
 import torch
 
 FORMAT = 1  # of what a checkpoint holds
+HELD = {"format", "key", "state", "random", "epoch", "progress", "resumed_after", "spent"}
 
 
 class Stateful(Protocol):
@@ -120,7 +120,10 @@ class Checkpoint:
     def _read(self) -> dict | None:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            missing = HELD - saved.keys()
+            if missing:
+                raise KeyError(*sorted(missing))
+        except Exception as error:  # damaged bytes make the unpickler raise whatever they spell
             print(f"{self.path}: not readable as a checkpoint, training begins anew ({error})", file=sys.stderr)
             return None
         if (saved.get("format"), saved.get("key")) != (FORMAT, self.key()):
