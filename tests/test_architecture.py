@@ -88,6 +88,7 @@ KEYS = {
     "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
     "run": {"errors", "layout"},
     "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
+    "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "sources"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/tables", "metrics", "scoring"},
     "integrate": OF_APPLYING | {"cards", "catalog"},

@@ -3,15 +3,17 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog
+from mosaicbench import catalog, cli
 from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
+from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import as_cells, read_view, unstandardised_values
 from mosaicbench.fitting.keeping import outline, revived
 from mosaicbench.fitting.method import import_for
@@ -120,3 +122,21 @@ def test_a_model_names_no_class_but_known_ones(views, tmp_path):
     kept.state["description"] = np.array(evil)
     with pytest.raises(UserError, match=r"subprocess\.Popen"):
         revived(kept, import_for(kept.facts["module"]))
+
+
+@pytest.mark.parametrize("name", ["cca", "mvae"])
+def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
+    results = tmp_path / "results"
+    view = results / "views/small/paired/seed-0"
+    view.parent.mkdir(parents=True)
+    cut_small(small_dataset(), "paired", view)
+    folder = results / f"runs/small/paired/{name}/seed-0"
+    fit_one(view, folder, name, hyperparameters=SHORT if name == "mvae" else {})
+    overall = {"dataset": "small", "scenario": "paired", "run": [name, "oracle"], "method": [name, "oracle"]}
+    overall |= {"kind": ["model", "control"], "score": [0.5, 1.0], "complete": [True, True]}
+    write_table(results / "tables/overall.tsv", pd.DataFrame(overall))
+    cli.main(["keep", "--best", str(results)])
+    assert "bit for bit as before" in capsys.readouterr().out
+    assert read_model(folder).facts["method"] == name
+    with pytest.raises(SystemExit, match="name the folder of a run"):
+        cli.main(["keep"])

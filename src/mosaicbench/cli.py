@@ -185,6 +185,12 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
 
+    keep = _add(commands, "keep", "keep the models of runs that are over: fit them again, and check that nothing changed")
+    keep.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
+    where = "a results folder: the run of each view with the best overall score, first seed"
+    keep.add_argument("--best", type=Path, metavar="RESULTS", help=where)
+    keep.add_argument("--threads", type=int)
+
     apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
     apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")
     apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")

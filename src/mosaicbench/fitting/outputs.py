@@ -89,7 +89,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     from mosaicbench.files.runs import imputed_table, is_collapsed, latents_table, write_history, write_imputed, write_latents
 
     meter.enter("embed")
-    latents, no_latents = _embed(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
+    latents, no_latents = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
     private = _embed_private(fitted) if "private" in fitted.gives else {}
     predicted = _predict(fitted, latents) if "labels" in fitted.gives else {}
     meter.enter("impute")
@@ -158,7 +158,7 @@ def remove_partial(output: Path) -> None:
         leftover.unlink()
 
 
-def _embed(fitted: MethodOnView) -> tuple[dict, list[str]]:
+def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
     """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
     from mosaicbench.files.views import as_cells, complete_cells
 
@@ -180,7 +180,7 @@ def _embed(fitted: MethodOnView) -> tuple[dict, list[str]]:
 
 
 def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
-    """Return (modality, subset) -> private latents of the cells that `_embed` embeds, in their order; {} if without width."""
+    """Return (modality, subset) -> private latents of the cells that `embedded` embeds, in their order; {} if without width."""
     from mosaicbench.files.views import as_cells
 
     private = {
@@ -192,7 +192,7 @@ def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
 
 
 def _predict(fitted: MethodOnView, latents: dict) -> dict[tuple[str, str], np.ndarray]:
-    """Return (source, "query") -> the cell types that the method predicts for the query cells that `_embed` embeds."""
+    """Return (source, "query") -> the cell types that the method predicts for the query cells that `embedded` embeds."""
     from mosaicbench.files.views import as_cells, complete_cells
 
     predicted, query = {}, fitted.query

@@ -1,0 +1,108 @@
+"""Keep: the models of runs that are over, fitted again as they were, and held against what the benchmark scored."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench import catalog
+from mosaicbench.errors import Diverged, UserError
+from mosaicbench.files.runs import latents_of, read_latents, read_record
+from mosaicbench.files.tables import read_table
+from mosaicbench.fitting.job import Fit
+from mosaicbench.fitting.keeping import keep
+from mosaicbench.fitting.outputs import embedded, open_view
+from mosaicbench.layout import Results
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+NAMES = ("dataset", "scenario", "run")
+
+
+def main(*, runs: list[Path], best: Path | None = None) -> None:
+    """Write the model of each run into its folder.
+
+    Parameters
+    ----------
+    runs
+        Folders of runs and seeds, in a results folder whose views are still there.
+    best
+        A results folder: also the run of each of its views with the best overall score, of the first seed.
+
+    Raises
+    ------
+    UserError
+        When a run failed or its method has no model for other cells.
+    """
+    wanted = [*runs, *([] if best is None else best_runs(best))]
+    if not wanted:
+        raise UserError(
+            "name the folder of a run and seed, such as results/runs/DATASET/SCENARIO/RUN/seed-0, or --best results"
+        )
+    for folder in wanted:
+        _keep(folder.resolve())
+
+
+def best_runs(results: Path) -> list[Path]:
+    """Return the folder, of the first seed, of the run with the best overall score of each view, controls aside."""
+    lies = Results(results)
+    table = read_table(lies.table("overall"))
+    table = table[(table["kind"] != "control") & (table["dataset"] != "(all)")]
+    table = table[[("wraps" not in catalog.card("methods", method)) for method in table["method"]]]
+    table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
+    table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
+    first = table.groupby(["dataset", "scenario"], sort=False).head(1)
+    seeds = {name: sorted(Path(lies.run(*name)).glob("seed-*"), key=_seed) for name in zip(*map(first.get, NAMES), strict=True)}
+    return [folders[0] for folders in seeds.values() if folders]
+
+
+def _seed(folder: Path) -> int:
+    return int(folder.name.removeprefix("seed-"))
+
+
+def _keep(folder: Path) -> None:
+    """Fit one run as it was fitted, all seeds at once where they were, and keep the model of this seed."""
+    record = read_record(folder / "run.json")
+    if record["status"] not in ("ok", "collapsed"):
+        raise UserError(f"{folder}: its status is {record['status']}, so there is no model to keep")
+    together = record["seeds_at_once"] > 1
+    folders = sorted(folder.parent.glob("seed-*"), key=_seed) if together else [folder]
+    fits = [_fit(each) for each in folders]
+    module = importlib.import_module(fits[0].module)
+    opened = [open_view(module, fit) for fit in fits]
+    methods, views, seeds = [each.method for each in opened], [each.view() for each in opened], [fit.seed for fit in fits]
+    print(f"fitting {record['run']} on {record['dataset']}, {record['scenario']} again", file=sys.stderr)
+    outcomes = methods[0].fit_at_once(methods, views, seeds) if together else [methods[0].fit(views[0], seeds[0])]
+    place = folders.index(folder)
+    if isinstance(outcomes[place], Diverged):
+        raise UserError(f"{folder}: fitted again it diverged; packages or the machine are others than before")
+    fit, fitted = fits[place], opened[place]
+    latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
+    keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity)
+    apart = _difference(latents, read_latents(folder / "latents.h5ad"))
+    same = "it embeds the query bit for bit as before" if apart == 0 else f"latents differ from the run's by up to {apart:.2g}"
+    print(f"{fit.model}: {same}")
+
+
+def _fit(folder: Path) -> Fit:
+    record = read_record(folder / "run.json")
+    identity = {key: record[key] for key in ("dataset", "scenario", "run", "method", "seed")}
+    view = Path(Results(folder.parents[4]).view(record["dataset"], record["scenario"], record["seed"]))
+    parts = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    module = catalog.module("methods", record["method"])
+    return Fit(identity=identity, module=module, hyperparameters=record["hyperparameters"], output=folder, **parts)
+
+
+def _difference(latents: dict, before: AnnData) -> float:
+    """Return the largest difference of any latent of the query cells from those that were scored."""
+    found = [0.0]
+    for (source, subset), (names, z) in latents.items():
+        known, scored = latents_of(before, source, subset)
+        found.append(float(np.abs(np.asarray(z, dtype=np.float32) - scored[known.get_indexer(pd.Index(names))]).max()))
+    return max(found)
