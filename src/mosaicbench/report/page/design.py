@@ -37,7 +37,7 @@ def notes(audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapp
         elif row["role"] == "design" and row["modality"] == "-":
             sentences.append(
                 "Which train cells are measured in what is balanced by cell types that methods do not see: every part holds "
-                "the same share of each type, which helps methods that match distributions. `balanced: false` in the scenario "
+                "the same share of each type, as methods that match distributions assume. `balanced: false` in the scenario "
                 "deals cells out at random."
             )
         elif row["role"] == "design":
