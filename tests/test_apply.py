@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import scanpy
 from anndata import AnnData
+from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
@@ -14,6 +15,7 @@ from mosaicbench import cli
 from mosaicbench.applying.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
+from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.tables import read_table
@@ -207,3 +209,24 @@ def test_scoring_says_which_option_is_missing(capsys):
         cli.main(["score", "--latents", "a.h5ad"])
     with pytest.raises(SystemExit, match="--runs, --views"):
         cli.main(["score"])
+
+
+def test_the_python_of_the_docs_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
+    block = (REPOSITORY / "docs/apply.md").read_text().split("```python\n")[1].split("```")[0]
+    names = {"mdata": cells, "tomorrow": cells["rna"][:20].copy()}
+    exec(block.replace('"mvae"', '"pca_joint"'), names)  # noqa: S102 - a method that is fitted in a moment
+    assert {"X_mosaicbench"} <= set(names["out"].obsm) and "rna->adt" in names["more"].mod
+    assert {"foscttm", "label_transfer_accuracy_paired"} & set(names["table"]["metric"])
+    scanpy.pp.neighbors(names["more"]["rna"], use_rep="X_mosaicbench")
+
+
+def test_expected_counts_stand_beside_log_normalised_values(tmp_path):
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
+    mosaicbench.integrate(cells, method="pca_joint", keep=tmp_path / "model")
+    joined({"adt": cells["adt"].copy()}).write_h5mu(tmp_path / "adt.h5mu")
+    apply.main(run=tmp_path / "model", cells=tmp_path / "adt.h5mu", output=tmp_path / "out.h5mu")
+    made = mudata.read_h5mu(tmp_path / "out.h5mu")["adt->rna"]
+    total = float(Model.read(tmp_path / "model").kept.view["rna/total"])
+    np.testing.assert_allclose(made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6)
