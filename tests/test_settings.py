@@ -334,3 +334,45 @@ def test_the_schema_knows_every_group_of_metrics():
     assert set(known) == {card["group"] for card in catalog.cards("metrics").values()}
     with pytest.raises(UserError, match=r"metrics\.groups\.0: 'biologie' is not possible; did you mean 'biology'"):
         settings.load(MINIMAL | {"metrics": {"groups": ["biologie"]}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *[
+            ({"runs": {odd: {"method": "mvae"}}}, f"config key runs: the name {odd!r} is not text")
+            for odd in (1, 1.5, True, None)
+        ],
+        ({"datasets": {2: {}}}, "config key datasets: the name 2 is not text; write it in quotes"),
+        ({"datasets": {"x": {"path": 5}}}, "datasets.x.path: expected str or a mapping"),
+        ({"datasets": {"x": {"path": ["a"]}}}, "datasets.x.path: expected str or a mapping"),
+        ({"datasets": {"x": {"path": {"rna": {"a": "b"}}}}}, "datasets.x.path: expected str or a mapping"),
+        ({"datasets": {"x": {"path": "a", "groups": "donor"}}}, "datasets.x.groups: expected a list of str, found 'donor'"),
+        ({"datasets": {"x": {"path": "a", "kinds": ["rna"]}}}, "datasets.x.kinds: expected a mapping"),
+        ({"datasets": {"x": {"path": "a", "qc": {"rna": 3}}}}, "datasets.x.qc: expected a mapping"),
+        ({"datasets": {"x": {"path": "a", "labels": [1]}}}, "datasets.x.labels: expected a mapping"),
+        ({"datasets": {"x": {"path": "a", "association": 4}}}, "datasets.x.association: expected dict or None"),
+        ({"datasets": {"x": {"from": ["teaseq"]}}}, "datasets.x.from: expected str"),
+        ({"datasets": {"x": {"loader": {}}}}, "datasets.x.loader: expected str"),
+        ({"datasets": {"simulated": {"cells": 0}}}, "simulated.cells: expected a number of at least 1"),
+        ({"runs": {"x": {"method": ["mvae"]}}}, "runs.x.method: expected str"),
+        ({"seeds": [1.0]}, "seeds.0: 1.0 is not of type 'integer'"),
+        ({"seeds": [2**64]}, "seeds.0: 18446744073709551616 is greater than"),
+        ({"limits": {"minutes": float("inf")}}, "limits.minutes: inf is not a finite number"),
+        ({"limits": {"memory_mb": float("nan")}}, "limits.memory_mb: nan is not a finite number"),
+        ({"runs": {"mvae": {"beta": float("nan")}}}, "runs.mvae.beta: nan is not a finite number"),
+        ({"runs": {"mvae": {"beta": -1}}}, "runs.mvae.beta: expected a number of at least 0"),
+        ({"runs": {"mvae": {"latent": 0}}}, "runs.mvae.latent: expected a number of at least 1"),
+        ({"runs": {"mvae": {"learning_rate": 0}}}, "runs.mvae.learning_rate: expected a number above 0"),
+        ({"runs": {"cca": {"components": 0}}}, "runs.cca.components: expected a number of at least 1"),
+        ({"pathvars": {"reslts": "x"}}, "pathvars: unknown key 'reslts'; did you mean 'results'"),
+        ({"pathvars": {"results": "x; touch y; echo z"}}, "pathvars.results: .*does not match.*stands in commands"),
+        ({"pathvars": {"results": "-x"}}, "pathvars.results: .*does not match"),
+        ({"pathvars": {"logs": "$(touch y)"}}, "pathvars.logs: .*does not match"),
+        ({"pathvars": {"logs": "a\n"}}, "pathvars.logs: .*does not match"),
+        ({"pathvars": {"logs": ""}}, "pathvars.logs: .*does not match"),
+    ],
+)
+def test_odd_names_types_and_ranges_end_in_one_message(change, message):
+    with pytest.raises(UserError, match=message):
+        settings.load(MINIMAL | change)

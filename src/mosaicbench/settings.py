@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import math
 import re
 import shutil
 from dataclasses import dataclass
@@ -20,7 +21,28 @@ from mosaicbench.errors import UserError, nearest
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 RENAMED = {"minibatch": "batch_size", "products": "matmul_precision"}  # a key of older configs -> its name now
-CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
+CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None), "dict": dict}
+POSITIVE = {
+    "learning_rate",
+    "critic_learning_rate",
+    "epsilon",
+    "gradient_clip",
+}  # hyperparameters, in all methods that have them
+AT_LEAST_ONE = {
+    "latent",
+    "hidden",
+    "components",
+    "batch_size",
+    "max_epochs",
+    "patience",
+    "epochs",
+    "samples",
+    "factors",
+    "cells",
+}
+AT_LEAST_ZERO = {"beta", "alignment", "weight_decay", "private", "dropout", "modality_dropout", "seed"}
+INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, x: type(x) is int)  # 1.0 is none
+Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=INTEGERS)
 
 
 @dataclass(frozen=True)
@@ -202,9 +224,10 @@ def load(config: dict) -> Settings:
 
 def checked(config: dict, schema: dict) -> dict:
     """Return a copy of `config` with the schema's defaults filled in, or say what is wrong with it."""
+    _check_plain(config)
     config = copy.deepcopy(config)
     _fill_defaults(config, schema)
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
+    errors = sorted(Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         raise UserError(_explained(errors[0]))
     return config
@@ -249,6 +272,7 @@ def _explained(error: jsonschema.ValidationError) -> str:
 def _run(name: str, stanza: dict, training: dict) -> Run:
     _check_name("runs", name)
     method = stanza.get("method", name)
+    _check_type(f"runs.{name}.method", method, "str")
     if method not in catalog.names("methods"):
         hint = nearest(method, catalog.names("methods"))
         raise UserError(f"config key runs.{name}: there is no method {method!r}{hint}")
@@ -269,6 +293,8 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     if not {"path", "loader", "from"} & set(stanza) and name not in known:
         hint = nearest(name, known)
         raise UserError(f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}")
+    for key in {"from", "loader"} & stanza.keys():
+        _check_type(f"datasets.{name}.{key}", stanza[key], "str")
     source = _entry(name, stanza, known)
     entry = {"loader": None, "options": {}, "files": {}} if source is None else known[source]
     loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
@@ -349,21 +375,63 @@ def _check_name(section: str, name: str) -> None:
 
 
 def _check_type(key: str, value: object, annotation: str) -> None:
-    """Check a value against an annotation made of int, float, str, bool, None and Literal; others are left to the loader."""
-    accepted: list[str] = []
-    for part in annotation.split(" | "):
-        if part.startswith("Literal["):
-            choices = ast.literal_eval(f"({part[8:-1]},)")
-            if value in choices:
-                return
-            accepted.append(f"one of {', '.join(map(str, choices))}")
-        elif part in CHECKED_TYPES:
-            if isinstance(value, CHECKED_TYPES[part]) and not (isinstance(value, bool) and part != "bool"):
-                return
-            accepted.append(part)
-        else:
-            return
-    raise UserError(f"config key {key}: expected {' or '.join(accepted)}, found {value!r}")
+    """Check a value against an annotation, and a number against the range that its name has."""
+    expected = ast.parse(annotation, mode="eval").body
+    if not _fits(value, expected):
+        raise UserError(f"config key {key}: expected {_described(expected)}, found {value!r}")
+    name = key.rsplit(".", 1)[-1]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if name in POSITIVE and value <= 0:
+            raise UserError(f"config key {key}: expected a number above 0, found {value!r}")
+        least = 1 if name in AT_LEAST_ONE else 0 if name in AT_LEAST_ZERO or name.endswith("_weight") else value
+        if value < least:
+            raise UserError(f"config key {key}: expected a number of at least {least}, found {value!r}")
+
+
+def _fits(value: object, expected: ast.expr) -> bool:
+    """Return whether a value is of an annotation; a type that no YAML has is left to the loader."""
+    match expected:
+        case ast.BinOp(left=left, right=right):
+            return _fits(value, left) or _fits(value, right)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            return not isinstance(value, list | dict) and value in _choices(choices)
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, each])):
+            return isinstance(value, dict) and all(_fits(one, each) for one in value.values())
+        case ast.Subscript(value=ast.Name(id="list" | "Sequence"), slice=each):
+            return isinstance(value, list | tuple) and all(_fits(one, each) for one in value)
+        case ast.Name() | ast.Constant() if (name := ast.unparse(expected)) in CHECKED_TYPES:
+            return isinstance(value, CHECKED_TYPES[name]) and not (isinstance(value, bool) and name != "bool")
+    return True
+
+
+def _choices(node: ast.expr) -> tuple:
+    return ast.literal_eval(ast.Tuple(elts=node.elts if isinstance(node, ast.Tuple) else [node], ctx=ast.Load()))
+
+
+def _described(expected: ast.expr) -> str:
+    match expected:
+        case ast.BinOp(left=left, right=right):
+            return f"{_described(left)} or {_described(right)}"
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            return f"one of {', '.join(map(str, _choices(choices)))}"
+        case ast.Subscript(value=ast.Name(id="list" | "Sequence"), slice=each):
+            return f"a list of {_described(each)}"
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, each])):
+            return f"a mapping from names to {_described(each)}"
+    return ast.unparse(expected)
+
+
+def _check_plain(value: object, key: str = "") -> None:
+    """Refuse names that YAML reads as numbers, dates or booleans, and numbers that are not finite, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"config key {key}: {value} is not a finite number")
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise UserError(f"config key {key or 'top level'}: the name {name!r} is not text; write it in quotes")
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        _check_plain(part, f"{key}.{name}".lstrip("."))
 
 
 def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
