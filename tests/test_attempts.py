@@ -23,9 +23,9 @@ def view(tmp_path_factory):
     return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
 
 
-def attempt(number, view, output, *, usable_mb=8000.0, minutes=5.0, limit_mb=8000.0, limit_minutes=5.0):
+def attempt(number, view, output, *, epochs=1, usable_mb=8000.0, minutes=5.0, limit_mb=8000.0, limit_minutes=5.0):
     job = {
-        "runs": [run_of("mvae", [output], hyperparameters={"max_epochs": 1})],
+        "runs": [run_of("mvae", [output], hyperparameters={"max_epochs": epochs, "patience": epochs})],
         "seeds": seeds_of([view], [0]),
         "limits": {"minutes": limit_minutes, "memory_mb": limit_mb},
     }
@@ -39,17 +39,20 @@ def test_an_attempt_that_has_enough_is_a_fit(view, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.tsv", "imputed.h5mu", "latents.h5ad", "run.json"]
 
 
+LONG = 100_000  # epochs: not over before a limit is looked at, in a process that has imported all
+
+
 @pytest.mark.parametrize(("little", "status"), [({"usable_mb": 50.0}, "out_of_memory"), ({"minutes": 0.001}, "timeout")])
 def test_too_little_for_an_early_attempt_is_left_to_the_next_one_and_at_last_a_row(view, tmp_path, little, status):
     for number in (1, 2):
         with pytest.raises(UserError, match=f"{status}.*the next attempt gets more"):
-            attempt(number, view, tmp_path, **little)
-    assert attempt(3, view, tmp_path, **little)["status"] == status
+            attempt(number, view, tmp_path, epochs=LONG, **little)
+    assert attempt(3, view, tmp_path, epochs=LONG, **little)["status"] == status
     assert not (tmp_path / "attempt.json").exists()
 
 
 def test_the_limits_of_the_config_end_a_run_on_any_attempt(view, tmp_path):
-    assert attempt(1, view, tmp_path, limit_mb=50.0)["status"] == "out_of_memory"
+    assert attempt(1, view, tmp_path, epochs=LONG, limit_mb=50.0)["status"] == "out_of_memory"
 
 
 def killed_attempt(number, view, output):
@@ -97,7 +100,7 @@ def test_an_attempt_after_another_fault_fits_again(view, tmp_path):
 
 def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(view, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    first = attempt(3, view, tmp_path, usable_mb=50.0, limit_mb=50.0)
+    first = attempt(3, view, tmp_path, epochs=LONG, usable_mb=50.0, limit_mb=50.0)
     (tmp_path / "run.json").unlink()
     again = attempt(4, view, tmp_path)
     assert (again["status"], again["message"]) == (first["status"], first["message"])
