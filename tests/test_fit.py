@@ -288,8 +288,8 @@ def test_a_job_whose_folder_another_one_has_taken_writes_nothing(paired, tmp_pat
         (tmp_path / CLAIM).write_text("another job")
         return embed(*arguments)
 
-    embed = fitting_outputs._embed
-    monkeypatch.setattr(fitting_outputs, "_embed", taken)
+    embed = fitting_outputs.embedded
+    monkeypatch.setattr(fitting_outputs, "embedded", taken)
     with pytest.raises(UserError, match="could not start"):
         fit_run(paired, tmp_path, hyperparameters={"max_epochs": 1})
     assert [path.name for path in tmp_path.iterdir()] == [CLAIM]
