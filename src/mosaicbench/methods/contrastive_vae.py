@@ -19,6 +19,8 @@ from typing import Literal
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
 from torch import nn
 from torch.distributions import Normal
 
@@ -49,6 +51,11 @@ CARD = {
     "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
     "scCLIP and scPairing, which contrast cosines of networks that start at random.",
 }
+
+BLEND = "blend "  # in a kept model, begins the names of what is no network's weight
+TURNED = " transposed"  # ends the names of matrices that lie column by column: only in that order do products round as before
+LEARNED_COMPONENTS = ("mean_", "components_", "explained_variance_")
+LEARNED_REGRESSION = ("coef_", "intercept_")
 
 
 @dataclass(kw_only=True)
@@ -159,6 +166,38 @@ class ContrastiveVAE(MultimodalVAE):
             self.ridge[source, target] = whole
             self.share[source, target] = min(max(across / along, 0.0), 1.0) if along else 0.5
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the weights of all networks, and each direction's share and ridge."""
+        state = super().state()
+        for (source, target), ridge in self.ridge.items():
+            components, linear = ridge.regression[source, target]
+            learned = {f"components.{name}": getattr(components, name) for name in LEARNED_COMPONENTS}
+            learned |= {f"linear.{name}": getattr(linear, name) for name in LEARNED_REGRESSION}
+            learned["share"] = np.array(self.share[source, target])
+            state |= {
+                f"{BLEND}{source}->{target}:{name}{_turn(x)}": np.ascontiguousarray(x.T if _turn(x) else x)
+                for name, x in learned.items()
+            }
+        return state
+
+    def load(self, state: dict[str, np.ndarray], train: View) -> None:
+        """Make networks and ridges again from what :meth:`state` returned."""
+        super().load({name: x for name, x in state.items() if not name.startswith(BLEND)}, train)
+        self.ridge, self.share = {}, {}
+        for source, target in permutations(train.modalities, 2):
+            start = f"{BLEND}{source}->{target}:"
+            learned = {name.removeprefix(start): x for name, x in state.items() if name.startswith(start)}
+            learned = {name.removesuffix(TURNED): x.T if name.endswith(TURNED) else x for name, x in learned.items()}
+            if learned:
+                components, linear = PCA(), RidgeCV()
+                for name in LEARNED_COMPONENTS:
+                    setattr(components, name, learned[f"components.{name}"])
+                for name in LEARNED_REGRESSION:
+                    setattr(linear, name, learned[f"linear.{name}"])
+                self.ridge[source, target] = Ridge(components=self.ridge_components)
+                self.ridge[source, target].regression = {(source, target): make_pipeline(components, linear)}
+                self.share[source, target] = learned["share"].item()
+
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the blend of ridge and decoder, the mean over what is observed, (cells, features), standardised.
 
@@ -187,3 +226,7 @@ def _all_of(block: Block) -> Minibatch:
 def _cells(x: Minibatch) -> Cells:
     names = np.arange(x.cells).astype(str).astype(object)
     return Cells(names=names, values={m: values.cpu().numpy() for m, values in x.items()})
+
+
+def _turn(x: np.ndarray) -> str:
+    return TURNED if x.flags.f_contiguous and not x.flags.c_contiguous else ""
