@@ -27,9 +27,11 @@ Failure = dict[str, str]  # "status" and "message", as a run's record has them
 def run_in_child(work: Callable[[], None], meter: Meter, limits: Limits) -> tuple[int, Failure | None]:
     """Call `work` in a forked child; return the child's exit status, and the failure of one that did not end well.
 
-    The child dies with this process, however this one ends. Call this from a process in which no library has started threads,
-    as the command line does.
+    The child dies with this process, however this one ends. Where no time is left, none is started. Call this from a process in
+    which no library has started threads, as the command line does.
     """
+    if limits.minutes <= 0:
+        return 0, out_of_time(limits)
     child = multiprocessing.get_context("fork").Process(target=partial(_work_while_parent_lives, work, os.getpid()))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child.start()
@@ -65,8 +67,7 @@ def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failu
     while child.is_alive():
         child.join(POLL_SECONDS)
         if time.monotonic() > deadline:
-            message = f"stopped after {round(limits.minutes, 2):g} minutes (config key limits: minutes)"
-            return {"status": "timeout", "message": message}
+            return out_of_time(limits)
         try:
             used = meter.look(process)
         except psutil.NoSuchProcess:
@@ -76,6 +77,12 @@ def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failu
             return {"status": "out_of_memory", "message": message}
     child.join()
     return None
+
+
+def out_of_time(limits: Limits) -> Failure:
+    """Return the status and the message of a run whose minutes are over."""
+    message = f"stopped after {round(max(0.0, limits.minutes), 2):g} minutes (config key limits: minutes)"
+    return {"status": "timeout", "message": message}
 
 
 def failure_of_exit(code: int) -> Failure | None:
