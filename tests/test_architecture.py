@@ -25,7 +25,8 @@ ALLOWED = {
     "meter": (set(), {"psutil"}),
     "registry": ({"errors", "layout"}, {"jsonschema", "yaml"}),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
-    "settings": ({"catalog", "errors", "layout", "registry"}, {"jsonschema", "yaml"}),
+    "config_checks": ({"errors"}, {"jsonschema"}),
+    "settings": ({"catalog", "config_checks", "errors", "layout", "registry"}, {"yaml"}),
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
     "data": (
         {"errors", "files", "data"},

@@ -13,7 +13,7 @@ from test_family import built, cost_of, counted_view, values
 from torch.distributions import NegativeBinomial, Normal
 
 from mosaicbench.commands import score
-from mosaicbench.data import scenarios
+from mosaicbench.data import pairing, scenarios
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, predicted_of, read_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
@@ -339,7 +339,7 @@ def test_few_labels_of_one_batch_are_drawn_by_the_seed():
     batches = random.choice(np.array(["one", "two"], dtype=object), 2000)
 
     def drawn(seed=0, **options):
-        return scenarios.few_labels(labels, batches, np.random.default_rng(seed), **options)
+        return pairing.few_labels(labels, batches, np.random.default_rng(seed), **options)
 
     chosen = drawn(share=0.02, least=2)
     assert len(chosen) == len(set(chosen)) == 40

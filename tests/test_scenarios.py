@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import cut, prepare
-from mosaicbench.data import preprocess, scenarios
+from mosaicbench.data import pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -37,7 +37,7 @@ def simulation():
     return DATASETS["simulated"]()
 
 
-@pytest.fixture(params=scenarios.KINDS)
+@pytest.fixture(params=pairing.KINDS)
 def kind(request):
     return request.param
 
@@ -115,7 +115,7 @@ def test_division_is_stratified(dataset, kind):
 
 
 def test_query_cells_are_the_same_for_every_kind(dataset):
-    names = [list(parts_of(dataset, kind, seed=5)["solution"].obs_names) for kind in scenarios.KINDS]
+    names = [list(parts_of(dataset, kind, seed=5)["solution"].obs_names) for kind in pairing.KINDS]
     assert all(name == names[0] for name in names)
 
 
@@ -507,14 +507,14 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     def largest_gap(**options):
         gaps = []
         for seed in range(20):
-            train = scenarios.unpaired(labels, ["rna", "adt"], np.random.default_rng(seed), **options).train
+            train = pairing.unpaired(labels, ["rna", "adt"], np.random.default_rng(seed), **options).train
             counts = [np.unique(labels[train[m]], return_counts=True)[1] for m in ("rna", "adt")]
             gaps.append(np.abs(np.subtract(*counts)).max())
         return max(gaps)
 
     assert largest_gap() <= 1
     assert largest_gap(balanced=False) > 5
-    measured = scenarios.mosaic(labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False)
+    measured = pairing.mosaic(labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False)
     shares = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
     assert np.ptp(shares) > 1
 

@@ -16,8 +16,7 @@ what is fitted before (features, moments) is fitted on train cells, validation o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ import pandas as pd
 from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
+from mosaicbench.data.pairing import KINDS, Measured, few_labels, stratified
 from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -38,118 +38,6 @@ if TYPE_CHECKING:
 SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
 CORRUPTION = 1  # beside the seed, what draws wrong links, so that they change nothing else
 DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a scenario lets be seen.
-
-    Attributes
-    ----------
-    train
-        modality -> positions, among the train cells, of those in which it was measured.
-    joint
-        Whether a query cell has the same name in every modality, so that methods may infer from all of them at once.
-    balanced
-        Whether hidden cell types decided who was measured in what, so that all parts hold the same shares of them.
-    left_out
-        modality -> cell types that it lacks, and positions of the train cells from which it was taken.
-    """
-
-    train: dict[str, np.ndarray]
-    joint: bool
-    balanced: bool = False
-    left_out: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
-
-
-def paired(labels: np.ndarray, modalities: list[str], rng: np.random.Generator) -> Measured:
-    """Every modality was measured in every cell (vertical integration)."""
-    everywhere = np.arange(len(labels))
-    return Measured(train=dict.fromkeys(modalities, everywhere), joint=True)
-
-
-def unpaired(
-    labels: np.ndarray,
-    modalities: list[str],
-    rng: np.random.Generator,
-    *,
-    balanced: bool = True,
-    imbalance: dict[str, Sequence[str]] | None = None,
-) -> Measured:
-    """Each train cell was measured in one modality, and nothing tells which query rows are one cell (diagonal).
-
-    Parameters
-    ----------
-    labels, modalities, rng
-        Cell types of the train cells, the dataset's modalities, the source of chance.
-    balanced
-        Whether every modality gets the same share of each type, by the types that methods do not see; else cells are dealt at
-        random, and shares differ by chance.
-    imbalance
-        modality -> cell types that it lacks among the train cells.
-
-    Raises
-    ------
-    UserError
-        When there is no such modality or type.
-    """
-    ranked = _shuffled_by_class(labels if balanced else np.zeros(len(labels)), rng)
-    first = rng.integers(len(modalities))
-    train = {m: np.sort(ranked[(first + i) % len(modalities) :: len(modalities)]) for i, m in enumerate(modalities)}
-    return _without_types(Measured(train=train, joint=False, balanced=balanced), labels, imbalance)
-
-
-def mosaic(
-    labels: np.ndarray,
-    modalities: list[str],
-    rng: np.random.Generator,
-    *,
-    paired_fraction: float | None = None,
-    blocks: Sequence[Sequence[str]] | None = None,
-    shares: Sequence[float] | None = None,
-    balanced: bool = True,
-    imbalance: dict[str, Sequence[str]] | None = None,
-) -> Measured:
-    """Blocks of train cells differ in what was measured: stratified by cell type, drawn by the seed.
-
-    Parameters
-    ----------
-    labels, modalities, rng
-        Cell types of the train cells, the dataset's modalities, the source of chance.
-    paired_fraction
-        This share of the cells has all modalities; the rest have one each, in equal shares.
-    blocks
-        Instead: the modalities of each block, e.g. ``[["rna", "adt"], ["rna", "atac"]]``.
-    shares
-        Relative sizes of `blocks`; equal if left out.
-    balanced, imbalance
-        As in :func:`unpaired`, of blocks.
-
-    Raises
-    ------
-    UserError
-        When neither or both designs are given, a modality is unknown or never measured, or a share is not positive.
-    """
-    if (paired_fraction is None) == (blocks is None):
-        raise UserError("a mosaic needs either paired_fraction or blocks, e.g. blocks: [[rna, adt], [rna, atac]]")
-    if blocks is None:
-        if shares is not None:
-            raise UserError("shares: these are the sizes of blocks; give blocks too, or leave them out")
-        if not 0 <= paired_fraction <= 1:
-            raise UserError(f"paired_fraction: must lie between 0 and 1, found {paired_fraction}")
-        design = [tuple(modalities), *((modality,) for modality in modalities)]
-        sizes = np.array([paired_fraction] + [(1 - paired_fraction) / len(modalities)] * len(modalities))
-    else:
-        design = [tuple(block) for block in blocks]
-        sizes = np.ones(len(design)) if shares is None else np.asarray(shares, dtype=float)
-        _check_design(design, sizes, modalities)
-    block_of = _blocks(labels if balanced else np.zeros(len(labels)), sizes / sizes.sum(), rng)
-    shown = {m: np.isin(block_of, [i for i, block in enumerate(design) if m in block]) for m in modalities}
-    measured = Measured(train={m: np.flatnonzero(mask) for m, mask in shown.items()}, joint=True, balanced=balanced)
-    return _without_types(measured, labels, imbalance)
-
-
-KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired, "mosaic": mosaic}
 
 
 def cut(
@@ -295,41 +183,6 @@ def all_cells(dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict
     return whole
 
 
-def few_labels(
-    labels: np.ndarray, batches: np.ndarray, rng: np.random.Generator, *, share: float, least: int = 1, batch: str | None = None
-) -> np.ndarray:
-    """Return the positions, ascending, of the cells of one batch that show their types.
-
-    Parameters
-    ----------
-    labels, batches, rng
-        Cell types and batches of the train cells, the source of chance.
-    share
-        Cells with a label, of all train cells; 0 shows none.
-    least
-        Cells of every type that show it, as far as the batch has them, even where that makes more than the share.
-    batch
-        The batch; left out, the seed draws one.
-
-    Raises
-    ------
-    UserError
-        When the share is not one, or there is no such batch.
-    """
-    if not 0 <= share <= 1:
-        raise UserError(f"labelled.share: must lie between 0 and 1, found {share}")
-    names = sorted({str(name) for name in batches})
-    if batch is not None and str(batch) not in names:
-        raise UserError(f"labelled.batch: no train cell has batch {batch!r}; there are {', '.join(names)}")
-    chosen = str(rng.choice(names) if batch is None else batch)
-    if share == 0:
-        return np.zeros(0, dtype=int)
-    possible = rng.permutation(np.flatnonzero((batches.astype(str) == chosen) & (labels != "")))
-    rank = pd.Series(possible).groupby(labels[possible].astype(str)).cumcount().to_numpy()  # within the cell's type
-    first = possible[np.argsort(rank >= least, kind="stable")]
-    return np.sort(first[: max(round(share * len(labels)), int(np.sum(rank < least)))])
-
-
 def _checked(split: dict) -> dict:
     if "by" not in split:
         raise UserError("split: the key 'by' is missing; it names a column of the dataset, such as batch")
@@ -340,7 +193,7 @@ def _checked(split: dict) -> dict:
 def _random_split(labels: np.ndarray, query_fraction: float, rng: np.random.Generator) -> np.ndarray:
     if not 0 < query_fraction < 1:
         raise UserError(f"query_fraction: must lie between 0 and 1, found {query_fraction}")
-    return _stratified(labels, query_fraction, rng)
+    return stratified(labels, query_fraction, rng)
 
 
 def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None) -> np.ndarray:
@@ -361,20 +214,6 @@ def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] 
     return np.isin(groups, chosen)
 
 
-def _without_types(measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]] | None) -> Measured:
-    """Take cells of the types that a modality lacks from its train cells."""
-    train, left_out = dict(measured.train), {}
-    for modality, types in (imbalance or {}).items():
-        if modality not in train:
-            raise UserError(f"imbalance: the dataset has no modality {modality!r}; there are {', '.join(train)}")
-        if unknown := sorted({str(name) for name in types} - set(labels.astype(str))):
-            raise UserError(f"imbalance.{modality}: no train cell has the type {unknown[0]!r}")
-        lacks = np.isin(labels[train[modality]].astype(str), [str(name) for name in types])
-        left_out[modality] = (tuple(map(str, types)), train[modality][lacks])
-        train[modality] = train[modality][~lacks]
-    return replace(measured, train=train, left_out=left_out)
-
-
 def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
     """Return, for the audit, what decided which train cells are measured in what; `names` are those of the train cells."""
     found = []
@@ -383,32 +222,6 @@ def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
     for modality, (types, cells) in measured.left_out.items():
         found.append((modality, Learned(f"train cells of these types are left out: {', '.join(types)}", names[cells])))
     return found
-
-
-def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: list[str]) -> None:
-    for block in design:
-        if not block or len(set(block)) < len(block):
-            raise UserError(f"blocks: {list(block)} must name at least one modality, each once")
-        if unknown := sorted(set(block) - set(modalities)):
-            raise UserError(f"blocks: the dataset has no modality {unknown[0]!r}; there are {', '.join(modalities)}")
-    if never := [modality for modality in modalities if not any(modality in block for block in design)]:
-        raise UserError(f"blocks: modality {never[0]!r} is in none of them; prepare a dataset without it")
-    if len(sizes) != len(design) or np.any(sizes <= 0):
-        raise UserError(
-            f"shares: one positive number for each of the {len(design)} blocks was expected, found {sizes.tolist()}"
-        )
-
-
-def _blocks(labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the block of each cell: one stratified sample after the other, each from the cells that are left."""
-    block_of = np.full(len(labels), len(shares) - 1)
-    left = np.arange(len(labels))
-    for block, share in enumerate(shares[:-1]):
-        rest = shares[block:].sum()
-        drawn = _stratified(labels[left], min(1.0, share / rest) if rest > 0 else 0.0, rng)
-        block_of[left[drawn]] = block
-        left = left[~drawn]
-    return block_of
 
 
 def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
@@ -444,24 +257,6 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
             cells.obsm[ACTIVITY] = links.gene_activity(source_values(dataset[modality])[places[modality]], of_genes)
     if restricted is not None:
         part.varp[LINKS] = restricted
-
-
-def _shuffled_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return all positions in random order within their class, class after class.
-
-    Taking every k-th of them, or a systematic sample, stratifies by class; a class of one cell needs no case of its own.
-    """
-    shuffled = rng.permutation(len(labels))
-    _, classes = np.unique(labels[shuffled].astype(str), return_inverse=True)
-    return shuffled[np.argsort(classes, kind="stable")]
-
-
-def _stratified(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a mask of a `fraction` of the cells: a systematic sample, with random start, of the cells ordered by class."""
-    steps = np.floor(rng.random() + fraction * np.arange(len(labels) + 1))
-    mask = np.zeros(len(labels), dtype=bool)
-    mask[_shuffled_by_class(labels, rng)[np.diff(steps) > 0]] = True
-    return mask
 
 
 def _check_sizes(measured: Measured, query_cells: np.ndarray) -> None:
