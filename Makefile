@@ -8,7 +8,7 @@ PEERS := $(VENV)/.peers
 ARGS ?=
 CORES ?= all
 
-.PHONY: benchmark peers bench test test-all mutants lint format setup clean
+.PHONY: benchmark peers bench test test-all mutants chaos lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -36,6 +36,10 @@ bench: $(PEERS)
 # Small faults in the source, one at a time: the tests should notice each. CONTRIBUTING.md lists those that survive.
 mutants: $(READY)
 	$(BIN)/python benchmarks/mutants/run.py $(ARGS)
+
+# The benchmark under attack: kills, faults of the disk, malformed inputs, hostile names. Writes the tables of docs/reliability.md.
+chaos: $(READY)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m chaos $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

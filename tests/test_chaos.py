@@ -1,0 +1,26 @@
+"""The attacks of ``make chaos`` in their short form, and the table that they write."""
+
+import pytest
+from chaos.__main__ import PAGE, PARTS
+from chaos.outcomes import Outcome, table, write_into
+
+
+def test_a_table_counts_what_did_not_survive():
+    text = table([Outcome("a", tried=10, silent=1, tracebacks=2, repairs=3), Outcome("b", tried=5)])
+    assert text.splitlines()[2:] == ["| a | 10 | 4 | 1 | 2 | 3 |", "| b | 5 | 5 | 0 | 0 | 0 |", "| all | 15 | 9 | 1 | 2 | 3 |"]
+
+
+def test_a_table_is_written_between_its_marks_alone(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("x\n<!-- chaos: a -->\nold\n<!-- end -->\ny\n<!-- chaos: b -->\nkept\n<!-- end -->\n")
+    write_into(page, "a", r"new \1")
+    assert page.read_text() == "x\n<!-- chaos: a -->\nnew \\1\n<!-- end -->\ny\n<!-- chaos: b -->\nkept\n<!-- end -->\n"
+    with pytest.raises(ValueError, match="no marks <!-- chaos: c -->"):
+        write_into(page, "c", "")
+
+
+def test_the_page_has_a_place_for_every_part(tmp_path):
+    copy = tmp_path / "page.md"
+    copy.write_text(PAGE.read_text())
+    for part in PARTS:
+        write_into(copy, part, "")
