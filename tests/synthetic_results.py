@@ -229,7 +229,9 @@ def made_history(record: dict) -> pd.DataFrame:
 def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
-    found = SimpleNamespace(scores=[], records=[], features=[], cells=[], histories=[], not_applicable=[], folder=folder)
+    found = SimpleNamespace(
+        scores=[], records=[], features=[], cells=[], histories=[], not_applicable=[], folder=folder, places=[], seeds=SEEDS
+    )
     found.views = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
     for dataset, scenario, run in ((d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS):
         if not applies(scenario, run):
@@ -239,6 +241,7 @@ def synthetic(folder: Path) -> SimpleNamespace:
             )
             continue
         here = folder / "runs" / dataset / scenario / run
+        found.places.append({"dataset": dataset, "scenario": scenario, "run": run})
         records = [made_record(dataset, scenario, run, seed, random) for seed in SEEDS]
         for record in records:
             write_record(here / f"seed-{record['seed']}" / "run.json", record)
@@ -311,6 +314,8 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
         published=PUBLISHED,
         results=found.folder,
         output=output,
+        places=found.places,
+        seeds=found.seeds,
     )
 
 

@@ -51,7 +51,7 @@ ALLOWED = {
     "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
     "fitting": ({"errors", "files", "fitting", "meter", "sources", "view"}, {"numpy", "scipy", "mudata", "psutil"}),
     "cluster": ({"errors"}, set()),
-    "attempts": ({"cluster", "errors"}, set()),
+    "attempts": ({"cluster", "errors", "files"}, set()),
     "jobs": ({"catalog", "errors"}, set()),
     "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
     "applying": (
@@ -69,12 +69,12 @@ ALLOWED = {
 }
 # command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;
 # of the other rooms, any. The workflow adds the method, metric, dataset or figure of the job, and what that imports.
-OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/tables", "files/views"}
+OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/place", "files/tables", "files/views"}
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "sources"}
 KEYS = {
-    "fetch": {"data", "download", "errors", "layout", "registry"},
+    "fetch": {"data", "download", "errors", "files/atomic", "layout", "registry"},
     "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
     "fit": OF_RUNS | {"fitting", "files/models", "meter", "sources"},
@@ -91,7 +91,8 @@ KEYS = {
     "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "sources"},
     "apply": OF_APPLYING,
-    "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/tables", "metrics", "scoring"},
+    "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
+    | {"metrics", "scoring"},
     "integrate": OF_APPLYING | {"cards", "catalog"},
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}

@@ -23,6 +23,8 @@ from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting.job import CHECKPOINT, CLAIM
 
+BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any view and seed
+
 
 @pytest.fixture(scope="module")
 def dataset():
@@ -168,7 +170,7 @@ def test_the_record_says_what_was_used(paired, tmp_path):
 
 def test_same_seed_same_outputs_other_seed_others(view, tmp_path):
     for name, seed in (("first", 0), ("second", 0), ("third", 1)):
-        fit_run(view, tmp_path / name, seed=seed)
+        fit_run(view, tmp_path / name, seed=seed, names=BY_HAND)
     first, second, third = (outputs(tmp_path / name) for name in ("first", "second", "third"))
     np.testing.assert_array_equal(first[0], second[0])
     for direction in first[1]:
@@ -254,7 +256,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
     if change == "data":
         view = cut_small(dataset, "paired", tmp_path / "view", seed=5)
     hyperparameters = LONG | ({"beta": 2.0} if change == "hyperparameters" else {})
-    record = fit_run(view, tmp_path, hyperparameters=hyperparameters, seed=7 if change == "seed" else 0)
+    record = fit_run(view, tmp_path, hyperparameters=hyperparameters, seed=7 if change == "seed" else 0, names=BY_HAND)
     assert record["resumed_after"] == []
     assert len(read_table(tmp_path / "history.tsv")) == 40
     assert not (tmp_path / CHECKPOINT).exists()

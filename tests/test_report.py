@@ -357,6 +357,7 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     write_cells(tmp_path / "cells.npz", made_cells([record], scores, np.random.default_rng(0)))
     write_table(tmp_path / "features.tsv", pd.DataFrame(columns=FEATURE_COLUMNS))
     found = SimpleNamespace(folder=tmp_path, views=["pair/paired"], not_applicable=[], records=[where])
+    found.places, found.seeds = [{"dataset": "pair", "scenario": "paired", "run": "mvae"}], [0]
     found.histories = [where.with_name("history.tsv")]
     write_table(found.histories[0], made_history(record | {"status": "diverged"}))
     found.scores, found.cells, found.features = ([tmp_path / name] for name in ("scores.tsv", "cells.npz", "features.tsv"))

@@ -10,7 +10,7 @@ from synthetic_results import METHODS, PUBLISHED, ROSTER, cards
 from mosaicbench import catalog
 from mosaicbench.commands import tabulate
 from mosaicbench.errors import UserError
-from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
+from mosaicbench.files.scores import SCORE_COLUMNS, CellScores, read_scores, write_cells, write_scores
 from mosaicbench.report.roster import TRAITS, Roster
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
 from mosaicbench.report.tables.overview import overview
@@ -157,7 +157,12 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
     same = pd.concat([scores[scores["seed"] == 0], scores[scores["seed"] == 0].assign(seed=1)])
     write_scores(tmp_path / "scores.tsv", same)
     mine = [path for path in results.records if path.parts[-5:-2] == ("pair", "paired", "mvae")][:2]
-    common = {"records": mine, "features": [], "not_applicable": [], "output": tmp_path / "tables", "cells": []}
+    here = mine[0].parents[1]
+    place = {"dataset": "pair", "scenario": "paired", "run": "mvae"}
+    write_cells(tmp_path / "cells.npz", CellScores(**place, cells={}, values={}))
+    common = {"records": mine, "features": [here / "features.tsv"], "not_applicable": [], "output": tmp_path / "tables"}
+    common |= {"places": [place], "seeds": [0, 1]}
+    common |= {"cells": [tmp_path / "cells.npz"]}
     common |= {"histories": [path.with_name("history.tsv") for path in mine]}
     common |= {
         "kinds": {"paired": "paired"},
@@ -170,11 +175,11 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(results, tmp_path
     assert "pair/paired/mvae: identical seeds: seeds 0, 1 gave identical values" in capsys.readouterr().err
     assert read_tables(tmp_path / "tables")["gates"]["gate"].tolist() == ["identical seeds"]
     with pytest.raises(UserError, match="'mvae'.*'mmvaepp'"):
-        tabulate.main(scores=[], methods={"mvae": "mmvaepp"}, **common)
+        tabulate.main(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mmvaepp"}, **common)
 
 
 def test_every_table_is_there_and_says_what_its_intervals_are(results):
-    unread = {"expenses", "phases", "scaling"}  # by figures and the report
+    unread = {"expenses", "phases", "scaling", "contents"}  # by figures and the report
     assert set(results.tables) | unread == {path.stem for path in (results.folder / "tables").glob("*.tsv")}
     headline = results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"])
     assert headline.loc[("pair", "paired", "mvae", "foscttm"), "interval"] == "t over seeds, at least as wide as over cells"

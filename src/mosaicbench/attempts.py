@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mosaicbench import cluster
 from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import write_text
 
 
 def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, granted_mb: float, granted_minutes: float) -> None:
@@ -52,8 +53,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
         "minutes": min(allowed["minutes"], granted_minutes - cluster.OVERHEAD_MINUTES),
     }
     now = {"attempt": attempt, "job": os.environ.get("SLURM_JOB_ID")} | usable
-    outputs[0].mkdir(parents=True, exist_ok=True)
-    _write(under_way, now)
+    write_text(under_way, json.dumps(now))
     try:
         fit(**job, usable=usable)
     except UserError:
@@ -63,7 +63,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
     out_of_memory = [record for record in records if record["status"] == "out_of_memory"]
     if out_of_memory and now["job"]:
         # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
-        _write(under_way, now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]})
+        write_text(under_way, json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}))
     else:
         under_way.unlink()
     limit_of = {"out_of_memory": "memory_mb", "timeout": "minutes"}
@@ -88,16 +88,6 @@ def _last_attempt(under_way: Path) -> dict:
         print(f"warning: {under_way} cannot be read, so this attempt starts over", file=sys.stderr)
         return {}
     return last
-
-
-def _write(path: Path, note: dict) -> None:
-    """Write a note whole or not at all, so that a full disk leaves the last one."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        temporary.write_text(json.dumps(note))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _failure_of(killed: dict) -> dict[str, str]:

@@ -6,6 +6,7 @@ It imports a command's module only when that command is asked for, so that no jo
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -13,8 +14,10 @@ import sys
 from pathlib import Path
 
 from mosaicbench import __version__, attempts, catalog, jobs, layout, rooms
-from mosaicbench.errors import UserError
+from mosaicbench.errors import NotWritten, UserError
 
+# What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
+OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 MARKDOWN_COLUMNS = {
     "methods": ("label", "kind", "summary"),
     "peers": ("label", "kind", "package", "licence", "citation", "summary"),
@@ -45,8 +48,15 @@ def main(arguments: list[str] | None = None) -> None:
             importlib.import_module("mosaicbench.commands.tabulate").main(**_files_of_runs(**options))
         else:
             importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
+    except NotWritten as error:
+        print(f"mosaicbench {command}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)  # HDF5 may hold a file that it could not close, and end an orderly exit in a crash
     except UserError as error:
         sys.exit(f"mosaicbench {command}: {error}")
+    except OSError as error:
+        if error.filename is None or error.errno not in OF_THE_DISK:
+            raise
+        sys.exit(f"mosaicbench {command}: {error.filename}: {error.strerror}; mend that, and run again")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -320,6 +330,8 @@ def _files_of_runs(config: object, results: Path, published: Path, output: Path)
         "published": published,
         "results": results,
         "output": output,
+        "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
+        "seeds": config.seeds,
         "sizes": config.sizes,
     }
 

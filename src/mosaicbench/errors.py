@@ -40,5 +40,9 @@ class FolderTaken(UserError):
     """Another job has begun to fit into the folder of this one's run, so this one may write nothing there."""
 
 
+class NotWritten(UserError):
+    """The disk did not take a file: it is full, or may not be written to; what was there before is left as it was."""
+
+
 class ContractError(UserError):
     """A file is absent, truncated, or not what its place in the workflow says."""

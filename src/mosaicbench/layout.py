@@ -22,9 +22,9 @@ PARTS_OF_VIEW = ("train.h5mu", "query.h5mu", "solution.h5mu")
 FILES_OF_FIT = ("latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 TABLES = ("scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates")
-TABLES += ("published", "expenses", "history", "standings", "phases", "scaling", "sweep")
-PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout")  # what `project` writes
-VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism")  # what `generate` writes
+TABLES += ("published", "expenses", "history", "standings", "phases", "scaling", "sweep", "contents")
+PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
+VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
 CONTROLS = "_controls"  # of logs and benchmarks that the controls of a view share; no run's name begins with an underscore
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench.errors import UserError
-from mosaicbench.files.atomic import atomic
+from mosaicbench.files.atomic import write_text
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
@@ -68,8 +68,7 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
     if output is not None:
         write_table(output.with_suffix(".tsv"), differences.scores)
         page = comparison_page(differences, folders=(str(first.folder), str(second.folder)), theme=theme)
-        with atomic(output) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        write_text(output, page)
         print(f"\nWritten: {output} and {output.with_suffix('.tsv')}")
 
 

@@ -57,5 +57,6 @@ def main(*, figure: str, tables: Path, projections: Path, display: Path, views: 
 def _of_view(contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of one view, those of its cells from the folder that `project` wrote."""
     dataset, scenario = view.split("/")
-    of_cells = {name: read_projection(projected, name) for name in needs if name in COLUMNS | VIRTUAL_COLUMNS}
+    whose = {"dataset": dataset, "scenario": scenario}
+    of_cells = {name: read_projection(projected, name, whose) for name in needs if name in COLUMNS | VIRTUAL_COLUMNS}
     return of_cells | {name: of_view(contents[name], dataset, scenario) for name in needs if name not in of_cells}

@@ -15,8 +15,8 @@ from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import generated_table, read_record, write_generated
-from mosaicbench.files.tables import write_table
-from mosaicbench.files.views import as_view, feature_names, read_view, standardised_values
+from mosaicbench.files.tables import write_tables
+from mosaicbench.files.views import as_view, feature_names, identity_of, read_view, standardised_values
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import method_class
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
@@ -58,11 +58,12 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
     """
     if cells < 6:
         raise UserError(f"--cells: at least 6 are needed to compare them with real ones, found {cells}")
-    train, solution = read_view(view / "train.h5mu", "train"), read_view(view / "solution.h5mu", "solution")
+    train = read_view(view / "train.h5mu", "train")
+    solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
     output.mkdir(parents=True, exist_ok=True)
     found = {name: [pd.DataFrame(columns=columns)] for name, columns in VIRTUAL_COLUMNS.items()}
     for folder in runs:
-        record = read_record(folder / "run.json")
+        record = read_record(folder / "run.json", identity_of(train))
         if record["status"] not in ("ok", "collapsed"):
             print(f"{record['run']}: its status is {record['status']}, so there is no model to draw from", file=sys.stderr)
             continue
@@ -73,9 +74,8 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
         for name, part in parts.items():
             found[name].append(part.assign(**whose))
         write_generated(output / f"{record['run']}.h5mu", generated_table(generated, train, names, types, whose))
-    for name, parts in found.items():
-        made = parts[1:] or parts
-        write_table((output if tables is None else tables) / f"{name}.tsv", pd.concat(made)[VIRTUAL_COLUMNS[name]])
+    made = {name: pd.concat(parts[1:] or parts)[VIRTUAL_COLUMNS[name]] for name, parts in found.items()}
+    write_tables(output if tables is None else tables, made, "virtual_contents")
 
 
 def _held_against(

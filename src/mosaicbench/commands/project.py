@@ -16,10 +16,9 @@ import pandas as pd
 
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
-from mosaicbench.files.tables import write_table
-from mosaicbench.files.views import feature_names, read_view, space_values
+from mosaicbench.files.tables import write_tables
+from mosaicbench.files.views import feature_names, identity_of, read_view, space_values
 from mosaicbench.metrics._correlation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
 
@@ -58,29 +57,29 @@ def main(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Pa
     output
         A folder.
     """
-    truth, learned = read_view(solution, "solution"), read_view(train, "train")
+    truth = read_view(solution, "solution")
+    view = identity_of(truth)
+    learned = read_view(train, "train", view)
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
     found: dict[str, list[pd.DataFrame]] = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
     imputed: dict[tuple[str, str], _Imputed] = {}
     for folder in runs:
-        record = read_record(folder / "run.json")
+        record = read_record(folder / "run.json", view)
         if record["status"] not in ("ok", "collapsed"):
             continue
         print(f"projecting {record['run']}", file=sys.stderr)
-        latents = read_latents(folder / "latents.h5ad")
+        latents = read_latents(folder / "latents.h5ad", record)
         layouts = _layouts(folder, latents, truth, cells, seed)
         parts = {"projection": layouts, "markers": _markers(layouts, truth, cells)}
         parts["transfers"] = _transfers(folder, latents, learned, truth)
         for name, part in parts.items():
             found[name].append(part.assign(run=record["run"]))
-        for direction, values in read_imputed(folder / "imputed.h5mu").mod.items():
+        for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
             imputed[(record["run"], direction)] = _imputed(folder, direction, values, truth, few)
     found["imputed_values"].append(_extreme_features(imputed, truth, few))
     found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
-    view = {key: truth.uns[KEY][key] for key in ("dataset", "scenario", "seed")}
-    for name, columns in COLUMNS.items():
-        write_table(Path(output) / f"{name}.tsv", _joined(found[name]).assign(**view)[columns])
+    write_tables(Path(output), {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()})
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

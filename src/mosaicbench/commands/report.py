@@ -8,7 +8,7 @@ import yaml
 
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
-from mosaicbench.files.atomic import atomic
+from mosaicbench.files.atomic import write_text
 from mosaicbench.layout import Results
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.records import read_audits, read_records
@@ -79,8 +79,7 @@ def main(
         records=[] if results is None else read_records(Results(results), contents["runs"]),
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
     )
-    with atomic(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(output, text)
 
 
 def _ordered(names: tuple[str, ...]) -> list[str]:

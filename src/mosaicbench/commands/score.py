@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.files.runs import read_imputed, read_latents, read_record
+from mosaicbench.files.place import digest_of
+from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, write_cells, write_scores
-from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.files.views import read_view
+from mosaicbench.files.tables import write_table
+from mosaicbench.files.views import identity_of, read_view
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.collect import evidence_of, refuse_one_matrix_twice, values_of
 
@@ -52,7 +53,8 @@ def main(
     found = [_Run() for _ in scores]
     folders = np.reshape(runs, (len(scores), len(views)))
     for seed, view in enumerate(views):
-        train, solution = (read_view(view / f"{part}.h5mu", part) for part in ("train", "solution"))
+        train = read_view(view / "train.h5mu", "train")
+        solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
         refuse_one_matrix_twice(view, {modality: values_of(measured) for modality, measured in solution.mod.items()})
         for run, folder in zip(found, folders[:, seed], strict=True):
             run.add(folder, train, solution, groups)
@@ -70,13 +72,14 @@ class _Run:
 
     def add(self, folder: Path, train: MuData, solution: MuData, groups: Sequence[str]) -> None:
         """Score one seed; a run that failed is one row that says so."""
-        record = read_record(folder / "run.json")
+        record = read_record(folder / "run.json", identity_of(solution) | self.whose)
         print(f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}", file=sys.stderr)
         self.whose = {key: record[key] for key in ("dataset", "scenario", "run")}
         seed = record["seed"]
         if record["status"] in ("ok", "collapsed"):
-            read = {"latents": read_latents(folder / "latents.h5ad"), "imputed": read_imputed(folder / "imputed.h5mu")}
-            history = read_table(folder / "history.tsv")
+            read = {"latents": read_latents(folder / "latents.h5ad", record)}
+            read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}
+            history = read_history(folder / "history.tsv", record)
             evidence = evidence_of(folder, train=train, solution=solution, record=record, history=history, **read)
             found = scorer.score(evidence, groups)
             self.names_of_cells[seed] = np.asarray(next(iter(solution.mod.values())).obs_names, dtype=str)
@@ -90,4 +93,6 @@ class _Run:
         """Write the scores, those of single features, and those of single cells."""
         write_scores(scores, pd.concat(self.scores, ignore_index=True))
         write_table(features, pd.concat(self.features, ignore_index=True))
-        write_cells(cells, CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells))
+        digests = {"scores.tsv": digest_of(scores), "features.tsv": digest_of(features)}
+        of_cells = CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells, digests=digests)
+        write_cells(cells, of_cells)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from mosaicbench import expenses
-from mosaicbench.errors import UserError
-from mosaicbench.files.runs import read_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_scores
-from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.errors import ContractError, UserError
+from mosaicbench.files.place import check_digest
+from mosaicbench.files.runs import read_history, read_record
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_features, read_scores
+from mosaicbench.files.tables import write_tables
 from mosaicbench.meter import PHASES
 from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS, RUN_COLUMNS, checked_runs, checked_scores
@@ -47,6 +48,8 @@ def main(
     published: Path,
     results: Path,
     output: Path,
+    places: Sequence[dict[str, str]],
+    seeds: Sequence[int],
     sizes: Sequence[dict[str, int]] = (),
 ) -> None:
     """Write every table of ``contract.TABLES`` as ``.tsv`` into a folder, and three more: expenses, phases and scaling.
@@ -74,6 +77,8 @@ def main(
         The results folder, whose expenses are measured.
     output
         The folder.
+    places, seeds
+        Whose the files should be: dataset, scenario and run of each of `scores`, in their order, and the seeds of every run.
     sizes
         Groups of datasets that differ in nothing but their number of cells, dataset -> cells: ``scaling.tsv`` says how
         expenses grow over them.
@@ -81,16 +86,25 @@ def main(
     Raises
     ------
     UserError
-        When a record's method is not the one that its run has now, or the published numbers break their schema.
+        When a file is of another run or seed than its place, or was cut short; when a record's method is not the one that its
+        run has now, or the published numbers break their schema.
     """
-    all_runs = checked_runs(_runs(records, not_applicable, methods))
+    fits = [place | {"seed": seed} for place in places for seed in seeds]
+    read = {path: read_record(path, place) for path, place in zip(records, fits, strict=True)}
+    all_runs = checked_runs(_runs(read, not_applicable, methods))
     order = _places(all_runs, methods)
     all_runs = _sorted(all_runs, order)
-    all_scores = _sorted(checked_scores(joined([read_scores(path) for path in scores], SCORE_COLUMNS)), order)
-    all_features = joined([read_table(path, FEATURE_COLUMNS) for path in features], FEATURE_COLUMNS)
-    cell_scores = [read_cells(path) for path in cells]
+    cell_scores = [read_cells(*each) for each in zip(cells, places, strict=True)]
+    for kind in (scores, features):
+        for path, of_cells in zip(kind, cell_scores, strict=True):
+            check_digest(path, of_cells.digests, "score")
+    own_scores = [read_scores(*each) for each in zip(scores, places, strict=True)]
+    for path, table in zip(scores, own_scores, strict=True):
+        _check_seeds(path, table, seeds)
+    all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
+    all_features = joined([read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS)
     roster = roster_of(all_runs)
-    widths = over_cells(cell_scores)
+    widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values())
     means = with_cells(comparison(all_scores), widths)
     tables = {
         "scores": all_scores,
@@ -99,30 +113,37 @@ def main(
         "comparison": means,
         "headline": with_cells(headline(all_scores), widths),
         "overview": overview(all_scores, all_runs, roster),
-        "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=_sizes_of_views(records)),
+        "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views),
         "ranks": ranks(all_scores, roster),
         "overall": overall(all_scores, all_runs, roster),
         "gates": gates(all_scores, cell_scores, roster),
-        "history": _sorted(_history(records, histories), order),
+        "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(published), means, kinds, roster),
-        "phases": _sorted(_phases(records), order),
+        "phases": _sorted(_phases(read.values()), order),
     }
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
-    for name, table in tables.items():
-        write_table(Path(output) / f"{name}.tsv", table)
+    write_tables(Path(output), tables)
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
         print(f"warning: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)
 
 
-def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:
+def _check_seeds(path: Path, scores: pd.DataFrame, seeds: Sequence[int]) -> None:
+    """Refuse scores in which a seed has no row, or which have one of another seed: a seed that failed has one, too."""
+    found, expected = set(scores["seed"]), set(seeds)
+    if found != expected:
+        raise ContractError(
+            f"{path}: has rows of the seeds {sorted(found)}, and the benchmark has {sorted(expected)}; delete it and run again"
+        )
+
+
+def _runs(records: dict[Path, dict], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:
     rows = []
-    for path in records:
-        record = read_record(path)
+    for path, record in records.items():
         if record["method"] != methods.get(record["run"], record["method"]):
             raise UserError(
                 f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, the configuration now says "
@@ -136,20 +157,20 @@ def _runs(records: list[Path], not_applicable: list[dict], methods: dict[str, st
     return pd.DataFrame(rows, columns=RUN_COLUMNS)
 
 
-def _history(records: list[Path], histories: list[Path]) -> pd.DataFrame:
+def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
     """Return the costs of every epoch, long; a run that is not trained has none."""
     parts = []
-    for record, path in zip(map(read_record, records), histories, strict=True):
-        epochs = read_table(path).drop(columns="progress", errors="ignore")
+    for record, path in zip(records, histories, strict=True):
+        epochs = read_history(path, record).drop(columns="progress", errors="ignore")
         curves = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
         parts.append(curves.assign(**{column: record[column] for column in (*RUN, "seed")}))
     return joined(parts, HISTORY_COLUMNS)
 
 
-def _phases(records: list[Path]) -> pd.DataFrame:
+def _phases(records: Iterable[dict]) -> pd.DataFrame:
     """Return a row for every run, seed and phase that it entered: its expenses, with the numbers of cells of its view."""
     rows = []
-    for record in map(read_record, records):
+    for record in records:
         names = {column: record[column] for column in (*RUN, "method", "seed")}
         names |= {f"{part}_cells": record["cells"].get(part) for part in ("train", "query")}
         for phase in sorted(record["seconds"], key=PHASES.index):
@@ -158,10 +179,10 @@ def _phases(records: list[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
-def _sizes_of_views(records: list[Path]) -> dict[tuple[str, str], tuple[int, int]]:
+def _sizes_of_views(records: Iterable[dict]) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (dataset, scenario) -> the most train and query cells of any of its fits."""
     sizes: dict[tuple[str, str], tuple[int, int]] = {}
-    for record in map(read_record, records):
+    for record in records:
         if {"train", "query"} <= set(record["cells"]):
             view, given = (record["dataset"], record["scenario"]), (record["cells"]["train"], record["cells"]["query"])
             sizes[view] = tuple(map(max, sizes.get(view, given), given))

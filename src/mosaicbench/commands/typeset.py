@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.files.atomic import atomic
+from mosaicbench.files.atomic import write_text
 from mosaicbench.report import latex
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
@@ -36,5 +36,4 @@ def main(*, tables: Path, display: Path, views: list[str], output: Path) -> None
     texts["document"] = latex.document([place for place, text in texts.items() if text])
     for place, text in texts.items():
         path = Path(output) / f"{place}.tex"
-        with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(path, text)

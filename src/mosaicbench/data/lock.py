@@ -9,12 +9,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import write_text
 
 NAME = "lock.json"
 CHUNK = 2**20
@@ -45,9 +45,7 @@ def write(raw: Path, dataset: str, name: str, record: dict) -> None:
     with _alone(raw):
         lock = read(raw)
         lock[dataset] = lock.get(dataset, {}) | {name: record | stamp}
-        temporary = raw / f".{NAME}.{os.getpid()}"
-        temporary.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n")
-        os.replace(temporary, raw / NAME)
+        write_text(raw / NAME, json.dumps(lock, indent=1, sort_keys=True) + "\n")
 
 
 def is_unchanged(path: Path, record: dict) -> bool:

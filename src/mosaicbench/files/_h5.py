@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic
@@ -46,8 +47,20 @@ def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
 
 def write_mudata(path: str | Path, thing: MuData) -> None:
     """Write an ``.h5mu`` whole or not at all."""
-    with atomic(path) as temporary, quiet_mudata():
+    with atomic(path, size=size_of(*thing.mod.values())) as temporary, quiet_mudata():
         thing.write_h5mu(temporary)
+
+
+def size_of(*parts: AnnData) -> int:
+    """Return about how many bytes these take in a file."""
+    size = 0
+    for part in parts:
+        size += 64 * (part.n_obs + part.n_vars)  # names
+        matrices = [part.X, *part.layers.values(), *part.obsm.values(), *part.varm.values(), *part.varp.values()]
+        for matrix in matrices:
+            arrays = [matrix.data, matrix.indices, matrix.indptr] if scipy.sparse.issparse(matrix) else [matrix]
+            size += sum(getattr(array, "nbytes", 0) for array in arrays)
+    return size
 
 
 def read_mudata(path: str | Path, noun: str) -> MuData:

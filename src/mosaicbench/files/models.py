@@ -1,7 +1,8 @@
 """The kept model: what a fit learned, and all that is needed to show it cells that come later.
 
 =====================  ==================================================================================================
-``model.json``         the method, its card and hyperparameters, versions, the data and their licence, names of features
+``model.json``         the method, its card and hyperparameters, versions, the data and their licence, names of features, and
+                       the digests of the other files
 ``model.safetensors``  weights of networks; ``model.npz`` instead of them where a method has none
 ``view.npz``           the view's transforms, and types, batches and latents of the train cells
 =====================  ==================================================================================================
@@ -18,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files.atomic import atomic
+from mosaicbench.files.atomic import atomic, write_text
+from mosaicbench.files.place import check_digest, check_place, digest_of
 
 FORMAT = 1  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
@@ -63,8 +65,9 @@ def write_model(folder: Path, model: KeptModel, *, weights: bool) -> None:
     else:
         _write_npz(folder / "model.npz", model.state)
     _write_npz(folder / "view.npz", model.view)
-    with atomic(folder / "model.json") as temporary:
-        temporary.write_text(json.dumps({"format": FORMAT} | model.facts, indent=1, sort_keys=True, default=list) + "\n")
+    parts = [folder / name for name in ("model.safetensors", "model.npz", "view.npz")]
+    facts = model.facts | {"digests": {part.name: digest_of(part) for part in parts if part.is_file()}}
+    write_text(folder / "model.json", json.dumps({"format": FORMAT} | facts, indent=1, sort_keys=True, default=list) + "\n")
 
 
 def is_kept(folder: Path) -> bool:
@@ -78,7 +81,8 @@ def read_model(folder: Path) -> KeptModel:
     Raises
     ------
     ContractError
-        When there is none, it is not whole, or it was written by a version whose models are others.
+        When there is none, it is not whole, its files are of different models, it is of another run than its folder, or it was
+        written by a version whose models are others.
     """
     folder = folder if (folder / "model.json").is_file() else folder / FOLDER
     path = folder / "model.json"
@@ -86,10 +90,7 @@ def read_model(folder: Path) -> KeptModel:
         raise ContractError(
             f"{folder.parent}: no model was kept here; name the run under `keep` in the config, or run `mosaicbench keep` on it"
         )
-    try:
-        facts = json.loads(path.read_text())
-    except ValueError as error:
-        raise ContractError(f"{path}: not valid JSON ({error}); fit the run again") from error
+    facts = _json(path)
     if facts.get("format") != FORMAT:
         written_by = facts.get("versions", {}).get("mosaicbench", "an unknown version")
         raise ContractError(
@@ -98,7 +99,21 @@ def read_model(folder: Path) -> KeptModel:
         )
     if missing := FACTS - set(facts):
         raise ContractError(f"{path}: lacks {', '.join(sorted(missing))}; fit the run again")
+    if folder.name == FOLDER and (record := folder.with_name("run.json")).is_file():
+        check_place(path, facts["identity"], _json(record))
+    for name in facts.get("digests", {}):
+        check_digest(folder / name, facts["digests"], "fit")
     return KeptModel(facts, _state(folder), _read_npz(folder / "view.npz"))
+
+
+def _json(path: Path) -> dict:
+    try:
+        facts = json.loads(path.read_text())
+    except ValueError as error:
+        raise ContractError(f"{path}: not valid JSON ({error}); fit the run again") from error
+    if not isinstance(facts, dict):
+        raise ContractError(f"{path}: not an object, {{...}}; fit the run again")
+    return facts
 
 
 def _state(folder: Path) -> dict[str, np.ndarray]:

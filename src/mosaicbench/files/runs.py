@@ -5,14 +5,18 @@
                   NaN in the rows of other sources, and ``obs["predicted"]``, the cell type, "" in rows of train cells
 ``imputed.h5mu``  a modality per direction, "rna->adt", in the target's value space
 ``history.tsv``   the cost of every epoch
-``run.json``      what happened: status, seconds, memory, versions, the hyperparameters that were used
+``run.json``      what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest of
+                  the history
 ================  =======================================================================================================
+
+Latents and imputed values say the dataset, scenario, run and seed that they are of.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,30 +24,45 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, quiet_mudata, read_h5, read_mudata, write_mudata
-from mosaicbench.files.atomic import atomic
-from mosaicbench.files.tables import write_table
+from mosaicbench.files._h5 import (
+    KEY,
+    check_finite,
+    check_names,
+    check_noun,
+    quiet_mudata,
+    read_h5,
+    read_mudata,
+    size_of,
+    write_mudata,
+)
+from mosaicbench.files.atomic import atomic, write_text
+from mosaicbench.files.place import check_digest, check_place
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.files.views import SPACES, feature_names, unstandardised_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+WHOSE = ("dataset", "scenario", "run", "seed")
 PRIVATE = "private"  # the key of .obsm of private latents
 PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
 RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
 # What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
-# killed training was resumed, what it computed with, and how many seeds were trained at once and share its seconds.
+# killed training was resumed, what it computed with, how many seeds were trained at once and share its seconds, and the
+# digest of its history.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
-LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}, "seeds_at_once": 1}
+LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}, "seeds_at_once": 1, "digests": {}}
 
 
 def latents_table(
     latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
     private: dict[tuple[str, str], np.ndarray] | None = None,
     predicted: dict[tuple[str, str], np.ndarray] | None = None,
+    *,
+    identity: Mapping | None = None,
 ) -> AnnData:
     """Stack latents into one table.
 
@@ -55,6 +74,8 @@ def latents_table(
         (source, subset) -> (cells, private) of those sources that have private latents, all of the same width.
     predicted
         (source, subset) -> (cells,) cell types that the method says, of the sources of which it does.
+    identity
+        Whose they are: dataset, scenario, run, seed.
     """
     import anndata
 
@@ -65,7 +86,7 @@ def latents_table(
     )
     x = np.concatenate([z for _, z in latents.values()]) if latents else np.zeros((0, 1))
     obs.index = obs.index.astype(str)
-    table = anndata.AnnData(X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: {"noun": "latents"}})
+    table = anndata.AnnData(X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: _noun("latents", identity)})
     if private:
         width = next(iter(private.values())).shape[1]
         blocks = [private.get(key, np.full((len(names), width), np.nan)) for key, (names, _) in latents.items()]
@@ -74,6 +95,11 @@ def latents_table(
         unsaid = {key: np.full(len(names), "", dtype=object) for key, (names, _) in latents.items()}
         table.obs[PREDICTED] = pd.Categorical(np.concatenate(list((unsaid | predicted).values())).astype(str))
     return table
+
+
+def _noun(noun: str, identity: Mapping | None) -> dict:
+    """Return what a file says about itself."""
+    return {"noun": noun} | {key: identity[key] for key in WHOSE if identity is not None and key in identity}
 
 
 def latents_of(latents: AnnData, source: str, subset: str) -> tuple[pd.Index, np.ndarray]:
@@ -106,16 +132,17 @@ def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) 
 def write_latents(path: str | Path, latents: AnnData) -> None:
     """Check and write a run's latents."""
     _check_latents(path, latents)
-    with atomic(path) as temporary:
+    with atomic(path, size=size_of(latents)) as temporary:
         latents.write_h5ad(temporary)
 
 
-def read_latents(path: str | Path) -> AnnData:
-    """Read and check a run's latents."""
+def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
+    """Read and check a run's latents; `place` is the run's record, whose dataset, scenario, run and seed they must be of."""
     import anndata
 
     latents = read_h5(path, anndata.read_h5ad)
     _check_latents(path, latents)
+    check_place(path, latents.uns[KEY], _whose(place))
     return latents
 
 
@@ -132,8 +159,17 @@ def _check_latents(path: str | Path, latents: AnnData) -> None:
         check_finite(path, "private latents", latents.obsm[PRIVATE][given])
 
 
-def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None) -> MuData:
-    """Return a modality per direction from (source, target) -> (names, standardised values), in the target's value space."""
+def _whose(place: Mapping | None) -> dict:
+    return {} if place is None else {key: place[key] for key in WHOSE}
+
+
+def imputed_table(
+    imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None, *, identity: Mapping | None = None
+) -> MuData:
+    """Return a modality per direction from (source, target) -> (names, standardised values), in the target's value space.
+
+    `identity` is whose they are: dataset, scenario, run, seed.
+    """
     import anndata
     import mudata
 
@@ -147,7 +183,7 @@ def imputed_table(imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
         )
     with quiet_mudata():
         table = mudata.MuData(directions)
-    table.uns[KEY] = {"noun": "imputed"}
+    table.uns[KEY] = _noun("imputed", identity)
     return table
 
 
@@ -157,10 +193,11 @@ def write_imputed(path: str | Path, imputed: MuData) -> None:
     write_mudata(path, imputed)
 
 
-def read_imputed(path: str | Path) -> MuData:
-    """Read and check a run's imputed values."""
+def read_imputed(path: str | Path, place: Mapping | None = None) -> MuData:
+    """Read and check a run's imputed values; `place` is as of :func:`read_latents`."""
     imputed = read_mudata(path, "imputed")
     _check_imputed(path, imputed)
+    check_place(path, imputed.uns[KEY], _whose(place))
     return imputed
 
 
@@ -215,19 +252,27 @@ def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
 def write_record(path: str | Path, record: dict) -> None:
     """Check and write ``run.json``."""
     _check_record(path, record)
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-def read_record(path: str | Path) -> dict:
-    """Read and check ``run.json``."""
+def read_history(path: str | Path, record: Mapping) -> pd.DataFrame:
+    """Read the cost of every epoch, and hold it to the record of the same run."""
+    check_digest(path, record["digests"], "fit")
+    return read_table(path)
+
+
+def read_record(path: str | Path, place: Mapping | None = None) -> dict:
+    """Read and check ``run.json``; `place` says whose it should be, as far as that is known."""
     try:
         record = json.loads(Path(path).read_text())
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error
     except ValueError as error:
         raise ContractError(f"{path}: not valid JSON ({error}); delete the run's folder and run again") from error
+    if not isinstance(record, dict):
+        raise ContractError(f"{path}: not a record, {{...}}; delete the run's folder and run again")
     _check_record(path, record)
+    check_place(path, record, {} if place is None else place)
     return copy.deepcopy(LATER_RECORD_KEYS) | record
 
 

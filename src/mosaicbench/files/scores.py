@@ -1,12 +1,14 @@
 """The scores: ``scores.tsv`` and ``features.tsv``, one row per number, and ``cells.npz``, one number per cell.
 
-``cells.npz`` holds what the scores are means of that are means over cells.
+``cells.npz`` holds what the scores are means of that are means over cells. It is written last, and has the
+digests of both tables.
 """
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.atomic import atomic
+from mosaicbench.files.place import check_place
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.files.tables import read_table, write_table
 
@@ -34,6 +37,8 @@ class CellScores:
         seed -> (cells,) names of the query cells, in the solution's order, which is the same for every run of the view.
     values
         (seed, metric, direction, space) -> (cells,) float32, NaN where a cell has no score.
+    digests
+        Name of a table of the same run, ``scores.tsv`` or ``features.tsv`` -> its sha256; {} in files of older versions.
     """
 
     dataset: str
@@ -41,6 +46,7 @@ class CellScores:
     run: str
     cells: dict[int, np.ndarray]
     values: dict[tuple[int, str, str, str], np.ndarray]
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
@@ -49,11 +55,26 @@ def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
     write_table(path, scores[SCORE_COLUMNS])
 
 
-def read_scores(path: str | Path) -> pd.DataFrame:
-    """Read and check the scores of one run."""
+def read_scores(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
+    """Read and check the scores of one run; `place` says its dataset, scenario and run, as far as they are known."""
     scores = read_table(path, SCORE_COLUMNS)
     _check_scores(path, scores)
+    _check_rows(path, scores, place)
     return scores
+
+
+def read_features(path: str | Path, place: Mapping | None = None) -> pd.DataFrame:
+    """Read and check the scores of single features of one run; `place` is as of :func:`read_scores`."""
+    features = read_table(path, FEATURE_COLUMNS)
+    _check_rows(path, features, place)
+    return features
+
+
+def _check_rows(path: str | Path, table: pd.DataFrame, place: Mapping | None) -> None:
+    """Refuse rows of another dataset, scenario or run."""
+    for key, expected in ({} if place is None else place).items():
+        for name in table[key].unique():
+            check_place(path, {key: name}, {key: expected})
 
 
 def _check_scores(path: str | Path, scores: pd.DataFrame) -> None:
@@ -69,6 +90,7 @@ def write_cells(path: str | Path, scores: CellScores) -> None:
         "identity": np.array([KEY, "cells", scores.dataset, scores.scenario, scores.run]),
         "seeds": np.array(list(scores.cells), dtype=np.int64),
         "blocks": np.array([tuple(map(str, key)) for key in scores.values], dtype=str).reshape(-1, 4),
+        "digests": np.array(list(scores.digests.items()), dtype=str).reshape(-1, 2),
     }
     arrays |= {f"cells_{seed}": np.asarray(names, dtype=str) for seed, names in scores.cells.items()}
     arrays |= {f"values_{i}": np.asarray(x, dtype=np.float32) for i, x in enumerate(scores.values.values())}
@@ -76,8 +98,8 @@ def write_cells(path: str | Path, scores: CellScores) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def read_cells(path: str | Path) -> CellScores:
-    """Read and check the scores of single cells."""
+def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
+    """Read and check the scores of single cells; `place` is as of :func:`read_scores`."""
     if not Path(path).is_file():
         raise ContractError(f"{path}: no such file")
     try:
@@ -87,6 +109,7 @@ def read_cells(path: str | Path) -> CellScores:
         cells = {int(seed): arrays[f"cells_{seed}"] for seed in arrays["seeds"]}
         keys = [(int(seed), *names) for seed, *names in arrays["blocks"].tolist()]
         values = {key: arrays[f"values_{i}"] for i, key in enumerate(keys)}
+        digests = dict(arrays["digests"].tolist()) if "digests" in arrays else {}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ContractError(f"{path}: not readable as the scores of single cells ({error}); delete it and run again") from error
     if kind != [KEY, "cells"]:
@@ -94,4 +117,5 @@ def read_cells(path: str | Path) -> CellScores:
     for seed, *names in values:
         if len(values[(seed, *names)]) != len(cells.get(seed, ())):
             raise ContractError(f"{path}: {names[0]} of seed {seed} has not one number per cell; delete it and run again")
-    return CellScores(dataset=dataset, scenario=scenario, run=run, cells=cells, values=values)
+    check_place(path, {"dataset": dataset, "scenario": scenario, "run": run}, {} if place is None else place)
+    return CellScores(dataset=dataset, scenario=scenario, run=run, cells=cells, values=values, digests=digests)

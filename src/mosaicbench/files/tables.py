@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic
+from mosaicbench.files.place import check_digest, digest_of
+
+CONTENTS_COLUMNS = ["table", "rows", "sha256"]
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a tab-separated table; a missing number is written NA."""
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], contents: str = "contents") -> None:
+    """Write tables as ``NAME.tsv``, and last ``{contents}.tsv``, which says the rows and the digest of each.
+
+    Readers hold each table to it: one that was cut at the end of a line has still all columns.
+    """
+    paths = {name: folder / f"{name}.tsv" for name in tables}
+    for name, table in tables.items():
+        write_table(paths[name], table)
+    rows = [(path.name, len(tables[name]), digest_of(path)) for name, path in paths.items()]
+    write_table(folder / f"{contents}.tsv", pd.DataFrame(rows, columns=CONTENTS_COLUMNS))
+
+
+def check_contents(folder: Path, names: Iterable[str], writer: str, contents: str = "contents") -> None:
+    """Refuse tables of a folder that are not as :func:`write_tables` wrote them.
+
+    Parameters
+    ----------
+    writer
+        The command that wrote them, for the message.
+
+    Raises
+    ------
+    ContractError
+    """
+    said = folder / f"{contents}.tsv"
+    if not said.is_file():  # of an older version
+        return
+    digests = read_table(said, CONTENTS_COLUMNS).set_index("table")["sha256"].to_dict()
+    for name in names:
+        check_digest(folder / f"{name}.tsv", digests, writer)
 
 
 def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:

@@ -7,6 +7,7 @@ cells: train cells only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import scipy.sparse
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, read_mudata, write_mudata
 from mosaicbench.files.dataset import ACTIVITY, links_between
+from mosaicbench.files.place import OF_VIEW, check_place
 from mosaicbench.view import Cells, Scale, Truth, View
 
 if TYPE_CHECKING:
@@ -33,11 +35,25 @@ def write_view(path: str | Path, view: MuData) -> None:
     write_mudata(path, view)
 
 
-def read_view(path: str | Path, noun: str) -> MuData:
-    """Read and check one part of a view; `noun` is "train", "query" or "solution"."""
+def read_view(path: str | Path, noun: str, place: Mapping | None = None) -> MuData:
+    """Read and check one part of a view.
+
+    Parameters
+    ----------
+    noun
+        "train", "query" or "solution".
+    place
+        Whose it should be, as far as that is known: dataset, scenario, seed.
+    """
     view = read_mudata(path, noun)
     _check_view(path, view, noun)
+    check_place(path, view.uns[KEY], {} if place is None else {key: place[key] for key in OF_VIEW})
     return view
+
+
+def identity_of(view: MuData) -> dict:
+    """Return the dataset, scenario and seed of a part of a view."""
+    return {key: view.uns[KEY][key] for key in OF_VIEW}
 
 
 def _check_view(path: str | Path, view: MuData, noun: str) -> None:

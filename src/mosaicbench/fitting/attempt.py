@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from mosaicbench.errors import Diverged, FolderTaken, NotApplicable, NotStackable, UserError
+from mosaicbench.errors import Diverged, FolderTaken, NotApplicable, NotStackable, NotWritten, UserError
 from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.method import import_for, method_class
 from mosaicbench.fitting.outputs import MethodOnView, open_view, remove_partial, write_failure, write_outputs
@@ -134,7 +134,7 @@ def _fit_together(
     if code == USER_ERROR:
         for fit in fits:
             fit.release_folder()
-        raise UserError("a run could not start; its message stands above")
+        raise UserError("a run could not start or be written; its message stands above")
     meters.close()
     if failure is not None:
         if len(fits) > 1:
@@ -221,7 +221,7 @@ def _end(
         record |= write_outputs(meter, fitted, outcome, fit)
         fit.check_claim()
         write_record(fit.record, record | account())
-    except FolderTaken:
+    except (FolderTaken, NotWritten):  # no fault of the method: the run has no row, and is fitted again
         raise
     except Exception as error:
         meter.enter(None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 from mosaicbench.errors import FolderTaken
+from mosaicbench.files.atomic import write_text
 
 CLAIM = ".job"  # in the run's folder while a fit is under way: the ticket of the job whose folder it is
 CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
@@ -72,10 +72,7 @@ class Fit:
 
     def claim_folder(self) -> None:
         """Make the run's folder this job's, whoever had it before."""
-        self.output.mkdir(parents=True, exist_ok=True)
-        temporary = self.output / f".{CLAIM}.{self.ticket}.partial"
-        temporary.write_text(self.ticket)
-        os.replace(temporary, self.output / CLAIM)
+        write_text(self.output / CLAIM, self.ticket)
 
     def check_claim(self) -> None:
         """Refuse to go on where another job has claimed the folder since.

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
+from mosaicbench.files.place import check_place, digest_of
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of, import_for, method_class
 from mosaicbench.meter import Meter
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from mosaicbench.view import History, Method, View
 
-# No module of `files` is imported before the fit has forked: what they import may start threads.
+# Of `files`, only modules of the standard library are imported before the fit has forked: what others import may start threads.
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,15 @@ class MethodOnView:
 
 def open_view(module: ModuleType, fit: Fit) -> MethodOnView:
     """Make a method object and read what it may see."""
-    from mosaicbench.files.views import as_truth, read_view
+    from mosaicbench.files.views import as_truth, identity_of, read_view
 
     method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
-    train, query = read_view(fit.train, "train"), read_view(fit.query, "query")
+    train, query = read_view(fit.train, "train", fit.identity), read_view(fit.query, "query", fit.identity)
+    check_place(fit.query, identity_of(query), identity_of(train))
     if "solution" in uses:
         if fit.solution is None:
             raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
-        method.reveal(as_truth(read_view(fit.solution, "solution")))
+        method.reveal(as_truth(read_view(fit.solution, "solution", identity_of(train))))
     shown = {word: word in uses for word in ("labels", "links", "counts")}
     return MethodOnView(method, module.CARD["gives"], train, query, shown)
 
@@ -103,8 +105,8 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
 
     meter.enter("write")
     fit.check_claim()
-    write_latents(fit.output / "latents.h5ad", latents_table(latents, private, predicted))
-    write_imputed(fit.output / "imputed.h5mu", imputed_table(imputed, fitted.query))
+    write_latents(fit.output / "latents.h5ad", latents_table(latents, private, predicted, identity=fit.identity))
+    write_imputed(fit.output / "imputed.h5mu", imputed_table(imputed, fitted.query, identity=fit.identity))
     write_history(fit.output / "history.tsv", history)
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
@@ -118,6 +120,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
         "status": "collapsed" if collapsed else "ok",
         "message": "; ".join(remarks),
         "hyperparameters": hyperparameters_of(fitted.method),
+        "digests": {"history.tsv": digest_of(fit.output / "history.tsv")},
     }
 
 
@@ -146,10 +149,10 @@ def write_failure(fit: Fit, record: dict) -> None:
 
     fit.check_claim()
     remove_partial(fit.output)
-    write_latents(fit.output / "latents.h5ad", latents_table({}))
-    write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None))
+    write_latents(fit.output / "latents.h5ad", latents_table({}, identity=fit.identity))
+    write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None, identity=fit.identity))
     write_history(fit.output / "history.tsv", [])
-    write_record(fit.record, record)
+    write_record(fit.record, record | {"digests": {"history.tsv": digest_of(fit.output / "history.tsv")}})
 
 
 def remove_partial(output: Path) -> None:

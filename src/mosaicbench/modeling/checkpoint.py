@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -113,8 +114,11 @@ class Checkpoint:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, self.path)
+        except (OSError, RuntimeError) as error:  # a training needs no checkpoint: a full disk does not end it
+            print(f"{self.path}: not saved, training goes on ({error})", file=sys.stderr)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         self._saved = _now()
 
     def _read(self) -> dict | None:

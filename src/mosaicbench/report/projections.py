@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files.tables import read_table
+from mosaicbench.files.place import check_place
+from mosaicbench.files.tables import check_contents, read_table
 
 WHOSE = ["dataset", "scenario", "run", "seed"]
 COLUMNS = {
@@ -38,14 +39,19 @@ NUMBERS = {"real", "generated", "realism_auc"} | {
 MEASURED = "measured"  # in the place of a run and a direction: what was measured
 
 
-def read_projection(folder: str | Path, name: str) -> pd.DataFrame:
-    """Read one table of a view, with names as text.
+def read_projection(folder: str | Path, name: str, view: dict[str, str] | None = None) -> pd.DataFrame:
+    """Read one table of a view, with names as text; `view` says its dataset and scenario, where they are known.
 
     Raises
     ------
     files.ContractError
-        When it is absent or has other columns.
+        When it is absent, has other columns, is of another view, or is not as it was written.
     """
+    writer, contents = ("generate", "virtual_contents") if name in VIRTUAL_COLUMNS else ("project", "contents")
+    check_contents(Path(folder), [name], writer, contents)
     table = read_table(Path(folder) / f"{name}.tsv", (COLUMNS | VIRTUAL_COLUMNS)[name])
+    for key, expected in ({} if view is None else view).items():
+        for found in table[key].unique():
+            check_place(Path(folder) / f"{name}.tsv", {key: found}, {key: expected})
     named = [column for column in table if column not in NUMBERS]
     return table.assign(**{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in named})

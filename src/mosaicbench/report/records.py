@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mosaicbench.files.place import check_place
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.layout import Results
@@ -30,18 +31,22 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
     Raises
     ------
     errors.ContractError
-        When one is absent or broken.
+        When one is absent or broken, or is of another run or seed.
     """
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
-    places = fits.itertuples(index=False, name=None)
-    return [read_record(f"{results.fit(*place)}/run.json") for place in places]
+    return [read_record(f"{results.fit(**place)}/run.json", place) for place in fits.to_dict("records")]
 
 
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Return (dataset, scenario) -> the ``audit.tsv`` of the view of its first seed, of those views that have one."""
     first = runs.dropna(subset="seed").groupby(VIEW, sort=False)["seed"].min()
     paths = {view: Path(results.view(*view, seed), "audit.tsv") for view, seed in first.items()}
-    return {view: read_table(path) for view, path in paths.items() if path.is_file()}
+    audits = {view: read_table(path) for view, path in paths.items() if path.is_file()}
+    for view, audit in audits.items():
+        for key, expected in zip(VIEW, view, strict=True):
+            for name in audit[key].unique() if key in audit else ():
+                check_place(paths[view], {key: name}, {key: expected})
+    return audits
 
 
 def circumstances(records: Sequence[Mapping]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
-from mosaicbench.files.tables import read_table
+from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.report.roster import TRAITS
 from mosaicbench.statistics.common import HEADLINE, RUN, VIEW
 from mosaicbench.statistics.overall import OVERALL_COLUMNS
@@ -53,8 +53,9 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
     Raises
     ------
     errors.ContractError
-        When one is absent or has other columns.
+        When one is absent, has other columns, or is not as ``tabulate`` wrote it.
     """
+    check_contents(Path(folder), TABLES, "tabulate")
     tables = {name: read_table(Path(folder) / f"{name}.tsv", columns) for name, columns in TABLES.items()}
     truths = {"overall": ["complete"], "standings": ["best", "level"]}
     return (

@@ -1,0 +1,184 @@
+"""A disk that takes nothing: one message, no half of a file, what was there stays; strays of the dead are removed."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from mosaicbench import cli
+from mosaicbench.errors import NotWritten
+from mosaicbench.files import atomic as writer
+from mosaicbench.files.atomic import atomic, write_text
+from mosaicbench.files.runs import latents_table, read_latents, write_latents
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+"""  # from here on, no file of this process can be longer
+
+
+def under_limit(size, code, *arguments):
+    """Run Python code in a process whose files the system keeps from growing beyond `size` bytes."""
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", LIMITED + code, str(size), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+WRITES = {
+    "latents.h5ad": """
+import sys, numpy as np
+from mosaicbench.files.runs import latents_table, write_latents
+z = np.random.default_rng(0).standard_normal((500, 30))
+from mosaicbench.errors import NotWritten
+try:
+    write_latents(sys.argv[1], latents_table({("joint", "query"): ([f"c{i}" for i in range(500)], z)}))
+except NotWritten as error:
+    print(error)
+""",
+    "scores.tsv": """
+import sys, pandas as pd
+from mosaicbench.files.tables import write_table
+from mosaicbench.errors import NotWritten
+try:
+    write_table(sys.argv[1], pd.DataFrame({"a": range(20000)}))
+except NotWritten as error:
+    print(error)
+""",
+    "model.safetensors": """
+import sys, numpy as np
+from pathlib import Path
+from mosaicbench.files.models import KeptModel, write_model
+from mosaicbench.errors import NotWritten
+try:
+    write_model(Path(sys.argv[1]).parent, KeptModel({}, {"w": np.ones(50000)}, {"m": np.ones(3)}), weights=True)
+except NotWritten as error:
+    print(error)
+""",
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_file_that_does_not_fit_is_one_message_and_no_file(tmp_path, name):
+    done = under_limit(20_000, WRITES[name], tmp_path / name)
+    assert done.returncode == 0, done.stderr
+    assert f"{name}: cannot be written (File too large)" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_there_stays_where_the_disk_is_full(tmp_path, monkeypatch):
+    path = tmp_path / "latents.h5ad"
+    table = latents_table({("joint", "query"): (["a"], np.ones((1, 2)))})
+    write_latents(path, table)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(writer.os, "replace", full)
+    with pytest.raises(NotWritten, match=r"latents.h5ad: cannot be written \(No space left on device\)"):
+        write_latents(path, table)
+    assert read_latents(path).n_obs == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["latents.h5ad"]
+
+
+def test_a_folder_that_is_not_one_is_one_message(tmp_path):
+    (tmp_path / "results").write_text("")
+    with pytest.raises(NotWritten, match=r"runs.tsv: cannot be written \((Not a directory|File exists)\)"):
+        write_text(tmp_path / "results/runs.tsv", "")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_one_message(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(NotWritten, match=r"cannot be written \(Permission denied\)"):
+        write_text(tmp_path / "runs.tsv", "")
+
+
+def test_an_error_of_the_block_itself_passes(tmp_path):
+    def fails_with(error):
+        with atomic(tmp_path / "a.tsv") as temporary:
+            temporary.write_text("half")
+            raise error
+
+    for error in (ZeroDivisionError("of a block"), OSError("of a library")):
+        with pytest.raises(type(error), match=str(error)):
+            fails_with(error)
+    assert not list(tmp_path.iterdir())
+
+
+def test_strays_of_dead_processes_are_removed_and_of_living_ones_are_not(tmp_path):
+    path = tmp_path / "scores.[1].tsv"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here = writer._machine()
+    stray, own, other, elsewhere, old = (
+        tmp_path / name
+        for name in (
+            f".scores.[1].{here}-{dead.pid}.partial.tsv",
+            f".scores.[1].{here}-{os.getppid()}.partial.tsv",
+            f".scores.{here}-{dead.pid}.partial.tsv",
+            f".scores.[1].another-{dead.pid}.partial.tsv",
+            f".scores.[1].another-{dead.pid + 1}.partial.tsv",
+        )
+    )
+    for each in (stray, own, other, elsewhere, old):
+        each.write_text("half of")
+    os.utime(old, (0, 0))
+    write_text(path, "whole")
+    assert path.read_text() == "whole"
+    assert set(tmp_path.iterdir()) == {path, own, other, elsewhere}
+
+
+CLI = """
+import sys
+from mosaicbench import cli
+cli.main(sys.argv[1:])
+"""
+
+
+def test_a_fit_whose_files_do_not_fit_is_no_row_of_the_method(tmp_path):
+    """A full disk is no fault of the method: the run has no row, and is fitted again."""
+    from mosaicbench_fits import fit_one, run_of, seeds_of
+    from mosaicbench_views import cut_small, small_dataset
+
+    view = cut_small(small_dataset(), "paired", tmp_path / "view")
+    fit_one(view, tmp_path / "fit", "random_latent")
+    before = (tmp_path / "fit/latents.h5ad").stat()
+    run = run_of("random_latent", [tmp_path / "fit"])
+    del run["module"]
+    job = json.dumps({"runs": [run], "seeds": seeds_of([view], [0])})
+    for _ in range(2):
+        done = under_limit(8_000, CLI, "fit", job)
+        assert done.returncode == 1
+        assert "cannot be written (File too large)" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "fit/run.json").exists()
+        assert (tmp_path / "fit/latents.h5ad").stat().st_mtime_ns == before.st_mtime_ns
+        assert not list((tmp_path / "fit").glob(".*"))
+    assert fit_one(view, tmp_path / "fit", "random_latent")["status"] == "ok"
+
+
+def test_a_command_that_cannot_make_its_folder_ends_in_one_message(tmp_path, monkeypatch, capsys):
+    def refused(**_):
+        raise PermissionError(errno.EACCES, "Permission denied", "results/x")
+
+    monkeypatch.setattr("mosaicbench.commands.recommend.main", refused)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["recommend", str(tmp_path)])
+    assert str(ended.value) == "mosaicbench recommend: results/x: Permission denied; mend that, and run again"
+
+
+def test_a_checkpoint_that_cannot_be_saved_does_not_end_a_training(tmp_path, capsys):
+    from torch import nn
+
+    from mosaicbench.modeling.checkpoint import Checkpoint
+
+    (tmp_path / "folder").write_text("")  # a file where a folder was: as any disk that takes nothing
+    checkpoint = Checkpoint(tmp_path / "folder/.checkpoint.pt", lambda: "key", 0.0)
+    checkpoint.save_if_due({"net": nn.Linear(1, 1)}, 1, {})
+    assert "not saved, training goes on" in capsys.readouterr().err

@@ -1,0 +1,260 @@
+"""Files of another run, seed or view, and tables that were cut short, are refused by name wherever they are read."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mosaicbench_fits import fit_one
+from mosaicbench_views import cut_small, small_dataset
+from synthetic_results import cards, draw_figure, synthetic, tabulate_results, write_report
+
+from mosaicbench import catalog
+from mosaicbench.commands import project, score
+from mosaicbench.errors import UserError
+from mosaicbench.files.models import KeptModel, read_model, write_model
+from mosaicbench.files.place import check_place, digest_of
+from mosaicbench.files.scores import CellScores, read_cells, write_cells
+from mosaicbench.files.tables import write_tables
+from mosaicbench.layout import Results
+from mosaicbench.report.projections import COLUMNS, read_projection
+from mosaicbench.report.records import read_records
+
+SEEDS = (0, 1)
+METHOD = "random_latent"
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    folder, dataset = tmp_path_factory.mktemp("views"), small_dataset()
+    return [cut_small(dataset, "paired", folder / f"seed-{seed}", seed=seed) for seed in SEEDS]
+
+
+@pytest.fixture(scope="module")
+def runs(views, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, view in zip(SEEDS, views, strict=True):
+        fit_one(view, folder / f"seed-{seed}", METHOD, seed=seed)
+    return folder
+
+
+@pytest.fixture
+def places(views, runs, tmp_path):
+    """Return copies of the views and of the runs, to be damaged."""
+    for seed, view in zip(SEEDS, views, strict=True):
+        shutil.copytree(view, tmp_path / f"view-{seed}")
+        shutil.copytree(runs / f"seed-{seed}", tmp_path / f"run-{seed}")
+    return tmp_path
+
+
+def swap(folder, name, kind):
+    first, second = (folder / f"{kind}-{seed}" / name for seed in SEEDS)
+    first.rename(folder / "kept")
+    second.rename(first)
+    (folder / "kept").rename(second)
+
+
+def scored(folder):
+    out = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
+    paths = {"runs": [folder / f"run-{seed}" for seed in SEEDS], "views": [folder / f"view-{seed}" for seed in SEEDS]}
+    score.main(**paths, groups=["efficiency"], **{kind: [folder / name] for kind, name in out.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("latents.h5ad", "run"),
+        ("imputed.h5mu", "run"),
+        ("run.json", "run"),
+        ("", "run"),
+        ("solution.h5mu", "view"),
+        ("train.h5mu", "view"),
+        ("", "view"),
+    ],
+)
+def test_what_is_of_another_seed_is_not_scored(places, name, kind):
+    whole = {"run": ["run.json", "latents.h5ad", "imputed.h5mu", "history.tsv"], "view": ["train.h5mu", "solution.h5mu"]}
+    for each in [name] if name else whole[kind]:
+        swap(places, each, kind)
+    of_a_view = {"train.h5mu": "solution.h5mu", "": "run.json"}  # the first file that does not go with what was read before
+    named = of_a_view.get(name, name) if kind == "view" else name or "run.json"
+    with pytest.raises(UserError, match=rf"{named}: is of seed \d, but lies where seed \d belongs; delete it and run again"):
+        scored(places)
+    assert not (places / "scores.tsv").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "another"])
+def test_a_history_that_is_not_the_runs_is_not_scored(places, damage):
+    history = places / "run-0/history.tsv"
+    history.write_text("epoch\tcost\n" if damage == "cut" else history.read_text() + "1\t2.0\n")
+    if damage == "cut":
+        record = json.loads((places / "run-0/run.json").read_text())
+        record["digests"] = {"history.tsv": "0" * 64}
+        (places / "run-0/run.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="history.tsv: is not as `mosaicbench fit` wrote it"):
+        scored(places)
+
+
+def test_scores_say_their_digests_and_whose_they_are(places):
+    scored(places)
+    cells = read_cells(places / "cells.npz")
+    assert set(cells.digests) == {"scores.tsv", "features.tsv"}
+    with pytest.raises(UserError, match=r"cells.npz: is of run random_latent, but lies where run mvae belongs"):
+        read_cells(places / "cells.npz", {"dataset": "small", "scenario": "paired", "run": "mvae"})
+
+
+def test_latents_of_another_seed_are_not_laid_out(places):
+    swap(places, "latents.h5ad", "run")
+    view = {part: places / f"view-0/{part}.h5mu" for part in ("train", "solution")}
+    with pytest.raises(UserError, match=r"latents.h5ad: is of seed 1, but lies where seed 0 belongs"):
+        project.main(runs=[places / "run-0"], **view, seed=0, output=places / "out")
+    with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
+        project.main(runs=[places / "run-1"], **view, seed=0, output=places / "out")
+
+
+def test_a_view_of_another_seed_is_not_fitted(places):
+    swap(places, "query.h5mu", "view")
+    with pytest.raises(UserError, match="could not start"):
+        fit_one(places / "view-0", places / "fit", METHOD)
+    with pytest.raises(UserError, match="could not start"):
+        fit_one(places / "view-0", places / "fit", METHOD, names={"dataset": "unnamed"})
+
+
+def test_a_fit_by_hand_may_be_of_any_view_and_seed():
+    check_place("run.json", {"dataset": "unnamed", "seed": 5}, {"dataset": "small", "seed": 0})
+
+
+# --- scores become tables, tables become figures and the report ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    """Return made-up results with tables, of few runs, with digests as `score` writes them."""
+    results = synthetic(tmp_path_factory.mktemp("results"))
+    for path, scores, features in zip(results.cells, results.scores, results.features, strict=True):
+        digests = {"scores.tsv": digest_of(scores), "features.tsv": digest_of(features)}
+        write_cells(path, replace(read_cells(path), digests=digests))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "cards", cards)
+        tabulate_results(results, results.folder / "tables")
+    return results
+
+
+class Damaged:
+    """A file that is damaged within a block, and mended after it."""
+
+    def __init__(self, path: Path, text: str):
+        self.path, self.text, self.before = path, text, path.read_bytes()
+
+    def __enter__(self):
+        self.path.write_text(self.text)
+
+    def __exit__(self, *_):
+        self.path.write_bytes(self.before)
+
+
+def cut(path, *, keep):
+    lines = path.read_text().splitlines(keepends=True)
+    return "".join(lines[: max(1, round(keep * len(lines)))])
+
+
+@pytest.mark.parametrize("kind", ["scores", "features"])
+@pytest.mark.parametrize("keep", [0.0, 0.7], ids=["header only", "cut at a line's end"])
+def test_scores_that_were_cut_are_not_tabulated(benchmark, monkeypatch, tmp_path, kind, keep):
+    monkeypatch.setattr(catalog, "cards", cards)
+    path = getattr(benchmark, kind)[0]
+    with (
+        Damaged(path, cut(path, keep=keep)),
+        pytest.raises(UserError, match=f"{kind}.tsv: is not as `mosaicbench score` wrote it"),
+    ):
+        tabulate_results(benchmark, tmp_path)
+
+
+def test_scores_without_a_seed_or_of_another_run_are_not_tabulated(benchmark, monkeypatch, tmp_path):
+    """Also where no digest is known, as in results of an older version."""
+    monkeypatch.setattr(catalog, "cards", cards)
+    place = benchmark.places[0]
+    first, second = benchmark.scores[0], benchmark.scores[1]
+    cells = benchmark.cells[0]
+    kept = cells.read_bytes()
+    write_cells(cells, CellScores(**place, cells={}, values={}))
+    try:
+        with (
+            Damaged(first, cut(first, keep=0)),
+            pytest.raises(UserError, match=r"has rows of the seeds \[\], and the benchmark"),
+        ):
+            tabulate_results(benchmark, tmp_path)
+        with (
+            Damaged(first, second.read_text()),
+            pytest.raises(UserError, match=r"scores.tsv: is of run .*delete it and run again"),
+        ):
+            tabulate_results(benchmark, tmp_path)
+    finally:
+        cells.write_bytes(kept)
+
+
+def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, monkeypatch, tmp_path):
+    monkeypatch.setattr(catalog, "cards", cards)
+    first, second = benchmark.records[0], benchmark.records[1]
+    with Damaged(first, second.read_text()):
+        with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
+            tabulate_results(benchmark, tmp_path)
+        runs = pd.read_csv(benchmark.folder / "tables/runs.tsv", sep="\t", keep_default_na=False)
+        with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
+            read_records(Results(benchmark.folder), runs)
+
+
+@pytest.mark.parametrize("table", ["scores", "runs", "ranks"])
+def test_a_table_that_was_cut_is_neither_drawn_nor_reported(benchmark, monkeypatch, tmp_path, table):
+    monkeypatch.setattr(catalog, "cards", cards)
+    path = benchmark.folder / f"tables/{table}.tsv"
+    message = f"{table}.tsv: is not as `mosaicbench tabulate` wrote it"
+    with Damaged(path, cut(path, keep=0.7)):
+        with pytest.raises(UserError, match=message):
+            draw_figure(benchmark, "mean_ranks", tmp_path)
+        with pytest.raises(UserError, match=message):
+            write_report(benchmark, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_contents_say_the_rows_of_each_table(benchmark):
+    contents = pd.read_csv(benchmark.folder / "tables/contents.tsv", sep="\t").set_index("table")
+    for name in ("scores", "paired_tests"):
+        rows = pd.read_csv(benchmark.folder / f"tables/{name}.tsv", sep="\t")
+        assert contents.loc[f"{name}.tsv", "rows"] == len(rows)
+
+
+def test_a_layout_of_another_view_or_cut_short_is_not_drawn(tmp_path):
+    row = dict.fromkeys(COLUMNS["projection"], "0") | {"dataset": "pair", "scenario": "paired"}
+    write_tables(tmp_path, {"projection": pd.DataFrame([row, row])})
+    whose = {"dataset": "pair", "scenario": "paired"}
+    assert len(read_projection(tmp_path, "projection", whose)) == 2
+    with pytest.raises(UserError, match=r"projection.tsv: is of scenario paired, but lies where scenario unpaired belongs"):
+        read_projection(tmp_path, "projection", whose | {"scenario": "unpaired"})
+    (tmp_path / "projection.tsv").write_text(cut(tmp_path / "projection.tsv", keep=0.5))
+    with pytest.raises(UserError, match="is not as `mosaicbench project` wrote it"):
+        read_projection(tmp_path, "projection", whose)
+
+
+def kept_model(folder, seed):
+    identity = {"dataset": "small", "scenario": "paired", "run": "mvae", "seed": seed}
+    facts = dict.fromkeys(("method", "module", "card", "hyperparameters", "versions", "modalities", "licence"), "")
+    arrays = {"mean": np.full(2, seed, dtype=float)}
+    write_model(folder / "model", KeptModel(facts | {"identity": identity}, arrays, arrays), weights=True)
+    (folder / "run.json").write_text(json.dumps(identity))
+
+
+@pytest.mark.parametrize("name", ["view.npz", "model.safetensors", "model.json"])
+def test_a_model_of_parts_of_two_runs_is_not_applied(tmp_path, name):
+    for seed in SEEDS:
+        kept_model(tmp_path / f"run-{seed}", seed)
+    assert read_model(tmp_path / "run-0").state["mean"][0] == 0
+    shutil.copy(tmp_path / "run-1/model" / name, tmp_path / "run-0/model" / name)
+    expected = (
+        "is of seed 1, but lies where seed 0" if name == "model.json" else f"{name}: is not as `mosaicbench fit` wrote it"
+    )
+    with pytest.raises(UserError, match=expected):
+        read_model(tmp_path / "run-0")
