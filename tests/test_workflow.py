@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 
+import anndata
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY
 
 from mosaicbench import catalog
+from mosaicbench.datasets import pbmc68k_split
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
@@ -32,11 +35,26 @@ TINY = {
         "ridge": {},
         "oracle": {},
         "constant": {},
+        "mine": {"latents": "mine.h5ad"},
     },
     "seeds": [0, 1],
     "training": {"max_epochs": 2},
     "report": {"projected_runs": ["mvae"], "generated_runs": ["mmvaepp", "diverges"]},
 }
+
+
+def write_latents_from_elsewhere(path):
+    """Write one file for all seeds: all cells under the dataset's own names, a point for each and noise in each modality."""
+    random, parts = np.random.default_rng(0), []
+    dataset = pbmc68k_split.load(None)
+    points = random.standard_normal((dataset.n_obs, 5))
+    for modality, cells in dataset.mod.items():
+        z = points + 0.5 * random.standard_normal(points.shape)
+        parts.append(anndata.AnnData(X=z, obs=pd.DataFrame({"source": modality}, index=cells.obs_names)))
+    table = anndata.concat(parts)
+    table.obs["cell"] = table.obs_names
+    table.obs_names = [f"row-{row}" for row in range(table.n_obs)]
+    table.write_h5ad(path)
 
 
 class Benchmark:
@@ -49,6 +67,7 @@ class Benchmark:
             ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
             shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
         self.write_config(TINY)
+        write_latents_from_elsewhere(folder / "mine.h5ad")
 
     def write_config(self, config):
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
@@ -193,6 +212,17 @@ def test_a_diverged_run_is_a_row_and_the_rest_goes_on(benchmark):
     overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t").set_index("run")
     assert "diverged" in overview.loc["diverges", "foscttm"]
     assert "diverged" in (benchmark.folder / "results/report.html").read_text()
+
+
+def test_a_run_from_elsewhere_stands_beside_the_others_and_is_marked(benchmark):
+    results = benchmark.folder / "results"
+    overview = pd.read_csv(results / "tables/overview.tsv", sep="\t").set_index("run")
+    assert 0 < float(overview.loc["mine", "foscttm"].split()[0]) < 0.5
+    assert overview.loc["mine", ["fit_seconds", "peak_host_mb", "seeds"]].tolist() == ["–", "–", "2/2"]
+    for file in ("report.html", "figures/pbmc68k_split/paired/overview_heat.svg", "tables/latex/pbmc68k_split/paired.tex"):
+        assert "mine (elsewhere)" in (results / file).read_text(), file
+    expenses = pd.read_csv(results / "tables/expenses.tsv", sep="\t")
+    assert "adopt" in set(expenses["rule"])
 
 
 def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark):

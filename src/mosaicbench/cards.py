@@ -46,6 +46,18 @@ CLAIMS = {
 PARTS_OF = {"joint": "embed", "single": "embed", "private": "embed_private", "impute": "impute", "labels": "predict"}
 NEEDED_BY = {"aligns": "single", "imputes": "impute", "reconstructs": "impute"}  # claim -> what a method with it gives
 
+# What stands in the place of a method's card for a result that was computed outside of the benchmark.
+ELSEWHERE = "elsewhere"
+CARD_OF_ELSEWHERE = {
+    "label": "Computed elsewhere",
+    "kind": "model",
+    "handles": tuple(HANDLES),
+    "elsewhere": True,
+    "summary": "Latents or imputed values that were not computed by the benchmark but read from a file. They are held to the "
+    "same contracts and scored in the same way. What they were fitted on, whether that includes the query cells, and what they "
+    "took cannot be known.",
+}
+
 GROUPS = {
     "alignment": "whether the modalities of a cell find each other",
     "label_transfer": "whether cell types carry over between modalities",

@@ -20,6 +20,7 @@ from mosaicbench import cards as contract
 from mosaicbench.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
+ELSEWHERE = contract.ELSEWHERE  # in the place of a method
 ROOMS = ("datasets", "methods", "metrics", "figures")  # the shelves: folders in which one file is one thing with a card
 
 
@@ -74,13 +75,15 @@ def names(room: str) -> tuple[str, ...]:
 
 @cache
 def card(room: str, name: str) -> dict:
-    """Return the card of one id of a room.
+    """Return the card of one id of a room; of "elsewhere", which is no method, what is true of results from a file.
 
     Raises
     ------
     UserError
         When there is no such id, or its card is wrong.
     """
+    if (room, name) == ("methods", contract.ELSEWHERE):
+        return contract.CARD_OF_ELSEWHERE
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]

@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
             _list(**options)
         elif command == "fit":
             _fit(**options)
+        elif command == "adopt":
+            importlib.import_module("mosaicbench.commands.adopt").main(**options["job"])
         elif command == "score":
             _score(**options)
         elif command == "plan":
@@ -105,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         cut.add_argument(f"--{part}", type=Path, required=True)
 
     _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
+
+    adopt = _add(commands, "adopt", "take in a run that was computed elsewhere, each cell found by its name")
+    adopt.add_argument("job", type=json.loads, metavar="JOB", help="dataset, scenario, run and seeds, in JSON")
 
     score = _add(commands, "score", "score runs of a view on all their seeds")
     score.add_argument("--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first")

@@ -158,9 +158,14 @@ def _rules(settings, scenario: str, run: str) -> tuple[str, str]:
     """Return the rules whose jobs fit and score a run."""
     if run in settings.common_controls:
         return "fit_controls", "score_controls"
-    rule = RULE_OF_KIND[catalog.card("methods", settings.runs[run].method)["kind"]]
+    rule = _rule_of(settings.runs[run].method)
     stacked = settings.seeds_at_once and run in settings.stackable and settings.scenarios[scenario]["kind"] == "paired"
     return "fit_seeds" if stacked else rule, "score"
+
+
+def _rule_of(method: str) -> str:
+    """Return the rule that makes the runs of a method, each seed for itself."""
+    return "adopt" if method == catalog.ELSEWHERE else RULE_OF_KIND[catalog.card("methods", method)["kind"]]
 
 
 def _jobs_over_all(settings) -> dict[str, int]:
@@ -224,14 +229,14 @@ def _fit_job(path: Path, results: Results) -> dict:
     phases = record["seconds"]  # phase -> seconds
     total = sum(phases.values()) if phases else float("nan")
     whole = _benchmark(results.benchmarks.fit(*view, record["run"], seed))
-    if record["device"] == "cpu":
+    if record["device"] in ("cpu", ""):
         seconds = max(whole.get("seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
     else:
         seconds = whole.get("s", total)
     history = path.with_name("history.tsv")
     return {
-        "rule": RULE_OF_KIND[catalog.cards("methods")[record["method"]]["kind"]],
-        "device": record["device"],
+        "rule": _rule_of(record["method"]),
+        "device": record["device"] or "cpu",
         "cells": cells,
         "features": features,
         "epochs": len(pd.read_csv(history, sep="\t")) if history.is_file() else 0,

@@ -150,6 +150,10 @@ class Jobs:
         """Return the file of the fit of all seeds of a run."""
         return self.at("fit", dataset, scenario, run, "seeds")
 
+    def adopt(self, dataset: str, scenario: str, run: str) -> str:
+        """Return the file of the taking in of a run that was computed elsewhere."""
+        return self.at("adopt", dataset, scenario, run)
+
     def fit_of_controls(self, dataset: str, scenario: str) -> str:
         """Return the file of the fit of all controls of a view."""
         return self.at("fit", dataset, scenario, CONTROLS)

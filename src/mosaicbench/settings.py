@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from mosaicbench import catalog, config_checks, layout, registry
+from mosaicbench import catalog, config_checks, elsewhere, layout, registry
 from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
@@ -39,7 +39,8 @@ class Settings:
     scenarios
         id -> kind and its options.
     runs
-        id -> method and hyperparameters, the training budget included where the method knows it.
+        id -> method and hyperparameters, the training budget included where the method knows it; of what was computed
+        elsewhere, the stanza.
     applicable
         (dataset, scenario, run) of every run that exists.
     not_applicable
@@ -81,7 +82,9 @@ class Settings:
         return [
             name
             for name, card in cards.items()
-            if card["kind"] == "model" and "wraps" not in card and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
+            if card["kind"] == "model"
+            and not {"wraps", "elsewhere"} & card.keys()
+            and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
         ]
 
     @property
@@ -139,6 +142,9 @@ def load(config: dict) -> Settings:
     catalog.check()
     known = registry.load(config["registry"] or registry.REGISTRY)
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
+    for name, stanza in config["runs"].items():
+        if elsewhere.is_meant(stanza or {}):
+            elsewhere.check(name, stanza, config)
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
     datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
     for name, dataset in datasets.items():
@@ -150,12 +156,15 @@ def load(config: dict) -> Settings:
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():
-            reason = _why_not(run, scenarios[scenario])
+            reason = _why_not(run, scenarios[scenario]) or elsewhere.why_not(run.hyperparameters, dataset, scenario)
             if reason is None:
                 applicable.append((dataset, scenario, run.name))
             else:
                 row = {"dataset": dataset, "scenario": scenario, "run": run.name, "method": run.method, "reason": reason}
                 not_applicable.append(row)
+    for dataset, scenario, run in applicable:
+        if runs[run].method == catalog.ELSEWHERE:
+            elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])  # refuses one that is not there
     models = [run.name for run in runs.values() if catalog.card("methods", run.method)["kind"] == "model"]
     projected = config["report"].setdefault("projected_runs", models[:4])
     for name in projected:
@@ -165,12 +174,16 @@ def load(config: dict) -> Settings:
         if name not in runs:
             raise UserError(f"config key report.generated_runs: there is no run {name!r}{nearest(name, runs)}")
         card = catalog.card("methods", runs[name].method)
-        if "generates" not in card["claims"]:
-            why = "wraps a package, which is not asked for" if "wraps" in card else "has no prior for"
+        if "generates" not in card.get("claims", ()):
+            why = "has no prior for"
+            why = "wraps a package, which is not asked for" if "wraps" in card else why
+            why = "was computed elsewhere, so nothing can draw" if "elsewhere" in card else why
             raise UserError(f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs")
     for name in config["keep"]:
         if name not in runs:
             raise UserError(f"config key keep: there is no run {name!r}{nearest(name, runs)}")
+        if runs[name].method == catalog.ELSEWHERE:
+            raise UserError(f"config key keep: {name!r} was computed elsewhere, so it has no model")
         if catalog.card("methods", runs[name].method)["kind"] == "control":
             raise UserError(f"config key keep: {name!r} is a control, which has no model for other cells")
     reference = config["report"]["reference_run"]
@@ -195,6 +208,8 @@ def load(config: dict) -> Settings:
 
 def _run(name: str, stanza: dict, training: dict) -> Run:
     config_checks.check_name("runs", name)
+    if elsewhere.is_meant(stanza):
+        return Run(name, catalog.ELSEWHERE, stanza)
     method = stanza.get("method", name)
     config_checks.check_type(f"runs.{name}.method", method, "str")
     if method not in catalog.names("methods"):

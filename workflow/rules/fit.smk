@@ -106,6 +106,32 @@ rule fit_baseline:
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
 
 
+# What a user computed with other programs: held to the contracts of all runs, and scored as they are.
+rule adopt:
+    input:
+        files_of_views("train.h5mu"),
+        files_of_views("query.h5mu"),
+        files_of_views("solution.h5mu"),
+        files=files_from_elsewhere,
+        code=code_of_command("adopt"),
+    output:
+        files_of_runs("{run}"),
+    log:
+        LOGS.adopt(*OF_RUN),
+    benchmark:
+        BENCHMARKS.adopt(*OF_RUN)
+    wildcard_constraints:
+        run=any_of(runs_from_elsewhere()),
+    conda:
+        ENVIRONMENT
+    params:
+        job=job_of_adoption,
+    message:
+        "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
+    shell:
+        "python -m mosaicbench adopt {params.job:q} 2> {log}"
+
+
 if bench.common_controls:
 
     # Controls are cheap, so they rerun together.

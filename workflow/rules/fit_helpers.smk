@@ -70,7 +70,33 @@ def read_solution(runs):
 
 
 def runs_of_kinds(*kinds):
-    return [run.name for run in bench.runs.values() if catalog.card("methods", run.method)["kind"] in kinds]
+    """The runs that are fitted here, by the kind of their method."""
+    fitted = [run for run in bench.runs.values() if run.method != catalog.ELSEWHERE]
+    return [run.name for run in fitted if catalog.card("methods", run.method)["kind"] in kinds]
+
+
+def runs_from_elsewhere():
+    return [run.name for run in bench.runs.values() if run.method == catalog.ELSEWHERE]
+
+
+def adopted_files(wildcards):
+    """The files of a run that was computed elsewhere, by part, of each seed."""
+    stanza = bench.runs[wildcards.run].hyperparameters
+    return elsewhere.files(wildcards.run, stanza, *names_of_view(wildcards), bench.seeds)
+
+
+def files_from_elsewhere(wildcards):
+    return sorted({file for parts in adopted_files(wildcards) for file in parts.values()})
+
+
+def job_of_adoption(wildcards):
+    seeds = [
+        {"seed": seed, "view": view, "output": output} | files
+        for seed, view, output, files in zip(
+            bench.seeds, folders_of_views(wildcards), folders_of_runs(wildcards), adopted_files(wildcards), strict=True
+        )
+    ]
+    return as_json({name: wildcards[name] for name in ("dataset", "scenario", "run")} | {"seeds": seeds})
 
 
 def scenarios_of_kind(kind):

@@ -54,7 +54,7 @@ def best_runs(results: Path) -> list[Path]:
     lies = Results(results)
     table = read_table(lies.table("overall"))
     table = table[(table["kind"] != "control") & (table["dataset"] != "(all)")]
-    table = table[[("wraps" not in catalog.card("methods", method)) for method in table["method"]]]
+    table = table[[not {"wraps", "elsewhere"} & catalog.card("methods", method).keys() for method in table["method"]]]
     table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
     table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
     first = table.groupby(["dataset", "scenario"], sort=False).head(1)

@@ -156,6 +156,7 @@ def cut(
     parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
     designs = _designs(measured, dataset.obs_names[train_cells])
     audit = audit_table(dataset.obs, in_query, log, stratified=split is None, designs=designs)
+    parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
     return parts
 

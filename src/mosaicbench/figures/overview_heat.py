@@ -15,7 +15,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from mosaicbench.figures._panels import FLOOR, label_rows, measured_resources, name_view
 from mosaicbench.report.roster import TRAITS
-from mosaicbench.report.tables.text import FEWER, absence, number
+from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 from mosaicbench.statistics.overall import SCORES
 from mosaicbench.statistics.scale import ends
@@ -176,6 +176,9 @@ def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFram
 
 
 def _dot(axes: Axes, column: _Column, row: int, used: str) -> None:
+    if used == "unknown":
+        axes.text(column.left + column.width / 2, row, NOT_GIVEN, ha="center", va="center", color=QUIET, fontsize=6)
+        return
     face = INK if used == "yes" else "white"
     edge = INK if used == "yes" else "#CCCCCC"
     axes.plot([column.left + column.width / 2], [row], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)

@@ -166,7 +166,15 @@ def _whose(place: Mapping | None) -> dict:
 def imputed_table(
     imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None, *, identity: Mapping | None = None
 ) -> MuData:
-    """Return a modality per direction from (source, target) -> (names, standardised values), in the target's value space.
+    """Return :func:`imputed_values` of (source, target) -> (names, standardised values)."""
+    values = {(s, target): (names, unstandardised_values(query[target], x)) for (s, target), (names, x) in imputed.items()}
+    return imputed_values(values, query, identity=identity)
+
+
+def imputed_values(
+    imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None, *, identity: Mapping | None = None
+) -> MuData:
+    """Return a modality per direction from (source, target) -> (names, values in the target's space).
 
     `identity` is whose they are: dataset, scenario, run, seed.
     """
@@ -176,7 +184,7 @@ def imputed_table(
     directions = {}
     for (source, target), (names, x) in imputed.items():
         directions[f"{source}->{target}"] = anndata.AnnData(
-            X=unstandardised_values(query[target], x),
+            X=x,
             obs=pd.DataFrame(index=pd.Index(names).astype(str)),
             var=pd.DataFrame(index=feature_names(query[target])),
             uns={"space": query[target].uns["space"]},

@@ -35,7 +35,7 @@ def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
         "threads": _threads(),
         "hardware": _hardware(),
         "versions": versions(),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
     }
 
 
@@ -98,7 +98,7 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def _git_commit() -> str:
+def git_commit() -> str:
     """Return the commit of a checkout; "unknown" for an installed package, whatever repository its environment lies in."""
     git = ["git", "-C", str(Path(__file__).parent)]
     of_this_file = [*git, "ls-files", "--error-unmatch", Path(__file__).name]

@@ -17,6 +17,7 @@ from mosaicbench.statistics.common import ALL, NO_INTERVAL
 
 GROUPS = (OVERALL, "alignment", "label_transfer", "imputation", "biology", "mixing", "disentanglement", "realism", "resources")
 USES = {"uses_pairs": "pairs", "uses_links": "links", "uses_labels": "labels", "transductive": "query"}
+SIGNS = {"yes": r"$\bullet$", "no": "", "unknown": "--"}  # of what a run uses
 SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
 SPECIAL |= {"|": r"\textbar{}", "[": "{[}", "]": "{]}", '"': "''", "–": "--", "—": "---", "…": r"\ldots{}", "†": r"\dag{}"}
@@ -93,7 +94,7 @@ def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, 
         if place and theme.roster.kind(runs[place - 1]) != theme.roster.kind(run):
             lines.append(r"\midrule")
         first = cells_of.loc[(run, metrics[0])]
-        cells = [escaped(theme.label("runs", run)), *[r"$\bullet$" if first[trait] == "yes" else "" for trait in USES]]
+        cells = [escaped(theme.label("runs", run)), *[SIGNS[first[trait]] for trait in USES]]
         cells += [escaped(str(first["status"]).replace("_", " "))] + [_cell(cells_of.loc[(run, name)]) for name in metrics]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"])

@@ -63,8 +63,17 @@ class Roster:
         """Say whether this project made up a run's method, which every table and figure then marks."""
         return self.card(run).get("own", False)
 
+    def is_elsewhere(self, run: str) -> bool:
+        """Say whether a run was computed outside of the benchmark, which every table and figure then marks."""
+        return self.card(run).get("elsewhere", False)
+
     def traits(self, run: str) -> dict[str, str]:
-        """Return "yes" or "no" for each of :data:`TRAITS`; a method is transductive only if its card says so."""
+        """Return "yes" or "no" for each of :data:`TRAITS`, "unknown" of what was computed elsewhere.
+
+        A method is transductive only if its card says so.
+        """
+        if self.is_elsewhere(run):
+            return dict.fromkeys(TRAITS, "unknown")
         uses = self.card(run).get("uses", ())
         given = {name: name.removeprefix("uses_") in uses for name in TRAITS}
         given["transductive"] = bool(self.card(run).get("transductive", False))
@@ -113,6 +122,7 @@ class Roster:
 def roster_of(runs: pd.DataFrame) -> Roster:
     """Return the roster of a table of runs, with every card that there is."""
     cards = {room: catalog.cards(room) for room in ("methods", "metrics", "datasets")}
+    cards["methods"] |= {catalog.ELSEWHERE: catalog.card("methods", catalog.ELSEWHERE)}
     return Roster(cards=cards, methods=dict(zip(runs["run"], runs["method"], strict=True)))
 
 

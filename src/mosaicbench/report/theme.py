@@ -24,6 +24,7 @@ NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "g
 SPARE = "#777777"
 MARKED = ("methods", "runs")
 OWN_MARK = " (own)"  # after the name of a method that this project made up, wherever it is named
+ELSEWHERE_MARK = " (elsewhere)"  # after the name of a run that was computed outside of the benchmark, wherever it is named
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
 STYLE = {
@@ -74,10 +75,13 @@ class Theme:
     def label(self, room: str, name: str) -> str:
         """Return the human-readable name of an id: of display.yaml, else of its card, else the id.
 
-        A method that this project made up, and every run of it, is marked as such, whatever it is called.
+        A method that this project made up, and every run of it, is marked as such, whatever it is called; so is a run that was
+        computed elsewhere.
         """
-        marked = room in MARKED and self.roster.is_own(name)
-        return self._unmarked(room, name) + (OWN_MARK if marked else "")
+        label = self._unmarked(room, name)
+        if room in MARKED and self.roster.is_own(name):
+            return label + OWN_MARK
+        return label + (ELSEWHERE_MARK if room == "runs" and self.roster.is_elsewhere(name) else "")
 
     def _unmarked(self, room: str, name: str) -> str:
         listed = self.display[room].get(name, {}).get("label")

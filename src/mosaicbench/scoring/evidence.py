@@ -170,7 +170,9 @@ class Evidence:
 
     def _of_run(self) -> dict[str, object]:
         """Return the needs that the run meets, whatever is asked about."""
-        needs: dict[str, object] = {"record": self.record}
+        needs: dict[str, object] = {}
+        if self.record.get("seconds"):  # a result that was computed elsewhere has no expenses
+            needs["record"] = self.record
         if self.has_labels:
             needs["labels"] = self.labels
         if len(set(self.batches)) > 1:

@@ -16,6 +16,8 @@ TRAITS = {
     "transductive": "whether it is fitted on the query cells too",
 }
 
+ELSEWHERE = "computed elsewhere, so it cannot be known"
+
 
 # --- columns -------------------------------------------------------------------------------------------------------------
 
@@ -56,7 +58,9 @@ def place_cells(run: str, dataset: str, scenario: str, theme: Theme) -> list[Cel
 
 
 def trait_cells(run: str, theme: Theme) -> list[Cell]:
-    """Return "yes" or "no" for each of :data:`TRAITS`."""
+    """Return "yes" or "no" for each of :data:`TRAITS`, a dash where the run was computed elsewhere."""
+    if theme.roster.is_elsewhere(run):
+        return [Cell(NOT_GIVEN, why=ELSEWHERE) for _ in TRAITS]
     given = theme.roster.traits(run)
     return [Cell(given[name], mark="no" if given[name] == "no" else "") for name in TRAITS]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mosaicbench.layout import Jobs
-from mosaicbench.report.page.cells import place_cells, place_columns
+from mosaicbench.report.page.cells import ELSEWHERE, place_cells, place_columns
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
@@ -38,6 +38,9 @@ def reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
     fits = runs[runs["run"] == run]
     if fits["status"].isin((*FAILED, "not_applicable")).all():
         return messages(run, runs)
+    if theme.roster.is_elsewhere(run):
+        of_run = theme.roster.group(metric) == "resources"
+        return ELSEWHERE if of_run else "computed elsewhere, and not in its files, or not defined on these data"
     output, why = GIVES.get(theme.roster.group(metric), ("", ""))
     gives = theme.roster.card(run).get("gives")
     if output and gives is not None and output not in gives:

@@ -1,0 +1,73 @@
+"""Runs that were computed elsewhere: a stanza that names files in the place of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mosaicbench import config_checks
+from mosaicbench.errors import UserError, nearest
+
+PARTS = ("latents", "imputed")  # at least one of them
+PLACES = ("datasets", "scenarios")  # the views that the files are of
+TYPES = dict.fromkeys(PARTS, "str | list[str]") | dict.fromkeys(PLACES, "list[str]")
+
+
+def is_meant(stanza: dict) -> bool:
+    """Say whether a stanza of `runs` names files and no method."""
+    return "method" not in stanza and bool(set(PARTS) & stanza.keys())
+
+
+def check(run: str, stanza: dict, config: dict) -> None:
+    """Refuse a key that such a stanza does not have, a value of another type, and a dataset or scenario that is not there."""
+    for key, value in stanza.items():
+        if key not in TYPES:
+            raise UserError(f"config key runs.{run}: a run that was computed elsewhere has no key {key!r}{nearest(key, TYPES)}")
+        config_checks.check_type(f"runs.{run}.{key}", value, TYPES[key])
+    for key in PLACES:
+        for name in stanza.get(key, ()):
+            if name not in config[key]:
+                raise UserError(f"config key runs.{run}.{key}: there is no {key[:-1]} {name!r}{nearest(name, config[key])}")
+
+
+def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
+    """Return why such a run is not part of a view, None if it is."""
+    if not is_meant(stanza):
+        return None
+    inside = dataset in stanza.get("datasets", [dataset]) and scenario in stanza.get("scenarios", [scenario])
+    return None if inside else "computed elsewhere, for other datasets or scenarios"
+
+
+def files(run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[int]) -> list[dict[str, str]]:
+    """Return, for each seed, "latents" and "imputed" -> the file of a view.
+
+    A path stands for all seeds, or has {seed} in it; {dataset} and {scenario} are filled in, too. A list has a path per seed,
+    in the order of the config's `seeds`.
+
+    Raises
+    ------
+    UserError
+        When a file is not there, or a list is not as long as there are seeds.
+    """
+    found: list[dict[str, str]] = [{} for _ in seeds]
+    for key in PARTS:
+        paths = stanza.get(key, [])
+        if isinstance(paths, list) and key in stanza and len(paths) != len(seeds):
+            raise UserError(
+                f"config key runs.{run}.{key}: a list has a file for each of the seeds {_listed(seeds)}, in that order"
+            )
+        for place, seed in enumerate(seeds if key in stanza else ()):
+            path = paths[place] if isinstance(paths, list) else paths
+            for name, value in (("dataset", dataset), ("scenario", scenario), ("seed", seed)):
+                path = path.replace(f"{{{name}}}", str(value))
+            if not Path(path).is_file():
+                raise UserError(
+                    f"config key runs.{run}.{key}: there is no file {path}, for seed {seed} of {dataset}, {scenario} "
+                    f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run say of which views it is"
+                )
+            found[place][key] = path
+    return found
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

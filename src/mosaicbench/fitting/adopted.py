@@ -1,0 +1,205 @@
+"""Latents and imputed values that were computed elsewhere: from a user's file to a run's, each cell found by its name.
+
+A name is that of a row of the view, such as ``query-000012``, or the dataset's own name of the cell, such as its barcode. Names
+of the view are alike in every seed, so a file with such names has to say of which view it is: in ``uns["mosaicbench"]``, as
+the view's own files do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_h5
+from mosaicbench.files.place import OF_VIEW
+from mosaicbench.files.views import complete_cells, feature_names, identity_of
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+TRAIN_CELLS = "train_cells"  # of the solution's uns: the dataset's own names of the cells train-000000, train-000001, ...
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of a view's cells.
+
+    Attributes
+    ----------
+    place
+        dataset, scenario and seed of the view.
+    query
+        Source of latents -> the dataset's own name of each query cell -> its name in the view.
+    train
+        The same of the train cells that were measured in it.
+    """
+
+    place: dict[str, object]
+    query: dict[str, pd.Series]
+    train: dict[str, pd.Series]
+
+    @classmethod
+    def of(cls, train: MuData, query: MuData, solution: MuData) -> Names:
+        """Return the names of a view's parts; joint is a source where query cells with all modalities are there."""
+        of_query = {m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names) for m, cells in solution.mod.items()}
+        own = np.asarray(solution.uns.get(TRAIN_CELLS, []), dtype=str)
+        every = pd.Series([f"train-{place:06d}" for place in range(len(own))], index=own, dtype=object)
+        measured = {m: train[m].obs_names for m in train.mod}
+        if len(complete_cells(query)):
+            of_query["joint"] = next(iter(of_query.values()))
+            measured["joint"] = complete_cells(train)
+        of_train = {source: _named(every, names) for source, names in measured.items()}
+        return cls(identity_of(solution), of_query, of_train)
+
+    def of_source(self, path: Path, source: str) -> tuple[pd.Series, pd.Series]:
+        """Return the names of a source's query and train cells.
+
+        Raises
+        ------
+        ContractError
+            When the view has no such source.
+        """
+        if source not in self.query:
+            alone = " (the query shows no cell with all modalities)" if source == "joint" else ""
+            raise ContractError(f"{path}: there is no source {source!r} in this view{alone}; there are {', '.join(self.query)}")
+        return self.query[source], self.train[source]
+
+
+def latents_from(path: Path, names: Names) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
+    """Return (source, subset) -> (names in the view, (cells, latent)), and remarks.
+
+    Parameters
+    ----------
+    path
+        An ``.h5ad``: coordinates in X; ``obs["source"]`` says the modality, or joint, which is what all are without it;
+        ``obs["cell"]``, or else the names of the rows, say the cell.
+    names
+        Of the view.
+
+    Raises
+    ------
+    ContractError
+        When a query cell is missing or there twice, a value is not finite, or the file is of another view.
+    """
+    import anndata
+
+    table = read_h5(path, anndata.read_h5ad)
+    if table.X is None or not table.n_obs:
+        raise ContractError(f"{path}: {'there is no row' if table.X is not None else 'X is empty; put the coordinates there'}")
+    z = np.asarray(table.X.todense() if hasattr(table.X, "todense") else table.X, dtype=np.float32)
+    cells = _column(table, "cell", pd.Series(table.obs_names, index=table.obs_names))
+    sources = _column(table, "source", pd.Series("joint", index=table.obs_names))
+    found, remarks = {}, []
+    for source in dict.fromkeys(sources):
+        rows = np.flatnonzero(sources == source)
+        of_query, of_train = names.of_source(path, source)
+        check_finite(path, source, z[rows])
+        query, train, others = _split(path, source, cells[rows], of_query, of_train, names, table.uns)
+        found[source, "query"] = (of_query.to_numpy(dtype=object), z[rows[query]])
+        if len(train):
+            found[source, "train"] = (of_train.to_numpy(dtype=object), z[rows[train]])
+        else:
+            remarks.append(f"no latents of train cells of {source}, so no labels can be transferred from them")
+        remarks += [f"{others} rows of {source} are of cells that this view does not show"] if others else []
+    return found, remarks
+
+
+def imputed_from(
+    path: Path, names: Names, query: MuData
+) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
+    """Return (source, target) -> (names in the view, (cells, features) in the target's value space), and remarks.
+
+    Parameters
+    ----------
+    path
+        An ``.h5mu`` with a modality for each direction, such as rna->adt: rows are cells, columns the target's features.
+    names, query
+        Of the view.
+
+    Raises
+    ------
+    ContractError
+        As of :func:`latents_from`; also when a feature is missing.
+    """
+    import mudata
+
+    with quiet_mudata():
+        table = read_h5(path, mudata.read_h5mu)
+    found, remarks = {}, []
+    for direction, values in table.mod.items():
+        source, _, target = direction.partition("->")
+        if target not in query.mod or source not in query.mod or source == target:
+            raise ContractError(
+                f"{path}: {direction!r} is no direction between two of {', '.join(query.mod)}, such as rna->adt"
+            )
+        of_query, of_train = names.of_source(path, source)
+        wanted = feature_names(query[target])
+        columns = pd.Index(values.var_names.astype(str)).get_indexer(wanted)
+        if (columns < 0).any():
+            missing = wanted[int(np.argmax(columns < 0))]
+            raise ContractError(
+                f"{path}: {direction} lacks {(columns < 0).sum()} of {len(wanted)} features, such as {missing!r}"
+            )
+        cells = values.obs_names.astype(str).to_numpy(dtype=object)
+        places, _, others = _split(path, direction, cells, of_query, of_train, names, table.uns)
+        x = values.X[places][:, columns]
+        x = np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
+        check_finite(path, direction, x)
+        found[source, target] = (of_query.to_numpy(dtype=object), x)
+        remarks += [f"{others} rows of {direction} are of cells that are not in the query"] if others else []
+    return found, remarks
+
+
+def _named(every: pd.Series, measured: pd.Index) -> pd.Series:
+    """Return own name -> name in the view of the measured train cells, in their order; an older view has no own names."""
+    if not len(every):
+        return pd.Series(measured.astype(str), index=measured.astype(str), dtype=object)
+    own = pd.Series(every.index, index=every.to_numpy())
+    return pd.Series(measured.astype(str), index=own[measured.astype(str)].to_numpy(), dtype=object)
+
+
+def _column(table: AnnData, name: str, otherwise: pd.Series) -> np.ndarray:
+    return table.obs.get(name, otherwise).astype(str).to_numpy(dtype=object)
+
+
+def _split(
+    path: Path, what: str, cells: np.ndarray, query: pd.Series, train: pd.Series, names: Names, uns: Mapping
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return where the query cells and the train cells stand among `cells`, in order, and how many others there are."""
+    index = pd.Index(cells)
+    if not index.is_unique:
+        raise ContractError(f"{path}: {what} has the cell {index[index.duplicated()][0]!r} twice")
+    anonymous = index.isin(query.to_numpy()).any()
+    _check_place(path, uns, names.place, needed=anonymous)
+    found = [index.get_indexer(part.to_numpy() if anonymous else part.index) for part in (query, train)]
+    for part, places, told in zip((query, train), found, ("query", "train"), strict=True):
+        lacking = places < 0
+        if lacking.any() and (told == "query" or not lacking.all()):
+            first = int(np.argmax(lacking))
+            raise ContractError(
+                f"{path}: {what} lacks {lacking.sum()} of {len(part)} {told} cells of this view, such as {part.iloc[first]!r} "
+                f"({part.index[first]!r} in the dataset); name the rows like those of {told}.h5mu, or like the dataset's cells"
+                + ("" if told == "query" else "; all train cells, or none")
+            )
+    of_train = found[1][found[1] >= 0]
+    return found[0], of_train, len(cells) - len(found[0]) - len(of_train)
+
+
+def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: bool) -> None:
+    """Refuse a file that says another view about itself, or, where names are those of a view, none."""
+    told = uns.get(KEY, {})
+    if needed and not set(OF_VIEW) <= set(told):
+        raise ContractError(
+            f"{path}: its cells are named like query-000000, as in every seed; say of which view they are: copy "
+            f'uns["{KEY}"] of the query.h5mu that was read, or name the cells as the dataset does'
+        )
+    for key, wanted in place.items():
+        if key in told and str(told[key]) != str(wanted):
+            raise ContractError(f"{path}: it says {key} {told[key]} about itself, and this view is of {key} {wanted}")

@@ -1,0 +1,252 @@
+"""Runs that were computed elsewhere: their stanzas, their files, and how they stand beside the others."""
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+from mosaicbench_fits import fit_one
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import catalog, settings
+from mosaicbench.commands import adopt, score
+from mosaicbench.errors import ContractError, UserError
+from mosaicbench.expenses import number_of_jobs
+from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
+from mosaicbench.files.scores import read_scores
+from mosaicbench.files.views import feature_names, read_view
+from mosaicbench.report.page.cells import trait_cells
+from mosaicbench.report.page.failures import reason
+from mosaicbench.report.roster import TRAITS, roster_of
+from mosaicbench.report.theme import Theme
+
+GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
+IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
+
+
+@pytest.fixture(scope="module")
+def fitted(view, tmp_path_factory):
+    """A run of the benchmark itself, whose files stand for what somebody computed elsewhere."""
+    folder = tmp_path_factory.mktemp("mvae")
+    fit_one(view, folder, "mvae", hyperparameters={"max_epochs": 2}, names={"dataset": "small", "scenario": "paired"})
+    return folder
+
+
+def adopted(view, folder, seed=0, **files):
+    entry = {"seed": seed, "view": str(view), "output": str(folder / "mine")} | {k: str(v) for k, v in files.items()}
+    adopt.main(**IDENTITY, seeds=[entry])
+    return folder / "mine"
+
+
+def scores_of(run, view, folder):
+    files = {"scores": [folder / "scores.tsv"], "features": [folder / "features.tsv"], "cells": [folder / "cells.npz"]}
+    score.main(runs=[run], views=[view], groups=GROUPS, **files)
+    return read_scores(folder / "scores.tsv")
+
+
+def own_names(view, *, train=True):
+    """Return name in the view -> the dataset's own name, of query cells and, if wanted, train cells."""
+    solution = read_view(view / "solution.h5mu", "solution")
+    names = {row: own for cells in solution.mod.values() for own, row in cells.obs["query_name"].items()}
+    return names | {f"train-{place:06d}": own for place, own in enumerate(solution.uns["train_cells"])} if train else names
+
+
+def as_made_elsewhere(fitted, view, names=None, **changes):
+    """Return a run's latents as another program would write them: in any order, with or without the dataset's names."""
+    table = read_latents(fitted / "latents.h5ad")
+    order = np.random.default_rng(1).permutation(table.n_obs)
+    cells = table.obs["cell"].astype(str).map(names) if names else table.obs["cell"].astype(str)
+    obs = pd.DataFrame({"cell": cells, "source": table.obs["source"].astype(str)}, index=table.obs_names)
+    uns = {} if names else {"mosaicbench": dict(read_view(view / "query.h5mu", "query").uns["mosaicbench"])}
+    made = anndata.AnnData(X=np.asarray(table.X), obs=obs, uns=uns)[order].copy()
+    for key, value in changes.items():
+        setattr(made, key, value)
+    return made
+
+
+def written(made, path):
+    made.write_h5ad(path)
+    return path
+
+
+@pytest.mark.parametrize("named", ["as in the view", "as in the dataset"])
+def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(fitted, view, tmp_path, named):
+    names = own_names(view) if named == "as in the dataset" else None
+    latents = written(as_made_elsewhere(fitted, view, names), tmp_path / "a.h5ad")
+    imputed = read_imputed(fitted / "imputed.h5mu")
+    values = mudata.MuData({direction: cells[::-1].copy() for direction, cells in imputed.mod.items()})
+    if names:
+        for cells in values.mod.values():
+            cells.obs_names = cells.obs_names.map(names)
+    else:
+        values.uns["mosaicbench"] = dict(read_view(view / "query.h5mu", "query").uns["mosaicbench"])
+    values.write_h5mu(tmp_path / "a.h5mu")
+    run = adopted(view, tmp_path, latents=latents, imputed=tmp_path / "a.h5mu")
+    here, elsewhere = scores_of(fitted, view, tmp_path), scores_of(run, view, tmp_path)
+    about = ["metric", "direction", "space", "value"]
+    expected = here.loc[~here["metric"].isin(["fit_seconds", "peak_host_mb"]), about]
+    assert {"foscttm", "label_transfer_accuracy", "imputation_pearson_per_feature"} <= set(expected["metric"])
+    pd.testing.assert_frame_equal(elsewhere[about].reset_index(drop=True), expected.reset_index(drop=True))
+    record = read_record(run / "run.json")
+    assert (record["status"], record["seconds"], record["peak_host_mb"]) == ("ok", {}, None)
+    assert record["message"] == adopt.UNKNOWN
+    assert set(record["hyperparameters"]) == {"latents", "imputed"}
+
+
+def test_only_query_cells_are_needed_and_what_follows_is_said(fitted, view, tmp_path):
+    names = own_names(view)
+    made = as_made_elsewhere(fitted, view, names)
+    of_query = made[made.obs["cell"].isin(own_names(view, train=False).values())].copy()
+    run = adopted(view, tmp_path, latents=written(of_query, tmp_path / "a.h5ad"))
+    latents = read_latents(run / "latents.h5ad")
+    assert set(latents.obs["subset"]) == {"query"}
+    assert "no latents of train cells of left" in read_record(run / "run.json")["message"]
+    assert not (scores_of(run, view, tmp_path)["metric"] == "label_transfer_accuracy").any()
+
+
+def test_rows_without_a_source_are_joint_and_named_by_the_rows(fitted, view, tmp_path):
+    made = as_made_elsewhere(fitted, view, own_names(view))
+    source = made.obs["source"].iloc[0]
+    joint = made[made.obs["source"] == made.obs["source"].iloc[0]].copy()
+    joint = anndata.AnnData(X=joint.X, obs=pd.DataFrame(index=joint.obs["cell"]))
+    run = adopted(view, tmp_path, latents=written(joint, tmp_path / "a.h5ad"))
+    names, z = latents_of(read_latents(run / "latents.h5ad"), "joint", "query")
+    before, expected = latents_of(read_latents(fitted / "latents.h5ad"), source, "query")
+    np.testing.assert_array_equal(z[names.get_indexer(before)], expected)
+
+
+def without_a_cell(made):
+    return made[made.obs["cell"] != made.obs["cell"].iloc[0]].copy()
+
+
+def with_a_cell_twice(made):
+    return made[[0, *range(made.n_obs)]].copy()
+
+
+def with_a_gap(made):
+    made.X[3, 0] = np.nan
+    return made
+
+
+def of_a_third_modality(made):
+    made.obs["source"] = "atac"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        (without_a_cell, "lacks 1 of .* cells of this view, such as"),
+        (with_a_cell_twice, "has the cell .* twice"),
+        (with_a_gap, "holds NaN or infinite values"),
+        (of_a_third_modality, "there is no source 'atac' in this view"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+def test_latents_of_other_cells_are_refused_in_one_sentence(fitted, view, tmp_path, spoilt, message):
+    made = spoilt(as_made_elsewhere(fitted, view, own_names(view)))
+    made.obs_names_make_unique()
+    with pytest.raises(ContractError, match=message):
+        adopted(view, tmp_path, latents=written(made, tmp_path / "a.h5ad"))
+
+
+def test_names_of_the_view_need_to_say_of_which_view(fitted, view, tmp_path):
+    made = as_made_elsewhere(fitted, view)
+    path = written(made, tmp_path / "a.h5ad")
+    made.uns["mosaicbench"]["seed"] = 1
+    written(made, tmp_path / "b.h5ad")
+    with pytest.raises(ContractError, match="it says seed 1 about itself, and this view is of seed 0"):
+        adopted(view, tmp_path, latents=tmp_path / "b.h5ad")
+    del made.uns["mosaicbench"]
+    written(made, tmp_path / "c.h5ad")
+    with pytest.raises(ContractError, match="say of which view they are"):
+        adopted(view, tmp_path, latents=tmp_path / "c.h5ad")
+    assert adopted(view, tmp_path, latents=path)
+
+
+def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
+    query = read_view(view / "query.h5mu", "query")
+    source, target = list(query.mod)
+    names = own_names(view)
+    values = anndata.AnnData(
+        X=np.zeros((query[source].n_obs, len(feature_names(query[target]))), dtype=np.float32),
+        obs=pd.DataFrame(index=query[source].obs_names.map(names)),
+        var=pd.DataFrame(index=feature_names(query[target])),
+    )
+    mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
+    with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
+        adopted(view, tmp_path, imputed=tmp_path / "a.h5mu")
+    mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
+    with pytest.raises(ContractError, match="'proteins' is no direction"):
+        adopted(view, tmp_path, imputed=tmp_path / "b.h5mu")
+
+
+# --- in a config ---------------------------------------------------------------------------------------------------------
+
+
+def config(stanza, **more):
+    return {"datasets": {"simulated": {}}, "runs": {"mvae": {}, "mine": stanza}, "seeds": [3, 5]} | more
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "seed-3", "seed-5"):
+        (tmp_path / f"{name}.h5ad").touch()
+
+
+@pytest.mark.usefixtures("there")
+def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
+    for latents in ("one.h5ad", ["seed-3.h5ad", "seed-5.h5ad"], "seed-{seed}.h5ad"):
+        bench = settings.load(config({"latents": latents, "scenarios": ["paired"]}))
+        assert bench.runs["mine"].method == catalog.ELSEWHERE
+        views = [(d, s) for d, s, run in bench.applicable if run == "mine"]
+        assert views == [("simulated", "paired")]
+        assert bench.not_applicable[-1]["reason"] == "computed elsewhere, for other datasets or scenarios"
+    assert number_of_jobs(bench)["adopt"] == 1
+
+
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize(
+    ("stanza", "message"),
+    [
+        ({"latents": "absent.h5ad"}, "runs.mine.latents: there is no file absent.h5ad, for seed 3 of simulated, paired"),
+        ({"latents": "seed-{sed}.h5ad"}, "there is no file seed-{sed}.h5ad"),
+        ({"latents": ["one.h5ad"]}, "a list has a file for each of the seeds 3, 5"),
+        ({"latents": 3}, "runs.mine.latents: expected str or a list of str, found 3"),
+        ({"latents": "one.h5ad", "beta": 2}, "a run that was computed elsewhere has no key 'beta'"),
+        ({"latents": "one.h5ad", "scenarios": ["piared"]}, "there is no scenario 'piared'; did you mean 'paired'"),
+    ],
+)
+def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
+    with pytest.raises(UserError) as raised:
+        settings.load(config(stanza))
+    assert message in str(raised.value)
+
+
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize("more", [{"keep": ["mine"]}, {"report": {"generated_runs": ["mine"]}}])
+def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
+    with pytest.raises(UserError, match="'mine' was computed elsewhere"):
+        settings.load(config({"latents": "one.h5ad"}, **more))
+
+
+# --- in the report -------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_its_reason():
+    runs = pd.DataFrame([{"run": "mine", "method": catalog.ELSEWHERE, "status": "ok", "message": adopt.UNKNOWN}])
+    roster = roster_of(runs)
+    theme = Theme({room: {} for room in ("methods", "runs")}, roster)
+    assert theme.label("runs", "mine") == "mine (elsewhere)"
+    assert roster.competes("mine")
+    assert roster.traits("mine") == dict.fromkeys(TRAITS, "unknown")
+    assert {(cell.text, cell.why) for cell in trait_cells("mine", theme)} == {
+        ("–", "computed elsewhere, so it cannot be known")
+    }
+    assert reason("mine", "fit_seconds", runs, theme) == "computed elsewhere, so it cannot be known"
