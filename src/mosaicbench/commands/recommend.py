@@ -7,11 +7,9 @@ from pathlib import Path
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
-from mosaicbench.report.recommendation import recommended, sentences
+from mosaicbench.report.recommendation import COLUMNS, checked_recommendations, sentences
 from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs
 from mosaicbench.report.theme import read_theme
-from mosaicbench.statistics.paired import PAIRED_COLUMNS
-from mosaicbench.statistics.summary import HEADLINE_COLUMNS
 
 
 def main(*, results: Path, display: Path, output: Path | None = None) -> None:
@@ -32,13 +30,10 @@ def main(*, results: Path, display: Path, output: Path | None = None) -> None:
         When the folder has no tables, or no run answers any question.
     """
     lies = Results(results)
-    columns = {"headline": HEADLINE_COLUMNS, "paired_tests": PAIRED_COLUMNS, "runs": RUN_COLUMNS}
-    tables = {name: read_table(lies.table(name), expected) for name, expected in columns.items()}
-    tables["runs"] = checked_runs(tables["runs"])
-    theme = read_theme(display, tables["runs"])
-    table = recommended(tables, theme.roster)
+    table = checked_recommendations(read_table(lies.table("recommendations"), COLUMNS))
+    runs = checked_runs(read_table(lies.table("runs"), RUN_COLUMNS))
     if table.empty:
         raise UserError(f"{results}: no run has a score of alignment, label transfer or imputation; nothing can be recommended")
-    print("\n".join(sentences(table, {run: theme.label("runs", run) for run in tables["runs"]["run"].unique()})))
+    print("\n".join(sentences(table, read_theme(display, runs))))
     if output is not None:
         write_table(output, table)

@@ -15,6 +15,7 @@ from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_features, read_scores
 from mosaicbench.files.tables import write_tables
 from mosaicbench.meter import PHASES
+from mosaicbench.report.recommendation import recommended
 from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS, RUN_COLUMNS, checked_runs, checked_scores
 from mosaicbench.report.tables.overview import overview
@@ -125,6 +126,7 @@ def main(
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
+    tables["recommendations"] = recommended(tables, roster)
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
     write_tables(Path(output), tables)

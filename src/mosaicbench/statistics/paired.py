@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
@@ -252,6 +252,13 @@ def seeds_needed(effect: float, sd: float, ratio: float) -> float:
     """
     seeds = np.arange(2, MOST_SEEDS + 1)
     enough = abs(effect) > t_quantile(seeds) * sd * np.sqrt(1 / seeds + ratio)
+    return float(seeds[enough.argmax()]) if enough.any() else np.nan
+
+
+def seeds_to_tell(effect: float, sd: float, tests: int) -> float:
+    """Return how many seeds make the p over seeds, times a number of tests, less than 0.05, as above; NaN if none do."""
+    seeds = np.arange(2, MOST_SEEDS + 1)
+    enough = abs(effect) > stdtrit(seeds - 1, 1 - (1 - LEVEL) / 2 / tests) * sd / np.sqrt(seeds)
     return float(seeds[enough.argmax()]) if enough.any() else np.nan
 
 

@@ -11,6 +11,7 @@ import yaml
 from mosaicbench.report.page import failures, overall, reference_sections, summary
 from mosaicbench.report.page.design import notes
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
+from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.report.page.render import render
 from mosaicbench.report.page.view import CIRCULAR, view_section
@@ -64,6 +65,7 @@ def report_page(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
         question=config.get("question", QUESTION),
+        recommendations=recommendations(tables["recommendations"], theme),
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], theme),
         winners=summary.winners(best_rows, places, theme),

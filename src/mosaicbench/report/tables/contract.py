@@ -8,6 +8,8 @@ import pandas as pd
 
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
+from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
+from mosaicbench.report.recommendation import checked_recommendations
 from mosaicbench.report.roster import TRAITS
 from mosaicbench.statistics.common import HEADLINE, RUN, VIEW
 from mosaicbench.statistics.overall import OVERALL_COLUMNS
@@ -44,6 +46,7 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "history": HISTORY_COLUMNS,
     "standings": STANDING_COLUMNS,
     "sweep": SWEEP_COLUMNS,
+    "recommendations": RECOMMENDATION_COLUMNS,
 }
 
 
@@ -62,6 +65,7 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
         tables
         | {name: tables[name].assign(**(tables[name][columns].astype(str) == "True")) for name, columns in truths.items()}
         | {"scores": checked_scores(tables["scores"]), "runs": checked_runs(tables["runs"])}
+        | {"recommendations": checked_recommendations(tables["recommendations"])}
     )
 
 
