@@ -23,11 +23,13 @@ ALLOWED = {
     "layout": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
     "meter": (set(), {"psutil"}),
-    "registry": ({"errors", "layout"}, {"jsonschema", "yaml"}),
+    "registry": ({"config_checks", "errors", "layout"}, set()),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
-    "config_checks": ({"errors"}, {"jsonschema"}),
+    "value_types": (set(), set()),
+    "config_checks": ({"errors", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
-    "settings": ({"catalog", "config_checks", "elsewhere", "errors", "layout", "registry"}, {"yaml"}),
+    "report_choices": ({"catalog", "errors"}, set()),
+    "settings": ({"catalog", "config_checks", "elsewhere", "errors", "layout", "registry", "report_choices"}, set()),
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
     "data": (
         {"errors", "files", "data"},
@@ -78,7 +80,7 @@ OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "sources"}
 KEYS = {
-    "fetch": {"data", "download", "errors", "files/atomic", "layout", "registry"},
+    "fetch": {"config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
     "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
     "fit": OF_RUNS | {"fitting", "files/models", "meter", "sources"},
@@ -91,7 +93,9 @@ KEYS = {
     "typeset": OF_SCORES | {"cards", "catalog", "report", "statistics"},
     "report": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "compare": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
-    "plan": OF_VIEWS - {"view", "files/views"} | {"cards", "catalog", "data", "expenses", "layout", "registry"},
+    "plan": OF_VIEWS - {"view", "files/views"}
+    | {"cards", "catalog", "data", "expenses", "layout"}
+    | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "sources"},

@@ -1,5 +1,7 @@
 """The attacks of ``make chaos`` in their short form, and the table that they write."""
 
+import importlib
+
 import pytest
 from chaos.__main__ import PAGE, PARTS
 from chaos.outcomes import Outcome, table, write_into
@@ -17,6 +19,14 @@ def test_a_table_is_written_between_its_marks_alone(tmp_path):
     assert page.read_text() == "x\n<!-- chaos: a -->\nnew \\1\n<!-- end -->\ny\n<!-- chaos: b -->\nkept\n<!-- end -->\n"
     with pytest.raises(ValueError, match="no marks <!-- chaos: c -->"):
         write_into(page, "c", "")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_is_wrong_in_silence_and_nothing_ends_in_a_traceback(tmp_path, part):
+    outcomes = importlib.import_module(f"chaos.{part}").attack(short=True, seed=1, folder=tmp_path)
+    for outcome in outcomes:
+        assert outcome.tried > 0
+        assert outcome.survived == outcome.tried, "\n".join([outcome.fault, *outcome.notes])
 
 
 def test_the_page_has_a_place_for_every_part(tmp_path):

@@ -31,7 +31,7 @@ def test_a_config_that_is_no_yaml_is_a_message_without_a_traceback(tmp_path):
     (tmp_path / "my.yaml").write_text("datasets: {a: [")
     done = python("-m", "mosaicbench", "plan", str(tmp_path / "my.yaml"))
     assert done.returncode == 2
-    assert "my.yaml: not readable as yaml" in done.stderr
+    assert "my.yaml: not valid YAML" in done.stderr
     assert "Traceback" not in done.stderr
 
 

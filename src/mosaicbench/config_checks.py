@@ -2,50 +2,81 @@
 
 from __future__ import annotations
 
-import ast
 import copy
+import datetime
 import math
 import re
+from pathlib import Path
 
 import jsonschema
+import yaml
 
+from mosaicbench import value_types
 from mosaicbench.errors import UserError, nearest
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
 RENAMED = {"minibatch": "batch_size", "products": "matmul_precision"}  # a key of older configs -> its name now
-CHECKED_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None), "dict": dict}
-POSITIVE = {
-    "learning_rate",
-    "critic_learning_rate",
-    "epsilon",
-    "gradient_clip",
-}  # hyperparameters, in all methods that have them
-AT_LEAST_ONE = {
-    "latent",
-    "hidden",
-    "components",
-    "batch_size",
-    "max_epochs",
-    "patience",
-    "epochs",
-    "samples",
-    "factors",
-    "cells",
-}
-AT_LEAST_ZERO = {"beta", "alignment", "weight_decay", "private", "dropout", "modality_dropout", "seed"}
+LARGEST = 2**32 - 1  # the largest seed of NumPy; nothing else counts that far
+LONGEST = 1000  # letters of a text
+DEEPEST = 20  # keys below each other
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+QUOTES = "'\""
+UNSEEN = "a line break or another sign that cannot be seen; take it out"
+TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number"}
+TYPES |= {"boolean": "true or false", "null": "null"}
 INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, x: type(x) is int)  # 1.0 is none
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=INTEGERS)
 
 
 def checked(config: dict, schema: dict) -> dict:
     """Return a copy of `config` with the schema's defaults filled in, or say what is wrong with it."""
-    _check_plain(config)
+    check_plain(config)
     config = copy.deepcopy(config)
     _fill_defaults(config, schema)
-    errors = sorted(Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
-    if errors:
-        raise UserError(_explained(errors[0]))
+    check_schema(config, schema)
     return config
+
+
+def check_schema(content: object, schema: dict, where: str = "config key ") -> None:
+    """Refuse the first violation of a schema, with its key; `where` is what a message says before the key."""
+    errors = sorted(Validator(schema).iter_errors(content), key=lambda error: list(map(str, error.path)))
+    if errors:
+        raise UserError(where + _explained(errors[0]))
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file holds.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, is no text or no YAML, or says a key twice, of which one would be lost.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file; paths start from {Path.cwd()}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no text in UTF-8, from byte {error.start} on; is it another kind of file?") from error
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())[:300]})") from error
+
+
+# libyaml, where it is built in, reads the registry ten times as fast, and every job of the workflow reads it.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """A safe loader that refuses a mapping in which a key stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return the mapping."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(
+                f"the key {twice!r} stands twice in the mapping from line {line} on; rename one or take it out"
+            )
+        return super().construct_mapping(node, deep)
 
 
 def _fill_defaults(config: object, schema: dict) -> None:
@@ -72,79 +103,101 @@ def _explained(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         unknown = next(name for name in error.instance if name not in known)
-        return f"config key {key}: unknown key {unknown!r}{instead_of(unknown, known)}"
+        return f"{key}: unknown key {unknown!r}{instead_of(unknown, known)}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
-        return f"config key {key}: the key {missing!r} is missing; {error.schema['properties'][missing].get('description', '')}"
+        return f"{key}: the key {missing!r} is missing; {error.schema['properties'][missing].get('description', '')}"
+    found = value_types.shown(error.instance)
     if error.validator == "enum":
         in_yaml = {True: "true", False: "false"}
         possible = [in_yaml[value] if isinstance(value, bool) else value for value in error.validator_value]
-        return f"config key {key}: {error.instance!r} is not possible{nearest(str(error.instance), possible)}"
+        return f"{key}: {found} is not possible{nearest(found.strip(QUOTES), possible)}"
     described = f" ({error.schema['description']})" if "description" in error.schema else ""
-    return f"config key {key}: {error.message}{described}"
+    if error.validator == "type":
+        expected = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        number = value_types.as_number(error.instance) if {"number", "integer"} & set(expected) else None
+        hint = "" if number is None else f"; YAML reads this as text, write {number:g}"
+        return f"{key}: expected {' or '.join(TYPES[one] for one in expected)}, found {found}{hint}{described}"
+    if error.validator == "pattern":
+        return f"{key}: {found} is not possible{described}"
+    message = error.message.removeprefix(repr(error.instance))
+    return f"{key}: {found if message != error.message else ''}{message[:200]}{described}"
 
 
 def check_name(section: str, name: str) -> None:
     """Refuse an id of a section of the config that cannot be a folder's name."""
     if not NAME.fullmatch(name):
-        raise UserError(f"config key {section}: {name!r} becomes a folder's name; use letters, digits, '_', '-' and '.' only")
+        raise UserError(
+            f"config key {section}: {value_types.shown(name)} becomes a folder's name; use letters, digits, '_', '-' and '.' "
+            "only, at most 100 of them, and a letter or digit first"
+        )
+
+
+def check_declared(where: str, declared: dict, *, defaults: bool) -> None:
+    """Refuse an annotation of code whose range cannot be read, and, if asked, a default that its own annotation refuses.
+
+    Parameters
+    ----------
+    where
+        What declares them, for the message.
+    declared
+        name -> ``catalog.Hyperparameter``.
+    defaults
+        Whether all of them have one.
+    """
+    for name, one in declared.items():
+        fault = value_types.range_fault(one.annotation)
+        if defaults and not fault and (wrong := value_types.fault(one.default, one.annotation)):
+            fault = f"the default is none of its own values: {wrong}"
+        if fault:
+            raise UserError(f"{where}: {name}: {fault}")
 
 
 def check_type(key: str, value: object, annotation: str) -> None:
-    """Check a value against an annotation, and a number against the range that its name has."""
-    expected = ast.parse(annotation, mode="eval").body
-    if not _fits(value, expected):
-        raise UserError(f"config key {key}: expected {_described(expected)}, found {value!r}")
-    name = key.rsplit(".", 1)[-1]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if name in POSITIVE and value <= 0:
-            raise UserError(f"config key {key}: expected a number above 0, found {value!r}")
-        least = 1 if name in AT_LEAST_ONE else 0 if name in AT_LEAST_ZERO or name.endswith("_weight") else value
-        if value < least:
-            raise UserError(f"config key {key}: expected a number of at least {least}, found {value!r}")
+    """Check a value against an annotation, and a number against the range that the annotation states."""
+    if fault := value_types.fault(value, annotation):
+        raise UserError(f"config key {key}: {fault}")
 
 
-def _fits(value: object, expected: ast.expr) -> bool:
-    """Return whether a value is of an annotation; a type that no YAML has is left to the loader."""
-    match expected:
-        case ast.BinOp(left=left, right=right):
-            return _fits(value, left) or _fits(value, right)
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return not isinstance(value, list | dict) and value in _choices(choices)
-        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, each])):
-            return isinstance(value, dict) and all(_fits(one, each) for one in value.values())
-        case ast.Subscript(value=ast.Name(id="list" | "Sequence"), slice=each):
-            return isinstance(value, list | tuple) and all(_fits(one, each) for one in value)
-        case ast.Name() | ast.Constant() if (name := ast.unparse(expected)) in CHECKED_TYPES:
-            return isinstance(value, CHECKED_TYPES[name]) and not (isinstance(value, bool) and name != "bool")
-    return True
+def check_plain(value: object, key: str = "", where: str = "config key ") -> None:
+    """Refuse what no value of a YAML file of this project may be, at any depth.
 
+    That is: names that are not text, texts of several lines, dates and other types of YAML's own, numbers that are not finite
+    or larger than anything here could be, and mappings that hold themselves.
 
-def _choices(node: ast.expr) -> tuple:
-    return ast.literal_eval(ast.Tuple(elts=node.elts if isinstance(node, ast.Tuple) else [node], ctx=ast.Load()))
-
-
-def _described(expected: ast.expr) -> str:
-    match expected:
-        case ast.BinOp(left=left, right=right):
-            return f"{_described(left)} or {_described(right)}"
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return f"one of {', '.join(map(str, _choices(choices)))}"
-        case ast.Subscript(value=ast.Name(id="list" | "Sequence"), slice=each):
-            return f"a list of {_described(each)}"
-        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, each])):
-            return f"a mapping from names to {_described(each)}"
-    return ast.unparse(expected)
-
-
-def _check_plain(value: object, key: str = "") -> None:
-    """Refuse names that YAML reads as numbers, dates or booleans, and numbers that are not finite, at any depth."""
+    Raises
+    ------
+    UserError
+        With the key, and what to write instead.
+    """
+    place = where + (key or "top level")
+    if key.count(".") > DEEPEST:
+        raise UserError(f"{where}{key[:80]}…: nested more than {DEEPEST} deep, or a YAML alias that holds itself")
+    if isinstance(value, datetime.date):
+        raise UserError(f"{place}: {value} is read as a date; write it in quotes")
+    if not isinstance(value, str | int | float | list | tuple | dict | type(None)):
+        raise UserError(f"{place}: {value_types.shown(value)} is no text, number, list or mapping; leave YAML's tags (!!) out")
     if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"config key {key}: {value} is not a finite number")
+        raise UserError(f"{place}: {value} is not a finite number")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        side = "greater" if value > 0 else "less"
+        raise UserError(f"{place}: {value_types.shown(value)} is {side} than any number that can be meant here")
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise UserError(
+            f"{place}: a text of {len(value)} letters, {value_types.shown(value[:40])}…; at most {LONGEST} are possible"
+        )
+    if isinstance(value, str) and CONTROL.search(value):
+        raise UserError(
+            f"{place}: {value_types.shown(value)} has a line break or another sign that cannot be seen; take it out"
+        )
     if isinstance(value, dict):
         for name in value:
             if not isinstance(name, str):
-                raise UserError(f"config key {key or 'top level'}: the name {name!r} is not text; write it in quotes")
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+                raise UserError(f"{place}: the name {name!r} is not text; write it in quotes")
+            if CONTROL.search(name):
+                raise UserError(
+                    f"{place}: the name {value_types.shown(name)} has a line break or another sign that cannot be seen"
+                )
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
     for name, part in parts:
-        _check_plain(part, f"{key}.{name}".lstrip("."))
+        check_plain(part, f"{key}.{name}".lstrip("."), where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def files(run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[i
             path = paths[place] if isinstance(paths, list) else paths
             for name, value in (("dataset", dataset), ("scenario", scenario), ("seed", seed)):
                 path = path.replace(f"{{{name}}}", str(value))
-            if not Path(path).is_file():
+            if not os.path.isfile(path):  # which also says so of a name that is too long
                 raise UserError(
                     f"config key runs.{run}.{key}: there is no file {path}, for seed {seed} of {dataset}, {scenario} "
                     f"(relative paths start at {Path.cwd()}); `datasets` and `scenarios` of the run say of which views it is"

@@ -6,16 +6,11 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-import jsonschema
-import yaml
-
-from mosaicbench import layout
+from mosaicbench import config_checks, layout
 from mosaicbench.errors import UserError
 
 REGISTRY = layout.project_file("config/datasets.yaml")
 SCHEMA = layout.project_file("workflow/schemas/datasets.schema.yaml")
-# libyaml, where it is built in, reads the registry ten times as fast, and every job of the workflow reads it.
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -65,19 +60,9 @@ def load(path: str | Path = REGISTRY) -> dict[str, dict]:
         When the file is absent, is no YAML, or breaks its schema.
     """
     path = Path(path)
-    try:
-        registry = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe loader either way
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such registry of datasets") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML ({error})") from error
-    schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader)  # noqa: S506
-    if (error := jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(registry))) is not None:
-        key = ".".join(map(str, error.absolute_path)) or "top level"
-        described = (
-            f" ({error.schema['description']})" if isinstance(error.schema, dict) and "description" in error.schema else ""
-        )
-        raise UserError(f"{path}, key {key}: {error.message}{described}")
+    registry = config_checks.read_yaml(path)
+    config_checks.check_plain(registry, where=f"{path}, key ")
+    config_checks.check_schema(registry, config_checks.read_yaml(SCHEMA), where=f"{path}, key ")
     return {name: {"options": {}, "files": {}} | stanza for name, stanza in registry.items()}
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
-from mosaicbench import catalog, config_checks, elsewhere, layout, registry
+from mosaicbench import catalog, config_checks, elsewhere, layout, registry, report_choices
 from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
@@ -122,12 +121,12 @@ class Settings:
 
 def read(path: Path) -> Settings:
     """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""
-    text = path.read_text()
+    if path.suffix != ".json":
+        return load(config_checks.read_yaml(path))
     try:
-        config = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"not readable as {path.suffix.removeprefix('.')}: {' '.join(str(error).split())}") from error
-    return load(config)
+        return load(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); the workflow writes it anew where it is deleted") from error
 
 
 def load(config: dict) -> Settings:
@@ -138,9 +137,13 @@ def load(config: dict) -> Settings:
     UserError
         At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file, a wrong card.
     """
-    config = config_checks.checked(config, yaml.safe_load(SCHEMA.read_text()))
+    config = config_checks.checked(config, config_checks.read_yaml(SCHEMA))
     catalog.check()
-    known = registry.load(config["registry"] or registry.REGISTRY)
+    for method in catalog.names("methods"):
+        config_checks.check_declared(f"method {method}", catalog.hyperparameters(method), defaults=True)
+    for loader in catalog.names("datasets"):
+        config_checks.check_declared(f"dataset {loader}", catalog.parameters("datasets", loader), defaults=False)
+    known = _registry(config["registry"])
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     for name, stanza in config["runs"].items():
         if elsewhere.is_meant(stanza or {}):
@@ -167,30 +170,7 @@ def load(config: dict) -> Settings:
             elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])  # refuses one that is not there
     models = [run.name for run in runs.values() if catalog.card("methods", run.method)["kind"] == "model"]
     projected = config["report"].setdefault("projected_runs", models[:4])
-    for name in projected:
-        if name not in runs:
-            raise UserError(f"config key report.projected_runs: there is no run {name!r}{nearest(name, runs)}")
-    for name in config["report"]["generated_runs"]:
-        if name not in runs:
-            raise UserError(f"config key report.generated_runs: there is no run {name!r}{nearest(name, runs)}")
-        card = catalog.card("methods", runs[name].method)
-        if "generates" not in card.get("claims", ()):
-            why = "has no prior for"
-            why = "wraps a package, which is not asked for" if "wraps" in card else why
-            why = "was computed elsewhere, so nothing can draw" if "elsewhere" in card else why
-            raise UserError(f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs")
-    for name in config["keep"]:
-        if name not in runs:
-            raise UserError(f"config key keep: there is no run {name!r}{nearest(name, runs)}")
-        if runs[name].method == catalog.ELSEWHERE:
-            raise UserError(f"config key keep: {name!r} was computed elsewhere, so it has no model")
-        if catalog.card("methods", runs[name].method)["kind"] == "control":
-            raise UserError(f"config key keep: {name!r} is a control, which has no model for other cells")
-    reference = config["report"]["reference_run"]
-    if reference is not None and reference not in runs:
-        raise UserError(f"config key report.reference_run: there is no run {reference!r}{nearest(reference, runs)}")
-    if config["report"]["sweep"] is not None:
-        _check_sweep(config["report"]["sweep"], config["metrics"]["groups"], datasets, scenarios, runs)
+    report_choices.check(config, datasets, scenarios, runs)
     return Settings(
         config=config,
         datasets=datasets,
@@ -204,6 +184,16 @@ def load(config: dict) -> Settings:
         applicable=applicable,
         not_applicable=not_applicable,
     )
+
+
+def _registry(file: str | None) -> dict[str, dict]:
+    """Return the project's registry, or the config's own in its place."""
+    if file is None:
+        return registry.load()
+    try:
+        return registry.load(file)
+    except UserError as error:
+        raise UserError(f"config key registry: {error}") from error
 
 
 def _run(name: str, stanza: dict, training: dict) -> Run:
@@ -255,10 +245,6 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
             raise UserError(f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}")
         config_checks.check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
     labels_from = stanza.get("labels_from", entry.get("labels_from"))
-    if labels_from is not None and not (isinstance(labels_from, list) and all(isinstance(one, str) for one in labels_from)):
-        raise UserError(
-            f"config key datasets.{name}.labels_from: expected a list of modalities, such as [rna, adt], found {labels_from!r}"
-        )
     if entry["files"]:
         needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
         return {
@@ -295,13 +281,16 @@ def _own_inputs(name: str, options: dict) -> list[str]:
     named["labels.path"] = [options["labels"]["path"]] if "path" in (options.get("labels") or {}) else []
     named |= {key: [options[key]] if isinstance(options.get(key), str) else [] for key in ("links", "gtf")}
     inputs = []
+    if "path" in options and not named["path"]:
+        raise UserError(f"config key datasets.{name}.path: it names no file")
     for key, files in named.items():
         for file in map(Path, files):
-            if file.is_dir() and key == "path":
-                inputs += sorted(
-                    str(part) for part in file.iterdir() if part.name.removesuffix(".gz").endswith((".mtx", ".tsv"))
-                )
-            elif file.is_file():
+            if os.path.isdir(file) and key == "path":  # which, unlike Path, takes a name that is too long
+                parts = [part for part in file.iterdir() if part.name.removesuffix(".gz").endswith((".mtx", ".tsv"))]
+                if not parts:
+                    raise UserError(f"config key datasets.{name}.path: the folder {file} has no matrix.mtx and no .tsv files")
+                inputs += sorted(map(str, parts))
+            elif os.path.isfile(file):
                 inputs.append(str(file))
             else:
                 raise UserError(
@@ -333,28 +322,6 @@ def _check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None
         for one in stanza.get(key, ()):
             if one not in there:
                 raise UserError(f"config key scenarios.{name}.{key}: there is no {noun} {one!r}{nearest(one, there)}")
-
-
-def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
-    """Refuse a metric that is not scored, and a series whose ids are not all datasets, all scenarios or all runs."""
-    scored = [name for name, card in catalog.cards("metrics").items() if card["group"] in groups]
-    for metric in sweep["metrics"]:
-        if metric in catalog.names("metrics") and metric not in scored:
-            group = catalog.card("metrics", metric)["group"]
-            raise UserError(
-                f"config key report.sweep.metrics: {metric!r} is in group {group!r}, which metrics.groups leaves out"
-            )
-        if metric not in scored:
-            raise UserError(f"config key report.sweep.metrics: there is no metric {metric!r}{nearest(metric, scored)}")
-    for name, values in sweep["series"].items():
-        known = next((room for room in rooms if set(values) & set(room)), rooms[0])
-        if unknown := [key for key in values if key not in known]:
-            raise UserError(
-                f"config key report.sweep.series.{name}: {unknown[0]!r} is no dataset, scenario or run as the others are"
-                f"{nearest(unknown[0], known)}"
-            )
-        if sweep["log"] and (wrong := [value for value in values.values() if value <= 0]):
-            raise UserError(f"config key report.sweep.series.{name}: {wrong[0]} cannot stand on a logarithmic axis")
 
 
 def _pairing(stanza: dict) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -32,15 +32,15 @@ def curated(
     dataset: MuData,
     raw: Path | None = None,
     *,
-    labels: dict[str, str] | None = None,
+    labels: dict | None = None,
     unlabelled: Sequence[str] = (),
     dropped_types: Sequence[str] = (),
     qc: dict[str, dict] | None = None,
     association: dict | None = None,
-    cells: int | None = None,
+    cells: Annotated[int, "at least 1"] | None = None,
     links: str | bool = True,
     gtf: str | None = None,
-    upstream: int = 2000,
+    upstream: Annotated[int, "at least 0"] = 2000,
 ) -> MuData:
     """Return a dataset with the labels, the cells and the links that its stanza asks for; raw counts stay as they are.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -49,8 +49,8 @@ def load(
     cell_type: str | None = None,
     batch: str | None = None,
     groups: Sequence[str] = (),
-    values: str | dict[str, str] = "counts",
-    kinds: dict[str, str] | None = None,
+    values: Literal["counts", "lognorm"] | dict[str, Literal["counts", "lognorm"]] = "counts",
+    kinds: dict[str, Literal["rna", "atac", "adt", "continuous"]] | None = None,
 ) -> MuData:
     """Return the cells that are in every modality, in the order of the first one.
 

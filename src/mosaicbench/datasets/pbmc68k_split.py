@@ -7,7 +7,7 @@ real cells, without a network.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def stratified_half(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return taken
 
 
-def load(raw: Path | None, *, seed: int = 0) -> MuData:
+def load(raw: Path | None, *, seed: Annotated[int, "at least 0"] = 0) -> MuData:
     """Return 700 cells with modalities ``left`` and ``right``, two disjoint halves of the genes.
 
     Parameters

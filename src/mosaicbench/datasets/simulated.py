@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -47,17 +47,17 @@ LogRate = Callable[[slice], np.ndarray]
 def load(
     raw: Path | None,
     *,
-    cells: int = 1000,
-    modalities: Sequence[str] = ("rna", "atac", "adt"),
-    n_rna: int = 1000,
-    n_atac: int = 3000,
-    n_adt: int = 50,
-    cell_types: int = 6,
-    batches: int = 2,
-    shared: int = 6,
-    private: int = 4,
-    private_features: dict[str, int] | None = None,
-    seed: int = 0,
+    cells: Annotated[int, "at least 10"] = 1000,
+    modalities: Sequence[Literal["rna", "atac", "adt"]] = ("rna", "atac", "adt"),
+    n_rna: Annotated[int, "at least 2"] = 1000,
+    n_atac: Annotated[int, "at least 2"] = 3000,
+    n_adt: Annotated[int, "at least 2"] = 50,
+    cell_types: Annotated[int, "at least 1"] = 6,
+    batches: Annotated[int, "at least 1"] = 2,
+    shared: Annotated[int, "at least 1"] = 6,
+    private: Annotated[int, "at least 0"] = 4,
+    private_features: dict[str, Annotated[int, "at least 0"]] | None = None,
+    seed: Annotated[int, "at least 0"] = 0,
 ) -> MuData:
     """Return simulated counts, with the truth in ``obsm``.
 
@@ -89,6 +89,8 @@ def load(
     UserError
         When a modality is unknown or a number is too small.
     """
+    if not modalities:
+        raise UserError(f"modalities: at least one of {', '.join(STREAMS)}")
     if unknown := sorted(set(modalities) - set(STREAMS)):
         raise UserError(f"modalities: unknown {', '.join(map(repr, unknown))}; simulated knows {', '.join(STREAMS)}")
     further = {} if private_features is None else private_features

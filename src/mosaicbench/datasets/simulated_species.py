@@ -10,7 +10,7 @@ truth.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -34,12 +34,12 @@ SPECIES = ("human", "mouse")
 def load(
     raw: Path | None,
     *,
-    cells: int = 1000,
-    orthologues: int = 300,
-    own_genes: int = 300,
-    conserved: float = 0.9,
-    cell_types: int = 6,
-    seed: int = 0,
+    cells: Annotated[int, "at least 10"] = 1000,
+    orthologues: Annotated[int, "at least 1"] = 300,
+    own_genes: Annotated[int, "at least 0"] = 300,
+    conserved: Annotated[float, "at least 0 and at most 1"] = 0.9,
+    cell_types: Annotated[int, "at least 1"] = 6,
+    seed: Annotated[int, "at least 0"] = 0,
 ) -> MuData:
     """Return counts of modalities ``human`` and ``mouse``.
 

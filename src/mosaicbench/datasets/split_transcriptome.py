@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from scipy import sparse
@@ -32,7 +32,12 @@ CARD = {
 
 
 def load(
-    raw: Path | None, *, path: str | None = None, cell_type: str | None = None, overlap: float = 0.0, seed: int = 0
+    raw: Path | None,
+    *,
+    path: str | None = None,
+    cell_type: str | None = None,
+    overlap: Annotated[float, "at least 0 and at most 1"] = 0.0,
+    seed: Annotated[int, "at least 0"] = 0,
 ) -> MuData:
     """Return the cells with modalities ``left`` and ``right``.
 

@@ -10,7 +10,7 @@ one by one, so that more private features change nothing in those that were ther
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -35,13 +35,13 @@ JITTER = 1e-6  # on the covariance's diagonal, whose smallest eigenvalues are 0 
 def load(
     raw: Path | None,
     *,
-    cells: int = 1000,
-    private_features: dict[str, int] | None = None,
-    shared_features: int = 10,
-    shared: int = 2,
-    private: int = 2,
-    noise: float = 0.15,
-    seed: int = 0,
+    cells: Annotated[int, "at least 10"] = 1000,
+    private_features: dict[str, Annotated[int, "at least 0"]] | None = None,
+    shared_features: Annotated[int, "at least 1"] = 10,
+    shared: Annotated[int, "at least 1"] = 2,
+    private: Annotated[int, "at least 1"] = 2,
+    noise: Annotated[float, "at least 0"] = 0.15,
+    seed: Annotated[int, "at least 0"] = 0,
 ) -> MuData:
     """Return simulated continuous values, with the truth in ``obsm`` and ``var``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -33,8 +34,8 @@ class LinksBaseline:
         Train cells of the target whose mean is imputed.
     """
 
-    latent: int = 20
-    neighbors: int = 20
+    latent: Annotated[int, "at least 1"] = 20
+    neighbors: Annotated[int, "at least 1"] = 20
 
     def align(self, shown: View, seed: int) -> None:
         """Learn the latent from train cells of one modality each."""

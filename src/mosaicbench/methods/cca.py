@@ -8,6 +8,7 @@ Source: Kettenring 1971.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -35,8 +36,8 @@ CARD = {
 class CCA:
     """Whitened principal components, rotated to where the modalities agree."""
 
-    latent: int = 20
-    components: int = 30
+    latent: Annotated[int, "at least 1"] = 20
+    components: Annotated[int, "at least 1"] = 30
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""

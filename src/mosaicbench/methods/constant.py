@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -26,7 +27,7 @@ CARD = {
 class Constant:
     """Zeros."""
 
-    latent: int = 20
+    latent: Annotated[int, "at least 1"] = 20
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Learn nothing."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -78,13 +78,13 @@ class ContrastiveVAE(MultimodalVAE):
         Principal components that ridge reads.
     """
 
-    contrast_weight: float = 30.0
-    reconstruction_weight: float = 1.0
-    sharpness: float = 1.0
-    components: int | None = 50
+    contrast_weight: Annotated[float, "at least 0"] = 30.0
+    reconstruction_weight: Annotated[float, "at least 0"] = 1.0
+    sharpness: Annotated[float, "above 0"] = 1.0
+    components: Annotated[int, "at least 1"] | None = 50
     linear_path: Literal["cca", "none"] = "cca"
     blend: bool = True
-    ridge_components: int = 100
+    ridge_components: Annotated[int, "at least 1"] = 100
 
     def __post_init__(self) -> None:
         """Refuse what is not defined."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -59,10 +59,10 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         Steps of the critics before each of the model's.
     """
 
-    critic_weight: float | Literal["chosen"] = 3.0
-    critic_hidden: int = 128
-    critic_learning_rate: float = 5e-3
-    critic_steps: int = 5
+    critic_weight: Annotated[float, "at least 0"] | Literal["chosen"] = 3.0
+    critic_hidden: Annotated[int, "at least 1"] = 128
+    critic_learning_rate: Annotated[float, "above 0"] = 5e-3
+    critic_steps: Annotated[int, "at least 1"] = 5
 
     def feedback(self, reading: Reading, progress: float) -> Cost:
         """Return -lambda times the surprise of the critics of the hidden layer and of the latent."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -55,8 +56,8 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
         Whether output critics see real cells.
     """
 
-    output_weight: float = 0.1
-    instance_noise: float = 0.1
+    output_weight: Annotated[float, "at least 0"] = 0.1
+    instance_noise: Annotated[float, "at least 0"] = 0.1
     shows_real: bool = True
 
     def feedback(self, reading: Reading, progress: float) -> Cost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -31,8 +32,8 @@ AT_ONCE = 1024  # cells whose neighbours' values are held together
 class KNNImpute:
     """Euclidean neighbours among the paired train cells, in the principal components of the source."""
 
-    neighbors: int = 20
-    components: int = 30
+    neighbors: Annotated[int, "at least 1"] = 20
+    components: Annotated[int, "at least 1"] = 30
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Keep the paired train cells and index each modality."""

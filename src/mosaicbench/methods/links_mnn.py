@@ -6,6 +6,7 @@ Anchors are mutual nearest neighbours, by cosine, on linked features of all trai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -44,8 +45,8 @@ class LinksMNN(LinksBaseline):
         More linked features than this are projected on so many joint principal components before neighbours are sought.
     """
 
-    anchors: int = 20
-    anchor_components: int = 30
+    anchors: Annotated[int, "at least 1"] = 20
+    anchor_components: Annotated[int, "at least 1"] = 30
 
     def align(self, shown: View, seed: int) -> None:
         """Lay out each modality by itself, find anchors, and place the anchored cells."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -100,19 +100,19 @@ class MMAAVI(MultimodalVAE):
     """
 
     likelihood: Literal["gaussian", "counts"] = "counts"
-    components: int = 8
-    dropout: float = 0.2
-    modality_dropout: float = 0.5
-    graph_share: float | Literal["auto"] = "auto"
-    graph_weight: float | Literal["modalities"] = "modalities"
-    feature_weight: float = 0.01
+    components: Annotated[int, "at least 1"] = 8
+    dropout: Annotated[float, "at least 0 and below 1"] = 0.2
+    modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.5
+    graph_share: Annotated[float, "at least 0 and at most 1"] | Literal["auto"] = "auto"
+    graph_weight: Annotated[float, "at least 0"] | Literal["modalities"] = "modalities"
+    feature_weight: Annotated[float, "at least 0"] = 0.01
     modality_means: bool = False
-    prior_dropout: float | None = None
-    critic_weight: float = 1.0
+    prior_dropout: Annotated[float, "at least 0 and below 1"] | None = None
+    critic_weight: Annotated[float, "at least 0"] = 1.0
     critic_tells: Literal["batch", "batch and modalities"] = "batch and modalities"
-    critic_hidden: int = 128
-    critic_learning_rate: float = 2e-3
-    critic_steps: int = 1
+    critic_hidden: Annotated[int, "at least 1"] = 128
+    critic_learning_rate: Annotated[float, "above 0"] = 2e-3
+    critic_steps: Annotated[int, "at least 1"] = 1
 
     # --- what is paid ---
 

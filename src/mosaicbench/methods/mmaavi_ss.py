@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -54,9 +55,9 @@ class SemiSupervisedMMAAVI(MMAAVI):
         are added, as in the original; else all are means over all cells of a step.
     """
 
-    components: int | None = None
-    label_weight: float = 20.0
-    labelled_share: float = 0.2
+    components: Annotated[int, "at least 1"] | None = None
+    label_weight: Annotated[float, "at least 0"] = 20.0
+    labelled_share: Annotated[float, "at least 0 and at most 1"] = 0.2
     group_means: bool = False
 
     def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:

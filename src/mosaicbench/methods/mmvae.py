@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -60,8 +60,8 @@ class MMVAE(MixtureVAE):
     """
 
     objective: Literal["elbo", "iwae", "dreg"] = "elbo"
-    samples: int = 10
-    alignment: float = 0.0
+    samples: Annotated[int, "at least 1"] = 10
+    alignment: Annotated[float, "at least 0"] = 0.0
     experts: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:

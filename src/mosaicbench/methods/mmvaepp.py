@@ -10,6 +10,7 @@ prior with nothing to hold it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Minibatch
@@ -37,7 +38,7 @@ CARD = {
 class MMVAEpp(MixtureVAE):
     """own modality: p(x_m | sg(s), w_m); other modality: p(x_n | s, 0)."""
 
-    private: int = 10
+    private: Annotated[int, "at least 0"] = 10
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the sum over sources of the own path, the paths to other modalities, and the divergence."""

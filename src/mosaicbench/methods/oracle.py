@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -26,7 +27,7 @@ CARD = {
 class Oracle:
     """A latent is the cell's type, one-hot, beside a little noise that is the cell's own."""
 
-    noise: int = 8
+    noise: Annotated[int, "at least 0"] = 8
 
     def reveal(self, truth: Truth) -> None:
         """Receive the solution, before `fit`."""

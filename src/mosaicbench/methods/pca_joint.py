@@ -9,6 +9,7 @@ any subset. Source: Tipping & Bishop 1999.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -33,7 +34,7 @@ CARD = {
 class JointPCA:
     """A linear Gaussian latent, conditioned on what is observed."""
 
-    latent: int = 20
+    latent: Annotated[int, "at least 1"] = 20
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""

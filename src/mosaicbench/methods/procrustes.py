@@ -8,6 +8,7 @@ Source: Schönemann 1966.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
@@ -33,7 +34,7 @@ CARD = {
 class Procrustes:
     """One PCA per modality and one orthogonal map per modality."""
 
-    latent: int = 20
+    latent: Annotated[int, "at least 1"] = 20
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""

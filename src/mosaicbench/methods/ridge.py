@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -32,7 +33,7 @@ CARD = {
 class Ridge:
     """One regression per direction."""
 
-    components: int = 100
+    components: Annotated[int, "at least 1"] = 100
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Fit every direction on the cells in which both its modalities were measured."""

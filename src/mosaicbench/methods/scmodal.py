@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -97,23 +97,23 @@ class SCMODAL(Budget):
         so that a critic can pull cells of unlike types onto each other before anchors hold them apart.
     """
 
-    latent: int = 20
-    hidden: int = 128
-    reconstruction_weight: float = 10.0
-    geometry_weight: float = 10.0
-    cycle_weight: float = 10.0
-    anchor_weight: float = 10.0
-    critic_weight: float = 1.0
-    near: float = 0.06
-    anchor_components: int = 30
+    latent: Annotated[int, "at least 1"] = 20
+    hidden: Annotated[int, "at least 1"] = 128
+    reconstruction_weight: Annotated[float, "at least 0"] = 10.0
+    geometry_weight: Annotated[float, "at least 0"] = 10.0
+    cycle_weight: Annotated[float, "at least 0"] = 10.0
+    anchor_weight: Annotated[float, "at least 0"] = 10.0
+    critic_weight: Annotated[float, "at least 0"] = 1.0
+    near: Annotated[float, "at least 0 and at most 1"] = 0.06
+    anchor_components: Annotated[int, "at least 1"] = 30
     order: tuple[str, ...] | None = None
-    critic_hidden: int = 64
-    critic_steps: int = 5
-    critic_learning_rate: float = 3e-3
-    critic_betas: tuple[float, float] = (0.9, 0.999)
-    learning_rate: float = 3e-3
-    epoch_steps: int | None = None
-    weight_decay: float = 1e-3
+    critic_hidden: Annotated[int, "at least 1"] = 64
+    critic_steps: Annotated[int, "at least 1"] = 5
+    critic_learning_rate: Annotated[float, "above 0"] = 3e-3
+    critic_betas: tuple[Annotated[float, "at least 0 and below 1"], Annotated[float, "at least 0 and below 1"]] = (0.9, 0.999)
+    learning_rate: Annotated[float, "above 0"] = 3e-3
+    epoch_steps: Annotated[int, "at least 1"] | None = None
+    weight_decay: Annotated[float, "at least 0"] = 1e-3
     initialisation: Literal["kaiming", "normal"] = "normal"
 
     def cost(self, x: Minibatch, progress: float) -> Cost:

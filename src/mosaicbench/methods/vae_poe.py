@@ -9,7 +9,7 @@ explain them too: else a single modality's expert would never be asked to stand 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ class PoEVAE(MultimodalVAE):
 
     reduction: Literal["sum", "mean"] = "sum"
     absent: Literal["left_out", "zeros"] = "left_out"
-    modality_dropout: float = 0.3
+    modality_dropout: Annotated[float, "at least 0 and below 1"] = 0.3
     unimodal_terms: Literal["none", "mvae"] = "none"
 
     def posterior(self, x: Minibatch) -> Normal:

@@ -8,6 +8,7 @@ A minibatch holds cells of one modality, and a step takes one minibatch of every
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -61,8 +62,8 @@ class DiagonalVAE(MultimodalVAE):
         Width of the trunk's hidden layers; `hidden` is that of the experts'.
     """
 
-    trunk: int = 64
-    warmup: float = 0.5
+    trunk: Annotated[int, "at least 1"] = 64
+    warmup: Annotated[float, "at least 0 and at most 1"] = 0.5
 
     def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
         """Return each modality's trunk."""

@@ -7,6 +7,7 @@ A cell's code is (s, w_1, ..., w_M): s shared, w_m private to modality m. Encode
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ class SharedPrivateVAE(MultimodalVAE):
         Dimensions of each modality's private latent.
     """
 
-    private: int = 0
+    private: Annotated[int, "at least 0"] = 0
 
     def build(self, train: View) -> None:
         """Make encoders to, and decoders from, the shared and the private latent side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -22,7 +23,7 @@ class Supervised:
         Weight of -log p(y | s) beside the modalities' log-likelihoods.
     """
 
-    label_weight: float = 100.0
+    label_weight: Annotated[float, "at least 0"] = 100.0
 
     def build(self, train: View) -> None:
         """Make the networks, and the label's decoder among them."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import nn
@@ -54,12 +54,12 @@ class Budget:
         for that (on a GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
     """
 
-    max_epochs: int = 100
-    patience: int = 15
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    validation: float = 0.1
-    gradient_clip: float = 10.0
+    max_epochs: Annotated[int, "at least 1"] = 100
+    patience: Annotated[int, "at least 1"] = 15
+    batch_size: Annotated[int, "at least 1"] = 128
+    learning_rate: Annotated[float, "above 0"] = 1e-3
+    validation: Annotated[float, "at least 0 and below 1"] = 0.1
+    gradient_clip: Annotated[float, "above 0"] = 10.0
     matmul_precision: Literal["float32", "bfloat16"] = "float32"
 
     checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -52,10 +52,10 @@ class MultimodalVAE(Budget):
         that the widest does not outweigh the others.
     """
 
-    latent: int = 20
-    hidden: int = 128
-    beta: float = 1.0
-    warmup: float = 0.2
+    latent: Annotated[int, "at least 1"] = 20
+    hidden: Annotated[int, "at least 1"] = 128
+    beta: Annotated[float, "at least 0"] = 1.0
+    warmup: Annotated[float, "at least 0 and at most 1"] = 0.2
     annealing: Literal["linear", "sigmoid"] = "linear"
     likelihood: Literal["gaussian", "counts"] = "gaussian"
     likelihood_rescaling: bool = False

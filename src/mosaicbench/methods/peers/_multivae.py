@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -45,13 +45,13 @@ class MultiVae:
         Fraction of the train cells that decides which epoch is kept.
     """
 
-    latent: int = 20
-    hidden: int = 128
+    latent: Annotated[int, "at least 1"] = 20
+    hidden: Annotated[int, "at least 1"] = 128
     spread: Literal["learned", "fixed"] = "learned"
-    epochs: int = 100
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    validation: float = 0.1
+    epochs: Annotated[int, "at least 1"] = 100
+    batch_size: Annotated[int, "at least 1"] = 64
+    learning_rate: Annotated[float, "above 0"] = 1e-3
+    validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
     wraps = None  # a method's CARD["wraps"]; no hyperparameter, hence without annotation
 

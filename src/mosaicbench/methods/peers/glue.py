@@ -8,6 +8,7 @@ A critic that tells modalities apart from u is opposed. Reference: Cao & Gao 202
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -55,11 +56,11 @@ class GLUE:
         Least number of train cells of every modality for which cell types are balanced.
     """
 
-    latent: int = 50
-    hidden: int = 256
-    components: int = 100
-    epochs: int | None = None
-    balance_from: int = 300
+    latent: Annotated[int, "at least 1"] = 50
+    hidden: Annotated[int, "at least 1"] = 256
+    components: Annotated[int, "at least 1"] = 100
+    epochs: Annotated[int, "at least 1"] | None = None
+    balance_from: Annotated[int, "at least 0"] = 300
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on cells of one modality each, and on the graph of linked features."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Annotated
 
 import numpy as np
 
@@ -55,10 +56,10 @@ class MaxFuse(LinksBaseline):
         Share of the initial pivots that is dropped.
     """
 
-    graph_neighbors: int = 15
-    smoothing: float = 0.7
-    components: int = 30
-    filtered: float = 0.3
+    graph_neighbors: Annotated[int, "at least 1"] = 15
+    smoothing: Annotated[float, "at least 0 and at most 1"] = 0.7
+    components: Annotated[int, "at least 1"] = 30
+    filtered: Annotated[float, "at least 0 and at most 1"] = 0.3
 
     def align(self, shown: View, seed: int) -> None:
         """Run MaxFuse on the train cells; the modality with fewer cells is its first."""

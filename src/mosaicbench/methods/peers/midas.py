@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -64,12 +65,12 @@ class Midas:
         Runs of consecutive peaks, each with an encoder of its own before that of ATAC; 1 encodes all peaks at once.
     """
 
-    biological: int = 32
-    technical: int = 2
-    epochs: int = 2000
-    batch_size: int = 256
-    learning_rate: float = 1e-4
-    chromosomes: int = 23
+    biological: Annotated[int, "at least 1"] = 32
+    technical: Annotated[int, "at least 1"] = 2
+    epochs: Annotated[int, "at least 1"] = 2000
+    batch_size: Annotated[int, "at least 1"] = 256
+    learning_rate: Annotated[float, "above 0"] = 1e-4
+    chromosomes: Annotated[int, "at least 1"] = 23
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""

@@ -9,6 +9,7 @@ measured; they solve a small linear system. Reference: Argelaguet et al. 2020.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -45,8 +46,8 @@ class MOFA:
         "fast", "medium" or "slow": the ELBO changes by less than 5e-4, 5e-5 or 5e-6 % of its first change.
     """
 
-    factors: int = 10
-    iterations: int = 1000
+    factors: Annotated[int, "at least 1"] = 10
+    iterations: Annotated[int, "at least 1"] = 1000
     convergence: str = "fast"
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:

@@ -6,7 +6,7 @@ This project's `mmvae` with `objective: dreg` is `posterior: normal, learn_prior
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
@@ -50,7 +50,7 @@ class MultiVaeMMVAE(MultiVae):
     posterior: Literal["laplace_with_softmax", "normal"] = "laplace_with_softmax"
     learn_prior: bool = True
     objective: Literal["dreg", "iwae"] = "dreg"
-    samples: int = 10
+    samples: Annotated[int, "at least 1"] = 10
 
     wraps = CARD["wraps"]
 

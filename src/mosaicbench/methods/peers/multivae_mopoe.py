@@ -6,6 +6,7 @@ The prior is an expert of the product of all modalities, and of no other; this p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
@@ -40,7 +41,7 @@ class MultiVaeMoPoE(MultiVae):
         Weight of the divergence from the prior.
     """
 
-    beta: float = 1.0
+    beta: Annotated[float, "at least 0"] = 1.0
 
     wraps = CARD["wraps"]
 

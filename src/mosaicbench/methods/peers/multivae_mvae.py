@@ -6,6 +6,7 @@ Its products of experts contain the prior, as in this project's `mvae`; beta ris
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
@@ -42,8 +43,8 @@ class MultiVaeMVAE(MultiVae):
         Epochs over which it rises from 0.
     """
 
-    beta: float = 1.0
-    warmup: int = 10
+    beta: Annotated[float, "at least 0"] = 1.0
+    warmup: Annotated[int, "at least 0"] = 10
 
     wraps = CARD["wraps"]
 

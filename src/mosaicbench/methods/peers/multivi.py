@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -61,9 +62,9 @@ class MultiVI:
         Most epochs; it stops earlier where the validation cells' reconstruction does not improve for 50.
     """
 
-    latent: int | None = None
-    hidden: int | None = None
-    epochs: int = 500
+    latent: Annotated[int, "at least 1"] | None = None
+    hidden: Annotated[int, "at least 1"] | None = None
+    epochs: Annotated[int, "at least 1"] = 500
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.sparse.csgraph import shortest_path
@@ -57,11 +58,11 @@ class SCOT(LinksBaseline):
         Most steps of the solver, and of the projection within each.
     """
 
-    graph_neighbors: int = 50
-    epsilon: float = 1e-3
-    cells: int = 1000
-    iterations: int = 100
-    sinkhorn: int = 1000
+    graph_neighbors: Annotated[int, "at least 1"] = 50
+    epsilon: Annotated[float, "above 0"] = 1e-3
+    cells: Annotated[int, "at least 1"] = 1000
+    iterations: Annotated[int, "at least 1"] = 100
+    sinkhorn: Annotated[int, "at least 1"] = 1000
 
     def align(self, shown: View, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""

@@ -8,6 +8,7 @@ Reference: Gayoso et al. 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -61,9 +62,9 @@ class TotalVI:
         Share of the train cells that is shown once more without proteins.
     """
 
-    latent: int = 20
-    epochs: int | None = None
-    without: float = 0.5
+    latent: Annotated[int, "at least 1"] = 20
+    epochs: Annotated[int, "at least 1"] | None = None
+    without: Annotated[float, "at least 0 and at most 1"] = 0.5
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on the cells in which both modalities were measured."""

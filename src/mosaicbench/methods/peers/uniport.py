@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -56,13 +57,13 @@ class UniPort:
         Weights of the modality's own features, of the divergence from the prior, and of the transport.
     """
 
-    iterations: int = 30_000
-    patience: int = 30
-    batch_size: int = 256
-    learning_rate: float = 2e-4
-    lambda_s: float = 0.5
-    lambda_kl: float = 0.5
-    lambda_ot: float = 1.0
+    iterations: Annotated[int, "at least 1"] = 30_000
+    patience: Annotated[int, "at least 1"] = 30
+    batch_size: Annotated[int, "at least 1"] = 256
+    learning_rate: Annotated[float, "above 0"] = 2e-4
+    lambda_s: Annotated[float, "at least 0"] = 0.5
+    lambda_kl: Annotated[float, "at least 0"] = 0.5
+    lambda_ot: Annotated[float, "at least 0"] = 1.0
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on cells of one modality each; the package keeps no history."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -76,15 +76,15 @@ class UniVI:
     """
 
     recipe: Literal["auto", "citeseq", "multiome"] = "auto"
-    beta: float | None = None
-    gamma: float | None = None
-    latent: int = 30
-    epochs: int = 400
-    early_stopping: int = 50
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    validation: float = 0.1
+    beta: Annotated[float, "at least 0"] | None = None
+    gamma: Annotated[float, "at least 0"] | None = None
+    latent: Annotated[int, "at least 1"] = 30
+    epochs: Annotated[int, "at least 1"] = 400
+    early_stopping: Annotated[int, "at least 1"] = 50
+    batch_size: Annotated[int, "at least 1"] = 256
+    learning_rate: Annotated[float, "above 0"] = 1e-3
+    weight_decay: Annotated[float, "at least 0"] = 1e-4
+    validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""

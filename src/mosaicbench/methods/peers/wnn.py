@@ -8,6 +8,7 @@ Reference: Hao et al. 2021; Swanson et al. 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -48,10 +49,10 @@ class WNN:
         muon's `n_bandwidth_neighbors` and `n_multineighbors`.
     """
 
-    components: int = 50
-    neighbors: int = 15
-    bandwidth_neighbors: int = 20
-    candidates: int = 200
+    components: Annotated[int, "at least 1"] = 50
+    neighbors: Annotated[int, "at least 1"] = 15
+    bandwidth_neighbors: Annotated[int, "at least 1"] = 20
+    candidates: Annotated[int, "at least 1"] = 200
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Run muon on the train cells in which every modality was measured, and keep their weights."""
