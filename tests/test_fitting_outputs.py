@@ -12,7 +12,7 @@ from mosaicbench_views import cut_small, small_dataset
 from mosaicbench import catalog
 from mosaicbench.commands import score
 from mosaicbench.errors import NotApplicable
-from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
+from mosaicbench.files.runs import draws_of, latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import as_cells, read_view, standardised_values, write_view
 from mosaicbench.metrics.label_separation_auc import label_separation_auc
@@ -30,7 +30,9 @@ def paired(dataset, tmp_path_factory):
 
 def outputs(folder):
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
-    return latents.X, {direction: cells.X for direction, cells in imputed.mod.items()}
+    draws = {f"draws of {direction}": draws_of(imputed, direction) for direction in imputed.mod}
+    values = {direction: cells.X for direction, cells in imputed.mod.items()}
+    return latents.X, values | {name: found.values for name, found in draws.items() if found is not None}
 
 
 @dataclass(kw_only=True)

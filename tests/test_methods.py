@@ -11,6 +11,7 @@ from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_v
 from mosaicbench import catalog
 from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import method_class
+from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
 from mosaicbench.view import Cells, Truth, View, concatenate
 
 # All but wrapped packages, which are not installed here.
@@ -152,6 +153,14 @@ def relative_error(instance: object, query: Cells, source: str, target: str) -> 
 @pytest.mark.parametrize("method", claiming("imputes"))
 def test_imputes_as_it_claims(method, source, target):
     assert relative_error(*learned(method), source, target) < 0.7
+
+
+@pytest.mark.parametrize("method", [name for name in claiming("imputes") if gives(name, "draws")])
+def test_draws_for_a_cell_are_nearer_to_it_than_cells_drawn_at_random(method):
+    instance, query = learned(method)
+    features = np.arange(5)
+    draws = instance.draw(query.only("rna"), "adt", features, 39, 0)
+    assert imputation_crps_skill(draws, query.values["adt"][:, features], np.ones(5)) > 0.05
 
 
 @pytest.mark.parametrize("modality", ["rna", "adt"])

@@ -37,7 +37,7 @@ RECORDS = {"record", "device_record", "history"}
 TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
 TRANSFERRED += ("predicted", "classified")
 # what a method gives, in whatever form a metric needs it
-GIVEN = {"latent", "latent_a", "latent_b", "private_latent", "all_blocks", "imputed", *TRANSFERRED}
+GIVEN = {"latent", "latent_a", "latent_b", "private_latent", "all_blocks", "imputed", "draws", *TRANSFERRED}
 OF_ARRAYS = [metric for metric in METRICS if not NEEDS[metric] & RECORDS]
 ALIGNMENT = {"foscttm", "foscttm_within_cell_type", "median_rank", "recall_at_1", "recall_at_10", "recall_at_50"}
 PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
@@ -85,7 +85,7 @@ PER_CELL = (
     "imputed",
     "opened",
 )
-PER_CELL += ("celltype_of", "shared_factors", "private_factors", "cell_cycle")
+PER_CELL += ("draws", "drawn_truth", "celltype_of", "shared_factors", "private_factors", "cell_cycle")
 TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
 
 
@@ -113,6 +113,7 @@ def world(*, noise=0.0, n=300, seed=0):
     latent_b, imputed = z + noise * random.standard_normal(z.shape), truth + noise * random.standard_normal(truth.shape)
     record = {"seconds": {"fit": 12, "read": 3}, "peak_host_mb": 512, "peak_device_mb": 64}
     peaks = np.random.default_rng(98).standard_normal((30, 12))
+    of_draws = np.random.default_rng(95)
     of_private = np.random.default_rng(97)
     private_factors = of_private.standard_normal((n, 4))
     private_latent = np.concatenate([z[:, :4], private_factors], axis=1)
@@ -134,6 +135,9 @@ def world(*, noise=0.0, n=300, seed=0):
         "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
         "imputed": imputed,
+        "draws": imputed[:, :, None] + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
+        "drawn_truth": truth,
+        "drawn_std": train_values.std(0),
         "opened": sparse.csr_matrix((accessible > np.median(accessible, axis=0)).astype(np.float32)),
         "loadings": peaks,
         "train_mean": train_values.mean(0),
@@ -151,7 +155,8 @@ def world(*, noise=0.0, n=300, seed=0):
 
 
 def goodness(metric, value):
-    return value if catalog.card("metrics", metric)["better"] == "higher" else -value
+    card = catalog.card("metrics", metric)
+    return {"higher": value, "lower": -value, "nearer": -abs(value - (card["best"] or 0))}[card["better"]]
 
 
 def test_the_world_has_every_need_and_no_other():
@@ -169,7 +174,8 @@ def test_a_metric_lacks_only_what_could_be_asked_of_it(name):
 def test_cards_agree_with_themselves(metric):
     card = catalog.card("metrics", metric)
     low, high = card["bounds"]
-    assert card["better"] in ("lower", "higher")
+    assert card["better"] in cards.BETTER
+    assert card["better"] != "nearer" or low < card["best"] < high
     if metric in having("best_is_a_bound"):
         assert card["best"] == (low if card["better"] == "lower" else high)
     if card["chance"] is not None:
@@ -282,6 +288,7 @@ def test_collapse_is_not_rewarded(metric, value):
         "latent_a": constant,
         "latent_b": constant,
         "imputed": np.full((n, 12), value),
+        "draws": np.full((n, 12, 19), value),
     }
     each = transfer_each(np.full_like(train, value), train_labels, constant, ks=(1, 5, 15, 50))
     needs |= {

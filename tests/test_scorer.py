@@ -13,7 +13,7 @@ from scipy import sparse
 
 from mosaicbench import cards, catalog
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.evidence import Evidence
+from mosaicbench.scoring.evidence import Drawn, Evidence
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
@@ -170,7 +170,35 @@ def test_every_need_that_a_card_may_name_can_be_met():
     genes = ["MCM5", "PCNA", "TYMS", "TOP2A", "MKI67", "CDK1", "CD3E", "CD8A", "MS4A1"]
     known["feature_names"] = known["feature_names"] | {"rna": genes}
     known |= {"history": {"kl": np.ones(1)}, "record": known["record"] | {"peak_device_mb": 1.0}}
+    drawn = Drawn(np.array([3, 1]), np.array([0, 2]), random.standard_normal((2, 2, 5)))
+    known["drawn"] = {"rna->adt": drawn}
     assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(cards.NEEDS)
+
+
+def test_draws_are_scored_beside_the_truth_of_their_own_cells_and_features():
+    needs = oracle() | {"groups": ["calibration"]}
+    truth, rows, columns = needs["truth"]["adt"], np.array([7, 50, 2]), np.array([1, 4])
+    draws = np.repeat(truth[np.ix_(rows, columns)][:, :, None], 9, axis=2)
+    draws[1] += 3 * truth.std(0)[columns, None]
+    found = scorer.score(
+        Evidence(**{k: v for k, v in needs.items() if k != "groups"}, drawn={"rna->adt": Drawn(rows, columns, draws)}),
+        ["calibration"],
+    )
+    values = found.scores.set_index("metric")["value"]
+    assert set(found.scores["direction"]) == {"rna->adt"}
+    assert values["imputation_crps"] == pytest.approx(1)  # 3 standard deviations in one of three cells
+    assert values["coverage_50"] == pytest.approx(0.5 * 2 / 3)
+    cells = found.cells["imputation_crps", "rna->adt", "clr"]
+    assert len(cells) == CELLS
+    np.testing.assert_allclose(cells[rows], [0, 3, 0], atol=1e-6)
+    assert np.isnan(np.delete(cells, rows)).all()
+    per_feature = found.features[found.features["metric"] == "imputation_crps"]
+    assert per_feature["feature"].tolist() == ["adt 1", "adt 4"]
+    bins = found.features[found.features["metric"] == "pit_histogram"].set_index("feature")["value"]
+    assert list(bins.index)[::9] == ["0.0 to 0.1", "0.9 to 1.0"]
+    assert bins.sum() == pytest.approx(6)  # three cells, two features
+    assert bins["0.0 to 0.1"] == pytest.approx(2 + 4 / 10)
+    assert scored(**needs)[0].empty  # a method without draws
 
 
 def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
@@ -196,6 +224,8 @@ def test_a_query_of_few_cells_is_scored_without_an_error(cells, labelled):
     if labelled == "one train cell":
         needs["train_labels"] = {s: np.where(np.arange(TRAIN) == 0, t, "") for s, t in needs["train_labels"].items()}
         needs["labelled"] = tuple(values[:1] for values in needs["labelled"])
+    rows = np.arange(cells)
+    needs["drawn"] = {"rna->adt": Drawn(rows, np.arange(2), needs["truth"]["adt"][:, :2, None] + np.arange(3))}
     scores, _ = scored(**needs | {"groups": list(cards.GROUPS)})
     assert scores["value"].notna().any()
     assert not scores.duplicated(["metric", "direction"]).any()

@@ -34,6 +34,7 @@ GIVES = {
     "single": "latents of cells with one modality, in one space for all of them: `embed`",
     "private": "latents that belong to one modality alone: `embed_private`",
     "impute": "values of a modality that was not measured: `impute`",
+    "draws": "draws of what a modality that was not measured may be: `draw`",
     "labels": "cell types of query cells: `predict`",
 }
 CLAIMS = {
@@ -43,7 +44,8 @@ CLAIMS = {
     "generates": "draws virtual cells: `generate`",
     "random": "draws random numbers, so that another seed gives another result",
 }
-PARTS_OF = {"joint": "embed", "single": "embed", "private": "embed_private", "impute": "impute", "labels": "predict"}
+PARTS_OF = {"joint": "embed", "single": "embed", "private": "embed_private", "impute": "impute", "draws": "draw"}
+PARTS_OF |= {"labels": "predict"}
 NEEDED_BY = {"aligns": "single", "imputes": "impute", "reconstructs": "impute"}  # claim -> what a method with it gives
 
 # What stands in the place of a method's card for a result that was computed outside of the benchmark.
@@ -63,6 +65,7 @@ GROUPS = {
     "label_transfer": "whether cell types carry over between modalities",
     "label_prediction": "cell types that are predicted from few labels",
     "imputation": "how near imputed values are to measured ones",
+    "calibration": "whether measured values fall among the draws of an imputation as one of them would",
     "preservation": "what else imputed values keep of measured ones: open peaks, markers of cell types",
     "biology": "whether cell types stay apart",
     "mixing": "whether modalities or batches mix",
@@ -74,6 +77,7 @@ GROUPS = {
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
 BETTER = {"higher": "more is better", "lower": "less is better"}
+BETTER |= {"nearer": "the nearer to `best` the better: neither more nor less is, so runs are not ranked by it"}
 # What a metric's function may take; the names of its parameters are its needs. Rows of all arrays of cells are the same query
 # cells, types are texts, "" where unknown.
 NEEDS = {
@@ -95,6 +99,9 @@ NEEDS = {
     "cell_cycle": "(cells, 2) scores of the S and the G2M phase, from measured RNA, where enough of their genes are features",
     "truth": "(cells, features) measured values of the imputed modality",
     "imputed": "(cells, features) imputed values, in the units of truth",
+    "draws": "(cells, features, draws) of an imputation, in the units of truth, of a sample of query cells and features",
+    "drawn_truth": "(cells, features) measured values of the same cells and features",
+    "drawn_std": "(features,) standard deviation of the train cells, of the same features",
     "opened": "(cells, peaks) whether a peak was open, sparse",
     "loadings": "(peaks, components) of LSI",
     "train_mean": "(features,) mean of the train cells",
@@ -235,6 +242,8 @@ def _check_method(file: str, card: dict) -> None:
         raise UserError(f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}")
     if "solution" in card["uses"] and card["kind"] != "control":
         raise UserError(f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution")
+    if "draws" in card["gives"] and "impute" not in card["gives"]:
+        raise UserError(f"{file}: CARD, key 'gives': 'draws' needs 'impute', for draws are of what is imputed")
     if not card["claims"] and card["kind"] != "control" and "wraps" not in card:
         raise UserError(f"{file}: CARD, key 'claims': at least one of {', '.join(CLAIMS)}; tests hold the method to it")
     for claim in card["claims"]:
@@ -317,6 +326,7 @@ KEYS = {
         ),
         "by_type": _text("what its scores of the cells of one type are called in features.tsv", optional=True),
         "by_batch": _text("what its scores of the cells of one batch are called in features.tsv", optional=True),
+        "by_bin": _text("what its counts by bin are called in features.tsv", optional=True),
     },
     "datasets": {
         "label": _text("how tables and figures name the dataset"),

@@ -13,8 +13,8 @@ import time
 
 import psutil
 
-PHASES = ("import", "read", "fit", "embed", "impute", "write")
-ON_DEVICE = ("fit", "embed", "impute")  # phases that compute where torch computes
+PHASES = ("import", "read", "fit", "embed", "impute", "draw", "write")
+ON_DEVICE = ("fit", "embed", "impute", "draw")  # phases that compute where torch computes
 MEASURES = ("seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb")
 BEFORE = -1  # no phase yet
 LONGEST_NAME = 200  # bytes of a device's name

@@ -219,8 +219,8 @@ class Method(Protocol):
     """What the class of a method offers: the last public class of its file, a dataclass whose fields are its hyperparameters.
 
     Every method has `fit`. The card says what else it must have: `embed` where it gives "joint" or "single", `impute` where it
-    gives "impute", `embed_private` where it gives "private", `predict` where it gives "labels", and `reveal` where it uses
-    "solution". All other parts are optional, and :func:`offers` says whether a method has one.
+    gives "impute", `draw` where it gives "draws", `embed_private` where it gives "private", `predict` where it gives "labels",
+    and `reveal` where it uses "solution". All other parts are optional, and :func:`offers` says whether a method has one.
 
     The order of calls: ``Method(**hyperparameters)``, `reveal`, `save_at`, `fit`, then any of the others, any number of times.
 
@@ -275,6 +275,13 @@ class Method(Protocol):
         """Return values of modality `target`, (cells, features) standardised, expected given what is observed in `cells`.
 
         `cells` show one modality, and `target` is another.
+        """
+
+    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Return draws of what modality `target` would be measured as, (cells, features, draws) standardised.
+
+        `cells` are those of `impute`; `features` are integer positions of the features that are wanted. A draw has all the
+        spread that the method believes in, that of a measurement included, and each is as likely as the others.
         """
 
     def embed_private(self, cells: Cells) -> np.ndarray:

@@ -3,7 +3,8 @@
 ================  =======================================================================================================
 ``latents.h5ad``  one row per cell x source, ``obs``: cell, source, subset; where a method gives them, ``obsm["private"]``,
                   NaN in the rows of other sources, and ``obs["predicted"]``, the cell type, "" in rows of train cells
-``imputed.h5mu``  a modality per direction, "rna->adt", in the target's value space
+``imputed.h5mu``  a modality per direction, "rna->adt", in the target's value space; where a method gives them,
+                  ``uns["draws"]``, draws of a sample of its cells and features
 ``history.tsv``   the cost of every epoch
 ``run.json``      what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest of
                   the history
@@ -17,7 +18,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 WHOSE = ("dataset", "scenario", "run", "seed")
 PRIVATE = "private"  # the key of .obsm of private latents
+DRAWS = "draws"  # the key of .uns of a direction of imputed values
 PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
 RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
@@ -159,16 +163,45 @@ def _check_latents(path: str | Path, latents: AnnData) -> None:
         check_finite(path, "private latents", latents.obsm[PRIVATE][given])
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Draws of a sample of the cells and features of one direction.
+
+    Attributes
+    ----------
+    cells
+        (cells,) names, as in the query's source.
+    features
+        (features,) integer positions among those of the target.
+    values
+        (cells, features, draws); each draw is as likely as the others.
+    """
+
+    cells: np.ndarray
+    features: np.ndarray
+    values: np.ndarray
+
+
 def _whose(place: Mapping | None) -> dict:
     return {} if place is None else {key: place[key] for key in WHOSE}
 
 
 def imputed_table(
-    imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None, *, identity: Mapping | None = None
+    imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    query: MuData | None,
+    draws: Mapping[tuple[str, str], Draws] = MappingProxyType({}),
+    *,
+    identity: Mapping | None = None,
 ) -> MuData:
-    """Return :func:`imputed_values` of (source, target) -> (names, standardised values)."""
+    """Return :func:`imputed_values` of (source, target) -> (names, standardised values), and their standardised draws."""
     values = {(s, target): (names, unstandardised_values(query[target], x)) for (s, target), (names, x) in imputed.items()}
-    return imputed_values(values, query, identity=identity)
+    table = imputed_values(values, query, identity=identity)
+    for (source, target), drawn in draws.items():
+        std, mean = (query[target].uns[moment][drawn.features, None] for moment in ("std", "mean"))
+        in_space = (drawn.values * std + mean).astype(np.float32)
+        parts = {"cells": np.asarray(drawn.cells, dtype=str).astype(object), "features": drawn.features, "values": in_space}
+        table[f"{source}->{target}"].uns[DRAWS] = parts
+    return table
 
 
 def imputed_values(
@@ -218,6 +251,22 @@ def _check_imputed(path: str | Path, imputed: MuData) -> None:
         if cells.uns.get("space") not in SPACES:
             raise ContractError(f'{path}: {direction!r} must say uns["space"], one of {sorted(SPACES)}')
         check_finite(path, direction, cells.X)
+        if DRAWS in cells.uns:
+            _check_draws(path, direction, cells)
+
+
+def _check_draws(path: str | Path, direction: str, cells: AnnData) -> None:
+    names, features, values = (cells.uns[DRAWS][part] for part in ("cells", "features", "values"))
+    known = np.isin(features, np.arange(cells.n_vars)).all() and pd.Index(names).astype(str).isin(cells.obs_names).all()
+    if values.ndim != 3 or values.shape[:2] != (len(names), len(features)) or not known:
+        raise ContractError(f"{path}: draws of {direction!r} have shape {values.shape}, or are of cells or features not there")
+    check_finite(path, f"draws of {direction}", values)
+
+
+def draws_of(imputed: MuData, direction: str) -> Draws | None:
+    """Return the draws of one direction, in the target's value space, None where there are none."""
+    found = imputed[direction].uns.get(DRAWS)
+    return found and Draws(np.asarray(found["cells"], dtype=object), found["features"], found["values"])
 
 
 def generated_table(

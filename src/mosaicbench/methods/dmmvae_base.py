@@ -18,7 +18,7 @@ CARD = {
     "doi": "",
     "handles": ("unpaired",),
     "uses": (),
-    "gives": ("single", "impute"),
+    "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
     "summary": "First step of the D-MMVAE: one VAE per modality with nothing in common, the control of the later steps.",
     "deviates": "The original is a VAE of one modality. Here every modality has one, and latents and cross-generation between "

@@ -29,7 +29,7 @@ CARD = {
     "doi": "",
     "handles": ("unpaired",),
     "uses": (),
-    "gives": ("single", "impute"),
+    "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
     "summary": "Third step of the D-MMVAE: critics of the shared hidden layer and of the latent tell the modality; the "
     "encoders must surprise them.",

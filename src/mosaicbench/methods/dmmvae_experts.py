@@ -18,7 +18,7 @@ CARD = {
     "doi": "",
     "handles": ("unpaired",),
     "uses": (),
-    "gives": ("single", "impute"),
+    "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
     "summary": "Second step of the D-MMVAE: an expert encoder and decoder per modality around one shared VAE, no cell paired.",
     "deviates": "As for dmmvae_base; one optimiser for experts and trunk, not one each; no layers per metadata field (donor, "

@@ -29,7 +29,7 @@ CARD = {
     "doi": "",
     "handles": ("unpaired",),
     "uses": (),
-    "gives": ("single", "impute"),
+    "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
     "summary": "Fourth step of the D-MMVAE: a critic per modality tells real from reconstructed and cross-generated profiles; "
     "the model must surprise it.",

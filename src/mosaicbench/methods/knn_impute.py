@@ -19,9 +19,10 @@ CARD = {
     "doi": "",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("impute",),
+    "gives": ("impute", "draws"),
     "claims": ("imputes",),
-    "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components.",
+    "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components; a draw is "
+    "the value of one of them.",
     "deviates": "Of a mosaic, the train cells that show all modalities.",
 }
 
@@ -48,7 +49,18 @@ class KNNImpute:
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the mean over each observed modality's neighbours, (cells, features), standardised."""
-        neighbors = [self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False) for m, x in cells.values.items()]
-        neighbors, values = np.concatenate(neighbors, axis=1), self.values[target]  # (cells, all neighbours)
+        neighbors, values = self._neighbors(cells), self.values[target]
         parts = [values[neighbors[first : first + AT_ONCE]].mean(axis=1) for first in range(0, len(neighbors), AT_ONCE)]
         return np.concatenate(parts)
+
+    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Return values of neighbours, each as often drawn as the others, (cells, features, draws), standardised."""
+        neighbors = self._neighbors(cells)
+        drawn = np.random.default_rng(seed).integers(neighbors.shape[1], size=(len(cells), draws))
+        rows = np.take_along_axis(neighbors, drawn, axis=1)  # (cells, draws)
+        return np.moveaxis(self.values[target][:, features][rows], 1, 2)
+
+    def _neighbors(self, cells: Cells) -> np.ndarray:
+        """Return the train cells nearest in each observed modality, (cells, all neighbours)."""
+        found = [self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False) for m, x in cells.values.items()]
+        return np.concatenate(found, axis=1)

@@ -10,7 +10,7 @@ cost = - E_q [ sum_m log p(x_m | z, v, s) ] + beta (kl_z + kl_u + kl_c)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Literal
@@ -39,7 +39,7 @@ CARD = {
     "doi": "10.1093/bib/bbae540",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "links"),
-    "gives": ("joint", "single", "impute"),
+    "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
     "of links guides, and a critic that must not tell the batch.",
@@ -269,12 +269,16 @@ class MMAAVI(MultimodalVAE):
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` in the cells' batches at the posterior mean, (cells, features), standardised."""
-        return by_pieces(
-            lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)),
-            cells,
-            training.device(),
-            batches=self.batches,
-        )
+        return self.computed(lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)), cells)
+
+    def computed(self, function: Callable[[Minibatch], Tensor], cells: Cells) -> np.ndarray:
+        """Return function(minibatch) of all `cells`, whose batches the function is told, (cells, ...)."""
+        return by_pieces(function, cells, training.device(), batches=self.batches)
+
+    def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
+        """Return what a modality is measured as in the cells' batches, drawn given z, (cells, columns), standardised."""
+        v = self.graph().mean[self.graph.places[target]]
+        return self.decoders[target].drawn(z, v, self.batch_weights(x), columns)
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
         """Return draws of the mixture prior, the same for every modality's decoder."""

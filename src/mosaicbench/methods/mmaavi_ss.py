@@ -30,7 +30,7 @@ CARD = {
     "doi": "10.1093/bib/bbae540",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "links", "labels"),
-    "gives": ("joint", "single", "impute", "labels"),
+    "gives": ("joint", "single", "impute", "draws", "labels"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
     "deviates": "As for mmaavi. A step's cost is the mean over its cells, labelled ones a fixed share of them (the original "

@@ -30,7 +30,7 @@ CARD = {
     "doi": "10.48550/arXiv.1911.03393",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "private", "impute"),
+    "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mixture-of-experts VAE: each modality alone must reconstruct itself and every other one.",
     "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "

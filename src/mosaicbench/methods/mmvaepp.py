@@ -24,7 +24,7 @@ CARD = {
     "doi": "10.48550/arXiv.2403.06338",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "private", "impute"),
+    "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other "
     "modalities only.",

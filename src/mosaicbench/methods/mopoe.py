@@ -28,7 +28,7 @@ CARD = {
     "doi": "10.48550/arXiv.2105.02470",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "private", "impute"),
+    "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Mixture-of-products-of-experts VAE: every subset of the modalities must reconstruct all of them.",
     "deviates": "The prior is no expert (in the original it is one of the full subset only, so that a cell would be encoded "

@@ -17,7 +17,7 @@ CARD = {
     "doi": "10.48550/arXiv.2403.06338",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "labels"),
-    "gives": ("joint", "single", "private", "impute"),
+    "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "MoPoE with a linear decoder of the cell type from the shared latent: one label term for the mixture (in "
     "`variant: martens`, for every bound and every path between modalities).",

@@ -20,7 +20,7 @@ CARD = {
     "doi": "10.48550/arXiv.1802.05335",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "private", "impute"),
+    "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "Product-of-experts VAE whose bound is paid for all observed modalities together and for each of them alone.",
     "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "

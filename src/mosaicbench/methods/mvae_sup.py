@@ -17,7 +17,7 @@ CARD = {
     "doi": "10.48550/arXiv.2403.06338",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("pairs", "labels"),
-    "gives": ("joint", "single", "private", "impute"),
+    "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "MVAE with a linear decoder of the cell type from the shared latent: one label term in the bound of every "
     "subset.",

@@ -16,11 +16,14 @@ CARD = {
     "doi": "",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
-    "gives": ("joint", "single", "impute"),
+    "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "random"),
-    "summary": "Knows the solution: one latent per cell in every modality, cell types far apart, the true values imputed.",
+    "summary": "Knows the solution: one latent per cell in every modality, cell types far apart, the true values imputed; "
+    "the truth is hidden among draws that differ from it by known noise, so that their calibration is right by construction.",
     "deviates": "",
 }
+
+DRAWN_SD = 0.1  # of that noise, in standard deviations of the train cells
 
 
 @dataclass(kw_only=True)
@@ -53,6 +56,12 @@ class Oracle:
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the true values, (cells, features), standardised."""
         return self.truth.values[target][self._rows(cells)]
+
+    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Return draws around a centre around which the truth is a draw, too, (cells, features, draws), standardised."""
+        random, truth = np.random.default_rng([seed, 2]), self.truth.values[target][self._rows(cells)][:, features]
+        centre = truth + DRAWN_SD * random.standard_normal(truth.shape)
+        return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
 
     def _rows(self, cells: Cells) -> np.ndarray | None:
         """Return the numbers of query cells, None for train cells."""

@@ -16,10 +16,11 @@ CARD = {
     "doi": "",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": ("solution", "labels"),
-    "gives": ("joint", "single", "impute"),
+    "gives": ("joint", "single", "impute", "draws"),
     "claims": ("random",),
     "summary": "The oracle's latents and values, permuted among the query cells of each modality: whatever is not chance "
-    "here is a property of the metric or of the data's marginals.",
+    "here is a property of the metric or of the data's marginals. Its draws are values of any query cells: calibrated, and of "
+    "no cell in particular.",
     "deviates": "",
 }
 
@@ -32,6 +33,12 @@ class Shuffled(Oracle):
         """Prepare the oracle and the permutations."""
         self.permutations = np.random.default_rng([seed, 1])
         return super().fit(train, seed)
+
+    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Return values of query cells drawn at random, (cells, features, draws), standardised."""
+        values = self.truth.values[target][:, features]
+        rows = np.random.default_rng([seed, 2]).integers(len(values), size=(len(cells), draws))
+        return np.moveaxis(values[rows], 1, 2)
 
     def _rows(self, cells: Cells) -> np.ndarray | None:
         rows = super()._rows(cells)

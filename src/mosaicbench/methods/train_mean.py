@@ -15,9 +15,10 @@ CARD = {
     "doi": "",
     "handles": ("paired", "mosaic", "unpaired"),
     "uses": (),
-    "gives": ("impute",),
+    "gives": ("impute", "draws"),
     "claims": (),
-    "summary": "Imputes the mean profile of the train cells into every cell: the zero of every skill.",
+    "summary": "Imputes the mean profile of the train cells into every cell: the zero of every skill. All its draws "
+    "are that mean, so no interval has any width: what a collapsed prediction looks like.",
     "deviates": "",
 }
 
@@ -34,3 +35,7 @@ class TrainMean:
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the mean profile for every cell, (cells, features), standardised."""
         return np.zeros((len(cells), self.features[target]), dtype=np.float32)
+
+    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Return the mean profile as every draw, (cells, features, draws), standardised."""
+        return np.zeros((len(cells), len(features), draws), dtype=np.float32)

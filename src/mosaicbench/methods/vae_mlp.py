@@ -27,7 +27,7 @@ CARD = {
     "doi": "",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "impute"),
+    "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
     "decoded from it.",

@@ -28,7 +28,7 @@ CARD = {
     "doi": "10.48550/arXiv.1802.05335",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "impute"),
+    "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
     "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
     "from it.",

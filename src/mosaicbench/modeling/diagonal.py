@@ -106,6 +106,10 @@ class DiagonalVAE(MultimodalVAE):
         """Return what is expected of a modality given z, (cells, features), standardised."""
         return self.decoders[target].expected(self.trunk_of[target].outward(z))
 
+    def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
+        """Return what a modality is measured as, drawn given z, (cells, columns), standardised."""
+        return super().sampled(self.trunk_of[target].outward(z), target, columns, x)
+
     # --- the method's contract ---
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:

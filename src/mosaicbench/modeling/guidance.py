@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import NegativeBinomial, Normal
 from torch.nn.functional import logsigmoid, softplus
 
+from mosaicbench.modeling.draws import drawn_of_counts, drawn_of_normal
 from mosaicbench.modeling.likelihoods import expected_values, gaussian_nll, negative_binomial_nll
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import mlp
@@ -148,20 +149,31 @@ class HybridDecoder(nn.Module):
         """Return the negative log-likelihood of a modality, (cells,) nats."""
         logits = self.logits(z, v, batch)
         if not self.reads_counts:
-            return gaussian_nll(x[modality], logits, softplus(self.spread[0]) + 0.1)
+            return gaussian_nll(x[modality], logits, self._sd())
         total = x.totals[modality].clamp_min(1)
         return negative_binomial_nll(x.counts[modality], logits, self.rest, total, batch @ self._inverse_dispersion())
 
     def expected(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
         """Return the expected standardised values, (cells, values); of counts, in cells with the train cells' median total."""
         logits = self.logits(z, v, batch)
+        return expected_values(self._counts(logits, batch), self.scale) if self.reads_counts else logits
+
+    def drawn(self, z: Tensor, v: Tensor, batch: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised values, (cells, columns); of counts, at the median total."""
+        logits = self.logits(z, v, batch)
         if not self.reads_counts:
-            return logits
-        share = torch.softmax(torch.cat([logits, self.rest.expand(len(z), 1)], -1), -1)[:, :-1]
+            return drawn_of_normal(logits, self._sd(), columns)
+        return drawn_of_counts(self._counts(logits, batch), self.scale, columns)
+
+    def _counts(self, logits: Tensor, batch: Tensor) -> NegativeBinomial:
+        """Return the distribution of the counts of cells with the median total."""
+        share = torch.softmax(torch.cat([logits, self.rest.expand(len(logits), 1)], -1), -1)[:, :-1]
         r = batch @ self._inverse_dispersion()
         log_mean = torch.log(share.clamp_min(1e-12) * self.scale.total)
-        counts = torch.distributions.NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
-        return expected_values(counts, self.scale)
+        return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
+
+    def _sd(self) -> Tensor:
+        return softplus(self.spread[0]) + 0.1
 
     def _inverse_dispersion(self) -> Tensor:
         return softplus(self.spread) + 1e-2

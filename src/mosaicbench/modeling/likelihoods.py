@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 from torch.nn.functional import softplus
 
+from mosaicbench.modeling.draws import PER_CELL, drawn_lsi, drawn_of_counts, drawn_of_normal
 from mosaicbench.modeling.minibatch import Counts, Minibatch
 from mosaicbench.modeling.networks import mlp
 from mosaicbench.view import Scale
 
-PER_CELL = 1e4  # counts per cell in log-normalised values
 CACHED = 2**17  # numbers that are computed on at once, where memory is slower than arithmetic
 LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does what a peak costs that is closed nevertheless
 TABLED_COUNTS = 40  # an expectation over counts is summed up to here; the rest stands at its mean
@@ -64,6 +64,11 @@ class GaussianDecoder(nn.Module):
         """Return the expected standardised values, (cells, features)."""
         return self(z).mean
 
+    def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised values, (cells, columns)."""
+        p = self(z)
+        return drawn_of_normal(p.mean, p.stddev[0], columns)
+
 
 class NegativeBinomialDecoder(nn.Module):
     """z -> p(counts | z, total), a negative binomial whose mean is the cell's total times the shares that z decodes.
@@ -100,6 +105,10 @@ class NegativeBinomialDecoder(nn.Module):
         """Return the expected standardised values of cells with the median total, (cells, features)."""
         return expected_values(self(z, self.scale.total), self.scale)
 
+    def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised values, (cells, columns), at the median total."""
+        return drawn_of_counts(self(z, self.scale.total), self.scale, columns)
+
 
 class BernoulliDecoder(nn.Module):
     """z -> p(open | z, total) of every peak; the logit of a cell rises with the log of its total over the median total."""
@@ -129,6 +138,10 @@ class BernoulliDecoder(nn.Module):
         A peak's expected TF-IDF is the probability that it is open times its mean where it is open.
         """
         return expected_lsi(self(z, self.scale.total).mean, self.scale)
+
+    def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised LSI coordinates, (cells, columns), at the median total."""
+        return drawn_lsi(self(z, self.scale.total).sample(), self.scale, columns)
 
 
 def counting_decoder(latent: int, hidden: int, scale: Scale) -> NegativeBinomialDecoder | BernoulliDecoder:

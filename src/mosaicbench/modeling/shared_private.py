@@ -88,6 +88,11 @@ class SharedPrivateVAE(MultimodalVAE):
         shared = torch.randn(cells, self.latent).to(training.device())
         return {m: self.with_private(shared, torch.randn(cells, self.private).to(shared.device)) for m in self.decoders}
 
+    def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
+        """Return what a modality is measured as given the shared latent and a draw of its private prior, (cells, columns)."""
+        private = torch.randn(len(z), self.private).to(z.device)
+        return super().sampled(self.with_private(z, private), target, columns, x)
+
     # --- the method's contract ---
 
     def posterior(self, x: Minibatch) -> Normal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -157,6 +157,26 @@ class MultimodalVAE(Budget):
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
         return by_pieces(lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device())
+
+    @torch.no_grad()
+    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Return draws of some features of `target`, (cells, features, draws): of the posterior, then of the likelihood."""
+        columns = torch.as_tensor(features).to(training.device())
+
+        def drawn(x: Minibatch) -> Tensor:
+            q = self.posterior(x)
+            return torch.stack([self.sampled(q.sample(), target, columns, x) for _ in range(draws)], -1)
+
+        with training.seeded(seed):
+            return self.computed(drawn, cells)
+
+    def computed(self, function: Callable[[Minibatch], Tensor], cells: Cells) -> np.ndarray:
+        """Return function(minibatch) of all `cells`, (cells, ...)."""
+        return by_pieces(function, cells, training.device())
+
+    def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
+        """Return what a modality of the cells `x` is measured as, drawn given z, (cells, columns), standardised."""
+        return self.decoders[target].drawn(z, columns)
 
     @torch.no_grad()
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:

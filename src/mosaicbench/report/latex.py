@@ -15,7 +15,18 @@ from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import ALL, NO_INTERVAL
 
-GROUPS = (OVERALL, "alignment", "label_transfer", "imputation", "biology", "mixing", "disentanglement", "realism", "resources")
+GROUPS = (
+    OVERALL,
+    "alignment",
+    "label_transfer",
+    "imputation",
+    "calibration",
+    "biology",
+    "mixing",
+    "disentanglement",
+    "realism",
+    "resources",
+)
 USES = {"uses_pairs": "pairs", "uses_links": "links", "uses_labels": "labels", "transductive": "query"}
 SIGNS = {"yes": r"$\bullet$", "no": "", "unknown": "--"}  # of what a run uses
 SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}

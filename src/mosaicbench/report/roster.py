@@ -91,7 +91,8 @@ class Roster:
 
     def better(self, name: str) -> str | None:
         """Return "lower" or "higher", None where neither is better; of a resource, less is."""
-        return self.metric(name).get("better", "lower" if name in RESOURCES else None)
+        word = self.metric(name).get("better", "lower" if name in RESOURCES else None)
+        return word if word in ("lower", "higher") else None
 
     def sign(self, name: str) -> float:
         """Return what makes more better: -1 where lower is better, 1 where higher is, NaN where neither is."""

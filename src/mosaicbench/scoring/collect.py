@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files.runs import latents_of, predicted_of, private_of
+from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
 from mosaicbench.files.views import complete_cells, feature_names
-from mosaicbench.scoring.evidence import Evidence
+from mosaicbench.scoring.evidence import Drawn, Evidence
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -62,6 +62,7 @@ def evidence_of(
             direction: cells.X[_places(folder, cells.obs_names, query_names[direction.split("->")[0]])]
             for direction, cells in imputed.mod.items()
         },
+        drawn=_drawn(imputed, query_names),
         truth={modality: values_of(cells) for modality, cells in solution.mod.items()},
         spaces={modality: cells.uns["space"] for modality, cells in solution.mod.items()},
         train_mean={modality: cells.uns["mean"] for modality, cells in solution.mod.items()},
@@ -117,6 +118,17 @@ def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
 def _where_given(values: dict[str, np.ndarray | None], query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return source -> the values of the query cells in order, of those sources that have some."""
     return {source: found[query[source]] for source, found in values.items() if found is not None}
+
+
+def _drawn(imputed: MuData, query_names: dict[str, pd.Series]) -> dict[str, Drawn]:
+    """Return direction -> draws, of those directions that have some."""
+    found = {direction: draws_of(imputed, direction) for direction in imputed.mod}
+    places = {source: pd.Index(names) for source, names in query_names.items()}
+    return {
+        direction: Drawn(places[direction.split("->")[0]].get_indexer(draws.cells), draws.features, draws.values)
+        for direction, draws in found.items()
+        if draws is not None
+    }
 
 
 def _private(latents: AnnData, query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

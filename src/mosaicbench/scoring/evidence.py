@@ -8,6 +8,7 @@ a parameter named                                      asked
 truth, imputed, train_mean, train_std, opened,         for every direction of an imputation
 loadings, celltype_profiles, celltype_of,
 shared_driven
+draws, drawn_truth, drawn_std                          for every direction of an imputation with draws
 latent_a, latent_b, transferred, transferred_k1,       for every ordered pair of modalities with latents
 transferred_k5, transferred_k50,
 transferred_without_partner
@@ -23,7 +24,7 @@ A need that does not exist (no labels, one batch, no known factors, ...) leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import permutations
@@ -53,12 +54,18 @@ class Question:
         need -> its value, or a function that computes it once, when it is first asked for.
     common
         The same, of needs that belong to the run and hold for every question.
+    features
+        (features,) names of those that the question is about.
+    rows
+        (cells,) which query cells it is about; None: all, in order.
     """
 
     about: str
     space: str
     own: dict[str, object]
     common: dict[str, object]
+    features: Sequence[str] = ()
+    rows: np.ndarray | None = None
 
     def suits(self, needs: Collection[str]) -> bool:
         """Say whether a metric with these needs is to be asked: all are met, one at least by this question itself."""
@@ -69,6 +76,23 @@ class Question:
         """Return need -> value."""
         known = self.common | self.own
         return {need: known[need]() if callable(known[need]) else known[need] for need in needs}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws of an imputation, of a sample of query cells and features.
+
+    Attributes
+    ----------
+    rows, columns
+        (cells,) and (features,) their places among the query cells, and among the target's features.
+    values
+        (cells, features, draws), in the value space of the target.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +119,8 @@ class Evidence:
         source -> (cells,) types that the method itself says of the query cells; {} where it says none.
     imputed
         "rna->adt" -> (cells, features of adt), in the value space of the target.
+    drawn
+        "rna->adt" -> draws of the same; {} where the method gives none.
     truth, spaces, train_mean, train_std, feature_names
         By modality; the truth may be sparse.
     celltype_means
@@ -124,6 +150,7 @@ class Evidence:
     labelled: tuple[np.ndarray, np.ndarray] | None = None
     predicted: dict[str, np.ndarray] = field(default_factory=dict)
     imputed: dict[str, np.ndarray] = field(default_factory=dict)
+    drawn: dict[str, Drawn] = field(default_factory=dict)
     truth: dict[str, np.ndarray | sparse.csr_matrix] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
     train_mean: dict[str, np.ndarray] = field(default_factory=dict)
@@ -165,8 +192,16 @@ class Evidence:
         asked += [(source, "-", self._of_source(source)) for source in self.latents]
         pairs = permutations([source for source in self.latents if source != "joint"], 2)
         asked += [(f"{source}->{target}", "-", self._of_pair(source, target)) for source, target in pairs]
-        asked += [(direction, self.spaces[target_of(direction)], self._of_direction(direction)) for direction in self.imputed]
-        return [Question(*question, common) for question in asked]
+        questions = [Question(*question, common) for question in asked]
+        for direction in self.imputed:
+            target = target_of(direction)
+            about, names = (direction, self.spaces[target]), self.feature_names[target]
+            questions.append(Question(*about, self._of_direction(direction), common, names))
+            if direction in self.drawn:
+                drawn = self.drawn[direction]
+                names = [names[column] for column in drawn.columns]
+                questions.append(Question(*about, self._of_draws(direction), common, names, drawn.rows))
+        return questions
 
     def _of_run(self) -> dict[str, object]:
         """Return the needs that the run meets, whatever is asked about."""
@@ -239,6 +274,13 @@ class Evidence:
         if target in self.opened:
             needs |= {"opened": self.opened[target], "loadings": self.loadings[target]}
         return needs
+
+    def _of_draws(self, direction: str) -> dict[str, np.ndarray]:
+        """Return the needs that draws of one direction meet."""
+        drawn, target = self.drawn[direction], target_of(direction)
+        truth = self.truth[target][drawn.rows][:, drawn.columns]
+        dense = truth.toarray() if hasattr(truth, "toarray") else truth
+        return {"draws": drawn.values, "drawn_truth": dense, "drawn_std": self.train_std[target][drawn.columns]}
 
     def _profiles(self, modality: str) -> dict[str, np.ndarray]:
         """Return the cell types' mean profiles, and each cell's row of them: the last, of all train cells, if it has none."""

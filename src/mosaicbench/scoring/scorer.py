@@ -4,8 +4,10 @@ What a metric's file defines beside the metric itself belongs to the first of it
 
 ``per_cell(...)``
     (cells,) scores of single cells, NaN where a cell has none, whose mean is the metric: for intervals and tests over cells.
-``per_feature(truth, imputed)``
+``per_feature(...)``
     (features,) scores of single features.
+``per_bin(...)``
+    (bins,) counts in bins of equal width between 0 and 1, which the card's ``by_bin`` names.
 
 A card may ask for the metric of the cells of one type or one batch alone: ``by_type``, ``by_batch``. A metric that is not
 defined for the arrays it gets has a row without a value.
@@ -17,13 +19,14 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.metrics._checks import Undefined
-from mosaicbench.scoring.evidence import Evidence, Question, target_of
+from mosaicbench.scoring.evidence import Evidence, Question
 
 SCORE_COLUMNS = ["metric", "direction", "space", "value"]
 FEATURE_COLUMNS = ["metric", "direction", "space", "feature", "value"]
@@ -67,10 +70,15 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
     rows = [
         (name, question.about, question.space, _value(name, question)) for question, name in _suited(evidence, metrics, None)
     ]
-    tables = [*_features(evidence, metrics), *_parts(evidence, metrics, "by_type"), *_parts(evidence, metrics, "by_batch")]
+    tables = [
+        *_features(evidence, metrics),
+        *_bins(evidence, metrics),
+        *_parts(evidence, metrics, "by_type"),
+        *_parts(evidence, metrics, "by_batch"),
+    ]
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FEATURE_COLUMNS)
     cells = {
-        (name, question.about, question.space): values.astype(np.float32)
+        (name, question.about, question.space): _among_all(values, question.rows, len(evidence.batches))
         for question, name, values in _defined(evidence, metrics, "per_cell")
     }
     return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells)
@@ -113,7 +121,15 @@ def _value(metric: str, question: Question) -> float:
 def _features(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the scores of single features, of every metric and direction."""
     for question, name, values in _defined(evidence, metrics, "per_feature"):
-        yield _table(name, question, evidence.feature_names[target_of(question.about)], values)
+        yield _table(name, question, question.features, values)
+
+
+def _bins(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield the counts by bin, of every metric that has some and every direction."""
+    for question, name, counts in _defined(evidence, metrics, "per_bin"):
+        edges = np.linspace(0, 1, len(counts) + 1)
+        bins = [f"{low:.1f} to {high:.1f}" for low, high in pairwise(edges)]
+        yield _table(catalog.card("metrics", name)["by_bin"], question, bins, counts)
 
 
 def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.DataFrame]:
@@ -128,6 +144,15 @@ def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.Dat
         parts = {str(name): {need: x[rows] for need, x in needed.items()} for name, rows in masks.items() if rows.any()}
         values = [ask(metric, **part) for part in parts.values()]
         yield _table(catalog.card("metrics", metric)[kind], question, list(parts), values)
+
+
+def _among_all(values: np.ndarray, rows: np.ndarray | None, cells: int) -> np.ndarray:
+    """Return scores of the query cells at `rows` as scores of all of them, (cells,) float32, NaN where there is none."""
+    if rows is None:
+        return values.astype(np.float32)
+    found = np.full(cells, np.nan, dtype=np.float32)
+    found[rows] = values
+    return found
 
 
 def _table(metric: str, question: Question, names: list[str], values: Collection[float]) -> pd.DataFrame:

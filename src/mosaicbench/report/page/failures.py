@@ -30,6 +30,7 @@ GIVES = {  # what a method's card must give, so that it has scores of a group
     "label_transfer": ("single", "it gives no latents of single modalities"),
     "imputation": ("impute", "it does not impute"),
     "realism": ("impute", "it does not impute"),
+    "calibration": ("draws", "it has no predictive distribution to draw from"),
 }
 
 

@@ -1,0 +1,220 @@
+"""Draws of imputed values: what each method draws, and what its score says of calibration, against independent references."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import FEATURES, linear_cells, paired_view
+from mosaicbench_fits import fit_one
+from mosaicbench_views import cut_small, small_dataset
+from scipy import integrate, stats
+from sklearn.linear_model import Ridge as SklearnRidge
+from test_methods import METHODS, fitted, gives
+from torch.distributions import NegativeBinomial
+
+from mosaicbench.commands import score
+from mosaicbench.files.runs import draws_of, read_imputed
+from mosaicbench.files.scores import read_scores
+from mosaicbench.files.tables import read_table
+from mosaicbench.metrics.imputation_crps import imputation_crps
+from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
+from mosaicbench.metrics.interval_coverage import interval_coverage
+from mosaicbench.metrics.pit_distance import per_bin, pit_distance
+from mosaicbench.modeling.draws import drawn_lsi, drawn_of_counts
+from mosaicbench.modeling.likelihoods import expected_lsi, expected_values
+from mosaicbench.view import Scale
+
+DRAWING = [method for method in METHODS if gives(method, "draws")]
+ALL = np.arange(5)
+
+
+# --- references ----------------------------------------------------------------------------------------------------------
+
+
+def normal_crps(y, mean, sd):
+    """Return the score of a normal distribution in closed form (Gneiting and Raftery 2007)."""
+    z = (y - mean) / sd
+    return sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (1.5, 0.5), (-0.3, 4.0)])
+def test_crps_is_that_of_the_normal_distribution_that_is_drawn_of(mean, sd):
+    random = np.random.default_rng(0)
+    truth = random.standard_normal((400, 1))
+    exact = normal_crps(truth, mean, sd).mean()
+    for draws in (2, 5, 300):  # the fair form does not depend on their number
+        drawn = mean + sd * random.standard_normal((400, 1, draws)) if draws > 100 else None
+        if drawn is None:
+            drawn = mean + sd * random.standard_normal((40_000, 1, draws))
+            truth_of = np.repeat(truth, 100, axis=0)
+        else:
+            truth_of = truth
+        assert imputation_crps(drawn, truth_of, np.ones(1)) == pytest.approx(exact, abs=0.02 * max(1, sd))
+
+
+def test_crps_of_a_sample_is_the_integral_of_its_definition():
+    random = np.random.default_rng(1)
+    draws, y = random.standard_normal(7), 0.4
+
+    def squared(x):
+        return ((draws <= x).mean() - (y <= x)) ** 2
+
+    points = np.sort([*draws, y])
+    integral = sum(integrate.quad(squared, a, b)[0] for a, b in zip(points, points[1:], strict=False))
+    spread = np.abs(draws[:, None] - draws).sum()
+    unfair = spread / (2 * 7 * 7)  # the integral takes half the mean over all pairs, a draw with itself among them
+    fair = integral + unfair - spread / (2 * 7 * 6)
+    assert imputation_crps(draws[None, None], np.array([[y]]), np.ones(1)) == pytest.approx(fair, abs=1e-8)
+
+
+def naive_places(draws, y):
+    """Return the share of orders of draws and truth, ties at random, in which the truth has each place."""
+    below, tied = np.sum(draws < y), np.sum(draws == y)
+    shares = np.zeros(len(draws) + 1)
+    for place in range(below, below + tied + 1):
+        shares[place] += 1 / (tied + 1)
+    return shares
+
+
+def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
+    random = np.random.default_rng(2)
+    draws, truth = random.integers(0, 6, (30, 4, 39)).astype(float), random.integers(-1, 8, (30, 4)).astype(float)
+    shares = np.array([[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)])  # (cells, features, 40)
+    assert interval_coverage(draws, truth, percent=50) == pytest.approx(shares[..., 10:30].sum(-1).mean())
+    assert interval_coverage(draws, truth, percent=90) == pytest.approx(shares[..., 2:38].sum(-1).mean())
+    np.testing.assert_allclose(per_bin(draws, truth), shares.reshape(30, 4, 10, 4).sum((0, 1, 3)), atol=1e-9)
+    below = np.cumsum(shares.mean(0), -1)[:, :-1]  # (features, levels)
+    assert pit_distance(draws, truth) == pytest.approx(np.abs(below - np.arange(1, 40) / 40).mean())
+
+
+def test_both_ends_of_the_scale():
+    random = np.random.default_rng(3)
+    known, noise = random.standard_normal((2, 1500, 4))
+    truth = known + 0.5 * noise
+
+    def scores(centre, sd):
+        draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
+        covered = [interval_coverage(draws, truth, percent=percent) for percent in (50, 90)]
+        return *covered, pit_distance(draws, truth), imputation_crps_skill(draws, truth, np.ones(4))
+
+    right, marginal = scores(known, 0.5), scores(np.zeros((1500, 4)), np.sqrt(1.25))
+    sure, collapsed = scores(known, 0.1), scores(np.zeros((1500, 4)), 0)
+    assert right[:3] == pytest.approx((0.5, 0.9, 0.0), abs=0.02)
+    assert marginal[:3] == pytest.approx((0.5, 0.9, 0.0), abs=0.02)
+    assert right[3] > 0.5
+    assert marginal[3] == pytest.approx(0, abs=0.02)
+    assert sure[1] < 0.3
+    assert collapsed[:2] == (0, 0)
+    assert collapsed[2] > 0.24
+    assert collapsed[3] < -0.3
+
+
+# --- methods -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", DRAWING)
+def test_draws_have_their_shape_and_depend_on_the_seed_alone(method):
+    query, features = linear_cells(20, seed=5, name="query"), np.array([4, 1, 2])
+    instance = fitted(method, paired_view(), query)
+    first, again, other = (instance.draw(query.only("rna"), "adt", features, 7, seed) for seed in (1, 1, 2))
+    assert first.shape == (20, 3, 7)
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, again)
+    assert np.array_equal(first, other) == (method == "train_mean")
+    assert (np.ptp(first, axis=2) == 0).all() == (method == "train_mean")
+    more = instance.draw(query.only("rna"), "adt", np.arange(FEATURES["adt"]), 400, 1).mean(2)
+    if method not in ("shuffled", "oracle", "celltype_mean"):
+        imputed = instance.impute(query.only("rna"), "adt")
+        assert np.abs(more - imputed).mean() < 0.35 * query.values["adt"].std()
+
+
+@pytest.mark.parametrize("method", ["ridge", "oracle", "shuffled"])
+def test_draws_that_are_calibrated_by_construction_are(method):
+    query = linear_cells(200, seed=7, name="query")
+    instance, truth = fitted(method, paired_view(400), query), query.values["adt"][:, ALL]
+    draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
+    assert interval_coverage(draws, truth, percent=50) == pytest.approx(0.5, abs=0.06)
+    assert interval_coverage(draws, truth, percent=90) == pytest.approx(0.9, abs=0.04)
+    assert pit_distance(draws, truth) < 0.06
+    if method == "shuffled":
+        assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)
+
+
+def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
+    train = paired_view(60)
+    ridge = fitted("ridge", train, train.blocks[0], components=6)
+    (block,), (components, linear) = train.blocks, ridge.regression["rna", "adt"]
+    z, y = components.transform(block.values["rna"]), block.values["adt"]
+    refitted = [
+        y[i] - SklearnRidge(linear.alpha_).fit(np.delete(z, i, 0), np.delete(y, i, 0)).predict(z[[i]])[0] for i in range(60)
+    ]
+    kept = ridge.residuals["rna", "adt"]
+    assert kept.shape == y.shape
+    np.testing.assert_allclose(np.sort(kept, axis=0), np.sort(refitted, axis=0), atol=1e-4)
+    assert kept.var() > (y - linear.predict(z)).var()  # a fit is too near to the cells that it has seen
+
+
+def test_draws_of_knn_are_values_of_its_neighbours():
+    query = linear_cells(9, seed=5, name="query")
+    knn = fitted("knn_impute", paired_view(), query)
+    draws = knn.draw(query.only("rna"), "adt", ALL, 300, 0)
+    neighbors = knn._neighbors(query.only("rna"))
+    for cell in range(9):
+        values = knn.values["adt"][neighbors[cell]][:, ALL]  # (neighbours, features)
+        np.testing.assert_array_equal(np.unique(draws[cell], axis=1), np.unique(values.T, axis=1))
+
+
+def scale(space, features, peaks=0):
+    random = np.random.default_rng(0)
+    moments = {"mean": random.random(features), "std": 0.5 + random.random(features), "total": 300.0}
+    counted = peaks or features
+    lsi = {"when_open": random.random(peaks), "loadings": random.standard_normal((peaks, features))} if peaks else {}
+    return Scale(space=space, share=np.full(counted, 1 / counted), opened=np.full(counted, 0.3), **moments, **lsi)
+
+
+@pytest.mark.parametrize(("space", "peaks"), [("lognorm", 0), ("clr", 0), ("lsi", 30)])
+def test_the_mean_of_drawn_counts_is_what_is_expected(space, peaks):
+    known = scale(space, 60 if space == "clr" else 6, peaks)
+    torch.manual_seed(0)
+    mean = torch.linspace(0.2, 12, peaks or len(known.mean)).expand(20_000, -1)
+    counts = NegativeBinomial(torch.tensor(2.0), logits=torch.log(mean / 2), validate_args=False)
+    columns = torch.tensor([5, 0, 3])
+    found = drawn_of_counts(counts, known, columns).mean(0)
+    expected = expected_values(counts, known)[0, columns]
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_drawn_peaks_have_the_mean_that_is_expected():
+    known, chance = scale("lsi", 6, 30), torch.rand(30, generator=torch.manual_seed(0))
+    found = drawn_lsi(torch.bernoulli(chance.expand(20_000, -1)), known, torch.tensor([4, 1])).mean(0)
+    np.testing.assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
+
+
+# --- files ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
+
+
+@pytest.mark.parametrize("method", ["oracle", "train_mean", "ridge"])
+def test_a_run_has_draws_that_its_scores_speak_of(view, tmp_path, method):
+    record = fit_one(view, tmp_path, f"mosaicbench.methods.{method}")
+    assert "draw" in record["seconds"]
+    imputed = read_imputed(tmp_path / "imputed.h5mu")
+    draws = draws_of(imputed, "left->right")
+    assert set(draws.cells) <= set(imputed["left->right"].obs_names)
+    if method == "train_mean":
+        values = np.asarray(imputed["left->right"][list(draws.cells)].X)[:, draws.features]
+        np.testing.assert_allclose(draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5)
+    files = {name: [tmp_path / f"{name}.tsv"] for name in ("scores", "features")}
+    score.main(runs=[tmp_path], views=[view], groups=["calibration"], **files, cells=[tmp_path / "cells.npz"])
+    values = read_scores(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
+    bins = read_table(tmp_path / "features.tsv").query("metric == 'pit_histogram' and direction == 'left->right'")["value"]
+    assert bins.sum() == pytest.approx(draws.values.shape[0] * draws.values.shape[1])
+    if method == "oracle":
+        assert values["coverage_90", "left->right"] == pytest.approx(0.9, abs=0.05)
+        assert values["imputation_crps", "left->right"] < 0.15
+    if method == "train_mean":
+        assert values["coverage_90", "left->right"] < 0.45  # zeros among the truth may equal a mean of 0
+    assert values["imputation_crps_skill", "left->right"] <= 1
