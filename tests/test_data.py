@@ -428,18 +428,20 @@ def test_what_is_shared_driven_is_told_to_the_solution_only(processes):
 # --- own files -----------------------------------------------------------------------------------------------------------
 
 
-def test_cells_are_those_in_every_modality_in_the_order_of_the_first(written):
+def test_all_cells_are_kept_with_what_they_have_in_the_order_of_the_first_modality(written):
     rna = counts_of(names=[f"cell{i}" for i in range(12)])
     prot = counts_of(n_vars=3, seed=1, names=[f"cell{i}" for i in reversed(range(4, 16))])
     prot.obs["kind of cell"] = [f"type {name}" for name in prot.obs_names]
     dataset = own_files.load(None, path=written({"gex": rna, "prot": prot}), cell_type="kind of cell")
-    assert list(dataset.obs_names) == [f"cell{i}" for i in range(4, 12)]
-    assert dataset.uns["cells_dropped"] == 8
-    assert list(dataset.obs["cell_type"]) == [f"type cell{i}" for i in range(4, 12)]
+    assert list(dataset.obs_names) == [f"cell{i}" for i in [*range(12), *reversed(range(12, 16))]]
+    assert list(dataset["gex"].obs_names) == list(rna.obs_names)
+    assert list(dataset["prot"].obs_names) == [name for name in dataset.obs_names if name in set(prot.obs_names)]
+    values = prot[dataset["prot"].obs_names].X.toarray()
+    assert np.array_equal(dataset["prot"].layers["counts"].toarray(), values)
+    assert list(dataset.obs["cell_type"]) == [""] * 4 + [f"type {name}" for name in dataset.obs_names[4:]]
     assert set(dataset.obs["batch"]) == {"all"}
     assert {m: cells.uns["kind"] for m, cells in dataset.mod.items()} == {"gex": "rna", "prot": "adt"}
-    assert np.array_equal(dataset["gex"].layers["counts"].toarray(), rna.X.toarray()[4:12])
-    assert np.array_equal(dataset["prot"].layers["counts"].toarray(), prot[list(dataset.obs_names)].X.toarray())
+    assert np.array_equal(dataset["gex"].layers["counts"].toarray(), rna.X.toarray())
 
 
 def test_without_a_label_column_all_cells_are_unlabelled_and_missing_entries_too(written):
@@ -548,14 +550,25 @@ def test_files_of_batches_that_do_not_fit_are_refused(tmp_path):
 
 def test_a_modality_without_a_partner_is_named(written):
     peaks = counts_of(n_vars=4, seed=2, names=[f"other{i}" for i in range(12)])
-    with pytest.raises(UserError, match="modality 'atac' shares no cell with any other modality .*atac: other0"):
-        own_files.load(None, path=written({"rna": counts_of(), "adt": counts_of(n_vars=3, seed=1), "atac": peaks}))
+    files = {"rna": counts_of(), "adt": counts_of(n_vars=3, seed=1), "atac": peaks}
+    with pytest.warns(DataWarning, match="modality 'atac' shares no cell with any other modality .*atac: other0"):
+        dataset = own_files.load(None, path=written(files))
+    refused = r"scenarios.s.kind: paired needs cells .*'d' has none; 'atac' shares no cell.* Say kind: natural.*datasets.d.path"
+    with pytest.raises(UserError, match=refused):
+        scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
+    peaks.obs_names = [f"cell{i}-1" for i in range(12)]
+    with pytest.raises(UserError, match="modality 'atac' shares no cell with any other modality .*but for an ending"):
+        own_files.load(None, path=written(files))
 
 
 def test_own_files_refuses_modalities_that_do_not_fit_together(written):
     rna = counts_of()
-    with pytest.raises(UserError, match="no cell name is in every modality .*rna: cell0.*adt: other0"):
-        own_files.load(None, path=written({"rna": rna, "adt": counts_of(seed=1, names=[f"other{i}" for i in range(12)])}))
+    with pytest.warns(DataWarning, match="no cell is in two modalities .*rna: cell0.*adt: other0"):
+        apart = own_files.load(
+            None, path=written({"rna": rna, "adt": counts_of(seed=1, names=[f"other{i}" for i in range(12)])})
+        )
+    with pytest.raises(UserError, match="paired needs cells .* none; no cell has two modalities. Say kind: natural"):
+        scenarios.cut(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
         own_files.load(None, path=written({"rna": rna, "adt": rna}))
     with pytest.raises(UserError, match="cannot tell the kind of modality 'second'"):

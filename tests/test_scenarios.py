@@ -24,7 +24,7 @@ DATASETS = {
     "simulated": lambda: simulated.load(None, cells=300, n_rna=300, n_atac=600, n_adt=20),
 }
 TRUTH = {"shared_factors", "private_factors"}
-HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}}
+HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.4}, "natural": {}}
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -85,7 +85,7 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
     view = as_view(read_view(paths["train"], "train"), labels=True)
     assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
     everything, alone = [tuple(dataset.mod)], [(modality,) for modality in dataset.mod]
-    expected_blocks = {"paired": everything, "unpaired": alone, "mosaic": everything + alone}[kind]
+    expected_blocks = {"unpaired": alone, "mosaic": everything + alone}.get(kind, everything)
     assert {block.modalities for block in view.blocks} == set(expected_blocks)
     assert len(view.blocks) == len(expected_blocks)
 
@@ -109,7 +109,7 @@ def test_division_is_stratified(dataset, kind):
         query = parts["solution"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
         assert np.all(np.abs(query - 0.2 * whole) <= 1)
         alone = 1 / len(dataset.mod)
-        share = 0.8 * {"paired": 1, "unpaired": alone, "mosaic": 0.4 + 0.6 * alone}[kind]
+        share = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
         train = parts["train"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
         assert np.all(np.abs(train - share * whole) <= (3 if kind == "mosaic" else 2))
 
@@ -481,8 +481,9 @@ def test_cut_refuses(options, message):
 
 def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
     rows = parts_of(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
-    assert list(rows["what"]) == [] if kind == "paired" else ["hidden cell types balance which cells are measured in what"]
-    if kind != "paired":
+    designed = kind in ("unpaired", "mosaic")
+    assert list(rows["what"]) == ["hidden cell types balance which cells are measured in what"] * designed
+    if designed:
         assert (rows["query_cells"] == 0).all()
         assert parts_of(simulation, kind, balanced=False)["solution"].uns["audit"].query("role == 'design'").empty
 

@@ -327,6 +327,9 @@ KEYS = {
         "by_type": _text("what its scores of the cells of one type are called in features.tsv", optional=True),
         "by_batch": _text("what its scores of the cells of one batch are called in features.tsv", optional=True),
         "by_bin": _text("what its counts by bin are called in features.tsv", optional=True),
+        "without_partners": Key(
+            "True, of a metric of two modalities whose rows need not be the same cells", _is_true, {}, optional=True
+        ),
     },
     "datasets": {
         "label": _text("how tables and figures name the dataset"),

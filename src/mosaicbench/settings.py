@@ -314,8 +314,9 @@ def _check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None
     if stanza["kind"] != "mosaic" and (design or "shares" in stanza):
         key = (design or ["shares"])[0]
         raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
-    if stanza["kind"] == "paired" and (hiding := [key for key in ("balanced", "imbalance") if key in stanza]):
-        raise UserError(f"config key scenarios.{name}.{hiding[0]}: in a paired scenario every train cell has all modalities")
+    why = {"paired": "in a paired scenario every train cell has all modalities", "natural": "a natural scenario hides nothing"}
+    if stanza["kind"] in why and (hiding := [key for key in ("balanced", "imbalance") if key in stanza]):
+        raise UserError(f"config key scenarios.{name}.{hiding[0]}: {why[stanza['kind']]}")
     if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
         raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
     for key, noun, there in (("datasets", "dataset", datasets), ("runs", "run", runs)):
@@ -325,7 +326,11 @@ def _check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None
 
 
 def _pairing(stanza: dict) -> tuple[str, str]:
-    """Return the kind that decides which methods apply, and how to say it: a mosaic of one-modality blocks has no pair."""
+    """Return the kind that decides which methods apply, and how to say it: a mosaic of one-modality blocks has no pair.
+
+    What kind the cells of a natural scenario amount to is known once the dataset is prepared: a fit that does not apply says
+    so.
+    """
     if stanza["kind"] == "mosaic":
         if all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])) or stanza.get("paired_fraction") == 0:
             return "unpaired", "a mosaic without a paired cell, so unpaired"
@@ -338,7 +343,7 @@ def _why_not(run: Run, stanza: dict) -> str | None:
     """Return why a run does not apply to a scenario, None if it does."""
     handles = catalog.card("methods", run.method)["handles"]
     kind, described = _pairing(stanza)
-    if kind not in handles:
+    if kind != "natural" and kind not in handles:
         return f"needs {' or '.join(handles)} cells, this scenario is {described}"
     if run.name not in stanza.get("runs", [run.name]):
         return "left out of this scenario by the config"

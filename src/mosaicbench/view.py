@@ -207,7 +207,7 @@ class Truth:
     labels
         (cells,) cell types, "" where unknown.
     values
-        modality -> (cells, features) standardised values, not clipped.
+        modality -> (cells, features) standardised values, not clipped; 0 where a cell was not measured in the modality.
     """
 
     rows: dict[str, int]

@@ -51,6 +51,11 @@ def trained(
         raise UserError(f"{module.CARD['label']} is for cells that are never paired; take a method that handles paired cells")
     dataset = _dataset(cells, options)
     train = all_cells(dataset, dataset_name=cells.name if isinstance(cells, Path) else "cells in memory", seed=seed)
+    if (kind := train.uns["mosaicbench"]["kind"]) not in module.CARD["handles"]:
+        raise UserError(
+            f"{module.CARD['label']} does not handle these cells, which are {kind}: not every cell is in every modality; take "
+            "a method that does (docs/methods.md), or give only the cells that are in every modality"
+        )
     shown = {word: word in module.CARD["uses"] for word in ("labels", "links", "counts")}
     try:
         method = method_class(module)(**hyperparameters)
@@ -79,7 +84,7 @@ def _latents(method: object, module: ModuleType, train: MuData, shown: dict[str,
     """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
     gives, latents = module.CARD["gives"], {}
     sources = {modality: [modality] for modality in train.mod} if "single" in gives else {}
-    if "joint" in gives:
+    if "joint" in gives and len(complete_cells(train)):
         sources["joint"] = list(train.mod)
     for source, modalities in sources.items():
         names = complete_cells(train) if source == "joint" else None

@@ -16,7 +16,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import generated_table, read_record, write_generated
 from mosaicbench.files.tables import write_tables
-from mosaicbench.files.views import as_view, feature_names, identity_of, read_view, standardised_values
+from mosaicbench.files.views import as_view, complete_cells, feature_names, identity_of, read_view, standardised_values
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import method_class
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 MARKERS = 2  # per cell type and modality
+FEWEST = 6  # cells that a classifier can tell from others
 
 
 def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None) -> None:
@@ -56,8 +57,8 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
     UserError
         When a method has no prior to draw from, or fewer than six cells are asked for.
     """
-    if cells < 6:
-        raise UserError(f"--cells: at least 6 are needed to compare them with real ones, found {cells}")
+    if cells < FEWEST:
+        raise UserError(f"--cells: at least {FEWEST} are needed to compare them with real ones, found {cells}")
     train = read_view(view / "train.h5mu", "train")
     solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
     output.mkdir(parents=True, exist_ok=True)
@@ -81,13 +82,18 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
 def _held_against(
     solution: MuData, generated: dict[str, np.ndarray], names: np.ndarray, seed: int
 ) -> tuple[np.ndarray, dict[str, pd.DataFrame]]:
-    """Return the types of virtual cells, and the tables that compare them with the query cells."""
-    real = {modality: standardised_values(solution[modality]) for modality in generated}
-    labels = np.asarray(next(iter(solution.mod.values())).obs["cell_type"], dtype=object)
+    """Return the types of virtual cells, and the tables that compare them with the query cells that have all modalities."""
+    complete = complete_cells(solution)
+    if len(complete) < FEWEST:
+        needed = f"at least {FEWEST} query cells with all modalities"
+        print(f"virtual cells are compared with {needed}, found {len(complete)}: no comparison is made", file=sys.stderr)
+        return np.full(len(names), "", dtype=object), {}
+    real = {modality: standardised_values(solution[modality][complete]) for modality in generated}
+    labels = np.asarray(next(iter(solution.mod.values())).obs.loc[complete, "cell_type"], dtype=object)
     layout_of_real, layout_of_virtual = _side_by_side(real), _side_by_side(generated)
     types = _nearest_types(layout_of_real, labels, layout_of_virtual)
     both = [
-        pd.DataFrame({"origin": "real", "cell": solution.obs_names, "cell_type": labels}),
+        pd.DataFrame({"origin": "real", "cell": complete, "cell_type": labels}),
         pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
     ]
     layout = pd.concat(both, ignore_index=True)

@@ -16,9 +16,10 @@ from mosaicbench.data import lock
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.curate import curated
+from mosaicbench.data.pairing import patterns
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import LINKS, links_between, write_dataset
+from mosaicbench.files.dataset import LINKS, links_between, measured_in, write_dataset
 
 
 def main(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | None = None) -> None:
@@ -72,6 +73,10 @@ def main(*, dataset: str, loader: str, options: dict, output: Path, raw: Path | 
         print(f"{dataset}: {line}", file=sys.stderr)
 
 
+def _listed(pattern: tuple[str, ...]) -> str:
+    return " and ".join(pattern) if len(pattern) > 1 else f"{pattern[0]} alone"
+
+
 def _keywords(function: object) -> set[str]:
     parameters = inspect.signature(function).parameters.values()
     return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
@@ -92,6 +97,8 @@ def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[st
     if "labels_matched" in notes:
         lines.append(f"{notes['labels_matched']} cells are in the table of labels")
     lines += [f"dropped {cells} cells: {reason}" for reason, cells in dropped.items() if cells]
+    if len(several := patterns(measured_in(dataset))) > 1:
+        lines += [f"{len(cells)} cells measured in {_listed(pattern)}" for pattern, cells in several]
     for modality, cells in dataset.mod.items():
         zeros = 100 * (1 - source_values(cells).nnz / np.prod(cells.shape, dtype=float))
         lines.append(f"{modality}: {cells.n_obs} cells x {cells.n_vars} features, {zeros:.1f} % zeros, {cells.uns['values']}")

@@ -18,7 +18,7 @@ from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.tables import write_tables
-from mosaicbench.files.views import feature_names, identity_of, read_view, space_values
+from mosaicbench.files.views import complete_cells, feature_names, identity_of, read_view, space_values
 from mosaicbench.metrics._correlation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
 
@@ -37,9 +37,10 @@ NEIGHBORS = 15  # of label transfer, as in label_transfer_accuracy
 
 @dataclass(frozen=True)
 class _Imputed:
-    """What a run imputed in one direction: Pearson's r of each feature over all query cells, and the values of some."""
+    """What a run imputed in one direction: Pearson's r of each feature over all cells with a truth, and the values of some."""
 
     r: np.ndarray
+    cells: pd.Index
     values: np.ndarray
 
 
@@ -71,12 +72,13 @@ def main(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Pa
         print(f"projecting {record['run']}", file=sys.stderr)
         latents = read_latents(folder / "latents.h5ad", record)
         layouts = _layouts(folder, latents, truth, cells, seed)
-        parts = {"projection": layouts, "markers": _markers(layouts, truth, cells)}
+        parts = {"projection": layouts, "markers": _markers(layouts, truth)}
         parts["transfers"] = _transfers(folder, latents, learned, truth)
         for name, part in parts.items():
             found[name].append(part.assign(run=record["run"]))
         for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
-            imputed[(record["run"], direction)] = _imputed(folder, direction, values, truth, few)
+            if (own := _imputed(folder, direction, values, truth, few)) is not None:
+                imputed[(record["run"], direction)] = own
     found["imputed_values"].append(_extreme_features(imputed, truth, few))
     found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
     write_tables(Path(output), {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()})
@@ -95,9 +97,10 @@ def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, s
     there = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
     parts = [pd.DataFrame(columns=COLUMNS["projection"])]
     for sources in (["joint"], list(truth.mod)):
-        sources = [source for source in sources if source in there]
+        sources = [source for source in sources if source in there and _chosen(truth, source, cells).sum() > 1]
         if sources:
-            z = np.concatenate([_latents(folder, latents, source, truth)[cells] for source in sources])
+            latents_of_chosen = [_latents(folder, latents, source, truth)[_chosen(truth, source, cells)] for source in sources]
+            z = np.concatenate(latents_of_chosen)
             neighbourhood = Neighbourhood.of(z)
             x, y = neighbourhood.layout(seed).round(DECIMALS).T
             named = pd.concat([_cells(truth, source, cells) for source in sources], ignore_index=True)
@@ -106,20 +109,27 @@ def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, s
 
 
 def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:
-    known = _modality(truth, source).obs.iloc[cells]
+    known = _known(truth, source)[_chosen(truth, source, cells)]
     named = {"source": source, "modality": source, "cell": known.index.to_numpy()}
     return pd.DataFrame(named | {column: known[column].astype(str).to_numpy() for column in ("cell_type", "batch")})
 
 
-def _modality(truth: MuData, source: str) -> AnnData:
-    """Return a source's modality; cells of joint latents are called as the first modality calls them."""
-    return next(iter(truth.mod.values())) if source == "joint" else truth[source]
+def _known(truth: MuData, source: str) -> pd.DataFrame:
+    """Return what is known of a source's query cells; those of joint latents are called as the first modality calls them."""
+    if source == "joint":
+        return next(iter(truth.mod.values())).obs.loc[complete_cells(truth)]
+    return truth[source].obs
+
+
+def _chosen(truth: MuData, source: str, cells: np.ndarray) -> np.ndarray:
+    """Return a mask of a source's query cells: those at the places `cells` among all."""
+    return _known(truth, source).index.isin(truth.obs_names[cells])
 
 
 def _latents(folder: Path, latents: AnnData, source: str, truth: MuData) -> np.ndarray:
     """Return the latents of all query cells in the solution's order."""
     names, z = latents_of(latents, source, "query")
-    return z[_rows(folder, names, _modality(truth, source).obs["query_name"])]
+    return z[_rows(folder, names, _known(truth, source)["query_name"])]
 
 
 def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
@@ -132,7 +142,7 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     return rows
 
 
-def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.DataFrame:
+def _markers(layouts: pd.DataFrame, truth: MuData) -> pd.DataFrame:
     """Return measured means of the clusters' marker features, of modalities whose features have names.
 
     Clusters are those of the joint latents, else of the modality's own. A cluster's markers are the features with the highest t
@@ -148,7 +158,7 @@ def _markers(layouts: pd.DataFrame, truth: MuData, cells: np.ndarray) -> pd.Data
         sizes = of_source["leiden"].value_counts().sort_index()
         clusters = sizes.index[sizes >= SMALLEST]
         if len(clusters) > 1:
-            x = space_values(measured[cells])
+            x = space_values(measured[of_source["cell"].to_list()])
             features = feature_names(measured)
             marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
             floor = np.zeros(x.shape[1]) if measured.uns["space"] == "lognorm" else x.mean(axis=0)
@@ -203,11 +213,15 @@ def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -
 # --- imputed values ------------------------------------------------------------------------------------------------------
 
 
-def _imputed(folder: Path, direction: str, values: AnnData, truth: MuData, few: np.ndarray) -> _Imputed:
-    source, target = direction.split("->")
-    rows = _rows(folder, pd.Index(values.obs_names), truth[source].obs["query_name"])
-    x = np.asarray(values.X)[rows]
-    return _Imputed(r=pearson_columns(space_values(truth[target]), x), values=x[few])
+def _imputed(folder: Path, direction: str, values: AnnData, truth: MuData, few: np.ndarray) -> _Imputed | None:
+    """Return what is drawn of one direction, of the cells that were measured in both modalities; None without any."""
+    source, target = (truth[modality] for modality in direction.split("->"))
+    both = source.obs_names[source.obs_names.isin(target.obs_names)]
+    if len(both) < 2:
+        return None
+    rows = _rows(folder, pd.Index(values.obs_names), source.obs.loc[both, "query_name"])
+    x, shown = np.asarray(values.X)[rows], both.isin(truth.obs_names[few])
+    return _Imputed(r=pearson_columns(space_values(target[both]), x), cells=both[shown], values=x[shown])
 
 
 def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray) -> pd.DataFrame:
@@ -220,14 +234,15 @@ def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, f
         if not ranked:
             continue
         target = truth[direction.split("->")[1]]
-        measured, features = space_values(target[few]), feature_names(target)
+        features = feature_names(target)
         places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
         for name in runs:
             own = imputed[(name, direction)]
+            measured = space_values(target[own.cells])
             for place, column in places.items():
                 named = {"run": name, "direction": direction, "space": target.uns["space"], "feature": features[column]}
                 values = {"measured": measured[:, column].round(DECIMALS), "imputed": own.values[:, column].round(DECIMALS)}
-                values |= {"cell": target.obs_names[few]}
+                values |= {"cell": own.cells}
                 parts.append(pd.DataFrame(named | {"place": place, "r": own.r[column]} | values))
     return _joined(parts)
 
@@ -242,15 +257,18 @@ def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, fe
         keys = [key for key in imputed if key[1].split("->")[1] == modality]
         if not keys:
             continue
-        measured = space_values(truth[modality][few])
+        cells = truth[modality].obs_names[truth[modality].obs_names.isin(truth.obs_names[few])]
+        if len(cells) < 2:
+            continue
+        measured = space_values(truth[modality][cells])
         centre = measured.mean(axis=0)
         axes = np.linalg.svd(measured - centre, full_matrices=False)[2][:COMPONENTS].T  # (features, components)
         stacked = {(MEASURED, MEASURED): measured} | {key: imputed[key].values for key in keys}
         projected = np.concatenate([(x - centre) @ axes for x in stacked.values()])
         xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
-        known = truth[modality].obs.iloc[few]
-        for place, (name, direction) in enumerate(stacked):
-            own = xy[place * len(few) : (place + 1) * len(few)]
+        ends = np.cumsum([len(x) for x in stacked.values()])[:-1]
+        for (name, direction), own in zip(stacked, np.split(xy, ends), strict=True):
+            known = truth[modality].obs.loc[cells if name == MEASURED else imputed[name, direction].cells]
             named = {"run": name, "modality": modality, "direction": direction}
             named |= {"cell": known.index, "cell_type": known["cell_type"].astype(str)}
             parts.append(pd.DataFrame(named | {"x": own[:, 0], "y": own[:, 1]}))

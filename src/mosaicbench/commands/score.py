@@ -82,11 +82,13 @@ class _Run:
             history = read_history(folder / "history.tsv", record)
             evidence = evidence_of(folder, train=train, solution=solution, record=record, history=history, **read)
             found = scorer.score(evidence, groups)
-            self.names_of_cells[seed] = np.asarray(next(iter(solution.mod.values())).obs_names, dtype=str)
+            self.names_of_cells[seed] = np.asarray(solution.obs_names, dtype=str)
             self.values_of_cells |= {(seed, *key): values for key, values in found.cells.items()}
         else:
             found = scorer.NOTHING
-        self.scores.append(found.scores.assign(**self.whose, seed=seed, status=record["status"])[SCORE_COLUMNS])
+        rows = zip(found.scores["metric"], found.scores["direction"], strict=True)
+        status = ["not_applicable" if row in found.without_partners else record["status"] for row in rows]
+        self.scores.append(found.scores.assign(**self.whose, seed=seed, status=status)[SCORE_COLUMNS])
         self.features.append(found.features.assign(**self.whose, seed=seed)[FEATURE_COLUMNS])
 
     def write(self, scores: Path, features: Path, cells: Path) -> None:

@@ -39,6 +39,8 @@ class Measurement:
         "counts", "lognorm" or "continuous": what `values` are.
     annotation
         (features,) what is known of them: any of `ANNOTATION`; other columns are left out.
+    cells
+        (cells,) names of the rows, where not every cell of the dataset was measured; None where all were.
     """
 
     values: sparse.sparray | sparse.spmatrix | np.ndarray
@@ -46,6 +48,7 @@ class Measurement:
     kind: str
     scale: str = "counts"
     annotation: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cells: Sequence[str] | None = None
 
 
 def assembled(
@@ -61,7 +64,8 @@ def assembled(
     Parameters
     ----------
     measured
-        modality -> its measurement, rows in the order of `cells`. Values that are already CSR float32 are not copied unless a
+        modality -> its measurement, rows in the order of `cells`, which names the first modality's cells first, then those
+        that only the second has, and so on. Values that are already CSR float32 are not copied unless a
         feature is dropped.
     cells, cell_type, batch
         (cells,) names, labels ("" = unknown) and batches.
@@ -87,6 +91,8 @@ def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
     from anndata import AnnData
     from anndata.utils import make_index_unique
 
+    if measurement.cells is not None:
+        index = pd.Index([str(name) for name in measurement.cells], dtype=object)
     values = without_zeros(sparse.csr_matrix(measurement.values, dtype=np.float32))
     names = make_index_unique(pd.Index([str(name) for name in measurement.features], dtype=object))
     known = {column: measurement.annotation[column].to_numpy() for column in ANNOTATION if column in measurement.annotation}

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import categorical, rewrapped, source_values
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import measured_in
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -63,7 +64,7 @@ def by_association(dataset: MuData, options: dict) -> MuData:
     modalities = dict(dataset.mod)
     for modality in {**numbers["relevant"], **numbers["irrelevant"]}:
         few, many = (int(numbers[key].get(modality, 0)) for key in ("relevant", "irrelevant"))
-        modalities[modality] = _chosen(dataset[modality], own, wanted, few, many, modality)
+        modalities[modality] = _chosen(dataset[modality], own[measured_in(dataset)[modality]], wanted, few, many, modality)
     designed = rewrapped(dataset, modalities)
     designed.obs["cell_type"] = categorical(own)
     return designed

@@ -60,9 +60,9 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
     Parameters
     ----------
     names
-        (cells,) those that are in every modality.
+        (cells,) of all modalities.
     files
-        modality -> its column `FILE`, of modalities that have one.
+        modality -> its column `FILE`, by cell, of modalities that have one. A cell in none of them is in file "1".
 
     Raises
     ------
@@ -71,12 +71,15 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
     """
     if not files:
         return np.array(["all"] * len(names), dtype=object)
-    (first, places), *others = ((modality, places.loc[names].to_numpy(dtype=object)) for modality, places in files.items())
+    (first, places), *others = (
+        (modality, places.reindex(names).to_numpy(dtype=object, na_value="")) for modality, places in files.items()
+    )
     for other, theirs in others:
-        if np.any(differing := places != theirs):
+        if np.any(differing := (places != theirs) & (places != "") & (theirs != "")):
             at = np.flatnonzero(differing)[0]
             raise UserError(
                 f"path: cell {names[at]!r} is in file {places[at]} of modality {first!r}, but in {theirs[at]} of {other!r}; "
                 "give the files of all modalities in one order, or say which column is the batch"
             )
-    return places
+        places = np.where(places == "", theirs, places)
+    return np.where(places == "", "1", places)

@@ -64,11 +64,15 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
     """
     for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
         values, others = cells.layers[cells.uns["values"]], other.layers[other.uns["values"]]
+        if not cells.obs_names.equals(other.obs_names) and len(both := cells.obs_names.intersection(other.obs_names)):
+            values, others = values[cells.obs_names.get_indexer(both)], others[other.obs_names.get_indexer(both)]
         if values.shape == others.shape and values.nnz == others.nnz and (values != others).nnz == 0:
             raise UserError(
                 f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file was given twice; "
                 "give each modality its own file"
             )
+        if len(cells.obs_names.intersection(other.obs_names)) == 0:
+            continue  # no cell to compare them by
         likeness = _likeness(*sorted((values, others), key=lambda matrix: matrix.shape[1]))
         if likeness > SAME:
             raise UserError(
@@ -82,8 +86,20 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
             )
 
 
-def check_labels(labels: np.ndarray, where: str) -> None:
-    """Warn where most cells have no label, and where no cell has one though labels were asked for."""
+def check_labels(
+    labels: np.ndarray, where: str, indexes: dict[str, pd.Index] | None = None, names: pd.Index | None = None
+) -> None:
+    """Warn where most cells, or all of a modality, have no label; refuse that no cell has one though labels were asked for.
+
+    Parameters
+    ----------
+    labels
+        (cells,) types, "" where unknown.
+    where
+        The key that asked for them, for messages.
+    indexes, names
+        modality -> names of its cells, and the names of all (cells,), where modalities have different cells.
+    """
     missing = int(np.sum(labels == ""))
     if missing == len(labels):
         raise UserError(f"{where}: no cell has a label; check the column and the cell names, or leave the labels out")
@@ -92,30 +108,74 @@ def check_labels(labels: np.ndarray, where: str) -> None:
             f"{where}: {missing} of {len(labels)} cells have no label, so scores that need labels rest on few cells; "
             "check that the cell names are those of the labels"
         )
+    for modality, index in ({} if indexes is None else indexes).items():
+        if not np.any(labels[names.get_indexer(index)] != ""):
+            warn(
+                f"{where}: no cell of modality {modality!r} has a label, so scores that need labels leave out those that only "
+                "it has; add the column to its file, too"
+            )
 
 
-def check_overlap(dropped: int, kept: int, where: str) -> None:
-    """Warn where most cells are not in every modality."""
-    if dropped > MOST * (dropped + kept):
+def check_overlap(indexes: dict[str, pd.Index], where: str) -> None:
+    """Say how many cells share modalities; refuse names that differ only in how they are written.
+
+    Parameters
+    ----------
+    indexes
+        modality -> names of its cells.
+    where
+        The key that names their files, for messages.
+    """
+    counts = pd.Series(np.concatenate([np.asarray(index, dtype=object) for index in indexes.values()])).value_counts()
+    shared, in_all = int((counts > 1).sum()), int((counts == len(indexes)).sum())
+    firsts = ", ".join(f"{modality}: {index[0]}, …" for modality, index in indexes.items() if len(index))
+    if hint := name_hint(indexes):
+        alone = [modality for modality, index in indexes.items() if not counts[index].gt(1).any()]
+        who = f"modality {alone[0]!r} shares no cell with any other modality" if len(alone) == 1 else ""
+        who = who or "no cell name is in every modality"
+        raise UserError(f"{where}: {who} ({firsts}){hint}; give all files the same cell names")
+    if shared == 0:
         warn(
-            f"{where}: only {kept} of {dropped + kept} cells are in every modality and the others are dropped; "
-            "check that all files name the cells in the same way"
+            f"{where}: no cell is in two modalities ({firsts}), so there is no pair to learn or to score by; "
+            "scenarios of kind natural and unpaired can be cut, paired and mosaic cannot"
+        )
+        return
+    for modality, index in indexes.items():
+        if not counts[index].gt(1).any():
+            warn(
+                f"{where}: modality {modality!r} shares no cell with any other modality ({firsts}), "
+                "so no pair with it is learned or scored"
+            )
+    if in_all < MOST * len(counts):
+        warn(
+            f"{where}: only {in_all} of {len(counts)} cells are in every modality, {shared} are in at least two; the others "
+            "are kept as they are. Check that all files name the cells in the same way, and that no barcode means different "
+            "cells in two files: put the sample in front where it does"
         )
 
 
 def name_hint(names: dict[str, pd.Index]) -> str:
-    """Return how cell names that share nothing could be brought together, "" where nothing simple helps."""
-    (first, index), *others = names.items()
-    for other, other_index in others:
+    """Return how cell names of two modalities that share nothing could be brought together, "" where nothing simple helps.
+
+    Some barcodes of different samples agree by chance, so most of the smaller modality's names must.
+    """
+    for (first, index), (other, other_index) in combinations(names.items(), 2):
         if len(index.intersection(other_index)):
             continue
-        bare, other_bare = (list(i[:5000].astype(str).str.replace(r"-\d+$", "", regex=True)) for i in (index, other_index))
-        if set(bare) & set(other_bare):
+        bare, other_bare = (_without_ending(names_of_one) for names_of_one in (index, other_index))
+        enough = MOST * min(len(bare), len(other_bare))
+        if len(bare & other_bare) > enough:
             return f"; those of {first!r} and {other!r} agree but for an ending such as '-1'"
         reversed_parts = {"_".join(reversed(name.split("_"))) for name in bare}
-        if reversed_parts & set(other_bare):
+        if len(reversed_parts & other_bare) > enough:
             return f"; those of {first!r} and {other!r} agree but for the order of their parts"
     return ""
+
+
+def _without_ending(names: pd.Index) -> set[str]:
+    """Return names without an ending such as "-1"; as they are where the ending is what tells them apart."""
+    bare = set(names.str.replace(r"-\d+$", "", regex=True))
+    return bare if len(bare) > MOST * len(names) else set(names)
 
 
 def _likeness(values: object, others: object) -> float:

@@ -18,7 +18,7 @@ from mosaicbench.data.association import by_association
 from mosaicbench.data.checks import check_labels
 from mosaicbench.data.readers import labels_joined, read_table
 from mosaicbench.errors import UserError
-from mosaicbench.files.dataset import LINKS
+from mosaicbench.files.dataset import LINKS, measured_in
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -101,8 +101,9 @@ def curated(
     for modality, thresholds in ({} if qc is None else qc).items():
         _check_thresholds(modality, thresholds, dataset)
         min_cells[modality] = thresholds.get("min_cells", 1)
+        measured = np.flatnonzero(measured_in(dataset)[modality])
         for reason, failing in _failing(dataset[modality], modality, thresholds).items():
-            keep &= ~failing
+            keep[measured[failing]] = False
             notes["dropped"][reason] = int(failing.sum())
     if not keep.any():
         raise UserError(f"qc: no cell is left ({_told(notes['dropped'])}); loosen the thresholds")
@@ -205,11 +206,14 @@ def _sums(values: object, columns: np.ndarray | None = None) -> np.ndarray:
 def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
     """Return the kept cells, without the features that fewer than `min_cells` (default 1) of them show."""
     modalities = {}
+    in_modality = measured_in(dataset)
     for modality, cells in dataset.mod.items():
-        kept = cells[keep].copy()
+        if not np.any(left := keep[in_modality[modality]]):
+            raise UserError(f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave the modality out")
+        kept = cells[left].copy()
         columns = seen_in(source_values(kept)) >= min_cells.get(modality, 1)
         if not columns.any():
-            raise UserError(f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {keep.sum()} cells kept")
+            raise UserError(f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {left.sum()} cells kept")
         modalities[modality] = kept if columns.all() else kept[:, columns].copy()
     smaller = joined(modalities)
     for column in dataset.obs:

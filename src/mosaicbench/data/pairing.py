@@ -120,7 +120,85 @@ def mosaic(
     return _without_types(measured, labels, imbalance)
 
 
-KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired, "mosaic": mosaic}
+def natural(labels: np.ndarray, modalities: list[str], rng: np.random.Generator) -> Measured:
+    """Nothing is hidden: each cell shows the modalities that it was measured in, all of them where :func:`designed` says so."""
+    return paired(labels, modalities, rng)
+
+
+KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired, "mosaic": mosaic, "natural": natural}
+
+
+def designed(kind: str, labels: np.ndarray, has: dict[str, np.ndarray], rng: np.random.Generator, hiding: dict) -> Measured:
+    """Return who is measured in what, of train cells that may lack modalities from the start.
+
+    A design is for cells with all modalities. Of the others, `unpaired` shows one of the modalities that they have, and every
+    other kind shows them as they are.
+
+    Parameters
+    ----------
+    kind, hiding
+        One of `KINDS` and its options.
+    labels
+        (cells,) types of the train cells.
+    has
+        modality -> (cells,) mask of those that were measured in it.
+    rng
+        Source of chance.
+    """
+    if np.all(list(has.values())):
+        return KINDS[kind](labels, list(has), rng, **hiding)
+    imbalance = hiding.get("imbalance")
+    options = {key: value for key, value in hiding.items() if key != "imbalance"}
+    shown: dict[str, list[np.ndarray]] = {modality: [] for modality in has}
+    found = Measured(train={}, joint=kind != "unpaired")
+    for pattern, rows in patterns(has):
+        if len(pattern) == len(has) or (kind == "unpaired" and len(pattern) > 1):
+            found = KINDS[kind](labels[rows], list(pattern), rng, **options)
+            parts = found.train
+        else:
+            parts = dict.fromkeys(pattern, np.arange(len(rows)))
+        for modality, positions in parts.items():
+            shown[modality].append(rows[positions])
+    train = {m: np.sort(np.concatenate(rows)) if rows else np.zeros(0, dtype=int) for m, rows in shown.items()}
+    return _without_types(Measured(train=train, joint=found.joint, balanced=found.balanced), labels, imbalance)
+
+
+def patterns(has: dict[str, np.ndarray]) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Return each set of modalities that some cells were measured in, and those cells' positions; most modalities first."""
+    masks = np.stack(list(has.values()), axis=1)
+    sets, which = np.unique(masks, axis=0, return_inverse=True)
+    order = np.lexsort((*sets.T[::-1], sets.sum(axis=1)))[::-1]
+    names = list(has)
+    return [
+        (tuple(names[m] for m in np.flatnonzero(sets[one])), np.flatnonzero(which.ravel() == one))
+        for one in order
+        if sets[one].any()
+    ]
+
+
+def with_partners(has: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a mask of the cells that a query is drawn from: those with two modalities or more.
+
+    Of a modality that shares no cell with another, all of its cells are.
+    """
+    shared = np.sum(list(has.values()), axis=0) > 1
+    alone = [mask for mask in has.values() if not np.any(mask & shared)]
+    return shared | np.any(alone, axis=0) if alone else shared
+
+
+def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarray]) -> None:
+    """Refuse a kind of scenario that needs cells with all modalities where no cell has them."""
+    if kind not in ("paired", "mosaic") or np.any(np.all(list(has.values()), axis=0)):
+        return
+    number = np.sum(list(has.values()), axis=0)
+    alone = [modality for modality, mask in has.items() if not np.any(mask & (number > 1))]
+    who = f"; {', '.join(map(repr, alone))} shares no cell with any other modality" if len(alone) == 1 else ""
+    who = "; no cell has two modalities" if len(alone) == len(has) else who
+    raise UserError(
+        f"scenarios.{scenario}.kind: {kind} needs cells that were measured in {', '.join(has)}, and dataset {dataset!r} has "
+        f"none{who}. Say kind: natural, which takes every cell as it was measured, or unpaired; or give the same cell the same "
+        f"name in all files of datasets.{dataset}.path"
+    )
 
 
 def few_labels(

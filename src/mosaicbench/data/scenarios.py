@@ -7,11 +7,16 @@ paired     all modalities in every cell                        jointly named: wh
 unpaired   one modality in each cell                           each modality under its own names, in its own order
 mosaic     a share has all, the rest one each; or blocks that  jointly named: methods infer from one modality at a
            each show some modalities                           time, and from all of them
+natural    as the dataset has them: nothing is hidden          jointly named, as far as modalities have cells in common
 =========  ==================================================  =====================================================
 
-Absence is an absent row. The query is the same cells for every kind of scenario with the same seed and split; only what is
-hidden differs. Validation cells are not cut here: training draws them from the train cells, so no score ever sees them, and
-what is fitted before (features, moments) is fitted on train cells, validation ones included.
+A dataset may have cells that lack modalities. A query drawn at random then comes from the cells with at least two
+modalities, so that there are true partners to score by, and from all cells of a modality that shares none; `paired` takes only
+cells with all modalities, in train cells and query. A `split` takes whole groups, whatever their cells have.
+
+Absence is an absent row. Where every cell has all modalities, the query is the same cells for every kind of scenario with the
+same seed and split; only what is hidden differs. Validation cells are not cut here: training draws them from the train cells,
+so no score ever sees them, and what is fitted before (features, moments) is fitted on train cells, validation ones included.
 """
 
 from __future__ import annotations
@@ -25,11 +30,11 @@ import pandas as pd
 from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
-from mosaicbench.data.pairing import KINDS, Measured, few_labels, stratified
+from mosaicbench.data.pairing import KINDS, Measured, check_cells, designed, few_labels, patterns, stratified, with_partners
 from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
-from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between
+from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between, measured_in
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -87,11 +92,13 @@ def cut(
     dict of MuData
         "train", "query" and "solution", which satisfy the contracts in ``files``. Links between features stand in the ``varp``
         of each, gene activities in the ATAC modality's ``obsm``, and in the solution ``uns["audit"]``: ``audit.audit_table``.
+        The train cells of a `natural` scenario say in ``uns`` which kind they amount to: ``pairing``.
 
     Raises
     ------
     UserError
-        When the kind or an option is unknown, or when too few cells are left.
+        When the kind or an option is unknown, when the kind needs cells with all modalities and there are none, or when too few
+        cells are left.
     RuntimeError
         When anything was learned from a cell that is no train cell.
     """
@@ -104,11 +111,17 @@ def cut(
     rng = np.random.default_rng(seed)
     labels = np.asarray(dataset.obs["cell_type"], dtype=object)
     batches = np.asarray(dataset.obs["batch"], dtype=object)
-    in_query = _random_split(labels, query_fraction, rng) if split is None else _split_by(dataset.obs, seed, **_checked(split))
+    has = measured_in(dataset)
+    check_cells(kind, scenario, dataset_name, has)
+    used = np.all(list(has.values()), axis=0) if kind == "paired" else np.ones(dataset.n_obs, dtype=bool)
+    if split is None:
+        in_query = _random_split(labels, {m: mask & used for m, mask in has.items()}, query_fraction, rng)
+    else:
+        in_query = used & _split_by(dataset.obs, seed, **_checked(split))
     query_cells = np.flatnonzero(in_query)
-    train_cells = rng.permutation(np.flatnonzero(~in_query))
-    measured = KINDS[kind](labels[train_cells], list(dataset.mod), rng, **hiding)
-    _check_sizes(measured, query_cells)
+    train_cells = rng.permutation(np.flatnonzero(used & ~in_query))
+    measured = designed(kind, labels[train_cells], {m: mask[train_cells] for m, mask in has.items()}, rng, hiding)
+    _check_sizes(measured, {modality: mask[query_cells] for modality, mask in has.items()})
     told = labels
     if labelled is not None:
         check_options(few_labels, labelled, "labelled")
@@ -119,10 +132,12 @@ def cut(
 
     train_names = np.array([f"train-{cell:06d}" for cell in range(len(train_cells))], dtype=object)
     joint_order = rng.permutation(len(query_cells))
+    joint_place = np.argsort(joint_order)
     train, query, solution, places, log = {}, {}, {}, {}, {}
     for modality, cells in dataset.mod.items():
+        row_of = cells.obs_names.get_indexer(dataset.obs_names)  # (cells,), -1 where absent
         rows = train_cells[measured.train[modality]]
-        observed = _rows(cells, rows)
+        observed = _rows(cells, row_of[rows])
         observed.var["kept"] = _encodes_protein(dataset, modality)
         fitted = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {}))
         train[modality] = fitted.transform(observed)
@@ -132,16 +147,19 @@ def cut(
         log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[told[rows] != ""])]
         del observed
 
-        order = joint_order if measured.joint else rng.permutation(len(query_cells))
+        within = np.flatnonzero(has[modality][query_cells])  # of the query cells, those measured in the modality
+        own = query_cells[within]
+        order = np.argsort(joint_place[within]) if measured.joint else rng.permutation(len(own))
+        names = np.sort(joint_place[within]) if measured.joint else np.arange(len(own))
         prefix = "query" if measured.joint else f"{modality}-query"
-        held_out = fitted.transform(_rows(cells, query_cells))
+        held_out = fitted.transform(_rows(cells, row_of[own]))
         query[modality] = held_out[order].copy()
-        query[modality].obs_names = pd.Index([f"{prefix}-{row:06d}" for row in range(len(order))])
-        query[modality].obs["batch"] = categorical(batches[query_cells[order]])
-        solution[modality] = _told(held_out, cells, query_cells, query[modality].obs_names[np.argsort(order)])
-        solution[modality].obs["cell_type"] = categorical(labels[query_cells])
-        solution[modality].obs["batch"] = categorical(batches[query_cells])
-        places[modality] = {"train": rows, "query": query_cells[order], "solution": query_cells}
+        query[modality].obs_names = pd.Index([f"{prefix}-{name:06d}" for name in names])
+        query[modality].obs["batch"] = categorical(batches[own[order]])
+        solution[modality] = _told(held_out, cells, row_of[own], query[modality].obs_names[np.argsort(order)])
+        solution[modality].obs["cell_type"] = categorical(labels[own])
+        solution[modality].obs["batch"] = categorical(batches[own])
+        places[modality] = {"train": row_of[rows], "query": row_of[own[order]], "solution": row_of[own]}
 
     parts = {noun: joined(mod) for noun, mod in (("train", train), ("query", query), ("solution", solution))}
     if SHARED in dataset.obsm:
@@ -154,8 +172,10 @@ def cut(
         part.uns[KEY] = {"noun": noun, "dataset": dataset_name, "scenario": scenario, "kind": kind, "seed": seed}
     fitted_cells = {modality: cells.n_obs for modality, cells in train.items()}
     parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
-    designs = _designs(measured, dataset.obs_names[train_cells])
-    audit = audit_table(dataset.obs, in_query, log, stratified=split is None, designs=designs)
+    if kind == "natural":
+        parts["train"].uns[KEY]["pairing"] = _pairing({m: mask[train_cells] for m, mask in has.items()})
+    designs = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used)]
+    audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, designs=designs)
     parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
     return parts
@@ -171,16 +191,17 @@ def all_cells(dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict
     """
     preprocess = {} if preprocess is None else preprocess
     check_preprocess(preprocess)
-    everywhere, train = np.arange(dataset.n_obs), {}
+    train: dict[str, AnnData] = {}
     for modality, cells in dataset.mod.items():
-        observed = _rows(cells, everywhere)
+        observed = _rows(cells, np.arange(cells.n_obs))
         observed.var["kept"] = _encodes_protein(dataset, modality)
         train[modality] = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {})).transform(observed)
         for column in ("cell_type", "batch"):
-            train[modality].obs[column] = categorical(dataset.obs[column])
+            train[modality].obs[column] = categorical(dataset.obs.loc[cells.obs_names, column])
     whole = joined(train)
-    _link(dataset, whole, dict.fromkeys(train, everywhere))
-    whole.uns[KEY] = {"noun": "train", "dataset": dataset_name, "scenario": "integrate", "kind": "paired", "seed": seed}
+    _link(dataset, whole, {modality: np.arange(cells.n_obs) for modality, cells in dataset.mod.items()})
+    kind = _pairing(measured_in(dataset))
+    whole.uns[KEY] = {"noun": "train", "dataset": dataset_name, "scenario": "integrate", "kind": kind, "seed": seed}
     return whole
 
 
@@ -191,10 +212,21 @@ def _checked(split: dict) -> dict:
     return split
 
 
-def _random_split(labels: np.ndarray, query_fraction: float, rng: np.random.Generator) -> np.ndarray:
+def _random_split(
+    labels: np.ndarray, has: dict[str, np.ndarray], query_fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return a mask of the query cells, stratified by cell type, and by what was measured where that differs."""
     if not 0 < query_fraction < 1:
         raise UserError(f"query_fraction: must lie between 0 and 1, found {query_fraction}")
-    return stratified(labels, query_fraction, rng)
+    possible = with_partners(has)
+    classes = labels.astype(str).astype(object)
+    if len(several := patterns({m: mask[possible] for m, mask in has.items()})) > 1:
+        for number, (_, rows) in enumerate(several):
+            at = np.flatnonzero(possible)[rows]
+            classes[at] = f"{number} " + classes[at]
+    in_query = np.zeros(len(labels), dtype=bool)
+    in_query[possible] = stratified(classes[possible], query_fraction, rng)
+    return in_query
 
 
 def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None) -> np.ndarray:
@@ -223,6 +255,25 @@ def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
     for modality, (types, cells) in measured.left_out.items():
         found.append((modality, Learned(f"train cells of these types are left out: {', '.join(types)}", names[cells])))
     return found
+
+
+def _measurements(names: pd.Index, has: dict[str, np.ndarray], used: np.ndarray) -> list[tuple[str, Learned]]:
+    """Return, for the audit, how many cells were measured in what, where cells differ, and which are left out."""
+    several = patterns(has)
+    if len(several) == 1:
+        return []
+    found = [("-", Learned(f"cells measured in {'+'.join(pattern)}", names[rows])) for pattern, rows in several]
+    if not used.all():
+        found.append(("-", Learned("cells without all modalities are left out", names[~used])))
+    else:
+        found.append(("-", Learned("cells that a random query is drawn from", names[with_partners(has)])))
+    return found
+
+
+def _pairing(has: dict[str, np.ndarray]) -> str:
+    """Return the kind that train cells amount to: "paired", "unpaired" where none has two modalities, or "mosaic"."""
+    number = np.sum(list(has.values()), axis=0)
+    return "paired" if np.all(number == len(has)) else "unpaired" if np.all(number < 2) else "mosaic"
 
 
 def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
@@ -260,21 +311,22 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
         part.varp[LINKS] = restricted
 
 
-def _check_sizes(measured: Measured, query_cells: np.ndarray) -> None:
+def _check_sizes(measured: Measured, in_query: dict[str, np.ndarray]) -> None:
     fewest = min(len(rows) for rows in measured.train.values())
-    if len(query_cells) < 1 or fewest < 2:
+    query_cells = min(int(mask.sum()) for mask in in_query.values())
+    if query_cells < 1 or fewest < 2:
         raise UserError(
-            f"query_fraction: leaves {len(query_cells)} query cells and, in one modality, {fewest} train cells; "
+            f"query_fraction: leaves {query_cells} query cells and, in one modality, {fewest} train cells; "
             "a scenario needs at least 1 and 2: give more cells or another query_fraction"
         )
 
 
-def _told(held_out: AnnData, source: AnnData, query_cells: np.ndarray, query_names: pd.Index) -> AnnData:
+def _told(held_out: AnnData, source: AnnData, rows: np.ndarray, query_names: pd.Index) -> AnnData:
     """Return held-out cells with the name of their row in the query and what is known of their private factors and features."""
     told = held_out.copy()
     told.obs["query_name"] = np.asarray(query_names, dtype=object)
     if PRIVATE in source.obsm:
-        told.obsm[PRIVATE] = np.asarray(source.obsm[PRIVATE])[query_cells]
+        told.obsm[PRIVATE] = np.asarray(source.obsm[PRIVATE])[rows]
     if DRIVEN in source.var:
         told.var[DRIVEN] = source.var.loc[told.var_names, DRIVEN].to_numpy(dtype=bool)
     return told

@@ -1,8 +1,7 @@
-"""Data of one's own: an ``.h5mu``, a 10x ``.h5`` or folder, or one file per modality."""
+"""Data of one's own: an ``.h5mu``, a 10x ``.h5`` or folder, or one file per modality; modalities may have different cells."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +13,8 @@ from scipy import sparse
 from mosaicbench.data import readers
 from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement, assembled
 from mosaicbench.data.batches import FILE, file_of_each_cell, one_of_batches
-from mosaicbench.data.checks import check_labels, check_overlap, name_hint, warn
+from mosaicbench.data.checks import check_labels, check_overlap, warn
+from mosaicbench.data.columns import column_of_cells
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES
@@ -52,7 +52,7 @@ def load(
     values: Literal["counts", "lognorm"] | dict[str, Literal["counts", "lognorm"]] = "counts",
     kinds: dict[str, Literal["rna", "atac", "adt", "continuous"]] | None = None,
 ) -> MuData:
-    """Return the cells that are in every modality, in the order of the first one.
+    """Return all cells, each with the modalities that it is in: those of the first modality first, in its order.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def load(
         One file for all modalities: ``.h5mu``, or a 10x ``.h5`` or Matrix Market folder, whose genes, peaks and antibodies
         become rna, atac, adt. Or modality -> its own file: ``.h5ad``, 10x ``.h5``, Matrix Market folder, or ``.csv`` (may be
         gzipped; the first column names the cells). A modality may have several files, one per batch: their features in common
-        are kept, and without `batch` the place of a cell's file in the list, from 1 on, is its batch.
+        are kept, and without `batch` the place of a cell's file in the list, from 1 on, is its batch. A name that is in two
+        modalities is one cell.
     cell_type, batch
         Names of obs columns, of the MuData or of any modality. Without them all cells are unlabelled, and of one batch.
     groups
@@ -76,13 +77,13 @@ def load(
     Returns
     -------
     MuData
-        A dataset; ``uns["cells_dropped"]`` counts the cells that were not in every modality.
+        A dataset. A cell that is not in every modality is kept; what can be done with it, the scenario decides.
 
     Raises
     ------
     UserError
-        When a file is absent or unreadable, a column or kind is unknown, the values are not what `values` says, or no cell is
-        in every modality.
+        When a file is absent or unreadable, a column or kind is unknown, the values are not what `values` says, a cell is named
+        twice, or modalities name the same cells in different ways.
     """
     kinds = {} if kinds is None else kinds
     own, shared_obs = _read(raw, path, kinds)
@@ -94,37 +95,27 @@ def load(
             twice = table.index[table.index.duplicated()][0]
             raise UserError(f"path: {where} names a cell twice, {twice!r}; make the cell names unique")
 
-    names = next(iter(own.values())).obs_names
-    for cells in own.values():
-        names = names[names.isin(cells.obs_names)]
-    indexes = {modality: cells.obs_names for modality, cells in own.items()}
-    if len(names) == 0:
-        hint = name_hint(indexes) or "; give all files the same cell names"
-        if alone := _without_partner(indexes):
-            raise UserError(f"path: modality {alone!r} shares no cell with any other modality ({_first_names(own)}){hint}")
-        raise UserError(f"path: no cell name is in every modality ({_first_names(own)}){hint}")
-    dropped = len(set().union(*indexes.values())) - len(names)
-    check_overlap(dropped, len(names), "path")
+    indexes = {modality: cells.obs_names.astype(str) for modality, cells in own.items()}
+    check_overlap(indexes, "path")
+    names = pd.Index(list(dict.fromkeys(name for index in indexes.values() for name in index)), dtype=object)
 
     columns = {"cell_type": cell_type, "batch": batch} | {name: name for name in groups}
-    texts = {key: _column(key, name, tables, index=names).loc[names] for key, name in columns.items()}
+    texts = {key: column_of_cells(key, name, tables, cells=names) for key, name in columns.items()}
     if cell_type is not None:
-        check_labels(texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}")
+        check_labels(texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}", indexes, names)
     files = {modality: cells.obs[FILE].astype(str) for modality, cells in own.items() if FILE in cells.obs}
     measured = {}
     for modality in list(own):
         cells = own.pop(modality)  # so that no modality stands in memory longer than it is needed
         measured[modality] = _measurement(modality, cells, names, kinds, values)
         del cells
-    dataset = assembled(
+    return assembled(
         measured,
         cells=names,
         cell_type=texts.pop("cell_type"),
         batch=texts.pop("batch") if batch is not None else file_of_each_cell(names, files),
         groups={key: texts[key] for key in groups},
     )
-    dataset.uns["cells_dropped"] = dropped
-    return dataset
 
 
 def _read(
@@ -161,15 +152,6 @@ def _all_of(folder: Path, names: str | list[str], modality: str, kinds: dict[str
     if not names:
         raise UserError(f"path: modality {modality!r} has an empty list of files")
     return one_of_batches(modality, {name: _one(folder / name, modality, kinds) for name in names})
-
-
-def _without_partner(indexes: dict[str, pd.Index]) -> str:
-    """Return the only modality that shares no cell with any other, "" where there is none or several are such."""
-    partners = {
-        m: any(len(index.intersection(other)) for n, other in indexes.items() if n != m) for m, index in indexes.items()
-    }
-    alone = [modality for modality, has_partner in partners.items() if not has_partner]
-    return alone[0] if len(alone) == 1 else ""
 
 
 def _one(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
@@ -230,9 +212,10 @@ def _measurement(modality: str, cells: AnnData, names: pd.Index, kinds: dict, va
     if kind == "adt":
         matrix, table = _without_total(modality, matrix, table)
     rows = cells.obs_names.get_indexer(names)
-    if len(rows) < matrix.shape[0] or np.any(np.diff(rows) != 1):
+    in_it, rows = names[rows >= 0], rows[rows >= 0]
+    if np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
-    return Measurement(matrix, table.index, kind, scale, _annotation(table))
+    return Measurement(matrix, table.index, kind, scale, _annotation(table), None if len(in_it) == len(names) else in_it)
 
 
 def _without_total(modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame) -> tuple[sparse.csr_matrix, pd.DataFrame]:
@@ -309,25 +292,6 @@ def _fault(scale: str, matrix: sparse.csr_matrix) -> str:
     return "" if scale != "lognorm" or fractional else "whole numbers only"
 
 
-def _column(key: str, name: str | None, tables: dict[str, pd.DataFrame], *, index: pd.Index) -> pd.Series:
-    """Return the column `name` of the first table that has it, "" where missing; with no `name`, "" throughout."""
-    if name is None:
-        return pd.Series("", index=index, dtype=object)
-    for table in tables.values():
-        if name in table.columns:
-            column = table[name]
-            texts = ["" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
-            return pd.Series(texts, index=table.index, dtype=object)
-    there = sorted({str(column) for table in tables.values() for column in table.columns})
-    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}")
-
-
 def _check_modalities(key: str, given: dict, own: dict[str, AnnData]) -> None:
     if unknown := sorted(set(given) - set(own)):
         raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(own)}")
-
-
-def _first_names(own: dict[str, AnnData]) -> str:
-    return ", ".join(f"{modality}: {cells.obs_names[0]}, …" for modality, cells in own.items() if cells.n_obs)

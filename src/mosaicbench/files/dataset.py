@@ -1,4 +1,8 @@
-"""The dataset, ``{dataset}.h5mu``: every cell fully measured.
+"""The dataset, ``{dataset}.h5mu``: cells, and what was measured in each.
+
+Modalities may have different cells: a cell that was not measured in a modality has no row there, never a row of zeros. The rows
+of each modality stand in the dataset's order of cells: those of the first modality come first, then those that only the second
+has, and so on.
 
 Raw values stand in ``layers["counts"]`` (or ``layers["lognorm"]`` where a source has no counts, ``["continuous"]`` of a
 continuous modality); ``obs`` holds ``cell_type`` ("" = unknown) and ``batch``; ``varp["links"]``, where known, which features
@@ -47,7 +51,8 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
             raise ContractError(f'{path}: a dataset needs obs["{column}"]')
     for modality, cells in dataset.mod.items():
         check_names(path, modality, cells)
-        if not np.array_equal(cells.obs_names, dataset.obs_names):
+        places = dataset.obs_names.get_indexer(cells.obs_names)
+        if np.any(places < 0) or np.any(np.diff(places) <= 0):
             raise ContractError(f"{path}: the rows of modality {modality!r} are not the dataset's cells in the dataset's order")
         if cells.uns.get("kind") not in VALUES:
             raise ContractError(f'{path}: modality {modality!r} must say uns["kind"], one of {list(VALUES)}')
@@ -64,6 +69,11 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
                 f"{path}: modality {modality!r} should hold counts but has negative or fractional values; "
                 "point to the layer that holds raw counts, or say `values: lognorm` in the dataset's stanza"
             )
+
+
+def measured_in(dataset: MuData) -> dict[str, np.ndarray]:
+    """Return modality -> (cells,) mask of the dataset's cells that were measured in it."""
+    return {modality: dataset.obs_names.isin(cells.obs_names) for modality, cells in dataset.mod.items()}
 
 
 def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_matrix:

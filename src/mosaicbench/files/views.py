@@ -1,8 +1,8 @@
 """The view: ``train.h5mu`` and ``query.h5mu``, which a method may see, and ``solution.h5mu``, which only scorers receive.
 
-An absent measurement is an absent row. The rows of the solution are the query cells, in one order in every modality;
-``obs["query_name"]`` of a modality names the row of the query. ``audit.tsv`` beside them says what was learned from how many
-cells: train cells only.
+An absent measurement is an absent row. The rows of the solution are the query cells, in one order in every modality, as far as
+they were measured in it; ``obs["query_name"]`` of a modality names the row of the query. ``audit.tsv`` beside them says what
+was learned from how many cells: train cells only.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
         if noun == "solution":
             if "query_name" not in cells.obs:
                 raise ContractError(f'{path}: modality {modality!r} has no obs["query_name"]')
-            if not np.array_equal(cells.obs_names, view.obs_names):
+            places = view.obs_names.get_indexer(cells.obs_names)
+            if np.any(places < 0) or np.any(np.diff(places) <= 0):
                 raise ContractError(f"{path}: the rows of modality {modality!r} are not the solution's cells in order")
 
 
@@ -187,8 +188,27 @@ def scale_of(train: AnnData) -> Scale:
 
 
 def as_truth(solution: MuData) -> Truth:
-    """Return what the positive controls may know of the query cells."""
-    rows = {name: row for cells in solution.mod.values() for row, name in enumerate(cells.obs["query_name"])}
-    labels = next(iter(solution.mod.values())).obs["cell_type"]
-    values_of = {m: (space_values(cells) - cells.uns["mean"]) / cells.uns["std"] for m, cells in solution.mod.items()}
-    return Truth(rows=rows, labels=np.asarray(labels, dtype=object), values=values_of)
+    """Return what the positive controls may know of the query cells; 0, the train mean, stands for what was not measured."""
+    places = places_of(solution)
+    names = {m: cells.obs["query_name"] for m, cells in solution.mod.items()}
+    rows = {name: int(place) for m in solution.mod for place, name in zip(places[m], names[m], strict=True)}
+    values_of = {}
+    for modality, cells in solution.mod.items():
+        own = (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
+        whole = len(places[modality]) == solution.n_obs
+        values_of[modality] = own if whole else np.zeros((solution.n_obs, own.shape[1]), dtype=own.dtype)
+        values_of[modality][places[modality]] = own
+    return Truth(rows=rows, labels=said_of_cells(solution, "cell_type"), values=values_of)
+
+
+def places_of(solution: MuData) -> dict[str, np.ndarray]:
+    """Return modality -> places of its rows among all query cells, ascending."""
+    return {modality: solution.obs_names.get_indexer(cells.obs_names) for modality, cells in solution.mod.items()}
+
+
+def said_of_cells(solution: MuData, column: str) -> np.ndarray:
+    """Return (cells,) what the modalities' ``obs`` says of all query cells."""
+    said = np.full(solution.n_obs, "", dtype=object)
+    for modality, places in places_of(solution).items():
+        said[places] = np.asarray(solution[modality].obs[column], dtype=object)
+    return said

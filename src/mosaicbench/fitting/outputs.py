@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -66,12 +66,48 @@ def open_view(module: ModuleType, fit: Fit) -> MethodOnView:
     method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
     train, query = read_view(fit.train, "train", fit.identity), read_view(fit.query, "query", fit.identity)
     check_place(fit.query, identity_of(query), identity_of(train))
+    _check_pairing(train, module.CARD)
     if "solution" in uses:
         if fit.solution is None:
             raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
         method.reveal(as_truth(read_view(fit.solution, "solution", identity_of(train))))
     shown = {word: word in uses for word in ("labels", "links", "counts")}
     return MethodOnView(method, module.CARD["gives"], train, query, shown)
+
+
+def _check_pairing(train: MuData, card: dict) -> None:
+    """Refuse a natural scenario whose cells are paired in a way that the method does not handle.
+
+    What cells share is known only once a dataset is there, so the config could not say it.
+    """
+    from mosaicbench.files._h5 import KEY
+
+    described = {
+        "paired": "every train cell has all modalities, so it is paired",
+        "mosaic": "some train cells have more modalities than others, so it is a mosaic",
+        "unpaired": "no train cell has two modalities, so it is unpaired",
+    }
+    pairing = train.uns[KEY].get("pairing")
+    if pairing is not None and pairing not in card["handles"]:
+        raise NotApplicable(f"needs {' or '.join(card['handles'])} cells; in these data {described[pairing]}")
+
+
+def _without_partners(fitted: MethodOnView) -> list[str]:
+    """Return what a natural scenario's query does not allow, whatever the method, and why."""
+    from mosaicbench.files._h5 import KEY
+    from mosaicbench.files.views import complete_cells
+
+    if "pairing" not in fitted.train.uns[KEY]:
+        return []
+    names = {modality: cells.obs_names for modality, cells in fitted.query.mod.items()}
+    remarks = [
+        f"no query cell has both {first} and {second}, so scores that need partners are not applicable between them"
+        for first, second in combinations(names, 2)
+        if not names[first].isin(names[second]).any()
+    ]
+    if "joint" in fitted.gives and not len(complete_cells(fitted.query)):
+        remarks.append("no joint latents: no query cell has all modalities")
+    return remarks
 
 
 def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit) -> dict:
@@ -103,7 +139,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     imputed, no_values = _impute(fitted) if "impute" in fitted.gives else ({}, [])
     meter.enter("draw" if "draws" in fitted.gives else "write")
     draws = _draw(fitted, imputed, fit.seed) if "draws" in fitted.gives else {}
-    left_out = [*no_latents, *no_values]  # what the card gives and this view does not allow
+    left_out = [*no_latents, *no_values, *_without_partners(fitted)]  # what the card gives and this view does not allow
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
@@ -174,9 +210,10 @@ def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
     from mosaicbench.files.views import as_cells, complete_cells
 
     latents, refused = {}, {}
+    joint = "joint" in fitted.gives and len(complete_cells(fitted.query)) > 0
     for subset, part in (("train", fitted.train), ("query", fitted.query)):
         sources = {modality: [modality] for modality in part.mod} if "single" in fitted.gives else {}
-        if "joint" in fitted.gives and len(complete_cells(part)):
+        if joint and len(complete_cells(part)):
             sources["joint"] = list(part.mod)
         for source, modalities in sources.items():
             names = complete_cells(part) if source == "joint" else None

@@ -54,7 +54,7 @@ class Oracle:
         return np.concatenate([labels.astype(str)[:, None] == self.types, own], axis=1)
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the true values, (cells, features), standardised."""
+        """Return the true values, (cells, features), standardised; the train mean, 0, of cells that have none."""
         return self.truth.values[target][self._rows(cells)]
 
     def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from mosaicbench.metrics._distances import within_range
 from mosaicbench.metrics._neighbors import votes_of_nearest
 
 CARD = {
+    "without_partners": True,
     "group": "mixing",
     "better": "higher",
     "chance": None,
@@ -25,8 +26,8 @@ CARD = {
                 "collapse_is_not_rewarded": "says nothing about biology, as its definition warns",
             },
             "definition": "Mean over the query cells of both modalities of the share of the other modality among the 20 "
-            "nearest of all other cells, the own partner not counted; 0.5 is perfect mixing, 0 none. Says nothing about "
-            "biology: a constant latent mixes best.",
+            "nearest of all other cells, the own partner not counted; where no cell has both, of as many cells of each type "
+            "from either; 0.5 is perfect mixing, 0 none. Says nothing about biology: a constant latent mixes best.",
         },
         "modality_mixing_entropy": {
             "keywords": {"entropy": True},

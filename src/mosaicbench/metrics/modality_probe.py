@@ -9,14 +9,16 @@ from mosaicbench.metrics._samples import sampled
 
 CARD = {
     "label": "Modality probe (accuracy)",
+    "without_partners": True,
     "group": "realism",
     "best": 0.5,
     "better": "lower",
     "chance": None,
     "bounds": [0.5, 1.0],
     "definition": "Accuracy of a random forest that tells the modality of a cell from its latent, 3-fold, both latents of a "
-    "cell in the same fold, on up to 2,000 query cells; values below 0.5 are given as 0.5. It needs no truth. 0.5 says that "
-    "the modalities' latents have one distribution, not that the right cells or types meet: a constant latent has 0.5.",
+    "cell in the same fold, on up to 2,000 query cells (where no cell has both, on as many of each type from either); values "
+    "below 0.5 are given as 0.5. It needs no truth. 0.5 says that the modalities' latents have one distribution, not that the "
+    "right cells or types meet: a constant latent has 0.5.",
     "doi": "",
     "lacks": {
         "cell_order": "divides the cells into folds",

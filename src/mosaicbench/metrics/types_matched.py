@@ -9,6 +9,7 @@ from mosaicbench.metrics._labels import known
 
 CARD = {
     "label": "Cell types matched",
+    "without_partners": True,
     "group": "label_transfer",
     "best": 1.0,
     "better": "higher",
@@ -16,7 +17,8 @@ CARD = {
     "bounds": [0.0, 1.0],
     "definition": "Centroids of the cell types in one modality are assigned to those in the other, one to one, at the least "
     "sum of Euclidean distances; the share of types assigned to themselves. Below 1 a permutation of the types beats the "
-    "identity. Types with at least 5 query cells; ties count against; 1 / types is chance.",
+    "identity. Where no cell has both modalities, of as many cells of each type from either. Types with at least 5 query "
+    "cells; ties count against; 1 / types is chance.",
     "doi": "",
     "lacks": {
         "noise_never_improves": "centroids average noise away",

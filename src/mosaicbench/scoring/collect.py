@@ -11,7 +11,7 @@ import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
-from mosaicbench.files.views import complete_cells, feature_names
+from mosaicbench.files.views import complete_cells, feature_names, places_of, said_of_cells
 from mosaicbench.scoring.evidence import Drawn, Evidence
 
 if TYPE_CHECKING:
@@ -43,17 +43,19 @@ def evidence_of(
         When the rows of the run are not the solution's cells.
     """
     query_names = {modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()}
-    query_names["joint"] = next(iter(query_names.values()))
+    complete = complete_cells(solution)
+    query_names["joint"] = next(iter(query_names.values())).loc[complete]
+    rows = places_of(solution) | {"joint": solution.obs_names.get_indexer(complete)}
     sources = list(dict.fromkeys(latents.obs["source"]))
     query = {source: _places(folder, latents_of(latents, source, "query")[0], query_names[source]) for source in sources}
-    first = next(iter(solution.mod.values()))
     peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
     return Evidence(
         record=record,
-        batches=np.asarray(first.obs["batch"], dtype=object),
-        labels=np.asarray(first.obs["cell_type"], dtype=object),
+        batches=said_of_cells(solution, "batch"),
+        labels=said_of_cells(solution, "cell_type"),
+        rows={source: places for source, places in rows.items() if len(places) < solution.n_obs},
         latents={source: latents_of(latents, source, "query")[1][query[source]] for source in sources},
-        private_latents=_private(latents, query),
+        private_latents=_private(latents, query, rows),
         train_latents={source: latents_of(latents, source, "train")[1] for source in sources},
         train_labels={source: _train_labels(train, latents, source) for source in sources},
         labelled=_labelled(train, latents, sources),
@@ -131,11 +133,12 @@ def _drawn(imputed: MuData, query_names: dict[str, pd.Series]) -> dict[str, Draw
     }
 
 
-def _private(latents: AnnData, query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _private(latents: AnnData, query: dict[str, np.ndarray], rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return source -> private latents of the query cells; the joint source has those of all modalities side by side."""
     found = _where_given({source: private_of(latents, source, "query") for source in query}, query)
     if found and "joint" in query:
-        found["joint"] = np.concatenate(list(found.values()), axis=1)
+        side_by_side = [z[np.searchsorted(rows[source], rows["joint"])] for source, z in found.items()]
+        found["joint"] = np.concatenate(side_by_side, axis=1)
     return found
 
 

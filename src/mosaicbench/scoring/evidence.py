@@ -19,12 +19,14 @@ record, device_record, history, labels, batches,       once per run
 cell_cycle
 =====================================================  ==================================================
 
-A need that does not exist (no labels, one batch, no known factors, ...) leaves out the metrics that name it.
+A need that does not exist (no labels, one batch, no known factors, ...) leaves out the metrics that name it. Where modalities
+have different query cells, a question is about the cells that have what it compares. Without any, metrics that need partners
+are not defined, and those whose card says ``without_partners`` compare as many cells of each type from either modality.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import permutations
@@ -32,67 +34,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mosaicbench.scoring.partners import common_rows, companions, without_partners
+from mosaicbench.scoring.questions import Drawn, Question
+
 if TYPE_CHECKING:
     from scipy import sparse
 
 NEIGHBORS = (1, 5, 15, 50)  # the grid of k in label transfer
 PRIMARY = 15  # the k of label transfer where a score does not name one
 LABEL_NEIGHBORS = 10  # labelled train cells that say what a query cell is
-
-
-@dataclass(frozen=True)
-class Question:
-    """What metrics are asked about.
-
-    Attributes
-    ----------
-    about
-        "run", a source of latents, or a direction: "rna->adt".
-    space
-        The value space of the target of an imputation, else "-".
-    own
-        need -> its value, or a function that computes it once, when it is first asked for.
-    common
-        The same, of needs that belong to the run and hold for every question.
-    features
-        (features,) names of those that the question is about.
-    rows
-        (cells,) which query cells it is about; None: all, in order.
-    """
-
-    about: str
-    space: str
-    own: dict[str, object]
-    common: dict[str, object]
-    features: Sequence[str] = ()
-    rows: np.ndarray | None = None
-
-    def suits(self, needs: Collection[str]) -> bool:
-        """Say whether a metric with these needs is to be asked: all are met, one at least by this question itself."""
-        met_here = bool(set(needs) & set(self.own)) or not self.own
-        return met_here and set(needs) <= set(self.own) | set(self.common)
-
-    def values(self, needs: Collection[str]) -> dict[str, object]:
-        """Return need -> value."""
-        known = self.common | self.own
-        return {need: known[need]() if callable(known[need]) else known[need] for need in needs}
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Draws of an imputation, of a sample of query cells and features.
-
-    Attributes
-    ----------
-    rows, columns
-        (cells,) and (features,) their places among the query cells, and among the target's features.
-    values
-        (cells, features, draws), in the value space of the target.
-    """
-
-    rows: np.ndarray
-    columns: np.ndarray
-    values: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +57,11 @@ class Evidence:
         (cells,) of the query cells.
     labels
         (cells,) cell types, "" where unknown. Where it is None or no type is known, metrics of labels are left out.
+    rows
+        source -> (rows,) places of its rows among the query cells, ascending, of sources that were not measured in all of them;
+        also those of the truth, what was imputed from it, and whatever else is known by modality.
     latents
-        source -> (cells, dims); rows of all sources are the same query cells in the same order.
+        source -> (cells, dims); rows are the source's query cells in order.
     private_latents
         source -> (cells, dims) of its private block; {} where the method has none.
     train_latents, train_labels
@@ -143,6 +96,7 @@ class Evidence:
     record: dict
     batches: np.ndarray
     labels: np.ndarray | None = None
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
     latents: dict[str, np.ndarray] = field(default_factory=dict)
     private_latents: dict[str, np.ndarray] = field(default_factory=dict)
     train_latents: dict[str, np.ndarray] = field(default_factory=dict)
@@ -167,7 +121,7 @@ class Evidence:
     def __post_init__(self):
         for kind in ("latents", "imputed", "truth", "opened", "private_factors", "private_latents"):
             for name, array in getattr(self, kind).items():
-                self._check_rows(f"{kind} of {name!r}", array)
+                self._check_rows(f"{kind} of {name!r}", array, self.rows.get(name.split("->")[0]))
         if self.has_labels:
             self._check_rows("labels of 'query'", self.labels)
         for modality, values in self.truth.items():
@@ -175,9 +129,10 @@ class Evidence:
             if values.shape[1] != names:
                 raise ValueError(f"truth of {modality!r} has {values.shape[1]} features, there are {names} feature names")
 
-    def _check_rows(self, what: str, array: np.ndarray) -> None:
-        if array.shape[0] != len(self.batches):
-            raise ValueError(f"{what} has {array.shape[0]} rows, there are {len(self.batches)} query cells")
+    def _check_rows(self, what: str, array: np.ndarray, rows: np.ndarray | None = None) -> None:
+        cells = len(self.batches if rows is None else rows)
+        if array.shape[0] != cells:
+            raise ValueError(f"{what} has {array.shape[0]} rows, there are {cells} query cells")
 
     @cached_property
     def has_labels(self) -> bool:
@@ -187,47 +142,64 @@ class Evidence:
     @cached_property
     def questions(self) -> list[Question]:
         """Every question that can be asked: about the run, each source, each ordered pair, each direction of imputation."""
-        common = self._of_run()
-        asked = [("run", "-", {})]
-        asked += [(source, "-", self._of_source(source)) for source in self.latents]
-        pairs = permutations([source for source in self.latents if source != "joint"], 2)
-        asked += [(f"{source}->{target}", "-", self._of_pair(source, target)) for source, target in pairs]
-        questions = [Question(*question, common) for question in asked]
+        asked = [Question("run", "-", {}, self._of_run())]
+        for source in self.latents:
+            rows = self.rows.get(source)
+            asked.append(Question(source, "-", self._of_source(source), self._of_run(rows), rows=rows))
+        for source, target in permutations([source for source in self.latents if source != "joint"], 2):
+            asked += self._of_pair(source, target)
         for direction in self.imputed:
-            target = target_of(direction)
-            about, names = (direction, self.spaces[target]), self.feature_names[target]
-            questions.append(Question(*about, self._of_direction(direction), common, names))
+            asked.append(self._of_direction(direction))
             if direction in self.drawn:
-                drawn = self.drawn[direction]
-                names = [names[column] for column in drawn.columns]
-                questions.append(Question(*about, self._of_draws(direction), common, names, drawn.rows))
-        return questions
+                asked.append(self._of_draws(direction))
+        return asked
 
-    def _of_run(self) -> dict[str, object]:
-        """Return the needs that the run meets, whatever is asked about."""
+    def _of_run(self, rows: np.ndarray | None = None) -> dict[str, object]:
+        """Return the needs that the run meets, whatever is asked about these query cells; None for all of them."""
         needs: dict[str, object] = {}
         if self.record.get("seconds"):  # a result that was computed elsewhere has no expenses
             needs["record"] = self.record
-        if self.has_labels:
-            needs["labels"] = self.labels
-        if len(set(self.batches)) > 1:
-            needs["batches"] = self.batches
+        labels = self.labels_at(rows)
+        if labels is not None and np.any(labels != ""):
+            needs["labels"] = labels
+        batches = self.batches if rows is None else self.batches[rows]
+        if len(set(batches)) > 1:
+            needs["batches"] = batches
         if self.record.get("peak_device_mb") is not None:
             needs["device_record"] = self.record
-        if phases := self._phases():
+        if phases := self._phases_at(rows):
             needs["cell_cycle"] = phases
         if "kl" in self.history:
             needs["history"] = self.history
         return needs
 
-    def _phases(self) -> Callable[[], np.ndarray] | None:
-        """Return a function that scores the phases of the cell cycle, once; None where their genes are not measured."""
+    def labels_at(self, rows: np.ndarray | None) -> np.ndarray | None:
+        """Return the types of some query cells, None where no type of any is known."""
+        if not self.has_labels:
+            return None
+        return self.labels if rows is None else np.asarray(self.labels, dtype=object)[rows]
+
+    @cached_property
+    def _phases(self) -> tuple[np.ndarray | None, Callable[[], np.ndarray]] | None:
+        """Rows of the modality that has the genes of the cell cycle, and a function that scores its phases, once; or None."""
         from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
 
         for modality, values in self.truth.items():
             if columns := genes_of_phases(self.feature_names[modality]):
-                return cache(partial(phase_scores, values, columns))
+                return self.rows.get(modality), cache(partial(phase_scores, values, columns))
         return None
+
+    def _phases_at(self, rows: np.ndarray | None) -> Callable[[], np.ndarray] | None:
+        """Return a function that gives the phases of some query cells; None where they are not known of all of these."""
+        if self._phases is None:
+            return None
+        known, phases = self._phases
+        found = common_rows(rows, known, len(self.batches))
+        if found is None:
+            return phases
+        if len(found[0]) < len(self.batches if rows is None else rows):
+            return None
+        return lambda: phases()[found[1]]
 
     def _of_source(self, source: str) -> dict[str, object]:
         """Return the needs that one source of latents meets."""
@@ -239,7 +211,8 @@ class Evidence:
         if source in self.truth:
             needs["values"] = self.truth[source]
         if self.shared_factors is not None:
-            needs["shared_factors"] = self.shared_factors
+            rows = self.rows.get(source)
+            needs["shared_factors"] = self.shared_factors if rows is None else self.shared_factors[rows]
         if source in self.private_factors:
             needs["private_factors"] = self.private_factors[source]
         if self.has_labels and source in self.predicted:
@@ -248,53 +221,87 @@ class Evidence:
             needs["classified"] = _entry(_transfer(*self.labelled, latent, ks=[LABEL_NEIGHBORS]), LABEL_NEIGHBORS)
         return needs
 
-    def _of_pair(self, source: str, target: str) -> dict[str, object]:
-        """Return the needs that an ordered pair of modalities meets: from the first's cells to the second's query cells."""
-        latent_a, latent_b = self.latents[source], self.latents[target]
-        needs: dict[str, object] = {"latent_a": latent_a, "latent_b": latent_b}
-        if not self.has_labels:
-            return needs
-        among_query = _transfer(latent_a, self.labels, latent_b, ks=[PRIMARY], own=np.arange(len(latent_b)))
-        needs["transferred_without_partner"] = _entry(among_query, PRIMARY)
-        if source in self.train_latents and np.any(self.train_labels[source] != ""):
-            for_each_k = _transfer(self.train_latents[source], self.train_labels[source], latent_b, ks=NEIGHBORS)
-            needs |= {f"transferred_k{k}": _entry(for_each_k, k) for k in NEIGHBORS if k != PRIMARY}
-            needs["transferred"] = _entry(for_each_k, PRIMARY)
-        return needs
+    def _of_pair(self, source: str, target: str) -> list[Question]:
+        """Return what is asked about an ordered pair of modalities: from the first's cells to the second's query cells."""
+        about, latent_a, latent_b = f"{source}->{target}", self.latents[source], self.latents[target]
+        found = common_rows(self.rows.get(source), self.rows.get(target), len(self.batches))
+        if found is None:
+            needs = {"latent_a": latent_a, "latent_b": latent_b} | self._among_query(latent_a, latent_b, None)
+            return [Question(about, "-", needs | self._from_train(source, latent_b), self._of_run())]
+        in_source, in_target, both = found
+        rows = self.rows.get(target)
+        carried = Question(about, "-", self._from_train(source, latent_b), self._of_run(rows), rows=rows)
+        if len(both):
+            a, b = latent_a[in_source], latent_b[in_target]
+            needs = {"latent_a": a, "latent_b": b} | self._among_query(a, b, both)
+            asked = [Question(about, "-", needs, self._of_run(both), rows=both)]
+        else:
+            refused = dict.fromkeys(("latent_a", "latent_b"), without_partners(source, target))
+            labels = (self.labels_at(self.rows.get(modality)) for modality in (source, target))
+            side_by_side = companions(latent_a, latent_b, *labels)
+            asked = [Question(about, "-", refused, self._of_run(), companions=side_by_side)]
+        return [*asked, carried] if carried.own else asked
 
-    def _of_direction(self, direction: str) -> dict[str, object]:
-        """Return the needs that one direction of an imputation meets."""
-        target = target_of(direction)
-        needs: dict[str, object] = {"imputed": self.imputed[direction], "truth": self.truth[target]}
+    def _among_query(self, latent_a: np.ndarray, latent_b: np.ndarray, rows: np.ndarray | None) -> dict[str, object]:
+        """Return labels carried over from query cells in one modality to the same cells in another, own partners aside."""
+        if (labels := self.labels_at(rows)) is None:
+            return {}
+        among_query = _transfer(latent_a, labels, latent_b, ks=[PRIMARY], own=np.arange(len(latent_b)))
+        return {"transferred_without_partner": _entry(among_query, PRIMARY)}
+
+    def _from_train(self, source: str, latent_b: np.ndarray) -> dict[str, object]:
+        """Return labels carried over from one modality's train cells to query cells in another."""
+        if not (self.has_labels and source in self.train_latents and np.any(self.train_labels[source] != "")):
+            return {}
+        for_each_k = _transfer(self.train_latents[source], self.train_labels[source], latent_b, ks=NEIGHBORS)
+        needs = {f"transferred_k{k}": _entry(for_each_k, k) for k in NEIGHBORS if k != PRIMARY}
+        return needs | {"transferred": _entry(for_each_k, PRIMARY)}
+
+    def _of_direction(self, direction: str) -> Question:
+        """Return what is asked about one direction of an imputation: of cells whose truth is known."""
+        source, target = direction.split("->")
+        found = common_rows(self.rows.get(source), self.rows.get(target), len(self.batches))
+        imputed, truth, opened, both = self.imputed[direction], self.truth[target], self.opened.get(target), None
+        if found is not None:
+            in_source, in_target, both = found
+            imputed, truth, opened = imputed[in_source], truth[in_target], None if opened is None else opened[in_target]
+        needs: dict[str, object] = {"imputed": imputed, "truth": truth}
         needs |= {"train_mean": self.train_mean[target], "train_std": self.train_std[target]}
         if self.has_labels and target in self.celltype_means:
-            needs |= self._profiles(target)
+            needs |= self._profiles(target, both)
         if target in self.shared_driven:
             needs["shared_driven"] = self.shared_driven[target]
-        if target in self.opened:
-            needs |= {"opened": self.opened[target], "loadings": self.loadings[target]}
-        return needs
+        if opened is not None:
+            needs |= {"opened": opened, "loadings": self.loadings[target]}
+        if both is not None and not len(both):
+            needs |= dict.fromkeys(("imputed", "truth"), without_partners(source, target))
+            both = None
+        return Question(direction, self.spaces[target], needs, self._of_run(both), self.feature_names[target], both)
 
-    def _of_draws(self, direction: str) -> dict[str, np.ndarray]:
-        """Return the needs that draws of one direction meet."""
-        drawn, target = self.drawn[direction], target_of(direction)
-        truth = self.truth[target][drawn.rows][:, drawn.columns]
-        dense = truth.toarray() if hasattr(truth, "toarray") else truth
-        return {"draws": drawn.values, "drawn_truth": dense, "drawn_std": self.train_std[target][drawn.columns]}
+    def _of_draws(self, direction: str) -> Question:
+        """Return what is asked about draws of one direction: of the sampled cells whose truth is known."""
+        drawn, (source, target) = self.drawn[direction], direction.split("->")
+        rows = drawn.rows if source not in self.rows else self.rows[source][drawn.rows]
+        places, known = rows, np.ones(len(rows), dtype=bool)
+        if target in self.rows:
+            known = np.isin(rows, self.rows[target])
+            places = np.searchsorted(self.rows[target], rows[known])
+        truth = self.truth[target][places][:, drawn.columns]
+        needs = {"draws": drawn.values[known], "drawn_truth": truth.toarray() if hasattr(truth, "toarray") else truth}
+        needs["drawn_std"] = self.train_std[target][drawn.columns]
+        if not known.any():
+            needs |= dict.fromkeys(("draws", "drawn_truth"), without_partners(source, target))
+        names = [self.feature_names[target][column] for column in drawn.columns]
+        return Question(direction, self.spaces[target], needs, self._of_run(), names, rows[known])
 
-    def _profiles(self, modality: str) -> dict[str, np.ndarray]:
+    def _profiles(self, modality: str, rows: np.ndarray | None) -> dict[str, np.ndarray]:
         """Return the cell types' mean profiles, and each cell's row of them: the last, of all train cells, if it has none."""
         means = self.celltype_means[modality]
         places = {name: place for place, name in enumerate(means)}
         return {
             "celltype_profiles": np.array([*means.values(), self.train_mean[modality]]),
-            "celltype_of": np.array([places.get(label, len(means)) for label in self.labels]),
+            "celltype_of": np.array([places.get(label, len(means)) for label in self.labels_at(rows)]),
         }
-
-
-def target_of(direction: str) -> str:
-    """Return "adt" for "rna->adt"."""
-    return direction.split("->")[1]
 
 
 def _transfer(*latents_and_labels: np.ndarray, **options: object) -> Callable[[], dict[int, np.ndarray]]:

@@ -10,7 +10,8 @@ What a metric's file defines beside the metric itself belongs to the first of it
     (bins,) counts in bins of equal width between 0 and 1, which the card's ``by_bin`` names.
 
 A card may ask for the metric of the cells of one type or one batch alone: ``by_type``, ``by_batch``. A metric that is not
-defined for the arrays it gets has a row without a value.
+defined for the arrays it gets has a row without a value; where modalities have no query cell in common, what needs partners has
+such a row, and ``Scores.without_partners`` names it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.scoring.evidence import Evidence, Question
+from mosaicbench.scoring.partners import NoPartners
 
 SCORE_COLUMNS = ["metric", "direction", "space", "value"]
 FEATURE_COLUMNS = ["metric", "direction", "space", "feature", "value"]
@@ -44,11 +46,14 @@ class Scores:
         A row per single feature, cell type or batch: FEATURE_COLUMNS.
     cells
         (metric, direction, space) -> (cells,) float32; the mean over cells, NaN aside, is the metric's score.
+    without_partners
+        (metric, direction) of the scores that have no value because the modalities have no query cell in common.
     """
 
     scores: pd.DataFrame
     features: pd.DataFrame
     cells: dict[tuple[str, str, str], np.ndarray]
+    without_partners: frozenset[tuple[str, str]] = frozenset()
 
 
 NOTHING = Scores(  # of a run that failed
@@ -67,9 +72,12 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
         The groups of metrics to ask, as their cards name them.
     """
     metrics = [name for name, card in catalog.cards("metrics").items() if card["group"] in groups]
-    rows = [
-        (name, question.about, question.space, _value(name, question)) for question, name in _suited(evidence, metrics, None)
-    ]
+    rows, without_partners = [], set()
+    for question, name in _suited(evidence, metrics, None):
+        value, reason = _value(name, question)
+        rows.append((name, question.about, question.space, value))
+        if isinstance(reason, NoPartners):
+            without_partners.add((name, question.about))
     tables = [
         *_features(evidence, metrics),
         *_bins(evidence, metrics),
@@ -81,12 +89,12 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
         (name, question.about, question.space): _among_all(values, question.rows, len(evidence.batches))
         for question, name, values in _defined(evidence, metrics, "per_cell")
     }
-    return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells)
+    return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners))
 
 
 def ask(metric: str, **supplied: object) -> float:
     """Return one metric of what it needs, NaN where it is not defined."""
-    return _value(metric, Question("what was supplied", "-", supplied, {}))
+    return _value(metric, Question("what was supplied", "-", supplied, {}))[0]
 
 
 def _suited(evidence: Evidence, metrics: list[str], beside: str | None) -> Iterator[tuple[Question, str]]:
@@ -107,15 +115,17 @@ def _defined(evidence: Evidence, metrics: list[str], beside: str) -> Iterator[tu
 def _called(metric: str, question: Question, beside: str | None = None) -> object:
     """Return what a metric, or a function beside it, says to a question."""
     needs = catalog.parameters("metrics", metric, beside)
-    return catalog.function("metrics", metric, beside)(**question.values(needs))
+    partners = not catalog.card("metrics", metric).get("without_partners", False)
+    return catalog.function("metrics", metric, beside)(**question.values(needs, partners=partners))
 
 
-def _value(metric: str, question: Question) -> float:
+def _value(metric: str, question: Question) -> tuple[float, Undefined | None]:
+    """Return a score, or NaN and why it is not defined."""
     try:
-        return _called(metric, question)
+        return _called(metric, question), None
     except Undefined as reason:
         print(f"{metric} of {question.about} is not defined: {reason}", file=sys.stderr)
-        return float("nan")
+        return float("nan"), reason
 
 
 def _features(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
@@ -136,9 +146,10 @@ def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.Dat
     """Yield the scores of the cells of one type or one batch alone, where a card has the key `kind`; of known type only."""
     having = [name for name in metrics if kind in catalog.card("metrics", name)]
     for question, metric in _suited(evidence, having, None):
-        labels = np.asarray(evidence.labels, dtype=object)
-        of = labels if kind == "by_type" else evidence.batches
-        names = sorted(set(labels) - {""}) if kind == "by_type" else dict.fromkeys(evidence.batches)
+        rows = slice(None) if question.rows is None else question.rows
+        labels, batches = np.asarray(evidence.labels, dtype=object)[rows], evidence.batches[rows]
+        of = labels if kind == "by_type" else batches
+        names = sorted(set(labels) - {""}) if kind == "by_type" else dict.fromkeys(batches)
         needed = question.values(catalog.parameters("metrics", metric))
         masks = {name: (of == name) & (labels != "") for name in names}
         parts = {str(name): {need: x[rows] for need, x in needed.items()} for name, rows in masks.items() if rows.any()}

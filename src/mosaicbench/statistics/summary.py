@@ -50,6 +50,8 @@ def comparison(scores: pd.DataFrame) -> pd.DataFrame:
 def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run, metric and seed: the mean over directions, NA where a direction lacks its value.
 
+    A direction between modalities without a common query cell is none: its rows have the status "not_applicable".
+
     Returns
     -------
     pandas.DataFrame
@@ -57,7 +59,7 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
         has most, in the same view).
     """
     keys = [*RUN, "metric"]
-    scored = scores[scores["metric"] != "status"]
+    scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
     directions = scored.drop_duplicates([*keys, "direction", "space"]).groupby(keys).size().rename("directions").reset_index()
     most = directions.groupby([*VIEW, "metric"])["directions"].max().rename("of_directions").reset_index()
     means = (

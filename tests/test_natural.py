@@ -1,0 +1,329 @@
+"""Natural mosaics: one's own modalities whose cells coincide in part, or not at all, from files to scores."""
+
+import re
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from mosaicbench_fits import fit_one
+
+from mosaicbench.commands import cut, prepare, score
+from mosaicbench.data import scenarios
+from mosaicbench.data.batches import file_of_each_cell
+from mosaicbench.data.checks import DataWarning
+from mosaicbench.data.columns import column_of_cells
+from mosaicbench.data.pairing import patterns, with_partners
+from mosaicbench.datasets import own_files, simulated
+from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.views import as_truth, as_view, read_view
+from mosaicbench.methods.mvae import MVAE
+from mosaicbench.methods.oracle import Oracle
+from mosaicbench.methods.random_latent import RandomLatent
+from mosaicbench.scoring.evidence import Evidence
+from mosaicbench.scoring.scorer import score as scores_of
+from mosaicbench.statistics.summary import headline
+
+SPANS = {  # modality -> the cells, of 360, that its file holds
+    "apart": {"rna": (0, 120), "atac": (120, 240), "adt": (240, 360)},
+    "in part": {"rna": (0, 240), "atac": (120, 300), "adt": (180, 360)},
+    "two by two": {"rna": (0, 200), "atac": (120, 300), "adt": (0, 60)},
+    "one alone": {"rna": (0, 200), "atac": (100, 200), "adt": (240, 360)},
+}
+PEAKS = {"atac": {"components": 5}}
+GROUPS = ("alignment", "label_transfer", "imputation", "mixing", "biology", "sanity", "realism")
+PARTNERLESS = {"modality_mixing", "modality_mixing_entropy", "modality_probe", "types_matched"}
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return simulated.load(None, cells=360, n_rna=60, n_atac=80, n_adt=12)
+
+
+def files_of(simulation, folder, spans):
+    """Write a file of each modality with the cells of its span, and return modality -> path."""
+    paths = {}
+    for modality, (first, last) in spans.items():
+        cells = simulation[modality][first:last].copy()
+        cells.obs["type"] = simulation.obs["cell_type"].to_numpy()[first:last].astype(str)
+        paths[modality] = str(folder / f"{modality}.h5ad")
+        cells.write_h5ad(paths[modality])
+    return paths
+
+
+@pytest.fixture(scope="module", params=SPANS)
+def own(request, simulation, tmp_path_factory):
+    """Return the name of a mosaic, its spans, and the dataset that `prepare` makes of its files."""
+    folder, spans = tmp_path_factory.mktemp("own"), SPANS[request.param]
+    options = {"path": files_of(simulation, folder, spans), "cell_type": "type"}
+    prepare.main(dataset="mine", loader="own_files", options=options, output=folder / "d.h5mu")
+    return request.param, spans, folder / "d.h5mu"
+
+
+def parts_of(dataset, kind="natural", seed=0, **options):
+    options = {"preprocess": PEAKS} | options
+    return scenarios.cut(dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options)
+
+
+def evidence(parts, method, gives=("joint", "single", "impute")):
+    """Return what is known of a method that was fitted to a view, without files between."""
+    from mosaicbench.files.runs import imputed_table, latents_table
+    from mosaicbench.fitting import outputs
+    from mosaicbench.scoring.collect import evidence_of
+
+    if hasattr(method, "reveal"):
+        method.reveal(as_truth(parts["solution"]))
+    method.fit(as_view(parts["train"], labels=True), 0)
+    shown = {"labels": isinstance(method, Oracle), "links": False, "counts": False}
+    fitted = outputs.MethodOnView(method, gives, parts["train"], parts["query"], shown)
+    latents = latents_table(outputs.embedded(fitted)[0])
+    imputed = imputed_table(outputs._impute(fitted)[0] if "impute" in gives else {}, parts["query"])
+    told = {"train": parts["train"], "solution": parts["solution"], "latents": latents, "imputed": imputed}
+    return evidence_of("here", **told, record={}, history=pd.DataFrame({"epoch": []}))
+
+
+# --- from files to a view ------------------------------------------------------------------------------------------------
+
+
+def test_every_cell_stays_with_what_it_has_and_none_stands_for_nothing(own, simulation):
+    _, spans, path = own
+    dataset = read_dataset(path)
+    for modality, (first, last) in spans.items():
+        assert set(dataset[modality].obs_names) == set(simulation.obs_names[first:last])
+        expected = simulation[modality][dataset[modality].obs_names, dataset[modality].var_names].layers["counts"]
+        assert (dataset[modality].layers["counts"] != expected).nnz == 0
+    types = simulation.obs["cell_type"].loc[dataset.obs_names].astype(str)
+    assert list(dataset.obs["cell_type"].astype(str)) == list(types)
+
+
+@pytest.mark.parametrize("kind", ["natural", "unpaired"])
+def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
+    name, spans, path = own
+    dataset = read_dataset(path)
+    parts = parts_of(dataset, kind)
+    of_cell = {cell: {m for m in spans if cell in dataset[m].obs_names} for cell in dataset.obs_names}
+    alone = {m for m in spans if all(of_cell[cell] == {m} for cell in dataset[m].obs_names)}
+    assert alone == {"apart": set(spans), "one alone": {"adt"}}.get(name, set())
+    query = set(parts["solution"].obs_names)
+    assert all(len(of_cell[cell]) > 1 or of_cell[cell] & alone for cell in query)
+    possible = [cell for cell, measured in of_cell.items() if len(measured) > 1 or measured & alone]
+    assert abs(len(query) - 0.2 * len(possible)) <= 1
+    for modality, cells in parts["solution"].mod.items():
+        assert set(cells.obs_names) == {cell for cell in query if modality in of_cell[cell]}
+        assert set(cells.obs["query_name"]) == set(parts["query"][modality].obs_names)
+        source = dataset[modality][cells.obs_names, cells.var_names].layers["counts"]
+        assert (cells.layers["counts"] != source).nnz == 0
+        shown = parts["query"][modality][list(cells.obs["query_name"])].layers["counts"]
+        assert (shown != source).nnz == 0
+    assert parts["train"].n_obs == dataset.n_obs - len(query)
+    seen = [block.modalities for block in as_view(parts["train"], labels=True).blocks]
+    if kind == "unpaired":
+        assert all(len(modalities) == 1 for modalities in seen)
+        assert "pairing" not in parts["train"].uns["mosaicbench"]
+    else:
+        left = {frozenset(of_cell[cell]) for cell in of_cell if cell not in query}
+        assert {frozenset(modalities) for modalities in seen} == left
+        assert parts["train"].uns["mosaicbench"]["pairing"] == ("unpaired" if name == "apart" else "mosaic")
+
+
+def test_a_natural_view_of_fully_measured_cells_is_the_paired_one(simulation):
+    natural, paired = (parts_of(simulation, kind) for kind in ("natural", "paired"))
+    for noun, part in natural.items():
+        for modality, cells in part.mod.items():
+            assert list(cells.obs_names) == list(paired[noun][modality].obs_names)
+            assert (cells.layers["counts"] != paired[noun][modality].layers["counts"]).nnz == 0
+    assert natural["train"].uns["mosaicbench"]["pairing"] == "paired"
+
+
+def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_out(simulation, tmp_path):
+    dataset = own_files.load(None, path=files_of(simulation, tmp_path, SPANS["in part"]), cell_type="type")
+    parts = parts_of(dataset, "paired")
+    assert parts["train"].n_obs + parts["solution"].n_obs == 60
+    audit = parts["solution"].uns["audit"].set_index("what")
+    numbers = ["cells", "train_cells", "query_cells"]
+    assert audit.loc["cells without all modalities are left out", numbers].tolist() == [300, 0, 0]
+    assert audit.loc["cells measured in rna+atac+adt", numbers].tolist() == [60, 48, 12]
+    natural = parts_of(dataset)["solution"].uns["audit"].set_index("what")
+    assert natural.loc["cells that a random query is drawn from", numbers].tolist() == [180, 144, 36]
+    with_design = parts_of(dataset, "mosaic", blocks=[["rna"], ["atac", "adt"]])["train"]
+    blocks = {block.modalities: len(block) for block in as_view(with_design, labels=True).blocks}
+    assert blocks.keys() == {("rna",), ("adt",), ("atac", "adt"), ("rna", "atac")}
+    assert sum(blocks.values()) == 360 - 36
+
+
+@pytest.mark.parametrize("kind", ["paired", "mosaic"])
+def test_a_kind_that_needs_shared_cells_names_dataset_key_and_remedy(simulation, tmp_path, kind):
+    dataset = own_files.load(None, path=files_of(simulation, tmp_path, SPANS["apart"]))
+    message = f"scenarios.{kind}.kind: {kind} needs cells .* dataset 'mine' has none; no cell has two .*datasets.mine.path"
+    with pytest.raises(UserError, match=message):
+        parts_of(dataset, kind, **({"paired_fraction": 0.5} if kind == "mosaic" else {}))
+
+
+def test_held_out_groups_are_whole_whatever_their_cells_have(simulation, tmp_path):
+    dataset = own_files.load(None, path=files_of(simulation, tmp_path, SPANS["in part"]))
+    dataset.obs["donor"] = pd.Categorical(np.where(np.arange(dataset.n_obs) % 3, "one", "other"))
+    parts = parts_of(dataset, split={"by": "donor", "held_out": ["other"]})
+    assert set(parts["solution"].obs_names) == set(dataset.obs_names[::3])
+
+
+def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
+    batches = {}
+    for batch, spans in enumerate(({"rna": (0, 90), "adt": (60, 150)}, {"rna": (150, 260), "adt": (260, 360)})):
+        (folder := tmp_path / f"batch{batch}").mkdir()
+        for modality, path in files_of(simulation, folder, spans).items():
+            batches.setdefault(modality, []).append(path)
+    dataset = own_files.load(None, path=batches, cell_type="type")
+    numbers = simulation.obs_names.get_indexer(dataset.obs_names)
+    assert sorted(numbers) == list(range(360))
+    assert np.array_equal(dataset.obs["batch"].to_numpy() == "2", numbers >= 150)
+    assert parts_of(dataset)["solution"].n_obs == 6  # of the 30 cells with both
+    twice = {"rna": [batches["rna"][0], batches["rna"][0]], "adt": batches["adt"]}
+    with pytest.raises(UserError, match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; make the names unique across"):
+        own_files.load(None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]})
+
+
+def renamed(path, folder):
+    import shutil
+
+    return shutil.copy(path, folder / "again.h5ad")
+
+
+def test_batches_of_cells_that_no_list_names_are_the_first():
+    files = {"rna": pd.Series(["1", "2"], index=["a", "b"]), "adt": pd.Series(["2", "2"], index=["b", "c"])}
+    assert list(file_of_each_cell(pd.Index(["a", "b", "c", "d"]), files)) == ["1", "2", "2", "1"]
+
+
+def test_a_column_comes_from_whichever_table_says_something_of_a_cell():
+    tables = {"rna": pd.DataFrame({"t": ["x", None]}, index=["a", "b"])}
+    tables["adt"] = pd.DataFrame({"t": ["y", "z"]}, index=["b", "c"])
+    found = column_of_cells("cell_type", "t", tables, cells=pd.Index(["a", "b", "c", "d"]))
+    assert list(found) == ["x", "y", "z", ""]
+    tables["adt"].loc["a"] = "other"
+    with pytest.warns(DataWarning, match="cell_type: adt says another 't' of 1 cells"):
+        assert list(column_of_cells("cell_type", "t", tables, cells=pd.Index(["a"]))) == ["x"]
+
+
+def test_names_that_agree_by_chance_are_warned_about(simulation, tmp_path):
+    spans = {"rna": (0, 200), "adt": (195, 360)}
+    with pytest.warns(
+        DataWarning, match="only 5 of 360 cells .* no barcode means different cells in two files: put the sample"
+    ):
+        own_files.load(None, path=files_of(simulation, tmp_path, spans))
+
+
+def test_patterns_are_told_apart_most_modalities_first():
+    has = {"rna": np.array([1, 1, 0, 1], bool), "adt": np.array([1, 0, 1, 1], bool)}
+    assert [(names, list(rows)) for names, rows in patterns(has)] == [
+        (("rna", "adt"), [0, 3]),
+        (("rna",), [1]),
+        (("adt",), [2]),
+    ]
+    assert list(with_partners(has)) == [True, False, False, True]
+
+
+# --- from a view to scores -----------------------------------------------------------------------------------------------
+
+
+def test_scores_that_need_partners_are_of_cells_that_have_them(own):
+    name, spans, path = own
+    parts = parts_of(read_dataset(path))
+    found = scores_of(evidence(parts, Oracle()), GROUPS)
+    values = found.scores.set_index(["metric", "direction"])["value"]
+    assert values.index.is_unique
+    cells = {modality: set(part.obs_names) for modality, part in parts["solution"].mod.items()}
+    for source, target in permutations(spans, 2):
+        direction, partners = f"{source}->{target}", cells[source] & cells[target]
+        for metric, perfect in (("foscttm", 0), ("recall_at_1", 1), ("imputation_pearson_per_cell", 1)):
+            assert ((metric, direction) in found.without_partners) == (not partners)
+            expected = pytest.approx(perfect, abs=1e-3) if partners else pytest.approx(np.nan, nan_ok=True)
+            assert values[metric, direction] == expected, (metric, direction)
+            spread = found.cells.get((metric, direction, "-"))
+            if spread is not None:
+                assert np.isfinite(spread).sum() == len(partners)
+                assert len(spread) == parts["solution"].n_obs
+        assert values["label_transfer_accuracy", direction] > 0.9
+        assert np.isfinite(found.cells["label_transfer_accuracy", direction, "-"]).sum() == len(cells[target])
+        for metric in PARTNERLESS:
+            assert np.isfinite(values[metric, direction]) or len(cells[source]) < 30, (metric, direction)
+            assert (metric, direction) not in found.without_partners
+    assert all(np.isfinite(values["nmi", source]) for source in spans)
+    joint = set(spans) and set.intersection(*cells.values())
+    assert ("nmi", "joint") in values.index if joint else "joint" not in {about for _, about in values.index}
+    assert name != "in part" or len(joint) == 12
+
+
+def test_mixing_without_partners_compares_as_many_cells_of_each_type(simulation, tmp_path):
+    spans = {"rna": (0, 240), "adt": (240, 360)}
+    parts = parts_of(own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type"))
+    gives = ("joint", "single")
+    perfect, nothing = (scores_of(evidence(parts, method, gives), GROUPS).scores for method in (Oracle(), RandomLatent()))
+    perfect, nothing = (table.set_index(["metric", "direction"])["value"] for table in (perfect, nothing))
+    assert perfect["modality_mixing", "rna->adt"] == pytest.approx(0.5, abs=0.1)
+    assert perfect["modality_mixing", "rna->adt"] == perfect["modality_mixing", "adt->rna"]
+    assert perfect["label_transfer_accuracy", "rna->adt"] == 1 > nothing["label_transfer_accuracy", "rna->adt"] + 0.3
+
+
+def test_companions_are_as_many_of_each_type_whichever_modality_comes_first():
+    from mosaicbench.scoring.partners import companions
+
+    random = np.random.default_rng(0)
+    types = [np.array(list(names), dtype=object) for names in ("aaaabbc", "abbbdd")]
+    z = [random.standard_normal((len(of), 2)) for of in types]
+    one, other = companions(*z, *types), companions(*z[::-1], *types[::-1])
+    assert list(one["labels"]()) == ["a", "b", "b"]
+    assert np.array_equal(one["latent_a"](), other["latent_b"]())
+    assert len(companions(*z, types[0], np.full(6, "", dtype=object))["latent_a"]()) == 6
+    assert len(companions(*z, types[0], np.full(6, "x", dtype=object))["latent_b"]()) == 0
+
+
+def test_a_direction_without_partners_is_no_direction_of_a_mean():
+    rows = [("foscttm", d, v, s) for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))]
+    scores = pd.DataFrame(rows, columns=["metric", "direction", "value", "status"])
+    scores = scores.assign(dataset="d", scenario="s", run="r", seed=0, space="-")
+    assert headline(scores)[["mean", "directions", "of_directions"]].to_numpy().tolist() == [[0.1, 1, 1]]
+    assert headline(scores.iloc[1:]).empty
+
+
+def test_evidence_refuses_rows_that_are_not_those_of_its_cells():
+    batches, rows = np.array(["b"] * 5), {"rna": np.array([0, 2, 4])}
+    Evidence(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((3, 2))})
+    with pytest.raises(ValueError, match="latents of 'rna' has 5 rows, there are 3 query cells"):
+        Evidence(record={}, batches=batches, rows=rows, latents={"rna": np.zeros((5, 2))})
+
+
+def test_a_model_trains_on_what_there_is(simulation, tmp_path):
+    spans = {"rna": (0, 240), "adt": (120, 360)}
+    parts = parts_of(own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type"))
+    found = scores_of(evidence(parts, MVAE(max_epochs=3, hidden=16, latent=4)), GROUPS)
+    values = found.scores.set_index(["metric", "direction"])["value"]
+    assert np.isfinite(values["foscttm", "rna->adt"])
+    assert not found.without_partners
+
+
+# --- through the commands ------------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, capsys):
+    options = {"path": files_of(simulation, tmp_path, SPANS["apart"]), "cell_type": "type"}
+    prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
+    assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().err)
+    assert re.search("mine: 120 cells measured in rna alone", said)
+    view = {part: tmp_path / "view" / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    cut.main(dataset=tmp_path / "d.h5mu", scenario="own", kind="natural", seed=0, options={"preprocess": PEAKS}, **view)
+    names = {"dataset": "mine", "scenario": "own"}
+    needs_pairs = fit_one(tmp_path / "view", tmp_path / "ridge", "ridge", names=names)
+    assert needs_pairs["status"] == "not_applicable"
+    assert "needs paired or mosaic cells; in these data no train cell has two modalities" in needs_pairs["message"]
+    without = fit_one(tmp_path / "view", tmp_path / "oracle", "oracle", names=names)
+    assert without["status"] == "ok"
+    assert "no query cell has both rna and atac, so scores that need partners are not applicable" in without["message"]
+    endings = {"scores": "tsv", "features": "tsv", "cells": "npz"}
+    written = {noun: [tmp_path / f"{noun}-{run}.{end}" for run in ("ridge", "oracle")] for noun, end in endings.items()}
+    runs = [tmp_path / "ridge", tmp_path / "oracle"]
+    score.main(runs=runs, views=[tmp_path / "view"], groups=GROUPS, **written)
+    table = pd.read_csv(written["scores"][1], sep="\t", keep_default_na=False).set_index(["metric", "direction"])
+    assert table.loc[("foscttm", "rna->adt"), ["value", "status"]].tolist() == ["NA", "not_applicable"]
+    assert table.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
+    assert list(pd.read_csv(written["scores"][0], sep="\t")["status"]) == ["not_applicable"]
+    assert read_view(view["solution"], "solution").n_obs == 72
