@@ -1,4 +1,4 @@
-"""A small real dataset and its views, for tests of the verbs."""
+"""A small real dataset and its views, for tests of the commands."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command line: one message for a mistake, no heavy import for a light verb."""
+"""The command line: one message for a mistake, no heavy import for a light command."""
 
 import json
 import subprocess

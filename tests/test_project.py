@@ -1,4 +1,4 @@
-"""The verb that projects: layouts, clusters, markers, carried labels and imputed values of controls whose results are known."""
+"""The command that projects: layouts, clusters, markers, carried labels, imputed values of controls with known results."""
 
 import shutil
 

@@ -35,7 +35,7 @@ from mosaicbench.data.preprocess import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
 from mosaicbench.files.tables import write_table
-from mosaicbench.layout import Results
+from mosaicbench.layout import Jobs, Results
 from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
@@ -371,3 +371,13 @@ def test_report_of_one_seed_of_one_run(tmp_path, monkeypatch, status):
     assert read["paired_tests"].empty
     assert read["ranks"]["rank"].isna().all()
     assert len(read["overall"]) == 1
+
+
+def test_a_failed_fit_names_the_log_of_the_job_that_made_it(tmp_path):
+    logs = Jobs(tmp_path, "log")
+    names = ("pair", "paired", "ridge")
+    assert logs.of_fit(*names, 0) == logs.fit(*names, 0)  # none is there
+    for file in (logs.fit_of_controls(*names[:2]), logs.fit_of_seeds(*names)):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text("")
+        assert logs.of_fit(*names, 0) == file

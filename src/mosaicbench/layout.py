@@ -158,6 +158,18 @@ class Jobs:
         """Return the file of the fit of all controls of a view."""
         return self.at("fit", dataset, scenario, CONTROLS)
 
+    def of_fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+        """Return the file of the job that fitted a seed of a run: alone, with its other seeds, or with other controls.
+
+        It is the newest one that is there; where none is, as when results were moved, that of a fit alone.
+        """
+        own = [self.fit(dataset, scenario, run, seed), self.fit_of_seeds(dataset, scenario, run)]
+        written = [file for file in own if Path(file).is_file()]
+        if written:
+            return max(written, key=lambda file: Path(file).stat().st_mtime)
+        shared = self.fit_of_controls(dataset, scenario)
+        return shared if Path(shared).is_file() else own[0]
+
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the cut of a view."""
         return self.at("cut", dataset, scenario, f"seed-{seed}")

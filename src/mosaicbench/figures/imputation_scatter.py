@@ -25,8 +25,7 @@ CARD = {
     "per": "view",
 }
 COLUMNS = ["direction", "place", "space", "feature", "run", "seed", "cell", "measured", "imputed", "r"]
-SIDE = 1.3  # inches
-MOST_ROWS = 9  # under each other
+SIDE, LABELS, WIDTH = 1.3, 1.0, 8.0  # inches: of a panel, of what stands left of a row, of directions side by side
 
 
 def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
@@ -42,10 +41,12 @@ def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, them
         return empty("No run that was projected imputes a modality."), drawn
     columns = theme.order("runs", drawn["run"])
     rows = features_of(drawn, theme)
-    blocks = 1 if len(rows) <= MOST_ROWS else 2  # side by side
-    lines = len(PLACES) * math.ceil(len(rows) / len(PLACES) / blocks)
-    width = blocks * (1.0 + SIDE * len(columns))
-    figure = Figure(figsize=(0.2 + width, 0.8 + SIDE * lines), layout="constrained")
+    directions = len(rows) / len(PLACES)
+    width = LABELS + SIDE * len(columns)  # of a block: directions under each other
+    most = max(1 if directions <= 3 else 2, int(WIDTH // width))
+    lines = len(PLACES) * math.ceil(directions / most)
+    blocks = math.ceil(len(rows) / lines)  # side by side
+    figure = Figure(figsize=(0.2 + blocks * width, 0.8 + SIDE * lines), layout="constrained")
     panels = figure.subplots(lines, blocks * len(columns), squeeze=False)
     for axes in panels[len(rows) - lines * (blocks - 1) :, (blocks - 1) * len(columns) :].ravel():
         axes.set_visible(False)

@@ -54,7 +54,7 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
             axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1))
         most = headlines.loc[headlines["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
         n = f"{most['datasets']} dataset{'s' if most['datasets'] != 1 else ''}, {most['blocks']} with seeds"
-        axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET)
+        axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET, labelpad=10)
     drawn = headlines.assign(place=headlines["metric"].map(metrics.index)).sort_values(["scenario", "place"], kind="stable")
     return figure, drawn[COLUMNS].reset_index(drop=True)
 

@@ -69,7 +69,7 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
     groups = runs[runs["status"].isin(order)].groupby([*RUN, "status", "message"], sort=False)
     for (dataset, scenario, run, status, message), group in groups:
         seeds = [str(seed) for seed in group["seed"].dropna()]
-        log = logs.fit(dataset, scenario, run, seeds[0]) if status in FAILED else ""
+        log = logs.of_fit(dataset, scenario, run, seeds[0]) if status in FAILED else ""
         cells = place_cells(run, dataset, scenario, theme)
         cells.append(Cell(status.replace("_", " "), mark="warn" if status in FAILED else ""))
         cells += [text or NOT_GIVEN for text in (", ".join(seeds), message, log)]
