@@ -97,6 +97,7 @@ KEYS = {
     | {"cards", "catalog", "data", "expenses", "layout"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
+    "race": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "sources"},
     "apply": OF_APPLYING,

@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
             _fit(**options)
         elif command == "adopt":
             importlib.import_module("mosaicbench.commands.adopt").main(**options["job"])
+        elif command == "recommend":
+            _recommend(**options)
         elif command == "score":
             _score(**options)
         elif command == "plan":
@@ -199,6 +201,12 @@ def _parser() -> argparse.ArgumentParser:
     default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
     recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
+    racing = recommend.add_argument_group("a race: more seeds for the runs that are still in")
+    what = "fit further seeds of the runs that paired tests have not put out, until one leads or the budget is spent"
+    racing.add_argument("--race", action="store_true", help=what)
+    racing.add_argument("--budget", type=int, default=100, metavar="FITS", help="most fits (default: 100)")
+    racing.add_argument("--cores", default="all", metavar="N", help="for Snakemake (default: all)")
+    racing.add_argument("--dry-run", action="store_true", help="print the command of the next round, and start nothing")
 
     keep = _add(commands, "keep", "keep the models of runs that are over: fit them again, and check that nothing changed")
     keep.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
@@ -284,6 +292,16 @@ def _fit(
         raise UserError("--attempt needs --granted-mb and --granted-minutes")
     else:
         attempts.fit_within_grant(fit, job, attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes)
+
+
+def _recommend(race: bool, budget: int, cores: str, dry_run: bool, output: Path | None, **common: object) -> None:
+    """Say which run to take, or race for it."""
+    if not race:
+        importlib.import_module("mosaicbench.commands.recommend").main(**common, output=output)
+        return
+    if output is not None:
+        raise UserError("--output: a race has no table; leave --output or --race out")
+    importlib.import_module("mosaicbench.commands.race").main(**common, budget=budget, cores=cores, dry_run=dry_run)
 
 
 def _score(**options: object) -> None:
