@@ -21,6 +21,7 @@ from mosaicbench.metrics.interval_coverage import interval_coverage
 from mosaicbench.metrics.pit_distance import per_bin, pit_distance
 from mosaicbench.modeling.draws import drawn_lsi, drawn_of_counts
 from mosaicbench.modeling.likelihoods import expected_lsi, expected_values
+from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.view import Scale
 
 DRAWING = [method for method in METHODS if gives(method, "draws")]
@@ -137,6 +138,22 @@ def test_draws_that_are_calibrated_by_construction_are(method):
     assert pit_distance(draws, truth) < 0.06
     if method == "shuffled":
         assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)
+
+
+def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
+    query = linear_cells(6, seed=5, name="query")
+    model = fitted("mvae", paired_view(), query, private=2)
+    torch.nn.init.constant_(model.decoders["adt"].spread, -10)  # the smallest: else noise hides what the posterior does
+    draws = torch.from_numpy(model.draw(query.only("rna"), "adt", ALL, 20_000, 0))
+    with torch.no_grad():
+        shared = model.posterior(Minibatch({"rna": torch.from_numpy(query.values["rna"])}))
+        z = torch.cat([shared.sample((20_000,)), torch.randn(20_000, 6, 2)], -1)
+        p = model.decoders["adt"](z.reshape(-1, z.shape[-1]))
+        means = p.mean.reshape(20_000, 6, -1)[:, :, ALL]
+    of_posterior, of_likelihood = means.var(0), p.stddev[0, ALL] ** 2
+    assert of_posterior.min() > of_likelihood.max()
+    torch.testing.assert_close(draws.mean(-1), means.mean(0), atol=0.01, rtol=0)
+    torch.testing.assert_close(draws.var(-1), of_posterior + of_likelihood, atol=0, rtol=0.06)
 
 
 def test_residuals_of_ridge_are_those_of_fits_without_the_cell():

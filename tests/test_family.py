@@ -35,6 +35,7 @@ from mosaicbench.modeling.likelihoods import (
     bernoulli_nll,
     expected_log1p,
     gaussian_nll,
+    negative_binomial_nll,
 )
 from mosaicbench.modeling.minibatch import Counts, Minibatch, on_device
 from mosaicbench.modeling.posteriors import disagreement, kl, product, product_of_experts
@@ -470,6 +471,17 @@ def test_supervision_keeps_the_methods_own_defaults():
     assert SupervisedMVAE().private == MVAE().private
 
 
+def test_the_posterior_of_a_mixture_is_as_wide_as_its_experts_are_and_lie_apart():
+    model, x = built(MMVAE), values()
+    experts = [model.split(q)[0] for q in model.encode(x).values()]
+    draws = torch.cat([q.sample((50_000,)) for q in experts])  # as many of each
+    q = model.posterior(x)
+    torch.testing.assert_close(q.mean, draws.mean(0), atol=0.03, rtol=0)
+    torch.testing.assert_close(q.stddev, draws.std(0), atol=0.03, rtol=0)
+    (lone,) = (model.split(q)[0] for q in model.encode(x.only("rna")).values())
+    torch.testing.assert_close(model.posterior(x.only("rna")).stddev, lone.stddev)
+
+
 def test_private_embeddings_hold_what_is_private():
     view = mosaic_view()
     model = MMVAEpp(max_epochs=2, private=3)
@@ -573,6 +585,24 @@ def test_negative_binomial_is_scipys():
     expected = -stats.nbinom.logpmf(view.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(1)
     np.testing.assert_allclose(decoder.nll(z, x, "rna").detach().numpy(), expected, rtol=1e-4)
     assert (mean.sum(1) <= x.totals["rna"].numpy()[:, 0]).all()
+
+
+@pytest.mark.parametrize("per_cell", [False, True])
+def test_negative_binomial_nats_and_gradients_are_torchs(per_cell):
+    torch.manual_seed(0)
+    counts = torch.poisson(torch.full((5, 4), 0.8))
+    held = Counts.on_device(sparse.csr_matrix(counts.numpy()), torch.device("cpu"))
+    logits, rest = torch.randn(5, 4, dtype=torch.float64), torch.randn(5, 1, dtype=torch.float64)
+    r = torch.rand((5, 4) if per_cell else (4,), dtype=torch.float64) + 0.3
+    total = torch.tensor([[4.0], [9.0], [2.0], [7.0], [30.0]], dtype=torch.float64)
+
+    def nats(logits, rest, r):
+        return negative_binomial_nll(held, logits, rest, total, r)
+
+    mean = total * torch.softmax(torch.cat([logits, rest], -1), -1)[:, :-1]
+    expected = -NegativeBinomial(r.expand(5, 4), logits=torch.log(mean / r)).log_prob(counts.double()).sum(1)
+    torch.testing.assert_close(nats(logits, rest, r), expected)
+    assert torch.autograd.gradcheck(nats, [x.requires_grad_() for x in (logits, rest, r)])
 
 
 def test_bernoulli_is_the_closed_form_and_rises_with_depth():
@@ -742,6 +772,19 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
     resumed.learn([], 1.0)
     for a, b in zip(first.critics.parameters(), resumed.critics.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_critics_take_as_many_steps_as_they_are_told_and_say_how_they_did_before_them():
+    torch.manual_seed(0)
+    seen, domain = torch.randn(40, 3), torch.arange(40) % 2
+    critic, told = Critic(3, 8, 2), []
+    before = copy.deepcopy(critic)
+    critic.register_forward_hook(lambda *_: told.append(None))
+    game = Opponents(torch.nn.ModuleDict({"c": critic}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2}, steps=4)
+    standing = game.learn([], 1.0)
+    assert len(told) == 4
+    expected = torch.nn.functional.cross_entropy(before(seen), domain)
+    torch.testing.assert_close(standing["critic_c_surprise"], expected.detach())
 
 
 def test_history_and_remarks_say_how_the_critics_did():

@@ -479,6 +479,13 @@ def test_cut_refuses(options, message):
         parts_of(tiny(["a", "b"] * 20), **({"kind": "paired"} | options))
 
 
+def test_a_modality_with_a_single_train_cell_is_refused():
+    measured = {"rna": np.arange(5), "adt": np.arange(1)}
+    with pytest.raises(UserError, match="leaves 3 query cells and, in one modality, 1 train cells"):
+        scenarios._check_sizes(pairing.Measured(train=measured, joint=False), np.arange(3))
+    scenarios._check_sizes(pairing.Measured(train=measured | {"adt": np.arange(2)}, joint=False), np.arange(1))
+
+
 def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
     rows = parts_of(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
     designed = kind in ("unpaired", "mosaic")

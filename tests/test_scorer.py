@@ -12,6 +12,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench import cards, catalog
+from mosaicbench.metrics._neighbors import transfer_each
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.evidence import Drawn, Evidence
 
@@ -255,6 +256,21 @@ def test_recall_of_each_type_stands_beside_the_accuracy():
     assert dict(zip(recalls["feature"], recalls["value"], strict=True)) == {"type 0": 0.0, "type 1": 1.0, "type 2": 1.0}
     values = scores.set_index(["metric", "direction"])["value"]
     assert values["label_transfer_balanced_accuracy", "rna->adt"] == pytest.approx(recalls["value"].mean())
+
+
+def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
+    """Pairs of cells lie together, far from all others; of a pair, either cell has a type that no other cell has."""
+    needs = oracle() | {"groups": ["label_transfer"]}
+    places = np.repeat(100.0 * np.eye(CELLS // 2), 2, axis=0)
+    labels = np.array([f"type {i % 2}" for i in range(CELLS)], dtype=object)
+    needs |= {"latents": dict.fromkeys(("rna", "adt"), places), "labels": labels}
+    with_partner = {k: v for k, v in needs.items() if k != "groups"}
+    (pair, *_) = [q for q in Evidence(**with_partner).questions if q.about == "rna->adt" and "latent_a" in q.own]
+    found = pair.values(["transferred_without_partner"])["transferred_without_partner"]
+    expected = transfer_each(places, labels, places, ks=[15], own=np.arange(CELLS))[15]
+    voting = transfer_each(places, labels, places, ks=[15])[15]
+    np.testing.assert_array_equal(found, expected)
+    assert (expected != voting).any()
 
 
 def test_sparse_truth_scores_as_dense_truth():

@@ -7,7 +7,7 @@ from made_up_scores import ROSTER, cells_of, scores_of
 
 from mosaicbench.report.page.failures import gates
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.sentinels import in_words, suspicious_scores
+from mosaicbench.statistics.sentinels import identical_seeds, in_words, suspicious_scores
 
 
 def found_by(values: dict, cells=()) -> set[tuple[str, str, str]]:
@@ -74,3 +74,16 @@ def test_perfect_impossible_and_missing_scores_are_flagged_but_not_those_of_cont
     assert found_by({("mvae", "foscttm"): [0.1, 0.12, -0.2]}) >= {("mvae", "impossible", "foscttm")}
     assert found_by({("mvae", "imputation_skill"): [0.3, 0.31, np.nan]}) == {("mvae", "no number", "imputation_skill")}
     assert found_by({("mvae", "foscttm"): [0.02, 0.03, 0.025]}) == set()  # below the label floor is fine
+
+
+def test_a_score_just_beyond_either_bound_is_impossible_and_one_at_it_is_not():
+    for value, message in ((1.2, "1.2 is outside the bounds 0.0 to 1.0"), (-0.01, "-0.01 is outside the bounds 0.0 to 1.0")):
+        found = suspicious_scores(scores_of({("mvae", "foscttm"): [0.2, value]}), [], ROSTER)
+        assert message in found.set_index("gate")["message"]["impossible"]
+    assert not [gate for _, gate, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]}) if gate == "impossible"]
+
+
+def test_two_seeds_with_the_same_scores_are_enough_to_ask_whether_the_seed_is_read():
+    values = {("mvae", "foscttm"): [0.1, 0.2, 0.1], ("cca", "foscttm"): [0.3, 0.2, 0.1], ("oracle", "foscttm"): [0, 0, 0]}
+    found = identical_seeds(scores_of(values | {("cca", "recall_at_10"): [0.3, 0.3, 0.3]}), ROSTER)
+    assert found[["run", "seeds"]].values.tolist() == [["mvae", "0, 2"]]

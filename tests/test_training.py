@@ -8,11 +8,13 @@ import pytest
 import torch
 from conftest import linear_cells, mosaic_view, unpaired_view
 from scipy import sparse
+from torch import nn
 
 from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
 from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.modeling import minibatch, training
+from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Part, Streamed, block_of, by_pieces, on_device
 from mosaicbench.view import Scale, View
 
@@ -194,3 +196,22 @@ def test_arithmetic_is_set_while_training_and_restored(monkeypatch):
         assert not torch.are_deterministic_algorithms_enabled()
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("clip", [1e6, 1e-3])
+def test_a_step_takes_the_gradient_of_the_mean_over_its_cells_cut_to_the_largest_norm(clip):
+    view, nets = mosaic_view(), nn.Linear(1, 1)
+    weight = float(nets.weight)
+
+    def cost(x, progress):
+        return Cost(squares=(nets.weight * next(iter(x.values()))[:, 0]).square().sum(0))
+
+    def one_step(blocks, size):  # of blocks of unequal sizes
+        yield [block.take(torch.arange(block.cells)) for block in blocks]
+
+    assert len({len(block) for block in view.blocks}) > 1
+    cells = np.concatenate([next(iter(block.values.values()))[:, 0] for block in view.blocks])
+    budget = training.Budget(max_epochs=1, gradient_clip=clip)
+    training.minimise(cost, nets, view, budget=budget, warmup=0, steps=one_step, stops=False)
+    full = 2 * weight * np.square(cells).mean()
+    assert float(nets.weight.grad) == pytest.approx(np.sign(full) * min(abs(full), clip), rel=1e-3)
