@@ -24,7 +24,15 @@ DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
 OF_CELLS = ("umap", "umap_joint", "marker_dots", "label_confusion", "imputation_umap", "imputation_scatter")
 OF_CELLS += ("imputation_umap_clusters", "imputation_distributions", "virtual_cells")
-PER_VIEW = ("overview_heat", "scores_by_run", "imputation_per_feature", "runtime", "score_by_resources", "training_curves")
+PER_VIEW = (
+    "overview_heat",
+    "scores_by_run",
+    "imputation_per_feature",
+    "calibration",
+    "runtime",
+    "score_by_resources",
+    "training_curves",
+)
 PER_VIEW += OF_CELLS
 DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time
 FIGURES = ("mean_ranks", "sweep", *PER_VIEW)
@@ -63,6 +71,8 @@ METRICS = {
     "active_units": ("sanity", None, None, None),
     "fit_seconds": ("resources", 0.0, "lower", None),
     "peak_host_mb": ("resources", 0.0, "lower", None),
+    "coverage_50": ("calibration", 0.5, "nearer", None),
+    "coverage_90": ("calibration", 0.9, "nearer", None),
 }
 
 
@@ -128,6 +138,7 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
                 ("imputation_pearson_per_cell", direction, SPACES[target], 1.0 if skill == 1 else near(0.5 + 0.4 * skill))
             )
             rows.append(("imputation_skill", direction, SPACES[target], 1.0 if skill == 1 else near(0.5 * skill)))
+            rows += [("coverage_50", direction, SPACES[target], 0.5 * skill), ("coverage_90", direction, SPACES[target], 0.9)]
     if single:
         rows.append(("active_units", "joint", "-", float(round(20 * skill))))
     return identified(pd.DataFrame(rows, columns=["metric", "direction", "space", "value"]), record)
@@ -140,6 +151,12 @@ def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
         if imputes and record["status"] != "diverged":
             values = np.clip(random.normal(0.6 * skill, 0.2, 30), -1, 1)
             values[:3] = np.nan
+            bins = [f"{low / 10:.1f} to {(low + 1) / 10:.1f}" for low in range(10)]
+            named = {"direction": f"{source}->{target}", "space": SPACES[target]}
+            values_of_bins = [
+                50 + 10 * abs(low - 4.5) * (1 - skill) for low in range(10)
+            ]  # a method that knows less is too sure
+            parts.append(pd.DataFrame(named | {"metric": "pit_histogram", "feature": bins, "value": values_of_bins}))
             parts.append(
                 pd.DataFrame(
                     {"metric": "imputation_pearson_per_feature", "direction": f"{source}->{target}", "space": SPACES[target]}

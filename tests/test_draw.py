@@ -89,7 +89,20 @@ def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
     assert len(drawn["direction"].unique()) == 6
     row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
     features = of_view(results.tables["features"], "triple", "paired")
+    features = features[features["metric"] == "imputation_pearson_per_feature"]
     mine = features[(features["run"] == "mvae") & (features["direction"] == "rna->adt")]
     expected = mine.pivot(index="feature", columns="seed", values="value").mean(axis=1).dropna()
     np.testing.assert_allclose(row["median"], np.median(expected))
     assert (row["features"], row["undefined"]) == (27, 3)
+
+
+def test_calibration_draws_shares_over_seeds_and_says_the_coverage(results):
+    drawn = read_table(results.folder / "figures/triple/paired/calibration.tsv")
+    row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
+    assert row["bin"].tolist()[::9] == ["0.0 to 0.1", "0.9 to 1.0"]
+    assert row["share"].sum() == pytest.approx(1)
+    assert row["share"].iloc[0] == row["share"].iloc[9] > row["share"].iloc[5]  # it is too sure
+    assert set(row["seeds"]) == {3}
+    np.testing.assert_allclose(row[["coverage_50", "coverage_90"]].drop_duplicates().to_numpy(), [[0.5 * 0.8, 0.9]])
+    oracle = drawn.set_index(["direction", "run"]).loc[("rna->adt", "oracle"), "share"]
+    np.testing.assert_allclose(oracle, 0.1)

@@ -774,6 +774,23 @@ def test_flattened_pearson_is_that_of_scipy(monkeypatch, block):
         evaluate("imputation_pearson_flattened", {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)})
 
 
+@pytest.mark.parametrize("block", [1, 7, 2**21])
+def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
+    monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
+    random = np.random.default_rng(0)
+    truth = np.round(random.standard_normal((30, 4)), 1) * (random.random((30, 4)) < 0.4)  # many zeros, values below and above
+    imputed = np.round(truth + random.standard_normal((30, 4)), 1).astype(np.float32)
+    expected = spearmanr(truth.ravel(), imputed.ravel()).statistic
+    for form in (np.asarray, sparse.csr_matrix):
+        needs = {"truth": form(truth), "imputed": imputed}
+        assert evaluate("imputation_spearman_flattened", needs) == pytest.approx(expected, abs=1e-12)
+    curved = {"truth": truth, "imputed": np.exp(3 * imputed.astype(float))}
+    assert evaluate("imputation_spearman_flattened", curved) == pytest.approx(expected, abs=1e-12)
+    assert evaluate("imputation_spearman_flattened", needs | {"imputed": np.full_like(truth, 0.1)}) == 0
+    with pytest.raises(Undefined, match="no value of the truth"):
+        evaluate("imputation_spearman_flattened", {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)})
+
+
 @pytest.mark.parametrize("block", [1, 10_000])
 def test_recovery_of_markers_against_plain_loops(monkeypatch, block):
     monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)

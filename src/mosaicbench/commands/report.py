@@ -27,6 +27,7 @@ ORDER = (
     "label_confusion",
     "marker_dots",
     "imputation_per_feature",
+    "calibration",
     "imputation_scatter",
     "imputation_distributions",
     "imputation_umap",
