@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+import requests
 import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
@@ -578,3 +580,34 @@ def test_gz_arrives_packed(desk):
         desk.fetch()
     assert gzip.decompress(desk.path.read_bytes()) == BYTES
     assert json.loads((desk.raw / lock.NAME).read_text())["cells"]["a.bin"]["bytes"] == len(packed)
+
+
+class Redirecting(requests.adapters.BaseAdapter):
+    """Answers every request with a redirect."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.target, self.asked = target, []
+
+    def send(self, request, **_):
+        self.asked.append(request.url)
+        response = requests.Response()
+        response.status_code, response.url, response.request = 302, request.url, request
+        response.headers["Location"], response.raw = self.target, io.BytesIO()
+        return response
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("target", ["http://elsewhere.example/x", "//elsewhere.example/x"])
+def test_a_redirect_from_https_to_http_is_refused(target):
+    session, clear = download._session("https://publisher.example/x"), Redirecting("http://elsewhere.example/y")
+    session.mount("https://", Redirecting(target))
+    session.mount("http://", clear)
+    refused = pytest.raises(
+        download.Unavailable, match="leads from https to http://elsewhere.example/x, which is not encrypted"
+    )
+    with refused if target.startswith("http") else pytest.raises(requests.TooManyRedirects):
+        session.get("https://publisher.example/x")
+    assert not clear.asked

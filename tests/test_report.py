@@ -30,6 +30,7 @@ from synthetic_results import (
 )
 
 from mosaicbench import catalog
+from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
 from mosaicbench.data.preprocess import Learned
 from mosaicbench.files.runs import read_record, write_record
@@ -204,6 +205,17 @@ def test_hyperparameters_are_those_of_the_records(results):
     assert rows["beta"] == ["1.0", "1.0", "4.0"]
     assert rows["novel"] == ["–", "0, 1, 2", "0, 1, 2"]
     assert rows["learning_rate"][1:] == ["–", "–"]
+
+
+def test_datasets_whose_files_nothing_can_verify_say_so(results):
+    config = {"datasets": {"pair": {"from": "teaseq"}, "cll": None, "hao_citeseq": {}, "mine": {"path": "teaseq"}}}
+    unverified = report._unverified(config)
+    assert set(unverified) == {"pair", "cll"}  # of hao_citeseq the lengths are known
+    assert unverified["cll"] == ["CLL_data.RData", "sample_metadata.txt"]
+    described = reference_sections.datasets(results.tables["runs"], {}, results.theme, unverified)
+    facts = {about["id"]: about["facts"].get("unverified", "") for about in described}
+    assert facts["pair"].startswith("no checksum and no length is public of GSM5123951")
+    assert not any(fact for name, fact in facts.items() if name != "pair")
 
 
 def test_provenance_names_every_machine_and_every_commit(results):

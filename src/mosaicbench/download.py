@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -191,9 +191,20 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         raise _Broken(_reason(error)) from error
 
 
+class _Session(requests.Session):
+    """A session that stays encrypted once it is: whoever is between could exchange what comes in the clear."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where a redirect leads; one from https to http is refused."""
+        target = super().get_redirect_target(resp)
+        if target is not None and resp.url.startswith("https:") and not urljoin(resp.url, target).startswith("https:"):
+            raise Unavailable(f"it leads from https to {urljoin(resp.url, target)}, which is not encrypted")
+        return target
+
+
 def _session(url: str) -> requests.Session:
     """Return a session that retries while a server is busy, and takes proxies from the environment, except for this machine."""
-    session = requests.Session()
+    session = _Session()
     session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
     session.trust_env = not _is_loopback(urlsplit(url).hostname or "")
     retry = Retry(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from mosaicbench import catalog
+from mosaicbench import catalog, registry
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.layout import Results
@@ -70,15 +70,17 @@ def main(
         When a file is absent or not what its place says.
     """
     contents = read_tables(tables)
+    config = config if isinstance(config, dict) else _read_config(config)
     text = report_page(
         tables=contents,
         figures=Path(figures),
         figure_cards={name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))},
         theme=read_theme(display, contents["runs"]),
-        config=config if isinstance(config, dict) else _read_config(config),
+        config=config,
         views=views,
         records=[] if results is None else read_records(Results(results), contents["runs"]),
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
+        unverified=_unverified(config),
     )
     write_text(output, text)
 
@@ -86,6 +88,17 @@ def main(
 def _ordered(names: tuple[str, ...]) -> list[str]:
     """Return figures in the order of the report, those that :data:`ORDER` does not list last."""
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def _unverified(config: dict) -> dict[str, list[str]]:
+    """Return dataset -> the files of its entry of the registry for which neither a checksum nor a length is known."""
+    known, found = registry.load(config.get("registry") or registry.REGISTRY), {}
+    for name, stanza in (config.get("datasets") or {}).items():
+        entry = (stanza or {}).get("from", name)
+        if entry in known and "path" not in (stanza or {}):
+            files = [file for file in registry.raw_files(known, entry) if not file.optional]
+            found[name] = [file.name for file in files if file.bytes is None and not file.digests]
+    return {name: files for name, files in found.items() if files}
 
 
 def _read_config(path: Path) -> dict:

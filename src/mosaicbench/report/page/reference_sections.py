@@ -134,8 +134,10 @@ def labels_from(config: Mapping, dataset: str) -> list[str] | None:
     return ((config.get("datasets") or {}).get(dataset) or {}).get("labels_from")
 
 
-def datasets(runs: pd.DataFrame, config: Mapping, theme: Theme) -> list[dict]:
-    """Return every dataset of the runs, with the facts of its card and what its cell types were derived from."""
+def datasets(
+    runs: pd.DataFrame, config: Mapping, theme: Theme, unverified: Mapping[str, Sequence[str]] | None = None
+) -> list[dict]:
+    """Return every dataset of the runs: the facts of its card, what its types were derived from, which files are unverified."""
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
         card = theme.roster.cards["datasets"].get(name, {})
@@ -144,6 +146,8 @@ def datasets(runs: pd.DataFrame, config: Mapping, theme: Theme) -> list[dict]:
         origin = labels_from(config, name)
         if origin is not None:
             facts["labels from"] = ", ".join(theme.label("modalities", m) for m in origin) or "none of the modalities"
+        if files := ({} if unverified is None else unverified).get(name):
+            facts["unverified"] = f"no checksum and no length is public of {', '.join(files)}: what was first fetched was taken"
         descriptions.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
     return descriptions
 
