@@ -478,7 +478,7 @@ def test_counts_are_found_in_the_layer_then_x_then_raw(written):
             "cell_type: no obs column 'celltype'; there are cell_type, donor; did you mean 'cell_type'",
         ),
         ({"batch": "lane"}, "batch: no obs column 'lane'; there are cell_type, donor"),
-        ({"groups": ["lane"]}, "lane: no obs column 'lane'; there are cell_type, donor"),
+        ({"groups": ["lane"]}, "groups: no obs column 'lane'; there are cell_type, donor"),
         ({"kinds": {"rna": "genes"}}, "kinds: 'genes' is not the kind of modality 'rna'"),
         ({"kinds": {"dna": "rna"}}, "kinds: no modality 'dna'; there are rna, adt"),
         ({"values": "lognorm"}, "holds no lognorm"),
@@ -623,26 +623,26 @@ def test_h5mu_with_labels_of_its_own(tmp_path):
 
 
 def test_10x_file_is_split_by_feature_type(tmp_path):
-    counts = np.random.default_rng(0).poisson(3.0, size=(5, 6)) + 1
+    counts = np.random.default_rng(0).poisson(3.0, size=(5, 7)) + 1
     matrix = sparse.csr_matrix(counts)
     with h5py.File(tmp_path / "matrix.h5", "w") as file:
         group = file.create_group("matrix")
         group["barcodes"] = np.array([f"AAA{i}-1" for i in range(5)], dtype="S")
         group["data"], group["indices"], group["indptr"] = matrix.data, matrix.indices, matrix.indptr
-        group["shape"] = np.array([6, 5])
+        group["shape"] = np.array([7, 5])
         features = group.create_group("features")
-        features["id"] = np.array([f"id{j}" for j in range(6)], dtype="S")
-        features["name"] = np.array(["G1", "G1", "chr1:1-2", "CD4", "CD8", "tag"], dtype="S")
-        types = ["Gene Expression"] * 2 + ["Peaks"] + ["Antibody Capture"] * 2 + ["Custom"]
+        features["id"] = np.array([f"id{j}" for j in range(7)], dtype="S")
+        features["name"] = np.array(["G1", "G1", "chr1:1-2", "chr1:3-4", "CD4", "CD8", "tag"], dtype="S")
+        types = ["Gene Expression"] * 2 + ["Peaks"] * 2 + ["Antibody Capture"] * 2 + ["Custom"]
         features["feature_type"] = np.array(types, dtype="S")
-        features["genome"] = np.array(["x"] * 6, dtype="S")
+        features["genome"] = np.array(["x"] * 7, dtype="S")
     dataset = own_files.load(tmp_path, path="matrix.h5")
     assert {m: list(cells.var_names) for m, cells in dataset.mod.items()} == {
         "rna": ["G1", "G1-1"],
-        "atac": ["chr1:1-2"],
+        "atac": ["chr1:1-2", "chr1:3-4"],
         "adt": ["CD4", "CD8"],
     }
-    assert np.array_equal(dataset["adt"].layers["counts"].toarray(), counts[:, 3:5])
+    assert np.array_equal(dataset["adt"].layers["counts"].toarray(), counts[:, 4:6])
 
 
 @pytest.mark.parametrize("name", ["bmmc_cite_small", "teaseq_small", "snareseq_small"])

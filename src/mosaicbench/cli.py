@@ -58,9 +58,10 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         sys.exit(f"mosaicbench {command}: {error}")
     except OSError as error:
-        if error.filename is None or error.errno not in OF_THE_DISK:
+        if error.errno not in OF_THE_DISK:
             raise
-        sys.exit(f"mosaicbench {command}: {error.filename}: {error.strerror}; mend that, and run again")
+        file = error.filename or "a temporary file"
+        sys.exit(f"mosaicbench {command}: {file}: {error.strerror}; mend that, and run again")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -126,6 +126,8 @@ def _explained(error: jsonschema.ValidationError) -> str:
 
 def check_name(section: str, name: str) -> None:
     """Refuse an id of a section of the config that cannot be a folder's name."""
+    if name == "NA":
+        raise UserError(f"config key {section}: 'NA' is how tables say that a number is missing; choose another name")
     if not NAME.fullmatch(name):
         raise UserError(
             f"config key {section}: {value_types.shown(name)} becomes a folder's name; use letters, digits, '_', '-' and '.' "

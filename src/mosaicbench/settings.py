@@ -156,6 +156,10 @@ def load(config: dict) -> Settings:
     scenarios = config["scenarios"]
     for scenario, stanza in scenarios.items():
         _check_scenario(scenario, stanza, datasets, runs)
+    if unused := sorted(set(datasets) - {dataset for dataset, _ in _views(datasets, scenarios)}):
+        raise UserError(
+            f"config key datasets.{unused[0]}: each scenario names others in its key datasets; add it to one, or leave it out"
+        )
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():

@@ -67,12 +67,12 @@ class Reference:
         By name, in the order in which they run.
     """
 
-    def __init__(self, folder: Path, *, epochs: int) -> None:
+    def __init__(self, folder: Path, *, epochs: int, only: tuple[str, ...] = ()) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(config_of(epochs)))
         self.bench = settings.load(config_of(epochs))
-        self.stages = {stage.name: stage for stage in self._stages()}
+        self.stages = {stage.name: stage for stage in self._stages() if not only or stage.name in only}
         (folder / "results").mkdir()
         (folder / LIES.config).write_text(json.dumps(self.bench.config))
         for stage in self.stages.values():

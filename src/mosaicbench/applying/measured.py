@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data import readers
+from mosaicbench.data.annotated import check_compressed, check_lines, check_places
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
         file = h5py.File(path)
         groups = {name: f"mod/{name}" for name in file["mod"]} if path.suffix == ".h5mu" else {"cells": "/"}
         return OwnCells({name: _on_disk(file, group) for name, group in groups.items()}, read_elem(file["obs"]), file)
-    except (OSError, KeyError) as error:
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:  # a damaged file makes a library raise whatever its bytes spell
         raise UserError(f"{path}: cannot be read as {path.suffix}, it is truncated or of another kind ({error})") from error
 
 
@@ -177,10 +180,18 @@ def _rows_on_disk(x: h5py.Group | h5py.Dataset) -> Callable[[np.ndarray], sparse
         return lambda rows: sparse.csr_matrix(_in_turn(lambda first, end: x[first:end], rows))
     from anndata.io import read_elem, sparse_dataset
 
+    shape, indptr, place = tuple(map(int, x.attrs["shape"])), x["indptr"][:], f"{x.file.filename}: {x.name}"
     if "csc" in str(x.attrs["encoding-type"]):
+        check_compressed(x["indices"][:], indptr, shape, of=place, csc=True)
         return _rows_of(read_elem(x))
+    check_lines(indptr, shape[0], x["indices"].shape[0], of=place)
     held = sparse_dataset(x)
-    return lambda rows: sparse.csr_matrix(_in_turn(lambda first, end: held[first:end], rows))
+
+    def stretch(first: int, end: int) -> sparse.csr_matrix:
+        check_places(x["indices"][indptr[first] : indptr[end]], shape[1], of=place)
+        return held[first:end]
+
+    return lambda rows: sparse.csr_matrix(_in_turn(stretch, rows))
 
 
 def _in_turn(read: Callable, rows: np.ndarray) -> object:

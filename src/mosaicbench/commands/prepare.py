@@ -7,6 +7,7 @@ import inspect
 import json
 import sys
 import warnings
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,9 @@ def _described(dataset: object, dropped: dict[str, int], notes: dict) -> list[st
     for modality, cells in dataset.mod.items():
         zeros = 100 * (1 - source_values(cells).nnz / np.prod(cells.shape, dtype=float))
         lines.append(f"{modality}: {cells.n_obs} cells x {cells.n_vars} features, {zeros:.1f} % zeros, {cells.uns['values']}")
+    pairs = {f"{first}-{second}": (first, second) for first, second in permutations(dataset.mod, 2)}
     for pair, origin in dataset.uns.get(LINKS, {}).items():
-        first, second = pair.split("-", 1)
+        first, second = pairs[pair]
         found = links_between(dataset, first, second)
         genes, others = ((np.diff(side.indptr) > 0).sum() for side in (found, found.T.tocsr()))
         counted = f"{genes} of {found.shape[0]} {first} and {others} of {found.shape[1]} {second} features"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Iterable
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,11 @@ from mosaicbench.errors import UserError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+RESERVED = "joint"  # what latents of all modalities together are called
+NAME = re.compile(r"\w[\w.+ -]*")  # a name is a group of a file, a part of "rna->adt", and of a column's name
+EXACT = 2**24  # whole numbers from here on are no longer all different as float32
+LARGEST_LOGARITHM = 12  # rounded up: of a share of ten thousand, or of a count
+RICH, MANY = 500, 100  # features seen in a cell, and cells, of which the largest count cannot be so small
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins looks at
 SAME, SUSPICIOUS = 0.99, 0.9  # median, over features, of the best rank correlation with a feature of the other modality
 MOST = 0.5  # share of the cells above which "most" begins
@@ -28,8 +35,27 @@ def warn(message: str) -> None:
     warnings.warn(message, DataWarning, stacklevel=3)
 
 
+def check_names(modalities: Iterable[str]) -> None:
+    """Refuse names of modalities that files, tables or directions cannot carry.
+
+    Raises
+    ------
+    UserError
+    """
+    for name in modalities:
+        if name == RESERVED:
+            raise UserError(
+                f"modality {name!r}: this name is taken by the latents of all modalities together; give it another one"
+            )
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise UserError(
+                f"modality {name!r}: a modality's name becomes part of files, columns and directions such as 'rna->adt'; "
+                "use letters, digits, '_', '-', '+', '.' and spaces"
+            )
+
+
 def check_modalities(modalities: dict[str, AnnData]) -> None:
-    """Refuse a modality in which nothing was measured, and two that hold the same thing; warn about empty cells.
+    """Refuse a modality without features or with one, and two that hold the same thing; warn about odd cells and counts.
 
     Parameters
     ----------
@@ -39,14 +65,23 @@ def check_modalities(modalities: dict[str, AnnData]) -> None:
     Raises
     ------
     UserError
-        When a modality has no cell or no feature that was seen; or when two hold equal or nearly collinear numbers.
+        When a modality's name cannot be carried, or it has no cell or fewer than two features that were seen; or when two hold
+        equal or nearly collinear numbers.
     """
+    check_names(modalities)
     for modality, cells in modalities.items():
         if cells.n_obs == 0 or cells.n_vars == 0:
             raise UserError(
                 f"modality {modality!r} is empty: no feature was seen in any of its {cells.n_obs} cells; "
                 "give the file that holds its counts, or leave the modality out"
             )
+        if cells.n_vars == 1:
+            raise UserError(
+                f"modality {modality!r}: only one feature, {cells.var_names[0]!r}, was seen in its {cells.n_obs} cells, and "
+                "methods and scores need two or more; give more features, or leave the modality out"
+            )
+        if cells.uns["values"] == "counts" and cells.uns["kind"] != "atac":
+            _warn_of_counts(modality, cells.layers["counts"])
         silent = int(np.sum(np.diff(cells.layers[cells.uns["values"]].indptr) == 0))
         if silent:
             warn(
@@ -54,6 +89,27 @@ def check_modalities(modalities: dict[str, AnnData]) -> None:
                 f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
             )
     refuse_twins(modalities)
+
+
+def _warn_of_counts(modality: str, counts: object) -> None:
+    """Warn of whole numbers that hardly are counts: too large, or logarithms that were rounded."""
+    top = float(counts.data.max(initial=0))
+    if top >= EXACT:
+        warn(
+            f"modality {modality!r}: its largest count is {top:g}, more than any sequencing gives, as of intensities, "
+            "identifiers or damaged values; check the file, and give raw counts"
+        )
+    if top > LARGEST_LOGARITHM:
+        return
+    often = int(np.bincount(counts.data.astype(np.int64)).argmax()) if counts.nnz else 1
+    sparse_without_ones = counts.nnz < counts.shape[0] * counts.shape[1] / 2 and often > 1
+    rich = counts.shape[0] >= MANY and np.median(np.diff(counts.indptr)) >= RICH
+    if sparse_without_ones or rich:
+        why = f"{often} is more frequent than 1" if sparse_without_ones else f"cells show {RICH} features and more"
+        warn(
+            f"modality {modality!r}: its counts look like rounded logarithms: none is above {top:g}, and {why}; give raw "
+            "counts, or say values: lognorm for log-normalised RNA that was not rounded"
+        )
 
 
 def refuse_twins(modalities: dict[str, AnnData]) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from mosaicbench.data import links as feature_links
 from mosaicbench.data.assemble import BLOCK, categorical, joined, rewrapped, seen_in, source_values
 from mosaicbench.data.association import by_association
-from mosaicbench.data.checks import check_labels
+from mosaicbench.data.checks import check_labels, warn
 from mosaicbench.data.readers import labels_joined, read_table
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import LINKS, measured_in
@@ -91,7 +91,10 @@ def curated(
         types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, labels)
     _check_names("unlabelled", unlabelled, types)
     _check_names("dropped_types", dropped_types, types)
+    any_known = bool(np.any(types != ""))
     types = np.where(np.isin(types.astype(str), [str(name) for name in unlabelled]), "", types)
+    if any_known and not np.any(types != ""):
+        warn("unlabelled: names every cell type, so no cell has a label; leave out those that are known")
 
     keep = np.ones(dataset.n_obs, dtype=bool)
     for name in dropped_types:
@@ -166,6 +169,9 @@ def _check_thresholds(modality: str, thresholds: dict, dataset: MuData) -> None:
         raise UserError(f"qc: no modality {modality!r}; there are {', '.join(dataset.mod)}")
     if unknown := sorted(set(thresholds) - set(THRESHOLDS)):
         raise UserError(f"qc.{modality}: unknown threshold {unknown[0]!r}; there are {', '.join(THRESHOLDS)}")
+    for name, threshold in thresholds.items():
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not np.isfinite(threshold):
+            raise UserError(f"qc.{modality}.{name}: a finite number was expected, found {threshold!r}")
     of_counts = {"min_counts", "max_counts", "max_mito"} & set(thresholds)
     if of_counts and dataset[modality].uns["values"] != "counts":
         raise UserError(f"qc.{modality}.{sorted(of_counts)[0]}: this modality has no counts; use min_features or max_features")
@@ -212,6 +218,10 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
             raise UserError(f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave the modality out")
         kept = cells[left].copy()
         columns = seen_in(source_values(kept)) >= min_cells.get(modality, 1)
+        if columns.sum() == 1 < kept.n_vars:
+            raise UserError(
+                f"qc.{modality}: only one feature is seen in the {keep.sum()} cells kept; loosen min_cells or the thresholds"
+            )
         if not columns.any():
             raise UserError(f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {left.sum()} cells kept")
         modalities[modality] = kept if columns.all() else kept[:, columns].copy()

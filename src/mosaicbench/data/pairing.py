@@ -258,7 +258,7 @@ def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: 
             raise UserError(f"blocks: the dataset has no modality {unknown[0]!r}; there are {', '.join(modalities)}")
     if never := [modality for modality in modalities if not any(modality in block for block in design)]:
         raise UserError(f"blocks: modality {never[0]!r} is in none of them; prepare a dataset without it")
-    if len(sizes) != len(design) or np.any(sizes <= 0):
+    if len(sizes) != len(design) or not np.all(np.isfinite(sizes) & (sizes > 0)):
         raise UserError(
             f"shares: one positive number for each of the {len(design)} blocks was expected, found {sizes.tolist()}"
         )

@@ -11,9 +11,10 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data import readers
+from mosaicbench.data.annotated import annotated
 from mosaicbench.data.assemble import ANNOTATION, BLOCK, Measurement, assembled
 from mosaicbench.data.batches import FILE, file_of_each_cell, one_of_batches
-from mosaicbench.data.checks import check_labels, check_overlap, warn
+from mosaicbench.data.checks import check_labels, check_names, check_overlap, warn
 from mosaicbench.data.columns import column_of_cells
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
@@ -100,7 +101,8 @@ def load(
     names = pd.Index(list(dict.fromkeys(name for index in indexes.values() for name in index)), dtype=object)
 
     columns = {"cell_type": cell_type, "batch": batch} | {name: name for name in groups}
-    texts = {key: column_of_cells(key, name, tables, cells=names) for key, name in columns.items()}
+    keys = {name: "groups" if name in groups else name for name in columns}
+    texts = {key: column_of_cells(keys[key], name, tables, cells=names) for key, name in columns.items()}
     if cell_type is not None:
         check_labels(texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}", indexes, names)
     files = {modality: cells.obs[FILE].astype(str) for modality, cells in own.items() if FILE in cells.obs}
@@ -124,12 +126,13 @@ def _read(
     """Return modality -> cells, and the obs columns that belong to no modality."""
     folder, shared_obs = Path() if raw is None else Path(raw), pd.DataFrame()
     if isinstance(path, dict):
+        check_names(path)
         own = {modality: _all_of(folder, names, modality, kinds) for modality, names in path.items()}
     elif (file := folder / path).suffix == ".h5mu":
         import mudata
 
         with quiet_mudata():
-            whole = readers.opened(file, mudata.read_h5mu)
+            whole = readers.opened(file, lambda source: annotated(source, mudata.read_h5mu))
         own, shared_obs = dict(whole.mod), whole.obs
     elif file.suffix == ".h5":
         own = readers.tenx_h5(file)
@@ -169,7 +172,7 @@ def _one(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
         header = readers.opened(file, lambda source: pd.read_csv(source, nrows=0))
         return readers.csv_counts(file, index=header.columns[0])
     if name.endswith(".h5ad"):
-        return readers.opened(file, anndata.read_h5ad)
+        return readers.opened(file, lambda source: annotated(source, anndata.read_h5ad))
     raise UserError(f"path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found {file.name}")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+STRUCTURE = 2**18  # bytes, at most, of a file's groups, headers and attributes
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 
 
@@ -53,9 +54,9 @@ def write_mudata(path: str | Path, thing: MuData) -> None:
 
 def size_of(*parts: AnnData) -> int:
     """Return about how many bytes these take in a file."""
-    size = 0
+    size = STRUCTURE
     for part in parts:
-        size += 64 * (part.n_obs + part.n_vars)  # names
+        size += 64 * (part.n_obs * (1 + part.obs.shape[1]) + part.n_vars * (1 + part.var.shape[1]))  # names and columns
         matrices = [part.X, *part.layers.values(), *part.obsm.values(), *part.varm.values(), *part.varp.values()]
         for matrix in matrices:
             arrays = [matrix.data, matrix.indices, matrix.indptr] if scipy.sparse.issparse(matrix) else [matrix]

@@ -11,6 +11,7 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.place import check_digest, digest_of
 
+TEXTS = {"feature", "cell_type", "transferred", "cell", "batch", "marker_of"}  # names of the data's: "NA" and "1" are such, too
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
 
 
@@ -55,7 +56,10 @@ def check_contents(folder: Path, names: Iterable[str], writer: str, contents: st
 def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a tab-separated table and check that it has exactly `columns`, if given."""
     try:
-        table = pd.read_csv(path, sep="\t", na_values=["NA"], keep_default_na=False)
+        named = pd.read_csv(path, sep="\t", nrows=0).columns
+        texts = {column: str for column in named if column in TEXTS}
+        missing = {column: ["NA"] for column in named if column not in TEXTS}
+        table = pd.read_csv(path, sep="\t", dtype=texts, na_values=missing, keep_default_na=False)
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:

@@ -1,0 +1,211 @@
+"""Data with odd names or that lie: refused or warned about by name and with what to do, or carried intact to tables."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from mosaicbench.applying.measured import opened as shown
+from mosaicbench.commands import prepare
+from mosaicbench.data import pairing, readers
+from mosaicbench.data.checks import DataWarning, check_names
+from mosaicbench.data.curate import curated
+from mosaicbench.datasets import own_files
+from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.tables import read_table, write_table
+
+CELLS = 60
+
+
+def counts(features, *, seed=0, scale=1.0):
+    return np.random.default_rng(seed).poisson(scale, (CELLS, features)).astype(np.float32)
+
+
+def annotated(values, *, names=None, types=None):
+    obs = pd.DataFrame(
+        {"type": types if types is not None else ["a", "b"] * (CELLS // 2)}, index=[f"c{i}" for i in range(CELLS)]
+    )
+    var = pd.DataFrame(index=[f"f{i}" for i in range(values.shape[1])] if names is None else names)
+    return AnnData(sparse.csr_matrix(values), obs=obs, var=var)
+
+
+def written(folder, parts):
+    paths = {}
+    for number, (name, cells) in enumerate(parts.items()):
+        paths[name] = str(folder / f"{number}.h5ad")
+        cells.write_h5ad(paths[name])
+    return paths
+
+
+def loaded(folder, rna, adt=None, **options):
+    adt = annotated(counts(8, seed=1, scale=5)) if adt is None else adt
+    return own_files.load(None, path=written(folder, {"rna": rna, "adt": adt}), cell_type="type", **options)
+
+
+@pytest.mark.parametrize("name", ["joint", "a/b", "", "/abs", "a->b", " x", "x\n", "..", 1])
+def test_a_modality_that_cannot_be_carried_is_refused(name):
+    with pytest.raises(UserError, match="modality .*(taken by the latents|use letters)"):
+        check_names(["rna", name])
+
+
+def test_such_a_modality_is_refused_before_its_file_is_read():
+    with pytest.raises(UserError, match="modality 'joint': this name is taken"):
+        own_files.load(None, path={"joint": "absent.h5ad", "adt": "absent.h5ad"}, kinds={"joint": "rna"})
+
+
+def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
+    odd = ["NA", "nan", "None", "null", "1", "N/A"]
+    rna = annotated(counts(6), names=odd, types=np.resize(odd, CELLS))
+    path = written(tmp_path, {"rna": rna, "adt": annotated(counts(8, seed=1, scale=5))})
+    prepare.main(dataset="odd", loader="own_files", options={"path": path, "cell_type": "type"}, output=tmp_path / "odd.h5mu")
+    dataset = read_dataset(tmp_path / "odd.h5mu")
+    assert list(dataset["rna"].var_names) == odd
+    assert list(dataset.obs["cell_type"][:6]) == odd
+    table = pd.DataFrame({"feature": odd, "cell_type": odd, "value": [1.0, np.nan, 3, 4, 5, 6]})
+    write_table(tmp_path / "table.tsv", table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.tsv"), table)
+
+
+def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
+    (tmp_path / "rna.csv").write_text("cell,a,b\nNA,1,2\nnull,0,3\n")
+    assert list(readers.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
+
+
+def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
+    parts = {"rna-5p": annotated(counts(6), names=["CD3E", "CD4", "CD8A", "CD19", "MS4A1", "LYZ"])}
+    parts |= {"adt-b": annotated(counts(8, seed=1, scale=5), names=["CD3", "CD4", "CD8", "CD19", "CD20", "x", "y", "z"])}
+    options = {"path": written(tmp_path, parts), "kinds": {"rna-5p": "rna", "adt-b": "adt"}}
+    prepare.main(dataset="hyphens", loader="own_files", options=options, output=tmp_path / "x.h5mu")
+    assert "links rna-5p-adt-b" in capsys.readouterr().err
+
+
+# --- matrices that point outside themselves ---------------------------------------------------------------------------------
+
+
+def tenx(path, indices, indptr):
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        group["data"], group["indices"], group["indptr"] = np.ones(len(indices), dtype=np.int32), indices, indptr
+        group["shape"], group["barcodes"] = [3, len(indptr) - 1], np.array([b"a", b"b"])
+        features = group.create_group("features")
+        features["id"] = features["name"] = np.array([b"g1", b"g2", b"p1"])
+        features["feature_type"] = np.array([b"Gene Expression", b"Gene Expression", b"Antibody Capture"])
+
+
+@pytest.mark.parametrize(
+    ("indices", "indptr", "message"),
+    [
+        ([0, -1, 2], [0, 2, 3], "the index -1 is outside of 0 to 2"),
+        ([0, 9999, 2], [0, 2, 3], "the index 9999 is outside of 0 to 2"),
+        ([0, 1, 2], [0, 3, 2], "indptr does not divide"),
+        ([0, 1, 2], [0, 2, 9], "indptr does not divide"),
+    ],
+)
+def test_a_10x_file_that_points_outside_itself_is_refused(tmp_path, indices, indptr, message):
+    tenx(tmp_path / "x.h5", indices, indptr)
+    for read in (readers.tenx_h5, shown):
+        with pytest.raises(UserError, match=rf"x.h5: matrix: .*{message}"):
+            read(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize(("key", "value"), [("indptr", 10**6), ("indptr", -5), ("indices", 10**6), ("indices", -1)])
+def test_an_h5ad_that_points_outside_itself_is_refused(tmp_path, kind, key, value):
+    cells = annotated(counts(6))
+    cells.X = cells.X.asformat(kind)
+    path = written(tmp_path, {"rna": cells, "adt": annotated(counts(8, seed=1, scale=5))})
+    with h5py.File(path["rna"], "r+") as file:
+        file[f"X/{key}"][5] = value
+    fault = "indptr does not divide" if key == "indptr" else f"the index {value} is outside"
+    with pytest.raises(UserError, match=rf"0.h5ad: (X: .*{fault}.*; the file is damaged|cannot be read)"):
+        own_files.load(None, path=path)
+    with pytest.raises(UserError, match=rf"0.h5ad.*/X: .*{fault}.*; the file is damaged"):
+        shown(path["rna"]).modalities["cells"].matrices[0].take(np.arange(CELLS))
+
+
+def test_an_unknown_encoding_is_one_message(tmp_path):
+    path = written(tmp_path, {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))})
+    with h5py.File(path["rna"], "r+") as file:
+        file["X"].attrs["encoding-type"] = "of tomorrow"
+    with pytest.raises(UserError, match=r"0.h5ad: cannot be read.*of tomorrow"):
+        own_files.load(None, path=path)
+    with h5py.File(path["adt"], "r+") as file:
+        file["obs"].attrs["encoding-type"] = "of tomorrow"
+    with pytest.raises(UserError, match=r"1.h5ad: cannot be read as .h5ad.*of tomorrow"):
+        shown(path["adt"])
+
+
+def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
+    import mudata
+
+    parts = {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
+    mudata.MuData(parts).write_h5mu(tmp_path / "both.h5mu")
+    (tmp_path / "both.h5mu").rename(tmp_path / "both.h5ad")
+    with pytest.raises(UserError, match=r"both.h5ad: holds a MuData, of several modalities; name it .h5mu"):
+        own_files.load(None, path={"rna": str(tmp_path / "both.h5ad"), "adt": str(tmp_path / "both.h5ad")})
+    parts["rna"].write_h5ad(tmp_path / "one.h5mu")
+    with pytest.raises(UserError, match=r"one.h5mu: holds no MuData; if it is an AnnData, name it .h5ad"):
+        own_files.load(None, path=str(tmp_path / "one.h5mu"))
+
+
+# --- numbers that lie -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("top", [1e9, 1e38])
+def test_counts_too_large_for_any_sequencing_are_told(tmp_path, top):
+    values = counts(6)
+    values[0, 0] = top
+    with pytest.warns(DataWarning, match=r"modality 'rna': its largest count is 1e\+.*more than any sequencing gives"):
+        loaded(tmp_path, annotated(values))
+
+
+def test_rounded_logarithms_are_told(tmp_path):
+    raw = counts(200, scale=0.3)
+    logs = np.round(np.log1p(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1) * 1e4))
+    with pytest.warns(
+        DataWarning, match=r"modality 'rna': its counts look like rounded logarithms: none is above \d, and \d is more"
+    ):
+        loaded(tmp_path, annotated(logs))
+
+
+def test_small_raw_counts_are_not_taken_for_logarithms(tmp_path, recwarn):
+    loaded(tmp_path, annotated(counts(200, scale=0.3)))
+    assert not [warning for warning in recwarn if "logarithms" in str(warning.message)]
+
+
+def test_unlabelled_that_names_every_type_is_told(tmp_path):
+    dataset = loaded(tmp_path, annotated(counts(6)))
+    with pytest.warns(DataWarning, match="unlabelled: names every cell type"):
+        curated(dataset, unlabelled=["a", "b"])
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), "3", True, None])
+def test_a_threshold_that_is_no_finite_number_is_refused(tmp_path, threshold):
+    dataset = loaded(tmp_path, annotated(counts(6)))
+    with pytest.raises(UserError, match=r"qc.rna.min_features: a finite number was expected, found"):
+        curated(dataset, qc={"rna": {"min_features": threshold}})
+
+
+# --- messages that name what is to blame ----------------------------------------------------------------------------------
+
+
+def test_an_unknown_group_names_its_key(tmp_path):
+    with pytest.raises(UserError, match="^groups: no obs column 'x'"):
+        loaded(tmp_path, annotated(counts(6)), groups=["x"])
+
+
+def test_shares_that_are_no_numbers_are_blamed_themselves():
+    for share in (float("nan"), float("inf"), 0):
+        with pytest.raises(UserError, match="^shares: one positive number"):
+            pairing._check_design([("rna",), ("rna", "adt")], np.array([share, 1]), ["rna", "adt"])
+
+
+def test_a_modality_of_one_feature_is_refused_where_it_is_read(tmp_path):
+    with pytest.raises(UserError, match="modality 'adt': only one feature, 'f0', was seen"):
+        loaded(tmp_path, annotated(counts(6)), annotated(counts(1, seed=1, scale=5)))
+    dataset = loaded(tmp_path, annotated(np.concatenate([counts(1, scale=9), counts(5, scale=0.02)], axis=1)))
+    with pytest.raises(UserError, match=r"qc.rna: only one feature is seen"):
+        curated(dataset, qc={"rna": {"min_cells": 40}})
