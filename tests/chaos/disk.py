@@ -37,8 +37,9 @@ def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
 def _limits(reference: Reference, draw: random.Random, folder: Path, tries: int) -> Outcome:
     """Let no file grow beyond some size."""
     outcome = Outcome("limit on the size of files")
+    names = [name for name in LIMITED if name in reference.stages]
     for number in range(tries):
-        stage = reference.stages[[name for name in LIMITED if name in reference.stages][number % len(LIMITED)]]
+        stage = reference.stages[names[number % len(names)]]
         most = max((reference.folder / output).stat().st_size for output in stage.outputs)
         size = round(math.exp(draw.uniform(math.log(300), math.log(1.5 * most))))
         _prepared(reference, stage, folder)
