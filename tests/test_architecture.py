@@ -91,7 +91,7 @@ KEYS = {
     "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report", "statistics"},
     "draw": OF_SCORES | {"cards", "catalog", "report", "statistics"},
     "typeset": OF_SCORES | {"cards", "catalog", "report", "statistics"},
-    "report": OF_SCORES | {"cards", "catalog", "config_checks", "layout", "registry", "report", "statistics"},
+    "report": OF_SCORES | {"cards", "catalog", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "compare": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
     | {"cards", "catalog", "data", "expenses", "layout"}

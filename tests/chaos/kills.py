@@ -33,7 +33,7 @@ KILLS = (
     ("stacked fit killed", "stacked fit", "tree", False, 3, 0),
     ("stacked fit killed amid training, goes on from its checkpoint", "stacked fit", "tree", True, 3, 0),
     ("prepare killed", "prepare", "tree", False, 2, 0),
-    ("cut killed", "cut", "tree", False, 2, 1),
+    ("cut killed", "cut", "tree", False, 2, 0),
     ("score killed", "score", "process", False, 5, 0),
     ("tabulate killed", "tabulate", "process", False, 5, 0),
     ("draw killed", "draw", "process", False, 4, 0),
@@ -44,7 +44,8 @@ KILLS = (
 def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     """Return what became of a benchmark's commands that were killed."""
     draw = random.Random(seed)
-    reference = Reference(folder / "reference", epochs=EPOCHS, only=("prepare", "cut", "fit") if short else ())
+    chosen = {"epochs": 12, "only": ("prepare", "cut", "fit")} if short else {"epochs": EPOCHS}
+    reference = Reference(folder / "reference", **chosen)
     outcomes = []
     for fault, name, who, in_training, in_full, in_short in KILLS:
         outcome = Outcome(fault)
