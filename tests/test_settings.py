@@ -4,7 +4,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, settings
+from mosaicbench import cards, catalog, settings
 from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
@@ -382,3 +382,8 @@ def test_the_schema_knows_every_group_of_metrics():
 def test_odd_names_types_and_ranges_end_in_one_message(change, message):
     with pytest.raises(UserError, match=message):
         settings.load(MINIMAL | change)
+
+
+def test_every_group_of_metrics_can_be_asked_for_in_a_config():
+    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+    assert set(schema["properties"]["metrics"]["properties"]["groups"]["items"]["enum"]) == set(cards.GROUPS)

@@ -27,9 +27,10 @@ CARD = {
             "keywords": {"by_correlation": True},
             "label": "FOSCTTM as in MaxFuse",
             "definition": "Mean over cells of the fraction of cells of the second modality strictly closer to the cell's "
-            "latent in the first than the true match, in 1 - Pearson's r over the first 15 dimensions, divided by n; one "
-            "direction. A latent without variance over its dimensions is as far from every other such latent. Ties do not "
-            "count, so a latent without any information scores 0, as if perfect: compare it with published numbers only.",
+            "latent in the first than the true match, in 1 - Pearson's r over the first 15 dimensions (its own number of 10x "
+            "PBMC has all 20), divided by n; one direction. A latent without variance over its dimensions is as far from "
+            "every other such latent. Ties do not count, so a latent without any information scores 0, as if perfect: compare"
+            " it with published numbers only.",
             "doi": "10.1038/s41587-023-01935-0",
         },
         "foscttm_midas": {
