@@ -15,7 +15,7 @@ from mosaicbench import cli, expenses, settings
 from mosaicbench.commands import plan
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import RECORD_KEYS, read_record, write_history, write_record
-from mosaicbench.files.tables import read_table
+from mosaicbench.files.tables import read_table, write_table
 
 CONFIG = {
     "datasets": {"small": {"loader": "pbmc68k_split"}},
@@ -145,3 +145,15 @@ def test_plan_writes_the_costs_it_used_and_reads_them_again(results, tmp_path, c
     pd.testing.assert_frame_equal(
         read_table(tmp_path / "expenses.tsv", expenses.COLUMNS), expenses.measured(results), check_dtype=False
     )
+
+
+def test_a_renewed_table_keeps_what_it_says_of_larger_views(results, tmp_path, capsys):
+    table, config = tmp_path / "expenses.tsv", settings.load(copy.deepcopy(CONFIG))
+    new = expenses.measured(results)
+    largest = new["cells"].max()
+    earlier = pd.concat([new.iloc[:1].assign(dataset=f"of-{cells}", cells=cells) for cells in (largest, largest + 1)])
+    write_table(table, pd.concat([earlier, new.assign(seconds=99.0, cells=largest + 1)]))
+    plan.main(config=config, measured=results, table=None, shapes={}, write=table)
+    kept = read_table(table, expenses.COLUMNS)
+    assert list(kept["dataset"].iloc[len(new) :]) == [f"of-{largest + 1}"]
+    assert not (kept["seconds"] == 99).any()

@@ -188,7 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
     )
-    plan.add_argument("--write", type=Path, metavar="FILE", help="write the expenses that were used to this file")
+    plan.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the expenses that were used to this file, whose larger views stay"
+    )
 
     compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond chance")
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")

@@ -29,7 +29,8 @@ def main(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[
     shapes
         dataset -> numbers of cells and features, for datasets whose size nothing else tells.
     write
-        Also write the expenses that were used to this file.
+        Also write the expenses that were used to this file. What it already says of views with more train cells than were
+        measured now stays, and is used, too.
 
     Raises
     ------
@@ -41,11 +42,18 @@ def main(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[
     if not len(known):
         raise UserError(f"{measured or table}: no run whose view is there, so nothing tells what a run of its size costs")
     if write:
+        known = known if not write.is_file() else _with_larger(known, read_table(write, expenses.COLUMNS))
         write_table(write, known)
     sizes = _sizes(config) | {name: (cells, {"all": features}) for name, (cells, features) in shapes.items()}
     counts = expenses.number_of_jobs(config)
     plan = expenses.plan(config, known, sizes)
     print(described(plan, counts, source=str(measured or table)))
+
+
+def _with_larger(known: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """Return expenses, and of earlier ones those of larger views."""
+    larger = earlier[(earlier["cells"] > known["cells"].max()) & ~earlier["dataset"].isin(set(known["dataset"]))]
+    return pd.concat([known, larger], ignore_index=True) if len(larger) else known
 
 
 def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str:
