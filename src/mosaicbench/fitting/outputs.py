@@ -100,11 +100,9 @@ def _without_partners(fitted: MethodOnView) -> list[str]:
     if "pairing" not in fitted.train.uns[KEY]:
         return []
     names = {modality: cells.obs_names for modality, cells in fitted.query.mod.items()}
-    remarks = [
-        f"no query cell has both {first} and {second}, so scores that need partners are not applicable between them"
-        for first, second in combinations(names, 2)
-        if not names[first].isin(names[second]).any()
-    ]
+    apart = [pair for pair in combinations(names, 2) if not names[pair[0]].isin(names[pair[1]]).any()]
+    told = ", ".join(f"{first} and {second}" for first, second in apart)
+    remarks = [f"no query cell has both {told}: scores that need partners are not applicable between them"] if apart else []
     if "joint" in fitted.gives and not len(complete_cells(fitted.query)):
         remarks.append("no joint latents: no query cell has all modalities")
     return remarks
