@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -188,31 +189,37 @@ def identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
     return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[SCORE_COLUMNS]
 
 
-def made_projections(dataset: str, scenario: str, runs: list[str], random: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """Return what `project` and `generate` gather of the cells of one view: every table of their contract."""
+def made_projections(
+    dataset: str, scenario: str, runs: list[str], random: np.random.Generator, name: Callable[[str], str] = str
+) -> dict[str, pd.DataFrame]:
+    """Return what `project` and `generate` gather of the cells of one view: every table of their contract.
+
+    `name` says what cell types, features, batches and cells are called instead of "type 1", "f1", "b" and "c1".
+    """
     cells, modalities = 60, MODALITIES[dataset]
-    types = np.array([f"type {t}" for t in random.integers(0, 5, cells)])
-    names = [f"c{cell}" for cell in range(cells)]
+    types = np.array([name(f"type {t}") for t in random.integers(0, 5, cells)], dtype=object)
+    names = [name(f"c{cell}") for cell in range(cells)]
     contract = projections.COLUMNS | projections.VIRTUAL_COLUMNS
     found: dict[str, list] = {name: [] for name in contract}
     for run in runs:
         for source in ("joint", *modalities):
             xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
-            named = {"run": run, "source": source, "modality": source, "cell": names, "cell_type": types, "batch": "b"}
+            named = {"run": run, "source": source, "modality": source, "cell": names, "cell_type": types, "batch": name("b")}
             found["projection"].append(pd.DataFrame(named | {"leiden": random.integers(0, 3, cells)} | xy))
         for modality in modalities:
             if SPACES[modality] != "lsi":
-                named = {"run": run, "modality": modality, "space": SPACES[modality], "cells": 20, "cell_type": "type 1"}
+                named = {"run": run, "modality": modality, "space": SPACES[modality], "cells": 20, "cell_type": name("type 1")}
                 dots = [(leiden, marks) for leiden in range(3) for marks in range(3)]
                 values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
-                values |= {"feature": [f"f{marks}" for _, marks in dots], "marks": [marks for _, marks in dots]}
+                values |= {"feature": [name(f"f{marks}") for _, marks in dots], "marks": [marks for _, marks in dots]}
                 found["markers"].append(pd.DataFrame(named | values | {"leiden": [leiden for leiden, _ in dots]}))
         for source, target in permutations(modalities, 2):
-            carried = {"cell_type": ["type 0", "type 0", "type 1"], "transferred": ["type 0", "type 1", "type 1"]}
+            zero, one = name("type 0"), name("type 1")
+            carried = {"cell_type": [zero, zero, one], "transferred": [zero, one, one]}
             direction = f"{source}->{target}"
             found["transfers"].append(pd.DataFrame(carried | {"run": run, "direction": direction, "cells": [9, 3, 12]}))
             for place, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
-                named = {"run": run, "direction": direction, "space": SPACES[target], "feature": f"{place} feature"}
+                named = {"run": run, "direction": direction, "space": SPACES[target], "feature": name(f"{place} feature")}
                 values = {"cell": names, "measured": random.random(cells), "imputed": random.random(cells)}
                 found["imputed_values"].append(pd.DataFrame(named | {"place": place, "r": r} | values))
             named = {"run": run, "direction": direction, "modality": target, "cell": names, "cell_type": types}
@@ -226,7 +233,7 @@ def made_projections(dataset: str, scenario: str, runs: list[str], random: np.ra
         named = {"run": run, "origin": origin, "cell": names, "cell_type": types}
         found["virtual_cells"].append(pd.DataFrame(named | xy))
         for modality in modalities:
-            named = {"run": run, "modality": modality, "marker_of": "type 1", "feature": "f1"}
+            named = {"run": run, "modality": modality, "marker_of": name("type 1"), "feature": name("f1")}
             means = {"cell_type": sorted(set(types)), "real": random.random(5), "generated": random.random(5)}
             found["virtual_markers"].append(pd.DataFrame(named | means))
             found["virtual_realism"].append(pd.DataFrame([{"run": run, "modality": modality, "realism_auc": 0.9}]))
@@ -277,7 +284,7 @@ def synthetic(folder: Path) -> SimpleNamespace:
         dataset, scenario = view.split("/")
         runs = ["vae_poe", "mvae", "mmvaepp"] if dataset in MODALITIES else []
         runs = [run for run in runs if status_of(dataset, scenario, run, 0) == "ok"]
-        projected = made_projections(dataset if runs else "pair", scenario, runs, random)
+        projected = made_projections(dataset if runs else next(iter(MODALITIES)), scenario, runs, random)
         for name, table in projected.items():
             write_table(folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0])
     return found

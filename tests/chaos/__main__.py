@@ -17,7 +17,7 @@ from pathlib import Path
 from chaos.outcomes import table, write_into
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reliability.md"
-PARTS = ("kills", "workflow", "disk", "malformed")  # files beside this one; the same names stand in the marks of the page
+PARTS = ("kills", "workflow", "disk", "malformed", "names")  # files beside this one; the marks of the page have these names
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +11,13 @@ from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
 from mosaicbench.report.tables.contract import of_view, read_tables
-from mosaicbench.report.theme import read_theme, save, style
+from mosaicbench.report.theme import not_drawn, read_theme, save, style
 
 
 def main(*, figure: str, tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
     """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per view, or ``output/{figure}.*`` for a figure of all.
+
+    One that cannot be drawn becomes a note with the reason in its place; the traceback goes to the log.
 
     Parameters
     ----------
@@ -50,8 +53,15 @@ def main(*, figure: str, tables: Path, projections: Path, display: Path, views: 
         else:
             of_figure, folder = _of_view(contents, Path(projections) / view, view, needs), Path(output) / view
         with style():
-            picture, drawn = draw(**of_figure, theme=theme)
-            save(picture, drawn, folder / figure)
+            try:
+                picture, drawn = draw(**of_figure, theme=theme)
+                save(picture, drawn, folder / figure)
+            except (UserError, OSError, MemoryError):
+                raise
+            except Exception as error:  # of what nobody foresaw in names or numbers: the report goes on, and says so
+                traceback.print_exc()
+                picture, drawn = not_drawn(card["label"], error)
+                save(picture, drawn, folder / figure)
 
 
 def _of_view(contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""Tab-separated tables; a missing number is NA."""
+"""Tab-separated tables; a missing number is NA. Names are text as they stand, so a cell type may be called NA, 007 or 1e5."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.place import check_digest, digest_of
 
-TEXTS = {"feature", "cell_type", "transferred", "cell", "batch", "marker_of"}  # names of the data's: "NA" and "1" are such, too
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
+NAMES = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of names
+NAMES += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of")
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a tab-separated table; a missing number is written NA."""
+    """Write a tab-separated table; a missing number is written NA, a missing name as nothing."""
+    names = {name: table[name].astype(object) for name in NAMES if name in table and table[name].isna().any()}
+    table = table.assign(**{name: column.where(column.notna(), "") for name, column in names.items()})
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
 
@@ -56,10 +59,10 @@ def check_contents(folder: Path, names: Iterable[str], writer: str, contents: st
 def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a tab-separated table and check that it has exactly `columns`, if given."""
     try:
-        named = pd.read_csv(path, sep="\t", nrows=0).columns
-        texts = {column: str for column in named if column in TEXTS}
-        missing = {column: ["NA"] for column in named if column not in TEXTS}
-        table = pd.read_csv(path, sep="\t", dtype=texts, na_values=missing, keep_default_na=False)
+        header = pd.read_csv(path, sep="\t", nrows=0).columns
+        missing = {column: ["NA"] for column in header if column not in NAMES}
+        kinds = {column: object for column in header if column in NAMES}
+        table = pd.read_csv(path, sep="\t", dtype=kinds, na_values=missing, keep_default_na=False)
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,12 @@ OWN_MARK = " (own)"  # after the name of a method that this project made up, whe
 ELSEWHERE_MARK = " (elsewhere)"  # after the name of a run that was computed outside of the benchmark, wherever it is named
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_DRAWN = "not_drawn"  # the column of the numbers of a figure that could not be drawn; it holds the reason
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#BBBBBB",
+    "axes.formatter.use_mathtext": False,
     "axes.labelcolor": INK,
     "axes.labelsize": 8,
     "axes.spines.right": False,
@@ -49,6 +53,8 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mosaicbench",
     "text.color": INK,
+    "text.parse_math": False,  # names of cell types and features are literal: a dollar is a dollar
+    "text.usetex": False,
     "xtick.color": QUIET,
     "xtick.labelsize": 7,
     "ytick.color": QUIET,
@@ -214,17 +220,28 @@ def empty(sentence: str, *, title: str = "") -> Figure:
     return figure
 
 
+def not_drawn(label: str, error: Exception) -> tuple[Figure, pd.DataFrame]:
+    """Return what stands in the place of a figure that could not be drawn: the reason, as a picture and as its table."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return empty(f"This figure could not be drawn ({reason}).", title=label), pd.DataFrame({NOT_DRAWN: [reason]})
+
+
 def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
     """Write ``stem.svg``, ``stem.png`` and ``stem.tsv``; the same figure gives the same bytes.
 
-    The suffix is added to the stem as it is, so a figure's name may hold a dot.
+    The suffix is added to the stem as it is, so a figure's name may hold a dot. Nothing is written where a picture cannot be
+    made.
     """
+    pictures = {}
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
         figure.set_layout_engine(None)  # the first picture settled the layout; the second keeps it, which saves half the time
+        pictures[kind] = buffer.getvalue()
+    pictures["svg"] = NOT_IN_XML.sub("\ufffd", pictures["svg"].decode("utf-8")).encode("utf-8")
+    for kind, picture in pictures.items():
         with atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
-            temporary.write_bytes(buffer.getvalue())
+            temporary.write_bytes(picture)
     write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
 
 

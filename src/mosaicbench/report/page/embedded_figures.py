@@ -10,6 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from mosaicbench.files.tables import read_table
+from mosaicbench.report.theme import NOT_DRAWN
+
 LARGEST_SVG = 150_000  # bytes of one picture; a heavier one becomes a PNG if that is lighter
 LARGEST_TOTAL = 40_000_000  # bytes of the pictures of one page
 COLOURS = 256
@@ -30,6 +33,7 @@ class EmbeddedFigures:
         self.folder = folder
         self.cards = cards
         self.left = LARGEST_TOTAL
+        self.not_drawn: list[str] = []  # a sentence for each figure that has a reason in its place, as far as asked for
 
     def of(self, *place: str) -> list[dict]:
         """Return every figure that was drawn for a view (dataset, scenario), a dataset, or, without a place, for all.
@@ -38,7 +42,7 @@ class EmbeddedFigures:
         -------
         list of dict
             name, label, caption; `uri`, safe between single quotes, or None where the page is full; `svg`, `png` and `tsv`,
-            the files beside the page.
+            the files beside the page; `reason`, why it could not be drawn, "" where it was.
         """
         figures = []
         for name, card in self.cards.items():
@@ -46,7 +50,10 @@ class EmbeddedFigures:
             if (self.folder / f"{stem}.svg").is_file():
                 files = {kind: f"{self.folder.name}/{stem}.{kind}" for kind in ("svg", "png", "tsv")}
                 texts = {"name": name, "label": card["label"], "caption": card["caption"]}
-                figures.append(texts | files | {"uri": self._uri(self.folder / stem)})
+                reason = _reason(self.folder / f"{stem}.tsv")
+                if reason:
+                    self.not_drawn.append(f"figure not drawn: {card['label']}, {', '.join(place) or 'all datasets'} ({reason})")
+                figures.append(texts | files | {"reason": reason, "uri": None if reason else self._uri(self.folder / stem)})
         return figures
 
     def _uri(self, stem: Path) -> str | None:
@@ -57,6 +64,15 @@ class EmbeddedFigures:
             return None
         self.left -= len(uri)
         return uri
+
+
+def _reason(numbers: Path) -> str:
+    """Return why a figure could not be drawn, which then stands in the place of its numbers."""
+    if not numbers.is_file():
+        return ""
+    with numbers.open(encoding="utf-8") as lines:
+        was_drawn = lines.readline().strip() != NOT_DRAWN
+    return "" if was_drawn else str(read_table(numbers)[NOT_DRAWN].iloc[0])
 
 
 def _svg_uri(path: Path) -> str:

@@ -64,6 +64,17 @@ def report_page(
     runs = tables["runs"]
     places = [tuple(view.split("/")) for view in views]
     best_rows = summary.best_runs(tables, theme)
+    figures_of_all = embedded.of()
+    datasets_of_figures = [
+        {"anchor": f"figures-{dataset}", "title": theme.label("datasets", dataset), "figures": of_dataset}
+        for dataset in dict.fromkeys(dataset for dataset, _ in places)
+        if (of_dataset := embedded.of(dataset))
+    ]
+    views = [
+        view_section(number, place, tables, embedded, theme, labels_from=labels_from(config, place[0]))
+        | {"design": notes((audits or {}).get(place), place[0], config.get("scenarios") or {}, theme)}
+        for number, place in enumerate(places)
+    ]
     return render(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
@@ -74,21 +85,13 @@ def report_page(
         winners=summary.winners(best_rows, places, theme),
         packages=summary.packages(runs, best_rows, places, theme),
         controls=summary.controls(tables["overall"], theme),
-        troubles=summary.troubles(runs, theme),
-        figures_of_all=embedded.of(),
+        troubles=summary.troubles(runs, theme) + embedded.not_drawn,
+        figures_of_all=figures_of_all,
         scoreboards=overall.scoreboards(tables["overall"], theme),
         groups=overall.groups(theme),
         ranks=overall.ranks(tables["ranks"], theme),
-        datasets_of_figures=[
-            {"anchor": f"figures-{dataset}", "title": theme.label("datasets", dataset), "figures": of_dataset}
-            for dataset in dict.fromkeys(dataset for dataset, _ in places)
-            if (of_dataset := embedded.of(dataset))
-        ],
-        views=[
-            view_section(number, place, tables, embedded, theme, labels_from=labels_from(config, place[0]))
-            | {"design": notes((audits or {}).get(place), place[0], config.get("scenarios") or {}, theme)}
-            for number, place in enumerate(places)
-        ],
+        datasets_of_figures=datasets_of_figures,
+        views=views,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies=failures.remedies(runs),
         gates=failures.gates(tables["gates"], theme),

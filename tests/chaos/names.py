@@ -1,0 +1,218 @@
+"""Hostile names of cell types, features, batches, cells, datasets and runs: literal in all figures, tables, pages and LaTeX.
+
+A try is one name in one place. It survives when its figures are drawn and are well-formed, when the tables beside them hold the
+name as it was, and when no page or LaTeX file takes it for markup or for a command.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import traceback
+from html.parser import HTMLParser
+from pathlib import Path
+from unittest.mock import patch
+from xml.etree import ElementTree
+
+import numpy as np
+import synthetic_results
+import yaml
+
+from chaos.outcomes import Outcome
+from mosaicbench import catalog
+from mosaicbench.commands import draw, report, typeset
+from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.report import latex
+from mosaicbench.report.theme import NOT_DRAWN
+
+TEXTS = ["$\\frac{1}{$ x", "$a$ $b$", "$", "^_{", "\\", "\\input{/etc/passwd}", "%d {0} {{x}}", "#~&", "{{ 7 * 7 }}"]
+TEXTS += ["{% raw %}", "</script><img src=x onerror=alert(1)>", "<b>&amp;</b>", "]]>", "--><!--", "javascript:alert(1)"]
+TEXTS += ["' onload='x", "\"quoted\" 'too'", "NA", "nan", "None", "null", "True", "1", "1e5", "007", "-1", "1,5", "inf", "-"]
+TEXTS += ["_hidden", ".", "..", "a/b", "$(touch x)", "`x`", "tab\there", "line\nbreak", "return\rhere", " around ", "ünïcödé"]
+TEXTS += ["日本語 🧬", "عربى", "a\u0301\u0301\u0301", "x" * 300, "\x07bell", "\u2028"]
+IDS = [
+    "NA",
+    "nan",
+    "null",
+    "None",
+    "True",
+    "1",
+    "1.0",
+    "1e5",
+    "007",
+    "inf",
+    "a.b",
+    "a-b",
+    "A",
+    "index",
+    "x" * 100,
+    "all",
+    "con",
+]
+WHAT = {  # what a name is of -> the figures that show it, and the columns of their tables in which it stands
+    "cell type": {"umap": "cell_type", "umap_joint": "cell_type", "label_confusion": "cell_type", "marker_dots": "cell_type"}
+    | {"imputation_umap": "cell_type", "virtual_cells": "cell_type"},
+    "feature": {"marker_dots": "feature", "imputation_scatter": "feature", "virtual_cells": "feature"},
+    "batch": {"umap": "batch", "umap_joint": "batch"},
+    "cell": {"umap": None, "imputation_umap_clusters": None},
+}
+INSTEAD = {"cell type": ["type 1"], "feature": ["f1", "best feature"], "batch": ["b"], "cell": ["c1"]}
+LABELLED = ("scores_by_run", "overview_heat", "mean_ranks", "runtime")  # figures that show labels of runs, datasets, scenarios
+
+
+def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
+    """Return what became of hostile names of each kind of thing."""
+    draws = random.Random(seed)
+    with patch.object(catalog, "cards", synthetic_results.cards):
+        results = synthetic_results.synthetic(folder / "results")
+        synthetic_results.tabulate_results(results, folder / "results/tables")
+        outcomes = []
+        for what in WHAT:
+            outcome = Outcome(f"hostile name of a {what}, in figures and report")
+            for text in draws.sample(TEXTS, 1 if short else len(TEXTS)):
+                _try(outcome, text, lambda text=text, what=what: in_figures(results, text, what, folder / "shown"))
+            outcomes.append(outcome)
+        outcome = Outcome("hostile label of a run, dataset or scenario, in figures, report and LaTeX")
+        for text in draws.sample(TEXTS, 1 if short else len(TEXTS)):
+            _try(
+                outcome,
+                text,
+                lambda text=text: as_label(results, text, folder / "labelled", figures=LABELLED[: 1 if short else 4]),
+            )
+        outcomes.append(outcome)
+    outcome = Outcome("id of a dataset, scenario or run that looks like something else, through tables and report")
+    for name in draws.sample(IDS, 1 if short else len(IDS)):
+        _try(outcome, name, lambda name=name: as_id(name, folder / "named"))
+    return [*outcomes, outcome]
+
+
+def _try(outcome: Outcome, text: str, check: object) -> None:
+    """Count one try; an AssertionError says what was wrong though no message said so."""
+    outcome.tried += 1
+    try:
+        check()
+    except AssertionError as error:
+        outcome.silent += 1
+        outcome.notes.append(f"{text!r}: {error}")
+    except Exception as error:
+        outcome.tracebacks += 1
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        outcome.notes.append(f"{text!r}: {type(error).__name__}: {error!s:.200} ({Path(last.filename).name}:{last.lineno})")
+
+
+def in_figures(results: object, text: str, what: str, folder: Path) -> None:
+    """Draw the figures of cells with a name in them, and write the report."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(results.folder / "tables", folder / "tables")
+    called = lambda name: text if name in INSTEAD[what] else name  # noqa: E731
+    made = synthetic_results.made_projections("pair", "unpaired", ["vae_poe", "mvae"], np.random.default_rng(0), called)
+    for name, table in made.items():
+        write_table(folder / "projections/pair/unpaired" / f"{name}.tsv", table)
+    for figure, column in WHAT[what].items():
+        _drawn(figure, folder, synthetic_results.DISPLAY)
+        table = read_table(folder / f"figures/pair/unpaired/{figure}.tsv")
+        if column is not None:
+            assert text in set(table[column]), f"{figure}.tsv has no such {column}: {sorted(map(str, set(table[column])))[:5]}"
+    _reported(results, folder, synthetic_results.DISPLAY)
+
+
+def as_label(results: object, text: str, folder: Path, figures: tuple[str, ...]) -> None:
+    """Call a run, a dataset and a scenario by a hostile label; draw, typeset and write the report."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(results.folder / "tables", folder / "tables")
+    display = yaml.safe_load(synthetic_results.DISPLAY.read_text())
+    for room, name in (("runs", "mvae-beta4"), ("datasets", "pair"), ("scenarios", "unpaired"), ("metrics", "foscttm")):
+        display[room].setdefault(name, {})["label"] = text
+    (folder / "display.yaml").write_text(yaml.safe_dump(display))
+    for figure in figures:
+        _drawn(figure, folder, folder / "display.yaml")
+    typeset.main(tables=folder / "tables", display=folder / "display.yaml", views=results.views, output=folder / "latex")
+    for file in (folder / "latex").rglob("*.tex"):
+        check_latex(file.read_text(encoding="utf-8"))
+    assert latex.escaped(text).strip() in (folder / "latex/pair/paired.tex").read_text(encoding="utf-8"), (
+        "not in LaTeX as it is"
+    )
+    page = _reported(results, folder, folder / "display.yaml")
+    assert " ".join(text.split()) in " ".join(page.words.split()), "the page does not show the label"
+
+
+def as_id(name: str, folder: Path) -> None:
+    """Call a dataset, a scenario and a run of a whole benchmark so, from the records of runs to the report."""
+    shutil.rmtree(folder, ignore_errors=True)
+    methods = {"mvae": "mvae", "cca": "cca", "oracle": "oracle", "random_latent": "random_latent", name: "mvae"}
+    changed = {"MODALITIES": {name: ("rna", "adt")}, "SCENARIOS": (name,), "METHODS": methods, "SEEDS": (0, 1), "SWEEP": None}
+    changed["applies"] = lambda scenario, run: True
+    with patch.multiple(synthetic_results, **changed), patch.object(catalog, "cards", synthetic_results.cards):
+        results = synthetic_results.synthetic(folder)
+        synthetic_results.tabulate_results(results, folder / "tables")
+        for table in ("scores", "headline", "standings", "runs"):
+            found = read_table(folder / f"tables/{table}.tsv").astype(str)
+            assert {"dataset", "scenario", "run"} <= set(found), table
+        from mosaicbench.report.tables.contract import read_tables
+
+        tables = read_tables(folder / "tables")
+        for table in ("scores", "headline", "runs", "overview"):
+            for column in ("dataset", "scenario", "run"):
+                assert name in set(tables[table][column]), f"{table}: no such {column}, but {set(tables[table][column])}"
+        for figure in ("scores_by_run", "overview_heat", "mean_ranks"):
+            _drawn(figure, folder, synthetic_results.DISPLAY, views=results.views)
+        typeset.main(tables=folder / "tables", display=synthetic_results.DISPLAY, views=results.views, output=folder / "latex")
+        page = _reported(results, folder, synthetic_results.DISPLAY)
+        assert name in page.words, "the page does not show the id"
+
+
+def _drawn(figure: str, folder: Path, display: Path, views: list[str] | None = None) -> None:
+    draw.main(
+        figure=figure,
+        tables=folder / "tables",
+        projections=folder / "projections",
+        display=display,
+        views=["pair/unpaired"] if views is None else views,
+        output=folder / "figures",
+    )
+    for file in (folder / "figures").rglob(f"{figure}.tsv"):
+        assert file.read_text(encoding="utf-8").partition("\n")[0] != NOT_DRAWN, f"not drawn: {file.read_text()[:300]}"
+        ElementTree.fromstring(file.with_suffix(".svg").read_text(encoding="utf-8"))
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its words, and a fault where a name became markup."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        handlers = [name for name, _ in attributes if name.startswith("on")]
+        addresses = [value for name, value in attributes if name in ("src", "href") and value]
+        assert not handlers, f"<{tag}> has {handlers}"
+        assert not [a for a in addresses if a.startswith("javascript:") or a == "x"], f"<{tag}> leads to {addresses}"
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def _reported(results: object, folder: Path, display: Path) -> Page:
+    report.main(
+        tables=folder / "tables",
+        figures=folder / "figures",
+        display=display,
+        config={"seeds": [0, 1, 2]},
+        views=results.views,
+        output=folder / "report.html",
+    )
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def check_latex(text: str) -> None:
+    """Refuse a LaTeX file in which a brace has no partner or a special sign stands as a name brought it."""
+    bare = re.sub(r"\\[\\{}$&%#_]", "", text)
+    assert bare.count("{") == bare.count("}"), "a brace has no partner"
+    assert len(re.findall(r"(?<!\\)\$", text.replace(r"\\", ""))) % 2 == 0, "a dollar has no partner"
+    commands = set(re.findall(r"\\([A-Za-z]+)", bare))
+    assert not commands & {"input", "frac", "write", "immediate"} or "documentclass" in text, (
+        f"a name became a command: {commands}"
+    )
+    assert "\n\n" not in text.split(r"\begin{tabular}", 1)[-1].split(r"\end{tabular}", 1)[0], "a name broke the paragraph"
