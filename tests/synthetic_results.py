@@ -234,7 +234,8 @@ def made_projections(
         found["virtual_cells"].append(pd.DataFrame(named | xy))
         for modality in modalities:
             named = {"run": run, "modality": modality, "marker_of": name("type 1"), "feature": name("f1")}
-            means = {"cell_type": sorted(set(types)), "real": random.random(5), "generated": random.random(5)}
+            kinds = sorted(set(types))
+            means = {"cell_type": kinds, "real": random.random(len(kinds)), "generated": random.random(len(kinds))}
             found["virtual_markers"].append(pd.DataFrame(named | means))
             found["virtual_realism"].append(pd.DataFrame([{"run": run, "modality": modality, "realism_auc": 0.9}]))
     view = {"dataset": dataset, "scenario": scenario, "seed": 0}

@@ -1,6 +1,7 @@
 """Runs from anywhere: another folder, another workflow, a repository, an installed package; results are the same."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import REPOSITORY
-from test_workflow import Benchmark
+from test_workflow import ODD, Benchmark
 
 from mosaicbench.files.runs import read_record
 
@@ -71,7 +72,7 @@ def scores(results):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Return a checkout in which the benchmark ran as in README.md."""
-    benchmark = Benchmark(tmp_path_factory.mktemp("home"))
+    benchmark = Benchmark(tmp_path_factory.mktemp("home") / ODD)
     benchmark.write_config(TINY)
     done = benchmark.snakemake("--cores", "2", f"results/{SCORES}")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -105,7 +106,8 @@ def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, t
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(TINY | runs))
     there = ["--snakefile", home.folder / "Snakefile", "--configfile", "my.yaml", "--cores", "1", "--dry-run"]
     planned = snakemake(*there, "--printshellcmds", folder=tmp_path)
-    assert f"venv --clear {os.path.relpath(home.folder, tmp_path)}/.venvs/multivae" in planned
+    folder = shlex.quote(f"{os.path.relpath(home.folder, tmp_path)}/.venvs/multivae")
+    assert f"venv --clear {folder}" in planned
 
 
 def test_as_a_module_of_another_workflow(home, tmp_path):

@@ -1,15 +1,20 @@
 """The figures of a benchmark: they ship their numbers, draw the same bytes twice, and say so where there is nothing to draw."""
 
 import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_results import FIGURES, PER_VIEW, cards, draw_figure
+from synthetic_results import DISPLAY, FIGURES, PER_VIEW, cards, draw_figure, made_projections, write_report
 
 from mosaicbench import catalog
-from mosaicbench.files.tables import read_table
+from mosaicbench.commands import draw
+from mosaicbench.errors import UserError
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.tables.contract import of_view
 
 
@@ -106,3 +111,52 @@ def test_calibration_draws_shares_over_seeds_and_says_the_coverage(results):
     np.testing.assert_allclose(row[["coverage_50", "coverage_90"]].drop_duplicates().to_numpy(), [[0.5 * 0.8, 0.9]])
     oracle = drawn.set_index(["direction", "run"]).loc[("rna->adt", "oracle"), "share"]
     np.testing.assert_allclose(oracle, 0.1)
+
+
+def test_names_of_cell_types_and_features_are_literal(results, tmp_path, monkeypatch):
+    """A name that looks like a formula, or that has a sign which XML lacks, is neither a fault nor changed in the table."""
+    hostile, random = "$\\frac{1}{$ x\x07", np.random.default_rng(0)
+    monkeypatch.setattr(catalog, "cards", cards)
+    projected = made_projections("pair", "unpaired", ["mvae"], random, lambda name: hostile if name == "type 1" else name)
+    for name, table in projected.items():
+        write_table(tmp_path / "projections/pair/unpaired" / f"{name}.tsv", table)
+    draw.main(
+        figure="umap",
+        tables=results.folder / "tables",
+        projections=tmp_path / "projections",
+        display=DISPLAY,
+        views=["pair/unpaired"],
+        output=tmp_path,
+    )
+    assert hostile in set(read_table(tmp_path / "pair/unpaired/umap.tsv")["cell_type"])
+    texts = [text.text for text in ElementTree.parse(tmp_path / "pair/unpaired/umap.svg").iter() if text.tag.endswith("text")]
+    assert "$\\frac{1}{$ x\ufffd" in texts
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(results, tmp_path, monkeypatch, capsys):
+    def fails(**_):
+        raise ZeroDivisionError("nothing <b>to</b> divide")
+
+    monkeypatch.setattr(catalog, "cards", cards)
+    monkeypatch.setattr(catalog, "function", lambda room, name: fails)
+    folder = tmp_path / "results"
+    shutil.copytree(results.folder, folder)
+    for picture in (folder / "figures/pair/unpaired").glob("runtime.*"):
+        picture.unlink()
+    draw_figure(SimpleNamespace(folder=folder), "runtime", folder / "figures", ["pair/unpaired"])
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    stem = folder / "figures/pair/unpaired/runtime"
+    assert all(stem.with_suffix(f".{kind}").is_file() for kind in ("svg", "png", "tsv"))
+    assert list(read_table(stem.with_suffix(".tsv"))) == ["not_drawn"]
+    write_report(SimpleNamespace(folder=folder, views=["pair/unpaired"]), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    reason = "ZeroDivisionError: nothing &lt;b&gt;to&lt;/b&gt; divide"
+    assert f"This figure could not be drawn: {reason}" in page
+    assert re.search(f"<li>figure not drawn: [^<]+, pair, unpaired \\({re.escape(reason)}\\)</li>", page)
+    assert page.count("This figure could not be drawn") == 1
+
+
+def test_tables_that_are_absent_are_no_figure_that_cannot_be_drawn(results, tmp_path):
+    with pytest.raises(UserError, match=r"no such file"):
+        draw_figure(SimpleNamespace(folder=tmp_path), "runtime", tmp_path / "figures", ["pair/unpaired"])
+    assert not (tmp_path / "figures").exists()

@@ -11,6 +11,7 @@ from mosaicbench import catalog
 from mosaicbench.commands import tabulate
 from mosaicbench.errors import UserError
 from mosaicbench.files.scores import SCORE_COLUMNS, CellScores, read_scores, write_cells, write_scores
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.roster import TRAITS, Roster
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
 from mosaicbench.report.tables.overview import overview
@@ -210,3 +211,18 @@ def test_the_overview_says_what_a_run_used():
     assert Roster({"methods": {"a": {"transductive": True, "uses": ("links",)}}}, {}).traits("a") == dict(
         zip(TRAITS, ("yes", "no", "yes", "no"), strict=True)
     )
+
+
+def test_names_are_read_as_the_text_that_they_are_and_numbers_as_numbers(tmp_path):
+    names = ["NA", "007", "1e5", "True", "nan", "", 'a "b"', "a\tb", "a\nb", "a\rb", " x "]
+    table = pd.DataFrame({"cell_type": names, "feature": names[::-1], "run": ["1"] * 11, "value": [np.nan, *range(10)]})
+    write_table(tmp_path / "t.tsv", table)
+    found = read_table(tmp_path / "t.tsv")
+    for column in ("cell_type", "feature", "run"):
+        assert found[column].tolist() == table[column].tolist()
+    assert np.isnan(found["value"][0]) and found["value"][10] == 9
+
+
+def test_a_missing_name_is_empty_and_not_the_name_na(tmp_path):
+    write_table(tmp_path / "t.tsv", pd.DataFrame({"run": [None, "NA"], "value": [1, 2]}))
+    assert read_table(tmp_path / "t.tsv")["run"].tolist() == ["", "NA"]

@@ -57,11 +57,15 @@ def write_latents_from_elsewhere(path):
     table.write_h5ad(path)
 
 
+ODD = "a b'ü"  # a folder with what shells take for something else
+
+
 class Benchmark:
     """A copy of the repository in which a benchmark runs and files may be edited."""
 
     def __init__(self, folder):
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         for name in ("Snakefile", "src", "workflow", "config", "envs", "profiles"):
             source, target = REPOSITORY / name, folder / name
             ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -100,7 +104,7 @@ class Benchmark:
 
 @pytest.fixture(scope="session")
 def benchmark_run(tmp_path_factory):
-    benchmark = Benchmark(tmp_path_factory.mktemp("benchmark"))
+    benchmark = Benchmark(tmp_path_factory.mktemp("benchmark") / ODD)
     done = benchmark.snakemake("--cores", "2")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return benchmark
@@ -155,6 +159,13 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
 
 def stages(jobs):
     return {job.split()[0] for job in jobs}
+
+
+def test_a_checkout_in_a_folder_of_any_name_writes_nothing_beside_itself(benchmark):
+    assert benchmark.folder.name == ODD
+    assert [path.name for path in benchmark.folder.parent.iterdir()] == [ODD]
+    known = {"Snakefile", "src", "workflow", "config", "envs", "profiles", "tiny.yaml", "results", "logs", ".snakemake"}
+    assert {path.name for path in benchmark.folder.iterdir()} <= known | {"snakemake.html", "at_once", "mine.h5ad"}
 
 
 def test_it_ends_with_a_report_tables_and_figures(benchmark):

@@ -10,7 +10,9 @@ import random
 import re
 import shutil
 import traceback
+from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import cycle
 from pathlib import Path
 from unittest.mock import patch
 from xml.etree import ElementTree
@@ -30,26 +32,9 @@ TEXTS = ["$\\frac{1}{$ x", "$a$ $b$", "$", "^_{", "\\", "\\input{/etc/passwd}", 
 TEXTS += ["{% raw %}", "</script><img src=x onerror=alert(1)>", "<b>&amp;</b>", "]]>", "--><!--", "javascript:alert(1)"]
 TEXTS += ["' onload='x", "\"quoted\" 'too'", "NA", "nan", "None", "null", "True", "1", "1e5", "007", "-1", "1,5", "inf", "-"]
 TEXTS += ["_hidden", ".", "..", "a/b", "$(touch x)", "`x`", "tab\there", "line\nbreak", "return\rhere", " around ", "ünïcödé"]
+IDS = ["NA", "nan", "null", "None", "True", "1", "1.0", "1e5", "007", "inf", "a.b", "a-b", "A", "index", "all", "con"]
 TEXTS += ["日本語 🧬", "عربى", "a\u0301\u0301\u0301", "x" * 300, "\x07bell", "\u2028"]
-IDS = [
-    "NA",
-    "nan",
-    "null",
-    "None",
-    "True",
-    "1",
-    "1.0",
-    "1e5",
-    "007",
-    "inf",
-    "a.b",
-    "a-b",
-    "A",
-    "index",
-    "x" * 100,
-    "all",
-    "con",
-]
+ORDINARY = ["", *(f"type {t}" for t in range(5)), *(f"f{number}" for number in range(30)), "b"]
 WHAT = {  # what a name is of -> the figures that show it, and the columns of their tables in which it stands
     "cell type": {"umap": "cell_type", "umap_joint": "cell_type", "label_confusion": "cell_type", "marker_dots": "cell_type"}
     | {"imputation_umap": "cell_type", "virtual_cells": "cell_type"},
@@ -57,84 +42,97 @@ WHAT = {  # what a name is of -> the figures that show it, and the columns of th
     "batch": {"umap": "batch", "umap_joint": "batch"},
     "cell": {"umap": None, "imputation_umap_clusters": None},
 }
-INSTEAD = {"cell type": ["type 1"], "feature": ["f1", "best feature"], "batch": ["b"], "cell": ["c1"]}
-LABELLED = ("scores_by_run", "overview_heat", "mean_ranks", "runtime")  # figures that show labels of runs, datasets, scenarios
+BEGINS = {"cell type": "type", "feature": ("f", "best", "median", "worst"), "batch": "b", "cell": "c"}  # what is called so
+LABELLED = ("scores_by_run", "overview_heat", "mean_ranks")  # figures that show labels of runs, datasets, scenarios
 
 
 def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     """Return what became of hostile names of each kind of thing."""
-    draws = random.Random(seed)
+    texts = random.Random(seed).sample(TEXTS, len(TEXTS))
+    outcomes = []
     with patch.object(catalog, "cards", synthetic_results.cards):
         results = synthetic_results.synthetic(folder / "results")
         synthetic_results.tabulate_results(results, folder / "results/tables")
-        outcomes = []
-        for what in WHAT:
-            outcome = Outcome(f"hostile name of a {what}, in figures and report")
-            for text in draws.sample(TEXTS, 1 if short else len(TEXTS)):
-                _try(outcome, text, lambda text=text, what=what: in_figures(results, text, what, folder / "shown"))
-            outcomes.append(outcome)
-        outcome = Outcome("hostile label of a run, dataset or scenario, in figures, report and LaTeX")
-        for text in draws.sample(TEXTS, 1 if short else len(TEXTS)):
-            _try(
-                outcome,
-                text,
-                lambda text=text: as_label(results, text, folder / "labelled", figures=LABELLED[: 1 if short else 4]),
+        for what in ["cell type"] if short else WHAT:
+            outcome = Outcome(f"hostile name of a {what}: figures, their tables, report")
+            figures = dict(list(WHAT[what].items())[: 1 if short else None])
+            _all_or_each(
+                outcome, texts, lambda some, what=what, figures=figures: in_figures(results, some, what, figures, folder)
             )
+            outcomes.append(outcome)
+        outcome = Outcome("hostile label of a run, dataset, scenario or metric: figures, report, LaTeX")
+        for part in (texts[:20],) if short else (texts[:20], texts[20:]):
+            figures = () if short else LABELLED
+            _all_or_each(outcome, part, lambda some, figures=figures: as_labels(results, some, figures, folder / "labelled"))
         outcomes.append(outcome)
-    outcome = Outcome("id of a dataset, scenario or run that looks like something else, through tables and report")
-    for name in draws.sample(IDS, 1 if short else len(IDS)):
-        _try(outcome, name, lambda name=name: as_id(name, folder / "named"))
+    outcome = Outcome("id of a dataset, scenario or run that looks like something else: tables, figures, report, LaTeX")
+    for name in ["NA"] if short else IDS:
+        _all_or_each(outcome, [name], lambda some: as_id(some[0], folder / "named"))
     return [*outcomes, outcome]
 
 
-def _try(outcome: Outcome, text: str, check: object) -> None:
-    """Count one try; an AssertionError says what was wrong though no message said so."""
-    outcome.tried += 1
+def _all_or_each(outcome: Outcome, texts: list[str], check: Callable[[list[str]], None]) -> None:
+    """Try all names at once, and, where that does not end well, each alone; an AssertionError is a fault in silence."""
+    outcome.tried += len(texts)
     try:
-        check()
-    except AssertionError as error:
-        outcome.silent += 1
-        outcome.notes.append(f"{text!r}: {error}")
+        check(texts)
     except Exception as error:
-        outcome.tracebacks += 1
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        outcome.notes.append(f"{text!r}: {type(error).__name__}: {error!s:.200} ({Path(last.filename).name}:{last.lineno})")
+        if len(texts) > 1:
+            outcome.tried -= len(texts)
+            for text in texts:
+                _all_or_each(outcome, [text], check)
+        elif isinstance(error, AssertionError):
+            outcome.silent += 1
+            outcome.notes.append(f"{texts[0]!r}: {error!s:.300}")
+        else:
+            outcome.tracebacks += 1
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(last.filename).name}:{last.lineno}"
+            outcome.notes.append(f"{texts[0]!r}: {type(error).__name__}: {error!s:.200} ({where})")
 
 
-def in_figures(results: object, text: str, what: str, folder: Path) -> None:
-    """Draw the figures of cells with a name in them, and write the report."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(results.folder / "tables", folder / "tables")
-    called = lambda name: text if name in INSTEAD[what] else name  # noqa: E731
+def in_figures(results: object, texts: list[str], what: str, figures: dict[str, str | None], folder: Path) -> None:
+    """Draw the figures of cells with names in them, and write the report."""
+    shutil.rmtree(folder / "shown", ignore_errors=True)
+    shutil.copytree(results.folder / "tables", folder / "shown/tables")
+    turns = cycle(texts)
+    called = lambda name: next(turns) if name.startswith(BEGINS[what]) else name  # noqa: E731
     made = synthetic_results.made_projections("pair", "unpaired", ["vae_poe", "mvae"], np.random.default_rng(0), called)
     for name, table in made.items():
-        write_table(folder / "projections/pair/unpaired" / f"{name}.tsv", table)
-    for figure, column in WHAT[what].items():
-        _drawn(figure, folder, synthetic_results.DISPLAY)
-        table = read_table(folder / f"figures/pair/unpaired/{figure}.tsv")
+        write_table(folder / "shown/projections/pair/unpaired" / f"{name}.tsv", table)
+    for figure, column in figures.items():
+        _drawn(figure, folder / "shown", synthetic_results.DISPLAY)
+        table = read_table(folder / f"shown/figures/pair/unpaired/{figure}.tsv")
         if column is not None:
-            assert text in set(table[column]), f"{figure}.tsv has no such {column}: {sorted(map(str, set(table[column])))[:5]}"
-    _reported(results, folder, synthetic_results.DISPLAY)
+            given = {name for part in made.values() if column in part for name in part[column]} & set(texts)
+            changed = set(table[column]) - given - set(ORDINARY)
+            assert set(table[column]) & given, f"{figure}.tsv has none of the names"
+            assert not changed, f"{figure}.tsv has names that nobody gave: {sorted(map(repr, changed))[:3]}"
+    _reported(results, folder / "shown", synthetic_results.DISPLAY)
 
 
-def as_label(results: object, text: str, folder: Path, figures: tuple[str, ...]) -> None:
-    """Call a run, a dataset and a scenario by a hostile label; draw, typeset and write the report."""
+def as_labels(results: object, texts: list[str], figures: tuple[str, ...], folder: Path) -> None:
+    """Call runs, datasets, scenarios and metrics by hostile labels; draw, typeset and write the report."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(results.folder / "tables", folder / "tables")
     display = yaml.safe_load(synthetic_results.DISPLAY.read_text())
-    for room, name in (("runs", "mvae-beta4"), ("datasets", "pair"), ("scenarios", "unpaired"), ("metrics", "foscttm")):
+    slots = [("runs", run) for run in synthetic_results.METHODS] + [("datasets", "pair"), ("scenarios", "unpaired")]
+    slots += [("metrics", "foscttm"), ("metrics", "imputation_skill"), ("modalities", "rna")]
+    given = dict(zip(slots, texts, strict=False))
+    for (room, name), text in given.items():
         display[room].setdefault(name, {})["label"] = text
     (folder / "display.yaml").write_text(yaml.safe_dump(display))
     for figure in figures:
         _drawn(figure, folder, folder / "display.yaml")
     typeset.main(tables=folder / "tables", display=folder / "display.yaml", views=results.views, output=folder / "latex")
-    for file in (folder / "latex").rglob("*.tex"):
-        check_latex(file.read_text(encoding="utf-8"))
-    assert latex.escaped(text).strip() in (folder / "latex/pair/paired.tex").read_text(encoding="utf-8"), (
-        "not in LaTeX as it is"
-    )
+    typeset_texts = {file.stem: file.read_text(encoding="utf-8") for file in (folder / "latex").rglob("*.tex")}
+    for text in typeset_texts.values():
+        check_latex(text)
     page = _reported(results, folder, folder / "display.yaml")
-    assert " ".join(text.split()) in " ".join(page.words.split()), "the page does not show the label"
+    shown = " ".join(page.words.split())
+    for (room, _), text in given.items():
+        assert room != "runs" or latex.escaped(text) in typeset_texts["paired"], f"not in LaTeX: {text!r}"
+        assert room not in ("runs", "datasets") or " ".join(text.split()) in shown, f"not on the page: {text!r}"
 
 
 def as_id(name: str, folder: Path) -> None:

@@ -15,7 +15,7 @@ rule fetch:
     message:
         "Fetch {wildcards.file} of {wildcards.dataset}"
     shell:
-        "python -m mosaicbench fetch {wildcards.dataset} --file {wildcards.file} --raw {params.raw} 2> {log}"
+        "python -m mosaicbench fetch {wildcards.dataset:q} --file {wildcards.file:q} --raw {params.raw:q} 2> {log:q}"
 
 
 rule prepare:
@@ -37,8 +37,8 @@ rule prepare:
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "python -m mosaicbench prepare --dataset {wildcards.dataset} --loader {params.loader}"
-        " --options {params.options:q} {params.raw} --output {output} 2> {log}"
+        "python -m mosaicbench prepare --dataset {wildcards.dataset:q} --loader {params.loader:q}"
+        " --options {params.options:q} {params.raw:q} --output {output:q} 2> {log:q}"
 
 
 rule cut:
@@ -62,6 +62,6 @@ rule cut:
     message:
         "Cut {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench cut --dataset {input.dataset} --scenario {wildcards.scenario} --kind {params.kind}"
-        " --options {params.options:q} --seed {wildcards.seed}"
-        " --train {output.train} --query {output.query} --solution {output.solution} 2> {log}"
+        "python -m mosaicbench cut --dataset {input.dataset:q} --scenario {wildcards.scenario:q} --kind {params.kind:q}"
+        " --options {params.options:q} --seed {wildcards.seed:q}"
+        " --train {output.train:q} --query {output.query:q} --solution {output.solution:q} 2> {log:q}"

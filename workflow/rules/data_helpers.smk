@@ -15,7 +15,7 @@ def source_files(wildcards):
 
 def raw_folder(wildcards):
     folder = bench.datasets[wildcards.dataset]["raw"]
-    return f"--raw {folder}" if folder else ""
+    return ["--raw", folder] if folder else []
 
 
 def code_of_loader(wildcards):

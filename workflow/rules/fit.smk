@@ -30,8 +30,8 @@ rule fit_model:
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "{params.python} -m mosaicbench fit {params.job:q} --threads {threads}"
-        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
+        "{params.python:q} -m mosaicbench fit {params.job:q} --threads {threads}"
+        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
 # All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
@@ -63,7 +63,7 @@ rule fit_seeds:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
         "python -m mosaicbench fit {params.job:q} --threads {threads}"
-        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
+        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
 if bench.seeds_at_once:
@@ -103,7 +103,7 @@ rule fit_baseline:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
         "python -m mosaicbench fit {params.job:q} --threads {threads}"
-        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log}"
+        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
 # What a user computed with other programs: held to the contracts of all runs, and scored as they are.
@@ -129,7 +129,7 @@ rule adopt:
     message:
         "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench adopt {params.job:q} 2> {log}"
+        "python -m mosaicbench adopt {params.job:q} 2> {log:q}"
 
 
 if bench.common_controls:

@@ -18,8 +18,8 @@ rule build_environment:
     message:
         "Build the environment {wildcards.environment}"
     shell:
-        "(python -m venv --clear {params.folder}"
-        " && {params.folder}/bin/python -m pip install --disable-pip-version-check --requirement {input}) > {log} 2>&1"
+        "(python -m venv --clear {params.folder:q}"
+        " && {params.folder:q}/bin/python -m pip install --disable-pip-version-check --requirement {input:q}) > {log:q} 2>&1"
 
 
 # What `make peers` asks for; a benchmark builds only what its runs need.

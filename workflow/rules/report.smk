@@ -24,8 +24,8 @@ rule project:
     message:
         "Lay out the query cells of {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench project --runs {params.runs} --train {input.train} --solution {input.solution}"
-        " --seed {params.seed} --output {params.folder} --threads {threads} 2> {log}"
+        "python -m mosaicbench project --runs {params.runs:q} --train {input.train:q} --solution {input.solution:q}"
+        " --seed {params.seed:q} --output {params.folder:q} --threads {threads} 2> {log:q}"
 
 
 rule generate:
@@ -53,8 +53,8 @@ rule generate:
     message:
         "Generate cells of {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench generate --runs {params.runs} --view {params.view} --seed {params.seed}"
-        " --output {output.cells} --tables {params.tables} --threads {threads} 2> {log}"
+        "python -m mosaicbench generate --runs {params.runs:q} --view {params.view:q} --seed {params.seed:q}"
+        " --output {output.cells:q} --tables {params.tables:q} --threads {threads} 2> {log:q}"
 
 
 for figure in bench.figures:
@@ -88,8 +88,8 @@ for figure in bench.figures:
         message:
             f"Draw {figure}"
         shell:
-            "python -m mosaicbench draw --figure {params.figure} --tables {params.tables} --projections {params.projections}"
-            " --display {input.display} --views {params.views} --output {params.figures} 2> {log}"
+            "python -m mosaicbench draw --figure {params.figure:q} --tables {params.tables:q} --projections {params.projections:q}"
+            " --display {input.display:q} --views {params.views:q} --output {params.figures:q} 2> {log:q}"
 
 
 rule typeset:
@@ -115,8 +115,8 @@ rule typeset:
     message:
         "Write the tables as LaTeX"
     shell:
-        "python -m mosaicbench typeset --tables {params.tables} --display {input.display} --views {params.views}"
-        " --output {params.folder} 2> {log}"
+        "python -m mosaicbench typeset --tables {params.tables:q} --display {input.display:q} --views {params.views:q}"
+        " --output {params.folder:q} 2> {log:q}"
 
 
 rule report:
@@ -146,5 +146,5 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m mosaicbench report --tables {params.tables} --figures {params.figures} --display {input.display}"
-        " --config {input.config} --results {params.results} --views {params.views} --output {output.report} 2> {log}"
+        "python -m mosaicbench report --tables {params.tables:q} --figures {params.figures:q} --display {input.display:q}"
+        " --config {input.config:q} --results {params.results:q} --views {params.views:q} --output {output.report:q} 2> {log:q}"

@@ -27,8 +27,8 @@ rule score:
     message:
         "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench score --runs {params.runs} --views {params.views} --groups {params.groups}"
-        " --scores {output.scores} --features {output.features} --cells {output.cells} --threads {threads} 2> {log}"
+        "python -m mosaicbench score --runs {params.runs:q} --views {params.views:q} --groups {params.groups:q}"
+        " --scores {output.scores:q} --features {output.features:q} --cells {output.cells:q} --threads {threads} 2> {log:q}"
 
 
 if bench.common_controls:
@@ -68,7 +68,7 @@ rule record_config:
     message:
         "Record the config, with every default filled in"
     shell:
-        "printf '%s\\n' {params.config:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
 
 
 rule tabulate:
@@ -97,5 +97,5 @@ rule tabulate:
     message:
         "Join the scores into tables"
     shell:
-        "python -m mosaicbench tabulate --config {input.config} --results {params.results} --published {input.published}"
-        " --output {params.folder} 2> {log}"
+        "python -m mosaicbench tabulate --config {input.config:q} --results {params.results:q} --published {input.published:q}"
+        " --output {params.folder:q} 2> {log:q}"

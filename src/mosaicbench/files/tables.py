@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mosaicbench.files.place import check_digest, digest_of
 
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
 NAMES = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of names
-NAMES += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of")
+NAMES += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of", "against", "better", "panel", "line")
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
@@ -22,6 +23,8 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     table = table.assign(**{name: column.where(column.notna(), "") for name, column in names.items()})
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
+        if b"\r" in temporary.read_bytes():  # in a name, where the writer of Python takes it for no end of a line
+            table.to_csv(temporary, sep="\t", index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], contents: str = "contents") -> None:
