@@ -44,6 +44,7 @@ SPECIAL |= {
 SPECIAL |= {"α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "δ": r"$\delta$", "λ": r"$\lambda$"}
 ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$"}
 UNESCAPED = re.compile(r"[^\x00-\xff]")  # what pdflatex cannot set without a font for it
+BETWEEN = re.compile(r"[\x00-\x20\x7f\x85]+")  # a blank line would end the cell of a table
 BREAK = r"\\"
 WIDEST = 6  # scores in one table
 
@@ -88,8 +89,8 @@ def tables_of(standings: pd.DataFrame, theme: Theme) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text in which nothing is a command; a letter that LaTeX may lack becomes a question mark."""
-    return UNESCAPED.sub("?", "".join(SPECIAL.get(letter, letter) for letter in text))
+    """Return a text in which nothing is a command, in one line; a letter that LaTeX may lack becomes a question mark."""
+    return UNESCAPED.sub("?", "".join(SPECIAL.get(letter, letter) for letter in BETWEEN.sub(" ", text)))
 
 
 def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, theme: Theme) -> str:
