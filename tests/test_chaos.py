@@ -32,5 +32,7 @@ def test_nothing_is_wrong_in_silence_and_nothing_ends_in_a_traceback(tmp_path, p
 def test_the_page_has_a_place_for_every_part(tmp_path):
     copy = tmp_path / "page.md"
     copy.write_text(PAGE.read_text())
+    headings = [line for line in PAGE.read_text().splitlines() if line.startswith("#")]
     for part in PARTS:
         write_into(copy, part, "")
+    assert [line for line in copy.read_text().splitlines() if line.startswith("#")] == headings
