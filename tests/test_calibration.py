@@ -80,11 +80,32 @@ def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
     random = np.random.default_rng(2)
     draws, truth = random.integers(0, 6, (30, 4, 39)).astype(float), random.integers(-1, 8, (30, 4)).astype(float)
     shares = np.array([[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)])  # (cells, features, 40)
-    assert interval_coverage(draws, truth, percent=50) == pytest.approx(shares[..., 10:30].sum(-1).mean())
-    assert interval_coverage(draws, truth, percent=90) == pytest.approx(shares[..., 2:38].sum(-1).mean())
-    np.testing.assert_allclose(per_bin(draws, truth), shares.reshape(30, 4, 10, 4).sum((0, 1, 3)), atol=1e-9)
+    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(
+        shares[..., 10:30].sum(-1).mean()
+    )
+    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=90) == pytest.approx(
+        shares[..., 2:38].sum(-1).mean()
+    )
+    np.testing.assert_allclose(
+        per_bin(draws, truth, np.ones(truth.shape[1])), shares.reshape(30, 4, 10, 4).sum((0, 1, 3)), atol=1e-9
+    )
     below = np.cumsum(shares.mean(0), -1)[:, :-1]  # (features, levels)
-    assert pit_distance(draws, truth) == pytest.approx(np.abs(below - np.arange(1, 40) / 40).mean())
+    assert pit_distance(draws, truth, np.ones(truth.shape[1])) == pytest.approx(np.abs(below - np.arange(1, 40) / 40).mean())
+
+
+def test_what_single_precision_tore_apart_is_equal():
+    """Zeros among zeros, standardised and taken back, are a little more or less than 0; and that is no fault of a draw."""
+    random = np.random.default_rng(4)
+    truth = np.log1p(random.poisson(0.3, (3000, 3)))  # mostly zeros
+    std, mean = truth.std(0), truth.mean(0)
+    drawn = np.stack([random.permutation(truth) for _ in range(39)], -1)
+    there = ((drawn - mean[:, None]) / std[:, None]).astype(np.float32)
+    back = (there * std[:, None].astype(np.float32) + mean[:, None].astype(np.float32)).astype(np.float32)
+    assert not np.array_equal(back == 0, drawn == 0)
+    assert pit_distance(back, truth, std) < 0.02
+    assert interval_coverage(back, truth, std, percent=50) == pytest.approx(0.5, abs=0.02)
+    bins = per_bin(back, truth, std)
+    assert bins.max() < 1.05 * bins.min()
 
 
 def test_both_ends_of_the_scale():
@@ -94,8 +115,8 @@ def test_both_ends_of_the_scale():
 
     def scores(centre, sd):
         draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
-        covered = [interval_coverage(draws, truth, percent=percent) for percent in (50, 90)]
-        return *covered, pit_distance(draws, truth), imputation_crps_skill(draws, truth, np.ones(4))
+        covered = [interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=percent) for percent in (50, 90)]
+        return *covered, pit_distance(draws, truth, np.ones(truth.shape[1])), imputation_crps_skill(draws, truth, np.ones(4))
 
     right, marginal = scores(known, 0.5), scores(np.zeros((1500, 4)), np.sqrt(1.25))
     sure, collapsed = scores(known, 0.1), scores(np.zeros((1500, 4)), 0)
@@ -104,7 +125,7 @@ def test_both_ends_of_the_scale():
     assert right[3] > 0.5
     assert marginal[3] == pytest.approx(0, abs=0.02)
     assert sure[1] < 0.3
-    assert collapsed[:2] == (0, 0)
+    assert max(collapsed[:2]) < 0.001
     assert collapsed[2] > 0.24
     assert collapsed[3] < -0.3
 
@@ -133,9 +154,9 @@ def test_draws_that_are_calibrated_by_construction_are(method):
     query = linear_cells(200, seed=7, name="query")
     instance, truth = fitted(method, paired_view(400), query), query.values["adt"][:, ALL]
     draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
-    assert interval_coverage(draws, truth, percent=50) == pytest.approx(0.5, abs=0.06)
-    assert interval_coverage(draws, truth, percent=90) == pytest.approx(0.9, abs=0.04)
-    assert pit_distance(draws, truth) < 0.06
+    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(0.5, abs=0.06)
+    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=90) == pytest.approx(0.9, abs=0.04)
+    assert pit_distance(draws, truth, np.ones(truth.shape[1])) < 0.06
     if method == "shuffled":
         assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)
 
@@ -233,5 +254,5 @@ def test_a_run_has_draws_that_its_scores_speak_of(view, tmp_path, method):
         assert values["coverage_90", "left->right"] == pytest.approx(0.9, abs=0.05)
         assert values["imputation_crps", "left->right"] < 0.15
     if method == "train_mean":
-        assert values["coverage_90", "left->right"] < 0.45  # zeros among the truth may equal a mean of 0
+        assert values["coverage_90", "left->right"] < 0.01
     assert values["imputation_crps_skill", "left->right"] <= 1

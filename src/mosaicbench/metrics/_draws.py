@@ -13,6 +13,8 @@ import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, finite
 
+TIED = 1e-4  # standard deviations: draws as near are equal to the truth, for they were standardised in single precision
+
 
 def checked(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return draws, (cells, features, draws), and the truth, (cells, features), as float64.
@@ -32,10 +34,12 @@ def checked(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return draws, truth
 
 
-def transforms(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and the upper end of each PIT, (cells, features)."""
-    below = (draws < truth[:, :, None]).sum(axis=2)
-    tied = (draws == truth[:, :, None]).sum(axis=2)
+def transforms(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and the upper end of each PIT, (cells, features); `std` is that of the train cells, (features,)."""
+    difference = draws - truth[:, :, None]
+    near = TIED * finite("drawn_std", std)[:, None]
+    below = (difference < -near).sum(axis=2)
+    tied = (np.abs(difference) <= near).sum(axis=2)
     places = draws.shape[2] + 1
     return below / places, (below + tied + 1) / places
 

@@ -26,7 +26,7 @@ CARD = {
 }
 
 
-def interval_coverage(draws: np.ndarray, drawn_truth: np.ndarray, *, percent: int) -> float:
+def interval_coverage(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray, *, percent: int) -> float:
     """Return the share of (cells, features) of the truth inside the middle of (cells, features, draws).
 
     Raises
@@ -38,4 +38,4 @@ def interval_coverage(draws: np.ndarray, drawn_truth: np.ndarray, *, percent: in
     """
     draws, truth = checked(draws, drawn_truth)
     outside = (1 - percent / 100) / 2
-    return float(mass_between(outside, 1 - outside, transforms(draws, truth)).mean())
+    return float(mass_between(outside, 1 - outside, transforms(draws, truth, drawn_std)).mean())

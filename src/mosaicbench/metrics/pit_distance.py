@@ -26,21 +26,21 @@ CARD = {
 BINS = 10
 
 
-def pit_distance(draws: np.ndarray, drawn_truth: np.ndarray) -> float:
-    """Return the mean distance, from (cells, features, draws) and (cells, features); errors as of the coverage."""
-    return float(per_feature(draws, drawn_truth).mean())
+def pit_distance(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
+    """Return the mean distance, from (cells, features, draws), (cells, features) and (features,); errors as of the coverage."""
+    return float(per_feature(draws, drawn_truth, drawn_std).mean())
 
 
-def per_feature(draws: np.ndarray, drawn_truth: np.ndarray) -> np.ndarray:
+def per_feature(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> np.ndarray:
     """Return the distance of each feature, (features,)."""
     draws, truth = checked(draws, drawn_truth)
-    first, last = transforms(draws, truth)
+    first, last = transforms(draws, truth, drawn_std)
     levels = np.arange(1, draws.shape[2] + 1) / (draws.shape[2] + 1)
     below = [np.clip((level - first) / (last - first), 0, 1).mean(axis=0) for level in levels]  # (features,) each
     return np.abs(np.array(below) - levels[:, None]).mean(axis=0)
 
 
-def per_bin(draws: np.ndarray, drawn_truth: np.ndarray) -> np.ndarray:
+def per_bin(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> np.ndarray:
     """Return how many measured values have their PIT in each of ten bins, (bins,); parts of one where it spans several."""
-    ends = transforms(*checked(draws, drawn_truth))
+    ends = transforms(*checked(draws, drawn_truth), drawn_std)
     return np.array([mass_between(low, high, ends).sum() for low, high in pairwise(np.linspace(0, 1, BINS + 1))])
