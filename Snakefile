@@ -33,6 +33,7 @@ rule all:
     input:
         ANY.report,
         f"{ANY.latex}/document.tex",
+        ANY.models if bench.candidates else [],
 
 
 onstart:

@@ -11,9 +11,9 @@ from mosaicbench_views import cut_small, small_dataset
 from mosaicbench import catalog, cli
 from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
-from mosaicbench.files.models import read_model
+from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
-from mosaicbench.files.tables import write_table
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.files.views import as_cells, read_view, unstandardised_values
 from mosaicbench.fitting.keeping import outline, revived
 from mosaicbench.fitting.method import import_for
@@ -140,3 +140,40 @@ def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
     assert read_model(folder).facts["method"] == name
     with pytest.raises(SystemExit, match="name the folder of a run"):
         cli.main(["keep"])
+
+
+def test_the_best_run_keeps_the_model_of_its_fit_and_other_candidates_lose_theirs(tmp_path, capsys):
+    results, names = tmp_path / "results", ("cca", "pca_joint", "ridge")
+    view = results / "views/small/paired/seed-0"
+    view.parent.mkdir(parents=True)
+    cut_small(small_dataset(), "paired", view)
+    folders = {name: results / f"runs/small/paired/{name}/seed-0" for name in names}
+    for name, folder in folders.items():
+        fit_one(view, folder, name, names={"dataset": "small", "scenario": "paired", "candidate": 0})
+        assert is_kept(folder)
+    overall = {"dataset": "small", "scenario": "paired", "run": names, "method": names, "kind": "baseline"}
+    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.5, 0.6, 0.1], "complete": True}))
+    command = ["keep", "--best", str(results), "--table", str(results / "models.tsv"), "--named", "ridge"]
+    written = (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns
+    cli.main(command)
+    assert "again" not in capsys.readouterr().err
+    assert (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns == written
+    assert {name for name, folder in folders.items() if is_kept(folder)} == {"pca_joint", "ridge"}
+    row = read_table(results / "models.tsv").iloc[0]
+    assert (row["run"], row["seed"], row["model"]) == ("pca_joint", 0, f"{folders['pca_joint']}/model")
+    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.7, 0.6, 0.1], "complete": True}))
+    cli.main(command)  # another one is the best now: its model is fitted again
+    assert "fitting cca" in capsys.readouterr().err
+    assert {name for name, folder in folders.items() if is_kept(folder)} == {"cca", "ridge"}
+
+
+def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(views, tmp_path):
+    names = {"dataset": "small", "scenario": "paired"}
+    record = fit_one(views["paired"], tmp_path / "a", "oracle", names=names | {"candidate": 0})
+    assert (record["status"], record["message"]) == ("ok", "")
+    fit_one(views["paired"], tmp_path / "b", "cca", names=names | {"candidate": 1})
+    assert not is_kept(tmp_path / "a") and not is_kept(tmp_path / "b")
+    fit_one(views["paired"], tmp_path / "b", "cca", names=names | {"candidate": 0})
+    assert is_kept(tmp_path / "b")
+    fit_one(views["paired"], tmp_path / "b", "cca", names=names)  # a model is never older than its run
+    assert not is_kept(tmp_path / "b")

@@ -171,7 +171,7 @@ def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, capsys):
     assert (list(config["datasets"]), list(config["runs"]), config["seeds"]) == (["simulated"], stand, [6])
     assert config["scenarios"] == {"paired": {"kind": "paired", "runs": ["mvae", "mmvae"]}}
     assert config["training"] == {"max_epochs": 2}
-    assert "keep" not in config
+    assert config["keep"] == []
     assert config["pathvars"]["results"] == str(round_6)
     assert (round_6 / "datasets/simulated.h5mu").read_text() == "prepared"
     assert "for finding a cell's partner, " in said and "are still in after 6 seeds" in said

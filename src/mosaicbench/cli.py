@@ -215,6 +215,8 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
     where = "a results folder: the run of each view with the best overall score, first seed"
     keep.add_argument("--best", type=Path, metavar="RESULTS", help=where)
+    keep.add_argument("--table", type=Path, metavar="FILE.tsv", help="list the best, and remove other models of first seeds")
+    keep.add_argument("--named", nargs="*", default=[], metavar="RUN", help="whose models --table leaves where they are")
     keep.add_argument("--threads", type=int)
 
     apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")

@@ -150,6 +150,7 @@ def number_of_jobs(settings) -> dict[str, int]:
         counts[rule] = len(settings.views) if counts[rule] else 0
     counts["project"] = len(settings.views)
     counts["record_config"] = 1
+    counts["keep_best"] = int(bool(settings.candidates))
     counts.update(_jobs_over_all(settings))
     return {rule: count for rule, count in counts.items() if count}
 

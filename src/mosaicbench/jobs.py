@@ -4,7 +4,7 @@ A description is JSON with the keys
 
 ========  =======================================================================================================
 runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed; where models are
-          kept, keep: true and the data's licence
+          kept, keep: true and the data's licence; candidate: the seed whose model is kept in case it will be wanted
 seeds     of each: seed; train, query and, for positive controls, solution: files of the view
 limits    minutes and memory_mb of each fit; none by default
 stacked   whether the seeds, of one run, are trained at once where that can be; false by default

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mosaicbench import catalog
 from mosaicbench.errors import UserError, nearest
 
+BEST_OF_VIEW = "best"  # in `keep`, the run of each view with the best overall score
+
 
 def check(config: dict, datasets: dict, scenarios: dict, runs: dict) -> None:
     """Refuse a run of `report` or `keep` that there is not or that cannot be shown so, and a wrong sweep.
@@ -33,7 +35,7 @@ def check(config: dict, datasets: dict, scenarios: dict, runs: dict) -> None:
             why = "wraps a package, which is not asked for" if "wraps" in card else why
             why = "was computed elsewhere, so nothing can draw" if "elsewhere" in card else why
             raise UserError(f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs")
-    for name in config["keep"]:
+    for name in set(config["keep"]) - {BEST_OF_VIEW}:
         if name not in runs:
             raise UserError(f"config key keep: there is no run {name!r}{nearest(name, runs)}")
         if runs[name].method == catalog.ELSEWHERE:

@@ -104,8 +104,17 @@ class Settings:
 
     @property
     def kept(self) -> list[str]:
-        """The runs whose models are kept."""
-        return list(dict.fromkeys([*self.config["keep"], *self.config["report"]["generated_runs"]]))
+        """The runs whose models are kept, with every seed."""
+        named = [name for name in self.config["keep"] if name != report_choices.BEST_OF_VIEW]
+        return list(dict.fromkeys([*named, *self.config["report"]["generated_runs"]]))
+
+    @property
+    def candidates(self) -> list[str]:
+        """The runs one of which may be the best of a view: they keep the model of the first seed until that is known."""
+        if report_choices.BEST_OF_VIEW not in self.config["keep"]:
+            return []
+        cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
+        return [name for name, card in cards.items() if card["kind"] != "control" and not {"wraps", "elsewhere"} & card.keys()]
 
     @property
     def sizes(self) -> list[dict[str, int]]:

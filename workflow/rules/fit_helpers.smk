@@ -16,7 +16,7 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                     "hyperparameters": bench.runs[run].hyperparameters,
                     "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
                 }
-                | kept_model(wildcards.dataset, run)
+                | kept_model(wildcards.dataset, run, seeds)
                 for run in runs
             ],
             "seeds": [
@@ -28,11 +28,15 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
     )
 
 
-def kept_model(dataset, run):
+def kept_model(dataset, run, seeds):
     """What a job says of a run whose models are kept; nothing of others, so that their jobs stay the same."""
-    if run not in bench.kept:
+    if run in bench.kept:
+        which = {"keep": True}
+    elif run in bench.candidates and bench.seeds[0] in seeds:
+        which = {"candidate": bench.seeds[0]}
+    else:
         return {}
-    return {"keep": True, "licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]}
+    return which | {"licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]}
 
 
 def job_of_one_seed(wildcards):

@@ -26,7 +26,8 @@ def main(
     ----------
     runs
         Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; and outputs,
-        its folders, one per seed. Where its models are kept, keep: true and the licence of the data.
+        its folders, one per seed. Where its models are kept, keep: true and the licence of the data;
+        candidate: the one seed whose model is kept, if it can be, until the best run is known.
     seeds
         Of each: seed; train, query and solution, files of the view. The solution, which only positive controls read, may be
         left out.
@@ -76,6 +77,7 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
             solution=Path(seed["solution"]) if seed.get("solution") else None,
             output=Path(output),
             keep=run.get("keep", False),
+            candidate=run.get("candidate") == seed["seed"],
             licence=run.get("licence", ""),
         )
         for run in runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,54 +13,90 @@ import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.errors import Diverged, UserError
+from mosaicbench.files.models import is_kept
 from mosaicbench.files.runs import latents_of, read_latents, read_record
-from mosaicbench.files.tables import read_table
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.outputs import embedded, open_view
 from mosaicbench.layout import Results
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
 
 NAMES = ("dataset", "scenario", "run")
 
 
-def main(*, runs: list[Path], best: Path | None = None) -> None:
-    """Write the model of each run into its folder.
+def main(*, runs: list[Path], best: Path | None = None, table: Path | None = None, named: Sequence[str] = ()) -> None:
+    """Write the model of each run into its folder, where it is not kept already.
 
     Parameters
     ----------
     runs
-        Folders of runs and seeds, in a results folder whose views are still there.
+        Folders of runs and seeds, in a results folder whose views are still there; their models are fitted again.
     best
         A results folder: also the run of each of its views with the best overall score, of the first seed.
+    table
+        A ``.tsv`` to write with the best runs; models of the first seed of all others are then removed.
+    named
+        Of these, the runs whose models stay.
 
     Raises
     ------
     UserError
         When a run failed or its method has no model for other cells.
     """
-    wanted = [*runs, *([] if best is None else best_runs(best))]
-    if not wanted:
+    if not runs and best is None:
         raise UserError(
             "name the folder of a run and seed, such as results/runs/DATASET/SCENARIO/RUN/seed-0, or --best results"
         )
-    for folder in wanted:
+    for folder in runs:
         _keep(folder.resolve())
+    if best is not None:
+        chosen = [folder for ranked in ranked_runs(best) for folder in _first_kept(ranked)]
+        if table is not None:
+            _remove_others(best, chosen, named)
+            rows = [[*folder.parts[-4:-1], int(_seed(folder)), f"{folder}/model"] for folder in chosen]
+            write_table(table, pd.DataFrame(rows, columns=[*NAMES, "seed", "model"]))
 
 
-def best_runs(results: Path) -> list[Path]:
-    """Return the folder, of the first seed, of the run with the best overall score of each view, controls aside."""
+def ranked_runs(results: Path) -> list[list[Path]]:
+    """Return, for each view, the folders of the first seed of its runs, the best overall score first, controls aside."""
     lies = Results(results)
     table = read_table(lies.table("overall"))
     table = table[(table["kind"] != "control") & (table["dataset"] != "(all)")]
     table = table[[not {"wraps", "elsewhere"} & catalog.card("methods", method).keys() for method in table["method"]]]
     table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
     table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
-    first = table.groupby(["dataset", "scenario"], sort=False).head(1)
-    seeds = {name: sorted(Path(lies.run(*name)).glob("seed-*"), key=_seed) for name in zip(*map(first.get, NAMES), strict=True)}
-    return [folders[0] for folders in seeds.values() if folders]
+    ranked = []
+    for _, of_view in table.groupby(["dataset", "scenario"], sort=False):
+        seeds = [sorted(Path(lies.run(*name)).glob("seed-*"), key=_seed) for name in of_view[list(NAMES)].to_numpy()]
+        ranked.append([folders[0] for folders in seeds if folders])
+    return ranked
+
+
+def _first_kept(folders: list[Path]) -> list[Path]:
+    """Return the first of the folders whose run has a model, fitted again where it was not kept; none where none has."""
+    for folder in folders:
+        try:
+            if not is_kept(folder):
+                _keep(folder.resolve())
+        except UserError as reason:
+            print(f"{folder}: {reason}", file=sys.stderr)
+        else:
+            print(f"{folder}/model")
+            return [folder]
+    return []
+
+
+def _remove_others(results: Path, chosen: list[Path], named: Sequence[str]) -> None:
+    """Remove the models of candidates that were not chosen; those of named runs, and of later seeds, stay."""
+    for ranked in ranked_runs(results):
+        for folder in ranked:
+            if folder not in chosen and folder.parent.name not in named and (folder / "model").is_dir():
+                shutil.rmtree(folder / "model")
 
 
 def _seed(folder: Path) -> int:

@@ -169,7 +169,7 @@ def _written(results: Path, config: dict, entrants: list[Entrant], seed: int) ->
         chosen["scenarios"][name] = stanza | there
     kept = {key: config[key] for key in ("registry", "training", "preprocess", "metrics", "limits") if key in config}
     places = {**config.get("pathvars", {}), "results": str(folder), "logs": str(folder / "logs")}
-    text = yaml.safe_dump(kept | chosen | {"seeds": [seed], "pathvars": places}, sort_keys=False)
+    text = yaml.safe_dump(kept | chosen | {"seeds": [seed], "keep": [], "pathvars": places}, sort_keys=False)
     write_text(folder / "config.yaml", text)
     for dataset in chosen["datasets"]:
         _take_over(Path(Results(results).dataset(dataset)), Path(Results(folder).dataset(dataset)))

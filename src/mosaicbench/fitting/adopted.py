@@ -53,7 +53,7 @@ class Names:
         every = pd.Series([f"train-{place:06d}" for place in range(len(own))], index=own, dtype=object)
         measured = {m: train[m].obs_names for m in train.mod}
         if len(complete_cells(query)):
-            of_query["joint"] = next(iter(of_query.values()))
+            of_query["joint"] = next(iter(of_query.values())).loc[complete_cells(solution)]
             measured["joint"] = complete_cells(train)
         of_train = {source: _named(every, names) for source, names in measured.items()}
         return cls(identity_of(solution), of_query, of_train)

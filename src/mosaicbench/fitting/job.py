@@ -32,7 +32,9 @@ class Fit:
     output
         The run's folder.
     keep
-        Whether the fitted model is kept there.
+        Whether the fitted model is kept there; if it cannot be, the run's message says so.
+    candidate
+        Whether it is kept in case it will be wanted; if it cannot be, nothing is said.
     licence
         Of the data, for a kept model.
     ticket
@@ -47,6 +49,7 @@ class Fit:
     solution: Path | None
     output: Path
     keep: bool = False
+    candidate: bool = False
     licence: str = ""
     ticket: str = field(default_factory=lambda: uuid4().hex)
 

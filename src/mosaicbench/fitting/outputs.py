@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -153,8 +154,10 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
     remarks += [*getattr(fitted.method, "remarks", []), *left_out]
-    if fit.keep:
-        remarks += _keep(fitted, fit, latents)
+    shutil.rmtree(fit.model, ignore_errors=True)  # that of an earlier fit
+    if fit.keep or fit.candidate:
+        not_kept = _keep(fitted, fit, latents)
+        remarks += not_kept if fit.keep else []
     for remark in remarks:
         print(f"remark: {remark}", file=sys.stderr)
     meter.enter(None)
