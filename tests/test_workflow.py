@@ -17,7 +17,8 @@ import yaml
 from conftest import REPOSITORY
 
 from mosaicbench import catalog
-from mosaicbench.datasets import pbmc68k_split
+from mosaicbench.commands import draw
+from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
@@ -142,6 +143,33 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     assert record["resumed_after"]
     assert 0 < record["resumed_after"][0] < 60
     assert list(read_table(folder / "history.tsv")["epoch"]) == list(range(1, 61))
+
+
+def test_three_files_of_different_cells_become_tables_and_figures_without_a_line_of_code(tmp_path):
+    benchmark, whole = Benchmark(tmp_path), simulated.load(None, cells=240, n_rna=40, n_atac=60, n_adt=10)
+    for place, (modality, cells) in enumerate(whole.mod.items()):
+        rows = np.arange(80 * place, 80 * place + 80)
+        types = whole.obs["cell_type"].to_numpy()[rows].astype(str)
+        table = anndata.AnnData(cells.layers["counts"][rows], obs=pd.DataFrame({"type": types}, index=whole.obs_names[rows]))
+        table.var_names = cells.var_names
+        table.write_h5ad(tmp_path / f"{modality}.h5ad")
+    mine = {"path": {modality: f"{modality}.h5ad" for modality in whole.mod}, "cell_type": "type"}
+    config = {"datasets": {"mine": mine}, "scenarios": {"own": {"kind": "natural"}}, "seeds": [0]}
+    config |= {"runs": {"oracle": {}, "ridge": {}}, "preprocess": {"atac": {"components": 5}}, "report": {"projected_runs": []}}
+    benchmark.write_config(config | {"metrics": {"groups": ["alignment", "label_transfer", "imputation", "resources"]}})
+    done = benchmark.snakemake("--cores", "2", "results/tables/overview.tsv")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    tables = tmp_path / "results/tables"
+    table = read_table(tables / "overview.tsv").set_index("run")
+    assert table.loc["ridge", "status"] == "not_applicable"
+    assert table.loc["oracle", ["status", "foscttm", "label_transfer_accuracy"]].tolist() == ["ok", "–", "1.000"]
+    messages = read_table(tables / "runs.tsv").set_index("run")["message"]
+    assert "in these data no train cell has two modalities" in messages["ridge"]
+    assert "scores that need partners are not applicable between them" in messages["oracle"]
+    options = {"tables": tables, "projections": tmp_path, "display": REPOSITORY / "config/display.yaml", "views": ["mine/own"]}
+    for figure in ("scores_by_run", "overview_heat"):
+        draw.main(figure=figure, output=tmp_path / "figures", **options)
+        assert (tmp_path / f"figures/mine/own/{figure}.png").is_file()
 
 
 def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
