@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from chaos.outcomes import Outcome
-from chaos.stages import LIES, VIEW, Reference, Stage, run, strays
+from chaos.stages import FIGURE, LIES, VIEW, Reference, Stage, run, strays
 from mosaicbench.layout import FILES_OF_FIT, FILES_OF_SCORES
 
 LIMITED = ("prepare", "cut", "fit", "stacked fit", "baselines", "score", "tabulate", "draw", "report")
@@ -151,7 +151,8 @@ def _files_read(stage: str) -> list[tuple[str, str]]:
     tables = [
         (LIES.table(name), LIES.table("sweep")) for name in ("scores", "runs", "ranks", "overall", "standings", "history")
     ]
-    return tables if stage == "draw" else [*tables, of_fits[3]]
+    figure = f"{LIES.figures}/{'/'.join(VIEW)}/{FIGURE}.svg"
+    return tables if stage == "draw" else [*tables, of_fits[3], (LIES.config, LIES.table("sweep")), (figure, LIES.config)]
 
 
 def _wrong_files(reference: Reference, draw: random.Random, folder: Path, tries: int) -> Outcome:

@@ -122,7 +122,7 @@ def _keep(folder: Path) -> None:
     fit, fitted = fits[place], opened[place]
     latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
     keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity)
-    apart = _difference(latents, read_latents(folder / "latents.h5ad"))
+    apart = _difference(latents, read_latents(folder / "latents.h5ad", fit.identity))
     same = "it embeds the query bit for bit as before" if apart == 0 else f"latents differ from the run's by up to {apart:.2g}"
     print(f"{fit.model}: {same}")
 

@@ -103,6 +103,9 @@ def _unverified(config: dict) -> dict[str, list[str]]:
 
 def _read_config(path: Path) -> dict:
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (FileNotFoundError, yaml.YAMLError) as error:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not a readable configuration ({error})") from error
+    if not isinstance(config, dict) or not config:
+        raise UserError(f"{path}: holds no configuration; delete it and run again")
+    return config

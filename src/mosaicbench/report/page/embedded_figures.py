@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from mosaicbench.errors import ContractError
 from mosaicbench.files.tables import read_table
 from mosaicbench.report.theme import NOT_DRAWN
 
@@ -78,7 +79,10 @@ def _reason(numbers: Path) -> str:
 def _svg_uri(path: Path) -> str:
     """Return an SVG as a data URI, as text: a quarter lighter than base64."""
     preamble = r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>"
-    text = re.sub(preamble, "", path.read_text("utf-8"), flags=re.DOTALL)
+    text = path.read_text("utf-8")
+    if not text.rstrip().endswith("</svg>"):
+        raise ContractError(f"{path}: is no whole picture, but cut short; delete it and run again")
+    text = re.sub(preamble, "", text, flags=re.DOTALL)
     text = re.sub(r"\s+", " ", text).replace("> <", "><").strip()
     for character, code in (("%", "%25"), ("#", "%23"), ("&", "&amp;"), ("'", "&#39;")):
         text = text.replace(character, code)
@@ -88,6 +92,11 @@ def _svg_uri(path: Path) -> str:
 def _png_uri(path: Path) -> str:
     """Return a PNG as a data URI, in 256 colours: a third of the bytes, and hardly a difference to the eye."""
     content = io.BytesIO()
-    with Image.open(path) as picture:
+    try:
+        picture = Image.open(path)
+        picture.load()
+    except (OSError, SyntaxError) as error:
+        raise ContractError(f"{path}: is no whole picture ({error}); delete it and run again") from error
+    with picture:
         picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
