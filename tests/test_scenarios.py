@@ -482,8 +482,11 @@ def test_cut_refuses(options, message):
 def test_a_modality_with_a_single_train_cell_is_refused():
     measured = {"rna": np.arange(5), "adt": np.arange(1)}
     with pytest.raises(UserError, match="leaves 3 query cells and, in one modality, 1 train cells"):
-        scenarios._check_sizes(pairing.Measured(train=measured, joint=False), np.arange(3))
-    scenarios._check_sizes(pairing.Measured(train=measured | {"adt": np.arange(2)}, joint=False), np.arange(1))
+        scenarios._check_sizes(
+            pairing.Measured(train=measured, joint=False), {"rna": np.ones(4, bool), "adt": np.ones(3, bool)}
+        )
+    enough = pairing.Measured(train=measured | {"adt": np.arange(2)}, joint=False)
+    scenarios._check_sizes(enough, {"rna": np.ones(1, bool), "adt": np.ones(1, bool)})
 
 
 def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
