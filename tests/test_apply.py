@@ -9,6 +9,7 @@ from anndata import AnnData
 from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
+from scipy import sparse
 
 import mosaicbench
 from mosaicbench import cli
@@ -20,6 +21,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import read_view
+from mosaicbench.metrics import _graph
 from mosaicbench.scoring import scorer
 
 VALUES = {"values": "lognorm"}  # of the small data
@@ -202,6 +204,45 @@ def test_embeddings_that_cannot_be_scored_are_refused(place, change, message):
     z = cells["left"].obsm["X_mosaicbench"]
     with pytest.raises(UserError, match=message):
         mosaicbench.score(cells, embeddings={"left": z, "right": change(z)})
+
+
+def test_a_graph_is_scored_by_the_metrics_that_read_graphs(place, tmp_path):
+    folder, _ = place
+    cells = mosaicbench.apply(folder / "cca", mudata.read_h5mu(folder / "own.h5mu"))
+    left = cells["left"]
+    z, labels = left.obsm["X_mosaicbench"], cells.obs.loc[left.obs_names, "cell_type"].astype(str).to_numpy(dtype=object)
+    left.obsp["distances"] = graph_of(z, 15)
+    table = mosaicbench.score(cells, graph="distances").set_index(["metric", "direction"])["value"]
+    assert table["graph_connectivity", "left"] == pytest.approx(scorer.ask("graph_connectivity", latent=z, labels=labels))
+    assert 0 < table["clisi", "left"] <= 1
+    left.write_h5ad(tmp_path / "left.h5ad")
+    files = ["--latents", str(tmp_path / "left.h5ad"), "--truth", str(folder / "own.h5mu")]
+    cli.main(["score", *files, "--graph", "distances", "--output", str(tmp_path / "scores.tsv")])
+    written = read_table(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
+    pd.testing.assert_series_equal(written, table)
+    with pytest.raises(SystemExit, match=r"no obsp\['absent'\]; there are distances"):
+        cli.main(["score", *files, "--graph", "absent"])
+    with pytest.raises(UserError, match="neither a modality nor all cells have obsp"):
+        mosaicbench.score(cells, graph="absent")
+
+
+def graph_of(z, k):
+    """Return the distances of each cell's neighbours, itself aside."""
+    distances, nearest = _graph.neighbors(z, k)
+    rows = np.repeat(np.arange(len(z)), k - 1)
+    return sparse.csr_matrix((distances[:, 1:].ravel(), (rows, nearest[:, 1:].ravel())), shape=(len(z), len(z)))
+
+
+@pytest.mark.parametrize(("metric", "k", "need"), [("clisi", 90, "labels"), ("ilisi", 90, "batches"), ("kbet", 50, "batches")])
+def test_a_metric_of_distances_is_the_same_from_latents_and_from_their_graph(metric, k, need):
+    random = np.random.default_rng(0)
+    z, known = random.standard_normal((120, 4)), {need: random.choice(["a", "b", "c"], 120).astype(object)}
+    graph = graph_of(z, k)
+    assert scorer.ask(metric, "from_graph", graph=graph, **known) == pytest.approx(scorer.ask(metric, latent=z, **known))
+    uneven = graph.copy()
+    uneven.data[0] = 0
+    uneven.eliminate_zeros()
+    assert np.isnan(scorer.ask(metric, "from_graph", graph=uneven, **known))
 
 
 def test_scoring_says_which_option_is_missing(capsys):

@@ -127,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     elsewhere.add_argument("--latents", type=Path, nargs="+", metavar="FILE.h5ad", help="one per source, named after it")
     elsewhere.add_argument("--truth", type=Path, metavar="FILE", help=".h5mu or .h5ad whose obs has types and batches")
     elsewhere.add_argument("--embedding", metavar="KEY", help="of obsm (default: X)")
+    what = "of obsp, such as distances or connectivities of scanpy: metrics that read graphs, in the place of coordinates"
+    elsewhere.add_argument("--graph", metavar="KEY", help=what)
     elsewhere.add_argument("--cell-type", default="cell_type", metavar="COLUMN")
     elsewhere.add_argument("--batch", default="batch", metavar="COLUMN")
     elsewhere.add_argument("--output", type=Path, metavar="FILE.tsv")
@@ -311,7 +313,7 @@ def _recommend(race: bool, budget: int, cores: str, dry_run: bool, output: Path 
 
 def _score(**options: object) -> None:
     """Score runs of a view, or embeddings that were made elsewhere."""
-    alone = {"latents", "truth", "embedding", "cell_type", "batch", "output"}
+    alone = {"latents", "truth", "embedding", "graph", "cell_type", "batch", "output"}
     elsewhere = options["latents"] is not None
     needed = ("latents", "truth") if elsewhere else ("runs", "views", "groups", "scores", "features", "cells")
     if missing := [f"--{name}" for name in needed if options[name] is None]:

@@ -91,6 +91,7 @@ def score(
     mdata: MuData,
     *,
     embeddings: str | Mapping[str, np.ndarray] = "X_mosaicbench",
+    graph: str | None = None,
     cell_type: str = "cell_type",
     batch: str = "batch",
     groups: Collection[str] | None = None,
@@ -103,6 +104,9 @@ def score(
         Cells whose ``obs`` has what is known of them.
     embeddings
         A key of ``obsm`` of the modalities; or modality, or "joint", -> (its cells, latent) in the order of its rows.
+    graph
+        A key of ``obsp`` of the modalities, or of all cells: metrics that read graphs are asked of it, in the place of
+        embeddings.
     cell_type, batch
         Columns of ``mdata.obs``; one that is not there leaves out the metrics that need it.
     groups
@@ -118,8 +122,16 @@ def score(
     errors.UserError
         When there is no such embedding, or its cells are others.
     """
-    from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings
+    from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings, scores_of_graphs
 
+    obs = mdata.obs.rename(columns={cell_type: "cell_type", batch: "batch"})
+    groups = GROUPS if groups is None else groups
+    if graph is not None:
+        places = {**mdata.mod, "joint": mdata}
+        graphs = {name: (x.obs_names.astype(str), x.obsp[graph]) for name, x in places.items() if graph in x.obsp}
+        if not graphs:
+            raise UserError(f"neither a modality nor all cells have obsp[{graph!r}]; run scanpy.pp.neighbors first")
+        return scores_of_graphs(graphs, obs, groups=groups)
     if isinstance(embeddings, str):
         embeddings = {name: cells.obsm[embeddings] for name, cells in mdata.mod.items() if embeddings in cells.obsm}
     if not embeddings:
@@ -127,5 +139,4 @@ def score(
     if unknown := sorted(set(embeddings) - {*mdata.mod, "joint"}):
         raise UserError(f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, and joint")
     named = {name: ((mdata if name == "joint" else mdata[name]).obs_names.astype(str), z) for name, z in embeddings.items()}
-    obs = mdata.obs.rename(columns={cell_type: "cell_type", batch: "batch"})
-    return scores_of_embeddings(named, obs, groups=GROUPS if groups is None else groups)
+    return scores_of_embeddings(named, obs, groups=groups)

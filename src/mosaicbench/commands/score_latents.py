@@ -14,12 +14,13 @@ import pandas as pd
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata, read_h5
 from mosaicbench.files.tables import write_table
-from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings
+from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings, scores_of_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
+    from scipy import sparse
 
 
 def main(
@@ -27,6 +28,7 @@ def main(
     latents: Sequence[Path],
     truth: Path,
     embedding: str | None = None,
+    graph: str | None = None,
     cell_type: str = "cell_type",
     batch: str = "batch",
     groups: Sequence[str] | None = None,
@@ -42,6 +44,9 @@ def main(
         ``.h5mu`` or ``.h5ad`` whose ``obs`` has what is known of the cells.
     embedding
         The key of ``obsm`` of the coordinates; by default they are ``X``.
+    graph
+        The key of ``obsp`` of a graph of neighbours; metrics that read graphs are asked of it, and none of coordinates. Those
+        that read distances need a graph of distances.
     cell_type, batch
         Columns of that ``obs``; one that is not there leaves out the metrics that need it.
     groups
@@ -54,15 +59,17 @@ def main(
     UserError
         When a file cannot be read, or its cells are others.
     """
-    embeddings = {}
+    sources = {}
     for path in map(Path, latents):
-        if path.stem in embeddings:
+        if path.stem in sources:
             raise UserError(f"{path}: there is another file of the name {path.stem!r}; name each after its source")
-        embeddings[path.stem] = _coordinates(path, read_h5(path, anndata.read_h5ad), embedding)
+        cells = read_h5(path, anndata.read_h5ad)
+        sources[path.stem] = _coordinates(path, cells, embedding) if graph is None else _graph(path, cells, graph)
     with quiet_mudata():
         known = read_h5(truth, mudata.read_h5mu if Path(truth).suffix == ".h5mu" else anndata.read_h5ad)
     obs = known.obs.rename(columns={cell_type: "cell_type", batch: "batch"})
-    table = scores_of_embeddings(embeddings, obs, groups=GROUPS if groups is None else groups)
+    scored = scores_of_embeddings if graph is None else scores_of_graphs
+    table = scored(sources, obs, groups=GROUPS if groups is None else groups)
     print("computed elsewhere: whether it has seen these cells, and how long it took, is not known", file=sys.stderr)
     print(table.to_string(index=False))
     if output is not None:
@@ -76,3 +83,9 @@ def _coordinates(path: Path, cells: AnnData, embedding: str | None) -> tuple[pd.
     if z is None:
         raise UserError(f"{path}: X is empty; name the coordinates' key of obsm with --embedding")
     return pd.Index(cells.obs_names.astype(str)), np.asarray(z.todense() if hasattr(z, "todense") else z)
+
+
+def _graph(path: Path, cells: AnnData, graph: str) -> tuple[pd.Index, sparse.csr_matrix]:
+    if graph not in cells.obsp:
+        raise UserError(f"{path}: there is no obsp[{graph!r}]; there are {', '.join(cells.obsp) or 'none'}")
+    return pd.Index(cells.obs_names.astype(str)), cells.obsp[graph]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy import sparse
 
 from mosaicbench.metrics._checks import Undefined, finite
 from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of, within_range
@@ -65,6 +66,33 @@ def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """
     latent = finite("latent", latent)
     return tuple(found[:, :k] for found in _neighbors(latent.tobytes(), latent.shape))
+
+
+def neighbors_in(graph: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :func:`neighbors` does, from a (cells, cells) graph whose entries are distances to neighbours.
+
+    Raises
+    ------
+    Undefined
+        When cells have different numbers of neighbours, as in a graph of connectivities.
+    """
+    graph = loopless(graph)
+    numbers = np.diff(graph.indptr)
+    if len(set(numbers)) > 1 or not numbers[0]:
+        raise Undefined(f"cells have {numbers.min()} to {numbers.max()} neighbours in this graph; all need as many")
+    shape = (len(numbers), numbers[0])
+    distances, nearest = graph.data.reshape(shape), graph.indices.reshape(shape)
+    order = np.argsort(distances, axis=1, kind="stable")
+    distances, nearest = (np.take_along_axis(x, order, axis=1) for x in (distances, nearest))
+    itself = np.arange(len(numbers))[:, None]
+    return np.hstack([np.zeros_like(distances[:, :1]), distances]), np.hstack([itself, nearest])
+
+
+def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return a graph as float64 without edges from cells to themselves; edges of length 0 between others stay."""
+    coo = sparse.coo_matrix(graph)
+    rows = coo.row != coo.col
+    return sparse.csr_matrix((coo.data[rows].astype(np.float64), (coo.row[rows], coo.col[rows])), shape=coo.shape)
 
 
 @lru_cache(maxsize=2)

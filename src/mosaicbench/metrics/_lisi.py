@@ -31,7 +31,11 @@ def median_lisi(latent: np.ndarray, codes: np.ndarray) -> float:
         When there are fewer than three cells.
     """
     at_least(3, latent)
-    distances, indices = neighbors(latent, MOST)
+    return median_lisi_among(*neighbors(latent, MOST), codes)
+
+
+def median_lisi_among(distances: np.ndarray, indices: np.ndarray, codes: np.ndarray) -> float:
+    """Return it from (cells, k) distances and places of each cell's neighbours, itself first; the perplexity is k / 3."""
     found = []
     for part in (slice(start, start + CHUNK) for start in range(0, len(codes), CHUNK)):
         others = indices[part] != np.arange(len(codes))[part, None]  # all but the first

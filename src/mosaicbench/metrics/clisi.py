@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
-from mosaicbench.metrics._graph import labelled
-from mosaicbench.metrics._lisi import median_lisi
+from mosaicbench.metrics._checks import Undefined
+from mosaicbench.metrics._graph import labelled, neighbors_in
+from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._lisi import median_lisi, median_lisi_among
 
 CARD = {
     "label": "cLISI",
@@ -24,5 +27,17 @@ CARD = {
 def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) labels."""
     known_latent, codes = labelled(latent, labels)
+    return _scaled(median_lisi(known_latent, codes), codes)
+
+
+def from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
+    """Return it from a (cells, cells) graph of distances and (cells,) labels, of as many neighbours as the graph has."""
+    if not known(np.asarray(labels, dtype=object)).all():
+        raise Undefined("some cells of this graph have no label")
+    _, codes = labelled(np.zeros((len(labels), 1)), labels)
+    return _scaled(median_lisi_among(*neighbors_in(graph), codes), codes)
+
+
+def _scaled(lisi: float, codes: np.ndarray) -> float:
     types = codes.max() + 1
-    return float((types - median_lisi(known_latent, codes)) / (types - 1))
+    return float((types - lisi) / (types - 1))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from mosaicbench.metrics._checks import finite
-from mosaicbench.metrics._graph import batch_codes
-from mosaicbench.metrics._lisi import median_lisi
+from mosaicbench.metrics._graph import batch_codes, neighbors_in
+from mosaicbench.metrics._lisi import median_lisi, median_lisi_among
 
 CARD = {
     "label": "iLISI",
@@ -31,3 +32,9 @@ def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
     codes = batch_codes(batches)
     return float((median_lisi(finite("latent", latent), codes) - 1) / codes.max())
+
+
+def from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
+    """Return it from a (cells, cells) graph of distances and (cells,) batches, of as many neighbours as the graph has."""
+    codes = batch_codes(batches)
+    return float((median_lisi_among(*neighbors_in(graph), codes) - 1) / codes.max())

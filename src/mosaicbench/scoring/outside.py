@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,12 @@ from mosaicbench.errors import UserError
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.evidence import Evidence
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
 GROUPS = ("alignment", "label_transfer", "biology", "mixing")
 FEWEST_CELLS = 3
+FROM_GRAPH = "from_graph"  # the function of a metric's file that reads a graph in the place of latents
 
 
 def scores_of_embeddings(
@@ -68,6 +73,48 @@ def scores_of_embeddings(
     )
     found = scorer.score(evidence, groups).scores
     return found[found["direction"] != "run"][["metric", "direction", "value"]].reset_index(drop=True)
+
+
+def scores_of_graphs(
+    graphs: Mapping[str, tuple[pd.Index, sparse.csr_matrix]], obs: pd.DataFrame, *, groups: Collection[str] = GROUPS
+) -> pd.DataFrame:
+    """Return a row per graph and metric that reads graphs: those whose file has a function ``from_graph``.
+
+    Parameters
+    ----------
+    graphs
+        source -> names of its cells, and a (cells, cells) graph: entry (i, j) says that j is a neighbour of i, and is its
+        distance for metrics that read distances.
+    obs, groups
+        As of :func:`scores_of_embeddings`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns metric, direction, value.
+
+    Raises
+    ------
+    UserError
+        When a graph is not of its cells, or one of them is not known.
+    """
+    rows = []
+    for source, (names, graph) in graphs.items():
+        cells = pd.Index(names).astype(str)
+        if graph.shape != (len(cells), len(cells)):
+            raise UserError(f"graph {source!r}: expected {len(cells)} times {len(cells)} cells, found {graph.shape}")
+        if unknown := (~cells.isin(obs.index.astype(str))).sum():
+            raise UserError(f"graph {source!r}: {unknown} of its {len(cells)} cells are not in the truth; give the same names")
+        of_cells = obs.set_axis(obs.index.astype(str)).loc[cells]
+        known = {"labels": _column(of_cells, "cell_type"), "batches": _column(of_cells, "batch"), "graph": graph}
+        known = {need: x for need, x in known.items() if need == "graph" or len(set(x) - {""}) > 1}
+        for metric, card in catalog.cards("metrics").items():
+            if card["group"] in groups and catalog.stands_beside("metrics", metric, FROM_GRAPH):
+                needs = catalog.parameters("metrics", metric, FROM_GRAPH)
+                if set(needs) <= set(known):
+                    supplied = {need: known[need] for need in needs}
+                    rows.append((metric, source, scorer.ask(metric, FROM_GRAPH, **supplied)))
+    return pd.DataFrame(rows, columns=["metric", "direction", "value"])
 
 
 def _check(source: str, names: pd.Index, z: np.ndarray) -> None:

@@ -92,9 +92,9 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
     return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners))
 
 
-def ask(metric: str, **supplied: object) -> float:
-    """Return one metric of what it needs, NaN where it is not defined."""
-    return _value(metric, Question("what was supplied", "-", supplied, {}))[0]
+def ask(metric: str, beside: str | None = None, /, **supplied: object) -> float:
+    """Return one metric, or a function beside it, of what it needs, NaN where it is not defined."""
+    return _value(metric, Question("what was supplied", "-", supplied, {}), beside)[0]
 
 
 def _suited(evidence: Evidence, metrics: list[str], beside: str | None) -> Iterator[tuple[Question, str]]:
@@ -119,10 +119,10 @@ def _called(metric: str, question: Question, beside: str | None = None) -> objec
     return catalog.function("metrics", metric, beside)(**question.values(needs, partners=partners))
 
 
-def _value(metric: str, question: Question) -> tuple[float, Undefined | None]:
+def _value(metric: str, question: Question, beside: str | None = None) -> tuple[float, Undefined | None]:
     """Return a score, or NaN and why it is not defined."""
     try:
-        return _called(metric, question), None
+        return _called(metric, question, beside), None
     except Undefined as reason:
         print(f"{metric} of {question.about} is not defined: {reason}", file=sys.stderr)
         return float("nan"), reason
