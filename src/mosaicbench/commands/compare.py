@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.files.tables import check_contents, read_table, write_table
 from mosaicbench.layout import Results
 from mosaicbench.report.page.comparison_page import Differences, comparison_page, comparison_text
 from mosaicbench.report.records import circumstances, differing_facts, read_records
@@ -81,6 +81,7 @@ def _read(folder: Path) -> Finished:
                 f"{folder}: there is no {part} in it; name the results folder of a benchmark that ran to the end (the one with "
                 "report.html)"
             )
+    check_contents(Path(results.tables), ["runs", "headline", "scores"], "tabulate")
     runs = checked_runs(read_table(results.table("runs"), RUN_COLUMNS))
     try:
         config = json.loads(Path(results.config).read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mosaicbench.errors import UserError
-from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.files.tables import check_contents, read_table, write_table
 from mosaicbench.layout import Results
 from mosaicbench.report.recommendation import COLUMNS, checked_recommendations, sentences
 from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs
@@ -30,6 +30,7 @@ def main(*, results: Path, display: Path, output: Path | None = None) -> None:
         When the folder has no tables, or no run answers any question.
     """
     lies = Results(results)
+    check_contents(Path(lies.tables), ["recommendations", "runs"], "tabulate")
     table = checked_recommendations(read_table(lies.table("recommendations"), COLUMNS))
     runs = checked_runs(read_table(lies.table("runs"), RUN_COLUMNS))
     if table.empty:
