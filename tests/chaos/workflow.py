@@ -40,7 +40,7 @@ def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     outcomes = []
     for fault, alone in (("Snakemake killed, with all its jobs", False), ("Snakemake killed alone", True)):
         outcome = Outcome(fault)
-        while outcome.tried < 3:
+        while outcome.tried < 2:
             shutil.rmtree(folder / "workflow", ignore_errors=True)
             overlay = _workflow(folder / "workflow")
             command = [sys.executable, "-m", "snakemake", *TARGETS, *ARGUMENTS]
