@@ -40,8 +40,9 @@ ALLOWED = {
         {"numpy", "scipy", "pandas", "h5py", "rdata", "anndata", "mudata", "scanpy"},
     ),
     "modeling": ({"errors", "view", "modeling"}, {"numpy", "torch", "tqdm"}),
+    "plain": ({"errors"}, {"numpy"}),
     "methods": (
-        {"errors", "view", "modeling", "methods"},
+        {"errors", "view", "modeling", "methods", "plain"},
         {"numpy", "scipy", "sklearn", "torch", "harmonypy"},
     ),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba"}),
@@ -53,7 +54,7 @@ ALLOWED = {
     ),
     "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
     "fitting": (
-        {"errors", "files", "fitting", "meter", "sources", "view"},
+        {"errors", "files", "fitting", "meter", "plain", "sources", "view"},
         {"numpy", "pandas", "scipy", "anndata", "mudata", "psutil"},
     ),
     "cluster": ({"errors"}, set()),
@@ -78,16 +79,16 @@ ALLOWED = {
 OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/place", "files/tables", "files/views"}
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
-OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "sources"}
+OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "plain", "sources"}
 KEYS = {
     "fetch": {"config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
     "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
-    "fit": OF_RUNS | {"fitting", "files/models", "meter", "sources"},
+    "fit": OF_RUNS | {"fitting", "files/models", "meter", "plain", "sources"},
     "adopt": OF_RUNS | {"fitting", "sources"},
     "score": OF_SCORES | {"cards", "catalog", "metrics", "scoring"},
     "project": OF_RUNS | {"metrics", "report"},
-    "generate": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "metrics", "report", "scoring", "sources"},
+    "generate": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
     "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report", "statistics"},
     "draw": OF_SCORES | {"cards", "catalog", "report", "statistics"},
     "typeset": OF_SCORES | {"cards", "catalog", "report", "statistics"},
@@ -99,7 +100,7 @@ KEYS = {
     "run": {"errors", "layout"},
     "race": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
     "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
-    "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "sources"},
+    "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "plain", "sources"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},

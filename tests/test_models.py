@@ -119,7 +119,7 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(views, tmp_path):
 def test_a_model_names_no_class_but_known_ones(views, tmp_path):
     kept = read_model(fitted(views, "cca", tmp_path / "run"))
     evil = json.dumps({"dict": [[{"value": "pca"}, {"object": ["subprocess", "Popen"], "holds": {"dict": []}}]]})
-    kept.state["description"] = np.array(evil)
+    kept.state["description"] = np.frombuffer(evil.encode(), dtype=np.uint8)
     with pytest.raises(UserError, match=r"subprocess\.Popen"):
         revived(kept, import_for(kept.facts["module"]))
 

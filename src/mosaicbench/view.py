@@ -214,6 +214,12 @@ class Truth:
     labels: np.ndarray
     values: dict[str, np.ndarray]
 
+    def rows_of(self, cells: Cells) -> np.ndarray | None:
+        """Return the numbers of query cells, (cells,); None for cells that are none, such as train cells."""
+        if cells.names[0] not in self.rows:
+            return None
+        return np.array([self.rows[name] for name in cells.names])
+
 
 class Method(Protocol):
     """What the class of a method offers: the last public class of its file, a dataclass whose fields are its hyperparameters.

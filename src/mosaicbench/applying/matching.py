@@ -55,11 +55,8 @@ class Matched:
 
         layer, columns = self.facts["values"], self.columns
         taken = sparse.csr_matrix(self.matrix.take(rows), dtype=np.float32)
-        if self.facts["space"] == "clr":
-            taken, columns = (
-                taken[:, columns],
-                np.arange(len(columns)),
-            )  # proteins that the model lacks have no part in the mean
+        if self.facts["space"] == "clr":  # proteins that the model lacks have no part in the mean
+            taken, columns = taken[:, columns], np.arange(len(columns))
         names = pd.DataFrame(index=[str(column) for column in range(taken.shape[1])])
         of_cells = pd.DataFrame(index=[str(row) for row in range(taken.shape[0])])
         cells = AnnData(obs=of_cells, var=names, layers={layer: taken}, uns={"kind": self.facts["kind"], "values": layer})

@@ -22,7 +22,7 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic, write_text
 from mosaicbench.files.place import check_digest, check_place, digest_of
 
-FORMAT = 1  # of these files; a model of another one is refused
+FORMAT = 2  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
 FACTS = {"format", "method", "module", "card", "hyperparameters", "versions", "identity", "modalities", "licence"}
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mosaicbench.errors import UserError
 from mosaicbench.fitting.method import hyperparameters_of, method_class
-from mosaicbench.fitting.plain import described, restored
 from mosaicbench.fitting.record import versions
+from mosaicbench.plain import described, restored
 from mosaicbench.view import Cells, Scale, View, offers
 
 if TYPE_CHECKING:

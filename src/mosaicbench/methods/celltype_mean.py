@@ -61,4 +61,4 @@ class CelltypeMean:
 
     def _labels(self, cells: Cells) -> np.ndarray:
         """Return the cells' true types, "" where unknown."""
-        return self.truth.labels[[self.truth.rows[name] for name in cells.names]]
+        return self.truth.labels[self.truth.rows_of(cells)]

@@ -19,8 +19,6 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
 from torch import nn
 from torch.distributions import Normal
 
@@ -34,6 +32,7 @@ from mosaicbench.modeling.posteriors import kl
 from mosaicbench.modeling.residual import ResidualEncoder
 from mosaicbench.modeling.training import Divided
 from mosaicbench.modeling.vae import MultimodalVAE
+from mosaicbench.plain import described, restored
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -53,9 +52,6 @@ CARD = {
 }
 
 BLEND = "blend "  # in a kept model, begins the names of what is no network's weight
-TURNED = " transposed"  # ends the names of matrices that lie column by column: only in that order do products round as before
-LEARNED_COMPONENTS = ("mean_", "components_", "explained_variance_")
-LEARNED_REGRESSION = ("coef_", "intercept_")
 
 
 @dataclass(kw_only=True)
@@ -168,35 +164,13 @@ class ContrastiveVAE(MultimodalVAE):
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks, and each direction's share and ridge."""
-        state = super().state()
-        for (source, target), ridge in self.ridge.items():
-            components, linear = ridge.regression[source, target]
-            learned = {f"components.{name}": getattr(components, name) for name in LEARNED_COMPONENTS}
-            learned |= {f"linear.{name}": getattr(linear, name) for name in LEARNED_REGRESSION}
-            learned["share"] = np.array(self.share[source, target])
-            state |= {
-                f"{BLEND}{source}->{target}:{name}{_turn(x)}": np.ascontiguousarray(x.T if _turn(x) else x)
-                for name, x in learned.items()
-            }
-        return state
+        blend = described({"ridge": self.ridge, "share": self.share})
+        return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: View) -> None:
         """Make networks and ridges again from what :meth:`state` returned."""
         super().load({name: x for name, x in state.items() if not name.startswith(BLEND)}, train)
-        self.ridge, self.share = {}, {}
-        for source, target in permutations(train.modalities, 2):
-            start = f"{BLEND}{source}->{target}:"
-            learned = {name.removeprefix(start): x for name, x in state.items() if name.startswith(start)}
-            learned = {name.removesuffix(TURNED): x.T if name.endswith(TURNED) else x for name, x in learned.items()}
-            if learned:
-                components, linear = PCA(), RidgeCV()
-                for name in LEARNED_COMPONENTS:
-                    setattr(components, name, learned[f"components.{name}"])
-                for name in LEARNED_REGRESSION:
-                    setattr(linear, name, learned[f"linear.{name}"])
-                self.ridge[source, target] = Ridge(components=self.ridge_components)
-                self.ridge[source, target].regression = {(source, target): make_pipeline(components, linear)}
-                self.share[source, target] = learned["share"].item()
+        vars(self).update(restored({name.removeprefix(BLEND): x for name, x in state.items() if name.startswith(BLEND)}))
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the blend of ridge and decoder, the mean over what is observed, (cells, features), standardised.
@@ -226,7 +200,3 @@ def _all_of(block: Block) -> Minibatch:
 def _cells(x: Minibatch) -> Cells:
     names = np.arange(x.cells).astype(str).astype(object)
     return Cells(names=names, values={m: values.cpu().numpy() for m, values in x.items()})
-
-
-def _turn(x: np.ndarray) -> str:
-    return TURNED if x.flags.f_contiguous and not x.flags.c_contiguous else ""

@@ -38,8 +38,6 @@ class LabelOracle:
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the type, (cells, types)."""
-        if cells.names[0] in self.truth.rows:
-            labels = self.truth.labels[[self.truth.rows[name] for name in cells.names]]
-        else:
-            labels = cells.labels
+        rows = self.truth.rows_of(cells)
+        labels = cells.labels if rows is None else self.truth.labels[rows]
         return (labels.astype(str)[:, None] == self.types).astype(float)

@@ -46,7 +46,7 @@ class Oracle:
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return type and noise, (cells, types + noise)."""
-        rows = self._rows(cells)
+        rows = self.truth.rows_of(cells)
         if rows is None:
             labels, own = cells.labels, 0.1 * self.random.standard_normal((len(cells), self.noise))
         else:
@@ -55,16 +55,10 @@ class Oracle:
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the true values, (cells, features), standardised; the train mean, 0, of cells that have none."""
-        return self.truth.values[target][self._rows(cells)]
+        return self.truth.values[target][self.truth.rows_of(cells)]
 
     def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """Return draws around a centre around which the truth is a draw, too, (cells, features, draws), standardised."""
-        random, truth = np.random.default_rng([seed, 2]), self.truth.values[target][self._rows(cells)][:, features]
+        random, truth = np.random.default_rng([seed, 2]), self.truth.values[target][self.truth.rows_of(cells)][:, features]
         centre = truth + DRAWN_SD * random.standard_normal(truth.shape)
         return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
-
-    def _rows(self, cells: Cells) -> np.ndarray | None:
-        """Return the numbers of query cells, None for train cells."""
-        if cells.names[0] not in self.truth.rows:
-            return None
-        return np.array([self.truth.rows[name] for name in cells.names])

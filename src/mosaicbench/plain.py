@@ -1,4 +1,4 @@
-"""What a method without networks learned, as arrays and a description in JSON, and back: nothing in it is code.
+"""What a method learned beside networks, as numeric arrays and a description in JSON, and back: nothing in it is code.
 
 Values, arrays, dicts, lists and tuples are described as they are; of objects, only those of :data:`ESTIMATORS` and dataclasses
 of this package, by the name of their class and what they hold.
@@ -34,7 +34,9 @@ def described(learned: dict[str, object]) -> dict[str, np.ndarray]:
     """
     arrays: list[np.ndarray] = []
     node = _node(learned, arrays)
-    return {DESCRIPTION: np.array(json.dumps(node))} | {str(number): array for number, array in enumerate(arrays)}
+    return {DESCRIPTION: np.frombuffer(json.dumps(node).encode(), dtype=np.uint8)} | {
+        str(number): array for number, array in enumerate(arrays)
+    }
 
 
 def restored(state: dict[str, np.ndarray]) -> dict[str, object]:
@@ -45,7 +47,7 @@ def restored(state: dict[str, np.ndarray]) -> dict[str, object]:
     UserError
         When the description names a class that is not known here.
     """
-    return _thing(json.loads(str(state[DESCRIPTION])), state)
+    return _thing(json.loads(bytes(state[DESCRIPTION])), state)
 
 
 def _node(thing: object, arrays: list[np.ndarray]) -> object:
@@ -53,8 +55,10 @@ def _node(thing: object, arrays: list[np.ndarray]) -> object:
     if isinstance(thing, np.ndarray | np.generic):
         if thing.dtype.hasobject:
             return {"strings": [str(name) for name in np.asarray(thing).ravel()]}
-        arrays.append(_in_order(np.asarray(thing)))
-        return {"array": len(arrays) - 1, "scalar": isinstance(thing, np.generic)}
+        x = np.asarray(thing)
+        turned = x.ndim == 2 and x.strides[0] < x.strides[1]  # columns first: only so do products add in the same order again
+        arrays.append(np.ascontiguousarray(x.T if turned else x).reshape(x.shape[::-1] if turned else x.shape))
+        return {"array": len(arrays) - 1, "scalar": isinstance(thing, np.generic), "turned": turned}
     if thing is None or isinstance(thing, bool | int | float | str):
         return {"value": thing}
     if isinstance(thing, dict):
@@ -69,17 +73,11 @@ def _node(thing: object, arrays: list[np.ndarray]) -> object:
     raise UserError(f"a model that holds a {kind.__module__}.{kind.__name__} cannot be kept")
 
 
-def _in_order(array: np.ndarray) -> np.ndarray:
-    """Return the array as one piece of memory, columns first where they were: products then add in the same order."""
-    columns_first = array.ndim == 2 and array.strides[0] < array.strides[1]
-    return np.asfortranarray(array) if columns_first else np.ascontiguousarray(array).reshape(array.shape)
-
-
 def _thing(node: dict, state: dict[str, np.ndarray]) -> object:
     """Return the thing of a description."""
     if "array" in node:
         array = state[str(node["array"])]
-        return array[()] if node["scalar"] else array
+        return array[()] if node["scalar"] else array.T if node["turned"] else array
     if "strings" in node:
         return np.array(node["strings"], dtype=object)
     if "value" in node:
