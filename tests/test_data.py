@@ -17,6 +17,7 @@ from mosaicbench.commands import prepare
 from mosaicbench.data import embedded, preprocess, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
+from mosaicbench.data.curate import curated
 from mosaicbench.data.preprocess import KINDS, Preprocessing
 from mosaicbench.datasets import (
     breast_tcga,
@@ -25,6 +26,7 @@ from mosaicbench.datasets import (
     pbmc68k_split,
     simulated,
     simulated_species,
+    snareseq_cortex,
     split_transcriptome,
     synthetic_gp,
     tcga_brca,
@@ -828,3 +830,11 @@ def test_orthologues_are_as_alike_as_they_are_conserved():
     assert dataset.obsm["shared_factors"].shape == (600, 6)
     with pytest.raises(UserError, match="conserved: must lie"):
         simulated_species.load(None, conserved=2)
+
+
+def test_the_study_of_private_variation_has_as_many_peaks_as_it_asks_for(published):
+    study = yaml.safe_load((ROOT / "config/studies/real_private_variation.yaml").read_text())
+    stanza = study["datasets"]["genes-1000-peaks-5000"]
+    whole = snareseq_cortex.load(published(stanza["from"]), batches=stanza["batches"])
+    chosen = curated(whole, qc=stanza["qc"], association=stanza["association"])
+    assert {modality: cells.n_vars for modality, cells in chosen.mod.items()} == {"rna": 1010, "atac": 5010}

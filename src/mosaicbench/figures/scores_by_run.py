@@ -36,6 +36,7 @@ CARD = {
     "needs": ["scores", "headline", "runs"],
     "per": "view",
 }
+LEGEND_COLUMN, LEGEND_ROW = 1.4, 0.18  # inches
 COLUMNS = ["metric", "run", "seed", "value", "mean", "low", "high", "seeds", "best", "chance", "shown"]
 
 
@@ -56,7 +57,10 @@ def scores_by_run(
     if not metrics:
         return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
 
-    figure = Figure(figsize=(1.7 + 1.75 * len(metrics), 1.2 + ROW * len(rows)), layout="constrained")
+    width, legend = 1.7 + 1.75 * len(metrics), _legend()
+    columns = min(len(legend), int(width / LEGEND_COLUMN))
+    height = 1.2 + ROW * len(rows) + LEGEND_ROW * (-(-len(legend) // columns) - 1)
+    figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     drawn = []
     for axes, metric in zip(panels, metrics, strict=True):
@@ -86,7 +90,7 @@ def scores_by_run(
         axes.set_title(wrapped(theme.label("metrics", metric)))
         axes.set_xlabel(better, color=QUIET, fontsize=7)
     name_view(figure, theme, runs)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=7, handletextpad=0.4, columnspacing=1.4)
+    figure.legend(handles=legend, loc="outside lower center", ncols=columns, handletextpad=0.4, columnspacing=1.4)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
 
 
