@@ -1,5 +1,7 @@
 """Draws of imputed values: what each method draws, and what its score says of calibration, against independent references."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,16 @@ def test_what_single_precision_tore_apart_is_equal():
     assert interval_coverage(back, truth, std, percent=50) == pytest.approx(0.5, abs=0.02)
     bins = per_bin(back, truth, std)
     assert bins.max() < 1.05 * bins.min()
+
+
+@pytest.mark.parametrize(
+    "metric", [imputation_crps, imputation_crps_skill, pit_distance, partial(interval_coverage, percent=90)]
+)
+def test_no_score_depends_on_the_unit_of_a_feature(metric):
+    random, units = np.random.default_rng(5), np.array([1, 10, 0.01, 500])
+    truth, std = random.standard_normal((50, 4)), np.array([1, 2, 1, 0.5])
+    draws = 0.5 * truth[:, :, None] + random.standard_normal((50, 4, 39))
+    assert metric(draws * units[:, None], truth * units, std * units) == pytest.approx(metric(draws, truth, std), rel=1e-9)
 
 
 def test_both_ends_of_the_scale():
