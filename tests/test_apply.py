@@ -271,3 +271,18 @@ def test_expected_counts_stand_beside_log_normalised_values(tmp_path):
     made = mudata.read_h5mu(tmp_path / "out.h5mu")["adt->rna"]
     total = float(Model.read(tmp_path / "model").kept.view["rna/total"])
     np.testing.assert_allclose(made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("as_given", ["in X, without counts", "in the layer of counts"])
+def test_normalised_values_are_refused_where_the_model_reads_counts(tmp_path, as_given):
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
+    mosaicbench.integrate(cells, method="pca_joint", keep=tmp_path / "model", impute=False)
+    rna = cells["rna"].copy()
+    normalised = rna.layers["counts"].astype(np.float32).log1p()
+    if as_given == "in the layer of counts":
+        rna.layers["counts"] = normalised
+    else:
+        del rna.layers["counts"]
+        rna.X = normalised
+    with pytest.raises(UserError, match=r"the model reads raw counts; put them into layers"):
+        mosaicbench.apply(tmp_path / "model", rna)
