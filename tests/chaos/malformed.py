@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from chaos import files
 from chaos.outcomes import Outcome
 from mosaicbench import settings
 from mosaicbench.errors import UserError
@@ -286,9 +287,10 @@ def valid_config(folder: Path) -> dict:
 
 
 def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
-    """Return what became of odd values, odd names and keys, and odd files of configs and registries."""
+    """Return what became of odd values, odd names and keys, and damaged files of data."""
     draw = random.Random(seed)
-    return [odd_values(draw, folder, 100 if short else 600), odd_keys(draw, folder, 40 if short else 200)]
+    of_configs = [odd_values(draw, folder, 100 if short else 600), odd_keys(draw, folder, 40 if short else 200)]
+    return of_configs + files.attack(short=short, seed=seed, folder=folder / "files")
 
 
 def odd_values(draw: random.Random, folder: Path, tries: int) -> Outcome:
