@@ -167,6 +167,6 @@ def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
 def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):
     for kind, expected in (("paired", {"left", "right", "joint"}), ("unpaired", {"left", "right"})):
         view = cut_small(dataset, kind, tmp_path / kind)
-        fit_one(view, tmp_path / f"run-{kind}", "random_latent")
+        fit_one(view, tmp_path / f"run-{kind}", "random_latent", names=NAMES | {"scenario": kind})
         latents = read_latents(tmp_path / f"run-{kind}/latents.h5ad")
         assert set(latents.obs["source"]) == expected

@@ -1,7 +1,7 @@
 """Natural mosaics: one's own modalities whose cells coincide in part, or not at all, from files to scores."""
 
 import re
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -117,6 +117,9 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
         shown = parts["query"][modality][list(cells.obs["query_name"])].layers["counts"]
         assert (shown != source).nnz == 0
     assert parts["train"].n_obs == dataset.n_obs - len(query)
+    apart = {pair for pair in combinations(spans, 2) if not any(set(pair) <= of_cell[cell] for cell in query)}
+    told = parts["train"].uns["mosaicbench"].get("without_partners", [])
+    assert {tuple(pair.split(" and ")) for pair in told} == apart
     seen = [block.modalities for block in as_view(parts["train"], labels=True).blocks]
     if kind == "unpaired":
         assert all(len(modalities) == 1 for modalities in seen)

@@ -22,6 +22,7 @@ so no score ever sees them, and what is fitted before (features, moments) is fit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,7 +93,8 @@ def cut(
     dict of MuData
         "train", "query" and "solution", which satisfy the contracts in ``files``. Links between features stand in the ``varp``
         of each, gene activities in the ATAC modality's ``obsm``, and in the solution ``uns["audit"]``: ``audit.audit_table``.
-        The train cells of a `natural` scenario say in ``uns`` which kind they amount to: ``pairing``.
+        The train cells of a `natural` scenario say in ``uns`` which kind they amount to, ``pairing``; those of any, which
+        modalities have no query cell in common, ``without_partners``.
 
     Raises
     ------
@@ -174,6 +176,8 @@ def cut(
     parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
     if kind == "natural":
         parts["train"].uns[KEY]["pairing"] = _pairing({m: mask[train_cells] for m, mask in has.items()})
+    if apart := [f"{one} and {other}" for one, other in combinations(has, 2) if not np.any(has[one] & has[other] & in_query)]:
+        parts["train"].uns[KEY]["without_partners"] = apart
     designs = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used)]
     audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, designs=designs)
     parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names

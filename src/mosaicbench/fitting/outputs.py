@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import permutations
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -94,17 +94,14 @@ def _check_pairing(train: MuData, card: dict) -> None:
 
 
 def _without_partners(fitted: MethodOnView) -> list[str]:
-    """Return what a natural scenario's query does not allow, whatever the method, and why."""
+    """Return what the cells of a view do not allow, whatever the method, and why."""
     from mosaicbench.files._h5 import KEY
     from mosaicbench.files.views import complete_cells
 
-    if "pairing" not in fitted.train.uns[KEY]:
-        return []
-    names = {modality: cells.obs_names for modality, cells in fitted.query.mod.items()}
-    apart = [pair for pair in combinations(names, 2) if not names[pair[0]].isin(names[pair[1]]).any()]
-    told = ", ".join(f"{first} and {second}" for first, second in apart)
-    remarks = [f"no query cell has both {told}: scores that need partners are not applicable between them"] if apart else []
-    if "joint" in fitted.gives and not len(complete_cells(fitted.query)):
+    told = fitted.train.uns[KEY]
+    apart = ", ".join(told.get("without_partners", ()))
+    remarks = [f"no query cell has both {apart}: scores that need partners are not applicable between them"] if apart else []
+    if "pairing" in told and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
         remarks.append("no joint latents: no query cell has all modalities")
     return remarks
 
