@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from mosaicbench_fits import fit_one
+from mosaicbench_fits import NAMES, fit_one
 from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import catalog
