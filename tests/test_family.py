@@ -774,6 +774,11 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("progress", [0.0, 0.1, 0.5, 1.0])
+def test_lambda_is_paid_by_the_ramp_of_domain_adversarial_training(progress):
+    assert ramp(progress) == pytest.approx(np.tanh(5 * progress))
+
+
 def test_critics_take_as_many_steps_as_they_are_told_and_say_how_they_did_before_them():
     torch.manual_seed(0)
     seen, domain = torch.randn(40, 3), torch.arange(40) % 2

@@ -4,9 +4,11 @@ from collections import defaultdict
 
 import numpy as np
 from made_up_scores import ROSTER, cells_of, scores_of
+from scipy import stats
 
 from mosaicbench.report.page.failures import gates
 from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.common import half_width
 from mosaicbench.statistics.sentinels import identical_seeds, in_words, suspicious_scores
 
 
@@ -87,3 +89,9 @@ def test_two_seeds_with_the_same_scores_are_enough_to_ask_whether_the_seed_is_re
     values = {("mvae", "foscttm"): [0.1, 0.2, 0.1], ("cca", "foscttm"): [0.3, 0.2, 0.1], ("oracle", "foscttm"): [0, 0, 0]}
     found = identical_seeds(scores_of(values | {("cca", "recall_at_10"): [0.3, 0.3, 0.3]}), ROSTER)
     assert found[["run", "seeds"]].values.tolist() == [["mvae", "0, 2"]]
+
+
+def test_the_interval_over_cells_that_the_gates_ask_is_that_of_student():
+    x = np.array([0.1, 0.4, 0.35, 0.9])
+    low, high = stats.t.interval(0.95, 3, x.mean(), stats.sem(x))
+    np.testing.assert_allclose(half_width(x), (high - low) / 2)
