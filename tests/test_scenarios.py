@@ -479,6 +479,14 @@ def test_cut_refuses(options, message):
         parts_of(tiny(["a", "b"] * 20), **({"kind": "paired"} | options))
 
 
+def test_only_the_chosen_train_cells_show_their_types():
+    parts = parts_of(tiny(["a", "b"] * 40), kind="paired", labelled={"share": 0.2})
+    types = parts["train"]["rna"].obs["cell_type"].astype(str)
+    assert set(types) == {"", "a", "b"}
+    assert (types != "").mean() == pytest.approx(0.2, abs=0.05)
+    assert set(parts_of(tiny(["a", "b"] * 40), kind="paired")["train"]["rna"].obs["cell_type"]) == {"a", "b"}
+
+
 def test_a_modality_with_a_single_train_cell_is_refused():
     measured = {"rna": np.arange(5), "adt": np.arange(1)}
     with pytest.raises(UserError, match="leaves 3 query cells and, in one modality, 1 train cells"):

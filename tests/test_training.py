@@ -215,3 +215,30 @@ def test_a_step_takes_the_gradient_of_the_mean_over_its_cells_cut_to_the_largest
     training.minimise(cost, nets, view, budget=budget, warmup=0, steps=one_step, stops=False)
     full = 2 * weight * np.square(cells).mean()
     assert float(nets.weight.grad) == pytest.approx(np.sign(full) * min(abs(full), clip), rel=1e-3)
+
+
+class Idle:
+    """Critics who learn nothing."""
+
+    stateful = {}  # noqa: RUF012
+
+    def learn(self, minibatches, progress):
+        return {}
+
+
+@pytest.mark.parametrize(("opponents", "kept"), [(None, 1), (Idle(), 3)])
+def test_with_critics_no_weights_of_the_warm_up_are_kept(opponents, kept):
+    nets, epochs = nn.Linear(1, 1), []
+
+    def worse_each_epoch(x, progress):
+        epochs.append(None)
+        return Cost(rising=torch.full((x.cells,), float(len(epochs))))
+
+    def cost(x, progress):
+        return Cost(squares=nets.weight.square().sum().expand(x.cells))
+
+    budget = training.Budget(max_epochs=5, patience=5)
+    history = training.minimise(
+        cost, nets, unpaired_view(60), budget=budget, warmup=0.6, held_out_cost=worse_each_epoch, opponents=opponents
+    )
+    assert [row["epoch"] for row in history if row["kept"]] == [kept]
