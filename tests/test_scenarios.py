@@ -479,6 +479,13 @@ def test_cut_refuses(options, message):
         parts_of(tiny(["a", "b"] * 20), **({"kind": "paired"} | options))
 
 
+def test_a_type_of_one_cell_is_drawn_as_often_as_its_share_says():
+    labels = np.array(["alone", *["a"] * 10], dtype=object)
+    drawn = [pairing.stratified(labels, 0.3, np.random.default_rng(seed)) for seed in range(400)]
+    assert np.mean([mask[0] for mask in drawn]) == pytest.approx(0.3, abs=0.07)
+    assert {int(mask.sum()) for mask in drawn} == {3, 4}  # 3.3 on average
+
+
 def test_only_the_chosen_train_cells_show_their_types():
     parts = parts_of(tiny(["a", "b"] * 40), kind="paired", labelled={"share": 0.2})
     types = parts["train"]["rna"].obs["cell_type"].astype(str)
