@@ -157,7 +157,7 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hardware"]["cpu"]
     assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
     for measure in ("seconds", "cpu_seconds", "gpu_seconds", "host_mb"):
-        assert set(record[measure]) == {"import", "read", "fit", "embed", "impute", "write"}, measure
+        assert set(record[measure]) == {"import", "read", "fit", "embed", "impute", "draw", "write"}, measure
     assert record["cells"] == {"train": 192, "query": 48}
     assert record["arithmetic"]["float32_matmul_precision"] == "highest"
     if record["device"] == "cpu":
