@@ -194,3 +194,14 @@ def test_nothing_names_a_machine_or_a_registry():
         parts = path.relative_to(REPOSITORY).parts
         if not {".venv", ".snakemake", "results", "logs", "tests"} & set(parts):
             assert not places.search(path.read_text()), path
+
+
+def test_everything_that_reaches_a_shell_is_quoted():
+    commands = re.findall(
+        r"^ +shell:\n((?: +\".*\n)+)", "".join(p.read_text() for p in REPOSITORY.glob("workflow/rules/*.smk")), re.M
+    )
+    assert len(commands) > 10
+    words = [
+        word for command in commands for word in re.findall(r"\{((?:params|input|output|log|wildcards)\b[^}]*)\}", command)
+    ]
+    assert [word for word in words if not word.endswith(":q")] == []

@@ -93,7 +93,8 @@ rule keep_best:
     message:
         "Keep the model of the best run of each view"
     shell:
-        "python -m mosaicbench keep --best {params.results} --table {output} --named {params.named} --threads {threads} 2> {log} >&2"
+        "python -m mosaicbench keep --best {params.results:q} --table {output:q} --named {params.named:q} --threads {threads}"
+        " 2> {log:q} >&2"
 
 
 rule tabulate:
