@@ -344,5 +344,6 @@ KEYS = {
         "needs": Key("a list of the tables that its function takes", _is_words, {}),
         "per": _word(PER),
         "only_with": _text("the key of the config's `report` without which it is not drawn", optional=True),
+        "only_with_group": _text("the group of metrics without which it is not drawn", optional=True),
     },
 }

@@ -203,3 +203,25 @@ def check_plain(value: object, key: str = "", where: str = "config key ") -> Non
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
     for name, part in parts:
         check_plain(part, f"{key}.{name}".lstrip("."), where)
+
+
+def check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None:
+    """Refuse what the schema cannot: a design that its kind does not have, a dataset or run that is not there."""
+    check_name("scenarios", name)
+    design = [key for key in ("paired_fraction", "blocks") if key in stanza]
+    if stanza["kind"] == "mosaic" and len(design) != 1:
+        raise UserError(
+            f"config key scenarios.{name}: a mosaic needs either paired_fraction or blocks, found {design or 'none'}"
+        )
+    if stanza["kind"] != "mosaic" and (design or "shares" in stanza):
+        key = (design or ["shares"])[0]
+        raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
+    why = {"paired": "in a paired scenario every train cell has all modalities", "natural": "a natural scenario hides nothing"}
+    if stanza["kind"] in why and (hiding := [key for key in ("balanced", "imbalance") if key in stanza]):
+        raise UserError(f"config key scenarios.{name}.{hiding[0]}: {why[stanza['kind']]}")
+    if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
+        raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
+    for key, noun, there in (("datasets", "dataset", datasets), ("runs", "run", runs)):
+        for one in stanza.get(key, ()):
+            if one not in there:
+                raise UserError(f"config key scenarios.{name}.{key}: there is no {noun} {one!r}{nearest(one, there)}")

@@ -65,9 +65,13 @@ class Settings:
 
     @property
     def figures(self) -> list[str]:
-        """The figures of this config: some are drawn only with a key of `report`, which their card names."""
-        wanted = {figure: catalog.card("figures", figure).get("only_with") for figure in catalog.names("figures")}
-        return [figure for figure, key in wanted.items() if key is None or self.config["report"][key]]
+        """The figures of this config: some need a key of `report`, or a group of metrics, which their card names."""
+        found = []
+        for figure, card in catalog.cards("figures").items():
+            key, group = card.get("only_with"), card.get("only_with_group")
+            if (key is None or self.config["report"][key]) and (group is None or group in self.groups):
+                found.append(figure)
+        return found
 
     @property
     def views(self) -> list[tuple[str, str]]:
@@ -164,7 +168,7 @@ def load(config: dict) -> Settings:
             config["datasets"][name] = (config["datasets"][name] or {}) | {"labels_from": dataset["labels_from"]}
     scenarios = config["scenarios"]
     for scenario, stanza in scenarios.items():
-        _check_scenario(scenario, stanza, datasets, runs)
+        config_checks.check_scenario(scenario, stanza, datasets, runs)
     if unused := sorted(set(datasets) - {dataset for dataset, _ in _views(datasets, scenarios)}):
         raise UserError(
             f"config key datasets.{unused[0]}: each scenario names others in its key datasets; add it to one, or leave it out"
@@ -314,28 +318,6 @@ def _own_inputs(name: str, options: dict) -> list[str]:
 
 def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
     return [(d, s) for d in datasets for s, stanza in scenarios.items() if d in stanza.get("datasets", datasets)]
-
-
-def _check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None:
-    """Refuse what the schema cannot: a design that its kind does not have, a dataset or run that is not there."""
-    config_checks.check_name("scenarios", name)
-    design = [key for key in ("paired_fraction", "blocks") if key in stanza]
-    if stanza["kind"] == "mosaic" and len(design) != 1:
-        raise UserError(
-            f"config key scenarios.{name}: a mosaic needs either paired_fraction or blocks, found {design or 'none'}"
-        )
-    if stanza["kind"] != "mosaic" and (design or "shares" in stanza):
-        key = (design or ["shares"])[0]
-        raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
-    why = {"paired": "in a paired scenario every train cell has all modalities", "natural": "a natural scenario hides nothing"}
-    if stanza["kind"] in why and (hiding := [key for key in ("balanced", "imbalance") if key in stanza]):
-        raise UserError(f"config key scenarios.{name}.{hiding[0]}: {why[stanza['kind']]}")
-    if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
-        raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
-    for key, noun, there in (("datasets", "dataset", datasets), ("runs", "run", runs)):
-        for one in stanza.get(key, ()):
-            if one not in there:
-                raise UserError(f"config key scenarios.{name}.{key}: there is no {noun} {one!r}{nearest(one, there)}")
 
 
 def _pairing(stanza: dict) -> tuple[str, str]:

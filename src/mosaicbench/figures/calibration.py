@@ -24,6 +24,7 @@ CARD = {
     ),
     "needs": ["features", "scores", "runs"],
     "per": "view",
+    "only_with_group": "calibration",
 }
 HISTOGRAM = "pit_histogram"
 COVERAGE = ("coverage_50", "coverage_90")
