@@ -10,6 +10,7 @@ from conftest import REPOSITORY
 
 from mosaicbench import expenses, settings
 from mosaicbench.commands import tabulate
+from mosaicbench.files.runs import read_record
 from mosaicbench.report.tables.contract import PHASE_COLUMNS, checked_runs
 from mosaicbench.statistics import scaling
 
@@ -101,10 +102,11 @@ def test_records_become_phases_and_sums(tmp_path):
     paths = [tmp_path / "older.json", tmp_path / "newer.json"]
     paths[0].write_text(json.dumps(record))
     paths[1].write_text(json.dumps(record | newer | {"seed": 1}))
-    found = tabulate._phases(paths).set_index(["seed", "phase"])
+    records = {path: read_record(path) for path in paths}
+    found = tabulate._phases(records.values()).set_index(["seed", "phase"])
     assert found.loc[(1, "fit"), ["seconds", "cpu_seconds", "host_mb", "train_cells"]].tolist() == [3.0, 2.0, 300, 80]
     assert found.loc[(0, "fit"), "seconds"] == 3.0
     assert np.isnan(found.loc[(0, "fit"), "cpu_seconds"])
-    runs = checked_runs(tabulate._runs(paths, [], {"r": "mvae"})).set_index("seed")
+    runs = checked_runs(tabulate._runs(records, [], {"r": "mvae"})).set_index("seed")
     assert runs.loc[1, ["seconds", "cpu_seconds", "gpu_seconds"]].tolist() == [4.0, 2.5, 0.0]
     assert np.isnan(runs.loc[0, "cpu_seconds"])

@@ -59,8 +59,16 @@ def of_package(file):
     return os.path.relpath(layout.PACKAGE / file)
 
 
-# For --sdm apptainer; without it, nothing is looked for.
-container: os.environ.get("MOSAICBENCH_IMAGE", of_project("envs/mosaicbench.sif"))
+# For --sdm apptainer; without it, nothing is looked for. Snakemake takes no image whose path has a space.
+IMAGE = os.environ.get("MOSAICBENCH_IMAGE", of_project("envs/mosaicbench.sif"))
+if not re.search(r"\s", IMAGE):
+
+    container: IMAGE
+
+elif "apptainer" in map(str, workflow.deployment_settings.deployment_method):
+    raise WorkflowError(
+        f"--sdm apptainer: Snakemake takes no image whose path has a space ({IMAGE}); name another in MOSAICBENCH_IMAGE"
+    )
 
 
 wildcard_constraints:
