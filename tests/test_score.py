@@ -33,7 +33,8 @@ def run_of(view, folder, method):
 @pytest.fixture(scope="module")
 def runs(view, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return {method: run_of(view, folder, method) for method in ("oracle", "label_oracle", "celltype_mean", "constant")}
+    positive, negative = ("oracle", "label_oracle", "celltype_mean"), ("shuffled", "random_latent", "train_mean", "constant")
+    return {method: run_of(view, folder, method) for method in (*positive, *negative)}
 
 
 def scored(run, view, folder, groups=CHEAP):
@@ -68,6 +69,12 @@ def test_controls_land_where_theory_says(runs, view, tmp_path):
     assert means["celltype_mean"]["imputation_skill_over_celltype_mean"] == pytest.approx(0, abs=1e-3)
     assert means["oracle"]["equal_latents"] == means["constant"]["alignment_at_chance"] == 1
     assert means["oracle"]["alignment_at_chance"] == 0
+    for name in ("shuffled", "random_latent"):
+        assert means[name]["foscttm"] == pytest.approx(0.5, abs=0.05)
+        assert means[name]["label_transfer_accuracy"] == pytest.approx(1 / 3, abs=0.1)
+    assert means["shuffled"]["imputation_pearson_per_feature"] == pytest.approx(0, abs=0.05)
+    assert means["shuffled"]["imputation_skill"] < -0.5
+    assert means["train_mean"]["imputation_skill"] == pytest.approx(0, abs=1e-6)
 
 
 def test_factors_of_a_simulation_reach_their_metrics(runs, view, tmp_path):

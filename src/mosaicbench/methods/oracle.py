@@ -46,7 +46,7 @@ class Oracle:
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return type and noise, (cells, types + noise)."""
-        rows = self.truth.rows_of(cells)
+        rows = self.rows_of(cells)
         if rows is None:
             labels, own = cells.labels, 0.1 * self.random.standard_normal((len(cells), self.noise))
         else:
@@ -55,10 +55,14 @@ class Oracle:
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the true values, (cells, features), standardised; the train mean, 0, of cells that have none."""
-        return self.truth.values[target][self.truth.rows_of(cells)]
+        return self.truth.values[target][self.rows_of(cells)]
 
     def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """Return draws around a centre around which the truth is a draw, too, (cells, features, draws), standardised."""
-        random, truth = np.random.default_rng([seed, 2]), self.truth.values[target][self.truth.rows_of(cells)][:, features]
+        random, truth = np.random.default_rng([seed, 2]), self.truth.values[target][self.rows_of(cells)][:, features]
         centre = truth + DRAWN_SD * random.standard_normal(truth.shape)
         return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
+
+    def rows_of(self, cells: Cells) -> np.ndarray | None:
+        """Return whose truth is told of each query cell, (cells,); None for train cells."""
+        return self.truth.rows_of(cells)

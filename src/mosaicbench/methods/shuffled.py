@@ -40,6 +40,7 @@ class Shuffled(Oracle):
         rows = np.random.default_rng([seed, 2]).integers(len(values), size=(len(cells), draws))
         return np.moveaxis(values[rows], 1, 2)
 
-    def _rows(self, cells: Cells) -> np.ndarray | None:
-        rows = super()._rows(cells)
+    def rows_of(self, cells: Cells) -> np.ndarray | None:
+        """Return the query cells whose truth is told instead, (cells,); None for train cells."""
+        rows = super().rows_of(cells)
         return None if rows is None else self.permutations.permutation(rows)
