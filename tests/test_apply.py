@@ -286,3 +286,9 @@ def test_normalised_values_are_refused_where_the_model_reads_counts(tmp_path, as
         rna.X = normalised
     with pytest.raises(UserError, match=r"the model reads raw counts; put them into layers"):
         mosaicbench.apply(tmp_path / "model", rna)
+
+
+def test_a_method_that_only_imputes_says_so_of_complete_cells():
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
+    with pytest.raises(UserError, match="it only imputes, and no cell lacks one of its modalities"):
+        mosaicbench.integrate(cells, method="ridge")

@@ -113,3 +113,8 @@ def test_the_first_lines_of_the_report_are_of_the_same_table(results):
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r"recommendations\.tsv"):
         cli.main(["recommend", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("number", "words"), [(1.0, "about 1 more seed would"), (4.0, "about 4 more seeds would")])
+def test_seeds_are_counted_in_english(number, words):
+    assert decided_by({"seeds": 3, "more_seeds": number}) == words

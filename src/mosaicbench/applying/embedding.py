@@ -84,7 +84,10 @@ def embedded(kept: KeptModel, method: object, own: OwnCells, found: dict[str, Ma
                     taken[target] = names.union(taken.get(target, pd.Index([])), sort=False)
     if not applied.latents and not applied.imputed:
         needs = " and ".join(kept.facts["modalities"])
-        reasons = "; ".join(applied.remarks) or f"it needs {needs} of the same cells, and these have {', '.join(found)}"
+        why = f"it needs {needs} of the same cells, and these have {', '.join(found)}"
+        if not {"joint", "single"} & set(gives):
+            why = "it only imputes, and no cell lacks one of its modalities, or imputing was not asked for"
+        reasons = "; ".join(applied.remarks) or why
         raise UserError(f"the model gives nothing of these cells: {reasons}")
     return applied
 

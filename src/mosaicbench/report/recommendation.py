@@ -96,7 +96,8 @@ def decided_by(row: Mapping[str, object]) -> str:
         return "one seed says nothing about others"
     if pd.isna(row["more_seeds"]):
         return f"no number of seeds up to {MOST_SEEDS} would tell it from all of these"
-    return f"about {row['more_seeds']:.0f} more seeds would"
+    number = round(row["more_seeds"])
+    return f"about {number} more seed{'s' if number != 1 else ''} would"
 
 
 def _asked(tables: Mapping[str, pd.DataFrame], roster: Roster) -> Iterator[tuple]:
