@@ -19,14 +19,15 @@ ALLOWED = {
     "sources": (set(), set()),
     "rooms": (set(), set()),
     "cards": ({"errors"}, set()),
-    "catalog": ({"cards", "errors"}, set()),
+    "spaces": ({"errors"}, set()),
+    "catalog": ({"cards", "errors", "spaces"}, set()),
     "layout": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
     "meter": (set(), {"psutil"}),
     "registry": ({"config_checks", "errors", "layout"}, set()),
     "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
     "value_types": (set(), set()),
-    "config_checks": ({"errors", "value_types"}, {"jsonschema", "yaml"}),
+    "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
     "settings": ({"catalog", "config_checks", "elsewhere", "errors", "layout", "registry", "report_choices"}, set()),
@@ -71,7 +72,7 @@ ALLOWED = {
         {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
-    "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "rooms", "settings"}, set()),
+    "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "rooms", "settings", "spaces"}, set()),
     "__main__": ({"cli"}, set()),
 }
 # command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;
@@ -81,30 +82,32 @@ OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "plain", "sources"}
 KEYS = {
-    "fetch": {"config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
-    "prepare": {"cards", "catalog", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
+    "fetch": {"spaces", "config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
+    "prepare": {"cards", "catalog", "spaces", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
     "fit": OF_RUNS | {"fitting", "files/models", "meter", "plain", "sources"},
     "adopt": OF_RUNS | {"fitting", "sources"},
-    "score": OF_SCORES | {"cards", "catalog", "metrics", "scoring"},
+    "score": OF_SCORES | {"cards", "catalog", "spaces", "metrics", "scoring"},
     "project": OF_RUNS | {"metrics", "report"},
-    "generate": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
-    "tabulate": OF_SCORES | {"cards", "catalog", "expenses", "layout", "meter", "report", "statistics"},
-    "draw": OF_SCORES | {"cards", "catalog", "report", "statistics"},
-    "typeset": OF_SCORES | {"cards", "catalog", "report", "statistics"},
-    "report": OF_SCORES | {"cards", "catalog", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
-    "compare": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
+    "generate": OF_RUNS
+    | {"cards", "catalog", "spaces", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
+    "tabulate": OF_SCORES | {"cards", "catalog", "spaces", "expenses", "layout", "meter", "report", "statistics"},
+    "draw": OF_SCORES | {"cards", "catalog", "spaces", "report", "statistics"},
+    "typeset": OF_SCORES | {"cards", "catalog", "spaces", "report", "statistics"},
+    "report": OF_SCORES
+    | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
+    "compare": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
-    | {"cards", "catalog", "data", "expenses", "layout"}
+    | {"cards", "catalog", "spaces", "data", "expenses", "layout"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
-    "race": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
-    "recommend": OF_SCORES | {"cards", "catalog", "layout", "report", "statistics"},
-    "keep": OF_RUNS | {"cards", "catalog", "files/models", "fitting", "layout", "meter", "plain", "sources"},
+    "race": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "recommend": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "keep": OF_RUNS | {"cards", "catalog", "spaces", "files/models", "fitting", "layout", "meter", "plain", "sources"},
     "apply": OF_APPLYING,
-    "score_latents": {"cards", "catalog", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
+    "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},
-    "integrate": OF_APPLYING | {"cards", "catalog"},
+    "integrate": OF_APPLYING | {"cards", "catalog", "spaces"},
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
 OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import

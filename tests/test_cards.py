@@ -106,6 +106,18 @@ MISTAKES = [
     ("methods", '("single", "impute")', '("single",)', ": CARD, key 'claims': 'imputes' needs 'impute' in 'gives'"),
     ("methods", '"summary": "A toy."', '"summary": 3', ": CARD, key 'summary': expected a text.*found 3"),
     ("methods", '"label": "Toy"', '"label": str("Toy")', r": CARD is read without running.*line 6 has `str\('Toy'\)`"),
+    (
+        "methods",
+        '"deviates": ""',
+        '"deviates": "", "space": {"sizes": {"int": [1, 9]}}',
+        ": CARD, key 'space': the method has no hyperparameter 'sizes'; did you mean 'size'?",
+    ),
+    (
+        "methods",
+        '"deviates": ""',
+        '"deviates": "", "space": {"size": {"int": [4, 9]}}',
+        ": CARD, key 'space': size: the default, 3, is none of the values to search, 4 to 9",
+    ),
     ("methods", "CARD = {", "card = {", ": no CARD; "),
     ("methods", "CARD = {", "CARD = [{", ", line 5: not readable as Python"),
     ("methods", "size: int = 3", "size: int", ": the default of Toy.size is missing"),

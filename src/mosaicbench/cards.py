@@ -311,6 +311,7 @@ KEYS = {
         "own": Key("True, of a method that this project made up: every table and figure marks it", _is_true, {}, optional=True),
         "wraps": Key("a dict of the texts package, module, version and licence", _is_package, {}, optional=True),
         "environment": _text("the name of a file of envs/peers", optional=True),
+        "space": Key("a dict of hyperparameters to search, see spaces.py", lambda x: isinstance(x, dict), {}, optional=True),
     },
     "metrics": {
         "label": _text("how tables and figures name the metric"),

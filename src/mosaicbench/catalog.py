@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from mosaicbench import cards as contract
+from mosaicbench import spaces
 from mosaicbench.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
@@ -59,7 +60,7 @@ def check() -> None:
                 )
             card(room, name)
             if room == "methods":
-                hyperparameters(name)
+                _check_space(name, hyperparameters(name))
                 _check_parts(name)
             elif room == "metrics":
                 _check_needs(name)
@@ -239,6 +240,13 @@ def _check_needs(metric: str) -> None:
         if need not in contract.NEEDS:
             hint = nearest(need, contract.NEEDS)
             raise UserError(f"{_name(path)}: the parameter {need!r} of `{path.stem}` is nothing that the scorer knows{hint}")
+
+
+def _check_space(method: str, known: dict[str, Hyperparameter]) -> None:
+    """Refuse values to search that the method does not have, or of which its default is none."""
+    searched = card("methods", method).get("space", {})
+    if fault := spaces.fault(searched, {name: one.default for name, one in known.items()}):
+        raise UserError(f"{_name(_entries('methods')[method].path)}: CARD, key 'space': {fault}")
 
 
 def _check_parts(method: str) -> None:

@@ -13,14 +13,14 @@ import os
 import sys
 from pathlib import Path
 
-from mosaicbench import __version__, attempts, catalog, jobs, layout, rooms
+from mosaicbench import __version__, attempts, catalog, jobs, layout, rooms, spaces
 from mosaicbench.errors import NotWritten, UserError
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 MARKDOWN_COLUMNS = {
-    "methods": ("label", "kind", "summary"),
-    "peers": ("label", "kind", "package", "licence", "citation", "summary"),
+    "methods": ("label", "kind", "summary", "tuned over"),
+    "peers": ("label", "kind", "package", "licence", "citation", "summary", "tuned over"),
     "metrics": ("label", "group", "definition"),
 }
 
@@ -402,10 +402,15 @@ def _listed(table: str) -> dict[str, dict]:
     """Return the cards of a table: peers are the methods that wrap a package, with what is known of it."""
     if table == "metrics":
         return catalog.cards("metrics")
-    methods = catalog.cards("methods")
+    methods = {name: card | {"tuned over": _searched(card)} for name, card in catalog.cards("methods").items()}
     if table == "methods":
         return {name: card for name, card in methods.items() if "wraps" not in card}
     return {name: card | _of_package(card) for name, card in methods.items() if "wraps" in card}
+
+
+def _searched(card: dict) -> str:
+    """Return which hyperparameters are searched when a method is tuned, and over which values."""
+    return "; ".join(f"`{name}` {spaces.in_words(values)}" for name, values in card.get("space", {}).items())
 
 
 def _of_package(card: dict) -> dict[str, str]:

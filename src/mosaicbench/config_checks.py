@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from mosaicbench import value_types
+from mosaicbench import spaces, value_types
 from mosaicbench.errors import UserError, nearest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
@@ -153,6 +153,14 @@ def check_declared(where: str, declared: dict, *, defaults: bool) -> None:
             fault = f"the default is none of its own values: {wrong}"
         if fault:
             raise UserError(f"{where}: {name}: {fault}")
+
+
+def check_space(where: str, space: dict, declared: dict) -> None:
+    """Refuse values to search, of a card that is valid otherwise, which the hyperparameter's own annotation refuses."""
+    for name, values in space.items():
+        for end in spaces.ends(values):
+            if fault := value_types.fault(end, declared[name].annotation):
+                raise UserError(f"{where}: space: {name}: {fault}")
 
 
 def check_type(key: str, value: object, annotation: str) -> None:

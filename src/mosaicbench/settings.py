@@ -153,7 +153,9 @@ def load(config: dict) -> Settings:
     config = config_checks.checked(config, config_checks.read_yaml(SCHEMA))
     catalog.check()
     for method in catalog.names("methods"):
-        config_checks.check_declared(f"method {method}", catalog.hyperparameters(method), defaults=True)
+        known = catalog.hyperparameters(method)
+        config_checks.check_declared(f"method {method}", known, defaults=True)
+        config_checks.check_space(f"method {method}", catalog.card("methods", method).get("space", {}), known)
     for loader in catalog.names("datasets"):
         config_checks.check_declared(f"dataset {loader}", catalog.parameters("datasets", loader), defaults=False)
     known = _registry(config["registry"])

@@ -29,6 +29,10 @@ CARD = {
     "deviates": "Regularised by keeping `components` principal components of each modality. Each canonical variate is weighted "
     "by the correlation that it reaches, so that uncertain ones count less in distances. "
     "Of a mosaic, the train cells that show all modalities.",
+    "space": {
+        "latent": {"int": [5, 50], "log": True},
+        "components": {"int": [10, 100], "log": True},
+    },
 }
 
 

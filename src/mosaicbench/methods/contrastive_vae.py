@@ -49,6 +49,14 @@ CARD = {
     "latents must tell each cell from the others by its other modality; imputes by a blend of decoder and ridge.",
     "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
     "scCLIP and scPairing, which contrast cosines of networks that start at random.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "contrast_weight": {"float": [3.0, 300.0], "log": True},
+        "sharpness": {"float": [0.3, 3.0], "log": True},
+        "components": {"int": [20, 100], "log": True},
+    },
 }
 
 BLEND = "blend "  # in a kept model, begins the names of what is no network's weight

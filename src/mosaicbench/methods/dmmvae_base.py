@@ -26,6 +26,13 @@ CARD = {
     "weigh about 1/128: `beta: 0.0078`); layer instead of batch normalisation, whose moments would tell the modality; no "
     "dropout; a learned Gaussian likelihood instead of a squared error; widths for thousands of cells, not for millions "
     "(`hidden: 1024`, `trunk: 256`, `latent: 128`).",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "trunk": {"int": [32, 128], "log": True},
+    },
 }
 
 

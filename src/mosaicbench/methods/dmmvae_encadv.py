@@ -37,6 +37,13 @@ CARD = {
     "modality. Critics judge the posterior's mean, which is what is embedded, not a draw; they see detached activations (an "
     "earlier version let the critics' own gradient into the encoder), logits and not stacked sigmoids, the mean cross-entropy "
     "and not its sum.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "critic_weight": {"float": [0.3, 30.0], "log": True},
+        "critic_steps": {"int": [1, 10]},
+    },
 }
 
 WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)  # of which one may be chosen

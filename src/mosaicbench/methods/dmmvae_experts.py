@@ -23,6 +23,13 @@ CARD = {
     "summary": "Second step of the D-MMVAE: an expert encoder and decoder per modality around one shared VAE, no cell paired.",
     "deviates": "As for dmmvae_base; one optimiser for experts and trunk, not one each; no layers per metadata field (donor, "
     "assay).",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "trunk": {"int": [32, 128], "log": True},
+    },
 }
 
 

@@ -36,6 +36,15 @@ CARD = {
     "deviates": "As for dmmvae_encadv. The critics see standardised values, not sparse ones, with spectral norms of 1 and "
     "noise that fades. The original's first version never showed its critics a real cell, so they had nothing to tell apart: "
     "`shows_real: false`. Its least-squares version and its ceiling on the critic's AUC are left out.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "critic_weight": {"float": [0.3, 30.0], "log": True},
+        "critic_steps": {"int": [1, 10]},
+        "output_weight": {"float": [0.01, 1.0], "log": True},
+        "instance_noise": {"float": [0.0, 0.3]},
+    },
 }
 
 REAL, GENERATED = 0, 1

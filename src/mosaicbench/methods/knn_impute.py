@@ -24,6 +24,10 @@ CARD = {
     "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components; a draw is "
     "the value of one of them.",
     "deviates": "Of a mosaic, the train cells that show all modalities.",
+    "space": {
+        "neighbors": {"int": [5, 100], "log": True},
+        "components": {"int": [10, 100], "log": True},
+    },
 }
 
 AT_ONCE = 1024  # cells whose neighbours' values are held together

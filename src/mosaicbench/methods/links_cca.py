@@ -30,6 +30,10 @@ CARD = {
     "deviates": "New cells are projected by the train cells' loadings. Latents have length 1, as Seurat's; there is no step "
     "with anchors after it. Of three modalities, the one that is linked with the others is held against both at once, on the "
     "columns that all have.",
+    "space": {
+        "latent": {"int": [5, 50], "log": True},
+        "neighbors": {"int": [5, 50], "log": True},
+    },
 }
 
 

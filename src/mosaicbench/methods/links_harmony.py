@@ -29,6 +29,10 @@ CARD = {
     "deviates": "Harmony corrects only the cells that it was run on: the train cells. A cell, also a train cell, is moved by "
     "the mean correction of the `neighbors` nearest train cells of its modality, so a query cell needs no other query cell. "
     "Of three modalities, the linked features that all have are used.",
+    "space": {
+        "latent": {"int": [5, 50], "log": True},
+        "neighbors": {"int": [5, 50], "log": True},
+    },
 }
 
 

@@ -30,6 +30,12 @@ CARD = {
     "deviates": "The reference is the first modality of the dataset, of three the one that is linked with the others. No "
     "correction vectors, since modalities have no common space to correct in: a cell takes the mean over the `neighbors` "
     "anchored train cells that are nearest in its own modality's principal components.",
+    "space": {
+        "latent": {"int": [5, 50], "log": True},
+        "neighbors": {"int": [5, 50], "log": True},
+        "anchors": {"int": [5, 50], "log": True},
+        "anchor_components": {"int": [10, 60], "log": True},
+    },
 }
 
 

@@ -51,6 +51,15 @@ CARD = {
     "`critic_weight: 20` is the original's. Components are summed over, not drawn; layers are normalised by cell, not by "
     "minibatch; counts that were not chosen as features have a share too; Adam and the common networks and budget. Without "
     "links every feature has an embedding of its own; where a modality has no counts its values are Gaussian.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "components": {"int": [4, 16], "log": True},
+        "dropout": {"float": [0.0, 0.5]},
+        "modality_dropout": {"float": [0.2, 0.8]},
+        "critic_weight": {"float": [0.1, 10.0], "log": True},
+    },
 }
 
 ENOUGH_PAIRS = 10  # cells with two modalities, above which the networks get more of the decoder

@@ -35,6 +35,15 @@ CARD = {
     "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
     "deviates": "As for mmaavi. A step's cost is the mean over its cells, labelled ones a fixed share of them (the original "
     "adds the means over either kind). A cell's type is the most probable component given the mean of its latent.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "dropout": {"float": [0.0, 0.5]},
+        "modality_dropout": {"float": [0.2, 0.8]},
+        "critic_weight": {"float": [0.1, 10.0], "log": True},
+        "label_weight": {"float": [2.0, 200.0], "log": True},
+    },
 }
 
 

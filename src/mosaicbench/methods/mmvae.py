@@ -39,6 +39,14 @@ CARD = {
     "approximation). `private` gives each modality a latent of its own, as in Märtens & Yau 2024; `alignment` draws a cell's "
     "experts to each other, as UniVI does. In a mosaic the sum counts a cell with two modalities four times, its two experts "
     "decoding both, beside a cell with one; `experts: mean` counts it twice.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "private": {"int": [0, 16]},
+        "alignment": {"float": [0.0, 10.0]},
+    },
 }
 
 

@@ -31,6 +31,13 @@ CARD = {
     "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number "
     "of epochs does not change the objective. In a mosaic, a cell with one modality does not pay for the shared latent, of "
     "which it asks nothing. Embeddings are the shared coordinates; jointly, their mean over modalities.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "private": {"int": [4, 32], "log": True},
+    },
 }
 
 

@@ -39,6 +39,13 @@ CARD = {
     "`variant: martens` is what Märtens & Yau 2024 compare with under this name: MVAE and the paths between modalities, whose "
     "target's private latent is a draw from the prior (`cross_private: prior_sample`, what their code does) or 0 (`zero`, what "
     "their text says).",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "private": {"int": [0, 16]},
+    },
 }
 
 

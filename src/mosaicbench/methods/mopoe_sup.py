@@ -23,6 +23,13 @@ CARD = {
     "`variant: martens`, for every bound and every path between modalities).",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
     "honours this in MMVAE only).",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "label_weight": {"float": [10.0, 1000.0], "log": True},
+    },
 }
 
 

@@ -26,6 +26,13 @@ CARD = {
     "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "
     "its own, as in Märtens & Yau 2024. Without any paired cell its bound is still defined, but nothing in it aligns the "
     "modalities: it is expected at chance there.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "private": {"int": [0, 16]},
+    },
 }
 
 

@@ -27,6 +27,9 @@ CARD = {
     "claims": ("aligns", "imputes"),
     "summary": "Probabilistic PCA of the standardised modalities side by side; the linear counterpart of a fusion VAE.",
     "deviates": "Each modality is divided by the square root of its number of features, so that modalities weigh the same.",
+    "space": {
+        "latent": {"int": [5, 64], "log": True},
+    },
 }
 
 

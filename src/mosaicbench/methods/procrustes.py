@@ -27,6 +27,9 @@ CARD = {
     "claims": ("aligns",),
     "summary": "Each modality's principal components, scaled alike and rotated onto the first modality's by the paired cells.",
     "deviates": "",
+    "space": {
+        "latent": {"int": [5, 64], "log": True},
+    },
 }
 
 

@@ -28,6 +28,9 @@ CARD = {
     "deviates": "The regression reads `components` principal components of the source, which keeps it fast on wide modalities. "
     "Of a mosaic, the train cells that show both modalities of a direction. Residuals are those of leaving one cell out of "
     "the regression, with the same penalty and components.",
+    "space": {
+        "components": {"int": [20, 300], "log": True},
+    },
 }
 
 RESIDUALS = 500  # train cells of each direction whose residuals are kept

@@ -63,6 +63,14 @@ CARD = {
     "config/studies/originals.yaml has the paper's sizes). As in the original, weights and biases begin at draws of "
     "N(0, 0.1), all train cells are trained on, all epochs are run and the last weights are kept: patience is not read. In a "
     "chain of three, the modality that is linked with both others stands in the middle.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.001, 0.01], "log": True},
+        "geometry_weight": {"float": [1.0, 100.0], "log": True},
+        "anchor_weight": {"float": [1.0, 100.0], "log": True},
+        "critic_weight": {"float": [0.1, 10.0], "log": True},
+        "near": {"float": [0.02, 0.2], "log": True},
+    },
 }
 
 

@@ -34,6 +34,13 @@ CARD = {
     "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "
     "learned token met in training through modality dropout (the original feeds zeros that training never saw: "
     "`absent: zeros`); latents are means, not samples.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "modality_dropout": {"float": [0.0, 0.6]},
+    },
 }
 
 

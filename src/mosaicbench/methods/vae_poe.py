@@ -36,6 +36,13 @@ CARD = {
     "collapses the latent: `reduction: mean`); an absent modality's expert is left out (the original puts a second prior in "
     "its place: `absent: zeros`) and is met in training through modality dropout (`modality_dropout: 0` is the original, whose "
     "experts are never used alone); latents are means, not samples.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+        "modality_dropout": {"float": [0.0, 0.6]},
+    },
 }
 
 

@@ -35,6 +35,11 @@ CARD = {
     "deviates": "The graph is made of the view's links, each of weight 1, and a loop per feature. RNA and proteins are encoded "
     "from principal components of the view's values, ATAC from its LSI. No batch is told. Where a modality has fewer than "
     "`balance_from` train cells, the weights that balance cell types are left out: they are not finite on little data.",
+    "space": {
+        "latent": {"int": [20, 100], "log": True},
+        "hidden": {"int": [128, 512], "log": True},
+        "components": {"int": [50, 200], "log": True},
+    },
 }
 
 AT_ONCE = 512  # cells decoded at once

@@ -32,6 +32,13 @@ CARD = {
     "deviates": "MaxFuse embeds the cells that it was run on: the train cells. A cell, also a train cell, takes the mean "
     "embedding of the `neighbors` nearest train cells of its modality, by the view's values. Imputes the mean of the nearest "
     "train cells.",
+    "space": {
+        "latent": {"int": [10, 50], "log": True},
+        "graph_neighbors": {"int": [8, 30], "log": True},
+        "smoothing": {"float": [0.3, 1.0]},
+        "components": {"int": [15, 60], "log": True},
+        "filtered": {"float": [0.0, 0.5]},
+    },
 }
 
 INSTALL = (

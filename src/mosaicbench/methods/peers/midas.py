@@ -42,6 +42,10 @@ CARD = {
     "on is read without any, as one minibatch in ten is in training. The view does not tell the chromosomes by which the "
     "package encodes ATAC: 23 runs of consecutive peaks stand for them. Imputed values are expected from the decoded rates, "
     "those of RNA scaled to the median total.",
+    "space": {
+        "biological": {"int": [16, 64], "log": True},
+        "learning_rate": {"float": [3e-05, 0.0003], "log": True},
+    },
 }
 
 KNOWN = {"rna": ("lognorm", "RNA"), "adt": ("clr", "proteins"), "atac": ("lsi", "ATAC")}  # the package's names

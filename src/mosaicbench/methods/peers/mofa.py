@@ -29,6 +29,10 @@ CARD = {
     "summary": "Sparse factor analysis of the standardised modalities, by mofapy2; imputes factors times weights.",
     "deviates": "The package embeds the cells that it was run on. A new cell's factors solve the package's own update of the "
     "factors, with weights and precisions held, from any subset of modalities; so are those of train cells. ATAC is its LSI.",
+    "space": {
+        "factors": {"int": [5, 40], "log": True},
+        "convergence": {"choice": ["fast", "medium", "slow"]},
+    },
 }
 
 

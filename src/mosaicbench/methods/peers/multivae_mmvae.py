@@ -28,6 +28,11 @@ CARD = {
     "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
     "stop early. "
     "The joint latent is the mean of the modalities'.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "samples": {"int": [5, 20], "log": True},
+    },
 }
 
 

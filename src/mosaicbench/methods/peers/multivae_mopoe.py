@@ -28,6 +28,11 @@ CARD = {
     "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
     "stop early. "
     "The joint latent is the mean over all subsets of their posterior means; here it is the product of all experts.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+    },
 }
 
 

@@ -28,6 +28,11 @@ CARD = {
     "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
     "stop early. "
     "The posterior's sd is the exponential of half a linear output, here a softplus.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "learning_rate": {"float": [0.0003, 0.003], "log": True},
+        "beta": {"float": [0.03, 10.0], "log": True},
+    },
 }
 
 

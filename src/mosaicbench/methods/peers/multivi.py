@@ -46,6 +46,10 @@ CARD = {
     "deviates": "What was measured in a cell is part of its batch, as in the package's tutorial. Imputed values are decoded "
     "as of a train cell's batch in which the target was measured, with the median total of RNA and the median depth factor of "
     "ATAC. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
+    "space": {
+        "latent": {"int": [10, 40], "log": True},
+        "hidden": {"int": [64, 256], "log": True},
+    },
 }
 
 

@@ -36,6 +36,10 @@ CARD = {
     "deviates": "The steps of SCOT with the solver of POT, without its search for the best `graph_neighbors` and `epsilon`. "
     "At most `cells` train cells of a modality take part. A cell, also a train cell, takes the mean place of its `neighbors` "
     "nearest cells that did. Where no transport is found, `epsilon` is doubled, as SCOT advises.",
+    "space": {
+        "graph_neighbors": {"int": [20, 100], "log": True},
+        "epsilon": {"float": [0.0005, 0.1], "log": True},
+    },
 }
 
 TRIES = 8  # values of epsilon

@@ -43,6 +43,10 @@ CARD = {
     "deviates": "The package wants cells without proteins among those it is trained on: a share of the train cells, `without`, "
     "stands a second time, in a batch without proteins. Query cells take the posterior's mean; a batch that was not trained "
     "on is read as the largest.",
+    "space": {
+        "latent": {"int": [10, 50], "log": True},
+        "without": {"float": [0.2, 0.8]},
+    },
 }
 
 MEASURED, ABSENT = " with proteins", " without proteins"

@@ -40,6 +40,11 @@ CARD = {
     "between 0 and 1 in the train cells (the package's examples divide by the largest; ours may be negative). Cells are "
     "embedded with the moments that batch normalisation kept of training, the package's `eval`, so that no cell's latents "
     "depend on another's.",
+    "space": {
+        "lambda_s": {"float": [0.1, 2.0], "log": True},
+        "lambda_kl": {"float": [0.1, 2.0], "log": True},
+        "lambda_ot": {"float": [0.1, 10.0], "log": True},
+    },
 }
 
 

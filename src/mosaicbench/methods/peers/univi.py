@@ -38,6 +38,11 @@ CARD = {
     "are the guide's (log-normalised RNA, CLR of protein, LSI of ATAC, each standardised), but features are chosen, and LSI is "
     "as wide, as for every other method. A tenth of the train cells decides when to stop. Minibatches hold fewer cells where "
     "there are fewer.",
+    "space": {
+        "beta": {"float": [0.3, 5.0], "log": True},
+        "gamma": {"float": [1.0, 20.0], "log": True},
+        "latent": {"int": [10, 60], "log": True},
+    },
 }
 
 # What the user guide recommends for each kind of data; epochs are those over which a weight rises from 0.

@@ -32,6 +32,11 @@ CARD = {
     "a cell, also a train cell, takes the mean weights of its nearest train cells, as many by each modality. The joint "
     "latent is the modalities' principal components, of unit length, each times the root of its weight, side by side: between "
     "two cells of like weights, its squared distance is the weighted sum of those within the modalities.",
+    "space": {
+        "components": {"int": [20, 100], "log": True},
+        "neighbors": {"int": [10, 50], "log": True},
+        "bandwidth_neighbors": {"int": [10, 40], "log": True},
+    },
 }
 
 
