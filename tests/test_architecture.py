@@ -25,7 +25,7 @@ ALLOWED = {
     "view": (set(), {"numpy", "scipy"}),
     "meter": (set(), {"psutil"}),
     "registry": ({"config_checks", "errors", "layout"}, set()),
-    "download": ({"errors"}, {"requests", "urllib3", "tqdm"}),
+    "download": ({"errors"}, {"pooch", "requests", "urllib3", "tqdm"}),
     "value_types": (set(), set()),
     "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
@@ -34,7 +34,7 @@ ALLOWED = {
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
     "data": (
         {"errors", "files", "data"},
-        {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "muon"},
+        {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "muon", "pooch"},
     ),
     "datasets": (
         {"errors", "files", "data", "datasets"},

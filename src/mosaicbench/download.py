@@ -7,7 +7,6 @@ transfer that breaks goes on from there (HTTP Range), now or in a later call, un
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import json
 import os
 import shutil
@@ -17,13 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
+import pooch
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from tqdm import tqdm
-from urllib3.util import Retry
 
 from mosaicbench.errors import UserError
 
@@ -33,6 +31,7 @@ TIMEOUT = (20, 60)  # seconds to connect, and without a byte
 TRIES = 5  # in a row, without a new byte
 BACKOFF = 1.0  # seconds before the second try, doubled for each further one
 BUSY = (429, 500, 502, 503, 504)
+LOOPBACK = "localhost,127.0.0.0/8,::1"
 CHUNK = 2**18
 LOG_SECONDS = 15.0
 
@@ -42,7 +41,11 @@ class Unavailable(Exception):
 
 
 class _Broken(Exception):
-    """A transfer ended early; the same address may be asked for the rest."""
+    """A transfer ended early; the same address may be asked for the rest, after `wait` seconds if the server says so."""
+
+    def __init__(self, reason: str, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 def download(
@@ -119,56 +122,72 @@ def _finished(part: _Part, verify: Callable[[Path], Any]) -> Any:
 def _complete(url: str, part: _Part, *, size: int | None, trusted: bool) -> None:
     """Ask one address until all is here, however often the transfer breaks, as long as each try brings something."""
     fruitless = 0
-    with _session(url) as session:
-        while True:
-            before = part.position
-            try:
-                return _transfer(session, url, part, size=size, trusted=trusted)
-            except _Broken as reason:
-                fruitless = 0 if part.position > before else fruitless + 1
-                if fruitless == TRIES:
-                    raise Unavailable(f"{reason}; gave up after {TRIES} tries without a new byte") from reason
-                time.sleep(BACKOFF * 2 ** max(fruitless - 1, 0))
+    while True:
+        before = part.position
+        try:
+            return _transfer(url, part, size=size, trusted=trusted)
+        except _Broken as reason:
+            fruitless = 0 if part.position > before else fruitless + 1
+            if fruitless == TRIES:
+                raise Unavailable(f"{reason}; gave up after {TRIES} tries without a new byte") from reason
+            time.sleep(max(BACKOFF * 2 ** max(fruitless - 1, 0), reason.wait))
 
 
-def _transfer(session: requests.Session, url: str, part: _Part, *, size: int | None, trusted: bool) -> None:
-    """Make one request for what is missing, and append what comes."""
+def _transfer(url: str, part: _Part, *, size: int | None, trusted: bool) -> None:
+    """Make one request for what is missing; pooch appends what comes, if the answer is what was asked for."""
     if size is not None and part.position == size:
         return
     if not part.may_grow_from(url, trusted=trusted) or (size is not None and part.position > size):
         part.clear()
-    with _response(session, url, part) as response:
-        _check_answer(response, part)
-        length = response.headers.get("Content-Length")
-        total = None if length is None else part.position + int(length)
-        if None not in (size, total) and total != size:
-            part.clear()
-            raise Unavailable(f"the file there has {total:,} bytes, expected {size:,}")
-        part.note(url, _version(response))
-        _check_space(part.path, 0 if length is None else int(length))
-        expected = total if size is None else size
-        with _progress(part.final.name, part.position, expected) as advance:
-            for chunk in _chunks(response):
-                part.file.write(chunk)
-                advance(len(chunk))
-    if expected is not None and part.position < expected:
-        raise _Broken(f"the transfer ended after {part.position:,} of {expected:,} bytes")
+
+    def check(response: requests.Response, **_: object) -> requests.Response:
+        _refuse_unencrypted(response)
+        if not response.is_redirect:
+            _check_answer(response, part, size)
+            part.note(url, _version(response))
+            # The bytes as they lie on the server: were an encoding undone, a .gz could arrive unpacked.
+            response.iter_content = lambda chunk_size: response.raw.stream(chunk_size, decode_content=False)
+        return response
+
+    progress = _Progress(part)
+    ask = {"headers": _headers(url, part), "proxies": {"no_proxy": _without_proxy()}, "hooks": {"response": check}}
+    try:
+        pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=TIMEOUT, **ask)(url, part.file, None)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _Broken(_reason(error)) from error
+    finally:
+        progress.close()
+    if size is not None and part.position < size:
+        raise _Broken(f"the transfer ended after {part.position:,} of {size:,} bytes")
 
 
-def _response(session: requests.Session, url: str, part: _Part) -> requests.Response:
-    headers = {}
+def _headers(url: str, part: _Part) -> dict[str, str]:
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     if part.position:
         headers["Range"] = f"bytes={part.position}-"
         if part.noted.get("url") == url and part.noted.get("version"):
             headers["If-Range"] = part.noted["version"]
-    try:
-        return session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-    except requests.RequestException as error:  # after the library's own retries
-        raise Unavailable(_reason(error)) from error
+    return headers
 
 
-def _check_answer(response: requests.Response, part: _Part) -> None:
-    """Refuse an answer that is not the file, and empty `part` if it is the whole file."""
+def _without_proxy() -> str:
+    """Return the hosts that are asked without the proxy of the environment: those that it names, and this machine."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return named if named == "*" else f"{named},{LOOPBACK}"
+
+
+def _refuse_unencrypted(response: requests.Response) -> None:
+    """Refuse to be led from https to http: whoever is between could exchange what comes in the clear."""
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    if response.is_redirect and response.url.startswith("https:") and not target.startswith("https:"):
+        raise Unavailable(f"it leads from https to {target}, which is not encrypted")
+
+
+def _check_answer(response: requests.Response, part: _Part, size: int | None) -> None:
+    """Refuse an answer that is not the file, or for which there is no room; empty `part` if it is the whole file."""
+    if response.status_code in BUSY:
+        wait = urllib3.Retry().get_retry_after(response.raw) or 0
+        raise _Broken(f"the server answered {response.status_code} {response.reason}", wait)
     if response.status_code == 416 and part.position:
         part.clear()
         raise _Broken("the server has less than what lies here")
@@ -181,45 +200,12 @@ def _check_answer(response: requests.Response, part: _Part) -> None:
     elif not response.headers.get("Content-Range", "").startswith(f"bytes {part.position}-"):
         part.clear()
         raise _Broken("the server sent another range than was asked for")
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """Yield the bytes as they lie on the server; were its encoding undone, a .gz could arrive unpacked."""
-    try:
-        yield from response.raw.stream(CHUNK, decode_content=False)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise _Broken(_reason(error)) from error
-
-
-class _Session(requests.Session):
-    """A session that stays encrypted once it is: whoever is between could exchange what comes in the clear."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return where a redirect leads; one from https to http is refused."""
-        target = super().get_redirect_target(resp)
-        if target is not None and resp.url.startswith("https:") and not urljoin(resp.url, target).startswith("https:"):
-            raise Unavailable(f"it leads from https to {urljoin(resp.url, target)}, which is not encrypted")
-        return target
-
-
-def _session(url: str) -> requests.Session:
-    """Return a session that retries while a server is busy, and takes proxies from the environment, except for this machine."""
-    session = _Session()
-    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
-    session.trust_env = not _is_loopback(urlsplit(url).hostname or "")
-    retry = Retry(
-        total=TRIES - 1, backoff_factor=BACKOFF, status_forcelist=BUSY, allowed_methods={"GET"}, raise_on_status=False
-    )
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    coming = response.headers.get("Content-Length")
+    if coming is not None and size is not None and part.position + int(coming) != size:
+        there = part.position + int(coming)
+        part.clear()
+        raise Unavailable(f"the file there has {there:,} bytes, expected {size:,}")
+    _check_space(part.path, int(coming or 0))
 
 
 def _version(response: requests.Response) -> str | None:
@@ -306,21 +292,35 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
                 return
 
 
-@contextmanager
-def _progress(name: str, done: int, total: int | None) -> Iterator[Callable[[int], object]]:
-    """Show a bar on a terminal, and a line now and then in a log."""
-    if sys.stderr.isatty():
-        with tqdm(desc=name, initial=done, total=total, unit="B", unit_scale=True, dynamic_ncols=True, leave=False) as bar:
-            yield bar.update
-        return
-    shown = time.monotonic()
+class _Progress:
+    """What pooch reports to: a bar on a terminal, a line now and then in a log."""
 
-    def advance(more: int) -> None:
-        nonlocal done, shown
-        done += more
-        if time.monotonic() - shown >= LOG_SECONDS:
-            shown = time.monotonic()
-            share = "" if total is None else f" of {total / 1e6:.1f} MB, {100 * done / total:.0f} %"
-            print(f"{name}: {done / 1e6:.1f} MB{share}", file=sys.stderr, flush=True)
+    def __init__(self, part: _Part) -> None:
+        self.part, self.shown = part, time.monotonic()
+        style = {"initial": part.position, "unit": "B", "unit_scale": True, "dynamic_ncols": True, "leave": False}
+        self.bar = tqdm(desc=part.final.name, disable=not sys.stderr.isatty(), **style)
 
-    yield advance
+    @property
+    def total(self) -> int | None:
+        """Length of the whole file, None if unknown; pooch sets what is to come, 0 if unknown."""
+        return self.bar.total
+
+    @total.setter
+    def total(self, coming: int) -> None:
+        self.bar.total = self.part.position + coming if coming else None
+
+    def update(self, _: int) -> None:
+        """Show how much lies here."""
+        done = self.part.position
+        self.bar.update(done - self.bar.n)
+        if self.bar.disable and time.monotonic() - self.shown >= LOG_SECONDS:
+            self.shown = time.monotonic()
+            share = "" if self.total is None else f" of {self.total / 1e6:.1f} MB, {100 * done / self.total:.0f} %"
+            print(f"{self.part.final.name}: {done / 1e6:.1f} MB{share}", file=sys.stderr, flush=True)
+
+    def reset(self) -> None:
+        """Keep what is shown: it is read off the file."""
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self.bar.close()

@@ -7,7 +7,6 @@ A file of unchanged length and time stamp is taken as it is; any other is read a
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +16,13 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 
 NAME = "lock.json"
-CHUNK = 2**20
 
 
 def digests(path: Path) -> dict[str, str]:
-    """Return the "md5" and "sha256" of a file, read once."""
-    found = {"md5": hashlib.md5(usedforsecurity=False), "sha256": hashlib.sha256()}
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            for digest in found.values():
-                digest.update(chunk)
-    return {kind: digest.hexdigest() for kind, digest in found.items()}
+    """Return the "md5" and "sha256" of a file."""
+    import pooch
+
+    return {kind: pooch.file_hash(path, alg=kind) for kind in ("md5", "sha256")}
 
 
 def read(raw: Path) -> dict[str, dict[str, dict]]:
