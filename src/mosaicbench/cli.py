@@ -57,6 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
         os._exit(1)  # HDF5 may hold a file that it could not close, and end an orderly exit in a crash
     except UserError as error:
         sys.exit(f"mosaicbench {command}: {error}")
+    except MemoryError as error:
+        sys.exit(
+            f"mosaicbench {command}: this does not fit into memory ({error or 'no more is said'}); use a machine with more"
+        )
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise

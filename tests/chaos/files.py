@@ -25,10 +25,12 @@ from scipy.io import mmwrite
 
 from chaos.outcomes import Outcome
 from mosaicbench.commands import prepare
+from mosaicbench.data import readable
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
 
-SECONDS = 20  # of one try; HDF5 can read a damaged file for ever
+SECONDS = 20  # of one try
+HDF5_SECONDS = 3  # after which prepare gives a part of a file up, here not a minute
 CELLS, GENES, PROTEINS = 40, 12, 5
 KEYS = ("path", "labels", "links", "gtf", "values", "modalit", "cell_type", "cells", "batch")  # what a message may name
 FORMATS = ("csv", "h5ad", "tenx", "mex", "h5mu", "labels", "links", "gtf")
@@ -251,6 +253,7 @@ def _prepare_and_exit(options: dict, folder: Path, report: Path) -> None:
     """Be the process of one try."""
     ending, said = SURVIVED, ""
     signal.alarm(SECONDS)
+    readable.SECONDS = HDF5_SECONDS
     try:
         hidden = os.open(os.devnull, os.O_WRONLY)
         os.dup2(hidden, 1)

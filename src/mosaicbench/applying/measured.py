@@ -14,6 +14,7 @@ from scipy import sparse
 
 from mosaicbench.data import readers
 from mosaicbench.data.annotated import check_compressed, check_lines, check_places
+from mosaicbench.data.readable import check_readable
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
         raise UserError(f"{path}: cells are read from .h5mu, .h5ad or a 10x .h5, found {path.suffix or 'no ending'}")
     from anndata.io import read_elem
 
+    check_readable(path)
     try:
         file = h5py.File(path)
         groups = {name: f"mod/{name}" for name in file["mod"]} if path.suffix == ".h5mu" else {"cells": "/"}

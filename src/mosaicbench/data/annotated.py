@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from mosaicbench.data.readable import check_readable
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ def annotated(file: Path, reader: Callable[[Path], AnnData | MuData]) -> AnnData
     Raises
     ------
     UserError
-        When the file holds the other of the two, or a sparse matrix points outside itself: using it could end the process.
+        When the file holds the other of the two, HDF5 cannot cope with it, or a sparse matrix points outside itself: using it
+        could end the process.
     """
     import h5py
 
+    check_readable(file)
     with h5py.File(file) as content:
         is_mudata = "mod" in content
     if is_mudata and file.suffix != ".h5mu":

@@ -1,8 +1,7 @@
 """Readers of what publishers ship: Cell Ranger HDF5, Matrix Market folders, csv matrices, R tables; sparse throughout.
 
 Every reader gives cells x features, raw values in ``X`` (CSR, float32), cell names as the file has them, and in ``var`` what
-the file says of its features: ``gene_ids``, ``feature_types``, ``genome``, and ``chrom``, ``start``, ``end`` (half-open, as in
-BED; "" and -1 where unknown).
+it says of them: ``gene_ids``, ``feature_types``, ``genome``, ``chrom``, ``start``, ``end`` (as in BED; "" and -1 if unknown).
 
 Cell Ranger ARC's interval of a *gene* is not the gene's body but the span of its transcription start sites, without strand:
 MIR1302-2HG has chr1:29553-30267, from its first start site to its last, though the gene ends at 31,109.
@@ -20,6 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.annotated import check_compressed
+from mosaicbench.data.readable import check_readable
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -233,6 +233,7 @@ def _tenx_modalities(file: Path) -> dict[str, AnnData]:
     import h5py
     from anndata import AnnData
 
+    check_readable(file)
     with h5py.File(file) as content:
         if "matrix" not in content:
             raise UserError(f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later")
