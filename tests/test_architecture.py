@@ -102,6 +102,7 @@ KEYS = {
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "leaderboard": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_RUNS | {"cards", "catalog", "spaces", "files/models", "fitting", "layout", "meter", "plain", "sources"},
     "apply": OF_APPLYING,

@@ -205,6 +205,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
 
+    board = _add(commands, "leaderboard", "make one page of the runs of several results folders, each checked first")
+    board.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a results folder")
+    board.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
+    board.add_argument("--output", type=Path, required=True, metavar="DIR", help="a folder for index.html and leaderboard.tsv")
+
     recommend = _add(commands, "recommend", "say which run to take on these data, for each question, with the evidence")
     recommend.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
     default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"

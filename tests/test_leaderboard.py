@@ -1,0 +1,206 @@
+"""The leaderboard: which results folders are taken in, why others are not, and what the page says."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import synthetic_results
+
+from mosaicbench import __version__, catalog, cli
+from mosaicbench.errors import UserError
+from mosaicbench.files.place import digest_of
+from mosaicbench.files.runs import read_record, write_record
+from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.report import submissions
+from mosaicbench.report.page import leaderboard_page
+from mosaicbench.statistics.controls import THEORY
+
+CONFIG = {
+    "datasets": {"pair": None},
+    "scenarios": {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}},
+}
+CONFIG |= {"seeds": [0, 1, 2], "training": {"max_epochs": 40}, "runs": {"mvae-beta4": {"method": "mvae", "max_epochs": 7}}}
+FIT = "runs/pair/paired/mvae/seed-0/run.json"
+
+
+@pytest.fixture(scope="module")
+def patched():
+    """Made-up cards, versions and, of controls, exactly the scores that theory says."""
+    with pytest.MonkeyPatch.context() as patch:
+        made_scores, made_record = synthetic_results.made_scores, synthetic_results.made_record
+
+        def scores(record, random):
+            table, theory = made_scores(record, random), THEORY.get(record["method"], {})
+            known = table["metric"].isin(theory)
+            return table.assign(value=table["value"].where(~known, table["metric"].map(lambda name: theory.get(name, [0])[0])))
+
+        def record(*arguments):
+            versions = {"python": "3.11.2", "torch": "2.13.0", "mosaicbench": __version__}
+            return made_record(*arguments) | {"versions": versions}
+
+        patch.setattr(synthetic_results, "MODALITIES", {"pair": ("rna", "adt")})
+        patch.setattr(synthetic_results, "SWEEP", None)
+        patch.setattr(synthetic_results, "made_scores", scores)
+        patch.setattr(synthetic_results, "made_record", record)
+        patch.setattr(catalog, "cards", synthetic_results.cards)
+        yield
+
+
+@pytest.fixture(scope="module")
+def good(patched, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("board") / "mine"
+    synthetic_results.tabulate_results(synthetic_results.synthetic(folder), folder / "tables")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return folder
+
+
+@pytest.fixture
+def copy(good, tmp_path):
+    return Path(shutil.copytree(good, tmp_path / "theirs"))
+
+
+def reasons_against(*folders):
+    _, refused = submissions.examined(folders)
+    return [why for reasons in refused.values() for why in reasons]
+
+
+def changed_record(folder, **changes):
+    write_record(folder / FIT, read_record(folder / FIT) | changes)
+
+
+def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
+    config = CONFIG | {"scenarios": CONFIG["scenarios"] | {"unpaired": {"kind": "unpaired", "balanced": False}}}
+    (copy / "config.json").write_text(json.dumps(config))
+    cli.main(["leaderboard", str(good), str(copy), "--output", str(tmp_path / "site")])
+    assert "from 2 of 2 folders" in capsys.readouterr().out
+    page = (tmp_path / "site/index.html").read_text()
+    for text in (
+        "2 results folders, 3 views",
+        "7 epochs, 3 seeds",
+        "40 epochs, 3 seeds",
+        "RNA + ADT",
+        "No folder was refused",
+    ):
+        assert text in page
+    assert "of mine: not comparable" in page and "of theirs: not comparable" in page  # of the view whose settings differ
+    assert "seeds 0, 1, 2; commit 0123456789ab; device cpu; mosaicbench" in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and 'src="http' not in page
+    table = read_table(tmp_path / "site/leaderboard.tsv", leaderboard_page.COLUMNS)
+    assert set(table["kind"]) == {"model", "baseline"}
+    standings = read_table(good / "tables/standings.tsv").set_index(["dataset", "scenario", "run", "metric"])
+    for line in table[table["submission"] == "mine"].dropna(subset="mean").itertuples():
+        expected = standings.loc[(line.dataset, line.scenario, line.run, line.metric)]
+        assert (line.mean, line.shown) == (pytest.approx(expected["mean"]), expected["shown"])
+    best = table[(table["dataset"] == "pair") & (table["scenario"] == "paired") & (table["metric"] == "foscttm")].dropna(
+        subset="mean"
+    )
+    reaching = best[best["low"] <= best.loc[best["mean"].idxmin(), "high"]]
+    assert set(best.loc[best["level"].astype(str) == "True", "run"]) == set(reaching["run"])
+
+
+def test_a_refused_folder_stands_on_the_page_with_every_reason(good, copy, tmp_path, capsys):
+    changed_record(copy, git_commit="0123456789ab-dirty", status="collapsed")
+    with pytest.raises(SystemExit, match="1 of 2 folders were refused"):
+        cli.main(["leaderboard", str(good), str(copy), "--output", str(tmp_path / "site")])
+    said = capsys.readouterr().err
+    assert "no commit holds (0123456789ab-dirty)" in said
+    assert "pair/paired/mvae/0: tables/runs.tsv says status 'ok', its run.json 'collapsed'" in said
+    page = (tmp_path / "site/index.html").read_text()
+    assert "no commit holds" in page and "its run.json &#39;collapsed&#39;" in page
+
+
+def test_a_good_folder_has_no_reason_against_it(good, copy):
+    assert reasons_against(good, copy) == []
+
+
+def without_contents(folder):
+    (folder / "tables/contents.tsv").unlink()
+
+
+def of_another_version(folder):
+    changed_record(folder, versions={"mosaicbench": "0.0.9"})
+
+
+def without_a_record(folder):
+    (folder / FIT).unlink()
+
+
+def with_another_number(folder):
+    path = folder / "runs/pair/paired/mvae/scores.tsv"
+    scores = read_table(path)
+    write_table(path, scores.assign(value=scores["value"].where(scores.index != 3, 0.9)))
+
+
+def with_a_better_table(folder):
+    path = folder / "tables/headline.tsv"
+    table = read_table(path)
+    chosen = (table["run"] == "mvae") & (table["metric"] == "foscttm")
+    rewritten(path, table.assign(mean=table["mean"].where(~chosen, 0.001)))
+
+
+def with_a_control_off(folder):
+    path = folder / "tables/headline.tsv"
+    table = read_table(path)
+    chosen = (table["run"] == "random_latent") & (table["metric"] == "foscttm")
+    rewritten(path, table.assign(mean=table["mean"].where(~chosen, 0.2)))
+
+
+def without_controls(folder):
+    path = folder / "tables/runs.tsv"
+    runs = read_table(path)
+    rewritten(path, runs[~runs["run"].isin(["oracle"])])
+
+
+def rewritten(path, table):
+    """Write a table, and its digest, as someone would who wants to deceive."""
+    write_table(path, table)
+    contents = read_table(path.parent / "contents.tsv").set_index("table")
+    contents.loc[path.name, "sha256"] = digest_of(path)
+    write_table(path.parent / "contents.tsv", contents.reset_index())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (without_contents, "there is no tables/contents.tsv in it"),
+        (of_another_version, f"fitted with mosaicbench 0.0.9, {__version__}, and this board is made by {__version__}"),
+        (without_a_record, "run.json: no such file"),
+        (with_another_number, "scores.tsv: is not as `mosaicbench score` wrote it|does not hold the numbers of the runs' own"),
+        (with_a_better_table, "tables/headline.tsv: its means are not those of the scores"),
+        (with_a_control_off, "the control random_latent has foscttm 0.200, where theory says 0.5"),
+        (without_controls, "no run of the control 'oracle'"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_folder_is_refused_by_name(spoil, why, copy):
+    spoil(copy)
+    found = reasons_against(copy)
+    assert any(part in reason for part in why.split("|") for reason in found), found
+
+
+def test_folders_whose_controls_differ_hold_other_data(good, copy):
+    taken, _ = submissions.examined([good])
+    other, _ = submissions.examined([copy])
+    scores = other[0].tables["scores"]
+    moved = (scores["run"] == "train_mean") & (scores["dataset"] == "pair")
+    other[0].tables["scores"] = scores.assign(value=scores["value"].where(~moved, scores["value"] + 0.1))
+    found = submissions._against(other[0], taken)
+    assert len(found) == 2 and all("pair" in why and "the data are not the same" in why for why in found)
+
+
+def test_a_folder_that_is_named_twice_or_is_none(good, tmp_path):
+    with pytest.raises(UserError, match="named twice"):
+        submissions.examined([good, good])
+    with pytest.raises(SystemExit, match="none of 1 folders can stand on a leaderboard; nothing was written"):
+        cli.main(["leaderboard", str(tmp_path), "--output", str(tmp_path / "site")])
+    assert not (tmp_path / "site").exists()
+
+
+def test_suspicious_scores_refuse_a_folder(good, copy):
+    path = copy / "tables/gates.tsv"
+    row = {"dataset": "pair", "scenario": "paired", "run": "mvae", "gate": "perfect", "metric": "foscttm", "seeds": "0"}
+    gates = pd.concat([read_table(path), pd.DataFrame([row | {"message": "exactly 0, the best possible"}])], ignore_index=True)
+    rewritten(path, gates)
+    assert reasons_against(copy) == ["pair/paired/mvae: foscttm: exactly 0, the best possible"]
