@@ -227,10 +227,15 @@ def _of_controls(tables: Mapping[str, pd.DataFrame], view: tuple[str, str]) -> p
 
 
 def _free_name(folder: Path, taken: Sequence[Submission]) -> str:
-    """Return the name of a folder on the board; a folder called "results" is named with the folder that it lies in."""
-    path = folder.resolve()
-    name = f"{path.parent.name}/{path.name}" if path.name == "results" else path.name
+    """Return the name of a folder that none of those taken has."""
+    name = named(folder)
     names = {submission.name for submission in taken}
     return (
         name if name not in names else next(f"{name} ({n})" for n in range(2, len(names) + 3) if f"{name} ({n})" not in names)
     )
+
+
+def named(folder: Path) -> str:
+    """Return what a board calls a folder; one that is called "results" is named with the folder that it lies in."""
+    path = folder.resolve()
+    return f"{path.parent.name}/{path.name}" if path.name == "results" else path.name

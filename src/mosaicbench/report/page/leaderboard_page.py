@@ -13,7 +13,7 @@ from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, r
 from mosaicbench.report.page.render import render
 from mosaicbench.report.records import circumstances
 from mosaicbench.report.roster import Roster
-from mosaicbench.report.submissions import Submission
+from mosaicbench.report.submissions import Submission, named
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
@@ -81,7 +81,7 @@ def leaderboard_page(
     themes
         name of a submission -> its theme.
     """
-    refusals = [[folder.name, Cell(why)] for folder, reasons in refused.items() for why in reasons]
+    refusals = [[named(folder), Cell(why)] for folder, reasons in refused.items() for why in reasons]
     return render(
         "leaderboard.html.j2",
         title="mosaicbench: leaderboard",
