@@ -58,6 +58,10 @@ ALLOWED = {
         {"errors", "files", "fitting", "meter", "plain", "sources", "view"},
         {"numpy", "pandas", "scipy", "anndata", "mudata", "psutil"},
     ),
+    "tuning": (
+        {"catalog", "files", "fitting", "meter", "scoring", "spaces", "statistics", "tuning"},
+        {"numpy", "optuna"},
+    ),
     "cluster": ({"errors"}, set()),
     "attempts": ({"cluster", "errors", "files"}, set()),
     "jobs": ({"catalog", "errors"}, set()),
@@ -68,7 +72,7 @@ ALLOWED = {
     ),
     "commands": (
         {"errors", "files", "view", "data", "applying", "fitting", "scoring", "metrics", "statistics", "report"}
-        | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands"},
+        | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands", "sources", "spaces", "tuning"},
         {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
@@ -85,6 +89,10 @@ KEYS = {
     "fetch": {"spaces", "config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
     "prepare": {"cards", "catalog", "spaces", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
+    "divide": OF_VIEWS - {"files/tables"} | {"data"},
+    "tune": OF_RUNS
+    | {"cards", "catalog", "files/best", "files/models", "files/trials", "fitting", "meter", "metrics", "plain", "scoring"}
+    | {"sources", "spaces", "statistics", "tuning"},
     "fit": OF_RUNS | {"fitting", "files/models", "meter", "plain", "sources"},
     "adopt": OF_RUNS | {"fitting", "sources"},
     "score": OF_SCORES | {"cards", "catalog", "spaces", "metrics", "scoring"},

@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
             _fit(**options)
         elif command == "adopt":
             importlib.import_module("mosaicbench.commands.adopt").main(**options["job"])
+        elif command == "tune":
+            importlib.import_module("mosaicbench.commands.tune").main(**options["job"])
         elif command == "recommend":
             _recommend(**options)
         elif command == "score":
@@ -117,6 +119,19 @@ def _parser() -> argparse.ArgumentParser:
 
     adopt = _add(commands, "adopt", "take in a run that was computed elsewhere, each cell found by its name")
     adopt.add_argument("job", type=json.loads, metavar="JOB", help="dataset, scenario, run and seeds, in JSON")
+
+    divide = _add(commands, "divide", "divide the train cells of a view once more, to choose settings on")
+    divide.add_argument("--view", type=Path, required=True, metavar="FILE", help="train.h5mu of the view; nothing else is read")
+    divide.add_argument("--share", type=float, default=0.2, help="of the cells, those that become the inner query")
+    divide.add_argument("--seed", type=int, default=0, help="draws the division, together with the view's own seed")
+    divide.add_argument("--by", metavar="COLUMN", help="leave out a group of this column, as the scenario does")
+    for part in ("train", "query", "solution"):
+        divide.add_argument(f"--{part}", type=Path, required=True)
+
+    tune = _add(commands, "tune", "search for a run's best settings on an inner view, which `divide` wrote")
+    what = "identity, of, hyperparameters, view, output, trials, objective, seed and limits, in JSON"
+    tune.add_argument("job", type=json.loads, metavar="JOB", help=what)
+    tune.add_argument("--threads", type=int)
 
     score = _add(commands, "score", "score runs of a view on all their seeds")
     score.add_argument("--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first")

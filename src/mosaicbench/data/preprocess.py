@@ -146,7 +146,7 @@ class LogNormalised:
         values = source_values(cells)
         chosen = values[:, self.columns]
         if cells.uns["values"] == "counts":
-            chosen = _rows_scaled(chosen, PER_CELL / _totals(values)).log1p()
+            chosen = _rows_scaled(chosen, PER_CELL / _totals(cells)).log1p()
         return _shell(cells, self.columns, self.space, chosen)
 
 
@@ -208,7 +208,7 @@ class Lsi:
 
     def _tf_idf(self, cells: AnnData) -> sparse.csr_matrix:
         counts = source_values(cells)
-        tf = _rows_scaled(counts[:, self.columns], PER_CELL / _totals(counts))
+        tf = _rows_scaled(counts[:, self.columns], PER_CELL / _totals(cells))
         return sparse.csr_matrix(tf.multiply(self.idf[None, :]), dtype=np.float32).log1p()
 
 
@@ -343,16 +343,22 @@ def _shell(cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | spar
         uns={"kind": cells.uns["kind"], "space": space},
     )
     if cells.uns["values"] == "counts":
-        counts = source_values(cells)
-        shell.layers["counts"] = counts[:, columns]
-        shell.obs["total"] = np.asarray(counts.sum(axis=1), dtype=np.float32).ravel()
+        shell.layers["counts"] = source_values(cells)[:, columns]
+        shell.obs["total"] = _counted(cells).astype(np.float32)
     return shell
 
 
-def _totals(counts: sparse.csr_matrix) -> np.ndarray:
-    """Return (cells,) sums over all features; 1 for a cell without any count, whose values then stay 0."""
-    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+def _totals(cells: AnnData) -> np.ndarray:
+    """Return (cells,) counts over all features; 1 for a cell without any count, whose values then stay 0."""
+    totals = _counted(cells).astype(np.float64)
     return np.where(totals > 0, totals, 1)
+
+
+def _counted(cells: AnnData) -> np.ndarray:
+    """Return (cells,) counts over all features: ``obs["total"]`` says them where `cells` hold chosen features only."""
+    if "total" in cells.obs:
+        return cells.obs["total"].to_numpy()
+    return np.asarray(source_values(cells).sum(axis=1)).ravel()
 
 
 def _rows_scaled(values: sparse.csr_matrix, factors: np.ndarray) -> sparse.csr_matrix:

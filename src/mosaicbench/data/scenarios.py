@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
@@ -144,6 +145,8 @@ def cut(
         fitted = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {}))
         train[modality] = fitted.transform(observed)
         train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
+        if split is not None:  # so that train cells can be divided in the same way once more
+            train[modality].obs[split["by"]] = categorical(dataset.obs[split["by"]].iloc[rows])
         train[modality].obs["cell_type"] = categorical(told[rows])
         train[modality].obs["batch"] = categorical(batches[rows])
         log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[told[rows] != ""])]
@@ -286,7 +289,7 @@ def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
 
     layer = cells.uns["values"]
     return AnnData(
-        obs=pd.DataFrame(index=cells.obs_names[rows]),
+        obs=cells.obs[[column for column in ("total",) if column in cells.obs]].iloc[rows],
         var=pd.DataFrame(index=cells.var_names),
         layers={layer: source_values(cells)[rows]},
         uns={"kind": cells.uns["kind"], "values": layer},
@@ -308,8 +311,11 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
     for modality, cells in part.mod.items():
         if restricted is None or genes is None or kinds[modality] != "atac":
             continue
-        of_genes = links_between(dataset, genes, modality)[dataset[genes].var_names.get_indexer(part[genes].var_names)]
-        if of_genes.nnz:
+        kept = dataset[genes].var_names.get_indexer(part[genes].var_names)
+        of_genes = links_between(dataset, genes, modality)[kept]
+        if ACTIVITY in dataset[modality].obsm:  # of more peaks than these cells show
+            cells.obsm[ACTIVITY] = sparse.csr_matrix(dataset[modality].obsm[ACTIVITY])[places[modality]][:, kept]
+        elif of_genes.nnz:
             cells.obsm[ACTIVITY] = links.gene_activity(source_values(dataset[modality])[places[modality]], of_genes)
     if restricted is not None:
         part.varp[LINKS] = restricted

@@ -92,6 +92,19 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
     return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners))
 
 
+def means(evidence: Evidence, metrics: Collection[str]) -> dict[str, float]:
+    """Return metric -> its mean over directions and sources; NaN where one of them is not defined.
+
+    Metrics that nothing is asked about, and those that need partners where there are none, are left out.
+    """
+    values: dict[str, list[float]] = {}
+    for question, name in _suited(evidence, list(metrics), None):
+        value, reason = _value(name, question)
+        if not isinstance(reason, NoPartners):
+            values.setdefault(name, []).append(value)
+    return {name: float(np.mean(each)) for name, each in values.items()}
+
+
 def ask(metric: str, beside: str | None = None, /, **supplied: object) -> float:
     """Return one metric, or a function beside it, of what it needs, NaN where it is not defined."""
     return _value(metric, Question("what was supplied", "-", supplied, {}), beside)[0]

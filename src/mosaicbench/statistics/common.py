@@ -19,6 +19,11 @@ HEADLINE = (
     "peak_host_mb",
 )
 RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
+GROUPS = {  # what the overall score is made of
+    "alignment": ("foscttm", "recall_at_10"),
+    "label_transfer": ("label_transfer_accuracy", "label_transfer_macro_f1"),
+    "imputation": ("imputation_pearson_per_feature", "imputation_skill"),
+}
 CONTESTS = [metric for metric in HEADLINE if metric not in RESOURCES]
 ALL = "(all)"  # in the place of a dataset, over all of them: an id cannot hold brackets
 LEVEL = 0.95

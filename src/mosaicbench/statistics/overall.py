@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.statistics.common import ALL, FAILED, NO_INTERVAL, RUN, T_OVER_SEEDS, VIEW, half_width
+from mosaicbench.statistics.common import ALL, FAILED, GROUPS, NO_INTERVAL, RUN, T_OVER_SEEDS, VIEW, half_width
 from mosaicbench.statistics.intervals import over_datasets
 from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import complete_seed_means
@@ -15,11 +15,6 @@ from mosaicbench.statistics.summary import complete_seed_means
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
-GROUPS = {
-    "alignment": ("foscttm", "recall_at_10"),
-    "label_transfer": ("label_transfer_accuracy", "label_transfer_macro_f1"),
-    "imputation": ("imputation_pearson_per_feature", "imputation_skill"),
-}
 METRICS = [metric for metrics in GROUPS.values() for metric in metrics]
 SCORES = ("score", *GROUPS)
 OVERALL_COLUMNS = [*RUN, "method", "kind", "rank", "score", "low", "high", "interval", *GROUPS]

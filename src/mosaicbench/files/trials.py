@@ -1,0 +1,32 @@
+"""``trials.tsv``: every trial of the tuning of one run on one view, in order; the first has the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files.tables import read_table, write_table
+
+COLUMNS = ["trial", "status", "objective", "seconds", "cpu_seconds", "message"]  # then a column per hyperparameter
+
+
+def write_trials(path: Path, trials: Sequence[dict], searched: Sequence[str]) -> None:
+    """Write trials: dicts of `COLUMNS` and of the hyperparameters that were `searched`; NA is a default of None."""
+    write_table(path, pd.DataFrame(trials, columns=[*COLUMNS, *searched]))
+
+
+def read_trials(path: Path) -> pd.DataFrame:
+    """Read trials.
+
+    Raises
+    ------
+    ContractError
+        When the file is absent, or its first columns are not `COLUMNS`.
+    """
+    table = read_table(path)
+    if list(table.columns[: len(COLUMNS)]) != COLUMNS:
+        raise ContractError(f"{path}: its columns should begin with {', '.join(COLUMNS)}; delete it and run again")
+    return table

@@ -1,0 +1,1 @@
+"""How settings are searched for: on an inner view, trial by trial."""

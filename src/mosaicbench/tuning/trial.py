@@ -1,0 +1,95 @@
+"""One trial: a fit like any other, on the inner view, and its scores, each in a child process: no failure ends the search."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from mosaicbench.files.atomic import write_text
+from mosaicbench.fitting.attempt import fit_each
+from mosaicbench.fitting.job import Fit, Limits
+from mosaicbench.fitting.process import run_in_child
+from mosaicbench.meter import Meter
+from mosaicbench.tuning.objective import metrics_of, value_of
+from mosaicbench.tuning.study import Trial
+
+SCORED = ("ok", "collapsed")
+SCORES = "scores.json"
+NO_LIMIT = Limits(float("inf"), float("inf"))
+
+
+def tried(number: int, settings: dict, fit: Fit, solution: Path, objective: str, limits: Limits, python: str | None) -> Trial:
+    """Fit with some settings and judge the result.
+
+    Parameters
+    ----------
+    number, settings
+        Of the trial.
+    fit
+        What the run asks for without these settings.
+    solution
+        Of the inner view; the fit never reads it.
+    objective
+        As of ``objective.value_of``.
+    limits
+        Of the fit.
+    python
+        The interpreter of the method's own environment; None fits with this one.
+    """
+    fit = replace(fit, hyperparameters=fit.hyperparameters | settings)
+    if python is None:
+        fit_each([fit], limits, minutes=limits.minutes, checkpoint_seconds=float("inf"))
+    else:
+        _fit_elsewhere(fit, limits, python)
+    record = json.loads(fit.record.read_text())
+    scores: dict[str, float] = {}
+    status, message = record["status"], record["message"]
+    if status in SCORED:
+        _, failure = run_in_child(partial(_score, fit, solution, metrics_of(objective)), Meter(), NO_LIMIT)
+        if failure is None:
+            scores = json.loads((fit.output / SCORES).read_text())
+        else:
+            status, message = "crashed", f"not scored: {failure['message']}"
+    spent = {measure: round(sum(record[measure].values()), 3) for measure in ("seconds", "cpu_seconds")}
+    value = value_of(objective, scores) if scores else None
+    return Trial(number, settings, status, value, **spent, message=message, scores=scores)
+
+
+def import_for_scores() -> None:
+    """Import, before anything forks, what scoring needs, so that not every trial does."""
+    with suppress(ImportError):
+        from mosaicbench.scoring import collect, scorer  # noqa: F401
+
+
+def _fit_elsewhere(fit: Fit, limits: Limits, python: str) -> None:
+    """Fit with the interpreter of the method's own environment."""
+    names = {key: value for key, value in fit.identity.items() if key != "seed"}
+    job = {
+        "runs": [names | {"hyperparameters": fit.hyperparameters, "outputs": [str(fit.output)]}],
+        "seeds": [{"seed": fit.seed, "train": str(fit.train), "query": str(fit.query)}],
+        "limits": {"minutes": limits.minutes, "memory_mb": limits.memory_mb},
+    }
+    command = [python, "-m", "mosaicbench", "fit", json.dumps(job), "--threads", os.environ.get("OMP_NUM_THREADS", "1")]
+    subprocess.run(command, check=True)
+
+
+def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
+    """Write the scores of a fit beside it."""
+    from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
+    from mosaicbench.files.views import read_view
+    from mosaicbench.scoring import scorer
+    from mosaicbench.scoring.collect import evidence_of
+
+    record = read_record(fit.record, fit.identity)
+    parts = {"train": read_view(fit.train, "train"), "solution": read_view(solution, "solution")}
+    read = {"latents": read_latents(fit.output / "latents.h5ad", record)}
+    read |= {"imputed": read_imputed(fit.output / "imputed.h5mu", record)}
+    read |= {"history": read_history(fit.output / "history.tsv", record)}
+    scores = scorer.means(evidence_of(fit.output, record=record, **parts, **read), metrics)
+    write_text(fit.output / SCORES, json.dumps(scores))

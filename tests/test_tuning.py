@@ -1,0 +1,349 @@
+"""Tuning: settings are chosen on train cells alone, a search goes on where it was killed, and failures are trials."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mosaicbench_views import cut_small, small_dataset
+
+from mosaicbench import catalog, spaces
+from mosaicbench.commands import divide, tune
+from mosaicbench.data import scenarios
+from mosaicbench.data.inner import inner_view
+from mosaicbench.datasets import simulated
+from mosaicbench.errors import ContractError, UserError
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.best import KEYS, read_best, write_best
+from mosaicbench.files.dataset import ACTIVITY
+from mosaicbench.files.trials import read_trials
+from mosaicbench.files.views import read_view, space_values, write_view
+from mosaicbench.tuning.objective import metrics_of, value_of
+from mosaicbench.tuning.search import RANDOM, settings_of_trial
+from mosaicbench.tuning.study import Study, Trial, best_of
+
+SPACE = {"latent": {"int": [5, 64], "log": True}, "rate": {"float": [0.0, 1.0]}, "kind": {"choice": ["a", "b"]}}
+DEFAULTS = {"latent": 20, "rate": None, "kind": "a"}
+HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.5}, "natural": {}}
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return simulated.load(None, cells=160, n_rna=80, n_atac=120, n_adt=10)
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("tuned") / "view", seed=3)
+
+
+def train_of(dataset, kind, **options):
+    cut = scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options)
+    return cut["train"]
+
+
+def same(one, other):
+    return all(
+        list(one[m].obs_names) == list(other[m].obs_names)
+        and np.array_equal(space_values(one[m]), space_values(other[m]))
+        and np.array_equal(one[m].uns["mean"], other[m].uns["mean"])
+        for m in one.mod
+    )
+
+
+# --- the inner view ---
+
+
+@pytest.mark.parametrize("kind", HIDING)
+def test_an_inner_view_is_a_valid_view_of_train_cells_alone(simulation, kind, tmp_path):
+    train = train_of(simulation, kind)
+    parts = inner_view(train, share=0.25, seed=0)
+    for noun, part in parts.items():
+        write_view(tmp_path / f"{noun}.h5mu", part)  # refuses what breaks the contract
+        assert {key: part.uns[KEY][key] for key in ("dataset", "scenario", "seed")} == {
+            "dataset": "d",
+            "scenario": "s",
+            "seed": 3,
+        }
+    chosen = set(parts["solution"].uns["train_cells"])
+    assert chosen < set(train.obs_names)
+    for modality, cells in train.mod.items():
+        inner, held_out = parts["train"][modality], parts["solution"][modality]
+        assert inner.n_obs + held_out.n_obs == cells.n_obs
+        assert set(inner.var_names) <= set(cells.var_names)
+        assert inner.n_obs == len(chosen & set(cells.obs_names))
+
+
+def test_cells_keep_their_values_where_nothing_is_learned_from_others(simulation):
+    """Library sizes are over all features, though the view shows chosen ones only."""
+    train = train_of(simulation, "paired", preprocess={"rna": {"features": 40}})
+    inner = inner_view(train, share=0.25, seed=0)
+    names = inner["solution"].uns["train_cells"]
+    rna, outer = inner["train"]["rna"], train["rna"]
+    expected = outer.X.toarray()[outer.obs_names.get_indexer(names)][:, outer.var_names.get_indexer(rna.var_names)]
+    np.testing.assert_allclose(rna.X.toarray(), expected, rtol=1e-6)
+    assert not np.array_equal(rna.uns["mean"], outer.uns["mean"][outer.var_names.get_indexer(rna.var_names)])
+
+
+def test_gene_activities_are_those_of_the_view(simulation):
+    train = train_of(simulation, "paired")
+    genes, cells = train["rna"].n_vars, train["atac"].n_obs
+    train["atac"].obsm[ACTIVITY] = np.arange(genes * cells, dtype=np.float32).reshape(cells, genes)
+    train.varp["links"] = np.eye(train.n_vars, dtype=np.int8)
+    inner = inner_view(train, share=0.25, seed=0)
+    rows = train["atac"].obs_names.get_indexer(inner["solution"].uns["train_cells"])
+    kept = train["rna"].var_names.get_indexer(inner["train"]["rna"].var_names)
+    found = inner["train"]["atac"].obsm[ACTIVITY].toarray()
+    np.testing.assert_array_equal(found, train["atac"].obsm[ACTIVITY][rows][:, kept])
+
+
+def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
+    train = train_of(simulation, "paired")
+    clean = inner_view(train, share=0.25, seed=0)
+    poisoned = train.copy()
+    inside = set(clean["solution"].uns["train_cells"])
+    for cells in poisoned.mod.values():
+        outside = ~cells.obs_names.isin(list(inside))
+        counts = cells.layers["counts"].toarray()
+        counts[outside] = np.random.default_rng(0).permutation(counts[outside].ravel()).reshape(counts[outside].shape) + 7
+        cells.layers["counts"] = type(cells.layers["counts"])(counts)
+    dirty = inner_view(poisoned, share=0.25, seed=0)
+    assert same(clean["train"], dirty["train"])
+    assert not same(clean["query"], dirty["query"])
+
+
+def test_groups_stay_whole_where_the_scenario_splits_by_them(simulation, capsys):
+    dataset = simulation.copy()
+    dataset.obs["donor"] = [f"donor {place % 4}" for place in range(dataset.n_obs)]
+    train = train_of(dataset, "paired", split={"by": "donor", "held_out": ["donor 1"]})
+    donors = train["rna"].obs["donor"].astype(str)
+    assert set(donors) == {"donor 0", "donor 2", "donor 3"}
+    parts = inner_view(train, share=0.25, seed=0, by="donor")
+    inside = donors[parts["solution"].uns["train_cells"]]
+    assert inside.nunique() == 2
+    assert (donors.isin(set(inside))).sum() == len(inside)
+    for cells in train.mod.values():
+        cells.obs["donor"] = "donor 0"
+    assert inner_view(train, share=0.25, seed=0, by="donor")["query"]["rna"].n_obs > 0
+    assert "same donor" in capsys.readouterr().err
+
+
+def test_another_seed_of_the_search_or_of_the_view_divides_otherwise(simulation):
+    train = train_of(simulation, "paired")
+    chosen = [set(inner_view(train, share=0.25, seed=seed)["solution"].uns["train_cells"]) for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1] != chosen[2]
+    train.uns[KEY]["seed"] = 4
+    assert set(inner_view(train, share=0.25, seed=0)["solution"].uns["train_cells"]) != chosen[0]
+
+
+# --- the objective ---
+
+
+def test_the_mean_is_over_groups_that_the_method_takes_part_in():
+    scores = {"foscttm": 0.1, "recall_at_10": 0.4, "label_transfer_accuracy": 0.7, "label_transfer_macro_f1": 0.5}
+    alignment, transfer = ((0.5 - 0.1) / 0.5 + 0.4) / 2, (0.7 + 0.5) / 2
+    assert value_of("mean", scores) == pytest.approx((alignment + transfer) / 2)
+    assert value_of("mean", scores | {"recall_at_10": math.nan}) == pytest.approx((0.8 / 2 + transfer) / 2)
+    assert value_of("mean", {}) is None
+
+
+def test_any_metric_can_be_the_objective_and_more_is_better():
+    assert value_of("foscttm", {"foscttm": 0.1}) == -0.1
+    assert value_of("imputation_skill", {"imputation_skill": 0.3}) == 0.3
+    assert value_of("foscttm", {"foscttm": math.nan}) is None
+    assert value_of("foscttm", {}) is None
+    assert metrics_of("foscttm") == ["foscttm"]
+    assert {"foscttm", "imputation_skill"} < set(metrics_of("mean"))
+
+
+# --- the search ---
+
+
+def judged(number, settings):
+    latent = settings.get("latent", 20)
+    return Trial(number, settings, "ok", -((math.log(latent) - math.log(40)) ** 2), 1.0, 1.0)
+
+
+def searched(trials, seed=0, fails=()):
+    done = []
+    for number in range(trials):
+        trial = judged(number, settings_of_trial(number, SPACE, DEFAULTS, done, seed))
+        done.append(replace(trial, status="diverged", objective=None) if number in fails else trial)
+    return done
+
+
+def test_the_first_trial_has_the_defaults_and_all_others_lie_in_the_space():
+    done = searched(RANDOM + 6)
+    assert done[0].settings == {}
+    for trial in done[1:]:
+        assert set(trial.settings) == set(SPACE)
+        assert all(spaces.holds(SPACE[name], value) for name, value in trial.settings.items())
+    assert len({json.dumps(trial.settings) for trial in done}) == len(done)
+
+
+def test_the_random_trials_are_the_same_whatever_was_found_so_that_datasets_share_them():
+    one = searched(RANDOM + 3)
+    other = searched(RANDOM + 3, fails=[best_of(one[: RANDOM + 1]).number])
+    assert [t.settings for t in one[: RANDOM + 1]] == [t.settings for t in other[: RANDOM + 1]]
+    assert [t.settings for t in one[RANDOM + 1 :]] != [t.settings for t in other[RANDOM + 1 :]]
+    assert [t.settings for t in one[1:]] != [t.settings for t in searched(RANDOM + 3, seed=1)[1:]]
+
+
+def test_after_the_random_trials_the_search_stays_near_what_was_good():
+    done = searched(RANDOM + 20)
+    far = [abs(math.log(trial.settings["latent"] / 40)) for trial in done[1:]]
+    assert np.mean(far[RANDOM:]) < 0.7 * np.mean(far[:RANDOM])
+
+
+def test_settings_are_drawn_once_as_long_as_there_are_others():
+    space, done = {"latent": {"int": [1, 6]}}, []
+    for number in range(6):
+        done.append(judged(number, settings_of_trial(number, space, {"latent": 4}, done, 0)))
+    assert sorted(trial.settings.get("latent", 4) for trial in done) == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed():
+    trials = [Trial(number, {}, "ok", value, 1.0, 1.0) for number, value in enumerate([0.2, 0.5, 0.5, None])]
+    assert best_of(trials).number == 1
+    assert best_of([replace(trial, objective=None) for trial in trials]).number == 0
+    assert best_of([replace(trials[3], number=0), replace(trials[0], number=1, objective=-0.4)]).number == 1
+
+
+# --- the command ---
+
+
+@pytest.fixture
+def job(view, tmp_path):
+    inner = tmp_path / "inner"
+    parts = {part: inner / f"{part}.h5mu" for part in ("train", "query", "solution")}
+    divide.main(view=view / "train.h5mu", share=0.2, seed=0, by=None, **parts)
+    identity = {"dataset": "small", "scenario": "paired", "run": "cca-tuned", "method": "cca", "seed": 3}
+    return {
+        "identity": identity,
+        "of": "cca",
+        "hyperparameters": {"components": 25},
+        "view": inner,
+        "output": tmp_path / "tuning",
+        "trials": 3,
+        "objective": "mean",
+        "seed": 0,
+        "limits": {"minutes": 5, "memory_mb": 8000},
+    }
+
+
+def test_a_search_fits_scores_and_tells_what_was_best(job):
+    """In a process of its own, as a job of the workflow: this one may hold threads, which a fork would wait for."""
+    told = json.dumps(job, default=str)
+    command = [sys.executable, "-m", "mosaicbench", "tune", told, "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "trial 3 of 3: ok, objective" in done.stderr
+    trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json", job["identity"])
+    assert list(trials["status"]) == ["ok"] * 3
+    assert list(trials.columns[-1:]) == ["latent"]  # what the run states stays as it is
+    assert trials["latent"].iloc[0] == 20
+    assert (trials["seconds"] > 0).all()
+    assert best["best"] == pytest.approx(trials["objective"].max())
+    assert best["default"] == pytest.approx(trials["objective"].iloc[0])
+    chosen = trials.loc[trials["objective"].idxmax()]
+    assert best["hyperparameters"] == ({} if best["best_trial"] == 0 else {"latent": chosen["latent"]})
+
+
+def test_poisoned_query_and_solution_leave_the_settings_alone(job, view, tmp_path, monkeypatch):
+    """Overwrite all of a view that is no train cell: the inner view, and with it all that a search may read, is the same."""
+    poisoned = tmp_path / "poisoned"
+    poisoned.mkdir()
+    (poisoned / "train.h5mu").write_bytes((view / "train.h5mu").read_bytes())
+    for part in ("query", "solution"):
+        garbage = read_view(view / f"{part}.h5mu", part)
+        for cells in garbage.mod.values():
+            cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
+        write_view(poisoned / f"{part}.h5mu", garbage)
+    again = {part: tmp_path / f"again/{part}.h5mu" for part in ("train", "query", "solution")}
+    divide.main(view=poisoned / "train.h5mu", share=0.2, seed=0, by=None, **again)
+    for part, file in again.items():
+        assert same(read_view(job["view"] / f"{part}.h5mu", part), read_view(file, part))
+    read = []
+    monkeypatch.setattr(tune, "tried", lambda *asked: read.append(asked) or judged(asked[0], asked[1]))
+    tune.main(**job)
+    assert {path.parent for _, _, fit, solution, *_ in read for path in (fit.train, fit.query, solution)} == {job["view"]}
+    assert all(fit.solution is None for _, _, fit, *_ in read)
+
+
+def fake(monkeypatch, killed_at=None):
+    """Judge trials without fitting; return the numbers of those that were tried."""
+    asked = []
+
+    def tried(number, settings, *_):
+        if number == killed_at:
+            raise KeyboardInterrupt
+        asked.append(number)
+        return judged(number, settings)
+
+    monkeypatch.setattr(tune, "tried", tried)
+    return asked
+
+
+def test_a_killed_search_goes_on_and_ends_as_if_it_had_not_been(job, monkeypatch, tmp_path):
+    whole = job | {"trials": RANDOM + 4, "output": tmp_path / "whole"}
+    cut_short = whole | {"output": tmp_path / "cut short"}
+    fake(monkeypatch)
+    tune.main(**whole)
+    fake(monkeypatch, killed_at=RANDOM + 2)
+    with pytest.raises(KeyboardInterrupt):
+        tune.main(**cut_short)
+    assert not (cut_short["output"] / "best.json").exists()
+    asked = fake(monkeypatch)
+    tune.main(**cut_short)
+    assert asked == [RANDOM + 2, RANDOM + 3]
+    for name in ("trials.tsv", "best.json"):
+        assert (whole["output"] / name).read_text() == (cut_short["output"] / name).read_text()
+    asked = fake(monkeypatch)
+    tune.main(**cut_short | {"trials": RANDOM + 5})  # more trials are added to those that were
+    assert asked == [RANDOM + 4]
+    asked = fake(monkeypatch)
+    tune.main(**cut_short | {"hyperparameters": {}})  # another question begins again
+    assert asked == list(range(RANDOM + 4))
+
+
+def test_a_trial_whose_file_was_cut_short_is_tried_again(tmp_path):
+    study = Study(tmp_path, "key")
+    study.keep(judged(0, {"latent": 7}))
+    assert study.ended(0) == judged(0, {"latent": 7})
+    (tmp_path / ".trials/00000.json").write_text('{"number": 0,')
+    assert study.ended(0) is None
+    assert Study(tmp_path, "another").ended(0) is None
+
+
+def test_failures_are_trials(job, monkeypatch):
+    tune.main(**job | {"hyperparameters": {"components": 25}, "limits": {"minutes": 0, "memory_mb": 8000}, "trials": 2})
+    trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json")
+    assert list(trials["status"]) == ["timeout", "timeout"]
+    assert trials["message"].str.contains("minutes").all()
+    assert (best["hyperparameters"], best["best"], best["ended"], best["trials"]) == ({}, None, 0, 2)
+    monkeypatch.setattr(tune, "tried", lambda number, *_: Trial(number, {}, "not_applicable", None, 0.0, 0.0))
+    tune.main(**job)
+    assert read_best(job["output"] / "best.json")["trials"] == 1  # no setting would make it applicable
+
+
+def test_nothing_left_to_search_is_said(job):
+    stated = dict.fromkeys(catalog.card("methods", "cca")["space"], 20)
+    with pytest.raises(UserError, match="nothing to search"):
+        tune.main(**job | {"hyperparameters": stated})
+
+
+def test_a_file_of_settings_is_held_to_its_place(tmp_path):
+    best = dict.fromkeys(KEYS, 0) | {"dataset": "d", "scenario": "s", "run": "r-tuned", "hyperparameters": {"latent": 8}}
+    write_best(tmp_path / "best.json", best)
+    assert read_best(tmp_path / "best.json", {"dataset": "d", "run": "r-tuned"}) == best
+    with pytest.raises(ContractError, match="is of run r-tuned, but lies where run q-tuned belongs"):
+        read_best(tmp_path / "best.json", {"run": "q-tuned"})
+    with pytest.raises(ContractError, match="missing or unknown: method"):
+        write_best(tmp_path / "best.json", {key: value for key, value in best.items() if key != "method"})
+    (tmp_path / "best.json").write_text(json.dumps(best)[:-9])
+    with pytest.raises(ContractError, match="not readable as JSON"):
+        read_best(tmp_path / "best.json")
+    with pytest.raises(ContractError, match="mosaicbench tune"):
+        read_best(tmp_path / "absent.json")
