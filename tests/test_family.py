@@ -699,6 +699,20 @@ def test_each_step_of_the_dmmvae_adds_only_its_term():
             torch.testing.assert_close(terms[model_class][name], terms[ExpertsDMMVAE][name])
 
 
+def test_normalised_by_minibatch_every_modality_has_the_same_moments_and_is_read_with_those_of_training():
+    by_cell, by_minibatch = (built(ExpertsDMMVAE, normalisation=kind) for kind in ("cell", "minibatch"))
+    for modality in TWO:
+        x = 5 + 3 * values().only(modality)[modality]  # as if of another scale than the other modality
+        normalised = by_minibatch.experts[modality][:2](x)
+        torch.testing.assert_close(normalised.mean(0), torch.zeros(by_minibatch.hidden), atol=1e-5, rtol=0)
+        assert by_cell.experts[modality][:2](x).mean(0).abs().max() > 0.1
+        moments = by_minibatch.experts[modality][1].running_mean
+        assert moments.abs().max() > 0  # learned in training
+    model, cells = ExpertsDMMVAE(max_epochs=2, normalisation="minibatch"), linear_cells(20, seed=5)
+    model.fit(unpaired_view(80), 0)
+    np.testing.assert_allclose(model.embed(cells.only("rna"))[:1], model.embed(cells.only("rna").take(np.arange(1))), rtol=1e-4)
+
+
 def test_experts_share_a_trunk_and_the_base_shares_nothing():
     base, experts = built(BaseDMMVAE), built(ExpertsDMMVAE)
     for model, shared in ((base, False), (experts, True)):

@@ -23,9 +23,9 @@ CARD = {
     "summary": "First step of the D-MMVAE: one VAE per modality with nothing in common, the control of the later steps.",
     "deviates": "The original is a VAE of one modality. Here every modality has one, and latents and cross-generation between "
     "VAEs that share nothing stand where chance stands. The evidence lower bound (the original's sum over cells makes its KL "
-    "weigh about 1/128: `beta: 0.0078`); layer instead of batch normalisation, whose moments would tell the modality; no "
-    "dropout; a learned Gaussian likelihood instead of a squared error; widths for thousands of cells, not for millions "
-    "(`hidden: 1024`, `trunk: 256`, `latent: 128`).",
+    "weigh about 1/128: `beta: 0.0078`); experts normalise each cell (`normalisation: minibatch` is the original), the trunk "
+    "too, since running means of minibatches of one modality would mix modalities; no dropout; a learned Gaussian likelihood "
+    "and no squared error; widths for thousands of cells, not for millions (`hidden: 1024`, `trunk: 256`, `latent: 128`).",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "hidden": {"int": [64, 256], "log": True},

@@ -8,7 +8,7 @@ A minibatch holds cells of one modality, and a step takes one minibatch of every
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.networks import NormalisedByMinibatch, mlp
 from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
 from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.modeling.vae import MultimodalVAE
@@ -29,7 +29,7 @@ class Trunk(nn.Module):
 
     def __init__(self, width: int, hidden: int, latent: int):
         super().__init__()
-        self.inward = nn.Sequential(*_normalised(width, hidden))
+        self.inward = _normalised(width, hidden)
         self.heads = nn.Linear(hidden, 2 * latent)
         self.outward = mlp(latent, hidden, width)
 
@@ -60,9 +60,13 @@ class DiagonalVAE(MultimodalVAE):
     ----------
     trunk
         Width of the trunk's hidden layers; `hidden` is that of the experts'.
+    normalisation
+        Of the expert encoders' hidden layer: "cell", each cell by itself, or "minibatch", as the original's. A minibatch
+        holds one modality, so that the latter gives every modality the same moments.
     """
 
     trunk: Annotated[int, "at least 1"] = 64
+    normalisation: Literal["cell", "minibatch"] = "cell"
     warmup: Annotated[float, "at least 0 and at most 1"] = 0.5
 
     def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
@@ -118,7 +122,9 @@ class DiagonalVAE(MultimodalVAE):
 
     def build(self, train: View) -> None:
         """Make the experts and trunks."""
-        self.experts = nn.ModuleDict({m: nn.Sequential(*_normalised(d, self.hidden)) for m, d in train.features.items()})
+        by_minibatch = self.normalisation == "minibatch"
+        experts = {m: _normalised(d, self.hidden, by_minibatch=by_minibatch) for m, d in train.features.items()}
+        self.experts = nn.ModuleDict(experts)
         self.trunk_of = nn.ModuleDict(self.trunks(train.modalities))
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, self.hidden) for m in train.features})
         self._rescale(train)
@@ -128,6 +134,10 @@ class DiagonalVAE(MultimodalVAE):
         return {"steps": training.one_of_each, "held_out_cost": self.held_out_cost}
 
 
-def _normalised(width: int, hidden: int) -> list[nn.Module]:
-    """Return a layer whose cells are normalised one by one: a minibatch holds one modality, so its moments would tell it."""
-    return [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.LeakyReLU()]
+def _normalised(width: int, hidden: int, *, by_minibatch: bool = False) -> nn.Sequential:
+    """Return a layer that is normalised cell by cell, or by minibatch.
+
+    All modalities take the same trunk, whose minibatches, of one modality each, would share one running mean: it goes by cell.
+    """
+    normalised = NormalisedByMinibatch(hidden) if by_minibatch else nn.LayerNorm(hidden)
+    return nn.Sequential(nn.Linear(width, hidden), normalised, nn.LeakyReLU())

@@ -16,10 +16,10 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
-from torch.nn.functional import batch_norm, one_hot, softplus
+from torch.nn.functional import one_hot, softplus
 
 from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.networks import NormalisedByMinibatch, mlp
 from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
 
 INFERENCE_HIDDEN = 50
@@ -79,17 +79,13 @@ class MixturePrior(nn.Module):
 def _inference(features: int, outputs: int, dropout: float | None) -> nn.Sequential:
     if dropout is None:
         return mlp(features, INFERENCE_HIDDEN, outputs)
-    hidden = [nn.Linear(features, INFERENCE_HIDDEN), _ByMinibatch(INFERENCE_HIDDEN), nn.LeakyReLU(), nn.Dropout(dropout)]
+    hidden = [
+        nn.Linear(features, INFERENCE_HIDDEN),
+        NormalisedByMinibatch(INFERENCE_HIDDEN),
+        nn.LeakyReLU(),
+        nn.Dropout(dropout),
+    ]
     return nn.Sequential(*hidden, nn.Linear(INFERENCE_HIDDEN, outputs))
-
-
-class _ByMinibatch(nn.BatchNorm1d):
-    """Normalises by minibatch; a single cell, which has no spread, by the mean of earlier minibatches."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 1:
-            return super().forward(x)
-        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 def _normal(parameters: Tensor) -> Normal:
