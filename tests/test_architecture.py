@@ -110,6 +110,8 @@ KEYS = {
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "cite": OF_SCORES
+    | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "leaderboard": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_RUNS | {"cards", "catalog", "spaces", "files/models", "fitting", "layout", "meter", "plain", "sources"},

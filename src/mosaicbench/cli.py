@@ -225,6 +225,10 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     board.add_argument("--output", type=Path, required=True, metavar="DIR", help="a folder for index.html and leaderboard.tsv")
 
+    cite = _add(commands, "cite", "print BibTeX of the methods, metrics, datasets and packages that a benchmark used")
+    cite.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
+    cite.add_argument("--output", type=Path, metavar="FILE.bib", help="write it there instead")
+
     recommend = _add(commands, "recommend", "say which run to take on these data, for each question, with the evidence")
     recommend.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
     default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"

@@ -7,9 +7,11 @@ from pathlib import Path
 import yaml
 
 from mosaicbench import catalog, registry
+from mosaicbench.commands import _citations
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.layout import Results
+from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.records import read_audits, read_records
 from mosaicbench.report.tables.contract import read_tables
@@ -71,6 +73,7 @@ def main(
     """
     contents = read_tables(tables)
     config = config if isinstance(config, dict) else _read_config(config)
+    records = [] if results is None else read_records(Results(results), contents["runs"])
     text = report_page(
         tables=contents,
         figures=Path(figures),
@@ -78,9 +81,16 @@ def main(
         theme=read_theme(display, contents["runs"]),
         config=config,
         views=views,
-        records=[] if results is None else read_records(Results(results), contents["runs"]),
+        records=records,
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
         unverified=_unverified(config),
+        citations=bibtex(
+            contents["runs"],
+            contents["scores"],
+            records,
+            _citations.of_datasets(config),
+            about=_citations.of_this_package(),
+        ),
     )
     write_text(output, text)
 

@@ -36,6 +36,7 @@ def report_page(
     records: Sequence[Mapping],
     audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
     unverified: Mapping[str, Sequence[str]] | None = None,
+    citations: str = "",
 ) -> str:
     """Return the report as HTML; everything that comes from a file or a name is escaped.
 
@@ -59,6 +60,8 @@ def report_page(
         (dataset, scenario) -> the ``audit.tsv`` of one seed; a view without one says nothing about its design.
     unverified
         dataset -> files of its publisher for which neither a checksum nor a length is known.
+    citations
+        BibTeX of what was used; "" leaves it out.
     """
     embedded = EmbeddedFigures(Path(figures), figure_cards)
     runs = tables["runs"]
@@ -99,6 +102,7 @@ def report_page(
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
         datasets=reference_sections.datasets(runs, config, theme, unverified or {}),
+        citations=citations,
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},

@@ -1,0 +1,48 @@
+"""Cite: BibTeX of what a benchmark used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mosaicbench.commands import _citations
+from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import write_text
+from mosaicbench.files.scores import SCORE_COLUMNS
+from mosaicbench.files.tables import check_contents, read_table
+from mosaicbench.layout import Results
+from mosaicbench.report.citations import bibtex
+from mosaicbench.report.records import read_records
+from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs, checked_scores
+
+
+def main(*, results: Path, output: Path | None = None) -> None:
+    """Print the BibTeX of a benchmark's methods, metrics, datasets and packages; with `output`, write it there instead.
+
+    Parameters
+    ----------
+    results
+        The results folder of a benchmark that ran to the end.
+    output
+        A ``.bib``, or None.
+
+    Raises
+    ------
+    UserError
+        When the folder is not one of results.
+    """
+    lies = Results(results)
+    check_contents(Path(lies.tables), ["runs", "scores"], "tabulate")
+    runs = checked_runs(read_table(lies.table("runs"), RUN_COLUMNS))
+    scores = checked_scores(read_table(lies.table("scores"), SCORE_COLUMNS))
+    try:
+        config = json.loads(Path(lies.config).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{lies.config}: not a recorded config ({error}); run the workflow again") from error
+    records = read_records(lies, runs)
+    text = bibtex(runs, scores, records, _citations.of_datasets(config), about=_citations.of_this_package())
+    if output is None:
+        print(text, end="")
+    else:
+        write_text(output, text)
+        print(f"Written: {output}")
