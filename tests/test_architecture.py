@@ -30,7 +30,11 @@ ALLOWED = {
     "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
-    "settings": ({"catalog", "config_checks", "elsewhere", "errors", "layout", "registry", "report_choices"}, set()),
+    "together": ({"layout"}, set()),
+    "settings": (
+        {"catalog", "config_checks", "elsewhere", "errors", "layout", "registry", "report_choices", "together"},
+        set(),
+    ),
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
     "data": (
         {"errors", "files", "data"},

@@ -68,6 +68,15 @@ def test_costs_are_what_the_records_say(results):
     assert table["features"].nunique() == 1
 
 
+def test_runs_that_were_scored_together_share_what_it_cost(results):
+    folder = results / "benchmarks/score/small/paired"
+    (folder / "mvae.tsv").rename(folder / "_1.tsv")
+    (folder / "cca.tsv").rename(folder / "_controls.tsv")
+    scores = expenses.measured(results).query("rule == 'score'")
+    assert scores["seconds"].tolist() == [4, 4]
+    assert set(scores["peak_host_mb"]) == {500}
+
+
 def test_cpu_time_counts_where_a_run_knows_it(results):
     path = results / "runs/small/paired/mvae/seed-0/run.json"
     write_record(path, read_record(path) | {"cpu_seconds": {"import": 1.0, "fit": 5.0}})
@@ -118,9 +127,10 @@ def test_the_number_of_jobs_is_what_snakemake_plans():
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1", "--quiet", "rules"]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
     snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
-    draws = sum(count for rule, count in snakemakes.items() if rule.startswith("draw_"))
-    snakemakes = {rule: count for rule, count in snakemakes.items() if not rule.startswith(("draw_", "all", "total"))}
-    assert expenses.number_of_jobs(settings.read(REPOSITORY / "config/config.yaml")) == snakemakes | {"draw": draws}
+    several = ("draw", "score")  # rules that the workflow makes one by one, of a figure or of runs
+    summed = {name: sum(n for rule, n in snakemakes.items() if rule.startswith(f"{name}_")) for name in several}
+    snakemakes = {rule: n for rule, n in snakemakes.items() if not rule.startswith(("draw_", "score_", "all", "total"))}
+    assert expenses.number_of_jobs(settings.read(REPOSITORY / "config/config.yaml")) == snakemakes | summed
 
 
 def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):

@@ -108,6 +108,30 @@ def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
             scored(broken, view, tmp_path)
 
 
+def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(runs, view, tmp_path, monkeypatch, capsys):
+    broken = {name: tmp_path / name for name in ("first", "second")}
+    for folder in broken.values():
+        shutil.copytree(runs["oracle"], folder)
+        (folder / "latents.h5ad").write_bytes(b"not HDF5")
+    names, folders = ("first", "constant", "second"), [broken["first"], runs["constant"], broken["second"]]
+    paths = {kind: [tmp_path / f"{name}-{kind}" for name in names] for kind in ("scores.tsv", "features.tsv", "cells.npz")}
+    written = {kind.split(".")[0]: made for kind, made in paths.items()}
+    with pytest.raises(UserError) as refused:
+        score.main(runs=folders, views=[view], groups=CHEAP, **written)
+    assert [str(folder / "latents.h5ad") in str(refused.value) for folder in broken.values()] == [True, True]
+    assert [path.exists() for path in paths["scores.tsv"]] == [False, True, False]
+    alone, _ = scored(runs["constant"], view, tmp_path)
+    assert read_scores(paths["scores.tsv"][1]).equals(alone)
+
+    def fault(*arguments, **keywords):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(score, "evidence_of", fault)
+    with pytest.raises(ZeroDivisionError):  # a fault of the program is told as one, beside what the user has to mend
+        score.main(runs=folders, views=[view], groups=CHEAP, **written)
+    assert str(broken["second"] / "latents.h5ad") in capsys.readouterr().err
+
+
 def test_one_matrix_given_as_two_modalities_is_refused(runs, view, tmp_path):
     twice = tmp_path / "view"
     shutil.copytree(view, twice)

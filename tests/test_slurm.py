@@ -152,7 +152,9 @@ def test_jobs_ask_for_what_the_profile_and_the_limits_say(clustered):
 
 def test_short_jobs_go_together(clustered):
     assert len(jobs_called("fit_baseline")) == len(jobs_called("fit_controls")) == len(jobs_called("score_controls")) == 1
+    assert len(jobs_called("score_1")) == 1
     assert len(jobs_called("score")) == 2  # one of three runs, and the controls
+    assert jobs_called("score_1")[0]["TimeLimit"] == "00:08:00"  # two minutes, and two for each run and seed
 
 
 def test_slurm_tells_how_a_job_was_killed(clustered):

@@ -42,6 +42,7 @@ TINY = {
     "training": {"max_epochs": 2},
     "report": {"projected_runs": ["mvae"], "generated_runs": ["mmvaepp", "diverges"]},
 }
+TOGETHER = set(TINY["runs"]) - {"oracle", "constant"}  # one job scores them, another the controls
 
 
 def write_latents_from_elsewhere(path):
@@ -189,6 +190,12 @@ def stages(jobs):
     return {job.split()[0] for job in jobs}
 
 
+def scored(jobs):
+    """Return the runs that are scored, "the controls" among them."""
+    names = [job.removeprefix("Score ").split(" on ")[0] for job in jobs if job.startswith("Score")]
+    return {name for text in names for name in text.split(", ")}
+
+
 def test_a_checkout_in_a_folder_of_any_name_writes_nothing_beside_itself(benchmark):
     assert benchmark.folder.name == ODD
     assert [path.name for path in benchmark.folder.parent.iterdir()] == [ODD]
@@ -285,8 +292,7 @@ def test_editing_a_metric_rescores_and_retrains_nothing(benchmark):
     jobs = benchmark.edited("metrics/foscttm.py", lambda text: text + "\nUNUSED = 1\n")
     assert "Score" in stages(jobs)
     assert not stages(jobs) & {"Fit", "Cut", "Prepare"}
-    scored = {job.removeprefix("Score ").split(" on ")[0] for job in jobs if job.startswith("Score")}
-    assert scored == set(TINY["runs"]) - {"oracle", "constant"} | {"the controls"}
+    assert scored(jobs) == TOGETHER | {"the controls"}
 
 
 def test_editing_how_scores_are_written_schedules_no_prepare_no_cut_and_no_fit(benchmark):
@@ -304,16 +310,18 @@ def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
     jobs = benchmark.edited("methods/mvae.py", lambda text: text + "\nUNUSED = 1\n")
     fits = {job for job in jobs if job.startswith("Fit")}
     assert fits == {f"Fit {run} on pbmc68k_split, paired, seed {seed}" for run in ("mvae", "diverges") for seed in (0, 1)}
-    assert {job for job in jobs if job.startswith("Score")} == {
-        f"Score {run} on pbmc68k_split, paired" for run in ("mvae", "diverges")
-    }
+    assert scored(jobs) == TOGETHER
 
 
 def test_editing_a_control_reruns_the_controls_and_a_baseline_itself(benchmark):
     on = "on pbmc68k_split, paired"
-    for file, who in (("methods/constant.py", "the controls"), ("methods/ridge.py", "ridge")):
+    for file, who, together in (
+        ("methods/constant.py", "the controls", {"the controls"}),
+        ("methods/ridge.py", "ridge", TOGETHER),
+    ):
         jobs = benchmark.edited(file, lambda text: text + "\nUNUSED = 1\n")
-        assert {job for job in jobs if job.startswith(("Fit", "Score"))} == {f"Fit {who} {on}, all seeds", f"Score {who} {on}"}
+        assert {job for job in jobs if job.startswith("Fit")} == {f"Fit {who} {on}, all seeds"}
+        assert scored(jobs) == together
 
 
 def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
@@ -347,10 +355,11 @@ def test_editing_a_figure_draws_it_and_the_report(benchmark):
     assert jobs == {"Draw runtime", "Write the report"}
 
 
-def test_a_hyperparameter_reruns_that_run_alone(benchmark):
+def test_a_hyperparameter_fits_that_run_alone_and_scores_those_of_its_job(benchmark):
     runs = TINY["runs"] | {"mvae": {"latent": 6}}
     jobs = benchmark.planned(TINY | {"runs": runs})
-    assert {job.split()[1] for job in jobs if job.startswith(("Fit", "Score"))} == {"mvae"}
+    assert {job.split()[1] for job in jobs if job.startswith("Fit")} == {"mvae"}
+    assert scored(jobs) == TOGETHER
 
 
 def test_another_seed_fits_that_seed_of_models_alone(benchmark):

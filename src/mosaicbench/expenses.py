@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
-from mosaicbench.layout import CONTROLS, FILES_OF_SCORES, Results
+from mosaicbench.layout import FILES_OF_SCORES, Results
 
 COLUMNS = ["rule", "dataset", "scenario", "method", "device", "jobs", "cells", "features", "epochs", "max_epochs"]
 COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "peak_host_mb", "peak_device_mb", "disk_mb"]
@@ -35,7 +35,7 @@ COLUMNS += ["cpu_hours", "gpu_hours"]
 PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
 PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
 RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
-MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model", "score_controls": "score"}
+MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model"}
 RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
     "fit_model": ((1, 1, 1), (0, 0.5, 1), (1, 1, 1)),
     "others": ((0.5, 1, 1.5), (0, 0.5, 1), (0, 0, 0)),
@@ -72,24 +72,21 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
     jobs = runs.to_dict("records")
     for one in views.to_dict("records"):
         place = (one["dataset"], one["scenario"], one["seed"])
-        jobs.append(_other_job("cut", one, results.benchmarks.cut(*place), [results.view(*place)]))
-    scored = runs.drop_duplicates(["dataset", "scenario", "run"]).to_dict("records")
-    for one, file, together in _score_jobs(scored, results):
-        folder = results.run(one["dataset"], one["scenario"], one["run"])
-        made = [f"{folder}/{name}" for name in FILES_OF_SCORES]
-        jobs.append(_other_job("score", one, file, made, method=one["method"], together=together))
+        jobs.append(_other_job("cut", one, [results.benchmarks.cut(*place)], [results.view(*place)]))
+    for _, scored in runs.drop_duplicates(["dataset", "scenario", "run"]).groupby(["dataset", "scenario"], sort=False):
+        jobs += _score_jobs(scored.to_dict("records"), results)
     for one in views.drop_duplicates(["dataset", "scenario"]).to_dict("records"):
         place = (one["dataset"], one["scenario"])
-        jobs.append(_other_job("project", one, results.benchmarks.of_view("project", *place), [results.projection(*place)]))
+        jobs.append(_other_job("project", one, [results.benchmarks.of_view("project", *place)], [results.projection(*place)]))
     for one in views.drop_duplicates("dataset").to_dict("records"):
-        took, made = results.benchmarks.prepare(one["dataset"]), [results.dataset(one["dataset"])]
+        took, made = [results.benchmarks.prepare(one["dataset"])], [results.dataset(one["dataset"])]
         jobs.append(_other_job("prepare", one, took, made) | {"scenario": ""})
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
     made_of = {"tabulate": results.tables, "typeset": results.latex, "draw": results.figures, "report": results.report}
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
         for number, file in enumerate(sorted(Path(results.benchmarks.folder, name).glob("*.tsv"))):
-            jobs.append(_other_job(name, whole, file, [made] if number == 0 else []))  # the folder's size counts once
+            jobs.append(_other_job(name, whole, [file], [made] if number == 0 else []))  # the folder's size counts once
     return _joined(pd.DataFrame(jobs))
 
 
@@ -126,10 +123,10 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
         for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
             run = settings.runs[name]
-            fitting, scoring = _rules(settings, scenario, name)
+            fitting = _rule_that_fits(settings, scenario, name)
             epochs = run.hyperparameters.get("max_epochs")
             jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
-            jobs.append((scoring, dataset, scenario, run.method, 1, train[scenario], features, None))
+            jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
     jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all(settings).items()]
     rows = [row for job in jobs if (row := _planned(job, expenses)) is not None]
@@ -143,11 +140,11 @@ def number_of_jobs(settings) -> dict[str, int]:
     counts["prepare"] = len(settings.datasets)
     counts["cut"] = len(settings.views) * seeds
     for _, scenario, run in settings.applicable:
-        fitting, scoring = _rules(settings, scenario, run)
+        fitting = _rule_that_fits(settings, scenario, run)
         counts[fitting] += seeds if fitting == "fit_model" else 1
-        counts[scoring] += 1
-    for rule in ("fit_controls", "score_controls"):
-        counts[rule] = len(settings.views) if counts[rule] else 0
+    counts["fit_controls"] = len(settings.views) if settings.common_controls else 0
+    part_of = {run: part for part, runs in settings.scored_together.items() for run in runs}
+    counts["score"] = len({(dataset, scenario, part_of[run]) for dataset, scenario, run in settings.applicable})
     counts["project"] = len(settings.views)
     counts["record_config"] = 1
     counts["keep_best"] = int(bool(settings.candidates))
@@ -155,13 +152,11 @@ def number_of_jobs(settings) -> dict[str, int]:
     return {rule: count for rule, count in counts.items() if count}
 
 
-def _rules(settings, scenario: str, run: str) -> tuple[str, str]:
-    """Return the rules whose jobs fit and score a run."""
+def _rule_that_fits(settings, scenario: str, run: str) -> str:
     if run in settings.common_controls:
-        return "fit_controls", "score_controls"
-    rule = _rule_of(settings.runs[run].method)
+        return "fit_controls"
     stacked = settings.seeds_at_once and run in settings.stackable and settings.scenarios[scenario]["kind"] == "paired"
-    return "fit_seeds" if stacked else rule, "score"
+    return "fit_seeds" if stacked else _rule_of(settings.runs[run].method)
 
 
 def _rule_of(method: str) -> str:
@@ -250,21 +245,24 @@ def _fit_job(path: Path, results: Results) -> dict:
     } | {name: record[name] for name in ("dataset", "scenario", "run", "seed", "method")}
 
 
-def _score_jobs(runs: list[dict], results: Results) -> Iterator[tuple[dict, str, int]]:
-    """Yield each run with the file that says what its scores cost, and how many runs share that: the controls of a view do."""
+def _score_jobs(runs: list[dict], results: Results) -> list[dict]:
+    """Return what it cost to score each run of a view: an equal share of what the view's jobs took, or its own job's cost."""
+    view = (runs[0]["dataset"], runs[0]["scenario"])
+    own = {run["run"]: Path(results.benchmarks.score(*view, run["run"])) for run in runs}
+    alone = {name: file for name, file in own.items() if file.is_file()}
+    together = sorted(file for file in next(iter(own.values())).parent.glob("_*.tsv"))
+    jobs = []
     for run in runs:
-        view = (run["dataset"], run["scenario"])
-        own, shared = (results.benchmarks.score(*view, name) for name in (run["run"], CONTROLS))
-        if Path(own).is_file() or not Path(shared).is_file():
-            yield run, own, 1
-        else:
-            names = [other["run"] for other in runs if (other["dataset"], other["scenario"]) == view]
-            yield run, shared, sum(not Path(results.benchmarks.score(*view, name)).is_file() for name in names)
+        files, share = ([alone[run["run"]]], 1) if run["run"] in alone else (together, len(runs) - len(alone))
+        made = [f"{results.run(*view, run['run'])}/{name}" for name in FILES_OF_SCORES]
+        jobs.append(_other_job("score", run, files, made, method=run["method"], share=share))
+    return jobs
 
 
-def _other_job(rule: str, like: dict, benchmark: str | Path, made: list[str], method: str = "", together: int = 1) -> dict:
-    """Return what one job of another rule cost, or its share where it did `together` of them; NaN where Snakemake kept none."""
-    whole = _benchmark(benchmark)
+def _other_job(rule: str, like: dict, benchmarks: list[str | Path], made: list[str], method: str = "", share: int = 1) -> dict:
+    """Return what jobs of another rule cost, or one of so many equal shares of it; NaN where Snakemake kept nothing."""
+    measured_jobs = [job for file in benchmarks if (job := _benchmark(file))]
+    nothing = float("nan")
     names = {name: like[name] for name in ("dataset", "scenario", "cells", "features")}
     return names | {
         "rule": rule,
@@ -272,9 +270,9 @@ def _other_job(rule: str, like: dict, benchmark: str | Path, made: list[str], me
         "device": "cpu",
         "epochs": 0,
         "max_epochs": 0,
-        "seconds": whole.get("seconds", float("nan")) / together,
+        "seconds": sum(job["seconds"] for job in measured_jobs) / share if measured_jobs else nothing,
         "constant_seconds": 0.0,
-        "peak_host_mb": whole.get("max_rss", float("nan")),
+        "peak_host_mb": max((job["max_rss"] for job in measured_jobs), default=nothing),
         "peak_device_mb": None,
         "disk_mb": _megabytes(map(Path, made)),
     }

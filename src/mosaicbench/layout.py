@@ -183,9 +183,9 @@ class Jobs:
         """Return the file of a rule's job of a view."""
         return self.at(rule, dataset, scenario)
 
-    def score(self, dataset: str, scenario: str, run: str) -> str:
-        """Return the file of the scoring of a run, or of ``CONTROLS``."""
-        return self.at("score", dataset, scenario, run)
+    def score(self, dataset: str, scenario: str, part: str) -> str:
+        """Return the file of the scoring of a part of a view's runs: ``CONTROLS``, "_1" and so on."""
+        return self.at("score", dataset, scenario, part)
 
     def prepare(self, dataset: str) -> str:
         """Return the file of the preparation of a dataset."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mosaicbench import catalog, config_checks, elsewhere, layout, registry, report_choices
+from mosaicbench import catalog, config_checks, elsewhere, layout, registry, report_choices, together
 from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
@@ -105,6 +105,11 @@ class Settings:
             if catalog.card("methods", run.method)["kind"] == "control"
             and all((dataset, scenario, name) in self.applicable for dataset, scenario in self.views)
         ]
+
+    @cached_property
+    def scored_together(self) -> dict[str, list[str]]:
+        """The runs that one job per view scores, by the name of that job's files."""
+        return together.scored(self.common_controls, self.applicable)
 
     @property
     def kept(self) -> list[str]:

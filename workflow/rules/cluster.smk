@@ -30,6 +30,15 @@ def minutes_of_fit_of_seeds(wildcards, attempt):
     return cluster.requested_minutes(bench.limits["minutes"] * len(bench.seeds), share_of_limits(attempt))
 
 
+def minutes_of_scoring(runs):
+    """Return a function of the attempt: two minutes to start, and two for each run and seed."""
+
+    def minutes(wildcards, attempt):
+        return (2 + 2 * len(runs) * len(bench.seeds)) * attempt
+
+    return minutes
+
+
 def minutes_of_drawing(wildcards, attempt):
     """Little, since a submission asks for the sum over all figures."""
     return 10 * attempt

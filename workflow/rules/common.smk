@@ -93,10 +93,6 @@ def folders_of_runs(wildcards):
     return [RESULTS.fit(*names_of_run(wildcards), seed) for seed in bench.seeds]
 
 
-def folders_of_controls(wildcards):
-    return [RESULTS.fit(*names_of_view(wildcards), run, seed) for run in bench.common_controls for seed in bench.seeds]
-
-
 def folders_of_views(wildcards):
     return [RESULTS.view(*names_of_view(wildcards), seed) for seed in bench.seeds]
 

@@ -1,58 +1,39 @@
 # run + solution -> scores -> tables
 
 
-rule score:
-    input:
-        files_of_runs("{run}"),
-        files_of_views("train.h5mu"),
-        files_of_views("solution.h5mu"),
-        code=code_of_command("score", *metric_modules()),
-    output:
-        scores=f"{RUN}/scores.tsv",
-        features=f"{RUN}/features.tsv",
-        cells=f"{RUN}/cells.npz",
-    log:
-        LOGS.score(*OF_RUN),
-    benchmark:
-        BENCHMARKS.score(*OF_RUN)
-    wildcard_constraints:
-        run=any_of([run for run in bench.runs if run not in bench.common_controls]),
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        runs=folders_of_runs,
-        views=folders_of_views,
-        groups=bench.groups,
-    message:
-        "Score {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}"
-    shell:
-        "python -m mosaicbench score --runs {params.runs:q} --views {params.views:q} --groups {params.groups:q}"
-        " --scores {output.scores:q} --features {output.features:q} --cells {output.cells:q} --threads {threads} 2> {log:q}"
+# Runs are scored together, ten or fewer to a job: to start it takes longer than to score one.
+for part, runs in bench.scored_together.items():
 
-
-if bench.common_controls:
-
-    use rule score as score_controls with:
+    rule:
+        name:
+            f"score{part}"
         input:
-            files_of_runs(bench.common_controls),
+            files_of_runs(runs),
             files_of_views("train.h5mu"),
             files_of_views("solution.h5mu"),
             code=code_of_command("score", *metric_modules()),
         output:
-            scores=scores_of_controls("scores.tsv"),
-            features=scores_of_controls("features.tsv"),
-            cells=scores_of_controls("cells.npz"),
+            scores=files_of_scores(runs, "scores.tsv"),
+            features=files_of_scores(runs, "features.tsv"),
+            cells=files_of_scores(runs, "cells.npz"),
         log:
-            LOGS.score(*OF_VIEW, layout.CONTROLS),
+            LOGS.score(*OF_VIEW, part),
         benchmark:
-            BENCHMARKS.score(*OF_VIEW, layout.CONTROLS)
+            BENCHMARKS.score(*OF_VIEW, part)
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            runtime=minutes_of_scoring(runs),
         params:
-            runs=folders_of_controls,
+            runs=folders_of(runs),
             views=folders_of_views,
             groups=bench.groups,
         message:
-            "Score the controls on {wildcards.dataset}, {wildcards.scenario}"
+            f"Score {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}"
+        shell:
+            "python -m mosaicbench score --runs {params.runs:q} --views {params.views:q} --groups {params.groups:q}"
+            " --scores {output.scores:q} --features {output.features:q} --cells {output.cells:q} --threads {threads} 2> {log:q}"
 
 
 rule record_config:

@@ -1,8 +1,21 @@
 # What the rules from runs to tables need to know.
 
 
-def scores_of_controls(file):
-    return expand(f"{RUN}/{file}", run=bench.common_controls, allow_missing=True)
+def files_of_scores(runs, file):
+    return expand(f"{RUN}/{file}", run=runs, allow_missing=True)
+
+
+def folders_of(runs):
+    """Return a function of wildcards that gives the folders of these runs' fits, all of the first run first."""
+
+    def folders(wildcards):
+        return [RESULTS.fit(*names_of_view(wildcards), run, seed) for run in runs for seed in bench.seeds]
+
+    return folders
+
+
+def listed(part, runs):
+    return "the controls" if part == layout.CONTROLS else ", ".join(runs)
 
 
 def metric_modules():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mosaicbench.errors import UserError
 from mosaicbench.files.place import digest_of
 from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, write_cells, write_scores
@@ -48,18 +49,37 @@ def main(
     Raises
     ------
     UserError
-        When a file breaks its contract, or a run's rows are not the solution's cells.
+        When a file breaks its contract, or a run's rows are not the solution's cells. A run that cannot be scored costs no
+        other its scores: those are written before this is raised.
     """
-    found = [_Run() for _ in scores]
+    found, failed = [_Run() for _ in scores], {}
     folders = np.reshape(runs, (len(scores), len(views)))
     for seed, view in enumerate(views):
         train = read_view(view / "train.h5mu", "train")
         solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
         refuse_one_matrix_twice(view, {modality: values_of(measured) for modality, measured in solution.mod.items()})
-        for run, folder in zip(found, folders[:, seed], strict=True):
-            run.add(folder, train, solution, groups)
-    for run, *paths in zip(found, scores, features, cells, strict=True):
-        run.write(*paths)
+        for place, folder in enumerate(folders[:, seed]):
+            if place in failed:
+                continue
+            try:
+                found[place].add(folder, train, solution, groups)
+            except Exception as error:
+                failed[place] = error
+    for place, paths in enumerate(zip(scores, features, cells, strict=True)):
+        if place not in failed:
+            found[place].write(*paths)
+    _raise(list(failed.values()))
+
+
+def _raise(errors: list[Exception]) -> None:
+    """Raise what kept runs from being scored: faults of this program, else the user's mistakes, all in one message."""
+    mistakes = [error for error in errors if isinstance(error, UserError)]
+    faults = [error for error in errors if error not in mistakes]
+    if faults:
+        print(*mistakes, sep="\n", file=sys.stderr)
+        raise ExceptionGroup("runs that were not scored", faults) if len(faults) > 1 else faults[0]
+    if mistakes:
+        raise mistakes[0] if len(mistakes) == 1 else UserError("\n".join(map(str, mistakes)))
 
 
 class _Run:

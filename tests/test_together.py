@@ -1,0 +1,30 @@
+"""Which runs one job scores."""
+
+import pytest
+
+from mosaicbench.together import MOST_RUNS, scored
+
+
+def views_of(runs, *views):
+    return [(dataset, scenario, run) for dataset, scenario in views for run in runs]
+
+
+A, B, UNPAIRED = ("a", "paired"), ("b", "paired"), ("a", "unpaired")
+
+
+def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
+    exist = [*views_of(["vae", "cca", "zero"], A, B), *views_of(["links", "zero"], UNPAIRED), *views_of(["vae"], UNPAIRED)]
+    assert scored(["zero"], exist) == {"_controls": ["zero"], "_1": ["vae"], "_2": ["cca"], "_3": ["links"]}
+    assert scored([], views_of(["cca", "vae"], A)) == {"_1": ["cca", "vae"]}
+    assert scored([], []) == {}
+
+
+@pytest.mark.parametrize("count", [1, MOST_RUNS, MOST_RUNS + 1, 3 * MOST_RUNS + 1])
+def test_many_runs_are_shared_out_evenly_each_once(count):
+    runs = [f"run-{number}" for number in range(count)]
+    parts = scored([], views_of(runs, A)).values()
+    assert [run for part in parts for run in part] == runs
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= MOST_RUNS
+    assert len(parts) == -(-count // MOST_RUNS)
+    assert max(sizes) - min(sizes) <= len(parts)
