@@ -35,7 +35,7 @@ from mosaicbench.data.audit import audit_table
 from mosaicbench.data.preprocess import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
-from mosaicbench.files.tables import write_table
+from mosaicbench.files.tables import write_audit, write_table
 from mosaicbench.layout import Jobs, Results
 from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
@@ -325,7 +325,7 @@ def _page_with_audit(results, tmp_path, scenarios):
     designs = [("-", Learned("hidden cell types balance which cells are measured in what", obs.index[6:]))]
     audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, designs=designs)
     lies = Results(tmp_path / "results")
-    write_table(f"{lies.view('pair', 'paired', 0)}/audit.tsv", audit)
+    write_audit(f"{lies.view('pair', 'paired', 0)}/audit.tsv", audit)
     return report_page(
         tables=results.tables,
         figures=tmp_path,

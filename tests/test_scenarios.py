@@ -13,10 +13,10 @@ from scipy import sparse
 from mosaicbench.commands import cut, prepare
 from mosaicbench.data import pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
-from mosaicbench.errors import UserError
+from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import write_dataset
-from mosaicbench.files.tables import read_table
+from mosaicbench.files.tables import read_audit
 from mosaicbench.files.views import as_view, read_view, space_values, standardised_values
 
 DATASETS = {
@@ -448,11 +448,23 @@ def test_audit_is_written_beside_the_view(simulation, tmp_path):
     write_dataset(tmp_path / "d.h5mu", marked(simulation))
     paths = {noun: tmp_path / "view" / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
     cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seed=2, options=HIDING["mosaic"], **paths)
-    audit = read_table(tmp_path / "view" / "audit.tsv", scenarios.AUDIT_COLUMNS)
+    path = tmp_path / "view" / "audit.tsv"
+    audit = read_audit(path)
+    assert list(audit) == scenarios.AUDIT_COLUMNS
     assert set(audit["scenario"]) == {"mine"}
     assert set(audit["seed"]) == {2}
     assert audit["role"].value_counts().to_dict() == {"fit": 6, "label": 3, "division": 2, "design": 1}
     assert audit["query_cells"][audit["role"] != "division"].sum() == 0
+    whole = path.read_text().splitlines(keepends=True)
+    for damaged in (
+        [*whole[:-1]],
+        [*whole[:3], *whole[4:]],
+        [*whole[:-2], whole[-2].replace("0\t", "1\t", 1), whole[-1]],
+        whole[:1],
+    ):
+        path.write_text("".join(damaged))
+        with pytest.raises(ContractError, match="audit.tsv: is not as `mosaicbench cut` wrote it"):
+            read_audit(path)
 
 
 def marked(dataset):

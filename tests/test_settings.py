@@ -1,10 +1,12 @@
 """A person's mistakes in the config: one clear message with the key and the nearest valid name."""
 
+import ast
+
 import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import cards, catalog, settings
+from mosaicbench import cards, catalog, config_checks, settings
 from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
@@ -280,6 +282,16 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         ),
         ({"runs": {"mvae": {"latent": True}}}, r"runs\.mvae\.latent: expected a whole number of at least 1, found True"),
         ({"runs": {"a/b": {"method": "mvae"}}}, "runs: 'a/b' becomes a folder's name"),
+        ({"datasets": {"all_datasets": {"from": "simulated"}}}, "datasets: 'all_datasets' is the folder of tables over all"),
+        (
+            {"runs": {"own": {"method": "contrastive_vae", "components": None}}},
+            "runs.own: linear_path: cca rotates principal components; with components: null take linear_path: none",
+        ),
+        (
+            {"runs": {"mmvae": {"objective": "iwae", "beta": 2}}},
+            "runs.mmvae: objective: iwae is defined for private: 0, beta: 1",
+        ),
+        ({"runs": {"mmvae_sup": {"objective": "dreg"}}}, "runs.mmvae_sup: objective: dreg has no supervised form"),
         ({"training": {"seeds_at_once": "maybe"}}, r"training\.seeds_at_once: 'maybe' is not .*; there are: auto, true, false"),
         ({"scenarios": {"p": {"kind": "pared"}}}, r"scenarios\.p\.kind: 'pared' is not possible; did you mean 'paired'"),
         ({"scenarios": {"p": {}}}, r"scenarios\.p: the key 'kind' is missing"),
@@ -387,3 +399,22 @@ def test_odd_names_types_and_ranges_end_in_one_message(change, message):
 def test_every_group_of_metrics_can_be_asked_for_in_a_config():
     schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
     assert set(schema["properties"]["metrics"]["properties"]["groups"]["items"]["enum"]) == set(cards.GROUPS)
+
+
+def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit():
+    own = {"method": "contrastive_vae", "components": None, "linear_path": "none"}
+    assert settings.load(MINIMAL | {"runs": {"own": own, "mmvae": {"objective": "iwae"}}}).runs["own"]
+    for method in catalog.names("methods"):
+        for function in catalog.refusals(method):
+            loaded = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+            assert loaded <= {"self", "ValueError", "super"}, f"{method}: {loaded}: a config could not be held to it"
+
+
+def test_a_file_of_a_config_that_says_a_key_twice_is_refused(tmp_path):
+    (tmp_path / "one.yaml").write_text(
+        "datasets: {simulated: {}}\nseeds: [1]\nruns:\n  mvae: {beta: 1}\n  cca:\n  mvae: {beta: 2}\n"
+    )
+    (tmp_path / "other.json").write_text('{\n\t"seeds": [1]}')
+    config_checks.check_files([str(tmp_path / "other.json"), "absent.yaml"])
+    with pytest.raises(UserError, match=r"one.yaml: .*the key 'mvae' stands twice in one mapping, in lines 4 and 6"):
+        config_checks.check_files([str(tmp_path / "other.json"), str(tmp_path / "one.yaml")])

@@ -81,9 +81,9 @@ TEXTS = [
     (b"datasets: {a: [", "not valid YAML"),
     (
         b"runs: {mvae: {beta: 1}}\ndatasets: {simulated: }\nruns: {cca: }",
-        "the key 'runs' stands twice in the mapping from line 1 on",
+        "the key 'runs' stands twice in one mapping, in lines 1 and 3",
     ),
-    (b"datasets:\n  simulated:\n    cells: 10\n    cells: 20", "the key 'cells' stands twice in the mapping from line 3 on"),
+    (b"datasets:\n  simulated:\n    cells: 10\n    cells: 20", "the key 'cells' stands twice in one mapping, in lines 3 and 4"),
     (b"seeds: 2020-13-45", "not valid YAML"),
     (b"a: !!python/object:os.system {}", "not valid YAML"),
     (b"datasets: &a {b: *a}", "nested more than 20 deep, or a YAML alias that holds itself"),

@@ -111,6 +111,13 @@ def hyperparameters(method: str) -> dict[str, Hyperparameter]:
 
 
 @cache
+def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
+    """Return the ``__post_init__`` of a method's class, after those of its bases: what it refuses of its hyperparameters."""
+    path = _entries("methods")[method].path
+    return tuple(_refusals(path, _method_class(path).name))
+
+
+@cache
 def parameters(room: str, name: str, beside: str | None = None) -> dict[str, Hyperparameter]:
     """Return what the function of a metric, dataset or figure needs: its parameters, less the keywords of a variant.
 
@@ -311,6 +318,14 @@ def _fields(path: Path, class_name: str) -> dict[str, Hyperparameter]:
                 raise UserError(f"{what} is missing: a hyperparameter has one, in its class and nowhere else")
             found[node.target.id] = Hyperparameter(_text(node.annotation), _written_out(node.value, what))
     return found
+
+
+def _refusals(path: Path, class_name: str) -> list[ast.FunctionDef]:
+    definition = _class(path, class_name)
+    homes = {base.id: _home(path, base.id) for base in definition.bases if isinstance(base, ast.Name)}
+    inherited = [one for name, home in homes.items() if home is not None for one in _refusals(home, name)]
+    own = [node for node in definition.body if isinstance(node, ast.FunctionDef) and node.name == "__post_init__"]
+    return inherited + own
 
 
 def _home(path: Path, name: str) -> Path | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import datetime
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import yaml
@@ -64,18 +66,28 @@ def read_yaml(path: Path) -> object:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())[:300]})") from error
 
 
+def check_files(paths: list[str]) -> None:
+    """Refuse files of a config that say a key twice: Snakemake, which reads them, takes the last without a word."""
+    for path in map(Path, paths):
+        if path.suffix != ".json" and path.is_file():
+            read_yaml(path)
+
+
 # libyaml, where it is built in, reads the registry ten times as fast, and every job of the workflow reads it.
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """A safe loader that refuses a mapping in which a key stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Return the mapping."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-            line = node.start_mark.line + 1
-            raise yaml.YAMLError(
-                f"the key {twice!r} stands twice in the mapping from line {line} on; rename one or take it out"
-            )
+        lines: dict[str, int] = {}
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise yaml.YAMLError(
+                    f"the key {key.value!r} stands twice in one mapping, in lines {lines[key.value]} and {line}; rename one or "
+                    "take it out"
+                )
+            lines[key.value] = line
         return super().construct_mapping(node, deep)
 
 
@@ -126,6 +138,8 @@ def _explained(error: jsonschema.ValidationError) -> str:
 
 def check_name(section: str, name: str) -> None:
     """Refuse an id of a section of the config that cannot be a folder's name."""
+    if (section, name) == ("datasets", "all_datasets"):
+        raise UserError("config key datasets: 'all_datasets' is the folder of tables over all datasets; choose another name")
     if name == "NA":
         raise UserError(f"config key {section}: 'NA' is how tables say that a number is missing; choose another name")
     if not NAME.fullmatch(name):
@@ -167,6 +181,31 @@ def check_type(key: str, value: object, annotation: str) -> None:
     """Check a value against an annotation, and a number against the range that the annotation states."""
     if fault := value_types.fault(value, annotation):
         raise UserError(f"config key {key}: {fault}")
+
+
+def check_combination(key: str, refusals: tuple[ast.FunctionDef, ...], values: dict) -> None:
+    """Refuse values that are right one by one, and that the method's class refuses together.
+
+    Parameters
+    ----------
+    key
+        Of the config.
+    refusals
+        What looks at them: ``catalog.refusals``. One that does more than to look is left to the fit.
+    values
+        All hyperparameters.
+    """
+    for function in refusals:
+        statements = [one for one in function.body if "super()" not in ast.unparse(one)] or [ast.Pass()]
+        alone = ast.FunctionDef(name="refuse", args=function.args, body=statements, decorator_list=[], returns=None)
+        scope: dict = {}
+        exec(compile(ast.fix_missing_locations(ast.Module([alone], [])), "refusals", "exec"), scope)  # noqa: S102 - our own code
+        try:
+            scope["refuse"](SimpleNamespace(**values))
+        except ValueError as error:
+            raise UserError(f"config key {key}: {error}") from None
+        except (AttributeError, NameError):
+            continue
 
 
 def check_plain(value: object, key: str = "", where: str = "config key ") -> None:

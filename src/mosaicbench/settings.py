@@ -237,6 +237,8 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
                 f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{config_checks.instead_of(key, known)}"
             )
         config_checks.check_type(f"runs.{name}.{key}", value, known[key].annotation)
+    given_or_default = {key: one.default for key, one in known.items()} | given
+    config_checks.check_combination(f"runs.{name}", catalog.refusals(method), given_or_default)
     wrapped = "wraps" in catalog.card("methods", method)  # its documentation says how long to train it
     budget = {} if wrapped else {key: value for key, value in training.items() if key in known}
     return Run(name, method, budget | given)

@@ -14,7 +14,7 @@ SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
-    from mosaicbench import catalog, cluster, elsewhere, layout, settings, sources
+    from mosaicbench import catalog, cluster, config_checks, elsewhere, layout, settings, sources
     from mosaicbench.errors import UserError
 except ImportError as error:
     raise WorkflowError(
@@ -25,6 +25,7 @@ except ImportError as error:
 # A workflow that uses this one as a module may have set these by itself.
 PATHVARS = {name: workflow.pathvars.get(name) for name in ("results", "resources", "logs")}
 try:
+    config_checks.check_files(workflow.configfiles)
     bench = settings.load(config | {"pathvars": (config.get("pathvars") or {}) | PATHVARS})
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from mosaicbench.data import scenarios
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.tables import write_table
+from mosaicbench.files.tables import write_audit
 from mosaicbench.files.views import write_view
 
 
@@ -34,4 +34,4 @@ def main(
     del whole
     for noun, path in (("train", train), ("query", query), ("solution", solution)):
         write_view(path, parts[noun])
-    write_table(train.with_name("audit.tsv"), parts["solution"].uns["audit"])
+    write_audit(train.with_name("audit.tsv"), parts["solution"].uns["audit"])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files.atomic import atomic
+from mosaicbench.files.atomic import atomic, write_text
 from mosaicbench.files.place import check_digest, digest_of
 
+END_OF_AUDIT = "end"  # the role of its last row
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
 NAMES = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of names
 NAMES += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of", "against", "better", "panel", "line")
@@ -25,6 +27,40 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
         if b"\r" in temporary.read_bytes():  # in a name, where the writer of Python takes it for no end of a line
             table.to_csv(temporary, sep="\t", index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC)
+
+
+def write_audit(path: str | Path, table: pd.DataFrame) -> None:
+    """Write the audit of a view, and as its last row the digest of all rows before."""
+    text = table.to_csv(sep="\t", index=False, na_rep="NA", lineterminator="\n")
+    counted = {
+        "modality": "-",
+        "role": END_OF_AUDIT,
+        "what": f"{len(table)} rows",
+        "cells": 0,
+        "train_cells": 0,
+        "query_cells": 0,
+    }
+    end = table.iloc[:1].assign(**counted, digest=_short_digest(text.encode()))
+    write_text(path, text + end.to_csv(sep="\t", index=False, header=False, lineterminator="\n"))
+
+
+def read_audit(path: str | Path) -> pd.DataFrame:
+    """Read the audit of a view without its last row.
+
+    Raises
+    ------
+    ContractError
+        When the rows are not those that the last one was written for.
+    """
+    table, content = read_table(path), Path(path).read_bytes()
+    end = content.rfind(b"\n", 0, len(content) - 1) + 1
+    if table.empty or table["role"].iloc[-1] != END_OF_AUDIT or str(table["digest"].iloc[-1]) != _short_digest(content[:end]):
+        raise ContractError(f"{path}: is not as `mosaicbench cut` wrote it: cut short or changed; delete it and run again")
+    return table.iloc[:-1]
+
+
+def _short_digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], contents: str = "contents") -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mosaicbench.files.place import check_place
 from mosaicbench.files.runs import read_record
-from mosaicbench.files.tables import read_table
+from mosaicbench.files.tables import read_audit
 from mosaicbench.layout import Results
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.statistics.common import RUN, VIEW
@@ -41,7 +41,7 @@ def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], p
     """Return (dataset, scenario) -> the ``audit.tsv`` of the view of its first seed, of those views that have one."""
     first = runs.dropna(subset="seed").groupby(VIEW, sort=False)["seed"].min()
     paths = {view: Path(results.view(*view, seed), "audit.tsv") for view, seed in first.items()}
-    audits = {view: read_table(path) for view, path in paths.items() if path.is_file()}
+    audits = {view: read_audit(path) for view, path in paths.items() if path.is_file()}
     for view, audit in audits.items():
         for key, expected in zip(VIEW, view, strict=True):
             for name in audit[key].unique() if key in audit else ():
