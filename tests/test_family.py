@@ -699,6 +699,20 @@ def test_each_step_of_the_dmmvae_adds_only_its_term():
             torch.testing.assert_close(terms[model_class][name], terms[ExpertsDMMVAE][name])
 
 
+def test_hidden_inputs_keep_their_mean_and_are_hidden_in_training_only():
+    model, plain = (built(MMVAEpp, input_dropout=share, hidden=8) for share in (0.25, 0.0))
+    encoder, seen = model.encoders["rna"], []
+    encoder.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    x = {"rna": torch.ones(2000, FEATURES["rna"])}
+    encoder(x["rna"])
+    assert abs(float((seen[-1] == 0).float().mean()) - 0.25) < 0.02
+    assert abs(float(seen[-1].mean()) - 1) < 0.03
+    torch.testing.assert_close(seen[-1].unique(), torch.tensor([0.0, 1 / 0.75]))
+    model.nets.eval()
+    assert torch.equal(model.posterior(x).mean, plain.posterior(x).mean)
+    assert torch.equal(seen[-1], x["rna"])
+
+
 def test_normalised_by_minibatch_every_modality_has_the_same_moments_and_is_read_with_those_of_training():
     by_cell, by_minibatch = (built(ExpertsDMMVAE, normalisation=kind) for kind in ("cell", "minibatch"))
     for modality in TWO:

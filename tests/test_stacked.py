@@ -190,6 +190,13 @@ def test_what_depends_on_widths_is_stacked_where_they_are_the_same():
     assert_same(alone, together, views, tolerance=1e-5)
 
 
+@pytest.mark.usefixtures("double_precision")
+def test_hidden_inputs_are_stacked_where_widths_are_the_same():
+    views = [in_double_precision(view) for view in (view_of(0), view_of(1))]
+    alone, together = alone_and_stacked(MMVAEpp, views, input_dropout=0.3)
+    assert_same(alone, together, views, tolerance=1e-9)
+
+
 class Killed(BaseException):
     """Stands for the signal that ends a process."""
 

@@ -29,6 +29,7 @@ CARD = {
         "learning_rate": {"float": [0.0003, 0.003], "log": True},
         "beta": {"float": [0.03, 10.0], "log": True},
         "private": {"int": [4, 32], "log": True},
+        "input_dropout": {"float": [0.0, 0.5]},
         "label_weight": {"float": [10.0, 1000.0], "log": True},
     },
 }

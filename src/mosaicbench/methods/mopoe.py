@@ -45,6 +45,7 @@ CARD = {
         "learning_rate": {"float": [0.0003, 0.003], "log": True},
         "beta": {"float": [0.03, 10.0], "log": True},
         "private": {"int": [0, 16]},
+        "input_dropout": {"float": [0.0, 0.5]},
     },
 }
 

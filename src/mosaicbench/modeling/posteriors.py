@@ -17,14 +17,22 @@ SMALLEST_SD = 1e-3
 
 
 class GaussianEncoder(nn.Module):
-    """x (cells, features) -> q(z | x), a Normal of shape (cells, latent)."""
+    """x (cells, features) -> q(z | x), a Normal of shape (cells, latent); in training, of x with some values at 0, their mean.
 
-    def __init__(self, features: int, hidden: int, latent: int):
+    Parameters
+    ----------
+    dropout
+        Chance of a value to be 0; the others grow, so that their sum is expected to stay.
+    """
+
+    def __init__(self, features: int, hidden: int, latent: int, *, dropout: float = 0.0):
         super().__init__()
-        self.network = mlp(features, hidden, 2 * latent)
+        self.network, self.dropout = mlp(features, hidden, 2 * latent), dropout
 
     def forward(self, x: Tensor) -> Normal:
         """Return the posterior of each cell."""
+        if self.dropout and self.training:
+            x = x * (torch.rand(x.shape, device=x.device) >= self.dropout) / (1 - self.dropout)
         mean, spread = self.network(x).chunk(2, -1)  # (cells, latent) each
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 

@@ -46,13 +46,16 @@ class SharedPrivateVAE(MultimodalVAE):
     ----------
     private
         Dimensions of each modality's private latent.
+    input_dropout
+        Chance of a value that an encoder reads to be hidden in training; it must still be reconstructed.
     """
 
     private: Annotated[int, "at least 0"] = 0
+    input_dropout: Annotated[float, "at least 0 and below 1"] = 0.0
 
     def build(self, train: View) -> None:
         """Make encoders to, and decoders from, the shared and the private latent side by side."""
-        self._build(train, self.latent + self.private)
+        self._build(train, self.latent + self.private, dropout=self.input_dropout)
 
     def split(self, q: Normal) -> tuple[Normal, Normal]:
         """Return the shared and the private part of a modality's posterior."""

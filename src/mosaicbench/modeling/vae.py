@@ -131,9 +131,10 @@ class MultimodalVAE(Budget):
         """Make the networks for the modalities and numbers of features of `train`."""
         self._build(train, self.latent)
 
-    def _build(self, train: View, width: int) -> None:
-        """Make encoders to, and decoders from, a latent of `width` dimensions."""
-        self.encoders = nn.ModuleDict({m: GaussianEncoder(d, self.hidden, width) for m, d in train.features.items()})
+    def _build(self, train: View, width: int, *, dropout: float = 0.0) -> None:
+        """Make encoders to, and decoders from, a latent of `width` dimensions; `dropout` is that of what encoders read."""
+        encoders = {m: GaussianEncoder(d, self.hidden, width, dropout=dropout) for m, d in train.features.items()}
+        self.encoders = nn.ModuleDict(encoders)
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
         self._rescale(train)
 
