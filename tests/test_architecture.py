@@ -31,8 +31,21 @@ ALLOWED = {
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
     "together": ({"layout"}, set()),
+    "tuning_choices": ({"catalog", "errors", "layout", "spaces"}, set()),
+    "applicability": ({"catalog"}, set()),
     "settings": (
-        {"catalog", "config_checks", "elsewhere", "errors", "layout", "registry", "report_choices", "together"},
+        {
+            "applicability",
+            "catalog",
+            "config_checks",
+            "elsewhere",
+            "errors",
+            "layout",
+            "registry",
+            "report_choices",
+            "together",
+            "tuning_choices",
+        },
         set(),
     ),
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
@@ -97,7 +110,7 @@ KEYS = {
     "tune": OF_RUNS
     | {"cards", "catalog", "files/best", "files/models", "files/trials", "fitting", "meter", "metrics", "plain", "scoring"}
     | {"sources", "spaces", "statistics", "tuning"},
-    "fit": OF_RUNS | {"fitting", "files/models", "meter", "plain", "sources"},
+    "fit": OF_RUNS | {"files/best", "fitting", "files/models", "meter", "plain", "sources"},
     "adopt": OF_RUNS | {"fitting", "sources"},
     "score": OF_SCORES | {"cards", "catalog", "spaces", "metrics", "scoring"},
     "project": OF_RUNS | {"metrics", "report"},

@@ -42,6 +42,7 @@ def without(entry, key):
         (JOB | {"runs": [without(RUN, "dataset")]}, r"runs\[0\] lacks the key 'dataset'"),
         (JOB | {"seeds": [SEEDS[0], without(SEEDS[1], "query")]}, r"seeds\[1\] lacks the key 'query'"),
         (JOB | {"runs": [RUN | {"outputs": ["a"]}]}, r"runs\[0\] needs as many outputs as there are seeds, 2"),
+        (JOB | {"runs": [RUN | {"tuned": ["a"]}]}, r"runs\[0\] needs as many files of tuned settings as there are seeds, 2"),
         (JOB | {"runs": [RUN | {"method": "rigde"}]}, "'rigde'; did you mean 'ridge'"),
     ],
 )

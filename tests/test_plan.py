@@ -122,15 +122,27 @@ def test_a_dataset_of_unknown_size_asks_for_it(results):
         planned(results, config)
 
 
-def test_the_number_of_jobs_is_what_snakemake_plans():
+def test_a_search_costs_as_many_fits_and_scores_as_it_has_trials(results):
+    tuning = {"trials": 10, "share": 0.25, "runs": ["mvae"], "per_seed": True}
+    plain, tuned = planned(results), planned(results, CONFIG | {"tuning": tuning})
+    assert tuned.loc[("fit_model", "mvae"), "hours"] > plain.loc[("fit_model", "mvae"), "hours"]  # those of the tuned run
+    shown = 144 / 192  # inner train cells of train cells
+    search = tuned.loc[("tune_model", "mvae"), "hours"]
+    assert search == pytest.approx(2 * 10 * (11 + 3) * shown)  # seeds, trials, seconds of a fit without its imports, of scores
+    assert "tune_model" not in plain.index.get_level_values("rule")
+
+
+@pytest.mark.parametrize("config", ["config/config.yaml", "config/studies/tuning.yaml"])
+def test_the_number_of_jobs_is_what_snakemake_plans(config):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1", "--quiet", "rules"]
+    command += ["--configfile", config]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
     snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
     several = ("draw", "score")  # rules that the workflow makes one by one, of a figure or of runs
     summed = {name: sum(n for rule, n in snakemakes.items() if rule.startswith(f"{name}_")) for name in several}
     snakemakes = {rule: n for rule, n in snakemakes.items() if not rule.startswith(("draw_", "score_", "all", "total"))}
-    assert expenses.number_of_jobs(settings.read(REPOSITORY / "config/config.yaml")) == snakemakes | summed
+    assert expenses.number_of_jobs(settings.read(REPOSITORY / config)) == snakemakes | summed
 
 
 def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):

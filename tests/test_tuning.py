@@ -2,16 +2,19 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
+from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog, spaces
-from mosaicbench.commands import divide, tune
+from mosaicbench import catalog, settings, spaces
+from mosaicbench.commands import divide, fit, tune
 from mosaicbench.data import scenarios
 from mosaicbench.data.inner import inner_view
 from mosaicbench.datasets import simulated
@@ -347,3 +350,92 @@ def test_a_file_of_settings_is_held_to_its_place(tmp_path):
         read_best(tmp_path / "best.json")
     with pytest.raises(ContractError, match="mosaicbench tune"):
         read_best(tmp_path / "absent.json")
+
+
+# --- tuned runs in a benchmark ---
+
+CONFIG = {
+    "datasets": {"simulated": {}},
+    "scenarios": {"paired": {"kind": "paired", "runs": ["mvae", "cca", "oracle"]}, "unpaired": {"kind": "unpaired"}},
+    "runs": {"mvae": {}, "cca": {}, "fixed": {"method": "cca", "latent": 9, "components": 9}, "scmodal": {}, "oracle": {}},
+    "seeds": [0, 1],
+}
+
+
+def bench_with(**tuning):
+    return settings.load(CONFIG | {"tuning": tuning})
+
+
+def test_without_the_key_nothing_is_tuned():
+    bench = settings.load(CONFIG)
+    assert "tuning" not in bench.config
+    assert (list(bench.runs), bench.tuned, bench.tuning) == (list(CONFIG["runs"]), [], {})
+    assert list(settings.load(CONFIG | {"tuning": None}).runs) == list(CONFIG["runs"])
+
+
+def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
+    plain, bench = settings.load(CONFIG), bench_with()
+    assert list(bench.runs) == [*plain.runs, "mvae-tuned", "cca-tuned", "scmodal-tuned"]
+    tuned = bench.runs["mvae-tuned"]
+    assert (tuned.method, tuned.tuned_from, tuned.hyperparameters) == ("mvae", "mvae", bench.runs["mvae"].hyperparameters)
+    places = [(scenario, run) for _, scenario, run in bench.tuned]
+    assert places == [
+        ("paired", "mvae-tuned"),
+        ("paired", "cca-tuned"),
+        ("unpaired", "mvae-tuned"),
+        ("unpaired", "scmodal-tuned"),
+    ]
+    assert bench.projected == plain.projected
+    assert bench.tuning == {"trials": 20, "runs": "all", "objective": "mean", "share": 0.2, "seed": 0, "per_seed": False}
+    assert (bench.tuned_seeds, bench_with(per_seed=True).tuned_seeds) == ([0], [0, 1])
+    assert "mvae-tuned" in bench.stackable
+    assert "mvae-tuned" not in bench_with(per_seed=True).stackable  # each seed has settings of its own
+    assert list(bench_with(runs=["cca"]).runs)[-1] == "cca-tuned"
+    assert [place[2] for place in bench_with(runs=["cca"]).tuned] == ["cca-tuned"]
+
+
+@pytest.mark.parametrize(
+    ("tuning", "message"),
+    [
+        ({"runs": ["mvea"]}, "tuning.runs: there is no run 'mvea'; did you mean 'mvae'"),
+        ({"runs": ["oracle"]}, "tuning.runs: 'oracle' cannot be tuned: a control"),
+        ({"runs": ["fixed"]}, "tuning.runs: 'fixed' cannot be tuned: its stanza states all"),
+        ({"runs": "every"}, "tuning.runs: expected 'all' or a list of runs, found 'every'"),
+        ({"runs": []}, "tuning.runs"),
+        ({"trials": 0}, "tuning.trials"),
+        ({"share": 1}, "tuning.share"),
+        ({"trails": 3}, "tuning: unknown key 'trails'; did you mean 'trials'"),
+        ({"objective": "foscttn"}, "tuning.objective: there is no metric 'foscttn'; did you mean 'foscttm'"),
+        ({"objective": "fit_seconds"}, "tuning.objective: a larger or smaller 'fit_seconds' is no better result"),
+    ],
+)
+def test_a_mistake_is_named(tuning, message):
+    with pytest.raises(UserError, match=message):
+        bench_with(**tuning)
+
+
+def test_the_name_of_a_tuned_run_is_free():
+    runs = CONFIG["runs"] | {"mvae-tuned": {"method": "mvae", "beta": 3}}
+    with pytest.raises(UserError, match="runs.mvae-tuned: the key `tuning` makes a run of this name"):
+        settings.load(CONFIG | {"runs": runs, "tuning": {}})
+
+
+def test_a_fit_takes_the_settings_that_were_found(view, tmp_path, monkeypatch):
+    place = {"dataset": "small", "scenario": "paired", "run": "cca-tuned"}
+    found = [tmp_path / f"{seed}/best.json" for seed in (0, 1)]
+    for file, latent in zip(found, (7, 9), strict=True):
+        write_best(file, dict.fromkeys(KEYS, 0) | place | {"hyperparameters": {"latent": latent}})
+    run = run_of("cca", [tmp_path / "a", tmp_path / "b"], hyperparameters={"components": 11, "latent": 5}, run="cca-tuned")
+    fits = []
+    monkeypatch.setattr(fit, "fit_each", lambda each, *_, **__: fits.extend(each))
+    job = {"runs": [run | {"tuned": list(map(str, found))}], "seeds": seeds_of([view, view], [0, 1]), "limits": LIMITS}
+    fit.main(**job)
+    assert [one.hyperparameters for one in fits] == [{"components": 11, "latent": latent} for latent in (7, 9)]
+    with pytest.raises(ContractError, match="is of run cca-tuned, but lies where run mvae-tuned belongs"):
+        fit.main(**job | {"runs": [job["runs"][0] | {"run": "mvae-tuned"}]})
+
+
+def test_the_rules_of_tuning_read_train_cells_of_views_and_nothing_else():
+    text = "".join((REPOSITORY / f"workflow/rules/{name}.smk").read_text() for name in ("tune", "tune_helpers"))
+    assert set(re.findall(r"\{VIEW\}/(\w+)", text)) == {"train"}
+    assert not re.search(r"files_of_views|first_view|folders_of_views|RESULTS\.view|ANY\.view|ANY\.dataset", text)

@@ -344,7 +344,7 @@ KEYS = {
         "caption": _text("what is drawn and how to read it"),
         "needs": Key("a list of the tables that its function takes", _is_words, {}),
         "per": _word(PER),
-        "only_with": _text("the key of the config's `report` without which it is not drawn", optional=True),
+        "only_with": _text("the key of the config, or of its `report`, without which it is not drawn", optional=True),
         "only_with_group": _text("the group of metrics without which it is not drawn", optional=True),
     },
 }

@@ -36,6 +36,8 @@ PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "h
 PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
 RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
 MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model"}
+MEASURED_AS |= {"divide": "cut", "tune_model": "fit_model", "tune_baseline": "fit_baseline"}
+SCORES = " scores"  # after a rule of tuning: what the scores of its trials take
 RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
     "fit_model": ((1, 1, 1), (0, 0.5, 1), (1, 1, 1)),
     "others": ((0.5, 1, 1.5), (0, 0.5, 1), (0, 0, 0)),
@@ -120,6 +122,8 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             train[scenario] = int(same["cells"].iloc[0]) if len(same) and dataset not in shapes else round(share * cells)
             jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None))
             jobs.append(("project", dataset, scenario, "", 1, train[scenario], features, None))
+            if any(place[:2] == (dataset, scenario) for place in settings.tuned):
+                jobs.append(("divide", dataset, scenario, "", len(settings.tuned_seeds), train[scenario], features, None))
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
         for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
             run = settings.runs[name]
@@ -127,6 +131,11 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             epochs = run.hyperparameters.get("max_epochs")
             jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
             jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
+            if run.tuned_from:
+                trials = settings.tuning["trials"] * len(settings.tuned_seeds)
+                inner = round((1 - settings.tuning["share"]) * train[scenario])
+                jobs.append((_tuning(run.method), dataset, scenario, run.method, trials, inner, features, epochs))
+                jobs.append((_tuning(run.method) + SCORES, dataset, scenario, run.method, trials, inner, features, None))
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
     jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all(settings).items()]
     rows = [row for job in jobs if (row := _planned(job, expenses)) is not None]
@@ -145,6 +154,9 @@ def number_of_jobs(settings) -> dict[str, int]:
     counts["fit_controls"] = len(settings.views) if settings.common_controls else 0
     part_of = {run: part for part, runs in settings.scored_together.items() for run in runs}
     counts["score"] = len({(dataset, scenario, part_of[run]) for dataset, scenario, run in settings.applicable})
+    searches = len(settings.tuned_seeds)
+    counts["divide"] = len({place[:2] for place in settings.tuned}) * searches
+    counts.update(_tuning(settings.runs[run].method) for _, _, run in settings.tuned for _ in range(searches))
     counts["project"] = len(settings.views)
     counts["record_config"] = 1
     counts["keep_best"] = int(bool(settings.candidates))
@@ -164,6 +176,11 @@ def _rule_of(method: str) -> str:
     return "adopt" if method == catalog.ELSEWHERE else RULE_OF_KIND[catalog.card("methods", method)["kind"]]
 
 
+def _tuning(method: str) -> str:
+    """Return the rule that searches for settings of a method."""
+    return _rule_of(method).replace("fit", "tune")
+
+
 def _jobs_over_all(settings) -> dict[str, int]:
     return {"tabulate": 1, "typeset": 1, "draw": len(settings.figures), "report": 1}
 
@@ -171,7 +188,8 @@ def _jobs_over_all(settings) -> dict[str, int]:
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
     """Return a row of the plan, None where nothing like the job was measured."""
     rule, dataset, scenario, method, count, cells, features, max_epochs = job
-    like = expenses[expenses["rule"] == MEASURED_AS.get(rule, rule)]
+    trials = rule.startswith("tune")
+    like = expenses[expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))]
     if method and (like["method"] == method).any():
         like = like[like["method"] == method]
     if not len(like):
@@ -190,18 +208,18 @@ def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
         factors = [r_c**c * r_f**f * r_e**e for c, f, e in zip(*RANGES[what], strict=True)]
         return [min(factors), factors[1], max(factors)]
 
-    times = growing("fit_model" if rule in ("fit_model", "fit_seeds") else "others")
+    times = growing("fit_model" if rule in ("fit_model", "fit_seeds", "tune_model") else "others")
     measured_here = (base["dataset"], base["scenario"]) == (dataset, scenario) and r_c == r_f == r_e == 1
     early = [1, 1, 1 if measured_here else most_epochs]
     constant = base["constant_seconds"]
     seconds = [
-        min(constant, total) + max(total - constant, 0) * factor * more
+        (0 if trials else min(constant, total)) + max(total - constant, 0) * factor * more  # a search imports once
         for total, factor, more in zip(base[["seconds_least", "seconds", "seconds_most"]], times, early, strict=True)
     ]
     hours = [count * value / 3600 for value in seconds]
     memory = [base["peak_host_mb"] * factor for factor in growing("memory")]
-    disk = [count * base["disk_mb"] * factor for factor in growing("disk")]
-    names = {"rule": rule, "dataset": dataset, "scenario": scenario, "method": method, "jobs": count}
+    disk = [0 if trials else count * base["disk_mb"] * factor for factor in growing("disk")]  # trials are removed
+    names = {"rule": rule.removesuffix(SCORES), "dataset": dataset, "scenario": scenario, "method": method, "jobs": count}
     numbers = dict(zip(PLAN_COLUMNS[5:14], [*hours, *memory, *disk], strict=True))
     return names | numbers | {"on_gpu": base["device"] != "cpu"}
 

@@ -4,7 +4,8 @@ A description is JSON with the keys
 
 ========  =======================================================================================================
 runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed; where models are
-          kept, keep: true and the data's licence; candidate: the seed whose model is kept in case it will be wanted
+          kept, keep: true and the data's licence; candidate: the seed whose model is kept in case it will be wanted;
+          of a tuned run, tuned: best.json of each seed, whose hyperparameters are added when the job runs
 seeds     of each: seed; train, query and, for positive controls, solution: files of the view
 limits    minutes and memory_mb of each fit; none by default
 stacked   whether the seeds, of one run, are trained at once where that can be; false by default
@@ -52,6 +53,8 @@ def described(text: str) -> dict:
     for number, run in enumerate(job["runs"]):
         if len(run["outputs"]) != len(job["seeds"]):
             raise UserError(f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}")
+        if len(run.get("tuned", job["seeds"])) != len(job["seeds"]):
+            raise UserError(f"runs[{number}] needs as many files of tuned settings as there are seeds, {len(job['seeds'])}")
     if unknown := sorted(set(job.get("limits", {})) - set(NO_LIMITS)):
         raise UserError(f"limits have no key {unknown[0]!r}; they have {', '.join(NO_LIMITS)}")
     runs = [run | {"module": _module(run["method"])} for run in job["runs"]]

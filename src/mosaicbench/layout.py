@@ -20,11 +20,13 @@ INSTALLED = PACKAGE / "_project"  # setup.py copies the project's files here whe
 
 PARTS_OF_VIEW = ("train.h5mu", "query.h5mu", "solution.h5mu")
 FILES_OF_FIT = ("latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
+FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 TABLES = ("scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates")
 TABLES += ("published", "expenses", "history", "standings", "phases", "scaling", "sweep", "recommendations", "contents")
 PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
 VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
+TUNED = "-tuned"  # ends the name of a run whose settings were searched for
 CONTROLS = "_controls"  # of logs and benchmarks that the controls of a view share; no run's name begins with an underscore
 
 
@@ -74,6 +76,14 @@ class Results:
     def fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
         """Return the folder of a run's fit of one seed: ``FILES_OF_FIT``."""
         return self.at("runs", dataset, scenario, run, f"seed-{seed}")
+
+    def inner_view(self, dataset: str, scenario: str, seed: int | str) -> str:
+        """Return the folder of the view that train cells of a view were divided into once more: ``PARTS_OF_VIEW``."""
+        return self.at("tuning/views", dataset, scenario, f"seed-{seed}")
+
+    def tuning(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+        """Return the folder of the search for a tuned run's settings: ``FILES_OF_TUNING``."""
+        return self.at("tuning/runs", dataset, scenario, run, f"seed-{seed}")
 
     @property
     def tables(self) -> str:
@@ -178,6 +188,14 @@ class Jobs:
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the cut of a view."""
         return self.at("cut", dataset, scenario, f"seed-{seed}")
+
+    def divide(self, dataset: str, scenario: str, seed: int | str) -> str:
+        """Return the file of the division of a view's train cells."""
+        return self.at("divide", dataset, scenario, f"seed-{seed}")
+
+    def tune(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
+        """Return the file of the search for a tuned run's settings."""
+        return self.at("tune", dataset, scenario, run, f"seed-{seed}")
 
     def of_view(self, rule: str, dataset: str, scenario: str) -> str:
         """Return the file of a rule's job of a view."""

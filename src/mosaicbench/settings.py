@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mosaicbench import catalog, config_checks, elsewhere, layout, registry, report_choices, together
+from mosaicbench import applicability, catalog, config_checks, elsewhere, layout, registry, report_choices, together
+from mosaicbench import tuning_choices
 from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
@@ -17,11 +18,12 @@ SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
 
 @dataclass(frozen=True)
 class Run:
-    """A labelled configuration of a method."""
+    """A labelled configuration of a method; `tuned_from` is the run whose other hyperparameters it searches, or ""."""
 
     name: str
     method: str
     hyperparameters: dict
+    tuned_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ class Settings:
     @property
     def figures(self) -> list[str]:
         """The figures of this config: some need a key of `report`, or a group of metrics, which their card names."""
-        found = []
+        found, asked = [], self.config["report"] | {"tuning": self.tuning}
         for figure, card in catalog.cards("figures").items():
             key, group = card.get("only_with"), card.get("only_with_group")
-            if (key is None or self.config["report"][key]) and (group is None or group in self.groups):
+            if (key is None or asked[key]) and (group is None or group in self.groups):
                 found.append(figure)
         return found
 
@@ -88,7 +90,23 @@ class Settings:
             if card["kind"] == "model"
             and not {"wraps", "elsewhere"} & card.keys()
             and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
+            and not (self.runs[name].tuned_from and self.tuning["per_seed"])
         ]
+
+    @property
+    def tuning(self) -> dict:
+        """What the config says of tuning, {} where nothing is tuned."""
+        return self.config.get("tuning") or {}
+
+    @property
+    def tuned(self) -> list[tuple[str, str, str]]:
+        """(dataset, scenario, run) of every tuned run that exists."""
+        return [place for place in self.applicable if self.runs[place[2]].tuned_from]
+
+    @property
+    def tuned_seeds(self) -> list[int]:
+        """The seeds on whose train cells settings are searched for."""
+        return self.seeds if self.tuning.get("per_seed") else self.seeds[:1]
 
     @property
     def seeds_at_once(self) -> bool:
@@ -169,6 +187,8 @@ def load(config: dict) -> Settings:
         if elsewhere.is_meant(stanza or {}):
             elsewhere.check(name, stanza, config)
     runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
+    for name, base in tuning_choices.tuned(config.get("tuning"), runs).items():
+        runs[name] = replace(runs[base], name=name, tuned_from=base)
     datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
     for name, dataset in datasets.items():
         if dataset["labels_from"] is not None:
@@ -183,7 +203,9 @@ def load(config: dict) -> Settings:
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():
-            reason = _why_not(run, scenarios[scenario]) or elsewhere.why_not(run.hyperparameters, dataset, scenario)
+            reason = applicability.why_not(run, scenarios[scenario]) or elsewhere.why_not(
+                run.hyperparameters, dataset, scenario
+            )
             if reason is None:
                 applicable.append((dataset, scenario, run.name))
             else:
@@ -192,7 +214,7 @@ def load(config: dict) -> Settings:
     for dataset, scenario, run in applicable:
         if runs[run].method == catalog.ELSEWHERE:
             elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])  # refuses one that is not there
-    models = [run.name for run in runs.values() if catalog.card("methods", run.method)["kind"] == "model"]
+    models = [n for n, run in runs.items() if not run.tuned_from and catalog.card("methods", run.method)["kind"] == "model"]
     projected = config["report"].setdefault("projected_runs", models[:4])
     report_choices.check(config, datasets, scenarios, runs)
     return Settings(
@@ -327,28 +349,3 @@ def _own_inputs(name: str, options: dict) -> list[str]:
 
 def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
     return [(d, s) for d in datasets for s, stanza in scenarios.items() if d in stanza.get("datasets", datasets)]
-
-
-def _pairing(stanza: dict) -> tuple[str, str]:
-    """Return the kind that decides which methods apply, and how to say it: a mosaic of one-modality blocks has no pair.
-
-    What kind the cells of a natural scenario amount to is known once the dataset is prepared: a fit that does not apply says
-    so.
-    """
-    if stanza["kind"] == "mosaic":
-        if all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])) or stanza.get("paired_fraction") == 0:
-            return "unpaired", "a mosaic without a paired cell, so unpaired"
-        if stanza.get("paired_fraction") == 1:
-            return "paired", "a mosaic of paired cells only, so paired"
-    return stanza["kind"], stanza["kind"]
-
-
-def _why_not(run: Run, stanza: dict) -> str | None:
-    """Return why a run does not apply to a scenario, None if it does."""
-    handles = catalog.card("methods", run.method)["handles"]
-    kind, described = _pairing(stanza)
-    if kind != "natural" and kind not in handles:
-        return f"needs {' or '.join(handles)} cells, this scenario is {described}"
-    if run.name not in stanza.get("runs", [run.name]):
-        return "left out of this scenario by the config"
-    return None

@@ -39,6 +39,16 @@ def minutes_of_scoring(runs):
     return minutes
 
 
+def memory_of_trial(wildcards, attempt):
+    """All that the limits allow at once: a trial that was stopped for less would count as one that failed."""
+    return cluster.requested_mb(bench.limits["memory_mb"], 1)
+
+
+def minutes_of_trials(wildcards, attempt):
+    """What no trial has taken yet is left to the next attempt, which goes on after those that have ended."""
+    return cluster.requested_minutes(bench.limits["minutes"] * bench.tuning["trials"], share_of_limits(attempt))
+
+
 def minutes_of_drawing(wildcards, attempt):
     """Little, since a submission asks for the sum over all figures."""
     return 10 * attempt

@@ -14,7 +14,7 @@ SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
-    from mosaicbench import catalog, cluster, config_checks, elsewhere, layout, settings, sources
+    from mosaicbench import catalog, cluster, config_checks, elsewhere, layout, settings, sources, tuning_choices
     from mosaicbench.errors import UserError
 except ImportError as error:
     raise WorkflowError(

@@ -7,6 +7,7 @@ rule fit_model:
         environment=environment_of_method,
         train=f"{VIEW}/train.h5mu",
         query=f"{VIEW}/query.h5mu",
+        tuned=settings_found,
         code=code_of_method,
     output:
         expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing=True),
@@ -39,6 +40,7 @@ rule fit_seeds:
     input:
         train=files_of_views("train.h5mu"),
         query=files_of_views("query.h5mu"),
+        tuned=settings_found,
         code=code_of_method,
     output:
         files_of_runs("{run}"),
@@ -81,6 +83,7 @@ rule fit_baseline:
         train=files_of_views("train.h5mu"),
         query=files_of_views("query.h5mu"),
         solution=solutions_if_positive_control,
+        tuned=settings_found,
         code=code_of_method,
     output:
         files_of_runs("{run}"),

@@ -17,6 +17,7 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                     "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
                 }
                 | kept_model(wildcards.dataset, run, seeds)
+                | tuned_settings(of_view, run, seeds)
                 for run in runs
             ],
             "seeds": [

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mosaicbench.errors import UserError
+from mosaicbench.files.best import read_best
 from mosaicbench.fitting.attempt import fit_at_once, fit_each, record_failure
 from mosaicbench.fitting.job import Fit, Limits
 
@@ -27,7 +28,8 @@ def main(
     runs
         Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; and outputs,
         its folders, one per seed. Where its models are kept, keep: true and the licence of the data;
-        candidate: the one seed whose model is kept, if it can be, until the best run is known.
+        candidate: the one seed whose model is kept, if it can be, until the best run is known. Of a tuned run, tuned:
+        ``best.json`` of each seed, whose hyperparameters are added to its own.
     seeds
         Of each: seed; train, query and solution, files of the view. The solution, which only positive controls read, may be
         left out.
@@ -71,7 +73,7 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
         Fit(
             identity={key: run[key] for key in ("dataset", "scenario", "run", "method")} | {"seed": seed["seed"]},
             module=run["module"],
-            hyperparameters=run["hyperparameters"],
+            hyperparameters=run["hyperparameters"] | _tuned(run, place),
             train=Path(seed["train"]),
             query=Path(seed["query"]),
             solution=Path(seed["solution"]) if seed.get("solution") else None,
@@ -81,5 +83,12 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
             licence=run.get("licence", ""),
         )
         for run in runs
-        for seed, output in zip(seeds, run["outputs"], strict=True)
+        for place, (seed, output) in enumerate(zip(seeds, run["outputs"], strict=True))
     ]
+
+
+def _tuned(run: dict, place: int) -> dict:
+    """Return the settings that were found for a tuned run's seed at a place in their order, {} for any other run."""
+    if "tuned" not in run:
+        return {}
+    return read_best(Path(run["tuned"][place]), {key: run[key] for key in ("dataset", "scenario", "run")})["hyperparameters"]

@@ -64,7 +64,7 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
         told = _range(hours.sum()) if len(hours) and hours.notna().all(axis=None) else UNMEASURED.get(rule, "not measured")
         lines.append(f"{rule:14}{count:>8}   {told}")
     lines.append(f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}")
-    models = plan[plan["rule"].isin(["fit_model", "fit_seeds"])]
+    models = plan[plan["rule"].isin(["fit_model", "fit_seeds", "tune_model"])]
     on_gpu = models.loc[models["on_gpu"], ["hours", "low_hours", "high_hours"]].sum()
     largest = plan.loc[plan["memory_mb"].idxmax()]
     what = " ".join(filter(None, largest[["rule", "method", "dataset", "scenario"]]))

@@ -1,0 +1,72 @@
+# What the rules of tuning, and the fits of tuned runs, need to know.
+INNER = ANY.inner_view(*OF_VIEW, "{seed}")
+TUNING = ANY.tuning(*OF_RUN, "{seed}")
+OF_PLACE = ("dataset", "scenario", "run")
+
+
+def runs_tuned_of_kinds(*kinds):
+    return [name for name in runs_of_kinds(*kinds) if bench.runs[name].tuned_from]
+
+
+def column_of_split(wildcards):
+    """The column by which the scenario splits, as words of a command."""
+    split = bench.scenarios[wildcards.scenario].get("split")
+    return ["--by", split["by"]] if split else []
+
+
+def job_of_tuning(wildcards):
+    """What one search is told to do, as src/mosaicbench/commands/tune.py describes it."""
+    run, of_view = bench.runs[wildcards.run], names_of_view(wildcards)
+    seed = int(wildcards.seed)
+    python = python_of_method(wildcards)
+    return as_json(
+        {
+            "identity": dict(zip(OF_PLACE, names_of_run(wildcards), strict=True)) | {"method": run.method, "seed": seed},
+            "of": run.tuned_from,
+            "hyperparameters": run.hyperparameters,
+            "view": RESULTS.inner_view(*of_view, seed),
+            "output": RESULTS.tuning(*names_of_run(wildcards), seed),
+            "limits": bench.limits,
+            "python": None if python == "python" else python,
+        }
+        | {key: bench.tuning[key] for key in ("trials", "objective", "seed")}
+    )
+
+
+def code_of_tuning(wildcards):
+    """The search, the method, and the metrics that judge it."""
+    objective = bench.tuning["objective"]
+    cards = catalog.cards("metrics")
+    judges = [name for name, card in cards.items() if name == objective or card["group"] in groups_of_objective(objective)]
+    modules = [catalog.module("metrics", name) for name in judges]
+    return code_of_command("tune", catalog.module("methods", method(wildcards)), *modules)
+
+
+def groups_of_objective(objective):
+    return tuning_choices.GROUPS_OF_MEAN if objective == tuning_choices.MEAN else ()
+
+
+def seed_of_settings(seed):
+    """The seed on whose train cells the settings of a seed were searched for."""
+    return int(seed) if int(seed) in bench.tuned_seeds else bench.tuned_seeds[0]
+
+
+def settings_found(wildcards):
+    """The files of settings that the fits of a tuned run take; nothing for any other run."""
+    if not bench.runs[wildcards.run].tuned_from:
+        return []
+    seeds = [wildcards.seed] if hasattr(wildcards, "seed") else bench.seeds
+    return sorted({f"{ANY.tuning(*names_of_run(wildcards), seed_of_settings(seed))}/best.json" for seed in seeds})
+
+
+def tuned_settings(of_view, run, seeds):
+    """What a job of fits says of a tuned run; nothing of others, so that their jobs stay the same."""
+    if not bench.runs[run].tuned_from:
+        return {}
+    return {"tuned": [f"{RESULTS.tuning(*of_view, run, seed_of_settings(seed))}/best.json" for seed in seeds]}
+
+
+def files_of_tuning():
+    """What every search writes."""
+    folders = [ANY.tuning(*place, seed) for place in bench.tuned for seed in bench.tuned_seeds]
+    return [f"{folder}/{file}" for folder in folders for file in layout.FILES_OF_TUNING]
