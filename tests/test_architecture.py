@@ -32,10 +32,10 @@ ALLOWED = {
     "report_choices": ({"catalog", "errors"}, set()),
     "together": ({"layout"}, set()),
     "tuning_choices": ({"catalog", "errors", "layout", "spaces"}, set()),
-    "applicability": ({"catalog"}, set()),
+    "applies": ({"catalog"}, set()),
     "settings": (
         {
-            "applicability",
+            "applies",
             "catalog",
             "config_checks",
             "elsewhere",

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mosaicbench import applicability, catalog, config_checks, elsewhere, layout, registry, report_choices, together
-from mosaicbench import tuning_choices
+from mosaicbench import applies, catalog, config_checks, elsewhere, layout, registry, report_choices, together, tuning_choices
 from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
@@ -203,9 +202,7 @@ def load(config: dict) -> Settings:
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():
-            reason = applicability.why_not(run, scenarios[scenario]) or elsewhere.why_not(
-                run.hyperparameters, dataset, scenario
-            )
+            reason = applies.why_not(run, scenarios[scenario]) or elsewhere.why_not(run.hyperparameters, dataset, scenario)
             if reason is None:
                 applicable.append((dataset, scenario, run.name))
             else:
