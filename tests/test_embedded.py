@@ -8,11 +8,12 @@ import pytest
 import rebuild_embedded
 import yaml
 from faulty_server import serving
-from scipy import sparse
+from scipy import sparse, stats
 
 from mosaicbench import registry
 from mosaicbench.commands import fetch, prepare
 from mosaicbench.data import embedded, packed
+from mosaicbench.data.preprocess import Preprocessing
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
 
@@ -185,3 +186,36 @@ def test_a_changed_raw_file_is_not_packed(tmp_path):
         rebuild_embedded.rebuilt("bmmc_cite_small", tmp_path)
     with pytest.raises(UserError, match="absent; run `mosaicbench fetch teaseq_matilda`"):
         rebuild_embedded.rebuilt("teaseq_small", tmp_path)
+
+
+# --- what is made of them, held to other computations of it ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "modality"), [(name, modality) for name, (_, shape, *_) in SETS.items() for modality in shape]
+)
+def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
+    """Dense, in double precision, formula by formula; what is fitted, on every fourth cell."""
+    whole = embedded.load(name)[modality]
+    cells, fewer = whole[::4].copy(), {"atac": {"features": 1000, "components": 5}, "rna": {"features": 300}}.get(modality, {})
+    fitted = Preprocessing.fit(cells, **fewer)
+    shown = fitted.transform(whole)
+    counts = whole.layers["counts"].toarray().astype(float)
+    columns, share = fitted.steps.columns, 1e4 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    if modality == "rna":
+        expected = np.log1p(share[:, columns])
+    elif modality == "adt":
+        expected = np.log1p(counts / stats.gmean(1 + counts, axis=1, keepdims=True))
+    else:
+        expected = np.log1p(share[:, columns] * cells.n_obs / (counts[::4] > 0).sum(axis=0)[columns])
+    found = shown.X.toarray() if sparse.issparse(shown.X) else shown.X
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
+    space = expected
+    if modality == "atac":
+        vectors = np.linalg.svd(expected[::4], full_matrices=False)[2][1:6]
+        space = expected @ (vectors * np.sign(np.sum(vectors * shown.varm["LSI"].T, axis=1, keepdims=True))).T
+        np.testing.assert_allclose(shown.obsm["X_lsi"], space, atol=2e-3)
+    std = space[::4].std(axis=0)
+    std = np.full_like(std, np.sqrt(np.mean(std**2))) if modality == "atac" else np.where(std > 1e-6, std, 1)
+    np.testing.assert_allclose(fitted.mean, space[::4].mean(axis=0), rtol=1e-5, atol=1e-4 if modality == "atac" else 1e-6)
+    np.testing.assert_allclose(fitted.std, std, rtol=1e-5)

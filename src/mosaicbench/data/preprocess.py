@@ -146,7 +146,7 @@ class LogNormalised:
         values = source_values(cells)
         chosen = values[:, self.columns]
         if cells.uns["values"] == "counts":
-            chosen = _rows_scaled(chosen, PER_CELL / _totals(cells)).log1p()
+            chosen = _per_cell(chosen, cells).log1p()
         return _shell(cells, self.columns, self.space, chosen)
 
 
@@ -207,9 +207,11 @@ class Lsi:
         return np.ascontiguousarray(vectors[1:].T), np.float32(scores[:, 0].mean()) * vectors[0]
 
     def _tf_idf(self, cells: AnnData) -> sparse.csr_matrix:
-        counts = source_values(cells)
-        tf = _rows_scaled(counts[:, self.columns], PER_CELL / _totals(cells))
-        return sparse.csr_matrix(tf.multiply(self.idf[None, :]), dtype=np.float32).log1p()
+        from sklearn.utils.sparsefuncs import inplace_column_scale
+
+        tf_idf = _per_cell(source_values(cells)[:, self.columns], cells)
+        inplace_column_scale(tf_idf, self.idf)
+        return tf_idf.log1p()
 
 
 @dataclass(frozen=True)
@@ -264,8 +266,9 @@ KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous
 
 def binarised(cells: AnnData) -> sparse.csr_matrix:
     """Return which features of a view's modality were seen, (cells, features) of 0 and 1, sparse float32."""
-    opened = sparse.csr_matrix(cells.layers["counts"], dtype=np.float32)
-    return sparse.csr_matrix(((opened.data > 0).astype(np.float32), opened.indices, opened.indptr), shape=opened.shape)
+    from sklearn.preprocessing import binarize
+
+    return binarize(sparse.csr_matrix(cells.layers["counts"], dtype=np.float32))
 
 
 def tf_idf_from_lsi(cells: AnnData, lsi: np.ndarray) -> np.ndarray:
@@ -348,10 +351,13 @@ def _shell(cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | spar
     return shell
 
 
-def _totals(cells: AnnData) -> np.ndarray:
-    """Return (cells,) counts over all features; 1 for a cell without any count, whose values then stay 0."""
+def _per_cell(chosen: sparse.csr_matrix, cells: AnnData) -> sparse.csr_matrix:
+    """Scale counts of chosen features, in place, to 10,000 over all features of each cell; a cell without counts stays 0."""
+    from sklearn.utils.sparsefuncs import inplace_row_scale
+
     totals = _counted(cells).astype(np.float64)
-    return np.where(totals > 0, totals, 1)
+    inplace_row_scale(chosen, (PER_CELL / np.where(totals > 0, totals, 1)).astype(np.float32))
+    return chosen
 
 
 def _counted(cells: AnnData) -> np.ndarray:
@@ -361,20 +367,16 @@ def _counted(cells: AnnData) -> np.ndarray:
     return np.asarray(source_values(cells).sum(axis=1)).ravel()
 
 
-def _rows_scaled(values: sparse.csr_matrix, factors: np.ndarray) -> sparse.csr_matrix:
-    return sparse.csr_matrix(sparse.diags(factors.astype(np.float32), dtype=np.float32) @ values)
-
-
 def _in_space(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
     return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
 
 
 def _moments(x: np.ndarray | sparse.csr_matrix, *, of_constant: float = 1) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.preprocessing import StandardScaler
+
     x = x.astype(np.float64)
-    mean = np.asarray(x.mean(axis=0)).ravel()
-    squares = x.multiply(x) if sparse.issparse(x) else x * x
-    std = np.sqrt(np.maximum(np.asarray(squares.mean(axis=0)).ravel() - mean**2, 0))
-    return mean.astype(np.float32), np.where(std > 1e-6, std, of_constant).astype(np.float32)
+    std = np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
+    return np.asarray(x.mean(axis=0), dtype=np.float32).ravel(), np.where(std > 1e-6, std, of_constant).astype(np.float32)
 
 
 def _check_at_least(key: str, given: int, least: int) -> None:
