@@ -51,7 +51,7 @@ ALLOWED = {
     "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
     "data": (
         {"errors", "files", "data"},
-        {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "muon", "pooch"},
+        {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "bioframe", "pooch"},
     ),
     "datasets": (
         {"errors", "files", "data", "datasets"},

@@ -104,9 +104,6 @@ def _comparable(cells: AnnData) -> sparse.csr_matrix:
 
 def _association(values: sparse.csr_matrix, own: np.ndarray) -> np.ndarray:
     """Return |Pearson's r| of each feature with being of the type, (features,); 0 of a feature that does not vary."""
-    n, share = len(own), own.mean()
-    mean = np.asarray(values.mean(axis=0), dtype=np.float64).ravel()
-    squares = np.asarray(values.multiply(values).mean(axis=0), dtype=np.float64).ravel()
-    both = np.asarray(values.T @ own.astype(np.float64)).ravel() / n
-    spread = np.sqrt(np.maximum(squares - mean**2, 0) * share * (1 - share))
-    return np.abs(np.divide(both - mean * share, spread, out=np.zeros_like(mean), where=spread > 1e-9))
+    from sklearn.feature_selection import r_regression
+
+    return np.abs(r_regression(values.astype(np.float64), own.astype(np.float64)))

@@ -194,36 +194,22 @@ def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
     upstream
         Bases before the start, on the gene's strand.
     """
+    import bioframe
+
     strand = genes["strand"].to_numpy() if "strand" in genes else np.full(len(genes), "")
     starts = genes["start"].to_numpy() - np.where(strand == "-", 0, upstream)
     ends = genes["end"].to_numpy() + np.where(strand == "+", 0, upstream)
-    rows, columns = [], []
-    of_chromosome = _by_chromosome(genes)
-    for chrom, where in _by_chromosome(peaks).items():
-        if chrom == "" or chrom not in of_chromosome:
-            continue
-        near = of_chromosome[chrom][genes["start"].to_numpy()[of_chromosome[chrom]] >= 0]
-        order = where[np.argsort(peaks["start"].to_numpy()[where], kind="stable")]
-        peak_starts, peak_ends = peaks["start"].to_numpy()[order], peaks["end"].to_numpy()[order]
-        first = np.searchsorted(np.maximum.accumulate(peak_ends), starts[near], side="right")
-        last = np.searchsorted(peak_starts, ends[near], side="left")
-        lengths = np.maximum(last - first, 0)
-        gene = np.repeat(near, lengths)
-        peak = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(first, lengths)
-        overlapping = peak_ends[peak] > starts[gene]
-        rows.append(gene[overlapping])
-        columns.append(order[peak[overlapping]])
-    rows = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
-    columns = np.concatenate([np.zeros(0, dtype=np.int64), *columns])
+    near = _placed(genes).assign(start=lambda known: starts[known.index], end=lambda known: ends[known.index])
+    found = bioframe.overlap(near, _placed(peaks), how="inner", return_input=False, return_index=True)
+    rows, columns = (found[side].to_numpy(dtype=np.int64) for side in ("index", "index_"))
     return rows, columns, np.ones(len(rows), dtype=np.int8)
 
 
-def _by_chromosome(features: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return positions by chromosome: Ensembl's "1" and GENCODE's "chr1" are one."""
-    names = features["chrom"].astype(str).str.removeprefix("chr")
-    return {
-        str(chrom): np.asarray(where) for chrom, where in names.reset_index(drop=True).groupby(names.to_numpy()).indices.items()
-    }
+def _placed(features: pd.DataFrame) -> pd.DataFrame:
+    """Return chrom, start, end where they are known, positions as index; Ensembl's "1" is GENCODE's "chr1"."""
+    table = features.reset_index(drop=True)[["chrom", "start", "end"]]
+    table = table.assign(chrom=table["chrom"].astype(str).str.removeprefix("chr"))
+    return table[(table["chrom"] != "") & (table["start"] >= 0)]
 
 
 def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

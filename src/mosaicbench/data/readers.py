@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
 OTHER_TYPES = {"CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Antigen Capture", "VDJ", "VDJ-T", "VDJ-B"}
 TENX_PARTS = {"data": np.float32, "indices": np.int32, "indptr": np.int64}
+VALUES = 2**23  # of a csv table that are dense in memory at once
 INTERVAL = r"^(?P<chrom>.+?)[:_-](?P<start>\d+)[-_](?P<end>\d+)$"
 
 
@@ -329,7 +330,8 @@ def _csv(file: Path, index: str, drop: Sequence[str]) -> AnnData:
         if name not in header.columns:
             raise UserError(f"path: {file}: no column {name!r}; there are {', '.join(map(str, header.columns[:20]))}")
     names, values = [], []
-    for block in pd.read_csv(file, chunksize=50_000, converters={index: str}):  # a converter takes no name for a missing one
+    rows = max(1, VALUES // len(header.columns))
+    for block in pd.read_csv(file, chunksize=rows, converters={index: str}):  # a converter takes no name for a missing one
         numbers = block.drop(columns=[index, *drop])
         if texts := [column for column in numbers if not pd.api.types.is_numeric_dtype(numbers[column])]:
             raise UserError(f"path: {file}: column {texts[0]!r} holds no numbers; name it under `drop`")
