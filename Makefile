@@ -7,15 +7,21 @@ PEERS := $(VENV)/.peers
 # Pass more to Snakemake:  make benchmark ARGS="--configfile my.yaml"
 ARGS ?=
 CORES ?= all
+PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark figure peers bench test test-all mutants chaos lint format setup clean
+.PHONY: benchmark docs figure peers bench test test-all mutants chaos lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# The figure of README, from the default benchmark's results; drawn again only where these changed.
+# The figures of README and docs/report.md, from the default benchmark's results; drawn again only where these changed.
 figure: benchmark
 	cp results/figures/bmmc_cite_small/paired/scores_by_run.png docs/scores_by_run.png
+	cd results/figures && cp mean_ranks.png $(addprefix bmmc_cite_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
+
+# The site of the documentation, into site/: without a network, and every warning is an error, such as a link that leads nowhere.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
 # Packages that wrapped methods need; no benchmark of this project's own methods does.
 peers: $(PEERS)
@@ -31,7 +37,7 @@ test-all: test
 
 # Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
 bench: $(PEERS)
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm,peers,bench]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm,peers,bench]"
 	@mkdir -p results
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" \
 	  -o python_functions="bench_*" -p no:xdist --benchmark-json=results/bench.json --benchmark-columns=min,rounds $(ARGS)
@@ -64,11 +70,11 @@ $(READY): pyproject.toml envs/constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo 'this Python cannot make environments; on Debian and Ubuntu:  apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm]"
 	@touch $@
 
 $(PEERS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,slurm,peers]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm,peers]"
 	@touch $@
 
 clean:

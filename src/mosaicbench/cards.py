@@ -308,6 +308,8 @@ KEYS = {
         "claims": _words(CLAIMS),
         "summary": _text("one or two sentences about how it works"),
         "deviates": _text('what differs from the paper, and why, "" where nothing does'),
+        "paths": Key("a tuple of words, those of docs/site/drawing.py", _is_words, {}, optional=True),
+        "advice": _text("when to take the method, and when not", optional=True),
         "own": Key("True, of a method that this project made up: every table and figure marks it", _is_true, {}, optional=True),
         "wraps": Key("a dict of the texts package, module, version and licence", _is_package, {}, optional=True),
         "environment": _text("the name of a file of envs/peers", optional=True),
@@ -322,9 +324,7 @@ KEYS = {
         "bounds": Key("the lowest and the highest value, None where there is none: [0.0, None]", _is_bounds, {}),
         "definition": _text("what is computed, in one or two sentences"),
         "doi": _text('of the paper that defines it, "" where there is none'),
-        "lacks": Key(
-            f"a dict of properties that it lacks, and why, out of {', '.join(PROPERTIES)}", _is_reasons, PROPERTIES, True
-        ),
+        "lacks": Key(f"a dict of properties that it lacks: why, out of {', '.join(PROPERTIES)}", _is_reasons, PROPERTIES, True),
         "by_type": _text("what its scores of the cells of one type are called in features.tsv", optional=True),
         "by_batch": _text("what its scores of the cells of one batch are called in features.tsv", optional=True),
         "by_bin": _text("what its counts by bin are called in features.tsv", optional=True),

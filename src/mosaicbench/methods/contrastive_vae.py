@@ -45,6 +45,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
     "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
+    "paths": ("alone -> itself", "alone -> others", "contrast"),
+    "advice": "Paired cells and mosaics, where one model is to align and to impute. Where cells are few, CCA and "
+    "ridge are as good (docs/results/contrast.md).",
     "summary": "This project's own. VAEs of whitened principal components, with a linear path that starts as CCA, whose "
     "latents must tell each cell from the others by its other modality; imputes by a blend of decoder and ridge.",
     "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "

@@ -20,6 +20,8 @@ CARD = {
     "uses": (),
     "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
+    "paths": ("alone -> itself",),
+    "advice": "Never for results: nothing aligns its latents. It is the control of the later steps.",
     "summary": "First step of the D-MMVAE: one VAE per modality with nothing in common, the control of the later steps.",
     "deviates": "The original is a VAE of one modality. Here every modality has one, and latents and cross-generation between "
     "VAEs that share nothing stand where chance stands. The evidence lower bound (the original's sum over cells makes its KL "

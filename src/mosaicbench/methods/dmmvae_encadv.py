@@ -31,6 +31,9 @@ CARD = {
     "uses": (),
     "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
+    "paths": ("alone -> itself", "shared trunk", "critic of latents"),
+    "advice": "Cells that are never paired, where no features are linked. Look at `types_matched` before anything "
+    "else: critics align distributions, and may exchange cell types. With links, scmodal or links_mnn.",
     "summary": "Third step of the D-MMVAE: critics of the shared hidden layer and of the latent tell the modality; the "
     "encoders must surprise them.",
     "deviates": "As for dmmvae_experts. The last of the original's three versions, gradient reversal, with one head, the "

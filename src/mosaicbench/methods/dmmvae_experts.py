@@ -20,6 +20,8 @@ CARD = {
     "uses": (),
     "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
+    "paths": ("alone -> itself", "shared trunk"),
+    "advice": "Never for results: a shared trunk alone aligns little. It is the control of the steps with critics.",
     "summary": "Second step of the D-MMVAE: an expert encoder and decoder per modality around one shared VAE, no cell paired.",
     "deviates": "As for dmmvae_base; one optimiser for experts and trunk, not one each; no layers per metadata field (donor, "
     "assay).",

@@ -31,6 +31,9 @@ CARD = {
     "uses": (),
     "gives": ("single", "impute", "draws"),
     "claims": ("reconstructs", "generates", "random"),
+    "paths": ("alone -> itself", "shared trunk", "critic of latents", "critic of outputs"),
+    "advice": "As dmmvae_encadv, at more time; in config/studies/split_transcriptome.yaml critics of outputs added "
+    "nothing that scores see.",
     "summary": "Fourth step of the D-MMVAE: a critic per modality tells real from reconstructed and cross-generated profiles; "
     "the model must surprise it.",
     "deviates": "As for dmmvae_encadv. The critics see standardised values, not sparse ones, with spectral norms of 1 and "

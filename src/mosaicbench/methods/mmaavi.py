@@ -41,6 +41,8 @@ CARD = {
     "uses": ("pairs", "links"),
     "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("all -> each", "graph of links", "critic of batches"),
+    "advice": "Mosaics whose cells come in batches with different modalities, and features with links.",
     "summary": "Mosaic VAE: attention over the observed modalities, a mixture prior, embeddings of all features that a graph "
     "of links guides, and a critic that must not tell the batch.",
     "deviates": "The graph's reconstruction, which the released code never pays for, is trained (`graph_weight: 0` is that "

@@ -32,6 +32,9 @@ CARD = {
     "uses": ("pairs", "links", "labels"),
     "gives": ("joint", "single", "impute", "draws", "labels"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("all -> each", "graph of links", "critic of batches", "types"),
+    "advice": "As mmaavi, where few cells have types and those of the others are wanted: compare "
+    "config/studies/label_scarcity.yaml.",
     "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
     "deviates": "As for mmaavi. A step's cost is the mean over its cells, labelled ones a fixed share of them (the original "
     "adds the means over either kind). A cell's type is the most probable component given the mean of its latent.",

@@ -32,6 +32,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("alone -> itself", "alone -> others"),
+    "advice": "Paired cells, where one modality is to be imputed from another or a cell's partner found: each "
+    "modality alone must explain all. Where modalities have much variation of their own, mmvaepp.",
     "summary": "Mixture-of-experts VAE: each modality alone must reconstruct itself and every other one.",
     "deviates": "Gaussian posteriors and prior (the original's images have Laplace ones); the sum over experts, not their "
     "mean, as the other methods here pay. The bound is the ELBO; `objective: iwae` and `dreg` are the original's tighter ones, "

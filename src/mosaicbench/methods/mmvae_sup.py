@@ -19,6 +19,9 @@ CARD = {
     "uses": ("pairs", "labels"),
     "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("alone -> itself", "alone -> others", "types"),
+    "advice": "As mmvae, where train cells have types that the latent should follow. Scores of labels then reward "
+    "what it was told; imputation and FOSCTTM do not.",
     "summary": "MMVAE with a linear decoder of the cell type from the shared latent: one label term for every expert.",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "
     "honours this in MMVAE only).",

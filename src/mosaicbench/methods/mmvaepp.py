@@ -26,6 +26,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("alone -> others", "private -> itself"),
+    "advice": "Paired cells whose modalities vary in much that they do not share: what is private is kept out of "
+    "the shared latent. Give it enough latents of both kinds (docs/originals.md).",
     "summary": "Each modality proposes a shared and a private latent; the shared one gets its gradient from the other "
     "modalities only.",
     "deviates": "Any number of modalities; beta rises over the first part of training, not over all of it, so that the number "

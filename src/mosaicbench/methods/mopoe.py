@@ -30,6 +30,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("subsets -> each",),
+    "advice": "Three or more modalities, of which new cells may show any subset. Its time grows with the number of "
+    "subsets, which doubles with every modality.",
     "summary": "Mixture-of-products-of-experts VAE: every subset of the modalities must reconstruct all of them.",
     "deviates": "The prior is no expert (in the original it is one of the full subset only, so that a cell would be encoded "
     "differently where a modality is absent); subsets are drawn by permutation, not by position in the minibatch. A private "

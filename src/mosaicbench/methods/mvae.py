@@ -22,6 +22,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("all -> each", "alone -> itself"),
+    "advice": "Cells with all modalities, and mosaics: every modality is trained to stand alone as well. Not cells "
+    "that are never paired: nothing in its cost aligns those.",
     "summary": "Product-of-experts VAE whose bound is paid for all observed modalities together and for each of them alone.",
     "deviates": "No random subsets beyond the single modalities. All latents are shared; `private` gives each modality some of "
     "its own, as in Märtens & Yau 2024. Without any paired cell its bound is still defined, but nothing in it aligns the "

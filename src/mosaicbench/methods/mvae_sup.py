@@ -19,6 +19,9 @@ CARD = {
     "uses": ("pairs", "labels"),
     "gives": ("joint", "single", "private", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("all -> each", "alone -> itself", "types"),
+    "advice": "As mvae, where train cells have types that the latent should follow. Scores of labels then reward "
+    "what it was told; imputation and FOSCTTM do not.",
     "summary": "MVAE with a linear decoder of the cell type from the shared latent: one label term in the bound of every "
     "subset.",
     "deviates": "Several classes (the original has two); a cell without a known type pays for none, everywhere (the original "

@@ -53,6 +53,9 @@ CARD = {
     "uses": ("links",),
     "gives": ("single", "impute"),
     "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
+    "paths": ("alone -> itself", "cycle", "critic of latents", "anchors"),
+    "advice": "Cells that are never paired, with features that are linked. Run links_mnn beside it: on some data "
+    "its anchors do as well without training (docs/results/anchor_ablation.md).",
     "summary": "Autoencoders of modalities that are never paired, aligned by critics, latent cycles, preserved geometry and "
     "mutual nearest neighbours on linked features.",
     "deviates": "Encoders read the view's values (centred log-ratios of proteins, LSI of ATAC), anchors the pair's linked "

@@ -29,6 +29,9 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("all -> each",),
+    "advice": "As vae_poe. With modalities dropped in training the two fuse about equally well; without, the "
+    "product of experts does better where a cell shows one modality (docs/results/fusion.md).",
     "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
     "decoded from it.",
     "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "

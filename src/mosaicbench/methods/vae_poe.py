@@ -30,6 +30,10 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute", "draws"),
     "claims": ("aligns", "imputes", "generates", "random"),
+    "paths": ("all -> each",),
+    "advice": "Cells with all modalities, of which one joint embedding is wanted: the plainest fusion, to hold "
+    "others against. What a single modality's latent is worth depends on modalities being dropped in "
+    "training (`modality_dropout`).",
     "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
     "from it.",
     "deviates": "Costs are summed over features (the original averages them, which weighs the KL thousands of times and "

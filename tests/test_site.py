@@ -1,0 +1,128 @@
+"""The site of the documentation: it builds without a warning, fetches nothing, and says what cards say."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from mosaicbench import catalog
+
+sys.path.insert(0, str(REPOSITORY / "docs/site"))
+
+import drawing  # noqa: E402
+
+TRAINED = {name: card for name, card in catalog.cards("methods").items() if card["kind"] == "model" and "wraps" not in card}
+
+
+def build(root, site):
+    """Return the finished process of a build."""
+    environment = os.environ | {
+        "NO_MKDOCS_2_WARNING": "1",
+        "PYTHONPATH": "",
+        "http_proxy": "http://127.0.0.1:9",
+        "no_proxy": "",
+    }
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    built = build(REPOSITORY, folder)
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+class Fetched(HTMLParser):
+    """What a browser fetches while it shows a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "link" and attributes.get("rel") not in ("canonical", "next", "prev"):
+            self.found.append(attributes.get("href") or "")
+        elif tag != "a":
+            self.found += [attributes[name] for name in ("src", "data") if attributes.get(name)]
+
+
+def test_reading_the_site_fetches_nothing_from_elsewhere(site):
+    for page in site.rglob("*.html"):
+        reader = Fetched()
+        reader.feed(page.read_text(encoding="utf-8"))
+        assert reader.found
+        assert not [link for link in reader.found if re.match(r"\w+:|//", link) and not link.startswith("data:")], page
+    styles = [style.read_text(encoding="utf-8") for style in site.rglob("*.css")]
+    assert not [found for style in styles for found in re.findall(r"(?:@import|url\()[\"']?(?:https?:|//)[^)]*", style)]
+
+
+def test_every_method_but_controls_has_a_page_with_its_defaults(site):
+    for name, card in catalog.cards("methods").items():
+        page = site / f"methods/{name}.html"
+        text = page.read_text(encoding="utf-8")
+        assert card["label"].replace("&", "&amp;") in text
+        for key in catalog.hyperparameters(name):
+            assert f"<code>{key}</code>" in text, (name, key)
+        assert (site / f"methods/{name}.svg").exists() == (name in TRAINED)
+
+
+def test_files_that_pages_speak_of_are_on_the_site(site):
+    layout = "src/mosaicbench/layout.py"
+    assert (site / "repository" / layout).read_bytes() == (REPOSITORY / layout).read_bytes()
+    assert "Two commands" in (site / "index.html").read_text(encoding="utf-8")
+    published = yaml.safe_load((REPOSITORY / "config/published.yaml").read_text())
+    claims = (site / "results/claims.html").read_text(encoding="utf-8")
+    assert claims.count("<tr>") > len(published["numbers"])
+    known = yaml.safe_load((REPOSITORY / "config/datasets.yaml").read_text())
+    data = (site / "published_data.html").read_text(encoding="utf-8")
+    assert all(f"<code>{name}</code>" in data for name in known)
+
+
+def test_links_that_lead_nowhere_end_the_build_and_each_is_named(tmp_path):
+    for name in ("docs", "src", "config"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "mkdocs.yml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    with (tmp_path / "docs/faq.md").open("a") as page:
+        page.write("\n[x](nowhere_page.md) [x](methods.md#nowhere_anchor) [x](../src/nowhere_file.py)\n")
+    built = build(tmp_path, tmp_path / "site")
+    assert built.returncode != 0
+    assert all(f"nowhere_{what}" in built.stderr for what in ("page", "anchor", "file"))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_trained_method_says_its_paths_and_when_to_take_it(name):
+    card = TRAINED[name]
+    assert card["advice"].endswith((".", ")"))
+    assert set(card["paths"]) & set(drawing.ROUTES), "nothing is decoded"
+    picture = ET.fromstring(drawing.svg(card["label"], card["paths"]))
+    texts = "".join(picture.itertext())
+    assert all(drawing.WORDS[word] in texts for word in card["paths"])
+    assert ("types" in card["paths"]) == ("labels" in card["uses"])
+
+
+def test_a_picture_has_a_line_for_every_path():
+    def lines(*paths):
+        return drawing.svg("X", paths).count('class="line" d="M')
+
+    measured = 4  # from what was measured to encoders, from decoders to what is decoded
+    assert lines("all -> each") == measured + 2 + 2
+    assert lines("alone -> itself") == measured + 2 + 2
+    assert lines("alone -> itself", "alone -> others") == measured + 2 + 4
+    assert lines("subsets -> each") == measured + (2 + 2) + (2 + 4)
+    assert lines("alone -> others", "private -> itself") == measured + 4 + 6
+
+
+def test_an_unknown_word_is_named():
+    with pytest.raises(ValueError, match=r"X: 'paths' has all -> none; the words are: all -> each, "):
+        drawing.svg("X", ("all -> none",))
