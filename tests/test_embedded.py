@@ -12,7 +12,7 @@ from scipy import sparse, stats
 
 from mosaicbench import registry
 from mosaicbench.commands import fetch, prepare
-from mosaicbench.data import embedded, packed
+from mosaicbench.data import embedded
 from mosaicbench.data.preprocess import Preprocessing
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
@@ -42,31 +42,31 @@ def test_counts_come_back_as_they_were(seed):
     random = np.random.default_rng(seed)
     counts = random.poisson(0.3, size=(random.integers(1, 40), random.integers(1, 30))) * random.choice([1, 300, 70_000])
     matrix = sparse.csr_matrix(counts.astype(np.float64))
-    members = packed.counts_packed("rna", matrix)
-    assert np.array_equal(packed.counts_unpacked("rna", members).toarray(), counts)
-    assert packed.packed(members) == packed.packed(dict(reversed(members.items())))
+    members = rebuild_embedded.counts_packed("rna", matrix)
+    assert np.array_equal(embedded._counts_unpacked("rna", members).toarray(), counts)
+    assert rebuild_embedded.packed(members) == rebuild_embedded.packed(dict(reversed(members.items())))
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.5])
 def test_what_is_no_count_is_not_packed(value):
     with pytest.raises(ValueError, match="rna: counts are whole numbers"):
-        packed.counts_packed("rna", np.array([[value, 1.0]]))
+        rebuild_embedded.counts_packed("rna", np.array([[value, 1.0]]))
 
 
 def test_names_come_back_and_may_not_hold_the_end_of_a_line():
     names = ["µ-cell", "", "a\tb"]
-    assert packed.text_unpacked(packed.text_packed(names)) == names
+    assert embedded._text_unpacked(rebuild_embedded.text_packed(names)) == names
     with pytest.raises(ValueError, match="end of a line"):
-        packed.text_packed(["a\nb"])
+        rebuild_embedded.text_packed(["a\nb"])
 
 
 def test_a_damaged_or_absent_file_is_named(tmp_path):
     with pytest.raises(UserError, match="none.npz: this file is part of mosaicbench, but absent"):
-        packed.unpacked(tmp_path / "none.npz")
+        embedded._unpacked(tmp_path / "none.npz")
     whole = (embedded.FOLDER / "bmmc_cite_small.npz").read_bytes()
     (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="half.npz: not the file that mosaicbench ships"):
-        packed.unpacked(tmp_path / "half.npz")
+        embedded._unpacked(tmp_path / "half.npz")
 
 
 # --- the embedded sets ------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_archives_have_no_clock_and_no_pickle(name):
     with zipfile.ZipFile(embedded.FOLDER / f"{name}.npz") as archive:
         entries = archive.infolist()
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
-    assert {entry.date_time for entry in entries} == {packed.EPOCH}
+    assert {entry.date_time for entry in entries} == {rebuild_embedded.EPOCH}
 
 
 def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wanted(tmp_path):

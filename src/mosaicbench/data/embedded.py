@@ -1,4 +1,8 @@
-"""Small real datasets inside the package: ``embedded/{name}.npz``, how they are made of a whole dataset, and read again.
+"""Small real datasets inside the package: ``embedded/{name}.npz``, made by ``tests/rebuild_embedded.py``, read without pickle.
+
+A member of the archive is an array of whole numbers, or UTF-8 text (uint8, one name a line). A matrix of counts has three:
+``shape`` (cells, features); ``gaps``, the distances between its non-zero places read feature by feature, the first from -1; and
+``counts``, what stands there, each in the narrowest type that holds it.
 
 ``embedded/README.md`` says where each comes from, under which licence, and which cells and features were kept;
 ``embedded/merged_types.tsv`` which published cell types are one here. What is stored are the published names.
@@ -6,19 +10,19 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from mosaicbench.data.assemble import Measurement, assembled, source_values
+from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.links import with_links
-from mosaicbench.data.packed import counts_packed, counts_unpacked, packed, text_packed, text_unpacked, unpacked
 from mosaicbench.data.readers import coordinates
 from mosaicbench.errors import UserError
-from mosaicbench.files.dataset import LINKS, links_between
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -46,14 +50,14 @@ def load(name: str, *, cell_type: str = "merged") -> MuData:
     """
     if cell_type not in ("merged", "published"):
         raise UserError(f"cell_type: must be merged or published, found {cell_type!r}")
-    members = unpacked(FOLDER / f"{name}.npz")
-    texts = {key: text_unpacked(member) for key, member in members.items() if member.dtype == np.uint8 and "." not in key}
+    members = _unpacked(FOLDER / f"{name}.npz")
+    texts = {key: _text_unpacked(member) for key, member in members.items() if member.dtype == np.uint8 and "." not in key}
     measured = {}
     for line in texts["modalities"]:
         modality, kind = line.split("\t")
-        features = text_unpacked(members[f"{modality}.features"])
+        features = _text_unpacked(members[f"{modality}.features"])
         places = coordinates(features) if kind == "atac" else pd.DataFrame()
-        measured[modality] = Measurement(counts_unpacked(modality, members), features, kind, annotation=places)
+        measured[modality] = Measurement(_counts_unpacked(modality, members), features, kind, annotation=places)
     types = texts["cell_type"] if cell_type == "published" else merged(name, texts["cell_type"])
     dataset = assembled(measured, cells=texts["cell"], cell_type=types, batch=texts["batch"])
     if "links.rna" in members:
@@ -73,29 +77,31 @@ def merged(name: str, types: list[str]) -> list[str]:
     return [each if cells[each] >= FEWEST else "" for each in found]
 
 
-def pack(dataset: MuData) -> bytes:
-    """Return the bytes of an embedded dataset: counts, names, published types, batches, and the links of genes and peaks.
+def _unpacked(path: Path) -> dict[str, np.ndarray]:
+    """Return the members of an archive.
 
     Raises
     ------
-    ValueError
-        When a modality holds no counts, or a link is negative.
+    UserError
+        When the file is absent or no such archive.
     """
-    kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
-    members = {
-        "modalities": text_packed([f"{modality}\t{kind}" for modality, kind in kinds.items()]),
-        "cell": text_packed(list(dataset.obs_names)),
-        "cell_type": text_packed(list(dataset.obs["cell_type"].astype(str))),
-        "batch": text_packed(list(dataset.obs["batch"].astype(str))),
-    }
-    for modality, cells in dataset.mod.items():
-        members |= counts_packed(modality, source_values(cells))
-        members[f"{modality}.features"] = text_packed(list(cells.var_names))
-    if LINKS in dataset.varp:
-        links = links_between(dataset, "rna", "atac").tocoo()
-        if np.any(links.data != 1):
-            raise ValueError("links: only those with the sign 1 can be stored")
-        order = np.lexsort((links.row, links.col))
-        members |= {"links.rna": links.row[order].astype("<u2"), "links.atac": links.col[order].astype("<u2")}
-        members["links_origin"] = text_packed([dataset.uns[LINKS]["rna-atac"]])
-    return packed(members)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: this file is part of mosaicbench, but absent; install the package again") from error
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not the file that mosaicbench ships ({error}); install the package again") from error
+
+
+def _counts_unpacked(name: str, members: dict[str, np.ndarray]) -> sparse.csr_matrix:
+    """Return a matrix of counts, (cells, features) float32."""
+    cells, features = (int(length) for length in members[f"{name}.shape"])
+    places = np.cumsum(members[f"{name}.gaps"], dtype=np.int64) - 1
+    values = members[f"{name}.counts"].astype(np.float32)
+    return sparse.csr_matrix((values, (places % cells, places // cells)), shape=(cells, features))
+
+
+def _text_unpacked(member: np.ndarray) -> list[str]:
+    """Return names."""
+    return member.tobytes().decode().split("\n")
