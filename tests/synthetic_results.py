@@ -13,9 +13,11 @@ import pytest
 
 from mosaicbench import catalog
 from mosaicbench.commands import draw, report, tabulate
+from mosaicbench.files.best import write_best
 from mosaicbench.files.runs import write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, write_cells, write_scores
 from mosaicbench.files.tables import write_table
+from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
 from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
@@ -36,7 +38,7 @@ PER_VIEW = (
 )
 PER_VIEW += OF_CELLS
 DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time
-FIGURES = ("mean_ranks", "sweep", *PER_VIEW)
+FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
@@ -341,7 +343,21 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
         output=output,
         places=found.places,
         seeds=found.seeds,
+        searches=[made_search(found.folder, dataset) for dataset in MODALITIES],
     )
+
+
+def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
+    """Write what a search for the settings of an ablation leaves, as if it were a tuned run; return whose it is, and where."""
+    place = {"dataset": dataset, "scenario": "paired", "run": "mvae-beta4", "seed": 0}
+    output = folder / "tuning" / dataset
+    facts = {"status": "ok", "seconds": 2.0, "cpu_seconds": 1.5, "message": ""}
+    settings = [(0.40, 1.0), (0.52, 4.0), (None, 9.0)]
+    trials = [facts | {"trial": n, "objective": value, "beta": beta} for n, (value, beta) in enumerate(settings)]
+    write_trials(output / "trials.tsv", trials, ["beta"])
+    best = place | {"of": "mvae", "method": "mvae", "metric": "mean", "trials": 3, "ended": 2, "best_trial": 1}
+    write_best(output / "best.json", best | {"best": 0.52, "default": 0.4, "hyperparameters": {"beta": 4.0}})
+    return place, output
 
 
 def draw_figure(found: SimpleNamespace, figure: str, output: Path, views: list[str] | None = None) -> None:

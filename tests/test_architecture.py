@@ -31,7 +31,7 @@ ALLOWED = {
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
     "together": ({"layout"}, set()),
-    "tuning_choices": ({"catalog", "errors", "layout", "spaces"}, set()),
+    "tuning_choices": ({"catalog", "errors", "spaces"}, set()),
     "applies": ({"catalog"}, set()),
     "settings": (
         {
@@ -67,7 +67,7 @@ ALLOWED = {
     "scoring": ({"catalog", "errors", "files", "metrics", "scoring"}, {"numpy", "pandas"}),
     "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy", "statsmodels"}),
     "report": (
-        {"catalog", "errors", "files", "layout", "report", "statistics"},
+        {"catalog", "errors", "files", "layout", "report", "spaces", "statistics"},
         {"numpy", "pandas", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
     "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
@@ -101,6 +101,7 @@ ALLOWED = {
 OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/place", "files/tables", "files/views"}
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
+OF_TABLES = OF_SCORES | {"files/trials"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "plain", "sources"}
 KEYS = {
     "fetch": {"spaces", "config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
@@ -116,21 +117,21 @@ KEYS = {
     "project": OF_RUNS | {"metrics", "report"},
     "generate": OF_RUNS
     | {"cards", "catalog", "spaces", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
-    "tabulate": OF_SCORES | {"cards", "catalog", "spaces", "expenses", "layout", "meter", "report", "statistics"},
-    "draw": OF_SCORES | {"cards", "catalog", "spaces", "report", "statistics"},
-    "typeset": OF_SCORES | {"cards", "catalog", "spaces", "report", "statistics"},
-    "report": OF_SCORES
+    "tabulate": OF_TABLES | {"files/best", "cards", "catalog", "spaces", "expenses", "layout", "meter", "report", "statistics"},
+    "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
+    "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
+    "report": OF_TABLES
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
-    "compare": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "compare": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
     | {"cards", "catalog", "spaces", "data", "expenses", "layout"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
-    "race": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "cite": OF_SCORES
+    "race": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "cite": OF_TABLES
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
-    "leaderboard": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "recommend": OF_SCORES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "leaderboard": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_RUNS | {"cards", "catalog", "spaces", "files/models", "fitting", "layout", "meter", "plain", "sources"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}

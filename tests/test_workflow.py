@@ -234,6 +234,19 @@ def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchm
     assert benchmark.edited("report/page/report.html.j2", lambda text: text + "\n") == {"Write the report"}
 
 
+def test_tuning_adds_its_own_jobs_and_repeats_no_other_fit(benchmark):
+    tuned = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["cca"]}})
+    view = "pbmc68k_split, paired"
+    expected = {f"Divide the train cells of {view}, seed 0", f"Tune cca-tuned on {view}, seed 0"}
+    expected |= {f"Fit cca-tuned on {view}, all seeds", "Draw tuning_trials"}
+    assert expected <= tuned
+    assert {job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))} == expected - {
+        "Draw tuning_trials"
+    }
+    each = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["mvae"], "per_seed": True}})
+    assert {job for job in each if job.startswith("Tune")} == {f"Tune mvae-tuned on {view}, seed {seed}" for seed in (0, 1)}
+
+
 def test_a_sweep_is_drawn_only_where_the_config_has_one(benchmark):
     assert not (benchmark.folder / "results/figures/sweep.svg").exists()
     sweep = {"label": "beta", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "oracle": 2}}}

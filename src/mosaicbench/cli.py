@@ -391,6 +391,11 @@ def _files_of_runs(config: object, results: Path, published: Path, output: Path)
         "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
         "seeds": config.seeds,
         "sizes": config.sizes,
+        "searches": [
+            (dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)), Path(lies.tuning(*run, seed)))
+            for run in config.tuned
+            for seed in config.tuned_seeds
+        ],
     }
 
 

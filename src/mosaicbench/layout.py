@@ -24,9 +24,9 @@ FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 TABLES = ("scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates")
 TABLES += ("published", "expenses", "history", "standings", "phases", "scaling", "sweep", "recommendations", "contents")
+TABLES += ("trials", "tuning_gains", "tuning_settings", "tuning_proposals")
 PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
 VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
-TUNED = "-tuned"  # ends the name of a run whose settings were searched for
 CONTROLS = "_controls"  # of logs and benchmarks that the controls of a view share; no run's name begins with an underscore
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from mosaicbench.errors import nearest
 
 Space = Mapping[str, Mapping[str, object]]
+TUNED = "-tuned"  # ends the name of a run whose settings were searched for
 KINDS = ("int", "float", "choice")
 NUMBERS = {"int": int, "float": (int, float)}
 

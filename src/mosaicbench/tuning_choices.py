@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mosaicbench import catalog, spaces
 from mosaicbench.errors import UserError, nearest
-from mosaicbench.layout import TUNED
+from mosaicbench.spaces import TUNED
 
 ALL, MEAN = "all", "mean"
 GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # whose metrics the objective "mean" is made of

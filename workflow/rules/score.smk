@@ -85,6 +85,7 @@ rule tabulate:
         applicable(f"{RUN}/cells.npz"),
         applicable(f"{FIT}/run.json", seed=bench.seeds),
         applicable(f"{FIT}/history.tsv", seed=bench.seeds),
+        files_of_tuning(),
         config=ANY.config,
         published=of_project("config/published.yaml"),
         code=code_of_command("tabulate"),

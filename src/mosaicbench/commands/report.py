@@ -19,6 +19,7 @@ from mosaicbench.report.theme import read_theme
 
 ORDER = (
     "sweep",
+    "tuning_trials",
     "mean_ranks",
     "overview_heat",
     "scores_by_run",

@@ -10,10 +10,12 @@ import pandas as pd
 
 from mosaicbench import expenses
 from mosaicbench.errors import ContractError, UserError
+from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_features, read_scores
 from mosaicbench.files.tables import write_tables
+from mosaicbench.files.trials import read_trials
 from mosaicbench.meter import PHASES
 from mosaicbench.report.recommendation import recommended
 from mosaicbench.report.roster import roster_of
@@ -30,6 +32,7 @@ from mosaicbench.statistics.scaling import exponents
 from mosaicbench.statistics.sentinels import gates, in_words
 from mosaicbench.statistics.summary import comparison, headline
 from mosaicbench.statistics.sweep import sweep_table
+from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
 
 SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
@@ -52,6 +55,7 @@ def main(
     places: Sequence[dict[str, str]],
     seeds: Sequence[int],
     sizes: Sequence[dict[str, int]] = (),
+    searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
     """Write every table of ``contract.TABLES`` as ``.tsv`` into a folder, and three more: expenses, phases and scaling.
 
@@ -83,6 +87,8 @@ def main(
     sizes
         Groups of datasets that differ in nothing but their number of cells, dataset -> cells: ``scaling.tsv`` says how
         expenses grow over them.
+    searches
+        Of each search for a tuned run's settings: whose it should be (dataset, scenario, run, seed), and its folder.
 
     Raises
     ------
@@ -123,6 +129,10 @@ def main(
         "published": beside_ours(read_published(published), means, kinds, roster),
         "phases": _sorted(_phases(read.values()), order),
     }
+    found = [(read_best(folder / "best.json", place), read_trials(folder / "trials.tsv")) for place, folder in searches]
+    tuned = {best["run"]: best["of"] for best, _ in found}
+    tables |= {"trials": trials_table(found), "tuning_gains": gains(all_scores, tuned, roster)}
+    tables |= {"tuning_settings": settings(found), "tuning_proposals": proposals(tables["trials"], tuned)}
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}

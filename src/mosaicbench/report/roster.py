@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mosaicbench import catalog
+from mosaicbench.spaces import TUNED
 from mosaicbench.statistics.common import RESOURCES
 
 KINDS = ("model", "baseline", "control")
@@ -58,6 +59,11 @@ class Roster:
     def is_ablation(self, run: str) -> bool:
         """Say whether a run is a method with other hyperparameters than its own."""
         return self.method(run) != run
+
+    def tuned_from(self, run: str) -> str | None:
+        """Return the run whose settings a run has searched for, beside which it stands; None of any other run."""
+        base = run.removesuffix(TUNED)
+        return base if base != run and self.methods.get(base) == self.method(run) else None
 
     def is_own(self, run: str) -> bool:
         """Say whether this project made up a run's method, which every table and figure then marks."""

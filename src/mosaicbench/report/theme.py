@@ -26,6 +26,7 @@ SPARE = "#777777"
 MARKED = ("methods", "runs")
 OWN_MARK = " (own)"  # after the name of a method that this project made up, wherever it is named
 ELSEWHERE_MARK = " (elsewhere)"  # after the name of a run that was computed outside of the benchmark, wherever it is named
+TUNED_MARK = " (tuned)"  # after the name of the run whose settings were searched for
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -92,6 +93,8 @@ class Theme:
     def _unmarked(self, room: str, name: str) -> str:
         listed = self.display[room].get(name, {}).get("label")
         if room == "runs":
+            if (base := self.roster.tuned_from(name)) is not None:
+                return listed or self._unmarked("runs", base) + TUNED_MARK
             return listed or (name if self.roster.is_ablation(name) else self._unmarked("methods", name))
         return listed or self.roster.cards.get(room, {}).get(name, {}).get("label") or name
 

@@ -14,6 +14,7 @@ from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.report.page.render import render
+from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.page.view import CIRCULAR, view_section
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
@@ -92,6 +93,7 @@ def report_page(
         figures_of_all=figures_of_all,
         scoreboards=overall.scoreboards(tables["overall"], theme),
         groups=overall.groups(theme),
+        tuning=tuning(tables, config, theme),
         ranks=overall.ranks(tables["ranks"], theme),
         datasets_of_figures=datasets_of_figures,
         views=views,

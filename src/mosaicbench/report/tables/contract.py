@@ -18,6 +18,7 @@ from mosaicbench.statistics.ranks import RANK_COLUMNS
 from mosaicbench.statistics.sentinels import GATE_COLUMNS
 from mosaicbench.statistics.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
 from mosaicbench.statistics.sweep import SWEEP_COLUMNS
+from mosaicbench.statistics.tuning import GAIN_COLUMNS, PROPOSAL_COLUMNS, SETTING_COLUMNS, TRIAL_COLUMNS
 
 RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_host_mb", "peak_device_mb", "device"]
 RUN_COLUMNS += ["cpu_seconds", "gpu_seconds"]
@@ -47,6 +48,10 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "standings": STANDING_COLUMNS,
     "sweep": SWEEP_COLUMNS,
     "recommendations": RECOMMENDATION_COLUMNS,
+    "trials": TRIAL_COLUMNS,
+    "tuning_gains": GAIN_COLUMNS,
+    "tuning_settings": SETTING_COLUMNS,
+    "tuning_proposals": PROPOSAL_COLUMNS,
 }
 
 

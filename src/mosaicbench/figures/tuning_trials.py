@@ -1,0 +1,73 @@
+"""The best objective so far against trials and CPU hours, one line per tuned run."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mosaicbench.report.theme import QUIET, Theme, empty
+from mosaicbench.statistics.common import VIEW
+
+CARD = {
+    "label": "Trials of tuning",
+    "caption": (
+        "What more trials bring: the best objective so far, on the inner query cells, against the number of trials and against "
+        "the CPU hours of their fits. The first trial has the defaults (open circle); a dot is the trial whose settings were "
+        "taken, a cross at the lower edge one that failed. The same cells judge and choose, so the curve flatters: what the "
+        "settings are worth on other cells stands in the section on tuning. One search per line, of the first seed."
+    ),
+    "needs": ["trials"],
+    "per": "all",
+    "only_with": "tuning",
+}
+AXES = {"trials": "trials", "cpu_hours": "CPU hours of fits"}
+
+
+def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw a row of two panels per view.
+
+    Returns
+    -------
+    tuple
+        The figure, and the table that it shows: the trials of the first seed of each view.
+    """
+    shown = trials[trials["seed"] == trials.groupby(VIEW)["seed"].transform("first")].assign(trials=lambda t: t["trial"] + 1)
+    if shown["objective"].isna().all():
+        return empty("No trial has an objective to draw."), shown
+    views = list(shown.groupby(VIEW, sort=False))
+    runs = theme.order("runs", shown["run"])
+    figure = Figure(figsize=(7.2, 0.6 + 2.1 * len(views)), layout="constrained")
+    grid = figure.subplots(len(views), 2, squeeze=False, sharey="row")
+    for row, (view, table) in zip(grid, views, strict=True):
+        for axes, column in zip(row, AXES, strict=True):
+            _panel(axes, table, column, runs, theme)
+        row[0].set_title(theme.view(*view))
+        row[0].set_ylabel("best objective so far")
+    for axes, label in zip(grid[-1], AXES.values(), strict=True):
+        axes.set_xlabel(label)
+    handles = [Line2D([], [], label=theme.label("runs", run), linewidth=1.3, color=theme.colour(run)) for run in runs]
+    marks = [("o", "white", "defaults"), ("o", QUIET, "settings that were taken"), ("x", QUIET, "failed")]
+    for sign, face, text in marks:
+        handles.append(Line2D([], [], marker=sign, mfc=face, mec=QUIET, linestyle="none", ms=4, label=text))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure, shown
+
+
+def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme: Theme) -> None:
+    """Draw the searches of one view."""
+    axes.grid(axis="y")
+    if column == "cpu_hours" and (table[column] > 0).any():
+        axes.set_xscale("log")
+    for run in runs:
+        rows, colour = table[table["run"] == run], theme.colour(run)
+        ended, failed = rows[rows["objective"].notna()], rows[rows["objective"].isna()]
+        axes.plot(rows[column], rows["best_so_far"], drawstyle="steps-post", color=colour, linewidth=1.3)
+        first = ended[ended["trial"] == 0]
+        axes.plot(first[column], first["objective"], "o", ms=4, mfc="white", mec=colour, zorder=3)
+        if len(ended):
+            best = ended.loc[[ended["objective"].idxmax()]]
+            axes.plot(best[column], best["objective"], "o", ms=4, color=colour, zorder=4)
+        edge = axes.get_xaxis_transform()
+        axes.plot(failed[column], [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)

@@ -1,0 +1,153 @@
+"""What the report says of tuning: gains with intervals, the settings, and defaults that lose everywhere."""
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from mosaicbench.figures.tuning_trials import tuning_trials
+from mosaicbench.files.tables import read_table
+from mosaicbench.files.trials import COLUMNS
+from mosaicbench.report.page.tuning import tuning
+from mosaicbench.report.roster import roster_of
+from mosaicbench.report.theme import read_theme, style
+from mosaicbench.statistics.common import ALL
+from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
+
+TUNED = {"mvae-tuned": "mvae"}
+RUNS = pd.DataFrame({"run": ["mvae", "mvae-tuned", "cca"], "method": ["mvae", "mvae", "cca"]})
+
+
+def search(dataset, objectives, best, **searched):
+    """Return what best.json and trials.tsv say of a search; None is a trial that failed."""
+    trials = pd.DataFrame({"trial": range(len(objectives)), "objective": objectives} | searched)
+    trials = trials.assign(status="ok", seconds=2.0, cpu_seconds=1800.0, message="")
+    chosen = {name: values[best] for name, values in searched.items()} if best else {}
+    said = {"dataset": dataset, "scenario": "paired", "run": "mvae-tuned", "seed": 0, "of": "mvae", "hyperparameters": chosen}
+    return said, trials[[*COLUMNS, *searched]]
+
+
+@pytest.fixture
+def searches():
+    latent, beta = [20, 8, 50, 33], [None, 0.5, 2.0, 4.0]
+    return [
+        search("a", [0.50, 0.55, None, 0.60], 3, latent=latent, beta=beta),
+        search("b", [0.40, 0.44, 0.45, 0.39], 2, latent=[20, 8, 50, 12], beta=[None, 0.5, 2.0, 1.0]),
+    ]
+
+
+def scores(values):
+    """Return a table of FOSCTTM: (dataset, run) -> a value for each seed."""
+    rows = [
+        {"dataset": dataset, "scenario": "paired", "run": run, "seed": seed, "metric": "foscttm", "direction": direction}
+        | {"space": "-", "value": value, "status": "ok"}
+        for (dataset, run), of_seeds in values.items()
+        for seed, value in enumerate(of_seeds)
+        for direction in ("a->b", "b->a")
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def made_up():
+    values = {("a", "mvae"): [0.30, 0.32, 0.31], ("a", "mvae-tuned"): [0.20, 0.21, 0.22]}
+    return scores(values | {("b", "mvae"): [0.2, 0.3, 0.4], ("b", "mvae-tuned"): [0.25, 0.25, 0.42]})
+
+
+def test_trials_tell_the_best_so_far_and_what_they_cost(searches):
+    table = trials_table(searches)
+    first = table[table["dataset"] == "a"]
+    assert first["best_so_far"].tolist() == [0.50, 0.55, 0.55, 0.60]
+    assert first["cpu_hours"].tolist() == [0.5, 1.0, 1.5, 2.0]
+    assert first["settings"].tolist()[:2] == ["latent 20", "latent 8; beta 0.5"]
+    assert list(trials_table([]).columns) == list(table.columns)
+
+
+def test_a_gain_is_a_paired_difference_with_its_interval(made_up):
+    table = gains(made_up, TUNED, roster_of(RUNS)).set_index("dataset")
+    a, b = table.loc["a"], table.loc["b"]
+    assert (a["default"], a["tuned"], a["effect"]) == pytest.approx((0.31, 0.21, -0.1))
+    assert a["low"] < -0.1 < a["high"] < 0
+    assert (a["better"], b["better"]) == ("tuned", "neither")  # FOSCTTM: lower is better
+    assert a["seeds"] == 3
+    assert table.loc[ALL, "effect"] == pytest.approx((-0.1 + 0.02 / 3) / 2)
+    worse = gains(made_up, {"mvae": "mvae-tuned"}, roster_of(RUNS)).set_index("dataset")
+    assert worse.loc["a", "better"] == "default"
+
+
+def test_a_seed_without_its_partner_and_one_seed_alone_are_no_interval(made_up):
+    lost = made_up[~((made_up["run"] == "mvae-tuned") & (made_up["seed"] > 0))]
+    row = gains(lost, TUNED, roster_of(RUNS)).set_index("dataset").loc["a"]
+    assert (row["seeds"], row["better"]) == (1, "neither")
+    assert row["default"] == pytest.approx(0.30)
+    assert pd.isna(row["low"])
+    assert "one seed" in row["note"]
+
+
+def test_datasets_agree_where_all_lie_on_one_side_of_the_default(searches):
+    table = settings(searches).set_index(["hyperparameter", "dataset"])
+    assert table.loc[("latent", "a"), ["default", "found", "agree"]].tolist() == [20, 33, "higher"]
+    assert table.loc[("latent", "b"), "found"] == 50
+    assert table.loc[("beta", "a"), "agree"] == ""  # left to the method, so on no side of it
+    stayed = settings([searches[0], search("b", [0.4, 0.3], 0, latent=[20, 8], beta=[None, 0.5])])
+    assert set(stayed["agree"]) == {""}
+    assert settings([]).empty
+
+
+def test_what_beats_the_defaults_on_every_dataset_is_proposed(searches):
+    (row,) = proposals(trials_table(searches), TUNED).to_dict("records")
+    assert (row["run"], row["against"], row["datasets"]) == ("mvae-tuned", "mvae", 2)
+    assert row["settings"] == "latent 8; beta 0.5"  # the others failed on one, or were tried on one
+    assert row["mean_gain"] == pytest.approx(0.045)
+    assert row["least_gain"] == pytest.approx(0.04)
+    assert proposals(trials_table(searches[:1]), TUNED).empty
+    loses = search("b", [0.40, 0.39], 0, latent=[20, 8], beta=[None, 0.5])
+    assert proposals(trials_table([searches[0], loses]), TUNED).empty
+
+
+@pytest.fixture
+def theme():
+    return read_theme(REPOSITORY / "config/display.yaml", RUNS)
+
+
+def tables_of(searches, table, roster):
+    trials = trials_table(searches)
+    found = {"trials": trials, "tuning_gains": gains(table, TUNED, roster), "tuning_settings": settings(searches)}
+    return found | {"tuning_proposals": proposals(trials, TUNED)}
+
+
+def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_up, theme):
+    section = tuning(tables_of(searches, made_up, theme.roster), {"tuning": {"share": 0.25, "objective": "foscttm"}}, theme)
+    assert "2 searches of at most 4 trials each, 4 CPU hours" in section["told"]
+    assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["told"]
+    assert section["verdict"].endswith("tuned 1, defaults 0, not told apart 1.")
+    assert (len(section["gains"]), len(section["settings"]), len(section["proposals"])) == (3, 2, 1)
+    assert tuning(tables_of([], made_up, theme.roster), {}, theme) is None
+
+
+def test_a_tuned_run_is_named_after_the_one_that_it_tunes(theme):
+    assert theme.label("runs", "mvae-tuned") == f"{theme.label('runs', 'mvae')} (tuned)"
+    assert theme.roster.tuned_from("mvae") is None
+    assert theme.roster.kind("mvae-tuned") == theme.roster.kind("mvae")
+    alone = read_theme(REPOSITORY / "config/display.yaml", RUNS[RUNS["run"] != "mvae"])
+    assert alone.label("runs", "mvae-tuned") == "mvae-tuned"
+
+
+def test_the_curve_is_drawn_of_every_view(searches, theme):
+    with style():
+        figure, drawn = tuning_trials(trials=trials_table(searches), theme=theme)
+        assert len(figure.axes) == 4
+        assert len(drawn) == 8
+        lines = figure.axes[0].get_lines()
+        assert lines[0].get_ydata().tolist() == [0.50, 0.55, 0.55, 0.60]
+        failed = [search("a", [None, None], 0, latent=[20, 8])]
+        tuning_trials(trials=trials_table(failed), theme=theme)  # says so instead
+
+
+def test_the_report_of_a_finished_benchmark_has_the_section(results):
+    page = (results.folder / "report.html").read_text()
+    assert '<section id="tuning">' in page
+    assert "2 searches of at most 3 trials each" in page
+    assert "beta 4" in page[page.index("<h3>Proposals</h3>") :]
+    table = read_table(results.folder / "tables/tuning_gains.tsv")
+    assert set(table["dataset"]) == {"pair", "triple", ALL}
+    assert (results.folder / "figures/tuning_trials.svg").is_file()
