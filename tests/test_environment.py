@@ -5,6 +5,7 @@ import re
 import tomllib
 
 import pytest
+import yaml
 from conftest import REPOSITORY
 
 from mosaicbench import catalog, cli
@@ -68,3 +69,15 @@ def test_the_readmes_commands_exist():
     makefile = (REPOSITORY / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", (REPOSITORY / "README.md").read_text(), flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_workflows_of_the_host_say_that_they_are_untried_and_run_what_the_makefile_has(path):
+    text = path.read_text()
+    assert text.splitlines()[0].startswith("# Untried here")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert commands and all(command.removeprefix("make ") in targets for command in commands)
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())

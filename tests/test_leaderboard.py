@@ -6,54 +6,23 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import synthetic_results
+from submitted_results import CONFIG, submitted
 
-from mosaicbench import __version__, catalog, cli
+from mosaicbench import __version__, cli
 from mosaicbench.errors import UserError
 from mosaicbench.files.place import digest_of
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report import submissions
 from mosaicbench.report.page import leaderboard_page
-from mosaicbench.statistics.controls import THEORY
 
-CONFIG = {
-    "datasets": {"pair": None},
-    "scenarios": {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}},
-}
-CONFIG |= {"seeds": [0, 1, 2], "training": {"max_epochs": 40}, "runs": {"mvae-beta4": {"method": "mvae", "max_epochs": 7}}}
 FIT = "runs/pair/paired/mvae/seed-0/run.json"
 
 
 @pytest.fixture(scope="module")
-def patched():
-    """Made-up cards, versions and, of controls, exactly the scores that theory says."""
-    with pytest.MonkeyPatch.context() as patch:
-        made_scores, made_record = synthetic_results.made_scores, synthetic_results.made_record
-
-        def scores(record, random):
-            table, theory = made_scores(record, random), THEORY.get(record["method"], {})
-            known = table["metric"].isin(theory)
-            return table.assign(value=table["value"].where(~known, table["metric"].map(lambda name: theory.get(name, [0])[0])))
-
-        def record(*arguments):
-            versions = {"python": "3.11.2", "torch": "2.13.0", "mosaicbench": __version__}
-            return made_record(*arguments) | {"versions": versions}
-
-        patch.setattr(synthetic_results, "MODALITIES", {"pair": ("rna", "adt")})
-        patch.setattr(synthetic_results, "SWEEP", None)
-        patch.setattr(synthetic_results, "made_scores", scores)
-        patch.setattr(synthetic_results, "made_record", record)
-        patch.setattr(catalog, "cards", synthetic_results.cards)
-        yield
-
-
-@pytest.fixture(scope="module")
-def good(patched, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("board") / "mine"
-    synthetic_results.tabulate_results(synthetic_results.synthetic(folder), folder / "tables")
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    return folder
+def good(tmp_path_factory):
+    with submitted(tmp_path_factory.mktemp("board") / "mine") as folder:
+        yield folder
 
 
 @pytest.fixture

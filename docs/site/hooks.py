@@ -26,7 +26,7 @@ origins: dict[
 
 
 def on_config(config):
-    """Add the pages of methods to the contents."""
+    """Add the pages of methods and studies to the contents, and under "More" those that mkdocs.yml does not place."""
     entries = [{heading: [{label: f"methods/{name}.md"} for label, name in of_heading.items()]}
                for heading, of_heading in pages.methods().items()]  # fmt: skip
     for section in config["nav"]:
@@ -37,6 +37,9 @@ def on_config(config):
             section["Results"] += [
                 f"results/{path.name}" for path in sorted((DOCS / "results").glob("*.md")) if path.stem != CLAIMS
             ]
+    named = set(re.findall(r"[\w/]+\.md", str(config["nav"])))
+    if others := sorted(path.name for path in DOCS.glob("*.md") if path.name not in named):
+        config["nav"].append({"More": others})
     return config
 
 

@@ -1,0 +1,244 @@
+"""The gallery of results: what a study measured goes from its tables onto its page, so that nobody types a number.
+
+    python docs/site/gallery.py                       # every study that has results in results/studies
+    python docs/site/gallery.py balance collapse      # these
+    python docs/site/gallery.py --results elsewhere/studies balance
+
+A page, ``docs/results/STUDY.md``, is written by hand but for what stands between ``<!-- measured -->`` and its end mark.
+A study without a page gets one, with the question that the comment of its config asks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+sys.path.insert(0, str(REPOSITORY / "src"))
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from mosaicbench.errors import UserError  # noqa: E402
+from mosaicbench.files.atomic import write_text  # noqa: E402
+from mosaicbench.layout import Results  # noqa: E402
+from mosaicbench.report.page.cells import with_arrow  # noqa: E402
+from mosaicbench.report.records import circumstances, read_records  # noqa: E402
+from mosaicbench.report.tables.contract import of_view, read_tables  # noqa: E402
+from mosaicbench.report.tables.text import NOT_GIVEN, counted, mean_with_interval  # noqa: E402
+from mosaicbench.report.theme import Theme, read_theme  # noqa: E402
+from mosaicbench.statistics.common import CONTESTS, RUN, VIEW, half_width  # noqa: E402
+from mosaicbench.statistics.summary import seed_means  # noqa: E402
+
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"
+FIGURES = ("sweep", "mean_ranks")  # of the whole benchmark; else the scores of the first view
+
+
+def main(studies: list[str], results: Path) -> None:
+    """Refresh the pages of studies.
+
+    Raises
+    ------
+    UserError
+        When a study has no config or no finished results, or its page has one of the two marks.
+    """
+    names = studies or sorted(path.name for path in results.iterdir() if (path / "tables/contents.tsv").is_file())
+    if not names:
+        raise UserError(
+            f"{results}: no study there has tables; run one: snakemake --cores all --configfile config/studies/NAME.yaml"
+        )
+    for name in names:
+        page, config = PAGES / f"{name}.md", CONFIGS / f"{name}.yaml"
+        if not config.is_file():
+            raise UserError(
+                f"{config}: no such study; there are: {', '.join(sorted(path.stem for path in CONFIGS.glob('*.yaml')))}"
+            )
+        text = page.read_text(encoding="utf-8") if page.is_file() else new_page(name, config.read_text(encoding="utf-8"))
+        picture = chosen_figure(Results(results / name))
+        if picture is not None:
+            (PAGES / "pictures").mkdir(exist_ok=True)
+            _small(picture, PAGES / f"pictures/{name}.png")
+        write_text(page, refreshed(text, measured(results / name, name, picture is not None), page))
+        print(f"Written: {page.relative_to(REPOSITORY)}")
+
+
+def refreshed(text: str, block: str, page: Path) -> str:
+    """Return a page with a new block between the marks; a page without marks gets both at its end."""
+    if text.count(BEGIN) != text.count(END) or text.count(BEGIN) > 1:
+        raise UserError(f"{page}: needs {BEGIN} and {END} once each, or neither; mend it and run again")
+    marked = f"{BEGIN}\n{block}\n{END}"
+    if BEGIN not in text:
+        return f"{text.rstrip()}\n\n{marked}\n"
+    before, rest = text.split(BEGIN)
+    return f"{before}{marked}{rest.split(END)[1]}"
+
+
+def new_page(name: str, config: str) -> str:
+    """Return a page with a study's question, which stands in the comment that its config begins with, and its command."""
+    comment = [line.removeprefix("#").strip() for line in config.splitlines()[: _comment_lines(config)]]
+    command = next((place for place, line in enumerate(comment) if line.startswith("snakemake ")), len(comment))
+    question, remarks = " ".join(comment[:command]), " ".join(comment[command + 1 :])
+    title = name.replace("_", " ").capitalize()
+    asked = f"```sh\nsnakemake --cores all --configfile config/studies/{name}.yaml\n```"
+    return "\n\n".join(part for part in (f"# {title}", question, asked, remarks) if part) + "\n"
+
+
+def measured(folder: Path, name: str, has_picture: bool) -> str:
+    """Return what a study measured, as Markdown: how it was made, its figure, and a table per view or along what varies."""
+    results = Results(folder)
+    tables = read_tables(results.tables)
+    theme = read_theme(REPOSITORY / "config/display.yaml", tables["runs"])
+    records = read_records(results, tables["runs"])
+    parts = ["## Measured", made(results, tables["runs"], records)]
+    if has_picture:
+        parts.append(f"![What the study {name} found](pictures/{name}.png)")
+    views = list(tables["runs"][VIEW].drop_duplicates().itertuples(index=False, name=None))
+    if len(tables["sweep"]):
+        parts.append(along(tables["sweep"], theme))
+    else:
+        parts.append("Mean over seeds, and its 95 % interval; bold is the best, and what paired tests cannot tell from it.")
+        parts += [f"### {theme.view(*view)}\n\n{scores_of(tables['standings'], view, theme)}" for view in views]
+    if changes := differences(tables["scores"], views, theme):
+        parts.append(changes)
+    return "\n\n".join(parts)
+
+
+def made(results: Results, runs: pd.DataFrame, records: list[dict]) -> str:
+    """Return when, with what and at which cost a study was made."""
+    facts = circumstances(records)
+    day = datetime.fromtimestamp(Path(results.table("contents")).stat().st_mtime, UTC).strftime("%Y-%m-%d")
+    fits = runs[runs["status"] != "not_applicable"]
+    seeds = ", ".join(str(seed) for seed in sorted(fits["seed"].dropna().unique()))
+    hours = sum(pd.to_numeric(runs[column]).sum() for column in ("cpu_seconds", "gpu_seconds")) / 3600
+    made_with = "; ".join(f"{key} {facts[key]}" for key in ("mosaicbench", "commit", "device", "cpu", "torch") if key in facts)
+    return (
+        f"Tables of {day}; {made_with}. Seeds {seeds}. {len(fits)} fits ({counted(fits['status'].astype(str))}) took "
+        f"{hours:.2f} hours of processor and GPU, preparation, scores and figures aside. Written by "
+        "`python docs/site/gallery.py` from the study's tables."
+    )
+
+
+def along(sweep: pd.DataFrame, theme: Theme) -> str:
+    """Return a table for each score of a sweep: a row per panel, direction and line, a column per value of what varies."""
+    quantity = sweep["quantity"].iloc[0]
+    parts = [
+        f"Along the {quantity}: the mean over seeds and its 95 % interval, where there are several; where several datasets "
+        "have the same value, the mean over these and its interval (Student's t over datasets)."
+    ]
+    for metric, of_metric in sweep.groupby("metric", sort=False):
+        columns, rows = sorted(of_metric["x"].unique()), []
+        for (panel, direction, line), part in of_metric.groupby(["panel", "direction", "line"], sort=False):
+            where = panel if direction == "mean" else f"{panel}, {theme.direction(direction)}"
+            label = theme.label("runs", line) if line in set(part["run"]) else line
+            rows.append([where, label, *(_at(part[part["x"] == x], metric) for x in columns)])
+        rows = [row for row in rows if set(row[2:]) != {NOT_GIVEN}]
+        parts.append(f"### {with_arrow(metric, theme)}\n\n{table(['', quantity, *(f'{x:g}' for x in columns)], rows)}")
+    return "\n\n".join(parts)
+
+
+def _at(part: pd.DataFrame, metric: str) -> str:
+    """Return the mean of one line at one value, with its interval."""
+    means = part.drop_duplicates(["dataset", "scenario"])
+    if means["mean"].isna().all():
+        return NOT_GIVEN
+    if len(means) == 1:
+        return mean_with_interval(metric, *means.iloc[0][["mean", "low", "high"]])
+    values = means["mean"].dropna().to_numpy(dtype=float)
+    half = half_width(values) if len(values) > 1 else np.nan
+    return mean_with_interval(metric, values.mean(), values.mean() - half, values.mean() + half)
+
+
+def scores_of(standings: pd.DataFrame, view: tuple[str, str], theme: Theme) -> str:
+    """Return the table of a view: its runs, and the scores that any of them has."""
+    here = of_view(standings, *view)
+    metrics = [metric for metric in (*CONTESTS, "fit_seconds") if here.loc[here["metric"] == metric, "mean"].notna().any()]
+    lines = here.set_index(["run", "metric"])
+    rows = []
+    for run in theme.order("runs", here["run"]):
+        cells = [f"{theme.label('runs', run)}, {theme.roster.kind(run)}"]
+        for metric in metrics:
+            line = lines.loc[(run, metric)] if (run, metric) in lines.index else None
+            text = NOT_GIVEN if line is None else str(line["shown"])
+            cells.append(f"**{text}**" if line is not None and bool(line["level"]) else text)
+        rows.append(cells)
+    return table(["run", *(with_arrow(metric, theme) for metric in metrics)], rows)
+
+
+def differences(scores: pd.DataFrame, views: list[tuple[str, str]], theme: Theme) -> str:
+    """Return, where a dataset has several scenarios, what the others are from the first one, seed by seed; else ""."""
+    means, parts = seed_means(scores).dropna(subset="value"), []
+    for dataset in dict.fromkeys(name for name, _ in views):
+        first, *others = [scenario for name, scenario in views if name == dataset]
+        rows = []
+        values = means[means["dataset"] == dataset].set_index([*RUN[1:], "metric", "seed"])["value"].sort_index()
+        for run in theme.order("runs", [run for run in means["run"].unique() if theme.roster.competes(run)]):
+            for metric in CONTESTS:
+                cells = [_difference(values, run, metric, first, other) for other in others]
+                if any(cell != NOT_GIVEN for cell in cells):
+                    rows.append([theme.label("runs", run), theme.label("metrics", metric), *cells])
+        if rows:
+            header = [
+                "run",
+                "score",
+                *(f"{theme.label('scenarios', other)} - {theme.label('scenarios', first)}" for other in others),
+            ]
+            parts.append(
+                f"### {theme.label('datasets', dataset)}: differences between scenarios, seed by seed\n\n{table(header, rows)}"
+            )
+    return "\n\n".join(parts)
+
+
+def _difference(values: pd.Series, run: str, metric: str, first: str, other: str) -> str:
+    """Return the mean difference between two scenarios over the seeds of both, with its 95 % t interval."""
+    try:
+        sides = [values.loc[(scenario, run, metric)] for scenario in (first, other)]
+    except KeyError:
+        return NOT_GIVEN
+    gaps = (sides[1] - sides[0]).dropna().to_numpy()
+    if len(gaps) < 2:
+        return NOT_GIVEN
+    half = half_width(gaps)
+    return f"{gaps.mean():+z.3f} [{gaps.mean() - half:+z.3f}, {gaps.mean() + half:+z.3f}]"
+
+
+def chosen_figure(results: Results) -> Path | None:
+    """Return the picture that shows most of a study, None where none was drawn."""
+    folder = Path(results.figures)
+    drawn = [folder / f"{name}.png" for name in FIGURES] + sorted(folder.glob("*/*/scores_by_run.png"))
+    return next((path for path in drawn if path.is_file()), None)
+
+
+def _small(picture: Path, to: Path) -> None:
+    """Write a copy of a picture that is small enough to be kept: at most 1,400 pixels wide, of 64 colours."""
+    with Image.open(picture) as image:
+        image = image.convert("RGB")
+        image.thumbnail((1400, 4000))
+        image.quantize(64).save(to, optimize=True)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table of Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _comment_lines(config: str) -> int:
+    """Return how many lines a config's first comment has."""
+    lines = config.splitlines()
+    return next((place for place, line in enumerate(lines) if not re.match("#", line)), len(lines))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="default: all that have results")
+    parser.add_argument("--results", type=Path, default=Path("results/studies"), metavar="DIR", help="default: results/studies")
+    arguments = parser.parse_args()
+    try:
+        main(arguments.studies, arguments.results)
+    except (UserError, OSError) as error:
+        sys.exit(f"gallery: {error}")

@@ -1,0 +1,89 @@
+"""The gallery of results: numbers go from tables onto a study's page, and what is written by hand stays."""
+
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+from submitted_results import submitted
+
+from mosaicbench.errors import UserError
+from mosaicbench.files.tables import read_table
+from mosaicbench.statistics.common import half_width
+from mosaicbench.statistics.summary import seed_means
+
+sys.path.insert(0, str(REPOSITORY / "docs/site"))
+
+import gallery  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    with submitted(tmp_path_factory.mktemp("board") / "mine") as folder:
+        yield folder
+
+
+@pytest.fixture
+def studies(good, tmp_path, monkeypatch):
+    """A folder of studies with one that ran, and folders of configs and pages beside it."""
+    shutil.copytree(good, tmp_path / "studies/mine", ignore=shutil.ignore_patterns("cells.npz"))
+    pictures = tmp_path / "studies/mine/figures"
+    pictures.mkdir()
+    shutil.copy(REPOSITORY / "docs/scores_by_run.png", pictures / "mean_ranks.png")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/mine.yaml").write_text("# Is it so?\n#   snakemake --configfile x\n# Found: yes.\n\ndatasets: {}\n")
+    (tmp_path / "pages").mkdir()
+    for name, value in {"REPOSITORY": tmp_path, "PAGES": tmp_path / "pages", "CONFIGS": tmp_path / "configs"}.items():
+        monkeypatch.setattr(gallery, name, value)
+    (tmp_path / "config").mkdir()
+    shutil.copy(REPOSITORY / "config/display.yaml", tmp_path / "config")
+    return tmp_path / "studies"
+
+
+def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
+    page = studies.parent / "pages/mine.md"
+    gallery.main([], studies)
+    text = page.read_text()
+    assert text.startswith("# Mine\n\nIs it so?\n\n```sh\n") and "Found: yes." in text
+    assert (
+        "Seeds 0, 1, 2." in text and "commit 0123456789ab" in text and "![What the study mine found](pictures/mine.png)" in text
+    )
+    standings = read_table(studies / "mine/tables/standings.tsv")
+    shown = standings[(standings["metric"] == "foscttm") & (standings["run"] == "mvae-beta4")]["shown"]
+    assert len(shown) == 2 and all(value in text for value in shown)
+    assert (studies.parent / "pages/pictures/mine.png").stat().st_size < 150_000
+    page.write_text(text.replace("Found: yes.", "Found by hand.").replace(shown.iloc[0], "0.999"))
+    gallery.main(["mine"], studies)
+    assert page.read_text() == text.replace("Found: yes.", "Found by hand.")
+
+
+def test_differences_between_scenarios_are_paired_by_seed(studies):
+    gallery.main(["mine"], studies)
+    text = (studies.parent / "pages/mine.md").read_text()
+    means = seed_means(read_table(studies / "mine/tables/scores.tsv"))
+    chosen = means[(means["run"] == "mvae") & (means["metric"] == "foscttm")].set_index(["scenario", "seed"])["value"]
+    gaps = (chosen["unpaired"] - chosen["paired"]).to_numpy()
+    half = half_width(gaps)
+    expected = f"{np.mean(gaps):+z.3f} [{np.mean(gaps) - half:+z.3f}, {np.mean(gaps) + half:+z.3f}]"
+    assert re.search(rf"\| MVAE \| FOSCTTM \| {re.escape(expected)} \|", text)
+
+
+def test_mistakes_are_named(studies):
+    page = studies.parent / "pages/mine.md"
+    page.write_text(f"# Mine\n{gallery.BEGIN}\n")
+    with pytest.raises(UserError, match="mine.md: needs .* once each, or neither"):
+        gallery.main([], studies)
+    with pytest.raises(UserError, match="other.yaml: no such study; there are: mine"):
+        gallery.main(["other"], studies)
+    with pytest.raises(UserError, match="no study there has tables; run one: snakemake"):
+        gallery.main([], studies.parent / "pages")
+
+
+def test_pages_with_measured_blocks_are_whole():
+    for page in (REPOSITORY / "docs/results").glob("*.md"):
+        text = page.read_text()
+        assert text.count(gallery.BEGIN) == text.count(gallery.END) <= 1, page
+        for picture in re.findall(r"\]\((pictures/[^)]+)\)", text):
+            assert (page.parent / picture).exists(), picture
