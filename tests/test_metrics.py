@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.optimize import brentq
 from scipy.spatial.distance import cdist
-from scipy.stats import entropy, pearsonr, spearmanr
+from scipy.stats import chisquare, entropy, pearsonr, spearmanr
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
@@ -868,7 +869,9 @@ def test_correlations_survive_the_scale_of_their_values(metric, scale):
 
 @pytest.mark.parametrize("scale", [2.0**-660, 2.0**-13, 2.0**660])
 @pytest.mark.parametrize(
-    "metric", [*sorted(ALIGNMENT), "foscttm_maxfuse", "modality_mixing", "graph_connectivity", "label_separation_auc", "kbet"]
+    "metric",
+    [*sorted(ALIGNMENT), "foscttm_maxfuse", "modality_mixing", "graph_connectivity", "label_separation_auc"]
+    + ["clisi", "ilisi", "kbet", "label_silhouette"],
 )
 def test_latents_of_another_scale_have_the_same_neighbours(metric, scale):
     needs = world(noise=3.0)
@@ -957,6 +960,37 @@ def test_biology_and_mixing_are_those_of_scib_metrics(noise):
     assert {metric: evaluate(metric, needs) for metric in expected} == pytest.approx(expected, abs=1e-4)  # its single precision
 
 
+@pytest.mark.parametrize("far", [0, 1000])
+def test_lisi_and_kbet_against_plain_loops(far):
+    """Where cells are `far` from each other, their distances differ by little, and only that little says who is near."""
+    random = np.random.default_rng(0)
+    z = np.hstack([random.standard_normal((120, 3)), far * np.eye(120)])
+    labels, batches = random.choice(TYPES, 120), random.choice(np.array(["one", "two"], dtype=object), 120)
+    every, lisi, accepted = cdist(z, z), {"labels": [], "batches": []}, []
+    for row in range(120):
+        order = np.argsort(every[row])
+        beyond = every[row, order[1:90]] - every[row, order[1]]
+        beta = brentq(lambda log, beyond: entropy(np.exp(-np.exp(log) * beyond)) - np.log(30), -20, 20, args=(beyond,))
+        shares = np.exp(-np.exp(beta) * beyond) / np.exp(-np.exp(beta) * beyond).sum()
+        for need, names in (("labels", labels), ("batches", batches)):
+            lisi[need].append(1 / sum(shares[names[order[1:90]] == name].sum() ** 2 for name in set(names)))
+        names, counts = np.unique(batches.astype(str), return_counts=True)
+        found = [(batches[order[:50]] == name).sum() for name in names]
+        accepted.append(chisquare(found, 50 * counts / 120).pvalue >= 0.05)
+    needs = {"latent": z, "labels": labels, "batches": batches}
+    assert evaluate("clisi", needs) == pytest.approx((4 - np.median(lisi["labels"])) / 3, abs=1e-4)
+    assert evaluate("ilisi", needs) == pytest.approx(np.median(lisi["batches"]) - 1, abs=1e-4)
+    assert evaluate("kbet", needs) == np.mean(accepted)
+
+
+@pytest.mark.parametrize("metric", ["clisi", "ilisi"])
+def test_too_few_cells_have_no_neighbourhood(metric):
+    needs = {need: values[:5] for need, values in world().items() if need in ("latent", "labels", "batches")}
+    needs["labels"][:2], needs["batches"][:2] = TYPES[:2], ("first", "second")
+    with pytest.raises(Undefined, match="at least 6 neighbours"):
+        evaluate(metric, needs)
+
+
 @pytest.mark.parametrize("noise", [1.0, 6.0])
 def test_bras_is_that_of_scib_metrics(noise):
     import scib_metrics
@@ -1019,11 +1053,13 @@ def test_foscttm_within_batch_is_that_of_each_batch_alone():
     assert evaluate("foscttm_within_batch", needs | {"latent_a": of_batch, "latent_b": of_batch}) == 0.5
 
 
-def test_silhouettes_are_those_of_sklearn():
+@pytest.mark.parametrize("from_origin", [0, 1e6])
+def test_silhouettes_are_those_of_sklearn(from_origin):
     needs = world(noise=3.0)
     needs["labels"][:30] = ""
     kept, labels = needs["labels"] != "", needs["labels"].astype(str)
     width = (1 + silhouette_samples(needs["latent"][kept], labels[kept])) / 2
+    needs["latent"] += from_origin
     assert evaluate("label_silhouette", needs) == pytest.approx(width.mean())
     needs["batches"] = np.array(["one", "two"], dtype=object)[np.arange(300) % 2]
     needs["batches"][labels == TYPES[0]] = "one"

@@ -109,23 +109,6 @@ def _count_closer(a, b_blocks, threads):  # pragma: no cover - compiled
     return counts
 
 
-@numba.njit(parallel=True, cache=True)
-def sum_distances(a, b_blocks, codes, n_codes):  # pragma: no cover - compiled
-    """Return, for each row of a, the sum of its distances to the cells of b of each code, (cells, codes)."""
-    n, cells = len(a), len(codes)
-    sums = np.zeros((n, n_codes))
-    for group in numba.prange((n + 3) // 4):
-        rows = np.minimum(np.arange(4 * group, 4 * group + 4), n - 1)
-        squared = np.empty((4, BLOCK))
-        for block in range(len(b_blocks)):
-            _fill_squared(a, rows, b_blocks[block], squared)
-            distances = np.sqrt(squared)
-            for r in range(min(4, n - 4 * group)):
-                for j in range(min(BLOCK, cells - block * BLOCK)):
-                    sums[4 * group + r, codes[block * BLOCK + j]] += distances[r, j]
-    return sums
-
-
 @numba.njit(cache=True)
 def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover - compiled
     """Take into row r's list what of a block is closer than the last kept, and count what is as far."""

@@ -6,9 +6,10 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.metrics._checks import Undefined
-from mosaicbench.metrics._graph import labelled, neighbors_in
+from mosaicbench.metrics._graph import MOST, labelled, neighbors, neighbors_in
 from mosaicbench.metrics._labels import known
-from mosaicbench.metrics._lisi import median_lisi, median_lisi_among
+from mosaicbench.metrics._lisi import beyond_nearest
+from mosaicbench.metrics._scib import scib
 
 CARD = {
     "label": "cLISI",
@@ -27,7 +28,7 @@ CARD = {
 def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) labels."""
     known_latent, codes = labelled(latent, labels)
-    return _scaled(median_lisi(known_latent, codes), codes)
+    return _scaled(*neighbors(known_latent, MOST), codes)
 
 
 def from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
@@ -35,9 +36,8 @@ def from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
     if not known(np.asarray(labels, dtype=object)).all():
         raise Undefined("some cells of this graph have no label")
     _, codes = labelled(np.zeros((len(labels), 1)), labels)
-    return _scaled(median_lisi_among(*neighbors_in(graph), codes), codes)
+    return _scaled(*neighbors_in(graph), codes)
 
 
-def _scaled(lisi: float, codes: np.ndarray) -> float:
-    types = codes.max() + 1
-    return float((types - lisi) / (types - 1))
+def _scaled(distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
+    return float(scib("clisi_knn", beyond_nearest(distances, nearest), codes))

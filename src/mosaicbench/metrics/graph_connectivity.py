@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from mosaicbench.metrics._graph import labelled, loopless, neighbors
 from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._scib import handed_over, scib
 
 CARD = {
     "label": "Graph connectivity",
@@ -28,22 +30,12 @@ CARD = {
 def graph_connectivity(latent: np.ndarray, labels: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) labels."""
     known_latent, codes = labelled(latent, labels)
-    _, nearest = neighbors(known_latent, 15)
-    rows = np.repeat(np.arange(len(codes)), nearest.shape[1])
-    return _connected(sparse.csr_array((np.ones(nearest.size), (rows, nearest.ravel())), shape=(len(codes), len(codes))), codes)
+    return float(scib("graph_connectivity", handed_over(*neighbors(known_latent, 15)), codes))
 
 
 def from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
     """Return it from a (cells, cells) graph of neighbours, whatever its entries, and (cells,) labels."""
     rows = known(np.asarray(labels, dtype=object))
     _, codes = labelled(np.zeros((len(rows), 1)), labels)
-    return _connected(loopless(graph)[rows][:, rows], codes)
-
-
-def _connected(graph: sparse.csr_matrix, codes: np.ndarray) -> float:
-    """Return the mean over types of the share of the largest strongly connected component of the type's own part."""
-    shares = []
-    for members in (np.flatnonzero(codes == code) for code in range(codes.max() + 1)):
-        _, component = connected_components(graph[members][:, members], connection="strong")
-        shares.append(np.bincount(component).max() / len(members))
-    return float(np.mean(shares))
+    of_any_number = SimpleNamespace(knn_graph_distances=loopless(graph)[rows][:, rows])  # all that is asked of neighbours
+    return float(scib("graph_connectivity", of_any_number, codes))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from mosaicbench.metrics._checks import finite
-from mosaicbench.metrics._graph import batch_codes, neighbors_in
-from mosaicbench.metrics._lisi import median_lisi, median_lisi_among
+from mosaicbench.metrics._graph import MOST, batch_codes, neighbors, neighbors_in
+from mosaicbench.metrics._lisi import beyond_nearest
+from mosaicbench.metrics._scib import scib
 
 CARD = {
     "label": "iLISI",
@@ -30,11 +30,13 @@ CARD = {
 
 def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    codes = batch_codes(batches)
-    return float((median_lisi(finite("latent", latent), codes) - 1) / codes.max())
+    return _scaled(*neighbors(latent, MOST), batch_codes(batches))
 
 
 def from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
     """Return it from a (cells, cells) graph of distances and (cells,) batches, of as many neighbours as the graph has."""
-    codes = batch_codes(batches)
-    return float((median_lisi_among(*neighbors_in(graph), codes) - 1) / codes.max())
+    return _scaled(*neighbors_in(graph), batch_codes(batches))
+
+
+def _scaled(distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
+    return float(scib("ilisi_knn", beyond_nearest(distances, nearest), codes))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.special import chdtrc
 
 from mosaicbench.metrics._graph import batch_codes, neighbors, neighbors_in
+from mosaicbench.metrics._scib import handed_over, scib
 
 CARD = {
     "label": "kBET",
@@ -26,23 +26,16 @@ CARD = {
     },
 }
 
-LEVEL = 0.05  # of the test
-
 
 def kbet(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    return _unlike_none(neighbors(latent, 50)[1], batch_codes(batches))
+    return _accepted(*neighbors(latent, 50), batch_codes(batches))
 
 
 def from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
     """Return it from a (cells, cells) graph of distances and (cells,) batches, of as many neighbours as the graph has."""
-    return _unlike_none(neighbors_in(graph)[1], batch_codes(batches))
+    return _accepted(*neighbors_in(graph), batch_codes(batches))
 
 
-def _unlike_none(nearest: np.ndarray, codes: np.ndarray) -> float:
-    """Return the share of cells whose (cells, k) neighbours do not differ in batches from all cells."""
-    shares = np.bincount(codes) / len(codes)
-    found = np.stack([(codes[nearest] == batch).sum(axis=1) for batch in range(len(shares))], axis=1)  # (cells, batches)
-    expected = shares * nearest.shape[1]
-    statistic = (np.square(found - expected) / expected).sum(axis=1)
-    return float(np.mean(chdtrc(len(shares) - 1, statistic) >= LEVEL))
+def _accepted(distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
+    return float(scib("kbet", handed_over(distances, nearest), codes)[0])
