@@ -65,3 +65,15 @@ def test_a_verb_imports_only_what_it_needs(module, absent):
     done = python("-c", f"import {module}, sys, json; print(json.dumps(sorted(m.split('.')[0] for m in sys.modules)))")
     assert done.returncode == 0, done.stderr
     assert not absent & set(json.loads(done.stdout))
+
+
+def test_a_bar_in_a_card_does_not_end_a_cell_of_a_table():
+    rows = [line for line in cli._markdown("metrics") if line.startswith("|")]
+    assert any(r"\|" in row for row in rows)
+    assert {row.replace(r"\|", "").count("|") for row in rows} == {rows[0].count("|")}
+
+
+def test_what_fools_a_metric_is_what_its_card_admits():
+    listed = cli._listed("metrics")
+    assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
+    assert (listed["foscttm"]["best"], listed["foscttm"]["chance"], listed["ilisi"]["chance"]) == ("0", "0.5", "")

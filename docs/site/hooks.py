@@ -84,6 +84,8 @@ def on_page_markdown(markdown, page, config, files):
     here = page.file.src_uri
     if here == f"results/{CLAIMS}.md":
         markdown = markdown.replace(pages.PUBLISHED, pages.published_numbers())
+    if here in ("methods.md", "peers.md"):
+        markdown = re.sub(r"^\| `(\w+)` \|", r"| [`\1`](methods/\1.md) |", markdown, flags=re.MULTILINE)
     markdown = re.sub(r"<!-- caption (\w+) -->", lambda match: pages.caption(match[1]), markdown)
     source = origins.get(here, f"docs/{here}")
 

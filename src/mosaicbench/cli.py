@@ -21,7 +21,14 @@ OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOS
 MARKDOWN_COLUMNS = {
     "methods": ("label", "kind", "summary", "tuned over"),
     "peers": ("label", "kind", "package", "licence", "citation", "summary", "tuned over"),
-    "metrics": ("label", "group", "definition"),
+    "metrics": ("label", "group", "best", "chance", "definition", "fooled by"),
+}
+MARKDOWN_BAR = r"\|"  # in a cell of a table, where a bar alone would end it
+FOOLS = {  # property that a metric's card says it lacks -> what then scores better than it should
+    "collapse_is_not_rewarded": "a collapse",
+    "noise_never_improves": "noise",
+    "shuffled_is_chance": "answers for other cells",
+    "train_mean_is_chance": "the mean profile",
 }
 
 
@@ -427,18 +434,25 @@ def _markdown(table: str) -> list[str]:
     else:
         header = ["id", *MARKDOWN_COLUMNS[table]]
         rows = [(f"`{name}`", *map(card.get, header[1:])) for name, card in _listed(table).items()]
-    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    lines = [f"| {' | '.join(str(cell).replace('|', MARKDOWN_BAR) for cell in row)} |" for row in rows]
     return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *lines]
 
 
 def _listed(table: str) -> dict[str, dict]:
     """Return the cards of a table: peers are the methods that wrap a package, with what is known of it."""
     if table == "metrics":
-        return catalog.cards("metrics")
+        return {name: card | _in_words(card) for name, card in catalog.cards("metrics").items()}
     methods = {name: card | {"tuned over": _searched(card)} for name, card in catalog.cards("methods").items()}
     if table == "methods":
         return {name: card for name, card in methods.items() if "wraps" not in card}
     return {name: card | _of_package(card) for name, card in methods.items() if "wraps" in card}
+
+
+def _in_words(card: dict) -> dict[str, str]:
+    """Return what a metric's card says of its ends, and of what it rewards and should not, as cells of a table."""
+    ends = {end: "" if card[end] is None else f"{card[end]:g}" for end in ("best", "chance")}
+    lacks = card.get("lacks", {})
+    return ends | {"fooled by": "; ".join(f"{what} ({lacks[name]})" for name, what in FOOLS.items() if name in lacks)}
 
 
 def _searched(card: dict) -> str:
