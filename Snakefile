@@ -43,5 +43,7 @@ onstart:
 
 
 onsuccess:
+    for alarm in alarms():
+        print(alarm)
     if os.path.exists(RESULTS.report):
         print(f"Done. Open {RESULTS.report}; its numbers are in {RESULTS.tables} and {RESULTS.figures}.")

@@ -281,7 +281,8 @@ def test_report_shows_overall_scores_ranks_tests_gates_and_published_numbers(res
 
 def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
     row = {"dataset": "pair", "scenario": "paired", "run": "mvae", "gate": "chance", "metric": "foscttm", "seeds": "0, 1, 2"}
-    gates = pd.DataFrame([row | {"message": "no better than guessing"}], columns=GATE_COLUMNS)
+    control = row | {"run": "oracle", "gate": "control", "metric": "foscttm", "message": "0.500, but has to be best"}
+    gates = pd.DataFrame([row | {"message": "no better than guessing"}, control], columns=GATE_COLUMNS)
     page = report_page(
         tables=results.tables | {"gates": gates},
         figures=tmp_path,
@@ -293,7 +294,11 @@ def test_report_marks_what_cannot_be_told_from_chance(results, tmp_path):
     )
     assert len(re.findall(r'title="no better than guessing">[^<]* ≈<', page)) == 1
     assert "no better than guessing" in _sections(page)["gates"]
-    assert "in 1 place:" in page
+    head = page[: page.index("<section")]
+    assert "Do not trust these results yet: a control is not where theory puts it." in head
+    assert "0.500, but has to be best" in head
+    assert "no better than guessing" not in head
+    assert "in 2 places:" in page
 
 
 @pytest.mark.parametrize("origin", [["rna", "adt"], [], None])

@@ -3,12 +3,16 @@
 from collections import defaultdict
 
 import numpy as np
+import pytest
 from made_up_scores import ROSTER, cells_of, scores_of
 from scipy import stats
 
-from mosaicbench.report.page.failures import gates
+from mosaicbench.report.page.failures import alarms, gates
+from mosaicbench.report.roster import Roster
 from mosaicbench.report.theme import Theme
+from mosaicbench.statistics import sentinels
 from mosaicbench.statistics.common import half_width
+from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.sentinels import identical_seeds, in_words, suspicious_scores
 
 
@@ -95,3 +99,71 @@ def test_the_interval_over_cells_that_the_gates_ask_is_that_of_student():
     x = np.array([0.1, 0.4, 0.35, 0.9])
     low, high = stats.t.interval(0.95, 3, x.mean(), stats.sem(x))
     np.testing.assert_allclose(half_width(x), (high - low) / 2)
+
+
+# --- controls that are not where theory puts them -------------------------------------------------------------------------
+
+CELLS = {("d", "paired"): (1600, 400)}  # four standard errors of a seed's mean are at most 0.1, of four seeds 0.05
+IN_PLACE = {
+    ("oracle", "foscttm"): [0.0, 0.01],
+    ("oracle", "imputation_skill"): [1.0, 1.0],
+    ("shuffled", "foscttm"): [0.46, 0.55],
+    ("shuffled", "imputation_skill"): [-1.0, -1.1],  # its card says that another cell's values are worse than chance
+    ("random_latent", "foscttm"): [0.52, 0.45],
+    ("constant", "foscttm"): [0.5, 0.5],
+    ("train_mean", "imputation_skill"): [0.0, 0.001],
+    ("random_latent", "recall_at_10"): [0.9, 0.9],  # states no chance
+    ("mvae", "foscttm"): [0.5, 0.5],  # no control
+}
+OF_CARDS = ROSTER.cards["metrics"]
+LACKING = {**OF_CARDS, "imputation_skill": OF_CARDS["imputation_skill"] | {"lacks": {"shuffled_is_chance": "is worse"}}}
+WITH_LACKING = Roster(cards={**ROSTER.cards, "metrics": LACKING}, methods={"mixed": "shuffled"})
+
+
+def out_of_place(values, roster=WITH_LACKING, sizes=CELLS):
+    return [(row["run"], row["metric"]) for row in controls_out_of_place(scores_of(values), roster, sizes)]
+
+
+def test_controls_in_their_place_raise_no_alarm():
+    assert out_of_place(IN_PLACE) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "metric", "values"),
+    [
+        ("shuffled", "foscttm", [0.0, 0.0]),  # it shuffled nothing, and was the oracle
+        ("shuffled", "foscttm", [1.0, 1.0]),
+        ("shuffled", "foscttm", [0.42, 0.42]),
+        ("mixed", "foscttm", [0.0, 0.0]),  # by its method, not by its name
+        ("shuffled", "imputation_skill", [1.0, 1.0]),
+        ("random_latent", "foscttm", [0.3, 0.3]),
+        ("constant", "foscttm", [0.0, 0.0]),  # ties that count as right
+        ("train_mean", "imputation_skill", [0.2, 0.2]),
+        ("oracle", "foscttm", [0.5, 0.5]),
+        ("oracle", "foscttm", [0.03, 0.03]),
+        ("oracle", "imputation_skill", [0.9, 0.9]),
+    ],
+)
+def test_a_control_that_is_not_where_theory_puts_it_raises_the_alarm(run, metric, values):
+    assert out_of_place(IN_PLACE | {(run, metric): values}) == [(run, metric)]
+
+
+def test_fewer_cells_and_seeds_leave_chance_more_room():
+    values = {("shuffled", "foscttm"): [0.42, 0.42]}
+    assert out_of_place(values, sizes={("d", "paired"): (100, 100)}) == []
+    assert out_of_place({("shuffled", "foscttm"): [0.42]}, sizes=CELLS) == []
+    assert out_of_place({("shuffled", "foscttm"): [0.42] * 3}, sizes=CELLS) == [("shuffled", "foscttm")]
+
+
+def test_the_alarm_names_run_metric_view_and_value_and_comes_first():
+    scores = scores_of({("shuffled", "foscttm"): [0.0, 0.0], ("mvae", "foscttm"): [0.5, 0.6]})
+    found = sentinels.gates(scores, [], WITH_LACKING, CELLS)
+    assert list(found["gate"])[0] == "control"
+    assert "chance" in set(found["gate"])
+    display = defaultdict(dict, metrics={"foscttm": {"label": "FOSCTTM"}}, datasets={"d": {"label": "Blood"}})
+    (sentence,) = alarms(found, Theme(display=display, roster=WITH_LACKING))
+    assert sentence.startswith(
+        "shuffled, FOSCTTM, Blood, paired: 0.000, but this control knows nothing of a cell and has to be at "
+    )
+    assert alarms(found[found["gate"] != "control"], Theme(display=display, roster=WITH_LACKING)) == []
+    assert "chance, 0.5 (within 0.071); the control, the metric or the scoring is wrong" in sentence

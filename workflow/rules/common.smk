@@ -1,4 +1,5 @@
 # What all stages may ask: the checked config, where things lie, and small functions named after what they return.
+import csv
 import json
 import os
 import re

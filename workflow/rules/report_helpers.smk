@@ -108,3 +108,13 @@ def figure_places(figure):
     if catalog.card("figures", figure)["per"] == "all":
         return [""]
     return [f"{dataset}/{scenario}/" for dataset, scenario in bench.views]
+
+
+def alarms():
+    """What `tabulate` found of controls that are not where theory puts them."""
+    table = Path(RESULTS.table("gates"))
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["gate"] == "control"]
+    return [f"ALARM: {row['dataset']}, {row['scenario']}: {row['run']}, {row['metric']}: {row['message']}" for row in rows]

@@ -25,6 +25,7 @@ from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.standings import standings
 from mosaicbench.statistics.common import RUN, joined
 from mosaicbench.statistics.intervals import over_cells, with_cells
+from mosaicbench.statistics.out_of_place import GATE
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
@@ -123,7 +124,7 @@ def main(
         "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views),
         "ranks": ranks(all_scores, roster),
         "overall": overall(all_scores, all_runs, roster),
-        "gates": gates(all_scores, cell_scores, roster),
+        "gates": gates(all_scores, cell_scores, roster, sizes_of_views),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(published), means, kinds, roster),
@@ -141,7 +142,8 @@ def main(
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
     write_tables(Path(output), tables)
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
-        print(f"warning: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)
+        word = "ALARM" if gate == GATE else "warning"
+        print(f"{word}: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)
 
 
 def _check_seeds(path: Path, scores: pd.DataFrame, seeds: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
 from mosaicbench.statistics.common import HEADLINE, RUN, VIEW, half_width, joined
+from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import METRICS
 from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import seed_means
@@ -22,9 +23,18 @@ GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 TOLERANCE = 1e-9
 
 
-def gates(scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster) -> pd.DataFrame:
-    """Return every finding, columns ``GATE_COLUMNS``; no rows when all is well."""
-    return joined([identical_seeds(scores, roster), suspicious_scores(scores, cells, roster)], GATE_COLUMNS)
+def gates(
+    scores: pd.DataFrame,
+    cells: Iterable[CellScores],
+    roster: Roster,
+    sizes: Mapping[tuple[str, str], tuple[int, int]],
+) -> pd.DataFrame:
+    """Return every finding, columns ``GATE_COLUMNS``, controls that are out of their place first; no rows when all is well.
+
+    `sizes` are the train and query cells of each dataset and scenario.
+    """
+    controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
+    return joined([controls, identical_seeds(scores, roster), suspicious_scores(scores, cells, roster)], GATE_COLUMNS)
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:

@@ -12,6 +12,7 @@ from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import FAILED, RUN
+from mosaicbench.statistics.out_of_place import GATE
 from mosaicbench.statistics.sentinels import in_words
 
 REMEDIES = {
@@ -93,6 +94,15 @@ def gates(table: pd.DataFrame, theme: Theme) -> Grid | None:
         rows.append([*place, gate, in_words(findings, lambda metric: _label(metric, theme))])
     columns = [*place_columns(), Column("Gate", choices=True), Column("Finding", words=True)]
     return grid("What the gates found", columns, rows)
+
+
+def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return one sentence per score of a control that is not where theory puts it: run, metric, view and value."""
+    return [
+        f"{theme.label('runs', row.run)}, {_label(row.metric, theme)}, {theme.label('datasets', row.dataset)}, "
+        f"{theme.label('scenarios', row.scenario)}: {row.message}"
+        for row in table[table["gate"] == GATE].itertuples()
+    ]
 
 
 def _label(metric: str, theme: Theme) -> str:

@@ -99,6 +99,7 @@ def report_page(
         views=views,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies=failures.remedies(runs),
+        alarms=failures.alarms(tables["gates"], theme),
         gates=failures.gates(tables["gates"], theme),
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
