@@ -65,7 +65,7 @@ ALLOWED = {
     ),
     "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "jax", "scib_metrics"}),
     "scoring": ({"catalog", "errors", "files", "metrics", "scoring"}, {"numpy", "pandas"}),
-    "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy", "statsmodels"}),
+    "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy"}),
     "report": (
         {"catalog", "errors", "files", "layout", "report", "spaces", "statistics"},
         {"numpy", "pandas", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},

@@ -295,7 +295,7 @@ def _interval(effect: float, error: float, n: int) -> dict[str, float]:
 
 def holm(p: pd.Series) -> pd.Series:
     """Return p values corrected after Holm over those that exist."""
-    ordered = p.astype(float).dropna().sort_values()  # by hand: statsmodels' own collects garbage in every call
+    ordered = p.astype(float).dropna().sort_values()  # statsmodels' own collects garbage in every call: 100 times as long
     corrected = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
     return corrected.reindex(p.index)
 
