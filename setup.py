@@ -7,7 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-CARRIED = ("CITATION.cff", "Snakefile", "config", "envs", "profiles", "workflow")
+CARRIED = ("Snakefile", "config", "envs", "profiles", "workflow")
 # What jobs import through PYTHONPATH, as they import a checkout's `src`: this package, nothing that is installed beside it.
 DOORWAY = '''"""Leads to the package in which this folder lies."""
 
@@ -16,7 +16,7 @@ from pathlib import Path
 __path__ = [str(Path(__file__).parents[3])]
 exec(Path(__path__[0], "__init__.py").read_text(encoding="utf-8"))
 '''
-SUFFIXES = {"", ".cff", ".def", ".py", ".rst", ".smk", ".tsv", ".txt", ".yaml"}  # no image that was built for containers
+SUFFIXES = {"", ".def", ".py", ".rst", ".smk", ".tsv", ".txt", ".yaml"}  # no image that was built for containers
 
 
 class BuildWithWorkflow(build_py):

@@ -1,12 +1,10 @@
-"""What a config and CITATION.cff say of papers, for the commands that print what to cite."""
+"""What a config says of papers, for the commands that print what to cite."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import yaml
-
-from mosaicbench import layout, registry
+from mosaicbench import registry
 
 
 def of_datasets(config: Mapping) -> dict[str, str]:
@@ -17,12 +15,3 @@ def of_datasets(config: Mapping) -> dict[str, str]:
         if entry is not None and "path" not in (stanza or {}):
             found[name] = entry.get("citation", "")
     return found
-
-
-def of_this_package() -> dict[str, str]:
-    """Return the title, authors and year of CITATION.cff."""
-    stated = yaml.safe_load(layout.project_file("CITATION.cff").read_text(encoding="utf-8"))
-    authors = [author.get("name") or f"{author['family-names']}, {author['given-names']}" for author in stated["authors"]]
-    about = {"title": stated["title"], "author": " and ".join(f"{{{name}}}" for name in authors)}
-    year = str(stated.get("date-released", ""))[:4]
-    return about | ({"year": year} if year else {})

@@ -40,7 +40,7 @@ def main(*, results: Path, output: Path | None = None) -> None:
     except (OSError, ValueError) as error:
         raise UserError(f"{lies.config}: not a recorded config ({error}); run the workflow again") from error
     records = read_records(lies, runs)
-    text = bibtex(runs, scores, records, _citations.of_datasets(config), about=_citations.of_this_package())
+    text = bibtex(runs, scores, records, _citations.of_datasets(config))
     if output is None:
         print(text, end="")
     else:

@@ -85,13 +85,7 @@ def main(
         records=records,
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
         unverified=_unverified(config),
-        citations=bibtex(
-            contents["runs"],
-            contents["scores"],
-            records,
-            _citations.of_datasets(config),
-            about=_citations.of_this_package(),
-        ),
+        citations=bibtex(contents["runs"], contents["scores"], records, _citations.of_datasets(config)),
     )
     write_text(output, text)
 

@@ -19,6 +19,7 @@ from mosaicbench.report.tables.text import distinct
 
 REFERENCES = Path(__file__).with_name("references.bib")
 PRIVATE = ("package", "cited")  # fields that are for this file alone
+ITSELF = "mosaicbench"
 ALWAYS = {"snakemake": ""}  # packages that every benchmark used and no record names
 
 
@@ -38,14 +39,7 @@ class Entry:
         return f"{comment}@{self.kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
 
 
-def bibtex(
-    runs: pd.DataFrame,
-    scores: pd.DataFrame,
-    records: Sequence[Mapping],
-    citations: Mapping[str, str],
-    *,
-    about: Mapping[str, str],
-) -> str:
+def bibtex(runs: pd.DataFrame, scores: pd.DataFrame, records: Sequence[Mapping], citations: Mapping[str, str]) -> str:
     """Return the BibTeX of a benchmark.
 
     Parameters
@@ -56,8 +50,6 @@ def bibtex(
         ``run.json`` of its fits, for versions of packages; none leaves packages out.
     citations
         dataset -> what the registry says of its paper; a dataset without one is the user's own.
-    about
-        This package's own entry: `title`, `author` and `year`, of CITATION.cff.
 
     Returns
     -------
@@ -65,7 +57,7 @@ def bibtex(
         Entries under comments, each once; the last comment names what has no paper.
     """
     roster = roster_of(runs)
-    wanted: dict[str, list[tuple[Entry, str]]] = {"mosaicbench": [(_itself(about, records), "this benchmark")]}
+    wanted: dict[str, list[tuple[Entry, str]]] = {"mosaicbench": [(_itself(records), "this benchmark")]}
     without: list[str] = []
     done = runs[runs["status"].isin(("ok", "collapsed"))]
     methods = {roster.method(run): roster.card(run) for run in done["run"].unique()}
@@ -83,10 +75,12 @@ def bibtex(
 # --- what is cited -------------------------------------------------------------------------------------------------------
 
 
-def _itself(about: Mapping[str, str], records: Sequence[Mapping]) -> Entry:
+def _itself(records: Sequence[Mapping]) -> Entry:
+    """Return the entry of this package, with its version and the commits of the fits."""
+    entry = next(entry for entry in _references() if entry.key == ITSELF)
     commits = distinct(str(record["git_commit"]) for record in records) if records else ""
     note = f"Version {__version__}" + (f", commit {commits}" if commits else "")
-    return Entry("software", "mosaicbench", {**about, "version": __version__, "note": note})
+    return Entry(entry.kind, entry.key, {**entry.fields, "version": __version__, "note": note})
 
 
 def _of_cards(cards: Mapping[str, Mapping], without: list[str]) -> list[tuple[Entry, str]]:
