@@ -20,6 +20,8 @@ class Site:
     too-long       ten bytes more than there should be
     no-browser     403 unless the client calls itself Mozilla
     busy           503 to the first two requests
+    patient        and says to come back after 7 seconds
+    moved          302 to the same address with "there" behind it
     web-page       200 and an HTML page
     new-version    another ETag and other bytes from the second request on
     no-etag        nothing tells one version from another
@@ -62,8 +64,10 @@ def _handler(site):
                 return 404, b"not here", {}
             if "no-browser" in faults and not self.headers["User-Agent"].startswith("Mozilla/"):
                 return 403, b"go away", {}
+            if "moved" in faults:
+                return 302, b"over there", {"Location": f"{self.path}there"}
             if "busy" in faults and earlier < 2:
-                return 503, b"later", {}
+                return 503, b"later", {"Retry-After": "7"} if "patient" in faults else {}
             if "web-page" in faults:
                 return 200, b"<html>please sign in</html>", {"Content-Type": "text/html; charset=utf-8"}
             body, tag = site.files[self.path], '"first"'

@@ -118,6 +118,29 @@ def test_a_broken_transfer_goes_on_where_it_broke(desk):
     assert desk.has_it()
 
 
+def test_a_redirect_is_followed_and_a_broken_transfer_goes_on_behind_it(desk):
+    with serving({"/a": b"", "/athere": BYTES}, {"/a": {"moved"}, "/athere": {"breaks"}}) as (url, site):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+        assert [(path, status) for path, _, status in site.requests] == [
+            ("/a", 302),
+            ("/athere", 200),
+            ("/a", 302),
+            ("/athere", 206),
+        ]
+    assert desk.has_it()
+
+
+def test_a_busy_server_is_waited_for_as_long_as_it_says(desk, monkeypatch):
+    waited = []
+    monkeypatch.setattr(download.time, "sleep", waited.append)
+    with serving({"/a": BYTES}, {"/a": {"busy", "patient"}}) as (url, _):
+        desk.register(f"{url}/a", **KNOWN)
+        desk.fetch()
+    assert waited == [7, 7]
+    assert desk.has_it()
+
+
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(desk):
     with serving({"/a": BYTES}, {"/a": {"dead"}}) as (url, site):
         desk.register(f"{url}/a", **KNOWN)
