@@ -59,3 +59,17 @@ def check_matched(matched: int, listed: int, cells: int, where: Path) -> None:
             f"{where}: only {matched} of its {listed} barcodes are among the {cells} cells; it belongs to "
             "other cells, or names them in another way"
         )
+
+
+def r_matrix(matrix: object, path: Path, name: str) -> pd.DataFrame:
+    """Return a matrix of an R file as a table with text for the names of its rows and columns.
+
+    Raises
+    ------
+    UserError
+        When it is no matrix, or does not name its rows and columns.
+    """
+    if not hasattr(matrix, "to_pandas") or any(index not in matrix.indexes for index in matrix.dims):
+        raise UserError(f"{path}: the matrix {name} does not name its rows and columns")
+    table = matrix.to_pandas()
+    return table.set_axis(table.index.astype(str), axis=0).set_axis(table.columns.astype(str), axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found
+from mosaicbench.data.raw import found, r_matrix
 from mosaicbench.data.readers import opened
 from mosaicbench.errors import UserError
 
@@ -51,9 +51,10 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "mirna")) -> MuData:
     parts = {part: content for part, content in _parts(path).items() if all(MATRICES[m] in content for m in modalities)}
     measured, subtypes = {}, np.concatenate([np.asarray(content["subtype"]).astype(str) for content in parts.values()])
     for modality in modalities:
-        table = pd.concat([_table(content[MATRICES[modality]], path) for content in parts.values()], join="inner")
+        name = MATRICES[modality]
+        table = pd.concat([r_matrix(content[name], path, name) for content in parts.values()], join="inner")
         if len(table) != len(subtypes):
-            raise UserError(f"{path}: {len(table)} tumours have {MATRICES[modality]}, and {len(subtypes)} a subtype")
+            raise UserError(f"{path}: {len(table)} tumours have {name}, and {len(subtypes)} a subtype")
         measured[modality] = Measurement(table.to_numpy(np.float32), table.columns, "continuous", "continuous")
         tumours = table.index
     batch = np.concatenate([[part.removeprefix("data.")] * len(content["subtype"]) for part, content in parts.items()])
@@ -69,11 +70,3 @@ def _parts(path: Path) -> dict[str, dict]:
             f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; this is another file"
         )
     return {part: content[part] for part in PARTS}
-
-
-def _table(matrix: object, path: Path) -> pd.DataFrame:
-    """Return one matrix, tumours x features."""
-    if not hasattr(matrix, "to_pandas") or any(index not in matrix.indexes for index in matrix.dims):
-        raise UserError(f"{path}: a matrix does not name its tumours and features")
-    table = matrix.to_pandas()
-    return table.set_axis(table.index.astype(str), axis=0).set_axis(table.columns.astype(str), axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found
+from mosaicbench.data.raw import found, r_matrix
 from mosaicbench.data.readers import opened
 from mosaicbench.errors import UserError
 
@@ -54,7 +54,8 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> Mu
     if unknown := sorted(set(modalities) - set(MATRICES)):
         raise UserError(f"modalities: unknown {unknown[0]!r}; cll knows {', '.join(MATRICES)}")
     path = found(raw, "CLL_data.RData")
-    tables = {modality: _table(_matrices(path), MATRICES[modality], path) for modality in modalities}
+    matrices = _matrices(path)
+    tables = {modality: r_matrix(matrices[MATRICES[modality]], path, MATRICES[modality]).T for modality in modalities}
     status = _status(found(raw, "sample_metadata.txt"))
 
     patients = pd.Index(status.index[status != ""])
@@ -79,15 +80,6 @@ def _matrices(path: Path) -> dict:
     if "CLL_data" not in content or not set(MATRICES.values()) <= set(content["CLL_data"]):
         raise UserError(f"{path}: expected a list CLL_data with {', '.join(MATRICES.values())}; this is another file")
     return content["CLL_data"]
-
-
-def _table(matrices: dict, name: str, path: Path) -> pd.DataFrame:
-    """Return one matrix, patients x features."""
-    matrix = matrices[name]
-    if not hasattr(matrix, "to_pandas") or any(index not in matrix.indexes for index in matrix.dims):
-        raise UserError(f"{path}: matrix {name} does not name its features and patients")
-    table = matrix.to_pandas().T
-    return table.set_axis(table.index.astype(str), axis=0).set_axis(table.columns.astype(str), axis=1)
 
 
 def _status(path: Path) -> pd.Series:
