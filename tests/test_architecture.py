@@ -90,7 +90,7 @@ ALLOWED = {
     "commands": (
         {"errors", "files", "view", "data", "applying", "fitting", "scoring", "metrics", "statistics", "report"}
         | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands", "sources", "spaces", "tuning"},
-        {"numpy", "pandas", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
+        {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
     "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "rooms", "settings", "spaces"}, set()),
