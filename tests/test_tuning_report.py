@@ -111,12 +111,21 @@ def theme():
 
 def tables_of(searches, table, roster):
     trials = trials_table(searches)
-    found = {"trials": trials, "tuning_gains": gains(table, TUNED, roster), "tuning_settings": settings(searches)}
+    found = {
+        "runs": pd.DataFrame({"seed": [0, 1]}),
+        "trials": trials,
+        "tuning_gains": gains(table, TUNED, roster),
+        "tuning_settings": settings(searches),
+    }
     return found | {"tuning_proposals": proposals(trials, TUNED)}
 
 
 def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_up, theme):
-    section = tuning(tables_of(searches, made_up, theme.roster), {"tuning": {"share": 0.25, "objective": "foscttm"}}, theme)
+    asked = {"share": 0.25, "objective": "foscttm", "per_seed": False}
+    tables = tables_of(searches, made_up, theme.roster)
+    section = tuning(tables, {"tuning": asked}, theme)
+    assert "most query cells of the other seeds" in section["told"]
+    assert "other seeds" not in tuning(tables, {"tuning": asked | {"per_seed": True}}, theme)["told"]
     assert "2 searches of at most 4 trials each, 4 CPU hours" in section["told"]
     assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["told"]
     assert section["verdict"].endswith("tuned 1, defaults 0, not told apart 1.")

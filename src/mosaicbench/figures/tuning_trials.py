@@ -6,7 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from mosaicbench.figures._panels import plain_numbers
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.statistics.common import VIEW
 
@@ -60,6 +62,9 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme:
     axes.grid(axis="y")
     if column == "cpu_hours" and (table[column] > 0).any():
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(plain_numbers())
+    elif column == "trials":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for run in runs:
         rows, colour = table[table["run"] == run], theme.colour(run)
         ended, failed = rows[rows["objective"].notna()], rows[rows["objective"].isna()]

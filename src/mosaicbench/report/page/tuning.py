@@ -41,12 +41,22 @@ def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) ->
     counts = gained[gained["dataset"] != ALL]["better"].value_counts()
     verdict = ", ".join(f"{words} {int(counts.get(key, 0))}" for key, words in BETTER.items())
     return {
-        "told": told + ".",
+        "told": told + "." + _nesting(asked, tables["runs"]),
         "verdict": f"Of {int(counts.sum())} comparisons of one score on one dataset, better beyond the seeds: {verdict}.",
         "gains": grid("What tuning gained", _gain_columns(), [_gain(row, theme) for row in gained.to_dict("records")]),
         "settings": _settings(tables["tuning_settings"], theme),
         "proposals": _proposals(tables["tuning_proposals"], theme),
     }
+
+
+def _nesting(asked: Mapping, runs: pd.DataFrame) -> str:
+    """Say what cells of other seeds have to do with the search, where it is not repeated for each."""
+    if asked.get("per_seed") or runs["seed"].nunique() < 2:
+        return ""
+    return (
+        " They read the train cells of the first seed, among which are most query cells of the other seeds: tuned scores may be a"
+        " little flattered there (per_seed: true searches for each seed)."
+    )
 
 
 def _gain_columns() -> list[Column | str]:
