@@ -54,8 +54,8 @@ def _nesting(asked: Mapping, runs: pd.DataFrame) -> str:
     if asked.get("per_seed") or runs["seed"].nunique() < 2:
         return ""
     return (
-        " They read the train cells of the first seed, among which are most query cells of the other seeds: tuned scores may be a"
-        " little flattered there (per_seed: true searches for each seed)."
+        " They read the train cells of the first seed, among which are most query cells of the other seeds: tuned scores may be"
+        " a little flattered there (per_seed: true searches for each seed)."
     )
 
 
