@@ -110,10 +110,10 @@ def with_a_better_table(folder):
 
 
 def with_a_control_off(folder):
-    path = folder / "tables/headline.tsv"
+    path = folder / "tables/scores.tsv"
     table = read_table(path)
     chosen = (table["run"] == "random_latent") & (table["metric"] == "foscttm")
-    rewritten(path, table.assign(mean=table["mean"].where(~chosen, 0.2)))
+    rewritten(path, table.assign(value=table["value"].where(~chosen, 0.2)))
 
 
 def without_controls(folder):
@@ -138,7 +138,7 @@ def rewritten(path, table):
         (without_a_record, "run.json: no such file"),
         (with_another_number, "scores.tsv: is not as `mosaicbench score` wrote it|does not hold the numbers of the runs' own"),
         (with_a_better_table, "tables/headline.tsv: its means are not those of the scores"),
-        (with_a_control_off, "the control random_latent has foscttm 0.200, where theory says 0.5"),
+        (with_a_control_off, "pair/paired/random_latent: foscttm: 0.200, but this control knows nothing of a cell"),
         (without_controls, "no run of the control 'oracle'"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -20,9 +20,10 @@ from mosaicbench.files.scores import SCORE_COLUMNS, read_cells, read_scores
 from mosaicbench.layout import Results
 from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import checked_scores, read_tables
-from mosaicbench.statistics.common import RUN, VIEW, joined
-from mosaicbench.statistics.controls import broken
+from mosaicbench.statistics.common import FAILED, RUN, VIEW, joined
+from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import overall
+from mosaicbench.statistics.scale import NEGATIVE, POSITIVE
 from mosaicbench.statistics.summary import headline
 
 FAULTS = ("impossible", "no number", "perfect", "identical seeds")  # gates that a submission may not have
@@ -113,7 +114,7 @@ def _examined(folder: Path, name: str) -> tuple[Submission | None, list[str]]:
     submission = Submission(name, folder, tables, config, records, written)
     reasons += _of_scores(results, tables)
     reasons += _of_versions(records)
-    reasons += broken(tables["headline"], tables["runs"], roster_of(tables["runs"]))
+    reasons += _of_controls(tables["scores"], tables["runs"], records)
     gates = tables["gates"][tables["gates"]["gate"].isin(FAULTS)]
     reasons += [f"{'/'.join(line[key] for key in RUN)}: {line['metric']}: {line['message']}" for _, line in gates.iterrows()]
     return submission, reasons
@@ -191,6 +192,28 @@ def _of_versions(records: Sequence[Mapping]) -> Iterator[str]:
         yield f"fitted with changes that no commit holds ({', '.join(dirty)}): nobody could repeat it; commit them, fit again"
 
 
+def _of_controls(scores: pd.DataFrame, runs: pd.DataFrame, records: Sequence[Mapping]) -> Iterator[str]:
+    """Yield what is wrong with the controls: one that a view lacks, that failed, or that is not where theory puts it."""
+    roster = roster_of(runs)
+    for view, of_view in runs.groupby(VIEW, sort=False):
+        where = "/".join(view)
+        methods = {roster.method(run) for run in of_view.loc[of_view["status"] != "not_applicable", "run"]}
+        if POSITIVE not in methods:
+            yield f"{where}: no run of the control {POSITIVE!r}, which pins the upper end of every scale"
+        if not methods & set(NEGATIVE):
+            yield f"{where}: no run of a control that knows nothing ({', '.join(NEGATIVE)})"
+        for line in of_view[of_view["status"].isin(FAILED)].itertuples():
+            if roster.kind(line.run) == "control":
+                yield f"{where}: the control {line.run} {line.status.replace('_', ' ')} with seed {line.seed}"
+    sizes = {
+        (record["dataset"], record["scenario"]): (record["cells"]["train"], record["cells"]["query"])
+        for record in records
+        if {"train", "query"} <= set(record["cells"])
+    }
+    for row in controls_out_of_place(scores, roster, sizes):
+        yield f"{'/'.join(row[key] for key in RUN)}: {row['metric']}: {row['message']}"
+
+
 # --- beside the others ---------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +225,7 @@ def _against(new: Submission, taken: Sequence[Submission]) -> list[str]:
     reasons = []
     for other in taken:
         for view in _shared_views(new, other):
-            mine, theirs = (_of_controls(submission.tables, view) for submission in (new, other))
+            mine, theirs = (_of_mean_profiles(submission.tables, view) for submission in (new, other))
             known = mine.index.intersection(theirs.index)
             if not np.allclose(mine.loc[known], theirs.loc[known], rtol=1e-3, atol=1e-3, equal_nan=True):
                 reasons.append(
@@ -217,7 +240,7 @@ def _shared_views(a: Submission, b: Submission) -> list[tuple[str, str]]:
     return sorted(view for view in views[0] & views[1] if a.settings(*view) == b.settings(*view))
 
 
-def _of_controls(tables: Mapping[str, pd.DataFrame], view: tuple[str, str]) -> pd.Series:
+def _of_mean_profiles(tables: Mapping[str, pd.DataFrame], view: tuple[str, str]) -> pd.Series:
     """Return the scores of imputation of the mean profiles of one view, which depend on its cells and on nothing else."""
     roster, scores = roster_of(tables["runs"]), tables["scores"]
     here = (scores["dataset"] == view[0]) & (scores["scenario"] == view[1])
