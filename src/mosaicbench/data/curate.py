@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data import links as feature_links
-from mosaicbench.data.assemble import BLOCK, categorical, joined, rewrapped, seen_in, source_values
+from mosaicbench.data.assemble import categorical, joined, rewrapped, seen_in, source_values
 from mosaicbench.data.association import by_association
 from mosaicbench.data.checks import check_labels, warn
 from mosaicbench.data.readers import labels_joined, read_table
@@ -182,12 +182,13 @@ def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.nd
     values = source_values(cells)
     measures = {"features": np.diff(values.indptr)}
     if {"min_counts", "max_counts", "max_mito"} & set(thresholds):
-        measures["counts"] = _sums(values)
+        measures["counts"] = np.asarray(values.sum(axis=1), dtype=np.float64).ravel()
     if "max_mito" in thresholds:
         mito = np.array([name.upper().startswith("MT-") for name in cells.var_names])
         if not mito.any():
             raise UserError(f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial fraction")
-        measures["mito"] = _sums(values, mito) / np.maximum(measures["counts"], 1)
+        of_mito = np.asarray(values[:, np.flatnonzero(mito)].sum(axis=1), dtype=np.float64).ravel()
+        measures["mito"] = of_mito / np.maximum(measures["counts"], 1)
     failing = {}
     for name, threshold in thresholds.items():
         side, _, measure = name.partition("_")
@@ -195,18 +196,6 @@ def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.nd
             found = measures[measure]
             failing[f"{modality} {name} {threshold}"] = found < threshold if side == "min" else found > threshold
     return failing
-
-
-def _sums(values: object, columns: np.ndarray | None = None) -> np.ndarray:
-    """Return (cells,) sums, over the features that the mask `columns` marks, block by block."""
-    sums = np.zeros(values.shape[0])
-    rows = max(1, int(BLOCK / max(1, values.nnz / values.shape[0])))
-    for first in range(0, values.shape[0], rows):
-        span = slice(values.indptr[first], values.indptr[min(first + rows, values.shape[0])])
-        data = values.data[span] if columns is None else values.data[span] * columns[values.indices[span]]
-        lengths = np.diff(values.indptr[first : first + rows + 1])
-        sums[first : first + rows] = np.bincount(np.repeat(np.arange(len(lengths)), lengths), data, minlength=len(lengths))
-    return sums
 
 
 def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
