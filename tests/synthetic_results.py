@@ -362,7 +362,7 @@ def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
 
 def draw_figure(found: SimpleNamespace, figure: str, output: Path, views: list[str] | None = None) -> None:
     draw.main(
-        figure=figure,
+        figures=[figure],
         tables=found.folder / "tables",
         projections=found.folder / "projections",
         display=DISPLAY,

@@ -92,7 +92,7 @@ def test_from_another_folder(home, elsewhere):
     assert scores(elsewhere / "results") == scores(home.folder / "results")
     assert {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts} == before
     assert "Nothing to be done" in snakemake(*there, f"results/{SCORES}", folder=elsewhere)
-    assert "draw_overview_heat" in snakemake(*there, "--dry-run", folder=elsewhere)
+    assert "overview_heat" in snakemake(*there, "--dry-run", folder=elsewhere)
 
 
 def test_without_a_config_another_folder_gets_the_default_benchmark(home, tmp_path):

@@ -30,7 +30,7 @@ ALLOWED = {
     "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
-    "together": ({"layout"}, set()),
+    "together": ({"catalog", "layout"}, set()),
     "tuning_choices": ({"catalog", "errors", "spaces"}, set()),
     "applies": ({"catalog"}, set()),
     "settings": (

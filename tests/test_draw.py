@@ -121,7 +121,7 @@ def test_names_of_cell_types_and_features_are_literal(results, tmp_path, monkeyp
     for name, table in projected.items():
         write_table(tmp_path / "projections/pair/unpaired" / f"{name}.tsv", table)
     draw.main(
-        figure="umap",
+        figures=["umap"],
         tables=results.folder / "tables",
         projections=tmp_path / "projections",
         display=DISPLAY,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mosaicbench.together import MOST_RUNS, scored
+from mosaicbench import catalog
+from mosaicbench.together import MOST_FIGURES, MOST_RUNS, drawn, scored
 
 
 def views_of(runs, *views):
@@ -28,3 +29,10 @@ def test_many_runs_are_shared_out_evenly_each_once(count):
     assert max(sizes) <= MOST_RUNS
     assert len(parts) == -(-count // MOST_RUNS)
     assert max(sizes) - min(sizes) <= len(parts)
+
+
+def test_every_figure_is_drawn_once_and_those_of_cells_apart():
+    parts = drawn(catalog.names("figures"))
+    assert sorted(figure for part in parts for figure in part) == sorted(catalog.names("figures"))
+    assert max(map(len, parts)) <= MOST_FIGURES
+    assert drawn(["umap", "runtime", "marker_dots", "mean_ranks"]) == [["runtime", "mean_ranks"], ["umap", "marker_dots"]]

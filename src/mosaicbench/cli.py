@@ -182,8 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
-    draw = _add(commands, "draw", "draw one figure for every view")
-    draw.add_argument("--figure", required=True, choices=catalog.names("figures"))
+    draw = _add(commands, "draw", "draw figures for every view")
+    draw.add_argument("--figures", nargs="+", required=True, metavar="FIGURE", choices=catalog.names("figures"))
     draw.add_argument("--tables", type=Path, required=True)
     draw.add_argument("--projections", type=Path, required=True, help="the folder of what `project` wrote")
     draw.add_argument("--display", type=Path, required=True)

@@ -182,7 +182,7 @@ def _tuning(method: str) -> str:
 
 
 def _jobs_over_all(settings) -> dict[str, int]:
-    return {"tabulate": 1, "typeset": 1, "draw": len(settings.figures), "report": 1}
+    return {"tabulate": 1, "typeset": 1, "draw": len(settings.drawn_together), "report": 1}
 
 
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:

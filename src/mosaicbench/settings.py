@@ -116,17 +116,18 @@ class Settings:
     @cached_property
     def common_controls(self) -> list[str]:
         """The controls that exist in every view: the jobs of one view fit and score them together."""
-        return [
-            name
-            for name, run in self.runs.items()
-            if catalog.card("methods", run.method)["kind"] == "control"
-            and all((dataset, scenario, name) in self.applicable for dataset, scenario in self.views)
-        ]
+        controls = [name for name, run in self.runs.items() if catalog.card("methods", run.method)["kind"] == "control"]
+        return [name for name in controls if all((*view, name) in self.applicable for view in self.views)]
 
     @cached_property
     def scored_together(self) -> dict[str, list[str]]:
         """The runs that one job per view scores, by the name of that job's files."""
         return together.scored(self.common_controls, self.applicable)
+
+    @cached_property
+    def drawn_together(self) -> list[list[str]]:
+        """The figures that one job draws."""
+        return together.drawn(self.figures)
 
     @property
     def kept(self) -> list[str]:

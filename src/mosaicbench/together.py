@@ -1,12 +1,14 @@
-"""What one job does together, because to start its process takes longer than the work: the scoring of several runs."""
+"""What one job does together, because to start its process takes as long as the work: scores of runs, and figures."""
 
 from __future__ import annotations
 
 import math
 
-from mosaicbench.layout import CONTROLS
+from mosaicbench import catalog
+from mosaicbench.layout import CONTROLS, PROJECTIONS, VIRTUAL
 
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
+MOST_FIGURES = 4  # so that several cores have some to draw
 
 
 def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, list[str]]:
@@ -31,8 +33,21 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[
     for run, where in views.items():
         if run not in controls:
             alike.setdefault(tuple(where), []).append(run)
-    parts = []
-    for runs in alike.values():
-        size = math.ceil(len(runs) / math.ceil(len(runs) / MOST_RUNS))
-        parts += [runs[start : start + size] for start in range(0, len(runs), size)]
+    parts = [part for runs in alike.values() for part in _shared_out(runs, MOST_RUNS)]
     return ({CONTROLS: controls} if controls else {}) | {f"_{number}": runs for number, runs in enumerate(parts, start=1)}
+
+
+def drawn(figures: list[str]) -> list[list[str]]:
+    """Return which figures one job draws: those that show cells, which wait until these are laid out, or those that do not."""
+    of_cells = {*PROJECTIONS, *VIRTUAL}
+    showing = [figure for figure in figures if of_cells & catalog.parameters("figures", figure).keys()]
+    others = [figure for figure in figures if figure not in showing]
+    return [*_shared_out(others, MOST_FIGURES), *_shared_out(showing, MOST_FIGURES)]
+
+
+def _shared_out(names: list[str], most: int) -> list[list[str]]:
+    """Return the names in order, in as few parts as there can be of `most` or less, and these as even as can be."""
+    if not names:
+        return []
+    size = math.ceil(len(names) / math.ceil(len(names) / most))
+    return [names[start : start + size] for start in range(0, len(names), size)]

@@ -164,7 +164,7 @@ def as_id(name: str, folder: Path) -> None:
 
 def _drawn(figure: str, folder: Path, display: Path, views: list[str] | None = None) -> None:
     draw.main(
-        figure=figure,
+        figures=[figure],
         tables=folder / "tables",
         projections=folder / "projections",
         display=display,

@@ -116,7 +116,7 @@ class Reference:
         tabulate += ["--published", str(project_file("config/published.yaml"))]
         found += [Stage("tabulate", tabulate, [LIES.table(name) for name in TABLES])]
         shown = ["--tables", LIES.tables, "--display", str(project_file("config/display.yaml")), "--views", "/".join(VIEW)]
-        draw = ["draw", "--figure", FIGURE, *shown, "--projections", LIES.projections, "--output", LIES.figures]
+        draw = ["draw", "--figures", FIGURE, *shown, "--projections", LIES.projections, "--output", LIES.figures]
         drawn = [f"{LIES.figures}/{'/'.join(VIEW)}/{FIGURE}.{kind}" for kind in ("svg", "png", "tsv")]
         report = ["report", *shown, "--figures", LIES.figures, "--config", LIES.config, "--results", "results"]
         return [*found, Stage("draw", draw, drawn), Stage("report", [*report, "--output", LIES.report], [LIES.report])]

@@ -50,8 +50,8 @@ def minutes_of_trials(wildcards, attempt):
 
 
 def minutes_of_drawing(wildcards, attempt):
-    """Little, since a submission asks for the sum over all figures."""
-    return 10 * attempt
+    """Of a few figures: little, since a submission asks for the sum over all."""
+    return 20 * attempt
 
 
 def share_of_limits(attempt):

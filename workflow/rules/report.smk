@@ -57,22 +57,23 @@ rule generate:
         " --output {output.cells:q} --tables {params.tables:q} --threads {threads} 2> {log:q}"
 
 
-for figure in bench.figures:
+# Figures are drawn together, four or fewer to a job.
+for number, figures in enumerate(bench.drawn_together, start=1):
 
     rule:
         name:
-            f"draw_{figure}"
+            f"draw_{number}"
         input:
             rules.tabulate.output,
-            projections=projections_of_figure(figure),
+            projections=projections_of_figures(figures),
             display=of_project("config/display.yaml"),
-            code=code_of_command("draw", catalog.module("figures", figure)),
+            code=code_of_command("draw", *(catalog.module("figures", figure) for figure in figures)),
         output:
-            files_of_figure(figure),
+            [file for figure in figures for file in files_of_figure(figure)],
         log:
-            LOGS.at("draw", figure),
+            LOGS.at("draw", number),
         benchmark:
-            BENCHMARKS.at("draw", figure)
+            BENCHMARKS.at("draw", number)
         group:
             group_on_cluster
         conda:
@@ -80,15 +81,15 @@ for figure in bench.figures:
         resources:
             runtime=minutes_of_drawing,
         params:
-            figure=figure,
+            drawn=figures,
             tables=subpath(input[0], parent=True),
             projections=projections_folder,
             figures=figures_folder,
             views=views_as_words(),
         message:
-            f"Draw {figure}"
+            f"Draw {', '.join(figures)}"
         shell:
-            "python -m mosaicbench draw --figure {params.figure:q} --tables {params.tables:q} --projections {params.projections:q}"
+            "python -m mosaicbench draw --figures {params.drawn:q} --tables {params.tables:q} --projections {params.projections:q}"
             " --display {input.display:q} --views {params.views:q} --output {params.figures:q} 2> {log:q}"
 
 

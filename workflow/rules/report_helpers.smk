@@ -98,9 +98,10 @@ def files_of_figure(figure):
     return files
 
 
-def projections_of_figure(figure):
-    """Those of the tables that `project` and `generate` write which a figure asks for, of every view."""
-    needed = [table for table in [*layout.PROJECTIONS, *layout.VIRTUAL] if table in catalog.parameters("figures", figure)]
+def projections_of_figures(figures):
+    """Those of the tables that `project` and `generate` write which the figures ask for, of every view."""
+    asked = {name for figure in figures for name in catalog.parameters("figures", figure)}
+    needed = [table for table in [*layout.PROJECTIONS, *layout.VIRTUAL] if table in asked]
     return [f"{ANY.projection(*view)}/{table}.tsv" for view in bench.views for table in needed]
 
 

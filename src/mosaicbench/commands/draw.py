@@ -1,8 +1,9 @@
-"""Draw: one figure from the tables, as SVG and PNG, beside the numbers that it shows."""
+"""Draw: figures from the tables, as SVG and PNG, beside the numbers that they show."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,22 +12,22 @@ from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
 from mosaicbench.report.tables.contract import of_view, read_tables
-from mosaicbench.report.theme import not_drawn, read_theme, save, style
+from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
 
 
-def main(*, figure: str, tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
-    """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per view, or ``output/{figure}.*`` for a figure of all.
+def main(*, figures: Sequence[str], tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
+    """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per figure and view, ``output/{figure}.*`` of one for all.
 
     One that cannot be drawn becomes a note with the reason in its place; the traceback goes to the log.
 
     Parameters
     ----------
-    figure
-        The id of a figure.
+    figures
+        Ids of figures.
     tables
         The folder that ``tabulate`` wrote.
     projections
-        The folder that ``project`` and ``generate`` wrote, with one folder per dataset and scenario; read only for a figure of
+        The folder that ``project`` and ``generate`` wrote, with one folder per dataset and scenario; read only for figures of
         cells.
     display
         ``display.yaml``.
@@ -40,18 +41,25 @@ def main(*, figure: str, tables: Path, projections: Path, display: Path, views: 
     UserError
         When there is no such figure.
     """
-    if figure not in catalog.names("figures"):
-        raise UserError(f"there is no figure {figure!r}; the figures are {', '.join(catalog.names('figures'))}")
+    if unknown := [figure for figure in figures if figure not in catalog.names("figures")]:
+        raise UserError(f"there is no figure {unknown[0]!r}; the figures are {', '.join(catalog.names('figures'))}")
+    contents = read_tables(tables)
+    theme = read_theme(display, contents["runs"])
+    for figure in figures:
+        _draw(figure, contents, theme, projections=Path(projections), views=views, output=Path(output))
+
+
+def _draw(
+    figure: str, contents: dict[str, pd.DataFrame], theme: Theme, *, projections: Path, views: Sequence[str], output: Path
+) -> None:
     card = catalog.card("figures", figure)
     draw = catalog.function("figures", figure)
     needs = [name for name in catalog.parameters("figures", figure) if name != "theme"]
-    contents = read_tables(tables)
-    theme = read_theme(display, contents["runs"])
     for view in views if card["per"] == "view" else [None]:
         if view is None:
-            of_figure, folder = {name: contents[name] for name in needs}, Path(output)
+            of_figure, folder = {name: contents[name] for name in needs}, output
         else:
-            of_figure, folder = _of_view(contents, Path(projections) / view, view, needs), Path(output) / view
+            of_figure, folder = _of_view(contents, projections / view, view, needs), output / view
         with style():
             try:
                 picture, drawn = draw(**of_figure, theme=theme)
