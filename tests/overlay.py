@@ -14,11 +14,11 @@ PARTS = ("src", "workflow", "config", "envs", "profiles", "Snakefile", "pyprojec
 
 
 class Overlay:
-    """The copy; without bytecode, so that each test writes and reads its own."""
+    """The copy; without bytecode, so that each test writes and reads its own, and with loops that were compiled."""
 
     def __init__(self, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
         self.root = folder
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".snakemake")
+        ignored = shutil.ignore_patterns("*.pyc", "*.egg-info", ".snakemake")
         for part in parts:
             source = REPOSITORY / part
             if source.is_dir():
