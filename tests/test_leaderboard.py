@@ -58,6 +58,7 @@ def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="http' not in page
     table = read_table(tmp_path / "site/leaderboard.tsv", leaderboard_page.COLUMNS)
     assert set(table["kind"]) == {"model", "baseline"}
+    assert not ((table["scenario"] == "unpaired") & (table["run"] == "cca")).any()  # which needs pairs
     standings = read_table(good / "tables/standings.tsv").set_index(["dataset", "scenario", "run", "metric"])
     for line in table[table["submission"] == "mine"].dropna(subset="mean").itertuples():
         expected = standings.loc[(line.dataset, line.scenario, line.run, line.metric)]
@@ -67,6 +68,15 @@ def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
     )
     reaching = best[best["low"] <= best.loc[best["mean"].idxmin(), "high"]]
     assert set(best.loc[best["level"].astype(str) == "True", "run"]) == set(reaching["run"])
+
+
+def test_runs_of_fewer_scores_stand_below_the_others():
+    whole, fewer, none = (
+        pd.DataFrame([{"metric": "score", "mean": mean, "shown": shown}])
+        for mean, shown in ((0.3, "0.300"), (0.9, "0.900 †"), (float("nan"), "–"))
+    )
+    order = sorted([none, fewer, whole], key=leaderboard_page._overall, reverse=True)
+    assert [of_run["shown"].iloc[0] for of_run in order] == ["0.300", "0.900 †", "–"]
 
 
 def test_a_refused_folder_stands_on_the_page_with_every_reason(good, copy, tmp_path, capsys):

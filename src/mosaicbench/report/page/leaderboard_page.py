@@ -26,7 +26,7 @@ FACTS = ("commit", "device", "mosaicbench", "torch", "python", "cpu")  # of what
 
 
 def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.DataFrame:
-    """Return one row per competing run and score of every view of every submission.
+    """Return one row per score of every competing run that took part in a view, of every submission.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.D
         roster = themes[submission.name].roster
         table = roster.competing(submission.tables["standings"])
         table = table[(table["dataset"] != ALL) & table["metric"].isin([SCORE, *HEADLINE])]
+        table = table[table["status"] != "not_applicable"]
         views = table[VIEW].apply(tuple, axis=1)
         digests = {view: submission.settings(*view) for view in set(views)}
         modalities = {view: _modalities(submission.tables["scores"], view, themes[submission.name]) for view in set(views)}
@@ -130,10 +131,12 @@ def _board(table: pd.DataFrame, submissions: Mapping[str, Submission], themes: M
     return Grid("Leaderboard", tuple(_columns(metrics, theme)), sections)
 
 
-def _overall(of_run: pd.DataFrame) -> float:
-    """Return what a run is sorted by at first: its overall score, those without one last."""
-    values = of_run.loc[of_run["metric"] == SCORE, "mean"].dropna()
-    return float(values.iloc[0]) if len(values) else float("-inf")
+def _overall(of_run: pd.DataFrame) -> tuple[bool, float]:
+    """Return what a run is sorted by at first: its overall score, those of fewer scores after the others, none last."""
+    line = of_run[(of_run["metric"] == SCORE) & of_run["mean"].notna()]
+    if line.empty:
+        return False, float("-inf")
+    return FEWER not in line["shown"].iloc[0], float(line["mean"].iloc[0])
 
 
 def _columns(metrics: Sequence[str], theme: Theme) -> list[Column]:
