@@ -16,6 +16,7 @@ from mosaicbench.applying.embedding import Applied, embedded
 from mosaicbench.applying.matching import LEAST_SHARE, matched
 from mosaicbench.applying.measured import OwnCells, opened
 from mosaicbench.applying.output import table, write
+from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.models import KeptModel, read_model
 from mosaicbench.fitting.keeping import revived
 
@@ -68,7 +69,7 @@ class Model:
     def apply_to_file(self, cells: Path, output: Path, *, impute: bool = True, least_share: float = LEAST_SHARE) -> Applied:
         """Write the same for the cells of a file, without ever holding all of their values."""
         own = opened(cells)
-        output.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(output.parent)
         with _scratch(output.parent) as scratch:
             allocate = (lambda direction, shape: scratch.create_dataset(direction, shape, dtype="float32")) if impute else None
             applied = self._applied(own, least_share, allocate)

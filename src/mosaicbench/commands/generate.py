@@ -13,6 +13,7 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import generated_table, read_record, write_generated
 from mosaicbench.files.tables import write_tables
@@ -61,7 +62,7 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
         raise UserError(f"--cells: at least {FEWEST} are needed to compare them with real ones, found {cells}")
     train = read_view(view / "train.h5mu", "train")
     solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     found = {name: [pd.DataFrame(columns=columns)] for name, columns in VIRTUAL_COLUMNS.items()}
     for folder in runs:
         record = read_record(folder / "run.json", identity_of(train))

@@ -66,8 +66,13 @@ def ranked_runs(results: Path) -> list[list[Path]]:
     """Return, for each view, the folders of the first seed of its runs, the best overall score first, controls aside."""
     lies = Results(results)
     table = read_table(lies.table("overall"))
+    if absent := {"kind", "method", "score", "complete"} - set(table.columns):
+        raise UserError(
+            f"{lies.table('overall')}: has no column {min(absent)!r}, it is of another version; run the benchmark again"
+        )
     table = table[(table["kind"] != "control") & (table["dataset"] != "(all)")]
-    table = table[[not {"wraps", "elsewhere"} & catalog.card("methods", method).keys() for method in table["method"]]]
+    of_others = [bool({"wraps", "elsewhere"} & catalog.card("methods", method).keys()) for method in table["method"]]
+    table = table[~np.array(of_others, dtype=bool)]
     table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
     table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
     ranked = []

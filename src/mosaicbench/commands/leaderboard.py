@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mosaicbench.errors import UserError
-from mosaicbench.files.atomic import write_text
+from mosaicbench.files.atomic import make_folder, write_text
 from mosaicbench.files.tables import write_table
 from mosaicbench.report.page.leaderboard_page import leaderboard_page, rows
 from mosaicbench.report.submissions import examined
@@ -41,7 +41,7 @@ def main(*, folders: Sequence[Path], display: Path, output: Path) -> None:
         raise UserError(f"none of {len(refused)} folders can stand on a leaderboard; nothing was written")
     themes = {submission.name: read_theme(display, submission.tables["runs"]) for submission in taken}
     table = rows(taken, themes)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     write_table(output / "leaderboard.tsv", table)
     write_text(output / "index.html", leaderboard_page(table, taken, refused, themes))
     print(f"Written: {output / 'index.html'} and {output / 'leaderboard.tsv'}, from {len(taken)} of {len(folders)} folders")

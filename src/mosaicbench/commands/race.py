@@ -54,6 +54,10 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
     UserError
         When the folder has no finished benchmark, or Snakemake fails.
     """
+    if budget < 1:
+        raise UserError(f"--budget: at least one fit is needed, found {budget}")
+    if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
+        raise UserError(f"--cores: expected a whole number of at least 1, or all, found {cores!r}")
     config = _config(results)
     if not dry_run:
         for folder in _unfinished(results):  # a round that was interrupted

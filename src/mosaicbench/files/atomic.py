@@ -24,6 +24,22 @@ DAY = 24 * 3600  # seconds after which nobody on another machine is still writin
 OF_LIBRARIES = re.compile(r"(?:errno = |os error )(\d+)")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises
+    ------
+    NotWritten
+        When something else has its name, or the place cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(
+            f"{path}: no folder can be made here ({error.strerror}); choose a place that can be written to, and run again"
+        ) from error
+
+
 @contextmanager
 def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place only when the block ends without an error.

@@ -1,0 +1,45 @@
+"""Commands with odd arguments: folders that are none, tables without rows or of another version, numbers that mean nothing."""
+
+import pandas as pd
+import pytest
+
+from mosaicbench.commands import keep, race
+from mosaicbench.errors import NotWritten, UserError
+from mosaicbench.files.atomic import make_folder
+from mosaicbench.files.tables import write_table
+from mosaicbench.layout import Results
+from mosaicbench.statistics.overall import OVERALL_COLUMNS
+
+
+def test_a_benchmark_without_any_score_has_no_run_to_keep(tmp_path):
+    write_table(Results(tmp_path).table("overall"), pd.DataFrame(columns=OVERALL_COLUMNS))
+    assert keep.ranked_runs(tmp_path) == []
+
+
+def test_a_table_of_another_version_is_refused_by_name(tmp_path):
+    write_table(Results(tmp_path).table("overall"), pd.DataFrame(columns=["dataset", "scenario", "kind", "method", "complete"]))
+    with pytest.raises(UserError, match=r"overall.tsv: has no column 'score', it is of another version"):
+        keep.ranked_runs(tmp_path)
+
+
+@pytest.mark.parametrize(("budget", "cores", "message"), [(0, "all", "--budget: at least one"), (-1, "all", "--budget")])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_race_needs_a_budget(tmp_path, budget, cores, message, dry_run):
+    with pytest.raises(UserError, match=message):
+        race.main(results=tmp_path, display=tmp_path, budget=budget, cores=cores, dry_run=dry_run)
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "x", "", "1.5"])
+def test_a_race_needs_cores(tmp_path, cores):
+    with pytest.raises(UserError, match="--cores: expected a whole number of at least 1, or all"):
+        race.main(results=tmp_path, display=tmp_path, budget=1, cores=cores)
+
+
+def test_a_folder_where_a_file_lies_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(NotWritten, match=r"file.*: no folder can be made here \((File exists|Not a directory)\)"):
+            make_folder(place)
+    make_folder(tmp_path / "a/b")
+    make_folder(tmp_path / "a/b")
+    assert (tmp_path / "a/b").is_dir()
