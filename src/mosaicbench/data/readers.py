@@ -315,10 +315,7 @@ def _feature_table(file: Path) -> pd.DataFrame:
 def _matrix_market(file: Path) -> sparse.coo_matrix:
     from scipy.io import mmread
 
-    found = mmread(file)
-    if not sparse.issparse(found):
-        found = sparse.coo_matrix(found)
-    return sparse.coo_matrix((found.data.astype(np.float32), (found.row, found.col)), shape=found.shape)
+    return sparse.coo_matrix(mmread(file)).astype(np.float32)
 
 
 def _csv(file: Path, index: str, drop: Sequence[str]) -> AnnData:
