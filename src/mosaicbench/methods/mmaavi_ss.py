@@ -36,8 +36,8 @@ CARD = {
     "advice": "As mmaavi, where few cells have types and those of the others are wanted: compare "
     "config/studies/label_scarcity.yaml.",
     "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
-    "deviates": "As for mmaavi. A step's cost is the mean over its cells, labelled ones a fixed share of them (the original "
-    "adds the means over either kind). A cell's type is the most probable component given the mean of its latent.",
+    "deviates": "As for mmaavi. Labelled cells are a fixed share of every step, as in the original. "
+    "A cell's type is the most probable component given the mean of its latent.",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "learning_rate": {"float": [0.0003, 0.003], "log": True},
@@ -70,7 +70,7 @@ class SemiSupervisedMMAAVI(MMAAVI):
     components: Annotated[int, "at least 1"] | None = None
     label_weight: Annotated[float, "at least 0"] = 20.0
     labelled_share: Annotated[float, "at least 0 and at most 1"] = 0.2
-    group_means: bool = False
+    group_means: bool = True
 
     def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
         """Return the divergence from the mixture prior."""
@@ -96,9 +96,13 @@ class SemiSupervisedMMAAVI(MMAAVI):
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on `train` and return the history."""
         self._labelled = labelled_cells(train)
-        known = sum(int(cells.sum()) for cells in self._labelled) / sum(len(cells) for cells in self._labelled)
-        self._labelled_cells = max(self.labelled_share, known)  # their share of a step
         return super().fit(train, seed)
+
+    def build(self, train: View) -> None:
+        """Make the networks, and find which share of a step labelled cells are."""
+        super().build(train)
+        known = np.concatenate([block.labels != "" for block in train.blocks if block.labels is not None] or [[]])
+        self._labelled_cells = max(self.labelled_share, known.mean() if len(known) else 0.0)
 
     def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
         """Yield the minibatches of each step: labelled cells are a fixed share of it."""
