@@ -867,7 +867,7 @@ def test_correlations_survive_the_scale_of_their_values(metric, scale):
     assert evaluate(metric, scaled) == pytest.approx(evaluate(metric, needs), abs=1e-9)
 
 
-@pytest.mark.parametrize("scale", [2.0**-660, 2.0**-13, 2.0**660])
+@pytest.mark.parametrize("scale", [2.0**-660, 2.0**-13, 2.0**100, 2.0**660])
 @pytest.mark.parametrize(
     "metric",
     [*sorted(ALIGNMENT), "foscttm_maxfuse", "modality_mixing", "graph_connectivity", "label_separation_auc"]
