@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from mosaicbench.commands import keep, race
+from mosaicbench.applying.matching import matched
+from mosaicbench.applying.measured import Measured
+from mosaicbench.commands import apply, keep, race
 from mosaicbench.errors import NotWritten, UserError
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.tables import write_table
@@ -33,6 +35,20 @@ def test_a_race_needs_a_budget(tmp_path, budget, cores, message, dry_run):
 def test_a_race_needs_cores(tmp_path, cores):
     with pytest.raises(UserError, match="--cores: expected a whole number of at least 1, or all"):
         race.main(results=tmp_path, display=tmp_path, budget=1, cores=cores)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(UserError, match="least_share: expected a share, from 0 to 1"):
+        matched(None, {}, least_share=share)
+
+
+def test_cells_to_apply_to_that_are_none_and_an_output_of_another_kind_are_refused(tmp_path):
+    none = Measured(obs=pd.DataFrame(), var=pd.DataFrame(), matrices=())
+    with pytest.raises(UserError, match="modality 'rna' has no cell"):
+        matched(None, {"rna": none})
+    with pytest.raises(UserError, match=r"--output .*x.txt: name an .h5mu file"):
+        apply.main(run=tmp_path, cells=tmp_path, output=tmp_path / "x.txt")
 
 
 def test_a_folder_where_a_file_lies_is_one_message(tmp_path):

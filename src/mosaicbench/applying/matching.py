@@ -84,8 +84,12 @@ def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: fl
     Raises
     ------
     UserError
-        When none is there, or fewer than `least_share` of a modality's features are.
+        When none is there, has a cell, or has `least_share` of the model's features; when that is no share.
     """
+    if not 0 <= least_share <= 1:
+        raise UserError(f"least_share: expected a share, from 0 to 1, found {least_share}")
+    if empty := [name for name, measured in modalities.items() if not len(measured.obs)]:
+        raise UserError(f"modality {empty[0]!r} has no cell")
     known = kept.facts["modalities"]
     called = {name: name if name in known else _most_alike(name, measured, known) for name, measured in modalities.items()}
     if twice := [name for name in set(called.values()) if list(called.values()).count(name) > 1]:

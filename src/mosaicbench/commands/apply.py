@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from mosaicbench.applying.model import Model
+from mosaicbench.errors import UserError
 
 
 def main(*, run: Path, cells: Path, output: Path, impute: bool = True, least_share: float = 0.5) -> None:
@@ -30,6 +31,8 @@ def main(*, run: Path, cells: Path, output: Path, impute: bool = True, least_sha
     UserError
         When the model or the cells cannot be used.
     """
+    if output.suffix != ".h5mu":
+        raise UserError(f"--output {output}: name an .h5mu file")
     tell(Model.read(run).apply_to_file(cells, output, impute=impute, least_share=least_share))
 
 

@@ -43,7 +43,11 @@ def check_readable(file: Path) -> None:
 
     name = mmap.mmap(-1, TEXT)  # shared with the process that reads
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: the child uses h5py and numpy alone
+        for category in (
+            DeprecationWarning,
+            RuntimeWarning,
+        ):  # of Python's and JAX's threads: the child uses h5py and numpy alone
+            warnings.simplefilter("ignore", category)
         reader = os.fork()
     if reader == 0:
         _read_and_exit(file, name)
