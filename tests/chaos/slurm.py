@@ -107,6 +107,10 @@ KILLS: dict[str, tuple[str, Callable]] = {  # fault -> the run whose fit it meet
 }
 PARENTS: dict[str, Callable] = {
     "Snakemake killed, its jobs go on beside those of the next start": lambda process: process.kill(),
+    "Snakemake killed, and all its jobs cancelled": lambda process: (
+        process.kill(),
+        subprocess.run(["scancel", "--user", "root"], check=True),
+    ),
 }
 METHODS = {"cancelled": "mvae", "preempted": "vae_poe", "command": "mmvae", "child": "mopoe", "step": "vae_mlp"}
 
