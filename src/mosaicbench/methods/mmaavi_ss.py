@@ -36,7 +36,7 @@ CARD = {
     "advice": "As mmaavi, where few cells have types and those of the others are wanted: compare "
     "config/studies/label_scarcity.yaml.",
     "summary": "mmAAVI whose mixture components are the cell types: it learns them from few labelled cells, and predicts them.",
-    "deviates": "As for mmaavi. Labelled cells are a fixed share of every step, as in the original. "
+    "deviates": "As for mmaavi. Labelled cells are a fixed share of every step. "
     "A cell's type is the most probable component given the mean of its latent.",
     "space": {
         "latent": {"int": [8, 64], "log": True},
