@@ -196,7 +196,7 @@ def test_rounds_are_fitted_until_the_budget_is_spent_and_an_interrupted_one_is_e
     assert started_ones == ["seed-6", "seed-7"]
     assert "stopped after 4 fits: the next round needs 2, the budget was 5" in capsys.readouterr().out
     (finished / "race/seed-7/runs/simulated/paired/mvae/scores.tsv").unlink()
-    cli.main(["recommend", str(finished), "--race", "--budget", "0"])
+    cli.main(["recommend", str(finished), "--race", "--budget", "1"])  # too little for a round of two fits
     assert started_ones == ["seed-6", "seed-7", "seed-7"]
 
 

@@ -238,11 +238,9 @@ def test_tuning_adds_its_own_jobs_and_repeats_no_other_fit(benchmark):
     tuned = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["cca"]}})
     view = "pbmc68k_split, paired"
     expected = {f"Divide the train cells of {view}, seed 0", f"Tune cca-tuned on {view}, seed 0"}
-    expected |= {f"Fit cca-tuned on {view}, all seeds", "Draw tuning_trials"}
-    assert expected <= tuned
-    assert {job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))} == expected - {
-        "Draw tuning_trials"
-    }
+    expected |= {f"Fit cca-tuned on {view}, all seeds"}
+    assert {job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))} == expected
+    assert [job for job in tuned if job.startswith("Draw") and "tuning_trials" in job]
     each = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["mvae"], "per_seed": True}})
     assert {job for job in each if job.startswith("Tune")} == {f"Tune mvae-tuned on {view}, seed {seed}" for seed in (0, 1)}
 
