@@ -23,7 +23,6 @@ LONGEST = 1000  # letters of a text
 DEEPEST = 20  # keys below each other
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 QUOTES = "'\""
-UNSEEN = "a line break or another sign that cannot be seen; take it out"
 TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number"}
 TYPES |= {"boolean": "true or false", "null": "null"}
 INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, x: type(x) is int)  # 1.0 is none

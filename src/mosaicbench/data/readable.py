@@ -43,10 +43,7 @@ def check_readable(file: Path) -> None:
 
     name = mmap.mmap(-1, TEXT)  # shared with the process that reads
     with warnings.catch_warnings():
-        for category in (
-            DeprecationWarning,
-            RuntimeWarning,
-        ):  # of Python's and JAX's threads: the child uses h5py and numpy alone
+        for category in (DeprecationWarning, RuntimeWarning):  # of threads of Python and JAX: the child starts none
             warnings.simplefilter("ignore", category)
         reader = os.fork()
     if reader == 0:

@@ -180,7 +180,7 @@ def _better(low: float, high: float, metric: str, roster: Roster) -> str:
     """Return whose score is better beyond the interval."""
     if not (low > 0 or high < 0):
         return "neither"
-    return "tuned" if roster.sign(metric) * low > 0 or roster.sign(metric) * high > 0 else "default"
+    return "tuned" if roster.sign(metric) * low > 0 else "default"
 
 
 def _over_all_datasets(rows: list[dict], roster: Roster) -> list[dict]:
