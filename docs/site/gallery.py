@@ -124,20 +124,25 @@ def made(results: Results, runs: pd.DataFrame, records: list[dict]) -> str:
 
 
 def along(sweep: pd.DataFrame, theme: Theme) -> str:
-    """Return a table for each score of a sweep: a row per panel, direction and line, a column per value of what varies."""
+    """Return a table for each score of a sweep: a row per panel, direction and line, a column per value of what varies.
+
+    Runs in which it does not vary have one of their own, the last.
+    """
     quantity = sweep["quantity"].iloc[0]
     parts = [
         f"Along the {quantity}: the mean over seeds and its 95 % interval, where there are several; where several datasets "
         "have the same value, the mean over these and its interval (Student's t over datasets)."
     ]
     for metric, of_metric in sweep.groupby("metric", sort=False):
-        columns, rows = sorted(of_metric["x"].unique()), []
+        columns, rows = sorted(of_metric["x"].dropna().unique()), []
+        alone = ["not varied"] if of_metric["x"].isna().any() else []
         for (panel, direction, line), part in of_metric.groupby(["panel", "direction", "line"], sort=False):
             where = panel if direction == "mean" else f"{panel}, {theme.direction(direction)}"
             label = theme.label("runs", line) if line in set(part["run"]) else line
-            rows.append([where, label, *(_at(part[part["x"] == x], metric) for x in columns)])
+            values = [part[part["x"] == x] for x in columns] + [part[part["x"].isna()] for _ in alone]
+            rows.append([where, label, *(_at(value, metric) for value in values)])
         rows = [row for row in rows if set(row[2:]) != {NOT_GIVEN}]
-        parts.append(f"### {with_arrow(metric, theme)}\n\n{table(['', quantity, *(f'{x:g}' for x in columns)], rows)}")
+        parts.append(f"### {with_arrow(metric, theme)}\n\n{table(['', quantity, *(f'{x:g}' for x in columns), *alone], rows)}")
     return "\n\n".join(parts)
 
 
