@@ -26,6 +26,8 @@ TINY = {
     "metrics": {"groups": ["alignment", "imputation"]},
     "limits": {"minutes": 8, "memory_mb": 6000},
 }
+TUNED = TINY | {"runs": {"mvae": {}, "pca_joint": {}, "oracle": {}}, "tuning": {"trials": 5}}
+TIMES = ["seconds", "cpu_seconds"]
 SCORES = "results/tables/scores.tsv"
 QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 10, "latency-wait": 5}
 
@@ -36,6 +38,7 @@ def on_slurm(benchmark, *targets, **of_fit_model):
     profile = yaml.safe_load(shipped.read_text()) | QUICK | {"slurm-no-account": True}
     requests = profile["set-resources"]
     requests["fit_model"] |= {"slurm_partition": "gpu"} | of_fit_model
+    requests["tune_model"] |= {"slurm_partition": "gpu"}
     for rule in ("prepare", "cut"):
         requests[rule]["mem_mb"] = 2000
     own = benchmark.folder / "profiles/here/profile.yaml"
@@ -57,13 +60,13 @@ def jobs_called(name):
 
 
 @contextmanager
-def interrupted_once_training(benchmark, commands):
-    """Do run -> command to the SLURM job of each run as soon as its log shows that it trains."""
+def interrupted(benchmark, kind, text, commands):
+    """Do run -> command to the SLURM job of each run as soon as its log, one of a kind of jobs, has a text."""
     over = threading.Event()
 
     def interrupt(run, command):
-        log = benchmark.folder / f"logs/fit/simulated/paired/{run}/seed-0.log"
-        while not (log.exists() and "epoch    1" in log.read_text()):
+        log = benchmark.folder / f"logs/{kind}/simulated/paired/{run}/seed-0.log"
+        while not (log.exists() and text in log.read_text()):
             if over.wait(0.1):
                 return
         subprocess.run([*command, jobs_called(f"_{run}_")[-1]["JobId"]], check=True)
@@ -98,7 +101,7 @@ def local(tmp_path_factory):
 def clustered(slurm, tmp_path_factory):
     benchmark = Benchmark(tmp_path_factory.mktemp("clustered"))
     benchmark.write_config(TINY)
-    with interrupted_once_training(benchmark, {"killed": ["scancel"], "preempted": ["scontrol", "requeue"]}):
+    with interrupted(benchmark, "fit", "epoch    1", {"killed": ["scancel"], "preempted": ["scontrol", "requeue"]}):
         done = on_slurm(benchmark, SCORES)
     assert done.returncode == 0, done.stderr[-6000:]
     return benchmark
@@ -155,6 +158,32 @@ def test_short_jobs_go_together(clustered):
     assert len(jobs_called("score_1")) == 1
     assert len(jobs_called("score")) == 2  # one of three runs, and the controls
     assert jobs_called("score_1")[0]["TimeLimit"] == "00:08:00"  # two minutes, and two for each run and seed
+
+
+def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine_finds(slurm, tmp_path):
+    tables = {}
+    for name in ("local", "clustered"):
+        benchmark = Benchmark(tmp_path / name)
+        benchmark.write_config(TUNED)
+        folder = benchmark.folder / "results/tuning/runs/simulated/paired/mvae-tuned/seed-0"
+        if name == "local":
+            done = benchmark.snakemake("--cores", "2", SCORES)
+        else:
+            with interrupted(benchmark, "tune", "trial 2 of 5", {"mvae-tuned": ["scancel"]}):
+                done = on_slurm(benchmark, SCORES)
+        assert done.returncode == 0, done.stderr[-6000:]
+        trials = pd.read_csv(folder / "trials.tsv", sep="\t").drop(columns=TIMES)
+        tables[name] = trials, read_scores(benchmark.folder / SCORES)
+    killed, again = jobs_called("tune_model")
+    assert (killed["JobState"], again["JobState"]) == ("CANCELLED", "COMPLETED")
+    assert killed["Partition"] == again["Partition"] == "gpu"
+    # all of the limits' memory at once; their minutes, times five trials, a quarter, then a half, and what surrounds the trials
+    assert [(job["MinMemoryNode"], job["TimeLimit"]) for job in (killed, again)] == [
+        ("7000M", "00:15:00"),
+        ("7000M", "00:25:00"),
+    ]
+    for here, there in zip(*tables.values(), strict=True):
+        pd.testing.assert_frame_equal(here, there, check_exact=True)
 
 
 def test_slurm_tells_how_a_job_was_killed(clustered):
