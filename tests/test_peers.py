@@ -4,8 +4,10 @@ import importlib
 import json
 import os
 import random
+import shutil
 import subprocess
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import permutations
@@ -37,6 +39,7 @@ PEERS = {
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
     "scot": ({"iterations": 10, "sinkhorn": 50}, ("rna", "atac"), EVERYTHING - {"joint"}),
+    "seurat_spca": ({"components": 10}, ("rna", "adt"), {"joint", "rna"}),
     "univi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"}),
     "wnn": ({}, ("rna", "adt"), {"joint"}),
 }
@@ -54,9 +57,25 @@ def peers():
     found = []
     for name in PEERS:
         wraps = catalog.card("methods", name)["wraps"]
-        reason = f"the package {wraps['package']} is not installed (make peers)"
-        found.append(pytest.param(name, marks=pytest.mark.skipif(find_spec(wraps["module"]) is None, reason=reason)))
+        absent = why_absent(wraps)
+        found.append(pytest.param(name, marks=pytest.mark.skipif(bool(absent), reason=absent)))
     return found
+
+
+def why_absent(wraps: dict[str, str]) -> str:
+    """Return "" where the package that a card wraps is installed, and else what to say of it."""
+    if wraps["module"] == "R":
+        return "" if version_in_r(wraps["package"]) else f"R or its package {wraps['package']} is not installed"
+    return "" if find_spec(wraps["module"]) else f"the package {wraps['package']} is not installed (make peers)"
+
+
+@cache
+def version_in_r(package: str) -> str:
+    """Return the version of an R package, "" where it or R is not installed."""
+    if not shutil.which("Rscript"):
+        return ""
+    asked = ["Rscript", "-e", f'if (nzchar(system.file(package = "{package}"))) cat(as.character(packageVersion("{package}")))']
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +156,8 @@ def once(parts):
 @pytest.mark.parametrize("name", peers())
 def test_the_installed_version_is_the_one_that_the_card_names(name):
     wraps = catalog.card("methods", name)["wraps"]
-    assert version(wraps["package"]) == wraps["version"]
+    installed = version_in_r(wraps["package"]) if wraps["module"] == "R" else version(wraps["package"])
+    assert installed == wraps["version"]
 
 
 @pytest.mark.parametrize("name", peers())
