@@ -35,9 +35,11 @@ FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 EVERYTHING = {"joint", "rna", "atac", "rna->atac", "atac->rna"}
 PEERS = {
     "glue": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "atac"), EVERYTHING - {"joint"}),
+    "moscot": ({"iterations": 5, "sinkhorn": 100, "epsilon": 0.05}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
     "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
+    "scmomat": ({"iterations": 20, "factors": 6}, ("rna", "atac"), {"joint", "rna", "atac"}),
     "scot": ({"iterations": 10, "sinkhorn": 50}, ("rna", "atac"), EVERYTHING - {"joint"}),
     "seurat_spca": ({"components": 10}, ("rna", "adt"), {"joint", "rna"}),
     "univi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"}),
