@@ -81,7 +81,9 @@ ALLOWED = {
     ),
     "cluster": ({"errors"}, set()),
     "attempts": ({"cluster", "errors", "files"}, set()),
-    "jobs": ({"catalog", "errors"}, set()),
+    "jobs": ({"catalog", "errors", "layout"}, set()),
+    "listing": ({"catalog", "rooms", "spaces"}, set()),
+    "arguments": ({"catalog", "layout", "settings"}, set()),
     "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
     "applying": (
         {"applying", "data", "errors", "files", "fitting", "view"},
@@ -93,7 +95,7 @@ ALLOWED = {
         {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
-    "cli": ({"attempts", "catalog", "errors", "jobs", "layout", "rooms", "settings", "spaces"}, set()),
+    "cli": ({"arguments", "attempts", "errors", "jobs", "listing"}, set()),
     "__main__": ({"cli"}, set()),
 }
 # command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, cli
+from mosaicbench import catalog, cli, listing
 
 
 def python(*arguments):
@@ -68,12 +68,12 @@ def test_a_verb_imports_only_what_it_needs(module, absent):
 
 
 def test_a_bar_in_a_card_does_not_end_a_cell_of_a_table():
-    rows = [line for line in cli._markdown("metrics") if line.startswith("|")]
+    rows = [line for line in listing.markdown("metrics") if line.startswith("|")]
     assert any(r"\|" in row for row in rows)
     assert {row.replace(r"\|", "").count("|") for row in rows} == {rows[0].count("|")}
 
 
 def test_what_fools_a_metric_is_what_its_card_admits():
-    listed = cli._listed("metrics")
+    listed = listing.listed("metrics")
     assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
     assert (listed["foscttm"]["best"], listed["foscttm"]["chance"], listed["ilisi"]["chance"]) == ("0", "0.5", "")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, cli
+from mosaicbench import catalog, listing
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()
@@ -55,7 +55,7 @@ def test_the_conda_form_is_in_step():
 def test_the_tables_of_docs_are_fresh(page, table):
     text = (REPOSITORY / f"docs/{page}.md").read_text()
     assert f"<!-- {table} -->" in text
-    assert text == cli.with_fresh_tables(text), f"run: python -m mosaicbench list --into docs/{page}.md"
+    assert text == listing.with_fresh_tables(text), f"run: python -m mosaicbench list --into docs/{page}.md"
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere():

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import prepare
-from mosaicbench.data import embedded, links, scenarios
+from mosaicbench.data import antibodies, embedded, links, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.curate import curated
 from mosaicbench.errors import UserError
@@ -120,7 +120,7 @@ def test_overlaps_are_those_of_every_pair(seed):
     ],
 )
 def test_names_find_their_targets(protein, genes):
-    assert links.target_genes(protein) == genes
+    assert antibodies.target_genes(protein) == genes
 
 
 @pytest.mark.parametrize(
@@ -128,26 +128,26 @@ def test_names_find_their_targets(protein, genes):
     ["IgG1_control_TotalSeqC", "Rat-IgG1-1", "Rag-IgG2c", "IgG1.K.Isotype.Control", "Mouse IgG2a, κ isotype Ctrl", "Rat-IgG2b"],
 )
 def test_isotype_controls_have_no_target(name):
-    assert links.is_isotype(name)
-    assert links.target_genes(name) == ()
+    assert antibodies.is_isotype(name)
+    assert antibodies.target_genes(name) == ()
     assert len(links.protein_links([name], ["IGHG1", "CD4", name.upper()])[0]) == 0
 
 
 @pytest.mark.parametrize("name", ["IgG-Fc", "IgM", "IgD", "CD4", "TIGIT"])
 def test_antibodies_against_immunoglobulins_are_no_controls(name):
-    assert not links.is_isotype(name)
-    assert links.target_genes(name)
+    assert not antibodies.is_isotype(name)
+    assert antibodies.target_genes(name)
 
 
 def test_the_panel_of_hao_is_covered_but_for_its_controls():
     assert len(set(HAO)) == 228
-    assert [protein for protein in HAO if not links.target_genes(protein)] == [
+    assert [protein for protein in HAO if not antibodies.target_genes(protein)] == [
         "Rat-IgG1-1",
         "Rat-IgG2b",
         "Rat-IgG1-2",
         "Rag-IgG2c",
     ]
-    assert links.target_genes("CD11b-1") == links.target_genes("CD11b-2") == ("ITGAM",)
+    assert antibodies.target_genes("CD11b-1") == antibodies.target_genes("CD11b-2") == ("ITGAM",)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_panels_in_use_are_covered(dataset, proteins, controls, published):
     else:
         names = list(embedded.load(dataset)["adt"].var_names)
     assert len(names) == proteins
-    assert sum(map(links.is_isotype, names)) == controls
-    assert sum(bool(links.target_genes(name)) for name in names) == proteins - controls
+    assert sum(map(antibodies.is_isotype, names)) == controls
+    assert sum(bool(antibodies.target_genes(name)) for name in names) == proteins - controls
 
 
 def test_genes_of_the_table_are_genes(published):
@@ -168,7 +168,7 @@ def test_genes_of_the_table_are_genes(published):
     from mosaicbench.data.readers import tenx_h5
 
     known = set(tenx_h5(published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5")["rna"].var_names)
-    absent = {gene for genes in links._targets().values() for gene in genes} - known
+    absent = {gene for genes in antibodies._targets().values() for gene in genes} - known
     assert {gene for gene in absent if not gene.startswith("KIR2D")} == {"FCGR2C"}
 
 

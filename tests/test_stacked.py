@@ -21,7 +21,9 @@ from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.modeling import stacked, training
+from mosaicbench.modeling import launches, stacked, training
+from mosaicbench.modeling.members import Member
+from mosaicbench.modeling.stack import Stack
 from mosaicbench.view import View
 
 SMALL = {"hidden": 16, "latent": 4, "max_epochs": 4, "patience": 2, "warmup": 0.2, "batch_size": 32, "learning_rate": 5e-3}
@@ -141,7 +143,7 @@ class Counted(TorchDispatchMode):
 
 def operations_of_a_step(method, seeds):
     methods = [method(**SMALL) for _ in range(seeds)]
-    stack = stacked.Stack([stacked.Member(one, view_of(seed), seed) for seed, one in enumerate(methods)])
+    stack = Stack([Member(one, view_of(seed), seed) for seed, one in enumerate(methods)])
     counts = []
     for launched in (stack.learn, stack.validate):
         function = launched.function
@@ -211,7 +213,7 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch
         return methods, MVAE.fit_at_once(methods, views, range(3))
 
     expected = stack()
-    run_epoch, epochs = stacked.Stack.run_epoch, []
+    run_epoch, epochs = Stack.run_epoch, []
 
     def killed(self, progress):
         epochs.append(progress)
@@ -220,7 +222,7 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch
         return run_epoch(self, progress)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stacked.Stack, "run_epoch", killed)
+        patched.setattr(Stack, "run_epoch", killed)
         with pytest.raises(Killed):
             stack(tmp_path / "saved.pt")
     found = stack(tmp_path / "saved.pt")
@@ -240,9 +242,9 @@ def test_the_global_generator_is_left_as_it_was():
 def test_a_graph_that_cannot_be_captured_leaves_training_as_it_is(monkeypatch, capsys):
     """Without a GPU capturing fails, as it would there for a cost that waits for the GPU."""
     calls = []
-    launched = stacked._Launched(lambda step, progress: calls.append(progress))
+    launched = launches.Launched(lambda step, progress: calls.append(progress))
     monkeypatch.setattr(launched, "_eagerly", launched.function)
-    monkeypatch.setattr(stacked, "_on_gpu", lambda step: True)
+    monkeypatch.setattr(launches, "_on_gpu", lambda step: True)
     for progress in (0.5, 0.5, 0.5, 0.5, 1.0):
         launched([torch.zeros(1)], progress)
     assert calls == [0.5, 0.5, 0.5, 0.5, 1.0]

@@ -5,37 +5,23 @@ It imports a command's module only when that command is asked for, so that no jo
 
 from __future__ import annotations
 
-import argparse
 import errno
 import importlib
-import json
 import os
 import sys
 from pathlib import Path
 
-from mosaicbench import __version__, attempts, catalog, jobs, layout, rooms, spaces
+from mosaicbench import attempts, jobs, listing
+from mosaicbench.arguments import parser
 from mosaicbench.errors import NotWritten, UserError
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
-MARKDOWN_COLUMNS = {
-    "methods": ("label", "kind", "summary", "tuned over"),
-    "peers": ("label", "kind", "package", "licence", "citation", "summary", "tuned over"),
-    "metrics": ("label", "group", "best", "chance", "definition", "fooled by"),
-}
-MARKDOWN_BAR = r"\|"  # in a cell of a table, where a bar alone would end it
-FOOLS = {  # property that a metric's card says it lacks -> what then scores better than it should
-    "collapse_is_not_rewarded": "a collapse",
-    "noise_never_improves": "noise",
-    "shuffled_is_chance": "answers for other cells",
-    "train_mean_is_chance": "the mean profile",
-}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
-    parser = _parser()
-    options = vars(parser.parse_args(arguments))
+    options = vars(parser().parse_args(arguments))
     command, threads = options.pop("command"), options.pop("threads", None)
     if threads is not None:
         # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.
@@ -44,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         if command == "list":
-            _list(**options)
+            listing.main(**options)
         elif command == "fit":
             _fit(**options)
         elif command == "adopt":
@@ -58,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         elif command == "plan":
             importlib.import_module("mosaicbench.commands.plan").main(**options | {"shapes": dict(options["shapes"])})
         elif command == "tabulate":
-            importlib.import_module("mosaicbench.commands.tabulate").main(**_files_of_runs(**options))
+            importlib.import_module("mosaicbench.commands.tabulate").main(**jobs.of_tables(**options))
         else:
             importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
     except NotWritten as error:
@@ -75,245 +61,6 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         file = error.filename or "a temporary file"
         sys.exit(f"mosaicbench {command}: {file}: {error.strerror}; mend that, and run again")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data.")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    run = _add(commands, "run", "run the workflow in the working directory, from wherever this package is installed")
-    where = "a config (default: config/config.yaml where there is one, else the default benchmark)"
-    run.add_argument("--configfile", type=Path, metavar="FILE", help=where)
-    run.add_argument("--cores", default="all", metavar="N", help="default: all")
-    run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- --dry-run")
-
-    fetch = _add(commands, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
-    fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
-    fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")
-    fetch.add_argument(
-        "--file", dest="files", action="append", default=[], metavar="NAME", help="this file only; may be repeated"
-    )
-    fetch.add_argument("--optional", action="store_true", help="also files that the dataset can be prepared without")
-    fetch.add_argument("--offline", action="store_true", help="never touch the network")
-    mirror = os.environ.get("MOSAICBENCH_MIRROR")
-    where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
-    fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
-    fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
-    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml"))
-    where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
-    fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
-
-    prepare = _add(commands, "prepare", "turn a source into a dataset")
-    prepare.add_argument("--dataset", required=True, help="its id")
-    prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
-    prepare.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the loader")
-    prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
-    prepare.add_argument("--output", type=Path, required=True)
-
-    cut = _add(commands, "cut", "turn a dataset into a view: train, query and solution")
-    cut.add_argument("--dataset", type=Path, required=True)
-    cut.add_argument("--scenario", required=True, help="its id")
-    cut.add_argument("--kind", required=True, help="how pairing is hidden")
-    cut.add_argument(
-        "--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
-    )
-    cut.add_argument("--seed", type=int, required=True)
-    for part in ("train", "query", "solution"):
-        cut.add_argument(f"--{part}", type=Path, required=True)
-
-    _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
-
-    adopt = _add(commands, "adopt", "take in a run that was computed elsewhere, each cell found by its name")
-    adopt.add_argument("job", type=json.loads, metavar="JOB", help="dataset, scenario, run and seeds, in JSON")
-
-    divide = _add(commands, "divide", "divide the train cells of a view once more, to choose settings on")
-    divide.add_argument("--view", type=Path, required=True, metavar="FILE", help="train.h5mu of the view; nothing else is read")
-    divide.add_argument("--share", type=float, default=0.2, help="of the cells, those that become the inner query")
-    divide.add_argument("--seed", type=int, default=0, help="draws the division, together with the view's own seed")
-    divide.add_argument("--by", metavar="COLUMN", help="leave out a group of this column, as the scenario does")
-    for part in ("train", "query", "solution"):
-        divide.add_argument(f"--{part}", type=Path, required=True)
-
-    tune = _add(commands, "tune", "search for a run's best settings on an inner view, which `divide` wrote")
-    what = "identity, of, hyperparameters, view, output, trials, objective, seed and limits, in JSON"
-    tune.add_argument("job", type=json.loads, metavar="JOB", help=what)
-    tune.add_argument("--threads", type=int)
-
-    score = _add(commands, "score", "score runs of a view on all their seeds")
-    score.add_argument("--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first")
-    score.add_argument("--views", type=Path, nargs="+", help="folders, one per seed")
-    groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
-    score.add_argument("--groups", nargs="+", choices=groups, help="groups of metrics")
-    score.add_argument("--scores", type=Path, nargs="+", help="a file per run")
-    score.add_argument("--features", type=Path, nargs="+", help="a file per run")
-    score.add_argument("--cells", type=Path, nargs="+", help="a file per run")
-    score.add_argument("--threads", type=int)
-    elsewhere = score.add_argument_group("embeddings that were made elsewhere, in the place of runs")
-    elsewhere.add_argument("--latents", type=Path, nargs="+", metavar="FILE.h5ad", help="one per source, named after it")
-    elsewhere.add_argument("--truth", type=Path, metavar="FILE", help=".h5mu or .h5ad whose obs has types and batches")
-    elsewhere.add_argument("--embedding", metavar="KEY", help="of obsm (default: X)")
-    what = "of obsp, such as distances or connectivities of scanpy: metrics that read graphs, in the place of coordinates"
-    elsewhere.add_argument("--graph", metavar="KEY", help=what)
-    elsewhere.add_argument("--cell-type", default="cell_type", metavar="COLUMN")
-    elsewhere.add_argument("--batch", default="batch", metavar="COLUMN")
-    elsewhere.add_argument("--output", type=Path, metavar="FILE.tsv")
-
-    project = _add(commands, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
-    project.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one seed")
-    project.add_argument("--train", type=Path, required=True)
-    project.add_argument("--solution", type=Path, required=True)
-    project.add_argument("--seed", type=int, required=True)
-    project.add_argument("--output", type=Path, required=True, help="a folder")
-    project.add_argument("--threads", type=int)
-
-    generate = _add(commands, "generate", "draw virtual cells from the priors of runs' models, and hold them against real ones")
-    generate.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one view and seed")
-    generate.add_argument("--view", type=Path, required=True, help="the folder of that view")
-    generate.add_argument("--cells", type=int, default=500)
-    generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--output", type=Path, required=True, help="a folder")
-    generate.add_argument("--tables", type=Path, metavar="DIR", help="a folder for the tables (default: that of --output)")
-    generate.add_argument("--threads", type=int)
-
-    tabulate = _add(commands, "tabulate", "join scores into tables")
-    tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
-    tabulate.add_argument("--results", type=Path, required=True, help="the results folder")
-    tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
-    tabulate.add_argument("--output", type=Path, required=True, help="a folder")
-
-    draw = _add(commands, "draw", "draw figures for every view")
-    draw.add_argument("--figures", nargs="+", required=True, metavar="FIGURE", choices=catalog.names("figures"))
-    draw.add_argument("--tables", type=Path, required=True)
-    draw.add_argument("--projections", type=Path, required=True, help="the folder of what `project` wrote")
-    draw.add_argument("--display", type=Path, required=True)
-    draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
-    draw.add_argument("--output", type=Path, required=True, help="a folder")
-
-    typeset = _add(commands, "typeset", "write the tables of a paper, as LaTeX")
-    typeset.add_argument("--tables", type=Path, required=True)
-    typeset.add_argument("--display", type=Path, required=True)
-    typeset.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
-    typeset.add_argument("--output", type=Path, required=True, help="a folder")
-
-    report = _add(commands, "report", "write the HTML report")
-    report.add_argument("--tables", type=Path, required=True)
-    report.add_argument("--figures", type=Path, required=True)
-    report.add_argument("--display", type=Path, required=True)
-    report.add_argument("--config", type=Path, required=True, help="the recorded config")
-    report.add_argument("--results", type=Path, help="the results folder, for hyperparameters, versions and machines")
-    report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
-    report.add_argument("--output", type=Path, required=True)
-
-    plan = _add(commands, "plan", "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory")
-    default = str(layout.project_file("config/config.yaml"))
-    plan.add_argument("config", type=_settings, nargs="?", default=default, help="a config (default: the default benchmark)")
-    plan.add_argument("--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark")
-    where = "a table of expenses, such as a finished benchmark's tables/expenses.tsv (default: the one that ships)"
-    default = layout.project_file("config/expenses.tsv")
-    plan.add_argument("--table", type=Path, default=default, metavar="FILE", help=where)
-    where = "the size of a dataset that nothing else tells; may be repeated"
-    plan.add_argument(
-        "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
-    )
-    plan.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the expenses that were used to this file, whose larger views stay"
-    )
-
-    compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond chance")
-    compare.add_argument("a", type=Path, metavar="A", help="a results folder")
-    compare.add_argument("b", type=Path, metavar="B", help="another")
-    default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
-    compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
-
-    board = _add(commands, "leaderboard", "make one page of the runs of several results folders, each checked first")
-    board.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a results folder")
-    board.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    board.add_argument("--output", type=Path, required=True, metavar="DIR", help="a folder for index.html and leaderboard.tsv")
-
-    cite = _add(commands, "cite", "print BibTeX of the methods, metrics, datasets and packages that a benchmark used")
-    cite.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
-    cite.add_argument("--output", type=Path, metavar="FILE.bib", help="write it there instead")
-
-    recommend = _add(commands, "recommend", "say which run to take on these data, for each question, with the evidence")
-    recommend.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
-    default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
-    recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
-    racing = recommend.add_argument_group("a race: more seeds for the runs that are still in")
-    what = "fit further seeds of the runs that paired tests have not put out, until one leads or the budget is spent"
-    racing.add_argument("--race", action="store_true", help=what)
-    racing.add_argument("--budget", type=int, default=100, metavar="FITS", help="most fits (default: 100)")
-    racing.add_argument("--cores", default="all", metavar="N", help="for Snakemake (default: all)")
-    racing.add_argument("--dry-run", action="store_true", help="print the command of the next round, and start nothing")
-
-    keep = _add(commands, "keep", "keep the models of runs that are over: fit them again, and check that nothing changed")
-    keep.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
-    where = "a results folder: the run of each view with the best overall score, first seed"
-    keep.add_argument("--best", type=Path, metavar="RESULTS", help=where)
-    keep.add_argument("--table", type=Path, metavar="FILE.tsv", help="list the best, and remove other models of first seeds")
-    keep.add_argument("--named", nargs="*", default=[], metavar="RUN", help="whose models --table leaves where they are")
-    keep.add_argument("--threads", type=int)
-
-    apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
-    apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")
-    apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")
-    _add_arguments_of_applying(apply)
-
-    integrate = _add(commands, "integrate", "fit a method to one's own cells, without a benchmark, and embed them")
-    integrate.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu or 10x .h5")
-    integrate.add_argument("--method", required=True, help="a method's id; `mosaicbench list methods` shows all")
-    integrate.add_argument("--seed", type=int, default=0)
-    integrate.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
-    integrate.add_argument("--model", type=Path, metavar="DIR", help="a folder to keep the model in, for `mosaicbench apply`")
-    integrate.add_argument("--cell-type", metavar="COLUMN", help="the obs column of cell types")
-    integrate.add_argument("--batch", metavar="COLUMN", help="the obs column of batches")
-    integrate.add_argument("--values", default="counts", help="counts (default), or lognorm of RNA without counts")
-    integrate.add_argument("--kinds", type=json.loads, metavar="JSON", help="modality -> rna, atac, adt or continuous")
-    _add_arguments_of_applying(integrate)
-
-    listing = _add(commands, "list", "show what there is")
-    listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
-    listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
-    return parser
-
-
-def _add(commands: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
-    return commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
-
-
-def _add_arguments_of_applying(command: argparse.ArgumentParser) -> None:
-    """Add what is asked of cells that are shown to a model."""
-    command.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
-    command.add_argument("--no-imputation", dest="impute", action="store_false", help="latents and types only")
-    where = "share of a modality's features that must be there (default: 0.5)"
-    command.add_argument("--least-share", type=float, default=0.5, metavar="SHARE", help=where)
-    command.add_argument("--threads", type=int)
-
-
-def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
-    """Add what a job of fits takes: its description, or the same of a single run by hand; and what it was granted."""
-    described = "runs, seeds, limits and stacked, in JSON; or a file that holds them, or - for stdin"
-    fit.add_argument("job", nargs="?", metavar="JOB", help=described)
-    alone = fit.add_argument_group("a single run, without JOB")
-    alone.add_argument("--method", help="a method's id; `mosaicbench list methods` shows all")
-    alone.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
-    alone.add_argument("--identity", type=json.loads, default={}, metavar="JSON", help="dataset, scenario, run, seed")
-    for part in ("train", "query"):
-        alone.add_argument(f"--{part}", metavar="FILE")
-    alone.add_argument("--solution", metavar="FILE", help="for positive controls only")
-    alone.add_argument("--output", metavar="DIR")
-    alone.add_argument("--max-minutes", type=float, default=float("inf"))
-    alone.add_argument("--max-memory-mb", type=float, default=float("inf"))
-    granted = fit.add_argument_group("what a job of the workflow was granted")
-    granted.add_argument("--attempt", type=int, metavar="N", help="1 for the first")
-    granted.add_argument("--granted-mb", type=float, help="memory of the whole job")
-    granted.add_argument("--granted-minutes", type=float, help="wall-clock time of the whole job")
-    often = float(os.environ.get("MOSAICBENCH_CHECKPOINT_SECONDS") or 60)
-    what = "least time between two savings of a training (default: $MOSAICBENCH_CHECKPOINT_SECONDS, or 60)"
-    fit.add_argument("--checkpoint-seconds", type=float, default=often, metavar="S", help=what)
-    fit.add_argument("--threads", type=int)
 
 
 def _fit(
@@ -357,111 +104,3 @@ def _score(**options: object) -> None:
     if elsewhere and (others := [f"--{name}" for name in options if name not in taken and options[name] is not None]):
         raise UserError(f"--latents: embeddings that were made elsewhere have no {others[0]}")
     importlib.import_module(f"mosaicbench.commands.{'score_latents' if elsewhere else 'score'}").main(**taken)
-
-
-def _settings(path: str) -> object:
-    from mosaicbench import settings
-
-    try:
-        return settings.read(Path(path))
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
-
-
-def _shape(text: str) -> tuple[str, tuple[int, int]]:
-    name, _, numbers = text.partition("=")
-    cells, _, features = numbers.partition(",")
-    if not (name and cells.isdigit() and features.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected NAME=CELLS,FEATURES, found {text!r}")
-    return name, (int(cells), int(features))
-
-
-def _files_of_runs(config: object, results: Path, published: Path, output: Path) -> dict:
-    """Return the keywords of `tabulate`: the files that the runs of a config have written."""
-    lies = layout.Results(results)
-    scores, features, cells = ([Path(lies.run(*run), name) for run in config.applicable] for name in layout.FILES_OF_SCORES)
-    fits = [Path(lies.fit(*run, seed)) for run in config.applicable for seed in config.seeds]
-    return {
-        "scores": scores,
-        "features": features,
-        "cells": cells,
-        "records": [fit / "run.json" for fit in fits],
-        "histories": [fit / "history.tsv" for fit in fits],
-        "not_applicable": config.not_applicable,
-        "methods": {run.name: run.method for run in config.runs.values()},
-        "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
-        "reference": config.config["report"]["reference_run"],
-        "sweep": config.config["report"]["sweep"],
-        "published": published,
-        "results": results,
-        "output": output,
-        "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
-        "seeds": config.seeds,
-        "sizes": config.sizes,
-        "searches": [
-            (dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)), Path(lies.tuning(*run, seed)))
-            for run in config.tuned
-            for seed in config.tuned_seeds
-        ],
-    }
-
-
-def _list(room: str | None, into: Path | None) -> None:
-    """Print every card of a room, or of all rooms, one line each; or write the tables of a Markdown file."""
-    if into is not None:
-        into.write_text(with_fresh_tables(into.read_text()))
-        return
-    for name in [room] if room else catalog.ROOMS:
-        print(name)
-        for entry, card in catalog.cards(name).items():
-            print(f"  {entry:32} {card['label']:24} {card.get('summary') or card.get('definition') or card.get('caption')}")
-
-
-def with_fresh_tables(text: str) -> str:
-    """Return a Markdown text in which what stands between ``<!-- TABLE -->`` markers is that table: of cards, or of imports."""
-    for table in [*MARKDOWN_COLUMNS, "imports"]:
-        if f"<!-- {table} -->" in text:
-            before, rest = text.split(f"<!-- {table} -->", 1)
-            after = rest.split(f"<!-- /{table} -->", 1)[1]
-            text = "\n".join([f"{before}<!-- {table} -->", *_markdown(table), f"<!-- /{table} -->{after}"])
-    return text
-
-
-def _markdown(table: str) -> list[str]:
-    """Return the lines of a table."""
-    if table == "imports":
-        header, rows = ["level", "room", "imports"], rooms.table()
-    else:
-        header = ["id", *MARKDOWN_COLUMNS[table]]
-        rows = [(f"`{name}`", *map(card.get, header[1:])) for name, card in _listed(table).items()]
-    lines = [f"| {' | '.join(str(cell).replace('|', MARKDOWN_BAR) for cell in row)} |" for row in rows]
-    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *lines]
-
-
-def _listed(table: str) -> dict[str, dict]:
-    """Return the cards of a table: peers are the methods that wrap a package, with what is known of it."""
-    if table == "metrics":
-        return {name: card | _in_words(card) for name, card in catalog.cards("metrics").items()}
-    methods = {name: card | {"tuned over": _searched(card)} for name, card in catalog.cards("methods").items()}
-    if table == "methods":
-        return {name: card for name, card in methods.items() if "wraps" not in card}
-    return {name: card | _of_package(card) for name, card in methods.items() if "wraps" in card}
-
-
-def _in_words(card: dict) -> dict[str, str]:
-    """Return what a metric's card says of its ends, and of what it rewards and should not, as cells of a table."""
-    ends = {end: "" if card[end] is None else f"{card[end]:g}" for end in ("best", "chance")}
-    lacks = card.get("lacks", {})
-    return ends | {"fooled by": "; ".join(f"{what} ({lacks[name]})" for name, what in FOOLS.items() if name in lacks)}
-
-
-def _searched(card: dict) -> str:
-    """Return which hyperparameters are searched when a method is tuned, and over which values."""
-    return "; ".join(f"`{name}` {spaces.in_words(values)}" for name, values in card.get("space", {}).items())
-
-
-def _of_package(card: dict) -> dict[str, str]:
-    package = card["wraps"]
-    where = " (own environment)" if "environment" in card else ""
-    citation = f"[{card['paper']}](https://doi.org/{card['doi']})"
-    return {"package": f"{package['package']} {package['version']}{where}", "licence": package["licence"], "citation": citation}

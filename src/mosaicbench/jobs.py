@@ -1,6 +1,6 @@
-"""Jobs of fits: their descriptions as a rule of the workflow writes them, or as the command line's options give one run.
+"""Jobs: the files of one that tabulates, and fits as a rule of the workflow or the command line's options describe them.
 
-A description is JSON with the keys
+A description of fits is JSON with the keys
 
 ========  =======================================================================================================
 runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed; where models are
@@ -18,7 +18,7 @@ import json
 import sys
 from pathlib import Path
 
-from mosaicbench import catalog
+from mosaicbench import catalog, layout
 from mosaicbench.errors import UserError
 
 NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
@@ -93,3 +93,33 @@ def _module(method: str) -> str:
     """Return the dotted name of a method's module."""
     catalog.card("methods", method)  # refuses an unknown one, with the nearest
     return catalog.module("methods", method)
+
+
+def of_tables(config: object, results: Path, published: Path, output: Path) -> dict:
+    """Return the keywords of ``commands.tabulate.main``: the files that the runs of a config have written."""
+    lies = layout.Results(results)
+    scores, features, cells = ([Path(lies.run(*run), name) for run in config.applicable] for name in layout.FILES_OF_SCORES)
+    fits = [Path(lies.fit(*run, seed)) for run in config.applicable for seed in config.seeds]
+    return {
+        "scores": scores,
+        "features": features,
+        "cells": cells,
+        "records": [fit / "run.json" for fit in fits],
+        "histories": [fit / "history.tsv" for fit in fits],
+        "not_applicable": config.not_applicable,
+        "methods": {run.name: run.method for run in config.runs.values()},
+        "kinds": {name: stanza["kind"] for name, stanza in config.scenarios.items()},
+        "reference": config.config["report"]["reference_run"],
+        "sweep": config.config["report"]["sweep"],
+        "published": published,
+        "results": results,
+        "output": output,
+        "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
+        "seeds": config.seeds,
+        "sizes": config.sizes,
+        "searches": [
+            (dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)), Path(lies.tuning(*run, seed)))
+            for run in config.tuned
+            for seed in config.tuned_seeds
+        ],
+    }

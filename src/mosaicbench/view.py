@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mosaicbench.errors import Diverged
 
 History = list[dict[str, float]]  # one dict per epoch: name of a cost -> value; [] of a method without epochs
+BY_MODALITY = ("values", "counts", "totals", "activity")  # parts of `Cells` that are dicts
 
 
 @dataclass(frozen=True)
@@ -67,24 +68,16 @@ class Cells:
 
     def only(self, *modalities: str) -> Cells:
         """Return the same cells as if nothing but `modalities` had been measured in them."""
-        return replace(
-            self,
-            values={modality: self.values[modality] for modality in modalities},
-            counts={modality: x for modality, x in self.counts.items() if modality in modalities},
-            totals={modality: x for modality, x in self.totals.items() if modality in modalities},
-            activity={modality: x for modality, x in self.activity.items() if modality in modalities},
-        )
+        parts = {part: {m: x for m, x in getattr(self, part).items() if m in modalities} for part in BY_MODALITY[1:]}
+        return replace(self, values={modality: self.values[modality] for modality in modalities}, **parts)
 
     def take(self, rows: np.ndarray) -> Cells:
         """Return the cells at `rows` (integer positions or a boolean mask)."""
         return Cells(
             names=self.names[rows],
-            values={modality: x[rows] for modality, x in self.values.items()},
             labels=None if self.labels is None else self.labels[rows],
             batches=None if self.batches is None else self.batches[rows],
-            counts={modality: x[rows] for modality, x in self.counts.items()},
-            totals={modality: x[rows] for modality, x in self.totals.items()},
-            activity={modality: x[rows] for modality, x in self.activity.items()},
+            **{part: {m: x[rows] for m, x in getattr(self, part).items()} for part in BY_MODALITY},
         )
 
 
@@ -176,24 +169,22 @@ class View:
 
 def concatenate(parts: list[Cells]) -> Cells:
     """Join blocks that show the same modalities, in order."""
+    from scipy import sparse
+
     first = parts[0]
     if len(parts) == 1:
         return first
+
+    def joined(name: str, join: Callable) -> dict:
+        return {modality: join([getattr(part, name)[modality] for part in parts]) for modality in getattr(first, name)}
+
     return Cells(
         names=np.concatenate([part.names for part in parts]),
-        values={modality: np.concatenate([part.values[modality] for part in parts]) for modality in first.values},
         labels=None if first.labels is None else np.concatenate([part.labels for part in parts]),
         batches=None if first.batches is None else np.concatenate([part.batches for part in parts]),
-        counts={modality: _stacked([part.counts[modality] for part in parts]) for modality in first.counts},
-        totals={modality: np.concatenate([part.totals[modality] for part in parts]) for modality in first.totals},
-        activity={modality: _stacked([part.activity[modality] for part in parts]) for modality in first.activity},
+        **{name: joined(name, np.concatenate) for name in ("values", "totals")},
+        **{name: joined(name, lambda matrices: sparse.vstack(matrices, format="csr")) for name in ("counts", "activity")},
     )
-
-
-def _stacked(parts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
-    from scipy import sparse
-
-    return sparse.vstack(parts, format="csr")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ order, symmetric, 1 or -1 where linked (negative: the more of one, the less of t
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mosaicbench.data.antibodies import bare, is_isotype, target_genes
 from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
 from mosaicbench.data.readers import coordinates, opened
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from mudata import MuData
-
-TARGETS = Path(__file__).with_name("antibody_targets.tsv")
-ISOTYPE = re.compile(
-    r"isotype|control|^(mouse|rat|rag|hamster|armenianhamster|ms)?igg[0-9][a-c]?[0-9]?(k|kappa|lambda)?(ctrl)?$"
-)
-CLONE = re.compile(r"(?i)(?P<target>CD\d+[a-z]*)[-_.][1-9]")  # "CD3-1" is a clone against CD3, not CD31; "PD-1" is a target
-VENDOR = re.compile(r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant)$")
 
 
 def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = None, upstream: int = 2000) -> MuData:
@@ -218,27 +210,11 @@ def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> tuple[np.nda
     position |= {gene.upper(): row for gene, row in position.items() if gene.upper() not in position}
     rows, columns = [], []
     for column, protein in enumerate(proteins):
-        for gene in target_genes(protein) or (_bare(protein).upper(),):
+        for gene in target_genes(protein) or (bare(protein).upper(),):
             if gene.upper() in position and not is_isotype(protein):
                 rows.append(position[gene] if gene in position else position[gene.upper()])
                 columns.append(column)
     return np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64), np.ones(len(rows), dtype=np.int8)
-
-
-def target_genes(protein: str) -> tuple[str, ...]:
-    """Return the genes of an antibody's target by any of its names, with or without vendor and clone; () where unknown."""
-    table, bare = _targets(), _bare(protein)
-    clone = CLONE.fullmatch(bare)
-    for name in (clone["target"] if clone else bare, re.sub(r"\s*[(\[].*$", "", bare)):
-        if (key := _key(name)) in table:
-            return table[key]
-    return ()
-
-
-def is_isotype(protein: str) -> bool:
-    """Return whether an antibody is an isotype control, which has no target."""
-    key = _key(_bare(protein))
-    return key not in _targets() and bool(ISOTYPE.search(key))
 
 
 def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -338,28 +314,3 @@ def _origin(genes: pd.DataFrame, gtf: Path | None, upstream: int) -> str:
         return f"overlap with gene body and {upstream} bases upstream, {gtf.name}"
     what = "gene body and {} bases upstream" if "strand" in genes else "span of start sites and {} bases on both sides"
     return f"overlap with {what.format(upstream)}, coordinates of the data"
-
-
-@cache
-def _targets() -> dict[str, tuple[str, ...]]:
-    """Return, for every name of every target, its genes; two lines must not claim one name."""
-    table = pd.read_csv(TARGETS, sep="\t", dtype=str, keep_default_na=False, comment="#")
-    found: dict[str, tuple[str, ...]] = {}
-    for target, aliases, genes in table[["target", "aliases", "genes"]].itertuples(index=False):
-        for name in (target, *filter(None, aliases.split("|"))):
-            if found.setdefault(_key(name), tuple(genes.split())) != tuple(genes.split()):
-                raise ValueError(f"{TARGETS.name}: {name!r} stands for two targets")
-    return found
-
-
-def _bare(protein: str) -> str:
-    """Return an antibody's name without what a vendor or a pipeline put behind it."""
-    name, shorter = str(protein).strip(), ""
-    while name != shorter:
-        shorter, name = name, VENDOR.sub("", name)
-    return name
-
-
-def _key(name: str) -> str:
-    greek = {"α": "a", "β": "b", "γ": "g", "δ": "d", "ε": "e", "κ": "k", "λ": "l"}
-    return re.sub(r"[^a-z0-9]", "", "".join(greek.get(letter, letter) for letter in name.lower()))

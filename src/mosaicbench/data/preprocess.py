@@ -28,6 +28,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import check_options, source_values
+from mosaicbench.data.features import moments, open_peaks, variable_genes, varying_most
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 PER_CELL = 1e4  # counts per cell after normalisation
-FEW_CELLS = 500  # below, so many genes share the same few means that a local trend of the variance is singular
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,7 @@ class Preprocessing:
             raise UserError(f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; name its kind")
         log: list[Learned] = []
         steps = KINDS[kind].fit(train, log, **options)
-        mean, std = learned(
-            log, "mean and standard deviation", lambda cells: _moments(_in_space(steps.transform(cells))), train
-        )
+        mean, std = learned(log, "mean and standard deviation", lambda cells: moments(_in_space(steps.transform(cells))), train)
         if steps.space == "lsi":
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
         return cls(steps, mean, std, tuple(log))
@@ -139,7 +137,7 @@ class LogNormalised:
         log-normalised values, both as in scanpy; the trend's span is 0.3, but 1 where there are fewer than 500 cells.
         """
         _check_at_least("features", features, 1)
-        return cls(learned(log, "choice of features", _variable_genes, train, features=features))
+        return cls(learned(log, "choice of features", variable_genes, train, features=features))
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return log-normalised values of the chosen genes, sparse float32."""
@@ -180,7 +178,7 @@ class Lsi:
         """
         _check_at_least("features", features, 3)
         _check_at_least("components", components, 1)
-        columns, idf = learned(log, "choice of features, idf", _open_peaks, train, features=features)
+        columns, idf = learned(log, "choice of features, idf", open_peaks, train, features=features)
         found = min(components, min(train.n_obs, len(columns)) - 2)
         if found < 1:
             raise UserError(f"LSI needs at least 3 train cells and 3 open peaks, found {train.n_obs} and {len(columns)}")
@@ -254,7 +252,7 @@ class Continuous:
         """Choose the `features` of largest variance among the train cells; without a number, all that vary."""
         if features is not None:
             _check_at_least("features", features, 1)
-        return cls(learned(log, "choice of features", _varying_most, train, features=features))
+        return cls(learned(log, "choice of features", varying_most, train, features=features))
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return the values of the chosen features, dense float32."""
@@ -297,45 +295,6 @@ def check_preprocess(options: dict[str, dict]) -> None:
         check_options(KINDS[kind].fit, given, f"preprocess.{kind}")
 
 
-def _variable_genes(train: AnnData, features: int) -> np.ndarray:
-    values = source_values(train)
-    varying = np.flatnonzero((values.max(axis=0) != values.min(axis=0)).toarray().ravel())
-    if len(varying) == 0:
-        raise UserError("no gene varies among the train cells; give more cells or another modality")
-    if len(varying) > features:
-        chosen = varying[_highly_variable(values[:, varying], train.uns["values"], features)]
-        kept = varying[train.var["kept"].to_numpy()[varying]] if "kept" in train.var else []
-        return np.union1d(chosen, kept).astype(varying.dtype)
-    return varying
-
-
-def _varying_most(train: AnnData, features: int | None) -> np.ndarray:
-    _, std = _moments(source_values(train), of_constant=0)
-    varying = np.flatnonzero(std > 0)
-    if len(varying) == 0:
-        raise UserError("no feature varies among the train cells; give more cells or another modality")
-    return varying if features is None else np.sort(varying[np.argsort(-std[varying], kind="stable")[:features]])
-
-
-def _open_peaks(train: AnnData, features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions and idf of the peaks open in most train cells."""
-    opened = source_values(train).getnnz(axis=0)
-    most_open = np.argsort(-opened, kind="stable")[:features]
-    columns = np.sort(most_open[opened[most_open] > 0])
-    return columns, (train.n_obs / opened[columns]).astype(np.float32)
-
-
-def _highly_variable(values: sparse.csr_matrix, scale: str, features: int) -> np.ndarray:
-    import scanpy
-    from anndata import AnnData
-
-    flavor = {"flavor": "seurat"}
-    if scale == "counts":
-        flavor = {"flavor": "seurat_v3", "span": 0.3 if values.shape[0] >= FEW_CELLS else 1.0}
-    table = scanpy.pp.highly_variable_genes(AnnData(values), n_top_genes=features, inplace=False, **flavor)
-    return np.flatnonzero(table["highly_variable"])
-
-
 def _shell(cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | sparse.csr_matrix) -> AnnData:
     from anndata import AnnData
 
@@ -369,14 +328,6 @@ def _counted(cells: AnnData) -> np.ndarray:
 
 def _in_space(cells: AnnData) -> np.ndarray | sparse.csr_matrix:
     return cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
-
-
-def _moments(x: np.ndarray | sparse.csr_matrix, *, of_constant: float = 1) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.preprocessing import StandardScaler
-
-    x = x.astype(np.float64)
-    std = np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
-    return np.asarray(x.mean(axis=0), dtype=np.float32).ravel(), np.where(std > 1e-6, std, of_constant).astype(np.float32)
 
 
 def _check_at_least(key: str, given: int, least: int) -> None:
