@@ -221,6 +221,40 @@ def test_sources_follow_imports_inside_functions():
     assert any(file.endswith("files/runs.py") for file in sources.of("mosaicbench.commands.fit"))
 
 
+def imported(tree):
+    """Return the modules of the package that statements import, and what they import from them."""
+    modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    of = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules += [f"{node.module}.{alias.name}" for node in of for alias in node.names]
+    return {name for name in modules if name.startswith("mosaicbench")}
+
+
+def test_imports_found_by_their_lines_are_those_of_the_whole_code():
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert len(files) > 300
+    for path in files:
+        text = path.read_text()
+        assert imported(sources._import_statements(text)) == imported(ast.parse(text)), path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os; from mosaicbench import errors",
+        "if True: from mosaicbench import errors",
+        "import os, mosaicbench.errors",
+        "import os, \\\n    mosaicbench.errors",
+        "from mosaicbench \\\n    import errors",
+        "from mosaicbench import (\n    cards,  # (literals)\n    errors,\n)",
+        "def later():\n\tfrom mosaicbench import errors as e  # on demand",
+        "from mosaicbench import cards; from mosaicbench import errors",
+    ],
+)
+def test_an_import_in_another_form_is_found_too(tmp_path, text):
+    (tmp_path / "file.py").write_text(text)
+    assert "mosaicbench.errors" in sources._imports(tmp_path / "file.py")
+
+
 def test_nothing_names_a_machine_or_a_registry():
     """No home folder and no package index in anything that ships."""
     places = re.compile(r"/(?:home|root|Users|work)/|pypi\.|/simple/?\b")
