@@ -97,7 +97,7 @@ class Settings:
         """What the config says of tuning, {} where nothing is tuned."""
         return self.config.get("tuning") or {}
 
-    @property
+    @cached_property
     def tuned(self) -> list[tuple[str, str, str]]:
         """(dataset, scenario, run) of every tuned run that exists."""
         return [place for place in self.applicable if self.runs[place[2]].tuned_from]
@@ -129,13 +129,13 @@ class Settings:
         """The figures that one job draws."""
         return together.drawn(self.figures)
 
-    @property
+    @cached_property
     def kept(self) -> list[str]:
         """The runs whose models are kept, with every seed."""
         named = [name for name in self.config["keep"] if name != report_choices.BEST_OF_VIEW]
         return list(dict.fromkeys([*named, *self.config["report"]["generated_runs"]]))
 
-    @property
+    @cached_property
     def candidates(self) -> list[str]:
         """The runs one of which may be the best of a view: they keep the model of the first seed until that is known."""
         if report_choices.BEST_OF_VIEW not in self.config["keep"]:

@@ -14,7 +14,12 @@ def group_on_cluster(wildcards):
 def gpus_here(wildcards):
     """One GPU for a model where this machine has one. On a cluster the profile asks for them: the submitting machine may have none."""
     is_model = catalog.card("methods", method(wildcards))["kind"] == "model"
-    return int(is_model and not on_cluster() and shutil.which("nvidia-smi") is not None)
+    return int(is_model and not on_cluster() and finds_gpu())
+
+
+@cache
+def finds_gpu():
+    return shutil.which("nvidia-smi") is not None
 
 
 def memory_of_fit(wildcards, attempt):
