@@ -109,11 +109,10 @@ def test_scores_say_their_digests_and_whose_they_are(places):
 
 def test_latents_of_another_seed_are_not_laid_out(places):
     swap(places, "latents.h5ad", "run")
-    view = {part: places / f"view-0/{part}.h5mu" for part in ("train", "solution")}
     with pytest.raises(UserError, match=r"latents.h5ad: is of seed 1, but lies where seed 0 belongs"):
-        project.main(runs=[places / "run-0"], **view, seed=0, output=places / "out")
+        project.main(views=[[places / "view-0", places / "run-0"]], seed=0, output=places / "out")
     with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
-        project.main(runs=[places / "run-1"], **view, seed=0, output=places / "out")
+        project.main(views=[[places / "view-0", places / "run-1"]], seed=0, output=places / "out")
 
 
 def test_a_view_of_another_seed_is_not_fitted(places):

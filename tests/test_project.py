@@ -38,9 +38,8 @@ def runs(view, tmp_path_factory):
 @pytest.fixture(scope="module")
 def projected(view, runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projected")
-    paths = {part: view / f"{part}.h5mu" for part in ("train", "solution")}
-    project.main(runs=list(runs.values()), seed=0, output=folder, **paths)
-    return {name: projections.read_projection(folder, name) for name in projections.COLUMNS}
+    project.main(views=[[view, *runs.values()]], seed=0, output=folder)
+    return {name: projections.read_projection(folder / "small/paired", name) for name in projections.COLUMNS}
 
 
 def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projected):
@@ -123,4 +122,4 @@ def test_a_run_of_other_cells_is_refused_by_name(view, runs, tmp_path):
     latents.obs["cell"] = [f"other-{row}" for row in range(len(latents.obs))]
     write_latents(other / "latents.h5ad", latents)
     with pytest.raises(UserError, match="60 of the solution's cells are not among its rows"):
-        project.main(runs=[other], train=view / "train.h5mu", solution=view / "solution.h5mu", seed=0, output=tmp_path / "out")
+        project.main(views=[[view, other]], seed=0, output=tmp_path / "out")

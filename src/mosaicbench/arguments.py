@@ -94,11 +94,11 @@ def parser() -> argparse.ArgumentParser:
     elsewhere.add_argument("--output", type=Path, metavar="FILE.tsv")
 
     project = _add(commands, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
-    project.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one seed")
-    project.add_argument("--train", type=Path, required=True)
-    project.add_argument("--solution", type=Path, required=True)
+    what = "a view's folder, and after it the folders of runs on it, of one seed; once for each view"
+    view = {"type": Path, "nargs": "+", "action": "append", "required": True, "metavar": ("VIEW", "RUN"), "help": what}
+    project.add_argument("--view", dest="views", **view)
     project.add_argument("--seed", type=int, required=True)
-    project.add_argument("--output", type=Path, required=True, help="a folder")
+    project.add_argument("--output", type=Path, required=True, help="a folder: a view's tables stand in its DATASET/SCENARIO")
     project.add_argument("--threads", type=int)
 
     generate = _add(commands, "generate", "draw virtual cells from the priors of runs' models, and hold them against real ones")

@@ -77,14 +77,17 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
         jobs.append(_other_job("cut", one, [results.benchmarks.cut(*place)], [results.view(*place)]))
     for _, scored in runs.drop_duplicates(["dataset", "scenario", "run"]).groupby(["dataset", "scenario"], sort=False):
         jobs += _score_jobs(scored.to_dict("records"), results)
-    for one in views.drop_duplicates(["dataset", "scenario"]).to_dict("records"):
-        place = (one["dataset"], one["scenario"])
-        jobs.append(_other_job("project", one, [results.benchmarks.of_view("project", *place)], [results.projection(*place)]))
     for one in views.drop_duplicates("dataset").to_dict("records"):
         took, made = [results.benchmarks.prepare(one["dataset"])], [results.dataset(one["dataset"])]
         jobs.append(_other_job("prepare", one, took, made) | {"scenario": ""})
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
-    made_of = {"tabulate": results.tables, "typeset": results.latex, "draw": results.figures, "report": results.report}
+    made_of = {
+        "project": results.projections,
+        "tabulate": results.tables,
+        "typeset": results.latex,
+        "draw": results.figures,
+        "report": results.report,
+    }
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
         for number, file in enumerate(sorted(Path(results.benchmarks.folder, name).glob("*.tsv"))):
@@ -121,7 +124,6 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             share = 1 - stanza.get("query_fraction", 0.2)
             train[scenario] = int(same["cells"].iloc[0]) if len(same) and dataset not in shapes else round(share * cells)
             jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None))
-            jobs.append(("project", dataset, scenario, "", 1, train[scenario], features, None))
             if any(place[:2] == (dataset, scenario) for place in settings.tuned):
                 jobs.append(("divide", dataset, scenario, "", len(settings.tuned_seeds), train[scenario], features, None))
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
@@ -157,7 +159,6 @@ def number_of_jobs(settings) -> dict[str, int]:
     searches = len(settings.tuned_seeds)
     counts["divide"] = len({place[:2] for place in settings.tuned}) * searches
     counts.update(_tuning(settings.runs[run].method) for _, _, run in settings.tuned for _ in range(searches))
-    counts["project"] = len(settings.views)
     counts["record_config"] = 1
     counts["keep_best"] = int(bool(settings.candidates))
     counts.update(_jobs_over_all(settings))
@@ -182,7 +183,13 @@ def _tuning(method: str) -> str:
 
 
 def _jobs_over_all(settings) -> dict[str, int]:
-    return {"tabulate": 1, "typeset": 1, "draw": len(settings.drawn_together), "report": 1}
+    return {
+        "project": len(settings.laid_out_together),
+        "tabulate": 1,
+        "typeset": 1,
+        "draw": len(settings.drawn_together),
+        "report": 1,
+    }
 
 
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:

@@ -125,6 +125,11 @@ class Settings:
         return together.scored(self.common_controls, self.applicable)
 
     @cached_property
+    def laid_out_together(self) -> list[list[tuple[str, str]]]:
+        """The views, (dataset, scenario), whose cells one job lays out."""
+        return together.laid_out(self.views)
+
+    @cached_property
     def drawn_together(self) -> list[list[str]]:
         """The figures that one job draws."""
         return together.drawn(self.figures)

@@ -1,4 +1,4 @@
-"""What one job does together, because to start its process takes as long as the work: scores of runs, and figures."""
+"""What one job does together, because to start its process takes as long as the work: scores, layouts of cells, figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mosaicbench import catalog
 from mosaicbench.layout import CONTROLS, PROJECTIONS, VIRTUAL
 
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
+MOST_VIEWS = 6  # whose cells one job lays out; on many cores, more would wait
 MOST_FIGURES = 4  # so that several cores have some to draw
 
 
@@ -37,6 +38,11 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[
     return ({CONTROLS: controls} if controls else {}) | {f"_{number}": runs for number, runs in enumerate(parts, start=1)}
 
 
+def laid_out(views: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Return of which views, (dataset, scenario), one job lays out the cells."""
+    return _shared_out(views, MOST_VIEWS)
+
+
 def drawn(figures: list[str]) -> list[list[str]]:
     """Return which figures one job draws: those that show cells, which wait until these are laid out, or those that do not."""
     of_cells = {*PROJECTIONS, *VIRTUAL}
@@ -45,8 +51,8 @@ def drawn(figures: list[str]) -> list[list[str]]:
     return [*_shared_out(others, MOST_FIGURES), *_shared_out(showing, MOST_FIGURES)]
 
 
-def _shared_out(names: list[str], most: int) -> list[list[str]]:
-    """Return the names in order, in as few parts as there can be of `most` or less, and these as even as can be."""
+def _shared_out(names: list, most: int) -> list[list]:
+    """Return what is named in order, in as few parts as there can be of `most` or less, and these as even as can be."""
     if not names:
         return []
     size = math.ceil(len(names) / math.ceil(len(names) / most))

@@ -54,6 +54,13 @@ def minutes_of_trials(wildcards, attempt):
     return cluster.requested_minutes(bench.limits["minutes"] * bench.tuning["trials"], share_of_limits(attempt))
 
 
+def minutes_of_projecting(views):
+    def minutes(wildcards, attempt):
+        return (10 + 10 * len(views)) * attempt
+
+    return minutes
+
+
 def minutes_of_drawing(wildcards, attempt):
     """Of a few figures: little, since a submission asks for the sum over all."""
     return 20 * attempt

@@ -1,31 +1,37 @@
 # tables -> figures, LaTeX, report
 
 
-rule project:
-    input:
-        files_of_projected_runs,
-        train=first_view("train.h5mu"),
-        solution=first_view("solution.h5mu"),
-        code=code_of_command("project"),
-    output:
-        tables_of_projection(layout.PROJECTIONS),
-    log:
-        LOGS.of_view("project", *OF_VIEW),
-    benchmark:
-        BENCHMARKS.of_view("project", *OF_VIEW)
-    priority: -1  # beside `tabulate`, which has no other company
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        runs=folders_of_projected_runs,
-        seed=bench.seeds[0],
-        folder=subpath(output[0], parent=True),
-    message:
-        "Lay out the query cells of {wildcards.dataset}, {wildcards.scenario}"
-    shell:
-        "python -m mosaicbench project --runs {params.runs:q} --train {input.train:q} --solution {input.solution:q}"
-        " --seed {params.seed:q} --output {params.folder:q} --threads {threads} 2> {log:q}"
+# Cells of several views are laid out together: umap-learn compiles itself in every process.
+for number, views in enumerate(bench.laid_out_together, start=1):
+
+    rule:
+        name:
+            f"project_{number}"
+        input:
+            files_of_projected_runs(views),
+            files_of_first_views(views, "train.h5mu", "solution.h5mu"),
+            code=code_of_command("project"),
+        output:
+            tables_of_projections(views),
+        log:
+            LOGS.at("project", number),
+        benchmark:
+            BENCHMARKS.at("project", number)
+        priority: -1  # beside `tabulate`, which has no other company
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            runtime=minutes_of_projecting(views),
+        params:
+            views=views_and_projected_runs(views),
+            seed=bench.seeds[0],
+            projections=projections_folder,
+        message:
+            f"Lay out the query cells of {', '.join('/'.join(view) for view in views)}"
+        shell:
+            "python -m mosaicbench project {params.views:q} --seed {params.seed:q} --output {params.projections:q}"
+            " --threads {threads} 2> {log:q}"
 
 
 rule generate:
@@ -35,7 +41,7 @@ rule generate:
         solution=first_view("solution.h5mu"),
         code=code_of_generated_runs,
     output:
-        tables_of_projection(layout.VIRTUAL),
+        expand(f"{ANY.projection(*OF_VIEW)}/{{table}}.tsv", table=layout.VIRTUAL, allow_missing=True),
         cells=directory(ANY.generated(*OF_VIEW)),
     log:
         LOGS.of_view("generate", *OF_VIEW),

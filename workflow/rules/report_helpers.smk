@@ -13,22 +13,40 @@ def projections_folder(wildcards):
     return RESULTS.projections
 
 
-def existing_runs(wildcards, runs):
-    exist = {run for d, s, run in bench.applicable if (d, s) == (wildcards.dataset, wildcards.scenario)}
+def existing_runs(view, runs):
+    exist = {run for *place, run in bench.applicable if tuple(place) == view}
     return [run for run in runs if run in exist]
 
 
-def projected_runs(wildcards):
-    return existing_runs(wildcards, bench.projected)
+def projected_runs(views):
+    """Pairs of a view and a run of which pictures of cells are made."""
+    return [(view, run) for view in views for run in existing_runs(view, bench.projected)]
 
 
 def generated_runs(wildcards):
-    return existing_runs(wildcards, bench.config["report"]["generated_runs"])
+    return existing_runs(names_of_view(wildcards), bench.config["report"]["generated_runs"])
 
 
-def files_of_projected_runs(wildcards):
+def files_of_projected_runs(views):
     files = ["latents.h5ad", "imputed.h5mu", "run.json"]
-    return files_of_first_seed(projected_runs(wildcards), files)
+    return [f"{ANY.fit(*view, run, bench.seeds[0])}/{file}" for view, run in projected_runs(views) for file in files]
+
+
+def files_of_first_views(views, *files):
+    return [f"{ANY.view(*view, bench.seeds[0])}/{file}" for view in views for file in files]
+
+
+def views_and_projected_runs(views):
+    """Of every view the words that `project` reads: its folder, and those of its runs."""
+
+    def words(wildcards):
+        found = []
+        for view in views:
+            runs = [RESULTS.fit(*view, run, bench.seeds[0]) for _, run in projected_runs([view])]
+            found += ["--view", RESULTS.view(*view, bench.seeds[0]), *runs]
+        return found
+
+    return words
 
 
 def records_of_generated_runs(wildcards):
@@ -47,10 +65,6 @@ def folder_of_first_view(wildcards):
     return folders_of_views(wildcards)[0]
 
 
-def folders_of_projected_runs(wildcards):
-    return folders_of_first_seed(wildcards, projected_runs(wildcards))
-
-
 def folders_of_generated_runs(wildcards):
     return folders_of_first_seed(wildcards, generated_runs(wildcards))
 
@@ -59,8 +73,8 @@ def folders_of_first_seed(wildcards, runs):
     return [RESULTS.fit(*names_of_view(wildcards), run, bench.seeds[0]) for run in runs]
 
 
-def tables_of_projection(tables):
-    return expand(f"{ANY.projection(*OF_VIEW)}/{{table}}.tsv", table=tables, allow_missing=True)
+def tables_of_projections(views):
+    return [f"{ANY.projection(*view)}/{table}.tsv" for view in views for table in layout.PROJECTIONS]
 
 
 def code_of_generated_runs(wildcards):

@@ -44,23 +44,27 @@ class _Imputed:
     values: np.ndarray
 
 
-def main(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Path) -> None:
+def main(*, views: list[list[Path]], seed: int, output: Path) -> None:
     """Write every table of ``report.projections.COLUMNS`` as ``.tsv``; a run without what a table shows has no rows in it.
 
     Parameters
     ----------
-    runs
-        Folders of runs of one dataset, scenario and seed.
-    train, solution
-        Parts of their view.
+    views
+        For each view its folder, and after it the folders of runs on it, of the same seed.
     seed
         Of the choice of cells, of UMAP and of Leiden clustering.
     output
-        A folder.
+        A folder. A view's tables stand in DATASET/SCENARIO.
     """
-    truth = read_view(solution, "solution")
+    for view, *runs in views:
+        _project(view, runs, seed, Path(output))
+
+
+def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> None:
+    """Write the tables of one view."""
+    truth = read_view(view_folder / "solution.h5mu", "solution")
     view = identity_of(truth)
-    learned = read_view(train, "train", view)
+    learned = read_view(view_folder / "train.h5mu", "train", view)
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
     found: dict[str, list[pd.DataFrame]] = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
@@ -81,7 +85,8 @@ def main(*, runs: list[Path], train: Path, solution: Path, seed: int, output: Pa
                 imputed[(record["run"], direction)] = own
     found["imputed_values"].append(_extreme_features(imputed, truth, few))
     found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
-    write_tables(Path(output), {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()})
+    tables = output / view["dataset"] / view["scenario"]
+    write_tables(tables, {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()})
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
