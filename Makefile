@@ -9,7 +9,7 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs figure peers bench test test-all mutants chaos lint format setup clean
+.PHONY: benchmark docs figure peers bench test test-all oldest newest lock mutants chaos lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -34,6 +34,22 @@ test: $(PEERS)
 # As root on Debian: also installs SLURM, and tests the benchmark on it.
 test-all: export MOSAICBENCH_INSTALL_SLURM = 1
 test-all: test
+
+# The tests at both ends of what pyproject.toml allows: its lower bounds, on Python 3.11 (PYTHON=python3.11), and whatever is newest
+# today, on a later one (PYTHON=python3.13). Each makes an environment of its own.
+oldest: CHOSEN = --constraint envs/oldest.txt --editable ".[dev,peers]"
+newest: CHOSEN = --upgrade --editable ".[dev,slurm,peers]"
+newest: ARGS += --deselect tests/test_peers.py::test_the_installed_version_is_the_pinned_one
+oldest newest:
+	$(PYTHON) -m venv .venvs/$@
+	.venvs/$@/bin/python -m pip install --quiet $(CHOSEN)
+	.venvs/$@/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Writes envs/constraints.txt and the conda form anew, from pyproject.toml and envs/held.txt.
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet "uv>=0.9" packaging
+	$(BIN)/python envs/lock.py
+	$(BIN)/python envs/conda_form.py
 
 # Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
 bench: $(PEERS)

@@ -7,24 +7,38 @@ import re
 import tomllib
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 HERE = Path(__file__).parent
+PYTHON = "3.12"
 
 
 def conda_form() -> str:
     """Return the conda environment file: the project's direct dependencies at the versions of the constraints file."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
-    constraints = (HERE / "constraints.txt").read_text().splitlines()
-    pinned = dict(line.split("==") for line in constraints if "==" in line)
-    pinned = {name.lower().replace("_", "-"): version for name, version in pinned.items()}
+    lines = (HERE / "constraints.txt").read_text().splitlines()
+    machine = {
+        "python_version": PYTHON,
+        "python_full_version": f"{PYTHON}.0",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+    }
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    pinned = {
+        requirement.name.lower().replace("_", "-"): str(requirement.specifier)
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate(machine)
+    }
     names = [re.split(r"[<>=]", dependency)[0].lower() for dependency in project["dependencies"]]
     lines = [
-        "# Written by envs/conda_form.py from pyproject.toml and constraints.txt; for `snakemake --sdm conda`.",
+        "# Untried: no conda channel could be reached where this was written by envs/conda_form.py, from pyproject.toml and",
+        "# constraints.txt. For `snakemake --sdm conda`.",
         "channels: [conda-forge, nodefaults]",
         "dependencies:",
-        "  - python=3.12",
+        f"  - python={PYTHON}",
         "  - pip",
         "  - pip:",
-        *(f"      - {name}=={pinned[name]}" for name in sorted(names)),
+        *(f"      - {name}{pinned[name]}" for name in sorted(names)),
     ]
     return "\n".join(lines) + "\n"
 

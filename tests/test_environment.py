@@ -7,28 +7,98 @@ import tomllib
 import pytest
 import yaml
 from conftest import REPOSITORY
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from mosaicbench import catalog, listing
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()
+EXTRAS = PROJECT["optional-dependencies"]
+MACHINES = [
+    {"python_version": python, "python_full_version": f"{python}.2", "sys_platform": system, "platform_machine": machine}
+    for python in ("3.11", "3.12", "3.13", "3.14")
+    for system, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"))
+]
 
 
 def name_of(requirement):
     return re.split(r"[<>=\[]", requirement)[0].strip().lower().replace("_", "-")
 
 
-def test_every_direct_dependency_is_held_by_the_constraints():
-    held = {name_of(line) for line in CONSTRAINTS if "==" in line}
-    asked = {name_of(d) for d in PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])}
-    assert asked <= held, asked - held
+def module_of(path):
+    """Return a script of the project as a module."""
+    spec = importlib.util.spec_from_file_location(path, REPOSITORY / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pins(lines, machine=None):
+    """Return name -> version of the lines that hold on a machine, a dict of the markers' words (None: this one)."""
+    found = {}
+    for line in lines:
+        requirement = Requirement(line) if line and not line.startswith("#") else None
+        if requirement and (requirement.marker is None or requirement.marker.evaluate(machine)):
+            assert name_of(requirement.name) not in found, f"two versions of {requirement.name}"
+            (pin,) = requirement.specifier
+            assert pin.operator == "=="
+            found[name_of(requirement.name)] = pin.version
+    return found
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: "-".join(list(machine.values())[1:]))
+def test_on_every_machine_each_direct_dependency_has_one_version_that_the_bounds_allow(machine):
+    held = pins(CONSTRAINTS, machine)
+    for requirement in map(Requirement, PROJECT["dependencies"] + sum(EXTRAS.values(), [])):
+        assert requirement.specifier.contains(held[name_of(requirement.name)]), requirement
+
+
+def test_what_is_held_back_is_in_the_constraints():
+    lines = (REPOSITORY / "envs/held.txt").read_text().splitlines()
+    for machine in MACHINES:
+        assert pins(lines, machine).items() <= pins(CONSTRAINTS, machine).items(), "run: make lock"
+
+
+def test_the_oldest_set_is_the_lower_bounds():
+    """All that this project names stands there at its lower bound, but for what is installed apart from the tests of it."""
+    oldest = pins((REPOSITORY / "envs/oldest.txt").read_text().splitlines())
+    apart = EXTRAS["docs"] + EXTRAS["bench"] + EXTRAS["slurm"]
+    named = PROJECT["dependencies"] + sum(EXTRAS.values(), [])
+    for requirement in [Requirement(line) for line in named if line not in apart]:
+        (bound,) = [part.version for part in requirement.specifier if part.operator == ">="]
+        assert Version(oldest[name_of(requirement.name)]) == Version(bound), requirement
 
 
 def test_constraints_serve_cpu_and_gpu_machines_alike():
     pinned = [line for line in CONSTRAINTS if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in pinned)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+( ; [^@:/]+)?", line) for line in pinned)
     bound = {name for name in map(name_of, pinned) if name.startswith(("nvidia", "triton", "cuda"))}
     assert bound <= {"nvidia-ml-py"}  # Python only, it asks the driver where there is one
+
+
+def test_the_lock_leaves_out_what_belongs_to_one_build_of_torch():
+    lock = module_of("envs/lock.py")
+    marked = "numpy==2.4.6 ; python_full_version < '3.12'"
+    lines = [
+        marked,
+        "nvidia-cublas==13.4.1.3 ; sys_platform == 'linux'",
+        "nvidia-ml-py==13.6",
+        "triton==3.9.0",
+        "torch==2.13.0",
+    ]
+    assert lock.kept(lines) == [marked, "nvidia-ml-py==13.6", "torch==2.13.0"]
+    with pytest.raises(ValueError, match="no version: --index-url"):
+        lock.kept(["--index-url somewhere"])
+
+
+@pytest.mark.parametrize("name", [name for name, card in catalog.cards("methods").items() if "wraps" in card])
+def test_a_cards_version_is_one_that_is_installed(name):
+    """Of packages in the environment of the benchmark; those with one of their own are pinned there (the next test)."""
+    card = catalog.card("methods", name)
+    package = name_of(card["wraps"]["package"])
+    if "environment" not in card and card["wraps"]["module"] != "R" and name != "maxfuse":  # maxfuse: its licence
+        assert card["wraps"]["version"] in {pins(CONSTRAINTS, machine)[package] for machine in MACHINES}
 
 
 @pytest.mark.parametrize("name", [name for name, card in catalog.cards("methods").items() if "environment" in card])
@@ -42,11 +112,8 @@ def test_a_peers_own_environment_is_pinned_and_can_run_a_fit(name):
 
 
 def test_the_conda_form_is_in_step():
-    path = REPOSITORY / "envs/conda_form.py"
-    spec = importlib.util.spec_from_file_location("conda_form", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == module.conda_form(), "run: python envs/conda_form.py"
+    form = module_of("envs/conda_form.py")
+    assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == form.conda_form(), "run: python envs/conda_form.py"
 
 
 @pytest.mark.parametrize(
