@@ -3,10 +3,9 @@
 import copy
 import os
 import re
-import subprocess
-import sys
 
 import pandas as pd
+import planning
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
@@ -132,18 +131,18 @@ def test_a_search_costs_as_many_fits_and_scores_as_it_has_trials(results):
     assert "tune_model" not in plain.index.get_level_values("rule")
 
 
-@pytest.mark.parametrize("config", ["config/config.yaml", "config/studies/tuning.yaml"])
-def test_the_number_of_jobs_is_what_snakemake_plans(config):
+@pytest.mark.parametrize("named", [[], ["--configfile", "config/studies/tuning.yaml"]], ids=["default", "tuning"])
+def test_the_number_of_jobs_is_what_snakemake_plans(named):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1", "--quiet", "rules"]
-    command += ["--configfile", config]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    arguments = ["--dry-run", "--forceall", "--cores", "1", "--quiet", "rules", *named]
+    done = planning.snakemake(*arguments, folder=REPOSITORY, environment=environment)
+    assert done.returncode == 0, done.stderr
     snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
     several = ("draw", "project", "score")  # rules that the workflow makes one by one, of figures, views or runs
     summed = {name: sum(n for rule, n in snakemakes.items() if rule.startswith(f"{name}_")) for name in several}
     counted_already = (*(f"{name}_" for name in several), "all", "total")
     snakemakes = {rule: n for rule, n in snakemakes.items() if not rule.startswith(counted_already)}
-    assert expenses.number_of_jobs(settings.read(REPOSITORY / config)) == snakemakes | summed
+    assert expenses.number_of_jobs(settings.read(REPOSITORY / (named or ["config/config.yaml"])[-1])) == snakemakes | summed
 
 
 def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
