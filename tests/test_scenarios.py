@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import cut, prepare
-from mosaicbench.data import pairing, preprocess, scenarios
+from mosaicbench.data import features, pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -420,13 +420,13 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
     assert list(division["cells"]) == [dataset.n_obs]
 
 
-@pytest.mark.parametrize("step", ["_variable_genes", "_open_peaks", "_moments"])
+@pytest.mark.parametrize("step", ["variable_genes", "open_peaks", "moments"])
 def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step):
     """Let one step of the fitting see all cells, as a careless edit would; the audit must notice, whichever step it is."""
-    learned, careless = preprocess.learned, {"_variable_genes": "rna", "_open_peaks": "atac", "_moments": "adt"}[step]
+    learned, careless = preprocess.learned, {"variable_genes": "rna", "open_peaks": "atac", "moments": "adt"}[step]
 
     def learned_from_everything(log, what, function, cells, **options):
-        is_step = function.__name__ == step or (step == "_moments" and what.startswith("mean"))
+        is_step = function.__name__ == step or (step == "moments" and what.startswith("mean"))
         if is_step and cells.uns["kind"] == careless:
             return learned(log, what, function, simulation[careless], **options)
         return learned(log, what, function, cells, **options)
@@ -440,8 +440,13 @@ def test_every_step_that_learns_is_audited():
     """The functions that take train cells are reached through `learned` alone."""
     tree = ast.parse(inspect.getsource(preprocess))
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    assert not {"_variable_genes", "_open_peaks"} & called
-    assert {"_highly_variable", "learned"} <= called
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    functions = [function for _, function in inspect.getmembers(features, inspect.isfunction)]
+    public = {f.__name__: f for f in functions if f.__module__ == features.__name__ and not f.__name__.startswith("_")}
+    learning = {name for name, function in public.items() if "train" in inspect.signature(function).parameters}
+    assert {"variable_genes", "varying_most", "open_peaks"} <= learning <= named
+    assert not learning & called
+    assert {"moments", "learned"} <= called
 
 
 def test_audit_is_written_beside_the_view(simulation, tmp_path):
