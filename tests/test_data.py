@@ -30,7 +30,6 @@ from mosaicbench.datasets import (
     split_transcriptome,
     synthetic_gp,
     tcga_brca,
-    teaseq_small,
 )
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
@@ -584,7 +583,7 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
 def test_protein_against_itself_is_refused(tmp_path):
     """The published 97.96 % and 0.00092 came from one file of proteins, read as RNA and as protein."""
     proteins = tmp_path / "adt.h5ad"
-    real = teaseq_small.load(None)["adt"]
+    real = embedded.load("teaseq_small")["adt"]
     anndata.AnnData(real.layers["counts"], obs=real.obs, var=real.var).write_h5ad(proteins)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers, so the same file was given twice"):
         own_files.load(None, path={"rna": str(proteins), "adt": str(proteins)})

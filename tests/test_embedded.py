@@ -128,7 +128,9 @@ def test_archives_have_no_clock_and_no_pickle(name):
 
 
 def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wanted(tmp_path):
-    prepare.main(dataset="s", loader="snareseq_small", options={"cells": 300}, output=tmp_path / "fewer.h5mu")
+    prepare.main(
+        dataset="s", loader="embedded", options={"name": "snareseq_small", "cells": 300}, output=tmp_path / "fewer.h5mu"
+    )
     fewer, whole = read_dataset(tmp_path / "fewer.h5mu"), embedded.load("snareseq_small")
     named = {}
     for key, dataset in (("fewer", fewer), ("whole", whole)):
@@ -137,7 +139,9 @@ def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wa
         named[key] = set(zip(genes, peaks, strict=True))
     assert len(named["fewer"]) > 5000
     assert named["fewer"] <= named["whole"]
-    prepare.main(dataset="s", loader="snareseq_small", options={"links": False}, output=tmp_path / "none.h5mu")
+    prepare.main(
+        dataset="s", loader="embedded", options={"name": "snareseq_small", "links": False}, output=tmp_path / "none.h5mu"
+    )
     assert "links" not in read_dataset(tmp_path / "none.h5mu").varp
 
 

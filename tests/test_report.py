@@ -209,13 +209,22 @@ def test_hyperparameters_are_those_of_the_records(results):
 
 def test_datasets_whose_files_nothing_can_verify_say_so(results):
     config = {"datasets": {"pair": {"from": "teaseq"}, "cll": None, "hao_citeseq": {}, "mine": {"path": "teaseq"}}}
-    unverified = report._unverified(config)
-    assert set(unverified) == {"pair", "cll"}  # of hao_citeseq the lengths are known
-    assert unverified["cll"] == ["CLL_data.RData", "sample_metadata.txt"]
-    described = reference_sections.datasets(results.tables["runs"], {}, results.theme, unverified)
+    registered = report._registered(config)
+    assert set(registered) == {"pair", "cll", "hao_citeseq"}
+    assert registered["cll"]["unverified"] == ["CLL_data.RData", "sample_metadata.txt"]
+    assert not registered["hao_citeseq"]["unverified"]  # the lengths are known
+    described = reference_sections.datasets(results.tables["runs"], {}, results.theme, registered)
     facts = {about["id"]: about["facts"].get("unverified", "") for about in described}
     assert facts["pair"].startswith("no checksum and no length is public of GSM5123951")
     assert not any(fact for name, fact in facts.items() if name != "pair")
+
+
+def test_a_dataset_without_a_card_is_described_by_the_registry(results):
+    registered = report._registered({"datasets": {"teaseq_small": None}})
+    runs = results.tables["runs"].assign(dataset="teaseq_small")
+    (described,) = reference_sections.datasets(runs, {}, results.theme, registered)
+    assert set(described["facts"]) == {"summary", "labels", "licence", "citation"}
+    assert described["facts"]["citation"].startswith("Swanson et al. 2021")
 
 
 def test_provenance_names_every_machine_and_every_commit(results):

@@ -17,6 +17,7 @@ from mosaicbench.report.records import read_audits, read_records
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
 
+FACTS = ("summary", "labels", "licence", "citation")  # of the registry, for a dataset without a card
 ORDER = (
     "sweep",
     "tuning_trials",
@@ -84,7 +85,7 @@ def main(
         views=views,
         records=records,
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
-        unverified=_unverified(config),
+        registered=_registered(config),
         citations=bibtex(contents["runs"], contents["scores"], records, _citations.of_datasets(config)),
     )
     write_text(output, text)
@@ -95,15 +96,16 @@ def _ordered(names: tuple[str, ...]) -> list[str]:
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
-def _unverified(config: dict) -> dict[str, list[str]]:
-    """Return dataset -> the files of its entry of the registry for which neither a checksum nor a length is known."""
+def _registered(config: dict) -> dict[str, dict]:
+    """Return dataset -> what the registry says of it, and which of its files have neither a checksum nor a length there."""
     known, found = registry.load(config.get("registry") or registry.REGISTRY), {}
     for name, stanza in (config.get("datasets") or {}).items():
         entry = (stanza or {}).get("from", name)
         if entry in known and "path" not in (stanza or {}):
             files = [file for file in registry.raw_files(known, entry) if not file.optional]
-            found[name] = [file.name for file in files if file.bytes is None and not file.digests]
-    return {name: files for name, files in found.items() if files}
+            found[name] = {fact: known[entry][fact] for fact in FACTS if fact in known[entry]}
+            found[name]["unverified"] = [file.name for file in files if file.bytes is None and not file.digests]
+    return found
 
 
 def _read_config(path: Path) -> dict:

@@ -134,19 +134,19 @@ def labels_from(config: Mapping, dataset: str) -> list[str] | None:
     return ((config.get("datasets") or {}).get(dataset) or {}).get("labels_from")
 
 
-def datasets(
-    runs: pd.DataFrame, config: Mapping, theme: Theme, unverified: Mapping[str, Sequence[str]] | None = None
-) -> list[dict]:
-    """Return every dataset of the runs: the facts of its card, what its types were derived from, which files are unverified."""
+def datasets(runs: pd.DataFrame, config: Mapping, theme: Theme, registered: Mapping[str, Mapping]) -> list[dict]:
+    """Return every dataset of the runs: facts of its card or the registry, origin of its types, files that are unverified."""
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
-        card = theme.roster.cards["datasets"].get(name, {})
+        entry = dict(registered.get(name, {}))
+        files = entry.pop("unverified", [])
+        card = theme.roster.cards["datasets"].get(name, entry)
         stated = {key: value for key, value in card.items() if key != "label" and value not in ("", (), [])}
         facts = {key.replace("_", " "): _text(value) for key, value in stated.items()}
         origin = labels_from(config, name)
         if origin is not None:
             facts["labels from"] = ", ".join(theme.label("modalities", m) for m in origin) or "none of the modalities"
-        if files := ({} if unverified is None else unverified).get(name):
+        if files:
             facts["unverified"] = f"no checksum and no length is public of {', '.join(files)}: what was first fetched was taken"
         descriptions.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
     return descriptions

@@ -36,7 +36,7 @@ def report_page(
     views: list[str],
     records: Sequence[Mapping],
     audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
-    unverified: Mapping[str, Sequence[str]] | None = None,
+    registered: Mapping[str, Mapping] | None = None,
     citations: str = "",
 ) -> str:
     """Return the report as HTML; everything that comes from a file or a name is escaped.
@@ -59,8 +59,8 @@ def report_page(
         The ``run.json`` of the runs: hyperparameters, versions, commits and machines; none leaves them out.
     audits
         (dataset, scenario) -> the ``audit.tsv`` of one seed; a view without one says nothing about its design.
-    unverified
-        dataset -> files of its publisher for which neither a checksum nor a length is known.
+    registered
+        dataset -> what the registry says of it, and `unverified`, its files for which neither a checksum nor a length is known.
     citations
         BibTeX of what was used; "" leaves it out.
     """
@@ -104,7 +104,7 @@ def report_page(
         published=reference_sections.published(tables["published"], theme),
         methods=reference_sections.methods(runs, records, theme),
         metrics=reference_sections.metrics(tables["scores"], theme),
-        datasets=reference_sections.datasets(runs, config, theme, unverified or {}),
+        datasets=reference_sections.datasets(runs, config, theme, registered or {}),
         citations=citations,
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),

@@ -1,0 +1,34 @@
+"""The small real datasets inside the package; ``data/embedded/README.md`` says where each comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mosaicbench.data import embedded
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+CARD = {
+    "label": "Inside the package",
+    "summary": "real cells that ship with the package and need no network; counts",
+    "labels": "as published; types too fine for so few cells are merged as embedded/merged_types.tsv says",
+    "licence": "of each set, in the registry",
+    "citation": "of each set, in the registry",
+}
+
+
+def load(raw: Path | None, *, name: str, cell_type: str = "merged") -> MuData:
+    """Return an embedded dataset.
+
+    Parameters
+    ----------
+    raw
+        Not used: the data are part of the package.
+    name
+        bmmc_cite_small, teaseq_small or snareseq_small.
+    cell_type
+        "merged", or "published" for the types as published.
+    """
+    return embedded.load(name, cell_type=cell_type)
