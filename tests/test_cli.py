@@ -77,3 +77,18 @@ def test_what_fools_a_metric_is_what_its_card_admits():
     listed = listing.listed("metrics")
     assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
     assert (listed["foscttm"]["best"], listed["foscttm"]["chance"], listed["ilisi"]["chance"]) == ("0", "0.5", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tune", "nonsense"], "argument JOB: no JSON"),
+        (["prepare", "--dataset", "x", "--options", "[1]", "--output", "y"], "argument --options: must be an object of JSON"),
+        (["tune", "{}"], "mosaicbench tune: JOB: missing a required argument: 'identity'"),
+        (["adopt", '{"sedes": [0]}'], "mosaicbench adopt: JOB: missing a required argument: 'dataset'"),
+    ],
+)
+def test_a_job_that_cannot_be_done_ends_in_one_message(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert message in f"{ended.value} {capsys.readouterr().err}"

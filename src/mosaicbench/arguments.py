@@ -10,6 +10,17 @@ from pathlib import Path
 from mosaicbench import __version__, catalog, layout
 
 
+def _object(text: str) -> dict:
+    """Return a JSON object from the command line."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError('must be an object of JSON, such as {"key": 1}')
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line; it imports no command."""
     whole = argparse.ArgumentParser(prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data.")
@@ -41,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     prepare = _add(commands, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
     prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
-    prepare.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="keywords of the loader")
+    prepare.add_argument("--options", type=_object, default={}, metavar="JSON", help="keywords of the loader")
     prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
     prepare.add_argument("--output", type=Path, required=True)
 
@@ -50,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     cut.add_argument("--scenario", required=True, help="its id")
     cut.add_argument("--kind", required=True, help="how pairing is hidden")
     cut.add_argument(
-        "--options", type=json.loads, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
+        "--options", type=_object, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
     )
     cut.add_argument("--seed", type=int, required=True)
     for part in ("train", "query", "solution"):
@@ -59,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
 
     adopt = _add(commands, "adopt", "take in a run that was computed elsewhere, each cell found by its name")
-    adopt.add_argument("job", type=json.loads, metavar="JOB", help="dataset, scenario, run and seeds, in JSON")
+    adopt.add_argument("job", type=_object, metavar="JOB", help="dataset, scenario, run and seeds, in JSON")
 
     divide = _add(commands, "divide", "divide the train cells of a view once more, to choose settings on")
     divide.add_argument("--view", type=Path, required=True, metavar="FILE", help="train.h5mu of the view; nothing else is read")
@@ -71,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
     tune = _add(commands, "tune", "search for a run's best settings on an inner view, which `divide` wrote")
     what = "identity, of, hyperparameters, view, output, trials, objective, seed and limits, in JSON"
-    tune.add_argument("job", type=json.loads, metavar="JOB", help=what)
+    tune.add_argument("job", type=_object, metavar="JOB", help=what)
     tune.add_argument("--threads", type=int)
 
     score = _add(commands, "score", "score runs of a view on all their seeds")
@@ -199,12 +210,12 @@ def parser() -> argparse.ArgumentParser:
     integrate.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu or 10x .h5")
     integrate.add_argument("--method", required=True, help="a method's id; `mosaicbench list methods` shows all")
     integrate.add_argument("--seed", type=int, default=0)
-    integrate.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
+    integrate.add_argument("--hyperparameters", type=_object, default={}, metavar="JSON")
     integrate.add_argument("--model", type=Path, metavar="DIR", help="a folder to keep the model in, for `mosaicbench apply`")
     integrate.add_argument("--cell-type", metavar="COLUMN", help="the obs column of cell types")
     integrate.add_argument("--batch", metavar="COLUMN", help="the obs column of batches")
     integrate.add_argument("--values", default="counts", help="counts (default), or lognorm of RNA without counts")
-    integrate.add_argument("--kinds", type=json.loads, metavar="JSON", help="modality -> rna, atac, adt or continuous")
+    integrate.add_argument("--kinds", type=_object, metavar="JSON", help="modality -> rna, atac, adt or continuous")
     _add_arguments_of_applying(integrate)
 
     listing = _add(commands, "list", "show what there is")
@@ -232,8 +243,8 @@ def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("job", nargs="?", metavar="JOB", help=described)
     alone = fit.add_argument_group("a single run, without JOB")
     alone.add_argument("--method", help="a method's id; `mosaicbench list methods` shows all")
-    alone.add_argument("--hyperparameters", type=json.loads, default={}, metavar="JSON")
-    alone.add_argument("--identity", type=json.loads, default={}, metavar="JSON", help="dataset, scenario, run, seed")
+    alone.add_argument("--hyperparameters", type=_object, default={}, metavar="JSON")
+    alone.add_argument("--identity", type=_object, default={}, metavar="JSON", help="dataset, scenario, run, seed")
     for part in ("train", "query"):
         alone.add_argument(f"--{part}", metavar="FILE")
     alone.add_argument("--solution", metavar="FILE", help="for positive controls only")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -33,10 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
             listing.main(**options)
         elif command == "fit":
             _fit(**options)
-        elif command == "adopt":
-            importlib.import_module("mosaicbench.commands.adopt").main(**options["job"])
-        elif command == "tune":
-            importlib.import_module("mosaicbench.commands.tune").main(**options["job"])
+        elif command in ("adopt", "tune"):
+            _do(command, options["job"])
         elif command == "recommend":
             _recommend(**options)
         elif command == "score":
@@ -61,6 +60,16 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         file = error.filename or "a temporary file"
         sys.exit(f"mosaicbench {command}: {file}: {error.strerror}; mend that, and run again")
+
+
+def _do(command: str, job: dict) -> None:
+    """Do what a job says: a JSON object with the keywords of a command."""
+    main = importlib.import_module(f"mosaicbench.commands.{command}").main
+    try:
+        inspect.signature(main).bind(**job)
+    except TypeError as error:
+        raise UserError(f"JOB: {error}") from error
+    main(**job)
 
 
 def _fit(
