@@ -82,15 +82,7 @@ class Settings:
     @property
     def stackable(self) -> list[str]:
         """The runs whose seeds may be trained as one stacked model, as far as cards tell: models of paired cells."""
-        cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
-        return [
-            name
-            for name, card in cards.items()
-            if card["kind"] == "model"
-            and not {"wraps", "elsewhere"} & card.keys()
-            and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
-            and not (self.runs[name].tuned_from and self.tuning["per_seed"])
-        ]
+        return together.stackable(self.runs, tuned_per_seed=self.tuning.get("per_seed", False))
 
     @property
     def tuning(self) -> dict:

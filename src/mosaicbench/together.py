@@ -1,4 +1,4 @@
-"""What one job does together, because to start its process takes as long as the work: scores, layouts of cells, figures."""
+"""What one job does together, because to start its process takes as long as the work: seeds, scores, layouts, figures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ from mosaicbench.layout import CONTROLS, PROJECTIONS, VIRTUAL
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
 MOST_VIEWS = 6  # whose cells one job lays out; on many cores, more would wait
 MOST_FIGURES = 4  # so that several cores have some to draw
+
+
+def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
+    """Return the runs whose seeds may be trained as one stacked model, as far as cards tell: models of paired cells.
+
+    Parameters
+    ----------
+    runs
+        name -> run of the config.
+    tuned_per_seed
+        Whether each seed of a tuned run has settings of its own, which cannot be stacked.
+    """
+    cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
+    return [
+        name
+        for name, card in cards.items()
+        if card["kind"] == "model"
+        and not {"wraps", "elsewhere"} & card.keys()
+        and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
+        and not (runs[name].tuned_from and tuned_per_seed)
+    ]
 
 
 def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, list[str]]:
