@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+BLOCK_VALUES = 2**22  # values that become dense at once
 SPACES = {"lognorm", "clr", "lsi", "continuous"}
 
 
@@ -97,9 +98,21 @@ def feature_names(cells: AnnData) -> list[str]:
     return list(cells.var_names)
 
 
-def standardised_values(cells: AnnData) -> np.ndarray:
-    """Return :func:`space_values` less the train cells' mean, over the view's standard deviations, clipped to +-10."""
-    return np.clip((space_values(cells) - cells.uns["mean"]) / cells.uns["std"], -10, 10).astype(np.float32, copy=False)
+def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.ndarray:
+    """Return :func:`space_values` less the train cells' mean, over the view's standard deviations, clipped to +-10.
+
+    `rows` are places of cells, all by default. They become dense a few thousand at a time: of a million cells the result alone
+    takes gigabytes, and each step to it would take them once more.
+    """
+    matrix = cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
+    rows = np.arange(cells.n_obs) if rows is None else rows
+    values = np.empty((len(rows), matrix.shape[1]), dtype=np.float32)
+    size = max(1, BLOCK_VALUES // max(1, matrix.shape[1]))
+    for part in (slice(first, first + size) for first in range(0, len(rows), size)):
+        block = matrix[rows[part]]
+        x = np.asarray(block.toarray() if scipy.sparse.issparse(block) else block, dtype=np.float32)
+        values[part] = np.clip((x - cells.uns["mean"]) / cells.uns["std"], -10, 10)
+    return values
 
 
 def unstandardised_values(cells: AnnData, x: np.ndarray) -> np.ndarray:
@@ -148,13 +161,18 @@ def as_cells(
     counted = {m: index for m, index in rows.items() if counts and "counts" in part[m].layers}
     return Cells(
         names=np.asarray(names, dtype=object),
-        values={modality: standardised_values(part[modality])[index] for modality, index in rows.items()},
+        values={modality: standardised_values(part[modality], index) for modality, index in rows.items()},
         labels=np.asarray(obs["cell_type"], dtype=object) if labels else None,
         batches=np.asarray(obs["batch"], dtype=object),
-        counts={modality: part[modality].layers["counts"][index] for modality, index in counted.items()},
+        counts={modality: _rows_of(part[modality].layers["counts"], index) for modality, index in counted.items()},
         totals={modality: part[modality].obs["total"].to_numpy()[index] for modality, index in counted.items()},
         activity=_activity(part, rows) if links else {},
     )
+
+
+def _rows_of(counts: scipy.sparse.csr_matrix, rows: np.ndarray) -> scipy.sparse.csr_matrix:
+    """Return the counts at `rows`; those of all cells in their order are not copied."""
+    return counts if np.array_equal(rows, np.arange(counts.shape[0])) else counts[rows]
 
 
 def _activity(part: MuData, rows: dict[str, np.ndarray]) -> dict[str, scipy.sparse.csr_matrix]:
