@@ -56,7 +56,7 @@ class Stack:
         self._stack_parameters()
         sizes = {(True, len(rows)) for each in members for rows in each.fitted.split(self.method.batch_size)}
         sizes |= {(False, len(rows)) for each in members for rows in each.pieces}
-        self.calls = {size: self._recorded(*size) for size in sizes}
+        self.calls = {size: self._calls(*size) for size in sizes}
         self.width = {train: max(cells for other, cells in sizes if other == train) for train, _ in sizes}
         on_gpu = {"capturable": True} if self.device.type == "cuda" else {}
         self.optimiser = torch.optim.Adam(self.parameters.values(), lr=self.method.learning_rate, fused=True, **on_gpu)
@@ -94,12 +94,17 @@ class Stack:
                 self.real[name] = torch.stack(real).to(self.device)
         self.trained = {name: parameter for name, parameter in self.parameters.items() if parameter.requires_grad}
 
-    def _recorded(self, train: bool, cells: int) -> list[Draw]:
-        """Return the calls of random functions that the cost of so many cells makes."""
-        first = self.members[0]
-        first.method.nets.train(train)
+    def _calls(self, train: bool, cells: int) -> list[list[Draw]]:
+        """Return, by seed, the calls of random functions that the cost of so many cells makes; equal shapes share them."""
+        shapes = [tuple(x.shape[1:] for x in member.block.values()) for member in self.members]
+        first_of = {shape: member for member, shape in reversed(list(zip(self.members, shapes, strict=True)))}
+        calls = {shape: self._recorded(member, train, cells) for shape, member in first_of.items()}
+        return [calls[shape] for shape in shapes]
+
+    def _recorded(self, member: Member, train: bool, cells: int) -> list[Draw]:
+        member.method.nets.train(train)
         with torch.set_grad_enabled(train), Recorder() as recorder:
-            self.terms = list(first.method.cost(first.block.take(torch.arange(cells) % first.block.cells), 1.0))
+            self.terms = list(member.method.cost(member.block.take(torch.arange(cells) % member.block.cells), 1.0))
         return recorder.calls
 
     def check(self) -> None:
@@ -146,8 +151,8 @@ class Stack:
     def _drawn(self, rows: list[list[Tensor]], *, train: bool) -> list[list[list[Tensor]]]:
         """Return, by seed, step and call, what the cost draws for these rows."""
         return [
-            [[call(generator=member.generator) for call in self.calls[train, len(step)]] for step in own]
-            for member, own in zip(self.members, rows, strict=True)
+            [[call(generator=member.generator) for call in self.calls[train, len(step)][s]] for step in own]
+            for s, (member, own) in enumerate(zip(self.members, rows, strict=True))
         ]
 
     def _steps(self, rows: list[list[Tensor]], drawn: list[list[list[Tensor]]], *, train: bool) -> list[Tensor]:
@@ -156,7 +161,8 @@ class Stack:
         A step is as wide as the widest of any seed; what is padded has the row of the empty cell, which does not count.
         """
         width = self.width[train]
-        shapes = [call(generator=torch.Generator()).shape for call in self.calls[train, width]]
+        of_seeds = [[call(generator=torch.Generator()).shape for call in calls] for calls in self.calls[train, width]]
+        shapes = [tuple(map(max, zip(*shapes, strict=True))) for shapes in zip(*of_seeds, strict=True)]
 
         def stacked(of_seeds: list[list[Tensor]], shape: Sequence[int], value: float = 0) -> Tensor:
             steps = zip(*of_seeds, strict=True)
