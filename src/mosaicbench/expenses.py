@@ -81,13 +81,8 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
         took, made = [results.benchmarks.prepare(one["dataset"])], [results.dataset(one["dataset"])]
         jobs.append(_other_job("prepare", one, took, made) | {"scenario": ""})
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
-    made_of = {
-        "project": results.projections,
-        "tabulate": results.tables,
-        "typeset": results.latex,
-        "draw": results.figures,
-        "report": results.report,
-    }
+    made_of = {"project": results.projections, "tabulate": results.tables, "typeset": results.latex}
+    made_of |= {"draw": results.figures, "report": results.report}
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
         for number, file in enumerate(sorted(Path(results.benchmarks.folder, name).glob("*.tsv"))):
@@ -183,13 +178,8 @@ def _tuning(method: str) -> str:
 
 
 def _jobs_over_all(settings) -> dict[str, int]:
-    return {
-        "project": len(settings.laid_out_together),
-        "tabulate": 1,
-        "typeset": 1,
-        "draw": len(settings.drawn_together),
-        "report": 1,
-    }
+    projected, drawn = settings.laid_out_together, settings.drawn_together
+    return {"project": len(projected), "tabulate": 1, "typeset": 1, "draw": len(drawn), "report": 1}
 
 
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
