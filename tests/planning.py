@@ -37,12 +37,7 @@ def _server() -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     server = subprocess.Popen([sys.executable, __file__], env=environment, **pipes)
-
-    def end() -> None:
-        server.stdin.close()
-        server.wait()
-
-    atexit.register(end)
+    atexit.register(server.__exit__, None, None, None)  # closes its pipes, which ends it, and waits
     return server
 
 
