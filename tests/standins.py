@@ -53,7 +53,7 @@ def multiome(folder: Path, *, cells: int = 260) -> Truth:
     listed = np.sort(rng.choice(cells, cells - 20, replace=False))
     others = [f"{barcode}-1" for barcode in _barcodes(15, rng)]
     names = [f"{barcodes[i]}-1" for i in listed] + others
-    table = pd.DataFrame({"nCount_RNA": np.arange(len(names), dtype=float)}, index=pd.Index(names))
+    table = pd.DataFrame({"nCount_RNA": np.arange(len(names), dtype=float)}, index=pd.Index(names, dtype=object))
     rdata.write_rds(folder / "pbmc_multimodal.meta.rds", table.assign(**{"predicted.id": [*types[listed], *["NK"] * 15]}))
     known = np.full(cells, "", dtype=object)
     known[listed] = types[listed]
@@ -88,7 +88,7 @@ def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
         "celltype.l3": fine,
         "Batch": "Batch1",
     }
-    table = pd.DataFrame(columns, index=pd.Index(names)).sample(frac=1, random_state=0)
+    table = pd.DataFrame(columns, index=pd.Index(names, dtype=object)).sample(frac=1, random_state=0)
     _gzip(folder / f"GSE164378_sc.meta.data_{chemistry}.csv.gz", table.to_csv().encode())
     kept = {kind: matrix[~doublet] for kind, matrix in counts.items()}
     return Truth([n for n, d in zip(names, doublet, strict=True) if not d], list(types[~doublet]), list(donors[~doublet]), kept)

@@ -266,7 +266,7 @@ def test_nothing_names_a_machine_or_a_registry():
     places = re.compile(r"/(?:home|root|Users|work)/|pypi\.|/simple/?\b")
     for path in [p for p in REPOSITORY.rglob("*") if p.suffix in {".py", ".smk", ".yaml", ".md", ".toml", ".txt"}]:
         parts = path.relative_to(REPOSITORY).parts
-        if not {".venv", ".snakemake", "results", "logs", "tests"} & set(parts):
+        if not {".venv", ".venvs", ".snakemake", "results", "logs", "tests"} & set(parts):
             assert not places.search(path.read_text()), path
 
 

@@ -1,14 +1,21 @@
 """The child process of a fit ends with its parent, even where the parent is killed."""
 
+import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 from conftest import REPOSITORY
+
+from mosaicbench.fitting.job import Limits
+from mosaicbench.fitting.process import run_in_child
+from mosaicbench.meter import Meter
 
 PARENT = """
 import os, sys, time
@@ -46,3 +53,19 @@ def test_a_child_dies_with_a_parent_that_is_killed(platform):
     finally:
         if child.is_running():
             child.kill()
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone can be told to keep freed memory")
+def test_a_fit_takes_its_large_arrays_from_memory_that_it_freed(tmp_path):
+    """Filling five arrays of 24 MB for the tenth time asks the system for no page."""
+
+    def work():
+        pages = []
+        for _ in range(10):
+            [np.ones(3_000_000) for _ in range(5)]
+            pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+        (tmp_path / "pages").write_text(str(pages[-1] - pages[0]))
+
+    code, failure = run_in_child(work, Meter(), Limits(minutes=1, memory_mb=8000))
+    assert (code, failure) == (0, None)
+    assert int((tmp_path / "pages").read_text()) < 24e6 / resource.getpagesize()  # what one array takes, once

@@ -68,7 +68,7 @@ def _do(command: str, job: dict) -> None:
     try:
         inspect.signature(main).bind(**job)
     except TypeError as error:
-        raise UserError(f"JOB: {error}") from error
+        raise UserError("JOB: {}".format(str(error).replace("keyword-only ", ""))) from error  # as Python 3.12 and later say
     main(**job)
 
 

@@ -324,7 +324,8 @@ def _shape_of_view(train: Path) -> tuple[int, int]:
     if not train.is_file():
         return 0, 0
     with h5py.File(train) as file:
-        cells = file["obs"][file["obs"].attrs["_index"]].shape[0]
+        names = file["obs"][file["obs"].attrs["_index"]]
+        cells = len(names["values"] if isinstance(names, h5py.Group) else names)  # texts of pandas 3 lie beside a mask
         return cells, sum(group["uns"]["mean"].shape[0] for group in file["mod"].values())
 
 

@@ -20,6 +20,8 @@ from mosaicbench.meter import Meter
 
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+KEPT_BYTES, LARGEST_KEPT = 2**29, 2**25  # freed memory that a fit keeps; the largest array taken from it, as glibc allows
 
 Failure = dict[str, str]  # "status" and "message", as a run's record has them
 
@@ -51,7 +53,16 @@ def _work_while_parent_lives(work: Callable[[], None], parent: int) -> None:
         threading.Thread(target=_die_without, args=[parent], daemon=True).start()
     if os.getppid() != parent:  # it died before the kernel knew what to do then
         os._exit(1)
+    _keep_freed_memory()
     work()
+
+
+def _keep_freed_memory() -> None:
+    """Let a training step use the memory of the step before, instead of giving it back and asking anew, where glibc is used."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _die_without(parent: int) -> None:

@@ -2,8 +2,8 @@
 
 What repeats a benchmark is its seeds: another split of the same cells, another start. So the interval of a mean is Student's t
 over seeds. Three seeds may lie close together by chance, and then that interval is narrower than so many cells can bear: where
-single cells have scores, it is at least as wide as that of a mean over cells. ``benchmarks/coverage.py`` measures how often
-such intervals hold the truth; its table stands in docs/statistics.md.
+single cells have scores, it is at least as wide as that of a mean over cells. ``benchmarks/interval_coverage.py`` measures how
+often such intervals hold the truth; its table stands in docs/statistics.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How often intervals hold the truth, and how often tests of equals say otherwise, where the truth is known.
 
-    python benchmarks/coverage.py [--repeats 4000]
+    python benchmarks/interval_coverage.py [--repeats 4000]
 
 Prints the tables of docs/statistics.md; 4,000 repeats take about 15 seconds.
 """
