@@ -106,8 +106,9 @@ def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, t
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(TINY | runs))
     there = ["--snakefile", home.folder / "Snakefile", "--configfile", "my.yaml", "--cores", "1", "--dry-run"]
     planned = snakemake(*there, "--printshellcmds", folder=tmp_path)
-    folder = shlex.quote(f"{os.path.relpath(home.folder, tmp_path)}/.venvs/multivae")
-    assert f"venv --clear {folder}" in planned
+    checkout = os.path.relpath(home.folder, tmp_path)
+    pins, folder = (shlex.quote(f"{checkout}/{path}") for path in ("envs/peers/multivae.txt", ".venvs/multivae"))
+    assert "/envs/build.py" in planned and f"{pins} {folder} > " in planned
 
 
 def test_as_a_module_of_another_workflow(home, tmp_path):

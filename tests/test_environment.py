@@ -111,6 +111,63 @@ def test_a_peers_own_environment_is_pinned_and_can_run_a_fit(name):
     assert set(pinned) >= {"anndata", "h5py", "mudata", "numpy", "pandas", "psutil", "scipy", "torch", "tqdm"}
 
 
+def interpreter(path, version):
+    """Write a script that answers as a Python of this version would, "" as one that cannot make environments."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {version}\n" if version else "#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("versions", ["", ">=3.12", ">=3.12,<3.14", "<3.13"])
+def test_an_environments_python_is_the_first_that_its_file_allows(versions, tmp_path, monkeypatch):
+    build = module_of("envs/build.py")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv(build.VARIABLE, raising=False)
+    monkeypatch.setattr(build.sys, "executable", interpreter(tmp_path / "own", "3.11.7"))
+    interpreter(tmp_path / "bin/python3.12", "")  # a version manager's stand-in, of a Python that is not chosen there
+    later = interpreter(tmp_path / "bin/python3.13", "3.13.1")
+    allowed = build.allowed(f"# Of a peer.\n# requires-python: {versions}\n" if versions else "# Of a peer.\na==1\n")
+    assert build.chosen("peer.txt", allowed) == (later if versions.startswith(">=") else str(tmp_path / "own"))
+    named = interpreter(tmp_path / "named", "3.12.9")
+    monkeypatch.setenv(build.VARIABLE, f"{interpreter(tmp_path / 'old', '3.8.2')}:{named}")
+    assert build.chosen("peer.txt", allowed) == (named if versions.startswith(">=") else str(tmp_path / "own"))
+    assert PROJECT["requires-python"] == build.ANY
+
+
+def test_an_environments_python_that_is_nowhere_is_named_with_what_to_do(tmp_path, monkeypatch):
+    build = module_of("envs/build.py")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv(build.VARIABLE, str(tmp_path / "nothing"))
+    monkeypatch.setattr(build.sys, "executable", interpreter(tmp_path / "own", "3.11.7"))
+    interpreter(tmp_path / "bin/python3.12", "")
+    with pytest.raises(SystemExit) as refused:
+        build.chosen("envs/peers/peer.txt", build.allowed("# requires-python: >=3.12\n"))
+    said = str(refused.value)
+    assert said.startswith("envs/peers/peer.txt needs Python >=3.12, and none was found. Tried: ")
+    for part in (
+        "nothing (does not run",
+        "own (Python 3.11.7)",
+        "python3.12 (does not run",
+        "uv python install 3.12",
+        build.VARIABLE,
+    ):
+        assert part in said
+    assert "leave the methods that need it out of `runs`" in said
+
+
+def test_what_uv_finds_is_taken_where_nothing_else_fits(tmp_path, monkeypatch):
+    build = module_of("envs/build.py")
+    monkeypatch.setattr(build.sys, "executable", interpreter(tmp_path / "own", "3.11.7"))
+    managed = interpreter(tmp_path / "managed", "3.13.2")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uv").write_text(f'#!/bin/sh\n[ "$1 $2" = "python find" ] && echo {managed}\n')
+    (tmp_path / "bin/uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv(build.VARIABLE, raising=False)
+    assert build.chosen("peer.txt", build.allowed("# requires-python: >=3.12\n")) == managed
+
+
 def test_the_conda_form_is_in_step():
     form = module_of("envs/conda_form.py")
     assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == form.conda_form(), "run: python envs/conda_form.py"

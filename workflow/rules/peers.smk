@@ -14,12 +14,12 @@ rule build_environment:
     conda:
         ENVIRONMENT
     params:
+        build=of_project("envs/build.py"),  # no input: an environment that stands is not built anew for a change of it
         folder=subpath(output[0], parent=True),
     message:
         "Build the environment {wildcards.environment}"
     shell:
-        "(python -m venv --clear {params.folder:q}"
-        " && {params.folder:q}/bin/python -m pip install --disable-pip-version-check --requirement {input:q}) > {log:q} 2>&1"
+        "python {params.build:q} {input:q} {params.folder:q} > {log:q} 2>&1"
 
 
 # What `make peers` asks for; a benchmark builds only what its runs need.
