@@ -1,5 +1,8 @@
 """Data with odd names or that lie: refused or warned about by name and with what to do, or carried intact to tables."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -66,12 +69,28 @@ def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
     assert list(dataset.obs["cell_type"][:6]) == odd
     table = pd.DataFrame({"feature": odd, "cell_type": odd, "value": [1.0, np.nan, 3, 4, 5, 6]})
     write_table(tmp_path / "table.tsv", table)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "table.tsv"), table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.tsv"), table.astype({"feature": object, "cell_type": object}))
 
 
 def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
     (tmp_path / "rna.csv").write_text("cell,a,b\nNA,1,2\nnull,0,3\n")
     assert list(readers.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
+
+
+@pytest.mark.parametrize("text", ["67e2678895781f2bdd", "4e171462a8395086", "1e9999999999999", "1e-9999999999999"])
+def test_a_text_that_begins_as_an_enormous_number_does_not_end_the_process(tmp_path, text):
+    """pandas' parser writes beyond its table of powers, so each of these is read in a process of its own."""
+    (tmp_path / "contents.tsv").write_text(f"table\trows\tsha256\na.tsv\t3\t{text}\n")
+    (tmp_path / "rna.csv").write_text(f"cell,a\nA,{text}\n")
+    code = (
+        "from mosaicbench.files.tables import read_table; from mosaicbench.data import readers; import sys;"
+        "print(read_table(sys.argv[1])['sha256'][0]);"
+        "readers.csv_counts(sys.argv[2], index='cell')"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "contents.tsv"), str(tmp_path / "rna.csv")]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.stdout == f"{text}\n"
+    assert ended.returncode >= 0, "ended by a signal"
 
 
 def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):

@@ -328,11 +328,12 @@ def _csv(file: Path, index: str, drop: Sequence[str]) -> AnnData:
             raise UserError(f"path: {file}: no column {name!r}; there are {', '.join(map(str, header.columns[:20]))}")
     names, values = [], []
     rows = max(1, VALUES // len(header.columns))
-    for block in pd.read_csv(file, chunksize=rows, converters={index: str}):  # a converter takes no name for a missing one
+    kinds = {"converters": {index: "_".__add__}, "float_precision": "round_trip"}  # a cell called NA; 1e9999999999 among values
+    for block in pd.read_csv(file, chunksize=rows, **kinds):
         numbers = block.drop(columns=[index, *drop])
         if texts := [column for column in numbers if not pd.api.types.is_numeric_dtype(numbers[column])]:
             raise UserError(f"path: {file}: column {texts[0]!r} holds no numbers; name it under `drop`")
-        names.append(block[index].to_numpy(dtype=object))
+        names.append(block[index].str.removeprefix("_").to_numpy(dtype=object))
         values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
     cells = pd.Index(np.concatenate(names) if names else [], dtype=object)
     if not cells.is_unique:

@@ -15,8 +15,9 @@ from mosaicbench.files.place import check_digest, digest_of
 
 END_OF_AUDIT = "end"  # the role of its last row
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
-NAMES = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of names
+NAMES = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of text
 NAMES += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of", "against", "better", "panel", "line")
+NAMES += ("sha256", "digest")  # as numbers, "67e2678895…" ends pandas' parser with a segmentation fault
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
