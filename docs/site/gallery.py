@@ -219,11 +219,11 @@ def chosen_figure(results: Results) -> Path | None:
 
 
 def _small(picture: Path, to: Path) -> None:
-    """Write a copy of a picture that is small enough to be kept: at most 1,400 pixels wide, of 64 colours."""
+    """Write a copy of a picture that is small enough to be kept: at most 1,400 pixels wide, of 256 colours."""
     with Image.open(picture) as image:
         image = image.convert("RGB")
         image.thumbnail((1400, 4000))
-        image.quantize(64).save(to, optimize=True)
+        image.quantize(256).save(to, optimize=True)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
