@@ -21,7 +21,7 @@ from mosaicbench.errors import NotWritten
 
 DAY = 24 * 3600  # seconds after which nobody on another machine is still writing
 # How HDF5 and safetensors say what the operating system answered.
-OF_LIBRARIES = re.compile(r"(?:errno = |os error )(\d+)")
+OF_LIBRARIES = re.compile(r"(?:errno = |os error |Os \{ code: )(\d+)")  # of HDF5, of safetensors, of its older versions
 
 
 def make_folder(path: Path) -> None:
