@@ -4,6 +4,9 @@ python envs/build.py envs/peers/NAME.txt FOLDER
 
 A file may say on a line of its own which Python it needs, as in ``# requires-python: >=3.12``. The first of these that fits
 is taken: the Python that runs this, what MOSAICBENCH_PYTHON names, each python3.N on the path, and what uv finds.
+
+A package whose line ends in ``# no-deps`` is installed after the others, and brings nothing with it: what it imports is pinned
+beside it, and what else its metadata asks for is left out.
 """
 
 import os
@@ -18,6 +21,7 @@ from packaging.specifiers import SpecifierSet
 
 ANY = ">=3.11"  # as pyproject.toml says of this project, whose code runs in each environment
 VARIABLE = "MOSAICBENCH_PYTHON"  # one interpreter, or several, apart as the folders of PATH are
+ALONE = "# no-deps"
 MINORS = range(8, 30)  # of Python 3, looked for on the path
 ASK = "import ensurepip, platform, venv; print(platform.python_version())"
 
@@ -26,8 +30,19 @@ def main(pins: str, folder: str) -> None:
     """Make `folder` anew, an environment with what the file `pins` says."""
     python = chosen(pins, allowed(Path(pins).read_text()))
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
-    install = [f"{folder}/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--requirement", pins]
-    subprocess.run(install, check=True)
+    pip = [f"{folder}/bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
+    together, alone = parted(Path(pins).read_text())
+    for number, (lines, options) in enumerate([(together, []), (alone, ["--no-deps"])]):
+        if lines:
+            file = Path(folder, f"pins-{number}.txt")
+            file.write_text("\n".join(lines) + "\n")
+            subprocess.run([*pip, *options, "--requirement", str(file)], check=True)
+
+
+def parted(text: str) -> tuple[list[str], list[str]]:
+    """Return the pins of a file: those that bring what they need with them, and those that do not."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [line for line in lines if not line.endswith(ALONE)], [line for line in lines if line.endswith(ALONE)]
 
 
 def allowed(text: str) -> SpecifierSet:

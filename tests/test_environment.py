@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -105,7 +106,9 @@ def test_a_cards_version_is_one_that_is_installed(name):
 def test_a_peers_own_environment_is_pinned_and_can_run_a_fit(name):
     card = catalog.card("methods", name)
     lines = (REPOSITORY / f"envs/peers/{card['environment']}.txt").read_text().splitlines()
-    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    together, alone = module_of("envs/build.py").parted("\n".join(lines))
+    pinned = dict(line.removesuffix("  # no-deps").split("==") for line in together + alone)
+    assert len(pinned) == len(together + alone) == sum(not line.startswith("#") for line in lines)
     assert all(re.fullmatch(r"[A-Za-z0-9.!]+", version) for version in pinned.values())
     assert pinned[card["wraps"]["package"]] == card["wraps"]["version"]
     assert set(pinned) >= {"anndata", "h5py", "mudata", "numpy", "pandas", "psutil", "scipy", "torch", "tqdm"}
@@ -154,6 +157,24 @@ def test_an_environments_python_that_is_nowhere_is_named_with_what_to_do(tmp_pat
     ):
         assert part in said
     assert "leave the methods that need it out of `runs`" in said
+
+
+def test_what_is_pinned_without_its_dependencies_is_installed_last_and_alone(tmp_path, monkeypatch):
+    build, done = module_of("envs/build.py"), []
+    pins, folder = tmp_path / "peer.txt", tmp_path / "made"
+    pins.write_text("# Of a peer.\na==1\nb==2  # no-deps\nc==3\n")
+    folder.mkdir()
+    monkeypatch.setattr(build, "chosen", lambda *_: "python3")
+
+    def noted(command, **_):
+        done.append((command[1:-1], Path(command[-1]).read_text() if "--requirement" in command else command[-1]))
+
+    monkeypatch.setattr(build.subprocess, "run", noted)
+    build.main(str(pins), str(folder))
+    venv, first, last = done
+    assert venv == (["-m", "venv", "--clear"], str(folder))
+    assert first[1].split() == ["a==1", "c==3"] and "--no-deps" not in first[0]
+    assert last[1].split("#")[0].split() == ["b==2"] and "--no-deps" in last[0]
 
 
 def test_what_uv_finds_is_taken_where_nothing_else_fits(tmp_path, monkeypatch):

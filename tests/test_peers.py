@@ -52,7 +52,10 @@ TWO_ONLY = set()  # peers that refuse three modalities
 APART = {
     name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
     for name in ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe")
-} | {"uniport": ({"iterations": 40}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"})}
+} | {
+    "scconfluence": ({"epochs": 2}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
+    "uniport": ({"iterations": 40}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
+}
 
 
 def peers():
