@@ -37,8 +37,8 @@ test-all: test
 
 # The tests at both ends of what pyproject.toml allows: its lower bounds, on Python 3.11 (PYTHON=python3.11), and whatever is newest
 # today, on a later one (PYTHON=python3.13). Each makes an environment of its own.
-oldest: CHOSEN = --constraint envs/oldest.txt --editable ".[dev,peers]"
-newest: CHOSEN = --upgrade --editable ".[dev,slurm,peers]"
+oldest: CHOSEN = --constraint envs/oldest.txt --editable ".[dev,docs,peers]"
+newest: CHOSEN = --upgrade --editable ".[dev,docs,slurm,peers]"
 newest: ARGS += --deselect tests/test_peers.py::test_the_installed_version_is_the_pinned_one
 oldest newest:
 	$(PYTHON) -m venv .venvs/$@

@@ -269,7 +269,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         ),
         ({"datasets": {"x": {"from": "teaseq", "path": "a"}}}, r"datasets\.x: give either `from`, .*, or a `path`"),
         ({"sedes": [1]}, "top level: unknown key 'sedes'; did you mean 'seeds'"),
-        ({"datasets": {}}, "datasets: .*non-empty|datasets: .*should"),
+        ({"datasets": {}}, "datasets: .*non-empty|datasets: .*should|datasets: .*not have enough"),
         ({"seeds": [1, 1]}, "seeds: .*non-unique"),
         ({"seeds": ["a"]}, r"seeds\.0: expected a whole number, found 'a'"),
         ({"seeds": []}, "seeds: "),
