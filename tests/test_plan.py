@@ -4,6 +4,8 @@ import copy
 import os
 import re
 
+import h5py
+import numpy as np
 import pandas as pd
 import planning
 import pytest
@@ -179,3 +181,17 @@ def test_a_renewed_table_keeps_what_it_says_of_larger_views(results, tmp_path, c
     kept = read_table(table, expenses.COLUMNS)
     assert list(kept["dataset"].iloc[len(new) :]) == [f"of-{largest + 1}"]
     assert not (kept["seconds"] == 99).any()
+
+
+@pytest.mark.parametrize("form", ["pandas 2", "pandas 3"])
+def test_a_views_size_is_read_in_either_form_of_names(tmp_path, form):
+    """anndata writes names as an array of texts, and with pandas 3 as a group: texts and a mask."""
+    with h5py.File(tmp_path / "train.h5mu", "w") as file:
+        obs = file.create_group("obs")
+        obs.attrs["_index"] = "_index"
+        if form == "pandas 2":
+            obs["_index"] = ["a", "b", "c"]
+        else:
+            obs["_index/values"], obs["_index/mask"] = ["a", "b", "c"], np.zeros(3, dtype=bool)
+        file["mod/rna/uns/mean"], file["mod/adt/uns/mean"] = np.zeros(5), np.zeros(2)
+    assert expenses._shape_of_view(tmp_path / "train.h5mu") == (3, 7)

@@ -20,8 +20,8 @@ from pathlib import Path
 from mosaicbench.errors import NotWritten
 
 DAY = 24 * 3600  # seconds after which nobody on another machine is still writing
-# How HDF5 and safetensors say what the operating system answered.
-OF_LIBRARIES = re.compile(r"(?:errno = |os error |Os \{ code: )(\d+)")  # of HDF5, of safetensors, of its older versions
+# How HDF5, safetensors and its older versions say what the operating system answered.
+OF_LIBRARIES = re.compile(r"(?:errno = |os error |Os \{ code: )(\d+)")
 
 
 def make_folder(path: Path) -> None:

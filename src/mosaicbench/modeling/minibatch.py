@@ -217,9 +217,8 @@ def by_pieces(
 ) -> np.ndarray:
     """Return function(minibatch) of all `cells`, computed on the device a few thousand at a time, (cells, ...)."""
     rows = np.arange(len(cells))
-    pieces = (
-        cells.take(rows[first : first + PIECE]) for first in range(0, len(cells), PIECE)
-    )  # one at a time: they are copies
+    # one at a time: they are copies
+    pieces = (cells.take(rows[first : first + PIECE]) for first in range(0, len(cells), PIECE))
     return np.concatenate([function(on_device(piece, device, batches=batches)).cpu().numpy() for piece in pieces])
 
 
