@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import FEATURES, linear_cells, mosaic_view, paired_view
+from conftest import FEATURES, linear_cells, links_among, mosaic_view, paired_view
+from scipy.spatial.distance import cdist, pdist
 
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.cca import CCA
-from mosaicbench.methods.contrastive_vae import ContrastiveVAE, _cells, whitened
+from mosaicbench.methods.contrastive_vae import ContrastiveVAE, _cells, stacked, whitened
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.ridge import Ridge
 from mosaicbench.modeling import training
@@ -126,37 +129,119 @@ def test_modalities_that_are_never_paired_have_no_linear_path():
     assert all(np.abs(r).max() < 1e-6 for r in canonical_rotations(whiteners, train, 5).values())
 
 
-def test_imputation_is_ridge_and_decoder_in_the_share_that_held_out_cells_decide():
+def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cells_decide():
     train, query = paired_view(400), linear_cells(40, seed=5, name="query")
-    model, ridge = ContrastiveVAE(max_epochs=40), Ridge()
+    model, ridge = ContrastiveVAE(max_epochs=40), Ridge(kernel="gaussian", components=30)
     model.fit(train, 0)
     ridge.fit(train, 0)
     for source, target in (("rna", "adt"), ("adt", "rna")):
-        share = model.share[source, target]
-        assert 0 <= share <= 1
-        blended = model.impute(query.only(source), target)
-        model.share[source, target] = 0.0
-        np.testing.assert_allclose(model.impute(query.only(source), target), ridge.impute(query.only(source), target))
-        linear, model.share[source, target] = model.impute(query.only(source), target), 1.0
-        decoded = model.impute(query.only(source), target)
-        np.testing.assert_allclose(decoded, decoded_alone(model, query, source, target))
-        np.testing.assert_allclose(blended, share * decoded + (1 - share) * linear, atol=1e-5)
+        of_ridge, of_decoder = model.weights[source, target]
+        assert min(of_ridge, of_decoder) >= 0
+        regressed, decoded = ridge.impute(query.only(source), target), decoded_alone(model, query, source, target)
+        np.testing.assert_allclose(
+            model.impute(query.only(source), target), of_ridge * regressed + of_decoder * decoded, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("better", ["ridge", "decoder"])
-def test_what_predicts_better_has_the_larger_share(better):
-    """Held-out cells whose target is what the one predicts give it all."""
+def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing(better):
     train = paired_view(400)
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
     fitted, held_out = training.divide(train, model)
-    ridge = Ridge()
+    ridge = Ridge(kernel="gaussian", components=30)
     ridge.fit(View((_cells(fitted[0].take(torch.arange(fitted[0].cells))),), train.features), 0)
     shown = _cells(held_out[0].only("rna"))
     exact = ridge.impute(shown, "adt") if better == "ridge" else MultimodalVAE.impute(model, shown, "adt")
-    held_out[0].observed["adt"] = torch.from_numpy(exact).float()
-    model._blend(train, ("rna", "adt"), (fitted, held_out), 0)
-    assert model.share["rna", "adt"] == pytest.approx(0.0 if better == "ridge" else 1.0, abs=1e-3)
+    held_out[0].observed["adt"] = torch.from_numpy(exact / 2).float()
+    model._blend(train, ("rna", "adt"), (fitted, held_out), "gaussian", 0)
+    np.testing.assert_allclose(model.weights["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3)
+
+
+def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
+    random = np.random.default_rng(0)
+    predicted, truth = random.standard_normal((2, 50)), random.standard_normal(50)
+    gram = predicted @ predicted.T
+    free = np.linalg.lstsq(predicted.T, truth + predicted.sum(0), rcond=None)[0]
+    np.testing.assert_allclose(stacked(gram, predicted @ (truth + predicted.sum(0))), free, rtol=1e-6)
+    alone = predicted[1] @ (truth + predicted[1] - 3 * predicted[0]) / gram[1, 1]
+    np.testing.assert_allclose(
+        stacked(gram, predicted @ (truth + predicted[1] - 3 * predicted[0])), [0, max(alone, 0)], rtol=1e-6
+    )
+    assert stacked(np.zeros((2, 2)), np.zeros(2)).tolist() == [0, 0]
+
+
+def test_gaussian_ridge_is_kernel_ridge_where_every_train_cell_is_a_landmark():
+    """Then (K + penalty) alpha = y, but for the intercept, which is taken out of both by centring the kernel."""
+    train, query = paired_view(120), linear_cells(30, seed=5, name="query")
+    ridge = Ridge(kernel="gaussian", components=5)
+    ridge.fit(train, 0)
+    pca, likeness, linear = ridge.regression["rna", "adt"]
+    x, y = (train.blocks[0].values[m] for m in ("rna", "adt"))
+    c, q = pca.transform(x).astype(float), pca.transform(query.values["rna"]).astype(float)
+    assert likeness.gamma == pytest.approx(1 / np.median(pdist(c, "sqeuclidean")), rel=1e-4)
+    own, across = (np.exp(-likeness.gamma * cdist(rows, c, "sqeuclidean")) for rows in (c, q))
+    centred = own - own.mean(0) - own.mean(1)[:, None] + own.mean()
+    weights = np.linalg.solve(centred + linear.alpha_ * np.eye(len(c)), y - y.mean(0))
+    expected = (across - across.mean(1)[:, None] - own.mean(0) + own.mean()) @ weights + y.mean(0)
+    np.testing.assert_allclose(ridge.impute(query.only("rna"), "adt"), expected, atol=2e-3)
+
+
+def test_a_private_latent_is_read_by_its_own_decoder_alone():
+    train, query = paired_view(200), linear_cells(40, seed=5, name="query")
+    model = ContrastiveVAE(max_epochs=2, private=4, regression="none")
+    model.fit(train, 0)
+    assert model.embed(query.only("rna")).shape == (40, 20)
+    assert model.embed_private(query.only("rna")).shape == (40, 4)
+    before = model.impute(query.only("rna"), "adt")
+    with torch.no_grad():
+        model.encoders["rna"].network[-1].bias[20:] += 5
+    np.testing.assert_array_equal(model.impute(query.only("rna"), "adt"), before)
+
+
+def linked_cells(cells, seed, name):
+    """Return cells whose linked proteins are measured as their genes are, to the digit."""
+    drawn = linear_cells(cells, seed=seed, name=name)
+    drawn.values["adt"][:, :10] = drawn.values["rna"][:, :10]
+    return drawn
+
+
+def unpaired_view():
+    blocks = tuple(linked_cells(150, seed, m).only(m) for seed, m in enumerate(("rna", "adt")))
+    return View(blocks, {m: FEATURES[m] for m in ("rna", "adt")}, links=links_among(("rna", "adt")))
+
+
+def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
+    train = unpaired_view()
+    shown = weakly_paired(train, 3)
+    assert shown.blocks[:2] == train.blocks
+    rna, adt = train.blocks
+    genes, proteins = (np.asarray(x) for x in train.links["rna", "adt"].nonzero())
+    one, other = rna.values["rna"][:, genes], adt.values["adt"][:, proteins]
+    unlike = cdist(one, other, "cosine")
+    mutual = (unlike.argsort(1).argsort(1) < 3) & (unlike.argsort(0).argsort(0) < 3)
+    wanted = {f"{rna.names[i]} + {adt.names[j]}" for i, j in zip(*mutual.nonzero(), strict=True)}
+    assert set(shown.blocks[2].names) == wanted
+    first = str(shown.blocks[2].names[0]).split(" + ")
+    np.testing.assert_array_equal(shown.blocks[2].values["rna"][0], rna.values["rna"][list(rna.names).index(first[0])])
+    labels = dict(zip(rna.names, rna.labels, strict=True)) | dict(zip(adt.names, adt.labels, strict=True))
+    for name, label in zip(shown.blocks[2].names, shown.blocks[2].labels, strict=True):
+        one, other = (labels[part] for part in str(name).split(" + "))
+        assert label == (one if one == other else "")
+
+
+def test_without_pairs_linked_neighbours_stand_in_for_them_and_without_links_it_does_not_apply():
+    train, query = unpaired_view(), linked_cells(60, 9, "query")
+    model = ContrastiveVAE(max_epochs=10, latent=5)
+    history = model.fit(train, 0)
+    assert history[-1]["contrast"] > 0
+    rna, adt = (model.embed(query.only(m)) for m in ("rna", "adt"))
+    closer = (cdist(rna, adt).diagonal()[:, None] > cdist(rna, adt)).mean()
+    assert closer < 0.35, "FOSCTTM of chance is 0.5"
+    assert model.regression == "gaussian"
+    assert model.ridge["rna", "adt"].kernel == "linear"
+    with pytest.raises(NotApplicable, match="links"):
+        ContrastiveVAE(max_epochs=1).fit(replace(train, links={}), 0)
 
 
 def test_only_paired_cells_are_contrasted_and_single_ones_are_reconstructed():
@@ -187,7 +272,7 @@ def test_a_direction_without_pairs_is_imputed_by_the_decoder():
     train = View(tuple(cells.values()), dict(FEATURES))
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
-    assert ("atac", "adt") not in model.share
+    assert ("atac", "adt") not in model.weights
     query = linear_cells(10, seed=9, modalities=("rna", "atac", "adt"), name="query")
     imputed = model.impute(query.only("atac"), "adt")
     np.testing.assert_array_equal(imputed, decoded_alone(model, query, "atac", "adt"))

@@ -30,7 +30,7 @@ def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whateve
     assert label("methods", "ours") == "Ours (own)"
     assert [label("runs", "mvae"), label("runs", "mvae-beta4"), label("datasets", "ours")] == ["MVAE", "mvae-beta4", "ours"]
     marked = [name for name, card in catalog.cards("methods").items() if card.get("own")]
-    assert marked == ["contrastive_vae"]
+    assert marked == ["contrastive_vae", "contrastive_vae_sup"]
 
 
 @pytest.mark.parametrize("text", ["methods: [", "colors: {}", "methods: {mvae: {color: red}}", "methods: {mvae: MVAE}", "3"])

@@ -17,6 +17,7 @@ from mosaicbench.errors import UserError
 ESTIMATORS = {
     "PCA": "sklearn.decomposition",
     "NearestNeighbors": "sklearn.neighbors",
+    "Nystroem": "sklearn.kernel_approximation",
     "RidgeCV": "sklearn.linear_model",
     "Pipeline": "sklearn.pipeline",
 }

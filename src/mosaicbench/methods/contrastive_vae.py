@@ -1,13 +1,14 @@
 """Contrastive VAE: each modality alone must explain every modality, and tell its cell from others.
 
-    cost = sum_m { - E_{q_m} [ sum_n log p(x_n | z_m) ] + beta KL(q_m || p) }  +  lambda sum_{m < n} contrast(z_m, z_n)
+    cost = sum_m { - E_{q_m} [ sum_n log p(x_n | s_m, w_n) ] + beta KL(q_m || p) }  +  lambda sum_{m < n} contrast(s_m, s_n)
 
-    q_m(z | x_m) has the mean W_m c_m + f_m(c_m);      c_m: whitened principal components of x_m; at the start f_m = 0, and
-                                                       W_m is canonical correlation analysis
-    x_n is imputed from x_m as (1 - w) R x_m + w D_n(mean z_m);         R: ridge regression, D_n: the decoder's expectation,
-                                                                        w: least squares on validation cells
+    q_m(s, w_m | x_m) has the mean W_m c_m + f_m(c_m);     c_m: whitened principal components of x_m; at the start f_m = 0, and
+                                                           W_m is canonical correlation analysis; w_n = 0 for n != m
+    x_n is imputed from x_m as a R x_m + b D_n(mean s_m);  R: ridge regression, D_n: the decoder's expectation, a and b at least
+                                                           0, least squares on validation cells (stacking, Breiman 1996)
 
-Only cells that show several modalities are contrasted, all are reconstructed. The contrast is in ``modeling.contrast``.
+Only cells that show several modalities are contrasted, all are reconstructed. Where no train cell does, mutual nearest
+neighbours in linked features are contrasted, and reconstructed, as one cell. The contrast is in ``modeling.contrast``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from scipy.optimize import nnls
 from sklearn.decomposition import PCA
 from torch import nn
-from torch.distributions import Normal
 
+from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.ridge import Ridge
 from mosaicbench.modeling import training
 from mosaicbench.modeling.components import WhitenedComponents, canonical_rotations
@@ -30,8 +32,8 @@ from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Block, Minibatch
 from mosaicbench.modeling.posteriors import kl
 from mosaicbench.modeling.residual import ResidualEncoder
+from mosaicbench.modeling.shared_private import MixtureVAE
 from mosaicbench.modeling.training import Divided
-from mosaicbench.modeling.vae import MultimodalVAE
 from mosaicbench.plain import described, restored
 from mosaicbench.view import Cells, View
 
@@ -41,15 +43,15 @@ CARD = {
     "own": True,
     "paper": "",
     "doi": "",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs",),
-    "gives": ("joint", "single", "impute"),
+    "handles": ("paired", "mosaic", "unpaired"),
+    "uses": ("pairs", "links"),
+    "gives": ("joint", "single", "private", "impute"),
     "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
     "paths": ("alone -> itself", "alone -> others", "contrast"),
     "advice": "Paired cells and mosaics, where one model is to align and to impute. Where cells are few, CCA and "
     "ridge are as good (docs/results/contrast.md).",
     "summary": "This project's own. VAEs of whitened principal components, with a linear path that starts as CCA, whose "
-    "latents must tell each cell from the others by its other modality; imputes by a blend of decoder and ridge.",
+    "latents must tell each cell from the others by its other modality; imputes by decoder and kernel ridge together.",
     "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
     "scCLIP and scPairing, which contrast cosines of networks that start at random.",
     "space": {
@@ -63,10 +65,12 @@ CARD = {
 }
 
 BLEND = "blend "  # in a kept model, begins the names of what is no network's weight
+REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}  # principal components that a ridge of this kernel reads
+NEAR = 5  # cells of the other modality among which a weak partner must be, and be mutually
 
 
 @dataclass(kw_only=True)
-class ContrastiveVAE(MultimodalVAE):
+class ContrastiveVAE(MixtureVAE):
     """{m} -> every t, and {m} against {n}.
 
     Attributes
@@ -79,10 +83,9 @@ class ContrastiveVAE(MultimodalVAE):
         Principal components that encoders read; None has them read the features.
     linear_path
         Around each encoder's network: "cca" at the start, or "none".
-    blend
-        Whether imputation is a blend of decoder and ridge; else it is the decoder's alone.
-    ridge_components
-        Principal components that ridge reads.
+    regression
+        The kernel of the ridge regression that imputation adds to the decoder, "gaussian" or "linear"; "none" leaves the
+        decoder alone. Weak pairs are too noisy for the first: where no cell is paired, "gaussian" is linear.
     """
 
     contrast_weight: Annotated[float, "at least 0"] = 30.0
@@ -90,8 +93,7 @@ class ContrastiveVAE(MultimodalVAE):
     sharpness: Annotated[float, "above 0"] = 1.0
     components: Annotated[int, "at least 1"] | None = 50
     linear_path: Literal["cca", "none"] = "cca"
-    blend: bool = True
-    ridge_components: Annotated[int, "at least 1"] = 100
+    regression: Literal["gaussian", "linear", "none"] = "gaussian"
 
     def __post_init__(self) -> None:
         """Refuse what is not defined."""
@@ -99,27 +101,24 @@ class ContrastiveVAE(MultimodalVAE):
             raise ValueError("linear_path: cca rotates principal components; with components: null take linear_path: none")
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
-        """Return reconstruction from each modality, its divergence, and the contrast of every two."""
+        """Return reconstruction from each modality, its divergence, what labels cost, and the contrast of every two."""
         posteriors, cost = self.encode(x), Cost()
-        z = {m: q.rsample() for m, q in posteriors.items()}  # (cells, latent) each
-        for source, q in posteriors.items():
+        drawn = {m: q.rsample().split([self.latent, self.private], -1) for m, q in posteriors.items()}
+        for source, (shared, private) in drawn.items():
             if self.reconstruction_weight:
-                cost += self.reconstruction_weight * self.nll(x, z[source])
-            cost += self.annealed(progress) * kl(q)
+                cost += self.reconstruction_weight * self.nll_of(x, shared, {source: private}, list(x))
+            cost += self.annealed(progress) * kl(posteriors[source]) + self.nll_label(x, shared)
         if self.contrast_weight:
-            cost += self.contrast_weight * self.contrast(list(z.values()))
+            cost += self.contrast_weight * self.contrast([shared for shared, _ in drawn.values()])
         return cost
-
-    def posterior(self, x: Minibatch) -> Normal:
-        """Return a Normal with the mean of the observed modalities' means, and of their variances."""
-        experts = list(self.encode(x).values())
-        mean, variance = (torch.stack(parts).mean(0) for parts in zip(*((q.mean, q.variance) for q in experts), strict=True))
-        return Normal(mean, variance.sqrt(), validate_args=False)
 
     # --- the method's contract ---
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train, then fit ridge and learn what share the decoders have in imputation."""
+        """Train, then fit regressions and learn what weight they and the decoders have in imputation."""
+        kernel = self.regression
+        if all(len(block.modalities) == 1 for block in train.blocks):
+            train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
         with training.seeded(seed):
             self.make(train)
             counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
@@ -127,10 +126,10 @@ class ContrastiveVAE(MultimodalVAE):
             history = training.minimise(
                 self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, divided=divided
             )
-        self.ridge, self.share = {}, {}
-        for pair in combinations(train.modalities, 2) if self.blend else ():
+        self.ridge, self.weights = {}, {}
+        for pair in combinations(train.modalities, 2) if kernel != "none" else ():
             if any(set(pair) <= set(block.values) for block in train.blocks):
-                self._blend(train, pair, divided, seed)
+                self._blend(train, pair, divided, kernel, seed)
         return history
 
     def build(self, train: View) -> None:
@@ -144,49 +143,50 @@ class ContrastiveVAE(MultimodalVAE):
             whiteners = {m: whitened(x, self.components, seed) for m, x in cells.items()}
         if self.linear_path == "cca":
             rotations = canonical_rotations(whiteners, train, self.latent)
+        width = self.latent + self.private
         self.encoders = nn.ModuleDict(
             {
-                m: ResidualEncoder(whiteners.get(m), d, self.hidden, self.latent, rotations.get(m))
+                m: ResidualEncoder(whiteners.get(m), d, self.hidden, width, rotations.get(m), dropout=self.input_dropout)
                 for m, d in train.features.items()
             }
         )
 
-    def _blend(self, train: View, pair: tuple[str, str], divided: Divided, seed: int) -> None:
-        """Fit ridge between two modalities, and find the decoder's share in each direction, which cells held out decide.
+    def _blend(self, train: View, pair: tuple[str, str], divided: Divided, kernel: str, seed: int) -> None:
+        """Fit regressions between two modalities, and find the weights of regression and decoder in each direction.
 
-        The share has the least squared error among all between 0 and 1. What stands beside it then is a ridge that has not
-        seen those cells; the one that is kept has seen all.
+        Cells held out from training decide. What is weighed then is a regression that has not seen these cells; the one that is
+        kept has seen all.
         """
         fitted, held_out = ([x for x in part if set(pair) <= set(x)] for part in (map(_all_of, divided[0]), divided[1]))
-        blocks = [_cells(x.only(*pair)) for x in fitted]
         sizes = {m: train.features[m] for m in pair}
-        ridge = Ridge(components=self.ridge_components)
-        ridge.fit(View(tuple(blocks), sizes), seed)
-        whole = Ridge(components=self.ridge_components)
+        ridge, whole = (Ridge(components=REGRESSION_COMPONENTS[kernel], kernel=kernel) for _ in range(2))
+        ridge.fit(View(tuple(_cells(x.only(*pair)) for x in fitted), sizes), seed)
         whole.fit(View((train.observing(*pair),), sizes), seed)
+        decoder = super()
         for source, target in permutations(pair):
-            across = along = 0.0
+            gram, product = np.zeros((2, 2)), np.zeros(2)
             for cells in (_cells(x.only(*pair)) for x in held_out):
-                linear, decoded = ridge.impute(cells.only(source), target), super().impute(cells.only(source), target)
-                across += float(((cells.values[target] - linear) * (decoded - linear)).sum())
-                along += float(((decoded - linear) ** 2).sum())
+                predicted = [member.impute(cells.only(source), target).ravel() for member in (ridge, decoder)]
+                members = np.stack(predicted).astype(float)  # (2, cells x features)
+                gram += members @ members.T
+                product += members @ cells.values[target].ravel()
             self.ridge[source, target] = whole
-            self.share[source, target] = min(max(across / along, 0.0), 1.0) if along else 0.5
+            self.weights[source, target] = stacked(gram, product) if held_out else np.array([0.5, 0.5])
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the weights of all networks, and each direction's share and ridge."""
-        blend = described({"ridge": self.ridge, "share": self.share})
+        """Return the weights of all networks, and each direction's weights and regression."""
+        blend = described({"ridge": self.ridge, "weights": self.weights})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: View) -> None:
-        """Make networks and ridges again from what :meth:`state` returned."""
+        """Make networks and regressions again from what :meth:`state` returned."""
         super().load({name: x for name, x in state.items() if not name.startswith(BLEND)}, train)
         vars(self).update(restored({name.removeprefix(BLEND): x for name, x in state.items() if name.startswith(BLEND)}))
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
-        """Return the blend of ridge and decoder, the mean over what is observed, (cells, features), standardised.
+        """Return regression and decoder, weighed, the mean over what is observed, (cells, features), standardised.
 
-        Where a direction has no ridge, for lack of pairs or because none was asked for, the decoder at the latent.
+        Where a direction has no regression, for lack of pairs or because none was asked for, the decoder at the latent.
         """
         return np.mean([self._imputed(cells.only(source), source, target) for source in cells.modalities], axis=0)
 
@@ -194,14 +194,29 @@ class ContrastiveVAE(MultimodalVAE):
         decoded = super().impute(cells, target)
         if (source, target) not in self.ridge:
             return decoded
-        share = self.share[source, target]
-        return share * decoded + (1 - share) * self.ridge[source, target].impute(cells, target)
+        of_ridge, of_decoder = self.weights[source, target]
+        return of_ridge * self.ridge[source, target].impute(cells, target) + of_decoder * decoded
 
 
 def whitened(x: np.ndarray, components: int, seed: int) -> WhitenedComponents:
     """Return the leading principal components of (cells, features): fewer where there are fewer features or cells."""
     pca = PCA(min(components, min(x.shape) - 1), random_state=seed).fit(x)
     return WhitenedComponents(pca.mean_, pca.components_.T, np.sqrt(pca.explained_variance_))
+
+
+def stacked(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
+    """Return the weights, at least 0, by which the sum of several predictions has the least squared error, (predictions,).
+
+    Parameters
+    ----------
+    gram
+        (predictions, predictions) sums of products of the predictions.
+    product
+        (predictions,) sums of products with the truth.
+    """
+    root = np.linalg.cholesky(gram + 1e-9 * (np.trace(gram) + 1) * np.eye(len(gram)))
+    weights, _ = nnls(root.T, np.linalg.solve(root, product))
+    return weights
 
 
 def _all_of(block: Block) -> Minibatch:

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods._weak_pairs import mutual_neighbors
 from mosaicbench.modeling.linked import chain, linked
 from mosaicbench.view import Cells, View
 
@@ -66,7 +66,7 @@ class LinksMNN(LinksBaseline):
         for modality in set(cells) - {self.reference}:
             features = linked(shown, (modality, self.reference), components=self.anchor_components)
             own, other = (features.of(cells[m], m) for m in (modality, self.reference))
-            mutual = self._mutual(own, other)
+            mutual = mutual_neighbors(own, other, self.anchors)
             weight = np.asarray(mutual.sum(axis=1)).ravel()
             having = np.flatnonzero(weight)
             self.places[modality] = (mutual @ places)[having] / weight[having, None]
@@ -82,8 +82,3 @@ class LinksMNN(LinksBaseline):
 
     def _own(self, cells: Cells, modality: str) -> np.ndarray:
         return self.pca[modality].transform(cells.values[modality])
-
-    def _mutual(self, own: np.ndarray, other: np.ndarray):
-        """Return the mutual nearest neighbours, sparse (own cells, other cells); at least the likest two cells are mutual."""
-        index = [NearestNeighbors(n_neighbors=min(self.anchors, len(x)), metric="cosine").fit(x) for x in (other, own)]
-        return index[0].kneighbors_graph(own).multiply(index[1].kneighbors_graph(other).T).tocsr()

@@ -32,9 +32,14 @@ class GaussianEncoder(nn.Module):
     def forward(self, x: Tensor) -> Normal:
         """Return the posterior of each cell."""
         if self.dropout and self.training:
-            x = x * (torch.rand(x.shape, device=x.device) >= self.dropout) / (1 - self.dropout)
+            x = hidden_in_part(x, self.dropout)
         mean, spread = self.network(x).chunk(2, -1)  # (cells, latent) each
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+
+
+def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
+    """Return x with each value at 0, its mean, by this chance; the others grow, so that their sum is expected to stay."""
+    return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
 def product(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None) -> Normal:

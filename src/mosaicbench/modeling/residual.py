@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from mosaicbench.modeling.components import WhitenedComponents
 from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.posteriors import SMALLEST_SD
+from mosaicbench.modeling.posteriors import SMALLEST_SD, hidden_in_part
 
 SPREAD_AT_START = -2.0  # softplus(-2) = 0.13: a posterior is narrow at first, so that the linear path is heard
 
@@ -24,6 +24,8 @@ class ResidualEncoder(nn.Module):
         What c is of x; None takes x itself.
     linear
         W; None leaves the network alone.
+    dropout
+        Chance of a value of x to be hidden in training, as 0, its mean; the others grow, so that their sum is expected to stay.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class ResidualEncoder(nn.Module):
         hidden: int,
         latent: int,
         rotation: np.ndarray | None,
+        *,
+        dropout: float = 0.0,
     ):
         super().__init__()
         width = features if components is None else components.width
-        self.components, self.linear = components, None
+        self.components, self.linear, self.dropout = components, None, dropout
         self.network = mlp(width, hidden, latent)
         self.spread = nn.Linear(width, latent)
         nn.init.zeros_(self.spread.weight)
@@ -50,6 +54,8 @@ class ResidualEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Normal:
         """Return the posterior of each cell."""
+        if self.dropout and self.training:
+            x = hidden_in_part(x, self.dropout)
         c = x if self.components is None else self.components(x)  # (cells, components)
         mean = self.network(c) if self.linear is None else self.linear(c) + self.network(c)
         return Normal(mean, softplus(self.spread(c)) + SMALLEST_SD, validate_args=False)
