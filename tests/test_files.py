@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,6 +176,17 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         fail_midway()
     assert [file.name for file in tmp_path.iterdir()] == ["table.tsv"]
     assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize(("cells", "compression"), [(50, None), (12_000, "gzip")])
+def test_large_files_are_compressed_and_lose_nothing(tmp_path, cells, compression):
+    z = np.random.default_rng(0).poisson(0.1, (cells, 100)).astype(np.float32)
+    names = [f"c{i}" for i in range(cells)]
+    write_latents(tmp_path / "latents.h5ad", latents_table({("joint", "query"): (names, z)}))
+    with h5py.File(tmp_path / "latents.h5ad") as file:
+        assert file["X"].compression == compression
+        assert file["X"].id.get_storage_size() < (z.nbytes / 4 if compression else z.nbytes + 1)
+    np.testing.assert_array_equal(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z)
 
 
 def test_records_and_scores_know_their_words(tmp_path):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 STRUCTURE = 2**18  # bytes, at most, of a file's groups, headers and attributes
+LARGE = 2**22  # bytes from which on a file is worth compressing
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 
 
@@ -48,8 +49,17 @@ def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
 
 def write_mudata(path: str | Path, thing: MuData) -> None:
     """Write an ``.h5mu`` whole or not at all."""
-    with atomic(path, size=size_of(*thing.mod.values())) as temporary, quiet_mudata():
-        thing.write_h5mu(temporary)
+    size = size_of(*thing.mod.values())
+    with atomic(path, size=size) as temporary, quiet_mudata():
+        thing.write_h5mu(temporary, **compression_of(size))
+
+
+def compression_of(size: int) -> dict:
+    """Return how a file of about so many bytes is compressed, without loss: sparse counts take a third of the space.
+
+    Level 1 of gzip: higher levels save a tenth more, and take twice as long to write.
+    """
+    return {"compression": "gzip", "compression_opts": 1} if size >= LARGE else {}
 
 
 def size_of(*parts: AnnData) -> int:

@@ -13,6 +13,7 @@ None of them can hold code.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def write_model(folder: Path, model: KeptModel, *, weights: bool) -> None:
             save_file({name: np.ascontiguousarray(array) for name, array in model.state.items()}, temporary)
     else:
         _write_npz(folder / "model.npz", model.state)
-    _write_npz(folder / "view.npz", model.view)
+    _write_npz(folder / "view.npz", model.view, np.savez_compressed)  # names of cells, mostly; weights would save a tenth
     parts = [folder / name for name in ("model.safetensors", "model.npz", "view.npz")]
     facts = model.facts | {"digests": {part.name: digest_of(part) for part in parts if part.is_file()}}
     write_text(folder / "model.json", json.dumps({"format": FORMAT} | facts, indent=1, sort_keys=True, default=list) + "\n")
@@ -129,9 +130,9 @@ def _state(folder: Path) -> dict[str, np.ndarray]:
         raise ContractError(f"{weights}: truncated or of another kind ({error}); fit the run again") from error
 
 
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write_npz(path: Path, arrays: dict[str, np.ndarray], save: Callable = np.savez) -> None:
     with atomic(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+        save(temporary, allow_pickle=False, **arrays)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -32,6 +32,7 @@ from mosaicbench.files._h5 import (
     check_finite,
     check_names,
     check_noun,
+    compression_of,
     quiet_mudata,
     read_h5,
     read_mudata,
@@ -136,8 +137,9 @@ def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) 
 def write_latents(path: str | Path, latents: AnnData) -> None:
     """Check and write a run's latents."""
     _check_latents(path, latents)
-    with atomic(path, size=size_of(latents)) as temporary:
-        latents.write_h5ad(temporary)
+    size = size_of(latents)
+    with atomic(path, size=size) as temporary:
+        latents.write_h5ad(temporary, **compression_of(size))
 
 
 def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
