@@ -1,7 +1,7 @@
 """Every metric x every property, and an independent reference for each."""
 
 from copy import deepcopy
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pytest
@@ -26,12 +26,12 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench import cards, catalog
-from mosaicbench.metrics import _blocks, _correlation
+from mosaicbench.metrics import _blocks, _correlation, _matches
 from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics._graph import neighbors
 from mosaicbench.metrics._labels import confusion, recall_of_each
-from mosaicbench.metrics._matches import twice_closer
+from mosaicbench.metrics._matches import compared, twice_closer
 from mosaicbench.metrics._neighbors import transfer, transfer_each
 
 METRICS = catalog.names("metrics")
@@ -409,6 +409,43 @@ def pairs_of_latents():
         "single precision": (a.astype(np.float32), b.astype(np.float32)),
         **{f"{n} cells": (a[:n], b[:n]) for n in (2, 3, 4, 5, 255, 256, 257)},
     }
+
+
+def sample(monkeypatch, cells):
+    """Compare only so many cells, of any number, with all others."""
+    monkeypatch.setattr(_matches, "EXACT", 1)
+    monkeypatch.setattr(_matches, "SAMPLE", cells)
+    monkeypatch.setattr(_matches, "_counted", lru_cache(_matches._counted.__wrapped__))
+
+
+@pytest.mark.parametrize("kind", pairs_of_latents())
+def test_a_sample_of_many_cells_has_exactly_the_counts_of_these_cells_among_all(kind, monkeypatch):
+    a, b = pairs_of_latents()[kind]
+    sample(monkeypatch, max(1, len(a) // 3))
+    rows, back = compared(len(a)), naive_twice_closer(b, a)
+    assert len(set(rows)) == max(1, len(a) // 3)
+    np.testing.assert_array_equal(twice_closer(a, b), naive_twice_closer(a, b)[rows])
+    np.testing.assert_array_equal(twice_closer(b, a), back[rows])
+
+
+def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_asked_for_by_name(monkeypatch):
+    a, b = pairs_of_latents()["aligned"]
+    needs = {"latent_a": a, "latent_b": b}
+    exact = evaluate("foscttm", needs)
+    fractions = naive_twice_closer(a, b) / 2 / (len(a) - 1)
+    assert evaluate("foscttm_standard_error", needs) == 0
+    random = np.random.default_rng(1)
+    drawn = [fractions[random.choice(len(a), 100, replace=False)] for _ in range(2000)]
+    spread = np.std([each.mean() for each in drawn])
+    assert np.mean([_matches.sampling_error(each, len(a)) for each in drawn]) == pytest.approx(spread, rel=0.1)
+    sample(monkeypatch, 100)
+    rows = compared(len(a))
+    assert evaluate("foscttm", needs) == pytest.approx(fractions[rows].mean())
+    assert evaluate("foscttm_exact", needs) == exact == pytest.approx(fractions.mean())
+    assert evaluate("foscttm_standard_error", needs) == _matches.sampling_error(fractions[rows], len(a)) > 0
+    of_cells = catalog.function("metrics", "foscttm", "per_cell")(**needs)
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(of_cells)), rows)
+    np.testing.assert_allclose(of_cells[rows], fractions[rows])
 
 
 @pytest.mark.parametrize("kind", pairs_of_latents())

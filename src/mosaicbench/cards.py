@@ -74,6 +74,7 @@ GROUPS = {
     "reference": "what the data allow, whatever the method",
     "sanity": "whether a run has the marks of a failed training",
     "resources": "time and memory",
+    "sampling": "what scores of a sample of the query cells are worth, where there are very many",
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
 BETTER = {"higher": "more is better", "lower": "less is better"}

@@ -45,6 +45,12 @@ def count_closer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return _count_closer(rows_of(a), blocks_of(b), numba.get_num_threads())
 
 
+def count_closer_of(rows: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return how many cells of b are closer to these rows of a than their own partner, and how many as far, (rows, 2)."""
+    a, b = within_range(a, b)
+    return _count_closer_of(rows, rows_of(a), blocks_of(b))
+
+
 @numba.njit(cache=True)
 def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
     """Write squared distances of four rows of a to a block of cells, so that the block is loaded once for all four."""
@@ -106,6 +112,29 @@ def _count_closer(a, b_blocks, threads):  # pragma: no cover - compiled
     for direction, (closer, not_farther) in enumerate((of_a, of_b.sum(axis=0))):
         counts[direction, :, 0] = closer
         counts[direction, :, 1] = not_farther - closer - 1  # itself
+    return counts
+
+
+@numba.njit(parallel=True, cache=True)
+def _count_closer_of(rows, a, b_blocks):  # pragma: no cover - compiled
+    """Return the counts of :func:`count_closer_of`."""
+    n, dims = a.shape
+    own, counts = np.zeros(len(rows)), np.zeros((len(rows), 2), np.int64)
+    for at, row in enumerate(rows):
+        for k in range(dims):
+            difference = a[row, k] - b_blocks[row // BLOCK, k, row % BLOCK]
+            own[at] += difference * difference
+    for group in numba.prange((len(rows) + ROWS - 1) // ROWS):
+        squared, end = np.empty((4, BLOCK)), min(ROWS * (group + 1), len(rows))
+        for block in range(len(b_blocks)):
+            width = min(BLOCK, n - BLOCK * block)
+            for four in range(ROWS * group, end, 4):
+                _fill_squared(a, rows[np.minimum(np.arange(four, four + 4), end - 1)], b_blocks[block], squared)
+                for at in range(four, min(four + 4, end)):
+                    closer, not_farther = _count_from_row(squared[at - four, :width], own[at])
+                    counts[at, 0] += closer
+                    counts[at, 1] += not_farther
+    counts[:, 1] -= counts[:, 0] + 1  # itself
     return counts
 
 

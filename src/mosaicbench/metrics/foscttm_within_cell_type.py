@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, matched
-from mosaicbench.metrics._distances import count_closer
 from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._matches import counts_both_ways
 
 CARD = {
     "best": 0.0,
@@ -61,8 +61,9 @@ def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels:
     total, cells = 0.0, 0
     for members in (rows[types == code] for code in range(len(names))):
         if len(members) > 1:
-            counts, _ = count_closer(a[members], b[members])
-            total += (counts[:, 0] + counts[:, 1] / 2).sum() / (len(members) - 1)
+            counts, _ = counts_both_ways(a[members], b[members])
+            closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (len(members) / len(counts))
+            total += closer / (len(members) - 1)
             cells += len(members)
     if cells == 0:
         raise Undefined("no cell type, or batch, has two query cells")
