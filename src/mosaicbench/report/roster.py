@@ -15,7 +15,7 @@ from mosaicbench.statistics.common import RESOURCES
 KINDS = ("model", "baseline", "control")
 TRAITS = ("transductive", "uses_labels", "uses_links", "uses_pairs")
 # Groups of metrics in which less or more is not better science; other people's definitions may reward a collapse.
-NO_QUALITY = ("resources", "reference", "sanity", "published_variants")
+NO_QUALITY = ("resources", "reference", "sanity", "published_variants", "sampling")
 
 
 @dataclass(frozen=True)
