@@ -55,9 +55,8 @@ CARD_OF_ELSEWHERE = {
     "kind": "model",
     "handles": tuple(HANDLES),
     "elsewhere": True,
-    "summary": "Latents or imputed values that were not computed by the benchmark but read from a file. They are held to the "
-    "same contracts and scored in the same way. What they were fitted on, whether that includes the query cells, and what they "
-    "took cannot be known.",
+    "summary": "Latents or imputed values read from a file, held to the same contracts and scored in the same way. What they "
+    "were fitted on, whether that includes the query cells, and what they took cannot be known.",
 }
 
 GROUPS = {
