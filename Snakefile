@@ -11,7 +11,7 @@ if not workflow.overwrite_configfiles:
     configfile:
         "config/config.yaml"
         if os.path.exists("config/config.yaml")
-        else f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config/config.yaml"
+        else os.path.join(workflow.current_basedir.get_path_or_uri(secret_free=True), "config/config.yaml")
 
 
 include: "workflow/rules/common.smk"
