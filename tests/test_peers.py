@@ -51,7 +51,7 @@ TWO_ONLY = set()  # peers that refuse three modalities
 # The same of peers in environments of their own, where only the command line reaches them.
 APART = {
     name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
-    for name in ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe")
+    for name in ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe", "scvaeit")
 } | {
     "scconfluence": ({"epochs": 2}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
     "uniport": ({"iterations": 40}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
