@@ -69,7 +69,7 @@ class ScVaeit:
 
     latent: Annotated[int, "at least 1"] = 32
     hidden: Annotated[int, "at least 1"] = 256
-    unobserved: Annotated[float, "at least 0 and at most 1"] = 2 / 3
+    unobserved: Annotated[float, "at least 0 and at most 1"] = 0.667
     kl: Annotated[float, "at least 0"] = 2.0
     masked: Annotated[float, "at least 0 and below 1"] = 0.2
     epochs: Annotated[int, "at least 1"] = 300
