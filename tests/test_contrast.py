@@ -193,10 +193,19 @@ def test_a_private_latent_is_read_by_its_own_decoder_alone():
     model.fit(train, 0)
     assert model.embed(query.only("rna")).shape == (40, 20)
     assert model.embed_private(query.only("rna")).shape == (40, 4)
-    before = model.impute(query.only("rna"), "adt")
+    before, own = model.impute(query.only("rna"), "adt"), model.embed_private(query.only("rna"))
     with torch.no_grad():
         model.encoders["rna"].network[-1].bias[20:] += 5
     np.testing.assert_array_equal(model.impute(query.only("rna"), "adt"), before)
+    np.testing.assert_allclose(model.embed_private(query.only("rna")), own + 5, rtol=1e-5)
+
+
+def test_input_dropout_hides_values_in_training_only():
+    train = paired_view()
+    x, hiding, seeing = minibatch(train), built(train, input_dropout=0.5), built(train)
+    torch.testing.assert_close(hiding.posterior(x).mean, seeing.posterior(x).mean)
+    hiding.nets.train()
+    assert float((hiding.posterior(x).mean - seeing.posterior(x).mean).abs().max().detach()) > 0.1
 
 
 def linked_cells(cells, seed, name):

@@ -406,6 +406,10 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         ({"share": 1}, "tuning.share"),
         ({"trails": 3}, "tuning: unknown key 'trails'; did you mean 'trials'"),
         ({"objective": "foscttn"}, "tuning.objective: there is no metric 'foscttn'; did you mean 'foscttm'"),
+        (
+            {"objective": "foscttm_standard_error"},
+            "tuning.objective: a larger or smaller 'foscttm_standard_error' is no better",
+        ),
         ({"objective": "fit_seconds"}, "tuning.objective: a larger or smaller 'fit_seconds' is no better result"),
     ],
 )

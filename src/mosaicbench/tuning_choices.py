@@ -8,7 +8,7 @@ from mosaicbench.spaces import TUNED
 
 ALL, MEAN = "all", "mean"
 GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # whose metrics the objective "mean" is made of
-NO_QUALITY = ("resources", "reference", "sanity")  # groups of metrics in which a better value is no better result
+NO_QUALITY = ("resources", "reference", "sanity", "sampling")  # groups of metrics in which a better value is no better result
 
 
 def tuned(tuning: dict | None, runs: dict) -> dict[str, str]:

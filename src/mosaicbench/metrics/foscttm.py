@@ -50,7 +50,7 @@ def foscttm(latent_a: np.ndarray, latent_b: np.ndarray, *, exact: bool = False) 
     Undefined
         When there are fewer than two cells.
     """
-    if exact:
+    if exact and len(compared(len(latent_a))) < len(latent_a):
         counts, _ = count_closer(*matched(latent_a=latent_a, latent_b=latent_b))
         return float(((2 * counts[:, 0] + counts[:, 1]) / (2 * (len(latent_a) - 1))).mean())
     return float(fractions_closer(latent_a, latent_b).mean())

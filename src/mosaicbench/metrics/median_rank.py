@@ -14,7 +14,8 @@ CARD = {
     "chance": None,
     "bounds": [1.0, None],
     "definition": "Median over query cells of the rank of the true match in the second modality, by distance to the cell's "
-    "latent in the first; 1 is the nearest, a tie counts half a rank. Chance is (n + 1) / 2.",
+    "latent in the first; 1 is the nearest, a tie counts half a rank. Chance is (n + 1) / 2. Of more than 100,000 query cells, "
+    "the median over 20,000 drawn by seed.",
     "doi": "",
 }
 

@@ -14,13 +14,15 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Fraction of query cells whose true match in the second modality is among the {k} cells nearest to their "
-    "latent in the first; cells that are as near as the {k}th share the places that are left. Chance is {k} / n.",
+    "latent in the first; cells that are as near as the {k}th share the places that are left. Chance is {k} / n. Of more "
+    "than 100,000 query cells, the fraction of 20,000 drawn by seed.",
     "doi": "",
     "variants": {
         "recall_at_1": {
             "keywords": {"k": 1},
             "definition": "Fraction of query cells whose true match in the second modality is the cell nearest to their latent "
-            "in the first; cells that are equally near share the place. Chance is 1 / n.",
+            "in the first; cells that are equally near share the place. Chance is 1 / n. Of more than 100,000 query cells, the "
+            "fraction of 20,000 drawn by seed.",
         },
         "recall_at_10": {"keywords": {"k": 10}},
         "recall_at_50": {"keywords": {"k": 50}},
