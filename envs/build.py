@@ -28,6 +28,8 @@ ASK = "import ensurepip, platform, venv; print(platform.python_version())"
 
 def main(pins: str, folder: str) -> None:
     """Make `folder` anew, an environment with what the file `pins` says."""
+    if not Path(pins).is_file():
+        raise SystemExit(f"{pins}: no such file; the pins of the peers lie in envs/peers, one file for each environment")
     python = chosen(pins, allowed(Path(pins).read_text()))
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
     pip = [f"{folder}/bin/python", "-m", "pip", "install", "--disable-pip-version-check"]

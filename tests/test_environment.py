@@ -159,6 +159,12 @@ def test_an_environments_python_that_is_nowhere_is_named_with_what_to_do(tmp_pat
     assert "leave the methods that need it out of `runs`" in said
 
 
+def test_absent_pins_are_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"absent\.txt: no such file; the pins of the peers lie in envs/peers"):
+        module_of("envs/build.py").main(str(tmp_path / "absent.txt"), str(tmp_path / "made"))
+    assert not (tmp_path / "made").exists()
+
+
 def test_what_is_pinned_without_its_dependencies_is_installed_last_and_alone(tmp_path, monkeypatch):
     build, done = module_of("envs/build.py"), []
     pins, folder = tmp_path / "peer.txt", tmp_path / "made"

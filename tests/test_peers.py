@@ -224,6 +224,16 @@ def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
         assert all(np.isfinite(array).all() for array in found.values())
 
 
+@pytest.mark.parametrize("name", [p for p in peers() if p.values[0] in {"mofa", "multivi", "totalvi", "univi"}])
+def test_what_cells_of_one_modality_change_in_a_mosaic(name, parts):
+    """UniVI learns from cells that show everything, the others from all."""
+    train, query = parts(PEERS[name][1], "mosaic")
+    alone = replace(train, blocks=(train.observing(*train.modalities),))
+    of_all, of_paired = (outputs(name, fitted(name, view)[0], query) for view in (train, alone))
+    same = [np.array_equal(array, of_paired[what]) for what, array in of_all.items()]
+    assert all(same) if name == "univi" else not any(same)
+
+
 @pytest.mark.parametrize("name", [p for p in peers() if p.values[0] not in COMPILES])
 def test_three_modalities_are_served_or_refused(name, parts):
     train, query = parts(("rna", "atac", "adt"), kind_of(name))

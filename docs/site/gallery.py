@@ -159,12 +159,12 @@ def _at(part: pd.DataFrame, metric: str) -> str:
 
 
 def scores_of(standings: pd.DataFrame, view: tuple[str, str], theme: Theme) -> str:
-    """Return the table of a view: its runs, and the scores that any of them has."""
+    """Return the table of a view: the runs that have a score, and the scores that any of them has."""
     here = of_view(standings, *view)
     metrics = [metric for metric in (*CONTESTS, "fit_seconds") if here.loc[here["metric"] == metric, "mean"].notna().any()]
     lines = here.set_index(["run", "metric"])
     rows = []
-    for run in theme.order("runs", here["run"]):
+    for run in theme.order("runs", here.loc[here["metric"].isin(metrics) & here["mean"].notna(), "run"]):
         cells = [f"{theme.label('runs', run)}, {theme.roster.kind(run)}"]
         for metric in metrics:
             line = lines.loc[(run, metric)] if (run, metric) in lines.index else None

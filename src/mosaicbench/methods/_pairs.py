@@ -1,4 +1,4 @@
-"""The paired cells that a linear baseline is fitted on."""
+"""The paired cells that a method is fitted on which needs every modality in a cell."""
 
 from __future__ import annotations
 

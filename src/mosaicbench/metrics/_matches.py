@@ -75,7 +75,12 @@ def _counted(first: bytes, second: bytes, shape: tuple[int, int]) -> np.ndarray:
 
 def counts_both_ways(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the numbers of closer and of tied cells from x to y, and back, (2, compared cells, 2); of float64 latents."""
-    rows = compared(len(x))
-    if len(rows) == len(x):
+    if len(compared(len(x))) == len(x):
         return count_closer(x, y)
-    return np.stack([count_closer_of(rows, x, y), count_closer_of(rows, y, x)])
+    return np.stack([counts_one_way(x, y), counts_one_way(y, x)])
+
+
+def counts_one_way(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the numbers of closer and of tied cells from x to y, (compared cells, 2); of float64 latents."""
+    rows = compared(len(x))
+    return count_closer(x, y)[0] if len(rows) == len(x) else count_closer_of(rows, x, y)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, matched
 from mosaicbench.metrics._labels import known
-from mosaicbench.metrics._matches import counts_both_ways
+from mosaicbench.metrics._matches import counts_one_way
 
 CARD = {
     "best": 0.0,
@@ -61,7 +61,7 @@ def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels:
     total, cells = 0.0, 0
     for members in (rows[types == code] for code in range(len(names))):
         if len(members) > 1:
-            counts, _ = counts_both_ways(a[members], b[members])
+            counts = counts_one_way(a[members], b[members])
             closer = (counts[:, 0] + counts[:, 1] / 2).sum() * (len(members) / len(counts))
             total += closer / (len(members) - 1)
             cells += len(members)

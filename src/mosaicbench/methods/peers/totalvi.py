@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from mosaicbench.errors import NotApplicable
+from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.methods.peers._package import need
 from mosaicbench.methods.peers._scvi import (
     Batches,
@@ -33,7 +34,7 @@ CARD = {
     "kind": "model",
     "paper": "Gayoso et al. 2021",
     "doi": "10.1038/s41592-020-01050-x",
-    "handles": ("paired",),
+    "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
     "claims": (),
@@ -41,8 +42,8 @@ CARD = {
     "summary": "One latent of RNA and protein counts, by scvi-tools. A cell without proteins is one of a batch that has none, "
     "so RNA alone is embedded and proteins are imputed from it; nothing comes from proteins alone. No ATAC.",
     "deviates": "The package wants cells without proteins among those it is trained on: a share of the train cells, `without`, "
-    "stands a second time, in a batch without proteins. Query cells take the posterior's mean; a batch that was not trained "
-    "on is read as the largest.",
+    "stands a second time, in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins stand in such a "
+    "batch, too. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
     "space": {
         "latent": {"int": [10, 50], "log": True},
         "without": {"float": [0.2, 0.8]},
@@ -63,7 +64,7 @@ class TotalVI:
     epochs
         Most epochs; it stops earlier where the validation cells' ELBO does not improve for 45.
     without
-        Share of the train cells that is shown once more without proteins.
+        Share of the cells with both modalities that is shown once more without proteins.
     """
 
     latent: Annotated[int, "at least 1"] = 20
@@ -71,24 +72,28 @@ class TotalVI:
     without: Annotated[float, "at least 0 and at most 1"] = 0.5
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on the cells in which both modalities were measured."""
+        """Train on the cells in which RNA was measured; some of them must have proteins."""
         need(CARD["wraps"])
         self.rna, self.adt = modality_in(train, "lognorm", "RNA"), modality_in(train, "clr", "proteins")
         if self.rna is None or self.adt is None:
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
         self.scale = train.scales[self.adt]
-        cells = train.observing(self.rna, self.adt)
+        cells = paired_cells(train, self.rna, self.adt)
         shown_again = np.random.default_rng(seed).permutation(len(cells))[: max(1, round(self.without * len(cells)))]
+        alone = [block for block in train.blocks if self.rna in block.values and self.adt not in block.values]
+        without = [(cells.counts[self.rna][shown_again], cells.batches[shown_again])]
+        without += [(block.counts[self.rna], block.batches) for block in alone]
         with scvi_apart(seed):
             from anndata import AnnData
             from scipy import sparse
             from scvi.model import TOTALVI
 
             proteins = cells.counts[self.adt].toarray()
-            data = AnnData(sparse.vstack([cells.counts[self.rna], cells.counts[self.rna][shown_again]], format="csr"))
-            data.obsm["proteins"] = np.concatenate([proteins, np.zeros_like(proteins[shown_again])])
+            data = AnnData(sparse.vstack([cells.counts[self.rna], *(rna for rna, _ in without)], format="csr"))
+            data.obsm["proteins"] = np.zeros((data.n_obs, proteins.shape[1]), dtype=proteins.dtype)
+            data.obsm["proteins"][: len(cells)] = proteins
             names = [f"{name}{MEASURED}" for name in cells.batches]
-            data.obs["batch"] = names + [f"{name}{ABSENT}" for name in cells.batches[shown_again]]
+            data.obs["batch"] = names + [f"{name}{ABSENT}" for _, batches in without for name in batches]
             TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
             model = TOTALVI(data, n_latent=self.latent)
             history = trained(model, max_epochs=self.epochs)

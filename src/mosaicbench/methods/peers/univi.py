@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from mosaicbench.errors import Diverged
+from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.training import device, seeded
@@ -27,7 +28,7 @@ CARD = {
     "kind": "model",
     "paper": "Ashford et al. 2026",
     "doi": "10.1101/gr.281431.125",
-    "handles": ("paired",),
+    "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
     "claims": (),
@@ -37,7 +38,7 @@ CARD = {
     "deviates": "Trained as its user guide says for CITE-seq or for Multiome, on the view's standardised values: the spaces "
     "are the guide's (log-normalised RNA, CLR of protein, LSI of ATAC, each standardised), but features are chosen, and LSI is "
     "as wide, as for every other method. A tenth of the train cells decides when to stop. Minibatches hold fewer cells where "
-    "there are fewer.",
+    "there are fewer. Of a mosaic, the train cells that show all modalities.",
     "space": {
         "beta": {"float": [0.3, 5.0], "log": True},
         "gamma": {"float": [1.0, 20.0], "log": True},
@@ -99,7 +100,7 @@ class UniVI:
             from univi import TrainingConfig, UniVIMultiModalVAE, UniVITrainer
             from univi.workflows import make_loader
 
-            cells, recipe = train.observing(*train.modalities), self._recipe(train)
+            cells, recipe = paired_cells(train, *train.modalities), self._recipe(train)
             order = np.random.default_rng(seed).permutation(len(cells))
             held_out = int(self.validation * len(cells))
             parts = {"train": cells.take(order[held_out:]), "validation": cells.take(order[:held_out])}
