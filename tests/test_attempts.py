@@ -39,6 +39,17 @@ def test_an_attempt_that_has_enough_is_a_fit(view, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.tsv", "imputed.h5mu", "latents.h5ad", "run.json"]
 
 
+def test_a_fit_whose_note_another_job_removed_is_a_fit(view, tmp_path, monkeypatch):
+    fitted = fit.main
+
+    def note_removed(**job):
+        fitted(**job)
+        (tmp_path / "attempt.json").unlink()
+
+    monkeypatch.setattr(fit, "main", note_removed)
+    assert attempt(1, view, tmp_path)["status"] == "ok"
+
+
 LONG = 100_000  # epochs: not over before a limit is looked at, in a process that has imported all
 
 

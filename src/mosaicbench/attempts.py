@@ -40,11 +40,11 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
         When a run needs more than this attempt was granted but not more than a later one is; and as `fit` does.
     """
     outputs = [Path(output) for run in job["runs"] for output in run["outputs"]]
-    under_way = outputs[0] / "attempt.json"
+    under_way = outputs[0] / "attempt.json"  # gone at the end, or before it where another job tried the same runs
     killed = _last_attempt(under_way)
     if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
         fit(**job, failure=_failure_of(killed))
-        under_way.unlink()
+        under_way.unlink(missing_ok=True)
         return
 
     allowed = {"memory_mb": job["limits"]["memory_mb"], "minutes": job["limits"]["minutes"] * len(job["seeds"])}
@@ -57,7 +57,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
     try:
         fit(**job, usable=usable)
     except UserError:
-        under_way.unlink()
+        under_way.unlink(missing_ok=True)
         raise
     records = [json.loads((output / "run.json").read_text()) for output in outputs]
     out_of_memory = [record for record in records if record["status"] == "out_of_memory"]
@@ -65,7 +65,7 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
         # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
         write_text(under_way, json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}))
     else:
-        under_way.unlink()
+        under_way.unlink(missing_ok=True)
     limit_of = {"out_of_memory": "memory_mb", "timeout": "minutes"}
     stopped = [record["status"] for record in records if record["status"] in limit_of]
     too_little = [status for status in stopped if usable[limit_of[status]] < allowed[limit_of[status]]]
