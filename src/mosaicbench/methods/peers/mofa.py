@@ -28,7 +28,8 @@ CARD = {
     "wraps": {"package": "mofapy2", "module": "mofapy2", "version": "0.7.5", "licence": "LGPL-3.0"},
     "summary": "Sparse factor analysis of the standardised modalities, by mofapy2; imputes factors times weights.",
     "deviates": "The package embeds the cells that it was run on. A new cell's factors solve the package's own update of the "
-    "factors, with weights and precisions held, from any subset of modalities; so are those of train cells. ATAC is its LSI. In a mosaic, what was not measured is missing.",
+    "factors, with weights and precisions held, from any subset of modalities; so are those of train cells. ATAC is its LSI. "
+    "In a mosaic, what was not measured is missing.",
     "space": {
         "factors": {"int": [5, 40], "log": True},
         "convergence": {"choice": ["fast", "medium", "slow"]},

@@ -42,8 +42,8 @@ CARD = {
     "summary": "One latent of RNA and protein counts, by scvi-tools. A cell without proteins is one of a batch that has none, "
     "so RNA alone is embedded and proteins are imputed from it; nothing comes from proteins alone. No ATAC.",
     "deviates": "The package wants cells without proteins among those it is trained on: a share of the train cells, `without`, "
-    "stands a second time, in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins stand in such a "
-    "batch, too. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
+    "stands a second time, in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins stand in such "
+    "a batch, too. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
     "space": {
         "latent": {"int": [10, 50], "log": True},
         "without": {"float": [0.2, 0.8]},
