@@ -201,6 +201,12 @@ def parser() -> argparse.ArgumentParser:
     keep.add_argument("--named", nargs="*", default=[], metavar="RUN", help="whose models --table leaves where they are")
     keep.add_argument("--threads", type=int)
 
+    impute = _add(commands, "impute", "write what a run imputed, also where it keeps a small model in the place of the values")
+    impute.add_argument("run", type=Path, metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
+    impute.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
+    impute.add_argument("--view", type=Path, metavar="DIR", help="the folder of its view (default: in the same results folder)")
+    impute.add_argument("--threads", type=int, default=1, help="as many as it was fitted with (default: 1)")
+
     apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
     apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")
     apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")

@@ -19,6 +19,8 @@ from mosaicbench.errors import NotWritten, UserError
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 
+IMPUTE_AGAIN = {"score", "project", "impute"}  # commands that may
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
@@ -29,6 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
             os.environ[f"{library}_NUM_THREADS"] = str(threads)
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if command in IMPUTE_AGAIN:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: only a fit without a GPU leaves values to its model
     try:
         if command == "list":
             listing.main(**options)

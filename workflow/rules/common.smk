@@ -99,6 +99,11 @@ def folders_of_views(wildcards):
     return [RESULTS.view(*names_of_view(wildcards), seed) for seed in bench.seeds]
 
 
+def if_imputed_again(files):
+    """What imputed values are worked out from once more, where runs may keep a model in the place of them; else nothing."""
+    return [] if bench.config["keep_imputed"] else files
+
+
 def names_of_view(wildcards):
     return wildcards.dataset, wildcards.scenario
 

@@ -17,6 +17,7 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                     "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
                 }
                 | kept_model(wildcards.dataset, run, seeds)
+                | imputed_values()
                 | tuned_settings(of_view, run, seeds)
                 for run in runs
             ],
@@ -38,6 +39,11 @@ def kept_model(dataset, run, seeds):
     else:
         return {}
     return which | {"licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]}
+
+
+def imputed_values():
+    """What a job says where small models may stand in the place of imputed values; else nothing, so that jobs stay the same."""
+    return {} if bench.config["keep_imputed"] else {"keep_imputed": False}
 
 
 def job_of_one_seed(wildcards):

@@ -11,6 +11,7 @@ for part, runs in bench.scored_together.items():
             files_of_runs(runs),
             files_of_views("train.h5mu"),
             files_of_views("solution.h5mu"),
+            query=if_imputed_again(files_of_views("query.h5mu")),
             code=code_of_command("score", *metric_modules()),
         output:
             scores=files_of_scores(runs, "scores.tsv"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +17,10 @@ import pandas as pd
 
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import ContractError
-from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
+from mosaicbench.files.runs import latents_of, read_latents, read_record
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.views import complete_cells, feature_names, identity_of, read_view, space_values
+from mosaicbench.fitting.imputing import imputed_of
 from mosaicbench.metrics._correlation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
 
@@ -65,6 +67,7 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
     truth = read_view(view_folder / "solution.h5mu", "solution")
     view = identity_of(truth)
     learned = read_view(view_folder / "train.h5mu", "train", view)
+    query = cache(partial(read_view, view_folder / "query.h5mu", "query", view))  # read where values are imputed again
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
     found: dict[str, list[pd.DataFrame]] = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
@@ -80,7 +83,7 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
         parts["transfers"] = _transfers(folder, latents, learned, truth)
         for name, part in parts.items():
             found[name].append(part.assign(run=record["run"]))
-        for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
+        for direction, values in imputed_of(folder, record, query).mod.items():
             if (own := _imputed(folder, direction, values, truth, few)) is not None:
                 imputed[(record["run"], direction)] = own
     found["imputed_values"].append(_extreme_features(imputed, truth, few))

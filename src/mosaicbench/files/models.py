@@ -25,6 +25,7 @@ from mosaicbench.files.place import check_digest, check_place, digest_of
 
 FORMAT = 2  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
+IMPUTER = "imputer"  # beside it, a model without latents that stands in the place of imputed values
 FACTS = {"format", "method", "module", "card", "hyperparameters", "versions", "identity", "modalities", "licence"}
 
 
@@ -104,7 +105,9 @@ def read_model(folder: Path) -> KeptModel:
         check_place(path, facts["identity"], _json(record))
     for name in facts.get("digests", {}):
         check_digest(folder / name, facts["digests"], "fit")
-    return KeptModel(facts, _state(folder), _read_npz(folder / "view.npz"))
+    view = _read_npz(folder / "view.npz")
+    in_order = [name for name in (key.removesuffix("/mean") for key in view) if name in facts["modalities"]]  # JSON sorts them
+    return KeptModel(facts | {"modalities": {m: facts["modalities"][m] for m in in_order}}, _state(folder), view)
 
 
 def _json(path: Path) -> dict:

@@ -4,7 +4,7 @@
 ``latents.h5ad``  one row per cell x source, ``obs``: cell, source, subset; where a method gives them, ``obsm["private"]``,
                   NaN in the rows of other sources, and ``obs["predicted"]``, the cell type, "" in rows of train cells
 ``imputed.h5mu``  a modality per direction, "rna->adt", in the target's value space; where a method gives them,
-                  ``uns["draws"]``, draws of a sample of its cells and features
+                  ``uns["draws"]``, draws of a sample of its cells and features; or digests of the values (`.digests`)
 ``history.tsv``   the cost of every epoch
 ``run.json``      what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest of
                   the history
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 WHOSE = ("dataset", "scenario", "run", "seed")
 PRIVATE = "private"  # the key of .obsm of private latents
 DRAWS = "draws"  # the key of .uns of a direction of imputed values
+DIGESTS = "digests"  # of imputed values that are not kept
 PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
 RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
@@ -239,6 +240,12 @@ def write_imputed(path: str | Path, imputed: MuData) -> None:
 def read_imputed(path: str | Path, place: Mapping | None = None) -> MuData:
     """Read and check a run's imputed values; `place` is as of :func:`read_latents`."""
     imputed = read_mudata(path, "imputed")
+    if DIGESTS in imputed.uns[KEY]:
+        raise ContractError(
+            f"{path}: holds digests of imputed values, and the model that gives the values is not read or not there: "
+            "`mosaicbench impute RUN --output FILE` writes them; where the folder imputer is gone, delete the run's folder and fit "
+            "it again"
+        )
     _check_imputed(path, imputed)
     check_place(path, imputed.uns[KEY], _whose(place))
     return imputed

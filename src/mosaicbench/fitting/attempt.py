@@ -123,7 +123,7 @@ def _fit_together(
     records = []
     for fit in fits:
         fit.claim_folder()
-        for earlier in (fit.record, fit.model / "model.json"):
+        for earlier in (fit.record, fit.model / "model.json", fit.imputer / "model.json"):
             earlier.unlink(missing_ok=True)  # what is there afterwards was written now
         remove_partial(fit.output)
         records.append(new_record(fit, seeds_at_once=len(fits)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.place import check_place, digest_of
+from mosaicbench.fitting.imputing import imputed_by, keep_imputer
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of, import_for, method_class
 from mosaicbench.meter import Meter
@@ -125,6 +126,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     """
     import numpy as np
 
+    from mosaicbench.files.digests import digested
     from mosaicbench.files.runs import imputed_table, is_collapsed, latents_table, write_history, write_imputed, write_latents
 
     meter.enter("embed")
@@ -146,7 +148,11 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     meter.enter("write")
     fit.check_claim()
     write_latents(fit.output / "latents.h5ad", latents_table(latents, private, predicted, identity=fit.identity))
-    write_imputed(fit.output / "imputed.h5mu", imputed_table(imputed, fitted.query, draws, identity=fit.identity))
+    values = imputed_table(imputed, fitted.query, draws, identity=fit.identity)
+    shutil.rmtree(fit.imputer, ignore_errors=True)  # that of an earlier fit
+    write_imputed(fit.output / "imputed.h5mu", values)
+    if not fit.keep_imputed and keep_imputer(fitted, fit, values, on_gpu=meter.account()["device"] != "cpu"):
+        write_imputed(fit.output / "imputed.h5mu", digested(values))
     write_history(fit.output / "history.tsv", history)
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
@@ -191,6 +197,7 @@ def write_failure(fit: Fit, record: dict) -> None:
 
     fit.check_claim()
     remove_partial(fit.output)
+    shutil.rmtree(fit.imputer, ignore_errors=True)
     write_latents(fit.output / "latents.h5ad", latents_table({}, identity=fit.identity))
     write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None, identity=fit.identity))
     write_history(fit.output / "history.tsv", [])
@@ -253,13 +260,10 @@ def _predict(fitted: MethodOnView, latents: dict) -> dict[tuple[str, str], np.nd
 
 def _impute(fitted: MethodOnView) -> tuple[dict, list[str]]:
     """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
-    from mosaicbench.files.views import as_cells
-
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
-        cells = as_cells(fitted.query, [source], **fitted.shown | {"labels": False})
         try:
-            imputed[source, target] = (cells.names, fitted.method.impute(cells, target))
+            imputed[source, target] = imputed_by(fitted.method, fitted.query, source, target, fitted.shown)
         except NotApplicable as reason:
             left_out.append(f"no {source}->{target}: {reason}")
     return imputed, left_out

@@ -32,7 +32,7 @@ def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
         "resumed_after": [],
         "seeds_at_once": seeds_at_once,
         "arithmetic": {},
-        "threads": _threads(),
+        "threads": threads(),
         "hardware": _hardware(),
         "versions": versions(),
         "git_commit": git_commit(),
@@ -57,7 +57,7 @@ def decisive(fits: Sequence[Fit], method: object) -> dict:
         "seeds": [fit.seed for fit in fits],
         "code": [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in code],
         "versions": versions(),
-        "threads": _threads(),
+        "threads": threads(),
         "machine": platform.machine(),
     }
 
@@ -71,7 +71,8 @@ def digest(decides: dict, train: Sequence[Path]) -> str:
     return sha256.hexdigest()
 
 
-def _threads() -> int:
+def threads() -> int:
+    """Return the number of threads that this process computes with."""
     return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
 
 

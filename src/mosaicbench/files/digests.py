@@ -1,0 +1,77 @@
+"""Digests in the place of imputed values, for a run that keeps a small model which gives the values again.
+
+They stand in ``imputed.h5mu``, which then has no modality: ``uns["mosaicbench"]["digests"]``, ``directions`` and their ``sha256``,
+and ``uns["draws"]``, direction -> draws, as of :mod:`.runs`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mosaicbench.errors import ContractError
+from mosaicbench.files._h5 import KEY, quiet_mudata, read_mudata
+from mosaicbench.files.place import check_place
+from mosaicbench.files.runs import DIGESTS, DRAWS, WHOSE
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What a run says of imputed values that it does not keep.
+
+    Attributes
+    ----------
+    digests
+        Direction -> :func:`digest_of_values`, in their order.
+    draws
+        Direction -> what ``uns["draws"]`` of imputed values holds, of those that have some.
+    """
+
+    digests: dict[str, str]
+    draws: dict[str, dict]
+
+
+def digest_of_values(x: np.ndarray) -> str:
+    """Return the sha256 of an array: of its type, its shape and every bit of it."""
+    x = np.ascontiguousarray(x)
+    return hashlib.sha256(f"{x.dtype.str} {x.shape} ".encode() + x.data.cast("B")).hexdigest()
+
+
+def digested(imputed: MuData) -> MuData:
+    """Return what stands in the place of imputed values: their digests, and their draws as they are."""
+    import mudata
+
+    with quiet_mudata():
+        table = mudata.MuData({})
+    digests = [digest_of_values(cells.X) for cells in imputed.mod.values()]
+    lists = {"directions": list(imputed.mod), "sha256": digests}  # an HDF5 file would sort the keys of a dict
+    table.uns[KEY] = imputed.uns[KEY] | {DIGESTS: {name: np.array(texts, dtype=object) for name, texts in lists.items()}}
+    table.uns[DRAWS] = {direction: cells.uns[DRAWS] for direction, cells in imputed.mod.items() if DRAWS in cells.uns}
+    return table
+
+
+def read_digests(path: str | Path, place: Mapping) -> Digests:
+    """Read the digests of a run's imputed values; `place` is the run's record.
+
+    Raises
+    ------
+    ContractError
+        When the file holds none, or is of another dataset, scenario, run or seed.
+    """
+    table = read_mudata(path, "imputed")
+    check_place(path, table.uns[KEY], {key: place[key] for key in WHOSE})
+    if DIGESTS not in table.uns[KEY]:
+        raise ContractError(
+            f"{path}: holds values, but beside it lies the model that would stand in their place; delete the run's folder and "
+            "run again"
+        )
+    told = table.uns[KEY][DIGESTS]
+    return Digests(dict(zip(told["directions"], told["sha256"], strict=True)), dict(table.uns.get(DRAWS, {})))
