@@ -84,7 +84,8 @@ ALLOWED = {
     "jobs": ({"catalog", "errors", "layout"}, set()),
     "listing": ({"catalog", "rooms", "spaces"}, set()),
     "arguments": ({"catalog", "layout", "settings"}, set()),
-    "expenses": ({"catalog", "errors", "layout"}, {"h5py", "pandas"}),
+    "disk": ({"catalog"}, set()),
+    "expenses": ({"catalog", "disk", "errors", "layout"}, {"h5py", "pandas"}),
     "applying": (
         {"applying", "data", "errors", "files", "fitting", "view"},
         {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},

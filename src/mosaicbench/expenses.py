@@ -7,7 +7,7 @@ epochs, the part grows as
 
     models      r_c * r_e * r_f**x      x = 0.5, between 0 and 1
     all else    r_c**y * r_f**x         y = 1, between 0.5 and 1.5
-    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1
+    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1; that of fits is counted (`disk`)
     memory      (r_c * r_f)**z          z = 0.5, between 0 and 1
 
 The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog
+from mosaicbench import catalog, disk
 from mosaicbench.errors import UserError
 from mosaicbench.layout import FILES_OF_SCORES, Results
 
@@ -112,6 +112,7 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
     jobs = []
     for dataset in settings.datasets:
         cells, features = _size(dataset, expenses, shapes)
+        modalities = max(2, len(shapes.get(dataset, (0, {}))[1]))
         train = {}
         for scenario in [s for d, s in settings.views if d == dataset]:
             stanza = settings.scenarios[scenario]
@@ -126,7 +127,9 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             run = settings.runs[name]
             fitting = _rule_that_fits(settings, scenario, name)
             epochs = run.hyperparameters.get("max_epochs")
-            jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs))
+            shape = disk.Shape(train[scenario], max(cells - train[scenario], 0), features, modalities)
+            taken = disk.of_run(settings, name, scenario, shape)
+            jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs, *taken))
             jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
             if run.tuned_from:
                 trials = settings.tuning["trials"] * len(settings.tuned_seeds)
@@ -184,7 +187,7 @@ def _jobs_over_all(settings) -> dict[str, int]:
 
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
     """Return a row of the plan, None where nothing like the job was measured."""
-    rule, dataset, scenario, method, count, cells, features, max_epochs = job
+    rule, dataset, scenario, method, count, cells, features, max_epochs, *counted = job  # of a fit, also its megabytes
     trials = rule.startswith("tune")
     like = expenses[expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))]
     if method and (like["method"] == method).any():
@@ -215,9 +218,10 @@ def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
     ]
     hours = [count * value / 3600 for value in seconds]
     memory = [base["peak_host_mb"] * factor for factor in growing("memory")]
-    disk = [0 if trials else count * base["disk_mb"] * factor for factor in growing("disk")]  # trials are removed
+    disk_mb = [count * megabytes * factor for megabytes in counted for factor in disk.SPREAD]
+    disk_mb = disk_mb or [0 if trials else count * base["disk_mb"] * f for f in growing("disk")]  # trials are removed
     names = {"rule": rule.removesuffix(SCORES), "dataset": dataset, "scenario": scenario, "method": method, "jobs": count}
-    numbers = dict(zip(PLAN_COLUMNS[5:14], [*hours, *memory, *disk], strict=True))
+    numbers = dict(zip(PLAN_COLUMNS[5:14], [*hours, *memory, *disk_mb], strict=True))
     return names | numbers | {"on_gpu": base["device"] != "cpu"}
 
 

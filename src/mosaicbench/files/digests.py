@@ -1,7 +1,7 @@
 """Digests in the place of imputed values, for a run that keeps a small model which gives the values again.
 
-They stand in ``imputed.h5mu``, which then has no modality: ``uns["mosaicbench"]["digests"]``, ``directions`` and their ``sha256``,
-and ``uns["draws"]``, direction -> draws, as of :mod:`.runs`.
+They stand in ``imputed.h5mu``, which then has no modality: ``uns["mosaicbench"]["digests"]``, the ``directions`` and the
+``sha256`` of each, and ``uns["draws"]``, direction -> draws, as of :mod:`.runs`.
 """
 
 from __future__ import annotations

@@ -242,9 +242,8 @@ def read_imputed(path: str | Path, place: Mapping | None = None) -> MuData:
     imputed = read_mudata(path, "imputed")
     if DIGESTS in imputed.uns[KEY]:
         raise ContractError(
-            f"{path}: holds digests of imputed values, and the model that gives the values is not read or not there: "
-            "`mosaicbench impute RUN --output FILE` writes them; where the folder imputer is gone, delete the run's folder and fit "
-            "it again"
+            f"{path}: holds digests of imputed values, which the model in the folder imputer beside it gives: write them with "
+            "`mosaicbench impute RUN --output FILE`; where that folder is gone, delete the run's and fit it again"
         )
     _check_imputed(path, imputed)
     check_place(path, imputed.uns[KEY], _whose(place))

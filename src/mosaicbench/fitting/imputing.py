@@ -110,10 +110,10 @@ def imputed_of(folder: Path, record: Mapping, query: Callable[[], MuData]) -> Mu
         values[source, target] = imputer.values(cells, source, target)
         if digest_of_values(values[source, target][1]) != digest:
             raise ContractError(
-                f"{folder}: its model gives other values of {direction} than when it was fitted; the view was cut again, or the "
-                "processor, the number of threads (--threads 1) or a library is another: repeat this where it was fitted, or "
-                "delete the folder and run again, with `keep_imputed: true` in the config where fits and scores run on "
-                "different machines"
+                f"{folder}: its model gives other values of {direction} than when it was fitted, on {_processor(record)}, with "
+                "--threads 1; the view was cut again, or a processor, the number of threads or a library is another. Repeat "
+                "this where it was fitted; or delete the folder and run again, with `keep_imputed: true` in the config where "
+                "fits and scores run on unlike machines"
             )
     table = imputed_values(values, cells, identity=record)
     for direction, drawn in held.draws.items():
@@ -155,7 +155,7 @@ class Imputer:
             method = revived(kept, import_for(kept.facts["module"]))
         except UserError as error:
             raise ContractError(
-                f"{folder.parent}: the model of its imputed values cannot be used ({error}); delete the run's folder and run again"
+                f"{folder.parent}: the model of its imputed values cannot be used ({error}); delete this folder and run again"
             ) from error
         return cls(method, {word: word in kept.facts["card"]["uses"] for word in ("labels", "links", "counts")})
 
@@ -165,6 +165,10 @@ class Imputer:
 
         names, x = imputed_by(self.method, query, source, target, self.shown)
         return names, unstandardised_values(query[target], x)
+
+
+def _processor(record: Mapping) -> str:
+    return record.get("hardware", {}).get("cpu", "a machine of which nothing is said")
 
 
 def _check_smaller(folder: Path, written: Path, values: MuData) -> None:
