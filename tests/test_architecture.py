@@ -105,6 +105,7 @@ OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "fil
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_TABLES = OF_SCORES | {"files/trials"}
+OF_IMPUTING = OF_RUNS | {"files/digests", "files/models", "fitting", "plain", "sources"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "plain", "sources"}
 KEYS = {
     "fetch": {"spaces", "config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
@@ -112,22 +113,25 @@ KEYS = {
     "cut": OF_VIEWS | {"data"},
     "divide": OF_VIEWS - {"files/tables"} | {"data"},
     "tune": OF_RUNS
-    | {"cards", "catalog", "files/best", "files/models", "files/trials", "fitting", "meter", "metrics", "plain", "scoring"}
+    | {"cards", "catalog", "files/best", "files/trials", "fitting", "meter", "metrics", "plain", "scoring"}
+    | {"files/digests", "files/models"}
     | {"sources", "spaces", "statistics", "tuning"},
-    "fit": OF_RUNS | {"files/best", "fitting", "files/models", "meter", "plain", "sources"},
+    "fit": OF_IMPUTING | {"files/best", "meter"},
+    "impute": OF_IMPUTING | {"layout"},
     "adopt": OF_RUNS | {"fitting", "sources"},
-    "score": OF_SCORES | {"cards", "catalog", "spaces", "metrics", "scoring"},
-    "project": OF_RUNS | {"metrics", "report"},
+    "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
+    "project": OF_IMPUTING | {"metrics", "report"},
     "generate": OF_RUNS
     | {"cards", "catalog", "spaces", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
-    "tabulate": OF_TABLES | {"files/best", "cards", "catalog", "spaces", "expenses", "layout", "meter", "report", "statistics"},
+    "tabulate": OF_TABLES
+    | {"files/best", "cards", "catalog", "disk", "spaces", "expenses", "layout", "meter", "report", "statistics"},
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "compare": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
-    | {"cards", "catalog", "spaces", "data", "expenses", "layout"}
+    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "layout"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
@@ -135,7 +139,7 @@ KEYS = {
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "leaderboard": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "keep": OF_RUNS | {"cards", "catalog", "spaces", "files/models", "fitting", "layout", "meter", "plain", "sources"},
+    "keep": OF_IMPUTING | {"cards", "catalog", "spaces", "layout", "meter"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},

@@ -55,6 +55,8 @@ def test_list_shows_every_card(capsys):
         ("mosaicbench.settings", {"numpy", "pandas", "torch"}),
         ("mosaicbench.commands.fit", {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
         ("mosaicbench.commands.score", {"torch", "scanpy", "matplotlib"}),
+        ("mosaicbench.commands.project", {"torch"}),
+        ("mosaicbench.commands.impute", {"torch", "scanpy", "sklearn", "matplotlib"}),
         ("mosaicbench.commands.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
         ("mosaicbench.commands.draw", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.report", {"torch", "scanpy", "anndata"}),

@@ -158,6 +158,32 @@ def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
         assert 0 < low <= expected <= high
 
 
+def test_disk_of_fits_is_counted_from_cells_and_features(results):
+    def disk_of_fits(**more):
+        config = CONFIG | {"runs": {"mvae": {}, "cca": {}, "knn_impute": {}}} | more
+        shapes = {"small": (100_000, {"rna": 2000, "adt": 200})}
+        table = expenses.plan(settings.load(copy.deepcopy(config)), expenses.measured(results), shapes)
+        return table[table["rule"].str.startswith("fit")].groupby("method")["disk_mb"].sum()
+
+    kept, without = disk_of_fits(), disk_of_fits(keep_imputed=False)
+    values = 2 * 20_000 * 2200 * 4 / 1e6  # seeds, query cells, features of either modality
+    latents = 2 * 100_000 * 3 * 20 * 4 / 1e6
+    assert latents + values < kept["mvae"] < 1.2 * (latents + values)
+    assert latents < kept["cca"] < 1.6 * latents  # it imputes nothing
+    assert kept["mvae"] - without["mvae"] > 0.9 * values
+    assert without[["cca", "knn_impute"]].equals(kept[["cca", "knn_impute"]])  # nothing smaller can stand in their place
+
+
+def test_the_papers_plan_honours_its_key(capsys, tmp_path):
+    text = (REPOSITORY / "config/paper.yaml").read_text()
+    (tmp_path / "all.yaml").write_text(text.replace("keep_imputed: false", "keep_imputed: true"))
+    sizes = []
+    for path in (REPOSITORY / "config/paper.yaml", tmp_path / "all.yaml"):
+        cli.main(["plan", str(path)])
+        sizes.append(float(re.search(r"^disk +(\S+)", capsys.readouterr().out, re.MULTILINE)[1]))
+    assert sizes[0] < 0.7 * sizes[1]
+
+
 def test_plan_writes_the_costs_it_used_and_reads_them_again(results, tmp_path, capsys):
     config = settings.load(copy.deepcopy(CONFIG))
     plan.main(config=config, measured=results, table=None, shapes={}, write=tmp_path / "expenses.tsv")
