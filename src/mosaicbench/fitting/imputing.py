@@ -104,6 +104,11 @@ def imputed_of(folder: Path, record: Mapping, query: Callable[[], MuData]) -> Mu
         return read_imputed(path, record)
     held = read_digests(path, record)
     imputer, cells = Imputer.read(folder / IMPUTER, record), query()
+    if any(list(map(str, part.var_names)) != imputer.features.get(modality) for modality, part in cells.mod.items()):
+        raise ContractError(
+            f"{folder}: its model was fitted to other features than the query has: the view was cut again; delete the folder "
+            "and run again"
+        )
     values = {}
     for direction, digest in held.digests.items():
         source, target = direction.split("->")
@@ -131,10 +136,13 @@ class Imputer:
         The method object.
     shown
         Whether its card uses labels, links and counts.
+    features
+        modality -> names of features of the cells that it was fitted to.
     """
 
     method: object
     shown: dict[str, bool]
+    features: dict[str, list[str]]
 
     @classmethod
     def read(cls, folder: Path, record: Mapping) -> Imputer:
@@ -157,7 +165,8 @@ class Imputer:
             raise ContractError(
                 f"{folder.parent}: the model of its imputed values cannot be used ({error}); delete this folder and run again"
             ) from error
-        return cls(method, {word: word in kept.facts["card"]["uses"] for word in ("labels", "links", "counts")})
+        shown = {word: word in kept.facts["card"]["uses"] for word in ("labels", "links", "counts")}
+        return cls(method, shown, {name: told["features"] for name, told in kept.facts["modalities"].items()})
 
     def values(self, query: MuData, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the names of a source's query cells, and their (cells, features) values in the target's value space."""
