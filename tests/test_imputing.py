@@ -1,7 +1,6 @@
 """Imputed values that a run does not keep: a small model gives every bit of them again, or they are kept as ever."""
 
 import os
-import re
 import shutil
 import sys
 import types
@@ -261,14 +260,10 @@ def test_a_plan_knows_what_a_fit_takes(results, kept):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_workflow_tells_fits_and_gives_scores_the_query(kept):
+def test_the_workflow_tells_fits_what_the_config_says(kept):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     asked = ["--dry-run", "--forceall", "--cores", "1", "--printshellcmds", "--config", f"keep_imputed={kept}"]
     done = planning.snakemake(*asked, folder=REPOSITORY, environment=environment)
     assert done.returncode == 0, done.stderr
-    jobs = re.split(r"\n(?=\[)", done.stdout + done.stderr)
-    told, given = (
-        [job for job in jobs if re.search(rf"^(?:local)?rule {rule}", job, re.MULTILINE)] for rule in ("fit", "score_1")
-    )
-    assert told and all(('"keep_imputed": false' in job) != kept for job in told)
-    assert given and all(("/query.h5mu" in job) != kept for job in given)
+    fits = [line for line in (done.stdout + done.stderr).splitlines() if "mosaicbench fit " in line]
+    assert len(fits) > 10 and all(('"keep_imputed": false' in line) != kept for line in fits)
