@@ -158,6 +158,18 @@ def test_other_values_than_those_that_were_scored_are_refused(results):
         imputed_of(folder, record, lambda: renamed)
 
 
+def test_values_that_are_rounded_otherwise_are_taken_and_the_log_says_so(results, capsys):
+    folder = fit_folder(results, "pca_joint", False)
+    record, nearly = read_record(folder / "run.json"), query_of(results)
+    nearly["rna"].X = nearly["rna"].X * np.float32(1 + 1e-6)
+    values = read_imputed(fit_folder(results, "pca_joint", True) / "imputed.h5mu")
+    again = imputed_of(folder, record, lambda: nearly)
+    assert (again["rna->adt"].X != values["rna->adt"].X).any()
+    np.testing.assert_allclose(again["rna->adt"].X, values["rna->adt"].X, atol=1e-3)
+    told = capsys.readouterr().err
+    assert f"{folder}: rna->adt is rounded otherwise" in told and "adt->rna" not in told
+
+
 def test_digests_without_their_model_say_what_to_do(results, tmp_path):
     folder = copied(fit_folder(results, "pca_joint", False), tmp_path)
     with pytest.raises(ContractError, match=r"holds digests of imputed values.*mosaicbench impute"):

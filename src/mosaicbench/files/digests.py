@@ -1,7 +1,8 @@
 """Digests in the place of imputed values, for a run that keeps a small model which gives the values again.
 
 They stand in ``imputed.h5mu``, which then has no modality: ``uns["mosaicbench"]["digests"]``, the ``directions`` and the
-``sha256`` of each, and ``uns["draws"]``, direction -> draws, as of :mod:`.runs`.
+``sha256`` of each, ``uns["moments"]``, direction -> mean and standard deviation of each feature, (2, features), and
+``uns["draws"]``, direction -> draws, as of :mod:`.runs`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+MOMENTS = "moments"  # the key of .uns
+ROUNDING = 1e-4  # of a feature's mean and standard deviation: what another processor's rounding stays far below
+
+
 @dataclass(frozen=True)
 class Digests:
     """What a run says of imputed values that it does not keep.
@@ -31,12 +36,25 @@ class Digests:
     ----------
     digests
         Direction -> :func:`digest_of_values`, in their order.
+    moments
+        Direction -> :func:`moments_of_values`.
     draws
         Direction -> what ``uns["draws"]`` of imputed values holds, of those that have some.
     """
 
     digests: dict[str, str]
+    moments: dict[str, np.ndarray]
     draws: dict[str, dict]
+
+    def are_of(self, direction: str, x: np.ndarray) -> bool:
+        """Return whether these are the values of a direction, to the last bit."""
+        return digest_of_values(x) == self.digests[direction]
+
+    def are_nearly_of(self, direction: str, x: np.ndarray) -> bool:
+        """Return whether these are the values of a direction but for rounding, as far as means and deviations tell."""
+        then, now = self.moments[direction], moments_of_values(x)
+        allowed = ROUNDING * np.abs(then).sum(axis=0) + np.finfo(np.float32).tiny
+        return then.shape == now.shape and bool((np.abs(now - then) <= allowed).all())
 
 
 def digest_of_values(x: np.ndarray) -> str:
@@ -45,8 +63,13 @@ def digest_of_values(x: np.ndarray) -> str:
     return hashlib.sha256(f"{x.dtype.str} {x.shape} ".encode() + x.data.cast("B")).hexdigest()
 
 
+def moments_of_values(x: np.ndarray) -> np.ndarray:
+    """Return mean and standard deviation of each feature, (2, features)."""
+    return np.stack([x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)])
+
+
 def digested(imputed: MuData) -> MuData:
-    """Return what stands in the place of imputed values: their digests, and their draws as they are."""
+    """Return what stands in the place of imputed values: their digests and moments, and their draws as they are."""
     import mudata
 
     with quiet_mudata():
@@ -54,6 +77,7 @@ def digested(imputed: MuData) -> MuData:
     digests = [digest_of_values(cells.X) for cells in imputed.mod.values()]
     lists = {"directions": list(imputed.mod), "sha256": digests}  # an HDF5 file would sort the keys of a dict
     table.uns[KEY] = imputed.uns[KEY] | {DIGESTS: {name: np.array(texts, dtype=object) for name, texts in lists.items()}}
+    table.uns[MOMENTS] = {direction: moments_of_values(cells.X) for direction, cells in imputed.mod.items()}
     table.uns[DRAWS] = {direction: cells.uns[DRAWS] for direction, cells in imputed.mod.items() if DRAWS in cells.uns}
     return table
 
@@ -74,4 +98,5 @@ def read_digests(path: str | Path, place: Mapping) -> Digests:
             "run again"
         )
     told = table.uns[KEY][DIGESTS]
-    return Digests(dict(zip(told["directions"], told["sha256"], strict=True)), dict(table.uns.get(DRAWS, {})))
+    digests = dict(zip(told["directions"], told["sha256"], strict=True))
+    return Digests(digests, dict(table.uns[MOMENTS]), dict(table.uns.get(DRAWS, {})))
