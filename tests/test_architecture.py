@@ -150,7 +150,7 @@ OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a
 # what files of methods/peers may use besides, where it is installed
 PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scanpy", "scglue", "scvi"}
 PEERS |= {"lightning", "moscot", "multigrate", "multivae", "scconfluence", "scmidas", "scmomat", "torchvision"}
-PEERS |= {"scVAEIT", "tensorflow", "uniport", "univi"}
+PEERS |= {"scButterfly", "scVAEIT", "tensorflow", "uniport", "univi"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
