@@ -149,7 +149,7 @@ OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prep
 OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import
 # what files of methods/peers may use besides, where it is installed
 PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scanpy", "scglue", "scvi"}
-PEERS |= {"lightning", "moscot", "multigrate", "multivae", "scconfluence", "scmidas", "scmomat", "torchvision"}
+PEERS |= {"lightning", "matilda", "moscot", "multigrate", "multivae", "scconfluence", "scmidas", "scmomat", "torchvision"}
 PEERS |= {"scButterfly", "scVAEIT", "tensorflow", "uniport", "univi"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 

@@ -53,6 +53,7 @@ APART = {
     name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
     for name in ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe", "scvaeit")
 } | {
+    "matilda": ({}, ("rna", "adt"), {"joint"}),
     "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), EVERYTHING - {"joint"}),
     "scconfluence": ({"epochs": 2}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
     "uniport": ({"iterations": 40}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
