@@ -44,9 +44,9 @@ CARD = {
     "deviates": "RNA is log-normalised as in the view, to 10,000 counts instead of the median total, and proteins are the "
     "view's CLR. Peaks are weighed by the train cells' frequencies and divided by their largest value. A view does not say "
     "where a peak lies: 22 stretches of as many neighbours stand for chromosomes. A decoded peak over its mean where it is "
-    "open is how likely it is open. A fifth of the paired train cells decides when to stop, the package's default. Its call of "
-    "a GPU is left out where there is none, and data are read in one process. It is installed without episcanpy, of which "
-    "nothing is used.",
+    "open is read as how likely it is open; after few steps it is above 1, which is not cut. A fifth of the paired train cells "
+    "decides when to stop, the package's default. Its call of a GPU is left out where there is none, and data are read in one "
+    "process. It is installed without episcanpy, of which nothing is used.",
     "space": {
         "latent": {"int": [32, 256], "log": True},
         "noise": {"float": [0.1, 0.7]},
@@ -143,7 +143,7 @@ class ScButterfly:
         for few in in_pieces(cells):
             decoded = self.decoders[target](self._translated(few)[target]).cpu()
             if scale.space == "lsi":
-                found.append(expected_lsi((decoded / torch.as_tensor(self.when_open)).clamp(0, 1), scale).numpy())
+                found.append(expected_lsi(decoded / torch.as_tensor(self.when_open), scale).numpy())
             else:
                 found.append((decoded.numpy() - scale.mean) / scale.std)
         return np.concatenate(found)
