@@ -59,6 +59,17 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
     assert page.read_text() == text.replace("Found: yes.", "Found by hand.")
 
 
+def test_runs_without_a_score_in_a_view_have_no_row_there(studies):
+    standings = read_table(studies / "mine/tables/standings.tsv")
+    theme = gallery.read_theme(studies.parent / "config/display.yaml", read_table(studies / "mine/tables/runs.tsv"))
+    view, other = list(standings[["dataset", "scenario"]].drop_duplicates().itertuples(index=False, name=None))[:2]
+    left_out = (standings["run"] == "mvae-beta4") & (standings["dataset"] == view[0]) & (standings["scenario"] == view[1])
+    assert left_out.any()
+    standings.loc[left_out, ["mean", "shown"]] = [np.nan, "–"]
+    assert "| mvae-beta4, " not in gallery.scores_of(standings, view, theme)
+    assert "| mvae-beta4, " in gallery.scores_of(standings, other, theme)
+
+
 def test_differences_between_scenarios_are_paired_by_seed(studies):
     gallery.main(["mine"], studies)
     text = (studies.parent / "pages/mine.md").read_text()

@@ -205,7 +205,7 @@ def parser() -> argparse.ArgumentParser:
     impute.add_argument("run", type=Path, metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
     impute.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
     impute.add_argument("--view", type=Path, metavar="DIR", help="the folder of its view (default: in the same results folder)")
-    impute.add_argument("--threads", type=int, default=1, help="as many as it was fitted with (default: 1)")
+    impute.set_defaults(threads=1)  # as the fit had: with more, it would have kept its values
 
     apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
     apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mosaicbench.errors import NotApplicable
+from mosaicbench.view import Cells, Scale
 
 
 def need(wraps: dict[str, str]) -> None:
@@ -28,6 +29,11 @@ def need(wraps: dict[str, str]) -> None:
     """
     if find_spec(wraps["module"]) is None:
         raise NotApplicable(f"the package {wraps['package']} is not installed; `make peers` installs {wraps['version']}")
+
+
+def before_standardising(cells: Cells, modality: str, scale: Scale) -> np.ndarray:
+    """Return log-normalised counts or CLR as they were, (cells, features): never below 0, where rounding would put them."""
+    return np.maximum(cells.values[modality] * scale.std + scale.mean, 0)
 
 
 @contextmanager

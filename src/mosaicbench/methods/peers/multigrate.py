@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods.peers._package import need
+from mosaicbench.methods.peers._package import before_standardising, need
 from mosaicbench.methods.peers._scvi import (
     Batches,
     in_pieces,
@@ -207,7 +207,7 @@ class Multigrate:
 def _read(cells: Cells, modality: str, scale) -> np.ndarray:
     """Return what the encoder reads, (cells, counted features): counts of RNA, log-normalised peaks, CLR of proteins."""
     if scale.space == "clr":  # the package takes a cell whose values add up to 0 or less as not measured: CLR is never below 0
-        return np.maximum(cells.values[modality] * scale.std + scale.mean, 0).astype(np.float32)
+        return before_standardising(cells, modality, scale).astype(np.float32)
     counts = cells.counts[modality].toarray().astype(np.float32)
     if scale.space == "lognorm":
         return counts

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.methods.peers._package import apart, need
+from mosaicbench.methods.peers._package import apart, before_standardising, need
 from mosaicbench.methods.peers._scvi import in_pieces, modality_in
 from mosaicbench.modeling.likelihoods import expected_lsi
 from mosaicbench.view import Cells, View
@@ -188,8 +188,7 @@ class ScButterfly:
         """Return what the encoder of a modality reads, (cells, counted features)."""
         scale = self.scales[modality]
         if scale.space != "lsi":
-            values = cells.values[modality] * scale.std + scale.mean
-            return sparse.csr_matrix(np.maximum(values, 0), dtype=np.float32)
+            return sparse.csr_matrix(before_standardising(cells, modality, scale), dtype=np.float32)
         opened = (cells.counts[modality] > 0).astype(np.float32)
         in_cell = np.maximum(np.asarray(opened.sum(1)).ravel(), 1)
         return sparse.csr_matrix(sparse.diags(1 / in_cell) @ opened @ sparse.diags(self.weight), dtype=np.float32)

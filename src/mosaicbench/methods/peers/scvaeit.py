@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods.peers._package import apart, need
+from mosaicbench.methods.peers._package import apart, before_standardising, need
 from mosaicbench.methods.peers._scvi import Batches, in_pieces
 from mosaicbench.modeling.likelihoods import expected_lsi
 from mosaicbench.view import Cells, View
@@ -146,7 +146,7 @@ class ScVaeit:
             elif self.scales[m].space == "lsi":
                 parts.append((cells.counts[m] > 0).toarray())
             else:
-                parts.append(np.maximum(cells.values[m] * self.scales[m].std + self.scales[m].mean, 0))
+                parts.append(before_standardising(cells, m, self.scales[m]))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _mask(self, shown: tuple[str, ...]) -> np.ndarray:
