@@ -14,7 +14,7 @@ from scipy import sparse
 
 from mosaicbench import catalog
 from mosaicbench.commands import prepare
-from mosaicbench.data import embedded, preprocess, scenarios
+from mosaicbench.data import embedded, features, preprocess, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.curate import curated
@@ -234,6 +234,17 @@ def test_variable_genes_are_chosen_over_quiet_ones():
     chosen = Preprocessing.fit(train, features=20).transform(train).var_names
     assert len(chosen) == 20
     assert len(set(chosen) & {f"feature{j}" for j in noisy}) >= 16
+
+
+@pytest.mark.parametrize("dataset", ["bmmc_cite_small", "teaseq_small", "snareseq_small"])
+def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypatch):
+    train = embedded.load(dataset)["rna"][:400]
+    chosen = {}
+    for most in (0, features.FEW_COUNTS):
+        monkeypatch.setattr(features, "FEW_COUNTS", most)
+        chosen[most] = list(Preprocessing.fit(train, features=150).transform(train).var_names)
+    assert len(chosen[0]) == 150
+    assert chosen[0] == chosen[features.FEW_COUNTS]
 
 
 def test_variable_genes_can_be_chosen_from_very_few_cells():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FEW_CELLS = 500  # below, so many genes share the same few means that a local trend of the variance is singular
+FEW_COUNTS = 2**24  # of cells x genes, zeros included; 128 MB as float64
 
 
 def variable_genes(train: AnnData, features: int) -> np.ndarray:
@@ -53,6 +54,8 @@ def _highly_variable(values: sparse.csr_matrix, scale: str, features: int) -> np
     flavor = {"flavor": "seurat"}
     if scale == "counts":
         flavor = {"flavor": "seurat_v3", "span": 0.3 if values.shape[0] >= FEW_CELLS else 1.0}
+        if np.prod(values.shape, dtype=np.int64) <= FEW_COUNTS:
+            values = values.toarray()  # for sparse values scanpy compiles loops in every process, 3 s, with the same result
     table = scanpy.pp.highly_variable_genes(AnnData(values), n_top_genes=features, inplace=False, **flavor)
     return np.flatnonzero(table["highly_variable"])
 
