@@ -85,14 +85,27 @@ ALLOWED = {
     "listing": ({"catalog", "rooms", "spaces"}, set()),
     "arguments": ({"catalog", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
-    "expenses": ({"catalog", "disk", "errors", "layout"}, {"h5py", "pandas"}),
+    "expenses": ({"disk", "errors", "layout", "rules"}, {"h5py", "pandas"}),
+    "rules": ({"catalog", "layout"}, set()),
     "applying": (
         {"applying", "data", "errors", "files", "fitting", "view"},
         {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},
     ),
     "commands": (
         {"errors", "files", "view", "data", "applying", "fitting", "scoring", "metrics", "statistics", "report"}
-        | {"catalog", "registry", "download", "meter", "expenses", "layout", "commands", "sources", "spaces", "tuning"},
+        | {
+            "catalog",
+            "registry",
+            "download",
+            "meter",
+            "expenses",
+            "layout",
+            "rules",
+            "commands",
+            "sources",
+            "spaces",
+            "tuning",
+        },
         {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
@@ -124,14 +137,14 @@ KEYS = {
     "generate": OF_RUNS
     | {"cards", "catalog", "spaces", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
     "tabulate": OF_TABLES
-    | {"files/best", "cards", "catalog", "disk", "spaces", "expenses", "layout", "meter", "report", "statistics"},
+    | {"files/best", "cards", "catalog", "disk", "spaces", "expenses", "layout", "meter", "report", "rules", "statistics"},
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "compare": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
-    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "layout"}
+    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "layout", "rules"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},

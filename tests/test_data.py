@@ -14,7 +14,8 @@ from scipy import sparse
 
 from mosaicbench import catalog
 from mosaicbench.commands import prepare
-from mosaicbench.data import embedded, features, preprocess, scenarios
+from mosaicbench.data import embedded, preprocess, scenarios
+from mosaicbench.data import features as choosing
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.curate import curated
@@ -240,11 +241,11 @@ def test_variable_genes_are_chosen_over_quiet_ones():
 def test_variable_genes_of_few_values_and_of_many_are_the_same(dataset, monkeypatch):
     train = embedded.load(dataset)["rna"][:400]
     chosen = {}
-    for most in (0, features.FEW_COUNTS):
-        monkeypatch.setattr(features, "FEW_COUNTS", most)
+    for most in (0, choosing.FEW_COUNTS):
+        monkeypatch.setattr(choosing, "FEW_COUNTS", most)
         chosen[most] = list(Preprocessing.fit(train, features=150).transform(train).var_names)
     assert len(chosen[0]) == 150
-    assert chosen[0] == chosen[features.FEW_COUNTS]
+    assert chosen[0] == chosen[choosing.FEW_COUNTS]
 
 
 def test_variable_genes_can_be_chosen_from_very_few_cells():

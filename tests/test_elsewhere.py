@@ -11,7 +11,6 @@ from mosaicbench_views import cut_small, small_dataset
 from mosaicbench import catalog, settings
 from mosaicbench.commands import adopt, score
 from mosaicbench.errors import ContractError, UserError
-from mosaicbench.expenses import number_of_jobs
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import feature_names, read_view
@@ -19,6 +18,7 @@ from mosaicbench.report.page.cells import trait_cells
 from mosaicbench.report.page.failures import reason
 from mosaicbench.report.roster import TRAITS, roster_of
 from mosaicbench.report.theme import Theme
+from mosaicbench.rules import number_of_jobs
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
 IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}

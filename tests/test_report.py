@@ -403,7 +403,12 @@ def test_a_failed_fit_names_the_log_of_the_job_that_made_it(tmp_path):
     logs = Jobs(tmp_path, "log")
     names = ("pair", "paired", "ridge")
     assert logs.of_fit(*names, 0) == logs.fit(*names, 0)  # none is there
-    for file in (logs.fit_of_controls(*names[:2]), logs.fit_of_seeds(*names)):
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).write_text("")
-        assert logs.of_fit(*names, 0) == file
+    for part, text in (("_baselines_1", "cca: ok\nridge: ok, timeout\n"), ("_controls", "oracle: ok\n"), ("_baselines_2", "")):
+        shared = Path(logs.fit_of_runs(*names[:2], part))
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        shared.write_text(text)
+    assert logs.of_fit(*names, 0) == logs.fit_of_runs(*names[:2], "_baselines_1")
+    own = Path(logs.fit_of_seeds(*names))
+    own.parent.mkdir()
+    own.write_text("")
+    assert logs.of_fit(*names, 0) == str(own)

@@ -1,9 +1,9 @@
-"""Which runs one job scores."""
+"""Which runs one job fits and scores, and which figures it draws."""
 
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.together import MOST_FIGURES, MOST_RUNS, drawn, scored
+from mosaicbench.together import MOST_FIGURES, MOST_RUNS, drawn, fitted, scored
 
 
 def views_of(runs, *views):
@@ -18,6 +18,15 @@ def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
     assert scored(["zero"], exist) == {"_controls": ["zero"], "_1": ["vae"], "_2": ["cca"], "_3": ["links"]}
     assert scored([], views_of(["cca", "vae"], A)) == {"_1": ["cca", "vae"]}
     assert scored([], []) == {}
+
+
+def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself():
+    exist = [*views_of(["vae", "cca", "ridge", "zero"], A, B), *views_of(["links", "more_links", "zero", "alone"], UNPAIRED)]
+    baselines = ["cca", "ridge", "links", "more_links", "alone_too"]
+    expected = {"_controls": ["zero"], "_baselines_1": ["cca", "ridge"], "_baselines_2": ["links", "more_links"]}
+    assert fitted(["zero"], baselines, exist) == expected
+    assert fitted(["zero"], ["cca", "links"], exist) == {"_controls": ["zero"]}
+    assert fitted([], [], exist) == {}
 
 
 @pytest.mark.parametrize("count", [1, MOST_RUNS, MOST_RUNS + 1, 3 * MOST_RUNS + 1])

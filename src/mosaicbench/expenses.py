@@ -19,23 +19,22 @@ CPU-seconds a job where it was tried, and some 5 s a submission on a cluster.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog, disk
+from mosaicbench import disk
 from mosaicbench.errors import UserError
 from mosaicbench.layout import FILES_OF_SCORES, Results
+from mosaicbench.rules import jobs_over_all, rule_of, rule_of_fit, rule_of_tuning
 
 COLUMNS = ["rule", "dataset", "scenario", "method", "device", "jobs", "cells", "features", "epochs", "max_epochs"]
 COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "peak_host_mb", "peak_device_mb", "disk_mb"]
 COLUMNS += ["cpu_hours", "gpu_hours"]
 PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
 PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
-RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
-MEASURED_AS = {"fit_controls": "fit_baseline", "fit_seeds": "fit_model"}
+MEASURED_AS = {"fit_controls": "fit_baseline", "fit_baselines": "fit_baseline", "fit_seeds": "fit_model"}
 MEASURED_AS |= {"divide": "cut", "tune_model": "fit_model", "tune_baseline": "fit_baseline"}
 SCORES = " scores"  # after a rule of tuning: what the scores of its trials take
 RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
@@ -125,7 +124,7 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
         for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
             run = settings.runs[name]
-            fitting = _rule_that_fits(settings, scenario, name)
+            fitting = rule_of_fit(settings, scenario, name)
             epochs = run.hyperparameters.get("max_epochs")
             shape = disk.Shape(train[scenario], max(cells - train[scenario], 0), features, modalities)
             taken = disk.of_run(settings, name, scenario, shape)
@@ -134,55 +133,12 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             if run.tuned_from:
                 trials = settings.tuning["trials"] * len(settings.tuned_seeds)
                 inner = round((1 - settings.tuning["share"]) * train[scenario])
-                jobs.append((_tuning(run.method), dataset, scenario, run.method, trials, inner, features, epochs))
-                jobs.append((_tuning(run.method) + SCORES, dataset, scenario, run.method, trials, inner, features, None))
+                jobs.append((rule_of_tuning(run.method), dataset, scenario, run.method, trials, inner, features, epochs))
+                jobs.append((rule_of_tuning(run.method) + SCORES, dataset, scenario, run.method, trials, inner, features, None))
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
-    jobs += [(rule, "", "", "", count, *largest, None) for rule, count in _jobs_over_all(settings).items()]
+    jobs += [(rule, "", "", "", count, *largest, None) for rule, count in jobs_over_all(settings).items()]
     rows = [row for job in jobs if (row := _planned(job, expenses)) is not None]
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
-
-
-def number_of_jobs(settings) -> dict[str, int]:
-    """Return rule -> number of its jobs when nothing is there yet, raw files included."""
-    seeds, counts = len(settings.seeds), Counter()
-    counts["fetch"] = len({path for dataset in settings.datasets.values() if dataset["raw"] for path in dataset["inputs"]})
-    counts["prepare"] = len(settings.datasets)
-    counts["cut"] = len(settings.views) * seeds
-    for _, scenario, run in settings.applicable:
-        fitting = _rule_that_fits(settings, scenario, run)
-        counts[fitting] += seeds if fitting == "fit_model" else 1
-    counts["fit_controls"] = len(settings.views) if settings.common_controls else 0
-    part_of = {run: part for part, runs in settings.scored_together.items() for run in runs}
-    counts["score"] = len({(dataset, scenario, part_of[run]) for dataset, scenario, run in settings.applicable})
-    searches = len(settings.tuned_seeds)
-    counts["divide"] = len({place[:2] for place in settings.tuned}) * searches
-    counts.update(_tuning(settings.runs[run].method) for _, _, run in settings.tuned for _ in range(searches))
-    counts["record_config"] = 1
-    counts["keep_best"] = int(bool(settings.candidates))
-    counts.update(_jobs_over_all(settings))
-    return {rule: count for rule, count in counts.items() if count}
-
-
-def _rule_that_fits(settings, scenario: str, run: str) -> str:
-    if run in settings.common_controls:
-        return "fit_controls"
-    stacked = settings.seeds_at_once and run in settings.stackable and settings.scenarios[scenario]["kind"] == "paired"
-    return "fit_seeds" if stacked else _rule_of(settings.runs[run].method)
-
-
-def _rule_of(method: str) -> str:
-    """Return the rule that makes the runs of a method, each seed for itself."""
-    return "adopt" if method == catalog.ELSEWHERE else RULE_OF_KIND[catalog.card("methods", method)["kind"]]
-
-
-def _tuning(method: str) -> str:
-    """Return the rule that searches for settings of a method."""
-    return _rule_of(method).replace("fit", "tune")
-
-
-def _jobs_over_all(settings) -> dict[str, int]:
-    projected, drawn = settings.laid_out_together, settings.drawn_together
-    return {"project": len(projected), "tabulate": 1, "typeset": 1, "draw": len(drawn), "report": 1}
 
 
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
@@ -250,7 +206,7 @@ def _fit_job(path: Path, results: Results) -> dict:
         seconds = whole.get("s", total)
     history = path.with_name("history.tsv")
     return {
-        "rule": _rule_of(record["method"]),
+        "rule": rule_of(record["method"]),
         "device": record["device"] or "cpu",
         "cells": cells,
         "features": features,

@@ -27,7 +27,8 @@ TABLES += ("published", "expenses", "history", "standings", "phases", "scaling",
 TABLES += ("trials", "tuning_gains", "tuning_settings", "tuning_proposals")
 PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
 VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
-CONTROLS = "_controls"  # of logs and benchmarks that the controls of a view share; no run's name begins with an underscore
+# Of logs and benchmarks that runs of a view share; no run's name begins with an underscore.
+CONTROLS, BASELINES = "_controls", "_baselines"
 
 
 def project() -> Path:
@@ -169,21 +170,19 @@ class Jobs:
         """Return the file of the taking in of a run that was computed elsewhere."""
         return self.at("adopt", dataset, scenario, run)
 
-    def fit_of_controls(self, dataset: str, scenario: str) -> str:
-        """Return the file of the fit of all controls of a view."""
-        return self.at("fit", dataset, scenario, CONTROLS)
+    def fit_of_runs(self, dataset: str, scenario: str, part: str) -> str:
+        """Return the file of the fits of several runs of a view: ``CONTROLS``, "_baselines_1" and so on."""
+        return self.at("fit", dataset, scenario, part)
 
     def of_fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
-        """Return the file of the job that fitted a seed of a run: alone, with its other seeds, or with other controls.
+        """Return the log of the job that fitted a seed of a run: alone, with its other seeds, or with other runs.
 
         It is the newest one that is there; where none is, as when results were moved, that of a fit alone.
         """
         own = [self.fit(dataset, scenario, run, seed), self.fit_of_seeds(dataset, scenario, run)]
-        written = [file for file in own if Path(file).is_file()]
-        if written:
-            return max(written, key=lambda file: Path(file).stat().st_mtime)
-        shared = self.fit_of_controls(dataset, scenario)
-        return shared if Path(shared).is_file() else own[0]
+        shared = Path(self.at("fit", dataset, scenario, "_")).parent.glob(f"_*.{self.suffix}")
+        written = [file for file in own if Path(file).is_file()] or [str(file) for file in shared if _tells_of(file, run)]
+        return max(written, key=lambda file: Path(file).stat().st_mtime, default=own[0])
 
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the cut of a view."""
@@ -208,6 +207,11 @@ class Jobs:
     def prepare(self, dataset: str) -> str:
         """Return the file of the preparation of a dataset."""
         return self.at("prepare", dataset)
+
+
+def _tells_of(log: Path, run: str) -> bool:
+    """Return whether a log that runs share has the line with which the fits of this one end."""
+    return any(line.startswith(f"{run}: ") for line in log.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def environments() -> Path:

@@ -112,6 +112,12 @@ class Settings:
         return [name for name in controls if all((*view, name) in self.applicable for view in self.views)]
 
     @cached_property
+    def fitted_together(self) -> dict[str, list[str]]:
+        """The runs that one job per view fits, by the name of that job's files: controls, baselines where the config asks."""
+        baselines = together.short(self.runs) if self.config["baselines_at_once"] else []
+        return together.fitted(self.common_controls, baselines, self.applicable)
+
+    @cached_property
     def scored_together(self) -> dict[str, list[str]]:
         """The runs that one job per view scores, by the name of that job's files."""
         return together.scored(self.common_controls, self.applicable)
@@ -288,18 +294,10 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
             raise UserError(f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}")
         config_checks.check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
     labels_from = stanza.get("labels_from", entry.get("labels_from"))
-    if entry["files"]:
-        needed = [file for file, facts in entry["files"].items() if not facts.get("optional", False)]
-        return {
-            "loader": loader,
-            "options": options,
-            "inputs": [f"{raw}/{source}/{file}" for file in needed],
-            "raw": f"{raw}/{source}",
-            "entry": source,
-            "labels_from": labels_from,
-        }
-    inputs = _own_inputs(name, options)
-    return {"loader": loader, "options": options, "inputs": inputs, "raw": None, "entry": source, "labels_from": labels_from}
+    folder = f"{raw}/{source}" if entry["files"] else None
+    needed = [f"{folder}/{file}" for file, facts in entry["files"].items() if not facts.get("optional", False)]
+    inputs = needed or _own_inputs(name, options)
+    return {"loader": loader, "options": options, "inputs": inputs, "raw": folder, "entry": source, "labels_from": labels_from}
 
 
 def _entry(name: str, stanza: dict, known: dict) -> str | None:

@@ -1,11 +1,11 @@
-"""What one job does together, because to start its process takes as long as the work: seeds, scores, layouts, figures."""
+"""What one job does together, because to start its process takes as long as the work: fits, scores, layouts, figures."""
 
 from __future__ import annotations
 
 import math
 
 from mosaicbench import catalog
-from mosaicbench.layout import CONTROLS, PROJECTIONS, VIRTUAL
+from mosaicbench.layout import BASELINES, CONTROLS, PROJECTIONS, VIRTUAL
 
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
 MOST_VIEWS = 6  # whose cells one job lays out; on many cores, more would wait
@@ -33,6 +33,33 @@ def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
     ]
 
 
+def short(runs: dict) -> list[str]:
+    """Return the baselines, of name -> run of the config, that one job may fit: neither tuned nor wrapped."""
+    cards = {name: catalog.card("methods", run.method) for name, run in runs.items() if not run.tuned_from}
+    return [name for name, card in cards.items() if card["kind"] == "baseline" and not {"wraps", "elsewhere"} & card.keys()]
+
+
+def fitted(controls: list[str], baselines: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """Return which runs one job per view fits, all seeds of each, under the name of that job's files.
+
+    Parameters
+    ----------
+    controls
+        Those that exist in every view.
+    baselines
+        Those that are fitted together where they exist in the same views. One that has no company has a job of its own.
+    applicable
+        (dataset, scenario, run) of every run that exists.
+
+    Returns
+    -------
+    dict
+        Part ("_controls", "_baselines_1", "_baselines_2", ...) -> its runs. Each run is in one part at most.
+    """
+    parts = [runs for runs in _in_same_views(baselines, applicable) if len(runs) > 1]
+    return ({CONTROLS: controls} if controls else {}) | {f"{BASELINES}_{number}": runs for number, runs in enumerate(parts, 1)}
+
+
 def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, list[str]]:
     """Return which runs one job per view scores, under the name of that job's files.
 
@@ -48,14 +75,8 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[
     dict
         Part ("_controls", "_1", "_2", ...) -> its runs. Each run is in one part.
     """
-    views: dict[str, list[tuple[str, str]]] = {}
-    for dataset, scenario, run in applicable:
-        views.setdefault(run, []).append((dataset, scenario))
-    alike: dict[tuple, list[str]] = {}
-    for run, where in views.items():
-        if run not in controls:
-            alike.setdefault(tuple(where), []).append(run)
-    parts = [part for runs in alike.values() for part in _shared_out(runs, MOST_RUNS)]
+    others = list(dict.fromkeys(run for _, _, run in applicable if run not in controls))
+    parts = [part for runs in _in_same_views(others, applicable) for part in _shared_out(runs, MOST_RUNS)]
     return ({CONTROLS: controls} if controls else {}) | {f"_{number}": runs for number, runs in enumerate(parts, start=1)}
 
 
@@ -70,6 +91,18 @@ def drawn(figures: list[str]) -> list[list[str]]:
     showing = [figure for figure in figures if of_cells & catalog.parameters("figures", figure).keys()]
     others = [figure for figure in figures if figure not in showing]
     return [*_shared_out(others, MOST_FIGURES), *_shared_out(showing, MOST_FIGURES)]
+
+
+def _in_same_views(runs: list[str], applicable: list[tuple[str, str, str]]) -> list[list[str]]:
+    """Return the runs that exist in a view, those that exist in the same views side by side."""
+    views: dict[str, list[tuple[str, str]]] = {}
+    for dataset, scenario, run in applicable:
+        views.setdefault(run, []).append((dataset, scenario))
+    alike: dict[tuple, list[str]] = {}
+    for run in runs:
+        if run in views:
+            alike.setdefault(tuple(views[run]), []).append(run)
+    return list(alike.values())
 
 
 def _shared_out(names: list, most: int) -> list[list]:

@@ -104,6 +104,10 @@ def if_imputed_again(files):
     return [] if bench.config["keep_imputed"] else files
 
 
+def listed(part, runs):
+    return "the controls" if part == layout.CONTROLS else ", ".join(runs)
+
+
 def names_of_view(wildcards):
     return wildcards.dataset, wildcards.scenario
 

@@ -92,7 +92,7 @@ rule fit_baseline:
     benchmark:
         BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
-        run=any_of([run for run in runs_of_kinds("baseline", "control") if run not in bench.common_controls]),
+        run=any_of(run for run in runs_of_kinds("baseline", "control") if run not in fitted_together()),
     conda:
         ENVIRONMENT
     threads: 1
@@ -135,22 +135,34 @@ rule adopt:
         "python -m mosaicbench adopt {params.job:q} 2> {log:q}"
 
 
-if bench.common_controls:
+# Controls are cheap, so they rerun together, as do baselines where the config asks for it.
+for part, runs in bench.fitted_together.items():
 
-    # Controls are cheap, so they rerun together.
-    use rule fit_baseline as fit_controls with:
+    rule:
+        name:
+            f"fit{part}"
         input:
             train=files_of_views("train.h5mu"),
             query=files_of_views("query.h5mu"),
-            solution=files_of_views("solution.h5mu"),
-            code=code_of_fits(bench.common_controls),
+            solution=files_of_views("solution.h5mu") if read_solution(runs) else [],
+            code=code_of_fits(runs),
         output:
-            files_of_runs(bench.common_controls),
+            files_of_runs(runs),
         log:
-            LOGS.fit_of_controls(*OF_VIEW),
+            LOGS.fit_of_runs(*OF_VIEW, part),
         benchmark:
-            BENCHMARKS.fit_of_controls(*OF_VIEW)
+            BENCHMARKS.fit_of_runs(*OF_VIEW, part)
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=memory_of_fit,
+            runtime=minutes_of_fit_of_seeds,
+            attempt=number_of_attempt,
         params:
-            job=job_of_controls,
+            job=job_of_runs(runs),
         message:
-            "Fit the controls on {wildcards.dataset}, {wildcards.scenario}, all seeds"
+            f"Fit {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}, all seeds"
+        shell:
+            "python -m mosaicbench fit {params.job:q} --threads {threads}"
+            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"

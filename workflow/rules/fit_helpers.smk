@@ -58,8 +58,13 @@ def job_of_stacked_seeds(wildcards):
     return job_of_fits(wildcards, [wildcards.run], bench.seeds, stacked=True)
 
 
-def job_of_controls(wildcards):
-    return job_of_fits(wildcards, bench.common_controls, bench.seeds)
+def job_of_runs(runs):
+    """Return a function of the wildcards of a view: all seeds of these runs."""
+
+    def job(wildcards):
+        return job_of_fits(wildcards, runs, bench.seeds)
+
+    return job
 
 
 def code_of_method(wildcards):
@@ -84,6 +89,10 @@ def runs_of_kinds(*kinds):
     """The runs that are fitted here, by the kind of their method."""
     fitted = [run for run in bench.runs.values() if run.method != catalog.ELSEWHERE]
     return [run.name for run in fitted if catalog.card("methods", run.method)["kind"] in kinds]
+
+
+def fitted_together():
+    return {run for runs in bench.fitted_together.values() for run in runs}
 
 
 def runs_from_elsewhere():

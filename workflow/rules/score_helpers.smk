@@ -14,10 +14,6 @@ def folders_of(runs):
     return folders
 
 
-def listed(part, runs):
-    return "the controls" if part == layout.CONTROLS else ", ".join(runs)
-
-
 def metric_modules():
     chosen = [name for name, card in catalog.cards("metrics").items() if card["group"] in bench.groups]
     return [catalog.module("metrics", name) for name in chosen]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog, expenses, registry
+from mosaicbench import catalog, expenses, registry, rules
 from mosaicbench.data import preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_table
@@ -45,7 +45,7 @@ def main(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[
         known = known if not write.is_file() else _with_larger(known, read_table(write, expenses.COLUMNS))
         write_table(write, known)
     sizes = _sizes(config) | {name: (cells, {"all": features}) for name, (cells, features) in shapes.items()}
-    counts = expenses.number_of_jobs(config)
+    counts = rules.number_of_jobs(config)
     plan = expenses.plan(config, known, sizes)
     print(described(plan, counts, source=str(measured or table)))
 

@@ -149,7 +149,7 @@ def _fit_together(
         fits[0].checkpoint.unlink(missing_ok=True)
     for fit in fits:
         fit.release_folder()
-    print(f"status: {', '.join(statuses)}", file=sys.stderr)
+    print(f"{fits[0].identity['run']}: {', '.join(statuses)}", file=sys.stderr)
     return True
 
 
