@@ -1,13 +1,39 @@
 """Jobs of fits of the small views, for tests of what comes before and after them."""
 
 import json
+import os
 import subprocess
 import sys
+
+import torch._dynamo  # noqa: F401 (all training imports it: once here, not in each process that is forked for a fit)
+from conftest import REPOSITORY
 
 from mosaicbench import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import read_record
 
+# A job in a process of its own that forks for no fit: what a wrapped package imports and compiles is there for the next one.
+# Neighbours that muon has searched by a descent, which takes 40 s to compile, are found one by one.
+WITHOUT_FORKS = """
+import json, sys
+import numpy as np
+from scipy.spatial.distance import cdist
+from mosaicbench.commands import fit
+from mosaicbench.fitting import attempt
+
+def nearest(x, n_neighbors, metric, metric_kwds, **_):
+    known = tuple(metric_kwds.values())
+    distances = cdist(x, x, metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known))
+    places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
+    return places, np.take_along_axis(distances, places, axis=1), None
+
+if sys.argv[2] == "wnn":
+    import muon.pp
+    muon.pp.nearest_neighbors = nearest
+attempt.run_in_child = lambda work, meter, limits: (work() or 0, None)
+fit.main(**json.loads(sys.argv[1]))
+"""
+APART = {"PYTHONPATH": str(REPOSITORY / "src"), "NUMBA_OPT": "0"}  # what compiles runs but once or twice
 NAMES = {"dataset": "small", "scenario": "paired"}
 LIMITS = {"minutes": 5, "memory_mb": 8000}
 
@@ -40,3 +66,11 @@ def fit_one(view, output, method, *, hyperparameters=None, seed=0, limits=LIMITS
     else:
         fit.main(**job)
     return read_record(output / "run.json")
+
+
+def fit_apart(views, outputs, method, scenario, hyperparameters, python):
+    """Fit a wrapped package to views with the same seed, in one new process of a Python, and return the records."""
+    run = run_of(method, outputs, hyperparameters=hyperparameters, scenario=scenario)
+    job = json.dumps({"runs": [run], "seeds": seeds_of(views, [0] * len(views)), "limits": LIMITS})
+    subprocess.run([python, "-c", WITHOUT_FORKS, job, method], env=os.environ | APART, check=True)
+    return [read_record(output / "run.json") for output in outputs]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mosaicbench.data import scenarios
+from mosaicbench.data import links, scenarios
 from mosaicbench.datasets import pbmc68k_split
 from mosaicbench.files.views import write_view
 
@@ -18,3 +18,11 @@ def cut_small(dataset, kind: str, folder: Path, seed: int = 0) -> Path:
     for part, view in scenarios.cut(dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed).items():
         write_view(folder / f"{part}.h5mu", view)
     return folder
+
+
+def linked(dataset, table: Path):
+    """Return a dataset in which the features of its first two modalities are linked one by one, by a table that is written."""
+    (first, cells), (second, others), *_ = dataset.mod.items()
+    lines = [f"{a}\t{b}\t1" for a, b in zip(cells.var_names, others.var_names, strict=False)]
+    table.write_text("\n".join([f"{first}\t{second}\tsign", *lines]) + "\n")
+    return links.linked(dataset, table=table)

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from mosaicbench_fits import NAMES, fit_one
-from mosaicbench_views import cut_small, small_dataset
+from mosaicbench_fits import LIMITS, NAMES, fit_apart, fit_one, run_of, seeds_of
+from mosaicbench_views import cut_small, linked, small_dataset
+from test_peers import APART, FEATURES, PEERS, kind_of, peers, peers_apart, python_of
 
 from mosaicbench import catalog
-from mosaicbench.commands import score
+from mosaicbench.commands import fit, score
+from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import draws_of, latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import as_cells, read_view, standardised_values, write_view
 from mosaicbench.metrics.label_separation_auc import label_separation_auc
+
+OWN = [name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)]
 
 
 @pytest.fixture(scope="module")
@@ -143,25 +147,55 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
             assert scores["label_separation_auc_private", source] == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", [name for name, card in catalog.cards("methods").items() if card["kind"] != "control"])
-def test_poisoned_solution_changes_nothing(dataset, paired, tmp_path, method):
-    """Overwrite all that a scenario hides; only the positive controls may notice."""
-    solution = read_view(paired / "solution.h5mu", "solution")
-    poisoned = tmp_path / "poisoned"
-    poisoned.mkdir()
+def poisoned(view, folder):
+    """Return a copy of a view in which all is overwritten that its scenario hides."""
+    solution = read_view(view / "solution.h5mu", "solution")
+    folder.mkdir()
     for part in ("train", "query"):
-        (poisoned / f"{part}.h5mu").write_bytes((paired / f"{part}.h5mu").read_bytes())
+        (folder / f"{part}.h5mu").write_bytes((view / f"{part}.h5mu").read_bytes())
     for cells in solution.mod.values():
         cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
         cells.obs["cell_type"] = "garbage"
-    write_view(poisoned / "solution.h5mu", solution)
+    write_view(folder / "solution.h5mu", solution)
+    return folder
+
+
+def assert_same_outputs(first, second):
+    """Hold two runs to the same latents and values, and to some of either."""
+    (latents, values), (latents_again, values_again) = outputs(first), outputs(second)
+    assert latents.size or any(x.size for x in values.values())
+    np.testing.assert_array_equal(latents, latents_again)
+    assert list(values) == list(values_again)
+    for direction in values:
+        np.testing.assert_array_equal(values[direction], values_again[direction])
+
+
+@pytest.fixture(scope="module")
+def hidden(dataset, tmp_path_factory):
+    """Return views of linked features, one of them poisoned."""
+    folder = tmp_path_factory.mktemp("hidden")
+    view = cut_small(linked(dataset, folder / "links.tsv"), "paired", folder / "clean")
+    return [view, poisoned(view, folder / "dirty")]
+
+
+@pytest.mark.parametrize("method", [name for name in OWN if catalog.card("methods", name)["kind"] != "control"])
+def test_poisoned_solution_changes_nothing(hidden, tmp_path, method):
+    """Overwrite all that a scenario hides; only the positive controls may notice."""
     small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in catalog.hyperparameters(method)}
-    fit_one(paired, tmp_path / "clean", catalog.module("methods", method), hyperparameters=small)
-    fit_one(poisoned, tmp_path / "dirty", catalog.module("methods", method), hyperparameters=small)
-    clean, dirty = outputs(tmp_path / "clean"), outputs(tmp_path / "dirty")
-    np.testing.assert_array_equal(clean[0], dirty[0])
-    for direction in clean[1]:
-        np.testing.assert_array_equal(clean[1][direction], dirty[1][direction])
+    folders = [tmp_path / view.name for view in hidden]
+    fit.main(runs=[run_of(method, folders, hyperparameters=small)], seeds=seeds_of(hidden, [0, 0]), limits=LIMITS)
+    assert_same_outputs(*folders)
+
+
+@pytest.mark.parametrize("peer", [*peers(), *peers_apart()])
+def test_poisoned_solution_changes_nothing_of_a_wrapped_package(tmp_path, peer):
+    hyperparameters, modalities, _ = (PEERS | APART)[peer]
+    dataset = linked(simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES), tmp_path / "links.tsv")
+    view = cut_small(dataset, kind_of(peer), tmp_path / "view")
+    folders = [tmp_path / "clean", tmp_path / "dirty"]
+    python = python_of(peer) if peer in APART else sys.executable
+    fit_apart([view, poisoned(view, tmp_path / "poisoned")], folders, peer, kind_of(peer), hyperparameters, python)
+    assert_same_outputs(*folders)
 
 
 def test_sources_of_a_paired_and_an_unpaired_query(dataset, tmp_path):

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPOSITORY
+from mosaicbench_views import linked
 from scipy import sparse
 from test_environment import CONSTRAINTS, name_of, pins
 
 from mosaicbench import catalog
-from mosaicbench.data import links, scenarios
+from mosaicbench.data import scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
@@ -270,10 +271,7 @@ def test_in_its_own_environment(name, tmp_path):
     """With the same seed and few of the query cells, it gives the same of them; its version is the card's."""
     hyperparameters, modalities, gives = APART[name]
     dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
-    first, second = (dataset[modality].var_names for modality in modalities)
-    lines = ["\t".join([*modalities, "sign"]), *(f"{a}\t{b}\t1" for a, b in zip(first, second, strict=False))]
-    (tmp_path / "links.tsv").write_text("\n".join(lines) + "\n")
-    dataset = links.linked(dataset, table=tmp_path / "links.tsv")
+    dataset = linked(dataset, tmp_path / "links.tsv")
     cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     for part in ("train", "query"):
         write_view(tmp_path / f"{part}.h5mu", cut[part])
