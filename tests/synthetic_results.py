@@ -38,6 +38,8 @@ PER_VIEW = (
 )
 PER_VIEW += OF_CELLS
 DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time
+DRAWN_TWICE = ("imputation_per_feature", "calibration", "runtime", "scores_by_run")  # of a view of each dataset
+DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(DRAWN_TWICE, ["pair/unpaired", "triple/paired"])
 FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
@@ -318,7 +320,7 @@ def finished(folder: Path) -> SimpleNamespace:
         patch.setattr(catalog, "cards", cards)
         tabulate_results(results, folder / "tables")
         for figure in FIGURES:
-            draw_figure(results, figure, folder / "figures", ["pair/unpaired"] if figure in DRAWN_ONCE else None)
+            draw_figure(results, figure, folder / "figures", DRAWN.get(figure))
         write_report(results, folder / "report.html")
     results.tables = read_tables(folder / "tables")
     results.html = (folder / "report.html").read_text(encoding="utf-8")

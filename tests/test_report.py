@@ -66,7 +66,7 @@ def test_report_needs_no_network_and_is_light(results):
     assert set(re.findall(r"https?://[a-z.]+/", outside)) == {"https://doi.org/"}  # links, which nobody follows by itself
     assert "default-src 'none'" in outside
     assert set(re.findall(r"<img [^>]*src='(.{5})", results.html)) == {"data:"}
-    assert len(results.html) < 15_000_000
+    assert len(results.html) < 12_000_000
 
 
 def test_the_script_of_the_page_is_the_one_that_its_policy_names(results):

@@ -89,7 +89,7 @@ def slurm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
+def local(slurm, tmp_path_factory):
     benchmark = Benchmark(tmp_path_factory.mktemp("local"))
     benchmark.write_config(TINY)
     done = benchmark.snakemake("--cores", "2", SCORES)
