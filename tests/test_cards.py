@@ -153,19 +153,25 @@ MISTAKES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    return Overlay(tmp_path_factory.mktemp("copied"), ("src",))
+
+
 @pytest.fixture
-def shelves(tmp_path, monkeypatch):
+def shelves(copied, monkeypatch):
     """Return a function that writes a file into a copy of the package's shelves, which `catalog` reads from then on."""
-    copy = Overlay(tmp_path, ("src",))
 
     def forget():
         for thing in vars(catalog).values():
             if hasattr(thing, "cache_clear"):
                 thing.cache_clear()
 
-    monkeypatch.setattr(catalog, "PACKAGE", tmp_path / "src/mosaicbench")
+    monkeypatch.setattr(catalog, "PACKAGE", copied.root / "src/mosaicbench")
     forget()
-    yield lambda room, text: copy.write(f"src/mosaicbench/{room}/toy.py", text)
+    yield lambda room, text: copied.write(f"src/mosaicbench/{room}/toy.py", text)
+    for toy in copied.root.glob("src/mosaicbench/*/toy.py"):
+        toy.unlink()
     forget()
 
 
