@@ -28,7 +28,8 @@ TINY = {
     "metrics": {"groups": ["alignment", "imputation"]},  # no seconds, no memory: what is left is the same everywhere
     "report": {"projected_runs": []},  # test_workflow.py has them
 }
-SCORES = "tables/scores.tsv"
+SCORES = "tables/scores.tsv"  # of all runs; the others are of one run, to save time
+MODEL, CONTROL = (f"runs/simulated/paired/{run}/scores.tsv" for run in TINY["runs"])
 GIT = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
 MODULE = """
 configfile: "config.yaml"
@@ -44,7 +45,7 @@ module mosaicbench:
 use rule * from mosaicbench as mosaicbench_*
 
 rule own:
-    input: "results/benchmark/tables/scores.tsv"
+    input: "results/benchmark/{control}"
     output: "own.txt"
     default_target: True
     shell: 'echo "$OUTER" > {{output}}'
@@ -63,8 +64,8 @@ def snakemake(*arguments, folder, python=sys.executable, **variables):
     return done.stdout + done.stderr
 
 
-def scores(results):
-    text = Path(results, SCORES).read_bytes()
+def scores(results, table=SCORES):
+    text = Path(results, table).read_bytes()
     assert text.count(b"\n") > 5
     return text
 
@@ -88,10 +89,10 @@ def elsewhere(tmp_path):
 def test_from_another_folder(home, elsewhere):
     before = {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts}
     there = ["--snakefile", home.folder / "Snakefile", "--directory", elsewhere, "--configfile", "my.yaml", "--cores", "2"]
-    snakemake(*there, f"results/{SCORES}", folder=elsewhere)
-    assert scores(elsewhere / "results") == scores(home.folder / "results")
+    snakemake(*there, f"results/{MODEL}", folder=elsewhere)
+    assert scores(elsewhere / "results", MODEL) == scores(home.folder / "results", MODEL)
     assert {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts} == before
-    assert "Nothing to be done" in snakemake(*there, f"results/{SCORES}", folder=elsewhere)
+    assert "Nothing to be done" in snakemake(*there, f"results/{MODEL}", folder=elsewhere)
     assert "overview_heat" in snakemake(*there, "--dry-run", folder=elsewhere)
 
 
@@ -113,11 +114,11 @@ def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, t
 
 def test_as_a_module_of_another_workflow(home, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(TINY))
-    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=repr(str(home.folder / "Snakefile"))))
+    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=repr(str(home.folder / "Snakefile")), control=CONTROL))
     snakemake("--cores", "2", folder=tmp_path)
-    assert scores(tmp_path / "results/benchmark") == scores(home.folder / "results")
+    assert scores(tmp_path / "results/benchmark", CONTROL) == scores(home.folder / "results", CONTROL)
     assert (tmp_path / "own.txt").read_text() == "kept\n"
-    assert not (tmp_path / "results/tables").exists()
+    assert not (tmp_path / "results/runs").exists()
     planned = snakemake("--cores", "1", "--dry-run", "mosaicbench_all", folder=tmp_path)
     assert "mosaicbench_report" in planned
 
@@ -201,7 +202,7 @@ def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     (deployed / "workflow").mkdir(parents=True)
     (deployed / "config.yaml").write_text(yaml.safe_dump(TINY))
     hosted = 'github("owner/mosaicbench", path="workflow/Snakefile", tag="v1")'
-    (deployed / "workflow/Snakefile").write_text(MODULE.format(snakefile=hosted))
+    (deployed / "workflow/Snakefile").write_text(MODULE.format(snakefile=hosted, control=CONTROL))
     told = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/hosted/.insteadOf"}
     told |= {"GIT_CONFIG_VALUE_0": "https://github.com/", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     python = installed / "bin/python"

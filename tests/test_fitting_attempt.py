@@ -226,9 +226,9 @@ def test_what_befalls_a_stack_is_a_row_for_each_seed(views, tmp_path, misbehavin
 def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(views, tmp_path):
     long = {"max_epochs": 100_000, "patience": 100_000}
     what = {"hyperparameters": long, "number": 3, "checkpoint_seconds": 0.0}
-    outputs, records = fit_stack(views, tmp_path, limit_minutes=0.2, **what)
+    outputs, records = fit_stack(views, tmp_path, limit_minutes=0.1, **what)
     assert [record["status"] for record in records] == ["timeout"] * 2
-    assert all("stopped after 0.4 minutes" in record["message"] for record in records)
+    assert all("stopped after 0.2 minutes" in record["message"] for record in records)
     assert [(output / CHECKPOINT).exists() for output in outputs] == [True, False]
     with pytest.raises(UserError, match="the next attempt gets more"):
         fit_stack(views, tmp_path, minutes=0.05, **what | {"number": 1})
