@@ -2,7 +2,6 @@
 
 import importlib
 
-import numpy as np
 import pytest
 
 from mosaicbench import catalog
@@ -19,21 +18,23 @@ COMMON = {"latent": 2, "private": 2, "hidden": 64, "max_epochs": 100, "patience"
 
 @pytest.fixture(scope="module")
 def scores():
-    """Return run -> (R2 of shared features from the second modality to the first, FOSCTTM), the mean over two seeds."""
+    """Return run -> (R2 of shared features from the second modality to the first, FOSCTTM).
+
+    Of one seed: with two, R2 was 0.33 and 0.42 of MMVAE++ and below -0.01 of the others, FOSCTTM 0.18 and 0.19.
+    """
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
-    found = {run: [] for run in RUNS}
-    for seed in (0, 1):
-        parts = scenarios.cut(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=seed)
-        train, query, truth = as_view(parts["train"], labels=False), parts["query"], parts["solution"]["first"]
-        rows = query["first"].obs_names.get_indexer(truth.obs["query_name"])
-        for run, options in RUNS.items():
-            method = method_class(importlib.import_module(catalog.module("methods", run)))(**COMMON, **options)
-            method.fit(train, seed)
-            cells = {modality: as_cells(query, [modality]) for modality in query.mod}
-            imputed = unstandardised_values(query["first"], method.impute(cells["second"], "first"))[rows]
-            r2 = shared_features_r2(space_values(truth), imputed, truth.var["shared_driven"].to_numpy())
-            found[run].append((r2, foscttm(method.embed(cells["first"]), method.embed(cells["second"]))))
-    return {run: np.mean(values, axis=0) for run, values in found.items()}
+    parts = scenarios.cut(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0)
+    train, query, truth = as_view(parts["train"], labels=False), parts["query"], parts["solution"]["first"]
+    rows = query["first"].obs_names.get_indexer(truth.obs["query_name"])
+    found = {}
+    for run, options in RUNS.items():
+        method = method_class(importlib.import_module(catalog.module("methods", run)))(**COMMON, **options)
+        method.fit(train, 0)
+        cells = {modality: as_cells(query, [modality]) for modality in query.mod}
+        imputed = unstandardised_values(query["first"], method.impute(cells["second"], "first"))[rows]
+        r2 = shared_features_r2(space_values(truth), imputed, truth.var["shared_driven"].to_numpy())
+        found[run] = r2, foscttm(method.embed(cells["first"]), method.embed(cells["second"]))
+    return found
 
 
 @pytest.mark.parametrize("other", [run for run in RUNS if run != "mmvaepp"])
