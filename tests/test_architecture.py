@@ -87,6 +87,7 @@ ALLOWED = {
     "disk": ({"catalog"}, set()),
     "expenses": ({"disk", "errors", "layout", "rules"}, {"h5py", "pandas"}),
     "rules": ({"catalog", "layout"}, set()),
+    "stamps": ({"files", "sources"}, set()),
     "applying": (
         {"applying", "data", "errors", "files", "fitting", "view"},
         {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},

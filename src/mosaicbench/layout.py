@@ -134,6 +134,11 @@ class Results:
         return self.at("config.json")
 
     @property
+    def code(self) -> str:
+        """The folder of the files that stand for the code of jobs."""
+        return self.at("code")
+
+    @property
     def benchmarks(self) -> Jobs:
         """Where Snakemake writes what jobs took."""
         return Jobs(self.at("benchmarks"), "tsv")

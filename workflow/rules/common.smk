@@ -15,7 +15,7 @@ SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
-    from mosaicbench import catalog, cluster, config_checks, elsewhere, layout, settings, sources, tuning_choices
+    from mosaicbench import catalog, cluster, config_checks, elsewhere, layout, settings, stamps, tuning_choices
     from mosaicbench.errors import UserError
 except ImportError as error:
     raise WorkflowError(
@@ -126,7 +126,8 @@ def as_json(value):
 
 @cache
 def code_of_command(command, *modules):
-    return [os.path.relpath(file) for file in sources.of(f"mosaicbench.commands.{command}", *modules)]
+    """The file that stands for the code of a command and these modules: it changes when one of them does."""
+    return stamps.stamp(RESULTS.code, command, *modules)
 
 
 def any_of(names):

@@ -23,7 +23,7 @@ def code_of_loader(wildcards):
     read = [of_package("data/antibody_targets.tsv")]
     if Path(cells := of_package(f"data/embedded/{name}.npz")).is_file():
         read += [cells, of_package("data/embedded/merged_types.tsv")]
-    return [*code_of_command("prepare", catalog.module("datasets", name)), *read]
+    return [code_of_command("prepare", catalog.module("datasets", name)), *read]
 
 
 def scenario_kind(wildcards):
