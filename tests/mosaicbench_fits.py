@@ -28,8 +28,8 @@ def nearest(x, n_neighbors, metric, metric_kwds, **_):
     return places, np.take_along_axis(distances, places, axis=1), None
 
 if sys.argv[2] == "wnn":
-    import muon.pp
-    muon.pp.nearest_neighbors = nearest
+    import muon
+    sys.modules[muon.pp.neighbors.__module__].nearest_neighbors = nearest  # which module that is, muon's versions differ in
 attempt.run_in_child = lambda work, meter, limits: (work() or 0, None)
 fit.main(**json.loads(sys.argv[1]))
 """
