@@ -465,6 +465,15 @@ def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change
     assert "Job stats" not in done.stderr + done.stdout
 
 
+def test_a_place_for_results_that_is_taken_is_one_message(tmp_path):
+    benchmark = Benchmark(tmp_path)
+    (tmp_path / "results").write_text("in the way")
+    done = benchmark.without_jobs("--dry-run", "--cores", "1")
+    assert done.returncode != 0
+    assert re.search(r"results/code\S*: .*choose a (place|folder) that can be written to", done.stdout + done.stderr)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_lint_is_clean():
     done = planning.snakemake("--lint", folder=REPOSITORY, environment=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")})
     assert done.returncode == 0, done.stderr

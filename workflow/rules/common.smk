@@ -127,7 +127,10 @@ def as_json(value):
 @cache
 def code_of_command(command, *modules):
     """The file that stands for the code of a command and these modules: it changes when one of them does."""
-    return stamps.stamp(RESULTS.code, command, *modules)
+    try:
+        return stamps.stamp(RESULTS.code, command, *modules)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def any_of(names):
@@ -142,7 +145,3 @@ def applicable(pattern, **more):
         for dataset, scenario, run in bench.applicable
         for path in expand(pattern, dataset=dataset, scenario=scenario, run=run, **more)
     ]
-
-
-def views_as_words():
-    return [f"{dataset}/{scenario}" for dataset, scenario in bench.views]

@@ -13,6 +13,10 @@ def projections_folder(wildcards):
     return RESULTS.projections
 
 
+def views_as_words():
+    return [f"{dataset}/{scenario}" for dataset, scenario in bench.views]
+
+
 def existing_runs(view, runs):
     exist = {run for *place, run in bench.applicable if tuple(place) == view}
     return [run for run in runs if run in exist]
