@@ -132,7 +132,10 @@ class ScMoMaT:
         return [{"epoch": step, "cost": float(cost)} for step, cost in zip(steps, costs, strict=True)]
 
     def embed(self, cells: Cells) -> np.ndarray:
-        """Return the factors that reconstruct what was measured best, each cell by itself, (cells, factors); they sum to 1."""
+        """Return the factors that reconstruct what was measured best, each cell by itself, (cells, factors); their mean is 1.
+
+        The package's sum to 1: of many factors, all then vary by less than a collapsed latent may.
+        """
         factors = self.factors
         quadratic, linear = np.zeros((factors, factors)), np.zeros((len(cells), factors))
         for m in cells.modalities:
@@ -140,7 +143,7 @@ class ScMoMaT:
             x = self._prepared(cells, m) - self.offsets[m]
             quadratic += basis @ basis.T / basis.shape[1]
             linear += x @ basis.T / basis.shape[1]
-        return _on_simplex(quadratic, linear).astype(np.float32)
+        return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
 
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
         """Return what is factorised, (cells, features), each cell by itself."""
