@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from mosaicbench.figures._panels import (
     DASHED,
@@ -99,6 +100,7 @@ def _limit(axes: Axes, least: float, most: float) -> None:
     low, high = axes.get_xlim()
     margin = 0.04 * (high - low)
     axes.set_xlim(max(low, least - margin), min(high, most + margin))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _legend() -> list[Line2D]:
