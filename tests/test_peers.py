@@ -340,6 +340,14 @@ def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatc
     np.testing.assert_allclose(instance.embed(train.observing("rna", "adt")), ended[0], atol=0.02)
 
 
+def test_factors_of_scmomat_have_a_mean_of_one(once):
+    """With as many factors as it takes by default, those that sum to 1 vary by less than a collapsed latent may."""
+    pytest.importorskip("scmomat", reason="the package scmomat is not installed (make peers)")
+    _, _, found, _ = once("scmomat")
+    for what, factors in found.items():
+        np.testing.assert_allclose(factors.mean(axis=1), 1, rtol=1e-5, err_msg=what)
+
+
 def test_scot_finds_the_same_tree_in_other_coordinates():
     """Three branches of unlike lengths, measured in two rotated spaces: no pair is told, the shape tells them."""
     pytest.importorskip("ot", reason="the package POT is not installed (make peers)")
