@@ -63,7 +63,7 @@ ALLOWED = {
         {"errors", "view", "modeling", "methods", "plain"},
         {"numpy", "scipy", "sklearn", "torch", "harmonypy"},
     ),
-    "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "jax", "scib_metrics"}),
+    "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "threadpoolctl", "jax", "scib_metrics"}),
     "scoring": ({"catalog", "errors", "files", "metrics", "scoring"}, {"numpy", "pandas"}),
     "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy"}),
     "report": (

@@ -626,7 +626,6 @@ def test_chunks_of_cells_do_not_change_votes(monkeypatch):
     whole = transfer_each(a, labels, b, ks=(1, 15), own=own)
     mixing = evaluate("modality_mixing", {"latent_a": a, "latent_b": b})
     monkeypatch.setattr("mosaicbench.metrics._neighbors.CHUNK", 37)
-    monkeypatch.setattr("mosaicbench.metrics.modality_mixing.CHUNK", 37)
     for k, transferred in transfer_each(a, labels, b, ks=(1, 15), own=own).items():
         np.testing.assert_array_equal(transferred, whole[k])
     assert evaluate("modality_mixing", {"latent_a": a, "latent_b": b}) == pytest.approx(mixing)

@@ -1,7 +1,8 @@
 """Compiled comparison of distances, block by block: exact, and with memory linear in cells.
 
 Distances are compared as direct differences in float64, summed in one order everywhere, so that equal vectors give equal
-distances. Expansions through matrix products do not: they break ties and call a collapsed embedding perfect.
+distances. Expansions through matrix products do not: they break ties and call a collapsed embedding perfect. So
+:func:`count_votes` takes one in float32 only to leave out cells that are certainly farther (`_ranges.py`).
 """
 
 from __future__ import annotations
@@ -9,20 +10,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from mosaicbench.metrics._ranges import LEAST, rough_of, within_range
+
 BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
-
-
-FAR = 400  # binary orders of magnitude; squares of values beyond would leave the range of float64
-
-
-def within_range(*latents: np.ndarray) -> list[np.ndarray]:
-    """Return latents times one power of two, where they are so large or small that their squares are not numbers any more.
-
-    The order of their distances stays, and with it every tie.
-    """
-    exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
-    return [np.ldexp(latent, -exponent) for latent in latents] if abs(exponent) > FAR else list(latents)
+FEW = 32  # cells of a block whose distances are computed one by one; of more, all the block's are, at once
 
 
 def rows_of(latent: np.ndarray) -> np.ndarray:
@@ -34,6 +26,12 @@ def blocks_of(latent: np.ndarray) -> np.ndarray:
     """Lay latents, (cells, dims), out in blocks of cells, dimensions first: (blocks, even dims, BLOCK), filled with zeros."""
     padded = np.pad(latent, ((0, -len(latent) % BLOCK), (0, latent.shape[1] % 2)))
     return np.ascontiguousarray(padded.reshape(-1, BLOCK, padded.shape[1]).transpose(0, 2, 1))
+
+
+def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
+    """Return rows of latents, blocks of a reference, and what :func:`rough_of` returns of them, of the reference in blocks."""
+    rough, shifts, rough_reference, half = rough_of(latent, reference)
+    return rows_of(latent), blocks_of(reference), rows_of(rough), shifts, blocks_of(rough_reference), half
 
 
 def count_closer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -139,6 +137,35 @@ def _count_closer_of(rows, a, b_blocks):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
+def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
+    """Write what bounds the distances of rows from a block of cells, see :func:`rough_of`."""
+    np.dot(rough, there, lower[: len(rough)])
+
+
+@numba.njit(cache=True)
+def _count_near(lower, limit):  # pragma: no cover - compiled
+    """Return how many cells of a block pass a row's limit."""
+    near = 0
+    for j in range(len(lower)):
+        near += lower[j] <= limit
+    return near
+
+
+@numba.njit(cache=True)
+def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: no cover - compiled
+    """Write squared distances, in the order of :func:`_fill_squared`, and labels of what passes the limit; return how many."""
+    taken = 0
+    for j in range(len(codes)):
+        if lower[j] <= limit:
+            distance = 0.0
+            for k in range(len(here)):
+                distance += (here[k] - there[k, j]) ** 2
+            squared[taken], labels[taken] = distance, codes[j]
+            taken += 1
+    return taken
+
+
+@numba.njit(cache=True)
 def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover - compiled
     """Take into row r's list what of a block is closer than the last kept, and count what is as far."""
     candidates = 0
@@ -191,7 +218,7 @@ def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cove
 
 
 @numba.njit(parallel=True, cache=True)
-def count_votes(a, b_blocks, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
+def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
     """Count the labels of the nearest of n cells for several numbers of neighbours at once.
 
     Cells as far as the k-th share the votes that the closer ones leave. So that this needs no second pass, the cells closer
@@ -199,8 +226,8 @@ def count_votes(a, b_blocks, n, codes, n_codes, ks, left_out):  # pragma: no cov
 
     Parameters
     ----------
-    a, b_blocks
-        Rows (cells, dims) and blocks of the reference.
+    sides
+        What :func:`sides_of` returns of cells and reference.
     codes
         (n,) label of each reference cell, below `n_codes`.
     ks
@@ -213,25 +240,37 @@ def count_votes(a, b_blocks, n, codes, n_codes, ks, left_out):  # pragma: no cov
     votes, nearest
         (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label among the last k.
     """
-    votes = np.zeros((len(a), len(ks), n_codes))
-    nearest = np.full((len(a), n_codes), np.inf)
-    most = ks[-1]
+    a, b_blocks, rough, shifts, rough_blocks, half = sides
+    votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
     for group in numba.prange((len(a) + ROWS - 1) // ROWS):
         first = ROWS * group
         rows = np.minimum(np.arange(first, first + ROWS), len(a) - 1)
-        squared = np.empty((4, BLOCK))
-        closer, of = np.empty((ROWS, most)), np.empty((ROWS, most), np.int64)
+        lower, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
+        some, labels, filled = np.empty(BLOCK), np.empty(BLOCK, np.int64), False
+        closer, of, limits = np.empty((ROWS, ks[-1])), np.empty((ROWS, ks[-1]), np.int64), np.full(ROWS, np.float32(np.inf))
         sizes, last, tied = np.zeros(ROWS, np.int64), np.full(ROWS, np.inf), np.zeros((ROWS, n_codes), np.int64)
         for block in range(len(b_blocks)):
-            start = block * BLOCK
-            width = min(BLOCK, n - start)
-            for four in range(0, min(ROWS, len(a) - first), 4):
-                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
-                for r in range(four, four + 4):
-                    for cell in left_out[rows[r]]:
-                        if start <= cell < start + width:
-                            squared[r - four, cell - start] = np.nan  # is neither closer nor as far
-                    _keep_nearest(squared[r - four, :width], codes[start : start + width], r, closer, of, sizes, last, tied)
+            start, of_block = BLOCK * block, codes[BLOCK * block : BLOCK * (block + 1)]
+            _bound_distances(rough[first : first + ROWS], rough_blocks[block], lower)
+            for r in range(min(ROWS, len(a) - first)):
+                if r % 4 == 0:
+                    filled = False
+                near = _count_near(lower[r, : len(of_block)], limits[r])
+                if near == 0:
+                    continue
+                if near > FEW and not filled:
+                    _fill_squared(a, rows[r - r % 4 : r - r % 4 + 4], b_blocks[block], squared)
+                    filled = True
+                distances = squared[r % 4]
+                for cell in left_out[rows[r]]:
+                    if start <= cell < start + len(of_block):  # is neither closer nor as far
+                        distances[cell - start], lower[r, cell - start] = np.nan, np.nan
+                if near > FEW:
+                    _keep_nearest(distances[: len(of_block)], of_block, r, closer, of, sizes, last, tied)
+                else:
+                    taken = _take_passed(a[rows[r]], b_blocks[block], of_block, lower[r], limits[r], some, labels)
+                    _keep_nearest(some[:taken], labels, r, closer, of, sizes, last, tied)
+                limits[r] = last[r] * half - shifts[rows[r]] + LEAST
         for r in range(min(ROWS, len(a) - first)):
             _share_votes(closer[r, : sizes[r]], of[r], last[r], tied[r], ks, votes[first + r], nearest[first + r])
     return votes, nearest

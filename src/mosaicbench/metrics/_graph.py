@@ -8,8 +8,9 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of, within_range
+from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of
 from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._ranges import within_range
 
 MOST = 90  # neighbours that a metric asks for
 

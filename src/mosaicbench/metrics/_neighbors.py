@@ -6,13 +6,15 @@ cell is equally near, predicts the most frequent type and cannot profit from the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._distances import blocks_of, count_votes, rows_of, within_range
+from mosaicbench.metrics._distances import count_votes, sides_of
 from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._ranges import within_range
 
 CHUNK = 8192  # cells whose votes are held at a time
 EQUAL = 1e-9  # votes that differ by less are tied: shares are fractions
@@ -73,14 +75,18 @@ def transfer_each(
 
 def votes_of_nearest(
     latent: np.ndarray, reference: np.ndarray, codes: np.ndarray, n_codes: int, ks: Sequence[int], left_out: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return votes, (cells, ks, codes), of the nearest reference cells and the squared distance of the nearest of each code.
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield, for parts of the cells, the part, votes and squared distance of the nearest of each code, of :func:`count_votes`.
 
     `left_out`, (cells, any), names the reference cells that do not vote for a cell, -1 none; `ks` are ascending.
     """
-    return count_votes(
-        rows_of(latent), blocks_of(reference), len(reference), codes.astype(np.int64), n_codes, np.array(ks), left_out
-    )
+    rows, blocks, rough, shifts, rough_blocks, half = sides_of(latent, reference)
+    codes, ks = codes.astype(np.int64), np.array(ks)
+    for part in (slice(start, start + CHUNK) for start in range(0, len(latent), CHUNK)):
+        sides = rows[part], blocks, rough[part], shifts[part], rough_blocks, half
+        with threadpool_limits(1, user_api="blas"):  # numba's threads share out the cells
+            counted = count_votes(sides, len(reference), codes, n_codes, ks, left_out[part])
+        yield part, *counted
 
 
 def _majority(
@@ -88,11 +94,7 @@ def _majority(
 ) -> np.ndarray:
     """Return the winning code for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
-    blocks = blocks_of(reference)
-    for part in (slice(start, start + CHUNK) for start in range(0, len(latent), CHUNK)):
-        votes, nearest = count_votes(
-            rows_of(latent[part]), blocks, len(reference), codes.astype(np.int64), n_codes, np.array(ks), left_out[part, None]
-        )
+    for part, votes, nearest in votes_of_nearest(latent, reference, codes, n_codes, ks, left_out[:, None]):
         leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
         winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
     return winners

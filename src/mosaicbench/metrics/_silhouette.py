@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mosaicbench.metrics._distances import within_range
+from mosaicbench.metrics._ranges import within_range
 from mosaicbench.metrics._scib import scib
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined
-from mosaicbench.metrics._distances import within_range
 from mosaicbench.metrics._graph import labelled
+from mosaicbench.metrics._ranges import within_range
 
 CARD = {
     "group": "disentanglement",

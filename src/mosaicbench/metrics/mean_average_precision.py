@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of, within_range
+from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of
 from mosaicbench.metrics._graph import labelled
+from mosaicbench.metrics._ranges import within_range
 
 CARD = {
     "label": "Mean average precision",

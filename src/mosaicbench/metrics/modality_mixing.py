@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import entr
 
 from mosaicbench.metrics._checks import matched
-from mosaicbench.metrics._distances import within_range
 from mosaicbench.metrics._neighbors import votes_of_nearest
+from mosaicbench.metrics._ranges import within_range
 
 CARD = {
     "without_partners": True,
@@ -41,7 +41,6 @@ CARD = {
 }
 
 K = 20
-CHUNK = 8192  # cells whose votes are held at a time
 
 
 def modality_mixing(latent_a: np.ndarray, latent_b: np.ndarray, *, entropy: bool = False) -> float:
@@ -69,7 +68,6 @@ def _shares_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     left_out = np.stack([np.arange(2 * n), (np.arange(2 * n) + n) % (2 * n)], axis=1)  # itself, and its partner
     k = min(K, 2 * n - 2)
     shares = np.empty(2 * n)
-    for part in (slice(start, start + CHUNK) for start in range(0, 2 * n, CHUNK)):
-        votes, _ = votes_of_nearest(both[part], both, of, 2, [k], left_out[part])
+    for part, votes, _ in votes_of_nearest(both, both, of, 2, [k], left_out):
         shares[part] = votes[np.arange(len(votes)), 0, 1 - of[part]] / k
     return shares

@@ -1,0 +1,128 @@
+"""Votes of the nearest cells are those of all distances in float64, though most cells are left out by float32."""
+
+import numpy as np
+import pytest
+
+from mosaicbench.metrics import _distances
+from mosaicbench.metrics._distances import count_votes, sides_of
+from mosaicbench.metrics._neighbors import votes_of_nearest
+from mosaicbench.metrics._ranges import LEAST, rough_of, within_range
+
+CELLS, REFERENCE, KS = 150, 1500, [1, 5, 15, 50]
+
+
+def on_a_sphere(random, dims, spread):
+    """Return cells around far centres, and reference cells whose distances from their centre differ by `spread`, relatively."""
+    centres = 3 * random.standard_normal((5, dims))
+    directions = random.standard_normal((REFERENCE, dims))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    radii = 0.01 * (1 + spread * random.standard_normal((REFERENCE, 1)))
+    return centres[random.integers(0, 5, CELLS)], centres[random.integers(0, 5, REFERENCE)] + radii * directions
+
+
+def latents(case):
+    """Return latents of cells and of a reference, (cells, dims) each, of one kind of difficulty."""
+    random = np.random.default_rng(0)
+    a, b = random.standard_normal((CELLS, 7)), random.standard_normal((REFERENCE, 7))
+    ends = np.r_[np.zeros(REFERENCE - 2), 1e9, -1e9][:, None]
+    return {
+        "normal": lambda: (a, b),
+        "one dimension": lambda: (a[:, :1], b[:, :1]),
+        "many dimensions": lambda: (random.standard_normal((CELLS, 101)), random.standard_normal((REFERENCE, 101))),
+        "duplicates": lambda: (b[:CELLS], b[random.integers(0, 40, REFERENCE)]),
+        "ties": lambda: (np.round(a), np.round(b)),
+        "collapse": lambda: (np.full_like(a, 0.3), np.full_like(b, 0.3)),
+        "collapse but one": lambda: (a, np.vstack([np.full_like(b[1:], 0.3), b[:1]])),
+        "offset": lambda: (a + 1e4, b + 1e4),
+        "distant cells": lambda: (a + 1e6, b),
+        "outliers": lambda: (a, b + ends),
+        "small differences": lambda: (1 + 1e-9 * a, 1 + 1e-9 * b),
+        "huge": lambda: (a * 1e200, b * 1e200),
+        "tiny": lambda: (a * 1e-200, b * 1e-200),
+        "large": lambda: (a * 1e100, b * 1e100),
+        "small": lambda: (a * 1e-100, b * 1e-100),
+        "too small for float32": lambda: (a * 1e-22, np.vstack([b[2:] * 1e-22, np.ones((1, 7)), -np.ones((1, 7))])),
+        "approaching": lambda: (1e-3 * a, np.linspace(1, 0, REFERENCE)[:, None] * b),
+        "nearly tied, 1e-6": lambda: on_a_sphere(random, 7, 1e-6),
+        "nearly tied, 1e-9": lambda: on_a_sphere(random, 20, 1e-9),
+    }[case]()
+
+
+CASES = ["normal", "one dimension", "many dimensions", "duplicates", "ties", "collapse", "collapse but one", "offset"]
+CASES += ["distant cells", "outliers", "small differences", "huge", "tiny", "large", "small", "too small for float32"]
+CASES += ["approaching", "nearly tied, 1e-6", "nearly tied, 1e-9"]
+
+
+def squared_distances(a, b):
+    """Return all squared distances, summed as the compiled loops sum them, (cells, reference cells)."""
+    squared = np.zeros((len(a), len(b)))
+    for k in range(a.shape[1]):
+        squared = squared + (a[:, k, None] - b[None, :, k]) ** 2
+    return squared
+
+
+def bounded_by(bound, sides):
+    """Return sides of which every distance has this bound in float32."""
+    rows, blocks, rough, shifts, rough_blocks, half = sides
+    last = np.flatnonzero(rough[0])[-1]  # what the 1 of (-x, 1) stands at
+    changed = rough_blocks.copy()
+    changed[:, last] = bound
+    return rows, blocks, rough, shifts, changed, half
+
+
+def votes_of_all(a, b, codes, n_codes, ks, left_out):
+    """Return votes, shared by ties at the last place, and the nearest of each code, from all distances."""
+    squared = squared_distances(a, b)
+    rows, at = np.nonzero(left_out >= 0)
+    squared[rows, left_out[rows, at]] = np.inf
+    votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
+    for i, row in enumerate(squared):
+        for place, k in enumerate(ks):
+            last = np.sort(row)[k - 1]
+            sure, tied = row < last, row == last
+            votes[i, place] = np.bincount(codes, weights=sure + tied * (k - sure.sum()) / tied.sum(), minlength=n_codes)
+        for code in range(n_codes):
+            nearest[i, code] = row[(codes == code) & (row <= last)].min(initial=np.inf)
+    return votes, nearest
+
+
+@pytest.mark.parametrize("without", [0, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_votes_are_those_of_all_distances_in_float64(case, without):
+    random = np.random.default_rng(1)
+    a, b = within_range(*latents(case))
+    codes = random.integers(0, 4, REFERENCE)
+    nearest_cells = np.argsort(squared_distances(a, b), axis=1)[:, :without]
+    left_out = np.hstack([nearest_cells, np.full((CELLS, 1), -1)])
+    votes, nearest = votes_of_all(a, b, codes, 4, KS, left_out)
+    ((part, found_votes, found_nearest),) = votes_of_nearest(a, b, codes, 4, KS, left_out)
+    assert part == slice(0, 8192)
+    np.testing.assert_array_equal(found_nearest, nearest)
+    np.testing.assert_allclose(found_votes, votes, atol=1e-9)
+    whole = bounded_by(-np.inf, sides_of(a, b))  # nothing is certainly farther: all distances are computed in float64
+    whole_votes, whole_nearest = count_votes(whole, REFERENCE, codes, 4, np.array(KS), left_out)
+    np.testing.assert_array_equal(found_nearest, whole_nearest)
+    np.testing.assert_array_equal(found_votes, whole_votes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_bound_in_float32_is_below_half_the_distance(case):
+    a, b = within_range(*latents(case))
+    x, shifts, y, half = rough_of(a, b)
+    limits = (squared_distances(a, b) * half - shifts[:, None] + LEAST).astype(np.float32)
+    assert np.abs(x).max() <= 1 and np.abs(y[:, :-1]).max() <= 1
+    assert (x @ y.T <= limits).all()
+
+
+def test_the_bound_is_close_where_cells_are_not():
+    a, b = latents("normal")
+    x, shifts, y, half = rough_of(a, b)
+    np.testing.assert_allclose(shifts[:, None] + x @ y.T, squared_distances(a, b) * half, atol=1e-5)
+
+
+def test_cells_that_are_certainly_farther_are_left_out():
+    """Where float32 calls all cells farther, those of the first block vote alone: there is no limit before."""
+    a, b = latents("normal")
+    codes = np.minimum(np.arange(REFERENCE) // _distances.BLOCK, 2)
+    votes, _ = count_votes(bounded_by(np.inf, sides_of(a, b)), REFERENCE, codes, 3, np.array(KS), np.full((CELLS, 1), -1))
+    assert votes[..., 0].sum() == CELLS * sum(KS)
