@@ -30,7 +30,7 @@ ALLOWED = {
     "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
-    "together": ({"catalog", "layout"}, set()),
+    "together": ({"catalog", "disk", "layout"}, set()),
     "tuning_choices": ({"catalog", "errors", "spaces"}, set()),
     "applies": ({"catalog"}, set()),
     "settings": (
@@ -48,7 +48,7 @@ ALLOWED = {
         },
         set(),
     ),
-    "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "anndata", "mudata", "safetensors"}),
+    "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "h5py", "anndata", "mudata", "safetensors"}),
     "data": (
         {"errors", "files", "data"},
         {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "bioframe", "pooch"},

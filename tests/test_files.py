@@ -1,6 +1,7 @@
 """Contracts on disk: round trips, and every reader refuses by name what is not as its place says."""
 
 import json
+import warnings
 
 import h5py
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench.errors import UserError
+from mosaicbench.files import _h5
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.dataset import read_dataset, write_dataset
@@ -187,6 +189,37 @@ def test_large_files_are_compressed_and_lose_nothing(tmp_path, cells, compressio
         assert file["X"].compression == compression
         assert file["X"].id.get_storage_size() < (z.nbytes / 4 if compression else z.nbytes + 1)
     np.testing.assert_array_equal(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z)
+
+
+def test_a_packed_file_holds_what_it_held_and_names_of_cells_too(tmp_path, monkeypatch, view):
+    train = read_view(view / "train.h5mu", "train")
+    first = next(iter(train.mod))
+    train[first].obs["cell_type"] = "Zelle ü"
+    monkeypatch.setattr(_h5, "LARGE", 0)
+    write_view(tmp_path / "packed.h5mu", train)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not created by muon/mudata")
+        packed = read_view(tmp_path / "packed.h5mu", "train")
+    for modality, cells in train.mod.items():
+        again = packed[modality]
+        pd.testing.assert_frame_equal(again.obs, cells.obs, check_dtype=False)
+        assert list(again.var_names) == list(cells.var_names)
+        assert again.uns["space"] == cells.uns["space"]
+        np.testing.assert_array_equal(space_values(again), space_values(cells))
+        assert again.X.dtype == cells.X.dtype
+    assert list(packed.obs_names) == list(train.obs_names)
+    assert (tmp_path / "packed.h5mu").stat().st_size < 0.7 * (view / "train.h5mu").stat().st_size
+    with h5py.File(tmp_path / "packed.h5mu") as file:
+        names = file["obs/_index"]
+        names = names["values"] if isinstance(names, h5py.Group) else names  # texts of pandas 3 lie beside a mask
+        assert names.compression == "gzip" and names.dtype.kind == "S"
+
+
+def test_texts_of_which_one_is_long_are_left_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(_h5, "LARGE", 0)
+    names = ["a", "b" * 1000]
+    write_latents(tmp_path / "latents.h5ad", latents_table({("joint", "query"): (names, np.ones((2, 3)))}))
+    assert list(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[0]) == names
 
 
 def test_records_and_scores_know_their_words(tmp_path):

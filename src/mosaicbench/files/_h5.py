@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import scipy.sparse
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 STRUCTURE = 2**18  # bytes, at most, of a file's groups, headers and attributes
 LARGE = 2**22  # bytes from which on a file is worth compressing
+GZIP = {"compression": "gzip", "compression_opts": 1}  # higher levels save a tenth more, and take twice as long to write
+LONGEST = 128  # bytes of a text up to which all are made as long
+PIECE = 2**16  # numbers on which a way to store them is tried
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 
 
@@ -49,17 +54,56 @@ def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
 
 def write_mudata(path: str | Path, thing: MuData) -> None:
     """Write an ``.h5mu`` whole or not at all."""
-    size = size_of(*thing.mod.values())
-    with atomic(path, size=size) as temporary, quiet_mudata():
-        thing.write_h5mu(temporary, **compression_of(size))
+    with whole_file(path, size_of(*thing.mod.values())) as temporary, quiet_mudata():
+        thing.write_h5mu(temporary)
 
 
-def compression_of(size: int) -> dict:
-    """Return how a file of about so many bytes is compressed, without loss: sparse counts take a third of the space.
+@contextmanager
+def whole_file(path: str | Path, size: int) -> Iterator[Path]:
+    """Give a path to which an HDF5 file of about `size` bytes is written, whole or not at all; a large one is packed."""
+    with atomic(path, size=size) as temporary:
+        yield temporary
+        if size >= LARGE:
+            _pack(temporary)
 
-    Level 1 of gzip: higher levels save a tenth more, and take twice as long to write.
-    """
-    return {"compression": "gzip", "compression_opts": 1} if size >= LARGE else {}
+
+def _pack(path: Path) -> None:
+    """Write an HDF5 file anew, compressed without loss; texts get one length, since HDF5 compresses none of various lengths."""
+    with path.open("rb") as file, h5py.File(path) as loose:
+        head = file.read(loose.userblock_size)  # in which MuData names itself
+        path.unlink()  # the name is free; what it named lasts until it is closed
+        with h5py.File(path, "w", userblock_size=len(head)) as packed:
+            _pack_group(loose, packed)
+    with path.open("r+b") as file:
+        file.write(head)
+
+
+def _pack_group(loose: h5py.Group, packed: h5py.Group) -> None:
+    packed.attrs.update(loose.attrs)
+    for name, part in loose.items():
+        if isinstance(part, h5py.Group):
+            _pack_group(part, packed.create_group(name))
+        elif part.ndim == 0 or part.size == 0 or (array := _array_of(part)).dtype.itemsize > LONGEST:
+            loose.copy(part, packed, name)
+        else:
+            packed.create_dataset(name, data=array, dtype=array.dtype, shuffle=_is_smaller_shuffled(array), **GZIP)
+            packed[name].attrs.update(part.attrs)
+
+
+def _array_of(part: h5py.Dataset) -> np.ndarray:
+    """Return numbers as they are, texts as bytes of the longest one's length."""
+    if h5py.check_string_dtype(part.dtype) is None:
+        return part[()]
+    texts = part[()].astype("S")
+    return texts.astype(h5py.string_dtype(length=texts.dtype.itemsize))
+
+
+def _is_smaller_shuffled(array: np.ndarray) -> bool:
+    """Return whether a piece takes less where all first bytes of its numbers come first, then all second ones, and so on."""
+    piece = np.ascontiguousarray(array).reshape(-1)[:PIECE]
+    as_bytes = piece.view(np.uint8).reshape(len(piece), -1)
+    plain, shuffled = (len(zlib.compress(each.tobytes(), 1)) for each in (as_bytes, as_bytes.T))
+    return shuffled < plain
 
 
 def size_of(*parts: AnnData) -> int:

@@ -32,14 +32,14 @@ from mosaicbench.files._h5 import (
     check_finite,
     check_names,
     check_noun,
-    compression_of,
     quiet_mudata,
     read_h5,
     read_mudata,
     size_of,
+    whole_file,
     write_mudata,
 )
-from mosaicbench.files.atomic import atomic, write_text
+from mosaicbench.files.atomic import write_text
 from mosaicbench.files.place import check_digest, check_place
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.files.views import SPACES, feature_names, unstandardised_values
@@ -138,9 +138,8 @@ def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) 
 def write_latents(path: str | Path, latents: AnnData) -> None:
     """Check and write a run's latents."""
     _check_latents(path, latents)
-    size = size_of(latents)
-    with atomic(path, size=size) as temporary:
-        latents.write_h5ad(temporary, **compression_of(size))
+    with whole_file(path, size_of(latents)) as temporary:
+        latents.write_h5ad(temporary)
 
 
 def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
