@@ -1,7 +1,10 @@
 """Imputed values that a run does not keep: a small model gives every bit of them again, or they are kept as ever."""
 
+import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 import types
 from dataclasses import dataclass
@@ -269,6 +272,47 @@ def test_a_plan_knows_what_a_fit_takes(results, kept):
     expected = disk.of_fit("mvae", SMALL["mvae"], shape, paired=True, keep_imputed=kept)
     measured = sum(file.stat().st_size for file in folder.rglob("*")) / 1e6
     assert expected == pytest.approx(measured, rel=0.3)
+
+
+BRIEF = {
+    "datasets": {"many": {"loader": "simulated", "cells": 1500, "modalities": ["rna", "adt"], "n_rna": 60, "n_adt": 20}},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": {"pca_joint": {"latent": 2}, "knn_impute": {}, "shuffled": {}},
+    "seeds": [0],
+    "metrics": {"groups": ["imputation"]},
+    "keep_imputed": "until_scored",
+}
+
+
+def scores_of_brief(folder, dry_run=True, **more):
+    """Have Snakemake score some runs in a folder, or plan to, and return the runs that it fits and scores."""
+    runs = BRIEF["runs"] | more
+    (folder / "brief.yaml").write_text(json.dumps(BRIEF | {"runs": runs}))
+    targets = [f"results/runs/many/paired/{run}/scores.tsv" for run in runs]
+    words = ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", "brief.yaml", "--cores", "1"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    if dry_run:
+        done = planning.snakemake("--dry-run", *words, "--", *targets, folder=folder, environment=environment)
+    else:
+        command = [sys.executable, "-m", "snakemake", *words, "--", *targets]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(r"^ *Job \d+: (Fit|Score) (.+) on many", done.stdout + done.stderr, flags=re.MULTILINE)
+    return {f"{what} {run}" for what, names in jobs for run in names.split(", ")}
+
+
+def test_values_that_no_model_gives_again_go_once_they_are_scored_and_no_other_run_asks_for_them(tmp_path):
+    of_runs = tmp_path / "results/runs/many/paired"
+    everything = {f"{what} {run}" for what in ("Fit", "Score") for run in ("pca_joint", "knn_impute", "the controls")}
+    assert scores_of_brief(tmp_path, dry_run=False) == everything
+    assert [path.parts[-3] for path in of_runs.glob("*/seed-0/imputed.h5mu")] == ["pca_joint"]
+    assert {path.parts[-3] for path in of_runs.glob("*/seed-0/latents.h5ad")} == set(BRIEF["runs"])
+    assert scores_of_brief(tmp_path) == set()
+    assert scores_of_brief(tmp_path, ridge={}) == {"Fit ridge", "Score ridge", "Score pca_joint"}
+    (of_runs / "pca_joint/scores.tsv").unlink()
+    assert scores_of_brief(tmp_path) == {"Score pca_joint"}
+    (of_runs / "knn_impute/scores.tsv").unlink()
+    assert scores_of_brief(tmp_path) == {"Score pca_joint", "Fit knn_impute", "Score knn_impute"}
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -3,7 +3,8 @@
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.together import MOST_FIGURES, MOST_RUNS, drawn, fitted, scored
+from mosaicbench.settings import Run
+from mosaicbench.together import MOST_FIGURES, MOST_RUNS, drawn, fitted, scored, until_scored
 
 
 def views_of(runs, *views):
@@ -18,6 +19,19 @@ def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
     assert scored(["zero"], exist) == {"_controls": ["zero"], "_1": ["vae"], "_2": ["cca"], "_3": ["links"]}
     assert scored([], views_of(["cca", "vae"], A)) == {"_1": ["cca", "vae"]}
     assert scored([], []) == {}
+
+
+def test_runs_whose_values_go_are_scored_alone_so_that_no_other_asks_for_them():
+    exist = views_of(["vae", "mofa", "cca", "zero"], A)
+    expected = {"_controls": ["zero"], "_1": ["vae", "cca"], "_2": ["mofa"]}
+    assert scored(["zero"], exist, alone=["mofa", "zero"]) == expected
+
+
+def test_values_that_go_are_those_that_no_model_gives_again():
+    runs = {name: Run(name, name, {}) for name in ("mvae", "ridge", "cca", "mofa", "knn_impute", "oracle", "train_mean")}
+    runs["mine"] = Run("mine", catalog.ELSEWHERE, {})
+    assert until_scored(runs, "until_scored") == ["mofa", "knn_impute", "oracle"]
+    assert until_scored(runs, False) == until_scored(runs, True) == []
 
 
 def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself():

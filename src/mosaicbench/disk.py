@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from mosaicbench import catalog
 
-PACKED = 0.95  # of an array of floats, as measured; their last bits are noise
-ROW = 40  # bytes, the names of cells, sources and subsets among them
+PACKED = 0.85  # of an array of floats, as measured of 13 methods (.80 to .88); their last bits are noise
+ROW = 3  # bytes, the names of cells, sources and subsets among them
 CELL = 8  # bytes of a train cell in a model: its name, type and batch
 DRAWS = 1e6  # bytes of the draws of one direction
-CONTROLS = 0.3  # what it leaves of a control's values, which are measured ones, or a few profiles row after row
+OF_CELLS = 0.55  # of means of measured cells, many of them 0
+CONTROLS = 0.3  # of a control's values, which are measured ones, or a few profiles row after row
+UNTIL_SCORED = "until_scored"  # a choice of the config's `keep_imputed`
 SPREAD = (0.8, 1, 1.2)  # low, expected, high
 
 
@@ -36,7 +38,18 @@ def of_run(settings, run: str, scenario: str, shape: Shape) -> list[float]:
     return [] if method == catalog.ELSEWHERE else [of_fit(method, given, shape, paired=paired, keep_imputed=keeps)]
 
 
-def of_fit(method: str, hyperparameters: dict, shape: Shape, *, paired: bool, keep_imputed: bool) -> float:
+def may_keep_model(method: str) -> bool:
+    """Return whether a small model may stand in the place of what a method of this project imputes."""
+    card = catalog.card("methods", method)
+    return not ("wraps" in card or "solution" in card["uses"] or _means_of_cells(method))
+
+
+def _means_of_cells(method: str) -> bool:
+    """Return whether a method holds the train cells whose mean it imputes."""
+    return catalog.card("methods", method)["kind"] == "baseline" and "neighbors" in catalog.hyperparameters(method)
+
+
+def of_fit(method: str, hyperparameters: dict, shape: Shape, *, paired: bool, keep_imputed: bool | str) -> float:
     """Return the megabytes of one fit.
 
     Parameters
@@ -46,7 +59,7 @@ def of_fit(method: str, hyperparameters: dict, shape: Shape, *, paired: bool, ke
     paired
         Whether cells show several modalities, and so have joint latents.
     keep_imputed
-        As the config's key.
+        As the config's key; what goes once it is scored is left out.
     """
     card = catalog.card("methods", method)
     chosen = {name: known.default for name, known in catalog.hyperparameters(method).items()} | hyperparameters
@@ -55,17 +68,17 @@ def of_fit(method: str, hyperparameters: dict, shape: Shape, *, paired: bool, ke
     size = (shape.train + shape.query) * sources * (4 * PACKED * width + ROW)
     if "impute" in card["gives"]:
         values = 4 * PACKED * shape.query * (shape.modalities - 1) * shape.features
-        values *= CONTROLS if card["kind"] == "control" else 1
-        size += values if keep_imputed else min(values, _model(card, chosen, shape))
+        values *= CONTROLS if card["kind"] == "control" else OF_CELLS / PACKED if _means_of_cells(method) else 1
+        if keep_imputed is True or not may_keep_model(method):
+            size += 0 if keep_imputed == UNTIL_SCORED else values
+        else:
+            size += min(values, _model(chosen, shape))
     if "draws" in card["gives"]:
         size += DRAWS * shape.modalities * (shape.modalities - 1)
     return size / 1e6
 
 
-def _model(card: dict, chosen: dict, shape: Shape) -> float:
-    """Return the bytes of the model that may stand in the place of imputed values; infinity where none can."""
-    of_neighbours = card["kind"] == "baseline" and "neighbors" in chosen  # holds the train cells whose mean it imputes
-    if "wraps" in card or card["kind"] == "control" or of_neighbours:
-        return float("inf")
+def _model(chosen: dict, shape: Shape) -> float:
+    """Return the bytes of the model that may stand in the place of imputed values."""
     width = chosen.get("hidden") or chosen.get("components") or chosen.get("latent") or 1
     return 2 * 4 * width * shape.features + CELL * shape.train

@@ -120,7 +120,12 @@ class Settings:
     @cached_property
     def scored_together(self) -> dict[str, list[str]]:
         """The runs that one job per view scores, by the name of that job's files."""
-        return together.scored(self.common_controls, self.applicable)
+        return together.scored(self.common_controls, self.applicable, self.until_scored)
+
+    @cached_property
+    def until_scored(self) -> list[str]:
+        """The runs whose imputed values are deleted once nothing is left that reads them."""
+        return together.until_scored(self.runs, self.config["keep_imputed"])
 
     @cached_property
     def laid_out_together(self) -> list[list[tuple[str, str]]]:

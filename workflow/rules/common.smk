@@ -101,7 +101,7 @@ def folders_of_views(wildcards):
 
 def if_imputed_again(files):
     """What imputed values are worked out from once more, where runs may keep a model in the place of them; else nothing."""
-    return [] if bench.config["keep_imputed"] else files
+    return [] if bench.config["keep_imputed"] is True else files
 
 
 def listed(part, runs):

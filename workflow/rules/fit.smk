@@ -10,13 +10,13 @@ rule fit_model:
         tuned=settings_found,
         code=code_of_method,
     output:
-        expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing=True),
+        FILES_OF_FIT,
     log:
         LOGS.fit(*OF_RUN, "{seed}"),
     benchmark:
         BENCHMARKS.fit(*OF_RUN, "{seed}")
     wildcard_constraints:
-        run=any_of(runs_of_kinds("model")),
+        run=any_of(staying(runs_of_kinds("model"))),
     conda:
         ENVIRONMENT
     threads: 1
@@ -33,6 +33,14 @@ rule fit_model:
     shell:
         "{params.python:q} -m mosaicbench fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+
+
+# With `keep_imputed: until_scored`, values that no small model gives again go when the last job that reads them is done.
+use rule fit_model as fit_model_until_scored with:
+    output:
+        until_scored(FILES_OF_FIT),
+    wildcard_constraints:
+        run=any_of(run for run in runs_of_kinds("model") if run in bench.until_scored),
 
 
 # All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
@@ -92,7 +100,7 @@ rule fit_baseline:
     benchmark:
         BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
-        run=any_of(run for run in runs_of_kinds("baseline", "control") if run not in fitted_together()),
+        run=any_of(staying(fitted_alone())),
     conda:
         ENVIRONMENT
     threads: 1
@@ -107,6 +115,13 @@ rule fit_baseline:
     shell:
         "python -m mosaicbench fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+
+
+use rule fit_baseline as fit_baseline_until_scored with:
+    output:
+        until_scored(files_of_runs("{run}")),
+    wildcard_constraints:
+        run=any_of(run for run in fitted_alone() if run in bench.until_scored),
 
 
 # What a user computed with other programs: held to the contracts of all runs, and scored as they are.
@@ -147,7 +162,7 @@ for part, runs in bench.fitted_together.items():
             solution=files_of_views("solution.h5mu") if read_solution(runs) else [],
             code=code_of_fits(runs),
         output:
-            files_of_runs(runs),
+            files_of_fits(runs),
         log:
             LOGS.fit_of_runs(*OF_VIEW, part),
         benchmark:

@@ -1,4 +1,5 @@
 # What the rules of fits need to know.
+FILES_OF_FIT = expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing=True)
 
 
 def job_of_fits(wildcards, runs, seeds, stacked=False):
@@ -43,7 +44,7 @@ def kept_model(dataset, run, seeds):
 
 def imputed_values():
     """What a job says where small models may stand in the place of imputed values; else nothing, so that jobs stay the same."""
-    return {} if bench.config["keep_imputed"] else {"keep_imputed": False}
+    return {} if bench.config["keep_imputed"] is True else {"keep_imputed": False}
 
 
 def job_of_one_seed(wildcards):
@@ -85,14 +86,30 @@ def read_solution(runs):
     return any("solution" in catalog.card("methods", bench.runs[run].method)["uses"] for run in runs)
 
 
+def files_of_fits(runs):
+    """As `files_of_runs`, imputed values that go once they are scored marked so for Snakemake."""
+    return [file for run in runs for file in (until_scored if run in bench.until_scored else list)(files_of_runs([run]))]
+
+
+def until_scored(files):
+    return [temp(file) if Path(file).name == "imputed.h5mu" else file for file in files]
+
+
+def staying(runs):
+    """Those of the runs whose imputed values, or what stands in their place, stay."""
+    return [run for run in runs if run not in bench.until_scored]
+
+
 def runs_of_kinds(*kinds):
     """The runs that are fitted here, by the kind of their method."""
     fitted = [run for run in bench.runs.values() if run.method != catalog.ELSEWHERE]
     return [run.name for run in fitted if catalog.card("methods", run.method)["kind"] in kinds]
 
 
-def fitted_together():
-    return {run for runs in bench.fitted_together.values() for run in runs}
+def fitted_alone():
+    """Baselines and controls that no other runs are fitted with."""
+    together = {run for runs in bench.fitted_together.values() for run in runs}
+    return [run for run in runs_of_kinds("baseline", "control") if run not in together]
 
 
 def runs_from_elsewhere():

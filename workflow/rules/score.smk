@@ -21,6 +21,7 @@ for part, runs in bench.scored_together.items():
             LOGS.score(*OF_VIEW, part),
         benchmark:
             BENCHMARKS.score(*OF_VIEW, part)
+        priority: int(not staying(runs))  # what goes then takes much disk
         conda:
             ENVIRONMENT
         threads: 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,12 @@ def main(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[
     sizes = _sizes(config) | {name: (cells, {"all": features}) for name, (cells, features) in shapes.items()}
     counts = rules.number_of_jobs(config)
     plan = expenses.plan(config, known, sizes)
-    print(described(plan, counts, source=str(measured or table)))
+    text = described(plan, counts, source=str(measured or table))
+    if config.until_scored:
+        kept = replace(config, config=config.config | {"keep_imputed": False})
+        most = expenses.plan(kept, known, sizes)
+        text = text.replace(gone := _disk(plan), f"{gone}; until all is scored at most {_disk(most)}")
+    print(text)
 
 
 def _with_larger(known: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +79,7 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
         "",
         f"CPU-hours   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}, one core each",
         f"GPU-hours   {_range(on_gpu) if models['on_gpu'].any() or not len(models) else unknown}",
-        f"disk        {_range(plan[['disk_mb', 'low_disk_mb', 'high_disk_mb']].sum() / 1000)} GB",
+        f"disk        {_disk(plan)}",
         f"memory      {_range(largest[['memory_mb', 'low_mb', 'high_mb']] / 1000)} GB in the largest job ({what})",
         "",
         f"From {source}, scaled where another size is planned: models in proportion to cells and epochs, and to",
@@ -81,6 +87,10 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
         "Snakemake's own time, and the ends of short jobs, which its sampling misses, come on top: some seconds a job.",
     ]
     return "\n".join(lines)
+
+
+def _disk(plan: pd.DataFrame) -> str:
+    return f"{_range(plan[['disk_mb', 'low_disk_mb', 'high_disk_mb']].sum() / 1000)} GB"
 
 
 def _range(values: pd.Series) -> str:
