@@ -47,7 +47,7 @@ def _handler(site):
             status, body, headers = self._answer(faults, earlier)
             site.requests.append((self.path, dict(self.headers), status))
             self.send_response(status)
-            for name, value in ({"Content-Length": len(body)} | headers).items():
+            for name, value in ({"Content-Length": len(body), "Connection": "close"} | headers).items():
                 self.send_header(name, str(value))
             self.end_headers()
             if "dead" in faults:

@@ -1,12 +1,15 @@
 """Training: what was killed goes on as if nothing had happened; where the data lie changes no number."""
 
 import functools
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import linear_cells, mosaic_view, unpaired_view
+from conftest import REPOSITORY, linear_cells, mosaic_view, unpaired_view
 from scipy import sparse
 from torch import nn
 
@@ -16,6 +19,7 @@ from mosaicbench.methods.mvae import MVAE
 from mosaicbench.modeling import minibatch, training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Part, Streamed, block_of, by_pieces, on_device
+from mosaicbench.modeling.optimiser import Adam
 from mosaicbench.view import Scale, View
 
 
@@ -242,3 +246,44 @@ def test_with_critics_no_weights_of_the_warm_up_are_kept(opponents, kept):
         cost, nets, unpaired_view(60), budget=budget, warmup=0.6, held_out_cost=worse_each_epoch, opponents=opponents
     )
     assert [row["epoch"] for row in history if row["kept"]] == [kept]
+
+
+WITHOUT_COMPILER = """
+import sys
+from conftest import paired_view, unpaired_view
+from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
+from mosaicbench.methods.vae_poe import PoEVAE
+
+EncoderAdversarialDMMVAE(max_epochs=1).fit(unpaired_view(60), seed=0)
+PoEVAE.fit_at_once([PoEVAE(max_epochs=1) for _ in range(2)], [paired_view(60, seed=seed) for seed in range(2)], [0, 1])
+print(sorted({"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys()))
+"""
+
+
+def test_no_fit_imports_the_compiler_that_none_uses():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_optimiser_steps_as_pytorchs(tmp_path):
+    torch.manual_seed(0)
+    x, y = torch.randn(20, 5), torch.randn(20, 1)
+    ours, theirs = nn.Linear(5, 1), nn.Linear(5, 1)
+    theirs.load_state_dict(ours.state_dict())
+    optimisers = [kind(net.parameters(), lr=0.1, fused=True) for kind, net in ((Adam, ours), (torch.optim.Adam, theirs))]
+    for step in range(6):
+        if step == 3:  # what a checkpoint does
+            torch.save(optimisers[0].state_dict(), tmp_path / "saved.pt")
+            optimisers[0] = Adam(ours.parameters(), lr=0.2, fused=True)
+            optimisers[0].load_state_dict(torch.load(tmp_path / "saved.pt"))
+        for net, optimiser in zip((ours, theirs), optimisers, strict=True):
+            optimiser.zero_grad(set_to_none=True)
+            (net(x) - y).square().mean().backward()
+            optimiser.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, other)
+        assert mine.requires_grad

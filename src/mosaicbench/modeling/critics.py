@@ -19,6 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import mlp
+from mosaicbench.modeling.optimiser import Adam
 
 WINS = 0.95  # accuracy above which a critic has won
 ONE_CLASS = 0.99  # share of cells in one domain, above which a critic says the same of all of them
@@ -86,7 +87,7 @@ class Opponents:
     def __post_init__(self) -> None:
         """Make their optimiser."""
         groups = [{"params": self.critics[name].parameters(), "lr": rate} for name, rate in self.learning_rates.items()]
-        self.optimiser = torch.optim.Adam(groups, betas=tuple(self.betas), weight_decay=self.weight_decay, fused=True)
+        self.optimiser = Adam(groups, betas=tuple(self.betas), weight_decay=self.weight_decay, fused=True)
 
     @property
     def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -184,7 +185,7 @@ def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
             train, test = (torch.cat([z[rows] for z in drawn]) for rows in (fold != held_out, fold == held_out))
             mean, sd = train.mean(0), train.std(0).clamp_min(1e-6)
             critic = Critic(train.shape[1], PROBE_HIDDEN, len(drawn)).to(train.device)
-            optimiser = torch.optim.Adam(critic.parameters(), lr=5e-3, weight_decay=1e-3)
+            optimiser = Adam(critic.parameters(), lr=5e-3, weight_decay=1e-3)
             for _ in range(PROBE_STEPS):
                 optimiser.zero_grad()
                 critic.surprise((train - mean) / sd, domain.repeat_interleave(len(train) // len(drawn))).mean().backward()

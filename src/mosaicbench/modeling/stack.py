@@ -15,6 +15,7 @@ from mosaicbench.modeling.launches import Launched, Step
 from mosaicbench.modeling.likelihoods import GaussianDecoder
 from mosaicbench.modeling.members import Draw, Member, Recorder, Replay, Stackable
 from mosaicbench.modeling.minibatch import DEVICE_SHARE, Minibatch
+from mosaicbench.modeling.optimiser import Adam
 
 TOLERANCE = 1e-4  # of a seed's first gradient in the stack, relative to its gradient alone
 
@@ -59,7 +60,7 @@ class Stack:
         self.calls = {size: self._calls(*size) for size in sizes}
         self.width = {train: max(cells for other, cells in sizes if other == train) for train, _ in sizes}
         on_gpu = {"capturable": True} if self.device.type == "cuda" else {}
-        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=self.method.learning_rate, fused=True, **on_gpu)
+        self.optimiser = Adam(self.parameters.values(), lr=self.method.learning_rate, fused=True, **on_gpu)
         self.finite = torch.ones(len(members), dtype=torch.bool, device=self.device)
         self.nats = {name: torch.zeros(len(members), device=self.device) for name in [*self.terms, "validation"]}
         self.learn, self.validate = Launched(self._learn), Launched(self._validate)

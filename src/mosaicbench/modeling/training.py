@@ -20,6 +20,7 @@ from mosaicbench.modeling.checkpoint import Checkpoint, Stateful
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import Opponents
 from mosaicbench.modeling.minibatch import Block, Minibatch, Part, block_of
+from mosaicbench.modeling.optimiser import Adam
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
@@ -93,13 +94,19 @@ def _arithmetic() -> Iterator[None]:
     fills, warns = torch.utils.deterministic.fill_uninitialized_memory, torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_float32_matmul_precision(ARITHMETIC["float32_matmul_precision"])
     torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.use_deterministic_algorithms(ARITHMETIC["deterministic"] and device().type == "cuda", warn_only=True)
+    _be_deterministic(ARITHMETIC["deterministic"] and device().type == "cuda", warn_only=True)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(precision)
         torch.utils.deterministic.fill_uninitialized_memory = fills
-        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        _be_deterministic(deterministic, warn_only=warns)
+
+
+def _be_deterministic(wanted: bool, *, warn_only: bool) -> None:
+    """As ``torch.use_deterministic_algorithms``, which imports torch's compiler for two seconds, but where nothing changes."""
+    if wanted or torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
 
 @contextmanager
@@ -224,7 +231,7 @@ def minimise(
     """
     nets.to(device())
     fitted, held_out = divide(train, budget, counts=counts, validates=stops) if divided is None else divided
-    optimiser = torch.optim.Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
+    optimiser = Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
     warmup_epochs = max(1, round(warmup * budget.max_epochs))
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
     history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
