@@ -14,15 +14,6 @@ from conftest import REPOSITORY
 
 PARTS = ("src", "workflow", "config", "envs", "profiles", "Snakefile", "pyproject.toml", "tests", "docs")
 LOOPS = REPOSITORY / "src/mosaicbench/metrics"
-CALLING_LOOPS = """
-import numpy as np
-from mosaicbench.metrics import _graph, _matches, _neighbors
-
-z = np.random.default_rng(0).random((20, 3))
-_matches.twice_closer(z, z)
-_neighbors.transfer_each(z, np.array(["a"] * 20, dtype=object), z, ks=[1])
-_graph.neighbors(z, 5)
-"""
 
 
 @cache
@@ -31,7 +22,7 @@ def compile_loops() -> None:
     with (LOOPS / "_distances.py").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of the tests' processes, one compiles and the others wait
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-        subprocess.run([sys.executable, "-c", CALLING_LOOPS], env=environment, check=True)
+        subprocess.run([sys.executable, "-m", "mosaicbench.metrics._compile"], env=environment, check=True)
 
 
 def lend_loops(package: Path) -> None:

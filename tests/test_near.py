@@ -1,5 +1,8 @@
 """Votes of the nearest cells are those of all distances in float64, though most cells are left out by float32."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -126,3 +129,17 @@ def test_cells_that_are_certainly_farther_are_left_out():
     codes = np.minimum(np.arange(REFERENCE) // _distances.BLOCK, 2)
     votes, _ = count_votes(bounded_by(np.inf, sides_of(a, b)), REFERENCE, codes, 3, np.array(KS), np.full((CELLS, 1), -1))
     assert votes[..., 0].sum() == CELLS * sum(KS)
+
+
+COMPILED_AHEAD = """
+from mosaicbench.metrics import _compile, _distances
+
+_compile.main()
+called = {name: loop for name, loop in vars(_distances).items() if getattr(loop, "targetoptions", {}).get("parallel")}
+print(sorted(called), [name for name, loop in called.items() if not loop.signatures])
+"""
+
+
+def test_what_compiles_loops_ahead_calls_each():
+    done = subprocess.run([sys.executable, "-c", COMPILED_AHEAD], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['_count_closer', '_count_closer_of', 'count_votes', 'nearest_cells'] []"
