@@ -126,7 +126,7 @@ def _measure(
     for scenario in scenarios:
         stanza = dict(SCENARIOS[scenario])
         arguments = ["cut", "--dataset", str(dataset), "--scenario", "s", "--kind", stanza.pop("kind")]
-        arguments += ["--options", json.dumps(stanza), "--seed", "0"]
+        arguments += ["--options", json.dumps(stanza), "--seeds", "0"]
         for part in ("train", "query", "solution"):
             arguments += [f"--{part}", str(folder / f"{part}.h5mu")]
         seconds, peak = _run(arguments)

@@ -51,7 +51,7 @@ def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> di
     _row(cells, "prepare", prepared, dataset)
     files = [word for part, file in parts.items() for word in (f"--{part}", file)]
     hidden = json.dumps({"query_fraction": query_fraction})
-    stanza = ["--scenario", "paired", "--kind", "paired", "--options", hidden, "--seed", "0"]
+    stanza = ["--scenario", "paired", "--kind", "paired", "--options", hidden, "--seeds", "0"]
     _row(cells, "cut", ["--dataset", str(dataset), *stanza, *files], view)
     dataset.unlink()
     identity = {"dataset": "simulated", "scenario": "paired", "run": method, "method": method}

@@ -19,7 +19,7 @@ def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
     parts = [word for part in ("train", "query", "solution") for word in (f"--{part}", part)]
     dataset = str(tmp_path / "no.h5mu")
     done = python(
-        "-m", "mosaicbench", "cut", "--dataset", dataset, "--scenario", "s", "--kind", "paired", "--seed", "0", *parts
+        "-m", "mosaicbench", "cut", "--dataset", dataset, "--scenario", "s", "--kind", "paired", "--seeds", "0", *parts
     )
     assert done.returncode == 1
     assert done.stderr.startswith("mosaicbench cut: ")
@@ -94,3 +94,9 @@ def test_a_job_that_cannot_be_done_ends_in_one_message(arguments, message, capsy
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert message in f"{ended.value} {capsys.readouterr().err}"
+
+
+def test_a_cut_needs_as_many_files_as_seeds(tmp_path):
+    files = [word for part in ("train", "query", "solution") for word in (f"--{part}", str(tmp_path / part))]
+    with pytest.raises(SystemExit, match="each needs as many files as there are --seeds"):
+        cli.main(["cut", "--dataset", "d", "--scenario", "s", "--kind", "paired", "--seeds", "0", "1", *files])

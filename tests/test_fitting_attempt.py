@@ -105,11 +105,14 @@ def test_no_fit_has_more_memory_than_its_job_was_granted(views, tmp_path, monkey
         fit_all(views, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
 
 
-def test_several_runs_are_not_stacked(views, tmp_path):
-    outputs = [tmp_path / str(seed) for seed in SEEDS]
-    job = {"runs": [run_of("mvae", outputs), run_of("vae_poe", outputs)], "seeds": seeds_of(views, SEEDS)}
-    with pytest.raises(UserError, match="the seeds of one run are trained at once, and this job has 2 runs"):
-        fit.main(**job, limits={"minutes": 5, "memory_mb": 8000}, stacked=True)
+def test_the_seeds_of_each_of_several_runs_are_trained_at_once_where_that_can_be(views, tmp_path):
+    outputs = {method: [tmp_path / method / str(seed) for seed in SEEDS] for method in ("mvae", "dmmvae_base")}
+    runs = [run_of(method, folders, hyperparameters=SHORT) for method, folders in outputs.items()]
+    fit.main(runs=runs, seeds=seeds_of(views, SEEDS), limits={"minutes": 5, "memory_mb": 8000}, stacked=True)
+    for method, at_once in (("mvae", 2), ("dmmvae_base", 1)):
+        records = [read_record(output / "run.json") for output in outputs[method]]
+        assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", at_once)] * 2
+        assert all(record["cpu_seconds"]["import"] > 0 for record in records)
 
 
 def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path):

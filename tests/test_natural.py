@@ -312,8 +312,8 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     prepare.main(dataset="mine", loader="own_files", options=options, output=tmp_path / "d.h5mu")
     assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().err)
     assert re.search("mine: 120 cells measured in rna alone", said)
-    view = {part: tmp_path / "view" / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    cut.main(dataset=tmp_path / "d.h5mu", scenario="own", kind="natural", seed=0, options={"preprocess": PEAKS}, **view)
+    view = {part: [tmp_path / "view" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
+    cut.main(dataset=tmp_path / "d.h5mu", scenario="own", kind="natural", seeds=[0], options={"preprocess": PEAKS}, **view)
     names = {"dataset": "mine", "scenario": "own"}
     needs_pairs = fit_one(tmp_path / "view", tmp_path / "ridge", "ridge", names=names)
     assert needs_pairs["status"] == "not_applicable"
@@ -331,4 +331,4 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     assert table.loc[("foscttm", "rna->adt"), ["value", "status"]].tolist() == ["NA", "not_applicable"]
     assert table.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
     assert list(pd.read_csv(written["scores"][0], sep="\t")["status"]) == ["not_applicable"]
-    assert read_view(view["solution"], "solution").n_obs == 72
+    assert read_view(view["solution"][0], "solution").n_obs == 72

@@ -193,7 +193,7 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     }
     words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
     words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
-    cli.main(["cut", *words, "--options", json.dumps(options), "--seed", "0"])
+    cli.main(["cut", *words, "--options", json.dumps(options), "--seeds", "0"])
     view = {part: read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")}
     assert set(view["train"].mod) == set(fetched.truths[dataset].counts)
     train = {name for cells in view["train"].mod.values() for name in cells.obs_names}

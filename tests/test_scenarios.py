@@ -73,8 +73,9 @@ def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_p
     name = "simulated" if "rna" in dataset.mod else "pbmc68k_split"
     options = {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
     prepare.main(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
-    paths = {noun: tmp_path / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
-    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seed=0, options=HIDING[kind], **paths)
+    of_seeds = {noun: [tmp_path / seed / f"{noun}.h5mu" for seed in "10"] for noun in ("train", "query", "solution")}
+    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seeds=[1, 0], options=HIDING[kind], **of_seeds)
+    paths = {noun: files[1] for noun, files in of_seeds.items()}  # that another seed came before changes nothing
     expected = parts_of(dataset, kind)
     for noun, path in paths.items():
         part = read_view(path, noun)
@@ -451,8 +452,8 @@ def test_every_step_that_learns_is_audited():
 
 def test_audit_is_written_beside_the_view(simulation, tmp_path):
     write_dataset(tmp_path / "d.h5mu", marked(simulation))
-    paths = {noun: tmp_path / "view" / f"{noun}.h5mu" for noun in ("train", "query", "solution")}
-    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seed=2, options=HIDING["mosaic"], **paths)
+    paths = {noun: [tmp_path / "view" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
+    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seeds=[2], options=HIDING["mosaic"], **paths)
     path = tmp_path / "view" / "audit.tsv"
     audit = read_audit(path)
     assert list(audit) == scenarios.AUDIT_COLUMNS

@@ -38,9 +38,15 @@ def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself
     exist = [*views_of(["vae", "cca", "ridge", "zero"], A, B), *views_of(["links", "more_links", "zero", "alone"], UNPAIRED)]
     baselines = ["cca", "ridge", "links", "more_links", "alone_too"]
     expected = {"_controls": ["zero"], "_baselines_1": ["cca", "ridge"], "_baselines_2": ["links", "more_links"]}
-    assert fitted(["zero"], baselines, exist) == expected
-    assert fitted(["zero"], ["cca", "links"], exist) == {"_controls": ["zero"]}
-    assert fitted([], [], exist) == {}
+    assert fitted(["zero"], baselines, [], exist) == expected
+    assert fitted(["zero"], ["cca", "links"], [], exist) == {"_controls": ["zero"]}
+    assert fitted([], [], [], exist) == {}
+
+
+def test_models_of_the_same_views_are_fitted_by_twos():
+    exist = [*views_of(["a", "b", "c", "d", "e"], A, B), *views_of(["links"], UNPAIRED)]
+    parts = fitted([], [], ["a", "b", "c", "d", "e", "links"], exist)
+    assert parts == {"_models_1": ["a", "b"], "_models_2": ["c", "d"], "_models_3": ["e"], "_models_4": ["links"]}
 
 
 @pytest.mark.parametrize("count", [1, MOST_RUNS, MOST_RUNS + 1, 3 * MOST_RUNS + 1])

@@ -421,12 +421,16 @@ def test_seeds_at_once_are_one_job_where_cells_are_paired_and_models_stack(bench
     }
 
 
-def test_baselines_at_once_are_one_job_beside_that_of_the_controls(benchmark):
+def test_few_jobs_cut_all_seeds_and_fit_baselines_together_and_models_by_twos(benchmark):
     config = TINY | {"pathvars": {"results": "other"}}
-    alone = {f"Fit {run} on pbmc68k_split, paired, all seeds" for run in ("cca", "ridge")}
-    jobs, with_key = (benchmark.planned(config | {"baselines_at_once": key}) for key in (False, True))
+    on_view = "on pbmc68k_split, paired"
+    alone = {f"Fit {run} {on_view}, all seeds" for run in ("cca", "ridge")}
+    alone |= {f"Fit {run} {on_view}, seed {seed}" for run in ("mvae", "mmvaepp", "diverges") for seed in (0, 1)}
+    alone |= {f"Cut pbmc68k_split, paired, seed {seed}" for seed in (0, 1)}
+    together = {f"Fit {runs} {on_view}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")}
+    jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
     assert alone <= jobs
-    assert with_key == jobs - alone | {"Fit cca, ridge on pbmc68k_split, paired, all seeds"}
+    assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, all seeds"}
 
 
 def test_seeds_at_once_score_as_each_alone(benchmark):

@@ -63,9 +63,9 @@ def parser() -> argparse.ArgumentParser:
     cut.add_argument(
         "--options", type=_object, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
     )
-    cut.add_argument("--seed", type=int, required=True)
+    cut.add_argument("--seeds", type=int, nargs="+", required=True)
     for part in ("train", "query", "solution"):
-        cut.add_argument(f"--{part}", type=Path, required=True)
+        cut.add_argument(f"--{part}", type=Path, nargs="+", required=True, help="the file to write, one per seed")
 
     _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
 

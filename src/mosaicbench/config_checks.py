@@ -17,7 +17,11 @@ from mosaicbench import spaces, value_types
 from mosaicbench.errors import UserError, nearest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
-RENAMED = {"minibatch": "batch_size", "products": "matmul_precision"}  # a key of older configs -> its name now
+RENAMED = {
+    "minibatch": "batch_size",
+    "products": "matmul_precision",
+    "baselines_at_once": "few_jobs",
+}  # a key of older configs -> its name now
 LARGEST = 2**32 - 1  # the largest seed of NumPy; nothing else counts that far
 LONGEST = 1000  # letters of a text
 DEEPEST = 20  # keys below each other

@@ -34,7 +34,12 @@ COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "pea
 COLUMNS += ["cpu_hours", "gpu_hours"]
 PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
 PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
-MEASURED_AS = {"fit_controls": "fit_baseline", "fit_baselines": "fit_baseline", "fit_seeds": "fit_model"}
+MEASURED_AS = {
+    "fit_controls": "fit_baseline",
+    "fit_baselines": "fit_baseline",
+    "fit_seeds": "fit_model",
+    "fit_models": "fit_model",
+}
 MEASURED_AS |= {"divide": "cut", "tune_model": "fit_model", "tune_baseline": "fit_baseline"}
 SCORES = " scores"  # after a rule of tuning: what the scores of its trials take
 RANGES = {  # of the exponents of cells, features, epochs: low, expected, high
@@ -73,7 +78,7 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
     jobs = runs.to_dict("records")
     for one in views.to_dict("records"):
         place = (one["dataset"], one["scenario"], one["seed"])
-        jobs.append(_other_job("cut", one, [results.benchmarks.cut(*place)], [results.view(*place)]))
+        jobs.append(_cut_job(one, len(views[(views[["dataset", "scenario"]] == list(place[:2])).all(axis=1)]), results))
     for _, scored in runs.drop_duplicates(["dataset", "scenario", "run"]).groupby(["dataset", "scenario"], sort=False):
         jobs += _score_jobs(scored.to_dict("records"), results)
     for one in views.drop_duplicates("dataset").to_dict("records"):
@@ -164,7 +169,7 @@ def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
         factors = [r_c**c * r_f**f * r_e**e for c, f, e in zip(*RANGES[what], strict=True)]
         return [min(factors), factors[1], max(factors)]
 
-    times = growing("fit_model" if rule in ("fit_model", "fit_seeds", "tune_model") else "others")
+    times = growing("fit_model" if rule in ("fit_model", "fit_seeds", "fit_models", "tune_model") else "others")
     measured_here = (base["dataset"], base["scenario"]) == (dataset, scenario) and r_c == r_f == r_e == 1
     early = [1, 1, 1 if measured_here else most_epochs]
     constant = base["constant_seconds"]
@@ -218,6 +223,14 @@ def _fit_job(path: Path, results: Results) -> dict:
         "peak_device_mb": record["peak_device_mb"],
         "disk_mb": _megabytes([path.parent]),
     } | {name: record[name] for name in ("dataset", "scenario", "run", "seed", "method")}
+
+
+def _cut_job(view: dict, seeds: int, results: Results) -> dict:
+    """Return what it cost to cut a view with one of its seeds: its own job's cost, or an equal share of that of all seeds."""
+    place = (view["dataset"], view["scenario"])
+    own, shared = results.benchmarks.cut(*place, view["seed"]), results.benchmarks.cut_of_seeds(*place)
+    file, share = (own, 1) if Path(own).is_file() else (shared, seeds)
+    return _other_job("cut", view, [file], [results.view(*place, view["seed"])], share=share)
 
 
 def _score_jobs(runs: list[dict], results: Results) -> list[dict]:

@@ -28,7 +28,7 @@ TABLES += ("trials", "tuning_gains", "tuning_settings", "tuning_proposals")
 PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
 VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
 # Of logs and benchmarks that runs of a view share; no run's name begins with an underscore.
-CONTROLS, BASELINES = "_controls", "_baselines"
+CONTROLS, BASELINES, MODELS = "_controls", "_baselines", "_models"
 
 
 def project() -> Path:
@@ -176,7 +176,7 @@ class Jobs:
         return self.at("adopt", dataset, scenario, run)
 
     def fit_of_runs(self, dataset: str, scenario: str, part: str) -> str:
-        """Return the file of the fits of several runs of a view: ``CONTROLS``, "_baselines_1" and so on."""
+        """Return the file of the fits of several runs of a view: ``CONTROLS``, "_baselines_1", "_models_2" and so on."""
         return self.at("fit", dataset, scenario, part)
 
     def of_fit(self, dataset: str, scenario: str, run: str, seed: int | str) -> str:
@@ -192,6 +192,10 @@ class Jobs:
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the cut of a view."""
         return self.at("cut", dataset, scenario, f"seed-{seed}")
+
+    def cut_of_seeds(self, dataset: str, scenario: str) -> str:
+        """Return the file of the cut of a view with all seeds."""
+        return self.at("cut", dataset, scenario, "seeds")
 
     def divide(self, dataset: str, scenario: str, seed: int | str) -> str:
         """Return the file of the division of a view's train cells."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from mosaicbench import catalog
-from mosaicbench.layout import BASELINES, CONTROLS
 
 RULE_OF_KIND = {"model": "fit_model", "baseline": "fit_baseline", "control": "fit_baseline"}
 
@@ -15,7 +15,7 @@ def number_of_jobs(settings) -> dict[str, int]:
     seeds, counts = len(settings.seeds), Counter()
     counts["fetch"] = len({path for dataset in settings.datasets.values() if dataset["raw"] for path in dataset["inputs"]})
     counts["prepare"] = len(settings.datasets)
-    counts["cut"] = len(settings.views) * seeds
+    counts["cut"] = len(settings.views) * (1 if settings.config["few_jobs"] else seeds)
     fitted_together = {run for runs in settings.fitted_together.values() for run in runs}
     for _, scenario, run in settings.applicable:
         if run not in fitted_together:
@@ -59,7 +59,7 @@ def jobs_over_all(settings) -> dict[str, int]:
 
 def _rule_of_part(part: str) -> str:
     """Return the rule that fits several runs of a view together, whatever its number."""
-    return f"fit{CONTROLS if part == CONTROLS else BASELINES}"
+    return "fit" + re.sub(r"_\d+$", "", part)
 
 
 def _jobs_of_parts(settings, parts: dict[str, list[str]]) -> list[str]:

@@ -113,9 +113,10 @@ class Settings:
 
     @cached_property
     def fitted_together(self) -> dict[str, list[str]]:
-        """The runs that one job per view fits, by the name of that job's files: controls, baselines where the config asks."""
-        baselines = together.short(self.runs) if self.config["baselines_at_once"] else []
-        return together.fitted(self.common_controls, baselines, self.applicable)
+        """The runs that one job per view fits, by the name of that job's files: controls, all others where the config asks."""
+        few = self.config["few_jobs"]
+        baselines, models = (together.of_kind(kind, self.runs) if few else [] for kind in ("baseline", "model"))
+        return together.fitted(self.common_controls, baselines, models, self.applicable)
 
     @cached_property
     def scored_together(self) -> dict[str, list[str]]:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from mosaicbench import catalog, disk
-from mosaicbench.layout import BASELINES, CONTROLS, PROJECTIONS, VIRTUAL
+from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS, VIRTUAL
 
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
+MOST_MODELS = 2  # of one job; of more, a machine of many cores would wait for the last
 MOST_VIEWS = 6  # whose cells one job lays out; on many cores, more would wait
 MOST_FIGURES = 4  # so that several cores have some to draw
 
@@ -34,13 +35,15 @@ def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
     ]
 
 
-def short(runs: dict) -> list[str]:
-    """Return the baselines, of name -> run of the config, that one job may fit: neither tuned nor wrapped."""
+def of_kind(kind: str, runs: dict) -> list[str]:
+    """Return the runs of a kind, of name -> run of the config, that one job may fit: neither tuned nor wrapped."""
     cards = {name: catalog.card("methods", run.method) for name, run in runs.items() if not run.tuned_from}
-    return [name for name, card in cards.items() if card["kind"] == "baseline" and not {"wraps", "elsewhere"} & card.keys()]
+    return [name for name, card in cards.items() if card["kind"] == kind and not {"wraps", "elsewhere"} & card.keys()]
 
 
-def fitted(controls: list[str], baselines: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, list[str]]:
+def fitted(
+    controls: list[str], baselines: list[str], models: list[str], applicable: list[tuple[str, str, str]]
+) -> dict[str, list[str]]:
     """Return which runs one job per view fits, all seeds of each, under the name of that job's files.
 
     Parameters
@@ -49,16 +52,22 @@ def fitted(controls: list[str], baselines: list[str], applicable: list[tuple[str
         Those that exist in every view.
     baselines
         Those that are fitted together where they exist in the same views. One that has no company has a job of its own.
+    models
+        As baselines, but few to a job, and one that has no company has one part of its own, with all seeds.
     applicable
         (dataset, scenario, run) of every run that exists.
 
     Returns
     -------
     dict
-        Part ("_controls", "_baselines_1", "_baselines_2", ...) -> its runs. Each run is in one part at most.
+        Part ("_controls", "_baselines_1", "_baselines_2", ..., "_models_1", ...) -> its runs. Each run is in one part at most.
     """
-    parts = [runs for runs in _in_same_views(baselines, applicable) if len(runs) > 1]
-    return ({CONTROLS: controls} if controls else {}) | {f"{BASELINES}_{number}": runs for number, runs in enumerate(parts, 1)}
+    parts = {
+        BASELINES: [runs for runs in _in_same_views(baselines, applicable) if len(runs) > 1],
+        MODELS: [part for runs in _in_same_views(models, applicable) for part in _shared_out(runs, MOST_MODELS)],
+    }
+    numbered = {f"{kind}_{number}": runs for kind, these in parts.items() for number, runs in enumerate(these, start=1)}
+    return ({CONTROLS: controls} if controls else {}) | numbered
 
 
 def scored(controls: list[str], applicable: list[tuple[str, str, str]], alone: Sequence[str] = ()) -> dict[str, list[str]]:

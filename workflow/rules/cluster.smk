@@ -13,8 +13,17 @@ def group_on_cluster(wildcards):
 
 def gpus_here(wildcards):
     """One GPU for a model where this machine has one. On a cluster the profile asks for them: the submitting machine may have none."""
-    is_model = catalog.card("methods", method(wildcards))["kind"] == "model"
-    return int(is_model and not on_cluster() and finds_gpu())
+    return gpus_of([wildcards.run])(wildcards)
+
+
+def gpus_of(runs):
+    """Return a function of the wildcards of a view: one GPU for these runs, as `gpus_here`."""
+
+    def gpus(wildcards):
+        kinds = {catalog.card("methods", bench.runs[run].method)["kind"] for run in runs}
+        return int("model" in kinds and not on_cluster() and finds_gpu())
+
+    return gpus
 
 
 @cache

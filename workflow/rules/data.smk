@@ -41,27 +41,29 @@ rule prepare:
         " --options {params.options:q} {params.raw:q} --output {output:q} 2> {log:q}"
 
 
+# A view with one of its seeds, or, with `few_jobs`, with all of them.
 rule cut:
     input:
         dataset=ANY.dataset("{dataset}"),
         code=code_of_command("cut"),
     output:
-        train=f"{VIEW}/train.h5mu",
-        query=f"{VIEW}/query.h5mu",
-        solution=f"{VIEW}/solution.h5mu",
-        audit=f"{VIEW}/audit.tsv",
+        train=files_of_cut("train.h5mu"),
+        query=files_of_cut("query.h5mu"),
+        solution=files_of_cut("solution.h5mu"),
+        audit=files_of_cut("audit.tsv"),
     log:
-        LOGS.cut(*OF_VIEW, "{seed}"),
+        file_of_cut(LOGS),
     benchmark:
-        BENCHMARKS.cut(*OF_VIEW, "{seed}")
+        file_of_cut(BENCHMARKS)
     conda:
         ENVIRONMENT
     params:
         kind=scenario_kind,
         options=cut_options,
+        seeds=bench.seeds if bench.config["few_jobs"] else "{seed}",
     message:
-        "Cut {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
+        "Cut {wildcards.dataset}, {wildcards.scenario}, " + ("all seeds" if bench.config["few_jobs"] else "seed {wildcards.seed}")
     shell:
         "python -m mosaicbench cut --dataset {input.dataset:q} --scenario {wildcards.scenario:q} --kind {params.kind:q}"
-        " --options {params.options:q} --seed {wildcards.seed:q}"
+        " --options {params.options:q} --seeds {params.seeds:q}"
         " --train {output.train:q} --query {output.query:q} --solution {output.solution:q} 2> {log:q}"

@@ -35,3 +35,13 @@ def cut_options(wildcards):
         key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets", "runs")
     }
     return as_json(given | {"preprocess": bench.preprocess})
+
+
+def files_of_cut(file):
+    """What one cut writes: a file of the view with one seed, or with each."""
+    return files_of_views(file) if bench.config["few_jobs"] else f"{VIEW}/{file}"
+
+
+def file_of_cut(jobs):
+    """The log or benchmark of one cut."""
+    return jobs.cut_of_seeds(*OF_VIEW) if bench.config["few_jobs"] else jobs.cut(*OF_VIEW, "{seed}")

@@ -16,7 +16,7 @@ rule fit_model:
     benchmark:
         BENCHMARKS.fit(*OF_RUN, "{seed}")
     wildcard_constraints:
-        run=any_of(staying(runs_of_kinds("model"))),
+        run=any_of(staying(fitted_alone("model"))),
     conda:
         ENVIRONMENT
     threads: 1
@@ -58,7 +58,7 @@ rule fit_seeds:
         BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
         scenario=any_of(scenarios_of_kind("paired")),
-        run=any_of(bench.stackable),
+        run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
     conda:
         ENVIRONMENT
     threads: 1
@@ -100,7 +100,7 @@ rule fit_baseline:
     benchmark:
         BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
-        run=any_of(staying(fitted_alone())),
+        run=any_of(staying(fitted_alone("baseline", "control"))),
     conda:
         ENVIRONMENT
     threads: 1
@@ -121,7 +121,7 @@ use rule fit_baseline as fit_baseline_until_scored with:
     output:
         until_scored(files_of_runs("{run}")),
     wildcard_constraints:
-        run=any_of(run for run in fitted_alone() if run in bench.until_scored),
+        run=any_of(run for run in fitted_alone("baseline", "control") if run in bench.until_scored),
 
 
 # What a user computed with other programs: held to the contracts of all runs, and scored as they are.
@@ -150,7 +150,7 @@ rule adopt:
         "python -m mosaicbench adopt {params.job:q} 2> {log:q}"
 
 
-# Controls are cheap, so they rerun together, as do baselines where the config asks for it.
+# Controls are cheap, so they rerun together, as do baselines, and models by twos, with `few_jobs`.
 for part, runs in bench.fitted_together.items():
 
     rule:
@@ -171,6 +171,7 @@ for part, runs in bench.fitted_together.items():
             ENVIRONMENT
         threads: 1
         resources:
+            gpu=gpus_of(runs),
             mem_mb=memory_of_fit,
             runtime=minutes_of_fit_of_seeds,
             attempt=number_of_attempt,

@@ -60,10 +60,12 @@ def job_of_stacked_seeds(wildcards):
 
 
 def job_of_runs(runs):
-    """Return a function of the wildcards of a view: all seeds of these runs."""
+    """Return a function of the wildcards of a view: all seeds of these runs, each run's at once where that can be."""
 
     def job(wildcards):
-        return job_of_fits(wildcards, runs, bench.seeds)
+        paired = bench.scenarios[wildcards.scenario]["kind"] == "paired"
+        stacked = bench.seeds_at_once and paired and not set(runs).isdisjoint(bench.stackable)
+        return job_of_fits(wildcards, runs, bench.seeds, stacked)
 
     return job
 
@@ -106,10 +108,10 @@ def runs_of_kinds(*kinds):
     return [run.name for run in fitted if catalog.card("methods", run.method)["kind"] in kinds]
 
 
-def fitted_alone():
-    """Baselines and controls that no other runs are fitted with."""
+def fitted_alone(*kinds):
+    """The runs of these kinds that no other runs are fitted with."""
     together = {run for runs in bench.fitted_together.values() for run in runs}
-    return [run for run in runs_of_kinds("baseline", "control") if run not in together]
+    return [run for run in runs_of_kinds(*kinds) if run not in together]
 
 
 def runs_from_elsewhere():

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mosaicbench.errors import UserError
 from mosaicbench.files.best import read_best
-from mosaicbench.fitting.attempt import fit_at_once, fit_each, record_failure
+from mosaicbench.fitting.attempt import fit_each, record_failure
 from mosaicbench.fitting.job import Fit, Limits
 
 
@@ -37,7 +36,7 @@ def main(
     limits
         minutes and memory_mb of each fit. A run that passes one is stopped and gets the status "timeout" or "out_of_memory".
     stacked
-        Whether the seeds, of one run, are trained at once where that can be, else one after the other.
+        Whether the seeds of each run are trained at once where that can be, else one after the other.
     usable
         minutes and memory_mb of all fits together; by default the limits, as many times the minutes as there are seeds.
     checkpoint_seconds
@@ -50,22 +49,16 @@ def main(
     Raises
     ------
     UserError
-        When an input file breaks its contract, or several runs are to be stacked.
+        When an input file breaks its contract.
     """
-    if stacked and len(runs) != 1:
-        raise UserError(f"stacked: the seeds of one run are trained at once, and this job has {len(runs)} runs")
     fits = _fits(runs, seeds)
     if failure is not None:
-        record_failure(fits, failure, seeds_at_once=len(fits) if stacked else 1)
+        record_failure(fits, failure, seeds_at_once=len(seeds) if stacked else 1)
         return
     each = Limits(limits["minutes"], limits["memory_mb"])
     together = replace(each, minutes=each.minutes * len(seeds)) if usable is None else Limits(**usable)
     each = replace(each, memory_mb=together.memory_mb)
-    if stacked:
-        if fit_at_once(fits, together, checkpoint_seconds=checkpoint_seconds):
-            return
-        each = replace(each, minutes=together.minutes / len(fits))  # a seed leaves the others their time: trainings go on later
-    fit_each(fits, each, minutes=together.minutes, checkpoint_seconds=checkpoint_seconds)
+    fit_each(fits, each, minutes=together.minutes, checkpoint_seconds=checkpoint_seconds, at_once=len(seeds) if stacked else 0)
 
 
 def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:

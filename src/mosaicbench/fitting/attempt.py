@@ -28,19 +28,25 @@ USER_ERROR, NOT_STACKABLE = 2, 3  # exit statuses of a child that wrote no run
 SHARED = ("seconds", "cpu_seconds", "gpu_seconds")
 
 
-def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_seconds: float) -> None:
+def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_seconds: float, at_once: int = 0) -> None:
     """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
 
     What their methods need is imported once, before the first child is forked; each record has its share of those seconds.
 
     Parameters
     ----------
+    fits
+        All seeds of the first run first.
     limits
         Of each fit.
     minutes
         Of all fits together.
     checkpoint_seconds
         Least time between two savings of a training.
+    at_once
+        So many seeds of each run are trained as one stacked model where that can be; none if 0. Each ends with the same files
+        as a fit of its own, within rounding of the same numbers. A process that is stopped at a limit, or dies, is a failed row
+        for each seed that had not ended.
 
     Raises
     ------
@@ -54,31 +60,21 @@ def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_
                 import_for(module)
     imported = ((time.monotonic() - wall) / len(fits), (time.process_time() - cpu) / len(fits))
     end = wall + 60 * minutes
-    for fit in fits:
-        meter = Meter()
-        meter.credit("import", *imported)
+
+    def could_fit(some: Sequence[Fit], most_minutes: float, *, stacked: bool = False) -> bool:
+        meters = Meters.of(len(some))
+        meters.shared.credit("import", *(len(some) * seconds for seconds in imported))
         minutes_left = max(0.0, (end - time.monotonic()) / 60)
-        its_limits = replace(limits, minutes=min(limits.minutes, minutes_left))
-        _fit_together([fit], Meters(meter, [meter]), its_limits, checkpoint_seconds)
+        its_limits = replace(limits, minutes=min(most_minutes, minutes_left))
+        return _fit_together(some, meters, its_limits, checkpoint_seconds, stacked=stacked)
 
-
-def fit_at_once(fits: Sequence[Fit], limits: Limits, *, checkpoint_seconds: float) -> bool:
-    """Train all seeds of a run as one stacked model, and return whether that can be; if not, nothing is written.
-
-    Each seed ends with the same files as a fit of its own, within rounding of the same numbers. A process that is stopped at a
-    limit, or dies, is a failed row for each seed that had not ended.
-
-    Parameters
-    ----------
-    limits
-        Of all seeds together.
-
-    Raises
-    ------
-    UserError
-        As :func:`fit_each`.
-    """
-    return _fit_together(fits, Meters(Meter(), [Meter() for _ in fits]), limits, checkpoint_seconds, stacked=True)
+    for seeds in (fits[start : start + max(at_once, 1)] for start in range(0, len(fits), max(at_once, 1))):
+        if at_once and could_fit(seeds, limits.minutes * at_once, stacked=True):
+            continue
+        # Of a stack that cannot be, a seed leaves the others their time: its training goes on in a later attempt.
+        most_minutes = minutes / len(fits) if at_once else limits.minutes
+        for fit in seeds:
+            could_fit([fit], most_minutes)
 
 
 def record_failure(fits: Sequence[Fit], failure: Failure, *, seeds_at_once: int) -> None:
@@ -99,6 +95,12 @@ class Meters:
 
     shared: Meter
     own: list[Meter]
+
+    @classmethod
+    def of(cls, fits: int) -> Meters:
+        """Return new meters of so many fits."""
+        own = [Meter() for _ in range(fits)]
+        return cls(own[0] if fits == 1 else Meter(), own)
 
     def close(self) -> None:
         """End the phase of a child that was killed."""
