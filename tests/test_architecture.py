@@ -86,7 +86,7 @@ ALLOWED = {
     "arguments": ({"catalog", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
     "expenses": ({"disk", "errors", "layout", "rules"}, {"h5py", "pandas"}),
-    "rules": ({"catalog", "layout"}, set()),
+    "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
         {"applying", "data", "errors", "files", "fitting", "view"},

@@ -112,7 +112,6 @@ def test_the_seeds_of_each_of_several_runs_are_trained_at_once_where_that_can_be
     for method, at_once in (("mvae", 2), ("dmmvae_base", 1)):
         records = [read_record(output / "run.json") for output in outputs[method]]
         assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", at_once)] * 2
-        assert all(record["cpu_seconds"]["import"] > 0 for record in records)
 
 
 def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path):
