@@ -65,7 +65,7 @@ def test_its_files_appear_in_the_report(extended):
         "--config",
         "report={projected_runs: []}",
         "keep=[]",
-        "few_jobs=True",
+        "few_jobs=true",
     ]  # no cells laid out and no model kept: test_workflow.py has them
     done = extended.run("snakemake", "--cores", "1", "--configfile", "toy.yaml", *fewer, **kept)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

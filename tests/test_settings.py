@@ -338,6 +338,12 @@ def test_mistakes_are_named(change, message):
         settings.load(MINIMAL | change)
 
 
+def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
+    texts = {"few_jobs": "true", "keep_imputed": "false", "training": {"seeds_at_once": "true"}}
+    config = settings.load({"datasets": {"simulated": {}}} | texts).config
+    assert (config["few_jobs"], config["keep_imputed"], config["training"]["seeds_at_once"]) == (True, False, True)
+
+
 def test_the_default_groups_of_metrics_are_those_that_cost_little():
     bench = settings.load(MINIMAL)
     assert set(bench.groups) == {"alignment", "label_transfer", "imputation", "sanity", "reference", "resources"}

@@ -29,6 +29,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 QUOTES = "'\""
 TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number"}
 TYPES |= {"boolean": "true or false", "null": "null"}
+TRUTHS = {"true": True, "false": False}
 INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, x: type(x) is int)  # 1.0 is none
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=INTEGERS)
 
@@ -95,14 +96,23 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 
 def _fill_defaults(config: object, schema: dict) -> None:
-    """Set absent keys to the default that the schema gives them, in place, at every level that has properties."""
+    """Set absent keys to the default that the schema gives them, in place, at every level that has properties.
+
+    Where true or false may stand, so may their texts, which is what Snakemake makes of ``--config few_jobs=true``.
+    """
     if not isinstance(config, dict):
         return
     for key, part in schema.get("properties", {}).items():
         if key not in config and "default" in part:
             config[key] = copy.deepcopy(part["default"])
+        elif _may_be_true(part) and isinstance(given := config.get(key), str):
+            config[key] = TRUTHS.get(given, given)
         if key in config:
             _fill_defaults(config[key], part)
+
+
+def _may_be_true(part: dict) -> bool:
+    return part.get("type") == "boolean" or any(choice is True for choice in part.get("enum", []))
 
 
 def instead_of(key: str, known: object) -> str:
