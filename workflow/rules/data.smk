@@ -62,7 +62,7 @@ rule cut:
         options=cut_options,
         seeds=bench.seeds if bench.config["few_jobs"] else "{seed}",
     message:
-        "Cut {wildcards.dataset}, {wildcards.scenario}, " + ("all seeds" if bench.config["few_jobs"] else "seed {wildcards.seed}")
+        "Cut {wildcards.dataset}, {wildcards.scenario}, seed {params.seeds}"
     shell:
         "python -m mosaicbench cut --dataset {input.dataset:q} --scenario {wildcards.scenario:q} --kind {params.kind:q}"
         " --options {params.options:q} --seeds {params.seeds:q}"
