@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,11 +13,13 @@ from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import attempts, cluster
 from mosaicbench.commands import fit
-from mosaicbench.errors import Diverged, NotStackable, UserError
+from mosaicbench.errors import ContractError, Diverged, NotStackable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting import attempt, process
 from mosaicbench.fitting.job import CHECKPOINT
+from mosaicbench.fitting.method import import_for
+from mosaicbench.fitting.outputs import open_view, read_shared
 from mosaicbench.modeling.training import Budget
 
 SEEDS = (0, 1)
@@ -90,6 +92,22 @@ def test_each_has_its_share_of_importing(views, tmp_path, monkeypatch):
     records = fit_all(views, tmp_path, ("slow_to_import",))
     assert {record["status"] for record in records.values()} == {"ok"}
     assert all(0.3 <= record["seconds"]["import"] < 0.6 for record in records.values())
+
+
+def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(views, tmp_path, monkeypatch):
+    runs = [run_of(method, [tmp_path / method / str(seed) for seed in SEEDS]) for method in ("ridge", "oracle")]
+    fits = fit._fits(runs, seeds_of(views, SEEDS))
+    alone = fits[0]
+    assert read_shared([alone, fits[1]]) == {}
+    shared = read_shared(fits)
+    assert list(shared) == [view / f"{part}.h5mu" for view in views for part in ("train", "query")]
+    opened = open_view(import_for(alone.module), alone, shared)
+    assert (opened.train, opened.query) == (shared[alone.train], shared[alone.query])
+    of_another_seed = replace(alone, identity=alone.identity | {"seed": 7})
+    with pytest.raises(ContractError, match="is of seed 0, but lies where seed 7 belongs"):
+        open_view(import_for(alone.module), of_another_seed, shared)
+    monkeypatch.setattr("mosaicbench.fitting.outputs.SMALL", alone.train.stat().st_size)
+    assert read_shared(fits) == {}
 
 
 def test_without_time_every_run_is_a_row_or_the_next_attempt_s(views, tmp_path):

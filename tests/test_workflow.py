@@ -430,7 +430,7 @@ def test_few_jobs_cut_all_seeds_and_fit_baselines_together_and_models_by_twos(be
     together = {f"Fit {runs} {on_view}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")}
     jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
     assert alone <= jobs
-    assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, all seeds"}
+    assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, seed 0 1"}
 
 
 def test_seeds_at_once_score_as_each_alone(benchmark):

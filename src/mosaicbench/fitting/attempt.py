@@ -18,7 +18,15 @@ from functools import cache, partial
 from mosaicbench.errors import Diverged, FolderTaken, NotApplicable, NotStackable, NotWritten, UserError
 from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.method import import_for, method_class
-from mosaicbench.fitting.outputs import MethodOnView, open_view, remove_partial, write_failure, write_outputs
+from mosaicbench.fitting.outputs import (
+    MethodOnView,
+    Parts,
+    open_view,
+    read_shared,
+    remove_partial,
+    write_failure,
+    write_outputs,
+)
 from mosaicbench.fitting.process import Failure, failure_of_exception, run_in_child
 from mosaicbench.fitting.record import decisive, digest, new_record
 from mosaicbench.meter import Meter
@@ -31,7 +39,8 @@ SHARED = ("seconds", "cpu_seconds", "gpu_seconds")
 def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_seconds: float, at_once: int = 0) -> None:
     """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
 
-    What their methods need is imported once, before the first child is forked; each record has its share of those seconds.
+    What their methods need is imported once, and views that several read are read once, before the first child is forked; each
+    record has its share of those seconds.
 
     Parameters
     ----------
@@ -53,20 +62,15 @@ def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_
     UserError
         When an input file breaks its contract.
     """
-    wall, cpu = time.monotonic(), time.process_time()
-    if len(fits) > 1:
-        with suppress(Exception):  # then each fit says so itself
-            for module in dict.fromkeys(fit.module for fit in fits):
-                import_for(module)
-    imported = ((time.monotonic() - wall) / len(fits), (time.process_time() - cpu) / len(fits))
-    end = wall + 60 * minutes
+    end = time.monotonic() + 60 * minutes
+    shared = Shared.by(fits)
 
     def could_fit(some: Sequence[Fit], most_minutes: float, *, stacked: bool = False) -> bool:
         meters = Meters.of(len(some))
-        meters.shared.credit("import", *(len(some) * seconds for seconds in imported))
+        shared.credit(meters.shared, fits=len(some))
         minutes_left = max(0.0, (end - time.monotonic()) / 60)
         its_limits = replace(limits, minutes=min(most_minutes, minutes_left))
-        return _fit_together(some, meters, its_limits, checkpoint_seconds, stacked=stacked)
+        return _fit_together(some, shared.views, meters, its_limits, checkpoint_seconds, stacked=stacked)
 
     for seeds in (fits[start : start + max(at_once, 1)] for start in range(0, len(fits), max(at_once, 1))):
         if at_once and could_fit(seeds, limits.minutes * at_once, stacked=True):
@@ -83,6 +87,44 @@ def record_failure(fits: Sequence[Fit], failure: Failure, *, seeds_at_once: int)
         fit.claim_folder()
         write_failure(fit, new_record(fit, seeds_at_once=seeds_at_once) | Meter().account() | failure)
         fit.release_folder()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the process that forks fits has done for all of them: each would have done it again.
+
+    Attributes
+    ----------
+    views
+        Parts of views, without solutions, that several fits read. A child has a copy of its own.
+    seconds
+        Phase -> wall-clock and CPU seconds, for each fit.
+    """
+
+    views: Parts
+    seconds: dict[str, tuple[float, float]]
+
+    @classmethod
+    def by(cls, fits: Sequence[Fit]) -> Shared:
+        """Import what the methods of several fits need, and read the views that fit into little memory."""
+        views, seconds = {}, {}
+        works = {"import": lambda: _import(fits), "read": lambda: views.update(read_shared(fits))} if len(fits) > 1 else {}
+        for phase, work in works.items():
+            wall, cpu = time.monotonic(), time.process_time()
+            with suppress(Exception):  # then each fit says so itself
+                work()
+            seconds[phase] = (time.monotonic() - wall) / len(fits), (time.process_time() - cpu) / len(fits)
+        return cls(views, seconds)
+
+    def credit(self, meter: Meter, *, fits: int) -> None:
+        """Count the share of so many fits."""
+        for phase, seconds in self.seconds.items():
+            meter.credit(phase, *(fits * each for each in seconds))
+
+
+def _import(fits: Sequence[Fit]) -> None:
+    for module in dict.fromkeys(fit.module for fit in fits):
+        import_for(module)
 
 
 @dataclass(frozen=True)
@@ -119,7 +161,13 @@ class Meters:
 
 
 def _fit_together(
-    fits: Sequence[Fit], meters: Meters, limits: Limits, checkpoint_seconds: float, *, stacked: bool = False
+    fits: Sequence[Fit],
+    views: Parts,
+    meters: Meters,
+    limits: Limits,
+    checkpoint_seconds: float,
+    *,
+    stacked: bool = False,
 ) -> bool:
     """Fit one run, or the seeds of one as a stack, in one child process; return False where they cannot be stacked."""
     records = []
@@ -129,7 +177,7 @@ def _fit_together(
             earlier.unlink(missing_ok=True)  # what is there afterwards was written now
         remove_partial(fit.output)
         records.append(new_record(fit, seeds_at_once=len(fits)))
-    work = partial(_in_child, fits, records, meters, checkpoint_seconds, stacked=stacked)
+    work = partial(_in_child, fits, records, views, meters, checkpoint_seconds, stacked=stacked)
     code, failure = run_in_child(work, meters.shared, limits)
     if stacked and code == NOT_STACKABLE:
         return False
@@ -155,10 +203,12 @@ def _fit_together(
     return True
 
 
-def _in_child(fits: Sequence[Fit], records: list[dict], meters: Meters, checkpoint_seconds: float, *, stacked: bool) -> None:
+def _in_child(
+    fits: Sequence[Fit], records: list[dict], views: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
+) -> None:
     """Run the fits; turn what a method can suffer into statuses, and leave a file's or a user's fault to the caller."""
     try:
-        _fit(fits, records, meters, checkpoint_seconds, stacked=stacked)
+        _fit(fits, records, views, meters, checkpoint_seconds, stacked=stacked)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
@@ -171,7 +221,9 @@ def _in_child(fits: Sequence[Fit], records: list[dict], meters: Meters, checkpoi
             _end_with(error, fit, record | meters.account(place))
 
 
-def _fit(fits: Sequence[Fit], records: list[dict], meters: Meters, checkpoint_seconds: float, *, stacked: bool) -> None:
+def _fit(
+    fits: Sequence[Fit], records: list[dict], shared: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
+) -> None:
     """Import, read and train; then write what each fit gave."""
     meters.shared.enter("import")
     module = import_for(fits[0].module)
@@ -181,7 +233,7 @@ def _fit(fits: Sequence[Fit], records: list[dict], meters: Meters, checkpoint_se
         raise NotStackable("the method cannot train them at once")
 
     meters.shared.enter("read")
-    opened = [open_view(module, fit) for fit in fits]
+    opened = [open_view(module, fit, shared) for fit in fits]
     for record, each in zip(records, opened, strict=True):
         record["cells"] = each.cells  # also in the row of a fit that fails from here on
     methods, views, seeds = [each.method for each in opened], [each.view() for each in opened], [fit.seed for fit in fits]

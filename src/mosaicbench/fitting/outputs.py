@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -11,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
-from mosaicbench.files.place import check_place, digest_of
+from mosaicbench.files.place import OF_VIEW, check_place, digest_of
 from mosaicbench.fitting.imputing import imputed_by, keep_imputer
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of, import_for, method_class
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 # Of each direction: enough for coverage, few enough that draws take no more disk than imputed values. A truth that is like its
 # draws has 40 places among 39 of them, which intervals of 50 % and 90 % and 10 bins divide evenly.
 DRAWS, DRAWN_CELLS, DRAWN_FEATURES = 39, 200, 32
+
+SMALL = 2**26  # bytes of files of views that are read for several fits at once, and stay in memory until the last has ended
+
+Parts = dict[Path, "MuData"]  # train or query cells by their file
 
 # Of `files`, only modules of the standard library are imported before the fit has forked: what others import may start threads.
 
@@ -61,12 +67,27 @@ class MethodOnView:
         return as_view(self.train, labels=self.shown["labels"], links=self.shown["links"])
 
 
-def open_view(module: ModuleType, fit: Fit) -> MethodOnView:
-    """Make a method object and read what it may see."""
+def read_shared(fits: Sequence[Fit]) -> Parts:
+    """Return the train and the query cells that more than one fit reads; none, if their files are not small."""
+    from mosaicbench.files.views import read_view
+
+    readers = Counter((path, noun) for fit in fits for path, noun in ((fit.train, "train"), (fit.query, "query")))
+    shared = [part for part, number in readers.items() if number > 1]
+    if sum(path.stat().st_size for path, _ in shared) > SMALL:
+        return {}
+    return {path: read_view(path, noun) for path, noun in shared}
+
+
+def open_view(module: ModuleType, fit: Fit, shared: Parts | None = None) -> MethodOnView:
+    """Make a method object and read what it may see, but for what is shared, which has been read."""
     from mosaicbench.files.views import as_truth, identity_of, read_view
 
     method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
-    train, query = read_view(fit.train, "train", fit.identity), read_view(fit.query, "query", fit.identity)
+    train, query = (
+        shared[path] if shared and path in shared else read_view(path, noun)
+        for path, noun in ((fit.train, "train"), (fit.query, "query"))
+    )
+    check_place(fit.train, identity_of(train), {key: fit.identity[key] for key in OF_VIEW})
     check_place(fit.query, identity_of(query), identity_of(train))
     _check_pairing(train, module.CARD)
     if "solution" in uses:
