@@ -1,5 +1,7 @@
 # What jobs ask of a cluster. On one machine every run has all that the config's limits allow, at once.
 
+USUAL_RATE = (100, 1)  # Snakemake's own limit of jobs that start, and the seconds in which
+
 
 def on_cluster():
     """Whether jobs are sent elsewhere, asked from where they are sent or from there; known only once the workflow runs."""
@@ -99,6 +101,14 @@ def check_cluster():
             cluster.check_requests(requests(last_attempt=retries + 1), cluster.partitions())
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+def start_at_any_rate():
+    """Drop Snakemake's limit of jobs per second, unless a user set one: to keep it, Snakemake looks at all waiting jobs once a
+    second for every job that has ended, hundreds of times a second in a long run."""
+    limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == USUAL_RATE:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def requests(last_attempt):
