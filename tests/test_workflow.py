@@ -407,6 +407,16 @@ def test_same_seed_gives_identical_scores(benchmark):
     assert not seeds[0].equals(seeds[1])
 
 
+@pytest.mark.parametrize(("asked", "limited"), [((), False), (("--max-jobs-per-timespan", "7/1s"), True)])
+def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limited):
+    """Snakemake's own limit makes it look at what waits once a second for every job that has ended."""
+    told = 'onsuccess:\n    print("limited:", workflow.scheduler.job_rate_limiter is not None)\n'
+    (tmp_path / "Snakefile").write_text(f'include: "{REPOSITORY}/Snakefile"\n\n{told}')
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = planning.snakemake("--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment)
+    assert f"limited: {limited}" in done.stdout, done.stderr[-2000:]
+
+
 AT_ONCE = TINY | {"training": TINY["training"] | {"seeds_at_once": True}}
 
 
