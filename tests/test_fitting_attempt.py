@@ -7,11 +7,12 @@ import types
 from dataclasses import dataclass, replace
 
 import numpy as np
+import psutil
 import pytest
 from mosaicbench_fits import fit_one, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import attempts, cluster
+from mosaicbench import attempts, cluster, files
 from mosaicbench.commands import fit
 from mosaicbench.errors import ContractError, Diverged, NotStackable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
@@ -110,6 +111,20 @@ def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(views, 
     assert read_shared(fits) == {}
 
 
+def test_a_forked_fit_takes_what_was_read_before(views, tmp_path, monkeypatch):
+    parent, read_view = os.getpid(), files.views.read_view
+
+    def read_before_the_fork(*arguments):
+        assert os.getpid() == parent
+        return read_view(*arguments)
+
+    monkeypatch.setattr(files.views, "read_view", read_before_the_fork)
+    threads = psutil.Process().num_threads()
+    records = fit_all(views, tmp_path, ("ridge", "cca"))
+    assert {record["status"] for record in records.values()} == {"ok"}
+    assert psutil.Process().num_threads() == threads, "a fork would wait for them"
+
+
 def test_without_time_every_run_is_a_row_or_the_next_attempt_s(views, tmp_path):
     records = fit_all(views, tmp_path, ("oracle", "ridge"), minutes=-1)
     assert {record["status"] for record in records.values()} == {"timeout"}
@@ -132,10 +147,13 @@ def test_the_seeds_of_each_of_several_runs_are_trained_at_once_where_that_can_be
         assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", at_once)] * 2
 
 
-def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path):
+@pytest.mark.parametrize("methods", [("ridge",), ("ridge", "cca")])
+def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path, capfd, methods):
     (tmp_path / "train.h5mu").write_bytes(b"no view")
     with pytest.raises(UserError, match="could not start"):
-        fit_all([views[0], tmp_path], tmp_path / "runs", ("ridge",))
+        fit_all([views[0], tmp_path], tmp_path / "runs", methods)
+    assert f"error: {tmp_path}/train.h5mu: cannot be read as HDF5" in capfd.readouterr().err
+    assert not list((tmp_path / "runs").glob("*/seed-1/run.json"))
 
 
 # --- all seeds of a run at once ---

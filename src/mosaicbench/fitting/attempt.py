@@ -70,7 +70,7 @@ def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_
         shared.credit(meters.shared, fits=len(some))
         minutes_left = max(0.0, (end - time.monotonic()) / 60)
         its_limits = replace(limits, minutes=min(most_minutes, minutes_left))
-        return _fit_together(some, shared.views, meters, its_limits, checkpoint_seconds, stacked=stacked)
+        return _fit_together(some, shared.parts, meters, its_limits, checkpoint_seconds, stacked=stacked)
 
     for seeds in (fits[start : start + max(at_once, 1)] for start in range(0, len(fits), max(at_once, 1))):
         if at_once and could_fit(seeds, limits.minutes * at_once, stacked=True):
@@ -95,26 +95,27 @@ class Shared:
 
     Attributes
     ----------
-    views
-        Parts of views, without solutions, that several fits read. A child has a copy of its own.
+    parts
+        Of views, without solutions: those that several fits read. A child has a copy of its own.
     seconds
         Phase -> wall-clock and CPU seconds, for each fit.
     """
 
-    views: Parts
+    parts: Parts
     seconds: dict[str, tuple[float, float]]
 
     @classmethod
     def by(cls, fits: Sequence[Fit]) -> Shared:
-        """Import what the methods of several fits need, and read the views that fit into little memory."""
-        views, seconds = {}, {}
-        works = {"import": lambda: _import(fits), "read": lambda: views.update(read_shared(fits))} if len(fits) > 1 else {}
-        for phase, work in works.items():
+        """Import what the methods of several fits need, and read the parts of views that :func:`.read_shared` names."""
+        if len(fits) == 1:
+            return cls({}, {})
+        parts, seconds = {}, {}
+        for phase, work in {"import": _import, "read": lambda fits: parts.update(read_shared(fits))}.items():
             wall, cpu = time.monotonic(), time.process_time()
             with suppress(Exception):  # then each fit says so itself
-                work()
+                work(fits)
             seconds[phase] = (time.monotonic() - wall) / len(fits), (time.process_time() - cpu) / len(fits)
-        return cls(views, seconds)
+        return cls(parts, seconds)
 
     def credit(self, meter: Meter, *, fits: int) -> None:
         """Count the share of so many fits."""
@@ -162,7 +163,7 @@ class Meters:
 
 def _fit_together(
     fits: Sequence[Fit],
-    views: Parts,
+    parts: Parts,
     meters: Meters,
     limits: Limits,
     checkpoint_seconds: float,
@@ -177,7 +178,7 @@ def _fit_together(
             earlier.unlink(missing_ok=True)  # what is there afterwards was written now
         remove_partial(fit.output)
         records.append(new_record(fit, seeds_at_once=len(fits)))
-    work = partial(_in_child, fits, records, views, meters, checkpoint_seconds, stacked=stacked)
+    work = partial(_in_child, fits, records, parts, meters, checkpoint_seconds, stacked=stacked)
     code, failure = run_in_child(work, meters.shared, limits)
     if stacked and code == NOT_STACKABLE:
         return False
@@ -204,11 +205,11 @@ def _fit_together(
 
 
 def _in_child(
-    fits: Sequence[Fit], records: list[dict], views: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
+    fits: Sequence[Fit], records: list[dict], parts: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
 ) -> None:
     """Run the fits; turn what a method can suffer into statuses, and leave a file's or a user's fault to the caller."""
     try:
-        _fit(fits, records, views, meters, checkpoint_seconds, stacked=stacked)
+        _fit(fits, records, parts, meters, checkpoint_seconds, stacked=stacked)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
@@ -222,7 +223,7 @@ def _in_child(
 
 
 def _fit(
-    fits: Sequence[Fit], records: list[dict], shared: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
+    fits: Sequence[Fit], records: list[dict], parts: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
 ) -> None:
     """Import, read and train; then write what each fit gave."""
     meters.shared.enter("import")
@@ -233,7 +234,7 @@ def _fit(
         raise NotStackable("the method cannot train them at once")
 
     meters.shared.enter("read")
-    opened = [open_view(module, fit, shared) for fit in fits]
+    opened = [open_view(module, fit, parts) for fit in fits]
     for record, each in zip(records, opened, strict=True):
         record["cells"] = each.cells  # also in the row of a fit that fails from here on
     methods, views, seeds = [each.method for each in opened], [each.view() for each in opened], [fit.seed for fit in fits]

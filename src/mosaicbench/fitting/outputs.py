@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
@@ -32,9 +32,10 @@ DRAWS, DRAWN_CELLS, DRAWN_FEATURES = 39, 200, 32
 
 SMALL = 2**26  # bytes of files of views that are read for several fits at once, and stay in memory until the last has ended
 
-Parts = dict[Path, "MuData"]  # train or query cells by their file
+Parts = Mapping[Path, "MuData"]  # train or query cells by their file
 
-# Of `files`, only modules of the standard library are imported before the fit has forked: what others import may start threads.
+# Of `files`, only modules of the standard library are imported with this one: a fit that is alone in its job imports the rest
+# once it has forked, since what others import may start threads.
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,13 @@ def read_shared(fits: Sequence[Fit]) -> Parts:
     return {path: read_view(path, noun) for path, noun in shared}
 
 
-def open_view(module: ModuleType, fit: Fit, shared: Parts | None = None) -> MethodOnView:
-    """Make a method object and read what it may see, but for what is shared, which has been read."""
+def open_view(module: ModuleType, fit: Fit, parts: Parts = MappingProxyType({})) -> MethodOnView:
+    """Make a method object and read what it may see, but for those parts that have been read."""
     from mosaicbench.files.views import as_truth, identity_of, read_view
 
     method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
     train, query = (
-        shared[path] if shared and path in shared else read_view(path, noun)
-        for path, noun in ((fit.train, "train"), (fit.query, "query"))
+        parts[path] if path in parts else read_view(path, noun) for path, noun in ((fit.train, "train"), (fit.query, "query"))
     )
     check_place(fit.train, identity_of(train), {key: fit.identity[key] for key in OF_VIEW})
     check_place(fit.query, identity_of(query), identity_of(train))
