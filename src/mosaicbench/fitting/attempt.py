@@ -40,7 +40,7 @@ def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_
     """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
 
     What their methods need is imported once, and views that several read are read once, before the first child is forked; each
-    record has its share of those seconds.
+    record has its share of those seconds, and counts all of that memory.
 
     Parameters
     ----------
