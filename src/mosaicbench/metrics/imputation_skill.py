@@ -17,8 +17,8 @@ CARD = {
     "chance": 0.0,
     "bounds": [None, 1.0],
     "definition": "1 - SSE(imputed) / SSE(train mean), squared errors summed over query cells and features, each feature in "
-    "units of its standard deviation over train cells (LSI components in one common unit), those without one left out; 0 is "
-    "the train mean.",
+    "units of its standard deviation over train cells (LSI components in one common unit, a feature that is constant there as "
+    "it is); 0 is the train mean.",
     "doi": "",
     "lacks": {
         "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",

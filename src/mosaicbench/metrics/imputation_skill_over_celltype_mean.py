@@ -15,7 +15,7 @@ CARD = {
     "chance": 0.0,
     "bounds": [None, 1.0],
     "definition": "1 - SSE(imputed) / SSE(cell-type mean), squared errors summed over query cells and features, each feature "
-    "in units of its standard deviation over train cells, those without one left out; the cell-type mean is "
+    "in units of its standard deviation over train cells, one that is constant there as it is; the cell-type mean is "
     "the mean profile of the train cells of the query cell's true type, and the mean of all train cells where "
     "the type is unknown or has no train cell. 0 is perfect knowledge of the type and of nothing else.",
     "doi": "",
