@@ -191,6 +191,15 @@ def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
     mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
     with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
         adopted(view, tmp_path, imputed=tmp_path / "a.h5mu")
+    twice = values.copy()
+    twice.var_names = [twice.var_names[1], *twice.var_names[1:]]
+    mudata.MuData({f"{source}->{target}": twice}).write_h5mu(tmp_path / "c.h5mu")
+    with pytest.raises(ContractError, match=f"has the feature '{twice.var_names[0]}' twice"):
+        adopted(view, tmp_path, imputed=tmp_path / "c.h5mu")
+    in_a_layer = anndata.AnnData(obs=values.obs, var=values.var, layers={"counts": values.X})
+    mudata.MuData({f"{source}->{target}": in_a_layer}).write_h5mu(tmp_path / "d.h5mu")
+    with pytest.raises(ContractError, match="X is empty; put the values there"):
+        adopted(view, tmp_path, imputed=tmp_path / "d.h5mu")
     mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
     with pytest.raises(ContractError, match="'proteins' is no direction"):
         adopted(view, tmp_path, imputed=tmp_path / "b.h5mu")
