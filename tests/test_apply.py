@@ -190,6 +190,27 @@ def test_embeddings_made_elsewhere_are_scored(place, tmp_path, capsys):
     assert "computed elsewhere" in capsys.readouterr().err
 
 
+def test_types_and_batches_are_those_of_the_columns_that_were_named(tmp_path):
+    random, types, batches = np.random.default_rng(0), np.repeat(["a", "b"], 20), np.tile(["x", "y"], 20)
+    cells = AnnData(random.standard_normal((40, 3)) + 3 * (types == "a")[:, None], obs=pd.DataFrame({"cell_type": types}))
+    cells.obs = cells.obs.assign(batch=batches, other_type=batches, other_batch=types)
+    cells.obs_names = [f"cell-{place}" for place in range(40)]
+    mdata, groups = mudata.MuData({"left": cells}), ["biology", "mixing"]
+    mdata.obs = cells.obs.copy()
+    expected = mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups)
+    turned = cells.obs.set_axis(["other_type", "other_batch", "cell_type", "batch"], axis=1)
+    mdata.obs = turned
+    named = {"cell_type": "other_type", "batch": "other_batch"}
+    pd.testing.assert_frame_equal(mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups, **named), expected)
+    absent = mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups, cell_type="absent")
+    assert "nmi" in set(expected["metric"]) - set(absent["metric"])
+    AnnData(cells.X, obs=turned).write_h5ad(tmp_path / "left.h5ad")
+    files = ["--latents", str(tmp_path / "left.h5ad"), "--truth", str(tmp_path / "left.h5ad")]
+    options = [word for name, column in named.items() for word in (f"--{name.replace('_', '-')}", column)]
+    cli.main(["score", *files, *options, "--groups", *groups, "--output", str(tmp_path / "scores.tsv")])
+    pd.testing.assert_frame_equal(read_table(tmp_path / "scores.tsv"), expected, check_dtype=False)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -9,6 +9,10 @@ from conftest import REPOSITORY
 
 from mosaicbench import catalog, cli, listing
 
+ADOPTION = {"dataset": "d", "scenario": "s", "run": "r"}
+SEARCH = {"identity": ADOPTION | {"method": "cca", "seed": 0}, "of": "cca", "hyperparameters": {}, "view": "v", "output": "o"}
+SEARCH |= {"trials": 1, "objective": "mean", "seed": 0, "limits": {"minutes": 1, "memory_mb": 1}}
+
 
 def python(*arguments):
     environment = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": "/usr/bin:/bin"}
@@ -88,6 +92,11 @@ def test_what_fools_a_metric_is_what_its_card_admits():
         (["prepare", "--dataset", "x", "--options", "[1]", "--output", "y"], "argument --options: must be an object of JSON"),
         (["tune", "{}"], "mosaicbench tune: JOB: missing a required argument: 'identity'"),
         (["adopt", '{"sedes": [0]}'], "mosaicbench adopt: JOB: missing a required argument: 'dataset'"),
+        (["adopt", json.dumps(ADOPTION | {"seeds": [{"view": "v"}]})], "mosaicbench adopt: seeds[0] lacks the key 'seed'"),
+        (["adopt", json.dumps(ADOPTION | {"seeds": [0]})], "mosaicbench adopt: seeds[0] is to be an object"),
+        (["adopt", json.dumps(ADOPTION | {"seeds": {}})], "mosaicbench adopt: a job needs 'seeds', a list of at least one"),
+        (["tune", json.dumps(SEARCH | {"identity": {"run": "r"}})], "mosaicbench tune: identity lacks the key 'dataset'"),
+        (["tune", json.dumps(SEARCH | {"limits": {"minutes": 1}})], "mosaicbench tune: limits lacks the key 'memory_mb'"),
     ],
 )
 def test_a_job_that_cannot_be_done_ends_in_one_message(arguments, message, capsys):

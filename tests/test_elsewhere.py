@@ -169,6 +169,16 @@ def test_names_of_the_view_need_to_say_of_which_view(fitted, view, tmp_path):
     assert adopted(view, tmp_path, latents=path)
 
 
+def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, view, tmp_path):
+    for kept in ("imputer", "model"):
+        (tmp_path / "mine" / kept).mkdir(parents=True)
+        (tmp_path / "mine" / kept / "model.json").write_text("{}")
+    run = adopted(view, tmp_path, latents=written(as_made_elsewhere(fitted, view, own_names(view)), tmp_path / "a.h5ad"))
+    assert not {"imputer", "model"} & {path.name for path in run.iterdir()}
+    assert "foscttm" in set(scores_of(run, view, tmp_path)["metric"])
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
 def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
     query = read_view(view / "query.h5mu", "query")
     source, target = list(query.mod)
@@ -181,6 +191,15 @@ def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
     mudata.MuData({f"{source}->{target}": values[:, 1:].copy()}).write_h5mu(tmp_path / "a.h5mu")
     with pytest.raises(ContractError, match="lacks 1 of .* features, such as"):
         adopted(view, tmp_path, imputed=tmp_path / "a.h5mu")
+    twice = values.copy()
+    twice.var_names = [twice.var_names[1], *twice.var_names[1:]]
+    mudata.MuData({f"{source}->{target}": twice}).write_h5mu(tmp_path / "c.h5mu")
+    with pytest.raises(ContractError, match=f"has the feature '{twice.var_names[0]}' twice"):
+        adopted(view, tmp_path, imputed=tmp_path / "c.h5mu")
+    in_a_layer = anndata.AnnData(obs=values.obs, var=values.var, layers={"counts": values.X})
+    mudata.MuData({f"{source}->{target}": in_a_layer}).write_h5mu(tmp_path / "d.h5mu")
+    with pytest.raises(ContractError, match="X is empty; put the values there"):
+        adopted(view, tmp_path, imputed=tmp_path / "d.h5mu")
     mudata.MuData({"proteins": values}).write_h5mu(tmp_path / "b.h5mu")
     with pytest.raises(ContractError, match="'proteins' is no direction"):
         adopted(view, tmp_path, imputed=tmp_path / "b.h5mu")

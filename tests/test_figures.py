@@ -108,6 +108,14 @@ def test_overview_scales_ranks_and_leaves_white_what_has_no_scale():
     assert any("2 seeds" in text for text in texts)
 
 
+def test_overview_leaves_out_a_leading_zero_and_no_other():
+    values = {"mvae": -10.25, "mmvaepp": -0.25, "cca": 0.25, "oracle": 10.0}
+    scores = scores_table({(run, "recall_at_10"): value for run, value in values.items()})
+    _, drawn = overview_heat(scores=scores, overall=overall_scores(scores, RUNS), runs=RUNS, theme=THEME)
+    shown = drawn[drawn["metric"] == "recall_at_10"].set_index("run")["shown"]
+    assert shown[list(values)].to_list() == ["-10.250", "-.250", ".250", "10.000"]
+
+
 def test_overview_prints_the_place_among_those_that_are_ranked():
     figure, drawn = overview_heat(scores=SCORES, overall=OVERALL, runs=RUNS, theme=THEME)
     places = drawn[drawn["metric"] == "score"].set_index("run")["rank"]

@@ -65,6 +65,14 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
     pd.testing.assert_frame_equal(drawn, markers)
 
 
+def test_virtual_cells_are_held_against_real_ones_of_any_place_in_the_file():
+    random = np.random.default_rng(0)
+    real = random.standard_normal((400, 10)) + 2 * np.repeat([0, 1], 200)[:, None]  # sorted by batch
+    virtual = random.standard_normal((200, 10)) + 2 * random.integers(0, 2, 200)[:, None]
+    assert generate._realism(real, virtual, 0) < 0.6
+    assert generate._realism(real, virtual, 0) == generate._realism(real, virtual, 0)
+
+
 def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(place, tmp_path):
     view, record = place
     generate.main(runs=[record("mvae", "diverged")], view=view, cells=40, seed=0, output=tmp_path, tables=tmp_path / "tables")

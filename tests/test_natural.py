@@ -280,6 +280,23 @@ def test_companions_are_as_many_of_each_type_whichever_modality_comes_first():
     assert len(companions(*z, types[0], np.full(6, "x", dtype=object))["latent_b"]()) == 0
 
 
+@pytest.mark.parametrize(("of_rna", "of_adt"), [("ab", "  "), ("  ", "ab"), ("a ", "b ")])
+def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
+    labels = np.array([name.strip() for name in of_rna * 15 + of_adt * 15], dtype=object)
+    z = np.random.default_rng(0).standard_normal((60, 2))
+    known = Evidence(
+        record={},
+        batches=np.array(["b"] * 60, dtype=object),
+        labels=labels,
+        rows={"rna": np.arange(30), "adt": np.arange(30, 60)},
+        latents={"rna": z[:30], "adt": z[30:]},
+    )
+    values = scores_of(known, ["label_transfer", "mixing", "realism"]).scores.set_index(["metric", "direction"])["value"]
+    for direction in ("rna->adt", "adt->rna"):
+        assert np.isnan(values["types_matched", direction])
+        assert np.isfinite(values["modality_mixing", direction]) and np.isfinite(values["modality_probe", direction])
+
+
 def test_a_direction_without_partners_is_no_direction_of_a_mean():
     rows = [("foscttm", d, v, s) for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))]
     scores = pd.DataFrame(rows, columns=["metric", "direction", "value", "status"])

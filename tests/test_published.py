@@ -42,6 +42,20 @@ def test_ours_stands_beside_a_number_of_the_same_meaning():
 
 
 @pytest.mark.parametrize(
+    ("scenarios", "taken"), [(["few", "paired"], "paired"), (["paired", "few"], "paired"), (["many", "few"], "many")]
+)
+def test_ours_are_of_the_scenario_named_like_its_kind_else_of_the_first(scenarios, taken):
+    parts = []
+    for name in reversed(scenarios):
+        there, back = ([0.2, 0.2], [0.4, 0.4]) if name == taken else ([0.1, 0.1], [0.9, 0.9])
+        parts.append(scores_of({("mvae", "foscttm"): there, ("mvae", "foscttm", "adt->rna"): back}, scenario=name))
+    numbers = [number(), number(direction="mean"), number(direction="worst")]
+    file = {"definitions": {"foscttm": "as ours"}, "references": {"r": "somewhere"}, "numbers": numbers}
+    found = published.beside_ours(file, comparison(pd.concat(parts)), dict.fromkeys(scenarios, "paired"), ROSTER)
+    np.testing.assert_allclose(found["ours"], [0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
     ("changed", "differs"),
     [
         ({"dataset": "elsewhere"}, "dataset"),

@@ -134,6 +134,11 @@ def test_groups_stay_whole_where_the_scenario_splits_by_them(simulation, capsys)
     assert "same donor" in capsys.readouterr().err
 
 
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(simulation):
+    with pytest.raises(UserError, match=r"--by: the train cells of \w+ have no column 'nocol'; there are .*cell_type"):
+        inner_view(train_of(simulation, "paired"), share=0.25, seed=0, by="nocol")
+
+
 def test_another_seed_of_the_search_or_of_the_view_divides_otherwise(simulation):
     train = train_of(simulation, "paired")
     chosen = [set(inner_view(train, share=0.25, seed=seed)["solution"].uns["train_cells"]) for seed in (0, 0, 1)]

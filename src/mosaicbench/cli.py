@@ -73,6 +73,7 @@ def _do(command: str, job: dict) -> None:
         inspect.signature(main).bind(**job)
     except TypeError as error:
         raise UserError("JOB: {}".format(str(error).replace("keyword-only ", ""))) from error  # as Python 3.12 and later say
+    jobs.check_inside(command, job)
     main(**job)
 
 

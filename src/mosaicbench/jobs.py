@@ -25,6 +25,10 @@ from mosaicbench.errors import UserError
 NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
 KEYS = {"runs", "seeds", "limits", "stacked"}
 NEEDED = {"runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"), "seeds": ("seed", "train", "query")}
+NEEDED_INSIDE = {  # command -> of a job on the command line: key -> what its object, or each object of its list, has
+    "adopt": {"seeds": ("seed", "view", "output")},
+    "tune": {"identity": ("dataset", "scenario", "run", "method", "seed"), "limits": tuple(NO_LIMITS)},
+}
 
 
 def described(text: str) -> dict:
@@ -46,11 +50,7 @@ def described(text: str) -> dict:
     if unknown := sorted(set(job) - KEYS):
         raise UserError(f"a job has no key {unknown[0]!r}; it has {', '.join(sorted(KEYS))}")
     for part, keys in NEEDED.items():
-        if not job.get(part):
-            raise UserError(f"a job needs {part!r}, a list of at least one")
-        for number, entry in enumerate(job[part]):
-            if missing := [key for key in keys if key not in entry]:
-                raise UserError(f"{part}[{number}] lacks the key {missing[0]!r}")
+        _check_list(part, job.get(part), keys)
     for number, run in enumerate(job["runs"]):
         if len(run["outputs"]) != len(job["seeds"]):
             raise UserError(f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}")
@@ -60,6 +60,31 @@ def described(text: str) -> dict:
         raise UserError(f"limits have no key {unknown[0]!r}; they have {', '.join(NO_LIMITS)}")
     runs = [run | {"module": _module(run["method"])} for run in job["runs"]]
     return job | {"runs": runs, "limits": NO_LIMITS | job.get("limits", {})}
+
+
+def check_inside(command: str, job: dict) -> None:
+    """Refuse a job of `adopt` or `tune` that lacks a key inside one of its keys.
+
+    Raises
+    ------
+    UserError
+    """
+    for part, keys in NEEDED_INSIDE[command].items():
+        (_check_list if part == "seeds" else _check_object)(part, job[part], keys)
+
+
+def _check_list(part: str, entries: object, keys: tuple[str, ...]) -> None:
+    if not entries or not isinstance(entries, list):
+        raise UserError(f"a job needs {part!r}, a list of at least one")
+    for number, entry in enumerate(entries):
+        _check_object(f"{part}[{number}]", entry, keys)
+
+
+def _check_object(name: str, entry: object, keys: tuple[str, ...]) -> None:
+    if not isinstance(entry, dict):
+        raise UserError(f"{name} is to be an object, {{...}}, with the keys {', '.join(keys)}")
+    if missing := [key for key in keys if key not in entry]:
+        raise UserError(f"{name} lacks the key {missing[0]!r}")
 
 
 def of_one_run(

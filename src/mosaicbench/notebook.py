@@ -122,9 +122,9 @@ def score(
     errors.UserError
         When there is no such embedding, or its cells are others.
     """
-    from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings, scores_of_graphs
+    from mosaicbench.scoring.outside import GROUPS, known_of, scores_of_embeddings, scores_of_graphs
 
-    obs = mdata.obs.rename(columns={cell_type: "cell_type", batch: "batch"})
+    obs = known_of(mdata.obs, cell_type=cell_type, batch=batch)
     groups = GROUPS if groups is None else groups
     if graph is not None:
         places = {**mdata.mod, "joint": mdata}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> 
         print(f"remark: {identity['run']}, seed {identity['seed']}: {remark}", file=sys.stderr)
 
     output.mkdir(parents=True, exist_ok=True)
+    for earlier in ("imputer", "model"):  # of a fit
+        shutil.rmtree(output / earlier, ignore_errors=True)
     write_latents(output / "latents.h5ad", latents_table(latents, identity=identity))
     write_imputed(output / "imputed.h5mu", imputed_values(imputed, query, identity=identity))
     write_history(output / "history.tsv", [])

@@ -102,7 +102,9 @@ def _held_against(
     return types, {
         "virtual_cells": layout,
         "virtual_markers": _markers(real, labels, generated, types, {m: feature_names(solution[m]) for m in real}),
-        "virtual_realism": pd.DataFrame([{"modality": m, "realism_auc": _realism(real[m], x)} for m, x in generated.items()]),
+        "virtual_realism": pd.DataFrame(
+            [{"modality": m, "realism_auc": _realism(real[m], x, seed)} for m, x in generated.items()]
+        ),
     }
 
 
@@ -155,8 +157,9 @@ def _markers(real: dict, labels: np.ndarray, generated: dict, types: np.ndarray,
     return pd.DataFrame(rows, columns=VIRTUAL_COLUMNS["virtual_markers"][len(WHOSE) :])
 
 
-def _realism(real: np.ndarray, generated: np.ndarray) -> float:
-    """Return how well a classifier tells as many virtual from as many real cells."""
+def _realism(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
+    """Return how well a classifier tells as many virtual from as many real cells, drawn at random: files may be sorted."""
     cells = min(len(real), len(generated))
+    drawn = np.sort(np.random.default_rng(seed).choice(len(real), cells, replace=False))
     ones = np.ones(real.shape[1])
-    return scorer.ask("realism_auc", truth=real[:cells], imputed=generated[:cells], train_std=ones)
+    return scorer.ask("realism_auc", truth=real[drawn], imputed=generated[:cells], train_std=ones)

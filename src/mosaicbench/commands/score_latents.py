@@ -14,7 +14,7 @@ import pandas as pd
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata, read_h5
 from mosaicbench.files.tables import write_table
-from mosaicbench.scoring.outside import GROUPS, scores_of_embeddings, scores_of_graphs
+from mosaicbench.scoring.outside import GROUPS, known_of, scores_of_embeddings, scores_of_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def main(
         sources[path.stem] = _coordinates(path, cells, embedding) if graph is None else _graph(path, cells, graph)
     with quiet_mudata():
         known = read_h5(truth, mudata.read_h5mu if Path(truth).suffix == ".h5mu" else anndata.read_h5ad)
-    obs = known.obs.rename(columns={cell_type: "cell_type", batch: "batch"})
+    obs = known_of(known.obs, cell_type=cell_type, batch=batch)
     scored = scores_of_embeddings if graph is None else scores_of_graphs
     table = scored(sources, obs, groups=GROUPS if groups is None else groups)
     print("computed elsewhere: whether it has seen these cells, and how long it took, is not known", file=sys.stderr)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mosaicbench.data.assemble import categorical, joined
 from mosaicbench.data.scenarios import cut
+from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import ACTIVITY, LINKS
 from mosaicbench.files.views import said_of_cells
@@ -41,9 +42,12 @@ def inner_view(train: MuData, *, share: float, seed: int, by: str | None = None)
     Raises
     ------
     UserError
-        When too few cells are left.
+        When there is no such column, or too few cells are left.
     """
     own = train.uns[KEY]
+    if by is not None and (lacking := [modality for modality, cells in train.mod.items() if by not in cells.obs]):
+        there = ", ".join(map(str, train[lacking[0]].obs.columns))
+        raise UserError(f"--by: the train cells of {lacking[0]} have no column {by!r}; there are {there}")
     dataset = _as_dataset(train, by)
     if by is not None and dataset.obs[by].nunique() < 2:
         print(f"all train cells have the same {by}, so the inner query is drawn at random", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,7 +138,7 @@ def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, 
     width = scale["one"] - scale["zero"]
     scaled = (means["mean"] - scale["zero"]) / (width if width * theme.roster.sign(metric) > 0 else np.nan)
     is_whole = means["directions"] == means["of_directions"]
-    numbers = [number(metric, mean).replace("0.", ".", 1) for mean in means["mean"]]
+    numbers = [re.sub(r"^(-?)0\.", r"\1.", number(metric, mean)) for mean in means["mean"]]
     texts = [text if whole else text + FEWER for text, whole in zip(numbers, is_whole, strict=True)]
     cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
     return _of_all_runs(cells, family, metric, runs, rows).assign(**scale)

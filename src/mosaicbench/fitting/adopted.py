@@ -126,7 +126,7 @@ def imputed_from(
     Raises
     ------
     ContractError
-        As of :func:`latents_from`; also when a feature is missing.
+        As of :func:`latents_from`; also when a feature is missing or there twice.
     """
     import mudata
 
@@ -140,8 +140,12 @@ def imputed_from(
                 f"{path}: {direction!r} is no direction between two of {', '.join(query.mod)}, such as rna->adt"
             )
         of_query, of_train = names.of_source(path, source)
-        wanted = feature_names(query[target])
-        columns = pd.Index(values.var_names.astype(str)).get_indexer(wanted)
+        if values.X is None:
+            raise ContractError(f"{path}: {direction}: X is empty; put the values there")
+        wanted, features = feature_names(query[target]), pd.Index(values.var_names.astype(str))
+        if not features.is_unique:
+            raise ContractError(f"{path}: {direction} has the feature {features[features.duplicated()][0]!r} twice")
+        columns = features.get_indexer(wanted)
         if (columns < 0).any():
             missing = wanted[int(np.argmax(columns < 0))]
             raise ContractError(

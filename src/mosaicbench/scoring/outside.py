@@ -21,6 +21,12 @@ FEWEST_CELLS = 3
 FROM_GRAPH = "from_graph"  # the function of a metric's file that reads a graph in the place of latents
 
 
+def known_of(obs: pd.DataFrame, *, cell_type: str, batch: str) -> pd.DataFrame:
+    """Return the columns cell_type and batch, from those of the given names; one that is not there is left out."""
+    there = {name: column for name, column in (("cell_type", cell_type), ("batch", batch)) if column in obs}
+    return obs[list(there.values())].set_axis(list(there), axis=1)
+
+
 def scores_of_embeddings(
     embeddings: Mapping[str, tuple[pd.Index, np.ndarray]], obs: pd.DataFrame, *, groups: Collection[str] = GROUPS
 ) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def companions(
     """Return needs of metrics that compare two modalities without knowing partners: as many cells of each type from either.
 
     Row i of both is of one type, a cell of unknown type beside another such, so that a difference between the modalities is no
-    difference of composition. Where either side has no labels, cells are drawn whatever they are.
+    difference of composition. Where either side has no labels, cells are drawn whatever they are, and `labels` refuse.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ def companions(
     labels_a, labels_b
         (cells,) their types, or None where no type is known.
     """
+    known = all(labels is not None and np.any(labels != "") for labels in (labels_a, labels_b))
 
     @cache
     def drawn() -> tuple[np.ndarray, np.ndarray]:
-        known = all(labels is not None and np.any(labels != "") for labels in (labels_a, labels_b))
         types_a, types_b = (
             labels.astype(str) if known else np.zeros(len(z), dtype=str)
             for z, labels in ((latent_a, labels_a), (latent_b, labels_b))
@@ -77,8 +77,16 @@ def companions(
         fewest = {name: min(np.sum(types_a == name), np.sum(types_b == name)) for name in common}
         return tuple(_drawn(types, fewest) for types in (types_a, types_b))
 
+    def labels() -> np.ndarray:
+        if not known:
+            raise Undefined("the cell types of one of the modalities are not known")
+        types = labels_a[drawn()[0]]
+        if not np.any(types != ""):
+            raise Undefined("the modalities have no known cell type in common")
+        return types
+
     found = {"latent_a": lambda: latent_a[drawn()[0]], "latent_b": lambda: latent_b[drawn()[1]]}
-    return found if labels_a is None else found | {"labels": lambda: labels_a[drawn()[0]]}
+    return found if labels_a is None else found | {"labels": labels}
 
 
 def _drawn(types: np.ndarray, numbers: dict[str, int]) -> np.ndarray:

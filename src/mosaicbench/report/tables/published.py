@@ -59,7 +59,8 @@ def beside_ours(published: Mapping, comparison: pd.DataFrame, kinds: Mapping[str
     comparison
         ``summary.comparison``: our means by direction.
     kinds
-        scenario -> its kind ("paired").
+        scenario -> its kind ("paired"), in the order of the config. Of several of a kind, ours are of the one that is named
+        like its kind, else of the first.
     roster
         Who competes, and what a metric is.
 
@@ -97,6 +98,7 @@ def _ours(
     of_dataset = comparison[comparison["dataset"] == number["dataset"]]
     of_kind = of_dataset[of_dataset["scenario"].map(kinds) == number["scenario"]]
     of_metric = of_kind[of_kind["metric"] == number["metric"]].dropna(subset="mean")
+    of_metric = _of_one_scenario(of_metric, number["scenario"], kinds)
     reasons = {}
     if of_dataset.empty:
         reasons["dataset"] = "dataset not in these results"
@@ -124,6 +126,13 @@ def _ours(
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
     row = {"run": run, "same_method": "yes" if same else "no", "ours": values.loc[run, "mean"]}
     return row | {"ours_sd": values.loc[run, "sd"], "ours_seeds": int(values.loc[run, "seeds"])}, {}
+
+
+def _of_one_scenario(rows: pd.DataFrame, kind: str, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of the scenario that is named like its kind, else of the first in the order of `kinds`."""
+    there = set(rows["scenario"])
+    names = [name for name in (kind, *kinds) if name in there]
+    return rows[rows["scenario"] == names[0]] if names else rows
 
 
 def _in_direction(rows: pd.DataFrame, direction: str, *, worst: str) -> pd.DataFrame:
