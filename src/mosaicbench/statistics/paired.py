@@ -168,7 +168,7 @@ class Contest:
         """
         seeds_of = {run: list(table.index[table[run].notna()]) for run in table}
         means = {run: cell_means(cells[run], metric, seeds_of[run]) for run in table}
-        codes = _codes(next((scores.cells for scores in cells.values() if scores is not None), {}))
+        codes = _codes({seed: names for scores in cells.values() if scores is not None for seed, names in scores.cells.items()})
         tests: dict[str, dict] = {OVER_SEEDS: {}, OVER_CELLS: {}}
         for run, other in combinations(table.columns, 2):
             seeds = [seed for seed in seeds_of[run] if seed in set(seeds_of[other])]
