@@ -51,13 +51,16 @@ def overall(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Data
 
 
 def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return one row per run, metric of the overall score and seed: the value, scaled; metrics without a scale are left out."""
+    """Return one row per run, metric of the overall score and seed: the value, scaled; metrics without a scale are left out.
+
+    A metric in which a control that knows nothing reaches the oracle has none.
+    """
     means = complete_seed_means(scores)
     parts = [means.iloc[:0].assign(scaled=pd.Series(dtype=float))]
     for (_, _, metric), group in means[means["metric"].isin(METRICS)].groupby([*VIEW, "metric"], sort=False):
         scale = ends(group.groupby("run")["value"].mean(), metric, roster)
         width = scale["one"] - scale["zero"]
-        if np.isfinite(width) and width != 0:
+        if np.isfinite(width) and width * roster.sign(metric) > 0:
             parts.append(group.assign(scaled=(group["value"] - scale["zero"]) / width))
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
