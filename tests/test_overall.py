@@ -85,6 +85,14 @@ def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
     assert found["rank"].dropna().to_dict() == {"mvae": 1.0}
 
 
+def test_a_seed_that_ended_well_without_a_metric_names_the_metric():
+    scores = scores_of(CONTROLS | MVAE)
+    undefined = (scores["run"] == "mvae") & (scores["metric"] == "imputation_skill") & (scores["seed"] == 1)
+    scores = scores.assign(value=scores["value"].mask(undefined))
+    row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
+    assert (row["missing"], row["complete"]) == ("seed 1 without imputation_skill", False)
+
+
 def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():
     first, second = scores_of(CONTROLS | MVAE), scores_of(CONTROLS | MVAE | {("cca", "foscttm"): [0.0, 0.1]}, dataset="e")
     scores = pd.concat([first, second])
