@@ -88,6 +88,14 @@ def test_scores_of_one_side_stand_apart_and_costs_come_last():
     assert changes({("mvae", "nmi"): [None]}, {("mvae", "nmi"): [None]}).empty
 
 
+def test_differences_are_over_the_directions_that_both_have():
+    a = {("mvae", "nmi", "a->b"): [0.5, 0.4, 0.6]}
+    b = {("mvae", "nmi", "a->b"): [0.51, 0.38, 0.61], ("mvae", "nmi", "b->a"): [0.1, 0.1, 0.1]}
+    row = changes(a, b).iloc[0]
+    assert (row["change"], row["paired_seeds"]) == ("within", 3)
+    np.testing.assert_allclose(row["difference"], 0, atol=1e-12)
+
+
 def test_values_that_two_configs_do_not_share_are_named_by_their_place():
     a = {"runs": {"mvae": {"beta": 4}, "cca": None}, "seeds": [0, 1], "same": {"x": 1}}
     b = {"runs": {"mvae": {"beta": 1}, "ridge": None}, "seeds": [0], "same": {"x": 1}}

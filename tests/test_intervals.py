@@ -8,6 +8,7 @@ from made_up_scores import cells_of, scores_of
 from scipy import stats
 
 from mosaicbench.files.scores import CellScores
+from mosaicbench.statistics.cells import over_directions
 from mosaicbench.statistics.intervals import half_width_over_cells, over_cells, over_datasets, with_cells
 from mosaicbench.statistics.summary import comparison, headline
 
@@ -109,6 +110,17 @@ def test_the_headline_interval_is_of_the_mean_over_directions():
     mean = (x + y) / 2  # the same cells in both directions
     half = 1.972 * mean.std(ddof=1) / 200**0.5
     np.testing.assert_allclose([row["low"], row["high"]], [mean.mean() - half, mean.mean() + half], atol=1e-4)
+
+
+def test_directions_with_other_cells_each_count_with_all_of_theirs():
+    x, y = np.random.default_rng(0).random((2, 200))
+    np.testing.assert_array_equal(over_directions([x, y]), (x + y) / 2)
+    x[150:], y[:100] = np.nan, np.nan
+    found = over_directions([x, y])
+    np.testing.assert_allclose(found.mean(), (np.nanmean(x) + np.nanmean(y)) / 2)
+    apart = over_directions([np.where(np.arange(200) < 100, x, np.nan), y])  # no cell in both: two means of 100 each
+    half = 1.972 * np.sqrt((x[:100].var() + y[100:].var()) / 100) / 2
+    np.testing.assert_allclose(half_width_over_cells({0: apart}, named({0: apart})), half, rtol=0.01)
 
 
 def test_over_datasets_the_interval_is_welchs_and_needs_seeds_in_each():

@@ -54,6 +54,15 @@ def test_competitors_never_set_the_scale():
     assert before == after
 
 
+def test_a_metric_in_which_the_oracle_is_below_a_control_that_knows_nothing_has_no_scale():
+    below = {("oracle", "label_transfer_accuracy"): [0.93, 0.93], ("constant", "label_transfer_accuracy"): [0.95, 0.95]}
+    scores = scores_of(CONTROLS | MVAE | below)
+    row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
+    assert np.isnan(row["label_transfer"])
+    np.testing.assert_allclose(row["score"], (0.6 + 0.5) / 2)
+    assert (row["metrics"], row["of_metrics"], row["complete"]) == (3, 3, True)
+
+
 def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
     partial = {("cca", "foscttm"): [0.0, 0.0], ("cca", "recall_at_10"): [1.0, 1.0]}
     seed_lost = {("mmvaepp", metric): [by[0], None] for (_, metric), by in MVAE.items()}
@@ -74,6 +83,14 @@ def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
     assert found.loc["ridge", "missing"].endswith("not applicable")
     assert not found.loc[["cca", "mmvaepp", "vae_poe", "ridge"], "complete"].any()
     assert found["rank"].dropna().to_dict() == {"mvae": 1.0}
+
+
+def test_a_seed_that_ended_well_without_a_metric_names_the_metric():
+    scores = scores_of(CONTROLS | MVAE)
+    undefined = (scores["run"] == "mvae") & (scores["metric"] == "imputation_skill") & (scores["seed"] == 1)
+    scores = scores.assign(value=scores["value"].mask(undefined))
+    row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
+    assert (row["missing"], row["complete"]) == ("seed 1 without imputation_skill", False)
 
 
 def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():

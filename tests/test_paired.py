@@ -202,6 +202,19 @@ def test_a_failed_seed_is_left_out_of_both_sides():
     np.testing.assert_allclose(row["effect"], np.mean([0.2, 0.25]))
 
 
+def test_a_failed_seed_of_the_first_run_leaves_the_tests_over_cells_of_all_others():
+    random = np.random.default_rng(0)
+    x = {run: {seed: random.random(30) + gap for seed in range(3)} for run, gap in (("mvae", 0), ("cca", 1), ("ridge", 2))}
+    del x["mvae"][2]
+    scores = scores_of(
+        {(run, "foscttm"): [of[seed].mean() if seed in of else None for seed in range(3)] for run, of in x.items()}
+    )
+    cells = [cells_of(run, {(seed, "foscttm"): y for seed, y in of.items()}) for run, of in x.items()]
+    found = paired_tests(scores, cells, ROSTER, reference="cca").set_index(["test", "run", "against"])
+    assert found.loc[(OVER_CELLS, "ridge", "cca"), ["n", "seeds"]].tolist() == [90, 3]
+    assert 60 in found.loc[OVER_CELLS, "n"].tolist()  # of mvae, over two seeds
+
+
 def test_fewer_directions_are_not_compared_and_nothing_compares_with_itself():
     scores = scores_of(
         {("mvae", "foscttm", d): [0.1, 0.2] for d in ("rna->adt", "adt->rna")} | {("cca", "foscttm"): [0.0, 0.1]}

@@ -8,6 +8,7 @@ from scipy.special import stdtr
 from mosaicbench import cli
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import write_table
+from mosaicbench.report.page.view import first_two
 from mosaicbench.report.recommendation import IMPUTATION, LABELS, PARTNER, SPEED, decided_by, recommended, sentences
 from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import RUN_COLUMNS
@@ -88,6 +89,25 @@ def test_runs_that_no_number_of_seeds_would_tell_apart_are_said_to_be(tables):
     row = {"seeds": 6, "more_seeds": np.nan}
     assert decided_by(row) == "no number of seeds up to 1000 would tell it from all of these"
     assert decided_by(row | {"seeds": 1}) == "one seed says nothing about others"
+
+
+def test_a_run_that_failed_in_most_seeds_is_not_recommended(tables):
+    scores = tables["scores"]
+    lost = (scores["run"] == "mmvae") & (scores["seed"] > 0)
+    scores = scores.assign(value=scores["value"].where(scores["run"] != "mmvae", scores["value"] - 0.2))[~lost]
+    roster = roster_of(tables["runs"])
+    few = {"scores": scores, "headline": headline(scores), "paired_tests": paired_tests(scores, [], roster)}
+    partner = recommended(tables | few, roster).set_index("question").loc[PARTNER]
+    assert (partner["run"], partner["seeds"]) == ("mvae", len(SEEDS))
+
+
+def test_the_first_two_stand_in_the_order_of_the_seeds_of_both(tables):
+    values = {"mvae": {0: 0.1, 1: 0.2}, "mmvae": {1: 0.19, 2: 0.3}, "cca": {0: 0.104, 1: 0.204}}
+    rows = [("d", "s", run, seed, "foscttm", "a->b", "-", x, "ok") for run, of in values.items() for seed, x in of.items()]
+    tests = paired_tests(pd.DataFrame(rows, columns=SCORE_COLUMNS), [], roster_of(tables["runs"]))
+    assert set(tests["against"]) == {"mvae", "cca"}  # the best mean, and the baseline
+    (sentence,) = first_two(tests, theme_of(tables))
+    assert "MMVAE before MVAE by 0.010." in sentence
 
 
 def test_the_command_says_it_in_sentences_and_writes_the_table(tables, tmp_path, capsys):

@@ -60,6 +60,14 @@ def test_swept_runs_are_one_line_and_all_others_level_ones():
     assert table.groupby("run")["value"].first().to_dict() == VALUES
 
 
+def test_a_direction_without_partners_does_not_double_the_seeds_of_a_sweep():
+    rows = [("d", "s", run, seed, "foscttm", "a->b", x, "ok") for seed in (0, 1) for run, x in VALUES.items()]
+    rows += [("d", "s", run, seed, "foscttm", "a->c", np.nan, "not_applicable") for seed in (0, 1) for run in VALUES]
+    table = _swept({"metrics": {"foscttm": None}, "series": {"weights": {"mvae-1": 1, "mvae-4": 4}}}, rows)
+    assert not table.duplicated(["run", "seed"]).any()
+    assert set(table["status"]) == {"ok"}
+
+
 def test_a_collapsed_seed_of_a_sweep_says_so():
     rows = [(f"d{x}", "s", "mvae", 0, "foscttm", "a->b", 0.5, "collapsed" if x > 1 else "ok") for x in (1, 2)]
     table = _swept({"metrics": {"foscttm": None}, "series": {"series": {"d1": 1, "d2": 2}}}, rows)

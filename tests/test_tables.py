@@ -103,6 +103,19 @@ def test_best_follows_the_card_and_leaves_controls_aside():
     assert dict(zip(won["metric"], won["run"], strict=True)) == {"foscttm": "mvae", "recall_at_10": "cca"}
 
 
+def test_a_mean_over_fewer_seeds_than_another_run_has_never_wins():
+    rows = [("mvae", seed, "foscttm", "rna->adt", value, "ok") for seed, value in enumerate((0.2, 0.1, 0.21))]
+    rows += [("mmvae", seed, "foscttm", "rna->adt", value, "ok") for seed, value in enumerate((0.25, 0.16, 0.24))]
+    rows += [("cca", 1, "foscttm", "rna->adt", 0.12, "ok"), ("cca", 0, "status", "run", np.nan, "diverged")]
+    scores = _score_table(rows)
+    summary = headline(scores)
+    assert summary.loc[best(summary, ROSTER), "run"].tolist() == ["mvae"]
+    few = headline(scores[(scores["seed"] == 1) | (scores["status"] == "diverged")])
+    assert few.loc[best(few, ROSTER), "run"].tolist() == ["mvae"]  # of one seed each, the other is worse
+    none_is_whole = headline(scores[scores["seed"] != scores["run"].map({"mvae": 0, "mmvae": 1})])
+    assert none_is_whole.loc[best(none_is_whole, ROSTER), "run"].tolist() == ["mvae"]
+
+
 def test_failed_and_missing_never_become_zero(results):
     overview = results.tables["overview"].set_index(["dataset", "scenario", "run"])
     assert set(overview.loc[("pair", "unpaired", "mmvaepp"), list(HEADLINE)]) == {"✗ diverged"}

@@ -76,9 +76,15 @@ def scores(a: pd.DataFrame, b: pd.DataFrame, by_seed_a: pd.DataFrame, by_seed_b:
 
 
 def _differences(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per score: its mean difference over the seeds of both, with interval, and whether all are the same."""
+    """Return one row per score: its mean difference over the seeds of both, with interval, and whether all are the same.
+
+    Means are over the directions and spaces that both have.
+    """
     columns = [*KEYS, "seed", "value"]
-    sides = [complete_seed_means(side)[columns] for side in (a, b)]
+    parts = [*KEYS, "direction", "space"]
+    given = [side.loc[side["status"] != "not_applicable", parts].drop_duplicates() for side in (a, b)]
+    shared = given[0].merge(given[1], on=parts)
+    sides = [complete_seed_means(side.merge(shared, on=parts))[columns] for side in (a, b)]
     paired = sides[0].merge(sides[1], on=[*KEYS, "seed"], suffixes=("_a", "_b"))
     rows = []
     for names, group in paired.groupby(KEYS, sort=False):

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from mosaicbench.files.scores import CellScores
+from mosaicbench.statistics.cells import over_directions
 from mosaicbench.statistics.common import LEVEL, NO_INTERVAL, RUN, T_OVER_SEEDS, t_quantile
 
 NOT_NARROWER = "t over seeds, at least as wide as over cells"
@@ -79,7 +80,7 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
             by_metric.setdefault(metric, []).append(by_seed)
         for metric, directions in by_metric.items():
             seeds = set.intersection(*(set(by_seed) for by_seed in directions))
-            means = {seed: np.mean([by_seed[seed].astype(float) for by_seed in directions], axis=0) for seed in sorted(seeds)}
+            means = {seed: over_directions([by_seed[seed] for by_seed in directions]) for seed in sorted(seeds)}
             if means:
                 widths[(*names, metric)] = half_width_over_cells(means, run.cells)
     return widths

@@ -51,13 +51,16 @@ def overall(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Data
 
 
 def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return one row per run, metric of the overall score and seed: the value, scaled; metrics without a scale are left out."""
+    """Return one row per run, metric of the overall score and seed: the value, scaled; metrics without a scale are left out.
+
+    A metric in which a control that knows nothing reaches the oracle has none.
+    """
     means = complete_seed_means(scores)
     parts = [means.iloc[:0].assign(scaled=pd.Series(dtype=float))]
     for (_, _, metric), group in means[means["metric"].isin(METRICS)].groupby([*VIEW, "metric"], sort=False):
         scale = ends(group.groupby("run")["value"].mean(), metric, roster)
         width = scale["one"] - scale["zero"]
-        if np.isfinite(width) and width != 0:
+        if np.isfinite(width) and width * roster.sign(metric) > 0:
             parts.append(group.assign(scaled=(group["value"] - scale["zero"]) / width))
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
@@ -75,20 +78,28 @@ def _score_of_run(scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]) 
         The metrics that any run of the view has.
     """
     applicable = seeds[seeds["status"] != "not_applicable"]
-    table = scaled.pivot(index="seed", columns="metric", values="scaled").dropna()  # (seeds, metrics)
+    by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
+    table = by_metric.dropna()
     groups = {name: table[[m for m in metrics if m in table]] for name, metrics in GROUPS.items()}
     by_seed = pd.DataFrame({name: part.mean(axis=1) for name, part in groups.items() if part.shape[1]})
     missing = [metric for metric in wanted if metric not in table] if len(table) else list(wanted)
     lost = ~applicable["seed"].isin(table.index) if len(table) else applicable["status"].isin(FAILED)
-    reasons = (
-        [f"seed {row.seed} {row.status}" for row in applicable[lost].itertuples()] if len(applicable) else ["not applicable"]
-    )
+    reasons = [f"seed {row.seed} {_reason(row.status, row.seed, by_metric)}" for row in applicable[lost].itertuples()]
+    reasons = reasons if len(applicable) else ["not applicable"]
     score = by_seed.mean(axis=1)
     row = {name: by_seed[name].mean() if name in by_seed else np.nan for name in GROUPS} | _mean_with_interval(score.to_numpy())
     row |= {"seeds": len(score), "of_seeds": len(applicable)}
     row |= {"metrics": len(wanted) - len(missing), "of_metrics": len(wanted)}
     row |= {"complete": bool(wanted) and not missing and not reasons, "missing": ", ".join([*missing, *reasons])}
     return row | {"by_seed": score.to_numpy()}
+
+
+def _reason(status: str, seed: int, by_metric: pd.DataFrame) -> str:
+    """Return why a seed does not count: how it failed, or which metrics of (seeds, metrics) have no value."""
+    if status in FAILED:
+        return status
+    absent = by_metric.columns[by_metric.reindex([seed]).isna().iloc[0]]
+    return f"without {' and '.join(absent)}"
 
 
 def _mean_with_interval(x: np.ndarray) -> dict[str, object]:

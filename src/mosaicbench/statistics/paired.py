@@ -56,7 +56,7 @@ def paired_tests(
     roster
         Who competes, and which way a metric is better.
     reference
-        A run; None is the best baseline of each view and metric.
+        A run; None is the best baseline of each view and metric, of those with most seeds.
     sizes
         (dataset, scenario) -> numbers of train and query cells; without them there is no `p_population`.
 
@@ -123,7 +123,8 @@ def _pairs(
 ) -> Iterable[tuple[str, str, str]]:
     """Yield each run, whom it is compared with and what that one is; no two runs are compared twice."""
     if reference is None:
-        baselines = [run for run in table if roster.kind(run) == "baseline"]
+        seeds = table[[run for run in table if roster.kind(run) == "baseline"]].count()
+        baselines = list(seeds.index[seeds == seeds.max()])
         reference = (roster.sign(metric) * table[baselines].mean()).idxmax() if baselines else None
     if reference == winner:
         opponents = {winner: f"{BEST}, {REFERENCE}"}
@@ -168,7 +169,7 @@ class Contest:
         """
         seeds_of = {run: list(table.index[table[run].notna()]) for run in table}
         means = {run: cell_means(cells[run], metric, seeds_of[run]) for run in table}
-        codes = _codes(next((scores.cells for scores in cells.values() if scores is not None), {}))
+        codes = _codes({seed: names for scores in cells.values() if scores is not None for seed, names in scores.cells.items()})
         tests: dict[str, dict] = {OVER_SEEDS: {}, OVER_CELLS: {}}
         for run, other in combinations(table.columns, 2):
             seeds = [seed for seed in seeds_of[run] if seed in set(seeds_of[other])]

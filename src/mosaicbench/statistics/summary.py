@@ -97,10 +97,12 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
 def merits(summary: pd.DataFrame, roster: Roster) -> pd.Series:
     """Return the mean of each row of :func:`headline`, signed so that more is better; NA where it is not compared.
 
-    Controls do not compete, means over fewer directions than the view has are not compared, and neither are metrics whose card
-    does not say which way is better.
+    Controls do not compete, means over fewer directions than the view has or over fewer seeds than a competitor has are not
+    compared, and neither are metrics whose card does not say which way is better.
     """
     compared = summary["run"].map(roster.competes).astype(bool) & (summary["directions"] == summary["of_directions"])
+    most_seeds = summary["seeds"].where(compared).groupby([summary[column] for column in [*VIEW, "metric"]]).transform("max")
+    compared &= summary["seeds"] == most_seeds
     return (summary["mean"] * summary["metric"].map(roster.sign).astype(float)).where(compared)
 
 

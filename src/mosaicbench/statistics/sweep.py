@@ -35,7 +35,7 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
     """
     if sweep is None:
         return pd.DataFrame(columns=SWEEP_COLUMNS)
-    placed = _placed(scores[[*RUN, "seed", "status"]].drop_duplicates(), sweep["series"])
+    placed = _placed(_ended(scores), sweep["series"])
     parts = []
     for metric, directions in sweep["metrics"].items():
         of_metric = scores[scores["metric"] == metric]
@@ -52,6 +52,13 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
     table = joined(parts, [column for column in SWEEP_COLUMNS if column not in ("quantity", "log")])
     table["interval"] = table["interval"].fillna(NO_INTERVAL)
     return table.assign(quantity=sweep["label"], log=sweep["log"])[SWEEP_COLUMNS]
+
+
+def _ended(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return how each run ended with each seed; one that only lacks a direction is not called not applicable."""
+    ended = scores[[*RUN, "seed", "status"]].drop_duplicates()
+    several = ended.duplicated([*RUN, "seed"], keep=False)
+    return ended[~several | (ended["status"] != "not_applicable")]
 
 
 def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:

@@ -212,8 +212,10 @@ def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
     for metric in [name for name in CONTESTS if name in set(with_best["metric"])]:
         of_metric = with_best[with_best["metric"] == metric].dropna(subset="effect")
         if len(of_metric):
-            second = of_metric.loc[of_metric["effect"].abs().idxmin()]
-            names = f"{theme.label('runs', second['against'])} before {theme.label('runs', second['run'])}"
+            size, is_ahead = of_metric["effect"].abs(), of_metric["better"] == of_metric["run"]
+            second = of_metric.loc[size.where(is_ahead, -size).idxmax()]
+            order = ["run", "against"] if second["better"] == second["run"] else ["against", "run"]
+            names = " before ".join(theme.label("runs", run) for run in second[order])
             by = f"by {abs(second['effect']):.3f}"
             sentences.append(f"{theme.label('metrics', metric)}: {names} {by}. {_told_apart(second)}")
     return sentences
