@@ -13,6 +13,7 @@ from scipy import sparse
 
 import mosaicbench
 from mosaicbench import cli
+from mosaicbench.applying.measured import holding, opened
 from mosaicbench.applying.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
@@ -292,3 +293,35 @@ def test_a_method_that_only_imputes_says_so_of_complete_cells():
     cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
     with pytest.raises(UserError, match="it only imputes, and no cell lacks one of its modalities"):
         mosaicbench.integrate(cells, method="ridge")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """Return cells with counts, and the folder of a model of them."""
+    folder = tmp_path_factory.mktemp("own") / "model"
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
+    mosaicbench.integrate(cells, method="pca_joint", keep=folder, impute=False)
+    return cells, folder
+
+
+@pytest.mark.parametrize("where", ["in a file", "in memory"])
+def test_layers_that_the_model_does_not_read_change_no_latent(own, tmp_path, where):
+    cells, folder = own
+    before = mosaicbench.apply(folder, cells)["rna"].obsm["X_mosaicbench"]
+    other = cells.copy()
+    rna = other["rna"]
+    rna.X = rna.layers.pop("counts")
+    rna.layers["ambiguous"], rna.layers["spliced"] = rna.X * 0, (rna.X > 1).astype(np.float32)
+    if where == "in memory":
+        after = mosaicbench.apply(folder, other)
+    else:
+        other.write_h5mu(tmp_path / "cells.h5mu")
+        apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+        after = mudata.read_h5mu(tmp_path / "out.h5mu")
+    np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before)
+
+
+def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
+    AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(tmp_path / "cells.h5ad")
+    cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
+    assert holding("cells", cells, "continuous").place == "X"
