@@ -325,3 +325,40 @@ def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
     AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(tmp_path / "cells.h5ad")
     cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
     assert holding("cells", cells, "continuous").place == "X"
+
+
+@pytest.mark.parametrize("where", ["in a file", "in memory"])
+def test_the_output_holds_all_that_the_cells_had(own, tmp_path, where):
+    cells, folder = own[0].copy(), own[1]
+    rna, near = cells["rna"], sparse.csr_matrix(np.triu(np.ones((120, 120))))
+    rna.X = rna.layers["counts"].copy()
+    rna.raw = rna.copy()
+    rna.uns["palette"], rna.varm["PCs"], rna.obsm["X_pca"] = {"B": "red"}, np.ones((rna.n_vars, 2)), np.ones((120, 2))
+    rna.obsp["near"], rna.varp["linked"] = near, sparse.identity(rna.n_vars, format="csr")
+    cells.obsm["X_umap"], cells.obsp["near"], cells.uns["note"] = np.arange(240.0).reshape(120, 2), near, "mine"
+    if where == "in memory":
+        out = mosaicbench.apply(folder, cells)
+    else:
+        cells.write_h5mu(tmp_path / "cells.h5mu")
+        apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+        out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    assert out["rna"].raw.shape == rna.shape and out["rna"].uns["palette"] == {"B": "red"} and out.uns["note"] == "mine"
+    assert "PCs" in out["rna"].varm and "linked" in out["rna"].varp and {"X_pca", "X_mosaicbench"} <= set(out["rna"].obsm)
+    assert (out["rna"].obsp["near"] != near).nnz == 0
+    rows = cells.obs_names.get_indexer(out.obs_names)
+    np.testing.assert_array_equal(out.obsm["X_umap"], cells.obsm["X_umap"][rows])
+    assert (out.obsp["near"] != near[rows][:, rows]).nnz == 0
+
+
+@pytest.mark.parametrize("command", ["apply", "integrate"])
+def test_the_output_is_no_file_that_is_read(own, tmp_path, monkeypatch, command):
+    cells, folder = own
+    monkeypatch.chdir(tmp_path)
+    cells.write_h5mu("cells.h5mu")
+    before = (tmp_path / "cells.h5mu").read_bytes()
+    first = {"apply": [str(folder)], "integrate": ["--method", "pca_joint"]}[command]
+    with pytest.raises(SystemExit, match="is the file of the cells; name another"):
+        cli.main([command, *first, "cells.h5mu", "--output", str(tmp_path / "cells.h5mu")])
+    assert (tmp_path / "cells.h5mu").read_bytes() == before
+    with pytest.raises(SystemExit, match=r"name an \.h5mu file"):
+        cli.main([command, *first, "cells.h5mu", "--output", "out.h5ad"])

@@ -69,11 +69,22 @@ class Measured:
 
 @dataclass(frozen=True)
 class OwnCells:
-    """The user's cells: a modality of each, what is known of all, and the file that holds them."""
+    """The user's cells: a modality of each, what is known of all, and the file that holds them, or the MuData."""
 
     modalities: dict[str, Measured]
     obs: pd.DataFrame
     file: h5py.File | None = None
+    held: MuData | None = None
+
+    def of_all(self, part: str) -> dict:
+        """Return obsm, obsp or uns of all cells: what a MuData has beside its modalities."""
+        from anndata.io import read_elem
+
+        if self.file is not None:
+            found = read_elem(self.file[part]) if "mod" in self.file and part in self.file else {}
+        else:
+            found = {} if self.held is None else dict(getattr(self.held, part))
+        return {name: each for name, each in found.items() if part == "uns" or name not in self.modalities}  # masks of cells
 
 
 def opened(cells: Path | MuData | AnnData) -> OwnCells:
@@ -88,7 +99,8 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
     """
     if not isinstance(cells, str | Path):
         modalities = dict(cells.mod) if hasattr(cells, "mod") else {"cells": cells}
-        return OwnCells({name: _in_memory(each) for name, each in modalities.items()}, cells.obs)
+        held = cells if hasattr(cells, "mod") else None
+        return OwnCells({name: _in_memory(each) for name, each in modalities.items()}, cells.obs, held=held)
     path = Path(cells)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -131,7 +143,9 @@ def holding(modality: str, measured: Measured, values: str) -> Matrix:
         if not faults[matrix.place]:
             return matrix
     seen = ", ".join(f"{place}: {fault}" for place, fault in faults.items()) or "no matrix at all"
-    needed = 'raw counts; put them into layers["counts"]' if values == "counts" else f"{values} values; put them into {places[0]}"
+    needed = (
+        'raw counts; put them into layers["counts"]' if values == "counts" else f"{values} values; put them into {places[0]}"
+    )
     raise UserError(f"modality {modality!r}: the model reads {needed} (found {seen})")
 
 
@@ -170,10 +184,11 @@ def _on_disk(file: h5py.File, name: str) -> Measured:
     obs, var = read_elem(group["obs"]), read_elem(group["var"])
     layers = group.get("layers", {})
     found = {f'layers["{layer}"]': (layers[layer], var.index) for layer in LAYERS if layer in layers}
-    if "X" in group and getattr(group["X"], "shape", ()) is not None:  # None of one that holds nothing
+    if "X" in group:
         found["X"] = (group["X"], var.index)
     if "raw" in group and "X" in group["raw"]:
         found["raw.X"] = (group["raw/X"], read_elem(group["raw/var"]).index)
+    found = {place: each for place, each in found.items() if getattr(each[0], "shape", ()) is not None}  # None: holds nothing
     matrices = [Matrix(place, names.astype(str), _rows_on_disk(x)) for place, (x, names) in found.items()]
     return Measured(obs, var, tuple(matrices), group=name)
 

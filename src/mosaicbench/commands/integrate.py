@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mosaicbench import catalog
 from mosaicbench.applying.training import trained
-from mosaicbench.commands.apply import tell
+from mosaicbench.commands.apply import check_output, tell
 
 
 def main(
@@ -47,6 +47,7 @@ def main(
     UserError
         When the cells cannot be read, or the method cannot be fitted to them.
     """
+    check_output(output, cells)
     catalog.card("methods", method)  # refuses an unknown one, with the nearest
     module = importlib.import_module(catalog.module("methods", method))
     options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
