@@ -362,3 +362,23 @@ def test_the_output_is_no_file_that_is_read(own, tmp_path, monkeypatch, command)
     assert (tmp_path / "cells.h5mu").read_bytes() == before
     with pytest.raises(SystemExit, match=r"name an \.h5mu file"):
         cli.main([command, *first, "cells.h5mu", "--output", "out.h5ad"])
+
+
+@pytest.mark.parametrize("features", [["h1", "h2"], ["h1", "of rna"]])
+def test_a_modality_that_the_model_does_not_know_is_copied_and_told(own, tmp_path, capsys, features):
+    cells, folder = own
+    before = mosaicbench.apply(folder, cells)
+    names = [cells["rna"].var_names[0] if name == "of rna" else name for name in features]
+    hto = AnnData(np.ones((120, 2), np.float32), obs=cells["rna"].obs[[]], var=pd.DataFrame(index=names))
+    joined({"hto": hto, "rna": cells["rna"].copy()}).write_h5mu(tmp_path / "cells.h5mu")
+    apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+    assert "modality hto: the model does not know it, only rna, adt; it is copied as it is" in capsys.readouterr().err
+    out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    np.testing.assert_array_equal(out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
+    assert (out["hto"].X == 1).all() and "X_mosaicbench" not in out["hto"].obsm
+
+
+def test_a_lone_modality_without_a_known_feature_is_refused(own):
+    cells, folder = own
+    with pytest.raises(UserError, match="has 0 of the"):
+        mosaicbench.apply(folder, renamed(cells["rna"], lambda name: f"peak-{name}"))

@@ -80,7 +80,11 @@ class Model:
 
     def _applied(self, own: OwnCells, least_share: float, allocate: object) -> Applied:
         found = matched(self.kept, own.modalities, least_share=least_share)
-        return embedded(self.kept, self.method, own, found, impute=allocate)
+        applied = embedded(self.kept, self.method, own, found, impute=allocate)
+        unknown = [name for name in own.modalities if name not in [matched.theirs for matched in found.values()]]
+        why = f"the model does not know it, only {', '.join(self.kept.facts['modalities'])}; it is copied as it is"
+        applied.remarks[:0] = [f"modality {name}: {why}" for name in unknown]
+        return applied
 
 
 @contextmanager
