@@ -382,3 +382,30 @@ def test_a_lone_modality_without_a_known_feature_is_refused(own):
     cells, folder = own
     with pytest.raises(UserError, match="has 0 of the"):
         mosaicbench.apply(folder, renamed(cells["rna"], lambda name: f"peak-{name}"))
+
+
+def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsys):
+    cells = own[0].copy()
+    names = cells["rna"].var_names.to_list()
+    cells["rna"].var_names = [names[1], *names[1:]]
+    cells.write_h5mu(tmp_path / "cells.h5mu")
+    integrate.main(cells=tmp_path / "cells.h5mu", method="pca_joint", output=tmp_path / "out.h5mu", model=tmp_path / "model")
+    features = Model.read(tmp_path / "model").kept.facts["modalities"]["rna"]["features"]
+    told = capsys.readouterr()
+    assert {names[1], f"{names[1]}-1"} <= set(features) and f"rna: {len(features)} of {len(features)} features" in told.out
+    assert "modality rna: feature names occur again; to be found, they get an ending" in told.err
+    before = mosaicbench.integrate(own[0], method="pca_joint")
+    after = mudata.read_h5mu(tmp_path / "out.h5mu")
+    np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_model_is_kept_in_a_folder_or_refused_before_the_fit(own, tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="no model can be kept here, .*file is a file; name a folder"):
+        mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30}, keep=tmp_path / "file" / below)
+
+
+def test_training_that_diverges_ends_in_one_message(own):
+    with pytest.raises(UserError, match="training diverged .*; give a smaller learning_rate, or another seed"):
+        mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30, "max_epochs": 5})

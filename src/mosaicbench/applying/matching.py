@@ -91,6 +91,8 @@ def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: fl
         raise UserError(f"least_share: expected a share, from 0 to 1, found {least_share}")
     if empty := [name for name, measured in modalities.items() if not len(measured.obs)]:
         raise UserError(f"modality {empty[0]!r} has no cell")
+    from anndata.utils import make_index_unique
+
     known = kept.facts["modalities"]
     called = _called(modalities, known)
     if twice := [name for name in set(called.values()) if list(called.values()).count(name) > 1]:
@@ -103,10 +105,8 @@ def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: fl
         facts = known[modality]
         measured = modalities[theirs]
         matrix = holding(theirs, measured, facts["values"])
-        twice = matrix.features[matrix.features.duplicated()]
-        if len(twice):
-            raise UserError(f"modality {theirs!r}: feature {twice[0]!r} occurs twice; make the names unique")
-        places = matrix.features.get_indexer(pd.Index(facts["features"]))
+        features = make_index_unique(pd.Index([str(name) for name in matrix.features], dtype=object))  # as of train cells
+        places = features.get_indexer(pd.Index(facts["features"]))
         there = places >= 0
         if there.mean() < least_share or not there.any():
             raise UserError(_too_few(theirs, modality, facts["features"], matrix.features, there, least_share))
