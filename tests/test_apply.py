@@ -409,3 +409,20 @@ def test_a_model_is_kept_in_a_folder_or_refused_before_the_fit(own, tmp_path, be
 def test_training_that_diverges_ends_in_one_message(own):
     with pytest.raises(UserError, match="training diverged .*; give a smaller learning_rate, or another seed"):
         mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30, "max_epochs": 5})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hyperparameters": {"latent": "x"}}, "hyperparameters.latent: expected a whole number of at least 1, found 'x'"),
+        ({"hyperparameters": {"latent": -2}}, "hyperparameters.latent: expected a whole number of at least 1, found -2"),
+        ({"hyperparameters": {"latnet": 2}}, "hyperparameters: .*no hyperparameter 'latnet'; did you mean 'latent'"),
+        ({"hyperparameters": {"regression": "foo"}}, "hyperparameters.regression: expected .*found 'foo'"),
+        ({"seed": -1}, "^seed: expected a whole number of at least 0 and at most 4294967295, found -1"),
+    ],
+)
+def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(tmp_path, given, message):
+    with pytest.raises(UserError, match=message):
+        integrate.main(cells=tmp_path / "absent.h5mu", method="contrastive_vae", output=tmp_path / "out.h5mu", **given)
+    with pytest.raises(UserError, match=message):
+        mosaicbench.integrate(None, method="contrastive_vae", **given)

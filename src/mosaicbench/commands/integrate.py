@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
-from mosaicbench import catalog
+from mosaicbench.applying.asked import method_asked
 from mosaicbench.applying.training import trained
 from mosaicbench.commands.apply import check_output, tell
 
@@ -48,9 +47,8 @@ def main(
         When the cells cannot be read, or the method cannot be fitted to them.
     """
     check_output(output, cells)
-    catalog.card("methods", method)  # refuses an unknown one, with the nearest
-    module = importlib.import_module(catalog.module("methods", method))
-    options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
     given = {} if hyperparameters is None else hyperparameters
+    module = method_asked(method, given, seed)
+    options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
     fitted = trained(cells, module, hyperparameters=given, seed=seed, folder=model, **options)
     tell(fitted.apply_to_file(cells, output, impute=impute, least_share=least_share))
