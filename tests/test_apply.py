@@ -426,3 +426,8 @@ def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(tmp_path, given
         integrate.main(cells=tmp_path / "absent.h5mu", method="contrastive_vae", output=tmp_path / "out.h5mu", **given)
     with pytest.raises(UserError, match=message):
         mosaicbench.integrate(None, method="contrastive_vae", **given)
+
+
+def test_a_folder_of_cells_is_refused_before_the_fit(tmp_path):
+    with pytest.raises(UserError, match=r"is a folder; .* write them as one \.h5mu"):
+        integrate.main(cells=tmp_path, method="pca_joint", output=tmp_path / "out.h5mu")

@@ -7,6 +7,7 @@ from pathlib import Path
 from mosaicbench.applying.asked import method_asked
 from mosaicbench.applying.training import trained
 from mosaicbench.commands.apply import check_output, tell
+from mosaicbench.errors import UserError
 
 
 def main(
@@ -47,6 +48,8 @@ def main(
         When the cells cannot be read, or the method cannot be fitted to them.
     """
     check_output(output, cells)
+    if cells.is_dir():
+        raise UserError(f"{cells}: is a folder; read it in Python, split it into modalities, and write them as one .h5mu")
     given = {} if hyperparameters is None else hyperparameters
     module = method_asked(method, given, seed)
     options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
