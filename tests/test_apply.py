@@ -13,6 +13,7 @@ from scipy import sparse
 
 import mosaicbench
 from mosaicbench import cli
+from mosaicbench.applying.measured import holding, opened
 from mosaicbench.applying.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
@@ -313,3 +314,141 @@ def test_a_method_that_only_imputes_says_so_of_complete_cells():
     cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
     with pytest.raises(UserError, match="it only imputes, and no cell lacks one of its modalities"):
         mosaicbench.integrate(cells, method="ridge")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """Return cells with counts, and the folder of a model of them."""
+    folder = tmp_path_factory.mktemp("own") / "model"
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt"))
+    mosaicbench.integrate(cells, method="pca_joint", keep=folder, impute=False)
+    return cells, folder
+
+
+@pytest.mark.parametrize("where", ["in a file", "in memory"])
+def test_layers_that_the_model_does_not_read_change_no_latent(own, tmp_path, where):
+    cells, folder = own
+    before = mosaicbench.apply(folder, cells)["rna"].obsm["X_mosaicbench"]
+    other = cells.copy()
+    rna = other["rna"]
+    rna.X = rna.layers.pop("counts")
+    rna.layers["ambiguous"], rna.layers["spliced"] = rna.X * 0, (rna.X > 1).astype(np.float32)
+    if where == "in memory":
+        after = mosaicbench.apply(folder, other)
+    else:
+        other.write_h5mu(tmp_path / "cells.h5mu")
+        apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+        after = mudata.read_h5mu(tmp_path / "out.h5mu")
+    np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before)
+
+
+def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
+    AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(tmp_path / "cells.h5ad")
+    cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
+    assert holding("cells", cells, "continuous").place == "X"
+
+
+@pytest.mark.parametrize("where", ["in a file", "in memory"])
+def test_the_output_holds_all_that_the_cells_had(own, tmp_path, where):
+    cells, folder = own[0].copy(), own[1]
+    rna, near = cells["rna"], sparse.csr_matrix(np.triu(np.ones((120, 120))))
+    rna.X = rna.layers["counts"].copy()
+    rna.raw = rna.copy()
+    rna.uns["palette"], rna.varm["PCs"], rna.obsm["X_pca"] = {"B": "red"}, np.ones((rna.n_vars, 2)), np.ones((120, 2))
+    rna.obsp["near"], rna.varp["linked"] = near, sparse.identity(rna.n_vars, format="csr")
+    cells.obsm["X_umap"], cells.obsp["near"], cells.uns["note"] = np.arange(240.0).reshape(120, 2), near, "mine"
+    if where == "in memory":
+        out = mosaicbench.apply(folder, cells)
+    else:
+        cells.write_h5mu(tmp_path / "cells.h5mu")
+        apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+        out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    assert out["rna"].raw.shape == rna.shape and out["rna"].uns["palette"] == {"B": "red"} and out.uns["note"] == "mine"
+    assert "PCs" in out["rna"].varm and "linked" in out["rna"].varp and {"X_pca", "X_mosaicbench"} <= set(out["rna"].obsm)
+    assert (out["rna"].obsp["near"] != near).nnz == 0
+    rows = cells.obs_names.get_indexer(out.obs_names)
+    np.testing.assert_array_equal(out.obsm["X_umap"], cells.obsm["X_umap"][rows])
+    assert (out.obsp["near"] != near[rows][:, rows]).nnz == 0
+
+
+@pytest.mark.parametrize("command", ["apply", "integrate"])
+def test_the_output_is_no_file_that_is_read(own, tmp_path, monkeypatch, command):
+    cells, folder = own
+    monkeypatch.chdir(tmp_path)
+    cells.write_h5mu("cells.h5mu")
+    before = (tmp_path / "cells.h5mu").read_bytes()
+    first = {"apply": [str(folder)], "integrate": ["--method", "pca_joint"]}[command]
+    with pytest.raises(SystemExit, match="is the file of the cells; name another"):
+        cli.main([command, *first, "cells.h5mu", "--output", str(tmp_path / "cells.h5mu")])
+    assert (tmp_path / "cells.h5mu").read_bytes() == before
+    with pytest.raises(SystemExit, match=r"name an \.h5mu file"):
+        cli.main([command, *first, "cells.h5mu", "--output", "out.h5ad"])
+
+
+@pytest.mark.parametrize("features", [["h1", "h2"], ["h1", "of rna"]])
+def test_a_modality_that_the_model_does_not_know_is_copied_and_told(own, tmp_path, capsys, features):
+    cells, folder = own
+    before = mosaicbench.apply(folder, cells)
+    names = [cells["rna"].var_names[0] if name == "of rna" else name for name in features]
+    hto = AnnData(np.ones((120, 2), np.float32), obs=cells["rna"].obs[[]], var=pd.DataFrame(index=names))
+    joined({"hto": hto, "rna": cells["rna"].copy()}).write_h5mu(tmp_path / "cells.h5mu")
+    apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+    assert "modality hto: the model does not know it, only rna, adt; it is copied as it is" in capsys.readouterr().err
+    out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    np.testing.assert_array_equal(out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
+    assert (out["hto"].X == 1).all() and "X_mosaicbench" not in out["hto"].obsm
+
+
+def test_a_lone_modality_without_a_known_feature_is_refused(own):
+    cells, folder = own
+    with pytest.raises(UserError, match="has 0 of the"):
+        mosaicbench.apply(folder, renamed(cells["rna"], lambda name: f"peak-{name}"))
+
+
+def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsys):
+    cells = own[0].copy()
+    names = cells["rna"].var_names.to_list()
+    cells["rna"].var_names = [names[1], *names[1:]]
+    cells.write_h5mu(tmp_path / "cells.h5mu")
+    integrate.main(cells=tmp_path / "cells.h5mu", method="pca_joint", output=tmp_path / "out.h5mu", model=tmp_path / "model")
+    features = Model.read(tmp_path / "model").kept.facts["modalities"]["rna"]["features"]
+    told = capsys.readouterr()
+    assert {names[1], f"{names[1]}-1"} <= set(features) and f"rna: {len(features)} of {len(features)} features" in told.out
+    assert "modality rna: feature names occur again; to be found, they get an ending" in told.err
+    before = mosaicbench.integrate(own[0], method="pca_joint")
+    after = mudata.read_h5mu(tmp_path / "out.h5mu")
+    np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_model_is_kept_in_a_folder_or_refused_before_the_fit(own, tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="no model can be kept here, .*file is a file; name a folder"):
+        mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30}, keep=tmp_path / "file" / below)
+
+
+def test_training_that_diverges_ends_in_one_message(own):
+    with pytest.raises(UserError, match="training diverged .*; give a smaller learning_rate, or another seed"):
+        mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30, "max_epochs": 5})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hyperparameters": {"latent": "x"}}, "hyperparameters.latent: expected a whole number of at least 1, found 'x'"),
+        ({"hyperparameters": {"latent": -2}}, "hyperparameters.latent: expected a whole number of at least 1, found -2"),
+        ({"hyperparameters": {"latnet": 2}}, "hyperparameters: .*no hyperparameter 'latnet'; did you mean 'latent'"),
+        ({"hyperparameters": {"regression": "foo"}}, "hyperparameters.regression: expected .*found 'foo'"),
+        ({"seed": -1}, "^seed: expected a whole number of at least 0 and at most 4294967295, found -1"),
+    ],
+)
+def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(tmp_path, given, message):
+    with pytest.raises(UserError, match=message):
+        integrate.main(cells=tmp_path / "absent.h5mu", method="contrastive_vae", output=tmp_path / "out.h5mu", **given)
+    with pytest.raises(UserError, match=message):
+        mosaicbench.integrate(None, method="contrastive_vae", **given)
+
+
+def test_a_folder_of_cells_is_refused_before_the_fit(tmp_path):
+    with pytest.raises(UserError, match=r"is a folder; .* write them as one \.h5mu"):
+        integrate.main(cells=tmp_path, method="pca_joint", output=tmp_path / "out.h5mu")

@@ -89,7 +89,7 @@ ALLOWED = {
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
-        {"applying", "data", "errors", "files", "fitting", "view"},
+        {"applying", "catalog", "config_checks", "data", "errors", "files", "fitting", "view"},
         {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},
     ),
     "commands": (
@@ -109,7 +109,7 @@ ALLOWED = {
         },
         {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
     ),
-    "notebook": ({"applying", "catalog", "errors", "scoring"}, set()),
+    "notebook": ({"applying", "errors", "scoring"}, set()),
     "cli": ({"arguments", "attempts", "errors", "jobs", "listing"}, set()),
     "__main__": ({"cli"}, set()),
 }
@@ -157,7 +157,7 @@ KEYS = {
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},
-    "integrate": OF_APPLYING | {"cards", "catalog", "spaces"},
+    "integrate": OF_APPLYING | {"cards", "catalog", "config_checks", "spaces", "value_types"},
 }
 OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
 OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import

@@ -190,19 +190,40 @@ def check_space(where: str, space: dict, declared: dict) -> None:
                 raise UserError(f"{where}: space: {name}: {fault}")
 
 
-def check_type(key: str, value: object, annotation: str) -> None:
+def check_type(key: str, value: object, annotation: str, where: str = "config key ") -> None:
     """Check a value against an annotation, and a number against the range that the annotation states."""
     if fault := value_types.fault(value, annotation):
-        raise UserError(f"config key {key}: {fault}")
+        raise UserError(f"{where}{key}: {fault}")
 
 
-def check_combination(key: str, refusals: tuple[ast.FunctionDef, ...], values: dict) -> None:
+def check_hyperparameters(
+    key: str, method: str, given: dict, known: dict, refusals: tuple[ast.FunctionDef, ...], where: str = "config key "
+) -> None:
+    """Refuse hyperparameters that a method does not have, or values that they cannot have, one by one or together.
+
+    Parameters
+    ----------
+    key, where
+        Of the message.
+    given, known
+        name -> value, and name -> ``catalog.Hyperparameter``.
+    refusals
+        As of :func:`check_combination`.
+    """
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"{where}{key}: method {method!r} has no hyperparameter {name!r}{instead_of(name, known)}")
+        check_type(f"{key}.{name}", value, known[name].annotation, where)
+    check_combination(key, refusals, {name: one.default for name, one in known.items()} | given, where)
+
+
+def check_combination(key: str, refusals: tuple[ast.FunctionDef, ...], values: dict, where: str = "config key ") -> None:
     """Refuse values that are right one by one, and that the method's class refuses together.
 
     Parameters
     ----------
-    key
-        Of the config.
+    key, where
+        Of the message.
     refusals
         What looks at them: ``catalog.refusals``. One that does more than to look is left to the fit.
     values
@@ -216,7 +237,7 @@ def check_combination(key: str, refusals: tuple[ast.FunctionDef, ...], values: d
         try:
             scope["refuse"](SimpleNamespace(**values))
         except ValueError as error:
-            raise UserError(f"config key {key}: {error}") from None
+            raise UserError(f"{where}{key}: {error}") from None
         except (AttributeError, NameError):
             continue
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mosaicbench import catalog
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,11 +52,11 @@ def integrate(
     errors.UserError
         When the method is unknown, or cannot be fitted to these cells.
     """
+    from mosaicbench.applying.asked import method_asked
     from mosaicbench.applying.training import trained
 
-    catalog.card("methods", method)  # refuses an unknown one, with the nearest
-    module = importlib.import_module(catalog.module("methods", method))
     given = {} if hyperparameters is None else hyperparameters
+    module = method_asked(method, given, seed)
     folder = None if keep is None else Path(keep)
     return trained(mdata, module, hyperparameters=given, seed=seed, folder=folder, **options).apply(mdata, impute=impute)
 

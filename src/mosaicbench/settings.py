@@ -260,14 +260,7 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
         raise UserError(f"config key runs.{name}: there is no method {method!r}{hint}")
     known = catalog.hyperparameters(method)
     given = {key: value for key, value in stanza.items() if key != "method"}
-    for key, value in given.items():
-        if key not in known:
-            raise UserError(
-                f"config key runs.{name}: method {method!r} has no hyperparameter {key!r}{config_checks.instead_of(key, known)}"
-            )
-        config_checks.check_type(f"runs.{name}.{key}", value, known[key].annotation)
-    given_or_default = {key: one.default for key, one in known.items()} | given
-    config_checks.check_combination(f"runs.{name}", catalog.refusals(method), given_or_default)
+    config_checks.check_hyperparameters(f"runs.{name}", method, given, known, catalog.refusals(method))
     wrapped = "wraps" in catalog.card("methods", method)  # its documentation says how long to train it
     budget = {} if wrapped else {key: value for key, value in training.items() if key in known}
     return Run(name, method, budget | given)

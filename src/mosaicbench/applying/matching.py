@@ -79,7 +79,8 @@ class Matched:
 def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: float = LEAST_SHARE) -> dict[str, Matched]:
     """Return the model's modalities that the user's cells have, in the model's order.
 
-    A modality is that of the same name; one that has no name of the model's is that of whose features it has most.
+    A modality is that of the same name; one that has no name of the model's is that of whose features it has most. Where it has
+    none of them, or that one is there under its own name, it is unknown to the model and left out.
 
     Raises
     ------
@@ -90,8 +91,10 @@ def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: fl
         raise UserError(f"least_share: expected a share, from 0 to 1, found {least_share}")
     if empty := [name for name, measured in modalities.items() if not len(measured.obs)]:
         raise UserError(f"modality {empty[0]!r} has no cell")
+    from anndata.utils import make_index_unique
+
     known = kept.facts["modalities"]
-    called = {name: name if name in known else _most_alike(name, measured, known) for name, measured in modalities.items()}
+    called = _called(modalities, known)
     if twice := [name for name in set(called.values()) if list(called.values()).count(name) > 1]:
         both = ", ".join(theirs for theirs, name in called.items() if name == twice[0])
         raise UserError(f"modalities {both} all have features of the model's {twice[0]!r}; call one of them {twice[0]!r}")
@@ -102,10 +105,8 @@ def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: fl
         facts = known[modality]
         measured = modalities[theirs]
         matrix = holding(theirs, measured, facts["values"])
-        twice = matrix.features[matrix.features.duplicated()]
-        if len(twice):
-            raise UserError(f"modality {theirs!r}: feature {twice[0]!r} occurs twice; make the names unique")
-        places = matrix.features.get_indexer(pd.Index(facts["features"]))
+        features = make_index_unique(pd.Index([str(name) for name in matrix.features], dtype=object))  # as of train cells
+        places = features.get_indexer(pd.Index(facts["features"]))
         there = places >= 0
         if there.mean() < least_share or not there.any():
             raise UserError(_too_few(theirs, modality, facts["features"], matrix.features, there, least_share))
@@ -117,11 +118,20 @@ def matched(kept: KeptModel, modalities: dict[str, Measured], *, least_share: fl
     return found
 
 
-def _most_alike(name: str, measured: Measured, known: dict[str, dict]) -> str:
-    """Return the model's modality of whose features this one has the largest share."""
+def _called(modalities: dict[str, Measured], known: dict[str, dict]) -> dict[str, str]:
+    """Return what the model calls the modalities that it knows; if it knows none, the first stands for what is most like it."""
+    alike = {name: _most_alike(measured, known) for name, measured in modalities.items() if name not in known}
+    meant = {name: ours for name, (ours, share) in alike.items() if share > 0 and ours not in modalities}
+    called = {name: name for name in modalities if name in known} | meant
+    return called or {name: ours for name, (ours, _) in list(alike.items())[:1]}
+
+
+def _most_alike(measured: Measured, known: dict[str, dict]) -> tuple[str, float]:
+    """Return the model's modality of whose features this one has the largest share, and the share."""
     names = set().union(*(map(str, matrix.features) for matrix in measured.matrices)) | set(map(str, measured.var.index))
     shares = {modality: np.mean([feature in names for feature in facts["features"]]) for modality, facts in known.items()}
-    return max(shares, key=shares.get)
+    ours = max(shares, key=shares.get)
+    return ours, shares[ours]
 
 
 def _too_few(theirs: str, modality: str, wanted: list[str], given: pd.Index, there: np.ndarray, least_share: float) -> str:

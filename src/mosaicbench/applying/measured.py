@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FIRST = 2000  # cells that are looked at to tell which matrix holds what a model reads
+LAYERS = ("counts", "lognorm", "continuous")  # that may hold what a model reads; others, such as velocity's, never do
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Measured:
     obs, var
         Tables of its cells and features.
     matrices
-        All that may hold its values.
+        All that may hold what a model reads.
     held
         The AnnData, where it is in memory; None where its values stay in the file.
     group
@@ -68,11 +69,22 @@ class Measured:
 
 @dataclass(frozen=True)
 class OwnCells:
-    """The user's cells: a modality of each, what is known of all, and the file that holds them."""
+    """The user's cells: a modality of each, what is known of all, and the file that holds them, or the MuData."""
 
     modalities: dict[str, Measured]
     obs: pd.DataFrame
     file: h5py.File | None = None
+    held: MuData | None = None
+
+    def of_all(self, part: str) -> dict:
+        """Return obsm, obsp or uns of all cells: what a MuData has beside its modalities."""
+        from anndata.io import read_elem
+
+        if self.file is not None:
+            found = read_elem(self.file[part]) if "mod" in self.file and part in self.file else {}
+        else:
+            found = {} if self.held is None else dict(getattr(self.held, part))
+        return {name: each for name, each in found.items() if part == "uns" or name not in self.modalities}  # masks of cells
 
 
 def opened(cells: Path | MuData | AnnData) -> OwnCells:
@@ -87,7 +99,8 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
     """
     if not isinstance(cells, str | Path):
         modalities = dict(cells.mod) if hasattr(cells, "mod") else {"cells": cells}
-        return OwnCells({name: _in_memory(each) for name, each in modalities.items()}, cells.obs)
+        held = cells if hasattr(cells, "mod") else None
+        return OwnCells({name: _in_memory(each) for name, each in modalities.items()}, cells.obs, held=held)
     path = Path(cells)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -116,21 +129,23 @@ def chunks(cells: int, size: int) -> Iterator[np.ndarray]:
 
 
 def holding(modality: str, measured: Measured, values: str) -> Matrix:
-    """Return the first matrix that holds what a model reads: "counts", "lognorm" or "continuous".
+    """Return the first matrix that holds what a model reads: of its layer, X and raw.X, as own files of a benchmark are read.
 
     Raises
     ------
     UserError
         When none does; it says what each holds instead.
     """
-    wanted = f'layers["{values}"]'
-    order = sorted(measured.matrices, key=lambda matrix: matrix.place != wanted)
+    places = [f'layers["{values}"]', "X", "raw.X"]
+    order = sorted((m for m in measured.matrices if m.place in places), key=lambda matrix: places.index(matrix.place))
     faults = {matrix.place: _fault(values, matrix.take(np.arange(min(FIRST, len(measured.obs))))) for matrix in order}
     for matrix in order:
         if not faults[matrix.place]:
             return matrix
     seen = ", ".join(f"{place}: {fault}" for place, fault in faults.items()) or "no matrix at all"
-    needed = 'raw counts; put them into layers["counts"]' if values == "counts" else f"{values} values"
+    needed = (
+        'raw counts; put them into layers["counts"]' if values == "counts" else f"{values} values; put them into {places[0]}"
+    )
     raise UserError(f"modality {modality!r}: the model reads {needed} (found {seen})")
 
 
@@ -149,7 +164,7 @@ def _fault(values: str, matrix: sparse.csr_matrix) -> str:
 
 
 def _in_memory(cells: AnnData) -> Measured:
-    found = {f'layers["{name}"]': (cells.layers[name], cells.var_names) for name in cells.layers}
+    found = {f'layers["{name}"]': (cells.layers[name], cells.var_names) for name in LAYERS if name in cells.layers}
     found["X"] = (cells.X, cells.var_names)
     if cells.raw is not None:
         found["raw.X"] = (cells.raw.X, cells.raw.var_names)
@@ -167,11 +182,13 @@ def _on_disk(file: h5py.File, name: str) -> Measured:
 
     group = file[name]
     obs, var = read_elem(group["obs"]), read_elem(group["var"])
-    found = {f'layers["{layer}"]': (group["layers"][layer], var.index) for layer in group.get("layers", ())}
-    if "X" in group and getattr(group["X"], "shape", ()) is not None:  # None of one that holds nothing
+    layers = group.get("layers", {})
+    found = {f'layers["{layer}"]': (layers[layer], var.index) for layer in LAYERS if layer in layers}
+    if "X" in group:
         found["X"] = (group["X"], var.index)
     if "raw" in group and "X" in group["raw"]:
         found["raw.X"] = (group["raw/X"], read_elem(group["raw/var"]).index)
+    found = {place: each for place, each in found.items() if getattr(each[0], "shape", ()) is not None}  # None: holds nothing
     matrices = [Matrix(place, names.astype(str), _rows_on_disk(x)) for place, (x, names) in found.items()]
     return Measured(obs, var, tuple(matrices), group=name)
 

@@ -80,7 +80,13 @@ class Model:
 
     def _applied(self, own: OwnCells, least_share: float, allocate: object) -> Applied:
         found = matched(self.kept, own.modalities, least_share=least_share)
-        return embedded(self.kept, self.method, own, found, impute=allocate)
+        applied = embedded(self.kept, self.method, own, found, impute=allocate)
+        unknown = [name for name in own.modalities if name not in [matched.theirs for matched in found.values()]]
+        why = f"the model does not know it, only {', '.join(self.kept.facts['modalities'])}; it is copied as it is"
+        again = [matched.theirs for matched in found.values() if matched.matrix.features.has_duplicates]
+        endings = "feature names occur again; to be found, they get an ending, '-1' and so on, as those of train cells do"
+        applied.remarks[:0] = [f"modality {name}: {why}" for name in unknown] + [f"modality {m}: {endings}" for m in again]
+        return applied
 
 
 @contextmanager

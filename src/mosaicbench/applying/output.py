@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from mosaicbench.applying.embedding import JOINT, Applied
 from mosaicbench.applying.measured import OwnCells
@@ -40,7 +42,9 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> 
     modalities |= {name: _imputed(kept, name, *given, values=values) for name, given in applied.imputed.items()}
     with quiet_mudata():
         whole = mudata.MuData(modalities)
-    whole.obs = own.obs.set_axis(own.obs.index.astype(str)).reindex(whole.obs_names)
+    obs = own.obs.set_axis(own.obs.index.astype(str))
+    whole.obs = obs.reindex(whole.obs_names)
+    _as_they_were(whole, own, obs.index)
     _of_all_cells(whole, applied)
     shares = {ours: f"{matched.found.sum()} of {len(matched.found)}" for ours, matched in applied.matched.items()}
     whole.uns[KEY] = {
@@ -61,10 +65,10 @@ def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied) -> None:
         with quiet_mudata():
             table(kept, own, applied, values=False).write_h5mu(temporary)
         with h5py.File(temporary, "r+") as file:
-            for ours, matched in applied.matched.items():
-                measured = own.modalities[matched.theirs]
+            called = {matched.theirs: ours for ours, matched in applied.matched.items()}
+            for name, measured in own.modalities.items():
                 if measured.group is not None:
-                    _copy_values(own.file[measured.group], file[f"mod/{ours}"])
+                    _copy_values(own.file[measured.group], file[f"mod/{called.get(name, name)}"])
             for direction, (_, x) in applied.imputed.items():
                 _fill(kept, file[f"mod/{direction}"], direction, x)
 
@@ -82,6 +86,18 @@ def _modality(measured: object, applied: Applied, ours: str | None) -> AnnData:
     if ours in applied.types:
         cells.obs = cells.obs.assign(**_as_columns(applied.types[ours].reindex(cells.obs_names)))
     return cells
+
+
+def _as_they_were(whole: MuData, own: OwnCells, names: pd.Index) -> None:
+    """Give all cells their uns, and obsm and obsp in the order of their new rows, unless a row is of an unknown cell."""
+    whole.uns.update(deepcopy(own.of_all("uns")))
+    rows = names.get_indexer(whole.obs_names)
+    if (rows < 0).any():
+        return
+    for name, values in own.of_all("obsm").items():
+        whole.obsm[name] = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
+    for name, values in own.of_all("obsp").items():
+        whole.obsp[name] = (values.tocsr() if sparse.issparse(values) else values)[rows][:, rows]
 
 
 def _as_columns(types: pd.DataFrame) -> dict[str, object]:
@@ -133,15 +149,16 @@ def _of_all_cells(whole: MuData, applied: Applied) -> None:
 
 
 def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
-    """Copy matrices, layers and other embeddings from file to file."""
-    for name in ("X", "layers"):
+    """Copy matrices, and what else belongs to cells and features, from file to file; what the model gave stays."""
+    for name in ("X", "layers", "raw"):
         if name in source:
             if name in place:
                 del place[name]
             source.copy(source[name], place, name)
-    for name in source.get("obsm", ()):
-        if name not in place["obsm"]:
-            source.copy(source["obsm"][name], place["obsm"], name)
+    for part in ("obsm", "varm", "obsp", "varp", "uns"):
+        for name in source.get(part, ()):
+            if name not in place[part]:
+                source.copy(source[part][name], place[part], name)
 
 
 def _fill(kept: KeptModel, place: h5py.Group, direction: str, x: object) -> None:

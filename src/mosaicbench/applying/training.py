@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mosaicbench.applying.model import Model
 from mosaicbench.data.scenarios import all_cells
-from mosaicbench.errors import NotApplicable, UserError
+from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.views import as_cells, as_view, complete_cells
 from mosaicbench.fitting.keeping import keep
@@ -45,6 +45,8 @@ def trained(
     if folder is None:
         with tempfile.TemporaryDirectory() as place:
             return trained(cells, module, hyperparameters=hyperparameters, seed=seed, folder=Path(place), **options)
+    if files := [place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()]:
+        raise UserError(f"{folder}: no model can be kept here, {files[0]} is a file; name a folder")
     if "solution" in module.CARD["uses"] or "wraps" in module.CARD:
         raise UserError(f"{module.CARD['label']} cannot be kept for other cells; take one of mosaicbench's own methods")
     if "paired" not in module.CARD["handles"]:
@@ -65,6 +67,9 @@ def trained(
         method.fit(as_view(train, labels=shown["labels"], links=shown["links"]), seed)
     except NotApplicable as reason:
         raise UserError(f"{module.CARD['label']} cannot be fitted to these cells: {reason}") from reason
+    except Diverged as reason:
+        change = "a smaller learning_rate" if hasattr(method, "learning_rate") else "other hyperparameters"
+        raise UserError(f"{module.CARD['label']}: training diverged ({reason}); give {change}, or another seed") from reason
     identity = train.uns["mosaicbench"] | {"run": module.__name__.rsplit(".", 1)[-1]}
     keep(folder, method, module, train, _latents(method, module, train, shown), identity=identity, licence="the user's")
     return Model.read(folder)

@@ -31,9 +31,16 @@ def main(*, run: Path, cells: Path, output: Path, impute: bool = True, least_sha
     UserError
         When the model or the cells cannot be used.
     """
+    check_output(output, cells)
+    tell(Model.read(run).apply_to_file(cells, output, impute=impute, least_share=least_share))
+
+
+def check_output(output: Path, cells: Path) -> None:
+    """Refuse an output of another kind, and one that would take the place of the cells that are read."""
     if output.suffix != ".h5mu":
         raise UserError(f"--output {output}: name an .h5mu file")
-    tell(Model.read(run).apply_to_file(cells, output, impute=impute, least_share=least_share))
+    if output.resolve() == cells.resolve():
+        raise UserError(f"--output {output}: is the file of the cells; name another")
 
 
 def tell(applied: object) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
-from mosaicbench import catalog
+from mosaicbench.applying.asked import method_asked
 from mosaicbench.applying.training import trained
-from mosaicbench.commands.apply import tell
+from mosaicbench.commands.apply import check_output, tell
+from mosaicbench.errors import UserError
 
 
 def main(
@@ -47,9 +47,11 @@ def main(
     UserError
         When the cells cannot be read, or the method cannot be fitted to them.
     """
-    catalog.card("methods", method)  # refuses an unknown one, with the nearest
-    module = importlib.import_module(catalog.module("methods", method))
-    options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
+    check_output(output, cells)
+    if cells.is_dir():
+        raise UserError(f"{cells}: is a folder; read it in Python, split it into modalities, and write them as one .h5mu")
     given = {} if hyperparameters is None else hyperparameters
+    module = method_asked(method, given, seed)
+    options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
     fitted = trained(cells, module, hyperparameters=given, seed=seed, folder=model, **options)
     tell(fitted.apply_to_file(cells, output, impute=impute, least_share=least_share))
