@@ -251,6 +251,17 @@ def test_a_round_of_a_seed_that_the_benchmark_has_by_now_counts_once(finished, s
     assert "seed 7: 2 fits" in said.out
 
 
+def test_tuned_runs_are_left_out_and_named(finished, capsys):
+    for path, columns in ((finished / "tables/scores.tsv", SCORE_COLUMNS), (finished / "tables/runs.tsv", RUN_COLUMNS)):
+        table = read_table(path)
+        tuned = table[table["run"] == "mvae"].assign(run="mvae-tuned")
+        write_table(path, pd.concat([table, tuned])[columns])
+    cli.main(["recommend", str(finished), "--race", "--dry-run"])
+    said = capsys.readouterr().out
+    assert "seed 6: 2 fits" in said
+    assert said.splitlines()[-1] == "not in the race, since their settings are searched for: MVAE (tuned)"
+
+
 def test_a_folder_without_a_benchmark_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="run the benchmark to its end first"):
         cli.main(["recommend", str(tmp_path), "--race"])

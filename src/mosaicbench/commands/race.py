@@ -83,14 +83,20 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
         race.run(seed, _Fit(results, config, theme, cores), entrant, budget=budget)
     for key, standing in race.standings().items():
         print(in_words(key, standing, race, theme))
+    if tuned := [theme.label("runs", run) for run in runs["run"].unique() if theme.roster.tuned_from(run)]:
+        print(f"not in the race, since their settings are searched for: {', '.join(tuned)}")
     if not dry_run and race.wanted(entrant):
         print(f"stopped after {race.fits} fits: the next round needs {len(race.wanted(entrant))}, the budget was {budget}")
 
 
 def tables_of(scores: pd.DataFrame, theme: Theme) -> dict[Question, pd.DataFrame]:
-    """Return question -> (seeds, runs) of the models and baselines that can be fitted again, seeds in order of appearance."""
-    fitted = [run for run in scores["run"].unique() if theme.roster.competes(run) and not theme.roster.is_elsewhere(run)]
-    scores = scores[scores["run"].isin(fitted)]
+    """Return question -> (seeds, runs) of the models and baselines that can be fitted again, seeds in order of appearance.
+
+    Tuned runs are left out: a round would have to search for their settings.
+    """
+    roster = theme.roster
+    competing = [run for run in scores["run"].unique() if roster.competes(run) and not roster.is_elsewhere(run)]
+    scores = scores[scores["run"].isin([run for run in competing if not roster.tuned_from(run)])]
     found = {}
     for question, metric in METRICS.items():
         of_metric = scores[scores["metric"] == metric]
