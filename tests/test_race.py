@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import cli
+from mosaicbench import catalog, cli, stamps
 from mosaicbench.commands import race as command
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.layout import Results
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.statistics.race import ALPHA, ROUNDS, Race, last_of, put_out_after, standing_of
 
@@ -176,6 +179,20 @@ def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, capsys):
     assert (round_6 / "datasets/simulated.h5mu").read_text() == "prepared"
     assert "for finding a cell's partner, " in said and "are still in after 6 seeds" in said
     assert "for imputing b from a, MVAE leads after 6 seeds." in said
+
+
+def test_a_round_prepares_no_dataset_again(finished, monkeypatch):
+    stamps.stamp(Results(finished).code, "prepare", catalog.module("datasets", "simulated"))
+    (finished / "datasets/simulated.h5mu").write_text("prepared after that code was seen")
+    (finished / "race/seed-6/datasets").mkdir(parents=True)
+    (finished / "race/seed-6/datasets/simulated.h5mu").write_text("planned with other data")
+    planned = command._written(finished, command._config(finished), [("simulated", "paired", "cca")], 6)
+    assert (planned / "datasets/simulated.h5mu").read_text() == "prepared after that code was seen"
+    monkeypatch.chdir(finished)
+    snakemake = command._command(planned, [("simulated", "paired", "cca")], "1")
+    told = subprocess.run([*snakemake[:3], "--dry-run", *snakemake[3:]], capture_output=True, text=True)
+    jobs = set(re.findall(r"^(\w+) +1$", told.stdout + told.stderr, re.M))
+    assert jobs == {"cut", "fit_baseline", "score_1"}, told.stdout + told.stderr
 
 
 @pytest.fixture

@@ -227,15 +227,17 @@ def _written(results: Path, config: dict, entrants: list[Entrant], seed: int) ->
     places = {**config.get("pathvars", {}), "results": str(folder), "logs": str(folder / "logs")}
     text = yaml.safe_dump(kept | chosen | {"seeds": [seed], "keep": [], "pathvars": places}, sort_keys=False)
     write_text(folder / "config.yaml", text)
-    for dataset in chosen["datasets"]:
-        _take_over(Path(Results(results).dataset(dataset)), Path(Results(folder).dataset(dataset)))
+    datasets = [Path(Results(results).dataset(dataset)) for dataset in chosen["datasets"]]
+    for source in [*datasets, *Path(Results(results).code).glob("prepare*.txt")]:  # a dataset is not older than its code
+        _take_over(source, folder / source.relative_to(results))
     return folder
 
 
 def _take_over(source: Path, target: Path) -> None:
-    """Make a prepared dataset stand in another folder, too; where it is gone, the workflow prepares it again."""
-    if source.is_file() and not target.exists():
+    """Make a file stand in another folder, too, as old as it is; a dataset that is gone is prepared again by the workflow."""
+    if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # of a round that was planned before, and perhaps of other data
         try:
             os.link(source, target)
         except OSError:  # another file system
