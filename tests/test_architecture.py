@@ -153,7 +153,7 @@ KEYS = {
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "leaderboard": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "keep": OF_IMPUTING | {"cards", "catalog", "spaces", "layout", "meter"},
+    "keep": OF_IMPUTING | {"cards", "catalog", "spaces", "config_checks", "layout", "meter", "registry", "value_types"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},

@@ -6,7 +6,7 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench.commands import generate
+from mosaicbench.commands import generate, keep
 from mosaicbench.errors import UserError
 from mosaicbench.figures.virtual_cells import virtual_cells
 from mosaicbench.files._h5 import KEY, quiet_mudata
@@ -83,9 +83,20 @@ def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(plac
 
 
 @pytest.mark.parametrize(
-    ("method", "cells", "message"), [("ridge", 40, "no prior to draw cells from"), ("mvae", 3, "at least 6")]
+    ("method", "cells", "message"),
+    [
+        ("ridge", 40, "no prior to draw cells from"),
+        ("mvae", 3, "at least 6"),
+        ("elsewhere", 40, "elsewhere-ok: 'elsewhere' was computed elsewhere"),
+    ],
 )
 def test_what_has_no_prior_or_too_few_cells_is_refused(place, tmp_path, method, cells, message):
     view, record = place
     with pytest.raises(UserError, match=message):
         generate.main(runs=[record(method)], view=view, cells=cells, seed=0, output=tmp_path)
+
+
+def test_what_was_computed_elsewhere_has_no_model_to_keep(place):
+    _, record = place
+    with pytest.raises(UserError, match="elsewhere-ok: 'elsewhere' was computed elsewhere"):
+        keep.main(runs=[record("elsewhere", seeds_at_once=1)])

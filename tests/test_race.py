@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import cli
+from mosaicbench import catalog, cli, stamps
 from mosaicbench.commands import race as command
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.files.tables import write_table
+from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.layout import Results
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.statistics.race import ALPHA, ROUNDS, Race, last_of, put_out_after, standing_of
 
@@ -178,18 +181,39 @@ def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, capsys):
     assert "for imputing b from a, MVAE leads after 6 seeds." in said
 
 
-def test_rounds_are_fitted_until_the_budget_is_spent_and_an_interrupted_one_is_ended_first(finished, monkeypatch, capsys):
-    started_ones = []
+def test_a_round_prepares_no_dataset_again(finished, monkeypatch):
+    stamps.stamp(Results(finished).code, "prepare", catalog.module("datasets", "simulated"))
+    (finished / "datasets/simulated.h5mu").write_text("prepared after that code was seen")
+    (finished / "race/seed-6/datasets").mkdir(parents=True)
+    (finished / "race/seed-6/datasets/simulated.h5mu").write_text("planned with other data")
+    planned = command._written(finished, command._config(finished), [("simulated", "paired", "cca")], 6)
+    assert (planned / "datasets/simulated.h5mu").read_text() == "prepared after that code was seen"
+    monkeypatch.chdir(finished)
+    snakemake = command._command(planned, [("simulated", "paired", "cca")], "1")
+    told = subprocess.run([*snakemake[:3], "--dry-run", *snakemake[3:]], capture_output=True, text=True)
+    jobs = set(re.findall(r"^(\w+) +1$", told.stdout + told.stderr, re.M))
+    assert jobs == {"cut", "fit_baseline", "score_1"}, told.stdout + told.stderr
+
+
+@pytest.fixture
+def started_ones(monkeypatch):
+    """The rounds that were started, whose scores are made up."""
+    found = []
 
     def fit(folder, cores):
-        started_ones.append(folder.name)
-        for target, names in zip(command._targets(folder), json.loads((folder / command.ENTRANTS).read_text()), strict=True):
+        found.append(folder.name)
+        entrants = json.loads((folder / command.ENTRANTS).read_text())
+        for target, names in zip(command._scores_of(folder, entrants), entrants, strict=True):
             seed = int(folder.name.removeprefix("seed-"))
             row = dict(zip(("dataset", "scenario", "run"), names, strict=True)) | {"seed": seed, "metric": "foscttm"}
             row |= {"direction": "a->b", "space": "-", "value": 0.2 + 0.001 * np.sin(seed + len(names[2])), "status": "ok"}
             write_table(target, pd.DataFrame([row])[SCORE_COLUMNS])
 
     monkeypatch.setattr(command, "_start", fit)
+    return found
+
+
+def test_rounds_are_fitted_until_the_budget_is_spent_and_an_interrupted_one_is_ended_first(finished, started_ones, capsys):
     cli.main(["recommend", str(finished), "--race", "--dry-run"])
     assert not started_ones
     cli.main(["recommend", str(finished), "--race", "--budget", "5"])
@@ -198,6 +222,61 @@ def test_rounds_are_fitted_until_the_budget_is_spent_and_an_interrupted_one_is_e
     (finished / "race/seed-7/runs/simulated/paired/mvae/scores.tsv").unlink()
     cli.main(["recommend", str(finished), "--race", "--budget", "1"])  # too little for a round of two fits
     assert started_ones == ["seed-6", "seed-7", "seed-7"]
+
+
+def changed(folder, **parts):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"training": {"max_epochs": 9}}, r"seed-6/config.yaml: .* training.max_epochs is 2, today's is 9; .* move .*seed-7$"),
+        ({"runs": dict.fromkeys(RUNS) | {"mvae": {"beta": 2.0}}}, "its runs.mvae.* today's is"),
+        ({"preprocess": {"rna": {"features": 9}}}, "its preprocess.* today's is"),
+        ({"datasets": {"simulated": {"cells": 9}}}, "its datasets.simulated"),
+    ],
+)
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_rounds_of_another_benchmark_are_refused(finished, started_ones, parts, message, dry):
+    cli.main(["recommend", str(finished), "--race", "--budget", "4"])
+    changed(finished, **parts)
+    with pytest.raises(SystemExit, match=message):
+        cli.main(["recommend", str(finished), "--race", *dry])
+    assert started_ones == ["seed-6", "seed-7"]
+
+
+def test_what_changes_no_score_keeps_the_rounds(finished, started_ones):
+    cli.main(["recommend", str(finished), "--race", "--budget", "2"])
+    runs = dict.fromkeys(("mvae", "mmvae", "cca"))
+    scenarios = {"paired": {"kind": "paired", "runs": list(runs)}}
+    changed(finished, training={"max_epochs": 2, "seeds_at_once": True}, runs=runs, scenarios=scenarios, limits={"minutes": 9})
+    cli.main(["recommend", str(finished), "--race", "--budget", "2"])
+    assert started_ones == ["seed-6", "seed-7"]
+
+
+def test_a_round_of_a_seed_that_the_benchmark_has_by_now_counts_once(finished, started_ones, capsys):
+    cli.main(["recommend", str(finished), "--race", "--budget", "2"])
+    changed(finished, seeds=list(range(7)))
+    own = read_table(finished / "tables/scores.tsv")
+    write_table(finished / "tables/scores.tsv", pd.concat([own, own[own["seed"] == 5].assign(seed=6)]))
+    cli.main(["recommend", str(finished), "--race", "--dry-run"])
+    said = capsys.readouterr()
+    assert "MVAE are still in after 7 seeds." in said.out and "failed" not in said.out
+    assert f"{finished / 'race/seed-6'}: not counted" in said.err
+    assert "seed 7: 2 fits" in said.out
+
+
+def test_tuned_runs_are_left_out_and_named(finished, capsys):
+    for path, columns in ((finished / "tables/scores.tsv", SCORE_COLUMNS), (finished / "tables/runs.tsv", RUN_COLUMNS)):
+        table = read_table(path)
+        tuned = table[table["run"] == "mvae"].assign(run="mvae-tuned")
+        write_table(path, pd.concat([table, tuned])[columns])
+    cli.main(["recommend", str(finished), "--race", "--dry-run"])
+    said = capsys.readouterr().out
+    assert "seed 6: 2 fits" in said
+    assert said.splitlines()[-1] == "not in the race, since their settings are searched for: MVAE (tuned)"
 
 
 def test_a_folder_without_a_benchmark_is_refused(tmp_path):

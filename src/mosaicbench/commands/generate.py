@@ -111,6 +111,8 @@ def _held_against(
 def _drawn(folder: Path, record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.ndarray]:
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
+    if name == catalog.ELSEWHERE:
+        raise UserError(f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out")
     module = importlib.import_module(catalog.module("methods", name))
     method = method_class(module)
     if not offers(method, "generate"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench import catalog
+from mosaicbench import catalog, registry
 from mosaicbench.errors import Diverged, UserError
 from mosaicbench.files.models import is_kept
 from mosaicbench.files.runs import latents_of, read_latents, read_record
@@ -77,7 +78,7 @@ def ranked_runs(results: Path) -> list[list[Path]]:
     table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
     ranked = []
     for _, of_view in table.groupby(["dataset", "scenario"], sort=False):
-        seeds = [sorted(Path(lies.run(*name)).glob("seed-*"), key=_seed) for name in of_view[list(NAMES)].to_numpy()]
+        seeds = [_folders_of_seeds(lies, *name) for name in of_view[list(NAMES)].to_numpy()]
         ranked.append([folders[0] for folders in seeds if folders])
     return ranked
 
@@ -104,6 +105,36 @@ def _remove_others(results: Path, chosen: list[Path], named: Sequence[str]) -> N
                 shutil.rmtree(folder / "model")
 
 
+def _config(lies: Results) -> dict:
+    """Return the recorded config, {} where there is none."""
+    path = Path(lies.config)
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path}: not a recorded config ({error}); run the workflow again") from error
+
+
+def _folders_of_seeds(lies: Results, dataset: str, scenario: str, run: str) -> list[Path]:
+    """Return the folders of a run's fits in the order of the config's seeds; all that are there where none is recorded."""
+    if "seeds" not in (config := _config(lies)):
+        return sorted(Path(lies.run(dataset, scenario, run)).glob("seed-*"), key=_seed)
+    folders = [Path(lies.fit(dataset, scenario, run, seed)) for seed in config["seeds"]]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _licence(lies: Results, dataset: str) -> str:
+    """Return the licence of a dataset by the card of its loader, "" where the config says too little of it."""
+    config = _config(lies)
+    if dataset not in config.get("datasets", {}):
+        return ""
+    stanza = config["datasets"][dataset] or {}
+    loader = stanza.get("loader", "own_files" if "path" in stanza else None)
+    if loader is None:
+        known = registry.load(config.get("registry") or registry.REGISTRY)
+        loader = known.get(stanza.get("from", dataset), {}).get("loader")
+    return catalog.card("datasets", loader)["licence"] if loader else ""
+
+
 def _seed(folder: Path) -> int:
     return int(folder.name.removeprefix("seed-"))
 
@@ -113,8 +144,18 @@ def _keep(folder: Path) -> None:
     record = read_record(folder / "run.json")
     if record["status"] not in ("ok", "collapsed"):
         raise UserError(f"{folder}: its status is {record['status']}, so there is no model to keep")
+    if record["method"] == catalog.ELSEWHERE:
+        raise UserError(
+            f"{folder}: {record['run']!r} was computed elsewhere, so it has no model; name a run that was fitted here"
+        )
     together = record["seeds_at_once"] > 1
-    folders = sorted(folder.parent.glob("seed-*"), key=_seed) if together else [folder]
+    lies = Results(folder.parents[4])
+    folders = _folders_of_seeds(lies, *(record[key] for key in NAMES)) if together else [folder]
+    if folder not in folders or together and len(folders) != record["seeds_at_once"]:
+        raise UserError(
+            f"{folder}: it was fitted at once with seeds that {lies.config}, key seeds, does not name, so it cannot be fitted"
+            f" as it was; run the benchmark with these seeds"
+        )
     fits = [_fit(each) for each in folders]
     module = importlib.import_module(fits[0].module)
     opened = [open_view(module, fit) for fit in fits]
@@ -126,7 +167,7 @@ def _keep(folder: Path) -> None:
         raise UserError(f"{folder}: fitted again it diverged; packages or the machine are others than before")
     fit, fitted = fits[place], opened[place]
     latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
-    keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity)
+    keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity, licence=fit.licence)
     apart = _difference(latents, read_latents(folder / "latents.h5ad", fit.identity))
     same = "it embeds the query bit for bit as before" if apart == 0 else f"latents differ from the run's by up to {apart:.2g}"
     print(f"{fit.model}: {same}")
@@ -135,10 +176,12 @@ def _keep(folder: Path) -> None:
 def _fit(folder: Path) -> Fit:
     record = read_record(folder / "run.json")
     identity = {key: record[key] for key in ("dataset", "scenario", "run", "method", "seed")}
-    view = Path(Results(folder.parents[4]).view(record["dataset"], record["scenario"], record["seed"]))
+    lies = Results(folder.parents[4])
+    view = Path(lies.view(record["dataset"], record["scenario"], record["seed"]))
     parts = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
     module = catalog.module("methods", record["method"])
-    return Fit(identity=identity, module=module, hyperparameters=record["hyperparameters"], output=folder, **parts)
+    licence, given = _licence(lies, record["dataset"]), record["hyperparameters"]
+    return Fit(identity=identity, module=module, hyperparameters=given, output=folder, licence=licence, **parts)
 
 
 def _difference(latents: dict, before: AnnData) -> float:
