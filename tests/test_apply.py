@@ -325,6 +325,15 @@ def own(tmp_path_factory):
     return cells, folder
 
 
+def applied(folder, cells, place, where):
+    """Return what a model gives of cells that are in memory, or in a file."""
+    if where == "in memory":
+        return mosaicbench.apply(folder, cells)
+    cells.write_h5mu(place / "cells.h5mu")
+    apply.main(run=folder, cells=place / "cells.h5mu", output=place / "out.h5mu")
+    return mudata.read_h5mu(place / "out.h5mu")
+
+
 @pytest.mark.parametrize("where", ["in a file", "in memory"])
 def test_layers_that_the_model_does_not_read_change_no_latent(own, tmp_path, where):
     cells, folder = own
@@ -333,12 +342,7 @@ def test_layers_that_the_model_does_not_read_change_no_latent(own, tmp_path, whe
     rna = other["rna"]
     rna.X = rna.layers.pop("counts")
     rna.layers["ambiguous"], rna.layers["spliced"] = rna.X * 0, (rna.X > 1).astype(np.float32)
-    if where == "in memory":
-        after = mosaicbench.apply(folder, other)
-    else:
-        other.write_h5mu(tmp_path / "cells.h5mu")
-        apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
-        after = mudata.read_h5mu(tmp_path / "out.h5mu")
+    after = applied(folder, other, tmp_path, where)
     np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before)
 
 
@@ -357,12 +361,7 @@ def test_the_output_holds_all_that_the_cells_had(own, tmp_path, where):
     rna.uns["palette"], rna.varm["PCs"], rna.obsm["X_pca"] = {"B": "red"}, np.ones((rna.n_vars, 2)), np.ones((120, 2))
     rna.obsp["near"], rna.varp["linked"] = near, sparse.identity(rna.n_vars, format="csr")
     cells.obsm["X_umap"], cells.obsp["near"], cells.uns["note"] = np.arange(240.0).reshape(120, 2), near, "mine"
-    if where == "in memory":
-        out = mosaicbench.apply(folder, cells)
-    else:
-        cells.write_h5mu(tmp_path / "cells.h5mu")
-        apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
-        out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    out = applied(folder, cells, tmp_path, where)
     assert out["rna"].raw.shape == rna.shape and out["rna"].uns["palette"] == {"B": "red"} and out.uns["note"] == "mine"
     assert "PCs" in out["rna"].varm and "linked" in out["rna"].varp and {"X_pca", "X_mosaicbench"} <= set(out["rna"].obsm)
     assert (out["rna"].obsp["near"] != near).nnz == 0
@@ -391,10 +390,8 @@ def test_a_modality_that_the_model_does_not_know_is_copied_and_told(own, tmp_pat
     before = mosaicbench.apply(folder, cells)
     names = [cells["rna"].var_names[0] if name == "of rna" else name for name in features]
     hto = AnnData(np.ones((120, 2), np.float32), obs=cells["rna"].obs[[]], var=pd.DataFrame(index=names))
-    joined({"hto": hto, "rna": cells["rna"].copy()}).write_h5mu(tmp_path / "cells.h5mu")
-    apply.main(run=folder, cells=tmp_path / "cells.h5mu", output=tmp_path / "out.h5mu")
+    out = applied(folder, joined({"hto": hto, "rna": cells["rna"].copy()}), tmp_path, "in a file")
     assert "modality hto: the model does not know it, only rna, adt; it is copied as it is" in capsys.readouterr().err
-    out = mudata.read_h5mu(tmp_path / "out.h5mu")
     np.testing.assert_array_equal(out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
     assert (out["hto"].X == 1).all() and "X_mosaicbench" not in out["hto"].obsm
 

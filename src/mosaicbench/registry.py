@@ -91,3 +91,10 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
 
 def _mb(known: dict) -> float | None:
     return known.get("about_mb") if known["bytes"] is None else known["bytes"] / 1e6
+
+
+def loader_of(name: str, stanza: dict, known: dict[str, dict]) -> str | None:
+    """Return what reads a dataset of a config: what its stanza says, else what its entry does; None where neither does."""
+    if "loader" in stanza or "path" in stanza:
+        return stanza.get("loader", "own_files")
+    return known.get(stanza.get("from", name), {}).get("loader")

@@ -276,7 +276,7 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         config_checks.check_type(f"datasets.{name}.{key}", stanza[key], "str")
     source = _entry(name, stanza, known)
     entry = {"loader": None, "options": {}, "files": {}} if source is None else known[source]
-    loader = stanza.get("loader", "own_files" if "path" in stanza else entry["loader"])
+    loader = registry.loader_of(name, stanza, known)
     if loader is None:
         raise UserError(
             f"config key datasets.{name}: `mosaicbench fetch {source}` brings its files, but no loader reads them yet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,14 @@ from mosaicbench.data import readers
 from mosaicbench.data.annotated import check_compressed, check_lines, check_places
 from mosaicbench.data.readable import check_readable
 from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import VALUES
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
 FIRST = 2000  # cells that are looked at to tell which matrix holds what a model reads
-LAYERS = ("counts", "lognorm", "continuous")  # that may hold what a model reads; others, such as velocity's, never do
+LAYERS = tuple(dict.fromkeys(chain(*VALUES.values())))  # that may hold what a model reads; others, such as velocity's, never do
 
 
 @dataclass(frozen=True)

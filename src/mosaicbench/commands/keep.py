@@ -76,9 +76,9 @@ def ranked_runs(results: Path) -> list[list[Path]]:
     table = table[~np.array(of_others, dtype=bool)]
     table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
     table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
-    ranked = []
+    config, ranked = _config(lies), []
     for _, of_view in table.groupby(["dataset", "scenario"], sort=False):
-        seeds = [_folders_of_seeds(lies, *name) for name in of_view[list(NAMES)].to_numpy()]
+        seeds = [_folders_of_seeds(config, lies, *name) for name in of_view[list(NAMES)].to_numpy()]
         ranked.append([folders[0] for folders in seeds if folders])
     return ranked
 
@@ -114,24 +114,20 @@ def _config(lies: Results) -> dict:
         raise UserError(f"{path}: not a recorded config ({error}); run the workflow again") from error
 
 
-def _folders_of_seeds(lies: Results, dataset: str, scenario: str, run: str) -> list[Path]:
-    """Return the folders of a run's fits in the order of the config's seeds; all that are there where none is recorded."""
-    if "seeds" not in (config := _config(lies)):
+def _folders_of_seeds(config: dict, lies: Results, dataset: str, scenario: str, run: str) -> list[Path]:
+    """Return the folders of a run's fits in the order of the recorded config's seeds; all that are there where it has none."""
+    if "seeds" not in config:
         return sorted(Path(lies.run(dataset, scenario, run)).glob("seed-*"), key=_seed)
     folders = [Path(lies.fit(dataset, scenario, run, seed)) for seed in config["seeds"]]
     return [folder for folder in folders if folder.is_dir()]
 
 
-def _licence(lies: Results, dataset: str) -> str:
-    """Return the licence of a dataset by the card of its loader, "" where the config says too little of it."""
-    config = _config(lies)
+def _licence(config: dict, dataset: str) -> str:
+    """Return the licence of a dataset by the card of its loader, "" where the recorded config says too little of it."""
     if dataset not in config.get("datasets", {}):
         return ""
-    stanza = config["datasets"][dataset] or {}
-    loader = stanza.get("loader", "own_files" if "path" in stanza else None)
-    if loader is None:
-        known = registry.load(config.get("registry") or registry.REGISTRY)
-        loader = known.get(stanza.get("from", dataset), {}).get("loader")
+    known = registry.load(config.get("registry") or registry.REGISTRY)
+    loader = registry.loader_of(dataset, config["datasets"][dataset] or {}, known)
     return catalog.card("datasets", loader)["licence"] if loader else ""
 
 
@@ -150,7 +146,8 @@ def _keep(folder: Path) -> None:
         )
     together = record["seeds_at_once"] > 1
     lies = Results(folder.parents[4])
-    folders = _folders_of_seeds(lies, *(record[key] for key in NAMES)) if together else [folder]
+    config = _config(lies)
+    folders = _folders_of_seeds(config, lies, *(record[key] for key in NAMES)) if together else [folder]
     if folder not in folders or together and len(folders) != record["seeds_at_once"]:
         raise UserError(
             f"{folder}: it was fitted at once with seeds that {lies.config}, key seeds, does not name, so it cannot be fitted"
@@ -167,7 +164,8 @@ def _keep(folder: Path) -> None:
         raise UserError(f"{folder}: fitted again it diverged; packages or the machine are others than before")
     fit, fitted = fits[place], opened[place]
     latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
-    keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity, licence=fit.licence)
+    licence = _licence(config, record["dataset"])
+    keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity, licence=licence)
     apart = _difference(latents, read_latents(folder / "latents.h5ad", fit.identity))
     same = "it embeds the query bit for bit as before" if apart == 0 else f"latents differ from the run's by up to {apart:.2g}"
     print(f"{fit.model}: {same}")
@@ -176,12 +174,10 @@ def _keep(folder: Path) -> None:
 def _fit(folder: Path) -> Fit:
     record = read_record(folder / "run.json")
     identity = {key: record[key] for key in ("dataset", "scenario", "run", "method", "seed")}
-    lies = Results(folder.parents[4])
-    view = Path(lies.view(record["dataset"], record["scenario"], record["seed"]))
+    view = Path(Results(folder.parents[4]).view(record["dataset"], record["scenario"], record["seed"]))
     parts = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
     module = catalog.module("methods", record["method"])
-    licence, given = _licence(lies, record["dataset"]), record["hyperparameters"]
-    return Fit(identity=identity, module=module, hyperparameters=given, output=folder, licence=licence, **parts)
+    return Fit(identity=identity, module=module, hyperparameters=record["hyperparameters"], output=folder, **parts)
 
 
 def _difference(latents: dict, before: AnnData) -> float:
