@@ -88,6 +88,7 @@ $(READY): pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm]"
 	$(BIN)/python -m mosaicbench.metrics._compile
+	$(BIN)/python -m mosaicbench.commands._umap
 	@touch $@
 
 $(PEERS): $(READY)

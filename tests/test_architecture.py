@@ -107,7 +107,7 @@ ALLOWED = {
             "spaces",
             "tuning",
         },
-        {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "anndata", "mudata", "matplotlib", "yaml"},
+        {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "numba", "umap", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "errors", "scoring"}, set()),
     "cli": ({"arguments", "attempts", "errors", "jobs", "listing"}, set()),

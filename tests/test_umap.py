@@ -1,9 +1,13 @@
 """Layouts and clusters of a table's rows."""
 
+import os
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from mosaicbench.commands._umap import NEIGHBORS, Neighbourhood
 
@@ -66,3 +70,35 @@ def test_rows_that_are_hardly_a_table_have_a_place(z):
     found = Neighbourhood.of(z)
     assert np.isfinite(found.layout(0)).all()
     assert found.clusters(0).shape == (len(z),)
+
+
+LAYOUT = """
+from numba.core import event
+import numpy as np
+from mosaicbench.commands._umap import Neighbourhood
+
+class Compiled(event.Listener):
+    functions = []
+
+    def on_start(self, compiling):
+        self.functions.append(str(compiling.data["dispatcher"]))
+
+    def on_end(self, compiling):
+        pass
+
+event.register("numba:compile", Compiled())
+Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)
+print(Compiled.functions)
+"""
+
+
+def test_a_second_process_that_lays_out_compiles_nothing():
+    for _ in range(2):
+        ended = subprocess.run(
+            [sys.executable, "-c", LAYOUT],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert ended.stdout.splitlines()[-1] == "[]"

@@ -1,7 +1,7 @@
 # tables -> figures, LaTeX, report
 
 
-# Cells of several views are laid out together: umap-learn compiles itself in every process.
+# Cells of several views are laid out together: to import scanpy and umap-learn takes longer than to lay out one.
 for number, views in enumerate(bench.laid_out_together, start=1):
 
     rule:

@@ -1,13 +1,14 @@
 """UMAP and Leiden clusters of a table's rows, both scanpy's, from one graph of nearest neighbours.
 
-umap-learn, on which scanpy's neighbours and UMAP stand, compiles itself in every process: 11 CPU seconds, while a layout of
-2,000 rows takes one. So a process lays out as much as it can.
+umap-learn, on which scanpy's neighbours and UMAP stand, would compile itself in every process, for twenty times as long as a layout
+of 2,000 rows takes. So what was compiled is kept; ``python -m mosaicbench.commands._umap`` does it ahead, else the first layout.
 References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,7 @@ class Neighbourhood:
         from anndata import AnnData
         from sklearn.neighbors import KNeighborsTransformer
 
+        _import_umap()
         z = np.asarray(z, dtype=np.float64)
         rows = AnnData(z / max(np.abs(z).max(), np.finfo(np.float32).tiny), obsm={START: _start(z)})
         if len(z) >= FEWEST:
@@ -75,3 +77,23 @@ def _start(z: np.ndarray) -> np.ndarray:
     there = np.flatnonzero(singular[:2] > np.finfo(np.float32).eps * max(np.abs(z).max(), np.finfo(np.float32).tiny))
     start[:, there] = (left * singular)[:, there]
     return start
+
+
+def _import_umap() -> None:
+    """Import umap-learn and let numba keep what it compiles of it, for which umap-learn asks of none of its functions.
+
+    It lies beside umap-learn's files, or in the user's cache folder where it cannot be written there, and holds for this version of
+    a file, of Python and numba, and for this processor. Where umap-learn was imported before, nothing changes.
+    """
+    import numba
+
+    njit = numba.njit
+    numba.njit = partial(njit, cache=True)
+    try:
+        import umap  # noqa: F401
+    finally:
+        numba.njit = njit
+
+
+if __name__ == "__main__":
+    Neighbourhood.of(np.random.default_rng(0).random((20, 3))).layout(0)
