@@ -1,7 +1,7 @@
 """UMAP and Leiden clusters of a table's rows, both scanpy's, from one graph of nearest neighbours.
 
-umap-learn, on which scanpy's neighbours and UMAP stand, would compile itself in every process, for twenty times as long as a layout
-of 2,000 rows takes. So what was compiled is kept; ``python -m mosaicbench.commands._umap`` does it ahead, else the first layout.
+umap-learn, on which scanpy's neighbours and UMAP stand, would compile itself in every process, for twenty times as long as a
+layout of 2,000 rows takes. So that is kept; ``python -m mosaicbench.commands._umap`` does it ahead, else the first layout.
 References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 """
 
@@ -82,8 +82,8 @@ def _start(z: np.ndarray) -> np.ndarray:
 def _import_umap() -> None:
     """Import umap-learn and let numba keep what it compiles of it, for which umap-learn asks of none of its functions.
 
-    It lies beside umap-learn's files, or in the user's cache folder where it cannot be written there, and holds for this version of
-    a file, of Python and numba, and for this processor. Where umap-learn was imported before, nothing changes.
+    It lies beside umap-learn's files, or in the user's cache folder where they cannot be written to, and holds for this version
+    of a file, of Python and numba, and for this processor. Where umap-learn was imported before, nothing changes.
     """
     import numba
 
