@@ -51,12 +51,14 @@ class GaussianDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Normal:
         """Return the distribution of each cell's standardised values."""
-        return Normal(self.network(z), softplus(self.spread) + self.smallest_sd, validate_args=False)
+        return Normal(self.network(z), self._sd(), validate_args=False)
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality, (cells,) nats."""
-        p = self(z)
-        return gaussian_nll(x[modality], p.mean, p.stddev[0])
+        return gaussian_nll(x[modality], self.network(z), self._sd())
+
+    def _sd(self) -> Tensor:
+        return softplus(self.spread) + self.smallest_sd  # (features,)
 
     def expected(self, z: Tensor) -> Tensor:
         """Return the expected standardised values, (cells, features)."""
@@ -64,8 +66,7 @@ class GaussianDecoder(nn.Module):
 
     def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
         """Return a draw of each cell's standardised values, (cells, columns)."""
-        p = self(z)
-        return drawn_of_normal(p.mean, p.stddev[0], columns)
+        return drawn_of_normal(self.network(z), self._sd(), columns)
 
 
 class NegativeBinomialDecoder(nn.Module):

@@ -42,7 +42,7 @@ def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
     return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
-def product(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None) -> Normal:
+def product(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None, *, prior: float = 0.0) -> Normal:
     """Multiply Gaussians: precisions add, means are weighted by precision.
 
     Parameters
@@ -51,11 +51,13 @@ def product(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None) -> 
         Of shape (cells, latent) each; at least one.
     seen
         For each expert, the cells in which it counts, (cells, 1) bool; None: all of them count everywhere.
+    prior
+        The precision of one more expert, whose mean is 0.
     """
     precisions = [expert.variance.reciprocal() for expert in experts]
     if seen is not None:
         precisions = [p * cells for p, cells in zip(precisions, seen, strict=True)]
-    precision = sum(precisions)
+    precision = sum(precisions, prior)
     mean = sum(p * expert.mean for p, expert in zip(precisions, experts, strict=True)) / precision
     return Normal(mean, precision.rsqrt(), validate_args=False)
 
@@ -68,9 +70,7 @@ def product_of_experts(experts: Sequence[Normal], seen: Sequence[Tensor] | None 
 
     Source: Wu & Goodman 2018, doi 10.48550/arXiv.1802.05335.
     """
-    zeros = torch.zeros_like(experts[0].mean)
-    prior = Normal(zeros, zeros + 1, validate_args=False)
-    return product([prior, *experts], None if seen is None else [torch.ones_like(seen[0]), *seen])
+    return product(experts, seen, prior=1.0)
 
 
 def kl(posterior: Normal) -> Cost:

@@ -24,7 +24,10 @@ from mosaicbench.view import Cells, View
 
 @dataclass(frozen=True)
 class Code:
-    """Posteriors of a cell's shared latent, and of the private latent of each modality that says something about its own."""
+    """Posteriors of a cell's shared latent, and of the private latent of each modality that says something about its own.
+
+    Where private latents have no dimensions, there are none.
+    """
 
     shared: Normal
     private: dict[str, Normal]
@@ -68,7 +71,8 @@ class SharedPrivateVAE(MultimodalVAE):
         """Return the product of some modalities' experts: shared blocks meet, private ones stand alone."""
         parts = {modality: self.split(q) for modality, q in experts.items()}
         shared = self.product([shared for shared, _ in parts.values()])
-        return Code(shared, {modality: self.product([private]) for modality, (_, private) in parts.items()})
+        private = {modality: private for modality, (_, private) in parts.items()} if self.private else {}
+        return Code(shared, {modality: self.product([q]) for modality, q in private.items()})
 
     def product(self, experts: list[Normal]) -> Normal:
         """Return the product of experts and the prior."""
@@ -76,6 +80,8 @@ class SharedPrivateVAE(MultimodalVAE):
 
     def with_private(self, shared: Tensor, private: Tensor | None = None) -> Tensor:
         """Return what a decoder reads, (cells, latent + private); the private block is 0 where there is none."""
+        if not self.private:
+            return shared
         return torch.cat([shared, shared.new_zeros(len(shared), self.private) if private is None else private], -1)
 
     def nll_of(self, x: Minibatch, shared: Tensor, private: dict[str, Tensor], targets: list[str]) -> Cost:
@@ -105,7 +111,12 @@ class SharedPrivateVAE(MultimodalVAE):
     @torch.no_grad()
     def embed_private(self, cells: Cells) -> np.ndarray:
         """Return the mean of the private latent of the one modality of `cells`, (cells, private)."""
-        return by_pieces(lambda x: _only(self.code(self.encode(x)).private).mean, cells, training.device())
+
+        def of_one(x: Minibatch) -> Tensor:
+            (expert,) = self.encode(x).values()
+            return self.product([self.split(expert)[1]]).mean
+
+        return by_pieces(of_one, cells, training.device())
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
@@ -128,8 +139,3 @@ class MixtureVAE(SharedPrivateVAE):
         means = torch.stack([q.mean for q in parts])  # (experts, cells, latent)
         variance = torch.stack([q.variance for q in parts]).mean(0) + means.var(0, correction=0)
         return Normal(means.mean(0), variance.sqrt(), validate_args=False)
-
-
-def _only(posteriors: dict[str, Normal]) -> Normal:
-    (q,) = posteriors.values()
-    return q

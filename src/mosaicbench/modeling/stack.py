@@ -198,12 +198,13 @@ class Stack:
         return gradients | {name: gradients[name] * real for name, real in self.real.items()}, nats
 
     def _learn(self, step: Step, progress: float) -> None:
-        gradients, nats = self._gradients(step, progress)
-        norms = [torch.linalg.vector_norm(each.reshape(len(each), -1), dim=1) for each in gradients.values()]
+        found, nats = self._gradients(step, progress)
+        gradients = {name: gradient.contiguous() for name, gradient in found.items()}  # as the fused Adam takes them to be
+        norms = [torch.linalg.vector_norm(each.view(len(each), -1), dim=1) for each in gradients.values()]
         norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)  # (seeds,)
         shrunk = (self.method.gradient_clip / (norm + 1e-6)).clamp(max=1)
         for name, gradient in gradients.items():
-            self.trained[name].grad = (gradient * _along(shrunk, gradient)).contiguous()  # as the fused Adam takes it to be
+            self.trained[name].grad = gradient * _along(shrunk, gradient)
         self.optimiser.step()
         self.finite &= torch.isfinite(norm)
         for name, value in nats.items():
