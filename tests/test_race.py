@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 
 from mosaicbench import catalog, cli, stamps
 from mosaicbench.commands import race as command
+from mosaicbench.files.config import read_config
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
@@ -186,7 +187,7 @@ def test_a_round_prepares_no_dataset_again(finished, monkeypatch):
     (finished / "datasets/simulated.h5mu").write_text("prepared after that code was seen")
     (finished / "race/seed-6/datasets").mkdir(parents=True)
     (finished / "race/seed-6/datasets/simulated.h5mu").write_text("planned with other data")
-    planned = command._written(finished, command._config(finished), [("simulated", "paired", "cca")], 6)
+    planned = command._written(finished, read_config(finished / "config.json"), [("simulated", "paired", "cca")], 6)
     assert (planned / "datasets/simulated.h5mu").read_text() == "prepared after that code was seen"
     monkeypatch.chdir(finished)
     snakemake = command._command(planned, [("simulated", "paired", "cca")], "1")

@@ -16,6 +16,7 @@ import yaml
 from mosaicbench import layout
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.config import read_config
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.layout import Results
@@ -61,7 +62,7 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
         raise UserError(f"--budget: at least one fit is needed, found {budget}")
     if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
         raise UserError(f"--cores: expected a whole number of at least 1, or all, found {cores!r}")
-    config = _config(results)
+    config = read_config(Results(results).config)
     rounds = _rounds(results, config)
     _check_rounds(rounds, config)
     for folder in sorted(_folders(results) - rounds.keys(), key=_seed):
@@ -140,13 +141,6 @@ class _Fit:
         _start(folder, self.cores)
         tables = tables_of(_scores(self.results, self.config), self.theme)
         return {key: table.loc[seed].dropna().to_dict() for key, table in tables.items() if seed in table.index}
-
-
-def _config(results: Path) -> dict:
-    path = Path(Results(results).config)
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file; run the benchmark to its end first")
-    return json.loads(path.read_text())
 
 
 def _scores(results: Path, config: dict) -> pd.DataFrame:
