@@ -18,10 +18,11 @@ from mosaicbench.applying.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
 from mosaicbench.datasets import simulated
-from mosaicbench.errors import UserError
+from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import read_view
+from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.metrics import _graph
 from mosaicbench.scoring import scorer
 
@@ -308,6 +309,22 @@ def test_normalised_values_are_refused_where_the_model_reads_counts(tmp_path, as
         rna.X = normalised
     with pytest.raises(UserError, match=r"the model reads raw counts; put them into layers"):
         mosaicbench.apply(tmp_path / "model", rna)
+
+
+def test_where_one_modality_cannot_impute_another_is_tried(monkeypatch, tmp_path):
+    cells = simulated.load(None, cells=120, modalities=("rna", "adt", "atac"))
+    mosaicbench.integrate(cells, method="mmvae", keep=tmp_path / "model", impute=False, hyperparameters={"max_epochs": 1})
+    impute = MMVAE.impute
+
+    def refused(self, query, target):
+        if next(iter(query.values)) == "rna":
+            raise NotApplicable("not from RNA")
+        return impute(self, query, target)
+
+    monkeypatch.setattr(MMVAE, "impute", refused)
+    two = mudata.MuData({name: cells[name] for name in ("rna", "adt")})
+    found = mosaicbench.apply(tmp_path / "model", two, impute=True)
+    assert [name for name in found.mod if "->" in name] == ["adt->atac"]
 
 
 def test_a_method_that_only_imputes_says_so_of_complete_cells():

@@ -143,17 +143,19 @@ KEYS = {
     "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
-    "compare": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "compare": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
     | {"cards", "catalog", "disk", "spaces", "data", "expenses", "layout", "rules"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
-    "race": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "race": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "cite": OF_TABLES
-    | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
-    "leaderboard": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"}
+    | {"files/config"},
+    "leaderboard": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "keep": OF_IMPUTING | {"cards", "catalog", "spaces", "config_checks", "layout", "meter", "registry", "value_types"},
+    "keep": OF_IMPUTING
+    | {"files/config", "cards", "catalog", "spaces", "config_checks", "layout", "meter", "registry", "value_types"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},

@@ -1,6 +1,8 @@
 """The command line: one message for a mistake, no heavy import for a light command."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -50,6 +52,19 @@ def test_list_shows_every_card(capsys):
     for room in catalog.ROOMS:
         for name in catalog.names(room):
             assert name in shown
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["plan"]], ids=lambda arguments: arguments[0])
+def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
+    """As `head` does: everything that is printed meets a pipe that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "mosaicbench", *arguments]
+    try:
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize(

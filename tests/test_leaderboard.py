@@ -15,6 +15,7 @@ from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report import submissions
 from mosaicbench.report.page import leaderboard_page
+from mosaicbench.report.roster import Roster
 
 FIT = "runs/pair/paired/mvae/seed-0/run.json"
 
@@ -68,6 +69,21 @@ def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
     )
     reaching = best[best["low"] <= best.loc[best["mean"].idxmin(), "high"]]
     assert set(best.loc[best["level"].astype(str) == "True", "run"]) == set(reaching["run"])
+
+
+def board_of(*lines):
+    """Return the runs that are level with the best; a line is run, mean, seeds and rank in its own benchmark."""
+    table = pd.DataFrame(lines, columns=["run", "mean", "seeds", "rank"])
+    table = table.assign(dataset="d", scenario="s", settings="0", metric="foscttm", submission="a", shown="")
+    table = table.assign(low=table["mean"] - 0.2, high=table["mean"] + 0.2)
+    roster = Roster({"metrics": {"foscttm": {"better": "lower", "group": "alignment"}}}, {})
+    return table.loc[leaderboard_page._level(table, {"a": roster}), "run"].tolist()
+
+
+def test_a_mean_that_lacks_a_seed_is_not_compared():
+    assert board_of(("mvae", 0.2, 3, 1), ("cca", 0.3, 3, 2), ("mmvae", 0.1, 2, None)) == ["mvae", "cca"]
+    assert board_of(("mvae", 0.2, 5, 1), ("cca", 0.3, 5, 2), ("lucky", 0.1, 1, 1)) == ["mvae", "cca"]
+    assert board_of(("mvae", 0.2, 2, None), ("cca", 0.3, 2, None)) == []  # each lost another seed
 
 
 def test_runs_of_fewer_scores_stand_below_the_others():

@@ -1136,6 +1136,23 @@ def test_limits_of_batch_mixing():
         evaluate("pcr", {"latent": np.ones((300, 2)), "values": apart, "batches": batches})
 
 
+@pytest.mark.parametrize("metric", ["ilisi", "kbet", "bras", "pcr"])
+def test_cells_without_a_batch_are_left_out_and_are_no_batch_of_their_own(metric):
+    needs = {need: values for need, values in world().items() if need in ("latent", "labels", "batches", "values")}
+    lost = np.random.default_rng(1).random(300) < 0.3
+    needs["batches"] = np.where(lost, "", needs["batches"].astype(str)).astype(object)
+    assert evaluate(metric, needs) == evaluate(metric, {need: values[~lost] for need, values in needs.items()})
+
+
+@pytest.mark.parametrize("metric", ["ilisi", "kbet"])
+def test_mixing_of_one_batch_and_cells_without_is_not_defined(metric):
+    needs = {"latent": world()["latent"], "batches": np.array(["one", ""], dtype=object)[np.arange(300) % 2]}
+    with pytest.raises(Undefined, match="of one batch"):
+        evaluate(metric, needs)
+    with pytest.raises(Undefined, match="some cells of this graph have no batch"):
+        catalog.function("metrics", metric, "from_graph")(graph=None, batches=needs["batches"])
+
+
 @pytest.mark.parametrize("values", [1, 2, 1000])
 def test_neighbours_are_the_nearest_and_ties_follow_no_order(values):
     cells = np.random.default_rng(values).integers(0, values, (300, 3)).astype(float)

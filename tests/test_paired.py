@@ -151,6 +151,24 @@ def test_bold_are_the_best_and_all_that_cannot_be_told_from_it():
     assert found.to_dict() == {"mvae": True, "mmvaepp": True, "cca": False, "oracle": False}
 
 
+def test_a_run_that_lacks_a_seed_is_not_level_with_the_best():
+    values = {("mvae", "foscttm"): [0.10, 0.12, 0.11, 0.12], ("mmvaepp", "foscttm"): [0.12, 0.11, None, 0.11]}
+    values |= {("cca", "foscttm"): [0.11, 0.11, 0.13, 0.12]}
+    scores = scores_of(values)
+    summary, tests = headline(scores), paired_tests(scores, [], ROSTER)
+    assert tests.set_index(["run", "against"])["p_holm"].loc[[("mmvaepp", "mvae"), ("cca", "mvae")]].gt(0.5).all()
+    found = level(summary, tests, ROSTER).set_axis(summary["run"])
+    assert found.to_dict() == {"mvae": True, "mmvaepp": False, "cca": True}
+
+
+def test_where_every_run_lacks_a_seed_none_is_the_best_and_a_named_reference_is_still_one():
+    values = {("mvae", "foscttm"): [None, 0.12, 0.11], ("mmvaepp", "foscttm"): [0.12, 0.11, None]}
+    scores = scores_of(values | {("cca", "foscttm"): [0.3, None, 0.4]})
+    assert not level(headline(scores), paired_tests(scores, [], ROSTER), ROSTER).any()
+    assert paired_tests(scores, [], ROSTER).empty
+    assert set(paired_tests(scores, [], ROSTER, reference="cca")["role"]) == {"reference"}
+
+
 def test_over_cells_it_is_least_squares_clustered_by_cell():
     random = np.random.default_rng(0)
     names = {0: np.array([f"c{i}" for i in range(50)]), 1: np.array([f"c{i}" for i in range(20, 60)])}  # some cells twice

@@ -53,6 +53,7 @@ def test_ours_are_of_the_scenario_named_like_its_kind_else_of_the_first(scenario
     file = {"definitions": {"foscttm": "as ours"}, "references": {"r": "somewhere"}, "numbers": numbers}
     found = published.beside_ours(file, comparison(pd.concat(parts)), dict.fromkeys(scenarios, "paired"), ROSTER)
     np.testing.assert_allclose(found["ours"], [0.2, 0.3, 0.4])
+    assert set(found["our_scenario"]) == {taken}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 
 from mosaicbench import catalog, cli, stamps
 from mosaicbench.commands import race as command
+from mosaicbench.files.config import read_config
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
@@ -162,13 +163,19 @@ def finished(tmp_path):
     return tmp_path
 
 
-def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, capsys):
+def test_a_dry_run_says_what_would_be_fitted_and_writes_nothing(finished, capsys):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     cli.main(["recommend", str(finished), "--race", "--dry-run", "--cores", "2"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "seed 6: 2 fits"
+    assert {line.split(": ")[1] for line in said[1:3]} == {"MVAE", "MMVAE"}
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, started_ones, capsys):
+    cli.main(["recommend", str(finished), "--race", "--budget", "2"])
     said = capsys.readouterr().out
     round_6 = finished / "race/seed-6"
-    for run in ("mvae", "mmvae"):
-        assert f"{round_6}/runs/simulated/paired/{run}/scores.tsv" in said
-    assert "/cca/" not in said
     config = yaml.safe_load((round_6 / "config.yaml").read_text())
     stand = ["mmvae", "mvae"]
     assert (list(config["datasets"]), list(config["runs"]), config["seeds"]) == (["simulated"], stand, [6])
@@ -177,7 +184,7 @@ def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, capsys):
     assert config["keep"] == []
     assert config["pathvars"]["results"] == str(round_6)
     assert (round_6 / "datasets/simulated.h5mu").read_text() == "prepared"
-    assert "for finding a cell's partner, " in said and "are still in after 6 seeds" in said
+    assert "for finding a cell's partner, " in said and "are still in after 7 seeds" in said
     assert "for imputing b from a, MVAE leads after 6 seeds." in said
 
 
@@ -186,7 +193,7 @@ def test_a_round_prepares_no_dataset_again(finished, monkeypatch):
     (finished / "datasets/simulated.h5mu").write_text("prepared after that code was seen")
     (finished / "race/seed-6/datasets").mkdir(parents=True)
     (finished / "race/seed-6/datasets/simulated.h5mu").write_text("planned with other data")
-    planned = command._written(finished, command._config(finished), [("simulated", "paired", "cca")], 6)
+    planned = command._written(finished, read_config(finished / "config.json"), [("simulated", "paired", "cca")], 6)
     assert (planned / "datasets/simulated.h5mu").read_text() == "prepared after that code was seen"
     monkeypatch.chdir(finished)
     snakemake = command._command(planned, [("simulated", "paired", "cca")], "1")
@@ -245,6 +252,36 @@ def test_rounds_of_another_benchmark_are_refused(finished, started_ones, parts, 
     with pytest.raises(SystemExit, match=message):
         cli.main(["recommend", str(finished), "--race", *dry])
     assert started_ones == ["seed-6", "seed-7"]
+
+
+def rewritten(path, text):
+    path.unlink()  # as prepare does: a new file has the name
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_rounds_of_data_that_have_changed_since_are_refused(finished, started_ones, dry):
+    cli.main(["recommend", str(finished), "--race", "--budget", "2"])
+    rewritten(finished / "datasets/simulated.h5mu", "prepared")  # again, and the same
+    cli.main(["recommend", str(finished), "--race", "--budget", "2"])
+    assert started_ones == ["seed-6", "seed-7"]
+    rewritten(finished / "datasets/simulated.h5mu", "prepared of other bytes")
+    with pytest.raises(SystemExit, match=r"seed-6/datasets/simulated.h5mu: .* other data .* move .*seed-6, .*seed-7$"):
+        cli.main(["recommend", str(finished), "--race", *dry])
+    assert started_ones == ["seed-6", "seed-7"]
+
+
+def test_a_round_that_prepared_changed_data_ends_the_race(finished, started_ones, monkeypatch):
+    fit = command._start
+
+    def fit_changed(folder, cores):
+        fit(folder, cores)
+        rewritten(folder / "datasets/simulated.h5mu", "prepared of other bytes")
+
+    monkeypatch.setattr(command, "_start", fit_changed)
+    with pytest.raises(SystemExit, match="seed-6/datasets/simulated.h5mu: .* other data"):
+        cli.main(["recommend", str(finished), "--race", "--budget", "9"])
+    assert started_ones == ["seed-6"]
 
 
 def test_what_changes_no_score_keeps_the_rounds(finished, started_ones):

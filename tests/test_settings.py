@@ -155,12 +155,12 @@ def test_a_run_overrides_the_budget():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"training": {"minibatch": 64}}, "config key training: unknown key 'minibatch'; it is called 'batch_size' now"),
+        ({"training": {"minibatch": 64}}, "config key training: unknown key 'minibatch'; 'batch_size' has its place now"),
         (
             {"runs": {"mvae": {"minibatch": 64}}},
-            "config key runs.mvae: method 'mvae' has no hyperparameter 'minibatch'; it is called 'batch_size' now",
+            "config key runs.mvae: method 'mvae' has no hyperparameter 'minibatch'; 'batch_size' has its place now",
         ),
-        ({"runs": {"mvae": {"products": "bfloat16"}}}, "no hyperparameter 'products'; it is called 'matmul_precision' now"),
+        ({"runs": {"mvae": {"products": "bfloat16"}}}, "no hyperparameter 'products'; 'matmul_precision' has its place now"),
         ({"runs": {"cca": {"minibatch": 64}}}, "method 'cca' has no hyperparameter 'minibatch'; "),
     ],
 )
@@ -388,6 +388,9 @@ def test_the_schema_knows_every_group_of_metrics():
         ({"runs": {"mvae": {"latent": 0}}}, "runs.mvae.latent: expected a whole number of at least 1, found 0"),
         ({"runs": {"mvae": {"learning_rate": 0}}}, "runs.mvae.learning_rate: expected a number above 0"),
         ({"runs": {"cca": {"components": 0}}}, "runs.cca.components: expected a whole number of at least 1, found 0"),
+        ({"runs": {"contrastive_vae": {"blend": True}}}, "no hyperparameter 'blend'; 'regression' has its place now"),
+        ({"runs": {"contrastive_vae": {"ridge_components": 9}}}, "'ridge_components'; 'regression' has its place now"),
+        ({"pathvars": {"benchmarks": "x"}}, "pathvars: unknown key 'benchmarks'; there are: results, resources, logs"),
         ({"pathvars": {"reslts": "x"}}, "pathvars: unknown key 'reslts'; did you mean 'results'"),
         (
             {"pathvars": {"results": "x; touch y; echo z"}},

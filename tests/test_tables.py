@@ -113,7 +113,7 @@ def test_a_mean_over_fewer_seeds_than_another_run_has_never_wins():
     few = headline(scores[(scores["seed"] == 1) | (scores["status"] == "diverged")])
     assert few.loc[best(few, ROSTER), "run"].tolist() == ["mvae"]  # of one seed each, the other is worse
     none_is_whole = headline(scores[scores["seed"] != scores["run"].map({"mvae": 0, "mmvae": 1})])
-    assert none_is_whole.loc[best(none_is_whole, ROSTER), "run"].tolist() == ["mvae"]
+    assert not best(none_is_whole, ROSTER).any()  # each lost another seed
 
 
 def test_failed_and_missing_never_become_zero(results):

@@ -191,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
     racing.add_argument("--race", action="store_true", help=what)
     racing.add_argument("--budget", type=int, default=100, metavar="FITS", help="most fits (default: 100)")
     racing.add_argument("--cores", default="all", metavar="N", help="for Snakemake (default: all)")
-    racing.add_argument("--dry-run", action="store_true", help="print the command of the next round, and start nothing")
+    racing.add_argument("--dry-run", action="store_true", help="print what the next round would fit, and start nothing")
 
     keep = _add(commands, "keep", "keep the models of runs that are over: fit them again, and check that nothing changed")
     keep.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")

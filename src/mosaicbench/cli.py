@@ -9,6 +9,7 @@ import errno
 import importlib
 import inspect
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,18 @@ IMPUTE_AGAIN = {"score", "project", "impute"}  # commands that may
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run one command; where the reader of its words goes away, as ``head`` does, end without a word of that."""
+    try:
+        try:
+            _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, not when Python ends, when nobody could catch what it raises
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what was not read yet goes there
+        sys.exit(128 + signal.SIGPIPE)  # as a shell says it of other programs
+
+
+def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
     options = vars(parser().parse_args(arguments))
     command, threads = options.pop("command"), options.pop("threads", None)

@@ -21,7 +21,9 @@ RENAMED = {
     "minibatch": "batch_size",
     "products": "matmul_precision",
     "baselines_at_once": "few_jobs",
-}  # a key of older configs -> its name now
+    "blend": "regression",
+    "ridge_components": "regression",
+}  # a key or hyperparameter of older configs -> what has its place now
 LARGEST = 2**32 - 1  # the largest seed of NumPy; nothing else counts that far
 LONGEST = 1000  # letters of a text
 DEEPEST = 20  # keys below each other
@@ -116,9 +118,9 @@ def _may_be_true(part: dict) -> bool:
 
 
 def instead_of(key: str, known: object) -> str:
-    """Return what an unknown key of a config is called now, or the nearest that there is."""
+    """Return what has the place of an older key of a config, or else the nearest that there is."""
     if RENAMED.get(key) in known:
-        return f"; it is called {RENAMED[key]!r} now"
+        return f"; {RENAMED[key]!r} has its place now"
     return nearest(key, known)
 
 

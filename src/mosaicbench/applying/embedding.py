@@ -81,6 +81,7 @@ def embedded(kept: KeptModel, method: object, own: OwnCells, found: dict[str, Ma
                 names = matched.names[~matched.names.isin(done)]
                 if source != target and len(names):
                     _impute(applied, kept, method, (source, target), names, batches, impute)
+                if f"{source}->{target}" in applied.imputed:  # else another modality may still be able to
                     taken[target] = names.union(taken.get(target, pd.Index([])), sort=False)
     if not applied.latents and not applied.imputed:
         needs = " and ".join(kept.facts["modalities"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mosaicbench.commands import _citations
-from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.config import read_config
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.layout import Results
@@ -35,10 +34,7 @@ def main(*, results: Path, output: Path | None = None) -> None:
     check_contents(Path(lies.tables), ["runs", "scores"], "tabulate")
     runs = checked_runs(read_table(lies.table("runs"), RUN_COLUMNS))
     scores = checked_scores(read_table(lies.table("scores"), SCORE_COLUMNS))
-    try:
-        config = json.loads(Path(lies.config).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{lies.config}: not a recorded config ({error}); run the workflow again") from error
+    config = read_config(lies.config)
     records = read_records(lies, runs)
     text = bibtex(runs, scores, records, _citations.of_datasets(config))
     if output is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.config import read_config
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table, write_table
 from mosaicbench.layout import Results
@@ -83,10 +83,7 @@ def _read(folder: Path) -> Finished:
             )
     check_contents(Path(results.tables), ["runs", "headline", "scores"], "tabulate")
     runs = checked_runs(read_table(results.table("runs"), RUN_COLUMNS))
-    try:
-        config = json.loads(Path(results.config).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{results.config}: not valid JSON ({error}); delete it and run the workflow again") from error
+    config = read_config(results.config)
     headline = read_table(results.table("headline"), HEADLINE_COLUMNS)
     scores = checked_scores(read_table(results.table("scores"), SCORE_COLUMNS))
     return Finished(folder, headline, scores, runs, config, read_records(results, runs))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 
 from mosaicbench import catalog, registry
 from mosaicbench.errors import Diverged, UserError
+from mosaicbench.files.config import read_config
 from mosaicbench.files.models import is_kept
 from mosaicbench.files.runs import latents_of, read_latents, read_record
 from mosaicbench.files.tables import read_table, write_table
@@ -107,11 +107,7 @@ def _remove_others(results: Path, chosen: list[Path], named: Sequence[str]) -> N
 
 def _config(lies: Results) -> dict:
     """Return the recorded config, {} where there is none."""
-    path = Path(lies.config)
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise UserError(f"{path}: not a recorded config ({error}); run the workflow again") from error
+    return read_config(lies.config) if Path(lies.config).is_file() else {}
 
 
 def _folders_of_seeds(config: dict, lies: Results, dataset: str, scenario: str, run: str) -> list[Path]:

@@ -16,6 +16,8 @@ import yaml
 from mosaicbench import layout
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.config import read_config
+from mosaicbench.files.place import digest_of
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.layout import Results
@@ -50,7 +52,7 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
     cores
         For Snakemake.
     dry_run
-        Print the command of the next round, and start nothing.
+        Print what the next round would fit; start and write nothing.
 
     Raises
     ------
@@ -61,9 +63,10 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
         raise UserError(f"--budget: at least one fit is needed, found {budget}")
     if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
         raise UserError(f"--cores: expected a whole number of at least 1, or all, found {cores!r}")
-    config = _config(results)
+    config = read_config(Results(results).config)
     rounds = _rounds(results, config)
     _check_rounds(rounds, config)
+    _check_data(results, rounds)
     for folder in sorted(_folders(results) - rounds.keys(), key=_seed):
         print(f"{folder}: not counted, the benchmark has this seed itself, or these runs no more", file=sys.stderr)
     if not dry_run:
@@ -77,8 +80,8 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
     if dry_run:
         entrants = race.wanted(entrant)
         print(f"seed {seed}: {len(entrants)} fits" + ("" if entrants else "; nothing is undecided"))
-        if entrants:
-            print(" ".join(_command(_written(results, config, entrants, seed), entrants, cores)))
+        for names in entrants:
+            print(f"  {theme.view(*names[:2])}: {theme.label('runs', names[2])}")
     else:
         race.run(seed, _Fit(results, config, theme, cores), entrant, budget=budget)
     for key, standing in race.standings().items():
@@ -138,15 +141,9 @@ class _Fit:
         folder = _written(self.results, self.config, entrants, seed)
         write_text(folder / ENTRANTS, json.dumps(entrants))
         _start(folder, self.cores)
+        _check_data(self.results, {folder: entrants})  # the workflow prepares anew what its source has changed since
         tables = tables_of(_scores(self.results, self.config), self.theme)
         return {key: table.loc[seed].dropna().to_dict() for key, table in tables.items() if seed in table.index}
-
-
-def _config(results: Path) -> dict:
-    path = Path(Results(results).config)
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file; run the benchmark to its end first")
-    return json.loads(path.read_text())
 
 
 def _scores(results: Path, config: dict) -> pd.DataFrame:
@@ -180,6 +177,21 @@ def _check_rounds(rounds: dict[Path, list[Entrant]], config: dict) -> None:
         raise UserError(
             f"{path}: this round of the race is of another benchmark: its {place} is {before}, today's is {now}; to race anew,"
             f" delete or move {', '.join(str(each.parent) for each in found)}"
+        )
+
+
+def _check_data(results: Path, rounds: dict[Path, list[Entrant]]) -> None:
+    """Refuse rounds whose datasets have not the bytes of the benchmark's, as when a user's own file has changed since."""
+    found = {}
+    for folder, entrants in rounds.items():
+        for dataset, _, _ in entrants:
+            own, other = (Path(Results(place).dataset(dataset)) for place in (results, folder))
+            if own.is_file() and other.is_file() and not own.samefile(other) and digest_of(own) != digest_of(other):
+                found[folder] = other
+    if found:
+        raise UserError(
+            f"{next(iter(found.values()))}: this round of the race is of other data than the benchmark's; if its own files have"
+            f" changed, run the benchmark again; then delete or move {', '.join(map(str, found))}"
         )
 
 

@@ -34,7 +34,9 @@ def main(*, results: Path, display: Path, output: Path | None = None) -> None:
     table = checked_recommendations(read_table(lies.table("recommendations"), COLUMNS))
     runs = checked_runs(read_table(lies.table("runs"), RUN_COLUMNS))
     if table.empty:
-        raise UserError(f"{results}: no run has a score of alignment, label transfer or imputation; nothing can be recommended")
+        raise UserError(
+            f"{results}: no run has a score of alignment, label transfer or imputation with every seed, so none is recommended"
+        )
     print("\n".join(sentences(table, read_theme(display, runs))))
     if output is not None:
         write_table(output, table)

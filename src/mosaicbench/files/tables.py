@@ -15,14 +15,14 @@ from mosaicbench.files.place import check_digest, digest_of
 
 END_OF_AUDIT = "end"  # the role of its last row
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
-NAMES = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of text
-NAMES += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of", "against", "better", "panel", "line")
-NAMES += ("sha256", "digest")  # as numbers, "67e2678895…" ends pandas' parser with a segmentation fault
+TEXTS = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of text
+TEXTS += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of", "against", "better", "panel", "line")
+TEXTS += ("sha256", "digest")  # as numbers, "67e2678895…" ends pandas' parser with a segmentation fault
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a tab-separated table; a missing number is written NA, a missing name as nothing."""
-    names = {name: table[name].astype(object) for name in NAMES if name in table and table[name].isna().any()}
+    names = {name: table[name].astype(object) for name in TEXTS if name in table and table[name].isna().any()}
     table = table.assign(**{name: column.where(column.notna(), "") for name, column in names.items()})
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
@@ -100,8 +100,8 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFra
     """Read a tab-separated table and check that it has exactly `columns`, if given."""
     try:
         header = pd.read_csv(path, sep="\t", nrows=0).columns
-        missing = {column: ["NA"] for column in header if column not in NAMES}
-        kinds = {column: object for column in header if column in NAMES}
+        missing = {column: ["NA"] for column in header if column not in TEXTS}
+        kinds = {column: object for column in header if column in TEXTS}
         table = pd.read_csv(path, sep="\t", dtype=kinds, na_values=missing, keep_default_na=False)
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error

@@ -35,10 +35,31 @@ def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
     return latent[rows], codes
 
 
+def with_batch(batches: np.ndarray) -> np.ndarray:
+    """Return which cells have a batch, (cells,) bool; "" is none."""
+    return np.asarray(batches, dtype=object) != ""
+
+
+def of_batches(latent: np.ndarray, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latents and batch codes of the cells with a batch, (cells, dims) and (cells,).
+
+    Raises
+    ------
+    ValueError
+        When a value is not finite, or a batch is not text.
+    Undefined
+        When all cells with a batch are of one.
+    """
+    rows = with_batch(batches)
+    return finite("latent", latent)[rows], batch_codes(np.asarray(batches, dtype=object)[rows])
+
+
 def batch_codes(batches: np.ndarray) -> np.ndarray:
-    """Return the codes of :func:`codes_of` of batches; raise `Undefined` where all cells are of one."""
+    """Return the codes of :func:`codes_of` of batches; raise `Undefined` where all cells are of one, or one has none."""
+    if not with_batch(batches).all():
+        raise Undefined("some cells of this graph have no batch")
     codes = codes_of(batches)
-    if codes.max() == 0:
+    if codes.max(initial=0) == 0:
         raise Undefined("all query cells are of one batch")
     return codes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Undefined
-from mosaicbench.metrics._graph import codes_of, labelled
+from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._graph import codes_of, labelled, with_batch
 from mosaicbench.metrics._labels import known
 
 CARD = {
@@ -16,8 +16,8 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "Batch removal adapted silhouette: 1 - |width| of the batches within a cell type, where a cell's mean cosine "
-    "distance to its own batch is compared with that to all other batches; mean over the cells of a type, then over types with "
-    "cells of several batches (as in scib-metrics). Says nothing about biology: a constant latent mixes best.",
+    "distance to its own batch is compared with that to all other batches; mean over the cells of a type with a batch, then "
+    "over types with cells of several batches (as in scib-metrics). Says nothing about biology: a constant latent mixes best.",
     "doi": "10.1038/s41587-025-02743-4",
     "lacks": {
         "perfect_is_best": "best is a limit",
@@ -42,8 +42,10 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     Undefined
         When fewer than two types are known, or none has cells of several batches with two cells in one of them.
     """
-    z, types = labelled(latent, labels)
-    of_batch = codes_of(np.asarray(batches, dtype=object)[known(labels)])
+    rows = with_batch(batches)
+    labels, batches = (np.asarray(names, dtype=object)[rows] for names in (labels, batches))
+    z, types = labelled(finite("latent", latent)[rows], labels)
+    of_batch = codes_of(batches[known(labels)])
     length = np.maximum(np.abs(z).max(axis=1, keepdims=True), np.finfo(float).tiny)
     z = z / length
     unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(float).tiny)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from mosaicbench.metrics._graph import MOST, batch_codes, neighbors, neighbors_in
+from mosaicbench.metrics._graph import MOST, batch_codes, neighbors, neighbors_in, of_batches
 from mosaicbench.metrics._lisi import beyond_nearest
 from mosaicbench.metrics._scib import scib
 
@@ -16,9 +16,9 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Median over query cells of the effective number of batches among 90 neighbours, scaled so that 0 is one "
-    "batch only and 1 all of them equally (as in scib-metrics; cells that are equally far are drawn at random). Says nothing "
-    "about biology: a constant latent mixes as well as random cells do.",
+    "definition": "Median over query cells with a batch of the effective number of batches among 90 neighbours, scaled so that "
+    "0 is one batch only and 1 all of them equally (as in scib-metrics; cells that are equally far are drawn at random). Says "
+    "nothing about biology: a constant latent mixes as well as random cells do.",
     "doi": "10.1038/s41592-021-01336-8",
     "lacks": {
         "perfect_is_best": "best is a limit",
@@ -30,7 +30,8 @@ CARD = {
 
 def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    return _scaled(*neighbors(latent, MOST), batch_codes(batches))
+    batched, codes = of_batches(latent, batches)
+    return _scaled(*neighbors(batched, MOST), codes)
 
 
 def from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from mosaicbench.metrics._graph import batch_codes, neighbors, neighbors_in
+from mosaicbench.metrics._graph import batch_codes, neighbors, neighbors_in, of_batches
 from mosaicbench.metrics._scib import handed_over, scib
 
 CARD = {
@@ -15,9 +15,9 @@ CARD = {
     "better": "higher",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "Share of query cells whose 50 neighbours do not differ in batches from all query cells (chi-squared test "
-    "at 0.05, as in scib-metrics; cells that are equally far are drawn at random). Says nothing about biology: a constant "
-    "latent mixes as well as random cells do.",
+    "definition": "Share of query cells with a batch whose 50 neighbours do not differ in batches from all of them "
+    "(chi-squared test at 0.05, as in scib-metrics; cells that are equally far are drawn at random). Says nothing "
+    "about biology: a constant latent mixes as well as random cells do.",
     "doi": "10.1038/s41592-018-0254-1",
     "lacks": {
         "perfect_is_best": "best is a limit",
@@ -29,7 +29,8 @@ CARD = {
 
 def kbet(latent: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells,) batches."""
-    return _accepted(*neighbors(latent, 50), batch_codes(batches))
+    batched, codes = of_batches(latent, batches)
+    return _accepted(*neighbors(batched, 50), codes)
 
 
 def from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:

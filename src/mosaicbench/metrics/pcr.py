@@ -6,7 +6,7 @@ import numpy as np
 
 from mosaicbench.metrics._blocks import dense
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._graph import codes_of
+from mosaicbench.metrics._graph import codes_of, with_batch
 
 CARD = {
     "label": "PCR",
@@ -16,7 +16,7 @@ CARD = {
     "chance": None,
     "bounds": [0.0, 1.0],
     "definition": "(R0 - R) / R0, with R the share of the latent's variance that the batches explain over its principal "
-    "components, and R0 that of the modality's own values; 0 where it is no less (as in scib-metrics).",
+    "components, and R0 that of the modality's own values, of cells with a batch; 0 where it is no less (as in scib-metrics).",
     "doi": "10.1038/s41592-021-01336-8",
     "lacks": {
         "perfect_is_best": "best is a limit",
@@ -28,10 +28,11 @@ CARD = {
 
 def pcr(latent: np.ndarray, values: np.ndarray, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents, (cells, features) values of the same cells, and (cells,) batches."""
-    values, latent = finite("values", dense(values)), finite("latent", latent)
+    rows = with_batch(batches)
+    values, latent = finite("values", dense(values))[rows], finite("latent", latent)[rows]
     if not np.any(np.ptp(latent, axis=0) > 0):
         raise Undefined("the latent has no variance to explain")
-    codes = codes_of(batches)
+    codes = codes_of(np.asarray(batches, dtype=object)[rows])
     before, after = _explained(values, codes), _explained(latent, codes)
     if before == 0:
         raise Undefined("the batches explain nothing of the values")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mosaicbench import __version__
 from mosaicbench.errors import UserError
+from mosaicbench.files.config import read_config
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import SCORE_COLUMNS, read_cells, read_scores
@@ -104,11 +105,9 @@ def _examined(folder: Path, name: str) -> tuple[Submission | None, list[str]]:
         ]
     try:
         tables = read_tables(results.tables)
-        config = json.loads(Path(results.config).read_text(encoding="utf-8"))
+        config = read_config(results.config)
     except UserError as error:
         return None, [str(error)]
-    except ValueError as error:
-        return None, [f"config.json: not valid JSON ({error})"]
     records, reasons = _records(results, tables["runs"])
     written = datetime.fromtimestamp(Path(results.table("contents")).stat().st_mtime, UTC).strftime("%Y-%m-%d")
     submission = Submission(name, folder, tables, config, records, written)

@@ -163,7 +163,7 @@ class Evidence:
         if labels is not None and np.any(labels != ""):
             needs["labels"] = labels
         batches = self.batches if rows is None else self.batches[rows]
-        if len(set(batches)) > 1:
+        if len(set(batches) - {""}) > 1:
             needs["batches"] = batches
         if self.record.get("peak_device_mb") is not None:
             needs["device_record"] = self.record

@@ -14,7 +14,7 @@ from scipy.special import stdtr, stdtrit
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
 from mosaicbench.statistics.common import LEVEL, VIEW, t_quantile
-from mosaicbench.statistics.summary import best, complete_seed_means, headline
+from mosaicbench.statistics.summary import best, complete_seed_means, headline, merits
 
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
@@ -56,7 +56,7 @@ def paired_tests(
     roster
         Who competes, and which way a metric is better.
     reference
-        A run; None is the best baseline of each view and metric, of those with most seeds.
+        A run; None is the best baseline of each view and metric, of those that have every seed.
     sizes
         (dataset, scenario) -> numbers of train and query cells; without them there is no `p_population`.
 
@@ -74,7 +74,7 @@ def paired_tests(
     winners = summary[best(summary, roster)].groupby([*VIEW, "metric"], sort=False)["run"].first()
     rows = []
     for (*view, metric), group in complete_seed_means(scores).groupby([*VIEW, "metric"], sort=False):
-        if (*view, metric) not in winners.index:
+        if not roster.is_quality(metric):
             continue
         competing = roster.competing(group)
         table = competing.pivot(index="seed", columns="run", values="value")[competing["run"].unique()]  # (seeds, runs)
@@ -83,7 +83,7 @@ def paired_tests(
         contest = Contest.of(
             table, metric, {run: cells_of.get((*view, run)) for run in table}, query / train if train else np.nan
         )
-        for run, against, role in _pairs(table, winners[(*view, metric)], reference, metric, roster):
+        for run, against, role in _pairs(table, winners.get((*view, metric)), reference, metric, roster):
             for test in contest.compared(run, against, reference):
                 gain = roster.sign(metric) * test["effect"]
                 better = run if gain > 0 else against if gain < 0 else "neither"
@@ -96,7 +96,8 @@ def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Seri
     """Say of each row of a table of headline scores whether its run is the best, or cannot be told from the best.
 
     Told apart are two runs whose paired test over seeds has a corrected p below 0.05; with one seed, their test over cells. Two
-    that differ by the same in every seed differ. Without any test, only the best mean counts.
+    that differ by the same in every seed differ. Without any test, only the best mean counts. A run that lacks a seed is not
+    compared by its mean (:func:`summary.merits`), and so is not called level with the best either.
 
     Parameters
     ----------
@@ -113,23 +114,21 @@ def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Seri
     equal = decisive["p_holm"].ge(1 - LEVEL) | (decisive["p"].isna() & decisive["effect"].eq(0))
     names = [*VIEW, "run", "metric"]
     found = set(decisive.loc[equal, names].itertuples(index=False, name=None))
-    return best(summary, roster) | pd.Series(
-        [name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool
-    ).set_axis(summary.index)
+    is_equal = pd.Series([name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool)
+    return best(summary, roster) | (is_equal.set_axis(summary.index) & merits(summary, roster).notna())
 
 
 def _pairs(
-    table: pd.DataFrame, winner: str, reference: str | None, metric: str, roster: Roster
+    table: pd.DataFrame, winner: str | None, reference: str | None, metric: str, roster: Roster
 ) -> Iterable[tuple[str, str, str]]:
     """Yield each run, whom it is compared with and what that one is; no two runs are compared twice."""
     if reference is None:
-        seeds = table[[run for run in table if roster.kind(run) == "baseline"]].count()
-        baselines = list(seeds.index[seeds == seeds.max()])
+        baselines = [run for run in table.dropna(axis="columns") if roster.kind(run) == "baseline"]
         reference = (roster.sign(metric) * table[baselines].mean()).idxmax() if baselines else None
-    if reference == winner:
-        opponents = {winner: f"{BEST}, {REFERENCE}"}
-    else:
-        opponents = {winner: BEST} | ({reference: REFERENCE} if reference in table.columns else {})
+    roles = {winner: [BEST]} if winner is not None else {}
+    if reference in table.columns:
+        roles[reference] = [*roles.get(reference, []), REFERENCE]
+    opponents = {against: ", ".join(words) for against, words in roles.items()}
     places = list(opponents)
     for place, (against, role) in enumerate(opponents.items()):
         for run in table.columns:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", *SUMMARY, "failed"]
-HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "directions", "of_directions"]
+HEADLINE_COLUMNS = [*RUN, "metric", *SUMMARY, "of_seeds", "directions", "of_directions"]
 
 
 def comparison(scores: pd.DataFrame) -> pd.DataFrame:
@@ -85,24 +85,26 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``HEADLINE_COLUMNS``; metrics of which no seed has a value are left out.
+        Columns ``HEADLINE_COLUMNS``; metrics of which no seed has a value are left out. `seeds` counts those that the mean
+        covers, `of_seeds` those with which any run of the view has a value.
     """
     means = seed_means(scores)
     summary = _summarise(means, [*RUN, "metric"])
     directions = means.drop_duplicates([*RUN, "metric"])[[*RUN, "metric", "directions", "of_directions"]]
     summary = summary.merge(directions, on=[*RUN, "metric"], how="left")
+    seeds = means.dropna(subset="value").groupby([*VIEW, "metric"])["seed"].nunique().rename("of_seeds").reset_index()
+    summary = summary.merge(seeds, on=[*VIEW, "metric"], how="left")
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
 
 def merits(summary: pd.DataFrame, roster: Roster) -> pd.Series:
     """Return the mean of each row of :func:`headline`, signed so that more is better; NA where it is not compared.
 
-    Controls do not compete, means over fewer directions than the view has or over fewer seeds than a competitor has are not
-    compared, and neither are metrics whose card does not say which way is better.
+    Controls do not compete; a mean that lacks a direction or a seed of its view is not compared, so that all compared means are
+    over the same seeds; and neither are metrics whose card does not say which way is better.
     """
     compared = summary["run"].map(roster.competes).astype(bool) & (summary["directions"] == summary["of_directions"])
-    most_seeds = summary["seeds"].where(compared).groupby([summary[column] for column in [*VIEW, "metric"]]).transform("max")
-    compared &= summary["seeds"] == most_seeds
+    compared &= summary["seeds"] == summary["of_seeds"]
     return (summary["mean"] * summary["metric"].map(roster.sign).astype(float)).where(compared)
 
 

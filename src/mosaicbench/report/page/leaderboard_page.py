@@ -39,7 +39,7 @@ def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.D
     -------
     pandas.DataFrame
         Columns :data:`COLUMNS`; `metric` is "score", the overall score, or one of ``HEADLINE``. `level` says that a mean is the
-        best of its view, or that its interval reaches that of the best; a mean over fewer directions or metrics is neither.
+        best of its view, or that its interval reaches that of the best; one over fewer directions, metrics or seeds is neither.
     """
     parts = []
     for submission in submissions:
@@ -56,7 +56,7 @@ def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.D
                 settings=views.map(digests),
                 modalities=views.map(modalities),
                 budget=[_budget(submission, run) for run in table["run"]],
-            )[[*COLUMNS[:-1]]]
+            )[[*COLUMNS[:-1], "rank"]]
         )
     table = pd.concat(parts, ignore_index=True)
     rosters = {name: theme.roster for name, theme in themes.items()}
@@ -101,8 +101,13 @@ def leaderboard_page(
 
 
 def _level(table: pd.DataFrame, rosters: Mapping[str, Roster]) -> pd.Series:
-    """Return whether a mean is the best of its view and score, or reaches it with its interval."""
-    whole = table["mean"].notna() & ~table["shown"].str.contains(FEWER, regex=False)
+    """Return whether a mean is the best of its view and score, or reaches it with its interval.
+
+    A mean is compared where its own benchmark ranks it, and where no other such mean of the view is over more seeds.
+    """
+    ranked = table["rank"].notna()
+    most_seeds = table["seeds"].where(ranked).groupby([table[key] for key in (*VIEW, "settings", "metric")]).transform("max")
+    whole = ranked & (table["seeds"] == most_seeds)
     level = pd.Series(data=False, index=table.index)
     for (*_, metric), part in table[whole].groupby([*VIEW, "settings", "metric"]):
         roster = rosters[part["submission"].iloc[0]]

@@ -33,12 +33,14 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
         sd = f" ± {line['ours_sd']:.3f}" if line["ours_sd"] != "" else ""
         ours = f"{line['ours']:.3f}{sd}" if line["ours"] != "" else ""
         run = theme.label("runs", line["run"]) if line["run"] else ""
-        beside.append([*cells, ours, run + (" (another method)" if line["same_method"] == "no" else ""), remark])
+        run += " (another method)" if line["same_method"] == "no" else ""
+        beside.append([*cells, ours, run, theme.label("scenarios", line["our_scenario"]), remark])
     columns = [Column("Dataset", choices=True), Column("Method", choices=True), Column("Score", choices=True), "Direction"]
     columns += [Column("Published", descending=True), Column("n", descending=True)]
+    ours = ["Ours", "Run", Column("Scenario", choices=True)]
     differences, remarks = Column("Does not agree in", words=True), Column("Remark", words=True)
     return {
-        "beside": grid("Published numbers beside ours", [*columns, "Ours", "Run", remarks], beside),
+        "beside": grid("Published numbers beside ours", [*columns, *ours, remarks], beside),
         "apart": grid("Published numbers that do not agree", [*columns, differences, remarks], apart),
     }
 

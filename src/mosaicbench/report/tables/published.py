@@ -68,8 +68,8 @@ def beside_ours(published: Mapping, comparison: pd.DataFrame, kinds: Mapping[str
     -------
     pandas.DataFrame
         Columns ``contract.PUBLISHED_COLUMNS``. Where `comparable`, `run` is our run of the same method if there is one, else
-        our best model or baseline, and `same_method` says which; else `ours` is NA, `differs` names what does not agree
-        and `reason` says how. `remark` is the file's own.
+        our best model or baseline, `same_method` says which, and `our_scenario` is the scenario that it ran in; else `ours` is
+        NA, `differs` names what does not agree and `reason` says how. `remark` is the file's own.
 
     Raises
     ------
@@ -124,7 +124,8 @@ def _ours(
         return {}, {"direction": "no run here gives the score in this direction"}
     same = [run for run in values.index if roster.method(run) == number.get("method_id")]
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
-    row = {"run": run, "same_method": "yes" if same else "no", "ours": values.loc[run, "mean"]}
+    row = {"run": run, "our_scenario": of_metric["scenario"].iloc[0], "same_method": "yes" if same else "no"}
+    row |= {"ours": values.loc[run, "mean"]}
     return row | {"ours_sd": values.loc[run, "sd"], "ours_seeds": int(values.loc[run, "seeds"])}, {}
 
 
