@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from synthetic_results import DISPLAY, FIGURES, PER_VIEW, cards, draw_figure, made_projections, write_report
 
 from mosaicbench import catalog
@@ -16,6 +18,7 @@ from mosaicbench.commands import draw
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.tables.contract import of_view
+from mosaicbench.report.theme import save
 
 
 def test_the_figures_tested_here_are_all_that_there_are():
@@ -160,3 +163,28 @@ def test_tables_that_are_absent_are_no_figure_that_cannot_be_drawn(results, tmp_
     with pytest.raises(UserError, match=r"no such file"):
         draw_figure(SimpleNamespace(folder=tmp_path), "runtime", tmp_path / "figures", ["pair/unpaired"])
     assert not (tmp_path / "figures").exists()
+
+
+def test_a_figure_reads_its_own_tables_and_no_other(results, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results.folder / "tables", folder / "tables")
+    (folder / "tables/features.tsv").unlink()
+    draw_figure(SimpleNamespace(folder=folder), "mean_ranks", tmp_path / "figures", ["pair/unpaired"])
+    assert (tmp_path / "figures/mean_ranks.svg").is_file()
+    with pytest.raises(UserError, match=r"features\.tsv: no such file"):
+        draw_figure(SimpleNamespace(folder=folder), "calibration", tmp_path / "figures", ["pair/unpaired"])
+
+
+def test_a_figure_is_laid_out_once_and_drawn_once_per_picture(tmp_path, monkeypatch):
+    done = []
+    for kind, name in ((Figure, "draw"), (ConstrainedLayoutEngine, "execute")):
+        monkeypatch.setattr(kind, name, _noted(done, name, getattr(kind, name)))
+    figure = Figure(layout="constrained")
+    figure.subplots()
+    save(figure, pd.DataFrame({"run": ["mvae"]}), tmp_path / "figure")
+    assert sorted(done) == ["draw", "draw", "execute"]
+
+
+def _noted(done: list[str], name: str, function: object) -> object:
+    """Return the function, which notes its name whenever it is called."""
+    return lambda *arguments: (done.append(name), function(*arguments))[1]

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mosaicbench.figures._panels import label_rows
 from mosaicbench.figures.imputation_distributions import imputation_distributions
 from mosaicbench.figures.imputation_scatter import imputation_scatter
 from mosaicbench.figures.imputation_umap import imputation_umap
@@ -290,6 +292,17 @@ def _resources_of_many() -> object:
     runs = runs_table(MANY)
     totals = overall_scores(scores, runs)
     return score_by_resources(overall=totals, scores=scores, runs=runs, theme=theme_of(MANY))[0]
+
+
+def test_rows_are_named_once_and_panels_beside_have_no_ticks_to_lay_out():
+    figure = Figure()
+    panels = figure.subplots(2, 3, sharex=True, sharey=True)
+    for axes in panels.ravel():
+        label_rows(axes, theme_of(MANY), list(MANY))
+    assert [axes.yaxis.get_visible() for axes in panels.ravel()] == [True, False, False] * 2
+    for axes in panels[:, 0]:
+        assert [label.get_text() for label in axes.get_yticklabels()] == [theme_of(MANY).label("runs", run) for run in MANY]
+        assert all(label.get_visible() for label in axes.get_yticklabels())
 
 
 @pytest.mark.parametrize("make", [_overview_of_many, _confusion_of_many, _umap_of_many, _resources_of_many])

@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
-from mosaicbench.report.tables.contract import of_view, read_tables
+from mosaicbench.report.tables.contract import TABLES, of_view, read_tables
 from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
 
 
@@ -43,7 +43,8 @@ def main(*, figures: Sequence[str], tables: Path, projections: Path, display: Pa
     """
     if unknown := [figure for figure in figures if figure not in catalog.names("figures")]:
         raise UserError(f"there is no figure {unknown[0]!r}; the figures are {', '.join(catalog.names('figures'))}")
-    contents = read_tables(tables)
+    needed = {"runs"}.union(*map(_needs, figures))
+    contents = read_tables(tables, [name for name in TABLES if name in needed])
     theme = read_theme(display, contents["runs"])
     for figure in figures:
         _draw(figure, contents, theme, projections=Path(projections), views=views, output=Path(output))
@@ -54,7 +55,7 @@ def _draw(
 ) -> None:
     card = catalog.card("figures", figure)
     draw = catalog.function("figures", figure)
-    needs = [name for name in catalog.parameters("figures", figure) if name != "theme"]
+    needs = _needs(figure)
     for view in views if card["per"] == "view" else [None]:
         if view is None:
             of_figure, folder = {name: contents[name] for name in needs}, output
@@ -70,6 +71,11 @@ def _draw(
                 traceback.print_exc()
                 picture, drawn = not_drawn(card["label"], error)
                 save(picture, drawn, folder / figure)
+
+
+def _needs(figure: str) -> list[str]:
+    """Return the tables that a figure shows."""
+    return [name for name in catalog.parameters("figures", figure) if name != "theme"]
 
 
 def _of_view(contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:

@@ -21,10 +21,16 @@ FLOOR = 0.01  # the least value on a logarithmic axis
 
 
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
-    """Give each run a row, the first on top, with a line between models, baselines and controls."""
-    axes.set_yticks(range(len(runs)), [theme.label("runs", run) for run in runs])
+    """Give each run a row, the first on top, with a line between models, baselines and controls.
+
+    A panel that shares its rows with one at its left, which names them, needs no axis: hidden ticks are laid out all the same.
+    """
+    if axes.yaxis.get_tick_params().get("labelleft", True):
+        axes.tick_params(axis="y", length=0)
+        axes.set_yticks(range(len(runs)), [theme.label("runs", run) for run in runs])
+    else:
+        axes.yaxis.set_visible(False)
     axes.set_ylim(len(runs) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
     for row, (above, below) in enumerate(zip(runs, runs[1:], strict=False)):
         if theme.roster.kind(above) != theme.roster.kind(below):
             axes.axhline(row + 0.5, color="#BBBBBB", linewidth=0.6)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import label_rows, name_view, write_absence
 from mosaicbench.report.tables.text import absence
@@ -92,9 +93,9 @@ def _bars(axes: Axes, row: int, shares: np.ndarray, colour: str) -> None:
     """Draw a histogram that stands on the lower edge of a row, and the height of a calibrated one."""
     edges, heights = np.linspace(0, 1, len(shares) + 1), TALLEST * shares / shares.max()
     floor = row + 0.42  # rows count downwards
-    axes.bar(
-        edges[:-1], -heights, np.diff(edges), bottom=floor, align="edge", color=colour, alpha=0.75, edgecolor="white", lw=0.4
-    )
+    look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}
+    for low, width, height in zip(edges[:-1], np.diff(edges), heights, strict=True):
+        axes.add_artist(Rectangle((low, floor), width, -height, **look))  # limits stand: `bar` would ask each for its outline
     level = floor - TALLEST / len(shares) / shares.max()
     axes.plot([0, 1], [level, level], color=INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=4)
 

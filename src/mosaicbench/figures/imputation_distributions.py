@@ -58,11 +58,13 @@ def imputation_distributions(*, imputed_values: pd.DataFrame, runs: pd.DataFrame
             named = {"direction": direction, "place": place, "space": of_feature["space"].iloc[0], "feature": feature}
             drawn.append(table.assign(**named, run=run))
         axes.set_title(f"{PLACES[place]}: {shortened(feature, most=22)}", fontweight="normal")
-        axes.set_yticks(range(len(rows)), ["measured", *[theme.label("runs", run) for run in rows[1:]]])
-        axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(rows) - 0.85, -1)
         axes.spines["left"].set_visible(False)
     for axes_of_direction, direction in zip(panels, directions, strict=True):
+        axes_of_direction[0].tick_params(axis="y", length=0)
+        axes_of_direction[0].set_yticks(range(len(rows)), ["measured", *[theme.label("runs", run) for run in rows[1:]]])
+        for axes in axes_of_direction[1:]:
+            axes.yaxis.set_visible(False)
         axes_of_direction[0].set_ylabel(theme.direction(direction), fontweight="bold")
         axes_of_direction[1].set_xlabel("value")
     name_cells(figure, theme, runs, imputed_values["seed"].iloc[0], imputed_values["cell"].nunique())

@@ -60,6 +60,10 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
         labels = [f"{shortened(name, most=24)}  {sizes.get(name, 0):,}" for name in types]
         axes_of_direction[0].set_yticks(range(len(types)), labels, fontsize=6)
         axes_of_direction[0].set_ylabel(theme.direction(direction), fontweight="bold")
+    for axes in panels[:, 1:].ravel():
+        axes.yaxis.set_visible(False)  # hidden ticks are laid out all the same
+    for axes in panels[:-1].ravel():
+        axes.xaxis.set_visible(False)
     for axes in panels[-1]:
         axes.set_xticks(range(len(types)), [shortened(name, most=24) for name in types], rotation=90, fontsize=6)
     scale = ScalarMappable(norm=Normalize(0, 1), cmap=colormaps[COLOURS])

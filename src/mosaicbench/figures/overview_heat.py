@@ -50,7 +50,7 @@ FAMILIES = {
     "mixing": ("modality_mixing", "ilisi", "kbet", "pcr"),
 }
 COLUMNS = ["family", "metric", "run", "mean", "sd", "seeds", "zero", "zero_is", "one", "one_is", "scaled", "rank", "shown"]
-COLOURS = "YlGnBu"
+COLOURS = colormaps["YlGnBu"]
 DARKEST = 0.92
 HEAT, BAR, RANK, DOT, GAP, ROW = 0.41, 0.82, 0.18, 0.2, 0.16, 0.25  # inches
 
@@ -82,11 +82,12 @@ def overview_heat(
     if not any(families.values()):
         return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
     used = measured_resources(summary, "mean")
+    absent = {run: absence(runs, run) for run in rows}
     drawn = pd.concat(
         [
-            _bars(overall, runs, rows),
-            *[_cells(family, metric, summary, runs, rows, theme) for family, names in families.items() for metric in names],
-            *[_resources(metric, summary, runs, rows) for metric in used],
+            _bars(overall, absent),
+            *[_cells(family, metric, summary, absent, theme) for family, names in families.items() for metric in names],
+            *[_resources(metric, summary, absent) for metric in used],
         ],
         ignore_index=True,
     )[COLUMNS]
@@ -103,20 +104,20 @@ def overview_heat(
     axes.set_xticks([])
     for row in range(1, len(rows), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F7F7F7", zorder=0)
-    cells = drawn.set_index(["metric", "run"])
+    cells = {(cell["metric"], cell["run"]): cell for cell in drawn.to_dict("records")}
     for column in columns:
-        for row, run in enumerate(rows):
-            if column.kind == "dot":
-                _dot(axes, column, row, theme.roster.traits(run)[column.name])
-            else:
-                _value(axes, column, row, cells.loc[(column.name, run)], theme.colour(run))
+        if column.kind == "dot":
+            _dots(axes, column, [theme.roster.traits(run)[column.name] for run in rows])
+        else:
+            for row, run in enumerate(rows):
+                _value(axes, column, row, cells[column.name, run], theme.colour(run))
     _headings(axes, columns, theme)
     _scale(figure, size)
     name_view(figure, theme, runs)
     return figure, drawn
 
 
-def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+def _bars(overall: pd.DataFrame, absent: dict[str, str]) -> pd.DataFrame:
     """Return the overall score of every run, and its groups."""
     lines, ranked = overall.set_index("run"), overall["rank"].notna().sum()
     parts = []
@@ -127,11 +128,11 @@ def _bars(overall: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.Data
         cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=texts)
         if name == "score" and ranked > 1:
             cells["rank"] = means["rank"]
-        parts.append(_of_all_runs(cells, "score", name, runs, rows))
+        parts.append(_of_all_runs(cells, "score", name, absent))
     return pd.concat(parts, ignore_index=True)
 
 
-def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str], theme: Theme) -> pd.DataFrame:
+def _cells(family: str, metric: str, summary: pd.DataFrame, absent: dict[str, str], theme: Theme) -> pd.DataFrame:
     """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
     means = summary[summary["metric"] == metric].set_index("run")
     scale = ends(means["mean"], metric, theme.roster)
@@ -141,23 +142,23 @@ def _cells(family: str, metric: str, summary: pd.DataFrame, runs: pd.DataFrame, 
     numbers = [re.sub(r"^(-?)0\.", r"\1.", number(metric, mean)) for mean in means["mean"]]
     texts = [text if whole else text + FEWER for text, whole in zip(numbers, is_whole, strict=True)]
     cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
-    return _of_all_runs(cells, family, metric, runs, rows).assign(**scale)
+    return _of_all_runs(cells, family, metric, absent).assign(**scale)
 
 
-def _resources(metric: str, summary: pd.DataFrame, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
+def _resources(metric: str, summary: pd.DataFrame, absent: dict[str, str]) -> pd.DataFrame:
     """Return what every run took; `scaled` is its place between the least and the most, on a logarithmic scale."""
     means = summary[summary["metric"] == metric].set_index("run")
     logs = np.log10(means["mean"].clip(lower=FLOOR))
     scaled = (logs - logs.min()) / (logs.max() - logs.min() or 1)
     texts = [number(metric, mean) for mean in means["mean"]]
     cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
-    return _of_all_runs(cells, "resources", metric, runs, rows)
+    return _of_all_runs(cells, "resources", metric, absent)
 
 
-def _of_all_runs(cells: pd.DataFrame, family: str, metric: str, runs: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
-    """Return one row for each of the runs `rows`; those without one in `cells` say why they have no value."""
-    table = cells.reindex(rows).rename_axis("run").reset_index()
-    texts = [absence(runs, run) if pd.isna(text) else text for run, text in zip(rows, table["shown"], strict=True)]
+def _of_all_runs(cells: pd.DataFrame, family: str, metric: str, absent: dict[str, str]) -> pd.DataFrame:
+    """Return one row for each of the runs of `absent`, which says why one without a row in `cells` has no value."""
+    table = cells.reindex(list(absent)).rename_axis("run").reset_index()
+    texts = [sign if pd.isna(text) else text for sign, text in zip(absent.values(), table["shown"], strict=True)]
     seeds = table["seeds"].fillna(0).astype(int)
     return table.assign(family=family, metric=metric, seeds=seeds, shown=texts).reindex(columns=COLUMNS)
 
@@ -176,16 +177,17 @@ def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFram
     return columns
 
 
-def _dot(axes: Axes, column: _Column, row: int, used: str) -> None:
-    if used == "unknown":
-        axes.text(column.left + column.width / 2, row, NOT_GIVEN, ha="center", va="center", color=QUIET, fontsize=6)
-        return
-    face = INK if used == "yes" else "white"
-    edge = INK if used == "yes" else "#CCCCCC"
-    axes.plot([column.left + column.width / 2], [row], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)
+def _dots(axes: Axes, column: _Column, used: list[str]) -> None:
+    """Draw what the runs use, a row each."""
+    middle = column.left + column.width / 2
+    rows = {answer: [row for row, said in enumerate(used) if said == answer] for answer in ("yes", "no", "unknown")}
+    for answer, face, edge in (("yes", INK, INK), ("no", "white", "#CCCCCC")):
+        axes.plot([middle] * len(rows[answer]), rows[answer], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)
+    for row in rows["unknown"]:
+        axes.text(middle, row, NOT_GIVEN, ha="center", va="center", color=QUIET, fontsize=6)
 
 
-def _value(axes: Axes, column: _Column, row: int, cell: pd.Series, colour: str) -> None:
+def _value(axes: Axes, column: _Column, row: int, cell: dict, colour: str) -> None:
     """Draw one score: a coloured cell, or a bar; where there is no value, only the sign of absence.
 
     The axes' limits stand, so patches are added as artists: `add_patch` would ask each for its outline, a third of the time.
@@ -197,7 +199,7 @@ def _value(axes: Axes, column: _Column, row: int, cell: pd.Series, colour: str) 
         axes.text(middle, row, text, ha="center", va="center", color=QUIET, fontsize=6)
     elif column.kind == "heat":
         scaled = cell["scaled"]
-        face = "white" if np.isnan(scaled) else colormaps[COLOURS](np.clip(scaled, 0, 1) * DARKEST)
+        face = "white" if np.isnan(scaled) else COLOURS(np.clip(scaled, 0, 1) * DARKEST)
         box = (column.left + 0.03, row - 0.42)
         style = "round,pad=0,rounding_size=0.06"
         axes.add_artist(FancyBboxPatch(box, column.width - 0.06, 0.84, boxstyle=style, facecolor=face, edgecolor="none"))
@@ -248,7 +250,7 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
 
 def _scale(figure: Figure, size: np.ndarray) -> None:
     """Add the colour scale of the cells; its dark end is left out, so that white text can be read on all of it."""
-    colours = colormaps[COLOURS](np.linspace(0, DARKEST, 128))
+    colours = COLOURS(np.linspace(0, DARKEST, 128))
     ground = figure.add_axes((1.5 / size[0], 0.2 / size[1], 1.6 / size[0], 0.09 / size[1]))
     bar = figure.colorbar(
         ScalarMappable(norm=Normalize(0, 1), cmap=ListedColormap(colours)), cax=ground, orientation="horizontal", ticks=[0, 1]

@@ -45,6 +45,7 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
     """
     means = seed_means(scores).dropna(subset="value")
     metrics = measured_resources(means, "value")
+    of_seeds = dict(tuple(means.groupby(["metric", "run"])))
     rows = theme.order("runs", runs["run"])
     if not metrics:
         return empty("No run of this view has a measured time or memory."), pd.DataFrame(columns=COLUMNS)
@@ -58,8 +59,8 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
         axes.set_xscale("log")
         axes.set_title(theme.label("metrics", metric))
         for row, run in enumerate(rows):
-            seeds = means[(means["metric"] == metric) & (means["run"] == run)]
-            if seeds.empty:
+            seeds = of_seeds.get((metric, run))
+            if seeds is None:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "shown": text})

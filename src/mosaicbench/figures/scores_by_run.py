@@ -52,8 +52,9 @@ def scores_by_run(
         The figure, and one row per metric, run and seed drawn; `shown` holds the sign of absence where there is no value.
     """
     means = seed_means(scores).dropna(subset="value")
-    summary = headline.assign(best=best(headline, theme.roster)).set_index(["metric", "run"])
+    summary = headline.assign(best=best(headline, theme.roster)).set_index(["metric", "run"]).to_dict("index")
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
+    of_seeds = dict(tuple(means.groupby(["metric", "run"])))
     rows = theme.order("runs", runs["run"])
     if not metrics:
         return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
@@ -71,13 +72,13 @@ def scores_by_run(
         if not np.isnan(chance):
             axes.axvline(chance, **DASHED)
         for row, run in enumerate(rows):
-            if (metric, run) not in summary.index:
+            if (metric, run) not in summary:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
                 drawn.append({"metric": metric, "run": run, "seeds": 0, "best": False, "chance": chance, "shown": text})
                 continue
-            total = summary.loc[(metric, run)]
-            seeds = means[(means["metric"] == metric) & (means["run"] == run)]
+            total = summary[metric, run]
+            seeds = of_seeds.get((metric, run), means[:0])
             colour = theme.colour(run)
             mark_interval(axes, row, total["low"], total["high"], colour)
             mark_seeds(axes, row, seeds["value"], colour)

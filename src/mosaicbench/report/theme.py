@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from matplotlib import rc_context
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -29,6 +30,10 @@ ELSEWHERE_MARK = " (elsewhere)"  # after the name of a run that was computed out
 TUNED_MARK = " (tuned)"  # after the name of the run whose settings were searched for
 INK, QUIET, FAINT = "#222222", "#666666", "#E4E4E4"
 DPI = 150
+SAVED = {  # kind of picture -> keywords of `savefig`: nothing of when and by what; the PNG about as small in half the time
+    "svg": {"metadata": {"Date": None, "Creator": None}},
+    "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
+}
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NOT_DRAWN = "not_drawn"  # the column of the numbers of a figure that could not be drawn; it holds the reason
 STYLE = {
@@ -235,17 +240,28 @@ def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
     The suffix is added to the stem as it is, so a figure's name may hold a dot. Nothing is written where a picture cannot be
     made.
     """
+    _settle(figure)
     pictures = {}
-    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+    for kind, options in SAVED.items():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-        figure.set_layout_engine(None)  # the first picture settled the layout; the second keeps it, which saves half the time
+        figure.savefig(buffer, format=kind, dpi=DPI, **options)
         pictures[kind] = buffer.getvalue()
     pictures["svg"] = NOT_IN_XML.sub("\ufffd", pictures["svg"].decode("utf-8")).encode("utf-8")
     for kind, picture in pictures.items():
         with atomic(stem.with_name(f"{stem.name}.{kind}")) as temporary:
             temporary.write_bytes(picture)
     write_table(stem.with_name(f"{stem.name}.tsv"), drawn)
+
+
+def _settle(figure: Figure) -> None:
+    """Lay a figure out, once for all its pictures.
+
+    `savefig` would do so too, but draws the whole figure for it, and throws the drawing away.
+    """
+    if (engine := figure.get_layout_engine()) is not None:
+        FigureCanvasSVG(figure)  # whose sizes of text the layout is of
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _shaded(colours: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -55,23 +56,24 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
 }
 
 
-def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Read every one of :data:`TABLES`, by name.
+def read_tables(folder: str | Path, names: Iterable[str] = tuple(TABLES)) -> dict[str, pd.DataFrame]:
+    """Read those of :data:`TABLES` that are asked for, by name.
 
     Raises
     ------
     errors.ContractError
         When one is absent, has other columns, or is not as ``tabulate`` wrote it.
     """
-    check_contents(Path(folder), TABLES, "tabulate")
-    tables = {name: read_table(Path(folder) / f"{name}.tsv", columns) for name, columns in TABLES.items()}
-    truths = {"overall": ["complete"], "standings": ["best", "level"]}
-    return (
-        tables
-        | {name: tables[name].assign(**(tables[name][columns].astype(str) == "True")) for name, columns in truths.items()}
-        | {"scores": checked_scores(tables["scores"]), "runs": checked_runs(tables["runs"])}
-        | {"recommendations": checked_recommendations(tables["recommendations"])}
-    )
+    check_contents(Path(folder), names, "tabulate")
+    checked = {
+        "scores": checked_scores,
+        "runs": checked_runs,
+        "recommendations": checked_recommendations,
+        "overall": lambda table: _with_truths(table, "complete"),
+        "standings": lambda table: _with_truths(table, "best", "level"),
+    }
+    tables = {name: read_table(Path(folder) / f"{name}.tsv", TABLES[name]) for name in names}
+    return tables | {name: checked[name](table) for name, table in tables.items() if name in checked}
 
 
 def of_view(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
@@ -89,6 +91,10 @@ def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
     numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
     typed = _typed(runs.reindex(columns=RUN_COLUMNS), [*RUN, "method", "status", "message", "device"], numbers)
     return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))[RUN_COLUMNS]
+
+
+def _with_truths(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    return table.assign(**{column: table[column].astype(str) == "True" for column in columns})
 
 
 def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
