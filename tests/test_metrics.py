@@ -784,12 +784,20 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
     needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": loadings}
     needs["opened"].data[:0] = 0
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
-    monkeypatch.setattr("mosaicbench.metrics.imputation_auroc_per_peak.BLOCK_VALUES", 200)
-    assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
+    for block in (200, 80):  # two peaks, one: then some have none to ask about
+        monkeypatch.setattr("mosaicbench.metrics.imputation_auroc_per_peak.BLOCK_VALUES", block)
+        assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     with pytest.raises(Undefined, match="none or all"):
         evaluate("imputation_auroc_per_peak", needs | {"opened": sparse.csr_matrix(np.ones((80, 25)))})
     with pytest.raises(ValueError, match="do not fit"):
         evaluate("imputation_auroc_per_peak", needs | {"loadings": loadings[1:]})
+
+
+def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
+    random = np.random.default_rng(0)
+    imputed, opened = random.normal(size=(60_000, 1)), (random.random((60_000, 1)) < 0.9).astype(float)
+    needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": np.ones((1, 1))}
+    assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(roc_auc_score(opened[:, 0], imputed[:, 0]))
 
 
 def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak(monkeypatch):

@@ -11,6 +11,7 @@ from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between
+from mosaicbench.rules import number_of_jobs
 
 SWEEP = {"label": "n", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "mmvaepp": 2}}}
 MINIMAL = {"datasets": {"simulated": {}}}
@@ -130,6 +131,22 @@ def test_a_config_of_one_dataset_gets_every_default():
     assert list(bench.runs) == list(default["runs"])
     assert bench.config["keep_imputed"] is True
     assert settings.load(bench.config) == bench
+
+
+def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_some_go():
+    scenarios = {"paired": {"kind": "paired", "runs": ["cca", "oracle"]}, "unpaired": {"kind": "unpaired"}}
+    few = {"few_jobs": True, "scenarios": scenarios, "runs": {"cca": {}, "links_cca": {}, "oracle": {}}}
+    bench = settings.load(MINIMAL | few)
+    assert bench.scored_together == {"_1": (["cca", "oracle"], ["paired"]), "_2": (["links_cca", "oracle"], ["unpaired"])}
+    assert number_of_jobs(bench)["score"] == 2
+    for apart in ({"keep_imputed": "until_scored"}, {"few_jobs": False}):
+        bench = settings.load(MINIMAL | few | apart)
+        assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
+            "_controls": ["oracle"],
+            "_1": ["cca"],
+            "_2": ["links_cca"],
+        }
+        assert number_of_jobs(bench)["score"] == 4
 
 
 def test_the_budget_reaches_every_trained_run_and_nothing_else():

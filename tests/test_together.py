@@ -4,7 +4,16 @@ import pytest
 
 from mosaicbench import catalog
 from mosaicbench.settings import Run
-from mosaicbench.together import MOST_FIGURES, MOST_RUNS, drawn, fitted, scored, until_scored
+from mosaicbench.together import (
+    MOST_FIGURES,
+    MOST_RUNS,
+    MOST_RUNS_OF_FEW_JOBS,
+    drawn,
+    fitted,
+    scored,
+    scored_by_scenario,
+    until_scored,
+)
 
 
 def views_of(runs, *views):
@@ -16,15 +25,27 @@ A, B, UNPAIRED = ("a", "paired"), ("b", "paired"), ("a", "unpaired")
 
 def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
     exist = [*views_of(["vae", "cca", "zero"], A, B), *views_of(["links", "zero"], UNPAIRED), *views_of(["vae"], UNPAIRED)]
-    assert scored(["zero"], exist) == {"_controls": ["zero"], "_1": ["vae"], "_2": ["cca"], "_3": ["links"]}
-    assert scored([], views_of(["cca", "vae"], A)) == {"_1": ["cca", "vae"]}
+    both = ["paired", "unpaired"]
+    expected = {"_controls": (["zero"], both), "_1": (["vae"], both), "_2": (["cca"], both), "_3": (["links"], both)}
+    assert scored(["zero"], exist) == expected
+    assert scored([], views_of(["cca", "vae"], A)) == {"_1": (["cca", "vae"], ["paired"])}
     assert scored([], []) == {}
+
+
+def test_with_few_jobs_controls_are_scored_with_the_other_runs_of_their_scenario():
+    exist = [*views_of(["vae", "zero"], A), *views_of(["vae", "cca", "zero"], B), *views_of(["links", "zero"], UNPAIRED)]
+    expected = {"_1": (["vae", "zero"], ["paired"]), "_2": (["cca"], ["paired"]), "_3": (["links", "zero"], ["unpaired"])}
+    assert scored_by_scenario(exist) == expected
+    many = [f"run-{number}" for number in range(MOST_RUNS_OF_FEW_JOBS + 1)]
+    assert [run for part in scored_by_scenario(views_of(many, A)).values() for run in part.runs] == many
+    assert max(len(part.runs) for part in scored_by_scenario(views_of(many, A)).values()) <= MOST_RUNS_OF_FEW_JOBS
+    assert scored_by_scenario([]) == {}
 
 
 def test_runs_whose_values_go_are_scored_alone_so_that_no_other_asks_for_them():
     exist = views_of(["vae", "mofa", "cca", "zero"], A)
     expected = {"_controls": ["zero"], "_1": ["vae", "cca"], "_2": ["mofa"]}
-    assert scored(["zero"], exist, alone=["mofa", "zero"]) == expected
+    assert {part: runs for part, (runs, _) in scored(["zero"], exist, alone=["mofa", "zero"]).items()} == expected
 
 
 def test_values_that_go_are_those_that_no_model_gives_again():
@@ -52,7 +73,7 @@ def test_models_of_the_same_views_are_fitted_by_twos():
 @pytest.mark.parametrize("count", [1, MOST_RUNS, MOST_RUNS + 1, 3 * MOST_RUNS + 1])
 def test_many_runs_are_shared_out_evenly_each_once(count):
     runs = [f"run-{number}" for number in range(count)]
-    parts = scored([], views_of(runs, A)).values()
+    parts = [part.runs for part in scored([], views_of(runs, A)).values()]
     assert [run for part in parts for run in part] == runs
     sizes = [len(part) for part in parts]
     assert max(sizes) <= MOST_RUNS

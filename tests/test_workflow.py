@@ -431,13 +431,15 @@ def test_seeds_at_once_are_one_job_where_cells_are_paired_and_models_stack(bench
     }
 
 
-def test_few_jobs_cut_all_seeds_and_fit_baselines_together_and_models_by_twos(benchmark):
+def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_score_all_runs(benchmark):
     config = TINY | {"pathvars": {"results": "other"}}
     on_view = "on pbmc68k_split, paired"
     alone = {f"Fit {run} {on_view}, all seeds" for run in ("cca", "ridge")}
     alone |= {f"Fit {run} {on_view}, seed {seed}" for run in ("mvae", "mmvaepp", "diverges") for seed in (0, 1)}
     alone |= {f"Cut pbmc68k_split, paired, seed {seed}" for seed in (0, 1)}
+    alone |= {f"Score {runs} {on_view}" for runs in ("the controls", ", ".join(sorted(TOGETHER)))}
     together = {f"Fit {runs} {on_view}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")}
+    together |= {f"Score {', '.join(sorted(TINY['runs']))} {on_view}"}
     jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
     assert alone <= jobs
     assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, seed 0 1"}

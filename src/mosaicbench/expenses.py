@@ -19,7 +19,8 @@ CPU-seconds a job where it was tried, and some 5 s a submission on a cluster.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -71,7 +72,8 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
     """
     results = Results(folder)
     paths = sorted(Path(folder).glob(f"{Results('.').fit('*', '*', '*', '*')}/run.json")) if records is None else records
-    runs = pd.DataFrame([_fit_job(path, results) for path in paths])
+    shape_of_view = cache(_shape_of_view)  # every run of a view asks for it
+    runs = pd.DataFrame([_fit_job(path, results, shape_of_view) for path in paths])
     if not len(runs):
         raise UserError(f"{folder}: holds no finished run ({Results('.').fit('DATASET', 'SCENARIO', 'RUN', 'N')}/run.json)")
     views = runs.drop_duplicates(["dataset", "scenario", "seed"])
@@ -197,11 +199,11 @@ def _size(dataset: str, expenses: pd.DataFrame, shapes: dict) -> tuple[int, int]
     return round(known["cells"].max() / 0.8), int(known["features"].iloc[0])
 
 
-def _fit_job(path: Path, results: Results) -> dict:
+def _fit_job(path: Path, results: Results, shape_of_view: Callable[[Path], tuple[int, int]]) -> dict:
     """Return what one run and seed cost."""
     record = json.loads(path.read_text())
     view, seed = (record["dataset"], record["scenario"]), record["seed"]
-    cells, features = _shape_of_view(Path(results.view(*view, seed), "train.h5mu"))
+    cells, features = shape_of_view(Path(results.view(*view, seed), "train.h5mu"))
     phases = record["seconds"]  # phase -> seconds
     total = sum(phases.values()) if phases else float("nan")
     whole = _benchmark(results.benchmarks.fit(*view, record["run"], seed))

@@ -22,7 +22,7 @@ def number_of_jobs(settings) -> dict[str, int]:
             fitting = rule_of_fit(settings, scenario, run)
             counts[fitting] += seeds if fitting == "fit_model" else 1
     counts.update(_rule_of_part(part) for part in _jobs_of_parts(settings, settings.fitted_together))
-    counts["score"] = len(_jobs_of_parts(settings, settings.scored_together))
+    counts["score"] = len(_jobs_of_scoring(settings))
     searches = len(settings.tuned_seeds)
     counts["divide"] = len({place[:2] for place in settings.tuned}) * searches
     counts.update(rule_of_tuning(settings.runs[run].method) for _, _, run in settings.tuned for _ in range(searches))
@@ -60,6 +60,16 @@ def jobs_over_all(settings) -> dict[str, int]:
 def _rule_of_part(part: str) -> str:
     """Return the rule that fits several runs of a view together, whatever its number."""
     return "fit" + re.sub(r"_\d+$", "", part)
+
+
+def _jobs_of_scoring(settings) -> set[tuple[str, str, str]]:
+    """Return dataset, scenario and part of every job that scores."""
+    return {
+        (dataset, scenario, part)
+        for part, (runs, scenarios) in settings.scored_together.items()
+        for dataset, scenario, run in settings.applicable
+        if run in runs and scenario in scenarios
+    }
 
 
 def _jobs_of_parts(settings, parts: dict[str, list[str]]) -> list[str]:

@@ -119,8 +119,10 @@ class Settings:
         return together.fitted(self.common_controls, baselines, models, self.applicable)
 
     @cached_property
-    def scored_together(self) -> dict[str, list[str]]:
-        """The runs that one job per view scores, by the name of that job's files."""
+    def scored_together(self) -> dict[str, together.Scored]:
+        """The runs that one job per view scores, by the name of that job's files; what goes once it is scored stays apart."""
+        if self.config["few_jobs"] and not self.until_scored:
+            return together.scored_by_scenario(self.applicable)
         return together.scored(self.common_controls, self.applicable, self.until_scored)
 
     @cached_property

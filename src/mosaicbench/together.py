@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mosaicbench import catalog, disk
 from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS, VIRTUAL
 
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
+MOST_RUNS_OF_FEW_JOBS = 20
 MOST_MODELS = 2  # of one job; of more, a machine of many cores would wait for the last
 MOST_VIEWS = 6  # whose cells one job lays out; on many cores, more would wait
 MOST_FIGURES = 4  # so that several cores have some to draw
+
+
+class Scored(NamedTuple):
+    """Runs that one job per view scores, and the scenarios of these views."""
+
+    runs: list[str]
+    scenarios: list[str]
 
 
 def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
@@ -70,7 +79,7 @@ def fitted(
     return ({CONTROLS: controls} if controls else {}) | numbered
 
 
-def scored(controls: list[str], applicable: list[tuple[str, str, str]], alone: Sequence[str] = ()) -> dict[str, list[str]]:
+def scored(controls: list[str], applicable: list[tuple[str, str, str]], alone: Sequence[str] = ()) -> dict[str, Scored]:
     """Return which runs one job per view scores, under the name of that job's files.
 
     Parameters
@@ -85,13 +94,28 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]], alone: S
     Returns
     -------
     dict
-        Part ("_controls", "_1", "_2", ...) -> its runs. Each run is in one part.
+        Part ("_controls", "_1", "_2", ...) -> its runs, with every scenario. Each run is in one part.
     """
+    scenarios = list(dict.fromkeys(scenario for _, scenario, _ in applicable))
     others = list(dict.fromkeys(run for _, _, run in applicable if run not in controls))
     sharing = [run for run in others if run not in alone]
     parts = [part for runs in _in_same_views(sharing, applicable) for part in _shared_out(runs, MOST_RUNS)]
     parts += [[run] for run in others if run in alone]
-    return ({CONTROLS: controls} if controls else {}) | {f"_{number}": runs for number, runs in enumerate(parts, start=1)}
+    named = ({CONTROLS: controls} if controls else {}) | {f"_{number}": runs for number, runs in enumerate(parts, start=1)}
+    return {part: Scored(runs, scenarios) for part, runs in named.items()}
+
+
+def scored_by_scenario(applicable: list[tuple[str, str, str]]) -> dict[str, Scored]:
+    """Return the same with controls among the other runs: part ("_1", "_2", ...) -> runs of the same views of one scenario.
+
+    A run that exists in several scenarios is in a part of each: in a view, the scenario says which of them scores it.
+    """
+    parts = []
+    for scenario in dict.fromkeys(scenario for _, scenario, _ in applicable):
+        here = [place for place in applicable if place[1] == scenario]
+        alike = _in_same_views(list(dict.fromkeys(run for _, _, run in here)), here)
+        parts += [Scored(part, [scenario]) for runs in alike for part in _shared_out(runs, MOST_RUNS_OF_FEW_JOBS)]
+    return {f"_{number}": part for number, part in enumerate(parts, start=1)}
 
 
 def until_scored(runs: dict, keep_imputed: bool | str) -> list[str]:

@@ -1,8 +1,8 @@
 # run + solution -> scores -> tables
 
 
-# Runs are scored together, ten or fewer to a job: to start it takes longer than to score one.
-for part, runs in bench.scored_together.items():
+# Runs are scored together, ten or fewer to a job, or twenty with `few_jobs`: to start it takes longer than to score one.
+for part, (runs, scenarios) in bench.scored_together.items():
 
     rule:
         name:
@@ -21,6 +21,8 @@ for part, runs in bench.scored_together.items():
             LOGS.score(*OF_VIEW, part),
         benchmark:
             BENCHMARKS.score(*OF_VIEW, part)
+        wildcard_constraints:
+            scenario=any_of(scenarios),
         priority: int(not staying(runs))  # what goes then takes much disk
         conda:
             ENVIRONMENT

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mosaicbench import expenses
@@ -175,10 +176,11 @@ def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
     """Return the costs of every epoch, long; a run that is not trained has none."""
     parts = []
     for record, path in zip(records, histories, strict=True):
-        epochs = read_history(path, record).drop(columns="progress", errors="ignore")
-        curves = epochs.melt("epoch", var_name="cost", value_name="value").dropna(subset="value")
-        parts.append(curves.assign(**{column: record[column] for column in (*RUN, "seed")}))
-    return joined(parts, HISTORY_COLUMNS)
+        epochs = read_history(path, record).drop(columns="progress", errors="ignore").set_index("epoch")
+        of_costs = {"epoch": np.tile(epochs.index, epochs.shape[1]), "cost": np.repeat(epochs.columns, len(epochs))}
+        of_costs["value"] = epochs.to_numpy().ravel(order="F")
+        parts.append(pd.DataFrame({column: record[column] for column in (*RUN, "seed")} | of_costs))
+    return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
 
 
 def _phases(records: Iterable[dict]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -166,14 +167,15 @@ class Contest:
         ratio
             Query cells over train cells, NaN if not known.
         """
-        seeds_of = {run: list(table.index[table[run].notna()]) for run in table}
-        means = {run: cell_means(cells[run], metric, seeds_of[run]) for run in table}
+        values = {run: column.to_numpy() for run, column in table.items()}
+        given = {run: ~np.isnan(x) for run, x in values.items()}
+        means = {run: cell_means(cells[run], metric, table.index[given[run]]) for run in table}
         codes = _codes({seed: names for scores in cells.values() if scores is not None for seed, names in scores.cells.items()})
         tests: dict[str, dict] = {OVER_SEEDS: {}, OVER_CELLS: {}}
         for run, other in combinations(table.columns, 2):
-            seeds = [seed for seed in seeds_of[run] if seed in set(seeds_of[other])]
-            both = table.loc[seeds]
-            of_seeds = over_seeds((both[run] - both[other]).to_numpy(), ratio)
+            both = given[run] & given[other]
+            seeds = list(table.index[both])
+            of_seeds = over_seeds(values[run][both] - values[other][both], ratio)
             tests[OVER_SEEDS][(run, other)] = {"n": len(seeds), "seeds": len(seeds)} | of_seeds
             if seeds and means[run] and means[other]:
                 differences = {seed: means[run][seed] - means[other][seed] for seed in seeds}
@@ -250,9 +252,16 @@ def seeds_needed(effect: float, sd: float, ratio: float) -> float:
     ratio
         Query cells over train cells.
     """
-    seeds = np.arange(2, MOST_SEEDS + 1)
-    enough = abs(effect) > t_quantile(seeds) * sd * np.sqrt(1 / seeds + ratio)
+    seeds, quantiles = _possible_seeds()
+    enough = abs(effect) > quantiles * sd * np.sqrt(1 / seeds + ratio)
     return float(seeds[enough.argmax()]) if enough.any() else np.nan
+
+
+@cache
+def _possible_seeds() -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of seeds that may be asked for, and the t quantile of each: thousands of pairs need the same."""
+    seeds = np.arange(2, MOST_SEEDS + 1)
+    return seeds, t_quantile(seeds)
 
 
 def seeds_to_tell(effect: float, sd: float, tests: int) -> float:

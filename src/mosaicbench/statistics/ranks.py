@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +71,7 @@ def _reason(values: pd.Series) -> str:
     return "no value for " + ", ".join(f"{dataset} seed {seed}" for dataset, seed in missing)
 
 
+@cache
 def critical_difference(runs: int, blocks: int) -> float:
     """Return Nemenyi's critical difference of mean ranks at 5 %, for so many runs over so many blocks (Demšar 2006)."""
     from scipy import stats

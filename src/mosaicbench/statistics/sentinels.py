@@ -96,16 +96,17 @@ def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
     competing = roster.competing(scores[scores["metric"] != "status"])
     for (*names, metric), group in competing.groupby([*RUN, "metric"], sort=False):
         low, high = roster.bounds(metric)
-        outside = group[(group["value"] < low - TOLERANCE) | (group["value"] > high + TOLERANCE)]
-        absent = group[group["value"].isna()] if roster.is_quality(metric) else group.iloc[:0]
+        values, seeds = group["value"].to_numpy(), group["seed"].to_numpy()
+        outside = (values < low - TOLERANCE) | (values > high + TOLERANCE)
+        absent = np.isnan(values) & roster.is_quality(metric)
         row = dict(zip(RUN, names, strict=True)) | {"metric": metric}
-        if len(outside):
-            worst = ", ".join(f"{value:.6g}" for value in outside["value"].unique()[:3])
+        if outside.any():
+            worst = ", ".join(f"{value:.6g}" for value in pd.unique(values[outside])[:3])
             message = f"{worst} is outside the bounds {low} to {high}: is the metric or its input wrong?"
-            yield row | {"gate": "impossible", "seeds": _listed(outside["seed"]), "message": message}
-        if len(absent):
+            yield row | {"gate": "impossible", "seeds": _listed(seeds[outside]), "message": message}
+        if absent.any():
             message = "the run ended well, but the score is not a number"
-            yield row | {"gate": "no number", "seeds": _listed(absent["seed"]), "message": message}
+            yield row | {"gate": "no number", "seeds": _listed(seeds[absent]), "message": message}
 
 
 def _chance_or_perfect(scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], roster: Roster) -> Iterable[dict]:

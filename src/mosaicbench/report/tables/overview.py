@@ -27,7 +27,7 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Dat
         Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable
         or not given, "✗ diverged" a run of which no seed succeeded, "†" a mean over fewer directions than another run gave.
     """
-    summary = headline(scores).set_index([*RUN, "metric"])
+    lines = {tuple(line[name] for name in (*RUN, "metric")): line for line in headline(scores).to_dict("records")}
     rows = []
     for names, of_run in runs.groupby(RUN, sort=False):
         run = names[-1]
@@ -41,7 +41,7 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Dat
             "status": counted(of_run["status"]),
         }
         for metric in HEADLINE:
-            has_value = (*names, metric) in summary.index
-            row[metric] = mean_with_sd(metric, summary.loc[(*names, metric)]) if has_value else absence(of_run, run)
+            line = lines.get((*names, metric))
+            row[metric] = mean_with_sd(metric, line) if line else absence(of_run, run)
         rows.append(row)
     return pd.DataFrame(rows, columns=OVERVIEW_COLUMNS)

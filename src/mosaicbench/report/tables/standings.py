@@ -79,20 +79,25 @@ def _of_metrics(headline: pd.DataFrame, paired_tests: pd.DataFrame, runs: pd.Dat
     summary = summary.assign(best=best(summary, roster), level=level(summary, paired_tests, roster), **places)
     rows = []
     for view, means in summary.groupby(VIEW, sort=False):
-        runs_here = of_view(runs, *view)
-        lines = means.set_index(["metric", "run"])
+        absences = _absences(of_view(runs, *view))
+        lines = {(line["metric"], line["run"]): line for line in means.to_dict("records")}
         for metric in [name for name in metrics if name in set(means["metric"])]:
-            for run in runs_here["run"].unique():
+            for run, absent in absences.items():
                 row = dict(zip(VIEW, view, strict=True)) | {"run": run, "group": roster.group(metric), "metric": metric}
-                if (metric, run) in lines.index:
-                    line = lines.loc[(metric, run)]
+                if (metric, run) in lines:
+                    line = lines[metric, run]
                     fewer = f" {FEWER}" if line["directions"] < line["of_directions"] else ""
-                    row |= line[[*SUMMARY, "rank", "ranked", "best", "level"]].to_dict()
-                    row |= {"shown": mean_with_interval(metric, *line[["mean", "low", "high"]]) + fewer}
+                    row |= {name: line[name] for name in (*SUMMARY, "rank", "ranked", "best", "level")}
+                    row |= {"shown": mean_with_interval(metric, line["mean"], line["low"], line["high"]) + fewer}
                 else:
-                    row |= {"seeds": 0, "best": False, "level": False, "shown": absence(runs_here, run)}
+                    row |= {"seeds": 0, "best": False, "level": False, "shown": absent}
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _absences(runs: pd.DataFrame) -> dict[str, str]:
+    """Return run -> what stands in the place of a value that it does not have."""
+    return {run: absence(runs, run) for run in runs["run"].unique()}
 
 
 def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +105,7 @@ def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (dataset, scenario), lines in overall.groupby(VIEW, sort=False):
         runs_here = runs[runs["scenario"] == scenario]
-        runs_here = runs_here if dataset == ALL else of_view(runs, dataset, scenario)
+        absences = _absences(runs_here if dataset == ALL else of_view(runs, dataset, scenario))
         ranked = int(lines["rank"].notna().sum())
         reached = lines.loc[lines["rank"] == 1, ["low", "score"]].min(axis=1).min()
         for metric in [name for name in SCORES if lines[name].notna().any()]:
@@ -113,7 +118,7 @@ def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
                     reaches = np.fmax(line["high"], line["score"]) >= reached
                     row |= {"level": bool(reaches and not np.isnan(line["rank"]) and ranked > 1)}
                 if np.isnan(line[metric]):
-                    row |= {"seeds": 0, "shown": absence(runs_here, line["run"])}
+                    row |= {"seeds": 0, "shown": absences[line["run"]]}
                 else:
                     fewer = f" {FEWER}" if metric == "score" and not line["complete"] else ""
                     interval = row.get("low", np.nan), row.get("high", np.nan)
@@ -128,21 +133,21 @@ def _over_datasets(
     """Return the standing of every run over the datasets of a scenario, in every metric in which runs are ranked."""
     rows = []
     for scenario in overall["scenario"].unique():
-        runs_here = runs[runs["scenario"] == scenario]
+        absences = _absences(runs[runs["scenario"] == scenario])
         of_scenario = headline[headline["scenario"] == scenario]
-        ranks_here = ranks[ranks["scenario"] == scenario].set_index(["metric", "run"])
+        ranks_here = {(rank["metric"], rank["run"]): rank for rank in ranks[ranks["scenario"] == scenario].to_dict("records")}
         for metric in roster.qualities(of_scenario["metric"]):
             of_metric = of_scenario[of_scenario["metric"] == metric]
             complete = of_metric[of_metric["directions"] == of_metric["of_directions"]].groupby("run")["mean"]
             means = complete.mean()[complete.size() == of_metric["dataset"].nunique()]
-            for run in runs_here["run"].unique():
+            for run, absent in absences.items():
                 row = {"dataset": ALL, "scenario": scenario, "run": run, "group": roster.group(metric), "metric": metric}
-                row |= {"best": False, "interval": NO_INTERVAL, "seeds": 0, "shown": absence(runs_here, run)}
+                row |= {"best": False, "interval": NO_INTERVAL, "seeds": 0, "shown": absent}
                 if run in means.index:
                     row |= {"mean": means[run], "shown": number(metric, means[run])}
                     row |= {"seeds": int(of_metric.loc[of_metric["run"] == run, "seeds"].sum())}
-                if (metric, run) in ranks_here.index:
-                    rank = ranks_here.loc[(metric, run)]
+                if (metric, run) in ranks_here:
+                    rank = ranks_here[metric, run]
                     row |= {"rank": rank["rank"], "rank_low": rank["low"], "rank_high": rank["high"], "ranked": rank["ranked"]}
                     row |= {"margin": rank["critical_difference"]}
                 rows.append(row)
