@@ -1,4 +1,4 @@
-"""How much disk views and fits take, from numbers of cells and features: cells; latents, imputed values or a model in their place.
+"""How much disk views and fits take, from numbers of cells and features: latents, and imputed values or a model for them.
 
 Four bytes a number, of which compression leaves `PACKED`; what else a row of latents says takes `ROW` bytes. A model in the
 place of imputed values takes two matrices of features x hidden units, or of features x components where there is no network.
@@ -18,7 +18,7 @@ CELL = 8  # bytes of a train cell in a model: its name, type and batch
 DRAWS = 1e6  # bytes of the draws of one direction
 OF_CELLS = 0.55  # of means of measured cells, many of them 0
 CONTROLS = 0.3  # of a control's values, which are measured ones, or a few profiles row after row
-PER_CELL = {"rna": 0.25, "adt": 5.0, "atac": 84.0}  # bytes of a cell in a view: of a gene, a protein, a component of 10,000 peaks
+PER_CELL = {"rna": 0.25, "adt": 5.0, "atac": 84.0}  # bytes of a view's cell: of a gene, a protein, a component of 10,000 peaks
 LOADINGS = 1.9e6  # bytes of these components in each file of a view
 UNTIL_SCORED = "until_scored"  # a choice of the config's `keep_imputed`
 SPREAD = (0.8, 1, 1.2)  # low, expected, high
@@ -50,7 +50,7 @@ class Shape:
     modalities: int
     shown: float
     complete: float
-    joint: bool = True
+    joint: bool
 
     @classmethod
     def of(cls, stanza: dict, train: int, query: int, features: int, modalities: int) -> Shape:
@@ -112,7 +112,7 @@ def of_fit(method: str, hyperparameters: dict, shape: Shape, *, keep_imputed: bo
     """
     card = catalog.card("methods", method)
     chosen = {name: known.default for name, known in catalog.hyperparameters(method).items()} | hyperparameters
-    single, joint = ("single" in card["gives"]), ("joint" in card["gives"])
+    single, joint = "single" in card["gives"], "joint" in card["gives"]
     rows = shape.query * (single * shape.modalities + joint * shape.joint)
     if keep_imputed != UNTIL_SCORED:
         rows += shape.train * (single * shape.shown + joint * shape.joint * shape.complete)

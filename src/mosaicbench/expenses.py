@@ -7,7 +7,7 @@ epochs, the part grows as
 
     models      r_c * r_e * r_f**x      x = 0.5, between 0 and 1
     all else    r_c**y * r_f**x         y = 1, between 0.5 and 1.5
-    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1; that of views and fits is counted (`disk`)
+    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1; that of other views and of fits is counted (`disk`)
     memory      (r_c * r_f)**z          z = 0.5, between 0 and 1
 
 The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
@@ -124,7 +124,7 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             share = 1 - stanza.get("query_fraction", 0.2)
             train[scenario] = int(same["cells"].iloc[0]) if len(same) and dataset not in shapes else round(share * cells)
             views[scenario] = disk.Shape.of(stanza, train[scenario], max(cells - train[scenario], 0), features, modalities)
-            taken = disk.of_view(shapes[dataset][1], views[scenario]) if dataset in shapes else []
+            taken = disk.of_view(shapes[dataset][1], views[scenario]) if dataset in shapes and not len(same) else []
             jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None, *taken))
             if any(place[:2] == (dataset, scenario) for place in settings.tuned):
                 jobs.append(("divide", dataset, scenario, "", len(settings.tuned_seeds), train[scenario], features, None))

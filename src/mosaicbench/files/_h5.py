@@ -71,8 +71,8 @@ def whole_file(path: str | Path, size: int) -> Iterator[Path]:
 def _pack(path: Path) -> None:
     """Write an HDF5 file anew, compressed without loss.
 
-    Texts get one length, since HDF5 compresses none of various lengths. What is there twice, such as the places of counts and of
-    the values that are made of them, is written once, under both names.
+    Texts get one length, since HDF5 compresses none of various lengths. What is there twice, such as the places of counts and
+    of the values that are made of them, is written once, under both names.
     """
     with path.open("rb") as file, h5py.File(path) as loose:
         head = file.read(loose.userblock_size)  # in which MuData names itself
@@ -84,7 +84,7 @@ def _pack(path: Path) -> None:
 
 
 def _pack_group(loose: h5py.Group, packed: h5py.Group, written: dict[tuple, h5py.Dataset]) -> None:
-    """Write what is in a group; `written` has, by their type, shape, digest and attributes, the arrays that are there already."""
+    """Write what is in a group; `written` holds the arrays that are there already, by :func:`_key_of`."""
     packed.attrs.update(loose.attrs)
     for name, part in loose.items():
         if isinstance(part, h5py.Group):
@@ -100,7 +100,7 @@ def _pack_group(loose: h5py.Group, packed: h5py.Group, written: dict[tuple, h5py
 
 
 def _key_of(array: np.ndarray, attributes: Mapping) -> tuple:
-    """Return what is the same of equal arrays alone."""
+    """Return what two arrays have in common where they and their attributes are equal, and else not."""
     digest = hashlib.sha256(np.ascontiguousarray(array)).digest()
     return array.dtype, array.shape, digest, *sorted((name, str(value)) for name, value in attributes.items())
 

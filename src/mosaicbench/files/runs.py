@@ -187,8 +187,8 @@ def _refuse_deleted(path: str | Path) -> Path:
     """Return a file that is read to score a run; say what to do where it is not there."""
     if not Path(path).is_file():
         raise ContractError(
-            f"{path}: no such file; with `keep_imputed: until_scored` it is deleted once it is scored: delete its folder and run"
-            " again, with the run named in the config's `keep` where it is to stay"
+            f"{path}: no such file; with `keep_imputed: until_scored` it is deleted once it is scored: delete its folder and "
+            "run again, with the run named in the config's `keep` where it is to stay"
         )
     return Path(path)
 
