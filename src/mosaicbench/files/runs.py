@@ -164,8 +164,8 @@ def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     import anndata
 
     query = read_part_of_latents(path, place)
-    if (query.obs["subset"] == "train").any():
-        return query  # an older version wrote all into one file
+    if not query.n_obs or (query.obs["subset"] == "train").any():
+        return query  # no latents at all; or an older version wrote all into one file
     train = read_part_of_latents(_refuse_deleted(train_latents(path)), place)
     whole = anndata.concat([train, query])
     whole.uns = query.uns
