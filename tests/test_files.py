@@ -210,6 +210,9 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
     (tmp_path / "train_latents.h5ad").unlink()
     with pytest.raises(ContractError, match=r"train_latents.h5ad: no such file; .*delete its folder and run again.*`keep`"):
         read_latents(path)
+    write_latents(path, latents_table({}))
+    (tmp_path / "train_latents.h5ad").unlink()
+    assert read_latents(path).n_obs == 0
 
 
 def test_what_is_there_twice_is_packed_once(tmp_path, monkeypatch, view):
