@@ -152,15 +152,7 @@ def train_latents(path: str | Path) -> Path:
 
 
 def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
-    """Read and check a run's latents, those of train cells first.
-
-    Parameters
-    ----------
-    path
-        The file of query cells.
-    place
-        The run's record, whose dataset, scenario, run and seed they must be of.
-    """
+    """Read and check a run's latents, `path` and those of train cells; `place` is its record, whose place they must be of."""
     import anndata
 
     query = read_part_of_latents(path, place)
@@ -315,38 +307,6 @@ def draws_of(imputed: MuData, direction: str) -> Draws | None:
     """Return the draws of one direction, in the target's value space, None where there are none."""
     found = imputed[direction].uns.get(DRAWS)
     return found and Draws(np.asarray(found["cells"], dtype=object), found["features"], found["values"])
-
-
-def generated_table(
-    generated: dict[str, np.ndarray], train: MuData, names: np.ndarray, cell_types: np.ndarray, identity: dict
-) -> MuData:
-    """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
-    import anndata
-    import mudata
-
-    modalities = {
-        modality: anndata.AnnData(
-            X=unstandardised_values(train[modality], x),
-            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
-            var=pd.DataFrame(index=feature_names(train[modality])),
-            uns={"space": train[modality].uns["space"]},
-        )
-        for modality, x in generated.items()
-    }
-    with quiet_mudata():
-        table = mudata.MuData(modalities)
-    table.obs["cell_type"] = pd.Categorical(cell_types.astype(str))
-    table.uns[KEY] = {"noun": "generated"} | identity
-    return table
-
-
-def write_generated(path: str | Path, generated: MuData) -> None:
-    """Check and write virtual cells."""
-    check_noun(path, generated, "generated")
-    for modality, cells in generated.mod.items():
-        check_names(path, modality, cells)
-        check_finite(path, modality, cells.X)
-    write_mudata(path, generated)
 
 
 def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
