@@ -136,7 +136,8 @@ KEYS = {
     "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
     "project": OF_IMPUTING | {"metrics", "report"},
     "generate": OF_RUNS
-    | {"cards", "catalog", "spaces", "files/models", "fitting", "metrics", "plain", "report", "scoring", "sources"},
+    | {"files/generated", "files/models"}
+    | {"cards", "catalog", "spaces", "fitting", "metrics", "plain", "report", "scoring", "sources"},
     "tabulate": OF_TABLES
     | {"files/best", "cards", "catalog", "disk", "spaces", "expenses", "layout", "meter", "report", "rules", "statistics"},
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},

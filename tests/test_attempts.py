@@ -16,6 +16,7 @@ from mosaicbench import attempts, cluster
 from mosaicbench.commands import fit
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, read_record
+from mosaicbench.layout import FILES_OF_FIT
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def attempt(number, view, output, *, epochs=1, usable_mb=8000.0, minutes=5.0, li
 
 def test_an_attempt_that_has_enough_is_a_fit(view, tmp_path):
     assert attempt(1, view, tmp_path)["status"] == "ok"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.tsv", "imputed.h5mu", "latents.h5ad", "run.json"]
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES_OF_FIT)
 
 
 def test_a_fit_whose_note_another_job_removed_is_a_fit(view, tmp_path, monkeypatch):

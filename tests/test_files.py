@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench.errors import UserError
+from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files import _h5
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.atomic import atomic
@@ -20,8 +20,11 @@ from mosaicbench.files.runs import (
     is_collapsed,
     latents_of,
     latents_table,
+    predicted_of,
+    private_of,
     read_imputed,
     read_latents,
+    read_part_of_latents,
     read_record,
     write_imputed,
     write_latents,
@@ -189,6 +192,43 @@ def test_large_files_are_compressed_and_lose_nothing(tmp_path, cells, compressio
         assert file["X"].compression == compression
         assert file["X"].id.get_storage_size() < (z.nbytes / 4 if compression else z.nbytes + 1)
     np.testing.assert_array_equal(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z)
+
+
+def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the_others(tmp_path):
+    private = {key: np.full((len(names), 2), 0.5) for key, (names, _) in LATENTS.items()}
+    predicted = {("rna", "query"): np.array(["T cell"])}
+    path, table = tmp_path / "latents.h5ad", latents_table(LATENTS, private, predicted)
+    write_latents(path, table)
+    assert list(read_part_of_latents(path).obs["subset"]) == ["query"]
+    table.write_h5ad(tmp_path / "old.h5ad")  # as an older version wrote it
+    for read in (read_latents(path), read_latents(tmp_path / "old.h5ad")):
+        for subset in ("train", "query"):
+            np.testing.assert_array_equal(latents_of(read, "rna", subset)[1], LATENTS["rna", subset][1])
+            assert list(latents_of(read, "rna", subset)[0]) == LATENTS["rna", subset][0]
+            np.testing.assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
+        assert list(predicted_of(read, "rna", "query")) == ["T cell"]
+    (tmp_path / "train_latents.h5ad").unlink()
+    with pytest.raises(ContractError, match=r"train_latents.h5ad: no such file; .*delete its folder and run again.*`keep`"):
+        read_latents(path)
+    write_latents(path, latents_table({}))
+    (tmp_path / "train_latents.h5ad").unlink()
+    assert read_latents(path).n_obs == 0
+
+
+def test_what_is_there_twice_is_packed_once(tmp_path, monkeypatch, view):
+    monkeypatch.setattr(_h5, "LARGE", 0)
+    train = read_view(view / "train.h5mu", "train")
+    cells = next(iter(train.mod.values()))
+    cells.layers["counts"] = cells.X.copy()
+    cells.layers["counts"].data[:] = 1
+    write_view(tmp_path / "packed.h5mu", train)
+    with h5py.File(tmp_path / "packed.h5mu") as file:
+        first, second = file["mod"].values()
+        assert first["X/indices"] == first["layers/counts/indices"]
+        assert first["X/indices"] != second["X/indices"] and first["X/data"] != first["layers/counts/data"]
+    again = next(iter(read_view(tmp_path / "packed.h5mu", "train").mod.values()))
+    for matrix, before in ((again.X, cells.X), (again.layers["counts"], cells.layers["counts"])):
+        np.testing.assert_array_equal(matrix.toarray(), before.toarray())
 
 
 def test_a_packed_file_holds_what_it_held_and_names_of_cells_too(tmp_path, monkeypatch, view):

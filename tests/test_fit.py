@@ -22,6 +22,7 @@ from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting.job import CHECKPOINT, CLAIM
+from mosaicbench.layout import FILES_OF_FIT
 
 BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any view and seed
 
@@ -215,14 +216,14 @@ def interrupted(paired, tmp_path_factory):
 
 def is_unfinished(folder):
     left = {path.name for path in folder.iterdir()}
-    return CHECKPOINT in left and not left & {"latents.h5ad", "imputed.h5mu", "history.tsv", "run.json"}
+    return CHECKPOINT in left and not left & set(FILES_OF_FIT)
 
 
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(paired, tmp_path, interrupted, uninterrupted):
     assert is_unfinished(interrupted)
     folder = shutil.copytree(interrupted, tmp_path / "run")
     record = fit_run(paired, folder, hyperparameters=LONG)
-    assert {path.name for path in folder.iterdir()} == {"latents.h5ad", "imputed.h5mu", "history.tsv", "run.json"}
+    assert {path.name for path in folder.iterdir()} == set(FILES_OF_FIT)
     first, second = outputs(uninterrupted), outputs(folder)
     np.testing.assert_array_equal(first[0], second[0])
     for direction in first[1]:

@@ -28,6 +28,7 @@ from mosaicbench.files.runs import DIGESTS, draws_of, read_imputed, read_record,
 from mosaicbench.files.views import read_view
 from mosaicbench.fitting import imputing
 from mosaicbench.fitting.imputing import imputed_of
+from mosaicbench.layout import FILES_TO_SCORE
 from mosaicbench.report.projections import COLUMNS
 
 MODALITIES = ("rna", "adt")  # not in alphabetical order
@@ -268,8 +269,8 @@ def test_a_kept_model_has_its_modalities_in_the_order_of_the_data(results):
 def test_a_plan_knows_what_a_fit_takes(results, kept):
     query, folder = query_of(results), fit_folder(results, "mvae", kept)
     features = sum(cells.n_vars for cells in query.mod.values())
-    shape = disk.Shape(train=1200, query=300, features=features, modalities=2)
-    expected = disk.of_fit("mvae", SMALL["mvae"], shape, paired=True, keep_imputed=kept)
+    shape = disk.Shape.of({"kind": "paired"}, train=1200, query=300, features=features, modalities=2)
+    expected = disk.of_fit("mvae", SMALL["mvae"], shape, keep_imputed=kept)
     measured = sum(file.stat().st_size for file in folder.rglob("*")) / 1e6
     assert expected == pytest.approx(measured, rel=0.3)
 
@@ -305,7 +306,8 @@ def test_values_that_no_model_gives_again_go_once_they_are_scored_and_no_other_r
     of_runs = tmp_path / "results/runs/many/paired"
     everything = {f"{what} {run}" for what in ("Fit", "Score") for run in ("pca_joint", "knn_impute", "the controls")}
     assert scores_of_brief(tmp_path, dry_run=False) == everything
-    assert [path.parts[-3] for path in of_runs.glob("*/seed-0/imputed.h5mu")] == ["pca_joint"]
+    for file in FILES_TO_SCORE:
+        assert [path.parts[-3] for path in of_runs.glob(f"*/seed-0/{file}")] == ["pca_joint"]
     assert {path.parts[-3] for path in of_runs.glob("*/seed-0/latents.h5ad")} == set(BRIEF["runs"])
     assert scores_of_brief(tmp_path) == set()
     assert scores_of_brief(tmp_path, ridge={}) == {"Fit ridge", "Score ridge", "Score pca_joint"}

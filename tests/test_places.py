@@ -19,7 +19,7 @@ from mosaicbench.files.models import KeptModel, read_model, write_model
 from mosaicbench.files.place import check_place, digest_of
 from mosaicbench.files.scores import CellScores, read_cells, write_cells
 from mosaicbench.files.tables import write_tables
-from mosaicbench.layout import Results
+from mosaicbench.layout import FILES_OF_FIT, Results
 from mosaicbench.report.page import embedded_figures
 from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.records import read_records
@@ -68,6 +68,7 @@ def scored(folder):
     ("name", "kind"),
     [
         ("latents.h5ad", "run"),
+        ("train_latents.h5ad", "run"),
         ("imputed.h5mu", "run"),
         ("run.json", "run"),
         ("", "run"),
@@ -77,7 +78,7 @@ def scored(folder):
     ],
 )
 def test_what_is_of_another_seed_is_not_scored(places, name, kind):
-    whole = {"run": ["run.json", "latents.h5ad", "imputed.h5mu", "history.tsv"], "view": ["train.h5mu", "solution.h5mu"]}
+    whole = {"run": FILES_OF_FIT, "view": ["train.h5mu", "solution.h5mu"]}
     for each in [name] if name else whole[kind]:
         swap(places, each, kind)
     of_a_view = {"train.h5mu": "solution.h5mu", "": "run.json"}  # the first file that does not go with what was read before

@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cli, expenses, rules, settings
+from mosaicbench import cli, disk, expenses, rules, settings
 from mosaicbench.commands import plan
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import RECORD_KEYS, read_record, write_history, write_record
@@ -183,15 +183,46 @@ def test_disk_of_fits_is_counted_from_cells_and_features(results):
     assert without[["cca", "knn_impute"]].equals(kept[["cca", "knn_impute"]])  # nothing smaller can stand in their place
 
 
+@pytest.mark.parametrize(
+    ("stanza", "shown", "complete"),
+    [
+        ({"kind": "paired"}, 3, 1),
+        ({"kind": "unpaired"}, 1, 0),
+        ({"kind": "mosaic", "paired_fraction": 0.25}, 1.5, 0.25),
+        ({"kind": "mosaic", "blocks": [["rna", "adt"], ["rna", "atac"]]}, 2, 0),
+        ({"kind": "mosaic", "blocks": [["rna", "adt", "atac"], ["rna"]], "shares": [1, 3]}, 1.5, 0.25),
+    ],
+)
+def test_latents_are_counted_of_the_modalities_that_cells_show(stanza, shown, complete):
+    train, query, width = 10_000_000, 10_000, 20
+    shape = disk.Shape.of(stanza, train, query, features=100, modalities=3)
+    rows = {"scmodal": shown * train, "vae_poe": (shown + complete) * train}  # latents of single modalities, and joint ones
+    for method, number in rows.items():
+        taken = 1e6 * disk.of_fit(method, {"latent": width}, shape, keep_imputed=disk.UNTIL_SCORED)
+        assert taken < 0.01 * number * 4 * width
+        taken = 1e6 * disk.of_fit(method, {"latent": width}, shape, keep_imputed=False)
+        assert 0.85 * number * 4 * width < taken < 0.95 * number * 4 * width
+
+
+def test_a_view_is_counted_of_the_modalities_that_cells_show():
+    features = {"rna": 2000, "adt": 200}
+    paired, unpaired = (disk.Shape.of({"kind": kind}, 8000, 2000, 2200, 2) for kind in ("paired", "unpaired"))
+    (whole,), (half,) = disk.of_view(features, paired), disk.of_view(features, unpaired)
+    assert half / whole == pytest.approx((4000 + 2 * 2000) / (8000 + 2 * 2000))  # query cells are in the solution, too
+    assert whole == pytest.approx(12000 * (2000 * 0.25 + 200 * 5) / 1e6)
+    assert disk.of_view({"all": 2200}, paired) == []
+
+
 def test_the_papers_plan_honours_its_key(capsys, tmp_path):
     text = (REPOSITORY / "config/paper.yaml").read_text()
     lines = {}
     for choice in ("until_scored", "false", "true"):
-        (tmp_path / "paper.yaml").write_text(text.replace("keep_imputed: false", f"keep_imputed: {choice}"))
+        (tmp_path / "paper.yaml").write_text(text.replace("keep_imputed: until_scored", f"keep_imputed: {choice}"))
         cli.main(["plan", str(tmp_path / "paper.yaml")])
         lines[choice] = re.search(r"^disk +(.+)", capsys.readouterr().out, re.MULTILINE)[1]
     until, without, kept = (float(line.split()[0]) for line in lines.values())
     assert until < 0.5 * without < 0.5 * 0.7 * kept
+    assert until <= 40  # what `paper.yaml` itself says
     assert lines["until_scored"].endswith(f"; until all is scored at most {lines['false']}")
 
 

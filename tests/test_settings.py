@@ -149,6 +149,12 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
         assert number_of_jobs(bench)["score"] == 4
 
 
+def test_what_scoring_reads_of_a_run_that_is_kept_stays():
+    asked = MINIMAL | {"runs": {"knn_impute": {}, "mofa": {}, "mvae": {}}, "keep_imputed": "until_scored"}
+    assert settings.load(asked).until_scored == ["knn_impute", "mofa"]
+    assert settings.load(asked | {"keep": ["best", "knn_impute"]}).until_scored == ["mofa"]
+
+
 def test_the_budget_reaches_every_trained_run_and_nothing_else():
     bench = settings.load(MINIMAL | {"training": {"max_epochs": 7}})
     for name, run in bench.runs.items():

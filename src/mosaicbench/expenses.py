@@ -7,7 +7,7 @@ epochs, the part grows as
 
     models      r_c * r_e * r_f**x      x = 0.5, between 0 and 1
     all else    r_c**y * r_f**x         y = 1, between 0.5 and 1.5
-    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1; that of fits is counted (`disk`)
+    disk        r_c**w * r_f**x         w = 0.75, between 0.5 and 1; that of other views and of fits is counted (`disk`)
     memory      (r_c * r_f)**z          z = 0.5, between 0 and 1
 
 The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
@@ -119,13 +119,15 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
     for dataset in settings.datasets:
         cells, features = _size(dataset, expenses, shapes)
         modalities = max(2, len(shapes.get(dataset, (0, {}))[1]))
-        train = {}
+        train, views = {}, {}
         for scenario in [s for d, s in settings.views if d == dataset]:
             stanza = settings.scenarios[scenario]
             same = expenses[(expenses["dataset"] == dataset) & (expenses["scenario"] == scenario) & (expenses["rule"] == "cut")]
             share = 1 - stanza.get("query_fraction", 0.2)
             train[scenario] = int(same["cells"].iloc[0]) if len(same) and dataset not in shapes else round(share * cells)
-            jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None))
+            views[scenario] = disk.Shape.of(stanza, train[scenario], max(cells - train[scenario], 0), features, modalities)
+            taken = disk.of_view(shapes[dataset][1], views[scenario]) if dataset in shapes and not len(same) else []
+            jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None, *taken))
             if any(place[:2] == (dataset, scenario) for place in settings.tuned):
                 jobs.append(("divide", dataset, scenario, "", len(settings.tuned_seeds), train[scenario], features, None))
         jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
@@ -133,8 +135,7 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
             run = settings.runs[name]
             fitting = rule_of_fit(settings, scenario, name)
             epochs = run.hyperparameters.get("max_epochs")
-            shape = disk.Shape(train[scenario], max(cells - train[scenario], 0), features, modalities)
-            taken = disk.of_run(settings, name, scenario, shape)
+            taken = disk.of_run(settings, name, views[scenario])
             jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs, *taken))
             jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
             if run.tuned_from:
@@ -150,7 +151,7 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
 
 def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
     """Return a row of the plan, None where nothing like the job was measured."""
-    rule, dataset, scenario, method, count, cells, features, max_epochs, *counted = job  # of a fit, also its megabytes
+    rule, dataset, scenario, method, count, cells, features, max_epochs, *counted = job  # of a view or fit, also its megabytes
     trials = rule.startswith("tune")
     like = expenses[expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))]
     if method and (like["method"] == method).any():

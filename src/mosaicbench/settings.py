@@ -127,8 +127,9 @@ class Settings:
 
     @cached_property
     def until_scored(self) -> list[str]:
-        """The runs whose imputed values are deleted once nothing is left that reads them."""
-        return together.until_scored(self.runs, self.config["keep_imputed"])
+        """The runs whose imputed values and latents of train cells are deleted once nothing is left that reads them."""
+        going = together.until_scored(self.runs, self.config["keep_imputed"])
+        return [run for run in going if run not in self.kept]
 
     @cached_property
     def laid_out_together(self) -> list[list[tuple[str, str]]]:

@@ -35,7 +35,8 @@ rule fit_model:
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
-# With `keep_imputed: until_scored`, values that no small model gives again go when the last job that reads them is done.
+# With `keep_imputed: until_scored`, values that no small model gives again, and these runs' latents of train cells, go when the
+# last job that reads them is done.
 use rule fit_model as fit_model_until_scored with:
     output:
         until_scored(FILES_OF_FIT),

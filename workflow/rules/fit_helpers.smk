@@ -89,16 +89,16 @@ def read_solution(runs):
 
 
 def files_of_fits(runs):
-    """As `files_of_runs`, imputed values that go once they are scored marked so for Snakemake."""
+    """As `files_of_runs`, those that go once they are scored marked so for Snakemake."""
     return [file for run in runs for file in (until_scored if run in bench.until_scored else list)(files_of_runs([run]))]
 
 
 def until_scored(files):
-    return [temp(file) if Path(file).name == "imputed.h5mu" else file for file in files]
+    return [temp(file) if Path(file).name in layout.FILES_TO_SCORE else file for file in files]
 
 
 def staying(runs):
-    """Those of the runs whose imputed values, or what stands in their place, stay."""
+    """Those of the runs of which nothing goes once it is scored."""
     return [run for run in runs if run not in bench.until_scored]
 
 

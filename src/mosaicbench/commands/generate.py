@@ -14,8 +14,9 @@ from mosaicbench import catalog
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import make_folder
+from mosaicbench.files.generated import generated_table, write_generated
 from mosaicbench.files.models import is_kept, read_model
-from mosaicbench.files.runs import generated_table, read_record, write_generated
+from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.views import as_view, complete_cells, feature_names, identity_of, read_view, standardised_values
 from mosaicbench.fitting.keeping import revived

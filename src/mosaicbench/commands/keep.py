@@ -15,7 +15,7 @@ from mosaicbench import catalog, registry
 from mosaicbench.errors import Diverged, UserError
 from mosaicbench.files.config import read_config
 from mosaicbench.files.models import is_kept
-from mosaicbench.files.runs import latents_of, read_latents, read_record
+from mosaicbench.files.runs import latents_of, read_part_of_latents, read_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.keeping import keep
@@ -162,7 +162,7 @@ def _keep(folder: Path) -> None:
     latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
     licence = _licence(config, record["dataset"])
     keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity, licence=licence)
-    apart = _difference(latents, read_latents(folder / "latents.h5ad", fit.identity))
+    apart = _difference(latents, read_part_of_latents(folder / "latents.h5ad", fit.identity))
     same = "it embeds the query bit for bit as before" if apart == 0 else f"latents differ from the run's by up to {apart:.2g}"
     print(f"{fit.model}: {same}")
 
@@ -180,6 +180,7 @@ def _difference(latents: dict, before: AnnData) -> float:
     """Return the largest difference of any latent of the query cells from those that were scored."""
     found = [0.0]
     for (source, subset), (names, z) in latents.items():
-        known, scored = latents_of(before, source, subset)
-        found.append(float(np.abs(np.asarray(z, dtype=np.float32) - scored[known.get_indexer(pd.Index(names))]).max()))
+        if subset == "query":
+            known, scored = latents_of(before, source, subset)
+            found.append(float(np.abs(np.asarray(z, dtype=np.float32) - scored[known.get_indexer(pd.Index(names))]).max()))
     return max(found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,26 +69,40 @@ def whole_file(path: str | Path, size: int) -> Iterator[Path]:
 
 
 def _pack(path: Path) -> None:
-    """Write an HDF5 file anew, compressed without loss; texts get one length, since HDF5 compresses none of various lengths."""
+    """Write an HDF5 file anew, compressed without loss.
+
+    Texts get one length, since HDF5 compresses none of various lengths. What is there twice, such as the places of counts and
+    of the values that are made of them, is written once, under both names.
+    """
     with path.open("rb") as file, h5py.File(path) as loose:
         head = file.read(loose.userblock_size)  # in which MuData names itself
         path.unlink()  # the name is free; what it named lasts until it is closed
         with h5py.File(path, "w", userblock_size=len(head)) as packed:
-            _pack_group(loose, packed)
+            _pack_group(loose, packed, {})
     with path.open("r+b") as file:
         file.write(head)
 
 
-def _pack_group(loose: h5py.Group, packed: h5py.Group) -> None:
+def _pack_group(loose: h5py.Group, packed: h5py.Group, written: dict[tuple, h5py.Dataset]) -> None:
+    """Write what is in a group; `written` holds the arrays that are there already, by :func:`_key_of`."""
     packed.attrs.update(loose.attrs)
     for name, part in loose.items():
         if isinstance(part, h5py.Group):
-            _pack_group(part, packed.create_group(name))
+            _pack_group(part, packed.create_group(name), written)
         elif part.ndim == 0 or part.size == 0 or (array := _array_of(part)).dtype.itemsize > LONGEST:
             loose.copy(part, packed, name)
+        elif (key := _key_of(array, part.attrs)) in written:
+            packed[name] = written[key]
         else:
             packed.create_dataset(name, data=array, dtype=array.dtype, shuffle=_is_smaller_shuffled(array), **GZIP)
             packed[name].attrs.update(part.attrs)
+            written[key] = packed[name]
+
+
+def _key_of(array: np.ndarray, attributes: Mapping) -> tuple:
+    """Return what two arrays have in common where they and their attributes are equal, and else not."""
+    digest = hashlib.sha256(np.ascontiguousarray(array)).digest()
+    return array.dtype, array.shape, digest, *sorted((name, str(value)) for name, value in attributes.items())
 
 
 def _array_of(part: h5py.Dataset) -> np.ndarray:

@@ -1,14 +1,15 @@
 """The run: what a fit leaves behind.
 
-================  =======================================================================================================
-``latents.h5ad``  one row per cell x source, ``obs``: cell, source, subset; where a method gives them, ``obsm["private"]``,
-                  NaN in the rows of other sources, and ``obs["predicted"]``, the cell type, "" in rows of train cells
-``imputed.h5mu``  a modality per direction, "rna->adt", in the target's value space; where a method gives them,
-                  ``uns["draws"]``, draws of a sample of its cells and features; or digests of the values (`.digests`)
-``history.tsv``   the cost of every epoch
-``run.json``      what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest of
-                  the history
-================  =======================================================================================================
+======================  =================================================================================================
+``latents.h5ad``        of query cells: one row per cell x source, ``obs``: cell, source, subset; where a method gives them,
+                        ``obsm["private"]``, NaN in the rows of other sources, and ``obs["predicted"]``, the cell type
+``train_latents.h5ad``  the same of train cells, from which labels are transferred
+``imputed.h5mu``        a modality per direction, "rna->adt", in the target's value space; where a method gives them,
+                        ``uns["draws"]``, draws of a sample of its cells and features; or digests of the values (`.digests`)
+``history.tsv``         the cost of every epoch
+``run.json``            what happened: status, seconds, memory, versions, the hyperparameters that were used, and the digest
+                        of the history
+======================  =================================================================================================
 
 Latents and imputed values say the dataset, scenario, run and seed that they are of.
 """
@@ -136,20 +137,52 @@ def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) 
 
 
 def write_latents(path: str | Path, latents: AnnData) -> None:
-    """Check and write a run's latents."""
+    """Check and write a run's latents: those of query cells to `path`, those of train cells beside it."""
     _check_latents(path, latents)
-    with whole_file(path, size_of(latents)) as temporary:
-        latents.write_h5ad(temporary)
+    of_train = (latents.obs["subset"] == "train").to_numpy()
+    for part, rows in ((path, ~of_train), (train_latents(path), of_train)):
+        table = latents[rows].copy()
+        with whole_file(part, size_of(table)) as temporary:
+            table.write_h5ad(temporary)
+
+
+def train_latents(path: str | Path) -> Path:
+    """Return the file beside a run's latents of query cells that has those of train cells."""
+    return Path(path).with_name(f"train_{Path(path).name}")
 
 
 def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
-    """Read and check a run's latents; `place` is the run's record, whose dataset, scenario, run and seed they must be of."""
+    """Read and check a run's latents, `path` and those of train cells; `place` is its record, whose place they must be of."""
+    import anndata
+
+    query = read_part_of_latents(path, place)
+    if not query.n_obs or (query.obs["subset"] == "train").any():
+        return query  # no latents at all; or an older version wrote all into one file
+    train = read_part_of_latents(_refuse_deleted(train_latents(path)), place)
+    whole = anndata.concat([train, query])
+    whole.uns = query.uns
+    _check_latents(path, whole)
+    return whole
+
+
+def read_part_of_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
+    """Read and check one file of a run's latents; `place` is as of :func:`read_latents`."""
     import anndata
 
     latents = read_h5(path, anndata.read_h5ad)
     _check_latents(path, latents)
     check_place(path, latents.uns[KEY], _whose(place))
     return latents
+
+
+def _refuse_deleted(path: str | Path) -> Path:
+    """Return a file that is read to score a run; say what to do where it is not there."""
+    if not Path(path).is_file():
+        raise ContractError(
+            f"{path}: no such file; with `keep_imputed: until_scored` it is deleted once it is scored: delete its folder and "
+            "run again, with the run named in the config's `keep` where it is to stay"
+        )
+    return Path(path)
 
 
 def _check_latents(path: str | Path, latents: AnnData) -> None:
@@ -238,7 +271,7 @@ def write_imputed(path: str | Path, imputed: MuData) -> None:
 
 def read_imputed(path: str | Path, place: Mapping | None = None) -> MuData:
     """Read and check a run's imputed values; `place` is as of :func:`read_latents`."""
-    imputed = read_mudata(path, "imputed")
+    imputed = read_mudata(_refuse_deleted(path), "imputed")
     if DIGESTS in imputed.uns[KEY]:
         raise ContractError(
             f"{path}: holds digests of imputed values, which the model in the folder imputer beside it gives: write them with "
@@ -274,38 +307,6 @@ def draws_of(imputed: MuData, direction: str) -> Draws | None:
     """Return the draws of one direction, in the target's value space, None where there are none."""
     found = imputed[direction].uns.get(DRAWS)
     return found and Draws(np.asarray(found["cells"], dtype=object), found["features"], found["values"])
-
-
-def generated_table(
-    generated: dict[str, np.ndarray], train: MuData, names: np.ndarray, cell_types: np.ndarray, identity: dict
-) -> MuData:
-    """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
-    import anndata
-    import mudata
-
-    modalities = {
-        modality: anndata.AnnData(
-            X=unstandardised_values(train[modality], x),
-            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
-            var=pd.DataFrame(index=feature_names(train[modality])),
-            uns={"space": train[modality].uns["space"]},
-        )
-        for modality, x in generated.items()
-    }
-    with quiet_mudata():
-        table = mudata.MuData(modalities)
-    table.obs["cell_type"] = pd.Categorical(cell_types.astype(str))
-    table.uns[KEY] = {"noun": "generated"} | identity
-    return table
-
-
-def write_generated(path: str | Path, generated: MuData) -> None:
-    """Check and write virtual cells."""
-    check_noun(path, generated, "generated")
-    for modality, cells in generated.mod.items():
-        check_names(path, modality, cells)
-        check_finite(path, modality, cells.X)
-    write_mudata(path, generated)
 
 
 def write_history(path: str | Path, history: list[dict[str, float]]) -> None:

@@ -1,6 +1,6 @@
 """A method and a view become a run: one fit, each of many in one process, or all seeds of a run trained at once.
 
-The work is done in a child process under limits of time and memory. However the child ends, every run ends with four valid
+The work is done in a child process under limits of time and memory. However the child ends, every run ends with valid
 files: one that diverged, crashed, or was stopped has no latents, and a status that says why.
 """
 

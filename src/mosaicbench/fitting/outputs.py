@@ -207,7 +207,7 @@ def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
 
 
 def write_failure(fit: Fit, record: dict) -> None:
-    """Write the four files of a run that gave nothing, and remove what a killed one was writing.
+    """Write the files of a run that gave nothing, and remove what a killed one was writing.
 
     Raises
     ------
