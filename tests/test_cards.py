@@ -1,5 +1,8 @@
 """An author's mistakes in a card or a file: one message with file, key and nearest valid word, before anything runs."""
 
+import os
+
+import forked
 import pytest
 from overlay import Overlay
 
@@ -280,7 +283,9 @@ def test_every_word_says_what_it_means():
 def test_snakemake_ends_with_the_message_alone(tmp_path):
     copy = Overlay(tmp_path)
     copy.write("src/mosaicbench/methods/toy.py", METHOD.replace("paired", "pairde", 1))
-    done = copy.run("snakemake", "--dry-run", "--cores", "1")
+    done = forked.snakemake(
+        "--dry-run", "--cores", "1", folder=copy.root, environment=os.environ | {"PYTHONPATH": str(copy.root / "src")}
+    )
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "methods/toy.py: CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?" in said

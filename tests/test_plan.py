@@ -4,10 +4,10 @@ import copy
 import os
 import re
 
+import forked
 import h5py
 import numpy as np
 import pandas as pd
-import planning
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
@@ -137,7 +137,7 @@ def test_a_search_costs_as_many_fits_and_scores_as_it_has_trials(results):
 def test_the_number_of_jobs_is_what_snakemake_plans(named):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     arguments = ["--dry-run", "--forceall", "--cores", "1", "--quiet", "rules", *named]
-    done = planning.snakemake(*arguments, folder=REPOSITORY, environment=environment)
+    done = forked.snakemake(*arguments, folder=REPOSITORY, environment=environment)
     assert done.returncode == 0, done.stderr
     snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
     several = (
