@@ -1,6 +1,8 @@
 """An author's mistakes in a card or a file: one message with file, key and nearest valid word, before anything runs."""
 
+import ast
 import os
+from functools import cache
 
 import forked
 import pytest
@@ -161,6 +163,9 @@ def copied(tmp_path_factory):
     return Overlay(tmp_path_factory.mktemp("copied"), ("src",))
 
 
+parsed = cache(ast.parse)  # of the same text, once for all tests
+
+
 @pytest.fixture
 def shelves(copied, monkeypatch):
     """Return a function that writes a file into a copy of the package's shelves, which `catalog` reads from then on."""
@@ -170,6 +175,7 @@ def shelves(copied, monkeypatch):
             if hasattr(thing, "cache_clear"):
                 thing.cache_clear()
 
+    monkeypatch.setattr(ast, "parse", parsed)
     monkeypatch.setattr(catalog, "PACKAGE", copied.root / "src/mosaicbench")
     forget()
     yield lambda room, text: copied.write(f"src/mosaicbench/{room}/toy.py", text)
