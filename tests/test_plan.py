@@ -28,10 +28,16 @@ CONFIG = {
 SECONDS = {("mvae", 0): 10.0, ("mvae", 1): 14.0, ("cca", 0): 2.0, ("cca", 1): 2.0}
 
 
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    """Return a view for each of two seeds; tests read them and change nothing."""
+    folder, dataset = tmp_path_factory.mktemp("views"), small_dataset()
+    return [cut_small(dataset, "paired", folder / f"cut-{seed}", seed) for seed in (0, 1)]
+
+
 @pytest.fixture
-def results(tmp_path):
+def results(views, tmp_path):
     """A finished benchmark of two runs and two seeds: models trained 20 of 40 epochs, imports took 1 s of each run."""
-    views = [cut_small(small_dataset(), "paired", tmp_path / f"cut-{seed}", seed) for seed in (0, 1)]
     for (run, seed), seconds in SECONDS.items():
         folder = tmp_path / f"results/runs/small/paired/{run}/seed-{seed}"
         folder.mkdir(parents=True)
