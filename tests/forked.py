@@ -25,7 +25,7 @@ from pathlib import Path
 IMPORTED = {
     "snakemake": "snakemake.cli jsonschema requests docutils.core jinja2 pygments smart_open yte PIL.Image",
     "mosaicbench": "torch._dynamo mudata numba psutil jinja2 sklearn.neighbors sklearn.linear_model matplotlib.pyplot"
-    " scanpy umap numba.core.typing.npydecl",
+    " scanpy umap",
 }
 # Written into a copy of the project as `src/sitecustomize.py`, it has jobs of that copy run in forked processes.
 OF_A_COPY = f"""import os, sys
