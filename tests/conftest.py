@@ -11,6 +11,8 @@ from pathlib import Path
 for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
     os.environ[f"{library}_NUM_THREADS"] = "1"
 
+import compiled
+import forked
 import numpy as np
 import pytest
 from scipy import sparse
@@ -19,6 +21,14 @@ from mosaicbench.view import Cells, View
 
 REPOSITORY = Path(__file__).parents[1]
 FEATURES = {"rna": 30, "atac": 20, "adt": 12}
+
+compiled.keep()
+
+
+def pytest_configure(config):
+    """Start what forks processes once, not in every process of pytest-xdist."""
+    if not hasattr(config, "workerinput"):
+        forked.start()
 
 
 def pytest_collection_modifyitems(items):

@@ -16,6 +16,7 @@ from mosaicbench.files.runs import read_record
 # Neighbours that muon has searched by a descent, which takes 40 s to compile, are found one by one.
 WITHOUT_FORKS = """
 import json, sys
+from importlib.util import find_spec
 import numpy as np
 from scipy.spatial.distance import cdist
 from mosaicbench.commands import fit
@@ -27,13 +28,18 @@ def nearest(x, n_neighbors, metric, metric_kwds, **_):
     places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
     return places, np.take_along_axis(distances, places, axis=1), None
 
+if find_spec("numba"):
+    sys.path.append(sys.argv[3])
+    import compiled
+    compiled.keep()
 if sys.argv[2] == "wnn":
     import muon
     sys.modules[muon.pp.neighbors.__module__].nearest_neighbors = nearest  # which module that is, muon's versions differ in
 attempt.run_in_child = lambda work, meter, limits: (work() or 0, None)
 fit.main(**json.loads(sys.argv[1]))
 """
-APART = {"PYTHONPATH": str(REPOSITORY / "src"), "NUMBA_OPT": "0"}  # what compiles runs but once or twice
+APART = {"PYTHONPATH": str(REPOSITORY / "src")}
+TESTS = str(REPOSITORY / "tests")
 NAMES = {"dataset": "small", "scenario": "paired"}
 LIMITS = {"minutes": 5, "memory_mb": 8000}
 
@@ -72,5 +78,5 @@ def fit_apart(views, outputs, method, scenario, hyperparameters, python):
     """Fit a wrapped package to views with the same seed, in one new process of a Python, and return the records."""
     run = run_of(method, outputs, hyperparameters=hyperparameters, scenario=scenario)
     job = json.dumps({"runs": [run], "seeds": seeds_of(views, [0] * len(views)), "limits": LIMITS})
-    subprocess.run([python, "-c", WITHOUT_FORKS, job, method], env=os.environ | APART, check=True)
+    subprocess.run([python, "-c", WITHOUT_FORKS, job, method, TESTS], env=os.environ | APART, check=True)
     return [read_record(output / "run.json") for output in outputs]

@@ -55,11 +55,10 @@ class Overlay:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def run(self, *command: str, timeout: float = 1200, **variables: str) -> subprocess.CompletedProcess:
-        """Run a Python module in the copy, with the copy's package and no other, and these variables of the environment."""
+    def run(self, *command: str, timeout: float = 1200) -> subprocess.CompletedProcess:
+        """Run a Python module in the copy, with the copy's package and no other."""
         paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "PATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment |= variables
         return subprocess.run(
             [sys.executable, "-m", *command],
             cwd=self.root,

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import planning
+import forked
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -55,8 +55,8 @@ rule own:
 def snakemake(*arguments, folder, python=sys.executable, **variables):
     """Run Snakemake in a folder, without any help to find the package."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
-    if "--dry-run" in arguments and python == sys.executable:
-        done = planning.snakemake(*arguments, folder=folder, environment=environment)
+    if python == sys.executable:
+        done = forked.snakemake(*arguments, folder=folder, environment=environment)
     else:
         command = [python, "-m", "snakemake", *map(str, arguments)]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -1,5 +1,10 @@
 """An author's mistakes in a card or a file: one message with file, key and nearest valid word, before anything runs."""
 
+import ast
+import os
+from functools import cache
+
+import forked
 import pytest
 from overlay import Overlay
 
@@ -158,6 +163,9 @@ def copied(tmp_path_factory):
     return Overlay(tmp_path_factory.mktemp("copied"), ("src",))
 
 
+parsed = cache(ast.parse)  # of the same text, once for all tests
+
+
 @pytest.fixture
 def shelves(copied, monkeypatch):
     """Return a function that writes a file into a copy of the package's shelves, which `catalog` reads from then on."""
@@ -167,6 +175,7 @@ def shelves(copied, monkeypatch):
             if hasattr(thing, "cache_clear"):
                 thing.cache_clear()
 
+    monkeypatch.setattr(ast, "parse", parsed)
     monkeypatch.setattr(catalog, "PACKAGE", copied.root / "src/mosaicbench")
     forget()
     yield lambda room, text: copied.write(f"src/mosaicbench/{room}/toy.py", text)
@@ -280,7 +289,9 @@ def test_every_word_says_what_it_means():
 def test_snakemake_ends_with_the_message_alone(tmp_path):
     copy = Overlay(tmp_path)
     copy.write("src/mosaicbench/methods/toy.py", METHOD.replace("paired", "pairde", 1))
-    done = copy.run("snakemake", "--dry-run", "--cores", "1")
+    done = forked.snakemake(
+        "--dry-run", "--cores", "1", folder=copy.root, environment=os.environ | {"PYTHONPATH": str(copy.root / "src")}
+    )
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "methods/toy.py: CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?" in said

@@ -1,7 +1,9 @@
 """docs/extending.md is enough: its files, added as a newcomer would, pass the common tests and appear in the report."""
 
+import os
 import re
 
+import forked
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -60,14 +62,15 @@ def test_the_common_tests_hold_for_its_files(extended, tests):
 
 @pytest.mark.workflow
 def test_its_files_appear_in_the_report(extended):
-    kept = {"PYTHONDONTWRITEBYTECODE": ""}  # nothing edits the copy any more, so its jobs need not compile it again and again
+    extended.write("src/sitecustomize.py", forked.OF_A_COPY)
     fewer = [
         "--config",
         "report={projected_runs: []}",
         "keep=[]",
         "few_jobs=true",
     ]  # no cells laid out and no model kept: test_workflow.py has them
-    done = extended.run("snakemake", "--cores", "1", "--configfile", "toy.yaml", *fewer, **kept)
+    place = {"folder": extended.root, "environment": os.environ | {"PYTHONPATH": str(extended.root / "src")}}
+    done = forked.snakemake("--cores", "1", "--configfile", "toy.yaml", *fewer, **place)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     results = extended.root / "results"
     runs = [run for run in yaml.safe_load(FILES["toy.yaml"])["runs"] if run.startswith(METHODS)]

@@ -1,6 +1,7 @@
 """Contracts on disk: round trips, and every reader refuses by name what is not as its place says."""
 
 import json
+import shutil
 import warnings
 
 import h5py
@@ -64,19 +65,27 @@ def read_anything(path):
     return readers[path.name](path)
 
 
-@pytest.fixture
-def written(tmp_path, dataset, view):
-    """Return a folder with one valid file of every noun."""
-    write_dataset(tmp_path / "dataset.h5mu", dataset)
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, dataset, view):
+    """Return a folder with one valid file of every noun, to be copied."""
+    folder = tmp_path_factory.mktemp("originals")
+    write_dataset(folder / "dataset.h5mu", dataset)
     for noun in ("train", "query", "solution"):
-        (tmp_path / f"{noun}.h5mu").write_bytes((view / f"{noun}.h5mu").read_bytes())
-    write_latents(tmp_path / "latents.h5ad", latents_table(LATENTS))
+        (folder / f"{noun}.h5mu").write_bytes((view / f"{noun}.h5mu").read_bytes())
+    write_latents(folder / "latents.h5ad", latents_table(LATENTS))
     query = read_view(view / "query.h5mu", "query")
     names = query["left"].obs_names
     x = np.zeros((len(names), query["right"].n_vars))
-    write_imputed(tmp_path / "imputed.h5mu", imputed_table({("left", "right"): (names, x)}, query))
-    write_record(tmp_path / "run.json", RECORD)
-    write_scores(tmp_path / "scores.tsv", pd.DataFrame([SCORE], columns=SCORE_COLUMNS))
+    write_imputed(folder / "imputed.h5mu", imputed_table({("left", "right"): (names, x)}, query))
+    write_record(folder / "run.json", RECORD)
+    write_scores(folder / "scores.tsv", pd.DataFrame([SCORE], columns=SCORE_COLUMNS))
+    return folder
+
+
+@pytest.fixture
+def written(originals, tmp_path):
+    """Return a folder with one valid file of every noun, to be damaged."""
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -1,22 +1,21 @@
 """Imputed values that a run does not keep: a small model gives every bit of them again, or they are kept as ever."""
 
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import types
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked
 import numpy as np
 import pandas as pd
-import planning
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_fits import NAMES, fit_one
 from mosaicbench_views import cut_small
+from test_workflow import Benchmark
 
 from mosaicbench import catalog, cli, disk
 from mosaicbench.commands import project, score
@@ -285,43 +284,37 @@ BRIEF = {
 }
 
 
-def scores_of_brief(folder, dry_run=True, **more):
-    """Have Snakemake score some runs in a folder, or plan to, and return the runs that it fits and scores."""
+def scores_of_brief(benchmark, *words, **more):
+    """Have Snakemake score some runs, and return the runs that it fits and scores."""
     runs = BRIEF["runs"] | more
-    (folder / "brief.yaml").write_text(json.dumps(BRIEF | {"runs": runs}))
+    benchmark.write_config(BRIEF | {"runs": runs})
     targets = [f"results/runs/many/paired/{run}/scores.tsv" for run in runs]
-    words = ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", "brief.yaml", "--cores", "1"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    if dry_run:
-        done = planning.snakemake("--dry-run", *words, "--", *targets, folder=folder, environment=environment)
-    else:
-        command = [sys.executable, "-m", "snakemake", *words, "--", *targets]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = benchmark.snakemake("--cores", "1", *words, *targets)
     assert done.returncode == 0, done.stderr
     jobs = re.findall(r"^ *Job \d+: (Fit|Score) (.+) on many", done.stdout + done.stderr, flags=re.MULTILINE)
     return {f"{what} {run}" for what, names in jobs for run in names.split(", ")}
 
 
 def test_values_that_no_model_gives_again_go_once_they_are_scored_and_no_other_run_asks_for_them(tmp_path):
-    of_runs = tmp_path / "results/runs/many/paired"
+    benchmark, of_runs = Benchmark(tmp_path), tmp_path / "results/runs/many/paired"
     everything = {f"{what} {run}" for what in ("Fit", "Score") for run in ("pca_joint", "knn_impute", "the controls")}
-    assert scores_of_brief(tmp_path, dry_run=False) == everything
+    assert scores_of_brief(benchmark) == everything
     for file in FILES_TO_SCORE:
         assert [path.parts[-3] for path in of_runs.glob(f"*/seed-0/{file}")] == ["pca_joint"]
     assert {path.parts[-3] for path in of_runs.glob("*/seed-0/latents.h5ad")} == set(BRIEF["runs"])
-    assert scores_of_brief(tmp_path) == set()
-    assert scores_of_brief(tmp_path, ridge={}) == {"Fit ridge", "Score ridge", "Score pca_joint"}
+    assert scores_of_brief(benchmark, "--dry-run") == set()
+    assert scores_of_brief(benchmark, "--dry-run", ridge={}) == {"Fit ridge", "Score ridge", "Score pca_joint"}
     (of_runs / "pca_joint/scores.tsv").unlink()
-    assert scores_of_brief(tmp_path) == {"Score pca_joint"}
+    assert scores_of_brief(benchmark, "--dry-run") == {"Score pca_joint"}
     (of_runs / "knn_impute/scores.tsv").unlink()
-    assert scores_of_brief(tmp_path) == {"Score pca_joint", "Fit knn_impute", "Score knn_impute"}
+    assert scores_of_brief(benchmark, "--dry-run") == {"Score pca_joint", "Fit knn_impute", "Score knn_impute"}
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_workflow_tells_fits_what_the_config_says(kept):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     asked = ["--dry-run", "--forceall", "--cores", "1", "--printshellcmds", "--config", f"keep_imputed={kept}"]
-    done = planning.snakemake(*asked, folder=REPOSITORY, environment=environment)
+    done = forked.snakemake(*asked, folder=REPOSITORY, environment=environment)
     assert done.returncode == 0, done.stderr
     fits = [line for line in (done.stdout + done.stderr).splitlines() if "mosaicbench fit " in line]
     assert len(fits) > 10 and all(('"keep_imputed": false' in line) != kept for line in fits)

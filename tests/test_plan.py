@@ -4,10 +4,10 @@ import copy
 import os
 import re
 
+import forked
 import h5py
 import numpy as np
 import pandas as pd
-import planning
 import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
@@ -28,10 +28,16 @@ CONFIG = {
 SECONDS = {("mvae", 0): 10.0, ("mvae", 1): 14.0, ("cca", 0): 2.0, ("cca", 1): 2.0}
 
 
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    """Return a view for each of two seeds; tests read them and change nothing."""
+    folder, dataset = tmp_path_factory.mktemp("views"), small_dataset()
+    return [cut_small(dataset, "paired", folder / f"cut-{seed}", seed) for seed in (0, 1)]
+
+
 @pytest.fixture
-def results(tmp_path):
+def results(views, tmp_path):
     """A finished benchmark of two runs and two seeds: models trained 20 of 40 epochs, imports took 1 s of each run."""
-    views = [cut_small(small_dataset(), "paired", tmp_path / f"cut-{seed}", seed) for seed in (0, 1)]
     for (run, seed), seconds in SECONDS.items():
         folder = tmp_path / f"results/runs/small/paired/{run}/seed-{seed}"
         folder.mkdir(parents=True)
@@ -137,7 +143,7 @@ def test_a_search_costs_as_many_fits_and_scores_as_it_has_trials(results):
 def test_the_number_of_jobs_is_what_snakemake_plans(named):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     arguments = ["--dry-run", "--forceall", "--cores", "1", "--quiet", "rules", *named]
-    done = planning.snakemake(*arguments, folder=REPOSITORY, environment=environment)
+    done = forked.snakemake(*arguments, folder=REPOSITORY, environment=environment)
     assert done.returncode == 0, done.stderr
     snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
     several = (

@@ -10,9 +10,9 @@ import sys
 import time
 
 import anndata
+import forked
 import numpy as np
 import pandas as pd
-import planning
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -76,28 +76,21 @@ class Benchmark:
             ignored = shutil.ignore_patterns("*.pyc", "*.egg-info")  # loops that were compiled are copied
             shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
         self.write_config(TINY)
+        (folder / "src/sitecustomize.py").write_text(forked.OF_A_COPY)
         write_latents_from_elsewhere(folder / "mine.h5ad")
 
     def write_config(self, config):
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
 
     def snakemake(self, *arguments):
-        command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "tiny.yaml"]
-        return subprocess.run(command, cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False)
-
-    def without_jobs(self, *arguments):
-        """Run Snakemake where it starts no job, in a process that was forked."""
-        arguments = [*arguments, "--configfile", "tiny.yaml"]
-        return planning.snakemake(*arguments, folder=self.folder, environment=self._environment())
-
-    def _environment(self):
-        return os.environ | {"PYTHONPATH": str(self.folder / "src")}
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
+        return forked.snakemake(*arguments, "--configfile", "tiny.yaml", folder=self.folder, environment=environment)
 
     def planned(self, config=None):
         """Return the messages of the jobs that a dry run would start."""
         if config is not None:
             self.write_config(config)
-        done = self.without_jobs("--dry-run", "--cores", "1")
+        done = self.snakemake("--dry-run", "--cores", "1")
         assert done.returncode == 0, done.stderr
         return set(re.findall(r"^ *Job \d+: (.+)$", done.stdout + done.stderr, flags=re.MULTILINE))
 
@@ -145,7 +138,7 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     started.wait()
     assert not (folder / "run.json").exists()
 
-    benchmark.without_jobs("--unlock")
+    benchmark.snakemake("--unlock")
     done = benchmark.snakemake("--cores", "1", target)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     record = read_record(folder / "run.json")
@@ -187,7 +180,7 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
     building = "Build the environment multivae"
     runs = {"multivae_mvae": {}, "mopoe-theirs": {"method": "multivae_mopoe"}, "mvae": {}, "ridge": {}}
     assert building in benchmark.planned(TINY | {"runs": runs, "report": {}})
-    done = benchmark.without_jobs("--dry-run", "--printshellcmds", "--cores", "1")
+    done = benchmark.snakemake("--dry-run", "--printshellcmds", "--cores", "1")
     commands = re.findall(r"(\S*python) -m mosaicbench fit '(.*)' --threads", done.stdout + done.stderr)
     pythons = {run["method"]: python for python, job in commands for run in json.loads(job)["runs"]}
     own = ".venvs/multivae/bin/python"
@@ -225,7 +218,7 @@ def test_it_ends_with_a_report_tables_and_figures(benchmark):
 
 
 def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
-    done = benchmark.without_jobs("--report", "snakemake.html")
+    done = benchmark.snakemake("--report", "snakemake.html")
     assert done.returncode == 0, done.stderr
     page = (benchmark.folder / "snakemake.html").read_text()
     drawn = [card for card in catalog.cards("figures").values() if not {"only_with", "only_with_group"} & card.keys()]
@@ -413,7 +406,7 @@ def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limite
     told = 'onsuccess:\n    print("limited:", workflow.scheduler.job_rate_limiter is not None)\n'
     (tmp_path / "Snakefile").write_text(f'include: "{REPOSITORY}/Snakefile"\n\n{told}')
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = planning.snakemake("--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment)
+    done = forked.snakemake("--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment)
     assert f"limited: {limited}" in done.stdout, done.stderr[-2000:]
 
 
@@ -474,7 +467,7 @@ def test_seeds_at_once_score_as_each_alone(benchmark):
 )
 def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change, message):
     benchmark.write_config(TINY | change)
-    done = benchmark.without_jobs("--cores", "1")
+    done = benchmark.snakemake("--cores", "1")
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -484,12 +477,12 @@ def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change
 def test_a_place_for_results_that_is_taken_is_one_message(tmp_path):
     benchmark = Benchmark(tmp_path)
     (tmp_path / "results").write_text("in the way")
-    done = benchmark.without_jobs("--dry-run", "--cores", "1")
+    done = benchmark.snakemake("--dry-run", "--cores", "1")
     assert done.returncode != 0
     assert re.search(r"results/code\S*: .*choose a (place|folder) that can be written to", done.stdout + done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_lint_is_clean():
-    done = planning.snakemake("--lint", folder=REPOSITORY, environment=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")})
+    done = forked.snakemake("--lint", folder=REPOSITORY, environment=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")})
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,134 @@
+"""`python -m` in a process that is forked from one with all imports, and not in a new one: seconds are saved.
+
+Run as a program, it is that process. Who connects lends it three streams and tells it what to run, and is told the exit status.
+It imports nothing of this project, which each run takes from its own copy.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+# What Snakemake imports on its way to a plan, and what the jobs import that it starts.
+IMPORTED = {
+    "snakemake": "snakemake.cli jsonschema requests docutils.core jinja2 pygments smart_open yte PIL.Image",
+    "mosaicbench": "torch._dynamo mudata numba psutil jinja2 sklearn.neighbors sklearn.linear_model matplotlib.pyplot"
+    " scanpy umap",
+}
+# Written into a copy of the project as `src/sitecustomize.py`, it has jobs of that copy run in forked processes.
+OF_A_COPY = f"""import os, sys
+if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ:
+    sys.path.append({str(Path(__file__).parent)!r})
+    import forked
+    os._exit(forked.ask(os.environ["FORKED_FROM"], sys.orig_argv[3:], os.getcwd(), dict(os.environ), (0, 1, 2)))
+"""
+
+
+def snakemake(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
+    words, environment = list(map(str, arguments)), environment | {"FORKED_FROM": _address("mosaicbench")}
+    with open(os.devnull) as nothing, tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+        streams = [stream.fileno() for stream in (nothing, stdout, stderr)]
+        status = ask(_address("snakemake"), words, str(folder), environment, streams)
+        said = [stream.seek(0) or stream.read() for stream in (stdout, stderr)]
+    return subprocess.CompletedProcess(["snakemake", *words], status, *said)
+
+
+def start() -> None:
+    """Start the processes that fork, for this process and all that it starts; they import when first asked, and end with it."""
+    place = tempfile.TemporaryDirectory()
+    atexit.register(place.cleanup)
+    os.environ["FORKED_IN"] = place.name
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for module in IMPORTED:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen([sys.executable, __file__, module, _address(module)], env=environment, **pipes)
+        process.stdout.readline()  # it listens
+        atexit.register(process.__exit__, None, None, None)  # closes its pipes, which ends it, and waits
+
+
+def _address(module: str) -> str:
+    return f"{os.environ['FORKED_IN']}/{module}"
+
+
+def ask(address: str, arguments: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> int:
+    """Have the module of a server run with these arguments, in this folder and environment; return its exit status."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(address)
+        socket.send_fds(asking, [b"0"], streams)
+        asking.sendall(json.dumps([arguments, folder, environment]).encode())
+        asking.shutdown(socket.SHUT_WR)
+        return int(asking.makefile().read())
+
+
+def _serve(module: str, address: str) -> None:
+    """Fork a process for each that connects, until standard input ends."""
+    with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
+        listening.bind(address)
+        listening.listen()
+        for source in (listening, sys.stdin):
+            selector.register(source, selectors.EVENT_READ)
+        print("listens", flush=True)
+        while [key.fileobj for key, _ in selector.select()] == [listening]:
+            asking, _ = listening.accept()
+            with asking:
+                streams = socket.recv_fds(asking, 1, 3)[1]
+                asked = json.loads(asking.makefile().read())
+                _import(module)
+                if os.fork() == 0:
+                    _answer(asking, module, streams, *asked)
+                for stream in streams:
+                    os.close(stream)
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+
+
+@cache
+def _import(module: str) -> None:
+    if module == "mosaicbench":
+        importlib.import_module("compiled").keep()
+    for name in IMPORTED[module].split():
+        importlib.import_module(name)
+    assert not any(name.split(".")[0] == "mosaicbench" for name in sys.modules)
+    gc.freeze()  # a forked process need not look through all this again
+
+
+def _answer(asking: socket.socket, *job: object) -> None:
+    """Run a job in a forked process, wait for it and tell its exit status; does not return."""
+    process = os.fork()
+    if process == 0:
+        asking.close()
+        _become(*job)
+        raise SystemExit
+    asking.sendall(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
+    os._exit(0)
+
+
+def _become(module: str, streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Do what a process does that was started with `python -m`."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
