@@ -27,9 +27,10 @@ docs: $(READY)
 peers: $(PEERS)
 	$(BIN)/snakemake --cores 1 environments
 
-# Changes nothing outside this folder; tests that need a package of Debian's that is not there are skipped, and say so.
+# Changes nothing outside this folder; tests that need a package of Debian's that is not there are skipped, and say so. The plugin that
+# `make bench` installs takes no part: it would take fixtures named `benchmark` for its own.
 test: $(PEERS)
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # As root on Debian: also installs SLURM, and tests the benchmark on it.
 test-all: export MOSAICBENCH_INSTALL_SLURM = 1
@@ -43,7 +44,7 @@ newest: ARGS += --deselect tests/test_peers.py::test_the_installed_version_is_th
 oldest newest:
 	$(PYTHON) -m venv .venvs/$@
 	.venvs/$@/bin/python -m pip install --quiet $(CHOSEN)
-	.venvs/$@/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	.venvs/$@/bin/python -m pytest -p no:benchmark -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Writes envs/constraints.txt and the conda form anew, from pyproject.toml and envs/held.txt.
 lock: $(READY)
