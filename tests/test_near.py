@@ -1,4 +1,4 @@
-"""Votes of the nearest cells are those of all distances in float64, though most cells are left out by float32."""
+"""Votes and counts of cells are those of all distances in float64, though float32 decides about most cells."""
 
 import subprocess
 import sys
@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from mosaicbench.metrics import _distances
-from mosaicbench.metrics._distances import count_votes, sides_of
+from mosaicbench.metrics import _closer, _distances
+from mosaicbench.metrics._closer import count_closer, count_closer_of
+from mosaicbench.metrics._distances import count_votes
 from mosaicbench.metrics._neighbors import votes_of_nearest
-from mosaicbench.metrics._ranges import LEAST, rough_of, within_range
+from mosaicbench.metrics._ranges import LEAST, limits_of, rough_of, within_range
+from mosaicbench.metrics._sides import sides_of
 
 CELLS, REFERENCE, KS = 150, 1500, [1, 5, 15, 50]
 
@@ -44,6 +46,7 @@ def latents(case):
         "tiny": lambda: (a * 1e-200, b * 1e-200),
         "large": lambda: (a * 1e100, b * 1e100),
         "small": lambda: (a * 1e-100, b * 1e-100),
+        "too small for float64": lambda: (np.c_[np.ones(CELLS), a * 1e-190], np.c_[np.ones(REFERENCE), b * 1e-190]),
         "too small for float32": lambda: (a * 1e-22, np.vstack([b[2:] * 1e-22, np.ones((1, 7)), -np.ones((1, 7))])),
         "approaching": lambda: (1e-3 * a, np.linspace(1, 0, REFERENCE)[:, None] * b),
         "nearly tied, 1e-6": lambda: on_a_sphere(random, 7, 1e-6),
@@ -53,7 +56,7 @@ def latents(case):
 
 CASES = ["normal", "one dimension", "many dimensions", "duplicates", "ties", "collapse", "collapse but one", "offset"]
 CASES += ["distant cells", "outliers", "small differences", "huge", "tiny", "large", "small", "too small for float32"]
-CASES += ["approaching", "nearly tied, 1e-6", "nearly tied, 1e-9"]
+CASES += ["too small for float64", "approaching", "nearly tied, 1e-6", "nearly tied, 1e-9"]
 
 
 def squared_distances(a, b):
@@ -66,11 +69,11 @@ def squared_distances(a, b):
 
 def bounded_by(bound, sides):
     """Return sides of which every distance has this bound in float32."""
-    rows, blocks, rough, shifts, rough_blocks, half = sides
-    last = np.flatnonzero(rough[0])[-1]  # what the 1 of (-x, 1) stands at
+    rows, blocks, rough, rough_blocks, half = sides
+    last = np.flatnonzero(rough[0])[-1]  # what the 1 of (-x, h_x, 1) stands at
     changed = rough_blocks.copy()
     changed[:, last] = bound
-    return rows, blocks, rough, shifts, changed, half
+    return rows, blocks, rough, changed, half
 
 
 def votes_of_all(a, b, codes, n_codes, ks, left_out):
@@ -111,16 +114,16 @@ def test_votes_are_those_of_all_distances_in_float64(case, without):
 @pytest.mark.parametrize("case", CASES)
 def test_the_bound_in_float32_is_below_half_the_distance(case):
     a, b = within_range(*latents(case))
-    x, shifts, y, half = rough_of(a, b)
-    limits = (squared_distances(a, b) * half - shifts[:, None] + LEAST).astype(np.float32)
-    assert np.abs(x).max() <= 1 and np.abs(y[:, :-1]).max() <= 1
+    x, y, half = rough_of(a, b)
+    limits = (squared_distances(a, b) * half + LEAST).astype(np.float32)
+    assert np.abs(x[:, :-2]).max() <= 1 and np.abs(y[:, :-2]).max() <= 1
     assert (x @ y.T <= limits).all()
 
 
 def test_the_bound_is_close_where_cells_are_not():
     a, b = latents("normal")
-    x, shifts, y, half = rough_of(a, b)
-    np.testing.assert_allclose(shifts[:, None] + x @ y.T, squared_distances(a, b) * half, atol=1e-5)
+    x, y, half = rough_of(a, b)
+    np.testing.assert_allclose(x @ y.T, squared_distances(a, b) * half, atol=1e-5)
 
 
 def test_cells_that_are_certainly_farther_are_left_out():
@@ -129,6 +132,48 @@ def test_cells_that_are_certainly_farther_are_left_out():
     codes = np.minimum(np.arange(REFERENCE) // _distances.BLOCK, 2)
     votes, _ = count_votes(bounded_by(np.inf, sides_of(a, b)), REFERENCE, codes, 3, np.array(KS), np.full((CELLS, 1), -1))
     assert votes[..., 0].sum() == CELLS * sum(KS)
+
+
+def pairs(case):
+    """Return latents of the same cells, (cells, dims) each, as many as fill no block and no four rows, within range."""
+    a, b = latents(case)
+    return within_range(np.resize(a, b.shape)[1:], b[1:])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch):
+    a, b = pairs(case)
+    monkeypatch.setattr(_closer.numba, "get_num_threads", lambda: threads)
+    squared = squared_distances(a, b)
+    own = np.diag(squared)
+    expected = [
+        np.column_stack([(table < own[:, None]).sum(axis=1), (table == own[:, None]).sum(axis=1) - 1])
+        for table in (squared, squared.T)
+    ]
+    np.testing.assert_array_equal(count_closer(a, b), expected)
+    rows = np.random.default_rng(2).permutation(len(a))[:601]
+    np.testing.assert_array_equal(count_closer_of(rows, a, b), expected[0][rows])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_limits_hold_of_all_distances(case):
+    a, b = pairs(case)
+    x, y, half = rough_of(a, b)
+    squared, bounds = squared_distances(a, b), x @ y.T
+    for table, bound, h in ((squared, bounds, x[:, -2]), (squared.T, bounds.T, y[:, -1])):
+        own = np.diag(table)
+        low, high = limits_of(own, h, half, a.shape[1])
+        assert (bound >= low[:, None])[table >= own[:, None]].all()
+        assert (bound <= high[:, None])[table <= own[:, None]].all()
+
+
+def test_bounds_decide_about_nearly_all_distances():
+    a, b = pairs("normal")
+    x, y, half = rough_of(a, b)
+    low, high = limits_of(np.square(a - b).sum(axis=1), x[:, -2], half, a.shape[1])
+    bounds = x @ y.T
+    assert ((bounds >= low[:, None]) & (bounds <= high[:, None])).mean() < 0.002  # 1 / 1499 of them are the own
 
 
 COMPILED_AHEAD = """
@@ -142,4 +187,4 @@ print(sorted(called), [name for name, loop in called.items() if not loop.signatu
 
 def test_what_compiles_loops_ahead_calls_each():
     done = subprocess.run([sys.executable, "-c", COMPILED_AHEAD], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['_count_closer', '_count_closer_of', 'count_votes', 'nearest_cells'] []"
+    assert done.stdout.strip() == "['count_both_ways', 'count_votes', 'nearest_cells'] []"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._distances import count_closer, count_closer_of
+from mosaicbench.metrics._closer import count_closer
 from mosaicbench.metrics._graph import neighbors
 from mosaicbench.metrics._neighbors import transfer_each
 
@@ -13,7 +13,6 @@ def main() -> None:
     """Call every loop with a few cells, as scores do; what is compiled lies beside the code and holds until that changes."""
     z = np.random.default_rng(0).random((20, 3))
     count_closer(z, z)
-    count_closer_of(np.arange(5), z, z)
     transfer_each(z, np.array(["a"] * 20, dtype=object), z, ks=[1])
     neighbors(z, 5)
 

@@ -2,7 +2,7 @@
 
 Distances are compared as direct differences in float64, summed in one order everywhere, so that equal vectors give equal
 distances. Expansions through matrix products do not: they break ties and call a collapsed embedding perfect. So
-:func:`count_votes` takes one in float32 only to leave out cells that are certainly farther (`_ranges.py`).
+:func:`count_votes` and :func:`count_both_ways` take one in float32 only to leave out what it shows for certain (`_ranges.py`).
 """
 
 from __future__ import annotations
@@ -10,43 +10,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from mosaicbench.metrics._ranges import LEAST, rough_of, within_range
+from mosaicbench.metrics._ranges import LEAST
 
 BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
-FEW = 32  # cells of a block whose distances are computed one by one; of more, all the block's are, at once
-
-
-def rows_of(latent: np.ndarray) -> np.ndarray:
-    """Return latents, (cells, dims), with a zero column where that makes the dimensions even."""
-    return np.ascontiguousarray(np.pad(latent, ((0, 0), (0, latent.shape[1] % 2))))
-
-
-def blocks_of(latent: np.ndarray) -> np.ndarray:
-    """Lay latents, (cells, dims), out in blocks of cells, dimensions first: (blocks, even dims, BLOCK), filled with zeros."""
-    padded = np.pad(latent, ((0, -len(latent) % BLOCK), (0, latent.shape[1] % 2)))
-    return np.ascontiguousarray(padded.reshape(-1, BLOCK, padded.shape[1]).transpose(0, 2, 1))
-
-
-def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
-    """Return rows of latents, blocks of a reference, and what :func:`rough_of` returns of them, of the reference in blocks."""
-    rough, shifts, rough_reference, half = rough_of(latent, reference)
-    return rows_of(latent), blocks_of(reference), rows_of(rough), shifts, blocks_of(rough_reference), half
-
-
-def count_closer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return how many cells are closer than the own partner, in the same row of the other latent, and how many as far.
-
-    One pass over the distances gives both directions: (2, cells, 2), from a to b and from b to a.
-    """
-    a, b = within_range(a, b)
-    return _count_closer(rows_of(a), blocks_of(b), numba.get_num_threads())
-
-
-def count_closer_of(rows: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return how many cells of b are closer to these rows of a than their own partner, and how many as far, (rows, 2)."""
-    a, b = within_range(a, b)
-    return _count_closer_of(rows, rows_of(a), blocks_of(b))
+FEW = 32  # distances from a block that are computed one by one, a divisor of BLOCK; of more, all the block's are, at once
 
 
 @numba.njit(cache=True)
@@ -66,80 +34,125 @@ def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _count_from_row(squared, own):  # pragma: no cover - compiled
-    """Return how many of a block's squared distances are less than the row's own, and how many not more."""
-    closer, not_farther = 0, 0
-    for j in range(len(squared)):
+    """Return how many of a block's squared distances are less than the row's own, and how many as large."""
+    closer, tied = 0, 0
+    for j in range(BLOCK):
         closer += squared[j] < own
-        not_farther += squared[j] <= own
-    return closer, not_farther
+        tied += squared[j] == own
+    return closer, tied
 
 
 @numba.njit(cache=True)
-def _count_from_block(squared, own, closer, not_farther):  # pragma: no cover - compiled
-    """Add to each cell of a block how many of four rows are closer than its own, and how many not farther."""
-    for j in range(len(own)):
+def _count_from_block(squared, own, closer, tied):  # pragma: no cover - compiled
+    """Add to each cell of a block how many of four rows are closer than its own, and how many as far."""
+    for j in range(BLOCK):
         here, s0, s1, s2, s3 = own[j], squared[0, j], squared[1, j], squared[2, j], squared[3, j]
-        closer[j] += (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here)
-        not_farther[j] += (s0 <= here) + (s1 <= here) + (s2 <= here) + (s3 <= here)
-
-
-@numba.njit(parallel=True, cache=True)
-def _count_closer(a, b_blocks, threads):  # pragma: no cover - compiled
-    """Return the counts of :func:`count_closer`."""
-    n, dims = a.shape
-    own, groups = np.zeros(n), (n + ROWS - 1) // ROWS
-    for row in range(n):
-        for k in range(dims):
-            difference = a[row, k] - b_blocks[row // BLOCK, k, row % BLOCK]
-            own[row] += difference * difference
-    of_a, of_b = np.zeros((2, n), np.int64), np.zeros((threads, 2, n), np.int64)
-    for thread in numba.prange(threads):
-        squared = np.empty((4, BLOCK))
-        for group in range(thread, groups, threads):
-            for block in range(len(b_blocks)):
-                cells = slice(BLOCK * block, min(BLOCK * (block + 1), n))
-                for four in range(ROWS * group, min(ROWS * (group + 1), n), 4):
-                    _fill_squared(a, np.minimum(np.arange(four, four + 4), n - 1), b_blocks[block], squared)
-                    squared[n - four :] = np.inf  # rows beyond the last are no cells
-                    for row in range(four, min(four + 4, n)):
-                        closer, not_farther = _count_from_row(squared[row - four, : len(own[cells])], own[row])
-                        of_a[0, row] += closer
-                        of_a[1, row] += not_farther
-                    _count_from_block(squared, own[cells], of_b[thread, 0, cells], of_b[thread, 1, cells])
-    counts = np.empty((2, n, 2), np.int64)
-    for direction, (closer, not_farther) in enumerate((of_a, of_b.sum(axis=0))):
-        counts[direction, :, 0] = closer
-        counts[direction, :, 1] = not_farther - closer - 1  # itself
-    return counts
-
-
-@numba.njit(parallel=True, cache=True)
-def _count_closer_of(rows, a, b_blocks):  # pragma: no cover - compiled
-    """Return the counts of :func:`count_closer_of`."""
-    n, dims = a.shape
-    own, counts = np.zeros(len(rows)), np.zeros((len(rows), 2), np.int64)
-    for at, row in enumerate(rows):
-        for k in range(dims):
-            difference = a[row, k] - b_blocks[row // BLOCK, k, row % BLOCK]
-            own[at] += difference * difference
-    for group in numba.prange((len(rows) + ROWS - 1) // ROWS):
-        squared, end = np.empty((4, BLOCK)), min(ROWS * (group + 1), len(rows))
-        for block in range(len(b_blocks)):
-            width = min(BLOCK, n - BLOCK * block)
-            for four in range(ROWS * group, end, 4):
-                _fill_squared(a, rows[np.minimum(np.arange(four, four + 4), end - 1)], b_blocks[block], squared)
-                for at in range(four, min(four + 4, end)):
-                    closer, not_farther = _count_from_row(squared[at - four, :width], own[at])
-                    counts[at, 0] += closer
-                    counts[at, 1] += not_farther
-    counts[:, 1] -= counts[:, 0] + 1  # itself
-    return counts
+        closer[j] = np.int32(closer[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
+        tied[j] = np.int32(tied[j] + (s0 == here) + (s1 == here) + (s2 == here) + (s3 == here))
 
 
 @numba.njit(cache=True)
 def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
     """Write what bounds the distances of rows from a block of cells, see :func:`rough_of`."""
     np.dot(rough, there, lower[: len(rough)])
+
+
+@numba.njit(cache=True, inline="always")  # so that the number of cells is a constant, which takes a third of the time
+def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: no cover - compiled
+    """Return how often row r's bounds of some cells leave open whether a distance is less than the row's own, or the cell's."""
+    open_, low_r, high_r = np.int32(0), low[r], high[r]
+    for j in range(cells):
+        s = bounds[r, start + j]
+        open_ = np.int32(open_ + (s <= high_r) - (s < low_r) + (s <= high_b[start + j]) - (s < low_b[start + j]))
+    return open_
+
+
+@numba.njit(cache=True)
+def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover - compiled
+    """Add how many of a block are certainly closer than the own to four rows from r on, and of these to each of the block."""
+    low0, low1, low2, low3 = low[r], low[r + 1], low[r + 2], low[r + 3]
+    c0, c1, c2, c3 = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+    for j in range(BLOCK):
+        here, s0, s1, s2, s3 = low_b[j], bounds[r, j], bounds[r + 1, j], bounds[r + 2, j], bounds[r + 3, j]
+        c0, c1 = np.int32(c0 + (s0 < low0)), np.int32(c1 + (s1 < low1))
+        c2, c3 = np.int32(c2 + (s2 < low2)), np.int32(c3 + (s3 < low3))
+        closer_b[j] = np.int32(closer_b[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
+    closer[r] += c0
+    closer[r + 1] += c1
+    closer[r + 2] += c2
+    closer[r + 3] += c3
+
+
+@numba.njit(cache=True)
+def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma: no cover - compiled
+    """Add what row r's bounds leave open, from the squared distances of these pairs, in the order of :func:`_fill_squared`."""
+    (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
+    for start in range(0, BLOCK, FEW):
+        if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
+            continue
+        for j in range(start, start + FEW):
+            s = bounds[r, j]
+            of_row, of_cell = (s <= high[r]) - (s < low[r]), (s <= high_b[j]) - (s < low_b[j])
+            if of_row + of_cell > 0:
+                squared = 0.0
+                for k in range(a.shape[1]):
+                    squared += (a[r, k] - there[k, j]) ** 2
+                closer[r] += of_row * (squared < own[r])
+                tied[r] += of_row * (squared == own[r])
+                closer_b[j] += of_cell * (squared < own_b[j])
+                tied_b[j] += of_cell * (squared == own_b[j])
+
+
+@numba.njit(cache=True)
+def _add_tile(bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared):  # pragma: no cover - compiled
+    """Add what a block counts in some rows, and back; return for how many fours of rows all distances were computed."""
+    (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
+    crowded = 0
+    for four in range(0, len(a), 4):
+        open_ = 0
+        if bounded:
+            for r in range(four, four + 4):
+                open_ += _count_open(bounds, r, low, high, low_b, high_b, 0, BLOCK)
+        if bounded and open_ <= FEW:
+            _add_certain(bounds, four, low, closer, low_b, closer_b)
+            if open_ > 0:
+                for r in range(four, four + 4):
+                    _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
+            continue
+        crowded += 1
+        _fill_squared(a, np.arange(four, four + 4), there, squared)
+        for r in range(four, four + 4):
+            less, equal = _count_from_row(squared[r - four], own[r])
+            closer[r] += less
+            tied[r] += equal
+        _count_from_block(squared, own_b, closer_b, tied_b)
+    return crowded
+
+
+@numba.njit(parallel=True, cache=True)
+def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover - compiled
+    """Return how many are closer and as far as the own: (2, rows), and (2, cells) back.
+
+    Where the bounds of a block left too much open in half of the fours of rows, the next ones are taken of one block in four.
+    """
+    (a, own_a, low_a, high_a), (b, own_b, low_b, high_b) = of_a, of_b
+    n, counts_a, counts_b = len(a), np.zeros((2, len(a)), np.int32), np.zeros((threads, 2, len(own_b)), np.int32)
+    for thread in numba.prange(threads):
+        bounds, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
+        for first in range(ROWS * thread, n, ROWS * threads):
+            at, crowded = slice(first, first + ROWS), 0
+            rows = a[at], own_a[at], low_a[at], high_a[at]
+            for number in range(len(b)):
+                cells = slice(BLOCK * number, BLOCK * (number + 1))
+                block = b[number], own_b[cells], low_b[cells], high_b[cells]
+                bounded = number % 4 == 0 or 8 * crowded < len(rows[0])
+                if bounded:
+                    _bound_distances(rough_a[at], rough_b[number], bounds)
+                crowded = _add_tile(
+                    bounds, bounded, rows, counts_a[0, at], counts_a[1, at],
+                    block, counts_b[thread, 0, cells], counts_b[thread, 1, cells], squared,
+                )  # fmt: skip
+    return counts_a, counts_b.sum(axis=0)
 
 
 @numba.njit(cache=True)
@@ -240,7 +253,7 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
     votes, nearest
         (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label among the last k.
     """
-    a, b_blocks, rough, shifts, rough_blocks, half = sides
+    a, b_blocks, rough, rough_blocks, half = sides
     votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
     for group in numba.prange((len(a) + ROWS - 1) // ROWS):
         first = ROWS * group
@@ -270,7 +283,7 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
                 else:
                     taken = _take_passed(a[rows[r]], b_blocks[block], of_block, lower[r], limits[r], some, labels)
                     _keep_nearest(some[:taken], labels, r, closer, of, sizes, last, tied)
-                limits[r] = last[r] * half - shifts[rows[r]] + LEAST
+                limits[r] = last[r] * half + LEAST
         for r in range(min(ROWS, len(a) - first)):
             _share_votes(closer[r, : sizes[r]], of[r], last[r], tied[r], ks, votes[first + r], nearest[first + r])
     return votes, nearest

@@ -8,9 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of
+from mosaicbench.metrics._distances import nearest_cells
 from mosaicbench.metrics._labels import known
 from mosaicbench.metrics._ranges import within_range
+from mosaicbench.metrics._sides import blocks_of, rows_of
 
 MOST = 90  # neighbours that a metric asks for
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from mosaicbench.metrics._checks import matched
-from mosaicbench.metrics._distances import count_closer, count_closer_of
+from mosaicbench.metrics._closer import count_closer, count_closer_of
 
 EXACT = 100_000  # cells up to which every one is compared with all others
 SAMPLE = 20_000  # cells that are, of more

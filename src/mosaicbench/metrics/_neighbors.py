@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mosaicbench.metrics._checks import Undefined, finite
-from mosaicbench.metrics._distances import count_votes, sides_of
+from mosaicbench.metrics._distances import count_votes
 from mosaicbench.metrics._labels import known
 from mosaicbench.metrics._ranges import within_range
+from mosaicbench.metrics._sides import one_blas_thread, sides_of
 
 CHUNK = 8192  # cells whose votes are held at a time
 EQUAL = 1e-9  # votes that differ by less are tied: shares are fractions
@@ -80,11 +80,11 @@ def votes_of_nearest(
 
     `left_out`, (cells, any), names the reference cells that do not vote for a cell, -1 none; `ks` are ascending.
     """
-    rows, blocks, rough, shifts, rough_blocks, half = sides_of(latent, reference)
+    rows, blocks, rough, rough_blocks, half = sides_of(latent, reference)
     codes, ks = codes.astype(np.int64), np.array(ks)
     for part in (slice(start, start + CHUNK) for start in range(0, len(latent), CHUNK)):
-        sides = rows[part], blocks, rough[part], shifts[part], rough_blocks, half
-        with threadpool_limits(1, user_api="blas"):  # numba's threads share out the cells
+        sides = rows[part], blocks, rough[part], rough_blocks, half
+        with one_blas_thread():
             counted = count_votes(sides, len(reference), codes, n_codes, ks, left_out[part])
         yield part, *counted
 

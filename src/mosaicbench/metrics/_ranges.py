@@ -17,27 +17,62 @@ def within_range(*latents: np.ndarray) -> list[np.ndarray]:
     return [np.ldexp(latent, -exponent) for latent in latents] if abs(exponent) > FAR else list(latents)
 
 
-def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Return latents, (cells, dims) and (reference cells, dims), in the form that bounds their distances from below in float32.
+def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return latents, (cells, dims) and (reference cells, dims), in the form that bounds their distances in float32.
 
-    Both are centred and multiplied by one power of two, so that no value exceeds 1. Let x and y be such vectors, and h half a
-    squared norm, less a margin. Then h_x + h_y - x·y in float32 is no more than half the squared distance, so scaled.
+    Both are centred and multiplied by one power of two, so that no value exceeds 1. Let x and y be such vectors, d half their
+    squared distance, s = |x|² + |y|², c the :func:`margin`, and h_x = (1/2 - c)|x|², likewise h_y. Then h_x + h_y - x·y in
+    float32 is no more than d, and no less than d - 2cs.
 
-    Proof: let n be the dimensions, u = 2^-24 and s = |x|² + |y|², so |x||y| <= s / 2 and the squared distance <= 2s. Rounding x
-    and y to float32 changes x·y by 2u|x||y| <= us at most; n + 1 products and sums, in any order, by (n + 1)u(|x||y| + h_y) <=
-    (n + 1)us; rounding h_x, h_y and a limit by 2us; what float64 rounds is far less than us. The margin, (2n + 16)us, is more
-    than twice the sum, which leaves room for squares of u. Values too small for float32 add less than LEAST to the limit.
+    Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the dimensions and u = 2^-24. As
+    |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y to float32 changes x·y by 2u|x||y| <= us at most; n + 2 products
+    and sums, in any order, by (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; what float64 rounds,
+    distances that are compared with the bounds included, is far less than us. So cs, with c = (2n + 16)u, is more than twice
+    the sum, which leaves room for squares of u. Values too small for float32 add less than LEAST to a limit, and rounding a
+    limit to float32 changes its order with no float32.
 
     Returns
     -------
-    rough, shifts, rough_reference, half
-        (-x, 1) and (y, h_y), (cells, dims + 1) each, whose products are h_y - x·y; h_x, (cells,); all in float32. Half of what
+    rough, rough_reference, half
+        (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, whose products are h_x + h_y - x·y; both in float32. Half of what
         multiplies a squared distance.
     """
-    dims, centre = latent.shape[1], reference.mean(axis=0)
+    centre = reference.mean(axis=0)
     centred = [latent - centre, reference - centre]
-    exponent = int(np.frexp(max(np.abs(x).max(initial=0) for x in centred))[1])
+    largest = max(np.abs(x).max(initial=0) for x in centred)
+    exponent = max(int(np.frexp(largest)[1]), -FAR)  # what is smaller still adds less than LEAST
     x, y = (np.ldexp(x, -exponent) for x in centred)
-    h_x, h_y = ((0.5 - (dims + 8) / 2**23) * np.square(x).sum(axis=1) for x in (x, y))
-    rough, rough_reference = (np.column_stack(pair).astype(np.float32) for pair in ((-x, np.ones(len(x))), (y, h_y)))
-    return rough, h_x.astype(np.float32), rough_reference, 0.5 * 4.0**-exponent
+    h_x, h_y = ((0.5 - margin(latent.shape[1])) * np.square(x).sum(axis=1) for x in (x, y))
+    pairs = (-x, h_x, np.ones(len(x))), (y, np.ones(len(y)), h_y)
+    rough, rough_reference = (np.column_stack(pair).astype(np.float32) for pair in pairs)
+    return rough, rough_reference, 0.5 * 4.0**-exponent
+
+
+def margin(dims: int) -> float:
+    """Return how much rounding may change a distance of so many dimensions, see :func:`rough_of`."""
+    return (dims + 8) / 2**23
+
+
+def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.ndarray:
+    """Return between which bounds in float32 distances from each cell may be less than a given one, and may be not.
+
+    A distance whose bound by :func:`rough_of` is below the first limit is certainly less, above the second certainly more.
+
+    Proof: let t be half the given distance, squared and scaled. If d <= t, the bound is no more than t. If d >= t, it is no
+    less than d - 2c(|x|² + |y|²) >= d - 2c(3|x|² + 4d), as |y|² <= (|x| + sqrt(2d))² <= 2|x|² + 4d; that grows with d, so it is
+    at least (1 - 8c)t - 6c|x|², and |x|² = h / (1/2 - c) < 7h / 3.
+
+    Parameters
+    ----------
+    squared, h
+        (cells,) squared distances; and h of the cells, from `rough`.
+    half, dims
+        From :func:`rough_of`; of latents.
+
+    Returns
+    -------
+    limits
+        (2, cells) in float32.
+    """
+    c, t = margin(dims), squared * half
+    return np.stack([(1 - 8 * c) * t - 14 * c * h - LEAST, t + LEAST]).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mosaicbench.metrics._checks import matched
-from mosaicbench.metrics._distances import count_closer
+from mosaicbench.metrics._closer import count_closer
 from mosaicbench.metrics._matches import compared, fractions_closer
 
 CARD = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._distances import blocks_of, nearest_cells, rows_of
+from mosaicbench.metrics._distances import nearest_cells
 from mosaicbench.metrics._graph import labelled
 from mosaicbench.metrics._ranges import within_range
+from mosaicbench.metrics._sides import blocks_of, rows_of
 
 CARD = {
     "label": "Mean average precision",
