@@ -208,14 +208,14 @@ def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, monk
             read_records(Results(benchmark.folder), runs)
 
 
-@pytest.mark.parametrize("table", ["scores", "runs", "ranks"])
-def test_a_table_that_was_cut_is_neither_drawn_nor_reported(benchmark, monkeypatch, tmp_path, table):
+@pytest.mark.parametrize(("table", "figure"), [("scores", "scores_by_run"), ("runs", "mean_ranks"), ("ranks", "mean_ranks")])
+def test_a_table_that_was_cut_is_neither_drawn_nor_reported(benchmark, monkeypatch, tmp_path, table, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     path = benchmark.folder / f"tables/{table}.tsv"
     message = f"{table}.tsv: is not as `mosaicbench tabulate` wrote it"
     with Damaged(path, cut(path, keep=0.7)):
         with pytest.raises(UserError, match=message):
-            draw_figure(benchmark, "mean_ranks", tmp_path)
+            draw_figure(benchmark, figure, tmp_path)
         with pytest.raises(UserError, match=message):
             write_report(benchmark, tmp_path / "report.html")
         if table == "runs":
