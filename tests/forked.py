@@ -27,9 +27,10 @@ IMPORTED = {
     "mosaicbench": "torch._dynamo mudata numba psutil jinja2 sklearn.neighbors sklearn.linear_model matplotlib.pyplot"
     " scanpy umap",
 }
-# Written into a copy of the project as `src/sitecustomize.py`, it has jobs of that copy run in forked processes.
+# Written into a copy of the project as `src/sitecustomize.py`, it has jobs of that copy run in forked processes, but not those
+# that SLURM starts: who kills such a job must kill what it does.
 OF_A_COPY = f"""import os, sys
-if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ:
+if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ and "SLURM_JOB_ID" not in os.environ:
     sys.path.append({str(Path(__file__).parent)!r})
     import forked
     os._exit(forked.ask(os.environ["FORKED_FROM"], sys.orig_argv[3:], os.getcwd(), dict(os.environ), (0, 1, 2)))
