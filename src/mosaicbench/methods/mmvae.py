@@ -119,7 +119,7 @@ class MMVAE(MixtureVAE):
 
     def _log_weights(self, x: Minibatch, z: Tensor, posteriors: dict[str, Normal]) -> Tensor:
         """Return log v of every draw, (samples, cells)."""
-        log_prior = Normal(0, 1).log_prob(z).sum(-1)
+        log_prior = Normal(0, 1, validate_args=False).log_prob(z).sum(-1)
         log_mixture = torch.stack([q.log_prob(z).sum(-1) for q in posteriors.values()]).logsumexp(0) - math.log(len(posteriors))
         log_likelihood = torch.stack([-sum(self.nll(x, draw).values()) for draw in z])
         return log_prior + log_likelihood - log_mixture

@@ -90,7 +90,7 @@ class PoEVAE(MultimodalVAE):
         device = next(self.decoders.parameters()).device
         kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout
         kept |= one_hot(torch.randint(len(observed), (cells,), device=device), len(observed)).bool()
-        return {modality: kept[:, [i]] for i, modality in enumerate(observed)}
+        return {modality: kept[:, i : i + 1] for i, modality in enumerate(observed)}
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the negative evidence lower bound of the joint posterior, and of each modality alone where it is asked for."""

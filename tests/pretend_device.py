@@ -1,0 +1,128 @@
+"""A second device for machines that have none: its tensors compute on the CPU, but meet no tensor of the CPU.
+
+PyTorch's device "meta" lends its name, since any build knows it. An operation that is given tensors of both places fails as on
+a GPU; one that is given none of the CPU's gives to the last bit what it gives there. What a GPU would silently wait for fails,
+too: an index that is a list of Python. While :func:`captured`, so does all else that no CUDA graph can hold.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import _foreach_utils
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from mosaicbench.modeling import training
+
+DEVICE = torch.device("meta")
+# What takes tensors of both on a GPU, too: copies from one to the other, and rows of a GPU's tensor by indices of the CPU.
+MAY_MIX = {torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default}
+MAY_INDEX = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten._index_put_impl_.default}
+# What waits for a GPU, and cannot be part of a CUDA graph, beside copies from one device to the other.
+WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.masked_select.default}
+_capturing = False
+
+
+class There(torch.Tensor):
+    """A tensor on the second device; `here` holds its values."""
+
+    @staticmethod
+    def __new__(cls, here: torch.Tensor) -> There:
+        """Take the values of a tensor of the CPU."""
+        layout = {"layout": here.layout}
+        if not here.is_sparse:
+            layout = {"strides": here.stride(), "storage_offset": here.storage_offset()}
+        made = torch.Tensor._make_wrapper_subclass(cls, here.shape, dtype=here.dtype, device=DEVICE, **layout)
+        made.here = here
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+        """Compute with the values, and put there what comes of it."""
+        return _computed(function, args, kwargs or {})
+
+
+class _Computing(TorchDispatchMode):
+    """Computes as `There` does also what is given no tensor: new ones on the second device."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return _computed(function, args, kwargs or {})
+
+
+class _Making(TorchFunctionMode):
+    """Makes tensors of Python's numbers on the second device, and the reverse: no operation seen from below does."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is torch.Tensor.tolist and isinstance(args[0], There):
+            return args[0].cpu().tolist()
+        if function in (torch.tensor, torch.as_tensor) and kwargs.get("device") == DEVICE:
+            return function(*args, **kwargs | {"device": "cpu"}).to(DEVICE)
+        return function(*args, **kwargs)
+
+
+def _computed(function: Callable, args: tuple, kwargs: dict) -> object:
+    given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    there, asked = any(isinstance(x, There) for x in given), kwargs.get("device")
+    if there:
+        _check_one_device(function, args, given)
+    if there and _capturing:
+        _check_capture(function, given, asked)
+    args_here, kwargs_here = tree_map_only(There, lambda x: x.here, (args, kwargs))
+    made = function(*args_here, **(kwargs_here if asked is None else kwargs_here | {"device": "cpu"}))
+    if asked != DEVICE if asked is not None else not there:
+        return made
+    made = tree_map_only(torch.Tensor, There, made)
+    return return_and_correct_aliasing(function, args, kwargs, made) if there else made
+
+
+def _check_one_device(function: Callable, args: tuple, given: list[torch.Tensor]) -> None:
+    """Refuse tensors of both devices, but for numbers, copies and indices, as PyTorch does of the CPU and a GPU."""
+    if any(x.device == DEVICE and not isinstance(x, There) for x in given):
+        raise RuntimeError(f"{function} is given what was made of Python's numbers on the way, which waits for the device")
+    if function in MAY_MIX:
+        return
+    if function in MAY_INDEX:
+        given = [x for x in given if isinstance(x, There) or not any(x is index for index in args[1])]
+    if len({isinstance(x, There) for x in given if x.dim() or isinstance(x, There)}) > 1:
+        places = ", ".join(f"{tuple(x.shape)} {'there' if isinstance(x, There) else 'here'}" for x in given)
+        raise RuntimeError(f"{function} is given tensors of two devices: {places}")
+
+
+def _check_capture(function: Callable, given: list[torch.Tensor], asked: torch.device | None) -> None:
+    masks = function in MAY_INDEX and any(x.dtype == torch.bool for x in given[1:])
+    if function in WAITS or masks or asked not in (None, DEVICE):
+        raise RuntimeError(f"no CUDA graph can hold {function}: it waits for the device")
+
+
+@contextmanager
+def pretended(monkeypatch) -> Iterator[None]:
+    """Let training, and all that a fitted model gives, take place on the second device."""
+    device, supported, save = training.device, _foreach_utils._get_fused_kernels_supported_devices, torch.save
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", lambda held, stream: save(tree_map_only(There, lambda x: x.here, held), stream))
+        for module in list(sys.modules.values()):
+            if getattr(module, "device", None) is device:
+                patched.setattr(module, "device", lambda: DEVICE)
+            if getattr(module, "_get_fused_kernels_supported_devices", None) is supported:
+                patched.setattr(module, "_get_fused_kernels_supported_devices", lambda: [*supported(), DEVICE.type])
+        with _Making(), _Computing(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="for .*: copying from a non-meta parameter")  # it copies all the same
+            yield
+
+
+@contextmanager
+def captured() -> Iterator[None]:
+    """Refuse what no CUDA graph can hold, as capturing one does."""
+    global _capturing
+    _capturing = True
+    try:
+        yield
+    finally:
+        _capturing = False

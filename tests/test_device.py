@@ -1,0 +1,180 @@
+"""What trains elsewhere than on the CPU keeps all it computes with there: held to it without a GPU, by a second device."""
+
+import importlib
+import os
+
+import numpy as np
+import pytest
+import torch
+from conftest import linear_cells, paired_view
+from mosaicbench_fits import LIMITS, run_of, seeds_of
+from mosaicbench_views import cut_small, small_dataset
+from pretend_device import DEVICE, There, captured, pretended
+from test_methods import MODELS, VIEWS, gives
+from test_stacked import STACKABLE
+from test_training import counted_view
+
+from mosaicbench import catalog
+from mosaicbench.commands import fit
+from mosaicbench.files.runs import read_record
+from mosaicbench.fitting.method import method_class
+from mosaicbench.modeling import launches, minibatch
+
+SMALL = {"max_epochs": 1, "batch_size": 64, "hidden": 16}
+
+
+def widest(method):
+    """Return the pattern of cells that asks most of a method, of those it handles."""
+    return next(
+        pattern for pattern in ("mosaic", "paired", "unpaired") if pattern in catalog.card("methods", method)["handles"]
+    )
+
+
+def made(method, **hyperparameters):
+    if isinstance(method, str):
+        method = method_class(importlib.import_module(catalog.module("methods", method)))
+    return method(**hyperparameters)
+
+
+def given_by(instance, method, query):
+    """Return everything that a fitted method gives of query cells, by name."""
+    found, few = {}, np.arange(3)
+    for source, target in [("rna", "adt"), ("adt", "rna")]:
+        shown = query.only(source)
+        found |= {f"single {source}": instance.embed(shown)} if gives(method, "single") else {}
+        found |= {f"private {source}": instance.embed_private(shown)} if gives(method, "private") else {}
+        found |= {f"{source} to {target}": instance.impute(shown, target)} if gives(method, "impute") else {}
+        found |= {f"drawn {target}": instance.draw(shown, target, few, 2, 0)} if gives(method, "draws") else {}
+    found |= {"joint": instance.embed(query)} if gives(method, "joint") else {}
+    if hasattr(instance, "generate"):
+        found |= {f"generated {modality}": values for modality, values in instance.generate(5, 0).items()}
+    return found
+
+
+def assert_same_there(monkeypatch, method, train, query, **hyperparameters):
+    """Fit a method here and there; both give the same, and all weights are there."""
+    here = made(method, **SMALL | hyperparameters)
+    expected = here.fit(train, 0), given_by(here, method, query)
+    with pretended(monkeypatch):
+        there = made(method, **SMALL | hyperparameters)
+        history, found = there.fit(train, 0), given_by(there, method, query)
+    assert all(isinstance(weights, There) for weights in there.nets.state_dict().values())
+    assert history == expected[0]
+    assert found.keys() == expected[1].keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_a_model_trains_and_gives_all_it_gives_on_one_device(monkeypatch, method):
+    assert_same_there(monkeypatch, method, VIEWS[widest(method)](), linear_cells(20, seed=5, name="query"))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_counts_come_to_the_device_resident_or_streamed(monkeypatch, streamed):
+    if streamed:
+        monkeypatch.setattr(minibatch, "HOST_SHARE", 0)
+    query = linear_cells(20, seed=5, name="query")
+    assert_same_there(monkeypatch, "vae_poe", counted_view(), query, likelihood="counts")
+
+
+@pytest.mark.parametrize(("method", "hyperparameters"), STACKABLE)
+def test_seeds_at_once_are_stacked_on_the_device_in_steps_that_a_graph_can_hold(monkeypatch, method, hyperparameters):
+    views = [paired_view(90, seed=seed) for seed in range(2)]
+
+    def stack():
+        methods = [made(method, **SMALL | hyperparameters) for _ in views]
+        return methods, methods[0].fit_at_once(methods, views, [0, 1])
+
+    expected = stack()
+    with pretended(monkeypatch):
+        monkeypatch.setattr(launches.Launched, "__call__", capturing)
+        found = stack()
+        latents = [instance.embed(views[0].blocks[0]) for instance in found[0]]
+    assert found[1] == expected[1]
+    for instance, values in zip(expected[0], latents, strict=True):
+        np.testing.assert_array_equal(values, instance.embed(views[0].blocks[0]))
+
+
+def capturing(self, step, progress):
+    with captured():
+        self.function(step, progress)
+
+
+@pytest.mark.parametrize("waiting", [lambda x: float(x.sum()), lambda x: x[x > 0], lambda x: x.cpu(), lambda x: x[[0]]])
+def test_what_waits_for_the_device_cannot_be_captured(monkeypatch, waiting):
+    with pretended(monkeypatch):
+        x = torch.zeros(2, 3, device=DEVICE)
+        with captured(), pytest.raises(RuntimeError, match="waits for the device"):
+            waiting(x)
+
+
+@pytest.mark.parametrize("method", ["mvae", "scmodal"])
+def test_a_killed_training_goes_on_on_the_device(monkeypatch, tmp_path, method):
+    train, query, place = VIEWS[widest(method)](), linear_cells(20, seed=5, name="query"), tmp_path / "saved.pt"
+
+    def trained(epochs, *, saved=True):
+        instance = made(method, **SMALL | {"max_epochs": epochs})
+        if saved:
+            instance.save_at(place, key=lambda: "this", seconds=0.0)
+        history = instance.fit(train, 0)
+        return instance, history, instance.embed(query.only("rna"))
+
+    with pretended(monkeypatch):
+        _, expected, latents = trained(4, saved=False)
+        trained(3)  # as if killed then
+        resumed, history, found = trained(4)
+    assert resumed.checkpoint.resumed_after == [3]
+    assert history == expected
+    np.testing.assert_array_equal(found, latents)
+
+
+def test_a_model_that_was_kept_gives_the_same_there(monkeypatch):
+    train, query = paired_view(), linear_cells(20, seed=5, name="query")
+    method = made("mvae", **SMALL)
+    method.fit(train, 0)
+    with pretended(monkeypatch):
+        read = made("mvae", **SMALL)
+        read.load(method.state(), train)
+        assert all(isinstance(weights, There) for weights in read.nets.state_dict().values())
+        found = read.embed(query)
+    np.testing.assert_array_equal(found, method.embed(query))
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path, stacked):
+    """A driver that has started before a fork is of no use to the child."""
+    dataset, asked = small_dataset(), tmp_path / "asked"
+
+    def is_available():
+        with asked.open("a") as processes:
+            processes.write(f"{os.getpid()}\n")
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    views = [cut_small(dataset, "paired", tmp_path / f"view-{seed}", seed=seed) for seed in range(2)]
+    outputs = [tmp_path / f"run/seed-{seed}" for seed in range(2)]
+    run = run_of("mvae", outputs, hyperparameters={"max_epochs": 1})
+    fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS, stacked=stacked)
+    assert [read_record(output / "run.json")["status"] for output in outputs] == ["ok"] * 2
+    processes = set(map(int, asked.read_text().split()))
+    assert len(processes) == (1 if stacked else 2)
+    assert os.getpid() not in processes
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        lambda x: x + torch.ones(3),
+        lambda x: torch.nn.functional.linear(x, torch.ones(2, 3)),
+        lambda x: torch.cat([x, torch.ones(1, 3)]),
+        lambda x: torch.ones(4, 3)[x[:, 0].long()],
+        lambda x: x.numpy(),
+    ],
+)
+def test_the_second_device_refuses_what_is_not_there(monkeypatch, mixed):
+    with pretended(monkeypatch):
+        x = torch.zeros(2, 3, device=DEVICE)
+        assert (x + torch.tensor(1.0, device=DEVICE) + 1).cpu().tolist() == [[2.0] * 3] * 2
+        with pytest.raises((RuntimeError, TypeError), match=r"two devices|not supported"):
+            mixed(x)
