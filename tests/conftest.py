@@ -26,7 +26,9 @@ compiled.keep()
 
 
 def pytest_configure(config):
-    """Start what forks processes once, not in every process of pytest-xdist."""
+    """Hide a GPU from tests that are not of it, and start what forks processes once, not in every process of pytest-xdist."""
+    if "gpu" not in config.option.markexpr:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if not hasattr(config, "workerinput"):
         forked.start()
 

@@ -102,14 +102,23 @@ def _check_capture(function: Callable, given: list[torch.Tensor], asked: torch.d
 
 
 @contextmanager
+def training_on(monkeypatch, device: torch.device) -> Iterator[None]:
+    """Let training, and all that a fitted model gives, take place on a device."""
+    usual = training.device
+    with monkeypatch.context() as patched:
+        for module in list(sys.modules.values()):
+            if getattr(module, "device", None) is usual:
+                patched.setattr(module, "device", lambda: device)
+        yield
+
+
+@contextmanager
 def pretended(monkeypatch) -> Iterator[None]:
     """Let training, and all that a fitted model gives, take place on the second device."""
-    device, supported, save = training.device, _foreach_utils._get_fused_kernels_supported_devices, torch.save
-    with monkeypatch.context() as patched:
+    supported, save = _foreach_utils._get_fused_kernels_supported_devices, torch.save
+    with monkeypatch.context() as patched, training_on(patched, DEVICE):
         patched.setattr(torch, "save", lambda held, stream: save(tree_map_only(There, lambda x: x.here, held), stream))
         for module in list(sys.modules.values()):
-            if getattr(module, "device", None) is device:
-                patched.setattr(module, "device", lambda: DEVICE)
             if getattr(module, "_get_fused_kernels_supported_devices", None) is supported:
                 patched.setattr(module, "_get_fused_kernels_supported_devices", lambda: [*supported(), DEVICE.type])
         with _Making(), _Computing(), warnings.catch_warnings():

@@ -1,0 +1,179 @@
+"""What training takes on a GPU, and whether it ends there where it does on the CPU.
+
+    python benchmarks/on_gpu.py                                          some minutes on a GPU, and more on the CPU beside it
+    python benchmarks/on_gpu.py --cells 3000 --steps 20 --seeds 0 --methods mvae          less, on a CPU too
+
+Prints three tables. An epoch's and a step's seconds are wall-clock, of all but the first; memory is the most that tensors held.
+
+large       RNA and protein counts of simulated cells: as many cells and proteins as in Hao et al. 2021, and 2,000 genes;
+            resident on the device, and streamed to it from the host
+scmodal     `scmodal-paper` of config/studies/originals.yaml, which has the sizes of the authors' training, on embedded TEA-seq
+ends        every model of this package, with its defaults, on embedded cells: CITE-seq, or TEA-seq without pairs where it
+            handles no paired cells. Means and standard deviations over seeds of scores of query cells, on the GPU and on the
+            CPU: FOSCTTM of the two single modalities, and mean r per feature of values imputed in both directions
+
+`python benchmarks/seeds_at_once.py` measures several seeds in one training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from itertools import permutations
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from mudata import MuData
+
+from mosaicbench import catalog
+from mosaicbench.data import embedded, scenarios
+from mosaicbench.data.links import linked
+from mosaicbench.datasets import simulated
+from mosaicbench.files.views import as_cells, as_view, unstandardised_values
+from mosaicbench.fitting.method import method_class
+from mosaicbench.modeling import minibatch, training
+from mosaicbench.scoring.collect import values_of
+from mosaicbench.scoring.scorer import ask
+from mosaicbench.view import Cells, View
+
+ORIGINALS = Path(__file__).parents[1] / "config/studies/originals.yaml"
+HAO = {"cells": 161_764, "genes": 2000, "proteins": 228}
+LARGE = [
+    ("vae_poe", {"likelihood": "counts", "batch_size": 256}),
+    ("vae_poe", {"likelihood": "counts", "batch_size": 4096}),
+    ("mvae", {"batch_size": 256}),  # a stack of one, its steps launched as CUDA graphs; it is never streamed
+]
+MODELS = [name for name, card in catalog.cards("methods").items() if card["kind"] == "model" and "wraps" not in card]
+
+
+def main() -> None:
+    """Measure what the arguments ask for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", nargs="+", choices=["large", "scmodal", "ends"], default=["large", "scmodal", "ends"])
+    parser.add_argument("--cells", type=int, default=HAO["cells"])
+    parser.add_argument("--epochs", type=int, default=2, help="that are timed of large")
+    parser.add_argument("--steps", type=int, default=1000, help="that are timed of scmodal")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--as-json", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.as_json:
+        print(json.dumps(list(ends(arguments.methods, arguments.seeds))))
+        return
+    on_gpu = torch.cuda.is_available()
+    print(torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads: no GPU is seen")
+    if "large" in arguments.tables:
+        print_large(arguments.cells, arguments.epochs)
+    if "scmodal" in arguments.tables:
+        print_scmodal(arguments.steps)
+    if "ends" in arguments.tables:
+        print_ends(arguments.methods, arguments.seeds, on_gpu=on_gpu)
+
+
+def print_large(cells: int, epochs: int) -> None:
+    """Print the seconds of an epoch and the memory of a data set of Hao's size."""
+    dataset = simulated.load(None, cells=cells, modalities=["rna", "adt"], n_rna=HAO["genes"], n_adt=HAO["proteins"])
+    everything = {"rna": {"features": HAO["genes"]}}
+    parts = scenarios.cut(dataset, dataset_name="large", scenario="paired", kind="paired", seed=0, preprocess=everything)
+    view = as_view(parts["train"], labels=False)
+    print(
+        "\n| model | cells | minibatch | data | seconds an epoch | cells a second | memory, GB |\n|---|---|---|---|---|---|---|"
+    )
+    for method, hyperparameters in LARGE:
+        for place in ["resident", "streamed"] if "likelihood" in hyperparameters else ["resident"]:
+            share = 0 if place == "streamed" else minibatch.DEVICE_SHARE
+            with mock.patch.multiple(minibatch, DEVICE_SHARE=share, HOST_SHARE=share):
+                seconds, peak = measured(method, view, hyperparameters, epochs)
+            name, count = " ".join([method, hyperparameters.get("likelihood", "gaussian")]), len(view.blocks[0])
+            row = [name, f"{count:,}", hyperparameters["batch_size"], place, f"{seconds / epochs:.3g}"]
+            print("|", *(f"{value} |" for value in [*row, f"{count * epochs / seconds:,.0f}", f"{peak:.2f}"]), flush=True)
+
+
+def print_scmodal(steps: int) -> None:
+    """Print the seconds of steps of scMODAL at its authors' size."""
+    run = yaml.safe_load(ORIGINALS.read_text())["runs"]["scmodal-paper"]
+    hyperparameters = {name: value for name, value in run.items() if name not in ("method", "max_epochs", "epoch_steps")}
+    view = cut("teaseq_small", "unpaired", 0)[0]
+    seconds, peak = measured("scmodal", view, hyperparameters | {"epoch_steps": steps}, 1)
+    print(f"\nscmodal-paper: {steps:,} steps of {run['batch_size']} cells in {seconds:.3g} s, {peak:.2f} GB")
+
+
+def measured(method: str, view: View, hyperparameters: dict, epochs: int) -> tuple[float, float]:
+    """Return wall-clock seconds of some epochs after the first, and the GB of the device that tensors held at most."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    seconds = []
+    for count in (1, 1 + epochs):
+        instance, began = made(method, hyperparameters | {"max_epochs": count}), time.perf_counter()
+        instance.fit(view, 0)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return seconds[1] - seconds[0], torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+
+
+def print_ends(methods: list[str], seeds: list[int], *, on_gpu: bool) -> None:
+    """Print what fits end with on the device and, in a process that sees no GPU, on the CPU."""
+    asked = [sys.executable, __file__, "--as-json", "--methods", *methods, "--seeds", *map(str, seeds)]
+    unseen = subprocess.run(asked, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, stdout=subprocess.PIPE, check=True, text=True)
+    found = {"CPU": pd.DataFrame(json.loads(unseen.stdout.splitlines()[-1]))}
+    if on_gpu:
+        found = {"GPU": pd.DataFrame(ends(methods, seeds))} | found
+    print("\n| model | device | FOSCTTM | r | seconds of a fit |\n|---|---|---|---|---|")
+    for method in methods:
+        for device, rows in found.items():
+            of_method = rows[rows["method"] == method]
+            told = [f"{of_method[score].mean():.4f} ± {of_method[score].std():.4f}" for score in ("foscttm", "r")]
+            print(f"| {method} | {device} | {' | '.join(told)} | {of_method['seconds'].median():.3g} |", flush=True)
+
+
+def ends(methods: list[str], seeds: list[int]) -> list[dict[str, float]]:
+    """Return a row for each model and seed: its scores of query cells, and the seconds of its fit."""
+    rows = []
+    for method in methods:
+        paired = "paired" in catalog.card("methods", method)["handles"]
+        for seed in seeds:
+            train, query, solution = cut(*(("bmmc_cite_small", "paired") if paired else ("teaseq_small", "unpaired")), seed)
+            instance, began = made(method, {}), time.perf_counter()
+            instance.fit(train, seed)
+            row = {"method": method, "seed": seed, "seconds": time.perf_counter() - began}
+            alone = {m: instance.embed(cells) for m, cells in query.items()}
+            both = [ask("foscttm", latent_a=alone[a], latent_b=alone[b]) for a, b in permutations(alone, 2)]
+            rows.append(row | {"foscttm": float(np.mean(both)), "r": mean_r(instance, query, solution)})
+    return rows
+
+
+def mean_r(instance: object, query: dict[str, Cells], solution: MuData) -> float:
+    """Return the mean r per feature of values imputed in both directions."""
+    found = []
+    for source, target in permutations(query, 2):
+        imputed = unstandardised_values(solution[target], instance.impute(query[source], target))
+        found.append(ask("imputation_pearson_per_feature", truth=values_of(solution[target]), imputed=imputed))
+    return float(np.mean(found))
+
+
+def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuData]:
+    """Return train cells as a method gets them, each modality of query cells in the order of the solution, and the solution."""
+    parts = scenarios.cut(linked(embedded.load(dataset)), dataset_name=dataset, scenario=kind, kind=kind, seed=seed)
+    query, solution = parts["query"], parts["solution"]
+    names = {m: pd.Index(solution[m].obs["query_name"].astype(str)) for m in query.mod}
+    cells = {m: as_cells(query, [m], names[m], links=True) for m in query.mod}
+    return as_view(parts["train"], labels=True, links=True), cells, solution
+
+
+def made(method: str, hyperparameters: dict) -> training.Budget:
+    """Return a method object."""
+    return method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""On a GPU: what trains there ends where it does on the CPU, the same each time, within its memory: `pytest -m gpu`."""
+
+import dataclasses
+import re
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from conftest import linear_cells, paired_view
+from mosaicbench_fits import LIMITS, fit_one, run_of, seeds_of
+from mosaicbench_views import cut_small, small_dataset
+from pretend_device import training_on
+from test_device import SMALL, made, widest
+from test_methods import MODELS, VIEWS, gives
+from test_stacked import STACKABLE
+from test_training import counted_view
+
+from mosaicbench.commands import fit
+from mosaicbench.errors import NotStackable
+from mosaicbench.files.runs import read_imputed, read_latents, read_record
+from mosaicbench.files.views import as_view, read_view
+from mosaicbench.methods.mvae import MVAE
+from mosaicbench.modeling import minibatch, stack
+from mosaicbench.modeling.stack import Stack
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU, or one that is hidden without `pytest -m gpu`"),
+]
+CPU = torch.device("cpu")
+SEEDS = range(5)
+BRIEF = SMALL | {"max_epochs": 6}
+
+
+def told(method, train, seed, **hyperparameters):
+    """Return what a fit comes to: its last cost, how far partners are apart, and the error of imputed values."""
+    query = linear_cells(60, seed=5, name="query")
+    instance = made(method, **BRIEF | hyperparameters)
+    found = [instance.fit(train, seed)[-1]["cost"]]
+    if gives(method, "single"):
+        a, b = (instance.embed(query.only(m)) for m in ("rna", "adt"))
+        found.append(np.linalg.norm(a - b, axis=1).mean() / np.linalg.norm(a - a.mean(0), axis=1).mean())
+    if gives(method, "impute"):
+        found.append(np.square(instance.impute(query.only("rna"), "adt") - query.values["adt"]).mean())
+    return found
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_a_model_ends_where_it_does_on_the_cpu_within_the_spread_of_seeds(monkeypatch, method):
+    train = VIEWS[widest(method)]()
+    there = np.array([told(method, train, seed) for seed in SEEDS])  # (seeds, what is told)
+    with training_on(monkeypatch, CPU):
+        here = np.array([told(method, train, seed) for seed in SEEDS])
+    spread = np.sqrt((there.var(0, ddof=1) + here.var(0, ddof=1)) / len(SEEDS))
+    assert (np.abs(there.mean(0) - here.mean(0)) <= 4 * spread + 1e-3 * np.abs(here.mean(0))).all()
+
+
+@pytest.mark.parametrize(("method", "hyperparameters"), STACKABLE)
+def test_a_seed_is_launched_as_graphs_and_draws_what_it_draws_on_the_cpu(monkeypatch, capsys, method, hyperparameters):
+    stacks, init = [], Stack.__init__
+
+    def kept(self, members):
+        init(self, members)
+        stacks.append(self)
+
+    monkeypatch.setattr(Stack, "__init__", kept)
+    view, brief = paired_view(), SMALL | {"max_epochs": 4}
+    on_gpu, again = (made(method, **brief | hyperparameters) for _ in range(2))
+    history = on_gpu.fit(view, 0)
+    assert again.fit(view, 0) == history  # to the last bit
+    assert [each.learn.graph is not None for each in stacks] == [True, True]
+    assert "no CUDA graph" not in capsys.readouterr().err
+    with training_on(monkeypatch, CPU):
+        expected = made(method, **brief | hyperparameters).fit(view, 0)
+    for found, row in zip(history, expected, strict=True):
+        assert found == pytest.approx(row, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_the_same_seed_gives_the_same_bits(method):
+    train, query = VIEWS[widest(method)](), linear_cells(20, seed=5, name="query")
+    first, second = (made(method, **SMALL) for _ in range(2))
+    assert first.fit(train, 0) == second.fit(train, 0)
+    np.testing.assert_array_equal(first.embed(query.only("rna")), second.embed(query.only("rna")))
+
+
+def test_streamed_and_resident_data_train_the_same(monkeypatch, capsys):
+    train, counts = counted_view(), {"likelihood": "counts"}
+    resident = made("vae_poe", **SMALL | counts).fit(train, 0)
+    assert "streamed" not in capsys.readouterr().err
+    monkeypatch.setattr(minibatch, "DEVICE_SHARE", 0)
+    assert made("vae_poe", **SMALL | counts).fit(train, 0) == resident
+    assert re.search("streamed: .* memory of the cuda", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("method", ["mvae", "scmodal"])
+def test_a_killed_training_goes_on(tmp_path, method):
+    train = VIEWS[widest(method)]()
+
+    def trained(epochs, *, saved=True):
+        instance = made(method, **SMALL | {"max_epochs": epochs})
+        if saved:
+            instance.save_at(tmp_path / "saved.pt", key=lambda: "this", seconds=0.0)
+        return instance, instance.fit(train, 0)
+
+    _, expected = trained(4, saved=False)
+    trained(3)
+    resumed, history = trained(4)
+    assert resumed.checkpoint.resumed_after == [3]
+    assert history == expected
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_job_of_fits_counts_what_it_takes_of_the_gpu(tmp_path, together):
+    views = [cut_small(small_dataset(), "paired", tmp_path / f"view-{seed}", seed=seed) for seed in range(2)]
+    outputs = [tmp_path / f"run/seed-{seed}" for seed in range(2)]
+    run = run_of("mvae", outputs, hyperparameters={"max_epochs": 2}, keep_imputed=False)
+    fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS, stacked=together)
+    for output in outputs:
+        record = read_record(output / "run.json")
+        assert (record["status"], record["device"]) == ("ok", torch.cuda.get_device_name())
+        weights = sum(parameter.numel() for parameter in weights_of(views[0]))
+        assert 4 * weights / 2**20 < record["peak_device_mb"] < 1000
+        assert record["gpu_seconds"]["fit"] == record["seconds"]["fit"] > 0
+        assert len(read_latents(output / "latents.h5ad"))
+        assert read_imputed(output / "imputed.h5mu").mod  # scores are worked out without a GPU
+
+
+def weights_of(view):
+    instance = MVAE()
+    instance.make(as_view(read_view(view / "train.h5mu", "train"), labels=False))
+    return instance.nets.parameters()
+
+
+@dataclasses.dataclass(kw_only=True)
+class Greedy:
+    """A method that asks for more memory than any GPU has."""
+
+    def fit(self, train, seed):
+        torch.empty(2**50, dtype=torch.uint8, device="cuda")
+
+    def embed(self, cells):
+        raise NotImplementedError
+
+
+def test_a_gpu_whose_memory_is_full_is_a_row(tmp_path, monkeypatch):
+    module = types.ModuleType("greedy_method")
+    module.CARD, module.Greedy = {"uses": (), "gives": ("single",)}, Greedy
+    monkeypatch.setattr(Greedy, "__module__", module.__name__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    view = cut_small(small_dataset(), "paired", tmp_path / "view")
+    record = fit_one(view, tmp_path / "run", module.__name__)
+    assert record["status"] == "out_of_memory"
+    assert "Tried to allocate" in record["message"]
+    assert fit_one(view, tmp_path / "next", "mvae", hyperparameters={"max_epochs": 1})["status"] == "ok"
+
+
+def test_seeds_that_do_not_fit_at_once_are_trained_one_by_one(monkeypatch):
+    monkeypatch.setattr(stack, "DEVICE_SHARE", 0)
+    with pytest.raises(NotStackable, match="do not fit on the GPU"):
+        MVAE.fit_at_once([MVAE(**SMALL)], [paired_view()], [0])
+    assert MVAE(**SMALL).fit(paired_view(), 0)
