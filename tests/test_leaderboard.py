@@ -83,6 +83,12 @@ def board_of(*lines):
 def test_a_mean_that_lacks_a_seed_is_not_compared():
     assert board_of(("mvae", 0.2, 3, 1), ("cca", 0.3, 3, 2), ("mmvae", 0.1, 2, None)) == ["mvae", "cca"]
     assert board_of(("mvae", 0.2, 5, 1), ("cca", 0.3, 5, 2), ("lucky", 0.1, 1, 1)) == ["mvae", "cca"]
+    assert board_of(("mvae", 0.2, 5, 1), ("cca", 0.3, 5, 2), ("many", 0.3, 9, 1)) == ["mvae", "cca"]
+    assert board_of(("mvae", 0.2, 5, 1), ("many", 0.9, 9, 2), ("cca", 0.3, 5, 2), ("more", 0.3, 9, 1)) == [
+        "mvae",
+        "cca",
+        "more",
+    ]
     assert board_of(("mvae", 0.2, 2, None), ("cca", 0.3, 2, None)) == []  # each lost another seed
 
 

@@ -39,7 +39,8 @@ def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.D
     -------
     pandas.DataFrame
         Columns :data:`COLUMNS`; `metric` is "score", the overall score, or one of ``HEADLINE``. `level` says that a mean is the
-        best of its view, or that its interval reaches that of the best; one over fewer directions, metrics or seeds is neither.
+        best of its view over as many seeds, or that its interval reaches that of the best; one over fewer directions or metrics
+        is neither.
     """
     parts = []
     for submission in submissions:
@@ -103,18 +104,17 @@ def leaderboard_page(
 def _level(table: pd.DataFrame, rosters: Mapping[str, Roster]) -> pd.Series:
     """Return whether a mean is the best of its view and score, or reaches it with its interval.
 
-    A mean is compared where its own benchmark ranks it, and where no other such mean of the view is over more seeds.
+    A mean is compared where its own benchmark ranks it and it has an interval, with others of the view over as many seeds: few
+    seeds may be lucky, and many do not take the others out of the comparison.
     """
-    ranked = table["rank"].notna()
-    most_seeds = table["seeds"].where(ranked).groupby([table[key] for key in (*VIEW, "settings", "metric")]).transform("max")
-    whole = ranked & (table["seeds"] == most_seeds)
+    compared = table[table["rank"].notna() & table["low"].notna()]
     level = pd.Series(data=False, index=table.index)
-    for (*_, metric), part in table[whole].groupby([*VIEW, "settings", "metric"]):
+    for (*_, metric, _), part in compared.groupby([*VIEW, "settings", "metric", "seeds"]):
         roster = rosters[part["submission"].iloc[0]]
         sign = 1.0 if metric == SCORE else roster.sign(metric)
         if len(part) < 2 or pd.isna(sign) or (metric != SCORE and not roster.is_quality(metric)):
             continue
-        ends = pd.DataFrame({end: part[end].fillna(part["mean"]) * sign for end in ("low", "high")})
+        ends = part[["low", "high"]] * sign
         best = (part["mean"] * sign).idxmax()
         level.loc[part.index] = ends.max(axis=1) >= ends.loc[best].min()
     return level
