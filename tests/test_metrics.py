@@ -1118,6 +1118,22 @@ def test_silhouettes_are_those_of_sklearn(from_origin):
     assert evaluate("isolated_labels", needs) == pytest.approx(width[labels[kept] == TYPES[0]].mean())
 
 
+@pytest.mark.parametrize("metric", ["isolated_labels", "isolated_labels_f1"])
+def test_a_type_is_as_isolated_as_its_cells_with_a_batch_say(metric):
+    needs = world(noise=2.0)
+    of_type = [np.flatnonzero(needs["labels"] == name) for name in TYPES]
+    needs["batches"] = np.array(["one", "two"], dtype=object)[np.arange(300) % 2]
+    needs["batches"][of_type[0]] = "one"
+    expected = evaluate(metric, needs)
+    needs["batches"][of_type[0][::2]] = ""
+    assert evaluate(metric, needs) == expected
+    needs["batches"][of_type[1]] = ""  # nothing is known of these
+    assert evaluate(metric, needs) == expected
+    needs["batches"][:] = ""
+    with pytest.raises(Undefined, match="no labelled query cell has a batch"):
+        evaluate(metric, needs)
+
+
 def test_limits_of_biology_are_reached_by_types_far_apart():
     needs = world()
     far = needs | {"latent": 100 * np.unique(needs["labels"].astype(str), return_inverse=True)[1][:, None] + needs["latent"]}
