@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from mosaicbench.errors import Diverged
 from mosaicbench.modeling import training
 from mosaicbench.modeling.members import Member, Stackable
+from mosaicbench.modeling.schedule import NEVER_FINITE, Schedule
 from mosaicbench.modeling.stack import Stack
 from mosaicbench.view import History, View
 
@@ -55,7 +56,7 @@ def fit_at_once(methods: Sequence[Stackable], views: Sequence[View], seeds: Sequ
 def _trained(stack: Stack) -> list[History | Diverged]:
     """Train as `training.minimise` does, until no seed goes on."""
     budget = stack.method
-    schedule = training.Schedule.of(budget, budget.warmup)
+    schedule = Schedule.of(budget.max_epochs, budget.patience, budget.warmup)
     stateful = {"stack": stack, "optimiser": stack.optimiser}
     saved = None if budget.checkpoint is None else budget.checkpoint.resume(stateful)
     fresh = {"best": math.inf, "best_epoch": 0, "goes_on": True, "failed": ""}
@@ -90,5 +91,5 @@ def _trained(stack: Stack) -> list[History | Diverged]:
 
 def _outcome(seed: dict) -> History | Diverged:
     if seed["failed"] or not seed["best_epoch"]:
-        return Diverged(seed["failed"] or training.NEVER_FINITE)
+        return Diverged(seed["failed"] or NEVER_FINITE)
     return training.with_kept(seed["history"], seed["best_epoch"])

@@ -21,14 +21,12 @@ from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import Opponents
 from mosaicbench.modeling.minibatch import Block, Minibatch, Part, block_of
 from mosaicbench.modeling.optimiser import Adam
+from mosaicbench.modeling.schedule import NEVER_FINITE, Schedule
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
 Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
 Divided = tuple[list[Block], list[Minibatch]]  # the cells of each block to fit, and those to validate on
-
-NEVER_FINITE = "the validation cost was never finite after the warm-up"
-LONGEST = 100  # epochs that a warm-up is a fraction of, however many more the budget has
 
 # What training computes with, here and nowhere else. Single precision means single precision: no TF32 in matrix products.
 # On a GPU, operations that have a deterministic form take it.
@@ -76,39 +74,6 @@ class Budget:
     def conditions(self) -> dict[str, object]:
         """Return what training computes with, for the record."""
         return {"device": torch.cuda.get_device_name() if device().type == "cuda" else "cpu", **ARITHMETIC}
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """What training does by the number of an epoch, the first of which is 1; a stack asks for each of its seeds.
-
-    Attributes
-    ----------
-    warmup_epochs
-        The epoch in which the cost is first what it will stay.
-    patience
-        Epochs to wait for a lower validation cost.
-    """
-
-    warmup_epochs: int
-    patience: int
-
-    @classmethod
-    def of(cls, budget: Budget, warmup: float) -> Schedule:
-        """Return that of a budget, and of a warm-up in parts of its epochs."""
-        return cls(max(1, round(warmup * min(budget.max_epochs, LONGEST))), budget.patience)
-
-    def progress(self, epoch: int) -> float:
-        """Return how far the warm-up has come, up to 1."""
-        return min(1.0, epoch / self.warmup_epochs)
-
-    def keeps(self, epoch: int, cost: float, best: float) -> bool:
-        """Return whether weights are the best so far: before the end of the warm-up, another cost is what they minimise."""
-        return epoch >= self.warmup_epochs and cost < best
-
-    def goes_on(self, epoch: int, best_epoch: int) -> bool:
-        """Return whether there is patience for another epoch; it is not tried before the end of the warm-up."""
-        return epoch - max(best_epoch, self.warmup_epochs) < self.patience
 
 
 def device() -> torch.device:
@@ -271,7 +236,7 @@ def minimise(
     nets.to(device())
     fitted, held_out = divide(train, budget, counts=counts, validates=stops) if divided is None else divided
     optimiser = Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
-    schedule = Schedule.of(budget, warmup)
+    schedule = Schedule.of(budget.max_epochs, budget.patience, warmup)
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
     history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
 
