@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -117,6 +118,33 @@ def test_seeds_stop_at_their_own_epochs_with_their_own_best_weights():
     assert len(set(epochs)) > 1
     assert min(epochs) < 12
     assert_same(alone, together, views, tolerance=1e-6)
+
+
+def test_a_stack_keeps_no_weights_of_the_warm_up_and_more_than_100_epochs_leave_that_as_it_is(monkeypatch):
+    views, run_epoch, epochs = [view_of(seed) for seed in range(3)], Stack.run_epoch, []
+    costs = [[1, 2, 3, 4, 5, 6], [1, 2, 3, 2, 3, 4], [1, 1, math.nan, math.inf, math.nan, math.nan]]
+
+    def given(self, progress):
+        rows, finite = run_epoch(self, progress)
+        epochs.append(progress)
+        return [row | {"validation_cost": own[len(epochs) - 1]} for row, own in zip(rows, costs, strict=True)], finite
+
+    def stack(**hyperparameters):
+        epochs.clear()
+        methods = [MVAE(**SMALL | hyperparameters) for _ in views]
+        return methods, MVAE.fit_at_once(methods, views, range(3))
+
+    monkeypatch.setattr(Stack, "run_epoch", given)
+    methods, outcomes = stack(max_epochs=500, warmup=0.03, patience=2)
+    assert epochs == pytest.approx([1 / 3, 2 / 3, 1, 1, 1, 1])
+    kept = [[row["epoch"] for row in history if row["kept"]] for history in outcomes[:2]]
+    assert kept == [[3], [4]]
+    assert [len(history) for history in outcomes[:2]] == [5, 6]
+    assert isinstance(outcomes[2], Diverged)
+    assert "never finite after the warm-up" in str(outcomes[2])
+    shorter, _ = stack(max_epochs=3, warmup=1.0)  # ends with the weights of its third epoch
+    for name, expected in shorter[0].nets.state_dict().items():
+        assert torch.equal(methods[0].nets.state_dict()[name], expected)
 
 
 def test_a_seed_that_diverges_fails_alone():

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, linear_cells, mosaic_view, unpaired_view
+from conftest import REPOSITORY, linear_cells, mosaic_view, paired_view, unpaired_view
 from scipy import sparse
 from torch import nn
 
+from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
 from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
@@ -230,22 +231,50 @@ class Idle:
         return {}
 
 
-@pytest.mark.parametrize(("opponents", "kept"), [(None, 1), (Idle(), 3)])
-def test_with_critics_no_weights_of_the_warm_up_are_kept(opponents, kept):
-    nets, epochs = nn.Linear(1, 1), []
-
-    def worse_each_epoch(x, progress):
-        epochs.append(None)
-        return Cost(rising=torch.full((x.cells,), float(len(epochs))))
+def history_of(validation_costs, *, warmup, patience=5, **options):
+    """Return the history of a training that has these validation costs, one an epoch."""
+    nets, costs = nn.Linear(1, 1), iter(validation_costs)
 
     def cost(x, progress):
         return Cost(squares=nets.weight.square().sum().expand(x.cells))
 
-    budget = training.Budget(max_epochs=5, patience=5)
-    history = training.minimise(
-        cost, nets, unpaired_view(60), budget=budget, warmup=0.6, held_out_cost=worse_each_epoch, opponents=opponents
-    )
-    assert [row["epoch"] for row in history if row["kept"]] == [kept]
+    def held_out_cost(x, progress):
+        assert progress == 1
+        return Cost(given=torch.full((x.cells,), float(next(costs))))
+
+    budget = training.Budget(max_epochs=len(validation_costs), patience=patience)
+    return training.minimise(cost, nets, paired_view(60), budget=budget, warmup=warmup, held_out_cost=held_out_cost, **options)
+
+
+def epochs_kept(history):
+    return [row["epoch"] for row in history if row["kept"]]
+
+
+@pytest.mark.parametrize("opponents", [None, Idle()])
+@pytest.mark.parametrize(("costs", "kept"), [([1, 2, 3, 4, 5], 3), ([1, 2, 5, 3, 4], 4), ([5, 4, 3, 2, 1], 5)])
+def test_no_weights_of_the_warm_up_are_kept(costs, kept, opponents):
+    history = history_of(costs, warmup=0.6, opponents=opponents)
+    assert [row["progress"] for row in history] == pytest.approx([1 / 3, 2 / 3, 1, 1, 1])
+    assert epochs_kept(history) == [kept]
+
+
+def test_patience_begins_at_the_end_of_the_warm_up():
+    history = history_of([1, 2, 3, 4, 9, 9, 9, 9, 9, 9], warmup=0.4, patience=2)
+    assert epochs_kept(history) == [4]
+    assert len(history) == 6
+
+
+def test_a_validation_cost_that_is_finite_in_the_warm_up_alone_is_a_divergence():
+    with pytest.raises(Diverged, match="never finite after the warm-up"):
+        history_of([1, 1, float("nan"), float("inf"), float("nan")], warmup=0.6)
+
+
+@pytest.mark.parametrize(("epochs", "warm"), [(1, 1), (2, 1), (50, 10), (100, 20), (101, 20), (500, 20)])
+def test_more_than_100_epochs_leave_the_warm_up_as_it_is(epochs, warm):
+    history = history_of([1.0] * epochs, warmup=0.2, patience=1)
+    assert epochs_kept(history) == [warm]
+    assert len(history) == min(epochs, warm + 1)
+    assert [row["progress"] for row in history] == pytest.approx([min(1, row["epoch"] / warm) for row in history])
 
 
 WITHOUT_COMPILER = """

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from mosaicbench.errors import Diverged
 from mosaicbench.modeling import training
 from mosaicbench.modeling.members import Member, Stackable
+from mosaicbench.modeling.schedule import NEVER_FINITE, Schedule
 from mosaicbench.modeling.stack import Stack
 from mosaicbench.view import History, View
 
@@ -55,7 +56,7 @@ def fit_at_once(methods: Sequence[Stackable], views: Sequence[View], seeds: Sequ
 def _trained(stack: Stack) -> list[History | Diverged]:
     """Train as `training.minimise` does, until no seed goes on."""
     budget = stack.method
-    warmup_epochs = max(1, round(budget.warmup * budget.max_epochs))
+    schedule = Schedule.of(budget.max_epochs, budget.patience, budget.warmup)
     stateful = {"stack": stack, "optimiser": stack.optimiser}
     saved = None if budget.checkpoint is None else budget.checkpoint.resume(stateful)
     fresh = {"best": math.inf, "best_epoch": 0, "goes_on": True, "failed": ""}
@@ -63,17 +64,17 @@ def _trained(stack: Stack) -> list[History | Diverged]:
     seeds, best_weights, epochs_before = (saved or began).values()
 
     for epoch in range(epochs_before + 1, budget.max_epochs + 1):
-        progress = min(1.0, epoch / warmup_epochs)
+        progress = schedule.progress(epoch)
         better = []
         for seed, row, finite in zip(seeds, *stack.run_epoch(progress), strict=True):
             if seed["goes_on"] and finite:
                 seed["history"].append({"epoch": epoch, "progress": progress} | row)
             elif seed["goes_on"]:
                 seed |= {"goes_on": False, "failed": f"the cost or its gradient was not finite in epoch {epoch}"}
-            better.append(seed["goes_on"] and row["validation_cost"] < seed["best"])
+            better.append(seed["goes_on"] and schedule.keeps(epoch, row["validation_cost"], seed["best"]))
             if better[-1]:
                 seed |= {"best": row["validation_cost"], "best_epoch": epoch}
-            seed["goes_on"] &= epoch - max(seed["best_epoch"], warmup_epochs) < budget.patience
+            seed["goes_on"] &= schedule.goes_on(epoch, seed["best_epoch"])
         best_weights = stack.kept(better, best_weights)
         going_on = [seed["history"][-1] for seed in seeds if seed["goes_on"]]
         if epoch % 10 == 0 or epoch == 1:
@@ -90,5 +91,5 @@ def _trained(stack: Stack) -> list[History | Diverged]:
 
 def _outcome(seed: dict) -> History | Diverged:
     if seed["failed"] or not seed["best_epoch"]:
-        return Diverged(seed["failed"] or "the validation cost was never finite")
+        return Diverged(seed["failed"] or NEVER_FINITE)
     return training.with_kept(seed["history"], seed["best_epoch"])

@@ -21,6 +21,7 @@ from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import Opponents
 from mosaicbench.modeling.minibatch import Block, Minibatch, Part, block_of
 from mosaicbench.modeling.optimiser import Adam
+from mosaicbench.modeling.schedule import NEVER_FINITE, Schedule
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
@@ -41,7 +42,8 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        Stop after `max_epochs`, or when the validation cost has not improved for `patience` epochs.
+        Stop after `max_epochs`, or when the validation cost has not improved for `patience` epochs after the warm-up. With
+        more of both, a training of 100 epochs or more only goes on for longer: its warm-up stays what it is with 100.
     batch_size
         Cells per step.
     learning_rate
@@ -195,12 +197,15 @@ def minimise(
     Parameters
     ----------
     cost
-        (minibatch, progress) -> named costs per cell. Progress runs from 0 to 1 over the first `warmup` of the epochs and
-        stays there; validation costs are always taken at progress 1, so epochs compare.
+        (minibatch, progress) -> named costs per cell. Progress runs from 0 to 1 over the warm-up and stays there; validation
+        costs are always taken at progress 1, so epochs compare.
     nets
-        The networks whose parameters are trained. They end with the weights of the best validation epoch.
+        The networks whose parameters are trained. They end with the weights of the epoch whose validation cost is lowest, of
+        those in which progress is 1.
     train
         The train cells. A minibatch never mixes blocks, so it holds only what was observed.
+    warmup
+        The part of the epochs, of no more than 100 of them, that is the warm-up; it has an epoch at least.
     counts
         The modalities whose counts the cost reads.
     steps
@@ -208,8 +213,7 @@ def minimise(
     held_out_cost
         What decides when to stop, where that is not `cost`.
     opponents
-        Critics, who learn before every step. The weights kept are then of an epoch after the warm-up: before it, the model
-        has hardly begun to play against them.
+        Critics, who learn before every step.
     stops
         Whether the validation cost decides when to stop and which weights are kept; else every epoch is trained, the last
         weights are kept, and no cell is held out.
@@ -227,18 +231,18 @@ def minimise(
     Raises
     ------
     Diverged
-        When a cost or a gradient is not finite.
+        When a cost or a gradient is not finite, or no validation cost after the warm-up is.
     """
     nets.to(device())
     fitted, held_out = divide(train, budget, counts=counts, validates=stops) if divided is None else divided
     optimiser = Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
-    warmup_epochs = max(1, round(warmup * budget.max_epochs))
+    schedule = Schedule.of(budget.max_epochs, budget.patience, warmup)
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
     history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
 
     bar = tqdm(range(len(history) + 1, budget.max_epochs + 1), desc="training", unit="epoch", disable=not sys.stderr.isatty())
     for epoch in bar:
-        progress = min(1.0, epoch / warmup_epochs)
+        progress = schedule.progress(epoch)
         nets.train()
         terms, seen, standings = Cost(), 0, []
         for minibatches in steps(fitted, budget.batch_size):
@@ -266,14 +270,13 @@ def minimise(
         if bar.disable and (epoch % 10 == 0 or epoch == 1):
             print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
 
-        playing = opponents is not None and epoch < warmup_epochs
-        if not stops or (not playing and row["validation_cost"] < best):
+        if not stops or schedule.keeps(epoch, row["validation_cost"], best):
             best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
-        if epoch - max(best_epoch, warmup_epochs) >= budget.patience:
+        if not schedule.goes_on(epoch, best_epoch):
             break
         _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
     if best_weights is None:
-        raise Diverged("the validation cost was never finite")
+        raise Diverged(NEVER_FINITE)
     nets.load_state_dict(best_weights)
     nets.eval()
     return with_kept(history, best_epoch)

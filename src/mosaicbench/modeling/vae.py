@@ -41,7 +41,7 @@ class MultimodalVAE(Budget):
     beta
         Weight of the KL divergence from the prior; 1 is the evidence lower bound.
     warmup
-        Fraction of `max_epochs` over which beta rises from 0.
+        Fraction of `max_epochs`, of no more than 100 of them, over which beta rises from 0.
     annealing
         How it rises: "linear", or "sigmoid", an S between 0 and beta.
     likelihood
