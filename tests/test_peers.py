@@ -153,7 +153,7 @@ def kind_of(name: str) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _same_distances():
-    """Give muon's descents between the same cells one distance, not each its own, for which all of it is compiled anew: 20 s."""
+    """Give muon's descents between the same cells one distance, not each its own, for which all is compiled anew: 20 s."""
     if not find_spec("pynndescent"):
         yield
         return
