@@ -5,36 +5,26 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import torch._dynamo  # noqa: F401 (all training imports it: once here, not in each process that is forked for a fit)
 from conftest import REPOSITORY
 
 from mosaicbench import catalog
 from mosaicbench.commands import fit
-from mosaicbench.files.runs import read_record
+from mosaicbench.files.runs import draws_of, read_imputed, read_latents, read_record
+from mosaicbench.files.views import read_view, write_view
 
 # A job in a process of its own that forks for no fit: what a wrapped package imports and compiles is there for the next one.
-# Neighbours that muon has searched by a descent, which takes 40 s to compile, are found one by one.
 WITHOUT_FORKS = """
 import json, sys
 from importlib.util import find_spec
-import numpy as np
-from scipy.spatial.distance import cdist
 from mosaicbench.commands import fit
 from mosaicbench.fitting import attempt
 
-def nearest(x, n_neighbors, metric, metric_kwds, **_):
-    known = tuple(metric_kwds.values())
-    distances = cdist(x, x, metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known))
-    places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
-    return places, np.take_along_axis(distances, places, axis=1), None
-
 if find_spec("numba"):
-    sys.path.append(sys.argv[3])
+    sys.path.append(sys.argv[2])
     import compiled
     compiled.keep()
-if sys.argv[2] == "wnn":
-    import muon
-    sys.modules[muon.pp.neighbors.__module__].nearest_neighbors = nearest  # which module that is, muon's versions differ in
 attempt.run_in_child = lambda work, meter, limits: (work() or 0, None)
 fit.main(**json.loads(sys.argv[1]))
 """
@@ -78,5 +68,35 @@ def fit_apart(views, outputs, method, scenario, hyperparameters, python):
     """Fit a wrapped package to views with the same seed, in one new process of a Python, and return the records."""
     run = run_of(method, outputs, hyperparameters=hyperparameters, scenario=scenario)
     job = json.dumps({"runs": [run], "seeds": seeds_of(views, [0] * len(views)), "limits": LIMITS})
-    subprocess.run([python, "-c", WITHOUT_FORKS, job, method, TESTS], env=os.environ | APART, check=True)
+    subprocess.run([python, "-c", WITHOUT_FORKS, job, TESTS], env=os.environ | APART, check=True)
     return [read_record(output / "run.json") for output in outputs]
+
+
+def poisoned(view, folder):
+    """Return a copy of a view in which all is overwritten that its scenario hides."""
+    solution = read_view(view / "solution.h5mu", "solution")
+    folder.mkdir()
+    for part in ("train", "query"):
+        (folder / f"{part}.h5mu").write_bytes((view / f"{part}.h5mu").read_bytes())
+    for cells in solution.mod.values():
+        cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
+        cells.obs["cell_type"] = "garbage"
+    write_view(folder / "solution.h5mu", solution)
+    return folder
+
+
+def assert_same_outputs(first, second):
+    """Hold two runs to the same latents and values, and to some of either."""
+    (latents, values), (latents_again, values_again) = _outputs(first), _outputs(second)
+    assert latents.size or any(x.size for x in values.values())
+    np.testing.assert_array_equal(latents, latents_again)
+    assert list(values) == list(values_again)
+    for direction in values:
+        np.testing.assert_array_equal(values[direction], values_again[direction])
+
+
+def _outputs(folder):
+    latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
+    draws = {f"draws of {direction}": draws_of(imputed, direction) for direction in imputed.mod}
+    values = {direction: cells.X for direction, cells in imputed.mod.items()}
+    return latents.X, values | {name: found.values for name, found in draws.items() if found is not None}

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from mosaicbench_fits import LIMITS, NAMES, fit_apart, fit_one, run_of, seeds_of
+from mosaicbench_fits import LIMITS, NAMES, assert_same_outputs, fit_one, poisoned, run_of, seeds_of
 from mosaicbench_views import cut_small, linked, small_dataset
-from test_peers import APART, FEATURES, PEERS, kind_of, peers, peers_apart, python_of
 
 from mosaicbench import catalog
 from mosaicbench.commands import fit, score
-from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
-from mosaicbench.files.runs import draws_of, latents_of, private_of, read_imputed, read_latents
+from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.scores import read_scores
-from mosaicbench.files.views import as_cells, read_view, standardised_values, write_view
+from mosaicbench.files.views import as_cells, read_view, standardised_values
 from mosaicbench.metrics.label_separation_auc import label_separation_auc
 
 OWN = [name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)]
@@ -30,13 +28,6 @@ def dataset():
 @pytest.fixture(scope="module")
 def paired(dataset, tmp_path_factory):
     return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
-
-
-def outputs(folder):
-    latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
-    draws = {f"draws of {direction}": draws_of(imputed, direction) for direction in imputed.mod}
-    values = {direction: cells.X for direction, cells in imputed.mod.items()}
-    return latents.X, values | {name: found.values for name, found in draws.items() if found is not None}
 
 
 @dataclass(kw_only=True)
@@ -147,29 +138,6 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
             assert scores["label_separation_auc_private", source] == pytest.approx(expected, abs=1e-5)
 
 
-def poisoned(view, folder):
-    """Return a copy of a view in which all is overwritten that its scenario hides."""
-    solution = read_view(view / "solution.h5mu", "solution")
-    folder.mkdir()
-    for part in ("train", "query"):
-        (folder / f"{part}.h5mu").write_bytes((view / f"{part}.h5mu").read_bytes())
-    for cells in solution.mod.values():
-        cells.X = np.random.default_rng(0).random(cells.shape).astype(np.float32)
-        cells.obs["cell_type"] = "garbage"
-    write_view(folder / "solution.h5mu", solution)
-    return folder
-
-
-def assert_same_outputs(first, second):
-    """Hold two runs to the same latents and values, and to some of either."""
-    (latents, values), (latents_again, values_again) = outputs(first), outputs(second)
-    assert latents.size or any(x.size for x in values.values())
-    np.testing.assert_array_equal(latents, latents_again)
-    assert list(values) == list(values_again)
-    for direction in values:
-        np.testing.assert_array_equal(values[direction], values_again[direction])
-
-
 @pytest.fixture(scope="module")
 def hidden(dataset, tmp_path_factory):
     """Return views of linked features, one of them poisoned."""
@@ -184,17 +152,6 @@ def test_poisoned_solution_changes_nothing(hidden, tmp_path, method):
     small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in catalog.hyperparameters(method)}
     folders = [tmp_path / view.name for view in hidden]
     fit.main(runs=[run_of(method, folders, hyperparameters=small)], seeds=seeds_of(hidden, [0, 0]), limits=LIMITS)
-    assert_same_outputs(*folders)
-
-
-@pytest.mark.parametrize("peer", [*peers(), *peers_apart()])
-def test_poisoned_solution_changes_nothing_of_a_wrapped_package(tmp_path, peer):
-    hyperparameters, modalities, _ = (PEERS | APART)[peer]
-    dataset = linked(simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES), tmp_path / "links.tsv")
-    view = cut_small(dataset, kind_of(peer), tmp_path / "view")
-    folders = [tmp_path / "clean", tmp_path / "dirty"]
-    python = python_of(peer) if peer in APART else sys.executable
-    fit_apart([view, poisoned(view, tmp_path / "poisoned")], folders, peer, kind_of(peer), hyperparameters, python)
     assert_same_outputs(*folders)
 
 

@@ -42,9 +42,27 @@ def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparamet
     return instance
 
 
+def briefly(method: str) -> tuple[object, Cells]:
+    """Return the method, fitted to paired cells with the seed 0, and new cells; for tests that change neither.
+
+    It is fitted once for all of them, but for controls, which may draw anew whenever they are asked.
+    """
+    return fitted_once(method) if method in TRAINED else fitted_once.__wrapped__(method)
+
+
+@cache
+def fitted_once(method: str) -> tuple[object, Cells]:
+    query = linear_cells(30, seed=5, name="query")
+    return fitted(method, paired_view(), query), query
+
+
 def outputs(method: str, train: View, query: Cells, seed: int = 0) -> list[np.ndarray]:
-    """Return everything that a method gives, in a fixed order."""
-    instance = fitted(method, train, query, seed)
+    """Return everything that a method gives when it is fitted anew, in a fixed order."""
+    return outputs_of(method, fitted(method, train, query, seed), query)
+
+
+def outputs_of(method: str, instance: object, query: Cells) -> list[np.ndarray]:
+    """Return everything that a fitted method gives, in a fixed order."""
     found = []
     if gives(method, "single"):
         found += [instance.embed(query.only(m)) for m in query.modalities]
@@ -58,40 +76,42 @@ def outputs(method: str, train: View, query: Cells, seed: int = 0) -> list[np.nd
 @pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")], ids=["two", "three"])
 @pytest.mark.parametrize("method", METHODS)
 def test_gives_what_its_card_says(method, modalities):
-    query = linear_cells(40, seed=5, modalities=modalities, name="query")
-    instance = fitted(method, paired_view(modalities=modalities), query)
+    if len(modalities) == 2:
+        instance, query = briefly(method)
+    else:
+        query = linear_cells(30, seed=5, modalities=modalities, name="query")
+        instance = fitted(method, paired_view(modalities=modalities), query)
     widths = set()
     for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(method, "joint"):
         latents = instance.embed(query.only(*source))
-        assert latents.shape[0] == 40
+        assert latents.shape[0] == 30
         assert np.isfinite(latents).all()
         widths.add(latents.shape[1])
     assert len(widths) <= 1
     for source in modalities if gives(method, "impute") else []:
         for target in set(modalities) - {source}:
             imputed = instance.impute(query.only(source), target)
-            assert imputed.shape == (40, FEATURES[target])
+            assert imputed.shape == (30, FEATURES[target])
             assert np.isfinite(imputed).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_result(method):
-    query = linear_cells(30, seed=5, name="query")
-    for first, second in zip(outputs(method, paired_view(), query), outputs(method, paired_view(), query), strict=True):
+    instance, query = briefly(method)
+    for first, second in zip(outputs_of(method, instance, query), outputs(method, paired_view(), query), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("method", claiming("random"))
 def test_other_seed_other_result(method):
-    query = linear_cells(30, seed=5, name="query")
-    first, second = outputs(method, paired_view(), query, 0), outputs(method, paired_view(), query, 1)
+    instance, query = briefly(method)
+    first, second = outputs_of(method, instance, query), outputs(method, paired_view(), query, 1)
     assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize("method", TRAINED)
 def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
-    query = linear_cells(30, seed=5, name="query")
-    instance = fitted(method, paired_view(), query)
+    instance, query = briefly(method)
     few = query.take(np.arange(4, 9))
     if gives(method, "single"):
         np.testing.assert_allclose(instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5)
@@ -103,9 +123,9 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0])
 def test_labels_are_not_read_unless_the_card_says_so(method):
-    train, query = paired_view(), linear_cells(20, seed=5, name="query")
+    (instance, query), train = briefly(method), paired_view()
     without = replace(train, blocks=(replace(train.blocks[0], labels=None),))
-    for first, second in zip(outputs(method, train, query), outputs(method, without, query), strict=True):
+    for first, second in zip(outputs_of(method, instance, query), outputs(method, without, query), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
@@ -119,20 +139,25 @@ def test_one_cell_and_a_constant_feature(method):
 
 @pytest.mark.parametrize(("method", "kind"), [(m, k) for m in METHODS for k in catalog.card("methods", m)["handles"]])
 def test_trains_on_what_its_card_handles(method, kind):
-    query = linear_cells(30, seed=5, name="query")
-    assert all(np.isfinite(array).all() for array in outputs(method, VIEWS[kind](), query))
+    instance, query = briefly(method)
+    instance = instance if kind == "paired" else fitted(method, VIEWS[kind](), query)
+    assert all(np.isfinite(array).all() for array in outputs_of(method, instance, query))
 
 
 @cache
 def learned(method: str) -> tuple[object, Cells]:
     """Return the method, fitted to cells that are linear views of the same factors, and new cells of all modalities.
 
-    Cells are paired where the method uses pairs; else the links tell which features are alike, where it uses links.
+    Cells are paired where the method uses pairs; else the links tell which features are alike, where it uses links. With seeds
+    0 to 4, models aligned to 0.03 at most, imputed to 0.29 and reconstructed to 0.43, and their draws' skill was 0.48 or more.
     """
     uses = catalog.card("methods", method)["uses"]
     linked = "links" in uses and "pairs" not in uses
     train, query = linked_world() if linked else (paired_view(400), linear_cells(100, seed=7, name="query"))
-    return fitted(method, train, query, **{"max_epochs": 60} if method in MODELS else {}), query
+    quick = {}
+    if method in MODELS:
+        quick = {"max_epochs": 25, "learning_rate": 2 * catalog.hyperparameters(method)["learning_rate"].default}
+    return fitted(method, train, query, **quick), query
 
 
 @pytest.mark.parametrize("method", claiming("aligns"))
@@ -171,7 +196,9 @@ def test_reconstructs_as_it_claims(method, modality):
 
 @pytest.mark.parametrize("method", claiming("generates"))
 def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
-    instance = fitted(method, VIEWS[catalog.card("methods", method)["handles"][0]](), linear_cells(20, seed=5))
+    instance, query = briefly(method)
+    kind = catalog.card("methods", method)["handles"][0]
+    instance = instance if kind == "paired" else fitted(method, VIEWS[kind](), query)
     virtual, again, other = (instance.generate(50, seed) for seed in (1, 1, 2))
     assert {m: x.shape for m, x in virtual.items()} == {m: (50, FEATURES[m]) for m in ("rna", "adt")}
     for modality, x in virtual.items():

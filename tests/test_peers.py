@@ -17,17 +17,21 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPOSITORY
-from mosaicbench_views import linked
+from mosaicbench_fits import LIMITS, assert_same_outputs, fit_apart, poisoned, run_of, seeds_of
+from mosaicbench_views import cut_small, linked
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from test_environment import CONSTRAINTS, name_of, pins
 
 from mosaicbench import catalog
+from mosaicbench.commands import fit
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import as_cells, as_view, complete_cells, space_values, write_view
+from mosaicbench.fitting import attempt
 from mosaicbench.fitting.method import method_class
 from mosaicbench.methods.peers import _package
 from mosaicbench.view import Cells, View
@@ -145,6 +149,26 @@ def process() -> tuple:
 
 def kind_of(name: str) -> str:
     return catalog.card("methods", name)["handles"][0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _same_distances():
+    """Give muon's descents between the same cells one distance, not each its own, for which all is compiled anew: 20 s."""
+    if not find_spec("pynndescent"):
+        yield
+        return
+    from pynndescent import NNDescent
+
+    made, known = NNDescent._set_distance_func, {}
+
+    def known_or_made(self):
+        made(self)
+        content = [x.tobytes() if isinstance(x, np.ndarray) else x for x in self._dist_args]
+        self._distance_func = known.setdefault((self.metric, *content), self._distance_func)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NNDescent, "_set_distance_func", known_or_made)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +328,35 @@ def test_in_its_own_environment(name, tmp_path):
     asking = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
     installed = subprocess.run([str(python_of(name)), "-c", asking], capture_output=True, text=True, check=True).stdout.strip()
     assert installed == wraps["version"]
+
+
+def nearest(x, n_neighbors, metric, metric_kwds, **_):
+    """Find neighbours one by one, which muon searches by a descent that takes 20 s to compile."""
+    known = tuple(metric_kwds.values())
+    distances = cdist(x, x, metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known))
+    places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
+    return places, np.take_along_axis(distances, places, axis=1), None
+
+
+@pytest.mark.parametrize("name", [*peers(), *peers_apart()])
+def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
+    """Without a fork, so that what a package has imported and compiled for the tests above is there."""
+    hyperparameters, modalities, _ = (PEERS | APART)[name]
+    dataset = linked(simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES), tmp_path / "links.tsv")
+    view = cut_small(dataset, kind_of(name), tmp_path / "view")
+    views, folders = [view, poisoned(view, tmp_path / "poisoned")], [tmp_path / "clean", tmp_path / "dirty"]
+    if name in APART:
+        fit_apart(views, folders, name, kind_of(name), hyperparameters, python_of(name))
+    else:
+        if name == "wnn":
+            import muon
+
+            module = importlib.import_module(muon.pp.neighbors.__module__)  # which one that is, muon's versions differ in
+            monkeypatch.setattr(module, "nearest_neighbors", nearest)
+        monkeypatch.setattr(attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None))
+        run = run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))
+        fit.main(runs=[run], seeds=seeds_of(views, [0, 0]), limits=LIMITS)
+    assert_same_outputs(*folders)
 
 
 @pytest.mark.skipif(not python_of("multivae_mvae").exists(), reason="multivae's environment is not built (make peers)")
