@@ -27,7 +27,7 @@ compiled.keep()
 
 def pytest_configure(config):
     """Hide a GPU from tests that are not of it, and start what forks processes once, not in every process of pytest-xdist."""
-    if "gpu" not in config.option.markexpr:
+    if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if not hasattr(config, "workerinput"):
         forked.start()

@@ -1,23 +1,23 @@
 """On a GPU: what trains there ends where it does on the CPU, the same each time, within its memory: `pytest -m gpu`."""
 
-import dataclasses
+import json
+import os
 import re
+import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
 import torch
-from conftest import linear_cells, paired_view
-from mosaicbench_fits import LIMITS, fit_one, run_of, seeds_of
+from conftest import REPOSITORY, linear_cells, paired_view
+from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 from pretend_device import training_on
-from test_device import SMALL, made, widest
+from test_device import SMALL, assert_goes_on, made, widest
 from test_methods import MODELS, VIEWS, gives
 from test_stacked import STACKABLE
 from test_training import counted_view
 
-from mosaicbench.commands import fit
 from mosaicbench.errors import NotStackable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.views import as_view, read_view
@@ -97,64 +97,63 @@ def test_streamed_and_resident_data_train_the_same(monkeypatch, capsys):
 
 @pytest.mark.parametrize("method", ["mvae", "scmodal"])
 def test_a_killed_training_goes_on(tmp_path, method):
-    train = VIEWS[widest(method)]()
-
-    def trained(epochs, *, saved=True):
-        instance = made(method, **SMALL | {"max_epochs": epochs})
-        if saved:
-            instance.save_at(tmp_path / "saved.pt", key=lambda: "this", seconds=0.0)
-        return instance, instance.fit(train, 0)
-
-    _, expected = trained(4, saved=False)
-    trained(3)
-    resumed, history = trained(4)
-    assert resumed.checkpoint.resumed_after == [3]
-    assert history == expected
+    assert_goes_on(method, tmp_path / "saved.pt")
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_a_job_of_fits_counts_what_it_takes_of_the_gpu(tmp_path, together):
-    views = [cut_small(small_dataset(), "paired", tmp_path / f"view-{seed}", seed=seed) for seed in range(2)]
-    outputs = [tmp_path / f"run/seed-{seed}" for seed in range(2)]
-    run = run_of("mvae", outputs, hyperparameters={"max_epochs": 2}, keep_imputed=False)
-    fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS, stacked=together)
-    for output in outputs:
+FIT = "import json, sys; from mosaicbench.commands import fit; fit.main(**json.loads(sys.argv[1]))"
+
+
+def fit_in_a_new_process(folder, method, seeds, **more):
+    """Fit a method as a job does, since a child that is forked from a process with a GPU has none; return the run's folders."""
+    views = [cut_small(small_dataset(), "paired", folder / f"view-{seed}", seed=seed) for seed in seeds]
+    outputs = [folder / f"run/seed-{seed}" for seed in seeds]
+    hyperparameters = {"max_epochs": 2} if method == "mvae" else {}
+    run = run_of(method, outputs, hyperparameters=hyperparameters, keep_imputed=False)
+    job = json.dumps({"runs": [run], "seeds": seeds_of(views, seeds), "limits": LIMITS, **more})
+    path = os.pathsep.join(map(str, (REPOSITORY / "src", folder)))
+    subprocess.run([sys.executable, "-c", FIT, job], env=os.environ | {"PYTHONPATH": path}, check=True)
+    return outputs
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_job_of_fits_counts_what_it_takes_of_the_gpu(tmp_path, stacked):
+    for output in fit_in_a_new_process(tmp_path, "mvae", range(2), stacked=stacked):
         record = read_record(output / "run.json")
         assert (record["status"], record["device"]) == ("ok", torch.cuda.get_device_name())
-        weights = sum(parameter.numel() for parameter in weights_of(views[0]))
-        assert 4 * weights / 2**20 < record["peak_device_mb"] < 1000
+        assert 4 * weights_for(tmp_path / "view-0") / 2**20 < record["peak_device_mb"] < 1000
         assert record["gpu_seconds"]["fit"] == record["seconds"]["fit"] > 0
         assert len(read_latents(output / "latents.h5ad"))
         assert read_imputed(output / "imputed.h5mu").mod  # scores are worked out without a GPU
 
 
-def weights_of(view):
+def weights_for(view):
     instance = MVAE()
     instance.make(as_view(read_view(view / "train.h5mu", "train"), labels=False))
-    return instance.nets.parameters()
+    return sum(parameter.numel() for parameter in instance.nets.parameters())
 
 
-@dataclasses.dataclass(kw_only=True)
+GREEDY = """
+from dataclasses import dataclass
+import torch
+
+CARD = {"uses": (), "gives": ("single",)}
+
+@dataclass(kw_only=True)
 class Greedy:
-    """A method that asks for more memory than any GPU has."""
-
     def fit(self, train, seed):
         torch.empty(2**50, dtype=torch.uint8, device="cuda")
 
     def embed(self, cells):
         raise NotImplementedError
+"""
 
 
-def test_a_gpu_whose_memory_is_full_is_a_row(tmp_path, monkeypatch):
-    module = types.ModuleType("greedy_method")
-    module.CARD, module.Greedy = {"uses": (), "gives": ("single",)}, Greedy
-    monkeypatch.setattr(Greedy, "__module__", module.__name__)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    view = cut_small(small_dataset(), "paired", tmp_path / "view")
-    record = fit_one(view, tmp_path / "run", module.__name__)
+def test_a_gpu_whose_memory_is_full_is_a_row(tmp_path):
+    (tmp_path / "greedy.py").write_text(GREEDY)
+    (output,) = fit_in_a_new_process(tmp_path, "greedy", [0])
+    record = read_record(output / "run.json")
     assert record["status"] == "out_of_memory"
     assert "Tried to allocate" in record["message"]
-    assert fit_one(view, tmp_path / "next", "mvae", hyperparameters={"max_epochs": 1})["status"] == "ok"
 
 
 def test_seeds_that_do_not_fit_at_once_are_trained_one_by_one(monkeypatch):

@@ -18,7 +18,7 @@ CARD = {
     "bounds": [0.0, 1.0],
     "definition": "Mean over the cell types that occur in the fewest batches of the best F1 score of a cluster for the type: "
     "K-means with as many clusters as there are types, and with twice as many, on the query cells with a label. scIB takes "
-    "clusters of a graph at several resolutions instead.",
+    "clusters of a graph at several resolutions instead. Batches are counted as for the isolated labels.",
     "doi": "10.1038/s41592-021-01336-8",
     "lacks": {"perfect_is_best": "best is a limit", "cell_order": "K-means starts from random cells"},
 }
