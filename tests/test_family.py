@@ -381,6 +381,12 @@ def test_martens_mopoe_is_mvae_and_the_paths_between_modalities():
     torch.testing.assert_close(cost_of(model, x).total(), expected)
 
 
+@pytest.mark.parametrize(("objective", "whole"), [("elbo", 1), ("iwae", 3), ("dreg", 3)])
+def test_a_bound_without_beta_is_whole_from_the_first_epoch_on(objective, whole):
+    history = MMVAE(objective=objective, max_epochs=3, warmup=1.0, samples=2).fit(paired_view(40), seed=0)
+    assert sum(row["progress"] == 1 for row in history) == whole
+
+
 @pytest.mark.parametrize("objective", ["iwae", "dreg"])
 def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_the_mixture(objective):
     x, bounds = values(200), {}

@@ -62,7 +62,7 @@ class MMVAE(MixtureVAE):
     ----------
     objective
         The bound: "elbo", "iwae" (importance weighted) or "dreg" (the same, doubly reparameterised). The last two weigh by
-        the density of the mixture, so they need `private` 0 and no beta.
+        the density of the mixture, so they need `private` 0 and no beta, and have no warm-up: `warmup` is 0.
     samples
         Draws per expert of "iwae" and "dreg".
     alignment
@@ -78,8 +78,11 @@ class MMVAE(MixtureVAE):
 
     def __post_init__(self) -> None:
         """Refuse what is not defined."""
-        if self.objective != "elbo" and (self.private or self.beta != 1 or self.alignment):
+        if self.objective == "elbo":
+            return
+        if self.private or self.beta != 1 or self.alignment:
             raise ValueError(f"objective: {self.objective} is defined for private: 0, beta: 1 and alignment: 0 only")
+        self.warmup = 0.0
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the negative of the chosen bound."""
