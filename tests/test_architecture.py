@@ -83,9 +83,10 @@ ALLOWED = {
     "attempts": ({"cluster", "errors", "files"}, set()),
     "jobs": ({"catalog", "errors", "layout"}, set()),
     "listing": ({"catalog", "rooms", "spaces"}, set()),
-    "arguments": ({"catalog", "layout", "settings"}, set()),
+    "arguments": ({"catalog", "errors", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
-    "expenses": ({"disk", "errors", "layout", "rules"}, {"h5py", "pandas"}),
+    "job_expenses": ({"files"}, set()),
+    "expenses": ({"disk", "errors", "job_expenses", "layout", "rules"}, {"h5py", "pandas"}),
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
@@ -110,7 +111,7 @@ ALLOWED = {
         {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "numba", "umap", "anndata", "mudata", "matplotlib", "yaml"},
     ),
     "notebook": ({"applying", "errors", "scoring"}, set()),
-    "cli": ({"arguments", "attempts", "errors", "jobs", "listing"}, set()),
+    "cli": ({"arguments", "attempts", "errors", "job_expenses", "jobs", "listing"}, set()),
     "__main__": ({"cli"}, set()),
 }
 # command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;
@@ -139,14 +140,27 @@ KEYS = {
     | {"files/generated", "files/models"}
     | {"cards", "catalog", "spaces", "fitting", "metrics", "plain", "report", "scoring", "sources"},
     "tabulate": OF_TABLES
-    | {"files/best", "cards", "catalog", "disk", "spaces", "expenses", "layout", "meter", "report", "rules", "statistics"},
+    | {
+        "files/best",
+        "cards",
+        "catalog",
+        "disk",
+        "spaces",
+        "expenses",
+        "job_expenses",
+        "layout",
+        "meter",
+        "report",
+        "rules",
+        "statistics",
+    },
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "compare": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
-    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "layout", "rules"}
+    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "job_expenses", "layout", "rules"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},

@@ -53,9 +53,9 @@ def results(views, tmp_path):
         write_record(folder / "run.json", record)
     for run, seconds in (("mvae", 3), ("cca", 5)):
         (tmp_path / f"results/runs/small/paired/{run}/scores.tsv").write_bytes(b"x" * 2_000_000)
-        benchmark = tmp_path / f"results/benchmarks/score/small/paired/{run}.tsv"
-        benchmark.parent.mkdir(parents=True, exist_ok=True)
-        benchmark.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n90\t0:01:30\t500\t{seconds}\n")
+        took = tmp_path / f"results/expenses/score/small/paired/{run}.tsv"
+        took.parent.mkdir(parents=True, exist_ok=True)
+        took.write_text(f"seconds\tcpu_seconds\tpeak_mb\n90\t{seconds}\t500\n")
     return tmp_path / "results"
 
 
@@ -76,7 +76,7 @@ def test_costs_are_what_the_records_say(results):
 
 
 def test_runs_that_were_scored_together_share_what_it_cost(results):
-    folder = results / "benchmarks/score/small/paired"
+    folder = results / "expenses/score/small/paired"
     (folder / "mvae.tsv").rename(folder / "_1.tsv")
     (folder / "cca.tsv").rename(folder / "_controls.tsv")
     scores = expenses.measured(results).query("rule == 'score'")

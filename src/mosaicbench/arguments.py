@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mosaicbench import __version__, catalog, layout
+from mosaicbench.errors import nearest
 
 
 def _object(text: str) -> dict:
@@ -21,10 +24,23 @@ def _object(text: str) -> dict:
     return value
 
 
+def _one_of(known: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
+    """Return what refuses any other word. It asks what is known once there is a word: to read a room's cards takes a while."""
+
+    def checked(text: str) -> str:
+        if text not in known():
+            raise argparse.ArgumentTypeError(f"there is no {text!r}{nearest(text, known())}")
+        return text
+
+    return checked
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line; it imports no command."""
     whole = argparse.ArgumentParser(prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data.")
     whole.add_argument("--version", action="version", version=__version__)
+    what = "write what the command took to this file, once it has ended well: seconds, CPU seconds, and the most memory"
+    whole.add_argument("--expenses", type=Path, metavar="FILE.tsv", help=what)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = _add(commands, "run", "run the workflow in the working directory, from wherever this package is installed")
@@ -51,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
 
     prepare = _add(commands, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
-    prepare.add_argument("--loader", required=True, choices=catalog.names("datasets"))
+    loader = _one_of(partial(catalog.names, "datasets"))
+    prepare.add_argument("--loader", type=loader, required=True, help="`mosaicbench list datasets` shows all")
     prepare.add_argument("--options", type=_object, default={}, metavar="JSON", help="keywords of the loader")
     prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
     prepare.add_argument("--output", type=Path, required=True)
@@ -88,8 +105,7 @@ def parser() -> argparse.ArgumentParser:
     score = _add(commands, "score", "score runs of a view on all their seeds")
     score.add_argument("--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first")
     score.add_argument("--views", type=Path, nargs="+", help="folders, one per seed")
-    groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
-    score.add_argument("--groups", nargs="+", choices=groups, help="groups of metrics")
+    score.add_argument("--groups", type=_one_of(_groups), nargs="+", metavar="GROUP", help="groups of metrics")
     score.add_argument("--scores", type=Path, nargs="+", help="a file per run")
     score.add_argument("--features", type=Path, nargs="+", help="a file per run")
     score.add_argument("--cells", type=Path, nargs="+", help="a file per run")
@@ -128,7 +144,8 @@ def parser() -> argparse.ArgumentParser:
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
     draw = _add(commands, "draw", "draw figures for every view")
-    draw.add_argument("--figures", nargs="+", required=True, metavar="FIGURE", choices=catalog.names("figures"))
+    figure = _one_of(partial(catalog.names, "figures"))
+    draw.add_argument("--figures", type=figure, nargs="+", required=True, metavar="FIGURE")
     draw.add_argument("--tables", type=Path, required=True)
     draw.add_argument("--projections", type=Path, required=True, help="the folder of what `project` wrote")
     draw.add_argument("--display", type=Path, required=True)
@@ -265,6 +282,10 @@ def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
     what = "least time between two savings of a training (default: $MOSAICBENCH_CHECKPOINT_SECONDS, or 60)"
     fit.add_argument("--checkpoint-seconds", type=float, default=often, metavar="S", help=what)
     fit.add_argument("--threads", type=int)
+
+
+def _groups() -> tuple[str, ...]:
+    return tuple(sorted({card["group"] for card in catalog.cards("metrics").values()}))
 
 
 def _settings(path: str) -> object:

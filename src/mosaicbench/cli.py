@@ -11,11 +11,13 @@ import inspect
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from mosaicbench import attempts, jobs, listing
 from mosaicbench.arguments import parser
 from mosaicbench.errors import NotWritten, UserError
+from mosaicbench.job_expenses import write_job_expenses
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -37,8 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
+    begun = time.monotonic()
     options = vars(parser().parse_args(arguments))
-    command, threads = options.pop("command"), options.pop("threads", None)
+    command, threads, expenses = options.pop("command"), options.pop("threads", None), options.pop("expenses")
     if threads is not None:
         # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
@@ -63,6 +66,8 @@ def _run(arguments: list[str] | None) -> None:
             importlib.import_module("mosaicbench.commands.tabulate").main(**jobs.of_tables(**options))
         else:
             importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
+        if expenses is not None:
+            write_job_expenses(expenses, begun)
     except NotWritten as error:
         print(f"mosaicbench {command}: {error}", file=sys.stderr, flush=True)
         os._exit(1)  # HDF5 may hold a file that it could not close, and end an orderly exit in a crash

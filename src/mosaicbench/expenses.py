@@ -12,8 +12,7 @@ epochs, the part grows as
 
 The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
 most of them. Epochs are the measured share of those that were allowed (early stopping); high is all of them, unless the very
-view was measured. Not in it: Snakemake's own time, and the ends of short jobs, which its sampling misses; together 1.3
-CPU-seconds a job where it was tried, and some 5 s a submission on a cluster.
+view was measured. Not in it: Snakemake's own time, and the ends of processes; and some 5 s a submission on a cluster.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ import pandas as pd
 
 from mosaicbench import disk
 from mosaicbench.errors import UserError
+from mosaicbench.job_expenses import read_job_expenses
 from mosaicbench.layout import FILES_OF_SCORES, Results
 from mosaicbench.rules import jobs_over_all, rule_of, rule_of_fit, rule_of_tuning
 
@@ -55,8 +55,8 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
     """Return what every kind of job of a finished results folder cost, one row per rule, dataset, scenario and method.
 
     Seconds are of CPU time, so that a busy machine does not count, and for a run on a GPU of wall-clock time. They are what
-    Snakemake's ``benchmark:`` wrote into ``results/benchmarks``, or of a fit what its ``run.json`` says where that is more (the
-    former is sampled, the latter without Python's start); without both, seconds of other jobs are not known.
+    the job wrote into ``results/expenses``, or of a fit what its ``run.json`` says where that is more: all of a training that
+    was resumed, but not Python's start. Without both, seconds of other jobs are not known.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
     for _, scored in runs.drop_duplicates(["dataset", "scenario", "run"]).groupby(["dataset", "scenario"], sort=False):
         jobs += _score_jobs(scored.to_dict("records"), results)
     for one in views.drop_duplicates("dataset").to_dict("records"):
-        took, made = [results.benchmarks.prepare(one["dataset"])], [results.dataset(one["dataset"])]
+        took, made = [results.expenses.prepare(one["dataset"])], [results.dataset(one["dataset"])]
         jobs.append(_other_job("prepare", one, took, made) | {"scenario": ""})
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
     made_of = {"project": results.projections, "tabulate": results.tables, "typeset": results.latex}
     made_of |= {"draw": results.figures, "report": results.report}
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
-        for number, file in enumerate(sorted(Path(results.benchmarks.folder, name).glob("*.tsv"))):
+        for number, file in enumerate(sorted(Path(results.expenses.folder, name).glob("*.tsv"))):
             jobs.append(_other_job(name, whole, [file], [made] if number == 0 else []))  # the folder's size counts once
     return _joined(pd.DataFrame(jobs))
 
@@ -207,11 +207,11 @@ def _fit_job(path: Path, results: Results, shape_of_view: Callable[[Path], tuple
     cells, features = shape_of_view(Path(results.view(*view, seed), "train.h5mu"))
     phases = record["seconds"]  # phase -> seconds
     total = sum(phases.values()) if phases else float("nan")
-    whole = _benchmark(results.benchmarks.fit(*view, record["run"], seed))
+    whole = read_job_expenses(Path(results.expenses.fit(*view, record["run"], seed)))
     if record["device"] in ("cpu", ""):
-        seconds = max(whole.get("seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
+        seconds = max(whole.get("cpu_seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
     else:
-        seconds = whole.get("s", total)
+        seconds = whole.get("seconds", total)
     history = path.with_name("history.tsv")
     return {
         "rule": rule_of(record["method"]),
@@ -231,7 +231,7 @@ def _fit_job(path: Path, results: Results, shape_of_view: Callable[[Path], tuple
 def _cut_job(view: dict, seeds: int, results: Results) -> dict:
     """Return what it cost to cut a view with one of its seeds: its own job's cost, or an equal share of that of all seeds."""
     place = (view["dataset"], view["scenario"])
-    own, shared = results.benchmarks.cut(*place, view["seed"]), results.benchmarks.cut_of_seeds(*place)
+    own, shared = results.expenses.cut(*place, view["seed"]), results.expenses.cut_of_seeds(*place)
     file, share = (own, 1) if Path(own).is_file() else (shared, seeds)
     return _other_job("cut", view, [file], [results.view(*place, view["seed"])], share=share)
 
@@ -239,7 +239,7 @@ def _cut_job(view: dict, seeds: int, results: Results) -> dict:
 def _score_jobs(runs: list[dict], results: Results) -> list[dict]:
     """Return what it cost to score each run of a view: an equal share of what the view's jobs took, or its own job's cost."""
     view = (runs[0]["dataset"], runs[0]["scenario"])
-    own = {run["run"]: Path(results.benchmarks.score(*view, run["run"])) for run in runs}
+    own = {run["run"]: Path(results.expenses.score(*view, run["run"])) for run in runs}
     alone = {name: file for name, file in own.items() if file.is_file()}
     together = sorted(file for file in next(iter(own.values())).parent.glob("_*.tsv"))
     jobs = []
@@ -250,9 +250,9 @@ def _score_jobs(runs: list[dict], results: Results) -> list[dict]:
     return jobs
 
 
-def _other_job(rule: str, like: dict, benchmarks: list[str | Path], made: list[str], method: str = "", share: int = 1) -> dict:
-    """Return what jobs of another rule cost, or one of so many equal shares of it; NaN where Snakemake kept nothing."""
-    measured_jobs = [job for file in benchmarks if (job := _benchmark(file))]
+def _other_job(rule: str, like: dict, took: list[str | Path], made: list[str], method: str = "", share: int = 1) -> dict:
+    """Return what jobs of another rule cost, or one of so many equal shares of it; NaN where they wrote nothing of it."""
+    measured_jobs = [job for file in took if (job := read_job_expenses(Path(file)))]
     nothing = float("nan")
     names = {name: like[name] for name in ("dataset", "scenario", "cells", "features")}
     return names | {
@@ -261,9 +261,9 @@ def _other_job(rule: str, like: dict, benchmarks: list[str | Path], made: list[s
         "device": "cpu",
         "epochs": 0,
         "max_epochs": 0,
-        "seconds": sum(job["seconds"] for job in measured_jobs) / share if measured_jobs else nothing,
+        "seconds": sum(job["cpu_seconds"] for job in measured_jobs) / share if measured_jobs else nothing,
         "constant_seconds": 0.0,
-        "peak_host_mb": max((job["max_rss"] for job in measured_jobs), default=nothing),
+        "peak_host_mb": max((job["peak_mb"] for job in measured_jobs), default=nothing),
         "peak_device_mb": None,
         "disk_mb": _megabytes(map(Path, made)),
     }
@@ -303,14 +303,6 @@ def _shape_of_view(train: Path) -> tuple[int, int]:
         names = file["obs"][file["obs"].attrs["_index"]]
         cells = len(names["values"] if isinstance(names, h5py.Group) else names)  # texts of pandas 3 lie beside a mask
         return cells, sum(group["uns"]["mean"].shape[0] for group in file["mod"].values())
-
-
-def _benchmark(path: str | Path) -> dict[str, float]:
-    """Return what Snakemake's ``benchmark:`` wrote about a job, nothing if it did not; `seconds` are of CPU if it saw any."""
-    if not Path(path).is_file():
-        return {}
-    row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1][["s", "cpu_time", "max_rss"]].astype(float)
-    return {"s": row["s"], "seconds": row["cpu_time"] if row["cpu_time"] > 0 else row["s"], "max_rss": row["max_rss"]}
 
 
 def _megabytes(paths: Iterable[Path]) -> float:

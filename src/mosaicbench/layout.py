@@ -28,7 +28,7 @@ TABLES += ("published", "expenses", "history", "standings", "phases", "scaling",
 TABLES += ("trials", "tuning_gains", "tuning_settings", "tuning_proposals")
 PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
 VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
-# Of logs and benchmarks that runs of a view share; no run's name begins with an underscore.
+# Of logs and expenses that runs of a view share; no run's name begins with an underscore.
 CONTROLS, BASELINES, MODELS = "_controls", "_baselines", "_models"
 
 
@@ -140,14 +140,14 @@ class Results:
         return self.at("code")
 
     @property
-    def benchmarks(self) -> Jobs:
-        """Where Snakemake writes what jobs took."""
-        return Jobs(self.at("benchmarks"), "tsv")
+    def expenses(self) -> Jobs:
+        """Where jobs write what they took."""
+        return Jobs(self.at("expenses"), "tsv")
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """Files that Snakemake keeps of jobs, alike for logs and for what ``benchmark:`` measures.
+    """Files of jobs, alike for logs and for what jobs took.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
 RESULTS = layout.Results(bench.results)  # of this benchmark, for params, where Snakemake fills in no <results>
 ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
-BENCHMARKS, LOGS = ANY.benchmarks, layout.Jobs("<logs>", "log")
+EXPENSES, LOGS = RESULTS.expenses, layout.Jobs("<logs>", "log")
 OF_VIEW = ("{dataset}", "{scenario}")
 OF_RUN = (*OF_VIEW, "{run}")
 VIEW = ANY.view(*OF_VIEW, "{seed}")

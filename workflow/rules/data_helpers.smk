@@ -43,5 +43,5 @@ def files_of_cut(file):
 
 
 def file_of_cut(jobs):
-    """The log or benchmark of one cut."""
+    """The log of one cut, or the file of its expenses."""
     return jobs.cut_of_seeds(*OF_VIEW) if bench.config["few_jobs"] else jobs.cut(*OF_VIEW, "{seed}")

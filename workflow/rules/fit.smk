@@ -13,8 +13,6 @@ rule fit_model:
         FILES_OF_FIT,
     log:
         LOGS.fit(*OF_RUN, "{seed}"),
-    benchmark:
-        BENCHMARKS.fit(*OF_RUN, "{seed}")
     wildcard_constraints:
         run=any_of(staying(fitted_alone("model"))),
     conda:
@@ -26,12 +24,13 @@ rule fit_model:
         runtime=minutes_of_fit,
         attempt=number_of_attempt,
     params:
+        expenses=EXPENSES.fit(*OF_RUN, "{seed}"),
         python=python_of_method,
         job=job_of_one_seed,
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "{params.python:q} -m mosaicbench fit {params.job:q} --threads {threads}"
+        "{params.python:q} -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
@@ -55,8 +54,6 @@ rule fit_seeds:
         files_of_runs("{run}"),
     log:
         LOGS.fit_of_seeds(*OF_RUN),
-    benchmark:
-        BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
         scenario=any_of(scenarios_of_kind("paired")),
         run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
@@ -69,11 +66,12 @@ rule fit_seeds:
         runtime=minutes_of_fit_of_seeds,
         attempt=number_of_attempt,
     params:
+        expenses=EXPENSES.fit_of_seeds(*OF_RUN),
         job=job_of_stacked_seeds,
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench fit {params.job:q} --threads {threads}"
+        "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
@@ -98,8 +96,6 @@ rule fit_baseline:
         files_of_runs("{run}"),
     log:
         LOGS.fit_of_seeds(*OF_RUN),
-    benchmark:
-        BENCHMARKS.fit_of_seeds(*OF_RUN)
     wildcard_constraints:
         run=any_of(staying(fitted_alone("baseline", "control"))),
     conda:
@@ -110,11 +106,12 @@ rule fit_baseline:
         runtime=minutes_of_fit_of_seeds,
         attempt=number_of_attempt,
     params:
+        expenses=EXPENSES.fit_of_seeds(*OF_RUN),
         job=job_of_all_seeds,
     message:
         "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench fit {params.job:q} --threads {threads}"
+        "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
         " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
@@ -137,18 +134,17 @@ rule adopt:
         files_of_runs("{run}"),
     log:
         LOGS.adopt(*OF_RUN),
-    benchmark:
-        BENCHMARKS.adopt(*OF_RUN)
     wildcard_constraints:
         run=any_of(runs_from_elsewhere()),
     conda:
         ENVIRONMENT
     params:
+        expenses=EXPENSES.adopt(*OF_RUN),
         job=job_of_adoption,
     message:
         "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
     shell:
-        "python -m mosaicbench adopt {params.job:q} 2> {log:q}"
+        "python -m mosaicbench --expenses {params.expenses:q} adopt {params.job:q} 2> {log:q}"
 
 
 # Controls are cheap, so they rerun together, as do baselines, and models by twos, with `few_jobs`.
@@ -166,8 +162,6 @@ for part, runs in bench.fitted_together.items():
             files_of_fits(runs),
         log:
             LOGS.fit_of_runs(*OF_VIEW, part),
-        benchmark:
-            BENCHMARKS.fit_of_runs(*OF_VIEW, part)
         conda:
             ENVIRONMENT
         threads: 1
@@ -177,9 +171,10 @@ for part, runs in bench.fitted_together.items():
             runtime=minutes_of_fit_of_seeds,
             attempt=number_of_attempt,
         params:
+            expenses=EXPENSES.fit_of_runs(*OF_VIEW, f"_{runs[0]}"),  # a part's number may change, and no fit for that
             job=job_of_runs(runs),
         message:
             f"Fit {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}, all seeds"
         shell:
-            "python -m mosaicbench fit {params.job:q} --threads {threads}"
+            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
             " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"

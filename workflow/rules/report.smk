@@ -16,8 +16,6 @@ for number, views in enumerate(bench.laid_out_together, start=1):
             tables_of_projections(views),
         log:
             LOGS.at("project", number),
-        benchmark:
-            BENCHMARKS.at("project", number)
         priority: -1  # beside `tabulate`, which has no other company
         conda:
             ENVIRONMENT
@@ -25,14 +23,15 @@ for number, views in enumerate(bench.laid_out_together, start=1):
         resources:
             runtime=minutes_of_projecting(views),
         params:
+            expenses=EXPENSES.at("project", number),
             views=views_and_projected_runs(views),
             seed=bench.seeds[0],
             projections=projections_folder,
         message:
             f"Lay out the query cells of {', '.join('/'.join(view) for view in views)}"
         shell:
-            "python -m mosaicbench project {params.views:q} --seed {params.seed:q} --output {params.projections:q}"
-            " --threads {threads} 2> {log:q}"
+            "python -m mosaicbench --expenses {params.expenses:q} project {params.views:q} --seed {params.seed:q}"
+            " --output {params.projections:q} --threads {threads} 2> {log:q}"
 
 
 rule generate:
@@ -46,13 +45,12 @@ rule generate:
         cells=directory(ANY.generated(*OF_VIEW)),
     log:
         LOGS.of_view("generate", *OF_VIEW),
-    benchmark:
-        BENCHMARKS.of_view("generate", *OF_VIEW)
     priority: -1  # beside `tabulate`, which has no other company
     conda:
         ENVIRONMENT
     threads: 1
     params:
+        expenses=EXPENSES.of_view("generate", *OF_VIEW),
         runs=folders_of_generated_runs,
         seed=bench.seeds[0],
         view=folder_of_first_view,
@@ -60,8 +58,8 @@ rule generate:
     message:
         "Generate cells of {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench generate --runs {params.runs:q} --view {params.view:q} --seed {params.seed:q}"
-        " --output {output.cells:q} --tables {params.tables:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench --expenses {params.expenses:q} generate --runs {params.runs:q} --view {params.view:q}"
+        " --seed {params.seed:q} --output {output.cells:q} --tables {params.tables:q} --threads {threads} 2> {log:q}"
 
 
 # Figures are drawn together, four or fewer to a job.
@@ -79,8 +77,6 @@ for number, figures in enumerate(bench.drawn_together, start=1):
             [file for figure in figures for file in files_of_figure(figure)],
         log:
             LOGS.at("draw", number),
-        benchmark:
-            BENCHMARKS.at("draw", number)
         group:
             group_on_cluster
         conda:
@@ -88,6 +84,7 @@ for number, figures in enumerate(bench.drawn_together, start=1):
         resources:
             runtime=minutes_of_drawing,
         params:
+            expenses=EXPENSES.at("draw", number),
             drawn=figures,
             tables=subpath(input[0], parent=True),
             projections=projections_folder,
@@ -96,8 +93,9 @@ for number, figures in enumerate(bench.drawn_together, start=1):
         message:
             f"Draw {', '.join(figures)}"
         shell:
-            "python -m mosaicbench draw --figures {params.drawn:q} --tables {params.tables:q} --projections {params.projections:q}"
-            " --display {input.display:q} --views {params.views:q} --output {params.figures:q} 2> {log:q}"
+            "python -m mosaicbench --expenses {params.expenses:q} draw --figures {params.drawn:q} --tables {params.tables:q}"
+            " --projections {params.projections:q} --display {input.display:q} --views {params.views:q}"
+            " --output {params.figures:q} 2> {log:q}"
 
 
 rule typeset:
@@ -110,21 +108,20 @@ rule typeset:
         expand(f"{ANY.latex}/{{view}}.tex", view=views_as_words()),
     log:
         LOGS.at("typeset"),
-    benchmark:
-        BENCHMARKS.at("typeset", "latex")
     group:
         group_on_cluster
     conda:
         ENVIRONMENT
     params:
+        expenses=EXPENSES.at("typeset", "latex"),
         tables=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
         views=views_as_words(),
     message:
         "Write the tables as LaTeX"
     shell:
-        "python -m mosaicbench typeset --tables {params.tables:q} --display {input.display:q} --views {params.views:q}"
-        " --output {params.folder:q} 2> {log:q}"
+        "python -m mosaicbench --expenses {params.expenses:q} typeset --tables {params.tables:q} --display {input.display:q}"
+        " --views {params.views:q} --output {params.folder:q} 2> {log:q}"
 
 
 rule report:
@@ -140,13 +137,12 @@ rule report:
         report=ANY.report,
     log:
         LOGS.at("report"),
-    benchmark:
-        BENCHMARKS.at("report", "report")
     group:
         group_on_cluster
     conda:
         ENVIRONMENT
     params:
+        expenses=EXPENSES.at("report", "report"),
         tables=tables_folder,
         figures=figures_folder,
         results=subpath(output.report, parent=True),
@@ -154,5 +150,6 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m mosaicbench report --tables {params.tables:q} --figures {params.figures:q} --display {input.display:q}"
-        " --config {input.config:q} --results {params.results:q} --views {params.views:q} --output {output.report:q} 2> {log:q}"
+        "python -m mosaicbench --expenses {params.expenses:q} report --tables {params.tables:q} --figures {params.figures:q}"
+        " --display {input.display:q} --config {input.config:q} --results {params.results:q}"
+        " --views {params.views:q} --output {output.report:q} 2> {log:q}"

@@ -12,19 +12,19 @@ rule divide:
         solution=f"{INNER}/solution.h5mu",
     log:
         LOGS.divide(*OF_VIEW, "{seed}"),
-    benchmark:
-        BENCHMARKS.divide(*OF_VIEW, "{seed}")
     conda:
         ENVIRONMENT
     params:
+        expenses=EXPENSES.divide(*OF_VIEW, "{seed}"),
         share=bench.tuning.get("share"),
         seed=bench.tuning.get("seed"),
         by=column_of_split,
     message:
         "Divide the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench divide --view {input.train:q} --share {params.share:q} --seed {params.seed:q} {params.by:q}"
-        " --train {output.train:q} --query {output.query:q} --solution {output.solution:q} 2> {log:q}"
+        "python -m mosaicbench --expenses {params.expenses:q} divide --view {input.train:q} --share {params.share:q}"
+        " --seed {params.seed:q} {params.by:q} --train {output.train:q} --query {output.query:q}"
+        " --solution {output.solution:q} 2> {log:q}"
 
 
 # All trials of a run on a view. Those that have ended are kept: a job that was killed goes on after them.
@@ -39,8 +39,6 @@ rule tune_model:
         expand(f"{TUNING}/{{file}}", file=layout.FILES_OF_TUNING, allow_missing=True),
     log:
         LOGS.tune(*OF_RUN, "{seed}"),
-    benchmark:
-        BENCHMARKS.tune(*OF_RUN, "{seed}")
     wildcard_constraints:
         run=any_of(runs_tuned_of_kinds("model")),
     conda:
@@ -51,11 +49,12 @@ rule tune_model:
         mem_mb=memory_of_trial,
         runtime=minutes_of_trials,
     params:
+        expenses=EXPENSES.tune(*OF_RUN, "{seed}"),
         job=job_of_tuning,
     message:
         "Tune {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench tune {params.job:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench --expenses {params.expenses:q} tune {params.job:q} --threads {threads} 2> {log:q}"
 
 
 use rule tune_model as tune_baseline with:

@@ -1,0 +1,40 @@
+"""What a job took, as its own process counts it at its end: one row, which `expenses` reads.
+
+Standard library only, since the command line imports this for every job.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+from mosaicbench.files.atomic import write_text
+
+COLUMNS = ("seconds", "cpu_seconds", "peak_mb")
+
+
+def write_job_expenses(path: Path, begun: float) -> None:
+    """Write what this process and its children, those that have ended, took until now.
+
+    CPU seconds are of all of them, and the peak is that of the one that had most resident memory, in MB of 2^20 bytes.
+
+    Parameters
+    ----------
+    begun
+        `time.monotonic` when the job began; `seconds` of wall-clock time count from there.
+    """
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_seconds = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    peak_mb = max(usage.ru_maxrss for usage in usages) / (2**20 if sys.platform == "darwin" else 2**10)
+    values = (time.monotonic() - begun, cpu_seconds, peak_mb)
+    write_text(path, "\t".join(COLUMNS) + "\n" + "\t".join(f"{value:.3f}" for value in values) + "\n")
+
+
+def read_job_expenses(path: Path) -> dict[str, float]:
+    """Return column -> value of a job, nothing where there is no such file."""
+    if not path.is_file():
+        return {}
+    names, values = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    return dict(zip(names, map(float, values), strict=True))
