@@ -135,14 +135,15 @@ def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
 
 
 class _GaussianError(torch.autograd.Function):
-    """sum_f (x - mean)^2 / (2 sd^2), its gradient in closed form; autograd's own takes half the time of a decoder's step."""
+    """sum_f (x - mean)^2 / (2 sd^2), its gradient in closed form; autograd's own takes half the time of a decoder's step.
 
-    generate_vmap_rule = True
+    x and mean are (..., cells, features), sd (..., features): a stack of seeds has an axis in front.
+    """
 
     @staticmethod
     def forward(x: Tensor, mean: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        precision_root = sd.reciprocal()
-        error = (mean - x).mul_(precision_root)  # (cells, features), in standard deviations
+        precision_root = sd.reciprocal()[..., None, :]  # (..., 1, features)
+        error = (mean - x).mul_(precision_root)  # (..., cells, features), in standard deviations
         return 0.5 * torch.linalg.vector_norm(error, dim=-1).square(), error, precision_root
 
     @staticmethod
@@ -157,6 +158,15 @@ class _GaussianError(torch.autograd.Function):
         if gradient is None:
             return None, None, None
         error, precision_root = ctx.saved_tensors
-        of_mean = (error * precision_root).mul_(gradient[:, None])
-        of_sd = -(error.square().T @ gradient) * precision_root
+        of_mean = (error * precision_root).mul_(gradient[..., None])
+        of_sd = -(error.square().mT @ gradient[..., None])[..., 0] * precision_root[..., 0, :]
         return None, of_mean, of_sd
+
+    @staticmethod
+    def vmap(info, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """Compute on all seeds at once, by the same code: a rule that PyTorch makes itself takes a fifth of a step's time."""
+        stacked = [
+            part.expand(info.batch_size, *part.shape) if dim is None else part.movedim(dim, 0)
+            for part, dim in zip(inputs, in_dims, strict=True)
+        ]
+        return _GaussianError.apply(*stacked), (0, 0, 0)
