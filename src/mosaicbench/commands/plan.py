@@ -84,7 +84,7 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
         "",
         f"From {source}, scaled where another size is planned: models in proportion to cells and epochs, and to",
         "features to the power 0 to 1; all else to cells to the power 0.5 to 1.5; memory to both to the power 0 to 1.",
-        "Snakemake's own time, and the ends of short jobs, which its sampling misses, come on top: some seconds a job.",
+        "Snakemake's own time comes on top: less than a second a job, or some seconds a submission on a cluster.",
     ]
     return "\n".join(lines)
 
