@@ -181,7 +181,7 @@ def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
     runs = {"multivae_mvae": {}, "mopoe-theirs": {"method": "multivae_mopoe"}, "mvae": {}, "ridge": {}}
     assert building in benchmark.planned(TINY | {"runs": runs, "report": {}})
     done = benchmark.snakemake("--dry-run", "--printshellcmds", "--cores", "1")
-    commands = re.findall(r"(\S*python) -m mosaicbench fit '(.*)' --threads", done.stdout + done.stderr)
+    commands = re.findall(r"(\S*python) -m mosaicbench --expenses \S+ fit '(.*)' --threads", done.stdout + done.stderr)
     pythons = {run["method"]: python for python, job in commands for run in json.loads(job)["runs"]}
     own = ".venvs/multivae/bin/python"
     assert pythons == {"multivae_mvae": own, "multivae_mopoe": own, "mvae": "python", "ridge": "python"}
