@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from mudata import MuData
     from scipy import sparse
 
+    from mosaicbench.files._h5 import Modalities
+
 NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
 COMPARED_ROWS = 200
 
 
 def evidence_of(
-    folder: Path, *, train: MuData, solution: MuData, latents: AnnData, imputed: MuData, record: dict, history: pd.DataFrame
+    folder: Path, *, train: MuData, solution: MuData, latents: AnnData, imputed: Modalities, record: dict, history: pd.DataFrame
 ) -> Evidence:
     """Return what is known of one run and seed.
 
@@ -122,7 +124,7 @@ def _where_given(values: dict[str, np.ndarray | None], query: dict[str, np.ndarr
     return {source: found[query[source]] for source, found in values.items() if found is not None}
 
 
-def _drawn(imputed: MuData, query_names: dict[str, pd.Series]) -> dict[str, Drawn]:
+def _drawn(imputed: Modalities, query_names: dict[str, pd.Series]) -> dict[str, Drawn]:
     """Return direction -> draws, of those directions that have some."""
     found = {direction: draws_of(imputed, direction) for direction in imputed.mod}
     places = {source: pd.Index(names) for source, names in query_names.items()}
