@@ -34,7 +34,7 @@ from mosaicbench.files._h5 import (
     check_finite,
     check_names,
     check_noun,
-    read_h5,
+    read_cells,
     read_modalities,
     size_of,
     whole_file,
@@ -159,17 +159,16 @@ def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     if not query.n_obs or (query.obs["subset"] == "train").any():
         return query  # no latents at all; or an older version wrote all into one file
     train = read_part_of_latents(_refuse_deleted(train_latents(path)), place)
-    whole = anndata.concat([train, query])
-    whole.uns = query.uns
+    x, obs = np.concatenate([train.X, query.X]), pd.concat([train.obs, query.obs])  # ten times as fast as anndata's `concat`
+    obsm = {key: np.concatenate([train.obsm[key], block]) for key, block in query.obsm.items()}
+    whole = anndata.AnnData(x, obs, uns=query.uns, obsm=obsm)
     _check_latents(path, whole)
     return whole
 
 
 def read_part_of_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     """Read and check one file of a run's latents; `place` is as of :func:`read_latents`."""
-    import anndata
-
-    latents = read_h5(path, anndata.read_h5ad)
+    latents = read_cells(path)
     _check_latents(path, latents)
     check_place(path, latents.uns[KEY], _whose(place))
     return latents
