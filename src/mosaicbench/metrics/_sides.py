@@ -32,7 +32,9 @@ def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
 
 def filled(values: np.ndarray, multiple: int) -> np.ndarray:
     """Return values of cells, (cells, ...), with NaN in place of cells up to a multiple: it is neither less nor equal."""
-    return np.pad(values, [(0, -len(values) % multiple)] + [(0, 0)] * (values.ndim - 1), constant_values=np.nan)
+    whole = np.full((len(values) + -len(values) % multiple, *values.shape[1:]), np.nan, values.dtype)  # faster than np.pad
+    whole[: len(values)] = values
+    return whole
 
 
 def one_blas_thread() -> AbstractContextManager:
