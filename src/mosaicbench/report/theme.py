@@ -47,7 +47,6 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
-    "axes.titley": 1.0,  # else matplotlib looks for ticks above each panel, whenever it lays one out or draws it
     "figure.facecolor": "white",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"],
