@@ -185,9 +185,10 @@ def _cells_of_file(path: str | Path) -> AnnData:
 
 def _cells(group: h5py.Group) -> AnnData:
     """Return what there is of a table; to read its empty parts would take half as long again."""
-    import anndata
+    from anndata import AnnData
+    from anndata.io import read_elem
 
-    return anndata.AnnData(**{name: anndata.io.read_elem(part) for name, part in group.items() if name == "X" or len(part)})
+    return AnnData(**{name: read_elem(part) for name, part in group.items() if name == "X" or len(part)})
 
 
 def read_mudata(path: str | Path, noun: str) -> MuData:
