@@ -139,6 +139,7 @@ def parameters(room: str, name: str, beside: str | None = None) -> dict[str, Hyp
     return {entry.takes.get(key, key): known[key] for key in known if key not in entry.keywords}
 
 
+@cache
 def function(room: str, name: str, beside: str | None = None) -> Callable:
     """Import and return the function of a metric or figure; it takes what :func:`parameters` names, by keyword."""
     entry = _asked(room, name, beside)

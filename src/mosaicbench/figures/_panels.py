@@ -17,6 +17,7 @@ from mosaicbench.statistics.common import RESOURCES
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # where chance lies
+OVER_ROWS = {"y": 1.0}  # of a title: above rows stand no ticks or numbers, which matplotlib would look for at every turn
 FLOOR = 0.01  # the least value on a logarithmic axis
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.figures._panels import label_rows, name_view, write_absence
+from mosaicbench.figures._panels import OVER_ROWS, label_rows, name_view, write_absence
 from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
@@ -58,7 +58,7 @@ def calibration(
     drawn = []
     for axes, direction in zip(panels, directions, strict=False):
         label_rows(axes, theme, rows)
-        axes.set_title(f"{theme.direction(direction)}  ({spaces[direction]})")
+        axes.set_title(f"{theme.direction(direction)}  ({spaces[direction]})", **OVER_ROWS)
         axes.set_xlim(0, 1)
         of_direction = counts[counts["direction"] == direction]
         covered = scores[(scores["direction"] == direction) & scores["metric"].isin(COVERAGE)]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.figures._panels import DASHED, ROW, label_rows, name_view, write_absence
+from mosaicbench.figures._panels import DASHED, OVER_ROWS, ROW, label_rows, name_view, write_absence
 from mosaicbench.report.tables.text import absence
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
 
@@ -54,7 +54,7 @@ def imputation_per_feature(*, features: pd.DataFrame, runs: pd.DataFrame, theme:
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
         axes.axvline(0, **DASHED)
-        axes.set_title(f"{theme.direction(direction['direction'])}  ({direction['space']})")
+        axes.set_title(f"{theme.direction(direction['direction'])}  ({direction['space']})", **OVER_ROWS)
         of_direction = values[(values["direction"] == direction["direction"]) & (values["space"] == direction["space"])]
         for row, run in enumerate(rows):
             summary = _quantiles(of_direction[of_direction["run"] == run])

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import ROW, label_rows, mark_interval, write_absence
+from mosaicbench.figures._panels import OVER_ROWS, ROW, label_rows, mark_interval, write_absence
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.statistics.common import HEADLINE
@@ -51,7 +51,7 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
         for axes, metric in zip(axes_of_scenario, metrics, strict=True):
             of_panel = headlines[(headlines["scenario"] == scenario) & (headlines["metric"] == metric)].set_index("run")
             _panel(axes, of_panel, rows_of[scenario], theme)
-            axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1))
+            axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1), **OVER_ROWS)
         most = headlines.loc[headlines["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
         n = f"{most['datasets']} dataset{'s' if most['datasets'] != 1 else ''}, {most['blocks']} with seeds"
         axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET, labelpad=10)

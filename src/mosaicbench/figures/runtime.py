@@ -10,6 +10,7 @@ from matplotlib.ticker import NullFormatter
 
 from mosaicbench.figures._panels import (
     FLOOR,
+    OVER_ROWS,
     ROW,
     label_rows,
     mark_seeds,
@@ -57,7 +58,7 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
         label_rows(axes, theme, rows)
         axes.grid(axis="x")
         axes.set_xscale("log")
-        axes.set_title(theme.label("metrics", metric))
+        axes.set_title(theme.label("metrics", metric), **OVER_ROWS)
         for row, run in enumerate(rows):
             seeds = of_seeds.get((metric, run))
             if seeds is None:

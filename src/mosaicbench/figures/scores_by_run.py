@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mosaicbench.figures._panels import (
     DASHED,
+    OVER_ROWS,
     ROW,
     label_rows,
     mark_interval,
@@ -89,7 +90,7 @@ def scores_by_run(
             drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
         _limit(axes, *theme.roster.bounds(metric))
         better = {"lower": "← better", "higher": "better →"}.get(theme.roster.better(metric), "")
-        axes.set_title(wrapped(theme.label("metrics", metric)))
+        axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         axes.set_xlabel(better, color=QUIET, fontsize=7)
     name_view(figure, theme, runs)
     figure.legend(handles=legend, loc="outside lower center", ncols=columns, handletextpad=0.4, columnspacing=1.4)

@@ -11,18 +11,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY, quiet_mudata, read_mudata
+from mosaicbench.files._h5 import KEY, Modalities, read_modalities
 from mosaicbench.files.place import check_place
 from mosaicbench.files.runs import DIGESTS, DRAWS, WHOSE
-
-if TYPE_CHECKING:
-    from mudata import MuData
-
 
 MOMENTS = "moments"  # the key of .uns
 ROUNDING = 1e-4  # of a feature's mean and standard deviation added up: float32 rounds by 6e-8, other cells change more
@@ -68,18 +63,14 @@ def moments_of_values(x: np.ndarray) -> np.ndarray:
     return np.stack([x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)])
 
 
-def digested(imputed: MuData) -> MuData:
+def digested(imputed: Modalities) -> Modalities:
     """Return what stands in the place of imputed values: their digests and moments, and their draws as they are."""
-    import mudata
-
-    with quiet_mudata():
-        table = mudata.MuData({})
     digests = [digest_of_values(cells.X) for cells in imputed.mod.values()]
     lists = {"directions": list(imputed.mod), "sha256": digests}  # an HDF5 file would sort the keys of a dict
-    table.uns[KEY] = imputed.uns[KEY] | {DIGESTS: {name: np.array(texts, dtype=object) for name, texts in lists.items()}}
-    table.uns[MOMENTS] = {direction: moments_of_values(cells.X) for direction, cells in imputed.mod.items()}
-    table.uns[DRAWS] = {direction: cells.uns[DRAWS] for direction, cells in imputed.mod.items() if DRAWS in cells.uns}
-    return table
+    said = imputed.uns[KEY] | {DIGESTS: {name: np.array(texts, dtype=object) for name, texts in lists.items()}}
+    moments = {direction: moments_of_values(cells.X) for direction, cells in imputed.mod.items()}
+    draws = {direction: cells.uns[DRAWS] for direction, cells in imputed.mod.items() if DRAWS in cells.uns}
+    return Modalities({}, {KEY: said, MOMENTS: moments, DRAWS: draws})
 
 
 def read_digests(path: str | Path, place: Mapping) -> Digests:
@@ -90,7 +81,7 @@ def read_digests(path: str | Path, place: Mapping) -> Digests:
     ContractError
         When the file holds none, or is of another dataset, scenario, run or seed.
     """
-    table = read_mudata(path, "imputed")
+    table = read_modalities(path, "imputed")
     check_place(path, table.uns[KEY], {key: place[key] for key in WHOSE})
     if DIGESTS not in table.uns[KEY]:
         raise ContractError(

@@ -30,15 +30,15 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import (
     KEY,
+    Modalities,
     check_finite,
     check_names,
     check_noun,
-    quiet_mudata,
-    read_h5,
-    read_mudata,
+    read_cells,
+    read_modalities,
     size_of,
     whole_file,
-    write_mudata,
+    write_modalities,
 )
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.place import check_digest, check_place
@@ -159,17 +159,16 @@ def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     if not query.n_obs or (query.obs["subset"] == "train").any():
         return query  # no latents at all; or an older version wrote all into one file
     train = read_part_of_latents(_refuse_deleted(train_latents(path)), place)
-    whole = anndata.concat([train, query])
-    whole.uns = query.uns
+    x, obs = np.concatenate([train.X, query.X]), pd.concat([train.obs, query.obs])  # ten times as fast as anndata's `concat`
+    obsm = {key: np.concatenate([train.obsm[key], block]) for key, block in query.obsm.items()}
+    whole = anndata.AnnData(x, obs, uns=query.uns, obsm=obsm)
     _check_latents(path, whole)
     return whole
 
 
 def read_part_of_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     """Read and check one file of a run's latents; `place` is as of :func:`read_latents`."""
-    import anndata
-
-    latents = read_h5(path, anndata.read_h5ad)
+    latents = read_cells(path)
     _check_latents(path, latents)
     check_place(path, latents.uns[KEY], _whose(place))
     return latents
@@ -227,7 +226,7 @@ def imputed_table(
     draws: Mapping[tuple[str, str], Draws] = MappingProxyType({}),
     *,
     identity: Mapping | None = None,
-) -> MuData:
+) -> Modalities:
     """Return :func:`imputed_values` of (source, target) -> (names, standardised values), and their standardised draws."""
     values = {(s, target): (names, unstandardised_values(query[target], x)) for (s, target), (names, x) in imputed.items()}
     table = imputed_values(values, query, identity=identity)
@@ -241,13 +240,12 @@ def imputed_table(
 
 def imputed_values(
     imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None, *, identity: Mapping | None = None
-) -> MuData:
+) -> Modalities:
     """Return a modality per direction from (source, target) -> (names, values in the target's space).
 
     `identity` is whose they are: dataset, scenario, run, seed.
     """
     import anndata
-    import mudata
 
     directions = {}
     for (source, target), (names, x) in imputed.items():
@@ -257,21 +255,18 @@ def imputed_values(
             var=pd.DataFrame(index=feature_names(query[target])),
             uns={"space": query[target].uns["space"]},
         )
-    with quiet_mudata():
-        table = mudata.MuData(directions)
-    table.uns[KEY] = _noun("imputed", identity)
-    return table
+    return Modalities(directions, {KEY: _noun("imputed", identity)})
 
 
-def write_imputed(path: str | Path, imputed: MuData) -> None:
+def write_imputed(path: str | Path, imputed: Modalities) -> None:
     """Check and write a run's imputed values."""
     _check_imputed(path, imputed)
-    write_mudata(path, imputed)
+    write_modalities(path, imputed)
 
 
-def read_imputed(path: str | Path, place: Mapping | None = None) -> MuData:
+def read_imputed(path: str | Path, place: Mapping | None = None) -> Modalities:
     """Read and check a run's imputed values; `place` is as of :func:`read_latents`."""
-    imputed = read_mudata(_refuse_deleted(path), "imputed")
+    imputed = read_modalities(_refuse_deleted(path), "imputed")
     if DIGESTS in imputed.uns[KEY]:
         raise ContractError(
             f"{path}: holds digests of imputed values, which the model in the folder imputer beside it gives: write them with "
@@ -282,7 +277,7 @@ def read_imputed(path: str | Path, place: Mapping | None = None) -> MuData:
     return imputed
 
 
-def _check_imputed(path: str | Path, imputed: MuData) -> None:
+def _check_imputed(path: str | Path, imputed: Modalities) -> None:
     check_noun(path, imputed, "imputed")
     for direction, cells in imputed.mod.items():
         if "->" not in direction:
@@ -303,7 +298,7 @@ def _check_draws(path: str | Path, direction: str, cells: AnnData) -> None:
     check_finite(path, f"draws of {direction}", values)
 
 
-def draws_of(imputed: MuData, direction: str) -> Draws | None:
+def draws_of(imputed: Modalities, direction: str) -> Draws | None:
     """Return the draws of one direction, in the target's value space, None where there are none."""
     found = imputed[direction].uns.get(DRAWS)
     return found and Draws(np.asarray(found["cells"], dtype=object), found["features"], found["values"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from mudata import MuData
 
+    from mosaicbench.files._h5 import Modalities
     from mosaicbench.fitting.job import Fit
 
 
@@ -34,7 +35,7 @@ def imputed_by(
     return cells.names, method.impute(cells, target)
 
 
-def keep_imputer(fitted: object, fit: Fit, values: MuData, *, on_gpu: bool) -> bool:
+def keep_imputer(fitted: object, fit: Fit, values: Modalities, *, on_gpu: bool) -> bool:
     """Keep the fitted model in the place of the values that it imputed, and return whether it can stand there.
 
     It can where its files are smaller than that of the values, which is written, and where, read again, it gives every bit of
@@ -78,7 +79,7 @@ def keep_imputer(fitted: object, fit: Fit, values: MuData, *, on_gpu: bool) -> b
     return True
 
 
-def imputed_of(folder: Path, record: Mapping, query: Callable[[], MuData]) -> MuData:
+def imputed_of(folder: Path, record: Mapping, query: Callable[[], MuData]) -> Modalities:
     """Return what a run imputed: its values where they are kept, else those that its model gives again.
 
     These are the same to the last bit on a processor of the same kind. On another, which rounds otherwise, they are taken where
@@ -185,7 +186,7 @@ def _processor(record: Mapping) -> str:
     return record.get("hardware", {}).get("cpu", "a machine of which nothing is said")
 
 
-def _check_smaller(folder: Path, written: Path, values: MuData) -> None:
+def _check_smaller(folder: Path, written: Path, values: Modalities) -> None:
     from mosaicbench.files.runs import DRAWS
 
     draws = sum(cells.uns[DRAWS]["values"].nbytes for cells in values.mod.values() if DRAWS in cells.uns)  # they stay
@@ -194,7 +195,7 @@ def _check_smaller(folder: Path, written: Path, values: MuData) -> None:
         raise UserError(f"the model takes {size / 1e6:.3g} MB, and they take {max(of_values, 0) / 1e6:.3g} MB")
 
 
-def _check_same(folder: Path, fit: Fit, query: MuData, values: MuData) -> None:
+def _check_same(folder: Path, fit: Fit, query: MuData, values: Modalities) -> None:
     from mosaicbench.files.digests import digest_of_values
 
     imputer = Imputer.read(folder, fit.identity)

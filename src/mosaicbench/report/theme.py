@@ -258,6 +258,9 @@ def _settle(figure: Figure) -> None:
 
     `savefig` would do so too, but draws the whole figure for it, and throws the drawing away.
     """
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if not axis.get_label_text():
+            axis.set_label_coords(0, 0)  # else a place beside the ticks is looked for, though there is no label
     if (engine := figure.get_layout_engine()) is not None:
         FigureCanvasSVG(figure)  # whose sizes of text the layout is of
         engine.execute(figure)

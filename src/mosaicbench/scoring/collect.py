@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from mudata import MuData
     from scipy import sparse
 
+    from mosaicbench.files._h5 import Modalities
+
 NEARLY_EQUAL = 0.999  # correlation of the entries of two modalities
 COMPARED_ROWS = 200
 
 
 def evidence_of(
-    folder: Path, *, train: MuData, solution: MuData, latents: AnnData, imputed: MuData, record: dict, history: pd.DataFrame
+    folder: Path, *, train: MuData, solution: MuData, latents: AnnData, imputed: Modalities, record: dict, history: pd.DataFrame
 ) -> Evidence:
     """Return what is known of one run and seed.
 
@@ -47,18 +49,20 @@ def evidence_of(
     query_names["joint"] = next(iter(query_names.values())).loc[complete]
     rows = places_of(solution) | {"joint": solution.obs_names.get_indexer(complete)}
     sources = list(dict.fromkeys(latents.obs["source"]))
-    query = {source: _places(folder, latents_of(latents, source, "query")[0], query_names[source]) for source in sources}
+    of_query, of_train = ({source: latents_of(latents, source, of) for source in sources} for of in ("query", "train"))
+    query = {source: _places(folder, names, query_names[source]) for source, (names, _) in of_query.items()}
+    train_labels = {source: _train_labels(train, source, names) for source, (names, _) in of_train.items()}
     peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
     return Evidence(
         record=record,
         batches=said_of_cells(solution, "batch"),
         labels=said_of_cells(solution, "cell_type"),
         rows={source: places for source, places in rows.items() if len(places) < solution.n_obs},
-        latents={source: latents_of(latents, source, "query")[1][query[source]] for source in sources},
+        latents={source: z[query[source]] for source, (_, z) in of_query.items()},
         private_latents=_private(latents, query, rows),
-        train_latents={source: latents_of(latents, source, "train")[1] for source in sources},
-        train_labels={source: _train_labels(train, latents, source) for source in sources},
-        labelled=_labelled(train, latents, sources),
+        train_latents={source: z for source, (_, z) in of_train.items()},
+        train_labels=train_labels,
+        labelled=_labelled(train, of_train, train_labels),
         predicted=_where_given({source: predicted_of(latents, source, "query") for source in sources}, query),
         imputed={
             direction: cells.X[_places(folder, cells.obs_names, query_names[direction.split("->")[0]])]
@@ -122,7 +126,7 @@ def _where_given(values: dict[str, np.ndarray | None], query: dict[str, np.ndarr
     return {source: found[query[source]] for source, found in values.items() if found is not None}
 
 
-def _drawn(imputed: MuData, query_names: dict[str, pd.Series]) -> dict[str, Drawn]:
+def _drawn(imputed: Modalities, query_names: dict[str, pd.Series]) -> dict[str, Drawn]:
     """Return direction -> draws, of those directions that have some."""
     found = {direction: draws_of(imputed, direction) for direction in imputed.mod}
     places = {source: pd.Index(names) for source, names in query_names.items()}
@@ -142,21 +146,21 @@ def _private(latents: AnnData, query: dict[str, np.ndarray], rows: dict[str, np.
     return found
 
 
-def _train_labels(train: MuData, latents: AnnData, source: str) -> np.ndarray:
-    names, _ = latents_of(latents, source, "train")
+def _train_labels(train: MuData, source: str, names: pd.Index) -> np.ndarray:
     cells = next(iter(train.mod.values())) if source == "joint" else train[source]
     return np.asarray(cells.obs["cell_type"].reindex(names), dtype=object)
 
 
-def _labelled(train: MuData, latents: AnnData, sources: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+def _labelled(
+    train: MuData, of_train: dict[str, tuple[pd.Index, np.ndarray]], labels: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Return latents and types of the train cells of known type, None if there are none.
 
     A cell in which all was measured is there once, as the joint source gives it; others once for each of their modalities.
     """
-    found, complete = [], complete_cells(train) if "joint" in sources else pd.Index([])
-    for source in sources:
-        names, z = latents_of(latents, source, "train")
-        types = _train_labels(train, latents, source)
+    found, complete = [], complete_cells(train) if "joint" in of_train else pd.Index([])
+    for source, (names, z) in of_train.items():
+        types = labels[source]
         rows = (types != "") & ((source == "joint") | ~names.isin(complete))
         found.append((z[rows], types[rows]))
     if not sum(len(types) for _, types in found):

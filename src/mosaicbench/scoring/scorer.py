@@ -180,5 +180,5 @@ def _among_all(values: np.ndarray, rows: np.ndarray | None, cells: int) -> np.nd
 
 
 def _table(metric: str, question: Question, names: list[str], values: Collection[float]) -> pd.DataFrame:
-    table = pd.DataFrame({"feature": names, "value": values})
-    return table.assign(metric=metric, direction=question.about, space=question.space)[FEATURE_COLUMNS]
+    of = {"metric": metric, "direction": question.about, "space": question.space}
+    return pd.DataFrame(of | {"feature": names, "value": values}, columns=FEATURE_COLUMNS)

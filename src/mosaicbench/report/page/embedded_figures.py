@@ -98,5 +98,5 @@ def _png_uri(path: Path) -> str:
     except (OSError, SyntaxError) as error:
         raise ContractError(f"{path}: is no whole picture ({error}); delete it and run again") from error
     with picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG")
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
