@@ -6,6 +6,7 @@ It imports nothing of this project, which each run takes from its own copy.
 
 from __future__ import annotations
 
+import ast
 import atexit
 import gc
 import importlib
@@ -17,15 +18,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 # What Snakemake imports on its way to a plan, and what the jobs import that it starts.
 IMPORTED = {
-    "snakemake": "snakemake.cli jsonschema requests docutils.core jinja2 pygments smart_open yte PIL.Image",
-    "mosaicbench": "torch._dynamo mudata numba psutil jinja2 sklearn.neighbors sklearn.linear_model matplotlib.pyplot"
-    " scanpy umap",
+    "snakemake": "snakemake.cli jsonschema requests docutils.core docutils.parsers.rst.states jinja2 pygments.formatters.html"
+    " pygments.lexers smart_open yte PIL.Image snakemake.profiles snakemake.report.html_reporter snakemake.storage",
+    "mosaicbench": "torch._dynamo mudata numba psutil jinja2 jsonschema sklearn.neighbors sklearn.linear_model scanpy umap"
+    " matplotlib.pyplot matplotlib.backends.backend_svg PIL.JpegImagePlugin pandas.io.formats.csvs",
 }
 # Written into a copy of the project as `src/sitecustomize.py`, it has jobs of that copy run in forked processes, but not those
 # that SLURM starts: who kills such a job must kill what it does.
@@ -103,8 +106,18 @@ def _import(module: str) -> None:
         importlib.import_module("compiled").keep()
     for name in IMPORTED[module].split():
         importlib.import_module(name)
+    if module == "snakemake":
+        sys.modules["snakemake.cli"].get_argument_parser()  # looks for all plugins
+    _keep_trees()
     assert not any(name.split(".")[0] == "mosaicbench" for name in sys.modules)
     gc.freeze()  # a forked process need not look through all this again
+
+
+def _keep_trees() -> None:
+    """Have this project's files as they are now parsed once: each start of Snakemake and each job reads some 170 of them."""
+    files = Path(__file__).parents[1].glob("src/mosaicbench/**/*.py")
+    trees, parse = {text: ast.parse(text) for text in (file.read_text(encoding="utf-8") for file in files)}, ast.parse
+    ast.parse = lambda source, *more, **named: trees.get(source) or parse(source, *more, **named)
 
 
 def _answer(asking: socket.socket, *job: object) -> None:
@@ -113,13 +126,12 @@ def _answer(asking: socket.socket, *job: object) -> None:
     if process == 0:
         asking.close()
         _become(*job)
-        raise SystemExit
     asking.sendall(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
     os._exit(0)
 
 
 def _become(module: str, streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Do what a process does that was started with `python -m`."""
+    """Do what a process does that was started with `python -m`, and end without taking down what was imported."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -128,7 +140,22 @@ def _become(module: str, streams: list[int], arguments: list[str], folder: str, 
     os.environ.update(environment)
     sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    if not isinstance(status, int):
+        print(status, file=sys.stderr)
+        status = 1
+    threading._shutdown()  # waits for threads, as an orderly end does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
