@@ -42,12 +42,21 @@ if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ a
 
 def snakemake(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
     """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
-    words, environment = list(map(str, arguments)), environment | {"FORKED_FROM": _address("mosaicbench")}
+    return _run("snakemake", arguments, folder, environment | {"FORKED_FROM": _address("mosaicbench")})
+
+
+def mosaicbench(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run `python -m mosaicbench` with these arguments in a folder."""
+    return _run("mosaicbench", arguments, folder, environment)
+
+
+def _run(module: str, arguments: tuple, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    words = list(map(str, arguments))
     with open(os.devnull) as nothing, tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         streams = [stream.fileno() for stream in (nothing, stdout, stderr)]
-        status = ask(_address("snakemake"), words, str(folder), environment, streams)
+        status = ask(_address(module), words, str(folder), environment, streams)
         said = [stream.seek(0) or stream.read() for stream in (stdout, stderr)]
-    return subprocess.CompletedProcess(["snakemake", *words], status, *said)
+    return subprocess.CompletedProcess([module, *words], status, *said)
 
 
 def start() -> None:
