@@ -36,25 +36,23 @@ OF_A_COPY = f"""import os, sys
 if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ and "SLURM_JOB_ID" not in os.environ:
     sys.path.append({str(Path(__file__).parent)!r})
     import forked
-    os._exit(forked.ask(os.environ["FORKED_FROM"], sys.orig_argv[3:], os.getcwd(), dict(os.environ), (0, 1, 2)))
+    job = "mosaicbench", sys.orig_argv[3:], os.getcwd(), dict(os.environ)
+    os._exit(forked.ask(os.environ["FORKED_FROM"], (0, 1, 2), *job))
 """
 
 
 def snakemake(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
     """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
-    return _run("snakemake", arguments, folder, environment | {"FORKED_FROM": _address("mosaicbench")})
+    environment = environment | {"FORKED_FROM": _address("mosaicbench")}
+    return run("snakemake", *arguments, folder=folder, environment=environment)
 
 
-def mosaicbench(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
-    """Run `python -m mosaicbench` with these arguments in a folder."""
-    return _run("mosaicbench", arguments, folder, environment)
-
-
-def _run(module: str, arguments: tuple, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
-    words = list(map(str, arguments))
+def run(module: str, *arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run `python -m` with this module and these arguments in a folder."""
+    words, address = list(map(str, arguments)), _address(module if module in IMPORTED else "mosaicbench")
     with open(os.devnull) as nothing, tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         streams = [stream.fileno() for stream in (nothing, stdout, stderr)]
-        status = ask(_address(module), words, str(folder), environment, streams)
+        status = ask(address, streams, module, words, str(folder), environment)
         said = [stream.seek(0) or stream.read() for stream in (stdout, stderr)]
     return subprocess.CompletedProcess([module, *words], status, *said)
 
@@ -76,17 +74,17 @@ def _address(module: str) -> str:
     return f"{os.environ['FORKED_IN']}/{module}"
 
 
-def ask(address: str, arguments: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> int:
-    """Have the module of a server run with these arguments, in this folder and environment; return its exit status."""
+def ask(address: str, streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> int:
+    """Have a server run a module with these arguments, in this folder and environment; return its exit status."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)
         socket.send_fds(asking, [b"0"], streams)
-        asking.sendall(json.dumps([arguments, folder, environment]).encode())
+        asking.sendall(json.dumps([module, arguments, folder, environment]).encode())
         asking.shutdown(socket.SHUT_WR)
         return int(asking.makefile().read())
 
 
-def _serve(module: str, address: str) -> None:
+def _serve(server: str, address: str) -> None:
     """Fork a process for each that connects, until standard input ends."""
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
         listening.bind(address)
@@ -99,9 +97,9 @@ def _serve(module: str, address: str) -> None:
             with asking:
                 streams = socket.recv_fds(asking, 1, 3)[1]
                 asked = json.loads(asking.makefile().read())
-                _import(module)
+                _import(server)
                 if os.fork() == 0:
-                    _answer(asking, module, streams, *asked)
+                    _answer(asking, streams, *asked)
                 for stream in streams:
                     os.close(stream)
             with suppress(ChildProcessError):
@@ -110,12 +108,13 @@ def _serve(module: str, address: str) -> None:
 
 
 @cache
-def _import(module: str) -> None:
-    if module == "mosaicbench":
+def _import(server: str) -> None:
+    if server == "mosaicbench":
         importlib.import_module("compiled").keep()
-    for name in IMPORTED[module].split():
+        del sys.modules["compiled"]  # a copy of the tests has its own
+    for name in IMPORTED[server].split():
         importlib.import_module(name)
-    if module == "snakemake":
+    if server == "snakemake":
         sys.modules["snakemake.cli"].get_argument_parser()  # looks for all plugins
     _keep_trees()
     assert not any(name.split(".")[0] == "mosaicbench" for name in sys.modules)
@@ -123,10 +122,15 @@ def _import(module: str) -> None:
 
 
 def _keep_trees() -> None:
-    """Have this project's files as they are now parsed once: each start of Snakemake and each job reads some 170 of them."""
-    files = Path(__file__).parents[1].glob("src/mosaicbench/**/*.py")
-    trees, parse = {text: ast.parse(text) for text in (file.read_text(encoding="utf-8") for file in files)}, ast.parse
-    ast.parse = lambda source, *more, **named: trees.get(source) or parse(source, *more, **named)
+    """Have files with cards parsed once, as they are now: each start of Snakemake and each job reads some 170 of them."""
+    files, parse = Path(__file__).parents[1].glob("src/mosaicbench/**/*.py"), ast.parse
+    kept = {text: parse(text) for text in (file.read_text(encoding="utf-8") for file in files)}
+
+    def parsed(source: str, *more: object, **named: object) -> ast.AST:
+        tree = kept.get(source) if named.keys() == {"filename"} else None  # of the catalog, which changes no tree
+        return tree or parse(source, *more, **named)
+
+    ast.parse = parsed
 
 
 def _answer(asking: socket.socket, *job: object) -> None:
@@ -139,7 +143,7 @@ def _answer(asking: socket.socket, *job: object) -> None:
     os._exit(0)
 
 
-def _become(module: str, streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+def _become(streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> None:
     """Do what a process does that was started with `python -m`, and end without taking down what was imported."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
