@@ -110,7 +110,9 @@ def _serve(server: str, address: str) -> None:
 @cache
 def _import(server: str) -> None:
     if server == "mosaicbench":
-        importlib.import_module("compiled").keep()
+        compiled = importlib.import_module("compiled")
+        compiled.keep()
+        compiled.remember_parameters()
         del sys.modules["compiled"]  # a copy of the tests has its own
     for name in IMPORTED[server].split():
         importlib.import_module(name)

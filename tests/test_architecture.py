@@ -85,7 +85,7 @@ ALLOWED = {
     "listing": ({"catalog", "rooms", "spaces"}, set()),
     "arguments": ({"catalog", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
-    "expenses": ({"disk", "errors", "layout", "rules"}, {"h5py", "pandas"}),
+    "expenses": ({"disk", "errors", "layout", "rules"}, {"h5py", "numpy", "pandas"}),
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
