@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import cache
 from importlib import import_module
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from mosaicbench.metrics._distances import BLOCK
 from mosaicbench.metrics._ranges import rough_of
@@ -33,7 +35,13 @@ def filled(values: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(values, [(0, -len(values) % multiple)] + [(0, 0)] * (values.ndim - 1), constant_values=np.nan)
 
 
-def one_blas_thread() -> threadpool_limits:
+def one_blas_thread() -> AbstractContextManager:
     """Have each product within compiled loops take one thread: numba's threads share out the cells."""
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return the libraries that have threads; looking for them takes longer than many a score."""
     import_module("scipy.linalg.cython_blas")  # what numba calls; a limit holds only for what is loaded
-    return threadpool_limits(1, user_api="blas")
+    return ThreadpoolController()
