@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).parents[1]
 FEATURES = {"rna": 30, "atac": 20, "adt": 12}
 
 compiled.keep()
+compiled.remember_parameters()
 
 
 def pytest_configure(config):

@@ -6,6 +6,7 @@ It imports nothing of this project, which each run takes from its own copy.
 
 from __future__ import annotations
 
+import ast
 import atexit
 import gc
 import importlib
@@ -17,15 +18,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 # What Snakemake imports on its way to a plan, and what the jobs import that it starts.
 IMPORTED = {
-    "snakemake": "snakemake.cli jsonschema requests docutils.core jinja2 pygments smart_open yte PIL.Image",
-    "mosaicbench": "torch._dynamo mudata numba psutil jinja2 sklearn.neighbors sklearn.linear_model matplotlib.pyplot"
-    " scanpy umap",
+    "snakemake": "snakemake.cli jsonschema requests docutils.core docutils.parsers.rst.states jinja2 pygments.formatters.html"
+    " pygments.lexers smart_open yte PIL.Image snakemake.profiles snakemake.report.html_reporter snakemake.storage",
+    "mosaicbench": "torch._dynamo mudata numba psutil jinja2 jsonschema sklearn.neighbors sklearn.linear_model scanpy umap"
+    " matplotlib.pyplot matplotlib.backends.backend_svg PIL.JpegImagePlugin pandas.io.formats.csvs",
 }
 # Written into a copy of the project as `src/sitecustomize.py`, it has jobs of that copy run in forked processes, but not those
 # that SLURM starts: who kills such a job must kill what it does.
@@ -33,18 +36,25 @@ OF_A_COPY = f"""import os, sys
 if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ and "SLURM_JOB_ID" not in os.environ:
     sys.path.append({str(Path(__file__).parent)!r})
     import forked
-    os._exit(forked.ask(os.environ["FORKED_FROM"], sys.orig_argv[3:], os.getcwd(), dict(os.environ), (0, 1, 2)))
+    job = "mosaicbench", sys.orig_argv[3:], os.getcwd(), dict(os.environ)
+    os._exit(forked.ask(os.environ["FORKED_FROM"], (0, 1, 2), *job))
 """
 
 
 def snakemake(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
     """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
-    words, environment = list(map(str, arguments)), environment | {"FORKED_FROM": _address("mosaicbench")}
+    environment = environment | {"FORKED_FROM": _address("mosaicbench")}
+    return run("snakemake", *arguments, folder=folder, environment=environment)
+
+
+def run(module: str, *arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run `python -m` with this module and these arguments in a folder."""
+    words, address = list(map(str, arguments)), _address(module if module in IMPORTED else "mosaicbench")
     with open(os.devnull) as nothing, tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         streams = [stream.fileno() for stream in (nothing, stdout, stderr)]
-        status = ask(_address("snakemake"), words, str(folder), environment, streams)
+        status = ask(address, streams, module, words, str(folder), environment)
         said = [stream.seek(0) or stream.read() for stream in (stdout, stderr)]
-    return subprocess.CompletedProcess(["snakemake", *words], status, *said)
+    return subprocess.CompletedProcess([module, *words], status, *said)
 
 
 def start() -> None:
@@ -64,17 +74,17 @@ def _address(module: str) -> str:
     return f"{os.environ['FORKED_IN']}/{module}"
 
 
-def ask(address: str, arguments: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> int:
-    """Have the module of a server run with these arguments, in this folder and environment; return its exit status."""
+def ask(address: str, streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> int:
+    """Have a server run a module with these arguments, in this folder and environment; return its exit status."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)
         socket.send_fds(asking, [b"0"], streams)
-        asking.sendall(json.dumps([arguments, folder, environment]).encode())
+        asking.sendall(json.dumps([module, arguments, folder, environment]).encode())
         asking.shutdown(socket.SHUT_WR)
         return int(asking.makefile().read())
 
 
-def _serve(module: str, address: str) -> None:
+def _serve(server: str, address: str) -> None:
     """Fork a process for each that connects, until standard input ends."""
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
         listening.bind(address)
@@ -87,9 +97,9 @@ def _serve(module: str, address: str) -> None:
             with asking:
                 streams = socket.recv_fds(asking, 1, 3)[1]
                 asked = json.loads(asking.makefile().read())
-                _import(module)
+                _import(server)
                 if os.fork() == 0:
-                    _answer(asking, module, streams, *asked)
+                    _answer(asking, streams, *asked)
                 for stream in streams:
                     os.close(stream)
             with suppress(ChildProcessError):
@@ -98,13 +108,31 @@ def _serve(module: str, address: str) -> None:
 
 
 @cache
-def _import(module: str) -> None:
-    if module == "mosaicbench":
-        importlib.import_module("compiled").keep()
-    for name in IMPORTED[module].split():
+def _import(server: str) -> None:
+    if server == "mosaicbench":
+        compiled = importlib.import_module("compiled")
+        compiled.keep()
+        compiled.remember_parameters()
+        del sys.modules["compiled"]  # a copy of the tests has its own
+    for name in IMPORTED[server].split():
         importlib.import_module(name)
+    if server == "snakemake":
+        sys.modules["snakemake.cli"].get_argument_parser()  # looks for all plugins
+    _keep_trees()
     assert not any(name.split(".")[0] == "mosaicbench" for name in sys.modules)
     gc.freeze()  # a forked process need not look through all this again
+
+
+def _keep_trees() -> None:
+    """Have files with cards parsed once, as they are now: each start of Snakemake and each job reads some 170 of them."""
+    files, parse = Path(__file__).parents[1].glob("src/mosaicbench/**/*.py"), ast.parse
+    kept = {text: parse(text) for text in (file.read_text(encoding="utf-8") for file in files)}
+
+    def parsed(source: str, *more: object, **named: object) -> ast.AST:
+        tree = kept.get(source) if named.keys() == {"filename"} else None  # of the catalog, which changes no tree
+        return tree or parse(source, *more, **named)
+
+    ast.parse = parsed
 
 
 def _answer(asking: socket.socket, *job: object) -> None:
@@ -113,13 +141,12 @@ def _answer(asking: socket.socket, *job: object) -> None:
     if process == 0:
         asking.close()
         _become(*job)
-        raise SystemExit
     asking.sendall(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
     os._exit(0)
 
 
-def _become(module: str, streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Do what a process does that was started with `python -m`."""
+def _become(streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Do what a process does that was started with `python -m`, and end without taking down what was imported."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -128,7 +155,22 @@ def _become(module: str, streams: list[int], arguments: list[str], folder: str, 
     os.environ.update(environment)
     sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    if not isinstance(status, int):
+        print(status, file=sys.stderr)
+        status = 1
+    threading._shutdown()  # waits for threads, as an orderly end does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

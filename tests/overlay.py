@@ -10,6 +10,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import forked
 from conftest import REPOSITORY
 
 PARTS = ("src", "workflow", "config", "envs", "profiles", "Snakefile", "pyproject.toml", "tests", "docs")
@@ -55,16 +56,8 @@ class Overlay:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def run(self, *command: str, timeout: float = 1200) -> subprocess.CompletedProcess:
+    def run(self, *command: str) -> subprocess.CompletedProcess:
         """Run a Python module in the copy, with the copy's package and no other."""
         paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "PATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "PATH": paths}
+        return forked.run(*command, folder=self.root, environment=environment)

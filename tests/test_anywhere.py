@@ -26,7 +26,8 @@ TINY = {
     "seeds": [0],
     "training": {"max_epochs": 2},
     "metrics": {"groups": ["alignment", "imputation"]},  # no seconds, no memory: what is left is the same everywhere
-    "report": {"projected_runs": []},  # test_workflow.py has them
+    "report": {"projected_runs": []},
+    "keep": [],  # test_workflow.py has cells laid out, and a model kept
 }
 SCORES = "tables/scores.tsv"  # of all runs; the others are of one run, to save time
 MODEL, CONTROL = (f"runs/simulated/paired/{run}/scores.tsv" for run in TINY["runs"])

@@ -86,7 +86,7 @@ ALLOWED = {
     "arguments": ({"catalog", "errors", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
     "job_expenses": ({"files"}, set()),
-    "expenses": ({"disk", "errors", "job_expenses", "layout", "rules"}, {"h5py", "pandas"}),
+    "expenses": ({"disk", "errors", "job_expenses", "layout", "rules"}, {"h5py", "numpy", "pandas"}),
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (

@@ -110,7 +110,14 @@ def cells_of(n, seed):
 
 def world(*, noise=0.0, n=300, seed=0):
     """Return every need of every metric; `noise` stands between a perfect method (0) and a poor one."""
-    return deepcopy(made_world(noise, n, seed))  # made once: a copy takes a tenth of the time
+    return copied(made_world(noise, n, seed))  # made once: a copy takes a hundredth of the time
+
+
+def copied(value):
+    """Return a copy that shares nothing that can be changed; names of types are texts, which cannot."""
+    if isinstance(value, dict):
+        return {key: copied(part) for key, part in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else deepcopy(value)
 
 
 @cache

@@ -2,11 +2,11 @@
 
 import json
 import math
+import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
+import forked
 import numpy as np
 import pytest
 from conftest import REPOSITORY
@@ -245,8 +245,8 @@ def job(view, tmp_path):
 def test_a_search_fits_scores_and_tells_what_was_best(job):
     """In a process of its own, as a job of the workflow: this one may hold threads, which a fork would wait for."""
     told = json.dumps(job, default=str)
-    command = [sys.executable, "-m", "mosaicbench", "tune", told, "--threads", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = forked.run("mosaicbench", "tune", told, "--threads", "1", folder=REPOSITORY, environment=dict(os.environ))
+    assert done.returncode == 0, done.stderr
     assert "trial 3 of 3: ok, objective" in done.stderr
     trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json", job["identity"])
     assert list(trials["status"]) == ["ok"] * 3

@@ -127,6 +127,8 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     benchmark.write_config(TINY | {"runs": {"mvae": {}}, "seeds": [0], "training": long, "report": {}})
     folder = tmp_path / "results/runs/pbmc68k_split/paired/mvae/seed-0"
     target = str((folder / "run.json").relative_to(tmp_path))
+    done = benchmark.snakemake("--cores", "1", "results/views/pbmc68k_split/paired/seed-0/train.h5mu")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     command = [sys.executable, "-m", "snakemake", "--cores", "1", target, "--configfile", "tiny.yaml"]
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "MOSAICBENCH_CHECKPOINT_SECONDS": "0"}
     hidden = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -44,6 +44,7 @@ class _Entry:
     takes: dict[str, str] = field(default_factory=dict)
 
 
+@cache
 def check() -> None:
     """Refuse the first wrong file of any room, before anything runs.
 

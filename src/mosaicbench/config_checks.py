@@ -7,6 +7,7 @@ import copy
 import datetime
 import math
 import re
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,6 +71,12 @@ def read_yaml(path: Path) -> object:
         raise UserError(f"{path}: is no text in UTF-8, from byte {error.start} on; is it another kind of file?") from error
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())[:300]})") from error
+
+
+@cache
+def read_schema(path: Path) -> dict:
+    """Return a schema of this project, which nobody changes; errors as for :func:`read_yaml`."""
+    return read_yaml(path)
 
 
 def check_files(paths: list[str]) -> None:

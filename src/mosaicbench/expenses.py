@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mosaicbench import disk
@@ -145,23 +146,27 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
                 jobs.append((rule_of_tuning(run.method) + SCORES, dataset, scenario, run.method, trials, inner, features, None))
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
     jobs += [(rule, "", "", "", count, *largest, None) for rule, count in jobs_over_all(settings).items()]
-    rows = [row for job in jobs if (row := _planned(job, expenses)) is not None]
+    like = cache(partial(_measured_like, expenses))
+    rows = [row for job in jobs if (row := _planned(job, like(job[0], job[3]))) is not None]
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
 
-def _planned(job: tuple, expenses: pd.DataFrame) -> dict | None:
+def _measured_like(expenses: pd.DataFrame, rule: str, method: str) -> pd.DataFrame:
+    """Return what was measured of a rule, with the method where it was."""
+    like = expenses[expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))]
+    return like[like["method"] == method] if method and (like["method"] == method).any() else like
+
+
+def _planned(job: tuple, like: pd.DataFrame) -> dict | None:
     """Return a row of the plan, None where nothing like the job was measured."""
     rule, dataset, scenario, method, count, cells, features, max_epochs, *counted = job  # of a view or fit, also its megabytes
     trials = rule.startswith("tune")
-    like = expenses[expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))]
-    if method and (like["method"] == method).any():
-        like = like[like["method"] == method]
     if not len(like):
         return None
-    distance = (like["cells"] * like["features"] / (cells * features)).map(lambda ratio: max(ratio, 1 / ratio))
-    strange = (like["dataset"] != dataset).astype(int) * 2 + (like["scenario"] != scenario).astype(int)
-    order = pd.DataFrame({"strange": strange, "distance": distance, "cheap": -like["seconds"]})
-    base = like.loc[order.sort_values(list(order)).index[0]]
+    ratio = (like["cells"] * like["features"] / (cells * features)).to_numpy()
+    strange = 2 * (like["dataset"] != dataset).to_numpy() + (like["scenario"] != scenario).to_numpy()
+    nearest_first = np.lexsort((-like["seconds"].to_numpy(), np.maximum(ratio, 1 / ratio), strange))
+    base = like.iloc[nearest_first[0]]
 
     r_c, r_f, r_e = cells / base["cells"], features / base["features"], 1.0
     if max_epochs and base["max_epochs"] > 0:

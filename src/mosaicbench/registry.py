@@ -62,7 +62,7 @@ def load(path: str | Path = REGISTRY) -> dict[str, dict]:
     path = Path(path)
     registry = config_checks.read_yaml(path)
     config_checks.check_plain(registry, where=f"{path}, key ")
-    config_checks.check_schema(registry, config_checks.read_yaml(SCHEMA), where=f"{path}, key ")
+    config_checks.check_schema(registry, config_checks.read_schema(SCHEMA), where=f"{path}, key ")
     return {name: {"options": {}, "files": {}} | stanza for name, stanza in registry.items()}
 
 

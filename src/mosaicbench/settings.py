@@ -185,7 +185,7 @@ def load(config: dict) -> Settings:
     UserError
         At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file, a wrong card.
     """
-    config = config_checks.checked(config, config_checks.read_yaml(SCHEMA))
+    config = config_checks.checked(config, config_checks.read_schema(SCHEMA))
     catalog.check()
     for method in catalog.names("methods"):
         known = catalog.hyperparameters(method)

@@ -46,13 +46,14 @@ BEGINS = {"cell type": "type", "feature": ("f", "best", "median", "worst"), "bat
 LABELLED = ("scores_by_run", "overview_heat", "mean_ranks")  # figures that show labels of runs, datasets, scenarios
 
 
-def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
-    """Return what became of hostile names of each kind of thing."""
+def attack(*, short: bool, seed: int, folder: Path, results: object = None) -> list[Outcome]:
+    """Return what became of hostile names of each kind of thing; `results` has the tables of ``synthetic_results``, if made."""
     texts = random.Random(seed).sample(TEXTS, len(TEXTS))
     outcomes = []
     with patch.object(catalog, "cards", synthetic_results.cards):
-        results = synthetic_results.synthetic(folder / "results")
-        synthetic_results.tabulate_results(results, folder / "results/tables")
+        if results is None:
+            results = synthetic_results.synthetic(folder / "results")
+            synthetic_results.tabulate_results(results, folder / "results/tables")
         for what in ["cell type"] if short else WHAT:
             outcome = Outcome(f"hostile name of a {what}: figures, their tables, report")
             figures = dict(list(WHAT[what].items())[: 1 if short else None])

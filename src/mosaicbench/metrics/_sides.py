@@ -44,6 +44,6 @@ def one_blas_thread() -> AbstractContextManager:
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Return the libraries that have threads, looked for once; what numba calls is among them, for it is loaded before."""
-    import_module("scipy.linalg.cython_blas")
+    """Return the libraries that have threads; looking for them takes longer than many a score."""
+    import_module("scipy.linalg.cython_blas")  # what numba calls; a limit holds only for what is loaded
     return ThreadpoolController()
