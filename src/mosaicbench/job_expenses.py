@@ -13,6 +13,7 @@ from pathlib import Path
 from mosaicbench.files.atomic import write_text
 
 COLUMNS = ("seconds", "cpu_seconds", "peak_mb")
+STATUS = Path("/proc/self/status")  # on Linux
 
 
 def write_job_expenses(path: Path, begun: float) -> None:
@@ -27,9 +28,17 @@ def write_job_expenses(path: Path, begun: float) -> None:
     """
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu_seconds = sum(usage.ru_utime + usage.ru_stime for usage in usages)
-    peak_mb = max(usage.ru_maxrss for usage in usages) / (2**20 if sys.platform == "darwin" else 2**10)
-    values = (time.monotonic() - begun, cpu_seconds, peak_mb)
+    peaks = [usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10) for usage in usages]
+    if STATUS.is_file():
+        peaks[0] = _own_peak_mb()
+    values = (time.monotonic() - begun, cpu_seconds, max(peaks))
     write_text(path, "\t".join(COLUMNS) + "\n" + "\t".join(f"{value:.3f}" for value in values) + "\n")
+
+
+def _own_peak_mb() -> float:
+    """Return the most memory that this process had. On Linux `ru_maxrss` is also that of the process which started it."""
+    sizes = dict(line.split(":", 1) for line in STATUS.read_text(encoding="utf-8").splitlines())
+    return int(sizes["VmHWM"].split()[0]) / 2**10
 
 
 def read_job_expenses(path: Path) -> dict[str, float]:
