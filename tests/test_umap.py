@@ -72,10 +72,9 @@ def test_rows_that_are_hardly_a_table_have_a_place(z):
     assert found.clusters(0).shape == (len(z),)
 
 
-LAYOUT = """
+LISTENING = """
 from numba.core import event
 import numpy as np
-from mosaicbench.commands._umap import Neighbourhood
 
 class Compiled(event.Listener):
     functions = []
@@ -87,15 +86,22 @@ class Compiled(event.Listener):
         pass
 
 event.register("numba:compile", Compiled())
-Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)
+{work}
 print(Compiled.functions)
 """
+WORK = {
+    "lays out": "from mosaicbench.commands._umap import Neighbourhood\n"
+    "Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)",
+    "asks scib-metrics": "from mosaicbench.metrics._scib import scib\n"
+    "scib('silhouette_label', np.random.default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
+}
 
 
-def test_a_second_process_that_lays_out_compiles_nothing():
+@pytest.mark.parametrize("work", WORK)
+def test_a_second_process_compiles_nothing_when_it(work):
     for _ in range(2):
         ended = subprocess.run(
-            [sys.executable, "-c", LAYOUT],
+            [sys.executable, "-c", LISTENING.replace("{work}", WORK[work])],
             env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
             capture_output=True,
             text=True,

@@ -8,10 +8,11 @@ References: McInnes, Healy & Melville 2018; Traag, Waltman & van Eck 2019.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mosaicbench.metrics._kept import import_kept
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,7 +42,7 @@ class Neighbourhood:
         from anndata import AnnData
         from sklearn.neighbors import KNeighborsTransformer
 
-        _import_umap()
+        import_kept("umap")
         z = np.asarray(z, dtype=np.float64)
         rows = AnnData(z / max(np.abs(z).max(), np.finfo(np.float32).tiny), obsm={START: _start(z)})
         if len(z) >= FEWEST:
@@ -77,22 +78,6 @@ def _start(z: np.ndarray) -> np.ndarray:
     there = np.flatnonzero(singular[:2] > np.finfo(np.float32).eps * max(np.abs(z).max(), np.finfo(np.float32).tiny))
     start[:, there] = (left * singular)[:, there]
     return start
-
-
-def _import_umap() -> None:
-    """Import umap-learn and let numba keep what it compiles of it, for which umap-learn asks of none of its functions.
-
-    It lies beside umap-learn's files, or in the user's cache folder where they cannot be written to, and holds for this version
-    of a file, of Python and numba, and for this processor. Where umap-learn was imported before, nothing changes.
-    """
-    import numba
-
-    njit = numba.njit
-    numba.njit = partial(njit, cache=True)
-    try:
-        import umap  # noqa: F401
-    finally:
-        numba.njit = njit
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mosaicbench.metrics._kept import import_kept
+
 if TYPE_CHECKING:
     from scib_metrics.nearest_neighbors import NeighborsResults
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 def scib(function: str, *arguments: object) -> object:
     """Return what a function of ``scib_metrics`` or ``scib_metrics.utils`` says of these arguments."""
     import jax
-    import scib_metrics
 
+    scib_metrics = import_kept("scib_metrics")
     home = scib_metrics if hasattr(scib_metrics, function) else scib_metrics.utils
     with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
         return getattr(home, function)(*arguments)
@@ -26,6 +28,4 @@ def scib(function: str, *arguments: object) -> object:
 
 def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
     """Return (cells, k) distances and places of neighbours, the cell itself first, as scib-metrics takes them."""
-    from scib_metrics.nearest_neighbors import NeighborsResults
-
-    return NeighborsResults(indices=nearest, distances=distances)
+    return import_kept("scib_metrics.nearest_neighbors").NeighborsResults(indices=nearest, distances=distances)
