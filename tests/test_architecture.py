@@ -23,7 +23,8 @@ ALLOWED = {
     "catalog": ({"cards", "errors", "spaces"}, set()),
     "layout": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
-    "meter": (set(), {"psutil"}),
+    "usage": (set(), set()),
+    "meter": ({"usage"}, {"psutil"}),
     "registry": ({"config_checks", "errors", "layout"}, set()),
     "download": ({"errors"}, {"pooch", "requests", "urllib3", "tqdm"}),
     "value_types": (set(), set()),
@@ -85,7 +86,7 @@ ALLOWED = {
     "listing": ({"catalog", "rooms", "spaces"}, set()),
     "arguments": ({"catalog", "errors", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
-    "job_expenses": ({"files"}, set()),
+    "job_expenses": ({"files", "usage"}, set()),
     "expenses": ({"disk", "errors", "job_expenses", "layout", "rules"}, {"h5py", "numpy", "pandas"}),
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
@@ -128,10 +129,10 @@ KEYS = {
     "cut": OF_VIEWS | {"data"},
     "divide": OF_VIEWS - {"files/tables"} | {"data"},
     "tune": OF_RUNS
-    | {"cards", "catalog", "files/best", "files/trials", "fitting", "meter", "metrics", "plain", "scoring"}
+    | {"cards", "catalog", "files/best", "files/trials", "fitting", "meter", "usage", "metrics", "plain", "scoring"}
     | {"files/digests", "files/models"}
     | {"sources", "spaces", "statistics", "tuning"},
-    "fit": OF_IMPUTING | {"files/best", "meter"},
+    "fit": OF_IMPUTING | {"files/best", "meter", "usage"},
     "impute": OF_IMPUTING | {"layout"},
     "adopt": OF_RUNS | {"fitting", "sources"},
     "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
@@ -150,6 +151,7 @@ KEYS = {
         "job_expenses",
         "layout",
         "meter",
+        "usage",
         "report",
         "rules",
         "statistics",
@@ -160,7 +162,7 @@ KEYS = {
     | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
     "compare": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
-    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "job_expenses", "layout", "rules"}
+    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "job_expenses", "layout", "rules", "usage"}
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
@@ -170,7 +172,7 @@ KEYS = {
     "leaderboard": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_IMPUTING
-    | {"files/config", "cards", "catalog", "spaces", "config_checks", "layout", "meter", "registry", "value_types"},
+    | {"files/config", "cards", "catalog", "spaces", "config_checks", "layout", "meter", "usage", "registry", "value_types"},
     "apply": OF_APPLYING,
     "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
     | {"metrics", "scoring"},

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import anndata
 import forked
@@ -18,7 +19,7 @@ import yaml
 from conftest import REPOSITORY
 from overlay import compile_loops
 
-from mosaicbench import catalog
+from mosaicbench import catalog, expenses
 from mosaicbench.commands import draw
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.files.runs import read_record
@@ -217,6 +218,17 @@ def test_it_ends_with_a_report_tables_and_figures(benchmark):
         assert len(list(figures.glob(f"*.{form}"))) >= 4
     for file in figures.glob("*.tsv"):
         assert len(pd.read_csv(file, sep="\t")), file
+
+
+def test_every_job_says_what_it_took(benchmark):
+    def jobs(folder, suffix):
+        paths = (path.relative_to(benchmark.folder / folder) for path in (benchmark.folder / folder).rglob(f"*.{suffix}"))
+        return Counter(path.parts[0].removesuffix(f".{suffix}") for path in paths)
+
+    took = jobs("results/expenses", "tsv")
+    assert {"prepare", "cut", "fit", "adopt", "score", "project", "tabulate", "draw", "report"} <= set(took)
+    assert took == jobs("logs", "log") - Counter(["record_config"])
+    assert (expenses.measured(benchmark.folder / "results")["seconds"] > 0).all()
 
 
 def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):

@@ -12,7 +12,7 @@ epochs, the part grows as
 
 The expected cost takes the middle and the mean of the measured jobs' seconds; low and high take the ends, and the least and the
 most of them. Epochs are the measured share of those that were allowed (early stopping); high is all of them, unless the very
-view was measured. Not in it: Snakemake's own time, and the ends of processes; and some 5 s a submission on a cluster.
+view was measured. Not in it: Snakemake's own time, the ends of processes, and some 5 s a submission on a cluster.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
 
     Seconds are of CPU time, so that a busy machine does not count, and for a run on a GPU of wall-clock time. They are what
     the job wrote into ``results/expenses``, or of a fit what its ``run.json`` says where that is more: all of a training that
-    was resumed, but not Python's start. Without both, seconds of other jobs are not known.
+    was resumed, but not Python's start. Seconds of another job without such a file are not known.
 
     Parameters
     ----------

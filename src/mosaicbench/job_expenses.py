@@ -6,11 +6,11 @@ Standard library only, since the command line imports this for every job.
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from pathlib import Path
 
 from mosaicbench.files.atomic import write_text
+from mosaicbench.usage import cpu_seconds_of, peak_mb_of
 
 COLUMNS = ("seconds", "cpu_seconds", "peak_mb")
 STATUS = Path("/proc/self/status")  # on Linux
@@ -26,17 +26,16 @@ def write_job_expenses(path: Path, begun: float) -> None:
     begun
         `time.monotonic` when the job began; `seconds` of wall-clock time count from there.
     """
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu_seconds = sum(usage.ru_utime + usage.ru_stime for usage in usages)
-    peaks = [usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10) for usage in usages]
-    if STATUS.is_file():
-        peaks[0] = _own_peak_mb()
-    values = (time.monotonic() - begun, cpu_seconds, max(peaks))
+    own, children = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    most = max(_own_peak_mb(), peak_mb_of(children))
+    values = (time.monotonic() - begun, cpu_seconds_of(own) + cpu_seconds_of(children), most)
     write_text(path, "\t".join(COLUMNS) + "\n" + "\t".join(f"{value:.3f}" for value in values) + "\n")
 
 
 def _own_peak_mb() -> float:
     """Return the most memory that this process had. On Linux `ru_maxrss` is also that of the process which started it."""
+    if not STATUS.is_file():
+        return peak_mb_of(resource.RUSAGE_SELF)
     sizes = dict(line.split(":", 1) for line in STATUS.read_text(encoding="utf-8").splitlines())
     return int(sizes["VmHWM"].split()[0]) / 2**10
 

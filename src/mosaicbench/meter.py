@@ -13,6 +13,8 @@ import time
 
 import psutil
 
+from mosaicbench.usage import cpu_seconds_of, peak_mb_of
+
 PHASES = ("import", "read", "fit", "embed", "impute", "draw", "write")
 ON_DEVICE = ("fit", "embed", "impute", "draw")  # phases that compute where torch computes
 MEASURES = ("seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb")
@@ -34,25 +36,25 @@ class Meter:
         self._entered = context.RawArray("d", 3)  # when the phase began: wall-clock, CPU seconds, most memory until then
         self._measured = {measure: context.RawArray("d", len(PHASES)) for measure in MEASURES}
         self._device = context.RawArray("c", LONGEST_NAME)
-        self._children_before = _cpu_seconds(resource.RUSAGE_CHILDREN)
+        self._children_before = cpu_seconds_of(resource.RUSAGE_CHILDREN)
 
     # --- for the child ---
 
     def enter(self, phase: str | None) -> None:
         """End the phase that the child is in, if any, and begin another; None only ends."""
         torch = _torch_on_gpu()
-        cpu = _cpu_seconds(resource.RUSAGE_SELF) + _cpu_seconds(resource.RUSAGE_CHILDREN)
+        cpu = cpu_seconds_of(resource.RUSAGE_SELF) + cpu_seconds_of(resource.RUSAGE_CHILDREN)
         if self._phase.value != BEFORE:
             self._close(cpu)
-            grown = _most_mb() > self._entered[2]
-            self._see_host(_most_mb() if grown else psutil.Process().memory_info().rss / 2**20)
+            grown = peak_mb_of(resource.RUSAGE_SELF) > self._entered[2]
+            self._see_host(peak_mb_of(resource.RUSAGE_SELF) if grown else psutil.Process().memory_info().rss / 2**20)
             if torch is not None:
                 self._measured["device_mb"][self._phase.value] = torch.cuda.max_memory_allocated() / 2**20
         if torch is not None:
             torch.cuda.reset_peak_memory_stats()
             if phase in ON_DEVICE:
                 self._device.value = torch.cuda.get_device_name().encode()[: LONGEST_NAME - 1]
-        self._entered[:] = time.monotonic(), cpu, _most_mb()
+        self._entered[:] = time.monotonic(), cpu, peak_mb_of(resource.RUSAGE_SELF)
         self._phase.value = BEFORE if phase is None else PHASES.index(phase)
 
     # --- for the watcher ---
@@ -82,7 +84,7 @@ class Meter:
     def close(self) -> None:
         """End the phase of a child that was killed; call it when the child has been waited for."""
         if self._phase.value != BEFORE:
-            self._close(_cpu_seconds(resource.RUSAGE_CHILDREN) - self._children_before)
+            self._close(cpu_seconds_of(resource.RUSAGE_CHILDREN) - self._children_before)
             self._phase.value = BEFORE
 
     # --- for either ---
@@ -126,16 +128,6 @@ class Meter:
         phase = self._phase.value
         if phase != BEFORE:
             self._measured["host_mb"][phase] = max(self._measured["host_mb"][phase], used_mb)
-
-
-def _cpu_seconds(who: int) -> float:
-    usage = resource.getrusage(who)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _most_mb() -> float:
-    """Return the most memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def _torch_on_gpu() -> object | None:
