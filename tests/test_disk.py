@@ -182,3 +182,9 @@ def test_a_checkpoint_that_cannot_be_saved_does_not_end_a_training(tmp_path, cap
     checkpoint = Checkpoint(tmp_path / "folder/.checkpoint.pt", lambda: "key", 0.0)
     checkpoint.save_if_due({"net": nn.Linear(1, 1)}, 1, {})
     assert "not saved, training goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["", "."])
+def test_a_path_that_names_no_file_is_refused(path):
+    with pytest.raises(NotWritten, match=r"^\.: is a folder; name a file"):
+        write_text(path, "text")

@@ -53,9 +53,11 @@ def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
     Raises
     ------
     NotWritten
-        When the disk is full, or the folder or the size of files is not free to write.
+        When the path names no file, the disk is full, or the folder or the size of files is not free to write.
     """
     path = Path(path)
+    if not path.name:  # of "" and "."
+        raise NotWritten(f"{path}: is a folder; name a file, and run again")
     temporary = path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
