@@ -264,12 +264,12 @@ def test_what_befalls_a_stack_is_a_row_for_each_seed(views, tmp_path, misbehavin
 def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(views, tmp_path):
     long = {"max_epochs": 100_000, "patience": 100_000}
     what = {"hyperparameters": long, "number": 3, "checkpoint_seconds": 0.0}
-    outputs, records = fit_stack(views, tmp_path, limit_minutes=0.1, **what)
+    outputs, records = fit_stack(views, tmp_path, limit_minutes=0.06, **what)
     assert [record["status"] for record in records] == ["timeout"] * 2
-    assert all("stopped after 0.2 minutes" in record["message"] for record in records)
+    assert all("stopped after 0.1 minutes" in record["message"] for record in records)
     assert [(output / CHECKPOINT).exists() for output in outputs] == [True, False]
     with pytest.raises(UserError, match="the next attempt gets more"):
-        fit_stack(views, tmp_path, minutes=0.05, **what | {"number": 1})
+        fit_stack(views, tmp_path, minutes=0.03, **what | {"number": 1})
 
 
 def test_what_cannot_be_stacked_is_fitted_one_seed_after_the_other(views, tmp_path, misbehaving):
