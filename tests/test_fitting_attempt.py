@@ -266,7 +266,7 @@ def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkp
     what = {"hyperparameters": long, "number": 3, "checkpoint_seconds": 0.0}
     outputs, records = fit_stack(views, tmp_path, limit_minutes=0.06, **what)
     assert [record["status"] for record in records] == ["timeout"] * 2
-    assert all("stopped after 0.1 minutes" in record["message"] for record in records)
+    assert all("stopped after 0.12 minutes" in record["message"] for record in records)
     assert [(output / CHECKPOINT).exists() for output in outputs] == [True, False]
     with pytest.raises(UserError, match="the next attempt gets more"):
         fit_stack(views, tmp_path, minutes=0.03, **what | {"number": 1})
