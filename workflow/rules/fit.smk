@@ -1,150 +1,150 @@
 # view -> run
 
+# Of these rules there are those that have a job, since Snakemake looks for each file in the outputs of every rule.
 
 # A rule for models and others for what is short, so that a profile can send models to GPU nodes.
-rule fit_model:
-    input:
-        environment=environment_of_method,
-        train=f"{VIEW}/train.h5mu",
-        query=f"{VIEW}/query.h5mu",
-        tuned=settings_found,
-        code=code_of_method,
-    output:
-        FILES_OF_FIT,
-    log:
-        LOGS.fit(*OF_RUN, "{seed}"),
-    wildcard_constraints:
-        run=any_of(staying(fitted_alone("model"))),
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        gpu=gpus_here,
-        mem_mb=memory_of_fit,
-        runtime=minutes_of_fit,
-        attempt=number_of_attempt,
-    params:
-        expenses=EXPENSES.fit(*OF_RUN, "{seed}"),
-        python=python_of_method,
-        job=job_of_one_seed,
-    message:
-        "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
-    shell:
-        "{params.python:q} -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
-        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+if fitted_alone("model"):
 
+    rule fit_model:
+        input:
+            environment=environment_of_method,
+            train=f"{VIEW}/train.h5mu",
+            query=f"{VIEW}/query.h5mu",
+            tuned=settings_found,
+            code=code_of_method,
+        output:
+            FILES_OF_FIT,
+        log:
+            LOGS.fit(*OF_RUN, "{seed}"),
+        wildcard_constraints:
+            run=any_of(staying(fitted_alone("model"))),
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=gpus_here,
+            mem_mb=memory_of_fit,
+            runtime=minutes_of_fit,
+            attempt=number_of_attempt,
+        params:
+            expenses=EXPENSES.fit(*OF_RUN, "{seed}"),
+            python=python_of_method,
+            job=job_of_one_seed,
+        message:
+            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
+        shell:
+            "{params.python:q} -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
+            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
-# With `keep_imputed: until_scored`, values that no small model gives again, and these runs' latents of train cells, go when the
-# last job that reads them is done.
-use rule fit_model as fit_model_until_scored with:
-    output:
-        until_scored(FILES_OF_FIT),
-    wildcard_constraints:
-        run=any_of(run for run in runs_of_kinds("model") if run in bench.until_scored),
+    # With `keep_imputed: until_scored`, values that no small model gives again, and these runs' latents of train cells, go when
+    # the last job that reads them is done.
+    use rule fit_model as fit_model_until_scored with:
+        output:
+            until_scored(FILES_OF_FIT),
+        wildcard_constraints:
+            run=any_of(run for run in runs_of_kinds("model") if run in bench.until_scored),
 
 
 # All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
-rule fit_seeds:
-    input:
-        train=files_of_views("train.h5mu"),
-        query=files_of_views("query.h5mu"),
-        tuned=settings_found,
-        code=code_of_method,
-    output:
-        files_of_runs("{run}"),
-    log:
-        LOGS.fit_of_seeds(*OF_RUN),
-    wildcard_constraints:
-        scenario=any_of(scenarios_of_kind("paired")),
-        run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        gpu=gpus_here,
-        mem_mb=memory_of_fit,
-        runtime=minutes_of_fit_of_seeds,
-        attempt=number_of_attempt,
-    params:
-        expenses=EXPENSES.fit_of_seeds(*OF_RUN),
-        job=job_of_stacked_seeds,
-    message:
-        "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-    shell:
-        "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
-        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+if bench.seeds_at_once and fitted_alone("model"):
 
-
-if bench.seeds_at_once:
+    rule fit_seeds:
+        input:
+            train=files_of_views("train.h5mu"),
+            query=files_of_views("query.h5mu"),
+            tuned=settings_found,
+            code=code_of_method,
+        output:
+            files_of_runs("{run}"),
+        log:
+            LOGS.fit_of_seeds(*OF_RUN),
+        wildcard_constraints:
+            scenario=any_of(scenarios_of_kind("paired")),
+            run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=gpus_here,
+            mem_mb=memory_of_fit,
+            runtime=minutes_of_fit_of_seeds,
+            attempt=number_of_attempt,
+        params:
+            expenses=EXPENSES.fit_of_seeds(*OF_RUN),
+            job=job_of_stacked_seeds,
+        message:
+            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
+        shell:
+            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
+            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
     ruleorder: fit_seeds > fit_model
 
-else:
-
-    ruleorder: fit_model > fit_seeds
-
 
 # Fits that are over before a job of their own would have started: those of all seeds in one, one after the other.
-rule fit_baseline:
-    input:
-        train=files_of_views("train.h5mu"),
-        query=files_of_views("query.h5mu"),
-        solution=solutions_if_positive_control,
-        tuned=settings_found,
-        code=code_of_method,
-    output:
-        files_of_runs("{run}"),
-    log:
-        LOGS.fit_of_seeds(*OF_RUN),
-    wildcard_constraints:
-        run=any_of(staying(fitted_alone("baseline", "control"))),
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory_of_fit,
-        runtime=minutes_of_fit_of_seeds,
-        attempt=number_of_attempt,
-    params:
-        expenses=EXPENSES.fit_of_seeds(*OF_RUN),
-        job=job_of_all_seeds,
-    message:
-        "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-    shell:
-        "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
-        " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
+if fitted_alone("baseline", "control"):
 
+    rule fit_baseline:
+        input:
+            train=files_of_views("train.h5mu"),
+            query=files_of_views("query.h5mu"),
+            solution=solutions_if_positive_control,
+            tuned=settings_found,
+            code=code_of_method,
+        output:
+            files_of_runs("{run}"),
+        log:
+            LOGS.fit_of_seeds(*OF_RUN),
+        wildcard_constraints:
+            run=any_of(staying(fitted_alone("baseline", "control"))),
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=memory_of_fit,
+            runtime=minutes_of_fit_of_seeds,
+            attempt=number_of_attempt,
+        params:
+            expenses=EXPENSES.fit_of_seeds(*OF_RUN),
+            job=job_of_all_seeds,
+        message:
+            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
+        shell:
+            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
+            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
-use rule fit_baseline as fit_baseline_until_scored with:
-    output:
-        until_scored(files_of_runs("{run}")),
-    wildcard_constraints:
-        run=any_of(run for run in fitted_alone("baseline", "control") if run in bench.until_scored),
+    use rule fit_baseline as fit_baseline_until_scored with:
+        output:
+            until_scored(files_of_runs("{run}")),
+        wildcard_constraints:
+            run=any_of(run for run in fitted_alone("baseline", "control") if run in bench.until_scored),
 
 
 # What a user computed with other programs: held to the contracts of all runs, and scored as they are.
-rule adopt:
-    input:
-        files_of_views("train.h5mu"),
-        files_of_views("query.h5mu"),
-        files_of_views("solution.h5mu"),
-        files=files_from_elsewhere,
-        code=code_of_command("adopt"),
-    output:
-        files_of_runs("{run}"),
-    log:
-        LOGS.adopt(*OF_RUN),
-    wildcard_constraints:
-        run=any_of(runs_from_elsewhere()),
-    conda:
-        ENVIRONMENT
-    params:
-        expenses=EXPENSES.adopt(*OF_RUN),
-        job=job_of_adoption,
-    message:
-        "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-    shell:
-        "python -m mosaicbench --expenses {params.expenses:q} adopt {params.job:q} 2> {log:q}"
+if runs_from_elsewhere():
+
+    rule adopt:
+        input:
+            files_of_views("train.h5mu"),
+            files_of_views("query.h5mu"),
+            files_of_views("solution.h5mu"),
+            files=files_from_elsewhere,
+            code=code_of_command("adopt"),
+        output:
+            files_of_runs("{run}"),
+        log:
+            LOGS.adopt(*OF_RUN),
+        wildcard_constraints:
+            run=any_of(runs_from_elsewhere()),
+        conda:
+            ENVIRONMENT
+        params:
+            expenses=EXPENSES.adopt(*OF_RUN),
+            job=job_of_adoption,
+        message:
+            "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
+        shell:
+            "python -m mosaicbench --expenses {params.expenses:q} adopt {params.job:q} 2> {log:q}"
 
 
 # Controls are cheap, so they rerun together, as do baselines, and models by twos, with `few_jobs`.
