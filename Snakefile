@@ -40,6 +40,7 @@ rule all:
 
 onstart:
     check_cluster()
+    check_environments()
     start_at_any_rate()
 
 

@@ -208,6 +208,18 @@ def test_a_checkout_in_a_folder_of_any_name_writes_nothing_beside_itself(benchma
     assert {path.name for path in benchmark.folder.iterdir()} <= known | {"snakemake.html", "at_once", "mine.h5ad"}
 
 
+def test_an_environment_that_cannot_be_built_ends_it_before_any_job(tmp_path):
+    benchmark = Benchmark(tmp_path)
+    (tmp_path / "envs/peers/multivae.txt").write_text("# requires-python: >=3.29\n")
+    benchmark.write_config(TINY | {"runs": {"multivae_mvae": {}, "constant": {}}, "report": {}})
+    done = benchmark.snakemake("--cores", "1")
+    assert done.returncode != 0
+    assert "envs/peers/multivae.txt needs Python >=3.29, and none was found" in done.stderr
+    assert not list((tmp_path / "results").rglob("*.h5mu")) and not (tmp_path / "logs").exists()
+    asked = benchmark.snakemake("--cores", "1", ".venvs/multivae/.ready")  # as `make peers`: others would be built all the same
+    assert "Error in rule build_environment" in asked.stderr
+
+
 def test_it_ends_with_a_report_tables_and_figures(benchmark):
     results = benchmark.folder / "results"
     assert "<html" in (results / "report.html").read_text()
