@@ -36,7 +36,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish():
-    """Have Python look for garbage more rarely, and never through what is imported by now, which takes an eighth of the time."""
+    """Have Python look for garbage more rarely, and never through what is imported by now: that takes an eighth of the time."""
     gc.set_threshold(20_000)
     gc.freeze()
 

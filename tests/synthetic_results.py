@@ -362,12 +362,14 @@ def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
     return place, output
 
 
-def draw_figure(found: SimpleNamespace, figure: str, output: Path, views: list[str] | None = None) -> None:
+def draw_figure(
+    found: SimpleNamespace, figure: str, output: Path, views: list[str] | None = None, display: Path = DISPLAY
+) -> None:
     draw.main(
         figures=[figure],
         tables=found.folder / "tables",
         projections=found.folder / "projections",
-        display=DISPLAY,
+        display=display,
         views=found.views if views is None else views,
         output=output,
     )

@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from synthetic_results import DISPLAY, FIGURES, PER_VIEW, cards, draw_figure, made_projections, write_report
 
@@ -38,6 +40,19 @@ def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_
     assert len(read_table(second / f"{figure}.tsv")) >= 10
     assert "<text" in (second / f"{figure}.svg").read_text()
     assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
+
+
+@pytest.mark.parametrize("figure", PER_VIEW)
+def test_no_picture_cuts_long_names(results, tmp_path, monkeypatch, figure):
+    monkeypatch.setattr(catalog, "cards", cards)
+    display = yaml.safe_load(DISPLAY.read_text())
+    for room, name in (("methods", "Contrastive VAE supervised (own)"), ("costs", "Feedback of critic, output RNA")):
+        display[room] = {key: (value or {}) | {"label": name} for key, value in display[room].items()}
+    (tmp_path / "display.yaml").write_text(yaml.safe_dump(display, sort_keys=False))
+    draw_figure(results, figure, tmp_path, ["pair/unpaired"], display=tmp_path / "display.yaml")
+    ink = imread(tmp_path / f"pair/unpaired/{figure}.png")[..., :3].min(axis=2) < 0.95
+    edges = (ink[:3], ink[-3:], ink[:, :3], ink[:, -3:])
+    assert [int(edge.sum()) for edge in edges] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("figure", PER_VIEW)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter
 
 from mosaicbench.report.tables.text import NOT_GIVEN
@@ -99,6 +100,11 @@ def wrapped(label: str, *, width: int = 18) -> str:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def inches(text: str, size: float) -> float:
+    """Return how wide a line of text is at a font size in points."""
+    return TextPath((0, 0), text, size=size).get_extents().width / 72
 
 
 def shortened(name: str, *, most: int = 28) -> str:

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import name_cells, shortened
+from mosaicbench.figures._panels import name_cells, shortened, wrapped
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 
 CARD = {
@@ -54,13 +54,14 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> t
     figure = Figure(figsize=(sum(widths) + 0.5, sum(heights) + 0.9), layout="constrained")
     panels = figure.subplots(len(rows), len(modalities), squeeze=False, height_ratios=heights, width_ratios=widths)
     for axes_of_run, run in zip(panels, rows, strict=True):
-        for axes, modality in zip(axes_of_run, modalities, strict=True):
+        for axes, modality, wide in zip(axes_of_run, modalities, widths, strict=True):
             dots = drawn[(drawn["run"] == run) & (drawn["modality"] == modality)]
             if dots.empty:
                 axes.axis("off")
                 continue
             _dots(axes, dots)
-            axes.set_title(f"{theme.label('runs', run)}, {theme.label('modalities', modality)}")
+            title = f"{theme.label('runs', run)}, {theme.label('modalities', modality)}"
+            axes.set_title(wrapped(title, width=max(14, int(10 * wide) - 8)))  # a letter is about a tenth of an inch wide
     figure.legend(handles=_sizes(), loc="outside lower left", ncols=4, title="share of cells", handletextpad=0.2)
     colours = ScalarMappable(norm=Normalize(0, 1), cmap=colormaps[COLOURS])
     bar = figure.colorbar(

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from mosaicbench.figures._panels import FLOOR, label_rows, measured_resources, name_view
+from mosaicbench.figures._panels import FLOOR, inches, label_rows, measured_resources, name_view
 from mosaicbench.report.roster import TRAITS
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
@@ -94,9 +94,10 @@ def overview_heat(
     columns = _columns(families, used, drawn)
 
     width, top = columns[-1].left + columns[-1].width, 1.35
-    figure = Figure(figsize=(width + 1.75, ROW * len(rows) + top + 0.75))
+    names = max(1.5, 0.2 + max(inches(theme.label("runs", run), rcParams["ytick.labelsize"]) for run in rows))
+    figure = Figure(figsize=(names + width + 0.25, ROW * len(rows) + top + 0.75))
     size = figure.get_size_inches()
-    axes = figure.add_axes((1.5 / size[0], 0.55 / size[1], width / size[0], ROW * len(rows) / size[1]))
+    axes = figure.add_axes((names / size[0], 0.55 / size[1], width / size[0], ROW * len(rows) / size[1]))
     axes.spines[:].set_visible(False)
     axes.set_xlim(0, width)
     label_rows(axes, theme, rows)
@@ -112,7 +113,7 @@ def overview_heat(
             for row, run in enumerate(rows):
                 _value(axes, column, row, cells[column.name, run], theme.colour(run))
     _headings(axes, columns, theme)
-    _scale(figure, size)
+    _scale(figure, size, names)
     name_view(figure, theme, runs)
     return figure, drawn
 
@@ -248,10 +249,10 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
         )
 
 
-def _scale(figure: Figure, size: np.ndarray) -> None:
+def _scale(figure: Figure, size: np.ndarray, left: float) -> None:
     """Add the colour scale of the cells; its dark end is left out, so that white text can be read on all of it."""
     colours = COLOURS(np.linspace(0, DARKEST, 128))
-    ground = figure.add_axes((1.5 / size[0], 0.2 / size[1], 1.6 / size[0], 0.09 / size[1]))
+    ground = figure.add_axes((left / size[0], 0.2 / size[1], 1.6 / size[0], 0.09 / size[1]))
     bar = figure.colorbar(
         ScalarMappable(norm=Normalize(0, 1), cmap=ListedColormap(colours)), cax=ground, orientation="horizontal", ticks=[0, 1]
     )

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import name_view
+from mosaicbench.figures._panels import inches, name_view, wrapped
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
@@ -50,8 +51,11 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     trained = theme.order("runs", drawn["run"])
     columns = min(3, len(costs))
     lines = math.ceil(len(costs) / columns)
-    legend = math.ceil(len(trained) / 4)
-    figure = Figure(figsize=(WIDTH * columns, 0.4 + HEIGHT * lines + 0.17 * legend), layout="constrained")
+    named = {run: theme.label("runs", run) for run in trained}
+    widest = 0.55 + max(inches(name, rcParams["legend.fontsize"]) for name in named.values())
+    beside = min(4, len(trained), max(1, int(WIDTH * columns / widest)))
+    height = 0.4 + HEIGHT * lines + 0.17 * math.ceil(len(trained) / beside)
+    figure = Figure(figsize=(WIDTH * columns, height), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, cost in zip(panels, costs, strict=False):
         of_cost = drawn[drawn["cost"] == cost]
@@ -62,13 +66,13 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
                     kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
                     axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
         _limit(axes, of_cost)
-        axes.set_title(theme.cost(cost))
+        axes.set_title(wrapped(theme.cost(cost), width=24))
         axes.grid(axis="y")
         axes.set_xlabel("epoch")
     for axes in panels[len(costs) :]:
         axes.set_visible(False)
-    handles = [Line2D([], [], linewidth=1.6, label=theme.label("runs", run), **theme.line(run)) for run in trained]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    handles = [Line2D([], [], linewidth=1.6, label=name, **theme.line(run)) for run, name in named.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=beside)
     name_view(figure, theme, runs)
     return figure, drawn
 

@@ -59,6 +59,7 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mosaicbench",
     "text.color": INK,
+    "text.hinting": "none",  # else a PNG's text is wider than an SVG's, of which the layout is, and long names are cut
     "text.parse_math": False,  # names of cell types and features are literal: a dollar is a dollar
     "text.usetex": False,
     "xtick.color": QUIET,
