@@ -201,7 +201,7 @@ def test_costs_are_in_order_and_named_and_the_start_is_left_out():
         "Cost, validation cells",
         "−log likelihood, RNA",
         "KL divergence",
-        "Critic, output ADT surprise",
+        "Critic, output ADT\nsurprise",  # a line more, not cut
     ]
     assert figure.axes[0].get_ylim()[1] < 200
     assert len(drawn) == 500
