@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter
 
 from mosaicbench.report.tables.text import NOT_GIVEN
@@ -104,7 +105,7 @@ def wrapped(label: str, *, width: int = 18) -> str:
 
 def inches(text: str, size: float) -> float:
     """Return how wide a line of text is at a font size in points."""
-    return TextPath((0, 0), text, size=size).get_extents().width / 72
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0] / 72
 
 
 def shortened(name: str, *, most: int = 28) -> str:
