@@ -1,6 +1,6 @@
 # view -> run
 
-# Of these rules there are those that have a job, since Snakemake looks for each file in the outputs of every rule.
+# Where no run is of its kind, a rule is left out: Snakemake looks for every file in the outputs of all rules.
 
 # A rule for models and others for what is short, so that a profile can send models to GPU nodes.
 if fitted_alone("model"):

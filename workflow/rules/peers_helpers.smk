@@ -18,6 +18,8 @@ def python_of_method(wildcards):
 
 def check_environments():
     """Refuse, before anything is fitted, a run whose environment no Python here can build: there would be no report in the end."""
+    if workflow.deployment_settings.deployment_method:
+        return  # jobs have another Python, of conda or an image
     dag = workflow.dag
     needed = [
         job for job in dag.needrun_jobs() if any(fit.input.get("environment") in job.output for fit in dag.depending[job])

@@ -61,7 +61,8 @@ def marker_dots(*, markers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> t
                 continue
             _dots(axes, dots)
             title = f"{theme.label('runs', run)}, {theme.label('modalities', modality)}"
-            axes.set_title(wrapped(title, width=max(14, int(10 * wide) - 8)))  # a letter is about a tenth of an inch wide
+            room = wide - 0.8  # inches, beside the names of the clusters
+            axes.set_title(wrapped(title, width=max(14, int(10 * room))))  # about ten letters to an inch
     figure.legend(handles=_sizes(), loc="outside lower left", ncols=4, title="share of cells", handletextpad=0.2)
     colours = ScalarMappable(norm=Normalize(0, 1), cmap=colormaps[COLOURS])
     bar = figure.colorbar(
