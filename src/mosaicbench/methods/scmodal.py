@@ -126,6 +126,7 @@ class SCMODAL(Budget):
     epoch_steps: Annotated[int, "at least 1"] | None = None
     weight_decay: Annotated[float, "at least 0"] = 1e-3
     initialisation: Literal["kaiming", "normal"] = "normal"
+    weights: Literal["last"] = "last"
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the cost of as many cells of every modality; row i of two modalities is not one cell."""
@@ -185,7 +186,6 @@ class SCMODAL(Budget):
                 warmup=0,
                 steps=partial(training.side_by_side, steps=self.epoch_steps),
                 opponents=self.opponents if self.critic_weight else None,
-                stops=False,
                 weight_decay=self.weight_decay,
             )
         self._remember(shown)
