@@ -288,7 +288,7 @@ def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str
 
 
 def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
-    """Return the train cells to fit, and those to validate on, as the seed draws them; all are fitted where the last weights are kept."""
+    """Return the train cells to fit, and those to validate on, as the seed draws them: none with `weights: last`."""
     fraction = budget.validation if budget.weights == "best" else 0.0
     known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
     return _hold_out([block_of(block, device(), **known) for block in train.blocks], fraction)
