@@ -37,7 +37,7 @@ from mosaicbench.metrics._neighbors import transfer, transfer_each
 METRICS = catalog.names("metrics")
 CARDS = catalog.cards("metrics")
 NEEDS = {metric: set(catalog.parameters("metrics", metric)) for metric in METRICS}
-RECORDS = {"record", "device_record", "history"}
+RECORDS = {"record", "device_record", "history", "trained", "stopping"}
 TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
 TRANSFERRED += ("predicted", "classified")
 # what a method gives, in whatever form a metric needs it
@@ -165,6 +165,8 @@ def made_world(noise, n, seed):
         "private_factors": private_factors,
         "shared_driven": np.arange(12) < 8,
         "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
+        "trained": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
+        "stopping": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
         "record": record,
         "device_record": record,
     }
@@ -1372,6 +1374,16 @@ def test_a_file_read_twice_is_seen_in_its_latents():
     assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 1.0
     b[:30, 0] += 1e-9
     assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("epochs", "kept_epoch", "stopped"),
+    [(400, 390, 1.0), (400, 371, 1.0), (400, 370, 0.0), (120, 90, 0.0), (400, 400, 1.0)],
+)
+def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_its_end(epochs, kept_epoch, stopped):
+    training = {"epochs": epochs, "kept_epoch": kept_epoch, "max_epochs": 400, "patience": 30}
+    assert evaluate("stopped_by_budget", {"stopping": training}) == stopped
+    assert evaluate("kept_epoch", {"trained": training}) == kept_epoch
 
 
 def test_the_kl_term_is_that_of_the_weights_that_were_kept():

@@ -112,6 +112,8 @@ NEEDS = {
     "private_factors": "(cells, factors) true factors of the source's modality alone, of a simulation",
     "shared_driven": "(features,) whether shared factors move the feature, of a simulation",
     "history": "column -> (epochs,) values of the training, where it has a term kl",
+    "trained": "numbers of a training: epochs, kept_epoch, max_epochs, patience",
+    "stopping": "the same, where the validation cost decides which weights are kept",
     "record": "the run's record, run.json",
     "device_record": "the same, where memory of a device was measured",
 }

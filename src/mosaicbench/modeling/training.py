@@ -270,8 +270,9 @@ def minimise(
         if bar.disable and (epoch % 10 == 0 or epoch == 1):
             print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
 
-        if budget.weights == "last" or schedule.keeps(epoch, row["validation_cost"], best):
-            best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
+        smoothed = schedule.smoothed([each["validation_cost"] for each in history])
+        if budget.weights == "last" or smoothed < best:
+            best, best_epoch, best_weights = smoothed, epoch, copy.deepcopy(nets.state_dict())
         if not schedule.goes_on(epoch, best_epoch):
             break
         _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)

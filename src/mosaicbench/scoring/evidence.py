@@ -15,8 +15,8 @@ transferred_without_partner
 latent, private_latent, all_blocks, values,            for every source of latents
 shared_factors, private_factors, predicted,
 classified
-record, device_record, history, labels, batches,       once per run
-cell_cycle
+record, device_record, history, trained, stopping,     once per run
+labels, batches, cell_cycle
 =====================================================  ==================================================
 
 A need that does not exist (no labels, one batch, no known factors, ...) leaves out the metrics that name it. Where modalities
@@ -171,7 +171,20 @@ class Evidence:
             needs["cell_cycle"] = phases
         if "kl" in self.history:
             needs["history"] = self.history
+        if "kept" in self.history:
+            needs["trained"] = trained = self._trained()
+            needs |= {"stopping": trained} if self.record["hyperparameters"].get("weights") == "best" else {}
         return needs
+
+    def _trained(self) -> dict[str, int]:
+        """Return how long the method was trained, how long it might have been, and whose weights it kept."""
+        kept, budget = self.history["kept"], self.record["hyperparameters"]
+        return {
+            "epochs": len(kept),
+            "kept_epoch": int(np.argmax(kept)) + 1,
+            "max_epochs": budget["max_epochs"],
+            "patience": budget["patience"],
+        }
 
     def labels_at(self, rows: np.ndarray | None) -> np.ndarray | None:
         """Return the types of some query cells, None where no type of any is known."""
