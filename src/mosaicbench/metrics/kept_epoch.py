@@ -11,8 +11,8 @@ CARD = {
     "better": "lower",
     "chance": None,
     "bounds": [1.0, None],
-    "definition": "The number of the epoch whose weights a trained method kept: that of the lowest validation cost, or the last "
-    "where the run says so.",
+    "definition": "The number of the epoch whose weights a trained method kept: that of the lowest validation cost, or the "
+    "last where the run says so.",
     "doi": "",
 }
 

@@ -11,8 +11,8 @@ CARD = {
     "better": "lower",
     "chance": None,
     "bounds": [0.0, 1.0],
-    "definition": "1 where a training reached `max_epochs` less than `patience` epochs after the epoch whose weights it kept, so "
-    "that more epochs might have lowered its validation cost; else 0. Not defined where the last weights are kept.",
+    "definition": "1 where a training reached `max_epochs` less than `patience` epochs after the epoch whose weights it kept, "
+    "so that more epochs might have lowered its validation cost; else 0. Not defined where the last weights are kept.",
     "doi": "",
 }
 
