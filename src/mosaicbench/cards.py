@@ -92,6 +92,7 @@ NEEDS = {
     "transferred_k1": "the same of the nearest train cell",
     "transferred_k5": "the same of the 5 nearest",
     "transferred_k50": "the same of the 50 nearest",
+    "transferred_cosine": "the same of the 15 nearest train cells by cosine distance",
     "transferred_without_partner": "the same of the 15 nearest query cells, without the cell itself",
     "predicted": "(cells,) types that the method predicts",
     "classified": "(cells,) types of the nearest labelled train cells",

@@ -10,7 +10,7 @@ loadings, celltype_profiles, celltype_of,
 shared_driven
 draws, drawn_truth, drawn_std                          for every direction of an imputation with draws
 latent_a, latent_b, transferred, transferred_k1,       for every ordered pair of modalities with latents
-transferred_k5, transferred_k50,
+transferred_k5, transferred_k50, transferred_cosine,
 transferred_without_partner
 latent, private_latent, all_blocks, values,            for every source of latents
 shared_factors, private_factors, predicted,
@@ -266,9 +266,10 @@ class Evidence:
         """Return labels carried over from one modality's train cells to query cells in another."""
         if not (self.has_labels and source in self.train_latents and np.any(self.train_labels[source] != "")):
             return {}
-        for_each_k = _transfer(self.train_latents[source], self.train_labels[source], latent_b, ks=NEIGHBORS)
+        sides = self.train_latents[source], self.train_labels[source], latent_b
+        for_each_k, by_direction = _transfer(*sides, ks=NEIGHBORS), _transfer(*sides, ks=[PRIMARY], cosine=True)
         needs = {f"transferred_k{k}": _entry(for_each_k, k) for k in NEIGHBORS if k != PRIMARY}
-        return needs | {"transferred": _entry(for_each_k, PRIMARY)}
+        return needs | {"transferred": _entry(for_each_k, PRIMARY), "transferred_cosine": _entry(by_direction, PRIMARY)}
 
     def _of_direction(self, direction: str) -> Question:
         """Return what is asked about one direction of an imputation: of cells whose truth is known."""
