@@ -27,6 +27,7 @@ ALLOWED = {
     "meter": ({"usage"}, {"psutil"}),
     "registry": ({"config_checks", "errors", "layout"}, set()),
     "download": ({"errors"}, {"pooch", "requests", "urllib3", "tqdm"}),
+    "wheels": ({"download", "errors", "registry"}, set()),
     "value_types": (set(), set()),
     "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
     "elsewhere": ({"config_checks", "errors"}, set()),
@@ -100,6 +101,7 @@ ALLOWED = {
             "catalog",
             "registry",
             "download",
+            "wheels",
             "meter",
             "expenses",
             "layout",
@@ -124,7 +126,18 @@ OF_TABLES = OF_SCORES | {"files/trials"}
 OF_IMPUTING = OF_RUNS | {"files/digests", "files/models", "fitting", "plain", "sources"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "plain", "sources"}
 KEYS = {
-    "fetch": {"spaces", "config_checks", "data", "download", "errors", "files/atomic", "layout", "registry", "value_types"},
+    "fetch": {
+        "spaces",
+        "config_checks",
+        "data",
+        "download",
+        "errors",
+        "files/atomic",
+        "layout",
+        "registry",
+        "value_types",
+        "wheels",
+    },
     "prepare": {"cards", "catalog", "spaces", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
     "cut": OF_VIEWS | {"data"},
     "divide": OF_VIEWS - {"files/tables"} | {"data"},

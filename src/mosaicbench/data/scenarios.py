@@ -182,6 +182,7 @@ def cut(
     if apart := [f"{one} and {other}" for one, other in combinations(has, 2) if not np.any(has[one] & has[other] & in_query)]:
         parts["train"].uns[KEY]["without_partners"] = apart
     designs = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used)]
+    designs += [(m, Learned(cells.uns["chosen"], cells.obs_names)) for m, cells in dataset.mod.items() if "chosen" in cells.uns]
     audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, designs=designs)
     parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
