@@ -62,7 +62,7 @@ CARD = {
     "features; the original takes anchors from the first columns of the encoders' input, also where separate matrices were "
     "given. Gram-form kernels. Critics see detached latents. A minibatch without a mutual pair costs nothing (0/0 in the "
     "original). Anchors weigh ten times the original's, chosen on two datasets for a training of hundreds of steps "
-    "(docs/originals.md). 4,000 steps, where alignment has levelled off, instead of 10,000. Leaky rectifiers; networks, "
+    "(docs/originals.md). 3,000 steps, where alignment has levelled off, instead of 10,000. Leaky rectifiers; networks, "
     "learning rates and minibatches for a CPU (`scmodal-paper` in config/studies/originals.yaml has the paper's sizes). As in "
     "the original, weights and biases begin at draws of "
     "N(0, 0.1), all train cells are trained on, all steps are run and the last weights are kept: patience is not read. In a "
@@ -126,7 +126,7 @@ class SCMODAL(Budget):
     critic_learning_rate: Annotated[float, "above 0"] = 3e-3
     critic_betas: tuple[Annotated[float, "at least 0 and below 1"], Annotated[float, "at least 0 and below 1"]] = (0.9, 0.999)
     learning_rate: Annotated[float, "above 0"] = 3e-3
-    steps: Annotated[int, "at least 1"] = 4000
+    steps: Annotated[int, "at least 1"] = 3000
     epoch_steps: Annotated[int, "at least 1"] | None = None
     weight_decay: Annotated[float, "at least 0"] = 1e-3
     initialisation: Literal["kaiming", "normal"] = "normal"
