@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 STOPPED = "stopped by the budget"
 TOLERANCE = 1e-9
+NORM_RATIO = "latent_norm_ratio"
+MOST_RATIO = 3.0  # of the lengths of two modalities' latents, before it is named
 
 
 def gates(
@@ -35,8 +37,13 @@ def gates(
     `sizes` are the train and query cells of each dataset and scenario.
     """
     controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
+<<<<<<< HEAD
     found = [controls, identical_seeds(scores, roster), stopped_by_budget(scores), suspicious_scores(scores, cells, roster)]
     return joined(found, GATE_COLUMNS)
+=======
+    parts = [controls, identical_seeds(scores, roster), suspicious_scores(scores, cells, roster), scales(scores, roster)]
+    return joined(parts, GATE_COLUMNS)
+>>>>>>> wt-cosine
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
@@ -101,6 +108,20 @@ def suspicious_scores(scores: pd.DataFrame, cells: Iterable[CellScores], roster:
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     rows = [*_impossible(scores, roster), *_chance_or_perfect(scores, cells_of, roster)]
+    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+
+
+def scales(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return one row per run whose latents are more than three times as long in one modality as in another, with any seed."""
+    ratios = roster.competing(scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)])
+    rows = []
+    for names, of_run in ratios.groupby(RUN, sort=False):
+        worst = of_run.loc[of_run["value"].idxmax()]
+        message = (
+            f"latents are up to {worst['value']:.3g} times as long in one modality as in the other ({worst['direction']}): "
+            "Euclidean scores compare scales as much as cells, so read those by cosine distance beside them"
+        )
+        rows.append([*names, "scales", NORM_RATIO, _listed(sorted(set(of_run["seed"]))), message])
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
