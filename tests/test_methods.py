@@ -223,12 +223,22 @@ def test_a_missing_pairing_is_one_clear_message():
         unpaired_view().observing("rna", "adt")
 
 
-@pytest.mark.parametrize("method", ["cca", "ridge", "knn_impute"])
+@pytest.mark.parametrize("method", ["cca", "ridge", "linear", "knn_impute"])
 def test_a_linear_baseline_does_not_apply_where_no_cell_shows_what_it_needs(method):
     blocks = tuple(linear_cells(30, seed=i, modalities=("rna", other), name=other) for i, other in enumerate(("atac", "adt")))
     bridge = View(blocks, dict(FEATURES))
     with pytest.raises(NotApplicable, match="measured together"):
         fitted(method, bridge, blocks[0])
+
+
+def test_linear_embeds_as_cca_and_imputes_as_ridge():
+    (linear, query), (cca, _), (ridge, _) = (briefly(name) for name in ("linear", "cca", "ridge"))
+    for source, target in (("rna", "adt"), ("adt", "rna")):
+        of_source, features = query.only(source), np.arange(3)
+        np.testing.assert_array_equal(linear.embed(of_source), cca.embed(of_source))
+        np.testing.assert_array_equal(linear.impute(of_source, target), ridge.impute(of_source, target))
+        drawn = [method.draw(of_source, target, features, 5, seed=1) for method in (linear, ridge)]
+        np.testing.assert_array_equal(*drawn)
 
 
 def test_blocks_join_in_order():

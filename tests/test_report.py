@@ -32,7 +32,7 @@ from synthetic_results import (
 from mosaicbench import catalog
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
-from mosaicbench.data.preprocess import Learned
+from mosaicbench.data.fitted import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
 from mosaicbench.files.tables import write_audit, write_table

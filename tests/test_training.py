@@ -216,8 +216,8 @@ def test_a_step_takes_the_gradient_of_the_mean_over_its_cells_cut_to_the_largest
 
     assert len({len(block) for block in view.blocks}) > 1
     cells = np.concatenate([next(iter(block.values.values()))[:, 0] for block in view.blocks])
-    budget = training.Budget(max_epochs=1, gradient_clip=clip)
-    training.minimise(cost, nets, view, budget=budget, warmup=0, steps=one_step, stops=False)
+    budget = training.Budget(max_epochs=1, gradient_clip=clip, weights="last")
+    training.minimise(cost, nets, view, budget=budget, warmup=0, steps=one_step)
     full = 2 * weight * np.square(cells).mean()
     assert float(nets.weight.grad) == pytest.approx(np.sign(full) * min(abs(full), clip), rel=1e-3)
 
@@ -316,3 +316,9 @@ def test_the_optimiser_steps_as_pytorchs(tmp_path):
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(mine, other)
         assert mine.requires_grad
+
+
+def test_the_last_weights_are_kept_where_the_budget_says_so_and_every_cell_is_fitted():
+    history = MVAE(max_epochs=6, patience=1, weights="last").fit(mosaic_view(), seed=3)
+    assert [row["kept"] for row in history] == [0, 0, 0, 0, 0, 1]
+    assert all(row["validation_cost"] == row["cost"] for row in history)

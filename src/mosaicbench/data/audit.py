@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data.preprocess import Learned
+from mosaicbench.data.fitted import Learned
 
 AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED_BY = ("batch", "donor")  # columns of obs whose groups train and query cells may share

@@ -97,6 +97,8 @@ class ContrastiveVAE(MixtureVAE):
 
     def __post_init__(self) -> None:
         """Refuse what is not defined."""
+        if self.weights == "last" and self.regression != "none":
+            raise ValueError("weights: last holds out no cells, on which regression is weighed; take regression: none")
         if self.components is None and self.linear_path == "cca":
             raise ValueError("linear_path: cca rotates principal components; with components: null take linear_path: none")
 

@@ -66,6 +66,7 @@ def _refuse(method: Stackable, view: View) -> None:
     reasons = {
         "the cells are not all of one pattern": len(view.blocks) != 1,
         "the method trains by rules of its own": bool(method.rules()),
+        "the last weights are kept": method.weights == "last",
         "only Gaussian likelihoods are stacked": any(decoder.reads_counts for decoder in method.decoders.values()),
         "only matrix products in float32 are stacked": method.matmul_precision != "float32",
         "the networks have buffers": any(True for _ in method.nets.buffers()),

@@ -42,8 +42,8 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        Stop after `max_epochs`, or when the validation cost has not improved for `patience` epochs after the warm-up. With
-        more of both, a training of 100 epochs or more only goes on for longer: its warm-up stays what it is with 100.
+        Stop when the validation cost, a mean over 5 epochs, has not improved for `patience` epochs after the warm-up.
+        `max_epochs` is a cap that most trainings do not reach; a run that reaches it is named in the sanity checks.
     batch_size
         Cells per step.
     learning_rate
@@ -55,15 +55,19 @@ class Budget:
     matmul_precision
         Of the products of matrices: "float32", or "bfloat16": factors are rounded to it where the processor has instructions
         for that (on a GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
+    weights
+        "best": those of the epoch with the lowest validation cost. "last": every epoch is trained, no cell is held out, and the
+        weights of the last epoch are kept, as many authors do.
     """
 
-    max_epochs: Annotated[int, "at least 1"] = 100
-    patience: Annotated[int, "at least 1"] = 15
+    max_epochs: Annotated[int, "at least 1"] = 1000
+    patience: Annotated[int, "at least 1"] = 30
     batch_size: Annotated[int, "at least 1"] = 128
     learning_rate: Annotated[float, "above 0"] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
     gradient_clip: Annotated[float, "above 0"] = 10.0
     matmul_precision: Literal["float32", "bfloat16"] = "float32"
+    weights: Literal["best", "last"] = "best"
 
     checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation
 
@@ -188,7 +192,7 @@ def minimise(
     steps: Steps = each_alone,
     held_out_cost: CostFunction | None = None,
     opponents: Opponents | None = None,
-    stops: bool = True,
+    most_steps: int | None = None,
     weight_decay: float = 0.0,
     divided: Divided | None = None,
 ) -> list[dict[str, float]]:
@@ -214,9 +218,8 @@ def minimise(
         What decides when to stop, where that is not `cost`.
     opponents
         Critics, who learn before every step.
-    stops
-        Whether the validation cost decides when to stop and which weights are kept; else every epoch is trained, the last
-        weights are kept, and no cell is held out.
+    most_steps
+        End with the epoch in which so many steps are reached, of a training that no validation cost can end.
     weight_decay
         Of Adam: the gradient of half this times the squared weights is added to that of the cost.
     divided
@@ -234,7 +237,7 @@ def minimise(
         When a cost or a gradient is not finite, or no validation cost after the warm-up is.
     """
     nets.to(device())
-    fitted, held_out = divide(train, budget, counts=counts, validates=stops) if divided is None else divided
+    fitted, held_out = divide(train, budget, counts=counts) if divided is None else divided
     optimiser = Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
     schedule = Schedule.of(budget.max_epochs, budget.patience, warmup)
     stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
@@ -244,8 +247,9 @@ def minimise(
     for epoch in bar:
         progress = schedule.progress(epoch)
         nets.train()
-        terms, seen, standings = Cost(), 0, []
+        terms, seen, steps_taken, standings = Cost(), 0, 0, []
         for minibatches in steps(fitted, budget.batch_size):
+            steps_taken += 1
             if opponents is not None:
                 standings.append(opponents.learn(minibatches, progress))
             optimiser.zero_grad(set_to_none=True)
@@ -270,9 +274,10 @@ def minimise(
         if bar.disable and (epoch % 10 == 0 or epoch == 1):
             print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
 
-        if not stops or schedule.keeps(epoch, row["validation_cost"], best):
-            best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
-        if not schedule.goes_on(epoch, best_epoch):
+        smoothed = schedule.smoothed([each["validation_cost"] for each in history])
+        if budget.weights == "last" or smoothed < best:
+            best, best_epoch, best_weights = smoothed, epoch, copy.deepcopy(nets.state_dict())
+        if not schedule.goes_on(epoch, best_epoch) or (most_steps is not None and epoch * steps_taken >= most_steps):
             break
         _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
     if best_weights is None:
@@ -287,10 +292,11 @@ def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str
     return [row | {"kept": float(row["epoch"] == kept_epoch)} for row in history]
 
 
-def divide(train: View, budget: Budget, *, counts: Collection[str] = (), validates: bool = True) -> Divided:
-    """Return the train cells to fit, and those to validate on, as the seed draws them; all are fitted without validation."""
+def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
+    """Return the train cells to fit, and those to validate on, as the seed draws them: none with `weights: last`."""
+    fraction = budget.validation if budget.weights == "best" else 0.0
     known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
-    return _hold_out([block_of(block, device(), **known) for block in train.blocks], budget.validation if validates else 0.0)
+    return _hold_out([block_of(block, device(), **known) for block in train.blocks], fraction)
 
 
 def _hold_out(blocks: list[Block], fraction: float) -> tuple[list[Block], list[Minibatch]]:

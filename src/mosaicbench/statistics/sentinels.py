@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
+STOPPED = "stopped by the budget"
 TOLERANCE = 1e-9
 
 
@@ -34,7 +35,8 @@ def gates(
     `sizes` are the train and query cells of each dataset and scenario.
     """
     controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
-    return joined([controls, identical_seeds(scores, roster), suspicious_scores(scores, cells, roster)], GATE_COLUMNS)
+    found = [controls, identical_seeds(scores, roster), stopped_by_budget(scores), suspicious_scores(scores, cells, roster)]
+    return joined(found, GATE_COLUMNS)
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
@@ -75,6 +77,16 @@ def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
                     f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
                 )
                 rows.append([*names, "identical seeds", "all", listed, message])
+    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+
+
+def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run of which any seed was still improving when its epochs were used up."""
+    stopped = scores[(scores["metric"] == "stopped_by_budget") & (scores["value"] == 1)]
+    rows = []
+    for names, of_run in stopped.groupby(RUN, sort=False):
+        message = "training reached max_epochs before its validation cost had levelled off: raise max_epochs of `training`"
+        rows.append([*names, STOPPED, "stopped_by_budget", _listed(of_run["seed"]), message])
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
