@@ -9,15 +9,21 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs figure peers bench test test-all oldest newest lock mutants chaos lint format setup clean
+.PHONY: benchmark docs figure size-table peers bench test test-all oldest newest lock mutants chaos lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# The figures of README and docs/report.md, from the default benchmark's results; drawn again only where these changed.
+# The figures of docs/report.md, from the default benchmark's results, drawn again only where these changed; and README's, with the
+# sentence under it, from docs/results/size.tsv.
 figure: benchmark
+	$(BIN)/python docs/site/size.py
 	cp results/figures/bmmc_cite_small/paired/scores_by_run.png docs/scores_by_run.png
 	cd results/figures && cp mean_ranks.png $(addprefix bmmc_cite_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
+
+# The table of README's figure, from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
+size-table: $(READY)
+	$(BIN)/python docs/site/size.py --take results/studies/size
 
 # The site of the documentation, into site/: without a network, and every warning is an error, such as a link that leads nowhere.
 docs: $(READY)

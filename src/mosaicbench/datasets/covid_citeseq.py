@@ -41,7 +41,7 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
     raw
         Folder of liu_demo.h5ad.
     cell_type, batch
-        Columns of its ``obs``; a batch is one of three runs of the experiment, B1, B2 or B3.
+        Columns of its ``obs``; a batch is B1, B2 or B3.
 
     Raises
     ------
