@@ -173,7 +173,7 @@ def sentence(row: dict[str, str], present: dict[str, str]) -> str:
     return f"{'; '.join(made)}: [{age}]({up}studies.md#how-old-the-numbers-are). {row['note']}".strip()
 
 
-def refresh(table: Path = MARKS, present: dict[str, str] | None = None) -> None:
+def refresh(table: Path, present: dict[str, str] | None = None) -> None:
     """Write the mark below the heading of each page of a table anew."""
     present = present or keys()
     for row in read(table):
@@ -187,7 +187,7 @@ def marked(text: str, said: str) -> str:
     return f"{heading}\n\n{BEGIN}\n{said}\n{END}\n\n{rest.lstrip()}"
 
 
-def mark(page: str, commit: str, key: str | dict, date: str, table: Path = MARKS) -> None:
+def mark(page: str, commit: str, key: str | dict, date: str, table: Path) -> None:
     """Set what made a page's numbers; a new page is of the study of its name. `key` may be a key of each config."""
     rows = {row["page"]: row for row in read(table)}
     new = {"page": page, "config": f"config/studies/{Path(page).stem}.yaml"}
@@ -197,7 +197,7 @@ def mark(page: str, commit: str, key: str | dict, date: str, table: Path = MARKS
     write(table, [rows[name] for name in sorted(rows)], COLUMNS)
 
 
-def mark_results(page: str, results: Path, table: Path = MARKS) -> None:
+def mark_results(page: str, results: Path, table: Path) -> None:
     """Mark a page as one of the numbers in a folder of results."""
     day = datetime.fromtimestamp((results / "tables/contents.tsv").stat().st_mtime, UTC).strftime("%Y-%m-%d")
     mark(page, commit_of(results), key_of_results(results), day, table)
@@ -257,7 +257,7 @@ def restamp() -> None:
             print(f"{row['page']}: {'not compared: ' + ', '.join(sorted(missing)) if missing else 'restamped'}")
             row["restamped_keys"] += "" if missing else f" {present[config]}"
     write(MARKS, rows, COLUMNS)
-    refresh(present=present)
+    refresh(MARKS, present)
 
 
 def _today() -> str:
@@ -284,8 +284,8 @@ def main() -> None:
     else:
         of_commit = keys_at(given.commit) if given.way else {}
         for page in given.pages if given.way else []:
-            mark(page, given.commit, of_commit, given.date)
-        refresh()
+            mark(page, given.commit, of_commit, given.date, MARKS)
+        refresh(MARKS)
 
 
 if __name__ == "__main__":
