@@ -60,9 +60,8 @@ def code_key(config: Path) -> str:
     modules = [f"mosaicbench.commands.{command}" for command in COMMANDS[: None if tuning else 4]]
     modules += [catalog.module("datasets", dataset["loader"]) for dataset in bench.datasets.values()]
     modules += [catalog.module("methods", name) for name in methods_of(config)]
-    modules += [
-        catalog.module("metrics", name) for name, card in catalog.cards("metrics").items() if card["group"] in bench.groups
-    ]
+    groups = set(bench.groups) - {"resources"}
+    modules += [catalog.module("metrics", name) for name, card in catalog.cards("metrics").items() if card["group"] in groups]
     datasets = {name: [dataset["loader"], dataset["options"]] for name, dataset in bench.datasets.items()}
     runs = {name: [run.method, run.hyperparameters] for name, run in bench.runs.items()}
     asked = [datasets, bench.scenarios, runs, bench.seeds, bench.preprocess, tuning]
