@@ -10,7 +10,7 @@ from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_v
 
 from mosaicbench import catalog
 from mosaicbench.errors import NotApplicable
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import hyperparameters_of, method_class
 from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
 from mosaicbench.view import Cells, Truth, View, concatenate
 
@@ -100,6 +100,15 @@ def test_same_seed_same_result(method):
     instance, query = briefly(method)
     for first, second in zip(outputs_of(method, instance, query), outputs(method, paired_view(), query), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_fit_changes_no_hyperparameter(method):
+    """What a record and a kept model say of a run is what it was made with."""
+    instance, _ = briefly(method)
+    asked = {"max_epochs": 3, "batch_size": 64} if method in MODELS else {}
+    given = method_class(importlib.import_module(catalog.module("methods", method)))(**asked)
+    assert hyperparameters_of(instance) == hyperparameters_of(given)
 
 
 @pytest.mark.parametrize("method", claiming("random"))

@@ -37,7 +37,7 @@ COLUMNS = ["cells", "run", "metric", "direction", "mean", "low", "high", "seeds"
 # What is drawn, and what the sentence calls it: metric, direction -> name.
 PANELS = {
     ("label_transfer_accuracy", "mean"): "label transfer",
-    ("foscttm", "mean"): "FOSCTTM (lower is better)",
+    ("foscttm", "mean"): "FOSCTTM",
     ("imputation_skill", "rna->adt"): "skill of imputed proteins",
 }
 LINEAR = ("cca", "pca_joint", "procrustes", "ridge", "linear")
@@ -93,7 +93,8 @@ def drawn(table: pd.DataFrame, theme: Theme) -> Figure:
     runs = [run for run in theme.order("runs", table["run"].unique()) if kind(run, theme) is not None]
     for axes, ((metric, direction), name) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         _panel(axes, table[(table["metric"] == metric) & (table["direction"] == direction)], runs, theme)
-        axes.set_title(name[0].upper() + name[1:])
+        better = {"lower": " ↓", "higher": " ↑"}[theme.roster.better(metric)]
+        axes.set_title(name[0].upper() + name[1:] + better)
         axes.set_xlabel("cells")
     handles = [Line2D([], [], label=theme.label("runs", run), **_stroke(run, theme)) for run in runs]
     words = {"deep": "deep", "linear": "linear", "other": "neither"}
@@ -128,15 +129,12 @@ def sentence(table: pd.DataFrame, theme: Theme) -> str:
     least, most = f"{sizes[0]:,}", f"{sizes[-1]:,}"
     few, many = (_led(table[table["cells"] == size], theme) for size in (sizes[0], sizes[-1]))
     scores = [f"{name} {few[name][0]}, {many[name][0]}" for name in few if name in many]
-    firsts = [sum(linear for _, linear in at.values()) for at in (few, many)]
-    commits = ", ".join(sorted({commit for several in table["commit"].astype(str) for commit in several.split(", ")}))
     seeds = table["seeds"].max()
-    where = f"of these {len(scores)} scores of {least} cells"
+    firsts = [sum(linear for _, linear in at.values()) for at in (few, many)]
     return (
-        f"Linear methods (dashed) and deep ones (solid) on {least} to {most} cells of one CITE-seq dataset, means over {seeds} "
-        f"seeds, 95 % intervals ([how](docs/results/size.md), commit {commits}). Best linear against best deep method, of "
-        f"{least} and of {most} cells: {'; '.join(scores)}. A linear method is first in {firsts[0]} {where} "
-        f"and in {firsts[1]} of {most}."
+        f"Means over {seeds} seeds with 95 % intervals, of one CITE-seq dataset ([how](docs/results/size.md)). Best "
+        f"linear / best deep method of {least} and of {most} cells: {'; '.join(scores)}. A linear method is first in "
+        f"{firsts[0]} and in {firsts[1]} of these {len(scores)} scores."
     )
 
 
@@ -152,7 +150,7 @@ def _led(rows: pd.DataFrame, theme: Theme) -> dict[str, tuple[str, bool]]:
             if len(of_side):
                 best[side] = of_side.idxmax()
         if len(best) == 2:
-            told = " against ".join(f"{means[run]:.3f} ({theme.label('runs', run)})" for run in best.values())
+            told = " / ".join(f"{means[run]:.3f} ({theme.label('runs', run)})" for run in best.values())
             found[name] = told, bool(sign * means[best["linear"]] > sign * means[best["deep"]])
     return found
 
