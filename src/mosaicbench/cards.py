@@ -189,10 +189,8 @@ def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tu
 
     A card with ``variants`` stands for these ids, and not for the file's own unless it is among them::
 
-        CARD = {
-            "label": "Recall@{k}",
-            "variants": {"recall_at_1": {"keywords": {"k": 1}}, "recall_at_10": {"keywords": {"k": 10}}},
-        }
+        CARD = {"label": "Recall@{k}",
+                "variants": {"recall_at_1": {"keywords": {"k": 1}}, "recall_at_10": {"keywords": {"k": 10}}}}
 
     The card of a variant is the common card with what the variant says instead; a text may name a keyword in braces. Two of
     its keys are for the function: ``keywords`` are passed to it, and ``takes`` says which need a parameter takes where that

@@ -8,6 +8,8 @@ from mosaicbench.report.page.cells import many
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import DISTANCE, DISTANCES
 
+WORDS = {"euclidean": "Euclidean", "cosine": "cosine"}
+
 
 def verdicts(table: pd.DataFrame, theme: Theme) -> list[str]:
     """Return a sentence per score: in how many views another run is best by another distance, and where.
@@ -21,7 +23,7 @@ def verdicts(table: pd.DataFrame, theme: Theme) -> list[str]:
     for score, rows in table.groupby("metric", sort=False):
         label, differ = theme.label("metrics", score), rows[rows["differs"]]
         turned = f"{rows['turned'].sum()} of {many(int(rows['pairs'].sum()), 'pair')} of runs change their order"
-        begin = f"{label}: by {' and '.join(DISTANCES)} distance the best run"
+        begin = f"{label}: by {' and '.join(WORDS.values())} distance the best run"
         if differ.empty:
             sentences.append(f"{begin} is the same in {_of_views(len(rows))}; {turned}.")
             continue
@@ -38,5 +40,5 @@ def _change(row: dict, theme: Theme) -> str:
     """Return who is best by each distance in one view, the headline's first."""
     order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
     best = [", ".join(theme.label("runs", run) for run in row[f"best_{distance}"].split(", ")) for distance in order]
-    words = ", ".join(f"{distance} {names}" for distance, names in zip(order, best, strict=True))
+    words = ", ".join(f"{WORDS[distance]} {names}" for distance, names in zip(order, best, strict=True))
     return f"{theme.view(row['dataset'], row['scenario'])}: {words}"
