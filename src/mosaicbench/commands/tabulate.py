@@ -138,7 +138,7 @@ def main(
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
-    tables["recommendations"] = recommended(tables, roster)
+    tables["recommendations"] = recommended(tables, cell_scores, roster, sizes_of_views)
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
     write_tables(Path(output), tables)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
-from mosaicbench.statistics.common import HEADLINE, RUN, VIEW, half_width, joined
+from mosaicbench.statistics.common import ALL, HEADLINE, RUN, VIEW, half_width, joined
 from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import METRICS
 from mosaicbench.statistics.scale import ends
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 TOLERANCE = 1e-9
+MARKS = {"stopped by the budget": "⊣"}  # gate -> sign of the runs that it names; every other gate forbids to recommend them
 
 
 def gates(
@@ -52,6 +53,26 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     first = findings.iloc[0]
     names = ", ".join(label(metric) for metric in findings["metric"])
     return f"in {len(findings)} scores ({names}); {label(first['metric'])}: {first['message']}"
+
+
+def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
+    """Return (dataset, scenario) -> run -> the gates that name it and forbid to recommend it: "chance, no number"."""
+    forbidding = findings[~findings["gate"].isin(list(MARKS))]
+    names: dict[tuple[str, str], dict[str, str]] = {}
+    for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):
+        names.setdefault((dataset, scenario), {})[run] = ", ".join(of_run["gate"].unique())
+    return names
+
+
+def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """Return (dataset, scenario, run) -> the signs of :data:`MARKS` that it carries; over all datasets those of any."""
+    marking = findings[findings["gate"].isin(list(MARKS))]
+    signs: dict[tuple[str, str, str], str] = {}
+    for row in marking.drop_duplicates([*RUN, "gate"]).itertuples():
+        for dataset in (row.dataset, ALL):
+            key = (dataset, row.scenario, row.run)
+            signs[key] = "".join(dict.fromkeys(signs.get(key, "") + MARKS[row.gate]))
+    return signs
 
 
 def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
