@@ -338,6 +338,7 @@ KEYS = {
         "labels": _text("where the cell types come from"),
         "licence": _text("of the data"),
         "citation": _text("of the data"),
+        "simulated": Key("True, of simulated cells, which do not count among real datasets", _is_true, {}, optional=True),
     },
     "figures": {
         "label": _text("how the report names the figure"),

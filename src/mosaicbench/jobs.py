@@ -142,6 +142,7 @@ def of_tables(config: object, results: Path, published: Path, output: Path) -> d
         "output": output,
         "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
         "seeds": config.seeds,
+        "simulated": config.simulated,
         "sizes": config.sizes,
         "searches": [
             (dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)), Path(lies.tuning(*run, seed)))

@@ -56,6 +56,7 @@ def main(
     output: Path,
     places: Sequence[dict[str, str]],
     seeds: Sequence[int],
+    simulated: Sequence[str] = (),
     sizes: Sequence[dict[str, int]] = (),
     searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
@@ -86,6 +87,8 @@ def main(
         The folder.
     places, seeds
         Whose the files should be: dataset, scenario and run of each of `scores`, in their order, and the seeds of every run.
+    simulated
+        The datasets that are simulated: no part of ranks and scores over datasets.
     sizes
         Groups of datasets that differ in nothing but their number of cells, dataset -> cells: ``scaling.tsv`` says how
         expenses grow over them.
@@ -123,8 +126,8 @@ def main(
         "headline": with_cells(headline(all_scores), widths),
         "overview": overview(all_scores, all_runs, roster),
         "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views),
-        "ranks": ranks(all_scores, roster),
-        "overall": overall(all_scores, all_runs, roster),
+        "ranks": ranks(all_scores, roster, simulated),
+        "overall": overall(all_scores, all_runs, roster, simulated),
         "gates": gates(all_scores, cell_scores, roster, sizes_of_views),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),

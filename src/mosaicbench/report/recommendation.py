@@ -30,10 +30,31 @@ TRIVIAL = {
 }  # the control, where it took part; else chance, or what is at 0
 FLOOR = "label_floor"  # the metric that says what the control of finding partners scores, where that control did not take part
 ALL_DIRECTIONS = "-"
-NUMBERS = ["mean", "low", "high", "seeds", "cells", "beaten_value", "detectable", "detectable_new", "seeds_needed"]
+NUMBERS = [
+    "mean",
+    "low",
+    "high",
+    "seeds",
+    "cells",
+    "beaten_value",
+    "nearest_value",
+    "detectable",
+    "detectable_new",
+    "seeds_needed",
+]
 NUMBERS += ["seconds", "peak_host_mb"]
 COLUMNS = [*VIEW, "question", "direction", "metric", "run", "signs", "mean", "low", "high", "seeds", "cells", "beaten"]
-COLUMNS += ["beaten_metric", "beaten_value", "barred", "level_with", "detectable", "detectable_new", "seeds_needed"]
+COLUMNS += [
+    "beaten_metric",
+    "beaten_value",
+    "barred",
+    "nearest",
+    "nearest_value",
+    "level_with",
+    "detectable",
+    "detectable_new",
+    "seeds_needed",
+]
 COLUMNS += ["seconds", "peak_host_mb"]
 
 
@@ -63,7 +84,8 @@ def recommended(
     -------
     pandas.DataFrame
         Columns ``COLUMNS``. `run` has the best mean of those that may be recommended, "" where none may; `signs` are marks that
-        it carries. `beaten` is the control that had to be beaten, with its value. `barred` are the runs that checks name.
+        it carries. `beaten` is the control that had to be beaten, with its value. `barred` are the runs that checks name;
+        where no run is recommended, `nearest` is the best of the others in that score.
         `level_with` are runs that the paired tests do not tell from it, `detectable` the smallest difference that the design
         can tell on these cells (median over the comparisons), `detectable_new` on new ones of the same kind, and `seeds_needed`
         the splits with which the latter is as small as the differences from all of `level_with`, NA where no number would do.
@@ -111,7 +133,8 @@ def sentence(row: Mapping[str, object], theme: Theme) -> str:
         return f"the fastest of these is {called}.{cost}"
     interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
     score = f"{theme.label('metrics', row['metric'])} {row['mean']:.3f}{interval}"
-    words = f"for {question_in_words(row, theme)}, take {called} ({score})."
+    beats = f", which beats {bar_in_words(row, theme)}" if row["beaten"] else ""
+    words = f"for {question_in_words(row, theme)}, take {called} ({score}){beats}."
     if row["level_with"]:
         others = ", ".join(theme.label("runs", name) for name in row["level_with"].split(", "))
         words += f" It is not separable from {others} {with_what(row)}; {decided_by(row)}."
@@ -133,6 +156,8 @@ def why_none(row: Mapping[str, object], theme: Theme) -> str:
     if not row["beaten"]:
         return checks or "no run has the score"
     none = f"none {'of the others ' if names else ''}beats {bar_in_words(row, theme)}"
+    if row["nearest"]:
+        none += f", {theme.label('runs', row['nearest'])} comes nearest with {row['nearest_value']:.3f}"
     return f"{none}; {checks}" if names else none
 
 
@@ -199,18 +224,20 @@ def _answer(
     means = summary[summary["metric"] == bar["beaten_metric"]].set_index("run")["mean"]
     gains = roster.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
     beats = [run for run in asked["run"] if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0]
-    allowed = [run for run in beats if run not in barred]
-    entered = scores[(scores["metric"] == metric) & scores["run"].isin(allowed)]
+    unnamed = [run for run in asked["run"] if run not in barred]
+    allowed = [run for run in unnamed if run in beats]
+    entered = scores[(scores["metric"] == metric) & scores["run"].isin(allowed or asked["run"])]
     summary = headline(entered)
-    merit = merits(summary, roster)
-    if merit.isna().all():
-        return row
-    winner = summary.loc[merit.idxmax()]
     tests = paired_tests(entered, cells, roster, sizes={view: size} if size else None)
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)].set_index("run")
+    row |= {name: with_best[name].median() for name in ("detectable", "detectable_new")}
+    merit = merits(summary, roster)
+    if not allowed or merit.isna().all():
+        near = gains.reindex(unnamed).dropna()
+        return row | ({"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]} if len(near) else {})
+    winner = summary.loc[merit.idxmax()]
     others = [run for run in summary.loc[level(summary, tests, roster), "run"] if run != winner["run"]]
     row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {"level_with": ", ".join(others)}
-    row |= {name: with_best[name].median() for name in ("detectable", "detectable_new")}
     return row | {"seeds_needed": with_best.loc[others, "seeds_needed"].max(skipna=False) if others else np.nan}
 
 

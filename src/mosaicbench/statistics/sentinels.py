@@ -10,7 +10,7 @@ import pandas as pd
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
-from mosaicbench.statistics.common import ALL, HEADLINE, RUN, VIEW, half_width, joined
+from mosaicbench.statistics.common import ALL, GROUPS, HEADLINE, RUN, VIEW, half_width, joined
 from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import METRICS
 from mosaicbench.statistics.scale import ends
@@ -62,6 +62,23 @@ def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, s
     for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):
         names.setdefault((dataset, scenario), {})[run] = ", ".join(of_run["gate"].unique())
     return names
+
+
+def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
+    """Say of each row of a table of overall scores whether its run may be called the best.
+
+    No gate but those of :data:`MARKS` may name it in any of the row's datasets, and in one question at least its score has to
+    be above that of the trivial control.
+    """
+    barred = named_by_checks(findings)
+
+    def may(line: pd.Series) -> bool:
+        is_named = any(line["run"] in barred.get((name, line["scenario"]), ()) for name in str(line["datasets"]).split(", "))
+        answered = [name for name in GROUPS if pd.notna(line[name])]
+        below = str(line["not_above"] or "").split(", ") if pd.notna(line["not_above"]) else []
+        return not is_named and bool(set(answered) - set(below))
+
+    return pd.Series([may(line) for _, line in overall.iterrows()], index=overall.index, dtype=bool)
 
 
 def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:

@@ -22,6 +22,7 @@ from mosaicbench.report.page.cells import (
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.failures import messages, reason
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, row
+from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED
 from mosaicbench.report.page.reference_sections import metric as metric_in_words
 from mosaicbench.report.page.summary import endings
 from mosaicbench.report.roster import NO_QUALITY
@@ -30,11 +31,10 @@ from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import CONTESTS, HEADLINE, LEVEL
 from mosaicbench.statistics.paired import BEST, decisive, level
+from mosaicbench.statistics.sentinels import signs_of
 from mosaicbench.statistics.spread import MOST_SEEDS
 
 CIRCULAR = "↻"  # of a label score, where cell types were derived from a modality that methods see
-DETECTABLE = "the smallest difference that this design tells apart in 80 % of such benchmarks, at 5 % over all comparisons"
-NEEDED = "so many splits in all, with which a difference as large as the effect is detectable on new cells"
 LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
 TABLES = ("headline", "runs", "overview", "gates", "paired_tests")
 
@@ -99,10 +99,11 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     summary = tables["headline"].set_index(["run", "metric"])
     is_level = level(tables["headline"], tables["paired_tests"], theme.roster).set_axis(summary.index)
     at_chance = tables["gates"][tables["gates"]["gate"] == "chance"].set_index(["run", "metric"])["message"]
+    signs = {run: sign for (*_, run), sign in signs_of(tables["gates"]).items()}
     overview = tables["overview"].set_index("run")
     rows = []
     for run in runs:
-        cells = [run_cell(run, theme), theme.roster.kind(run)]
+        cells = [run_cell(run, theme, signs.get(run, "")), theme.roster.kind(run)]
         for metric in HEADLINE:
             key, text = (run, metric), overview.loc[run, metric]
             if key not in summary.index:
