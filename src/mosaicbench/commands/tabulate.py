@@ -14,7 +14,7 @@ from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_features, read_scores
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, read_cells, read_features, read_scores
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.trials import read_trials
 from mosaicbench.meter import PHASES
@@ -116,7 +116,7 @@ def main(
     all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
     all_features = joined([read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS)
     roster = roster_of(all_runs)
-    widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values())
+    widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
     tables = {
         "scores": all_scores,
@@ -198,14 +198,21 @@ def _phases(records: Iterable[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
-def _sizes_of_views(records: Iterable[dict]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return (dataset, scenario) -> the most train and query cells of any of its fits."""
+def _sizes_of_views(records: Iterable[dict], cells: Iterable[CellScores]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return (dataset, scenario) -> the most train and query cells of any of its fits.
+
+    A query that names no cell across modalities has a row for each of them; the cells that are scored count once.
+    """
+    scored: dict[tuple[str, str], int] = {}
+    for run in cells:
+        of_seeds = [len(names) for names in run.cells.values()]
+        scored[run.dataset, run.scenario] = max([scored.get((run.dataset, run.scenario), 0), *of_seeds])
     sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for record in records:
         if {"train", "query"} <= set(record["cells"]):
             view, given = (record["dataset"], record["scenario"]), (record["cells"]["train"], record["cells"]["query"])
             sizes[view] = tuple(map(max, sizes.get(view, given), given))
-    return sizes
+    return {view: (train, scored.get(view) or query) for view, (train, query) in sizes.items()}
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:

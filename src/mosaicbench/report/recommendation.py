@@ -226,19 +226,25 @@ def _answer(
     beats = [run for run in asked["run"] if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0]
     unnamed = [run for run in asked["run"] if run not in barred]
     allowed = [run for run in unnamed if run in beats]
-    entered = scores[(scores["metric"] == metric) & scores["run"].isin(allowed or asked["run"])]
-    summary = headline(entered)
-    tests = paired_tests(entered, cells, roster, sizes={view: size} if size else None)
-    with_best = tests[tests["role"].astype(str).str.startswith(BEST)].set_index("run")
-    row |= {name: with_best[name].median() for name in ("detectable", "detectable_new")}
+    sizes = {view: size} if size else None
+    scores = scores[scores["metric"] == metric]
+    of_all = _with_best(paired_tests(scores[scores["run"].isin(asked["run"])], cells, roster, sizes=sizes))
+    row |= {name: of_all[name].median() for name in ("detectable", "detectable_new")}
+    scores = scores[scores["run"].isin(allowed)]
+    summary = headline(scores)
     merit = merits(summary, roster)
-    if not allowed or merit.isna().all():
+    if merit.isna().all():
         near = gains.reindex(unnamed).dropna()
         return row | ({"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]} if len(near) else {})
     winner = summary.loc[merit.idxmax()]
+    tests = paired_tests(scores, cells, roster, sizes=sizes)
     others = [run for run in summary.loc[level(summary, tests, roster), "run"] if run != winner["run"]]
     row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {"level_with": ", ".join(others)}
-    return row | {"seeds_needed": with_best.loc[others, "seeds_needed"].max(skipna=False) if others else np.nan}
+    return row | {"seeds_needed": _with_best(tests).loc[others, "seeds_needed"].max(skipna=False) if others else np.nan}
+
+
+def _with_best(tests: pd.DataFrame) -> pd.DataFrame:
+    return tests[tests["role"].astype(str).str.startswith(BEST)].set_index("run")
 
 
 def _bar(question: str, summary: pd.DataFrame, roster: Roster) -> dict[str, object]:

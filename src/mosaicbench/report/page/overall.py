@@ -40,7 +40,7 @@ def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, signs:
             absent.append(theme.label("runs", run))
             continue
         section = "control" if not theme.roster.competes(run) else "complete" if line["complete"] else "incomplete"
-        lacks = _what_is_missing(line["missing"], len(datasets), theme)
+        lacks = _what_is_missing(line["missing"], len(together), theme)
         if section == "incomplete":
             missing.append(f"{theme.label('runs', run)} ({lacks})")
         scores = [by_dataset.loc[(name, run)] for name in several]

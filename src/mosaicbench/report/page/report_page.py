@@ -86,7 +86,7 @@ def report_page(
         title=config.get("title", "mosaicbench"),
         question=config.get("question", QUESTION),
         recommendations=recommendations(tables["recommendations"], theme),
-        fitted_on=summary.fitted_on(records, theme),
+        fitted_on=summary.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], tables["gates"], theme),

@@ -23,6 +23,7 @@ CONTROLS_OF = {  # question -> what a run has to beat in it
     "label_transfer": "chance (in label transfer)",
     "imputation": "the mean of each cell's type (in imputation)",
 }
+COSTS = ["cost", "validation_cost"]
 FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
 
 
@@ -44,12 +45,18 @@ def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dic
     }
 
 
-def fitted_on(records: Sequence[Mapping], theme: Theme) -> str:
-    """Return which runs hold train cells out to decide when to stop, and which fit all; "" where all do alike."""
+def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
+    """Return which runs hold train cells out to decide when to stop, and which fit all; "" where all do alike.
+
+    A run that holds none out has the cost of the fitted cells as its validation cost.
+    """
+    costs = history.pivot_table(index=[*RUN, "seed", "epoch"], columns="cost", values="value").reindex(columns=COSTS)
+    validated = set(costs.index.get_level_values("run")[costs.diff(axis=1).iloc[:, 1].abs() > 0])
     held_out: dict[float, set[str]] = {}
     for record in records:
         if theme.roster.competes(record["run"]):
-            held_out.setdefault(float(record["hyperparameters"].get("validation") or 0), set()).add(record["run"])
+            share = float(record["hyperparameters"].get("validation") or 0) if record["run"] in validated else 0.0
+            held_out.setdefault(share, set()).add(record["run"])
     if len(held_out) < 2:
         return ""
     words = []
