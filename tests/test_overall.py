@@ -122,7 +122,7 @@ def test_a_question_without_one_of_its_scores_has_no_score():
 
 
 def test_simulated_datasets_are_no_part_of_what_is_over_datasets():
-    better = {key: by for key, by in MVAE.items()} | {("cca", metric): [0.9, 0.9] for _, metric in MVAE}
+    better = MVAE | {("cca", metric): [0.9, 0.9] for _, metric in MVAE}
     parts = [scores_of(CONTROLS | better, dataset=name) for name in ("d", "e")]
     other = {("mvae", metric): [0.0, 0.0] for _, metric in MVAE}
     parts.append(scores_of(CONTROLS | better | other, dataset="made_up"))
@@ -131,7 +131,7 @@ def test_simulated_datasets_are_no_part_of_what_is_over_datasets():
     of_all = overall(scores, runs, ROSTER, ["made_up"]).set_index(["dataset", "run"]).loc["(all)"]
     assert set(of_all["datasets"]) == {"d, e"}
     np.testing.assert_allclose(
-        of_all.loc["mvae", "score"], overall(parts[0], runs, ROSTER).set_index("run").loc["mvae", "score"]
+        of_all.loc["mvae", "score"], overall(parts[0], runs_of(parts[0]), ROSTER).set_index("run").loc["mvae", "score"]
     )
     assert (
         overall(scores, runs, ROSTER).set_index(["dataset", "run"]).loc[("(all)", "mvae"), "score"]

@@ -166,12 +166,6 @@ class Settings:
                 groups.setdefault(key, {})[name] = dataset["options"]["cells"]
         return [group for group in groups.values() if len(set(group.values())) > 2]
 
-    @property
-    def simulated(self) -> list[str]:
-        """The datasets of which the loader's card says that all is simulated."""
-        cards = {name: catalog.card("datasets", dataset["loader"]) for name, dataset in self.datasets.items()}
-        return [name for name, card in cards.items() if card.get("simulated")]
-
 
 def read(path: Path) -> Settings:
     """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""

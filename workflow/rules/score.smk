@@ -60,7 +60,6 @@ rule record_config:
 rule keep_best:
     input:
         ANY.table("overall"),
-        ANY.table("gates"),
         code=code_of_command("keep"),
     output:
         ANY.models,

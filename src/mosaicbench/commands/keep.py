@@ -21,8 +21,6 @@ from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.keeping import keep
 from mosaicbench.fitting.outputs import embedded, open_view
 from mosaicbench.layout import Results
-from mosaicbench.statistics.common import GROUPS
-from mosaicbench.statistics.sentinels import GATE_COLUMNS, may_win
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,24 +67,21 @@ def main(*, runs: list[Path], best: Path | None = None, table: Path | None = Non
 def ranked_runs(results: Path, *, only_winners: bool = False) -> list[list[Path]]:
     """Return, for each view, the folders of the first seed of its runs, the best overall score first, controls aside.
 
-    Runs that answer every question come first, then others by the mean of the questions that they answer. With `only_winners`,
-    those that may not be called the best are left out.
+    With `only_winners`, those that have no overall score or may not be called the best are left out.
     """
     lies = Results(results)
     table = read_table(lies.table("overall"))
-    if absent := {"kind", "method", "score", "complete", "not_above", *GROUPS} - set(table.columns):
+    if absent := {"kind", "method", "score", "complete", "may_win"} - set(table.columns):
         raise UserError(
             f"{lies.table('overall')}: has no column {min(absent)!r}, it is of another version; run the benchmark again"
         )
     table = table[(table["kind"] != "control") & (table["dataset"] != "(all)")]
     of_others = [bool({"wraps", "elsewhere"} & catalog.card("methods", method).keys()) for method in table["method"]]
     table = table[~np.array(of_others, dtype=bool)]
+    table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
     if only_winners:
-        table = table[may_win(table, read_table(lies.table("gates"), GATE_COLUMNS))]
-    by_question = table[list(GROUPS)].astype(float).mean(axis=1)
-    scores = pd.to_numeric(table["score"]).fillna(by_question)
-    table = table.assign(score=scores, whole=table["complete"].astype(str) == "True")
-    table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
+        table = table[table["score"].notna() & (table["may_win"].astype(str) == "True")]
+    table = table.sort_values(["whole", "score"], ascending=False, kind="stable")
     config, ranked = _config(lies), []
     for _, of_view in table.groupby(["dataset", "scenario"], sort=False):
         seeds = [_folders_of_seeds(config, lies, *name) for name in of_view[list(NAMES)].to_numpy()]

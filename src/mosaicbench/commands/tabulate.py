@@ -31,7 +31,7 @@ from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
 from mosaicbench.statistics.scaling import exponents
-from mosaicbench.statistics.sentinels import gates, in_words
+from mosaicbench.statistics.sentinels import gates, in_words, may_win
 from mosaicbench.statistics.summary import comparison, headline
 from mosaicbench.statistics.sweep import sweep_table
 from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
@@ -141,6 +141,7 @@ def main(
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
+    tables["overall"] = tables["overall"].assign(may_win=may_win(tables["overall"], tables["gates"]))
     tables["recommendations"] = recommended(tables, cell_scores, roster, sizes_of_views)
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)

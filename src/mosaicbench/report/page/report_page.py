@@ -89,7 +89,7 @@ def report_page(
         fitted_on=summary.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
         facts=summary.facts(runs, places, theme),
-        leaders=summary.leaders(tables["overall"], tables["gates"], theme),
+        leaders=summary.leaders(tables["overall"], theme),
         winners=summary.winners(best_rows, places, theme),
         packages=summary.packages(runs, best_rows, places, theme),
         controls=summary.controls(tables["overall"], theme),

@@ -15,7 +15,7 @@ from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, GROUPS, RUN, VIEW
-from mosaicbench.statistics.sentinels import may_win, named_by_checks
+from mosaicbench.statistics.sentinels import named_by_checks
 from mosaicbench.statistics.summary import best
 
 CONTROLS_OF = {  # question -> what a run has to beat in it
@@ -89,13 +89,13 @@ def totals(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFr
 # --- who leads -----------------------------------------------------------------------------------------------------------
 
 
-def leaders(overall: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
+def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
     """Return one entry per scenario: who leads, by how much, and whether the intervals keep the next apart."""
     entries = []
     for scenario, lines in totals(overall, theme):
         ranked = lines.dropna(subset="rank").sort_values("rank", kind="stable")
-        words = leader(ranked[may_win(ranked, gates)], theme)
-        if barred := [theme.label("runs", run) for run in ranked.loc[~may_win(ranked, gates), "run"]]:
+        words = leader(ranked[ranked["may_win"]], theme)
+        if barred := [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]:
             words += f" Not called the best, whatever their score: {', '.join(barred)} (named by a check, or no better than the"
             words += " trivial control in any question)."
         entries.append({"scenario": theme.label("scenarios", scenario).capitalize(), "words": words})
