@@ -229,7 +229,7 @@ def _answer(
     sizes = {view: size} if size else None
     scores = scores[scores["metric"] == metric]
     of_all = _with_best(paired_tests(scores[scores["run"].isin(asked["run"])], cells, roster, sizes=sizes))
-    row |= {name: of_all[name].median() for name in ("detectable", "detectable_new")}
+    row |= {name: of_all[name].quantile(0.5) for name in ("detectable", "detectable_new")}
     scores = scores[scores["run"].isin(allowed)]
     summary = headline(scores)
     merit = merits(summary, roster)
