@@ -13,7 +13,8 @@ from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.shared_features_r2 import shared_features_r2
 
 RUNS = {"mvae": {}, "mmvae": {}, "mopoe": {"variant": "martens", "cross_private": "prior_sample"}, "mmvaepp": {}}
-COMMON = {"latent": 2, "private": 2, "hidden": 64, "max_epochs": 100, "patience": 100}  # as in the study private_variation
+# As its authors train, and as *-small-w1.0-last of the study private_variation.
+COMMON = {"latent": 2, "private": 2, "hidden": 128, "max_epochs": 100, "warmup": 1.0, "weights": "last"}
 
 
 @pytest.fixture(scope="module")
