@@ -9,19 +9,34 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs figure peers bench test test-all oldest newest lock mutants chaos lint format setup clean
+.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-all oldest newest lock mutants chaos lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# The figures of README and docs/report.md, from the default benchmark's results; drawn again only where these changed.
+# The figures of docs/report.md, from the default benchmark's results, drawn again only where these changed; and README's, with the
+# sentence under it, from docs/results/size.tsv.
 figure: benchmark
+	$(BIN)/python docs/site/size.py
 	cp results/figures/bmmc_cite_small/paired/scores_by_run.png docs/scores_by_run.png
 	cd results/figures && cp mean_ranks.png $(addprefix bmmc_cite_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
+
+# The table of README's figure, from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
+size-table: $(READY)
+	$(BIN)/python docs/site/size.py --take results/studies/size
 
 # The site of the documentation, into site/: without a network, and every warning is an error, such as a link that leads nowhere.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+# On each page of results: which code made its numbers, and whether that is the present code.
+provenance: $(READY)
+	$(BIN)/python docs/site/provenance.py $(ARGS)
+
+# Where such a change left all scores as they were, pages that were of the code before become of the present. First
+# `make provenance ARGS="compare OLD_RESULTS NEW_RESULTS"`, which writes down that the scores of two runs of a benchmark are equal.
+restamp: $(READY)
+	$(BIN)/python docs/site/provenance.py restamp
 
 # Packages that wrapped methods need; no benchmark of this project's own methods does.
 peers: $(PEERS)

@@ -1,6 +1,6 @@
 """Rebuild the embedded datasets from their publishers' files, byte for byte.
 
-    mosaicbench fetch bmmc_cite_starter teaseq_matilda snareseq_cortex
+    mosaicbench fetch covid_citeseq bmmc_cite_starter teaseq_matilda snareseq_cortex
     python tests/rebuild_embedded.py [--raw resources/raw] [--check]
 
 Each raw file must have the bytes and the sha256 of the registry. With --check nothing is written: the exit status is 1 where a
@@ -27,8 +27,10 @@ from scipy import sparse
 from mosaicbench import catalog, registry
 from mosaicbench.data.assemble import source_values
 from mosaicbench.data.curate import curated
-from mosaicbench.data.embedded import FOLDER
+from mosaicbench.data.embedded import FOLDER, GROUPS
+from mosaicbench.data.pairing import stratified
 from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import LINKS, links_between
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can state:
 # name -> the dataset of the registry that it is made of, options of its loader, and the quality that is asked of its cells and
 # features; labels take no part. SNARE-seq: of 3,537 nuclei in the first four batches 1,519 see at least 80 genes and 80 peaks.
 RECIPES = {
+    "covid_citeseq_small": ("covid_citeseq", {}, {}),
     "bmmc_cite_small": ("bmmc_cite_starter", {}, {}),
     "teaseq_small": ("teaseq_matilda", {}, {}),
     "snareseq_small": (
@@ -46,6 +49,8 @@ RECIPES = {
         {"rna": {"min_features": 80}, "atac": {"min_features": 80, "min_cells": 5}},
     ),
 }
+# name -> how many cells, and the column of groups of which each gives its share of them: at random, always the same
+DRAWN = {"covid_citeseq_small": (3000, "sample")}
 
 
 def rebuilt(name: str, raw: Path) -> bytes:
@@ -65,6 +70,11 @@ def rebuilt(name: str, raw: Path) -> bytes:
     whole: MuData = load(
         raw / source, **{key: value for key, value in stanzas[source]["options"].items() if key in own}, **options
     )
+    if name in DRAWN:
+        cells, column = DRAWN[name]
+        groups = np.asarray(whole.obs[column], dtype=object)
+        with quiet_mudata():
+            whole = whole[stratified(groups, cells / whole.n_obs, np.random.default_rng(0))].copy()
     return pack(curated(whole, qc=quality) if quality else whole)
 
 
@@ -104,7 +114,7 @@ def main() -> int:
 
 
 def pack(dataset: MuData) -> bytes:
-    """Return the bytes of an embedded dataset: counts, names, published types, batches, and the links of genes and peaks.
+    """Return the bytes of an embedded dataset: counts, names, published types, batches, groups, links of genes and peaks.
 
     Raises
     ------
@@ -118,9 +128,13 @@ def pack(dataset: MuData) -> bytes:
         "cell_type": text_packed(list(dataset.obs["cell_type"].astype(str))),
         "batch": text_packed(list(dataset.obs["batch"].astype(str))),
     }
+    for column in sorted(set(dataset.obs) - {"cell_type", "batch"}):
+        members[f"{GROUPS}{column}"] = text_packed(list(dataset.obs[column].astype(str)))
     for modality, cells in dataset.mod.items():
         members |= counts_packed(modality, source_values(cells))
         members[f"{modality}.features"] = text_packed(list(cells.var_names))
+        if "chosen" in cells.uns:
+            members[f"{modality}.chosen"] = text_packed([cells.uns["chosen"]])
     if LINKS in dataset.varp:
         links = links_between(dataset, "rna", "atac").tocoo()
         if np.any(links.data != 1):

@@ -33,11 +33,12 @@ PER_VIEW = (
     "imputation_per_feature",
     "calibration",
     "runtime",
+    "distances",
     "score_by_resources",
     "training_curves",
 )
 PER_VIEW += OF_CELLS
-DRAWN_ONCE = (*OF_CELLS, "score_by_resources", "training_curves")  # of one view, to save time
+DRAWN_ONCE = (*OF_CELLS, "distances", "score_by_resources", "training_curves")  # of one view, to save time
 DRAWN_TWICE = ("imputation_per_feature", "calibration", "runtime", "scores_by_run")  # of a view of each dataset
 DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(DRAWN_TWICE, ["pair/unpaired", "triple/paired"])
 FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_VIEW)
@@ -68,8 +69,10 @@ KNOWN = {
 METHODS = {method: method for method in KNOWN} | {"mvae-beta4": "mvae"}
 METRICS = {
     "foscttm": ("alignment", 0.0, "lower", 0.5),
+    "foscttm_cosine": ("alignment", 0.0, "lower", 0.5),
     "recall_at_10": ("alignment", 1.0, "higher", None),
     "label_transfer_accuracy": ("label_transfer", 1.0, "higher", None),
+    "label_transfer_accuracy_cosine": ("label_transfer", 1.0, "higher", None),
     "imputation_pearson_per_feature": ("imputation", 1.0, "higher", 0.0),
     "imputation_pearson_per_cell": ("imputation", 1.0, "higher", None),
     "imputation_skill": ("imputation", 1.0, "higher", 0.0),
@@ -137,6 +140,7 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
             rows.append(("foscttm", direction, "-", 0.5 * (1 - skill) + abs(random.normal(0, 0.01)) * (skill < 1)))
             rows.append(("recall_at_10", direction, "-", near(0.02 + 0.4 * skill)))
             rows.append(("label_transfer_accuracy", direction, "-", near(0.2 + 0.7 * skill)))
+            rows += [(f"{metric}_cosine", direction, "-", 0.9 * value) for metric, _, _, value in (rows[-3], rows[-1])]
         if imputes:
             rows.append(("imputation_pearson_per_feature", direction, SPACES[target], 1.0 if skill == 1 else near(0.6 * skill)))
             rows.append(

@@ -7,10 +7,13 @@ from made_up_scores import cells_of
 from mosaicbench.errors import ContractError
 from mosaicbench.files.scores import read_cells, write_cells
 from mosaicbench.metrics.foscttm import foscttm
+from mosaicbench.metrics.foscttm_cosine import foscttm_cosine
 from mosaicbench.metrics.imputation_pearson_per_cell import imputation_pearson_per_cell
 from mosaicbench.metrics.label_transfer_accuracy import label_transfer_accuracy
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.evidence import Evidence
+
+OF_LATENTS = ("foscttm", "foscttm_cosine", "label_transfer_accuracy", "label_transfer_accuracy_cosine")
 
 
 def supplied(n=60):
@@ -43,17 +46,21 @@ def test_the_mean_over_cells_is_the_score():
     known = supplied()
     found = scores_of_cells(**known)
     assert set(found) == {
-        *((name, d, "-") for name in ("foscttm", "label_transfer_accuracy") for d in ("rna->adt", "adt->rna")),
+        *((name, d, "-") for name in OF_LATENTS for d in ("rna->adt", "adt->rna")),
         ("imputation_pearson_per_cell", "rna->adt", "clr"),
     }
     a, b = known["latents"]["rna"], known["latents"]["adt"]
     np.testing.assert_allclose(found["foscttm", "rna->adt", "-"].mean(), foscttm(a, b), rtol=1e-6)
+    np.testing.assert_allclose(found["foscttm_cosine", "rna->adt", "-"].mean(), foscttm_cosine(a, b), rtol=1e-6)
     r = imputation_pearson_per_cell(known["truth"]["adt"], known["imputed"]["rna->adt"])
     np.testing.assert_allclose(found["imputation_pearson_per_cell", "rna->adt", "clr"].mean(), r, rtol=1e-6)
-    from mosaicbench.metrics._neighbors import transfer
+    from mosaicbench.metrics._neighbors import transfer, transfer_each
 
     accuracy = label_transfer_accuracy(transfer(known["train_latents"]["adt"], known["labels"], a), known["labels"])
     np.testing.assert_allclose(found["label_transfer_accuracy", "adt->rna", "-"].mean(), accuracy, rtol=1e-6)
+    by_direction = transfer_each(known["train_latents"]["adt"], known["labels"], a, ks=[15], cosine=True)[15]
+    accuracy = label_transfer_accuracy(by_direction, known["labels"])
+    np.testing.assert_allclose(found["label_transfer_accuracy_cosine", "adt->rna", "-"].mean(), accuracy, rtol=1e-6)
 
 
 def test_a_cell_of_unknown_type_has_no_label_score():
@@ -68,7 +75,8 @@ def test_a_cell_of_unknown_type_has_no_label_score():
 
 
 def test_only_groups_that_were_asked_for_are_scored():
-    assert {metric for metric, *_ in scores_of_cells(**supplied() | {"groups": ["alignment", "biology"]})} == {"foscttm"}
+    found = scores_of_cells(**supplied() | {"groups": ["alignment", "biology"]})
+    assert {metric for metric, *_ in found} == {"foscttm", "foscttm_cosine"}
 
 
 def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):

@@ -135,7 +135,7 @@ def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cel
     model.fit(train, 0)
     ridge.fit(train, 0)
     for source, target in (("rna", "adt"), ("adt", "rna")):
-        of_ridge, of_decoder = model.weights[source, target]
+        of_ridge, of_decoder = model.shares[source, target]
         assert min(of_ridge, of_decoder) >= 0
         regressed, decoded = ridge.impute(query.only(source), target), decoded_alone(model, query, source, target)
         np.testing.assert_allclose(
@@ -155,7 +155,7 @@ def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_
     exact = ridge.impute(shown, "adt") if better == "ridge" else MultimodalVAE.impute(model, shown, "adt")
     held_out[0].observed["adt"] = torch.from_numpy(exact / 2).float()
     model._blend(train, ("rna", "adt"), (fitted, held_out), "gaussian", 0)
-    np.testing.assert_allclose(model.weights["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3)
+    np.testing.assert_allclose(model.shares["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3)
 
 
 def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
@@ -281,7 +281,7 @@ def test_a_direction_without_pairs_is_imputed_by_the_decoder():
     train = View(tuple(cells.values()), dict(FEATURES))
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
-    assert ("atac", "adt") not in model.weights
+    assert ("atac", "adt") not in model.shares
     query = linear_cells(10, seed=9, modalities=("rna", "atac", "adt"), name="query")
     imputed = model.impute(query.only("atac"), "adt")
     np.testing.assert_array_equal(imputed, decoded_alone(model, query, "atac", "adt"))

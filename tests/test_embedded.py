@@ -13,17 +13,22 @@ from scipy import sparse, stats
 from mosaicbench import registry
 from mosaicbench.commands import fetch, prepare
 from mosaicbench.data import embedded
+from mosaicbench.data.curate import curated
 from mosaicbench.data.preprocess import Preprocessing
+from mosaicbench.data.scenarios import cut
+from mosaicbench.datasets import covid_citeseq
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between, read_dataset
 
 # name -> cells, features, types after merging, types as published, cells without a merged label
 SETS = {
+    "covid_citeseq_small": (3000, {"rna": 1000, "adt": 192}, 15, 17, 13),
     "bmmc_cite_small": (600, {"rna": 1000, "adt": 134}, 13, 41, 12),
     "teaseq_small": (1262, {"rna": 9855, "adt": 46}, 9, 11, 6),
     "snareseq_small": (1519, {"rna": 1663, "atac": 11184}, 10, 15, 112),
 }
 PINNED = {  # name -> features that a cell shows, cell types
+    "covid_citeseq": ({"rna": 1000, "adt": 192}, 17),
     "bmmc_cite_starter": ({"rna": 1000, "adt": 134}, 41),
     "bmmc_multiome_starter": ({"rna": 599, "atac": 595}, 21),
     "teaseq_matilda": ({"rna": 9855, "adt": 46}, 11),
@@ -112,11 +117,55 @@ def test_together_they_are_small_and_their_origin_stands_beside_them():
     for name in SETS:
         assert hashlib.sha256((embedded.FOLDER / f"{name}.npz").read_bytes()).hexdigest() in readme
     assert {name for name in files if name.startswith("LICENSE.")} == {
+        "LICENSE.M3",
         "LICENSE.openproblems",
         "LICENSE.scMoMaT",
         "LICENSE.Matilda",
     }
     assert all(licence in readme for licence in files if licence.startswith("LICENSE."))
+
+
+def test_each_sample_gives_its_share_and_names_of_both_modalities_stay_apart(published):
+    """3,000 of 30,534 cells: no sample is off its share by a cell; CD14 the gene is not CD14 the protein."""
+    whole = covid_citeseq.load(published("covid_citeseq"))
+    small = embedded.load("covid_citeseq_small", cell_type="published")
+    shares = whole.obs["sample"].value_counts() * 3000 / whole.n_obs
+    assert ((small.obs["sample"].value_counts() - shares).abs() < 1).all()
+    both = set(small["rna"].var_names) & set(small["adt"].var_names)
+    assert len(both) == 23
+    kept = whole.obs_names.get_indexer(small.obs_names)
+    for modality in ("rna", "adt"):
+        found = small[modality][:, "CD14"].layers["counts"].toarray()
+        assert np.array_equal(found, whole[modality][kept, "CD14"].layers["counts"].toarray())
+    assert whole["rna"][:, "CD14"].layers["counts"].sum() != whole["adt"][:, "CD14"].layers["counts"].sum()
+    for column in ("cell_type", "batch", "donor", "sample", "condition"):
+        assert list(small.obs[column]) == list(whole.obs[column].iloc[kept])
+
+
+def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
+    parts = cut(
+        embedded.load("covid_citeseq_small"), dataset_name="d", scenario="s", kind="paired", seed=3, split={"by": "donor"}
+    )
+    assert len(set(parts["train"]["rna"].obs["donor"])) == 42
+    audit = parts["solution"].uns["audit"]
+    (row,) = audit[(audit["role"] == "design") & (audit["modality"] == "rna")].to_dict("records")
+    assert "chosen by the data's authors" in row["what"]
+    assert (row["cells"], row["train_cells"] + row["query_cells"]) == (3000, 3000)
+    assert row["query_cells"] > 0
+    assert "0 of 43 groups of donor are on both sides" in list(audit["what"])
+
+
+@pytest.mark.parametrize(("name", "cells", "types"), [("covid_citeseq_small", 1000, 14), ("teaseq_small", 800, 8)])
+def test_fewer_cells_leave_no_type_of_too_few(name, cells, types, tmp_path):
+    """The same cells as any dataset's `cells`, and the rule of at least ten cells of a type is of those that are kept."""
+    prepare.main(dataset="d", loader="embedded", options={"name": name, "cells": cells}, output=tmp_path / "d.h5mu")
+    fewer, whole = read_dataset(tmp_path / "d.h5mu"), embedded.load(name, cell_type="published")
+    drawn = curated(whole, cells=cells)
+    assert list(fewer.obs_names) == list(drawn.obs_names)
+    published = drawn.obs["cell_type"].astype(str).value_counts()
+    labelled = fewer.obs["cell_type"].astype(str).value_counts().drop("")
+    assert len(labelled) == types
+    assert labelled.to_dict() == published[published >= embedded.FEWEST].to_dict()
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -155,6 +204,7 @@ def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path
     assert all("proven" in facts and "sha256" in facts for facts in stanza["files"].values())
     with serving({f"/{name}": (folder / name).read_bytes() for name in stanza["files"]}) as (url, _):
         for name, facts in stanza["files"].items():
+            facts.pop("package", None)
             facts["url"] = f"{url}/{name}"
         (tmp_path / "datasets.yaml").write_text(yaml.safe_dump({dataset: stanza}, sort_keys=False))
         options = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False}

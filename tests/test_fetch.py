@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
 
-from mosaicbench import catalog, cli, download, registry
+from mosaicbench import catalog, cli, download, registry, wheels
 from mosaicbench.commands import fetch, prepare
 from mosaicbench.data import lock
 from mosaicbench.errors import UserError
@@ -560,7 +562,7 @@ def test_same_url_same_facts():
     for stanza in registry.load().values():
         for facts in stanza["files"].values():
             known = {key: value for key, value in facts.items() if key in ("bytes", "md5", "sha256", "mirrors")}
-            assert seen.setdefault(facts["url"], known) == known, facts["url"]
+            assert seen.setdefault(str(facts.get("url", facts.get("package"))), known) == known, facts
 
 
 @pytest.mark.parametrize(
@@ -633,3 +635,90 @@ def test_a_redirect_from_https_to_http_is_refused(desk, monkeypatch, target, mes
     desk.refuses(message)
     assert encrypted.asked
     assert not clear.asked
+
+
+# --- a file inside a package's wheel ------------------------------------------------------------------------------------
+
+
+class Shelf:
+    """A folder of one made wheel that pip is told to look into, and nowhere else."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.path = folder, folder / "cells_in_a_wheel-1.2-py3-none-any.whl"
+        folder.mkdir()
+        for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(folder), "CONFIG_FILE": os.devnull}.items():
+            monkeypatch.setenv(f"PIP_{name}", value)
+        about = "cells_in_a_wheel-1.2.dist-info"
+        metadata = "Metadata-Version: 2.1\nName: cells-in-a-wheel\nVersion: 1.2\nRequires-Dist: is-not-asked-for\n"
+        with zipfile.ZipFile(self.path, "w") as wheel:
+            wheel.writestr("cells/data/a.bin", BYTES)
+            wheel.writestr(f"{about}/METADATA", metadata)
+            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{about}/RECORD", "")
+
+    def facts(self, **other):
+        content = self.path.read_bytes()
+        package = {"name": "cells-in-a-wheel", "version": "1.2", "file": "cells/data/a.bin", "bytes": len(content)}
+        return {"package": package | {"sha256": hashlib.sha256(content).hexdigest()} | other}
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    return Shelf(tmp_path / "shelf", monkeypatch)
+
+
+def of_package(desk, facts, **own):
+    desk.write({"cells": {"a.bin": facts | {"bytes": len(BYTES), "sha256": SHA256} | own}})
+
+
+def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(desk, shelf, monkeypatch, capsys):
+    of_package(desk, shelf.facts())
+    desk.fetch()
+    assert desk.has_it()
+    assert lock.read(desk.raw)["cells"]["a.bin"]["from"] == "package cells-in-a-wheel==1.2"
+    assert importlib.util.find_spec("cells") is None
+    shelf.path.unlink()
+    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked again"))
+    desk.fetch()
+    assert "is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("in_package", "own", "message"),
+    [
+        ({"sha256": "0" * 64}, {}, "pip brought cells_in_a_wheel-1.2-py3-none-any.whl with sha256 .*, the registry states 0+;"),
+        ({"bytes": 5}, {}, r"with [\d,]+ bytes, the registry states 5; it may come from another index"),
+        ({"file": "cells/b.bin"}, {}, "cannot be read at 'cells/b.bin' .*mend the registry"),
+        ({"version": "1.3"}, {}, r"pip brought no wheel of cells-in-a-wheel==1.3:\n +ERROR: .*1.3"),
+        ({"name": "cells-in-none"}, {}, r"pip brought no wheel of cells-in-none==1.2:\n +ERROR: "),
+        ({}, {"sha256": "1" * 64}, "cells/data/a.bin of .* is not the right file: its sha256 is .*, expected 1+;"),
+        ({}, {"bytes": 4}, "is not the right file: it has 700,000 bytes, expected 4; mend the registry"),
+    ],
+)
+def test_a_wheel_that_is_not_the_right_one_is_refused(desk, shelf, in_package, own, message):
+    of_package(desk, shelf.facts(**in_package), **own)
+    desk.refuses(message)
+    assert not [*desk.path.parent.glob("*")], "nothing is left behind"
+
+
+def test_without_pip_a_message_says_how_to_have_it(desk, shelf, monkeypatch):
+    of_package(desk, shelf.facts())
+    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
+    desk.refuses("has no pip, which brings cells-in-a-wheel==1.2; run `.* -m ensurepip`")
+
+
+def test_a_mirror_spares_pip_and_offline_never_asks_it(desk, shelf, monkeypatch, tmp_path):
+    of_package(desk, shelf.facts())
+    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked"))
+    desk.refuses(r"missing, 0.7 MB, from package cells-in-a-wheel==1.2", offline=True)
+    (tmp_path / "mirror/cells").mkdir(parents=True)
+    (tmp_path / "mirror/cells/a.bin").write_bytes(BYTES)
+    desk.fetch(offline=True, mirror=tmp_path / "mirror")
+    assert desk.has_it()
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_file_has_either_an_address_or_a_package(desk, shelf, both):
+    of_package(desk, shelf.facts() | {"url": "https://publisher.invalid/a"} if both else {})
+    with pytest.raises(UserError, match=r"key cells.files.a.bin: .*a file has either an address, url, or a package"):
+        desk.fetch()

@@ -17,6 +17,7 @@ from mosaicbench.statistics.summary import seed_means
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import gallery  # noqa: E402
+import provenance  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,7 @@ def studies(good, tmp_path, monkeypatch):
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/mine.yaml").write_text("# Is it so?\n#   snakemake --configfile x\n# Found: yes.\n\ndatasets: {}\n")
     (tmp_path / "pages").mkdir()
+    monkeypatch.setattr(provenance, "keys", lambda: {"all": "0"})
     for name, value in {"REPOSITORY": tmp_path, "PAGES": tmp_path / "pages", "CONFIGS": tmp_path / "configs"}.items():
         monkeypatch.setattr(gallery, name, value)
     (tmp_path / "config").mkdir()
@@ -46,7 +48,9 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
     page = studies.parent / "pages/mine.md"
     gallery.main([], studies)
     text = page.read_text()
-    assert text.startswith("# Mine\n\nIs it so?\n\n```sh\n") and "Found: yes." in text
+    heading, mark, rest = re.split(f"{provenance.BEGIN}\n|\n{provenance.END}\n", text)
+    assert heading == "# Mine\n\n" and rest.startswith("\nIs it so?\n\n```sh\n") and "Found: yes." in rest
+    assert re.match(r"Numbers of 20\S+; commit `0123456789ab`; .* not recorded: \[\*\*older than the current code", mark)
     assert (
         "Seeds 0, 1, 2." in text and "commit 0123456789ab" in text and "![What the study mine found](pictures/mine.png)" in text
     )

@@ -125,7 +125,15 @@ def test_names_find_their_targets(protein, genes):
 
 @pytest.mark.parametrize(
     "name",
-    ["IgG1_control_TotalSeqC", "Rat-IgG1-1", "Rag-IgG2c", "IgG1.K.Isotype.Control", "Mouse IgG2a, κ isotype Ctrl", "Rat-IgG2b"],
+    [
+        "IgG1_control_TotalSeqC",
+        "Rat-IgG1-1",
+        "Rag-IgG2c",
+        "IgG1.K.Isotype.Control",
+        "Mouse IgG2a, κ isotype Ctrl",
+        "Rat-IgG2b",
+        "IgG2aKiso",
+    ],
 )
 def test_isotype_controls_have_no_target(name):
     assert antibodies.is_isotype(name)
@@ -148,6 +156,16 @@ def test_the_panel_of_hao_is_covered_but_for_its_controls():
         "Rag-IgG2c",
     ]
     assert antibodies.target_genes("CD11b-1") == antibodies.target_genes("CD11b-2") == ("ITGAM",)
+
+
+def test_the_panel_of_liu_is_covered_but_for_its_controls_and_a_name_that_says_too_little():
+    names = list(embedded.load("covid_citeseq_small")["adt"].var_names)
+    controls = ["IgG1Kiso", "IgG2aKiso", "IgG2bKiso", "ratIgG2bKiso"]
+    assert [name for name in names if antibodies.is_isotype(name)] == controls
+    assert [name for name in names if not antibodies.target_genes(name)] == [
+        *controls,
+        "integrin",
+    ]
 
 
 @pytest.mark.parametrize(

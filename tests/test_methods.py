@@ -10,7 +10,7 @@ from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_v
 
 from mosaicbench import catalog
 from mosaicbench.errors import NotApplicable
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import hyperparameters_of, method_class
 from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
 from mosaicbench.view import Cells, Truth, View, concatenate
 
@@ -100,6 +100,15 @@ def test_same_seed_same_result(method):
     instance, query = briefly(method)
     for first, second in zip(outputs_of(method, instance, query), outputs(method, paired_view(), query), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_fit_changes_no_hyperparameter(method):
+    """What a record and a kept model say of a run is what it was made with."""
+    instance, _ = briefly(method)
+    asked = {"max_epochs": 3, "batch_size": 64} if method in MODELS else {}
+    given = method_class(importlib.import_module(catalog.module("methods", method)))(**asked)
+    assert hyperparameters_of(instance) == hyperparameters_of(given)
 
 
 @pytest.mark.parametrize("method", claiming("random"))
@@ -223,12 +232,22 @@ def test_a_missing_pairing_is_one_clear_message():
         unpaired_view().observing("rna", "adt")
 
 
-@pytest.mark.parametrize("method", ["cca", "ridge", "knn_impute"])
+@pytest.mark.parametrize("method", ["cca", "ridge", "linear", "knn_impute"])
 def test_a_linear_baseline_does_not_apply_where_no_cell_shows_what_it_needs(method):
     blocks = tuple(linear_cells(30, seed=i, modalities=("rna", other), name=other) for i, other in enumerate(("atac", "adt")))
     bridge = View(blocks, dict(FEATURES))
     with pytest.raises(NotApplicable, match="measured together"):
         fitted(method, bridge, blocks[0])
+
+
+def test_linear_embeds_as_cca_and_imputes_as_ridge():
+    (linear, query), (cca, _), (ridge, _) = (briefly(name) for name in ("linear", "cca", "ridge"))
+    for source, target in (("rna", "adt"), ("adt", "rna")):
+        of_source, features = query.only(source), np.arange(3)
+        np.testing.assert_array_equal(linear.embed(of_source), cca.embed(of_source))
+        np.testing.assert_array_equal(linear.impute(of_source, target), ridge.impute(of_source, target))
+        drawn = [method.draw(of_source, target, features, 5, seed=1) for method in (linear, ridge)]
+        np.testing.assert_array_equal(*drawn)
 
 
 def test_blocks_join_in_order():

@@ -29,6 +29,7 @@ from mosaicbench import cards, catalog
 from mosaicbench.metrics import _blocks, _correlation, _matches
 from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
 from mosaicbench.metrics._checks import Undefined
+from mosaicbench.metrics._directions import directions
 from mosaicbench.metrics._graph import neighbors
 from mosaicbench.metrics._labels import confusion, recall_of_each
 from mosaicbench.metrics._matches import compared, twice_closer
@@ -37,13 +38,14 @@ from mosaicbench.metrics._neighbors import transfer, transfer_each
 METRICS = catalog.names("metrics")
 CARDS = catalog.cards("metrics")
 NEEDS = {metric: set(catalog.parameters("metrics", metric)) for metric in METRICS}
-RECORDS = {"record", "device_record", "history"}
+RECORDS = {"record", "device_record", "history", "trained", "stopping"}
 TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
-TRANSFERRED += ("predicted", "classified")
+TRANSFERRED += ("transferred_cosine", "predicted", "classified")
 # what a method gives, in whatever form a metric needs it
 GIVEN = {"latent", "latent_a", "latent_b", "private_latent", "all_blocks", "imputed", "draws", *TRANSFERRED}
 OF_ARRAYS = [metric for metric in METRICS if not NEEDS[metric] & RECORDS]
 ALIGNMENT = {"foscttm", "foscttm_within_cell_type", "median_rank", "recall_at_1", "recall_at_10", "recall_at_50"}
+COSINE = {"foscttm_cosine", "recall_at_10_cosine"}
 PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
 SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
 REALISM = {"realism_auc", "realism_mmd"}
@@ -58,7 +60,7 @@ MATCHED = (
 SLOW = {metric for metric in METRICS if CARDS[metric]["group"] in ("biology", "realism")}
 # chance that depends on the data, from the number of cells and the shares of their types
 CHANCE = {f"recall_at_{k}": lambda n, shares, k=k: k / n for k in (1, 10, 50)}
-CHANCE |= {"median_rank": lambda n, shares: (n + 1) / 2}
+CHANCE |= {"median_rank": lambda n, shares: (n + 1) / 2, "recall_at_10_cosine": CHANCE["recall_at_10"]}
 for metric in METRICS:
     if CARDS[metric]["group"] in ("label_transfer", "label_prediction") and NEEDS[metric] & set(TRANSFERRED):
         by_type = "balanced" in metric or "macro" in metric
@@ -147,6 +149,7 @@ def made_world(noise, n, seed):
         "transferred": each[15],
         **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
         "transferred_without_partner": transfer_each(z, labels, latent_b, ks=[15], own=np.arange(n))[15],
+        "transferred_cosine": transfer_each(train, train_labels, latent_b, ks=[15], cosine=True)[15],
         "predicted": each[5],
         "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
@@ -165,6 +168,8 @@ def made_world(noise, n, seed):
         "private_factors": private_factors,
         "shared_driven": np.arange(12) < 8,
         "history": {"kl": np.array([5.0, 3.0]), "validation_cost": np.array([2.0, 1.0])},
+        "trained": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
+        "stopping": {"epochs": 50, "kept_epoch": 20, "max_epochs": 400, "patience": 30},
         "record": record,
         "device_record": record,
     }
@@ -314,13 +319,17 @@ def test_collapse_is_not_rewarded(metric, value):
         **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
     }
     needs["transferred_without_partner"] = transfer_each(constant, needs["labels"], constant, ks=[15], own=np.arange(n))[15]
+    needs["transferred_cosine"] = transfer_each(np.full_like(train, value), train_labels, constant, ks=[15], cosine=True)[15]
     expected = {
         "foscttm": 0.5,
+        "foscttm_cosine": 0.5,
         "foscttm_within_cell_type": 0.5,
         "foscttm_within_batch": 0.5,
         "median_rank": (n + 1) / 2,
         **dict.fromkeys((m for m in METRICS if "balanced_accuracy" in m), 1 / len(shares)),
-        "label_transfer_macro_f1": 2 * shares.max() / (1 + shares.max()) / len(shares),
+        **dict.fromkeys(
+            ("label_transfer_macro_f1", "label_transfer_macro_f1_cosine"), 2 * shares.max() / (1 + shares.max()) / len(shares)
+        ),
         "imputation_pearson_per_cell": 0.0,
         "imputation_auroc_per_peak": 0.5,
         **dict.fromkeys((m for m in METRICS if m.startswith("label_separation_auc")), 0.5),
@@ -328,7 +337,7 @@ def test_collapse_is_not_rewarded(metric, value):
         "alignment_at_chance": 1.0,
         "equal_latents": 1.0,
     }
-    expected |= {f"recall_at_{k}": k / n for k in (1, 10, 50)}
+    expected |= {f"recall_at_{k}": k / n for k in (1, 10, 50)} | {"recall_at_10_cosine": 10 / n}
     expected |= {f"imputation_{r}_per_feature{which}": 0.0 for r in ("pearson", "spearman") for which in ("", "_median")}
     expected |= {m: shares.max() for m in METRICS if m.startswith("label_transfer_accuracy")}
     found = evaluate(metric, needs)
@@ -556,7 +565,7 @@ def test_recall_is_not_decided_by_rounding(n):
     assert evaluate("recall_at_10", {"latent_a": a, "latent_b": b}) == pytest.approx(10 / n)
 
 
-@pytest.mark.parametrize("metric", sorted(ALIGNMENT))
+@pytest.mark.parametrize("metric", sorted(ALIGNMENT | COSINE | {"latent_norm_ratio"}))
 @pytest.mark.parametrize(("a", "b"), [((5, 2), (6, 2)), ((5, 2), (5, 3)), ((1, 2), (1, 2)), ((0, 2), (0, 2)), ((5,), (5,))])
 def test_latents_that_do_not_match_are_refused(metric, a, b):
     with pytest.raises(ValueError, match="same shape|2 cells"):
@@ -571,6 +580,112 @@ def test_perfect_labels_alone_score_the_label_floor():
     assert evaluate("foscttm", {"latent_a": centroids, "latent_b": centroids}) == pytest.approx(floor, abs=1e-3)
     assert evaluate("label_floor", {"labels": np.append(labels, [""] * 50)}) == floor
     assert evaluate("unlabelled_cells", {"labels": np.append(labels, [""] * 50)}) == 50
+
+
+# --- references: cosine distance -----------------------------------------------------------------------------------------
+
+
+def naive_cosine_distances(a, b):
+    """Return 1 - cosine in float64, 1 from and to a latent of length 0."""
+    lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+    return 1 - np.divide(a @ b.T, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+
+
+def naive_twice_closer_by_cosine(a, b):
+    """Count with a tolerance that only equal directions are within; no two others of the latents below are."""
+    a, b = a.astype(float), b.astype(float)
+    distances = naive_cosine_distances(a, b)
+    own = np.diag(distances)[:, None]
+    closer, tied = (distances < own - 1e-12).sum(axis=1), (np.abs(distances - own) <= 1e-12).sum(axis=1) - 1
+    return 2 * closer + tied
+
+
+def directed_latents():
+    random = np.random.default_rng(3)
+    whole = random.integers(-9, 10, (60, 5)).astype(float)  # multiples are exact
+    lengths = random.integers(1, 30, (300, 1))
+    pairs = {kind: latents for kind, latents in pairs_of_latents().items() if "offset" not in kind and kind != "tied on a grid"}
+    some = random.random((300, 1)) < 0.3
+    a, b = pairs["aligned"]
+    return pairs | {
+        "multiples": (np.tile(whole, (5, 1)) * lengths, np.tile(whole[::-1], (5, 1)) * lengths[::-1]),
+        "opposite": (np.tile(whole, (5, 1)), -np.tile(whole, (5, 1)) * lengths),
+        "some of length 0": (np.where(some, 0, a), b),
+        "some of either side of length 0": (np.where(some, 0, a), np.where(some[::-1], 0, b)),
+        "the same of length 0": (np.where(some, 0, a), np.where(some, 0, b)),
+        "one side of length 0": (a, np.zeros_like(b)),
+        "all of length 0": (np.zeros_like(a), np.zeros_like(b)),
+        "minute and immense": (1e-140 * a, 1e140 * b),
+    }
+
+
+@pytest.mark.parametrize("kind", directed_latents())
+def test_counts_of_closer_directions_are_the_naive_ones(kind, monkeypatch):
+    a, b = directed_latents()[kind]
+    expected = naive_twice_closer_by_cosine(a, b)
+    np.testing.assert_array_equal(twice_closer(a, b, cosine=True), expected)
+    needs = {"latent_a": a, "latent_b": b}
+    fractions = expected / 2 / (len(a) - 1)
+    assert evaluate("foscttm_cosine", needs) == pytest.approx(fractions.mean(), abs=1e-15)
+    np.testing.assert_allclose(catalog.function("metrics", "foscttm_cosine", "per_cell")(**needs), fractions)
+    sample(monkeypatch, max(1, len(a) // 3))
+    np.testing.assert_array_equal(twice_closer(a, b, cosine=True), expected[compared(len(a))])
+
+
+@pytest.mark.parametrize("factor", [2.0, 3.0, 0.1, 1e-30, 7e200])
+def test_a_multiple_has_the_same_direction_bit_for_bit(factor):
+    random = np.random.default_rng(0)
+    whole = random.integers(-(2**20), 2**20, (200, 7)).astype(float)
+    multiple = whole * factor if factor >= 1 and factor < 10 else np.ldexp(whole, int(np.log2(factor)))  # exact, both
+    np.testing.assert_array_equal(directions(multiple), directions(whole))
+    np.testing.assert_allclose(np.linalg.norm(directions(whole), axis=1), 1, rtol=1e-15)
+
+
+@pytest.mark.parametrize("metric", sorted(COSINE))
+def test_the_scale_of_a_modality_does_not_change_scores_by_cosine(metric):
+    needs, random = world(noise=3.0), np.random.default_rng(0)
+    lengths = np.exp2(random.integers(-8, 8, (len(needs["latent_b"]), 1)))
+    value = evaluate(metric, needs)
+    assert evaluate(metric, needs | {"latent_a": needs["latent_a"] / 1024}) == value
+    assert evaluate(metric, needs | {"latent_b": needs["latent_b"] * lengths}) == value  # of single cells, too
+    shrunk = needs | {"latent_b": needs["latent_b"] / 16}
+    assert evaluate(metric, shrunk) == value
+    euclidean = metric.removesuffix("_cosine")
+    assert abs(evaluate(euclidean, shrunk) - evaluate(euclidean, needs)) > 0.01
+
+
+@pytest.mark.parametrize("k", [1, 15])
+@pytest.mark.parametrize("kind", directed_latents())
+def test_transfer_by_cosine_is_the_vote_of_the_nearest_directions(kind, k):
+    reference, query = (z.astype(float) for z in directed_latents()[kind])
+    labels = TYPES[np.random.default_rng(0).choice(4, len(reference), p=[0.5, 0.3, 0.1, 0.1])]
+    distances = naive_cosine_distances(query, reference).round(12)  # equal directions are as far
+    expected = naive_votes(distances, labels, min(k, len(labels)))
+    np.testing.assert_array_equal(transfer_each(reference, labels, query, ks=[k], cosine=True)[k], expected)
+
+
+def naive_votes(distances, labels, k):
+    """Return the label that most of the k nearest have, those tied at the last place sharing its votes."""
+    found, counts = [], {label: np.sum(labels == label) for label in labels}
+    for row in distances:
+        last = np.sort(row)[k - 1]
+        weight = (row < last) + (row == last) * (k - np.sum(row < last)) / np.sum(row == last)
+        of = sorted(set(labels), key=list(labels).index)
+        votes = {label: (round(weight[labels == label].sum(), 9), -row[labels == label].min(), counts[label]) for label in of}
+        found.append(max(of, key=votes.get))
+    return np.array(found, dtype=object)
+
+
+def test_the_ratio_of_latent_lengths_is_that_of_their_root_mean_squares():
+    random = np.random.default_rng(0)
+    a, b = random.standard_normal((2, 80, 6))
+    a, b = a / np.sqrt((a**2).sum(axis=1).mean()), b / np.sqrt((b**2).sum(axis=1).mean())
+    ratio = {"latent_a": 0.21 * a, "latent_b": 3.4 * b}
+    assert evaluate("latent_norm_ratio", ratio) == pytest.approx(3.4 / 0.21)
+    assert evaluate("latent_norm_ratio", {"latent_a": 3.4 * b, "latent_b": 0.21 * a}) == pytest.approx(3.4 / 0.21)
+    assert evaluate("latent_norm_ratio", {"latent_a": 1e-200 * a, "latent_b": 3e-200 * b}) == pytest.approx(3)
+    with pytest.raises(Undefined, match="length 0"):
+        evaluate("latent_norm_ratio", {"latent_a": np.zeros((5, 2)), "latent_b": b[:5, :2]})
 
 
 # --- references: label transfer ------------------------------------------------------------------------------------------
@@ -1372,6 +1487,16 @@ def test_a_file_read_twice_is_seen_in_its_latents():
     assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 1.0
     b[:30, 0] += 1e-9
     assert evaluate("equal_latents", {"latent_a": a, "latent_b": b}) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("epochs", "kept_epoch", "stopped"),
+    [(400, 390, 1.0), (400, 371, 1.0), (400, 370, 0.0), (120, 90, 0.0), (400, 400, 1.0)],
+)
+def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_its_end(epochs, kept_epoch, stopped):
+    training = {"epochs": epochs, "kept_epoch": kept_epoch, "max_epochs": 400, "patience": 30}
+    assert evaluate("stopped_by_budget", {"stopping": training}) == stopped
+    assert evaluate("kept_epoch", {"trained": training}) == kept_epoch
 
 
 def test_the_kl_term_is_that_of_the_weights_that_were_kept():

@@ -32,7 +32,7 @@ from synthetic_results import (
 from mosaicbench import catalog
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
-from mosaicbench.data.preprocess import Learned
+from mosaicbench.data.fitted import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
 from mosaicbench.files.tables import write_audit, write_table
@@ -145,7 +145,7 @@ def test_a_dash_and_a_cross_say_why_and_sort_after_every_number(results):
     assert 'data-sort=""' in absent
     assert 'title="not applicable: needs paired cells"' in absent
     assert "not given by this method" in cells(1, "ridge")[2]
-    assert "not given by this method" in cells(1, "constant")[4]  # that it collapsed is not the reason
+    assert "not given by this method" in cells(1, "constant")[6]  # that it collapsed is not the reason
     mean = (
         results.tables["headline"].set_index(["dataset", "scenario", "run", "metric"]).loc["pair", "paired", "mvae", "foscttm"]
     )
@@ -159,6 +159,9 @@ def test_summary_says_who_leads_which_controls_were_run_and_what_failed(results)
     assert f"{leader.upper()} (model) has the highest overall score of {overall['rank'].notna().sum()} ranked runs" in summary
     assert "ORACLE" in summary
     assert "4 fits diverged: VAE_MLP, MMVAEPP" in summary
+    differ = results.tables["distances"].query("metric == 'foscttm'")["differs"]
+    said = f"differs in {differ.sum()} of {len(differ)} views" if differ.any() else f"is the same in all {len(differ)} views"
+    assert f"FOSCTTM: by Euclidean and cosine distance the best run {said}; " in summary
     assert "collapsed:" not in summary  # a control is meant to
 
 

@@ -124,6 +124,11 @@ def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     np.testing.assert_array_equal(*(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again)))
 
 
+def test_training_ends_with_the_epoch_that_reaches_the_steps():
+    assert len(fitted(max_epochs=50, epoch_steps=4, steps=10).history) == 3
+    assert len(fitted(max_epochs=2, epoch_steps=4, steps=10).history) == 2
+
+
 def test_weights_and_biases_begin_as_in_the_original_and_latents_far_apart():
     still = {"learning_rate": 0.0, "critic_learning_rate": 0.0, "weight_decay": 0.0}
     method, kaiming = fitted(hidden=128, **still), fitted(hidden=128, initialisation="kaiming", **still)

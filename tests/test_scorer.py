@@ -71,6 +71,9 @@ def oracle(modalities=("rna", "adt")):
     }
 
 
+BUDGET = {"hyperparameters": {"max_epochs": 400, "patience": 30, "weights": "best"}}
+
+
 def scored(*, groups, **known):
     """Return the scores, and those of single features."""
     found = scorer.score(Evidence(**known), groups)
@@ -111,6 +114,8 @@ def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
     assert set(scores["metric"]) | PEAKS == {name for name, group in groups.items() if group in CHEAP} - {
         "peak_device_mb",
         "kl_term",
+        "kept_epoch",
+        "stopped_by_budget",
     }
     assert features["metric"].value_counts().to_dict() == {
         "imputation_pearson_per_feature": sum(FEATURES[d.split("->")[1]] for d in directions),
@@ -169,7 +174,7 @@ def test_every_need_that_a_card_may_name_can_be_met():
     known |= {"private_factors": {"rna": known["latents"]["rna"]}, "shared_driven": {"rna": np.ones(FEATURES["rna"], bool)}}
     genes = ["MCM5", "PCNA", "TYMS", "TOP2A", "MKI67", "CDK1", "CD3E", "CD8A", "MS4A1"]
     known["feature_names"] = known["feature_names"] | {"rna": genes}
-    known |= {"history": {"kl": np.ones(1)}, "record": known["record"] | {"peak_device_mb": 1.0}}
+    known |= {"history": {"kl": np.ones(1), "kept": np.ones(1)}, "record": known["record"] | {"peak_device_mb": 1.0} | BUDGET}
     drawn = Drawn(np.array([3, 1]), np.array([0, 2]), random.standard_normal((2, 2, 5)))
     known["drawn"] = {"rna->adt": drawn}
     assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(cards.NEEDS)
@@ -353,6 +358,15 @@ def test_the_kl_term_only_where_one_was_trained():
     assert scored(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
     needs = oracle() | {"history": {"epoch": np.array([])}}
     assert "kl_term" not in set(scored(**needs)[0]["metric"])
+
+
+def test_how_training_ended_is_asked_where_it_may_stop_by_itself():
+    needs = oracle() | {"history": {"epoch": np.arange(3), "kept": np.array([0, 0, 1])}}
+    needs["record"] = needs["record"] | BUDGET
+    values = scored(**needs)[0].set_index("metric")["value"]
+    assert (values["kept_epoch"], values["stopped_by_budget"]) == (3, 0)
+    needs["record"] = needs["record"] | {"hyperparameters": BUDGET["hyperparameters"] | {"weights": "last"}}
+    assert "stopped_by_budget" not in set(scored(**needs)[0]["metric"])
 
 
 def test_features_hold_one_correlation_each():

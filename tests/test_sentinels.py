@@ -13,7 +13,7 @@ from mosaicbench.report.theme import Theme
 from mosaicbench.statistics import sentinels
 from mosaicbench.statistics.common import half_width
 from mosaicbench.statistics.out_of_place import controls_out_of_place
-from mosaicbench.statistics.sentinels import identical_seeds, in_words, suspicious_scores
+from mosaicbench.statistics.sentinels import identical_seeds, in_words, scales, stopped_by_budget, suspicious_scores
 
 
 def found_by(values: dict, cells=()) -> set[tuple[str, str, str]]:
@@ -72,6 +72,11 @@ def test_without_a_number_for_chance_the_strongest_negative_control_is_it():
     beaten = {("mvae", "label_transfer_accuracy"): [0.48, 0.55, 0.49], ("cca", "label_transfer_accuracy"): [0.7, 0.72, 0.71]}
     assert found_by(control | beaten) == {("mvae", "chance", "label_transfer_accuracy")}
     assert found_by(beaten) == set()  # nothing to compare with
+
+
+def test_a_run_that_was_still_improving_when_its_epochs_were_used_up_is_named_with_the_seeds():
+    found = stopped_by_budget(scores_of({("mvae", "stopped_by_budget"): [1, 0, 1], ("mmvae", "stopped_by_budget"): [0, 0, 0]}))
+    assert found[["run", "seeds"]].to_numpy().tolist() == [["mvae", "0, 2"]]
 
 
 def test_perfect_impossible_and_missing_scores_are_flagged_but_not_those_of_controls():
@@ -167,3 +172,11 @@ def test_the_alarm_names_run_metric_view_and_value_and_comes_first():
     )
     assert alarms(found[found["gate"] != "control"], Theme(display=display, roster=WITH_LACKING)) == []
     assert "chance, 0.5 (within 0.071); the control, the metric or the scoring is wrong" in sentence
+
+
+def test_a_run_whose_modalities_differ_in_scale_is_named_and_a_control_is_not():
+    ratios = {"mvae": [16.2, 2.9, 3.5], "cca": [1.0, 1.1, 2.99], "random_latent": [9.0, 9.0, 9.0]}
+    found = scales(scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()}), ROSTER)
+    assert found[["run", "gate", "seeds"]].to_numpy().tolist() == [["mvae", "scales", "0, 2"]]
+    assert "16.2 times as long" in found["message"].iloc[0]
+    assert "rna->atac" in found["message"].iloc[0]

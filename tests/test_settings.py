@@ -172,7 +172,7 @@ def test_wrapped_packages_keep_their_own_budget():
 def test_a_run_overrides_the_budget():
     runs = {"mvae": {}, "mvae-beta4": {"method": "mvae", "beta": 4, "max_epochs": 3}}
     bench = settings.load(MINIMAL | {"training": {"max_epochs": 7}, "runs": runs})
-    assert bench.runs["mvae-beta4"].hyperparameters == {"max_epochs": 3, "patience": 15, "batch_size": 128, "beta": 4}
+    assert bench.runs["mvae-beta4"].hyperparameters == {"max_epochs": 3, "patience": 30, "batch_size": 128, "beta": 4}
 
 
 @pytest.mark.parametrize(

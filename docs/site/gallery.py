@@ -6,7 +6,8 @@
 
 Differences and epochs are those of ``docs/site/numbers_of_study.py``.
 A page, ``docs/results/STUDY.md``, is written by hand but for what stands between ``<!-- measured -->`` and its end mark.
-A study without a page gets one, with the question that the comment of its config asks.
+A study without a page gets one, with the question that the comment of its config asks. `provenance.py` beside this file says on
+each page which code made its numbers.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-sys.path.insert(0, str(REPOSITORY / "src"))
+sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY / "docs/site")]
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+import provenance  # noqa: E402
 import yaml  # noqa: E402
 from numbers_of_study import numbers  # noqa: E402
 from PIL import Image  # noqa: E402
@@ -67,7 +69,9 @@ def main(studies: list[str], results: Path) -> None:
             (PAGES / "pictures").mkdir(exist_ok=True)
             _small(picture, PAGES / f"pictures/{name}.png")
         write_text(page, refreshed(text, measured(results / name, name, picture is not None), page))
+        provenance.mark_results(page.name, results / name, PAGES / provenance.MARKS.name)
         print(f"Written: {page.relative_to(REPOSITORY)}")
+    provenance.refresh(PAGES / provenance.MARKS.name)
 
 
 def refreshed(text: str, block: str, page: Path) -> str:

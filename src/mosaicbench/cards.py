@@ -92,6 +92,7 @@ NEEDS = {
     "transferred_k1": "the same of the nearest train cell",
     "transferred_k5": "the same of the 5 nearest",
     "transferred_k50": "the same of the 50 nearest",
+    "transferred_cosine": "the same of the 15 nearest train cells by cosine distance",
     "transferred_without_partner": "the same of the 15 nearest query cells, without the cell itself",
     "predicted": "(cells,) types that the method predicts",
     "classified": "(cells,) types of the nearest labelled train cells",
@@ -112,6 +113,8 @@ NEEDS = {
     "private_factors": "(cells, factors) true factors of the source's modality alone, of a simulation",
     "shared_driven": "(features,) whether shared factors move the feature, of a simulation",
     "history": "column -> (epochs,) values of the training, where it has a term kl",
+    "trained": "numbers of a training: epochs, kept_epoch, max_epochs, patience",
+    "stopping": "the same, where the validation cost decides which weights are kept",
     "record": "the run's record, run.json",
     "device_record": "the same, where memory of a device was measured",
 }
@@ -186,10 +189,8 @@ def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tu
 
     A card with ``variants`` stands for these ids, and not for the file's own unless it is among them::
 
-        CARD = {
-            "label": "Recall@{k}",
-            "variants": {"recall_at_1": {"keywords": {"k": 1}}, "recall_at_10": {"keywords": {"k": 10}}},
-        }
+        CARD = {"label": "Recall@{k}",
+                "variants": {"recall_at_1": {"keywords": {"k": 1}}, "recall_at_10": {"keywords": {"k": 10}}}}
 
     The card of a variant is the common card with what the variant says instead; a text may name a keyword in braces. Two of
     its keys are for the function: ``keywords`` are passed to it, and ``takes`` says which need a parameter takes where that

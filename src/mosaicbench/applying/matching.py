@@ -9,7 +9,8 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.applying.measured import Matrix, Measured, holding
-from mosaicbench.data.preprocess import Clr, Continuous, LogNormalised, Lsi
+from mosaicbench.data.lsi import Lsi
+from mosaicbench.data.preprocess import Clr, Continuous, LogNormalised
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.files.views import space_values

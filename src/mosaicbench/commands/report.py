@@ -25,6 +25,7 @@ ORDER = (
     "overview_heat",
     "scores_by_run",
     "score_by_resources",
+    "distances",
     "runtime",
     "umap",
     "umap_joint",

@@ -25,6 +25,7 @@ from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.standings import standings
 from mosaicbench.statistics.common import RUN, joined
+from mosaicbench.statistics.distances import verdicts_by_distance
 from mosaicbench.statistics.intervals import over_cells, with_cells
 from mosaicbench.statistics.out_of_place import GATE
 from mosaicbench.statistics.overall import overall
@@ -135,6 +136,7 @@ def main(
     tuned = {best["run"]: best["of"] for best, _ in found}
     tables |= {"trials": trials_table(found), "tuning_gains": gains(all_scores, tuned, roster)}
     tables |= {"tuning_settings": settings(found), "tuning_proposals": proposals(tables["trials"], tuned)}
+    tables["distances"] = verdicts_by_distance(tables["headline"], roster)
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}

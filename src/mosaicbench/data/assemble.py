@@ -41,6 +41,9 @@ class Measurement:
         (features,) what is known of them: any of `ANNOTATION`; other columns are left out.
     cells
         (cells,) names of the rows, where not every cell of the dataset was measured; None where all were.
+    chosen
+        Who chose these features before, by what and on which cells, "" where all that were measured are there. The audit of
+        every view repeats it: query cells may have taken part in the choice.
     """
 
     values: sparse.sparray | sparse.spmatrix | np.ndarray
@@ -49,6 +52,7 @@ class Measurement:
     scale: str = "counts"
     annotation: pd.DataFrame = field(default_factory=pd.DataFrame)
     cells: Sequence[str] | None = None
+    chosen: str = ""
 
 
 def assembled(
@@ -101,6 +105,7 @@ def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
     if len(seen) < len(names):
         values, table = values[:, seen], table.iloc[seen]
     uns = {"kind": measurement.kind, "values": measurement.scale}
+    uns |= {"chosen": measurement.chosen} if measurement.chosen else {}
     return AnnData(obs=pd.DataFrame(index=index), var=table, layers={measurement.scale: values}, uns=uns)
 
 

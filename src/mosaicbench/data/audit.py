@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data.preprocess import Learned
+from mosaicbench.data.fitted import Learned
 
 AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
 SHARED_BY = ("batch", "donor")  # columns of obs whose groups train and query cells may share
@@ -25,8 +25,8 @@ def audit_table(
     """Return a row for each thing that was learned, designed or shared: how many cells, how many of them train and query cells.
 
     Roles: "division", what the division into train and query used or leaves in both; "design", what decided which cells are
-    measured in what; "fit" and "label", what was learned from train cells. The digest is that of the sorted names of the cells,
-    so that equal cells can be told without telling their names.
+    measured in what, or chose features before; "fit" and "label", what was learned from train cells. The digest is that of the
+    sorted names of the cells, so that equal cells can be told without telling their names.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def audit_table(
     stratified
         Whether cell types of all cells stratify the division.
     designs
-        Modality, or "-" for all, and what decided who is measured in it.
+        Modality, or "-" for all, and what decided who is measured in it or which features there are.
 
     Raises
     ------

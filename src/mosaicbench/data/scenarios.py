@@ -32,8 +32,9 @@ from scipy import sparse
 from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
+from mosaicbench.data.fitted import Learned
 from mosaicbench.data.pairing import KINDS, Measured, check_cells, designed, few_labels, patterns, stratified, with_partners
-from mosaicbench.data.preprocess import Learned, Preprocessing, check_preprocess
+from mosaicbench.data.preprocess import Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between, measured_in
@@ -142,8 +143,7 @@ def cut(
         rows = train_cells[measured.train[modality]]
         observed = _rows(cells, row_of[rows])
         observed.var["kept"] = _encodes_protein(dataset, modality)
-        fitted = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {}))
-        train[modality] = fitted.transform(observed)
+        fitted, train[modality] = Preprocessing.fit_transform(observed, **preprocess.get(cells.uns["kind"], {}))
         train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
         if split is not None:  # so that train cells can be divided in the same way once more
             train[modality].obs[split["by"]] = categorical(dataset.obs[split["by"]].iloc[rows])
@@ -182,6 +182,7 @@ def cut(
     if apart := [f"{one} and {other}" for one, other in combinations(has, 2) if not np.any(has[one] & has[other] & in_query)]:
         parts["train"].uns[KEY]["without_partners"] = apart
     designs = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used)]
+    designs += [(m, Learned(cells.uns["chosen"], cells.obs_names)) for m, cells in dataset.mod.items() if "chosen" in cells.uns]
     audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, designs=designs)
     parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
@@ -202,7 +203,7 @@ def all_cells(dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict
     for modality, cells in dataset.mod.items():
         observed = _rows(cells, np.arange(cells.n_obs))
         observed.var["kept"] = _encodes_protein(dataset, modality)
-        train[modality] = Preprocessing.fit(observed, **preprocess.get(cells.uns["kind"], {})).transform(observed)
+        _, train[modality] = Preprocessing.fit_transform(observed, **preprocess.get(cells.uns["kind"], {}))
         for column in ("cell_type", "batch"):
             train[modality].obs[column] = categorical(dataset.obs.loc[cells.obs_names, column])
     whole = joined(train)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from mosaicbench.data import embedded
 
@@ -19,7 +19,9 @@ CARD = {
 }
 
 
-def load(raw: Path | None, *, name: str, cell_type: str = "merged") -> MuData:
+def load(
+    raw: Path | None, *, name: str, cell_type: str = "merged", cells: Annotated[int, "at least 1"] | None = None
+) -> MuData:
     """Return an embedded dataset.
 
     Parameters
@@ -27,8 +29,11 @@ def load(raw: Path | None, *, name: str, cell_type: str = "merged") -> MuData:
     raw
         Not used: the data are part of the package.
     name
-        bmmc_cite_small, teaseq_small or snareseq_small.
+        covid_citeseq_small, bmmc_cite_small, teaseq_small or snareseq_small.
     cell_type
         "merged", or "published" for the types as published.
+    cells
+        At most so many cells are kept, drawn at random, always the same; of merged types, those of fewer than 10 of these cells
+        lose their label.
     """
-    return embedded.load(name, cell_type=cell_type)
+    return embedded.load(name, cell_type=cell_type, cells=cells)

@@ -18,6 +18,7 @@ from mosaicbench.figures._panels import FLOOR, inches, label_rows, measured_reso
 from mosaicbench.report.roster import TRAITS
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
+from mosaicbench.statistics.common import FOSCTTM, MACRO_F1, RECALL, TRANSFER
 from mosaicbench.statistics.overall import SCORES
 from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import headline
@@ -38,8 +39,8 @@ CARD = {
     "per": "view",
 }
 FAMILIES = {
-    "alignment": ("foscttm", "recall_at_10", "foscttm_within_cell_type"),
-    "label_transfer": ("label_transfer_accuracy", "label_transfer_balanced_accuracy", "label_transfer_macro_f1"),
+    "alignment": (FOSCTTM, RECALL, "foscttm_within_cell_type"),
+    "label_transfer": (TRANSFER, "label_transfer_balanced_accuracy", MACRO_F1),
     "imputation": (
         "imputation_pearson_per_feature",
         "imputation_pearson_per_cell",

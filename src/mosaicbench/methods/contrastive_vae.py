@@ -128,7 +128,7 @@ class ContrastiveVAE(MixtureVAE):
             history = training.minimise(
                 self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, divided=divided
             )
-        self.ridge, self.weights = {}, {}
+        self.ridge, self.shares = {}, {}
         for pair in combinations(train.modalities, 2) if kernel != "none" else ():
             if any(set(pair) <= set(block.values) for block in train.blocks):
                 self._blend(train, pair, divided, kernel, seed)
@@ -173,11 +173,11 @@ class ContrastiveVAE(MixtureVAE):
                 gram += members @ members.T
                 product += members @ cells.values[target].ravel()
             self.ridge[source, target] = whole
-            self.weights[source, target] = stacked(gram, product) if held_out else np.array([0.5, 0.5])
+            self.shares[source, target] = stacked(gram, product) if held_out else np.array([0.5, 0.5])
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks, and each direction's weights and regression."""
-        blend = described({"ridge": self.ridge, "weights": self.weights})
+        blend = described({"ridge": self.ridge, "shares": self.shares})
         return super().state() | {f"{BLEND}{name}": x for name, x in blend.items()}
 
     def load(self, state: dict[str, np.ndarray], train: View) -> None:
@@ -196,7 +196,7 @@ class ContrastiveVAE(MixtureVAE):
         decoded = super().impute(cells, target)
         if (source, target) not in self.ridge:
             return decoded
-        of_ridge, of_decoder = self.weights[source, target]
+        of_ridge, of_decoder = self.shares[source, target]
         return of_ridge * self.ridge[source, target].impute(cells, target) + of_decoder * decoded
 
 

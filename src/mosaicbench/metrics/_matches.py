@@ -12,6 +12,7 @@ import numpy as np
 
 from mosaicbench.metrics._checks import matched
 from mosaicbench.metrics._closer import count_closer, count_closer_of
+from mosaicbench.metrics._directions import directions, has_none
 
 EXACT = 100_000  # cells up to which every one is compared with all others
 SAMPLE = 20_000  # cells that are, of more
@@ -33,27 +34,29 @@ def sampling_error(of_compared: np.ndarray, cells: int) -> float:
     return float(of_compared.std(ddof=1) / np.sqrt(m) * np.sqrt(1 - m / cells)) if m < cells else 0.0
 
 
-def fractions_closer(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
+def fractions_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
     """Return, for each compared cell, the fraction of other cells of b closer to a_i than its match b_i, ties counting half.
 
     Parameters
     ----------
     latent_a, latent_b
         (cells, dims); row i of both is the same cell.
+    cosine
+        Whether distance is 1 - cosine, instead of Euclidean.
     """
-    return twice_closer(latent_a, latent_b) / (2 * (len(latent_a) - 1))
+    return twice_closer(latent_a, latent_b, cosine=cosine) / (2 * (len(latent_a) - 1))
 
 
-def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
+def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
     """Return 2 x (number of other cells of b closer to a_i than b_i) + (number as far), an integer for each compared cell."""
-    counts = closer_and_tied(latent_a, latent_b)
+    counts = closer_and_tied(latent_a, latent_b, cosine=cosine)
     return 2 * counts[:, 0] + counts[:, 1]
 
 
-def closer_and_tied(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
+def closer_and_tied(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
     """Return the numbers of other cells of b closer to a_i than b_i, and as far, (compared cells, 2).
 
-    The counts of the last three pairs are kept, in both directions: several metrics ask for the same, and for the way back.
+    The counts of the last six pairs are kept, in both directions: several metrics ask for the same, and for the way back.
 
     Raises
     ------
@@ -62,11 +65,17 @@ def closer_and_tied(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     Undefined
         When there are fewer than two cells.
     """
-    a, b = (latent.tobytes() for latent in matched(latent_a=latent_a, latent_b=latent_b))
-    return _counted(min(a, b), max(a, b), np.shape(latent_a))[int(a > b)]
+    latents = matched(latent_a=latent_a, latent_b=latent_b)
+    latents = [directions(latent) for latent in latents] if cosine else latents
+    a, b = (latent.tobytes() for latent in latents)
+    counts = _counted(min(a, b), max(a, b), latents[0].shape)[int(a > b)]
+    if not cosine:
+        return counts
+    as_far = has_none(latents[0])[compared(len(latents[0]))]  # from a latent of length 0
+    return np.where(as_far[:, None], [0, len(latents[0]) - 1], counts)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=6)  # three modalities have three pairs, by two distances
 def _counted(first: bytes, second: bytes, shape: tuple[int, int]) -> np.ndarray:
     counts = counts_both_ways(*(np.frombuffer(latent).reshape(shape) for latent in (first, second)))
     counts.flags.writeable = False

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mosaicbench.metrics._checks import Undefined, finite
+from mosaicbench.metrics._directions import directions, has_none
 from mosaicbench.metrics._distances import count_votes
 from mosaicbench.metrics._labels import known
 from mosaicbench.metrics._ranges import within_range
@@ -32,8 +33,9 @@ def transfer_each(
     *,
     ks: Sequence[int],
     own: np.ndarray | None = None,
+    cosine: bool = False,
 ) -> dict[int, np.ndarray]:
-    """Return the majority label of the k nearest labelled reference cells of each cell (Euclidean), for each k.
+    """Return the majority label of the k nearest labelled reference cells of each cell, for each k.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ def transfer_each(
         (cells, dims).
     own
         (cells,) the reference cell that may not vote for a cell, its own partner; by default all may.
+    cosine
+        Whether distance is 1 - cosine, instead of Euclidean.
 
     Returns
     -------
@@ -53,11 +57,12 @@ def transfer_each(
         reference, then to the one that comes first there; what a label is called never matters. All vote where there are
         fewer than k.
     """
-    reference, latent = within_range(finite("reference_latent", reference_latent), finite("latent", latent))
+    reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
     if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
         raise ValueError(f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}")
     if len(reference) != len(reference_labels):
         raise ValueError(f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells")
+    reference, latent = (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
     labelled = known(reference_labels)
     labels = np.asarray(reference_labels, dtype=object)[labelled].astype(str)
     names, first, codes, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
@@ -70,6 +75,9 @@ def transfer_each(
         raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
     found = _majority(latent, reference[labelled], rank[codes], len(names), possible, left_out)
+    if cosine and np.any(as_far := has_none(latent)):  # from all reference cells, whatever rounding says
+        one_place = np.zeros((labelled.sum(), 1))
+        found[as_far] = _majority(np.zeros((as_far.sum(), 1)), one_place, rank[codes], len(names), possible, left_out[as_far])
     return {k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks}
 
 

@@ -16,6 +16,15 @@ CARD = {
     "definition": "Mean over cell types, true or predicted, of the F1 score of label transfer from the 15 nearest train cells "
     "of the first modality.",
     "doi": "",
+    "variants": {
+        "label_transfer_macro_f1": {},
+        "label_transfer_macro_f1_cosine": {
+            "takes": {"transferred": "transferred_cosine"},
+            "label": "Label transfer macro-F1, cosine",
+            "definition": "Label transfer macro-F1 of the 15 nearest train cells by cosine distance, which the length of a "
+            "latent does not change.",
+        },
+    },
 }
 
 

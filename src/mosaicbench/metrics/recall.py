@@ -25,16 +25,22 @@ CARD = {
             "fraction of 20,000 drawn by seed.",
         },
         "recall_at_10": {"keywords": {"k": 10}},
+        "recall_at_10_cosine": {
+            "keywords": {"k": 10, "cosine": True},
+            "label": "Recall@10, cosine",
+            "definition": "Recall@10 by cosine distance, which the length of a latent does not change; a latent of length 0 is "
+            "as far from all others.",
+        },
         "recall_at_50": {"keywords": {"k": 50}},
     },
 }
 
 
-def recall(latent_a: np.ndarray, latent_b: np.ndarray, *, k: int) -> float:
+def recall(latent_a: np.ndarray, latent_b: np.ndarray, *, k: int, cosine: bool = False) -> float:
     """Return the mean chance of the true match to be among the k nearest, from a to b, (cells, dims) each.
 
     Of a match and the cells that are as far, each has the same chance of the places that closer cells leave. Errors as for
-    FOSCTTM.
+    FOSCTTM. `cosine` asks for cosine distance instead of the Euclidean one.
     """
-    closer, tied = closer_and_tied(latent_a, latent_b).T
+    closer, tied = closer_and_tied(latent_a, latent_b, cosine=cosine).T
     return float(np.clip((k - closer) / (tied + 1), 0, 1).mean())

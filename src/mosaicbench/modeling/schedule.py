@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NEVER_FINITE = "the validation cost was never finite after the warm-up"
 LONGEST = 100  # epochs that a warm-up is a fraction of, however many more the budget has
+WINDOW = 5  # epochs: the validation cost is their mean, since that of one epoch depends on what was drawn for its few cells
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,13 @@ class Schedule:
         """Return how far the warm-up has come, up to 1."""
         return min(1.0, epoch / self.warmup_epochs)
 
-    def keeps(self, epoch: int, cost: float, best: float) -> bool:
-        """Return whether weights are the best so far: before the end of the warm-up, another cost is what they minimise."""
-        return epoch >= self.warmup_epochs and cost < best
+    def smoothed(self, costs: Sequence[float]) -> float:
+        """Return the mean of the last `WINDOW` validation costs since the end of the warm-up; `costs` are those of all epochs.
+
+        Before the end of the warm-up, weights minimise another cost: there it is infinite.
+        """
+        recent = costs[self.warmup_epochs - 1 :][-WINDOW:]
+        return sum(recent) / len(recent) if recent else float("inf")
 
     def goes_on(self, epoch: int, best_epoch: int) -> bool:
         """Return whether there is patience for another epoch; it is not tried before the end of the warm-up."""

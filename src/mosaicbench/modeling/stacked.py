@@ -71,9 +71,10 @@ def _trained(stack: Stack) -> list[History | Diverged]:
                 seed["history"].append({"epoch": epoch, "progress": progress} | row)
             elif seed["goes_on"]:
                 seed |= {"goes_on": False, "failed": f"the cost or its gradient was not finite in epoch {epoch}"}
-            better.append(seed["goes_on"] and schedule.keeps(epoch, row["validation_cost"], seed["best"]))
+            smoothed = schedule.smoothed([each["validation_cost"] for each in seed["history"]])
+            better.append(seed["goes_on"] and smoothed < seed["best"])
             if better[-1]:
-                seed |= {"best": row["validation_cost"], "best_epoch": epoch}
+                seed |= {"best": smoothed, "best_epoch": epoch}
             seed["goes_on"] &= schedule.goes_on(epoch, seed["best_epoch"])
         best_weights = stack.kept(better, best_weights)
         going_on = [seed["history"][-1] for seed in seeds if seed["goes_on"]]

@@ -42,8 +42,8 @@ class Budget:
     Attributes
     ----------
     max_epochs, patience
-        Stop after `max_epochs`, or when the validation cost has not improved for `patience` epochs after the warm-up. With
-        more of both, a training of 100 epochs or more only goes on for longer: its warm-up stays what it is with 100.
+        Stop when the validation cost, a mean over 5 epochs, has not improved for `patience` epochs after the warm-up.
+        `max_epochs` is a cap that most trainings do not reach; a run that reaches it is named in the sanity checks.
     batch_size
         Cells per step.
     learning_rate
@@ -60,8 +60,8 @@ class Budget:
         weights of the last epoch are kept, as many authors do.
     """
 
-    max_epochs: Annotated[int, "at least 1"] = 100
-    patience: Annotated[int, "at least 1"] = 15
+    max_epochs: Annotated[int, "at least 1"] = 1000
+    patience: Annotated[int, "at least 1"] = 30
     batch_size: Annotated[int, "at least 1"] = 128
     learning_rate: Annotated[float, "above 0"] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
@@ -192,6 +192,7 @@ def minimise(
     steps: Steps = each_alone,
     held_out_cost: CostFunction | None = None,
     opponents: Opponents | None = None,
+    most_steps: int | None = None,
     weight_decay: float = 0.0,
     divided: Divided | None = None,
 ) -> list[dict[str, float]]:
@@ -217,6 +218,8 @@ def minimise(
         What decides when to stop, where that is not `cost`.
     opponents
         Critics, who learn before every step.
+    most_steps
+        End with the epoch in which so many steps are reached, of a training that no validation cost can end.
     weight_decay
         Of Adam: the gradient of half this times the squared weights is added to that of the cost.
     divided
@@ -244,8 +247,9 @@ def minimise(
     for epoch in bar:
         progress = schedule.progress(epoch)
         nets.train()
-        terms, seen, standings = Cost(), 0, []
+        terms, seen, steps_taken, standings = Cost(), 0, 0, []
         for minibatches in steps(fitted, budget.batch_size):
+            steps_taken += 1
             if opponents is not None:
                 standings.append(opponents.learn(minibatches, progress))
             optimiser.zero_grad(set_to_none=True)
@@ -270,9 +274,10 @@ def minimise(
         if bar.disable and (epoch % 10 == 0 or epoch == 1):
             print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
 
-        if budget.weights == "last" or schedule.keeps(epoch, row["validation_cost"], best):
-            best, best_epoch, best_weights = row["validation_cost"], epoch, copy.deepcopy(nets.state_dict())
-        if not schedule.goes_on(epoch, best_epoch):
+        smoothed = schedule.smoothed([each["validation_cost"] for each in history])
+        if budget.weights == "last" or smoothed < best:
+            best, best_epoch, best_weights = smoothed, epoch, copy.deepcopy(nets.state_dict())
+        if not schedule.goes_on(epoch, best_epoch) or (most_steps is not None and epoch * steps_taken >= most_steps):
             break
         _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
     if best_weights is None:
@@ -288,7 +293,7 @@ def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str
 
 
 def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
-    """Return the train cells to fit, and those to validate on, as the seed draws them; all are fitted where the last weights are kept."""
+    """Return the train cells to fit, and those to validate on, as the seed draws them: none with `weights: last`."""
     fraction = budget.validation if budget.weights == "best" else 0.0
     known = {"counts": counts, "cell_types": train.cell_types, "batches": train.batches}
     return _hold_out([block_of(block, device(), **known) for block in train.blocks], fraction)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mosaicbench.report.roster import Roster
-from mosaicbench.statistics.common import RUN, VIEW, t_quantile
+from mosaicbench.statistics.common import FOSCTTM, RUN, TRANSFER, VIEW, t_quantile
 from mosaicbench.statistics.paired import BEST, MOST_SEEDS, OVER_SEEDS, level, paired_tests, seeds_to_tell
 from mosaicbench.statistics.summary import best, headline
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mosaicbench.report.theme import Theme
 
 PARTNER, LABELS, IMPUTATION, SPEED = "partner", "labels", "imputation", "speed"
-METRICS = {PARTNER: "foscttm", LABELS: "label_transfer_accuracy", IMPUTATION: "imputation_pearson_per_feature"}
+METRICS = {PARTNER: FOSCTTM, LABELS: TRANSFER, IMPUTATION: "imputation_pearson_per_feature"}
 ALL_DIRECTIONS = "-"
 NUMBERS = ["mean", "low", "high", "seeds", "seconds", "peak_host_mb", "more_seeds"]
 COLUMNS = [*VIEW, "question", "direction", "metric", "run", "mean", "low", "high", "seeds", "level_with", "seconds"]

@@ -10,13 +10,13 @@ loadings, celltype_profiles, celltype_of,
 shared_driven
 draws, drawn_truth, drawn_std                          for every direction of an imputation with draws
 latent_a, latent_b, transferred, transferred_k1,       for every ordered pair of modalities with latents
-transferred_k5, transferred_k50,
+transferred_k5, transferred_k50, transferred_cosine,
 transferred_without_partner
 latent, private_latent, all_blocks, values,            for every source of latents
 shared_factors, private_factors, predicted,
 classified
-record, device_record, history, labels, batches,       once per run
-cell_cycle
+record, device_record, history, trained, stopping,     once per run
+labels, batches, cell_cycle
 =====================================================  ==================================================
 
 A need that does not exist (no labels, one batch, no known factors, ...) leaves out the metrics that name it. Where modalities
@@ -171,7 +171,20 @@ class Evidence:
             needs["cell_cycle"] = phases
         if "kl" in self.history:
             needs["history"] = self.history
+        if "kept" in self.history:
+            needs["trained"] = trained = self._trained()
+            needs |= {"stopping": trained} if self.record["hyperparameters"].get("weights") == "best" else {}
         return needs
+
+    def _trained(self) -> dict[str, int]:
+        """Return how long the method was trained, how long it might have been, and whose weights it kept."""
+        kept, budget = self.history["kept"], self.record["hyperparameters"]
+        return {
+            "epochs": len(kept),
+            "kept_epoch": int(np.argmax(kept)) + 1,
+            "max_epochs": budget["max_epochs"],
+            "patience": budget["patience"],
+        }
 
     def labels_at(self, rows: np.ndarray | None) -> np.ndarray | None:
         """Return the types of some query cells, None where no type of any is known."""
@@ -253,9 +266,10 @@ class Evidence:
         """Return labels carried over from one modality's train cells to query cells in another."""
         if not (self.has_labels and source in self.train_latents and np.any(self.train_labels[source] != "")):
             return {}
-        for_each_k = _transfer(self.train_latents[source], self.train_labels[source], latent_b, ks=NEIGHBORS)
+        sides = self.train_latents[source], self.train_labels[source], latent_b
+        for_each_k, by_direction = _transfer(*sides, ks=NEIGHBORS), _transfer(*sides, ks=[PRIMARY], cosine=True)
         needs = {f"transferred_k{k}": _entry(for_each_k, k) for k in NEIGHBORS if k != PRIMARY}
-        return needs | {"transferred": _entry(for_each_k, PRIMARY)}
+        return needs | {"transferred": _entry(for_each_k, PRIMARY), "transferred_cosine": _entry(by_direction, PRIMARY)}
 
     def _of_direction(self, direction: str) -> Question:
         """Return what is asked about one direction of an imputation: of cells whose truth is known."""

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
+STOPPED = "stopped by the budget"
 TOLERANCE = 1e-9
+NORM_RATIO = "latent_norm_ratio"
+MOST_RATIO = 3.0  # of the lengths of two modalities' latents, before it is named
 
 
 def gates(
@@ -34,7 +37,13 @@ def gates(
     `sizes` are the train and query cells of each dataset and scenario.
     """
     controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
-    return joined([controls, identical_seeds(scores, roster), suspicious_scores(scores, cells, roster)], GATE_COLUMNS)
+<<<<<<< HEAD
+    found = [controls, identical_seeds(scores, roster), stopped_by_budget(scores), suspicious_scores(scores, cells, roster)]
+    return joined(found, GATE_COLUMNS)
+=======
+    parts = [controls, identical_seeds(scores, roster), suspicious_scores(scores, cells, roster), scales(scores, roster)]
+    return joined(parts, GATE_COLUMNS)
+>>>>>>> wt-cosine
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
@@ -78,6 +87,16 @@ def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
+def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run of which any seed was still improving when its epochs were used up."""
+    stopped = scores[(scores["metric"] == "stopped_by_budget") & (scores["value"] == 1)]
+    rows = []
+    for names, of_run in stopped.groupby(RUN, sort=False):
+        message = "training reached max_epochs before its validation cost had levelled off: raise max_epochs of `training`"
+        rows.append([*names, STOPPED, "stopped_by_budget", _listed(of_run["seed"]), message])
+    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+
+
 def suspicious_scores(scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster) -> pd.DataFrame:
     """Return one row per run and metric whose scores are suspicious.
 
@@ -89,6 +108,20 @@ def suspicious_scores(scores: pd.DataFrame, cells: Iterable[CellScores], roster:
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     rows = [*_impossible(scores, roster), *_chance_or_perfect(scores, cells_of, roster)]
+    return pd.DataFrame(rows, columns=GATE_COLUMNS)
+
+
+def scales(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return one row per run whose latents are more than three times as long in one modality as in another, with any seed."""
+    ratios = roster.competing(scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)])
+    rows = []
+    for names, of_run in ratios.groupby(RUN, sort=False):
+        worst = of_run.loc[of_run["value"].idxmax()]
+        message = (
+            f"latents are up to {worst['value']:.3g} times as long in one modality as in the other ({worst['direction']}): "
+            "Euclidean scores compare scales as much as cells, so read those by cosine distance beside them"
+        )
+        rows.append([*names, "scales", NORM_RATIO, _listed(sorted(set(of_run["seed"]))), message])
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
 from mosaicbench.report.page.design import notes
+from mosaicbench.report.page.distances import verdicts
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.reference_sections import labels_from
@@ -87,6 +88,7 @@ def report_page(
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], theme),
         winners=summary.winners(best_rows, places, theme),
+        distances=verdicts(tables["distances"], theme),
         packages=summary.packages(runs, best_rows, places, theme),
         controls=summary.controls(tables["overall"], theme),
         troubles=summary.troubles(runs, theme) + embedded.not_drawn,

@@ -27,7 +27,7 @@ from mosaicbench.report.roster import NO_QUALITY
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import CONTESTS, HEADLINE, LEVEL
+from mosaicbench.statistics.common import CONTESTS, HEADLINE, LEVEL, TABLED
 from mosaicbench.statistics.paired import BEST, MOST_SEEDS, OVER_CELLS, OVER_SEEDS, level
 
 CIRCULAR = "↻"  # of a label score, where cell types were derived from a modality that methods see
@@ -57,7 +57,7 @@ def view_section(
         "statuses": endings(of_tables["runs"]),
         "circular": _circularity(labels_from, theme),
         "headline": _headline(of_tables, runs, title, theme, circular=bool(labels_from)) if runs else None,
-        "columns": [metric_in_words(metric, theme) for metric in HEADLINE],
+        "columns": [metric_in_words(metric, theme) for metric in TABLED],
         "families": _families(of_tables, runs, title, theme, circular=bool(labels_from)),
         "tests": _tests(of_tables["paired_tests"], title, theme),
         "first_two": first_two(of_tables["paired_tests"], theme),
@@ -99,7 +99,7 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     rows = []
     for run in runs:
         cells = [run_cell(run, theme), theme.roster.kind(run)]
-        for metric in HEADLINE:
+        for metric in TABLED:
             key, text = (run, metric), overview.loc[run, metric]
             if key not in summary.index:
                 cells.append(absent_cell(text, why=reason(run, metric, tables["runs"], theme)))
@@ -113,7 +113,7 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
         cells += [*trait_cells(run, theme), overview.loc[run, "seeds"]]
         cells.append(Cell(status.replace("_", " "), sort=status, why=why, mark="" if status == "ok" else "warn"))
         rows.append(row(*cells, run=run))
-    columns = ["Run", Column("Kind", choices=True), *_columns(HEADLINE, theme, circular=circular)]
+    columns = ["Run", Column("Kind", choices=True), *_columns(TABLED, theme, circular=circular)]
     columns += [
         *trait_columns(),
         Column("Seeds", about="how many of the seeds that ran gave scores"),

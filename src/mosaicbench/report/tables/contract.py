@@ -12,7 +12,8 @@ from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
 from mosaicbench.report.recommendation import checked_recommendations
 from mosaicbench.report.roster import TRAITS
-from mosaicbench.statistics.common import HEADLINE, RUN, VIEW
+from mosaicbench.statistics.common import RUN, TABLED, VIEW
+from mosaicbench.statistics.distances import DISTANCE_COLUMNS
 from mosaicbench.statistics.overall import OVERALL_COLUMNS
 from mosaicbench.statistics.paired import PAIRED_COLUMNS
 from mosaicbench.statistics.ranks import RANK_COLUMNS
@@ -25,7 +26,7 @@ RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_hos
 RUN_COLUMNS += ["cpu_seconds", "gpu_seconds"]
 PHASE_COLUMNS = [*RUN, "method", "seed", "phase", "train_cells", "query_cells"]
 PHASE_COLUMNS += ["seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb"]
-OVERVIEW_COLUMNS = [*RUN, "method", "kind", *TRAITS, "seeds", "status", *HEADLINE]
+OVERVIEW_COLUMNS = [*RUN, "method", "kind", *TRAITS, "seeds", "status", *TABLED]
 PUBLISHED_COLUMNS = ["dataset", "condition", "scenario", "method", "labels", "metric", "direction", "value", "value_to", "sd"]
 PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
 PUBLISHED_COLUMNS += ["comparable", "run", "our_scenario", "same_method", "ours", "ours_sd", "ours_seeds"]
@@ -44,6 +45,7 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "ranks": RANK_COLUMNS,
     "overall": OVERALL_COLUMNS,
     "gates": GATE_COLUMNS,
+    "distances": DISTANCE_COLUMNS,
     "published": PUBLISHED_COLUMNS,
     "history": HISTORY_COLUMNS,
     "standings": STANDING_COLUMNS,
@@ -71,6 +73,7 @@ def read_tables(folder: str | Path, names: Iterable[str] = tuple(TABLES)) -> dic
         "recommendations": checked_recommendations,
         "overall": lambda table: _with_truths(table, "complete"),
         "standings": lambda table: _with_truths(table, "best", "level"),
+        "distances": lambda table: _with_truths(table, "differs"),
     }
     tables = {name: read_table(Path(folder) / f"{name}.tsv", TABLES[name]) for name in names}
     return tables | {name: checked[name](table) for name, table in tables.items() if name in checked}

@@ -7,12 +7,12 @@ import pandas as pd
 from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, counted, mean_with_sd
-from mosaicbench.statistics.common import FAILED, HEADLINE, RUN
+from mosaicbench.statistics.common import FAILED, RUN, TABLED
 from mosaicbench.statistics.summary import headline
 
 
 def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return one row per run of each view, controls among them, and one formatted column per headline metric.
+    """Return one row per run of each view, controls among them, and one formatted column per headline metric and distance.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Dat
             "seeds": f"{succeeded}/{len(applicable)}" if len(applicable) else NOT_GIVEN,
             "status": counted(of_run["status"]),
         }
-        for metric in HEADLINE:
+        for metric in TABLED:
             line = lines.get((*names, metric))
             row[metric] = mean_with_sd(metric, line) if line else absence(of_run, run)
         rows.append(row)

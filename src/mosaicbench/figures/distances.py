@@ -1,0 +1,71 @@
+"""The same scores by Euclidean and by cosine distance: what the scale of latents takes or gives."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mosaicbench.figures._panels import DASHED, name_view
+from mosaicbench.report.page.cells import ARROWS
+from mosaicbench.report.theme import Theme, empty
+from mosaicbench.statistics.common import BY_DISTANCE, DISTANCES
+from mosaicbench.statistics.distances import SCORES
+
+CARD = {
+    "label": "Euclidean and cosine distance",
+    "caption": (
+        "Mean scores of the same latents over seeds and directions: by Euclidean distance across, by cosine distance up. On "
+        "the dashed line the distance does not matter. Cosine distance leaves out the length of a latent, and with it a scale "
+        "in which modalities differ. Where two runs are in another order across than up, the distance decides between them."
+    ),
+    "needs": ["headline", "runs"],
+    "per": "view",
+}
+COLUMNS = ["metric", "run", *DISTANCES, *(f"place_{distance}" for distance in DISTANCES)]
+SIDE = 2.5  # inches
+
+
+def distances(*, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+    """Draw the scores of one view by either distance.
+
+    Returns
+    -------
+    tuple
+        The figure, and one row per score and run drawn, with its place among models and baselines by each distance.
+    """
+    means = headline.pivot(index="run", columns="metric", values="mean")
+    of_scores = {score: _both(means, score, theme) for score in SCORES}
+    of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
+    if not of_scores:
+        return empty("No run of this view has a score by both distances."), pd.DataFrame(columns=COLUMNS)
+    figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
+    for axes, (score, rows) in zip(figure.subplots(1, len(of_scores), squeeze=False)[0], of_scores.items(), strict=True):
+        low, high = rows[list(DISTANCES)].to_numpy().min(), rows[list(DISTANCES)].to_numpy().max()
+        edge = 0.06 * (high - low) or 0.01
+        axes.plot([low - edge, high + edge], [low - edge, high + edge], zorder=1, **DASHED)
+        for row in rows.itertuples():
+            axes.plot([row.euclidean], [row.cosine], zorder=2, alpha=0.9, **theme.marker(row.run, size=5.5))
+        axes.set_xlim(low - edge, high + edge)
+        axes.set_ylim(low - edge, high + edge)
+        axes.set_aspect("equal")
+        axes.grid()
+        axes.set_title(f"{theme.label('metrics', score)} {ARROWS[theme.roster.better(score)]}")
+        axes.set_xlabel("Euclidean")
+        axes.set_ylabel("cosine")
+    drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
+    handles = [
+        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5)) for run in theme.order("runs", drawn["run"])
+    ]
+    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3).set_alignment("left")
+    name_view(figure, theme, runs)
+    return figure, drawn
+
+
+def _both(means: pd.DataFrame, score: str, theme: Theme) -> pd.DataFrame:
+    """Return a row for each model and baseline that has a score by every distance, with its place by each."""
+    forms = BY_DISTANCE[score]
+    rows = means.reindex(columns=list(forms.values())).set_axis(list(forms), axis=1).dropna()
+    rows = rows.loc[[run for run in theme.order("runs", rows.index) if theme.roster.competes(run)]]
+    places = rows.rank(ascending=theme.roster.better(score) == "lower", method="min").add_prefix("place_").astype(int)
+    return rows.join(places).rename_axis("run").reset_index().assign(metric=score)
