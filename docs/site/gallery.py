@@ -154,15 +154,16 @@ def epochs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[s
     if kept.empty:
         return []
     kept = kept.assign(place=[row.data if quantity is None else f"{row.data}, {row.x:g}" for row in kept.itertuples()])
-    means = kept.groupby(["run", "place"], sort=False)["epoch_kept"].mean().unstack(sort=False)
+    means = kept.groupby(["run", "place"], sort=False)["epoch_kept"].mean().to_dict()
+    places = list(dict.fromkeys(kept["place"]))
     rows = [
         [
             theme.label("runs", run),
-            *(NOT_GIVEN if np.isnan(means.loc[run, place]) else f"{means.loc[run, place]:.0f}" for place in means),
+            *(f"{means[run, place]:.0f}" if (run, place) in means else NOT_GIVEN for place in places),
         ]
-        for run in theme.order("runs", list(means.index))
+        for run in theme.order("runs", kept["run"])
     ]
-    header = ["run", *(theme.label("datasets", place) if quantity is None else place for place in means)]
+    header = ["run", *(theme.label("datasets", place) if quantity is None else place for place in places)]
     return [f"### Epoch with the weights that were kept\n\nMean over repetitions.\n\n{table(header, rows)}"]
 
 
