@@ -13,14 +13,15 @@ from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.shared_features_r2 import shared_features_r2
 
 RUNS = {"mvae": {}, "mmvae": {}, "mopoe": {"variant": "martens", "cross_private": "prior_sample"}, "mmvaepp": {}}
-COMMON = {"latent": 2, "private": 2, "hidden": 64, "max_epochs": 100, "patience": 100}  # as in the study private_variation
+# As its authors train, and as *-small-w1.0-last of the study private_variation.
+COMMON = {"latent": 2, "private": 2, "hidden": 128, "max_epochs": 100, "warmup": 1.0, "weights": "last"}
 
 
 @pytest.fixture(scope="module")
 def scores():
     """Return run -> (R2 of shared features from the second modality to the first, FOSCTTM).
 
-    Of one seed: with two, R2 was 0.33 and 0.42 of MMVAE++ and below -0.01 of the others, FOSCTTM 0.18 and 0.19.
+    Of one seed: with three, R2 was 0.53 to 0.57 of MMVAE++ and below 0 of MMVAE, FOSCTTM 0.21 to 0.27 and 0.49 to 0.51.
     """
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
     parts = scenarios.cut(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0)
@@ -42,5 +43,5 @@ def test_mmvaepp_imputes_what_is_shared_where_private_variation_drowns_the_other
     assert scores["mmvaepp"][0] - scores[other][0] > 0.15
 
 
-def test_mmvaepp_aligns_the_shared_blocks(scores):
-    assert scores["mmvaepp"][1] < 0.25
+def test_mmvaepp_aligns_the_shared_blocks_where_the_others_do_not(scores):
+    assert scores["mmvaepp"][1] < min(0.3, *(scores[other][1] - 0.15 for other in RUNS if other != "mmvaepp"))

@@ -4,6 +4,7 @@
     python docs/site/gallery.py balance collapse      # these
     python docs/site/gallery.py --results elsewhere/studies balance
 
+Differences and epochs are those of ``docs/site/numbers_of_study.py``.
 A page, ``docs/results/STUDY.md``, is written by hand but for what stands between ``<!-- measured -->`` and its end mark.
 A study without a page gets one, with the question that the comment of its config asks. `provenance.py` beside this file says on
 each page which code made its numbers.
@@ -23,6 +24,8 @@ sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY / "docs/site")]
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import provenance  # noqa: E402
+import yaml  # noqa: E402
+from numbers_of_study import numbers  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from mosaicbench.errors import UserError  # noqa: E402
@@ -109,7 +112,59 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
         parts += [f"### {theme.view(*view)}\n\n{scores_of(tables['standings'], view, theme)}" for view in views]
     if changes := differences(tables["scores"], views, theme):
         parts.append(changes)
-    return "\n\n".join(parts)
+    stanzas = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")).get("runs") or {}
+    compared = numbers(tables, stanzas)
+    quantity = tables["sweep"]["quantity"].iloc[0] if len(tables["sweep"]) else None
+    return "\n\n".join([*parts, *of_runs(compared, quantity, theme), *epochs(compared, quantity, theme)])
+
+
+def of_runs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[str]:
+    """Return tables of the differences between runs: of methods with equal settings in a sweep, else of settings of one."""
+    gaps = compared[compared["against"] != ""]
+    if quantity is None:
+        what, by, columns = "settings of one method, seed by seed", ["data", "scenario"], list(gaps["metric"].unique())
+        header = ["run, minus run", *(with_arrow(metric, theme) for metric in columns)]
+    else:
+        what, by, columns = "methods with equal settings, pair by pair", ["metric"], sorted(gaps["x"].dropna().unique())
+        header = ["", f"run, minus run, by {quantity}", *(f"{x:g}" for x in columns)]
+    parts = []
+    for key, part in gaps.groupby(by, sort=False):
+        title = theme.view(*key) if quantity is None else with_arrow(key[0], theme)
+        rows = []
+        for (data, direction, run, against), line in part.groupby(["data", "direction", "run", "against"], sort=False):
+            cells = {row["metric" if quantity is None else "x"]: _gap(row) for row in line.to_dict("records")}
+            where = [] if quantity is None else [data if direction == "mean" else f"{data}, {theme.direction(direction)}"]
+            pair = f"{theme.label('runs', run)} - {theme.label('runs', against)}"
+            rows.append([*where, pair, *(cells.get(column, NOT_GIVEN) for column in columns)])
+        parts.append(f"### {title}: differences between {what}\n\n{table(header, rows)}")
+    if parts:
+        parts[0] += "\n\nMean difference, its 95 % t interval, and in how many of the pairs the first is better."
+    return parts
+
+
+def _gap(row: dict) -> str:
+    """Return a difference with its interval and how often it is to the better."""
+    interval = "" if np.isnan(row["low"]) else f" [{row['low']:+z.3f}, {row['high']:+z.3f}]"
+    return f"{row['mean']:+z.3f}{interval}, {row['ahead']:.0f}/{row['n']}"
+
+
+def epochs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[str]:
+    """Return a table of the epochs with the weights that were kept, a row per trained run; nothing where none was trained."""
+    kept = compared[(compared["against"] == "") & compared["epoch_kept"].notna()]
+    if kept.empty:
+        return []
+    kept = kept.assign(place=[row.data if quantity is None else f"{row.data}, {row.x:g}" for row in kept.itertuples()])
+    means = kept.groupby(["run", "place"], sort=False)["epoch_kept"].mean().to_dict()
+    places = list(dict.fromkeys(kept["place"]))
+    rows = [
+        [
+            theme.label("runs", run),
+            *(f"{means[run, place]:.0f}" if (run, place) in means else NOT_GIVEN for place in places),
+        ]
+        for run in theme.order("runs", kept["run"])
+    ]
+    header = ["run", *(theme.label("datasets", place) if quantity is None else place for place in places)]
+    return [f"### Epoch with the weights that were kept\n\nMean over repetitions.\n\n{table(header, rows)}"]
 
 
 def made(results: Results, runs: pd.DataFrame, records: list[dict]) -> str:
