@@ -34,7 +34,7 @@ def cut_options(wildcards):
     given = {
         key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets", "runs")
     }
-    return as_json(given | {"preprocess": bench.preprocess})
+    return as_json(given | {"preprocess": bench.preprocess_of(wildcards.scenario)})
 
 
 def files_of_cut(file):

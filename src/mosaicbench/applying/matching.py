@@ -49,7 +49,8 @@ class Matched:
     def values(self, rows: np.ndarray) -> np.ndarray:
         """Return the cells at `rows` as the model's view has them, (cells, dimensions) standardised float32."""
         mean, std = self.held["mean"], self.held["std"]
-        return np.clip((self._in_space(rows) - mean) / std, -10, 10).astype(np.float32, copy=False)
+        x = (self._in_space(rows) - mean) / std
+        return (np.clip(x, -10, 10) if self.facts["standardised"] else x).astype(np.float32, copy=False)
 
     def _in_space(self, rows: np.ndarray) -> np.ndarray:
         from anndata import AnnData
@@ -72,8 +73,8 @@ class Matched:
 
     def _steps(self, columns: np.ndarray) -> LogNormalised | Lsi | Clr | Continuous:
         if self.facts["space"] == "lsi":
-            kept = {name: self.held[name][self.found] for name in ("idf", "loadings", "depth")}
-            return Lsi(columns=columns, **kept)
+            kept = {name: self.held[name][self.found] for name in ("weight", "loadings", "depth")}
+            return Lsi(columns=columns, values=self.facts["transform"], **kept)
         return {"lognorm": LogNormalised, "clr": Clr, "continuous": Continuous}[self.facts["space"]](columns=columns)
 
 

@@ -166,8 +166,11 @@ def source_values(cells: AnnData) -> sparse.csr_matrix:
     return sparse.csr_matrix(cells.layers[cells.uns["values"]])
 
 
-def check_options(function: Callable, options: dict, where: str) -> None:
-    """Refuse keys of `options` that are no keyword of `function`; `where` is the key that they stand under."""
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+def check_options(function: Callable, options: dict, where: str, others: Sequence[str] = ()) -> None:
+    """Refuse keys of `options` that are no keyword of `function`; `where` is the key that they stand under.
+
+    A message names the keywords, and `others`, which are known besides.
+    """
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY] + list(others)
     if unknown := sorted(set(options) - set(known)):
         raise UserError(f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}")

@@ -20,12 +20,13 @@ def audit_table(
     log: dict[str, list[Learned]],
     *,
     stratified: bool,
-    designs: list[tuple[str, Learned]],
+    others: list[tuple[str, Learned]],
 ) -> pd.DataFrame:
     """Return a row for each thing that was learned, designed or shared: how many cells, how many of them train and query cells.
 
     Roles: "division", what the division into train and query used or leaves in both; "design", what decided which cells are
-    measured in what, or chose features before; "fit" and "label", what was learned from train cells. The digest is that of the
+    measured in what, or chose features before; "fit" and "label", what was learned from train cells; "fit on all", what the
+    config had learned from query cells, too; "scale", how much query values vary beside train values. The digest is that of the
     sorted names of the cells, so that equal cells can be told without telling their names.
 
     Parameters
@@ -35,11 +36,12 @@ def audit_table(
     in_query
         (cells,) which of them are query cells.
     log
-        modality -> what was learned for it.
+        modality -> what was learned for it, roles "fit", "fit on all" and "label".
     stratified
         Whether cell types of all cells stratify the division.
-    designs
-        Modality, or "-" for all, and what decided who is measured in it or which features there are.
+    others
+        Modality, or "-" for all, and what decided who is measured in it or which features there are, or what its values
+        are like.
 
     Raises
     ------
@@ -50,9 +52,8 @@ def audit_table(
     if stratified:
         rows.append(("-", "division", Learned("cell types stratify the split", obs.index)))
     rows += [("-", "division", entry) for entry in _on_both_sides(obs, in_query)]
-    rows += [(modality, "design", entry) for modality, entry in designs]
-    for modality, entries in log.items():
-        rows += [(modality, "label" if entry.what.startswith("cell types") else "fit", entry) for entry in entries]
+    entries = others + [(modality, entry) for modality, of_modality in log.items() for entry in of_modality]
+    rows += [(modality, entry.role, entry) for modality, entry in entries]
     return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows])
 
 

@@ -29,10 +29,13 @@ class Learned:
         E.g. "choice of features".
     cells
         Names of the cells that were given to the function that learned it.
+    role
+        "fit"; "fit on all" where the config asks for a transform that query cells have a part in; else as :mod:`.audit` says.
     """
 
     what: str
     cells: pd.Index
+    role: str = "fit"
 
 
 def learned(log: list[Learned], what: str, function: Callable, cells: AnnData, **options: object) -> object:

@@ -97,9 +97,11 @@ def _measured(cells: AnnData) -> AnnData:
 
 
 def _all_features(train: MuData) -> dict[str, dict]:
-    """Return options of preprocessing that keep all features of a view that vary, and as many LSI components as it has."""
+    """Return options of preprocessing that keep a view's transforms, its features that vary, and its number of components."""
     most = max(cells.n_vars for cells in train.mod.values())
     options = {"rna": {"features": most}}
     if components := [cells.obsm["X_lsi"].shape[1] for cells in train.mod.values() if "X_lsi" in cells.obsm]:
         options["atac"] = {"features": max(most, 3), "components": max(components)}
+    for cells in train.mod.values():
+        options[cells.uns["kind"]] = dict(cells.uns.get("preprocess", {})) | options.get(cells.uns["kind"], {})
     return options

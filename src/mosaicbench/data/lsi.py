@@ -17,7 +17,7 @@ from scipy import sparse
 
 from mosaicbench.data.assemble import source_values
 from mosaicbench.data.features import open_peaks
-from mosaicbench.data.fitted import Learned, check_at_least, learned, per_cell, shell
+from mosaicbench.data.fitted import Learned, check_at_least, counted, learned, per_cell, shell
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 FOLDS = 10
 FOLDS_OF_MANY = 3  # more cells, each of which matters less to the singular vectors
 MANY_CELLS = 5_000
+TRANSFORMS = {
+    "lsi": "log(1 + 10,000 x tf x idf)",
+    "raw_svd": "the counts themselves",
+    "residuals": "x / sqrt(total of the cell x share of the peak): residuals of a Poisson model (Pearson) and its expectation, "
+    "which is the first component",
+}
 LEAST_CELLS = 4  # any 3 of which have a component beside the first
 
 
@@ -37,20 +43,23 @@ class Lsi:
     ----------
     columns
         (peaks,) positions of the chosen peaks in the dataset.
-    idf
-        (peaks,) train cells per train cell in which the peak is open.
+    weight
+        (peaks,) what counts are multiplied by, see `TRANSFORMS`; for LSI the idf, train cells per cell with the peak open.
     loadings
-        (peaks, components) right singular vectors of the train cells' TF-IDF, from the second on.
+        (peaks, components) right singular vectors of the train cells' transformed counts, from the second on.
     depth
-        (peaks,) the first component, which follows depth, of the mean train cell: its part of the TF-IDF.
+        (peaks,) the first component, which follows depth, of the mean train cell: its part of the transformed counts.
+    values
+        One of `TRANSFORMS`: what the counts become before they are decomposed.
     out_of_fold
         Whether train cells get their coordinates from the decomposition of other train cells.
     """
 
     columns: np.ndarray
-    idf: np.ndarray
+    weight: np.ndarray
     loadings: np.ndarray
     depth: np.ndarray
+    values: str = "lsi"
     out_of_fold: bool = True
     space: ClassVar[str] = "lsi"
 
@@ -62,6 +71,7 @@ class Lsi:
         *,
         features: int = 10_000,
         components: int = 50,
+        transform: str = "lsi",
         out_of_fold: bool = True,
     ) -> Lsi:
         """Choose the `features` peaks open in most train cells, and up to `components` components of them.
@@ -71,23 +81,31 @@ class Lsi:
         """
         check_at_least("features", features, 3)
         check_at_least("components", components, 1)
+        if transform not in TRANSFORMS:
+            raise UserError(f"preprocess: transform is one of {', '.join(TRANSFORMS)}, found {transform!r}")
         columns, idf = learned(log, "choice of features, idf", open_peaks, train, features=features)
+        weight = idf
+        if transform != "lsi":
+            weight = learned(log, "weights of peaks", _weight, train, columns=columns, transform=transform)
         found = _possible(components, train.n_obs, len(columns))
         if found < 1 or train.n_obs < LEAST_CELLS:
             raise UserError(
                 f"LSI needs at least {LEAST_CELLS} train cells and 3 open peaks, found {train.n_obs} and {len(columns)}"
             )
-        bare = cls(columns, idf, np.zeros((len(columns), 0), dtype=np.float32), np.zeros(len(columns), dtype=np.float32))
+        none = np.zeros((len(columns), 0), dtype=np.float32)
+        bare = cls(columns, weight, none, np.zeros(len(columns), dtype=np.float32), transform)
         loadings, depth = learned(log, "decomposition", bare._decomposed, train, components=found)
-        return cls(columns, idf, loadings, depth, out_of_fold)
+        return cls(columns, weight, loadings, depth, transform, out_of_fold)
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return the TF-IDF of the chosen peaks (sparse) with its LSI coordinates, (cells, components)."""
-        tf_idf = self._tf_idf(cells)
-        shown = shell(cells, self.columns, self.space, tf_idf)
-        shown.obsm["X_lsi"] = np.asarray(tf_idf @ self.loadings, dtype=np.float32)
+        x = self._transformed(cells)
+        shown = shell(cells, self.columns, self.space, x)
+        shown.obsm["X_lsi"] = np.asarray(x @ self.loadings, dtype=np.float32)
         shown.varm["LSI"] = self.loadings.copy()
         shown.var["depth"] = self.depth
+        shown.var["weight"] = self.weight
+        shown.uns["transform"] = self.values
         return shown
 
     def of_train(self, train: AnnData, log: list[Learned]) -> AnnData:
@@ -99,9 +117,9 @@ class Lsi:
 
     def _decomposed(self, train: AnnData, components: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the loadings from the second component on, and the mean train cell's part in the first."""
-        tf_idf = self._tf_idf(train)
-        vectors = _right_singular(tf_idf, components)
-        return np.ascontiguousarray(vectors[1:].T), np.float32((tf_idf @ vectors[0]).mean()) * vectors[0]
+        x = self._transformed(train)
+        vectors = _right_singular(x, components)
+        return np.ascontiguousarray(vectors[1:].T), np.float32((x @ vectors[0]).mean()) * vectors[0]
 
     def _out_of_fold(self, train: AnnData) -> np.ndarray:
         """Return each train cell's coordinates by the decomposition of the other folds' cells, (cells, components) float32.
@@ -109,22 +127,39 @@ class Lsi:
         The rotation onto the loadings of all cells is the orthogonal Procrustes solution. Where the others are too few for
         all components, it leads from fewer into the space of all.
         """
-        tf_idf = self._tf_idf(train)
+        x = self._transformed(train)
         fold = folds_of(train.obs_names)
         coordinates = np.empty((train.n_obs, self.loadings.shape[1]), dtype=np.float32)
         for number in range(fold.max() + 1):
-            others = tf_idf[fold != number]
+            others = x[fold != number]
             vectors = _right_singular(others, _possible(self.loadings.shape[1], *others.shape))[1:].T  # (peaks, components)
             left, _, right = np.linalg.svd(vectors.T @ self.loadings, full_matrices=False)
-            coordinates[fold == number] = tf_idf[fold == number] @ (vectors @ (left @ right))
+            coordinates[fold == number] = x[fold == number] @ (vectors @ (left @ right))
         return coordinates
 
-    def _tf_idf(self, cells: AnnData) -> sparse.csr_matrix:
-        from sklearn.utils.sparsefuncs import inplace_column_scale
+    def _transformed(self, cells: AnnData) -> sparse.csr_matrix:
+        """Return the chosen peaks' transformed counts, (cells, peaks) sparse float32."""
+        from sklearn.utils.sparsefuncs import inplace_column_scale, inplace_row_scale
 
-        tf_idf = per_cell(source_values(cells)[:, self.columns], cells)
-        inplace_column_scale(tf_idf, self.idf)
-        return tf_idf.log1p()
+        x = source_values(cells)[:, self.columns]
+        if self.values == "raw_svd":
+            return x
+        if self.values == "residuals":
+            totals = counted(cells).astype(np.float64)
+            inplace_row_scale(x, (1 / np.sqrt(np.where(totals > 0, totals, 1))).astype(np.float32))
+            inplace_column_scale(x, self.weight)
+            return x
+        x = per_cell(x, cells)
+        inplace_column_scale(x, self.weight)
+        return x.log1p()
+
+
+def _weight(train: AnnData, columns: np.ndarray, transform: str) -> np.ndarray:
+    """Return (peaks,) float32 that counts are multiplied by: 1, or for residuals 1 / sqrt(the peak's share of all counts)."""
+    if transform == "raw_svd":
+        return np.ones(len(columns), dtype=np.float32)
+    share = np.asarray(source_values(train)[:, columns].sum(axis=0)).ravel() / counted(train).sum(dtype=np.float64)
+    return (1 / np.sqrt(share)).astype(np.float32)
 
 
 def folds_of(names: pd.Index) -> np.ndarray:

@@ -20,7 +20,7 @@ Raw counts of the chosen features travel along in ``layers["counts"]``, each cel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -50,35 +50,66 @@ class Preprocessing:
         their root mean variance: each with its own, the last components, which are noise, would be as loud as the first.
     log
         What was learned from which cells.
+    standardise
+        Whether values are; without, `std` is 1.
     """
 
     steps: LogNormalised | Lsi | Clr | Continuous
     mean: np.ndarray
     std: np.ndarray
     log: tuple[Learned, ...] = ()
+    standardise: bool = True
 
     @classmethod
     def fit(cls, train: AnnData, **options: object) -> Preprocessing:
-        """Learn from one modality's train cells; `options` are keywords of that kind's ``fit``."""
+        """Learn from one modality's train cells; `options` are those of :meth:`fit_transform`."""
         return cls.fit_transform(train, **options)[0]
 
     @classmethod
-    def fit_transform(cls, train: AnnData, **options: object) -> tuple[Preprocessing, AnnData]:
+    def fit_transform(
+        cls,
+        train: AnnData,
+        fit_to: AnnData | None = None,
+        *,
+        standardise: bool = True,
+        fit_on: str = "train",
+        **options: object,
+    ) -> tuple[Preprocessing, AnnData]:
         """Return what :meth:`fit` returns, and the train cells as methods see them.
 
         They differ from :meth:`transform` of the same cells in LSI coordinates, which are out of fold; so are the moments.
+
+        Parameters
+        ----------
+        train
+            One modality's train cells.
+        fit_to
+            The cells that the transform is learned from where `fit_on` is "all": train and query cells.
+        standardise
+            False leaves values in their own units: methods see them less the train cells' mean, over 1, and not clipped.
+        fit_on
+            "train", or "all", which leaks: for comparison with results that were made so, and the report says it.
+        options
+            Keywords of the kind's own ``fit``.
         """
         kind = train.uns["kind"]
         if train.uns["values"] not in VALUES[kind]:
             possible = " or ".join(VALUES[kind])
             raise UserError(f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; name its kind")
         log: list[Learned] = []
-        steps = KINDS[kind].fit(train, log, **options)
-        shown = steps.of_train(train, log) if isinstance(steps, Lsi) else steps.transform(train)
+        steps = KINDS[kind].fit(train if fit_to is None else fit_to, log, **options)
+        if fit_on == ALL:
+            log = [replace(entry, role="fit on all") for entry in log]
+        out_of_fold = isinstance(steps, Lsi) and fit_on != ALL
+        shown = steps.of_train(train, log) if out_of_fold else steps.transform(train)
         mean, std = learned(log, "mean and standard deviation", lambda cells: moments(_in_space(cells)), shown)
-        if steps.space == "lsi":
+        if not standardise:
+            std = np.ones_like(std)
+        elif steps.space == "lsi":
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
-        fitted = cls(steps, mean, std, tuple(log))
+        given = {"standardise": standardise, "fit_on": fit_on} | options
+        fitted = cls(steps, mean, std, tuple(log), standardise)
+        shown.uns["preprocess"] = {key: value for key, value in given.items() if key in KEPT_OPTIONS}
         return fitted, fitted._with_moments(shown)
 
     def transform(self, cells: AnnData) -> AnnData:
@@ -99,7 +130,7 @@ class Preprocessing:
         return self._with_moments(self.steps.transform(cells))
 
     def _with_moments(self, transformed: AnnData) -> AnnData:
-        transformed.uns |= {"mean": self.mean.copy(), "std": self.std.copy()}
+        transformed.uns |= {"mean": self.mean.copy(), "std": self.std.copy(), "standardised": self.standardise}
         return transformed
 
 
@@ -184,6 +215,9 @@ class Continuous:
         return shell(cells, self.columns, self.space, source_values(cells)[:, self.columns].toarray())
 
 
+ALL = "all"  # cells that a transform may be learned from, query cells included
+OF_ALL_KINDS = ("standardise", "fit_on")  # options of every kind
+KEPT_OPTIONS = ("standardise", "out_of_fold", "transform")  # that an inner view takes over
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
 
 
@@ -204,7 +238,10 @@ def check_preprocess(options: dict[str, dict]) -> None:
     for kind, given in options.items():
         if kind not in KINDS:
             raise UserError(f"preprocess: unknown kind {kind!r}; there are {', '.join(KINDS)}")
-        check_options(KINDS[kind].fit, given, f"preprocess.{kind}")
+        of_kind = {key: value for key, value in given.items() if key not in OF_ALL_KINDS}
+        check_options(KINDS[kind].fit, of_kind, f"preprocess.{kind}", OF_ALL_KINDS)
+        if given.get("fit_on", "train") not in ("train", ALL):
+            raise UserError(f"preprocess.{kind}: fit_on is 'train' or {ALL!r}, found {given['fit_on']!r}")
 
 
 def _in_space(cells: AnnData) -> np.ndarray | sparse.csr_matrix:

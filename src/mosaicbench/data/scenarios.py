@@ -29,12 +29,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data import links
+from mosaicbench.data import links, scale
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
 from mosaicbench.data.fitted import Learned
 from mosaicbench.data.pairing import KINDS, Measured, check_cells, designed, few_labels, patterns, stratified, with_partners
-from mosaicbench.data.preprocess import Preprocessing, check_preprocess
+from mosaicbench.data.preprocess import ALL, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between, measured_in
@@ -137,20 +137,25 @@ def cut(
     train_names = np.array([f"train-{cell:06d}" for cell in range(len(train_cells))], dtype=object)
     joint_order = rng.permutation(len(query_cells))
     joint_place = np.argsort(joint_order)
-    train, query, solution, places, log = {}, {}, {}, {}, {}
+    train, query, solution, places, log, scales = {}, {}, {}, {}, {}, []
     for modality, cells in dataset.mod.items():
         row_of = cells.obs_names.get_indexer(dataset.obs_names)  # (cells,), -1 where absent
         rows = train_cells[measured.train[modality]]
         observed = _rows(cells, row_of[rows])
         observed.var["kept"] = _encodes_protein(dataset, modality)
-        fitted, train[modality] = Preprocessing.fit_transform(observed, **preprocess.get(cells.uns["kind"], {}))
+        options = preprocess.get(cells.uns["kind"], {})
+        fit_to = observed
+        if options.get("fit_on") == ALL:
+            fit_to = _rows(cells, row_of[np.flatnonzero(used & has[modality])])
+            fit_to.var["kept"] = observed.var["kept"]
+        fitted, train[modality] = Preprocessing.fit_transform(observed, fit_to, **options)
         train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
         if split is not None:  # so that train cells can be divided in the same way once more
             train[modality].obs[split["by"]] = categorical(dataset.obs[split["by"]].iloc[rows])
         train[modality].obs["cell_type"] = categorical(told[rows])
         train[modality].obs["batch"] = categorical(batches[rows])
-        log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[told[rows] != ""])]
-        del observed
+        log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[told[rows] != ""], "label")]
+        del observed, fit_to
 
         within = np.flatnonzero(has[modality][query_cells])  # of the query cells, those measured in the modality
         own = query_cells[within]
@@ -159,6 +164,7 @@ def cut(
         prefix = "query" if measured.joint else f"{modality}-query"
         held_out = fitted.transform(_rows(cells, row_of[own]))
         query[modality] = held_out[order].copy()
+        scales.append((modality, Learned(scale.in_words(train[modality], held_out), dataset.obs_names[own], "scale")))
         query[modality].obs_names = pd.Index([f"{prefix}-{name:06d}" for name in names])
         query[modality].obs["batch"] = categorical(batches[own[order]])
         solution[modality] = _told(held_out, cells, row_of[own], query[modality].obs_names[np.argsort(order)])
@@ -181,9 +187,13 @@ def cut(
         parts["train"].uns[KEY]["pairing"] = _pairing({m: mask[train_cells] for m, mask in has.items()})
     if apart := [f"{one} and {other}" for one, other in combinations(has, 2) if not np.any(has[one] & has[other] & in_query)]:
         parts["train"].uns[KEY]["without_partners"] = apart
-    designs = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used)]
-    designs += [(m, Learned(cells.uns["chosen"], cells.obs_names)) for m, cells in dataset.mod.items() if "chosen" in cells.uns]
-    audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, designs=designs)
+    others = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used), *scales]
+    others += [
+        (m, Learned(cells.uns["chosen"], cells.obs_names, "design"))
+        for m, cells in dataset.mod.items()
+        if "chosen" in cells.uns
+    ]
+    audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, others=others)
     parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names
     parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
     return parts
@@ -259,9 +269,11 @@ def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
     """Return, for the audit, what decided which train cells are measured in what; `names` are those of the train cells."""
     found = []
     if measured.balanced:
-        found.append(("-", Learned("hidden cell types balance which cells are measured in what", names)))
+        found.append(("-", Learned("hidden cell types balance which cells are measured in what", names, "design")))
     for modality, (types, cells) in measured.left_out.items():
-        found.append((modality, Learned(f"train cells of these types are left out: {', '.join(types)}", names[cells])))
+        found.append(
+            (modality, Learned(f"train cells of these types are left out: {', '.join(types)}", names[cells], "design"))
+        )
     return found
 
 
@@ -270,11 +282,11 @@ def _measurements(names: pd.Index, has: dict[str, np.ndarray], used: np.ndarray)
     several = patterns(has)
     if len(several) == 1:
         return []
-    found = [("-", Learned(f"cells measured in {'+'.join(pattern)}", names[rows])) for pattern, rows in several]
+    found = [("-", Learned(f"cells measured in {'+'.join(pattern)}", names[rows], "design")) for pattern, rows in several]
     if not used.all():
-        found.append(("-", Learned("cells without all modalities are left out", names[~used])))
+        found.append(("-", Learned("cells without all modalities are left out", names[~used], "design")))
     else:
-        found.append(("-", Learned("cells that a random query is drawn from", names[with_partners(has)])))
+        found.append(("-", Learned("cells that a random query is drawn from", names[with_partners(has)], "design")))
     return found
 
 

@@ -23,7 +23,7 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic, write_text
 from mosaicbench.files.place import check_digest, check_place, digest_of
 
-FORMAT = 2  # of these files; a model of another one is refused
+FORMAT = 3  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
 IMPUTER = "imputer"  # beside it, a model without latents that stands in the place of imputed values
 FACTS = {"format", "method", "module", "card", "hyperparameters", "versions", "identity", "modalities", "licence"}

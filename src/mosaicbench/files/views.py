@@ -101,6 +101,8 @@ def feature_names(cells: AnnData) -> list[str]:
 def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.ndarray:
     """Return :func:`space_values` less the train cells' mean, over the view's standard deviations, clipped to +-10.
 
+    Where the view's preprocessing does not standardise, the deviations are 1 and nothing is clipped.
+
     `rows` are places of cells, all by default. They become dense a few thousand at a time: of a million cells the result alone
     takes gigabytes, and each step to it would take them once more.
     """
@@ -111,7 +113,8 @@ def standardised_values(cells: AnnData, rows: np.ndarray | None = None) -> np.nd
     for part in (slice(first, first + size) for first in range(0, len(rows), size)):
         block = matrix[rows[part]]
         x = np.asarray(block.toarray() if scipy.sparse.issparse(block) else block, dtype=np.float32)
-        values[part] = np.clip((x - cells.uns["mean"]) / cells.uns["std"], -10, 10)
+        x = (x - cells.uns["mean"]) / cells.uns["std"]
+        values[part] = np.clip(x, -10, 10) if cells.uns.get("standardised", True) else x
     return values
 
 

@@ -115,7 +115,9 @@ def _facts_of(cells: object) -> dict:
     """Return what is said of a modality: its kind, its value space, what its values were made of, the names of its features."""
     kind = cells.uns["kind"]
     values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
-    return {"kind": str(kind), "space": str(cells.uns["space"]), "values": values, "features": list(map(str, cells.var_names))}
+    facts = {"kind": str(kind), "space": str(cells.uns["space"]), "values": values, "features": list(map(str, cells.var_names))}
+    facts["standardised"] = bool(cells.uns.get("standardised", True))
+    return facts | ({"transform": str(cells.uns["transform"])} if facts["space"] == "lsi" else {})
 
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
@@ -128,8 +130,7 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
         arrays |= {key: getattr(scale, key) for key in SCALE if getattr(scale, key) is not None}
         arrays["total"] = np.array(scale.total)
     if cells.uns["space"] == "lsi":
-        opened = cells.layers["counts"].tocsr().getnnz(axis=0)
-        arrays["idf"] = (cells.n_obs / opened).astype(np.float32)
+        arrays["weight"] = cells.var["weight"].to_numpy()
         arrays["depth"] = cells.var["depth"].to_numpy()
         arrays["usual"] = np.asarray(cells.X.mean(axis=0), dtype=np.float32).ravel()
     return {key: np.asarray(array) for key, array in arrays.items()}
