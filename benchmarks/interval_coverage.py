@@ -2,16 +2,20 @@
 
     python benchmarks/interval_coverage.py [--repeats 4000]
 
-Prints the tables of docs/statistics.md; 4,000 repeats take about 15 seconds.
+Prints the tables of docs/statistics.md; with 4,000 repeats (1,000 of whole designs) in about five minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+
+from mosaicbench.statistics.paired import holm
+from mosaicbench.statistics.spread import detectable, moderated, share
 
 CELLS = 300
 REPLICATES = 400
@@ -21,7 +25,16 @@ REGIMES = {  # standard deviation of seeds, and of cells within a seed
     "cells differ, seeds hardly": (0.0, 1.0),
     "cells differ, skewed": (0.0, 1.0),
 }
-RUNS = 12
+RUNS = 8
+DESIGNS = {  # variance of starts and the like for each run, in units of what query cells explain; weight of train cells; skewed
+    "query cells alone": (np.zeros(RUNS), 0.0, False),
+    "starts as much": (np.ones(RUNS), 0.0, False),
+    "starts four times as much": (np.full(RUNS, 4.0), 0.0, False),
+    "starts of every other run twice as much": (np.where(np.arange(RUNS) % 2, 2.0, 0.0), 0.0, False),
+    "starts as much, skewed": (np.ones(RUNS), 0.0, True),
+    "train cells half as much, starts as much": (np.ones(RUNS), 0.5, False),
+    "one run eight times as much": (np.where(np.arange(RUNS) == RUNS - 1, 8.0, 0.3), 0.0, False),
+}
 
 
 def table(title: str, head: list[str], rows: list[list[object]]) -> None:
@@ -89,59 +102,113 @@ def coverage(rng: np.random.Generator, repeats: int) -> None:
     )
 
 
-def holm_rejects(p: np.ndarray) -> np.ndarray:
-    """Say of each row of p values whether Holm's procedure rejects any at 5 %: whether the smallest is below 5 % / number."""
-    return p.min(1) < 0.05 / p.shape[1]
+# --- differences between runs -------------------------------------------------------------------------------------------
 
 
-def families(rng: np.random.Generator, repeats: int) -> None:
-    """Print how often any of equal runs is told from another."""
-    rows = []
-    for seeds in (3, 5, 10):
-        x = rng.normal(size=(repeats, seeds, 1)) + rng.normal(size=(repeats, seeds, RUNS))
-        p = np.full((repeats, RUNS, RUNS), np.nan)
-        for i, j in combinations(range(RUNS), 2):
-            p[:, i, j] = p[:, j, i] = stats.ttest_rel(x[:, :, i], x[:, :, j], axis=1).pvalue
-        best = x.mean(1).argmax(1)
-        others = ~np.eye(RUNS, dtype=bool)
-        against_best = p[np.arange(repeats), best][others[best]].reshape(repeats, RUNS - 1)
-        pairs = p[:, *np.triu_indices(RUNS, 1)]
-        rows.append([seeds, *(float(holm_rejects(q).mean()) for q in (against_best, p[:, 0, 1:], pairs))])
-    head = ["seeds", "against the best, picked", "against a run named before", "all pairs"]
-    table(f"Family-wise error of Holm's tests over seeds, {RUNS} equal runs", head, rows)
+def simulated_splits(
+    rng: np.random.Generator, regime: str, splits: int, query: int, *, of_these_cells: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of equal runs on the query cells of splits of one dataset, and what of them is of these cells alone.
 
+    A cell's score has what all runs share, what is of the kind of run (every other run is of one kind, so that they correlate),
+    and what is of one run; a fit adds noise of its own to every cell, a start moves all cells of a split, and train cells move
+    them by what they have in common. Query cells are a fifth of the dataset.
 
-def resplits(rng: np.random.Generator, repeats: int, cells: int = 300, query: float = 0.2) -> None:
-    """Print how often two methods that are equal in the population are told apart by re-splits of one dataset.
+    Parameters
+    ----------
+    regime
+        A key of :data:`DESIGNS`.
+    query
+        Query cells of a split.
+    of_these_cells
+        Whether runs are equal on the cells of this dataset, instead of on all cells of the kind.
 
-    Each method sees one feature of its own, learns a threshold between two cell types and is scored by its accuracy on query
-    cells; the two features are drawn alike, so that neither is better but by the cells that happen to be in the dataset.
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (splits, query cells, runs) scores and (runs,) true means on this dataset.
     """
-    n = round(cells * query)
-    rows = []
-    for seeds in (3, 5, 10):
-        plain = corrected = 0
+    starts, train, is_skewed = DESIGNS[regime]
+    cells = 5 * query
+    own = rng.exponential(size=(cells, RUNS)) - 1 if is_skewed else rng.normal(size=(cells, RUNS))
+    kept = rng.normal(size=(cells, 1)) + 0.7 * rng.normal(size=(cells, 2))[:, np.arange(RUNS) % 2] + 0.7 * own  # (cells, runs)
+    pushed = train * 0.7 * rng.normal(size=(cells, RUNS))
+    if of_these_cells:
+        kept, pushed = kept - kept.mean(0), pushed - pushed.mean(0)
+    of_starts = np.sqrt(np.asarray(starts) * 0.98 / query) * rng.normal(size=(splits, RUNS))
+    scores = np.empty((splits, query, RUNS))
+    for split in range(splits):
+        order = rng.permutation(cells)
+        tested, fitted = order[:query], order[query:]
+        noise = 0.5 * rng.normal(size=(query, RUNS))
+        scores[split] = kept[tested] + noise + of_starts[split] + pushed[fitted].mean(0)
+    return scores, kept.mean(0) + pushed.mean(0)
+
+
+def compared(scores: np.ndarray, against: int) -> tuple[np.ndarray, ...]:
+    """Return effects, variances between splits and within them of (splits, cells, runs) scores, of all runs but `against`."""
+    differences = np.delete(scores - scores[:, :, [against]], against, axis=2)
+    of_splits = differences.mean(1)
+    return of_splits.mean(0), of_splits.var(0, ddof=1), differences.var(1, ddof=1).mean(0) / scores.shape[1]
+
+
+def design(rng: np.random.Generator, regime: str, splits: int, query: int, repeats: int, *, cells: bool = True) -> dict:
+    """Return how often intervals hold the truth, how often any of equal runs is told from the best, and the power.
+
+    Returns
+    -------
+    dict
+        For "these" and "new" cells: (coverage of t over splits, coverage, width as a share of that of t over splits, runs told
+        from the best that was picked, power at the median smallest detectable difference).
+    """
+    found = {}
+    for target, ratio in (("these", 0.0), ("new", 0.25)):
+        held_by_t, held, widths, picked, errors, least, critical = [], [], [], [], [], [], []
         for _ in range(repeats):
-            kind = np.arange(cells) % 2
-            features = rng.normal(size=(cells, 2)) + kind[:, None]
-            differences = np.empty(seeds)
-            for seed in range(seeds):
-                order = rng.permutation(cells)
-                train, test = order[n:], order[:n]
-                threshold = (features[train][kind[train] == 1].mean(0) + features[train][kind[train] == 0].mean(0)) / 2
-                right = (features[test] > threshold) == kind[test, None]
-                differences[seed] = right[:, 0].mean() - right[:, 1].mean()
-            critical = stats.t.ppf(0.975, seeds - 1) * differences.std(ddof=1)
-            plain += abs(differences.mean()) > critical * np.sqrt(1 / seeds)
-            corrected += abs(differences.mean()) > critical * np.sqrt(1 / seeds + n / (cells - n))
-        rows.append([seeds, plain / repeats, corrected / repeats])
-    head = ["re-splits", "paired t over seeds", "with Nadeau and Bengio's correction"]
-    table("Two methods that are equal in the population, told apart on one dataset", head, rows)
+            scores, _ = simulated_splits(rng, regime, splits, query, of_these_cells=target == "these")
+            freedom = np.full(RUNS - 1, splits - 1.0)
+            best = int(scores.mean((0, 1)).argmax())
+            for against in (RUNS - 1, best):
+                effects, between, within = compared(scores, against)
+                within = within if cells else np.full(RUNS - 1, np.nan)
+                variances, degrees = moderated(between, within, freedom, 0.25)
+                standard = np.sqrt(variances * share(splits, ratio))
+                p = 2 * stats.t.sf(np.abs(effects) / standard, degrees)
+                if against == best:
+                    picked.append((holm(pd.Series(p), picked=True) < 0.05).any())
+                if against == RUNS - 1:
+                    half = stats.t.ppf(0.975, degrees) * standard
+                    plain = stats.t.ppf(0.975, splits - 1) * np.sqrt(between * share(splits, ratio))
+                    held_by_t += list(np.abs(effects) <= plain)
+                    held += list(np.abs(effects) <= half)
+                    widths += list(half / plain)
+                    errors += list(effects)
+                    least += list(detectable(standard, degrees, RUNS - 1))
+                    critical += list(stats.t.ppf(1 - 0.025 / (RUNS - 1), degrees) * standard)
+        power = np.mean(np.array(errors) + np.median(least) > np.array(critical))
+        found[target] = tuple(map(float, (np.mean(held_by_t), np.mean(held), np.median(widths), np.mean(picked), power)))
+    return found
+
+
+def designs(rng: np.random.Generator, repeats: int) -> None:
+    """Print how well the variance model of paired tests does, in designs as they are."""
+    rows = []
+    cases = [(regime, splits, query, True) for regime in DESIGNS for splits, query in ((3, 100), (3, 300), (10, 100))]
+    cases += [(regime, 3, 100, False) for regime in list(DESIGNS)[:4]]
+    for regime, splits, query, cells in cases:
+        found = design(rng, regime, splits, query, repeats, cells=cells)
+        (t, held, width, told, power), (t_new, held_new, _, told_new, power_new) = found["these"], found["new"]
+        rows.append([regime + ("" if cells else "; no scores of cells"), splits, query])
+        rows[-1] += [f"{a:.3f} ({b:.3f})" for a, b in ((held, t), (held_new, t_new))]
+        rows[-1] += [f"{width:.2f}", *(f"{a:.3f}, {b:.3f}" for a, b in ((told, told_new), (power, power_new)))]
+    head = ["what differs between splits", "splits", "query cells", "coverage, these cells (t over splits)"]
+    head += ["coverage, new cells (t over splits)", "width against t", "told from the picked best, these and new cells"]
+    table(f"Differences between {RUNS} equal runs", [*head, "power at the detectable difference, these and new cells"], rows)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=4000)
     repeats = parser.parse_args().repeats
-    for simulate in (coverage, families, resplits):
-        simulate(np.random.default_rng(0), repeats)
+    coverage(np.random.default_rng(0), repeats)
+    designs(np.random.default_rng(0), repeats // 4)

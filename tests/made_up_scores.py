@@ -13,6 +13,8 @@ CARDS = {
         **{name: {"kind": "baseline", "uses": ("pairs", "labels")} for name in ("cca", "ridge")},
         **{name: {"kind": "control", "uses": ()} for name in ("oracle", "constant", "random_latent", "train_mean")},
         "label_oracle": {"kind": "control", "uses": ("solution", "labels")},
+        "celltype_mean": {"kind": "control", "uses": ("solution", "labels")},
+        "linear": {"kind": "baseline", "uses": ("pairs",)},
     },
     "metrics": {
         "foscttm": {"group": "alignment", "best": 0.0, "better": "lower", "chance": 0.5, "bounds": [0.0, 1.0]},

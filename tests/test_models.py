@@ -135,7 +135,7 @@ def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
     fit_one(view, folder, name, hyperparameters=SHORT if name == "mvae" else {})
     (folder / "train_latents.h5ad").unlink()  # as it may be once it is scored
     overall = {"dataset": "small", "scenario": "paired", "run": [name, "oracle"], "method": [name, "oracle"]}
-    overall |= {"kind": ["model", "control"], "score": [0.5, 1.0], "complete": [True, True]}
+    overall |= {"kind": ["model", "control"], "score": [0.5, 1.0], "complete": [True, True], "may_win": True}
     write_table(results / "tables/overall.tsv", pd.DataFrame(overall))
     cli.main(["keep", "--best", str(results)])
     assert "bit for bit as before" in capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_the_first_seed_the_seeds_fitted_at_once_and_the_licence_are_those_of_th
     fit.main(**job, limits=LIMITS, stacked=True)
     fit_one(views[2], folders[2], "mvae", hyperparameters=SHORT, seed=1)  # of an earlier config
     overall = {"dataset": ["small"], "scenario": "paired", "run": "mvae", "method": "mvae", "kind": "model"}
-    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": 0.5, "complete": True}))
+    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": 0.5, "complete": True, "may_win": True}))
     config = {"seeds": [2, 0], "datasets": {"small": {"from": "teaseq_small"}}, "registry": None}
     (results / "config.json").write_text(json.dumps(config))
     cli.main(["keep", "--best", str(results)])
@@ -177,7 +177,9 @@ def test_the_best_run_keeps_the_model_of_its_fit_and_other_candidates_lose_their
         fit_one(view, folder, name, names={"dataset": "small", "scenario": "paired", "candidate": 0})
         assert is_kept(folder)
     overall = {"dataset": "small", "scenario": "paired", "run": names, "method": names, "kind": "baseline"}
-    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.5, 0.6, 0.1], "complete": True}))
+    write_table(
+        results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.5, 0.6, 0.1], "complete": True, "may_win": True})
+    )
     command = ["keep", "--best", str(results), "--table", str(results / "models.tsv"), "--named", "ridge"]
     written = (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns
     cli.main(command)
@@ -186,10 +188,19 @@ def test_the_best_run_keeps_the_model_of_its_fit_and_other_candidates_lose_their
     assert {name for name, folder in folders.items() if is_kept(folder)} == {"pca_joint", "ridge"}
     row = read_table(results / "models.tsv").iloc[0]
     assert (row["run"], row["seed"], row["model"]) == ("pca_joint", 0, f"{folders['pca_joint']}/model")
-    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.7, 0.6, 0.1], "complete": True}))
+    write_table(
+        results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.7, 0.6, 0.1], "complete": True, "may_win": True})
+    )
     cli.main(command)  # another one is the best now: its model is fitted again
     assert "fitting cca" in capsys.readouterr().err
     assert {name for name, folder in folders.items() if is_kept(folder)} == {"cca", "ridge"}
+    barred = pd.DataFrame(
+        overall | {"score": [0.7, 0.6, None], "complete": [True, True, False], "may_win": [False, False, True]}
+    )
+    write_table(results / "tables/overall.tsv", barred)  # checks name the first two, the third answers not every question
+    cli.main(command)
+    assert read_table(results / "models.tsv").empty
+    assert {name for name, folder in folders.items() if is_kept(folder)} == {"ridge"}  # which the config names
 
 
 def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(views, tmp_path):

@@ -3,15 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_scores import ROSTER, runs_of, scores_of
+from made_up_scores import CARDS, ROSTER, runs_of, scores_of
 from scipy import stats
 
+from mosaicbench.report.roster import Roster
 from mosaicbench.statistics.intervals import with_cells
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import PAIRED_COLUMNS, paired_tests
 from mosaicbench.statistics.ranks import RANK_COLUMNS, ranks
 from mosaicbench.statistics.scale import ends
-from mosaicbench.statistics.sentinels import suspicious_scores
+from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS, may_win, named_by_checks, signs_of, suspicious_scores
 from mosaicbench.statistics.summary import comparison
 
 CONTROLS = {
@@ -59,7 +60,7 @@ def test_a_metric_in_which_the_oracle_is_below_a_control_that_knows_nothing_has_
     scores = scores_of(CONTROLS | MVAE | below)
     row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
     assert np.isnan(row["label_transfer"])
-    np.testing.assert_allclose(row["score"], (0.6 + 0.5) / 2)
+    np.testing.assert_allclose(row["score"], (0.6 + 0.5) / 2)  # the view does not ask that question
     assert (row["metrics"], row["of_metrics"], row["complete"]) == (3, 3, True)
 
 
@@ -70,7 +71,8 @@ def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
     scores = scores_of(CONTROLS | MVAE | partial | seed_lost | all_lost)
     found = overall(scores, runs_of(scores, not_applicable=["ridge"]), ROSTER).set_index("run")
     cca = found.loc["cca"]
-    assert (cca["score"], cca["alignment"]) == (1.0, 1.0)
+    assert (cca["alignment"], cca["rank_alignment"]) == (1.0, 1.0)
+    assert np.isnan(cca["score"])  # a mean of other questions than those of the others is none
     assert np.isnan(cca["imputation"])
     assert np.isnan(cca["label_transfer"])
     assert (cca["metrics"], cca["of_metrics"], cca["missing"]) == (2, 4, "label_transfer_accuracy, imputation_skill")
@@ -83,6 +85,8 @@ def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
     assert found.loc["ridge", "missing"].endswith("not applicable")
     assert not found.loc[["cca", "mmvaepp", "vae_poe", "ridge"], "complete"].any()
     assert found["rank"].dropna().to_dict() == {"mvae": 1.0}
+    assert found["rank_alignment"].dropna().to_dict() == {"cca": 1.0, "mvae": 2.0}
+    assert found["rank_imputation"].dropna().to_dict() == {"mvae": 1.0}
 
 
 def test_a_seed_that_ended_well_without_a_metric_names_the_metric():
@@ -107,6 +111,59 @@ def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():
     found = overall(scores, runs_of(scores), ROSTER).set_index(["dataset", "run"])
     assert not found.loc[("(all)", "cca"), "complete"]
     assert found.loc[("(all)", "cca"), "missing"].startswith("d: foscttm, ")
+
+
+def test_a_question_without_one_of_its_scores_has_no_score():
+    values = {key: by for key, by in MVAE.items() if key[1] != "recall_at_10"}
+    scores = scores_of(CONTROLS | values | {("cca", "recall_at_10"): [0.5, 0.5]})
+    row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
+    assert row[["alignment", "score", "rank", "rank_alignment"]].isna().all()
+    assert (row["missing"], row["rank_imputation"]) == ("recall_at_10", 1.0)
+
+
+def test_simulated_datasets_are_no_part_of_what_is_over_datasets():
+    better = MVAE | {("cca", metric): [0.9, 0.9] for _, metric in MVAE}
+    parts = [scores_of(CONTROLS | better, dataset=name) for name in ("d", "e")]
+    other = {("mvae", metric): [0.0, 0.0] for _, metric in MVAE}
+    parts.append(scores_of(CONTROLS | better | other, dataset="made_up"))
+    scores = pd.concat(parts)
+    runs = runs_of(scores)
+    of_all = overall(scores, runs, ROSTER, ["made_up"]).set_index(["dataset", "run"]).loc["(all)"]
+    assert set(of_all["datasets"]) == {"d, e"}
+    np.testing.assert_allclose(
+        of_all.loc["mvae", "score"], overall(parts[0], runs_of(parts[0]), ROSTER).set_index("run").loc["mvae", "score"]
+    )
+    assert (
+        overall(scores, runs, ROSTER).set_index(["dataset", "run"]).loc[("(all)", "mvae"), "score"]
+        < of_all.loc["mvae", "score"]
+    )
+    names = ["d", "e", "made_up"]
+    assert set(overall(scores, runs, ROSTER, names).set_index("dataset").loc["(all)", "datasets"]) == {"d, e, made_up"}
+    places = ranks(scores, ROSTER, ["made_up"])
+    assert set(places["datasets"]) == {2}
+    assert set(places["of_blocks"]) == {4}
+
+
+def test_a_run_that_a_check_names_or_that_beats_no_trivial_control_may_not_win():
+    roster = Roster(cards=CARDS, methods={"types": "label_oracle", "type_mean": "celltype_mean"})
+    types = {
+        ("types", "foscttm"): [0.05, 0.05],
+        ("types", "recall_at_10"): [0.6, 0.6],
+        ("type_mean", "imputation_skill"): [0.5, 0.5],
+    }
+    worse = {("cca", metric): [0.45 if metric == "foscttm" else 0.15] * 2 for _, metric in MVAE}
+    scores = scores_of(CONTROLS | MVAE | types | worse)
+    found = overall(scores, runs_of(scores).assign(kind="model"), roster).set_index("run", drop=False)
+    assert found.loc["mvae", "not_above"] == "alignment, imputation"
+    assert found.loc["cca", "not_above"] == "alignment, label_transfer, imputation"
+    none, row = pd.DataFrame(columns=GATE_COLUMNS), {"dataset": "d", "scenario": "paired", "run": "mvae", "metric": "foscttm"}
+    assert may_win(found, none)[["mvae", "cca"]].tolist() == [True, False]
+    named = pd.DataFrame([row | {"gate": "chance"}]).reindex(columns=GATE_COLUMNS)
+    assert not may_win(found, named)["mvae"]
+    marked = named.assign(gate=next(iter(MARKS)))
+    assert may_win(found, marked)["mvae"]
+    assert signs_of(marked)[("d", "paired", "mvae")] == signs_of(marked)[("(all)", "paired", "mvae")] != ""
+    assert not named_by_checks(marked)
 
 
 def test_nothing_at_all_gives_empty_tables():

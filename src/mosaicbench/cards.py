@@ -1,7 +1,6 @@
 """What a CARD may say: the keys of each kind of card and their words, here and nowhere else.
 
-A card is a literal dict at the top of a file, so that the workflow knows every method, metric, dataset and figure without
-importing it. :func:`check` refuses a wrong one with a message for its author. Standard library only.
+A card is a literal dict at the top of a file, which the workflow reads without importing it. Standard library only.
 """
 
 from __future__ import annotations
@@ -339,6 +338,7 @@ KEYS = {
         "labels": _text("where the cell types come from"),
         "licence": _text("of the data"),
         "citation": _text("of the data"),
+        "simulated": Key("True, of simulated cells, which are apart from real datasets", _is_true, {}, optional=True),
     },
     "figures": {
         "label": _text("how the report names the figure"),

@@ -121,6 +121,12 @@ def _module(method: str) -> str:
     return catalog.module("methods", method)
 
 
+def _simulated(datasets: dict[str, dict]) -> list[str]:
+    """Return the datasets of which the loader's card says that all is simulated."""
+    cards = catalog.cards("datasets")
+    return [name for name, dataset in datasets.items() if cards.get(dataset["loader"], {}).get("simulated")]
+
+
 def of_tables(config: object, results: Path, published: Path, output: Path) -> dict:
     """Return the keywords of ``commands.tabulate.main``: the files that the runs of a config have written."""
     lies = layout.Results(results)
@@ -142,6 +148,7 @@ def of_tables(config: object, results: Path, published: Path, output: Path) -> d
         "output": output,
         "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
         "seeds": config.seeds,
+        "simulated": _simulated(config.datasets),
         "sizes": config.sizes,
         "searches": [
             (dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)), Path(lies.tuning(*run, seed)))

@@ -38,7 +38,8 @@ def main(*, runs: list[Path], best: Path | None = None, table: Path | None = Non
     runs
         Folders of runs and seeds, in a results folder whose views are still there; their models are fitted again.
     best
-        A results folder: also the run of each of its views with the best overall score, of the first seed.
+        A results folder: also the run of each of its views with the best overall score, of the first seed; none that a check
+        names, nor one that is above the trivial control in no question.
     table
         A ``.tsv`` to write with the best runs; models of the first seed of all others are then removed.
     named
@@ -56,18 +57,21 @@ def main(*, runs: list[Path], best: Path | None = None, table: Path | None = Non
     for folder in runs:
         _keep(folder.resolve())
     if best is not None:
-        chosen = [folder for ranked in ranked_runs(best) for folder in _first_kept(ranked)]
+        chosen = [folder for ranked in ranked_runs(best, only_winners=True) for folder in _first_kept(ranked)]
         if table is not None:
             _remove_others(best, chosen, named)
             rows = [[*folder.parts[-4:-1], int(_seed(folder)), f"{folder}/model"] for folder in chosen]
             write_table(table, pd.DataFrame(rows, columns=[*NAMES, "seed", "model"]))
 
 
-def ranked_runs(results: Path) -> list[list[Path]]:
-    """Return, for each view, the folders of the first seed of its runs, the best overall score first, controls aside."""
+def ranked_runs(results: Path, *, only_winners: bool = False) -> list[list[Path]]:
+    """Return, for each view, the folders of the first seed of its runs, the best overall score first, controls aside.
+
+    With `only_winners`, those that have no overall score or may not be called the best are left out.
+    """
     lies = Results(results)
     table = read_table(lies.table("overall"))
-    if absent := {"kind", "method", "score", "complete"} - set(table.columns):
+    if absent := {"kind", "method", "score", "complete", "may_win"} - set(table.columns):
         raise UserError(
             f"{lies.table('overall')}: has no column {min(absent)!r}, it is of another version; run the benchmark again"
         )
@@ -75,7 +79,9 @@ def ranked_runs(results: Path) -> list[list[Path]]:
     of_others = [bool({"wraps", "elsewhere"} & catalog.card("methods", method).keys()) for method in table["method"]]
     table = table[~np.array(of_others, dtype=bool)]
     table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
-    table = table.dropna(subset=["score"]).sort_values(["whole", "score"], ascending=False, kind="stable")
+    if only_winners:
+        table = table[table["score"].notna() & (table["may_win"].astype(str) == "True")]
+    table = table.sort_values(["whole", "score"], ascending=False, kind="stable")
     config, ranked = _config(lies), []
     for _, of_view in table.groupby(["dataset", "scenario"], sort=False):
         seeds = [_folders_of_seeds(config, lies, *name) for name in of_view[list(NAMES)].to_numpy()]

@@ -14,7 +14,7 @@ from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, read_cells, read_features, read_scores
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, read_cells, read_features, read_scores
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.trials import read_trials
 from mosaicbench.meter import PHASES
@@ -32,7 +32,7 @@ from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
 from mosaicbench.statistics.scaling import exponents
-from mosaicbench.statistics.sentinels import gates, in_words
+from mosaicbench.statistics.sentinels import gates, in_words, may_win
 from mosaicbench.statistics.summary import comparison, headline
 from mosaicbench.statistics.sweep import sweep_table
 from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
@@ -57,6 +57,7 @@ def main(
     output: Path,
     places: Sequence[dict[str, str]],
     seeds: Sequence[int],
+    simulated: Sequence[str] = (),
     sizes: Sequence[dict[str, int]] = (),
     searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
@@ -87,6 +88,8 @@ def main(
         The folder.
     places, seeds
         Whose the files should be: dataset, scenario and run of each of `scores`, in their order, and the seeds of every run.
+    simulated
+        The datasets that are simulated: no part of ranks and scores over datasets.
     sizes
         Groups of datasets that differ in nothing but their number of cells, dataset -> cells: ``scaling.tsv`` says how
         expenses grow over them.
@@ -114,7 +117,7 @@ def main(
     all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
     all_features = joined([read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS)
     roster = roster_of(all_runs)
-    widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values())
+    widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
     tables = {
         "scores": all_scores,
@@ -124,8 +127,8 @@ def main(
         "headline": with_cells(headline(all_scores), widths),
         "overview": overview(all_scores, all_runs, roster),
         "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views),
-        "ranks": ranks(all_scores, roster),
-        "overall": overall(all_scores, all_runs, roster),
+        "ranks": ranks(all_scores, roster, simulated),
+        "overall": overall(all_scores, all_runs, roster, simulated),
         "gates": gates(all_scores, cell_scores, roster, sizes_of_views),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
@@ -140,7 +143,8 @@ def main(
     if records:
         tables["expenses"] = expenses.measured(results, records)
     summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
-    tables["recommendations"] = recommended(tables, roster)
+    tables["overall"] = tables["overall"].assign(may_win=may_win(tables["overall"], tables["gates"]))
+    tables["recommendations"] = recommended(tables, cell_scores, roster, sizes_of_views)
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
     write_tables(Path(output), tables)
@@ -197,14 +201,21 @@ def _phases(records: Iterable[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
-def _sizes_of_views(records: Iterable[dict]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return (dataset, scenario) -> the most train and query cells of any of its fits."""
+def _sizes_of_views(records: Iterable[dict], cells: Iterable[CellScores]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return (dataset, scenario) -> the most train and query cells of any of its fits.
+
+    A query that names no cell across modalities has a row for each of them; the cells that are scored count once.
+    """
+    scored: dict[tuple[str, str], int] = {}
+    for run in cells:
+        of_seeds = [len(names) for names in run.cells.values()]
+        scored[run.dataset, run.scenario] = max([scored.get((run.dataset, run.scenario), 0), *of_seeds])
     sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for record in records:
         if {"train", "query"} <= set(record["cells"]):
             view, given = (record["dataset"], record["scenario"]), (record["cells"]["train"], record["cells"]["query"])
             sizes[view] = tuple(map(max, sizes.get(view, given), given))
-    return sizes
+    return {view: (train, scored.get(view) or query) for view, (train, query) in sizes.items()}
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:

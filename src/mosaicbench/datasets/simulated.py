@@ -36,6 +36,7 @@ CARD = {
     "labels": "simulated: the type whose centre the cell's shared factors were drawn around; no modality has an advantage",
     "licence": "none needed: drawn from a random number generator",
     "citation": "none: simulated by this package",
+    "simulated": True,
 }
 
 STREAMS = {"rna": 1, "atac": 2, "adt": 3}

@@ -26,6 +26,7 @@ CARD = {
     "labels": "simulated: the type whose centre the cell's shared factors were drawn around; no species has an advantage",
     "licence": "none needed: drawn from a random number generator",
     "citation": "none: simulated by this package; real cells of two species: CELLxGENE census",
+    "simulated": True,
 }
 
 SPECIES = ("human", "mouse")

@@ -26,6 +26,7 @@ CARD = {
     "labels": "simulated: the sign of the first shared factor; no modality has an advantage",
     "licence": "none needed: drawn from a random number generator",
     "citation": "after the synthetic data of Märtens and Yau 2024, doi:10.48550/arXiv.2403.06338",
+    "simulated": True,
 }
 
 STREAMS = {"first": 1, "second": 2}

@@ -1,58 +1,111 @@
-"""Which run to take, for each question, with the evidence: what it is not told apart from, what it costs, what would decide."""
+"""Which run to take, for each question, with the evidence: what it must beat, what it is not separable from, what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from mosaicbench.files.scores import CellScores
 from mosaicbench.report.roster import Roster
-from mosaicbench.statistics.common import FOSCTTM, RUN, TRANSFER, VIEW, t_quantile
-from mosaicbench.statistics.paired import BEST, MOST_SEEDS, OVER_SEEDS, level, paired_tests, seeds_to_tell
-from mosaicbench.statistics.summary import best, headline
+from mosaicbench.statistics.common import FOSCTTM, RUN, TRANSFER, VIEW
+from mosaicbench.statistics.paired import BEST, level, paired_tests
+from mosaicbench.statistics.scale import ends
+from mosaicbench.statistics.sentinels import named_by_checks, signs_of
+from mosaicbench.statistics.spread import MOST_SEEDS
+from mosaicbench.statistics.summary import headline, merits
 
 if TYPE_CHECKING:
     from mosaicbench.report.theme import Theme
 
 PARTNER, LABELS, IMPUTATION, SPEED = "partner", "labels", "imputation", "speed"
 METRICS = {PARTNER: FOSCTTM, LABELS: TRANSFER, IMPUTATION: "imputation_pearson_per_feature"}
+BARS = METRICS | {IMPUTATION: "imputation_skill"}  # question -> the metric in which a run must beat a trivial control
+TRIVIAL = {
+    PARTNER: "label_oracle",
+    IMPUTATION: "celltype_mean",
+}  # the control, where it took part; else chance, or what is at 0
+FLOOR = "label_floor"  # the metric that says what the control of finding partners scores, where that control did not take part
 ALL_DIRECTIONS = "-"
-NUMBERS = ["mean", "low", "high", "seeds", "seconds", "peak_host_mb", "more_seeds"]
-COLUMNS = [*VIEW, "question", "direction", "metric", "run", "mean", "low", "high", "seeds", "level_with", "seconds"]
-COLUMNS += ["peak_host_mb", "more_seeds"]
+NUMBERS = [
+    "mean",
+    "low",
+    "high",
+    "seeds",
+    "cells",
+    "beaten_value",
+    "nearest_value",
+    "detectable",
+    "detectable_new",
+    "seeds_needed",
+]
+NUMBERS += ["seconds", "peak_host_mb"]
+COLUMNS = [*VIEW, "question", "direction", "metric", "run", "signs", "mean", "low", "high", "seeds", "cells", "beaten"]
+COLUMNS += [
+    "beaten_metric",
+    "beaten_value",
+    "barred",
+    "nearest",
+    "nearest_value",
+    "level_with",
+    "detectable",
+    "detectable_new",
+    "seeds_needed",
+]
+COLUMNS += ["seconds", "peak_host_mb"]
 
 
-def recommended(tables: Mapping[str, pd.DataFrame], roster: Roster) -> pd.DataFrame:
+def recommended(
+    tables: Mapping[str, pd.DataFrame],
+    cells: Iterable[CellScores],
+    roster: Roster,
+    sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
+) -> pd.DataFrame:
     """Return a row per view and question: finding partners, transferring labels, imputing in each direction, and speed.
+
+    A run that a check names in the view is not recommended, nor one that is not better than the trivial control of its
+    question: of partners, knowing each cell's type; of labels, chance; of imputation, the mean of the cell's type.
 
     Parameters
     ----------
     tables
-        "scores", "headline", "paired_tests" and "runs", as `tabulate` makes them.
+        "scores", "gates" and "runs", as `tabulate` makes them.
+    cells
+        The scores of single cells of every run.
     roster
         Who competes, and which way a metric is better.
+    sizes
+        (dataset, scenario) -> numbers of train and query cells.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``COLUMNS``. `run` has the best mean over seeds; `level_with` are the runs that the paired tests do not tell
-        from it; `seconds` and `peak_host_mb` are means over the seeds that ended well; `more_seeds` is how many more would tell
-        it from all of these runs by the same test, were differences and spread to stay as they are, NA where no number would.
-        The row of speed has the run whose fits took least of those that another row names.
+        Columns ``COLUMNS``. `run` has the best mean of those that may be recommended, "" where none may; `signs` are marks that
+        it carries. `beaten` is the control that had to be beaten, with its value. `barred` are the runs that checks name;
+        where no run is recommended, `nearest` is the best of the others in that score.
+        `level_with` are runs that the paired tests do not tell from it, `detectable` the smallest difference that the design
+        can tell on these cells (median over the comparisons), `detectable_new` on new ones of the same kind, and `seeds_needed`
+        the splits with which the latter is as small as the differences from all of `level_with`, NA where no number would do.
+        `seconds` and `peak_host_mb` are means over the seeds that ended well. The row of speed has the run whose fits took
+        least of those that another row names.
     """
     ended = tables["runs"]["status"].isin(["ok", "collapsed"])
     cost_of = tables["runs"][ended].groupby(RUN)[["seconds", "peak_host_mb"]].mean().astype(float)
-    answers = [
-        _answer(question, direction, *evidence, roster, cost_of) for question, direction, *evidence in _asked(tables, roster)
-    ]
-    found = pd.DataFrame([row for rows in answers for row in rows], columns=COLUMNS)
-    views = tables["headline"][VIEW].drop_duplicates().itertuples(index=False, name=None)
-    rows = [
-        row
-        for dataset, scenario in views
-        for row in _with_fastest(found[(found["dataset"] == dataset) & (found["scenario"] == scenario)], cost_of)
-    ]
+    barred, signs = named_by_checks(tables["gates"]), signs_of(tables["gates"])
+    cells, rows = list(cells), []
+    for view, scores in tables["scores"].groupby(VIEW, sort=False):
+        of_view = [run for run in cells if (run.dataset, run.scenario) == view]
+        answers = []
+        for question, direction, of_question, values in _asked(scores, of_view):
+            row = _answer(question, of_question, values, barred.get(view, ()), roster, (sizes or {}).get(view))
+            if row is not None:
+                row |= dict(zip(VIEW, view, strict=True)) | {"question": question, "direction": direction}
+                row |= {"signs": signs.get((*view, row["run"]), "")} | _cost(view, row["run"], cost_of)
+                answers.append(row)
+        rows += _with_fastest(answers, view, cost_of)
     return checked_recommendations(pd.DataFrame(rows, columns=COLUMNS))
 
 
@@ -62,6 +115,9 @@ def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**text, **{name: pd.to_numeric(table[name]).astype(float) for name in NUMBERS})[COLUMNS]
 
 
+# --- words ---------------------------------------------------------------------------------------------------------------
+
+
 def sentences(table: pd.DataFrame, theme: Theme) -> list[str]:
     """Return the table as sentences."""
     return [f"{theme.view(row['dataset'], row['scenario'])}: {sentence(row, theme)}" for row in table.to_dict("records")]
@@ -69,17 +125,20 @@ def sentences(table: pd.DataFrame, theme: Theme) -> list[str]:
 
 def sentence(row: Mapping[str, object], theme: Theme) -> str:
     """Return what a row says, without its view."""
+    if row["question"] != SPEED and not row["run"]:
+        return f"for {question_in_words(row, theme)}, none is recommended: {why_none(row, theme)}."
     cost = "" if pd.isna(row["seconds"]) else f" A fit takes {row['seconds']:.3g} s and {row['peak_host_mb']:.0f} MB."
-    called = theme.label("runs", row["run"])
+    called = f"{theme.label('runs', row['run'])} {row['signs']}".strip()
     if row["question"] == SPEED:
         return f"the fastest of these is {called}.{cost}"
     interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
     score = f"{theme.label('metrics', row['metric'])} {row['mean']:.3f}{interval}"
-    told = f"for {question_in_words(row, theme)}, take {called} ({score})."
+    beats = f", which beats {bar_in_words(row, theme)}" if row["beaten"] else ""
+    words = f"for {question_in_words(row, theme)}, take {called} ({score}){beats}."
     if row["level_with"]:
         others = ", ".join(theme.label("runs", name) for name in row["level_with"].split(", "))
-        told += f" It cannot be told from {others}; {decided_by(row)}."
-    return told + cost
+        words += f" It is not separable from {others} {with_what(row)}; {decided_by(row)}."
+    return words + cost
 
 
 def question_in_words(row: Mapping[str, object], theme: Theme) -> str:
@@ -90,42 +149,118 @@ def question_in_words(row: Mapping[str, object], theme: Theme) -> str:
     return {PARTNER: "finding a cell's partner", LABELS: "transferring labels", SPEED: "speed"}[row["question"]]
 
 
+def why_none(row: Mapping[str, object], theme: Theme) -> str:
+    """Return why no run is recommended: "none beats Cell-type mean (Imputation skill 0.540)"."""
+    names = [theme.label("runs", name) for name in filter(None, row["barred"].split(", "))]
+    checks = f"the checks of the scores name {', '.join(names)}" if names else ""
+    if not row["beaten"]:
+        return checks or "no run has the score"
+    none = f"none {'of the others ' if names else ''}beats {bar_in_words(row, theme)}"
+    if row["nearest"]:
+        none += f", {theme.label('runs', row['nearest'])} comes nearest with {row['nearest_value']:.3f}"
+    return f"{none}; {checks}" if names else none
+
+
+def bar_in_words(row: Mapping[str, object], theme: Theme) -> str:
+    """Return what a run had to beat, with its score."""
+    called = {"chance": "chance", FLOOR: "perfect labels"}.get(row["beaten"]) or theme.label("runs", row["beaten"])
+    return f"{called} ({theme.label('metrics', row['beaten_metric'])} {row['beaten_value']:.3f})"
+
+
+def with_what(row: Mapping[str, object]) -> str:
+    """Return "with these 120 query cells and 3 splits (smallest detectable difference 0.041, of new cells 0.054)"."""
+    cells = f"{row['cells']:.0f} query cells a split and " if not pd.isna(row["cells"]) else ""
+    splits = f"{row['seeds']:.0f} split{'s' if row['seeds'] != 1 else ''}"
+    if pd.isna(row["detectable"]):
+        return f"with {cells}{splits}"
+    new = "" if pd.isna(row["detectable_new"]) else f", of new cells {row['detectable_new']:.3f}"
+    return f"with {cells}{splits} (smallest detectable difference {row['detectable']:.3f}{new})"
+
+
 def decided_by(row: Mapping[str, object]) -> str:
-    """Return how many more seeds would tell the run from those that it is level with."""
+    """Return how many splits would tell the run from those that it is not separable from, on new cells."""
     if row["seeds"] < 2:
-        return "one seed says nothing about others"
-    if pd.isna(row["more_seeds"]):
-        return f"no number of seeds up to {MOST_SEEDS} would tell it from all of these"
-    number = round(row["more_seeds"])
-    return f"about {number} more seed{'s' if number != 1 else ''} would"
+        return "one split says nothing about others"
+    if pd.isna(row["seeds_needed"]):
+        return f"no number of splits of these cells up to {MOST_SEEDS} would, more cells may"
+    number = max(1, round(row["seeds_needed"] - row["seeds"]))
+    return f"about {number} more split{'s' if number != 1 else ''} would, if differences and spread stay"
 
 
-def _asked(tables: Mapping[str, pd.DataFrame], roster: Roster) -> Iterator[tuple]:
-    """Yield question, direction, and of this question alone: headline scores and paired tests."""
+# --- evidence ------------------------------------------------------------------------------------------------------------
+
+
+def _asked(scores: pd.DataFrame, cells: list[CellScores]) -> Iterator[tuple[str, str, pd.DataFrame, list[CellScores]]]:
+    """Yield question, direction, and the scores and scores of single cells of this question, of one view."""
     for question, metric in METRICS.items():
-        if question == IMPUTATION:
-            scores = tables["scores"][tables["scores"]["metric"] == metric]
-            for direction, of_direction in scores.groupby("direction", sort=False):
-                yield question, direction, headline(of_direction), paired_tests(of_direction, [], roster)
-        else:
-            summary, tests = (tables[name][tables[name]["metric"] == metric] for name in ("headline", "paired_tests"))
-            yield question, ALL_DIRECTIONS, summary, tests
+        of_question = scores[scores["metric"].isin([metric, BARS[question], FLOOR])]
+        if question != IMPUTATION:
+            yield question, ALL_DIRECTIONS, of_question, cells
+            continue
+        for direction in scores.loc[scores["metric"] == metric, "direction"].unique():
+            of_direction = [
+                replace(run, values={key: x for key, x in run.values.items() if key[2] == direction}) for run in cells
+            ]
+            yield question, direction, of_question[of_question["direction"] == direction], of_direction
 
 
 def _answer(
-    question: str, direction: str, summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster, cost_of: pd.DataFrame
-) -> Iterator[dict]:
-    """Yield the row of each view in which the question was asked."""
-    summary = summary.reset_index(drop=True)
-    taken, levelled = best(summary, roster), level(summary, tests, roster)
-    for view, here in summary.groupby(VIEW, sort=False):
-        for _, winner in here[taken[here.index]].head(1).iterrows():
-            others = [run for run in here.loc[levelled[here.index], "run"] if run != winner["run"]]
-            of_view = tests[(tests[VIEW] == list(view)).all(axis=1)]
-            row = {"question": question, "direction": direction, "metric": METRICS[question]}
-            row |= {key: winner[key] for key in (*VIEW, "run", "mean", "low", "high", "seeds")}
-            row |= {"level_with": ", ".join(others), "more_seeds": _more_seeds(of_view, others)}
-            yield row | _cost(view, winner["run"], cost_of)
+    question: str,
+    scores: pd.DataFrame,
+    cells: list[CellScores],
+    barred: Iterable[str],
+    roster: Roster,
+    size: tuple[int, int] | None,
+) -> dict | None:
+    """Return the answer to one question in one view; None where fewer than two runs have its score."""
+    metric, view = METRICS[question], tuple(scores[VIEW].iloc[0]) if len(scores) else ()
+    summary = headline(scores)
+    asked = summary[(summary["metric"] == metric) & summary["run"].map(roster.competes).astype(bool)]
+    if len(asked) < 2:
+        return None
+    row = {"metric": metric, "run": "", "level_with": "", "cells": size[1] if size else np.nan}
+    row |= {"barred": ", ".join(run for run in asked["run"] if run in barred)}
+    row |= (bar := _bar(question, summary, roster))
+    means = summary[summary["metric"] == bar["beaten_metric"]].set_index("run")["mean"]
+    gains = roster.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
+    beats = [run for run in asked["run"] if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0]
+    unnamed = [run for run in asked["run"] if run not in barred]
+    allowed = [run for run in unnamed if run in beats]
+    sizes = {view: size} if size else None
+    scores = scores[scores["metric"] == metric]
+    of_all = _with_best(paired_tests(scores[scores["run"].isin(asked["run"])], cells, roster, sizes=sizes))
+    row |= {name: of_all[name].quantile(0.5) for name in ("detectable", "detectable_new")}
+    scores = scores[scores["run"].isin(allowed)]
+    summary = headline(scores)
+    merit = merits(summary, roster)
+    if merit.isna().all():
+        near = gains.reindex(unnamed).dropna()
+        return row | ({"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]} if len(near) else {})
+    winner = summary.loc[merit.idxmax()]
+    tests = paired_tests(scores, cells, roster, sizes=sizes)
+    others = [run for run in summary.loc[level(summary, tests, roster), "run"] if run != winner["run"]]
+    row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {"level_with": ", ".join(others)}
+    return row | {"seeds_needed": _with_best(tests).loc[others, "seeds_needed"].max(skipna=False) if others else np.nan}
+
+
+def _with_best(tests: pd.DataFrame) -> pd.DataFrame:
+    return tests[tests["role"].astype(str).str.startswith(BEST)].set_index("run")
+
+
+def _bar(question: str, summary: pd.DataFrame, roster: Roster) -> dict[str, object]:
+    """Return what must be beaten: the trivial control of the question, or what is at 0 of its scale where that is better."""
+    metric = BARS[question] if BARS[question] in set(summary["metric"]) else METRICS[question]
+    means = summary[summary["metric"] == metric].set_index("run")["mean"]
+    scale = ends(means, metric, roster)
+    bars = {scale["zero_is"]: scale["zero"]}
+    if question == PARTNER:
+        bars[FLOOR] = summary.loc[summary["metric"] == FLOOR, "mean"].mean()
+    bars |= {run: means[run] for run in means.index if roster.method(run) == TRIVIAL.get(question)}
+    known = pd.Series(bars, dtype=float).dropna()
+    if known.empty:
+        return {"beaten": "", "beaten_metric": metric, "beaten_value": np.nan}
+    hardest = (roster.sign(metric) * known)[::-1].idxmax()  # of equals the control that took part
+    return {"beaten": hardest, "beaten_metric": metric, "beaten_value": float(known[hardest])}
 
 
 def _cost(view: tuple, run: str, cost_of: pd.DataFrame) -> dict[str, float]:
@@ -133,30 +268,12 @@ def _cost(view: tuple, run: str, cost_of: pd.DataFrame) -> dict[str, float]:
     return cost_of.loc[key].to_dict() if key in cost_of.index else {"seconds": float("nan"), "peak_host_mb": float("nan")}
 
 
-def _more_seeds(tests: pd.DataFrame, others: list[str]) -> float:
-    """Return how many more seeds would tell the best from all the others; NaN if no number would, or nothing is known of it.
-
-    Holm's correction is over all pairs of runs; the least p of a family, which all of these would have to pass, is multiplied
-    by their number.
-    """
-    with_best = tests[(tests["test"] == OVER_SEEDS) & tests["role"].astype(str).str.startswith(BEST)].set_index("run")
-    runs = len(with_best) + 1
-    needed = []
-    for run in others:
-        test = with_best.loc[run]
-        spread = (float(test["high"]) - float(test["low"])) / 2 / t_quantile(test["n"]) * test["n"] ** 0.5
-        needed.append(seeds_to_tell(float(test["effect"]), spread, runs * (runs - 1) // 2) - test["n"])
-    return max(1.0, pd.Series(needed, dtype=float).max(skipna=False)) if needed else float("nan")
-
-
-def _with_fastest(answers: pd.DataFrame, cost_of: pd.DataFrame) -> list[dict]:
+def _with_fastest(rows: list[dict], view: tuple, cost_of: pd.DataFrame) -> list[dict]:
     """Return the rows of a view, and that of the fastest run of those that they name."""
-    rows = answers.to_dict("records")
-    named = {run for row in rows for run in [row["run"], *filter(None, row["level_with"].split(", "))]}
-    view = tuple(rows[0][key] for key in VIEW) if rows else ()
+    named = {run for row in rows for run in [row["run"], *row["level_with"].split(", ")] if run}
     timed = {run: cost for run in sorted(named) if pd.notna((cost := _cost(view, run, cost_of))["seconds"])}
-    if timed:
-        run = min(timed, key=lambda name: timed[name]["seconds"])
-        names = dict(zip(VIEW, view, strict=True)) | {"question": SPEED, "direction": ALL_DIRECTIONS, "metric": "seconds"}
-        rows.append(names | {"run": run, "level_with": ""} | timed[run])
-    return rows
+    if not timed:
+        return rows
+    run = min(timed, key=lambda name: timed[name]["seconds"])
+    names = dict(zip(VIEW, view, strict=True)) | {"question": SPEED, "direction": ALL_DIRECTIONS, "metric": "seconds"}
+    return [*rows, names | {"run": run, "level_with": ""} | timed[run]]

@@ -21,7 +21,7 @@ from mosaicbench.files.scores import SCORE_COLUMNS, read_cells, read_scores
 from mosaicbench.layout import Results
 from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import checked_scores, read_tables
-from mosaicbench.statistics.common import FAILED, RUN, VIEW, joined
+from mosaicbench.statistics.common import ALL, FAILED, RUN, VIEW, joined
 from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.scale import NEGATIVE, POSITIVE
@@ -158,8 +158,8 @@ def _of_scores(results: Results, tables: Mapping[str, pd.DataFrame]) -> list[str
     means = headline(scores).set_index([*RUN, "metric"])["mean"]
     if not _same(means, tables["headline"].set_index([*RUN, "metric"])["mean"]):
         reasons.append("tables/headline.tsv: its means are not those of the scores; delete it and run the workflow again")
-    whole = overall(scores, runs, roster_of(runs)).set_index(RUN)["score"]
-    if not _same(whole, tables["overall"].set_index(RUN)["score"]):
+    of_views = [table[table["dataset"] != ALL] for table in (overall(scores, runs, roster_of(runs)), tables["overall"])]
+    if not _same(*(table.set_index(RUN)["score"] for table in of_views)):
         reasons.append(
             "tables/overall.tsv: its scores are not those that this version makes; delete it and run the workflow again"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
@@ -48,6 +50,13 @@ def t_quantile(n: object) -> object:
 def half_width(x: np.ndarray) -> float:
     """Return half the width of the 95 % t interval of a mean, of at least two values."""
     return float(t_quantile(len(x)) * (x.std(ddof=1) / np.sqrt(len(x))))
+
+
+def pooled(table: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
+    """Return the rows of the datasets of each scenario that are taken together: not the simulated ones, unless all are."""
+    is_simulated = table["dataset"].isin(list(simulated))
+    is_all = is_simulated.groupby(table["scenario"]).transform("all") if len(table) else is_simulated
+    return table[~is_simulated | is_all]
 
 
 def joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

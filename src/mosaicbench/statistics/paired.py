@@ -1,33 +1,33 @@
-"""Paired comparisons: every run against the best of its view and metric and against a reference, on what both were given."""
+"""Paired comparisons: every run against the best of its view and metric and against runs that were named before.
+
+Runs are compared on the splits that both have. ``spread`` gives the variance of their difference, from splits and cells
+together, for these cells (other splits and starts) and for new cells of the same kind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
-from mosaicbench.statistics.common import LEVEL, VIEW, t_quantile
+from mosaicbench.statistics.common import LEVEL, VIEW
+from mosaicbench.statistics.spread import detectable, interval, moderated, seeds_needed, share
 from mosaicbench.statistics.summary import best, complete_seed_means, headline, merits
 
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
-PAIRED_COLUMNS = [*VIEW, "metric", "run", "against", "role", "test", "effect", "low", "high", "better", "n", "seeds"]
-PAIRED_COLUMNS += ["p", "p_holm", "family", "least_p", "p_population", "seeds_needed", "note"]
-OVER_SEEDS = "paired t over seeds"
-OVER_CELLS = "t over cells, seeds fixed, clustered by cell"
-NUMBERS = ("effect", "low", "high", "p", "least_p", "p_population", "seeds_needed")
-NO_TEST = dict.fromkeys(NUMBERS, np.nan) | {"note": ""}
-BEST, REFERENCE = "best", "reference"
-MOST_SEEDS = 1000  # more are not asked of anybody
+PAIRED_COLUMNS = [*VIEW, "metric", "run", "against", "role", "test", "effect", "better", "low", "high", "p", "p_holm"]
+PAIRED_COLUMNS += ["low_new", "high_new", "p_new", "p_new_holm", "family", "detectable", "detectable_new", "seeds_needed"]
+PAIRED_COLUMNS += ["seeds", "cells", "degrees", "note"]
+NUMBERS = ("effect", "low", "high", "p", "p_holm", "low_new", "high_new", "p_new", "p_new_holm", "detectable", "detectable_new")
+NUMBERS += ("seeds_needed", "degrees")
+SPLITS_AND_CELLS, SPLITS, ONE_SPLIT, NO_TEST = "splits and cells", "splits", "cells of one split", "none"
+BEST, LINEAR, REFERENCE = "best", "linear", "reference"
 
 
 def paired_tests(
@@ -38,15 +38,7 @@ def paired_tests(
     reference: str | None = None,
     sizes: Mapping[tuple[str, str], tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
-    """Compare every model and baseline with the best of its view and metric and with a reference, on what both were given.
-
-    Three questions have three p values. `p` over matched seeds (paired t): would the method win again on other splits of these
-    cells, from other starts? With few seeds it rests on normal differences; `least_p` is the smallest p that a test without
-    that assumption (sign flips) can give with so many seeds. `p_population`: would it win on another dataset of the same kind?
-    Splits of one dataset share cells, so their spread is too small for that; the variance of the mean is Nadeau and Bengio's
-    (2003), (1/seeds + query cells / train cells) times that of the differences. `p` over matched cells (t of the mean
-    difference, clustered by cell, seeds given equal weight): do these fits differ on more cells than chance would give? That
-    says nothing about another fit.
+    """Compare every model and baseline with the best of its view and metric, the linear baseline and a reference.
 
     Parameters
     ----------
@@ -57,48 +49,51 @@ def paired_tests(
     roster
         Who competes, and which way a metric is better.
     reference
-        A run; None is the best baseline of each view and metric, of those that have every seed.
+        The run that the config names, beside that of the method ``linear``; None names no other.
     sizes
-        (dataset, scenario) -> numbers of train and query cells; without them there is no `p_population`.
+        (dataset, scenario) -> numbers of train and query cells; without them nothing is said of new cells.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``PAIRED_COLUMNS``. `effect` is the run's mean minus the other's, in units of the metric, with its 95 %
-        interval. `p_holm` is corrected over the comparisons that `family` counts: of all pairs of runs, since whom to compare
-        with was picked on these scores; of all runs with the reference, where the config names one. `seeds_needed` is how many
-        seeds would make `p_population` less than 0.05, were effect and spread to stay as they are; NA where no number would.
-        Where there is no test, p is NA and `note` says why.
+        Columns ``PAIRED_COLUMNS``. `effect` is the run's mean less the other's over the splits of both, in units of the metric.
+        `low`, `high` and `p` are about other splits of these cells and other starts; those with "new" about new cells of the
+        same kind. `p_holm` is corrected over the comparisons that `family` counts. `detectable` is the smallest difference that
+        this design tells apart in 80 % of such benchmarks, at 5 % over the family; `seeds_needed` the fewest splits with which
+        `detectable_new` is as small as the effect, NA where no number up to ``spread.MOST_SEEDS`` is enough. `degrees` are the
+        degrees of freedom. Where there is no test, p is NA and `note` says why.
     """
     cells_of = {(run.dataset, run.scenario, run.run): run for run in cells}
     summary = headline(scores)
     winners = summary[best(summary, roster)].groupby([*VIEW, "metric"], sort=False)["run"].first()
-    rows = []
+    parts = []
     for (*view, metric), group in complete_seed_means(scores).groupby([*VIEW, "metric"], sort=False):
         if not roster.is_quality(metric):
             continue
         competing = roster.competing(group)
         table = competing.pivot(index="seed", columns="run", values="value")[competing["run"].unique()]  # (seeds, runs)
-        names = dict(zip(VIEW, view, strict=True)) | {"metric": metric}
         train, query = (sizes or {}).get(tuple(view), (0, 0))
-        contest = Contest.of(
-            table, metric, {run: cells_of.get((*view, run)) for run in table}, query / train if train else np.nan
-        )
-        for run, against, role in _pairs(table, winners.get((*view, metric)), reference, metric, roster):
-            for test in contest.compared(run, against, reference):
-                gain = roster.sign(metric) * test["effect"]
-                better = run if gain > 0 else against if gain < 0 else "neither"
-                rows.append(names | {"run": run, "against": against, "role": role, "better": better} | test)
-    tests = pd.DataFrame(rows, columns=PAIRED_COLUMNS)
-    return tests.assign(p=tests["p"].astype(float), p_holm=tests["p_holm"].astype(float))
+        names = dict(zip(VIEW, view, strict=True)) | {"metric": metric}
+        by_cell = {run: cell_means(cells_of.get((*view, run)), metric, table.index[table[run].notna()]) for run in table}
+        met = next((cells_of[(*view, run)].cells for run in table if by_cell[run]), {})
+        found = set()
+        for against, role in _opponents(table, winners.get((*view, metric)), reference, roster):
+            runs = [run for run in table if run != against and run not in found]
+            found.add(against)
+            rows = _against(table, against, runs, by_cell, met, query / train if train else np.nan, picked=BEST in role)
+            signs = roster.sign(metric) * rows["effect"]
+            better = np.select([signs > 0, signs < 0], [rows["run"], against], "neither")
+            parts.append(rows.assign(**names, against=against, role=role, better=better))
+    table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)
+    return table.reindex(columns=PAIRED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
 
 
 def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Series:
     """Say of each row of a table of headline scores whether its run is the best, or cannot be told from the best.
 
-    Told apart are two runs whose paired test over seeds has a corrected p below 0.05; with one seed, their test over cells. Two
-    that differ by the same in every seed differ. Without any test, only the best mean counts. A run that lacks a seed is not
-    compared by its mean (:func:`summary.merits`), and so is not called level with the best either.
+    Told apart are two runs of which :func:`decisive` is less than 0.05. Two that differ by the same in every split differ.
+    Without any test, only the best mean counts. A run that lacks a seed is not compared by its mean (:func:`summary.merits`),
+    and so is not called level with the best either.
 
     Parameters
     ----------
@@ -110,203 +105,145 @@ def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Seri
         Who competes, and which way a metric is better.
     """
     with_best = tests[tests["role"].astype(str).str.startswith(BEST)]
-    has_test = (with_best["test"] == OVER_SEEDS) == (with_best["seeds"] > 1)
-    decisive = with_best[has_test]
-    equal = decisive["p_holm"].ge(1 - LEVEL) | (decisive["p"].isna() & decisive["effect"].eq(0))
+    p = decisive(with_best)
+    equal = p.ge(1 - LEVEL) | (p.isna() & with_best["effect"].eq(0))
     names = [*VIEW, "run", "metric"]
-    found = set(decisive.loc[equal, names].itertuples(index=False, name=None))
+    found = set(with_best.loc[equal, names].itertuples(index=False, name=None))
     is_equal = pd.Series([name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool)
     return best(summary, roster) | (is_equal.set_axis(summary.index) & merits(summary, roster).notna())
 
 
-def _pairs(
-    table: pd.DataFrame, winner: str | None, reference: str | None, metric: str, roster: Roster
-) -> Iterable[tuple[str, str, str]]:
-    """Yield each run, whom it is compared with and what that one is; no two runs are compared twice."""
-    if reference is None:
-        baselines = [run for run in table.dropna(axis="columns") if roster.kind(run) == "baseline"]
-        reference = (roster.sign(metric) * table[baselines].mean()).idxmax() if baselines else None
-    roles = {winner: [BEST]} if winner is not None else {}
-    if reference in table.columns:
-        roles[reference] = [*roles.get(reference, []), REFERENCE]
-    opponents = {against: ", ".join(words) for against, words in roles.items()}
-    places = list(opponents)
-    for place, (against, role) in enumerate(opponents.items()):
-        for run in table.columns:
-            if run not in places[: place + 1]:
-                yield run, against, role
+def decisive(tests: pd.DataFrame) -> pd.Series:
+    """Return the corrected p that decides: for new cells of the same kind, for these cells where their number is not known."""
+    return tests["p_new_holm"].astype(float).fillna(tests["p_holm"].astype(float))
 
 
-@dataclass(frozen=True)
-class Contest:
-    """All pairs of runs of one view and metric, tested.
-
-    Attributes
-    ----------
-    tests
-        test -> (run, run) -> what the test gave of the first less the second.
-    families
-        (test, reference or None) -> pair -> corrected p, as they are asked for.
-    """
-
-    tests: dict[str, dict[tuple[str, str], dict]]
-    families: dict[tuple[str, str | None], dict] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, metric: str, cells: Mapping[str, CellScores | None], ratio: float) -> Contest:
-        """Test every pair of runs.
-
-        Parameters
-        ----------
-        table
-            (seeds, runs), means over directions, NaN where a seed failed.
-        metric
-            The metric.
-        cells
-            run -> its scores of single cells.
-        ratio
-            Query cells over train cells, NaN if not known.
-        """
-        values = {run: column.to_numpy() for run, column in table.items()}
-        given = {run: ~np.isnan(x) for run, x in values.items()}
-        means = {run: cell_means(cells[run], metric, table.index[given[run]]) for run in table}
-        codes = _codes({seed: names for scores in cells.values() if scores is not None for seed, names in scores.cells.items()})
-        tests: dict[str, dict] = {OVER_SEEDS: {}, OVER_CELLS: {}}
-        for run, other in combinations(table.columns, 2):
-            both = given[run] & given[other]
-            seeds = list(table.index[both])
-            of_seeds = over_seeds(values[run][both] - values[other][both], ratio)
-            tests[OVER_SEEDS][(run, other)] = {"n": len(seeds), "seeds": len(seeds)} | of_seeds
-            if seeds and means[run] and means[other]:
-                differences = {seed: means[run][seed] - means[other][seed] for seed in seeds}
-                tests[OVER_CELLS][(run, other)] = {"seeds": len(seeds)} | over_cells(differences, codes)
-        return cls(tests)
-
-    def compared(self, run: str, against: str, reference: str | None) -> Iterable[dict[str, object]]:
-        """Yield one row per test of two runs; `reference` is the run that the config names."""
-        for test, found in self.tests.items():
-            pair = (run, against) if (run, against) in found else (against, run)
-            if pair in found:
-                row = found[pair] if pair == (run, against) else _turned(found[pair])
-                yield {"test": test} | self._corrected(test, reference if against == reference else None)[pair] | row
-
-    def _corrected(self, test: str, reference: str | None) -> dict[tuple[str, str], dict]:
-        """Return pair -> corrected p and what it is corrected over: all pairs, or those with a reference named before."""
-        if (test, reference) not in self.families:
-            family = {pair: row["p"] for pair, row in self.tests[test].items() if reference is None or reference in pair}
-            words = f"{len(family)} {'pairs of runs' if reference is None else 'runs with the reference'}"
-            p_holm = holm(pd.Series(list(family.values()), dtype=float))
-            self.families[(test, reference)] = {
-                pair: {"p_holm": p, "family": words} for pair, p in zip(family, p_holm, strict=True)
-            }
-        return self.families[(test, reference)]
-
-
-def _turned(row: dict[str, object]) -> dict[str, object]:
-    """Return a test of the second run less the first."""
-    return row | {"effect": -row["effect"], "low": -row["high"], "high": -row["low"]}
-
-
-def _codes(cells: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Return seed -> (cells,) a number for each cell, the same wherever it is met; every run of a view has the same cells."""
-    if not cells:
-        return {}
-    codes, _ = pd.factorize(np.concatenate(list(cells.values())))
-    return dict(zip(cells, np.split(codes, np.cumsum([len(names) for names in cells.values()])[:-1]), strict=True))
-
-
-def over_seeds(differences: np.ndarray, ratio: float = np.nan) -> dict[str, object]:
-    """Return effect, interval and p of a paired t test over seeds.
-
-    Parameters
-    ----------
-    differences
-        (seeds,).
-    ratio
-        Query cells over train cells, for the p about other data; NaN if not known.
-    """
+def over_splits(differences: np.ndarray) -> dict[str, object]:
+    """Return effect, 95 % interval and p of the paired t test of (splits,) differences, and why there is none."""
     n = len(differences)
-    if n == 0:
-        return NO_TEST | {"note": "no seed in common"}
-    effect = float(np.mean(differences))
-    if n == 1:
-        return NO_TEST | {"effect": effect, "note": "one seed in common: no test over seeds"}
-    found = NO_TEST | {"effect": effect, "least_p": 2.0 ** (1 - n)}
-    if _are_equal(differences):
-        return found | {"note": "the difference is the same in every seed: its spread cannot be estimated"}
-    sd = differences.std(ddof=1)
-    error = sd / np.sqrt(n)
-    found |= _interval(effect, error, n)
-    wider = sd * np.sqrt(1 / n + ratio)
-    p_population = float(2 * stdtr(n - 1, -abs(effect) / wider)) if np.isfinite(ratio) else np.nan
-    return found | {"p_population": p_population, "seeds_needed": seeds_needed(effect, sd, ratio)}
+    effect = float(np.mean(differences)) if n else np.nan
+    if n < 2 or _are_equal(differences):
+        return {"effect": effect, "low": np.nan, "high": np.nan, "p": np.nan, "note": _why_no_test(n)}
+    low, high, p = interval(effect, float(differences.std(ddof=1) / np.sqrt(n)), n - 1)
+    return {"effect": effect, "low": low, "high": high, "p": p, "note": ""}
 
 
-def seeds_needed(effect: float, sd: float, ratio: float) -> float:
-    """Return how many seeds make the p about other data less than 0.05, were effect and spread to stay; NaN if none do.
+def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
+    """Return p values corrected after Holm over those that exist.
+
+    With `picked`, all are comparisons with a run that was picked as the best on these very scores. Among n runs that are alike,
+    it is the largest of n(n - 1) / 2 differences that is tested first, so each step counts the pairs of runs that are left.
+    """
+    ordered = p.astype(float).dropna().sort_values()
+    left = np.arange(len(ordered), 0, -1)
+    factor = left * (left + 1) / 2 if picked else left
+    return (ordered * factor).cummax().clip(upper=1).reindex(p.index)
+
+
+def _opponents(table: pd.DataFrame, winner: str | None, reference: str | None, roster: Roster) -> Iterable[tuple[str, str]]:
+    """Yield whom the runs of (seeds, runs) are compared with, and what that one is: "best, linear"."""
+    roles = {winner: [BEST]} if winner is not None else {}
+    named = [(run, LINEAR) for run in table if roster.method(run) == LINEAR and run != reference] + [(reference, REFERENCE)]
+    for run, role in named:
+        if run in table.columns:
+            roles[run] = [*roles.get(run, []), role]
+    return [(run, ", ".join(words)) for run, words in roles.items()]
+
+
+def _against(
+    table: pd.DataFrame,
+    against: str,
+    runs: list[str],
+    by_cell: Mapping[str, Mapping[int, np.ndarray]],
+    met: Mapping[int, np.ndarray],
+    ratio: float,
+    *,
+    picked: bool,
+) -> pd.DataFrame:
+    """Return one row per run: its comparison with another.
 
     Parameters
     ----------
-    effect, sd
-        Mean and standard deviation of the differences between two runs over seeds.
+    table
+        (seeds, runs), means over directions, NaN where a seed failed.
+    against
+        The run that all are compared with.
+    runs
+        Those to list; every run of the table takes part in the variance.
+    by_cell
+        run -> seed -> (cells,); {} where single cells have no scores.
+    met
+        seed -> (cells,) names of query cells.
     ratio
-        Query cells over train cells.
+        Query cells over train cells, NaN if not known.
+    picked
+        Whether that run was picked on these scores.
     """
-    seeds, quantiles = _possible_seeds()
-    enough = abs(effect) > quantiles * sd * np.sqrt(1 / seeds + ratio)
-    return float(seeds[enough.argmax()]) if enough.any() else np.nan
+    others = [run for run in table if run != against]
+    differences = {run: (table[run] - table[against]).dropna() for run in others}
+    of_cells = {run: _of_cells(by_cell[run], by_cell[against], d.index, met) for run, d in differences.items()}
+    within = np.array([variance for variance, _ in of_cells.values()], dtype=float)
+    between = np.array([d.var(ddof=1) if len(d) > 1 else np.nan for d in differences.values()], dtype=float)
+    freedom = np.array([len(d) - 1.0 for d in differences.values()])
+    variances, degrees = moderated(between, within, freedom, ratio)
+    tests = len(others) * (len(others) + 1) // 2 if picked else len(others)
+    rows = []
+    for place, (run, d) in enumerate(differences.items()):
+        row = {"run": run, "effect": d.mean(), "seeds": len(d), "cells": of_cells[run][1], "test": NO_TEST, "note": ""}
+        is_one = len(d) == 1 and within[place] > 0
+        variance = within[place] / (1 + np.nan_to_num(ratio)) if is_one else variances[place]
+        free = row["cells"] - 1.0 if is_one else degrees[place]
+        if is_one or (len(d) > 1 and (within[place] > 0 or not _are_equal(d.to_numpy()))):
+            row["test"] = ONE_SPLIT if is_one else SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS
+            row |= _tested(row["effect"], variance, len(d), free, ratio, tests)
+        else:
+            row["note"] = _why_no_test(len(d))
+        rows.append(row)
+    found = pd.DataFrame(rows).reindex(columns=PAIRED_COLUMNS)
+    words = f"{len(others)} runs with the {'best, which was picked here' if picked else 'run that was named before'}"
+    corrected = {f"{name}_holm": holm(found[name], picked=picked) for name in ("p", "p_new")}
+    found = found.assign(**corrected, family=words)
+    return found[found["run"].isin(runs)].reset_index(drop=True)
 
 
-@cache
-def _possible_seeds() -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of seeds that may be asked for, and the t quantile of each: thousands of pairs need the same."""
-    seeds = np.arange(2, MOST_SEEDS + 1)
-    return seeds, t_quantile(seeds)
+def _of_cells(
+    own: Mapping[int, np.ndarray], other: Mapping[int, np.ndarray], seeds: Iterable[int], met: Mapping[int, np.ndarray]
+) -> tuple[float, int]:
+    """Return the variance of a mean difference over the query cells of a split, and how many distinct cells there are.
 
-
-def seeds_to_tell(effect: float, sd: float, tests: int) -> float:
-    """Return how many seeds make the p over seeds, times a number of tests, less than 0.05, as above; NaN if none do."""
-    seeds = np.arange(2, MOST_SEEDS + 1)
-    enough = abs(effect) > stdtrit(seeds - 1, 1 - (1 - LEVEL) / 2 / tests) * sd / np.sqrt(seeds)
-    return float(seeds[enough.argmax()]) if enough.any() else np.nan
-
-
-def over_cells(differences: Mapping[int, np.ndarray], codes: Mapping[int, np.ndarray]) -> dict[str, object]:
-    """Return n, effect, interval and p of the mean difference over cells; a cell met with several seeds is one cluster.
-
-    Parameters
-    ----------
-    differences
-        seed -> (cells,); NaN where a side has no value.
-    codes
-        seed -> (cells,) a number for each cell, the same wherever it is met.
+    The variance is a mean over splits. NaN and 0 where single cells have no scores.
     """
-    given = {seed: ~np.isnan(x) for seed, x in differences.items()}
-    d = np.concatenate([x[given[seed]] for seed, x in differences.items()]).astype(float)
-    weights = np.concatenate([np.full(mask.sum(), 1 / max(mask.sum(), 1)) for mask in given.values()])
-    clusters = np.concatenate([codes[seed][given[seed]] for seed in differences])
-    n = int((np.bincount(clusters) > 0).sum()) if len(d) else 0
-    if n == 0:
-        return NO_TEST | {"n": 0, "note": "no cell in common"}
-    effect = float(np.average(d, weights=weights))
-    found = NO_TEST | {"n": n, "effect": effect}
-    if n < 2 or _are_equal(d):
-        return found | {"note": "the difference is the same in every cell: its spread cannot be estimated"}
-    totals = np.bincount(clusters, weights=weights * (d - effect))  # of least squares, clustered by cell
-    return found | _interval(effect, np.sqrt(np.sum(totals**2) * n / (n - 1)) / weights.sum(), n)
+    if not own or not other:
+        return np.nan, 0
+    variances, names = [], [np.array([], dtype=str)]
+    for seed in seeds:
+        d = own[seed] - other[seed]
+        given = ~np.isnan(d)
+        variances.append(d[given].var(ddof=1) / given.sum() if given.sum() > 1 else np.nan)
+        names.append(met[seed][given])
+    return float(np.mean(variances)) if variances else np.nan, len(np.unique(np.concatenate(names)))
 
 
-def _interval(effect: float, error: float, n: int) -> dict[str, float]:
-    """Return the 95 % t interval and p of a mean of `n` values with its standard error."""
-    half = float(t_quantile(n) * error)
-    return {"low": effect - half, "high": effect + half, "p": float(2 * stdtr(n - 1, -abs(effect) / error))}
+def _tested(effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int) -> dict[str, float]:
+    """Return intervals, p values, what is detectable and how many seeds are needed; `tests` is how many p is corrected for."""
+    row: dict[str, float] = {"degrees": degrees}
+    for name, of_dataset in {"": 0.0, "_new": ratio}.items():
+        if np.isfinite(of_dataset):
+            error = float(np.sqrt(variance * share(seeds, of_dataset)))
+            low, high, p = interval(effect, error, degrees)
+            row |= {f"low{name}": low, f"high{name}": high, f"p{name}": p}
+            row[f"detectable{name}"] = float(detectable(error, degrees, tests))
+    if np.isfinite(ratio) and seeds > 1:
+        row["seeds_needed"] = seeds_needed(effect, variance, degrees / (seeds - 1), ratio, tests)
+    return row
 
 
-def holm(p: pd.Series) -> pd.Series:
-    """Return p values corrected after Holm over those that exist."""
-    ordered = p.astype(float).dropna().sort_values()  # statsmodels' own collects garbage in every call: 100 times as long
-    corrected = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
-    return corrected.reindex(p.index)
+def _why_no_test(seeds: int) -> str:
+    if seeds == 0:
+        return "no split in common"
+    if seeds == 1:
+        return "one split in common, and no scores of single cells"
+    return "the difference is the same in every split: its spread cannot be estimated"
 
 
 def _are_equal(x: np.ndarray) -> bool:

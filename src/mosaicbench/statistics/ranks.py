@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mosaicbench.statistics.common import LEVEL, NO_INTERVAL
+from mosaicbench.statistics.common import LEVEL, NO_INTERVAL, pooled
 from mosaicbench.statistics.intervals import over_datasets
 from mosaicbench.statistics.summary import complete_seed_means
 
@@ -19,11 +20,12 @@ RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", 
 RANK_COLUMNS += ["critical_difference", "note"]
 
 
-def ranks(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def ranks(scores: pd.DataFrame, roster: Roster, simulated: Collection[str] = ()) -> pd.DataFrame:
     """Rank models and baselines within each dataset and seed, and average: one row per scenario, metric and run.
 
     Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank depends on who was absent
-    where; the others are listed without one. Ties share the mean rank.
+    where; the others are listed without one. Ties share the mean rank. Datasets that are `simulated` are left out, unless all
+    are.
 
     Returns
     -------
@@ -33,7 +35,8 @@ def ranks(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
         NA where there are fewer than two.
     """
     rows = []
-    for (scenario, metric), group in roster.competing(complete_seed_means(scores)).groupby(["scenario", "metric"], sort=False):
+    means = pooled(roster.competing(complete_seed_means(scores)), simulated)
+    for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
         if not roster.is_quality(metric):
             continue
         table = group.pivot(index=["dataset", "seed"], columns="run", values="value")  # (datasets x seeds, runs)

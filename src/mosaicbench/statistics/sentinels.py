@@ -10,7 +10,7 @@ import pandas as pd
 
 from mosaicbench.files.scores import CellScores
 from mosaicbench.statistics.cells import cell_means
-from mosaicbench.statistics.common import HEADLINE, RUN, VIEW, half_width, joined
+from mosaicbench.statistics.common import ALL, GROUPS, HEADLINE, RUN, VIEW, half_width, joined
 from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import METRICS
 from mosaicbench.statistics.scale import ends
@@ -24,6 +24,7 @@ STOPPED = "stopped by the budget"
 TOLERANCE = 1e-9
 NORM_RATIO = "latent_norm_ratio"
 MOST_RATIO = 3.0  # of the lengths of two modalities' latents, before it is named
+MARKS = {STOPPED: "⊣", "scales": "≠"}  # gate -> sign of the runs that it names; every other gate forbids to recommend them
 
 
 def gates(
@@ -37,13 +38,8 @@ def gates(
     `sizes` are the train and query cells of each dataset and scenario.
     """
     controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
-<<<<<<< HEAD
-    found = [controls, identical_seeds(scores, roster), stopped_by_budget(scores), suspicious_scores(scores, cells, roster)]
-    return joined(found, GATE_COLUMNS)
-=======
-    parts = [controls, identical_seeds(scores, roster), suspicious_scores(scores, cells, roster), scales(scores, roster)]
-    return joined(parts, GATE_COLUMNS)
->>>>>>> wt-cosine
+    parts = [controls, identical_seeds(scores, roster), stopped_by_budget(scores), suspicious_scores(scores, cells, roster)]
+    return joined([*parts, scales(scores, roster)], GATE_COLUMNS)
 
 
 def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
@@ -61,6 +57,43 @@ def in_words(findings: pd.DataFrame, label: Callable[[str], str] = str) -> str:
     first = findings.iloc[0]
     names = ", ".join(label(metric) for metric in findings["metric"])
     return f"in {len(findings)} scores ({names}); {label(first['metric'])}: {first['message']}"
+
+
+def named_by_checks(findings: pd.DataFrame) -> dict[tuple[str, str], dict[str, str]]:
+    """Return (dataset, scenario) -> run -> the gates that name it and forbid to recommend it: "chance, no number"."""
+    forbidding = findings[~findings["gate"].isin(list(MARKS))]
+    names: dict[tuple[str, str], dict[str, str]] = {}
+    for (dataset, scenario, run), of_run in forbidding.groupby(RUN, sort=False):
+        names.setdefault((dataset, scenario), {})[run] = ", ".join(of_run["gate"].unique())
+    return names
+
+
+def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
+    """Say of each row of a table of overall scores whether its run may be called the best.
+
+    No gate but those of :data:`MARKS` may name it in any of the row's datasets, and in one question at least its score has to
+    be above that of the trivial control.
+    """
+    barred = named_by_checks(findings)
+
+    def may(line: pd.Series) -> bool:
+        is_named = any(line["run"] in barred.get((name, line["scenario"]), ()) for name in str(line["datasets"]).split(", "))
+        answered = [name for name in GROUPS if pd.notna(line[name])]
+        below = str(line["not_above"] or "").split(", ") if pd.notna(line["not_above"]) else []
+        return not is_named and bool(set(answered) - set(below))
+
+    return pd.Series([may(line) for _, line in overall.iterrows()], index=overall.index, dtype=bool)
+
+
+def signs_of(findings: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """Return (dataset, scenario, run) -> the signs of :data:`MARKS` that it carries; over all datasets those of any."""
+    marking = findings[findings["gate"].isin(list(MARKS))]
+    signs: dict[tuple[str, str, str], str] = {}
+    for row in marking.drop_duplicates([*RUN, "gate"]).itertuples():
+        for dataset in (row.dataset, ALL):
+            key = (dataset, row.scenario, row.run)
+            signs[key] = "".join(dict.fromkeys(signs.get(key, "") + MARKS[row.gate]))
+    return signs
 
 
 def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:

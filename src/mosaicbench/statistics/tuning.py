@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.files.trials import COLUMNS
 from mosaicbench.statistics.common import ALL, CONTESTS, RUN, VIEW
 from mosaicbench.statistics.intervals import over_datasets
-from mosaicbench.statistics.paired import over_seeds
+from mosaicbench.statistics.paired import over_splits
 from mosaicbench.statistics.summary import complete_seed_means
 
 if TYPE_CHECKING:
@@ -171,8 +171,7 @@ def _levels(both: pd.DataFrame, run: str, against: str) -> dict[str, float]:
 
 
 def _tested(differences: np.ndarray, metric: str, roster: Roster) -> dict[str, object]:
-    test = over_seeds(differences)
-    told = {key: test.get(key, np.nan) for key in ("effect", "low", "high", "p", "note")}
+    told = over_splits(differences)
     return told | {"seeds": len(differences), "better": _better(told["low"], told["high"], metric, roster)}
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from mosaicbench.report.page.html_tables import Cell, Column
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.sentinels import MARKS
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 TRAITS = {
@@ -47,9 +48,10 @@ def with_arrow(metric: str, theme: Theme) -> str:
 # --- cells ---------------------------------------------------------------------------------------------------------------
 
 
-def run_cell(run: str, theme: Theme) -> Cell:
-    """Return the cell that names a run, with its colour."""
-    return Cell(theme.label("runs", run), colour=theme.colour(run))
+def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
+    """Return the cell that names a run, with its colour and the signs that checks gave it."""
+    meaning = "; ".join(gate for gate, sign in MARKS.items() if sign in signs)
+    return Cell(f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning)
 
 
 def place_cells(run: str, dataset: str, scenario: str, theme: Theme) -> list[Cell | str]:

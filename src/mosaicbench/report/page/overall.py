@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from mosaicbench.report.page.cells import interval_cell, number_cell, run_cell, trait_cells, trait_columns
@@ -10,18 +12,22 @@ from mosaicbench.report.page.summary import totals
 from mosaicbench.report.tables.text import FEWER
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import ALL, HEADLINE, NO_INTERVAL
-from mosaicbench.statistics.overall import GROUPS
+from mosaicbench.statistics.overall import GROUPS, RANKS
+from mosaicbench.statistics.sentinels import signs_of
 
 
-def scoreboards(overall: pd.DataFrame, theme: Theme) -> list[dict]:
-    """Return one board per scenario: complete runs by rank, then incomplete ones, controls, and what did not apply."""
+def scoreboards(overall: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> list[dict]:
+    """Return one board per scenario: runs that answer every question by rank, then others, controls, and what did not apply."""
+    signs = signs_of(gates)
     return [
-        _board(scenario, lines, overall[overall["scenario"] == scenario], theme) for scenario, lines in totals(overall, theme)
+        _board(scenario, lines, overall[overall["scenario"] == scenario], signs, theme)
+        for scenario, lines in totals(overall, theme)
     ]
 
 
-def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, theme: Theme) -> dict:
+def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, signs: Mapping[tuple, str], theme: Theme) -> dict:
     """Return the board of one scenario; `lines` are its overall scores, `of_scenario` those by dataset too."""
+    together = [name for name in str(lines["datasets"].iloc[0]).split(", ") if name]
     by_dataset = of_scenario.set_index(["dataset", "run"])["score"]
     datasets = theme.order("datasets", (name for name in by_dataset.index.unique("dataset") if name != ALL))
     several = datasets if len(datasets) > 1 else []
@@ -34,20 +40,25 @@ def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, theme:
             absent.append(theme.label("runs", run))
             continue
         section = "control" if not theme.roster.competes(run) else "complete" if line["complete"] else "incomplete"
-        lacks = _what_is_missing(line["missing"], len(datasets), theme)
+        lacks = _what_is_missing(line["missing"], len(together), theme)
         if section == "incomplete":
             missing.append(f"{theme.label('runs', run)} ({lacks})")
         scores = [by_dataset.loc[(name, run)] for name in several]
-        sections[section].append((line["rank"], _row(run, line, scores, section, lacks, theme)))
+        named = run_cell(run, theme, signs.get((line["dataset"], scenario, run), ""))
+        sections[section].append((line["rank"], _row(named, line, scores, section, lacks, theme)))
     sections["complete"].sort(key=lambda ranked: ranked[0])
-    incomplete = f"Incomplete ({FEWER}): a mean over what there is, not comparable, not ranked"
-    headings = {"Complete": "complete", incomplete: "incomplete", "Controls": "control"}
+    incomplete = "Without an answer to every question: ranked in those that they answer"
+    headings = {"Every question answered": "complete", incomplete: "incomplete", "Controls": "control"}
     rows = {heading: [line for _, line in sections[section]] for heading, section in headings.items()}
-    title = theme.label("scenarios", scenario).capitalize() + (", mean over datasets" if several else "")
+    apart = [theme.label("datasets", name) for name in datasets if name not in together]
+    title = theme.label("scenarios", scenario).capitalize()
+    if several:
+        title += f", mean over {len(together)} datasets" if len(together) > 1 else f", {theme.label('datasets', together[0])}"
     return {
         "title": title,
         "grid": Grid(f"Overall scores, {title}", _columns(several, theme), rows),
         "absent": ", ".join(absent),
+        "apart": ", ".join(apart),
         "missing": ", ".join(missing),
         "interval": ", ".join(sorted(set(lines["interval"]) - {NO_INTERVAL})) or NO_INTERVAL,
     }
@@ -55,25 +66,30 @@ def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, theme:
 
 def _columns(datasets: list[str], theme: Theme) -> tuple[Column, ...]:
     columns = ["Run", "Rank", Column("Overall ↑", descending=True), "95 % interval"]
-    columns += [Column(f"{group['label']} ↑", about=group["metrics"], descending=True) for group in groups(theme)]
+    for group in groups(theme):
+        columns += [Column(f"{group['label']} ↑", about=group["metrics"], descending=True), Column("Rank in it")]
     columns += [Column(theme.label("datasets", name), descending=True) for name in datasets]
     columns += [Column("Scores", about="how many of the scores that the overall score is made of"), "Seeds"]
     return headed([*columns, *trait_columns()])
 
 
-def _row(run: str, line: pd.Series, of_datasets: list[float], section: str, lacks: str, theme: Theme) -> Row:
-    """Return a run's row; `lacks` says which scores and seeds it lacks."""
+def _row(named: Cell, line: pd.Series, of_datasets: list[float], section: str, lacks: str, theme: Theme) -> Row:
+    """Return the row of a run, whose name is in `named`; `lacks` says which scores and seeds it lacks."""
+    run = line.name
     reason = f"it lacks {lacks}" if lacks else ""
     rank = number_cell(line["rank"], f"{line['rank']:.0f}", why="controls are not ranked" if section == "control" else reason)
     score = number_cell(line["score"], why=reason)
+    questions = []
+    for name, place in zip(GROUPS, RANKS, strict=True):
+        questions += [number_cell(line[name], why=reason), number_cell(line[place], f"{line[place]:.0f}", why=reason)]
     if section == "incomplete" and not pd.isna(line["score"]):
         score = Cell(f"{score.text} {FEWER}", sort=score.sort, why=reason)
     return row(
-        run_cell(run, theme),
+        named,
         rank,
         score,
         interval_cell(line["low"], line["high"]),
-        *(number_cell(line[name], why=reason) for name in GROUPS),
+        *questions,
         *(number_cell(value, why="not applicable, or without a score") for value in of_datasets),
         f"{line['metrics']}/{line['of_metrics']}",
         f"{line['seeds']}/{line['of_seeds']}",
@@ -112,9 +128,9 @@ def groups(theme: Theme) -> list[dict[str, str]]:
     ]
 
 
-def ranks(table: pd.DataFrame, theme: Theme) -> Grid | None:
+def ranks(table: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return one row per scenario, headline score and run, the ranked first; None where there is nothing to rank."""
-    rows = []
+    rows, signs = [], signs_of(gates)
     for scenario in theme.order("scenarios", table.loc[table["metric"].isin(HEADLINE), "scenario"]):
         of_scenario = table[table["scenario"] == scenario]
         for metric in [name for name in HEADLINE if name in set(of_scenario["metric"])]:
@@ -123,7 +139,12 @@ def ranks(table: pd.DataFrame, theme: Theme) -> Grid | None:
                 note = line["note"] if isinstance(line["note"], str) else ""
                 rank = number_cell(line["rank"], f"{line['rank']:.2f} of {int(line['ranked'])}", why=note)
                 rows.append(
-                    [run_cell(line["run"], theme), theme.label("scenarios", scenario), theme.label("metrics", metric), rank]
+                    [
+                        run_cell(line["run"], theme, signs.get((ALL, scenario, line["run"]), "")),
+                        theme.label("scenarios", scenario),
+                        theme.label("metrics", metric),
+                        rank,
+                    ]
                     + [interval_cell(line["low"], line["high"], decimals=2)]
                     + [f"{int(line['blocks'])}/{int(line['of_blocks'])}", note]
                 )

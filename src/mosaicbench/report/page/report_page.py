@@ -19,6 +19,8 @@ from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.page.view import CIRCULAR, view_section
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.sentinels import MARKS
+from mosaicbench.statistics.spread import MOST_SEEDS
 
 QUESTION = (
     "Cells were measured in several modalities, and the benchmark hides part of what is known. How well does each method bring "
@@ -85,6 +87,8 @@ def report_page(
         title=config.get("title", "mosaicbench"),
         question=config.get("question", QUESTION),
         recommendations=recommendations(tables["recommendations"], theme),
+        fitted_on=summary.fitted_on(records, tables["history"], theme),
+        most_splits=MOST_SEEDS,
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], theme),
         winners=summary.winners(best_rows, places, theme),
@@ -93,10 +97,10 @@ def report_page(
         controls=summary.controls(tables["overall"], theme),
         troubles=summary.troubles(runs, theme) + embedded.not_drawn,
         figures_of_all=figures_of_all,
-        scoreboards=overall.scoreboards(tables["overall"], theme),
+        scoreboards=overall.scoreboards(tables["overall"], tables["gates"], theme),
         groups=overall.groups(theme),
         tuning=tuning(tables, config, theme),
-        ranks=overall.ranks(tables["ranks"], theme),
+        ranks=overall.ranks(tables["ranks"], tables["gates"], theme),
         datasets_of_figures=datasets_of_figures,
         views=views,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
@@ -110,5 +114,6 @@ def report_page(
         citations=citations,
         provenance=reference_sections.provenance(runs, records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        marks=MARKS if tables["gates"]["gate"].isin(list(MARKS)).any() else {},
         signs={"not_given": NOT_GIVEN, "cross": CROSS, "fewer": FEWER, "circular": CIRCULAR},
     )

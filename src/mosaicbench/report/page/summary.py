@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from mosaicbench.files.runs import STATUSES
@@ -13,9 +14,16 @@ from mosaicbench.report.roster import KINDS
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, VIEW
+from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, GROUPS, RUN, VIEW
+from mosaicbench.statistics.sentinels import named_by_checks
 from mosaicbench.statistics.summary import best
 
+CONTROLS_OF = {  # question -> what a run has to beat in it
+    "alignment": "knowing each cell's type (in alignment)",
+    "label_transfer": "chance (in label transfer)",
+    "imputation": "the mean of each cell's type (in imputation)",
+}
+COSTS = ["cost", "validation_cost"]
 FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
 
 
@@ -37,6 +45,29 @@ def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dic
     }
 
 
+def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -> str:
+    """Return which runs hold train cells out to decide when to stop, and which fit all; "" where all do alike.
+
+    A run that holds none out has the cost of the fitted cells as its validation cost.
+    """
+    costs = history.pivot_table(index=[*RUN, "seed", "epoch"], columns="cost", values="value").reindex(columns=COSTS)
+    validated = set(costs.index.get_level_values("run")[costs.diff(axis=1).iloc[:, 1].abs() > 0])
+    held_out: dict[float, set[str]] = {}
+    for record in records:
+        if theme.roster.competes(record["run"]):
+            share = float(record["hyperparameters"].get("validation") or 0) if record["run"] in validated else 0.0
+            held_out.setdefault(share, set()).add(record["run"])
+    if len(held_out) < 2:
+        return ""
+    words = []
+    for share, runs in sorted(held_out.items(), reverse=True):
+        names = ", ".join(theme.label("runs", run) for run in theme.order("runs", runs))
+        words.append(
+            f"{names} fit {1 - share:.0%} of the train cells, the others tell when to stop" if share else f"{names} fit all"
+        )
+    return "; ".join(words) + "."
+
+
 def endings(runs: pd.DataFrame) -> str:
     """Return how the fits of a table of runs ended, and how many runs could not take part: "6 ok, 1 diverged"."""
     counts = runs["status"].value_counts()
@@ -47,7 +78,7 @@ def endings(runs: pd.DataFrame) -> str:
 
 
 def totals(overall: pd.DataFrame, theme: Theme) -> Iterable[tuple[str, pd.DataFrame]]:
-    """Yield each scenario with its overall scores over all datasets, or of its one dataset."""
+    """Yield each scenario with its overall scores over its datasets, or of the first where they are not taken together."""
     for scenario in theme.order("scenarios", overall["scenario"]):
         of_scenario = overall[overall["scenario"] == scenario]
         datasets = set(of_scenario["dataset"])
@@ -63,21 +94,26 @@ def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
     entries = []
     for scenario, lines in totals(overall, theme):
         ranked = lines.dropna(subset="rank").sort_values("rank", kind="stable")
-        entries.append({"scenario": theme.label("scenarios", scenario).capitalize(), "words": leader(ranked, theme)})
+        words = leader(ranked[ranked["may_win"]], theme)
+        if barred := [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]:
+            words += f" Not called the best, whatever their score: {', '.join(barred)} (named by a check, or no better than the"
+            words += " trivial control in any question)."
+        entries.append({"scenario": theme.label("scenarios", scenario).capitalize(), "words": words})
     return entries
 
 
 def leader(ranked: pd.DataFrame, theme: Theme) -> str:
     """Return in words who leads the ranked runs of a scenario, first to last."""
     if ranked.empty:
-        return "No run has every score that the overall score is made of, so none is ranked."
+        return "None leads: no run that may be called the best answers every question."
     first, others = ranked.iloc[0], ranked.iloc[1:]
     kind = theme.roster.kind(first["run"])
     name = f"{theme.label('runs', first['run'])} ({kind})"
     value = f"{three_decimals(first['score'])} (95 % {interval(first['low'], first['high'])})"
     if others.empty:
-        return f"{name} is the only run with every score: {value}."
-    words = [f"{name} has the highest overall score of {len(ranked)} ranked runs: {value}."]
+        return f"{name} is the only run that answers every question: {value}.{_not_above(first)}"
+    words = [f"{name} has the highest overall score of {len(ranked)} runs that answer every question: {value}."]
+    words[0] += _not_above(first)
     level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
     following = f"Next is {theme.label('runs', others.iloc[0]['run'])} with {three_decimals(others.iloc[0]['score'])}"
     if level.empty:
@@ -92,9 +128,17 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
     return " ".join(words)
 
 
+def _not_above(line: pd.Series) -> str:
+    """Return in which questions a run is no better than the trivial control, as a sentence after another."""
+    below = [name for name in str(line["not_above"]).split(", ") if name in CONTROLS_OF] if pd.notna(line["not_above"]) else []
+    return f" It is no better than {' and than '.join(f'{CONTROLS_OF[name]}' for name in below)}." if below else ""
+
+
 def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
-    """Return the rows of the best runs of each headline score of each view."""
-    summary = tables["headline"][tables["headline"]["metric"].isin(CONTESTS)]
+    """Return the rows of the best runs of each headline score of each view, those that checks name aside."""
+    barred, summary = named_by_checks(tables["gates"]), tables["headline"]
+    named = [run in barred.get((dataset, scenario), ()) for dataset, scenario, run in summary[RUN].itertuples(index=False)]
+    summary = summary[summary["metric"].isin(CONTESTS) & ~np.array(named, dtype=bool)]
     return summary[best(summary, theme.roster)]
 
 
@@ -141,21 +185,21 @@ def packages(runs: pd.DataFrame, best_rows: pd.DataFrame, views: list[tuple[str,
 
 
 def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
-    """Return each control's overall score in every scenario, beside what it is for."""
+    """Return each control's score in every question and scenario, beside what it is for."""
     lines_of = {scenario: lines.set_index("run") for scenario, lines in totals(overall, theme)}
     rows = []
     for run in theme.order("runs", (run for run in overall["run"] if not theme.roster.competes(run))):
-        scores = [_score(lines, run) for lines in lines_of.values()]
+        scores = [_score(lines, run, question) for lines in lines_of.values() for question in GROUPS]
         rows.append([run_cell(run, theme), *scores, theme.roster.card(run).get("summary", "")])
-    columns = [Column("Control"), *(Column(theme.label("scenarios", name), descending=True) for name in lines_of)]
-    return grid("Overall scores of the controls", [*columns, Column("What it is", words=True)], rows)
+    heads = [(theme.label("scenarios", name), question.replace("_", " ")) for name in lines_of for question in GROUPS]
+    columns = [Column("Control"), *(Column(f"{question}, {scenario}", descending=True) for scenario, question in heads)]
+    return grid("Scores of the controls", [*columns, Column("What it is", words=True)], rows)
 
 
-def _score(lines: pd.DataFrame, run: str) -> Cell:
+def _score(lines: pd.DataFrame, run: str, question: str) -> Cell:
     if run not in lines.index or not lines.loc[run, "of_seeds"]:
         return Cell(NOT_GIVEN, why="not applicable in this scenario")
-    line = lines.loc[run]
-    return number_cell(line["score"], about=f"95 % {interval(line['low'], line['high'])}")
+    return number_cell(lines.loc[run, question], why="it does not answer this question")
 
 
 def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:

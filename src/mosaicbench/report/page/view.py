@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from mosaicbench.report.page.cells import (
@@ -21,6 +22,7 @@ from mosaicbench.report.page.cells import (
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.failures import messages, reason
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, row
+from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED
 from mosaicbench.report.page.reference_sections import metric as metric_in_words
 from mosaicbench.report.page.summary import endings
 from mosaicbench.report.roster import NO_QUALITY
@@ -28,7 +30,9 @@ from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import CONTESTS, HEADLINE, LEVEL, TABLED
-from mosaicbench.statistics.paired import BEST, MOST_SEEDS, OVER_CELLS, OVER_SEEDS, level
+from mosaicbench.statistics.paired import BEST, decisive, level
+from mosaicbench.statistics.sentinels import signs_of
+from mosaicbench.statistics.spread import MOST_SEEDS
 
 CIRCULAR = "↻"  # of a label score, where cell types were derived from a modality that methods see
 LABEL_GROUPS = ("label_transfer", "label_prediction", "biology")
@@ -95,10 +99,11 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     summary = tables["headline"].set_index(["run", "metric"])
     is_level = level(tables["headline"], tables["paired_tests"], theme.roster).set_axis(summary.index)
     at_chance = tables["gates"][tables["gates"]["gate"] == "chance"].set_index(["run", "metric"])["message"]
+    signs = {run: sign for (*_, run), sign in signs_of(tables["gates"]).items()}
     overview = tables["overview"].set_index("run")
     rows = []
     for run in runs:
-        cells = [run_cell(run, theme), theme.roster.kind(run)]
+        cells = [run_cell(run, theme, signs.get(run, "")), theme.roster.kind(run)]
         for metric in TABLED:
             key, text = (run, metric), overview.loc[run, metric]
             if key not in summary.index:
@@ -157,57 +162,50 @@ def _family_row(run: str, metrics: list[str], summary: pd.DataFrame, runs: pd.Da
 
 
 def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
-    """Return the paired tests of the headline scores, over seeds beside over cells; None where there are none."""
+    """Return the paired tests of the headline scores, of these cells beside new ones; None where there are none."""
     rows = []
     for metric in [name for name in HEADLINE if name in set(paired["metric"])]:
         of_metric = paired[paired["metric"] == metric]
         for against in of_metric["against"].unique():
-            pairs = of_metric[of_metric["against"] == against]
-            for run in theme.order("runs", pairs["run"]):
-                rows.append(_test(pairs[pairs["run"] == run].set_index("test"), run, against, metric, theme))
+            pairs = of_metric[of_metric["against"] == against].set_index("run")
+            rows += [_test(pairs.loc[run], run, metric, theme) for run in theme.order("runs", pairs.index)]
     columns = ["Run", Column("Score", choices=True), Column("Against", choices=True)]
     columns += [Column("Effect", about="the run's mean minus the other's, in units of the score", descending=True), "Better"]
-    columns += ["95 % over seeds", "Seeds", "p", "p (Holm)", "p, other data", "Seeds for it"]
-    columns += ["95 % over cells", "Cells", "p (Holm), cells"]
+    columns += ["Splits", Column("Cells", about="distinct query cells"), "95 %, these cells", "p (Holm), these cells"]
+    columns += ["95 %, new cells", "p (Holm), new cells", Column("Detectable, these cells", about=DETECTABLE)]
+    columns += [Column("Detectable, new cells", about=DETECTABLE), Column("Splits for it", about=NEEDED)]
     return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
 
 
-def _test(pair: pd.DataFrame, run: str, against: str, metric: str, theme: Theme) -> list[Cell | str]:
-    seeds = pair.loc[OVER_SEEDS]
-    of_cells = [Cell(NOT_GIVEN, why="this score has no value for a single cell")] * 3
-    if OVER_CELLS in pair.index:
-        cells = pair.loc[OVER_CELLS]
-        of_cells = [interval(cells["low"], cells["high"]), f"{int(cells['n'])}", _p_cell(cells["p_holm"])]
+def _test(pair: pd.Series, run: str, metric: str, theme: Theme) -> list[Cell | str]:
     return [
         run_cell(run, theme),
         theme.label("metrics", metric),
-        f"{theme.label('runs', against)} ({seeds['role']})",
-        number_cell(seeds["effect"], f"{seeds['effect']:+z.3f}"),
-        "yes" if seeds["better"] == run else "no",
-        interval(seeds["low"], seeds["high"]),
-        f"{int(seeds['seeds'])}",
-        _p_cell(seeds["p"]),
-        _p_cell(seeds["p_holm"]),
-        _p_cell(seeds["p_population"]),
-        number_cell(seeds["seeds_needed"], f"{seeds['seeds_needed']:.0f}", why="no number of seeds, or not known"),
-        *of_cells,
-        seeds["note"] if isinstance(seeds["note"], str) else "",
+        f"{theme.label('runs', pair['against'])} ({pair['role']})",
+        number_cell(pair["effect"], f"{pair['effect']:+z.3f}"),
+        "yes" if pair["better"] == run else "no",
+        f"{int(pair['seeds'])}",
+        number_cell(pair["cells"] or np.nan, f"{pair['cells']:.0f}", why="this score has no value for a single cell"),
+        interval(pair["low"], pair["high"]),
+        number_cell(pair["p_holm"], _p(pair["p_holm"]), why=pair["note"]),
+        interval(pair["low_new"], pair["high_new"]),
+        number_cell(pair["p_new_holm"], _p(pair["p_new_holm"]), why=pair["note"]),
+        number_cell(pair["detectable"]),
+        number_cell(pair["detectable_new"]),
+        number_cell(pair["seeds_needed"], f"{pair['seeds_needed']:.0f}", why=f"none up to {MOST_SEEDS}, or not known"),
+        pair["note"] if isinstance(pair["note"], str) else "",
     ]
 
 
-def _p_cell(p: float) -> Cell:
-    return number_cell(p, _p(p))
-
-
 def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return one sentence per headline score: what tells the first two runs apart, and how many more seeds would.
+    """Return one sentence per headline score: the first two runs, whether they are told apart, and what could be.
 
     Parameters
     ----------
     paired
         The paired tests of one view.
     """
-    with_best = paired[(paired["test"] == OVER_SEEDS) & paired["role"].astype(str).str.startswith(BEST)]
+    with_best = paired[paired["role"].astype(str).str.startswith(BEST)]
     sentences = []
     for metric in [name for name in CONTESTS if name in set(with_best["metric"])]:
         of_metric = with_best[with_best["metric"] == metric].dropna(subset="effect")
@@ -222,19 +220,20 @@ def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
 
 
 def _told_apart(test: pd.Series) -> str:
-    if pd.isna(test["p"]):
-        return f"{str(test['note']).capitalize()}."
-    apart = "Told apart" if test["p"] < 1 - LEVEL else "Not told apart"
-    words = f"{apart} on other splits of these cells (p {_p(test['p'])})"
-    if pd.isna(test["p_population"]):
-        return f"{words}."
-    if test["p_population"] < 1 - LEVEL:
-        return f"{words}, and told apart on other data of this kind (p {_p(test['p_population'])})."
-    words += f", not on other data of this kind (p {_p(test['p_population'])})"
+    if pd.isna(test["p_holm"]):
+        return f"No test: {test['note'] or 'not enough splits'}."
+    words = []
+    for name, of in {"": "these cells", "_new": "new cells of this kind"}.items():
+        if pd.notna(p := test[f"p{name}_holm"]):
+            apart = "Told apart" if p < 1 - LEVEL else "Not told apart"
+            least = f"smallest detectable difference {test[f'detectable{name}']:.3f}"
+            words.append(f"{apart} on {of} (p {_p(p)} after correction, {least}).")
+    if decisive(test.to_frame().T).iloc[0] < 1 - LEVEL or pd.isna(test["p_new_holm"]):
+        return " ".join(words)
     if pd.isna(test["seeds_needed"]):
-        return f"{words}; no number of seeds up to {MOST_SEEDS} would, since all split the same cells."
-    more = int(test["seeds_needed"] - test["seeds"])
-    return f"{words}; {many(more, 'more seed')} would, if difference and spread stay as they are."
+        return " ".join([*words, f"No number of splits up to {MOST_SEEDS} would do, since all divide the same cells."])
+    more = max(1, int(test["seeds_needed"] - test["seeds"]))
+    return " ".join([*words, f"{many(more, 'more split')} would, if difference and spread stay as they are."])
 
 
 def _p(p: float) -> str:

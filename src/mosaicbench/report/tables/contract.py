@@ -43,7 +43,7 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
     "overview": OVERVIEW_COLUMNS,
     "paired_tests": PAIRED_COLUMNS,
     "ranks": RANK_COLUMNS,
-    "overall": OVERALL_COLUMNS,
+    "overall": [*OVERALL_COLUMNS, "may_win"],
     "gates": GATE_COLUMNS,
     "distances": DISTANCE_COLUMNS,
     "published": PUBLISHED_COLUMNS,
@@ -71,7 +71,7 @@ def read_tables(folder: str | Path, names: Iterable[str] = tuple(TABLES)) -> dic
         "scores": checked_scores,
         "runs": checked_runs,
         "recommendations": checked_recommendations,
-        "overall": lambda table: _with_truths(table, "complete"),
+        "overall": lambda table: _with_truths(table, "complete", "may_win"),
         "standings": lambda table: _with_truths(table, "best", "level"),
         "distances": lambda table: _with_truths(table, "differs"),
     }

@@ -9,7 +9,7 @@ from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import STANDING_COLUMNS, of_view
 from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval, number
 from mosaicbench.statistics.common import ALL, NO_INTERVAL, RESOURCES, RUN, VIEW, joined
-from mosaicbench.statistics.overall import SCORES
+from mosaicbench.statistics.overall import RANKS, SCORES
 from mosaicbench.statistics.paired import level
 from mosaicbench.statistics.summary import SUMMARY, best, merits
 
@@ -103,18 +103,20 @@ def _absences(runs: pd.DataFrame) -> dict[str, str]:
 def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return the standing of every run in the overall score and in the groups that it averages."""
     rows = []
+    ranks_of = dict(zip(SCORES, ("rank", *RANKS), strict=True))
     for (dataset, scenario), lines in overall.groupby(VIEW, sort=False):
         runs_here = runs[runs["scenario"] == scenario]
         absences = _absences(runs_here if dataset == ALL else of_view(runs, dataset, scenario))
-        ranked = int(lines["rank"].notna().sum())
         reached = lines.loc[lines["rank"] == 1, ["low", "score"]].min(axis=1).min()
         for metric in [name for name in SCORES if lines[name].notna().any()]:
+            ranked = int(lines[ranks_of[metric]].notna().sum())
             for line in lines.to_dict("records"):
                 row = {name: line[name] for name in RUN} | {"group": OVERALL, "metric": metric, "best": False, "level": False}
                 row |= {"mean": line[metric], "seeds": line["seeds"], "interval": NO_INTERVAL}
+                row |= {"rank": line[ranks_of[metric]], "ranked": ranked, "best": line[ranks_of[metric]] == 1 and ranked > 1}
+                row |= {"level": row["best"]}
                 if metric == "score":
-                    row |= {name: line[name] for name in ("low", "high", "interval", "rank")} | {"ranked": ranked}
-                    row |= {"best": line["rank"] == 1 and ranked > 1}
+                    row |= {name: line[name] for name in ("low", "high", "interval")}
                     reaches = np.fmax(line["high"], line["score"]) >= reached
                     row |= {"level": bool(reaches and not np.isnan(line["rank"]) and ranked > 1)}
                 if np.isnan(line[metric]):
