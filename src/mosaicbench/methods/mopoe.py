@@ -41,7 +41,8 @@ CARD = {
     "at the mean of the product of all that is observed (the original draws from the mixture of all subsets). "
     "`variant: martens` is what Märtens & Yau 2024 compare with under this name: MVAE and the paths between modalities, whose "
     "target's private latent is a draw from the prior (`cross_private: prior_sample`, what their code does) or 0 (`zero`, what "
-    "their text says).",
+    "their text says). "
+    "Beta rises first (`warmup: 0`, the original's, scores the same: docs/results/departures.md).",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "hidden": {"int": [64, 256], "log": True},
