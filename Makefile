@@ -18,8 +18,7 @@ benchmark: $(READY)
 # sentence under it, from docs/results/size.tsv.
 figure: benchmark
 	$(BIN)/python docs/site/size.py
-	cp results/figures/bmmc_cite_small/paired/scores_by_run.png docs/scores_by_run.png
-	cd results/figures && cp mean_ranks.png $(addprefix bmmc_cite_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
+	cd results/figures && cp mean_ranks.png $(addprefix covid_citeseq_small/paired/,$(PICTURES:=.png)) ../../docs/pictures
 
 # The table of README's figure, from the results of config/studies/size.yaml (hours on two cores); then figure and sentence.
 size-table: $(READY)

@@ -32,7 +32,7 @@ def studies(good, tmp_path, monkeypatch):
     shutil.copytree(good, tmp_path / "studies/mine", ignore=shutil.ignore_patterns("cells.npz"))
     pictures = tmp_path / "studies/mine/figures"
     pictures.mkdir()
-    shutil.copy(REPOSITORY / "docs/scores_by_run.png", pictures / "mean_ranks.png")
+    shutil.copy(REPOSITORY / "docs/scores_by_cells.png", pictures / "mean_ranks.png")
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/mine.yaml").write_text("# Is it so?\n#   snakemake --configfile x\n# Found: yes.\n\ndatasets: {}\n")
     (tmp_path / "pages").mkdir()
