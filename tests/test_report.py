@@ -41,12 +41,12 @@ from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.report_page import report_page
-from mosaicbench.report.page.summary import best_runs, leader, packages
+from mosaicbench.report.page.summary import best_runs, fitted_on, leader, leaders, packages
 from mosaicbench.report.page.view import CIRCULAR, LABEL_GROUPS
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
-from mosaicbench.statistics.sentinels import GATE_COLUMNS
+from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS
 
 HOSTILE = "<script>alert('&\"')</script>"
 
@@ -156,7 +156,9 @@ def test_summary_says_who_leads_which_controls_were_run_and_what_failed(results)
     summary = _sections(results.html)["summary"]
     overall = results.tables["overall"].query("dataset == '(all)' and scenario == 'paired'").set_index("run")
     leader = overall["rank"].idxmin()
-    assert f"{leader.upper()} (model) has the highest overall score of {overall['rank'].notna().sum()} ranked runs" in summary
+    may_win = overall["rank"].notna() & overall["may_win"]
+    said = f"(model) has the highest overall score of {may_win.sum()} runs that answer every question"
+    assert f"{leader.upper()} {said}" in summary
     assert "ORACLE" in summary
     assert "4 fits diverged: VAE_MLP, MMVAEPP" in summary
     differ = results.tables["distances"].query("metric == 'foscttm'")["differs"]
@@ -192,9 +194,58 @@ def test_a_leader_is_apart_only_where_no_interval_reaches_it(results, second, wo
     rows = [("mvae", 1.0, 0.7, 0.6, 0.8), ("pca_joint", 2.0, *second)]
     ranked = pd.DataFrame(rows, columns=["run", "rank", "score", "low", "high"])
     ranked.loc[1, "high"] = max(second)
+    ranked["not_above"] = ["alignment, imputation", ""]
     said = leader(ranked, results.theme)
     assert words in said
     assert "The best baseline is PCA_JOINT" in said
+    assert "It is no better than knowing each cell's type (in alignment) and than the mean of each cell's type" in said
+
+
+def test_a_run_that_may_not_win_leads_nothing_and_is_named(results):
+    overall = results.tables["overall"]
+    of_all = overall[(overall["dataset"] == "(all)") & (overall["scenario"] == "paired")]
+    first = of_all.loc[of_all["rank"] == 1, "run"].iloc[0]
+    barred = overall.assign(may_win=overall["may_win"] & (overall["run"] != first))
+    said = {entry["scenario"].lower(): entry["words"] for entry in leaders(barred, results.theme)}["paired"]
+    assert not said.startswith(results.theme.label("runs", first))
+    assert f"Not called the best, whatever their score: {results.theme.label('runs', first)}" in said
+    nobody = leaders(overall.assign(may_win=False), results.theme)
+    assert all(entry["words"].startswith("None leads") for entry in nobody)
+
+
+def test_a_mark_of_a_check_stands_beside_the_name_wherever_a_run_is_ranked(results, tmp_path):
+    gate, sign = next(iter(MARKS.items()))
+    rows = [(*view.split("/"), "mvae", gate, "all", "0", "why") for view in results.views]
+    tables = results.tables | {"gates": pd.DataFrame(rows, columns=GATE_COLUMNS)}
+    given = {
+        "figures": tmp_path,
+        "figure_cards": {},
+        "theme": results.theme,
+        "config": {},
+        "views": results.views,
+        "records": [],
+    }
+    page = report_page(tables=tables, **given)
+    named = f"{results.theme.label('runs', 'mvae')} {sign}"
+    assert f"{sign} {gate}: a check gave this mark" in page
+    for name in ("overall", "ranks", "view-1"):
+        assert named in _sections(page)[name], name
+    assert sign not in results.html
+
+
+def test_the_report_says_who_fits_a_part_of_the_train_cells(results):
+    rows = [
+        ("pair", "paired", run, 0, epoch, cost, epoch + gap * (cost != "cost"))
+        for run, gap in (("mvae", 1), ("vae_poe", 0))
+        for epoch in (1, 2)
+        for cost in ("cost", "validation_cost")
+    ]
+    history = pd.DataFrame(rows, columns=["dataset", "scenario", "run", "seed", "epoch", "cost", "value"])
+    records = [{"run": run, "hyperparameters": {"validation": 0.1}} for run in ("mvae", "vae_poe", "oracle")]
+    records.append({"run": "cca", "hyperparameters": {}})
+    said = fitted_on(records, history, results.theme)
+    assert said == "MVAE fit 90 % of the train cells, the others tell when to stop; VAE_POE, CCA fit all."
+    assert fitted_on(records[1:], history, results.theme) == ""
 
 
 def test_hyperparameters_are_those_of_the_records(results):

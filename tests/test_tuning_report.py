@@ -80,7 +80,7 @@ def test_a_seed_without_its_partner_and_one_seed_alone_are_no_interval(made_up):
     assert (row["seeds"], row["better"]) == (1, "neither")
     assert row["default"] == pytest.approx(0.30)
     assert pd.isna(row["low"])
-    assert "one seed" in row["note"]
+    assert "one split" in row["note"]
 
 
 def test_datasets_agree_where_all_lie_on_one_side_of_the_default(searches):

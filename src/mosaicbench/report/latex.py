@@ -158,4 +158,4 @@ def _told_by(group: str, over_all: bool) -> str:
         return "the interval reaches that of the best"
     if over_all:
         return "mean ranks within Nemenyi's critical difference"
-    return "paired t over seeds, or over cells of one seed, Holm over all pairs, 5 %"
+    return "paired tests from splits and cells, on new cells of this kind, corrected for the pick of the best, 5 %"

@@ -63,7 +63,9 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
     for share, runs in sorted(held_out.items(), reverse=True):
         names = ", ".join(theme.label("runs", run) for run in theme.order("runs", runs))
         words.append(
-            f"{names} fit {1 - share:.0%} of the train cells, the others tell when to stop" if share else f"{names} fit all"
+            f"{names} fit {100 * (1 - share):.0f} % of the train cells, the others tell when to stop"
+            if share
+            else f"{names} fit all"
         )
     return "; ".join(words) + "."
 
