@@ -36,13 +36,13 @@ CARD = {
     "training (`modality_dropout`).",
     "summary": "One joint posterior, the product of the modalities' Gaussian experts and the prior; each modality is decoded "
     "from it.",
-    "deviates": "Costs are summed over features, with a learned standard deviation (the original averages squared errors, beside which "
-    "the KL weighs as many times more as there are features: `reduction: squared_error`); values are standardised, and ATAC "
-    "is LSI (the original has log-normalised RNA and a truncated SVD of raw counts, both in their own units, where ATAC of "
-    "deep cells has large variances and the KL weighs less); an absent modality's expert is left out (the original puts a "
-    "second prior in its place: `absent: zeros`) and is met in training through modality dropout (`modality_dropout: 0` is "
-    "the original, whose experts are never used alone); beta is 1, the learning rate 0.001 (the original's: 1.5, 0.0001); "
-    "latents are means, not samples.",
+    "deviates": "Costs are summed over features, with a learned standard deviation (the original averages squared errors, "
+    "beside which the KL weighs as many times more as there are features: `reduction: squared_error`); values are "
+    "standardised, and ATAC is LSI (the original has log-normalised RNA and a truncated SVD of raw counts, both "
+    "in their own units, where ATAC of deep cells has large variances and the KL weighs less); an absent "
+    "modality's expert is left out (the original puts a second prior in its place: `absent: zeros`) and is met in "
+    "training through modality dropout (`modality_dropout: 0` is the original, whose experts are never used "
+    "alone); beta is 1, the learning rate 0.001 (the original's: 1.5, 0.0001); latents are means, not samples.",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "hidden": {"int": [64, 256], "log": True},
