@@ -14,7 +14,7 @@ from scipy import sparse
 
 from mosaicbench import catalog
 from mosaicbench.commands import prepare
-from mosaicbench.data import embedded, preprocess, scenarios
+from mosaicbench.data import embedded, lsi, preprocess, scenarios
 from mosaicbench.data import features as choosing
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
@@ -850,3 +850,88 @@ def test_the_study_of_private_variation_has_as_many_peaks_as_it_asks_for(publish
     whole = snareseq_cortex.load(published(stanza["from"]), batches=stanza["batches"])
     chosen = curated(whole, qc=stanza["qc"], association=stanza["association"])
     assert {modality: cells.n_vars for modality, cells in chosen.mod.items()} == {"rna": 1010, "atac": 5010}
+
+
+# --- coordinates of train cells ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sparse_peaks():
+    return embedded.load("snareseq_small")["atac"][:600].copy()
+
+
+def test_a_train_cell_has_the_coordinates_of_the_other_folds(sparse_peaks):
+    """Dense, fold by fold: vectors of the others, rotated onto those of all."""
+    fitted, shown = Preprocessing.fit_transform(sparse_peaks, features=800, components=6)
+    x, loadings = shown.X.toarray().astype(float), shown.varm["LSI"].astype(float)
+    fold = lsi.folds_of(sparse_peaks.obs_names)
+    assert np.bincount(fold).tolist() == [60] * 10
+    for number in (0, 7):
+        vectors = np.linalg.svd(x[fold != number], full_matrices=False)[2][1:7].T
+        left, _, right = np.linalg.svd(vectors.T @ loadings)
+        np.testing.assert_allclose(shown.obsm["X_lsi"][fold == number], x[fold == number] @ vectors @ left @ right, atol=2e-3)
+    np.testing.assert_allclose(fitted.mean, shown.obsm["X_lsi"].mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(fitted.transform(sparse_peaks).obsm["X_lsi"], x @ loadings, atol=1e-3)
+
+
+def test_folds_follow_names_and_not_the_order_of_cells(sparse_peaks):
+    order = np.random.default_rng(0).permutation(sparse_peaks.n_obs)
+    _, shown = Preprocessing.fit_transform(sparse_peaks, features=800, components=6)
+    _, shuffled = Preprocessing.fit_transform(sparse_peaks[order].copy(), features=800, components=6)
+    sign = np.sign(np.sum(shown.varm["LSI"] * shuffled.varm["LSI"], axis=0))
+    np.testing.assert_allclose(shuffled.obsm["X_lsi"] * sign, shown.obsm["X_lsi"][order], atol=1e-2)
+
+
+def test_many_cells_have_fewer_folds_and_few_cells_as_many_as_they_can(monkeypatch):
+    names = pd.Index([f"cell{number}" for number in range(40)])
+    assert lsi.folds_of(names[:7]).max() == 6
+    monkeypatch.setattr(lsi, "MANY_CELLS", 40)
+    assert lsi.folds_of(names).max() == lsi.FOLDS_OF_MANY - 1
+
+
+@pytest.mark.parametrize("cells", [4, 5, 13])
+def test_few_cells_have_coordinates_out_of_fold(cells):
+    train = modality_of(np.random.default_rng(0).poisson(1.0, size=(cells, 30)) + np.eye(cells, 30, dtype=int), "atac")
+    _, shown = Preprocessing.fit_transform(train)
+    assert shown.obsm["X_lsi"].shape == (cells, cells - 2)
+    assert np.all(np.isfinite(standardised_values(shown)))
+
+
+def test_too_few_cells_for_lsi_are_refused():
+    with pytest.raises(UserError, match="LSI needs at least 4 train cells and 3 open peaks, found 3 and 6"):
+        Preprocessing.fit(modality_of(np.ones((3, 6), dtype=int), "atac"))
+
+
+@pytest.mark.parametrize("transform", ["raw_svd", "residuals"])
+def test_other_transforms_of_peaks_are_what_they_say(sparse_peaks, transform):
+    _, shown = Preprocessing.fit_transform(sparse_peaks, features=500, components=4, transform=transform, out_of_fold=False)
+    counts = sparse_peaks.layers["counts"].toarray().astype(float)
+    expected = counts[:, sparse_peaks.var_names.get_indexer(shown.var_names)]
+    if transform == "residuals":
+        expected = expected / np.sqrt(np.outer(counts.sum(axis=1), expected.sum(axis=0) / counts.sum()))
+    np.testing.assert_allclose(shown.X.toarray(), expected, rtol=1e-5)
+    u, singular, _ = np.linalg.svd(expected, full_matrices=False)
+    np.testing.assert_allclose(np.abs(shown.obsm["X_lsi"]), np.abs((u * singular)[:, 1:5]), atol=2e-2)
+
+
+def test_an_unknown_transform_of_peaks_is_refused(sparse_peaks):
+    with pytest.raises(UserError, match="transform is one of lsi, raw_svd, residuals, found 'svd'"):
+        Preprocessing.fit(sparse_peaks, transform="svd")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_that_are_not_standardised_keep_their_units(kind):
+    counts = np.random.default_rng(0).poisson(2.0, size=(40, 9))
+    counts[0, 0] = 10_000
+    train = modality_of(counts, kind)
+    _, shown = Preprocessing.fit_transform(train, standardise=False)
+    x = space_values(shown)
+    np.testing.assert_allclose(standardised_values(shown), x - x.mean(axis=0), atol=1e-3)
+    assert np.all(shown.uns["std"] == 1)
+
+
+def test_simulated_peaks_have_as_many_fragments_as_asked_for():
+    counts = simulated.load(None, modalities=("atac",), cells=200, n_atac=500, fragments=900)["atac"].layers["counts"]
+    assert 700 < np.median(np.asarray(counts.sum(axis=1))) < 1100
+    with pytest.raises(UserError, match="fragments: must be above 0, found 0"):
+        simulated.load(None, fragments=0)

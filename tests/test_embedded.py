@@ -251,7 +251,8 @@ def test_a_changed_raw_file_is_not_packed(tmp_path):
 def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
     """Dense, in double precision, formula by formula; what is fitted, on every fourth cell."""
     whole = embedded.load(name)[modality]
-    cells, fewer = whole[::4].copy(), {"atac": {"features": 1000, "components": 5}, "rna": {"features": 300}}.get(modality, {})
+    of_kind = {"atac": {"features": 1000, "components": 5, "out_of_fold": False}, "rna": {"features": 300}}
+    cells, fewer = whole[::4].copy(), of_kind.get(modality, {})
     fitted = Preprocessing.fit(cells, **fewer)
     shown = fitted.transform(whole)
     counts = whole.layers["counts"].toarray().astype(float)

@@ -390,8 +390,8 @@ def test_report_marks_label_scores_that_are_circular(results, tmp_path, origin):
 def _page_with_audit(results, tmp_path, scenarios):
     obs = pd.DataFrame({"batch": list("xy" * 10), "donor": list("abcd" * 5)}, index=[f"c{i}" for i in range(20)])
     in_query = np.arange(20) < 6
-    designs = [("-", Learned("hidden cell types balance which cells are measured in what", obs.index[6:]))]
-    audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, designs=designs)
+    others = [("-", Learned("hidden cell types balance which cells are measured in what", obs.index[6:], "design"))]
+    audit = audit_table(obs.iloc[:20], in_query, {}, stratified=True, others=others)
     lies = Results(tmp_path / "results")
     write_audit(f"{lies.view('pair', 'paired', 0)}/audit.tsv", audit)
     return report_page(

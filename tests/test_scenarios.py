@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import cut, prepare
-from mosaicbench.data import features, pairing, preprocess, scenarios
+from mosaicbench.data import features, lsi, pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -174,7 +174,9 @@ def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
             assert ("total" in cells.obs) == ("counts" in cells.layers)
             assert not barcodes & set(cells.obs_names)
             assert not TRUTH & set(cells.obsm)
-            assert set(cells.uns) == {"kind", "space", "mean", "std"}
+            more = {"transform"} if cells.uns["space"] == "lsi" else set()
+            more |= {"preprocess"} if noun == "train" else set()
+            assert set(cells.uns) == {"kind", "space", "mean", "std", "standardised"} | more
     assert set(parts["query"].uns["mosaicbench"]) == {"noun", "dataset", "scenario", "kind", "seed"}
     fitted = parts["train"].uns["mosaicbench"]
     assert fitted["fitted_on"] == "train cells"
@@ -411,7 +413,7 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
         own = fits[fits["modality"] == modality].set_index("what")
         fitted = own[own["role"] == "fit"]
         assert (fitted["cells"] == cells.n_obs).all()
-        expected = {"rna": 2, "atac": 3, "adt": 1}[cells.uns["kind"]]
+        expected = {"rna": 2, "atac": 4, "adt": 1}[cells.uns["kind"]]
         assert len(fitted) == expected
         true_names = sorted(dataset.obs_names[true_cells(parts["train"], dataset, modality)])
         digest = hashlib.sha256("\n".join(true_names).encode()).hexdigest()[:16]
@@ -429,17 +431,21 @@ def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step
     def learned_from_everything(log, what, function, cells, **options):
         is_step = function.__name__ == step or (step == "moments" and what.startswith("mean"))
         if is_step and cells.uns["kind"] == careless:
-            return learned(log, what, function, simulation[careless], **options)
+            everything = simulation[careless]
+            if step == "moments":
+                everything = preprocess.KINDS[careless].fit(everything, []).transform(everything)
+            return learned(log, what, function, everything, **options)
         return learned(log, what, function, cells, **options)
 
-    monkeypatch.setattr(preprocess, "learned", learned_from_everything)
+    for module in (preprocess, lsi):
+        monkeypatch.setattr(module, "learned", learned_from_everything)
     with pytest.raises(RuntimeError, match=f"of modality '{careless}' was learned from cells that are no train cells"):
         parts_of(simulation, "paired")
 
 
 def test_every_step_that_learns_is_audited():
     """The functions that take train cells are reached through `learned` alone."""
-    tree = ast.parse(inspect.getsource(preprocess))
+    tree = ast.parse(inspect.getsource(preprocess) + inspect.getsource(lsi).replace("from __future__ import annotations", ""))
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     functions = [function for _, function in inspect.getmembers(features, inspect.isfunction)]
@@ -459,8 +465,8 @@ def test_audit_is_written_beside_the_view(simulation, tmp_path):
     assert list(audit) == scenarios.AUDIT_COLUMNS
     assert set(audit["scenario"]) == {"mine"}
     assert set(audit["seed"]) == {2}
-    assert audit["role"].value_counts().to_dict() == {"fit": 6, "label": 3, "division": 2, "design": 1}
-    assert audit["query_cells"][audit["role"] != "division"].sum() == 0
+    assert audit["role"].value_counts().to_dict() == {"fit": 7, "label": 3, "scale": 3, "division": 2, "design": 1}
+    assert audit["query_cells"][~audit["role"].isin(["division", "scale"])].sum() == 0
     whole = path.read_text().splitlines(keepends=True)
     for damaged in (
         [*whole[:-1]],
@@ -488,7 +494,10 @@ def marked(dataset):
         ({"query_fraction": 0.99}, "query_fraction: leaves"),
         ({"paired_fraction": 0.5}, "scenario s: unknown option 'paired_fraction'"),
         ({"preprocess": {"protein": {}}}, "preprocess: unknown kind 'protein'; there are rna, atac, adt"),
-        ({"preprocess": {"rna": {"genes": 3}}}, "preprocess.rna: unknown option 'genes'; there are features"),
+        (
+            {"preprocess": {"rna": {"genes": 3}}},
+            "preprocess.rna: unknown option 'genes'; there are features, standardise, fit_on",
+        ),
         ({"preprocess": {"rna": {"features": 0}}}, "preprocess: features must be at least 1, found 0"),
     ],
 )

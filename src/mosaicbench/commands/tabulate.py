@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, read_cells, read_features, read_scores
-from mosaicbench.files.tables import write_tables
+from mosaicbench.files.tables import read_audit, write_tables
 from mosaicbench.files.trials import read_trials
+from mosaicbench.layout import Results
 from mosaicbench.meter import PHASES
 from mosaicbench.report.recommendation import recommended
 from mosaicbench.report.roster import roster_of
@@ -32,10 +33,11 @@ from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.ranks import ranks
 from mosaicbench.statistics.scaling import exponents
-from mosaicbench.statistics.sentinels import gates, in_words, may_win
+from mosaicbench.statistics.sentinels import GATE_COLUMNS, gates, in_words, may_win
 from mosaicbench.statistics.summary import comparison, headline
 from mosaicbench.statistics.sweep import sweep_table
 from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
+from mosaicbench.statistics.views import faults_of_views
 
 SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
@@ -119,6 +121,7 @@ def main(
     roster = roster_of(all_runs)
     widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
+    of_scores = gates(all_scores, cell_scores, roster, sizes_of_views)
     tables = {
         "scores": all_scores,
         "features": _sorted(all_features, order),
@@ -129,7 +132,7 @@ def main(
         "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views),
         "ranks": ranks(all_scores, roster, simulated),
         "overall": overall(all_scores, all_runs, roster, simulated),
-        "gates": gates(all_scores, cell_scores, roster, sizes_of_views),
+        "gates": joined([of_scores, faults_of_views(_audits(Results(results), fits))], GATE_COLUMNS),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(published), means, kinds, roster),
@@ -151,6 +154,13 @@ def main(
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
         word = "ALARM" if gate == GATE else "warning"
         print(f"{word}: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)
+
+
+def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
+    """Yield the ``audit.tsv`` of each view of these fits, once, where there is one."""
+    for path in dict.fromkeys(Path(results.view(fit["dataset"], fit["scenario"], fit["seed"]), "audit.tsv") for fit in fits):
+        if path.is_file():
+            yield read_audit(path)
 
 
 def _check_seeds(path: Path, scores: pd.DataFrame, seeds: Sequence[int]) -> None:

@@ -34,12 +34,12 @@ CARD = {
     "product of experts does better where a cell shows one modality (docs/results/fusion.md).",
     "summary": "One joint posterior, computed by a network from the modalities' concatenated encodings; each modality is "
     "decoded from it.",
-    "deviates": "Costs are summed over features (the original averages them: `reduction: mean`); an absent modality is a "
-    "learned token met in training through modality dropout (the original feeds zeros that training never saw: "
-    "`absent: zeros`); latents are means, not samples. "
-    "Weights are of the lowest validation loss, not the last (`weights: last` costs 0.015 of skill on TEA-seq); beta is 1 "
-    "(`beta: 1.5`, the original's, gains 0.008 of FOSCTTM there), the standard deviation of each feature learned. Prices: "
-    "docs/results/departures.md.",
+    "deviates": "Costs are summed over features, with a learned standard deviation, and values are standardised (the original "
+    "averages squared errors of values in their own units: `reduction: squared_error`, `standardise: false`); an "
+    "absent modality is a learned token met in training through modality dropout (the original feeds zeros that "
+    "training never saw: `absent: zeros`); latents are means, not samples. Weights are of the lowest validation loss, not the "
+    "last (`weights: last` costs 0.015 of skill on TEA-seq); beta is 1 (`beta: 1.5`, the original's, gains 0.008 of FOSCTTM "
+    "there). Prices: docs/results/departures.md.",
     "space": {
         "latent": {"int": [8, 64], "log": True},
         "hidden": {"int": [64, 256], "log": True},

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mosaicbench.layout import Jobs
-from mosaicbench.report.page.cells import ELSEWHERE, place_cells, place_columns
+from mosaicbench.report.page.cells import ELSEWHERE, place_cells, place_columns, run_cell
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import FAILED, RUN
 from mosaicbench.statistics.out_of_place import GATE
 from mosaicbench.statistics.sentinels import in_words
+from mosaicbench.statistics.views import EVERY_RUN
 
 REMEDIES = {
     "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",
@@ -90,7 +91,8 @@ def gates(table: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return one row per run and gate, whatever the number of scores it is about; None where nothing was found."""
     rows = []
     for (dataset, scenario, run, gate), findings in table.groupby([*RUN, "gate"], sort=False):
-        place = place_cells(run, dataset, scenario, theme)
+        named = Cell(EVERY_RUN) if run == EVERY_RUN else run_cell(run, theme)
+        place = [named, theme.label("datasets", dataset), theme.label("scenarios", scenario)]
         rows.append([*place, gate, in_words(findings, lambda metric: _label(metric, theme))])
     columns = [*place_columns(), Column("Gate", choices=True), Column("Finding", words=True)]
     return grid("What the gates found", columns, rows)

@@ -1,0 +1,96 @@
+"""Whole views: query values of another scale than train values, and transforms that query cells had a part in, are found."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from made_up_scores import ROSTER
+
+from mosaicbench.data import embedded, scenarios
+from mosaicbench.data.inner import inner_view
+from mosaicbench.data.preprocess import KINDS, OF_ALL_KINDS
+from mosaicbench.errors import UserError
+from mosaicbench.files.views import space_values
+from mosaicbench.report.page.failures import gates
+from mosaicbench.report.theme import Theme
+from mosaicbench.statistics.views import EVERY_RUN, faults_of_views
+
+RNA = {"rna": {"features": 300}}
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    return embedded.load("snareseq_small")
+
+
+def parts_with(dataset, **options):
+    preprocess = RNA | ({"atac": options} if options else {})
+    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+
+
+def faults_with(dataset, **options):
+    found = faults_of_views([parts_with(dataset, **options)["solution"].uns["audit"]])
+    return list(zip(found["run"], found["gate"], found["message"], strict=True))
+
+
+def test_peaks_in_sample_are_of_another_scale_and_out_of_fold_they_are_not(nuclei):
+    assert faults_with(nuclei) == []
+    ((run, gate, message),) = faults_with(nuclei, out_of_fold=False)
+    assert (run, gate) == (EVERY_RUN, "scale")
+    assert "query values of atac vary 0.10 times as much as train values" in message
+
+
+def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
+    """Proteins whose query counts have a hundredth of the spread, as of another protocol."""
+    dataset = embedded.load("bmmc_cite_small")
+    clean = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA)
+    assert len(faults_of_views([clean["solution"].uns["audit"]])) == 0
+    rows = dataset.obs_names.isin(clean["solution"].obs_names)
+    counts = dataset["adt"].layers["counts"].toarray()
+    counts[rows] = counts[rows].mean(axis=0).round()
+    dataset["adt"].layers["counts"] = type(dataset["adt"].layers["counts"])(counts)
+    other = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA)
+    assert list(faults_of_views([other["solution"].uns["audit"]])["gate"]) == ["scale"]
+
+
+def test_a_transform_of_all_cells_is_a_leak_that_is_named(nuclei):
+    leaky = parts_with(nuclei, transform="raw_svd", fit_on="all")
+    audit = leaky["solution"].uns["audit"]
+    of_peaks = audit[(audit["modality"] == "atac") & (audit["role"] == "fit on all")]
+    assert set(of_peaks["what"]) == {"choice of features, idf", "weights of peaks", "decomposition"}
+    assert (of_peaks["cells"] == nuclei.n_obs).all()
+    assert (of_peaks["query_cells"] > 0).all()
+    assert set(audit.loc[audit["role"] == "fit", "query_cells"]) == {0}
+    ((run, gate, message),) = faults_with(nuclei, transform="raw_svd", fit_on="all")
+    assert (run, gate) == (EVERY_RUN, "leak")
+    assert "scores are not of new cells" in message
+    whole = np.vstack([space_values(leaky[part]["atac"]) for part in ("train", "query")])
+    gram = whole.T @ whole  # components of the cells that they were computed from are orthogonal
+    assert np.abs(gram - np.diag(np.diag(gram))).max() < 1e-3 * np.diag(gram).max()
+
+
+def test_findings_of_a_view_have_a_row_in_the_report(nuclei):
+    found = faults_of_views([parts_with(nuclei, out_of_fold=False)["solution"].uns["audit"]])
+    ((row,),) = gates(found, Theme(display=defaultdict(dict), roster=ROSTER)).sections.values()
+    assert EVERY_RUN in str(row)
+    assert "query values of atac" in str(row)
+
+
+def test_no_audit_no_finding():
+    assert len(faults_of_views([])) == 0
+
+
+def test_an_inner_view_has_the_transforms_of_its_view(nuclei):
+    options = {"transform": "residuals", "out_of_fold": False, "standardise": False}
+    inner = inner_view(parts_with(nuclei, **options)["train"], share=0.2, seed=0)
+    assert str(inner["train"]["atac"].uns["transform"]) == "residuals"
+    assert np.all(inner["train"]["atac"].uns["std"] == 1)
+    assert faults_of_views([inner["solution"].uns["audit"]])["gate"].tolist() == ["scale"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_of_every_kind_are_told(kind, nuclei):
+    with pytest.raises(UserError, match=f"unknown option 'nothing'; there are .*{', '.join(OF_ALL_KINDS)}"):
+        scenarios.cut(nuclei, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess={kind: {"nothing": 1}})
+    with pytest.raises(UserError, match=f"preprocess.{kind}: fit_on is 'train' or 'all', found 'query'"):
+        scenarios.cut(nuclei, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess={kind: {"fit_on": "query"}})
