@@ -19,7 +19,7 @@ MINIMAL = {"datasets": {"simulated": {}}}
 
 def test_the_default_config_is_valid_and_complete():
     bench = settings.load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()))
-    assert set(bench.datasets) == {"bmmc_cite_small", "teaseq_small", "snareseq_small", "simulated"}
+    assert set(bench.datasets) == {"covid_citeseq_small", "teaseq_small", "snareseq_small", "simulated"}
     assert all(dataset["raw"] is None for dataset in bench.datasets.values()), "nothing is downloaded"
     assert len(bench.seeds) >= 3
     cards = catalog.cards("methods")
@@ -283,8 +283,8 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             r"scenarios\.m\.datasets: .*did you mean 'simulated'",
         ),
         (
-            {"scenarios": {"m": {"kind": "paired", "runs": ["mvea"]}}},
-            r"scenarios\.m\.runs: there is no run 'mvea'; did you mean 'mvae'",
+            {"scenarios": {"m": {"kind": "paired", "runs": ["mmvea"]}}},
+            r"scenarios\.m\.runs: there is no run 'mmvea'; did you mean 'mmvae'",
         ),
         ({"datasets": {"x": {"from": "teaseq_matild"}}}, r"datasets\.x\.from: there is no 'teaseq_matild'.*'teaseq_matilda'"),
         (
@@ -335,7 +335,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         ({"report": {"generated_runs": ["ridge"]}}, r"report\.generated_runs: 'ridge' has no prior for virtual"),
         ({"report": {"generated_runs": ["ridg"]}}, r"report\.generated_runs: there is no run 'ridg'; did you mean 'ridge'"),
         ({"runs": {"totalvi": {}}, "report": {"generated_runs": ["totalvi"]}}, r"generated_runs: 'totalvi' wraps a package"),
-        ({"report": {"projected_runs": ["mvaee"]}}, r"report\.projected_runs: there is no run 'mvaee'; did you mean 'mvae'"),
+        ({"report": {"projected_runs": ["mmvaee"]}}, r"report\.projected_runs: there is no run 'mmvaee'; did you mean 'mmvae'"),
         ({"report": {"reference_run": "cca2"}}, r"report\.reference_run: there is no run 'cca2'; did you mean 'cca'"),
         ({"report": {"sweep": {"label": "n"}}}, r"report\.sweep: .*'metrics'"),
         (
@@ -351,7 +351,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             r"sweep\.series\.runs: '(mvae|paired)' is no dataset, scenario or run as the others",
         ),
         (
-            {"report": {"sweep": SWEEP | {"log": True, "series": {"runs": {"mvae": 0, "mmvaepp": 2}}}}},
+            {"report": {"sweep": SWEEP | {"log": True, "series": {"runs": {"mmvae": 0, "mmvaepp": 2}}}}},
             r"sweep\.series\.runs: 0 cannot stand on a logarithmic axis",
         ),
     ],
