@@ -19,7 +19,7 @@ from mosaicbench.view import Cells, View
 CARD = {
     "label": "Linear",
     "kind": "baseline",
-    "paper": "Hotelling 1936; Hoerl & Kennard 1970",
+    "paper": "Hotelling 1936; Hoerl & Kennard 1970; Kettenring 1971",
     "doi": "10.1093/biomet/58.3.433",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
