@@ -466,3 +466,22 @@ def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(tmp_path, given
 def test_a_folder_of_cells_is_refused_before_the_fit(tmp_path):
     with pytest.raises(UserError, match=r"is a folder; .* write them as one \.h5mu"):
         integrate.main(cells=tmp_path, method="pca_joint", output=tmp_path / "out.h5mu")
+
+
+@pytest.mark.parametrize(
+    "of_peaks",
+    [{}, {"out_of_fold": False}, {"transform": "residuals"}, {"transform": "raw_svd", "standardise": False, "fit_on": "all"}],
+)
+def test_peaks_of_later_cells_are_transformed_as_those_of_the_query(tmp_path, of_peaks):
+    dataset = simulated.load(None, modalities=("rna", "atac"), cells=120, n_rna=60, n_atac=90, fragments=200)
+    view = cut_small(dataset, "paired", tmp_path / "view", preprocess={"atac": of_peaks})
+    fit_one(view, tmp_path / "pca_joint", "pca_joint", names=KEPT)
+    solution = read_view(view / "solution.h5mu", "solution")
+    own = dataset[solution.obs_names].copy()
+    own.write_h5mu(tmp_path / "own.h5mu")
+    apply.main(run=tmp_path / "pca_joint", cells=tmp_path / "own.h5mu", output=tmp_path / "out.h5mu")
+    out = mudata.read_h5mu(tmp_path / "out.h5mu")
+    names, z = latents_of(read_latents(tmp_path / "pca_joint" / "latents.h5ad"), "atac", "query")
+    expected = z[names.get_indexer(solution["atac"].obs["query_name"])]
+    found = out["atac"][solution["atac"].obs_names].obsm["X_mosaicbench"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

@@ -74,11 +74,6 @@ class Settings:
                 found.append(figure)
         return found
 
-    def preprocess_of(self, scenario: str) -> dict[str, dict]:
-        """Return kind of modality -> options of preprocessing in a scenario: its own beside those of the config."""
-        own = self.scenarios[scenario].get("preprocess", {})
-        return {kind: self.preprocess.get(kind, {}) | own.get(kind, {}) for kind in {**self.preprocess, **own}}
-
     @property
     def views(self) -> list[tuple[str, str]]:
         """Every dataset with every scenario that is not for other datasets."""

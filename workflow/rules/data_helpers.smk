@@ -31,10 +31,11 @@ def scenario_kind(wildcards):
 
 
 def cut_options(wildcards):
-    given = {
-        key: value for key, value in bench.scenarios[wildcards.scenario].items() if key not in ("kind", "datasets", "runs")
-    }
-    return as_json(given | {"preprocess": bench.preprocess_of(wildcards.scenario)})
+    scenario = bench.scenarios[wildcards.scenario]
+    given = {key: value for key, value in scenario.items() if key not in ("kind", "datasets", "runs")}
+    own = given.get("preprocess", {})
+    preprocess = {kind: bench.preprocess.get(kind, {}) | own.get(kind, {}) for kind in bench.preprocess | own}
+    return as_json(given | {"preprocess": preprocess})
 
 
 def files_of_cut(file):
