@@ -22,6 +22,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 
+from mosaicbench import catalog  # noqa: E402
 from mosaicbench.errors import UserError  # noqa: E402
 from mosaicbench.files.atomic import write_text  # noqa: E402
 from mosaicbench.files.tables import read_table  # noqa: E402
@@ -133,20 +134,24 @@ def sentence(table: pd.DataFrame, theme: Theme) -> str:
     firsts = [sum(linear for _, linear in at.values()) for at in (few, many)]
     return (
         f"Means over {seeds} seeds with 95 % intervals, of one CITE-seq dataset ([how](docs/results/size.md)). Best "
-        f"linear / best deep method of {least} and of {most} cells: {'; '.join(scores)}. A linear method is first in "
+        f"linear / best published deep method of {least} and of {most} cells: {'; '.join(scores)}. A linear method is first in "
         f"{firsts[0]} and in {firsts[1]} of these {len(scores)} scores."
     )
 
 
 def _led(rows: pd.DataFrame, theme: Theme) -> dict[str, tuple[str, bool]]:
-    """Return, by name of score: the best linear mean against the best deep one, and whether the linear one is better."""
+    """Return, by name of score: the best linear mean against the best deep one, and whether the linear one is better.
+
+    This project's own model takes no part.
+    """
     found = {}
     for (metric, direction), name in PANELS.items():
         means = rows[(rows["metric"] == metric) & (rows["direction"] == direction)].set_index("run")["mean"]
         sign = -1 if theme.roster.better(metric) == "lower" else 1
         best = {}
         for side in ("linear", "deep"):
-            of_side = sign * means[[run for run in means.index if kind(run, theme) == side]]
+            others = [run for run in means.index if kind(run, theme) == side and not catalog.card("methods", run).get("own")]
+            of_side = sign * means[others]
             if len(of_side):
                 best[side] = of_side.idxmax()
         if len(best) == 2:
