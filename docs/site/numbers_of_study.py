@@ -2,6 +2,10 @@
 
     python docs/site/numbers_of_study.py private_variation departures
 
+    python docs/site/numbers_of_study.py --scenarios transform vaeomics
+
+The second command compares scenarios instead, each run with itself in the study's first scenario, by direction.
+
 Each study's table, ``docs/results/STUDY.tsv``, is what sentences of pages and cards quote, so that a test can hold them to it.
 """
 
@@ -9,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,6 +33,9 @@ from mosaicbench.statistics.common import CONTESTS, half_width  # noqa: E402
 from mosaicbench.statistics.summary import seed_means  # noqa: E402
 
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"
+METRICS = [*CONTESTS, "imputation_cosine_per_cell", "imputation_pearson_per_cell", "kl_term", "active_units"]
+OTHER_CONTROLS = ["oracle", "label_oracle", "shuffled", "random_latent", "constant"]  # no transform changes them
+BETWEEN = ["dataset", "run", "metric", "direction", "scenario", "against", "mean", "low", "high", "n"]
 PLACE = ["data", "scenario", "x", "metric", "direction"]
 COLUMNS = [*PLACE, "run", "method", "setting", "against", "mean", "low", "high", "n", "ahead", "epoch_kept"]
 
@@ -74,6 +81,35 @@ def numbers(tables: Mapping[str, pd.DataFrame], stanzas: Mapping[str, Mapping | 
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def between_scenarios(tables: Mapping[str, pd.DataFrame], scenarios: Sequence[str]) -> pd.DataFrame:
+    """Return means over seeds of each run in each scenario and direction, and differences from the first of `scenarios`.
+
+    Parameters
+    ----------
+    tables
+        "scores" of :data:`report.tables.contract.TABLES`.
+    scenarios
+        Of the config; with equal seeds they have the same query cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``BETWEEN``. Where `against` is empty, `mean` is that of the run, with its 95 % t interval over `n` seeds; else
+        that of the differences from the scenario `against` on the same seeds.
+    """
+    scores = tables["scores"].dropna(subset="value")
+    scores = scores[scores["metric"].isin(METRICS) & ~scores["run"].isin(OTHER_CONTROLS)]
+    rows = []
+    for (*place, scenario), part in scores.groupby([*BETWEEN[:4], "scenario"], sort=False):
+        values = part.set_index("seed")["value"]
+        rows.append([*place, scenario, "", *_interval(values.to_numpy())])
+        same = (scores[BETWEEN[:4]] == place).all(axis=1) & (scores["scenario"] == scenarios[0])
+        gaps = (values - scores[same].set_index("seed")["value"]).dropna().to_numpy()
+        if scenario != scenarios[0] and len(gaps):
+            rows.append([*place, scenario, scenarios[0], *_interval(gaps)])
+    return pd.DataFrame(rows, columns=BETWEEN)
+
+
 def _values(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return one row per place, run and repetition: its value, and the epoch whose weights were kept."""
     if len(tables["sweep"]):
@@ -93,8 +129,8 @@ def _interval(values: np.ndarray) -> tuple[float, float, float, int]:
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half), len(values)
 
 
-def read_study(name: str, results: Path) -> pd.DataFrame:
-    """Return the numbers of a study from its results, with its commit.
+def read_study(name: str, results: Path, *, scenarios: bool = False) -> pd.DataFrame:
+    """Return the numbers of a study from its results, with its commit; with `scenarios`, those of :func:`between_scenarios`.
 
     Raises
     ------
@@ -109,15 +145,19 @@ def read_study(name: str, results: Path) -> pd.DataFrame:
     found = Results(results / name)
     tables = read_tables(found.tables, ("scores", "sweep", "history", "runs"))
     commit = circumstances(read_records(found, tables["runs"]))["commit"]
-    return numbers(tables, yaml.safe_load(config.read_text(encoding="utf-8"))["runs"]).assign(commit=commit)
+    said = yaml.safe_load(config.read_text(encoding="utf-8"))
+    if scenarios:
+        return between_scenarios(tables, list(said["scenarios"])).assign(commit=commit)
+    return numbers(tables, said["runs"]).assign(commit=commit)
 
 
-def main(studies: list[str], results: Path) -> None:
+def main(studies: list[str], results: Path, *, scenarios: bool = False) -> None:
     """Write the table of each study beside its page."""
     for name in studies:
-        table = read_study(name, results)
+        table = read_study(name, results, scenarios=scenarios)
         rounded = {column: table[column].round(4) for column in ("mean", "low", "high")}
-        write_table(PAGES / f"{name}.tsv", table.assign(**rounded, epoch_kept=table["epoch_kept"].round(1)))
+        kept = {column: table[column].round(1) for column in ("epoch_kept",) if column in table}
+        write_table(PAGES / f"{name}.tsv", table.assign(**rounded, **kept))
         print(f"Written: docs/results/{name}.tsv")
 
 
@@ -125,8 +165,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", metavar="STUDY")
     parser.add_argument("--results", type=Path, default=Path("results/studies"), metavar="DIR", help="default: results/studies")
+    parser.add_argument("--scenarios", action="store_true", help="compare scenarios instead of runs")
     arguments = parser.parse_args()
     try:
-        main(arguments.studies, arguments.results)
+        main(arguments.studies, arguments.results, scenarios=arguments.scenarios)
     except (UserError, OSError) as error:
         sys.exit(f"numbers_of_study: {error}")
