@@ -11,7 +11,9 @@ if not workflow.overwrite_configfiles:
     configfile:
         "config/config.yaml"
         if os.path.exists("config/config.yaml")
-        else os.path.join(workflow.current_basedir.get_path_or_uri(secret_free=True), "config/config.yaml")
+        else os.path.join(
+            workflow.current_basedir.get_path_or_uri(secret_free=True), "config/config.yaml"
+        )
 
 
 include: "workflow/rules/common.smk"
@@ -48,4 +50,6 @@ onsuccess:
     for alarm in alarms():
         print(alarm)
     if os.path.exists(RESULTS.report):
-        print(f"Done. Open {RESULTS.report}; its numbers are in {RESULTS.tables} and {RESULTS.figures}.")
+        print(
+            f"Done. Open {RESULTS.report}; its numbers are in {RESULTS.tables} and {RESULTS.figures}."
+        )

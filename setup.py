@@ -16,7 +16,16 @@ from pathlib import Path
 __path__ = [str(Path(__file__).parents[3])]
 exec(Path(__path__[0], "__init__.py").read_text(encoding="utf-8"))
 '''
-SUFFIXES = {"", ".def", ".py", ".rst", ".smk", ".tsv", ".txt", ".yaml"}  # no image that was built for containers
+SUFFIXES = {
+    "",
+    ".def",
+    ".py",
+    ".rst",
+    ".smk",
+    ".tsv",
+    ".txt",
+    ".yaml",
+}  # no image that was built for containers
 
 
 class BuildWithWorkflow(build_py):
@@ -38,7 +47,12 @@ class BuildWithWorkflow(build_py):
 
 def carried() -> list[Path]:
     """Return the paths, relative to the checkout, of the files that a wheel carries."""
-    files = [file for name in CARRIED for file in (HERE / name, *(HERE / name).rglob("*")) if file.is_file()]
+    files = [
+        file
+        for name in CARRIED
+        for file in (HERE / name, *(HERE / name).rglob("*"))
+        if file.is_file()
+    ]
     return sorted(file.relative_to(HERE) for file in files if file.suffix in SUFFIXES)
 
 

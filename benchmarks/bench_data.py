@@ -14,7 +14,10 @@ def bench_rna(measure, dataset):
     from mosaicbench.data.preprocess import Preprocessing
 
     measure(
-        lambda: Preprocessing.fit(dataset["rna"], features=2000).transform(dataset["rna"]), role="ours", size=5000, unit="cells"
+        lambda: Preprocessing.fit(dataset["rna"], features=2000).transform(dataset["rna"]),
+        role="ours",
+        size=5000,
+        unit="cells",
     )
 
 
@@ -37,7 +40,12 @@ def bench_rna_scanpy(measure, dataset):
 def bench_atac(measure, dataset):
     from mosaicbench.data.preprocess import Preprocessing
 
-    measure(lambda: Preprocessing.fit(dataset["atac"]).transform(dataset["atac"]), role="ours", size=5000, unit="cells")
+    measure(
+        lambda: Preprocessing.fit(dataset["atac"]).transform(dataset["atac"]),
+        role="ours",
+        size=5000,
+        unit="cells",
+    )
 
 
 @pytest.mark.benchmark(group="Preprocessing of ATAC (LSI, 50 components), 5,000 cells")
@@ -58,18 +66,29 @@ def feature_barcode_matrix(dataset, tmp_path_factory):
     import h5py
     import numpy as np
 
-    path, counts = tmp_path_factory.mktemp("raw") / "matrix.h5", dataset["rna"].layers["counts"].tocsr()
+    path, counts = (
+        tmp_path_factory.mktemp("raw") / "matrix.h5",
+        dataset["rna"].layers["counts"].tocsr(),
+    )
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
-        for name, array in (("data", counts.data.astype(np.int32)), ("indices", counts.indices), ("indptr", counts.indptr)):
-            group.create_dataset(name, data=array.astype(np.int64), compression="gzip", compression_opts=4)
+        for name, array in (
+            ("data", counts.data.astype(np.int32)),
+            ("indices", counts.indices),
+            ("indptr", counts.indptr),
+        ):
+            group.create_dataset(
+                name, data=array.astype(np.int64), compression="gzip", compression_opts=4
+            )
         group.create_dataset("shape", data=np.array(counts.shape[::-1]))
         group.create_dataset("barcodes", data=np.array(dataset.obs_names, dtype="S"))
         features = group.create_group("features")
         names = np.array(dataset["rna"].var_names, dtype="S")
         for name, column in {"id": names, "name": names}.items():
             features.create_dataset(name, data=column)
-        features.create_dataset("feature_type", data=np.array(["Gene Expression"] * len(names), dtype="S"))
+        features.create_dataset(
+            "feature_type", data=np.array(["Gene Expression"] * len(names), dtype="S")
+        )
         features.create_dataset("genome", data=np.array(["generated"] * len(names), dtype="S"))
     return path
 
@@ -85,4 +104,10 @@ def bench_reading(measure, feature_barcode_matrix):
 def bench_reading_scanpy(measure, feature_barcode_matrix):
     import scanpy as sc
 
-    measure(lambda: sc.read_10x_h5(feature_barcode_matrix, gex_only=False), role="peer", size=5000, unit="cells", who="scanpy")
+    measure(
+        lambda: sc.read_10x_h5(feature_barcode_matrix, gex_only=False),
+        role="peer",
+        size=5000,
+        unit="cells",
+        who="scanpy",
+    )

@@ -13,7 +13,13 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 
 
 def _called(*arguments, cwd=REPOSITORY):
-    subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=cwd, env=ENVIRONMENT, capture_output=True)
+    subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        check=True,
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,9 @@ def small(tmp_path_factory):
     from mosaicbench.files.views import write_view
 
     folder = tmp_path_factory.mktemp("small")
-    parts = scenarios.cut(pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0)
+    parts = scenarios.cut(
+        pbmc68k_split.load(None), dataset_name="small", scenario="paired", kind="paired", seed=0
+    )
     for part, view in parts.items():
         write_view(folder / f"{part}.h5mu", view)
     return folder
@@ -35,7 +43,17 @@ def _fit(view, method, **hyperparameters):
 
     known = {"dataset": "small", "scenario": "paired", "run": method, "method": method, "seed": 0}
     _called(
-        *("-m", "mosaicbench", "fit", "--method", method, "--identity", json.dumps(known), "--threads", "1"),
+        *(
+            "-m",
+            "mosaicbench",
+            "fit",
+            "--method",
+            method,
+            "--identity",
+            json.dumps(known),
+            "--threads",
+            "1",
+        ),
         *("--hyperparameters", json.dumps(hyperparameters), "--output", view / method),
         *("--train", view / "train.h5mu", "--query", view / "query.h5mu"),
     )
@@ -43,13 +61,25 @@ def _fit(view, method, **hyperparameters):
 
 @pytest.mark.benchmark(group="A fit's process, but for training")
 def bench_fit(measure, small):
-    measure(lambda: _fit(small, "mvae", max_epochs=1), role="ours", size=1, unit="jobs", who="mvae, one epoch")
+    measure(
+        lambda: _fit(small, "mvae", max_epochs=1),
+        role="ours",
+        size=1,
+        unit="jobs",
+        who="mvae, one epoch",
+    )
 
 
 @pytest.mark.benchmark(group="A fit's process, but for training")
 def bench_imports(measure):
     command = "import torch, anndata, mudata"
-    measure(lambda: _called("-c", command), role="limit", size=1, unit="jobs", who=f"python -c '{command}'")
+    measure(
+        lambda: _called("-c", command),
+        role="limit",
+        size=1,
+        unit="jobs",
+        who=f"python -c '{command}'",
+    )
 
 
 @pytest.mark.benchmark(group="Scoring of one run, all groups, 140 query cells")
@@ -58,24 +88,78 @@ def bench_score(measure, small):
 
     _fit(small, "mvae", max_epochs=1)
     groups = sorted({card["group"] for card in catalog.cards("metrics").values()})
-    written = ["--scores", small / "scores.tsv", "--features", small / "features.tsv", "--cells", small / "cells.npz"]
-    command = ["-m", "mosaicbench", "score", "--runs", small / "mvae", "--views", small, "--groups", *groups, "--threads", "1"]
-    measure(lambda: _called(*command, *written), role="ours", size=1, unit="jobs", who="mosaicbench score")
+    written = [
+        "--scores",
+        small / "scores.tsv",
+        "--features",
+        small / "features.tsv",
+        "--cells",
+        small / "cells.npz",
+    ]
+    command = [
+        "-m",
+        "mosaicbench",
+        "score",
+        "--runs",
+        small / "mvae",
+        "--views",
+        small,
+        "--groups",
+        *groups,
+        "--threads",
+        "1",
+    ]
+    measure(
+        lambda: _called(*command, *written),
+        role="ours",
+        size=1,
+        unit="jobs",
+        who="mosaicbench score",
+    )
 
 
 @pytest.mark.benchmark(group="Scoring of one run, all groups, 140 query cells")
 def bench_imports_of_score(measure):
     command = "import anndata, mudata, numba, sklearn.ensemble"
-    measure(lambda: _called("-c", command), role="limit", size=1, unit="jobs", who=f"python -c '{command}'")
+    measure(
+        lambda: _called("-c", command),
+        role="limit",
+        size=1,
+        unit="jobs",
+        who=f"python -c '{command}'",
+    )
 
 
 @pytest.mark.benchmark(group="The graph of 2,000 jobs")
 def bench_graph(measure, tmp_path):
     runs = {f"mvae-{number}": {"method": "mvae"} for number in range(74)}
-    config = {"datasets": {"pbmc68k_split": None, "simulated": None}, "runs": runs, "seeds": list(range(5))}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"pathvars": {"results": str(tmp_path / "results")}}))
-    command = ["-m", "snakemake", "--dry-run", "--quiet", "all", "--cores", "1", "--configfile", tmp_path / "config.yaml"]
-    measure(lambda: _called(*command), role="ours", size=2000, unit="jobs", who="this workflow", rounds=1)
+    config = {
+        "datasets": {"pbmc68k_split": None, "simulated": None},
+        "runs": runs,
+        "seeds": list(range(5)),
+    }
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump(config | {"pathvars": {"results": str(tmp_path / "results")}})
+    )
+    command = [
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--quiet",
+        "all",
+        "--cores",
+        "1",
+        "--configfile",
+        tmp_path / "config.yaml",
+    ]
+    measure(
+        lambda: _called(*command),
+        role="ours",
+        size=2000,
+        unit="jobs",
+        who="this workflow",
+        rounds=1,
+    )
 
 
 @pytest.mark.benchmark(group="The graph of 2,000 jobs")
@@ -86,4 +170,11 @@ def bench_bare_graph(measure, tmp_path):
         "rule fit:\n    output: '{n}-{s}.fit'\n    shell: 'touch {output}'\n"
     )
     command = ["-m", "snakemake", "--dry-run", "--quiet", "all", "--cores", "1"]
-    measure(lambda: _called(*command, cwd=tmp_path), role="limit", size=2000, unit="jobs", who="1,981 empty jobs", rounds=1)
+    measure(
+        lambda: _called(*command, cwd=tmp_path),
+        role="limit",
+        size=2000,
+        unit="jobs",
+        who="1,981 empty jobs",
+        rounds=1,
+    )

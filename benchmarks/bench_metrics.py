@@ -22,7 +22,9 @@ def bench_foscttm(measure, latents):
 def bench_foscttm_scglue(measure, latents):
     peer = pytest.importorskip("scglue.metrics").foscttm
     first, second, _ = latents
-    measure(lambda: peer(first, second), role="peer", size=10_000, unit="cells", rounds=1, who="scglue")
+    measure(
+        lambda: peer(first, second), role="peer", size=10_000, unit="cells", rounds=1, who="scglue"
+    )
 
 
 @pytest.mark.benchmark(group="Label transfer, 15 neighbours, 10,000 cells")
@@ -70,7 +72,13 @@ def bench_spearman_scipy(measure, profiles):
         ranked = [(rankdata(x), rankdata(y)) for x, y in zip(*(p.T for p in profiles), strict=True)]
         return [np.corrcoef(x, y)[0, 1] for x, y in ranked]
 
-    measure(each_feature, role="peer", size=2000, unit="features", who="scipy's ranks, feature by feature")
+    measure(
+        each_feature,
+        role="peer",
+        size=2000,
+        unit="features",
+        who="scipy's ranks, feature by feature",
+    )
 
 
 @pytest.mark.benchmark(group="Pearson per feature, 5,000 cells, 2,000 features")
@@ -84,4 +92,6 @@ def bench_pearson(measure, profiles):
 def bench_pearson_scipy(measure, profiles):
     from scipy.stats import pearsonr
 
-    measure(lambda: pearsonr(*profiles, axis=0), role="peer", size=2000, unit="features", who="scipy")
+    measure(
+        lambda: pearsonr(*profiles, axis=0), role="peer", size=2000, unit="features", who="scipy"
+    )

@@ -16,9 +16,15 @@ from mosaicbench.fitting.method import method_class
 EPOCHS = 3
 COUNTS = {"batch_size": 256, "likelihood": "counts"}
 AS_TOTALVI = COUNTS | {"hidden": 256, "latent": 20}  # what the package takes, whatever the data
-AS_MULTIVI = COUNTS | {"hidden": 100, "latent": 10}  # of 10,000 peaks: the root of their number, at most 128, and its root
+AS_MULTIVI = COUNTS | {
+    "hidden": 100,
+    "latent": 10,
+}  # of 10,000 peaks: the root of their number, at most 128, and its root
 AS_LARGE_MULTIVI = COUNTS | {"hidden": 128, "latent": 11}
-RNA_ADT, RNA_ATAC = "Training on RNA and protein counts", "Training on RNA and ATAC counts, 10,000 peaks"
+RNA_ADT, RNA_ATAC = (
+    "Training on RNA and protein counts",
+    "Training on RNA and ATAC counts, 10,000 peaks",
+)
 RNA_MANY_PEAKS = "Training on RNA and ATAC counts, 30,000 peaks"
 ROUNDED = "products in bfloat16"
 GAUSSIAN = "Training on standardised values, defaults"
@@ -74,9 +80,19 @@ def _parameters(nets):
         (RNA_ADT, f"vae_poe, {ROUNDED}", AS_TOTALVI | {"matmul_precision": "bfloat16"}, None),
         (RNA_ATAC, "vae_poe", AS_MULTIVI, 4.0),
         (RNA_ATAC, f"vae_poe, {ROUNDED}", AS_MULTIVI | {"matmul_precision": "bfloat16"}, None),
-        (RNA_ATAC, "vae_poe, layers of 256, not 100", AS_MULTIVI | {"hidden": 256, "latent": 20}, None),
+        (
+            RNA_ATAC,
+            "vae_poe, layers of 256, not 100",
+            AS_MULTIVI | {"hidden": 256, "latent": 20},
+            None,
+        ),
         (RNA_MANY_PEAKS, "vae_poe", AS_LARGE_MULTIVI, 4.0),
-        (RNA_MANY_PEAKS, f"vae_poe, {ROUNDED}", AS_LARGE_MULTIVI | {"matmul_precision": "bfloat16"}, None),
+        (
+            RNA_MANY_PEAKS,
+            f"vae_poe, {ROUNDED}",
+            AS_LARGE_MULTIVI | {"matmul_precision": "bfloat16"},
+            None,
+        ),
     ],
 )
 def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):
@@ -84,7 +100,12 @@ def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):
     view = views[group]
     size = EPOCHS * len(view.blocks[0])
     fitted = measure(
-        lambda: _train("vae_poe", view, **hyperparameters), role="ours", size=size, unit="cells", goal=goal, who=who
+        lambda: _train("vae_poe", view, **hyperparameters),
+        role="ours",
+        size=size,
+        unit="cells",
+        goal=goal,
+        who=who,
     )
     benchmark.extra_info["parameters"] = _parameters(fitted.nets)
 
@@ -94,18 +115,26 @@ def bench_totalvi(benchmark, measure, views):
     scvi, cells = _scvi(), _as_counts(views[RNA_ADT])
     scvi.model.TOTALVI.setup_mudata(cells, modalities={"rna_layer": "rna", "protein_layer": "adt"})
     model = scvi.model.TOTALVI(cells)
-    measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", who="totalVI")
+    measure(
+        lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", who="totalVI"
+    )
     benchmark.extra_info["parameters"] = _parameters(model.module)
 
 
-@pytest.mark.parametrize(("group", "ours"), [(RNA_ATAC, AS_MULTIVI), (RNA_MANY_PEAKS, AS_LARGE_MULTIVI)])
+@pytest.mark.parametrize(
+    ("group", "ours"), [(RNA_ATAC, AS_MULTIVI), (RNA_MANY_PEAKS, AS_LARGE_MULTIVI)]
+)
 def bench_multivi(benchmark, measure, views, group, ours):
     benchmark.group = group
     scvi, cells = _scvi(), _as_counts(views[group])
     scvi.model.MULTIVI.setup_mudata(cells, modalities={"rna_layer": "rna", "atac_layer": "atac"})
-    model = scvi.model.MULTIVI(cells, n_genes=cells["rna"].n_vars, n_regions=cells["atac"].n_vars, fully_paired=True)
+    model = scvi.model.MULTIVI(
+        cells, n_genes=cells["rna"].n_vars, n_regions=cells["atac"].n_vars, fully_paired=True
+    )
     assert (model.module.n_hidden, model.module.n_latent) == (ours["hidden"], ours["latent"])
-    measure(lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", who="MultiVI")
+    measure(
+        lambda: _quietly(model), role="peer", size=EPOCHS * cells.n_obs, unit="cells", who="MultiVI"
+    )
     benchmark.extra_info["parameters"] = _parameters(model.module)
 
 
@@ -113,7 +142,13 @@ def bench_multivi(benchmark, measure, views, group, ours):
 def bench_gaussian(benchmark, measure, views, method):
     benchmark.group = GAUSSIAN
     view = views[RNA_ADT]
-    fitted = measure(lambda: _train(method, view), role="ours", size=EPOCHS * len(view.blocks[0]), unit="cells", who=method)
+    fitted = measure(
+        lambda: _train(method, view),
+        role="ours",
+        size=EPOCHS * len(view.blocks[0]),
+        unit="cells",
+        who=method,
+    )
     benchmark.extra_info["parameters"] = _parameters(fitted.nets)
 
 
@@ -150,8 +185,14 @@ def _as_counts(view):
     import mudata
 
     (block,) = view.blocks
-    counts = {m: x.astype(np.float32).toarray() if m == "adt" else x.astype(np.float32) for m, x in block.counts.items()}
-    cells = {m: anndata.AnnData(x, obs=pd.DataFrame(index=block.names.astype(str))) for m, x in counts.items()}
+    counts = {
+        m: x.astype(np.float32).toarray() if m == "adt" else x.astype(np.float32)
+        for m, x in block.counts.items()
+    }
+    cells = {
+        m: anndata.AnnData(x, obs=pd.DataFrame(index=block.names.astype(str)))
+        for m, x in counts.items()
+    }
     for modality, each in cells.items():
         each.var_names = [f"{modality}-{column}" for column in range(each.n_vars)]
     return mudata.MuData(cells)
@@ -160,4 +201,10 @@ def _as_counts(view):
 def _quietly(model):
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.train(max_epochs=EPOCHS, early_stopping=False, batch_size=256, accelerator="cpu", enable_progress_bar=False)
+        model.train(
+            max_epochs=EPOCHS,
+            early_stopping=False,
+            batch_size=256,
+            accelerator="cpu",
+            enable_progress_bar=False,
+        )

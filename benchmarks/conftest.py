@@ -23,9 +23,20 @@ def measure(benchmark):
     """Return a function that times a call and says what it is: ``measure(function, role=…, unit=…, size=…, goal=…)``."""
     benchmark._timer = cpu_seconds
 
-    def measured(function, *, role: str, size: int, unit: str, goal: float | None = None, rounds: int = 3, **what):
+    def measured(
+        function,
+        *,
+        role: str,
+        size: int,
+        unit: str,
+        goal: float | None = None,
+        rounds: int = 3,
+        **what,
+    ):
         assert role in ROLES
-        benchmark.extra_info.update({"role": role, "size": size, "unit": unit, "goal": goal, "threads": THREADS} | what)
+        benchmark.extra_info.update(
+            {"role": role, "size": size, "unit": unit, "goal": goal, "threads": THREADS} | what
+        )
         return benchmark.pedantic(function, rounds=rounds, iterations=1, warmup_rounds=1)
 
     return measured
@@ -44,4 +55,8 @@ def latents():
     """Two latents of 10,000 cells, 32 dimensions, of which each cell's own are near each other; and 12 types."""
     random = np.random.default_rng(0)
     first = random.standard_normal((10_000, 32))
-    return first, first + 0.5 * random.standard_normal(first.shape), random.integers(12, size=10_000).astype(str).astype(object)
+    return (
+        first,
+        first + 0.5 * random.standard_normal(first.shape),
+        random.integers(12, size=10_000).astype(str).astype(object),
+    )

@@ -30,7 +30,11 @@ DESIGNS = {  # variance of starts and the like for each run, in units of what qu
     "query cells alone": (np.zeros(RUNS), 0.0, False),
     "starts as much": (np.ones(RUNS), 0.0, False),
     "starts four times as much": (np.full(RUNS, 4.0), 0.0, False),
-    "starts of every other run twice as much": (np.where(np.arange(RUNS) % 2, 2.0, 0.0), 0.0, False),
+    "starts of every other run twice as much": (
+        np.where(np.arange(RUNS) % 2, 2.0, 0.0),
+        0.0,
+        False,
+    ),
     "starts as much, skewed": (np.ones(RUNS), 0.0, True),
     "train cells half as much, starts as much": (np.ones(RUNS), 0.5, False),
     "one run eight times as much": (np.where(np.arange(RUNS) == RUNS - 1, 8.0, 0.3), 0.0, False),
@@ -40,22 +44,31 @@ DESIGNS = {  # variance of starts and the like for each run, in units of what qu
 def table(title: str, head: list[str], rows: list[list[object]]) -> None:
     """Print a table in Markdown; fractions with three decimals."""
     print(f"\n{title}\n")
-    cells = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    cells = [
+        [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row]
+        for row in rows
+    ]
     for line in [head, ["---"] * len(head), *cells]:
         print(f"| {' | '.join(line)} |")
 
 
-def seeds_of(rng: np.random.Generator, repeats: int, seeds: int, regime: str) -> tuple[np.ndarray, np.ndarray]:
+def seeds_of(
+    rng: np.random.Generator, repeats: int, seeds: int, regime: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance over the cells of every seed, each (repeats, seeds); the true mean is 0."""
     of_seeds, of_cells = REGIMES[regime]
     noise = (
-        rng.exponential(size=(repeats, seeds, CELLS)) - 1 if "skewed" in regime else rng.normal(size=(repeats, seeds, CELLS))
+        rng.exponential(size=(repeats, seeds, CELLS)) - 1
+        if "skewed" in regime
+        else rng.normal(size=(repeats, seeds, CELLS))
     )
     x = of_seeds * rng.normal(size=(repeats, seeds, 1)) + of_cells * noise
     return x.mean(-1), x.var(-1, ddof=1)
 
 
-def percentile_bootstrap(rng: np.random.Generator, means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def percentile_bootstrap(
+    rng: np.random.Generator, means: np.ndarray, variances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the percentile interval over seeds and cells; a resampled mean over cells is drawn as a normal."""
     repeats, seeds = means.shape
     total = np.zeros((repeats, REPLICATES))
@@ -82,22 +95,41 @@ def coverage(rng: np.random.Generator, repeats: int) -> None:
             low, high = percentile_bootstrap(rng, means, variances)
             over_seeds, over_cells = halves(means, variances)
             centre = np.abs(means.mean(1))
-            held = [(low <= 0) & (high >= 0), centre <= over_seeds, centre <= np.maximum(over_seeds, over_cells)]
+            held = [
+                (low <= 0) & (high >= 0),
+                centre <= over_seeds,
+                centre <= np.maximum(over_seeds, over_cells),
+            ]
             rows.append([regime, seeds, *(float(x.mean()) for x in held)])
-    head = ["", "seeds", "percentile bootstrap", "t over seeds", "the wider of t over seeds and over cells"]
+    head = [
+        "",
+        "seeds",
+        "percentile bootstrap",
+        "t over seeds",
+        "the wider of t over seeds and over cells",
+    ]
     table("Coverage of 95 % intervals", head, rows)
 
     rows = []
     for of_split, seeds in product((0.0, 1.0), (3, 5, 10)):
         shared = of_split * rng.normal(size=(repeats, seeds))  # what the split does to both
         sides = [shared + rng.normal(size=(repeats, seeds)) for _ in "ab"]
-        (low_a, high_a), (low_b, high_b) = (percentile_bootstrap(rng, x, np.zeros_like(x)) for x in sides)
+        (low_a, high_a), (low_b, high_b) = (
+            percentile_bootstrap(rng, x, np.zeros_like(x)) for x in sides
+        )
         apart = float(np.mean((low_a > high_b) | (low_b > high_a)))
         p = stats.ttest_rel(*sides, axis=1).pvalue
-        rows.append(["half of it" if of_split else "nothing", seeds, apart, float(np.mean(p < 0.05))])
+        rows.append(
+            ["half of it" if of_split else "nothing", seeds, apart, float(np.mean(p < 0.05))]
+        )
     table(
         "Two equal benchmarks called different",
-        ["what the splits explain", "seeds", "bootstrap intervals do not meet", "paired t over seeds"],
+        [
+            "what the splits explain",
+            "seeds",
+            "bootstrap intervals do not meet",
+            "paired t over seeds",
+        ],
         rows,
     )
 
@@ -131,7 +163,11 @@ def simulated_splits(
     starts, train, is_skewed = DESIGNS[regime]
     cells = 5 * query
     own = rng.exponential(size=(cells, RUNS)) - 1 if is_skewed else rng.normal(size=(cells, RUNS))
-    kept = rng.normal(size=(cells, 1)) + 0.7 * rng.normal(size=(cells, 2))[:, np.arange(RUNS) % 2] + 0.7 * own  # (cells, runs)
+    kept = (
+        rng.normal(size=(cells, 1))
+        + 0.7 * rng.normal(size=(cells, 2))[:, np.arange(RUNS) % 2]
+        + 0.7 * own
+    )  # (cells, runs)
     pushed = train * 0.7 * rng.normal(size=(cells, RUNS))
     if of_these_cells:
         kept, pushed = kept - kept.mean(0), pushed - pushed.mean(0)
@@ -149,10 +185,22 @@ def compared(scores: np.ndarray, against: int) -> tuple[np.ndarray, ...]:
     """Return effects, variances between splits and within them of (splits, cells, runs) scores, of all runs but `against`."""
     differences = np.delete(scores - scores[:, :, [against]], against, axis=2)
     of_splits = differences.mean(1)
-    return of_splits.mean(0), of_splits.var(0, ddof=1), differences.var(1, ddof=1).mean(0) / scores.shape[1]
+    return (
+        of_splits.mean(0),
+        of_splits.var(0, ddof=1),
+        differences.var(1, ddof=1).mean(0) / scores.shape[1],
+    )
 
 
-def design(rng: np.random.Generator, regime: str, splits: int, query: int, repeats: int, *, cells: bool = True) -> dict:
+def design(
+    rng: np.random.Generator,
+    regime: str,
+    splits: int,
+    query: int,
+    repeats: int,
+    *,
+    cells: bool = True,
+) -> dict:
     """Return how often intervals hold the truth, how often any of equal runs is told from the best, and the power.
 
     Returns
@@ -165,7 +213,9 @@ def design(rng: np.random.Generator, regime: str, splits: int, query: int, repea
     for target, ratio in (("these", 0.0), ("new", 0.25)):
         held_by_t, held, widths, picked, errors, least, critical = [], [], [], [], [], [], []
         for _ in range(repeats):
-            scores, _ = simulated_splits(rng, regime, splits, query, of_these_cells=target == "these")
+            scores, _ = simulated_splits(
+                rng, regime, splits, query, of_these_cells=target == "these"
+            )
             freedom = np.full(RUNS - 1, splits - 1.0)
             best = int(scores.mean((0, 1)).argmax())
             for against in (RUNS - 1, best):
@@ -186,28 +236,58 @@ def design(rng: np.random.Generator, regime: str, splits: int, query: int, repea
                     least += list(detectable(standard, degrees, RUNS - 1))
                     critical += list(stats.t.ppf(1 - 0.025 / (RUNS - 1), degrees) * standard)
         power = np.mean(np.array(errors) + np.median(least) > np.array(critical))
-        found[target] = tuple(map(float, (np.mean(held_by_t), np.mean(held), np.median(widths), np.mean(picked), power)))
+        found[target] = tuple(
+            map(
+                float,
+                (np.mean(held_by_t), np.mean(held), np.median(widths), np.mean(picked), power),
+            )
+        )
     return found
 
 
 def designs(rng: np.random.Generator, repeats: int) -> None:
     """Print how well the variance model of paired tests does, in designs as they are."""
     rows = []
-    cases = [(regime, splits, query, True) for regime in DESIGNS for splits, query in ((3, 100), (3, 300), (10, 100))]
+    cases = [
+        (regime, splits, query, True)
+        for regime in DESIGNS
+        for splits, query in ((3, 100), (3, 300), (10, 100))
+    ]
     cases += [(regime, 3, 100, False) for regime in list(DESIGNS)[:4]]
     for regime, splits, query, cells in cases:
         found = design(rng, regime, splits, query, repeats, cells=cells)
-        (t, held, width, told, power), (t_new, held_new, _, told_new, power_new) = found["these"], found["new"]
+        (t, held, width, told, power), (t_new, held_new, _, told_new, power_new) = (
+            found["these"],
+            found["new"],
+        )
         rows.append([regime + ("" if cells else "; no scores of cells"), splits, query])
         rows[-1] += [f"{a:.3f} ({b:.3f})" for a, b in ((held, t), (held_new, t_new))]
-        rows[-1] += [f"{width:.2f}", *(f"{a:.3f}, {b:.3f}" for a, b in ((told, told_new), (power, power_new)))]
-    head = ["what differs between splits", "splits", "query cells", "coverage, these cells (t over splits)"]
-    head += ["coverage, new cells (t over splits)", "width against t", "told from the picked best, these and new cells"]
-    table(f"Differences between {RUNS} equal runs", [*head, "power at the detectable difference, these and new cells"], rows)
+        rows[-1] += [
+            f"{width:.2f}",
+            *(f"{a:.3f}, {b:.3f}" for a, b in ((told, told_new), (power, power_new))),
+        ]
+    head = [
+        "what differs between splits",
+        "splits",
+        "query cells",
+        "coverage, these cells (t over splits)",
+    ]
+    head += [
+        "coverage, new cells (t over splits)",
+        "width against t",
+        "told from the picked best, these and new cells",
+    ]
+    table(
+        f"Differences between {RUNS} equal runs",
+        [*head, "power at the detectable difference, these and new cells"],
+        rows,
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=4000)
     repeats = parser.parse_args().repeats
     coverage(np.random.default_rng(0), repeats)

@@ -48,8 +48,12 @@ def main() -> None:
     """Measure what the arguments ask for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["generated", "mex", "pinned"])
-    parser.add_argument("folder", type=Path, nargs="?", help="a mirror of published files, DATASET/FILE")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the generated cells, to try the script")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="a mirror of published files, DATASET/FILE"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the generated cells, to try the script"
+    )
     arguments = parser.parse_args()
     print("| dataset | cells | features | step | seconds | peak memory, GB |")
     print("|---|---|---|---|---|---|")
@@ -108,24 +112,51 @@ def _pinned(folder: Path, mirror: Path | None) -> None:
             show=False,
         )
         raw, usable = folder / "raw" / name, [s for s in SCENARIOS if s != "by batch" or batches]
-        _measure(folder, name, known[name]["options"], usable, loader=known[name]["loader"], raw=raw)
+        _measure(
+            folder, name, known[name]["options"], usable, loader=known[name]["loader"], raw=raw
+        )
 
 
 def _measure(
-    folder: Path, name: str, options: dict, scenarios: list[str], *, loader: str = "own_files", raw: Path | None = None
+    folder: Path,
+    name: str,
+    options: dict,
+    scenarios: list[str],
+    *,
+    loader: str = "own_files",
+    raw: Path | None = None,
 ) -> None:
     dataset = folder / "dataset.h5mu"
-    arguments = ["prepare", "--dataset", "measured", "--loader", loader, "--options", json.dumps(options)]
+    arguments = [
+        "prepare",
+        "--dataset",
+        "measured",
+        "--loader",
+        loader,
+        "--options",
+        json.dumps(options),
+    ]
     arguments += ["--raw", str(raw)] if raw else []
     seconds, peak = _run([*arguments, "--output", str(dataset)])
     with h5py.File(dataset) as file:
         cells = file["obs/cell_type/codes"].shape[0]
-        sizes = {modality: len(file[f"mod/{modality}/var/_index"]) for modality in file["mod"].attrs["mod-order"]}
+        sizes = {
+            modality: len(file[f"mod/{modality}/var/_index"])
+            for modality in file["mod"].attrs["mod-order"]
+        }
     features = ", ".join(f"{modality} {size:,}" for modality, size in sizes.items())
     print(f"| {name} | {cells:,} | {features} | prepare | {seconds:.0f} | {peak:.1f} |", flush=True)
     for scenario in scenarios:
         stanza = dict(SCENARIOS[scenario])
-        arguments = ["cut", "--dataset", str(dataset), "--scenario", "s", "--kind", stanza.pop("kind")]
+        arguments = [
+            "cut",
+            "--dataset",
+            str(dataset),
+            "--scenario",
+            "s",
+            "--kind",
+            stanza.pop("kind"),
+        ]
         arguments += ["--options", json.dumps(stanza), "--seeds", "0"]
         for part in ("train", "query", "solution"):
             arguments += [f"--{part}", str(folder / f"{part}.h5mu")]
@@ -146,7 +177,9 @@ def _run(arguments: list[str]) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss / 1024**2  # Linux counts kibibytes
 
 
-def write_cell_ranger(path: Path, cells: int, features: dict[str, tuple[int, float]], seed: int = 0) -> None:
+def write_cell_ranger(
+    path: Path, cells: int, features: dict[str, tuple[int, float]], seed: int = 0
+) -> None:
     """Write a feature-barcode matrix as Cell Ranger does, block by block.
 
     Parameters
@@ -164,7 +197,12 @@ def write_cell_ranger(path: Path, cells: int, features: dict[str, tuple[int, flo
     rates = {kind: _rates(size, density, rng) for kind, (size, density) in features.items()}
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
-        chunked = {"maxshape": (None,), "chunks": (80_000,), "compression": "gzip", "compression_opts": 1}
+        chunked = {
+            "maxshape": (None,),
+            "chunks": (80_000,),
+            "compression": "gzip",
+            "compression_opts": 1,
+        }
         data = group.create_dataset("data", (0,), np.int32, **chunked)
         indices = group.create_dataset("indices", (0,), np.int64, **chunked)
         ends = [np.zeros(1, dtype=np.int64)]
@@ -179,19 +217,32 @@ def write_cell_ranger(path: Path, cells: int, features: dict[str, tuple[int, flo
         total = sum(size for size, _ in features.values())
         group["shape"] = np.array([total, cells], dtype=np.int32)
         letters = np.array(list("ACGT"))
-        group["barcodes"] = np.array(["".join(letters[(i >> np.arange(0, 32, 2)) & 3]) + "-1" for i in range(cells)], dtype="S")
+        group["barcodes"] = np.array(
+            ["".join(letters[(i >> np.arange(0, 32, 2)) & 3]) + "-1" for i in range(cells)],
+            dtype="S",
+        )
         names = {kind: _names(kind, size) for kind, (size, _) in features.items()}
         for column in ("id", "name"):
             group[f"features/{column}"] = np.array(sum(names.values(), []), dtype="S")
-        group["features/feature_type"] = np.array([kind for kind in names for _ in names[kind]], dtype="S")
+        group["features/feature_type"] = np.array(
+            [kind for kind in names for _ in names[kind]], dtype="S"
+        )
         group["features/genome"] = np.array(["GRCh38"] * total, dtype="S")
         if "Peaks" in features:
-            places = [f"chr{1 + i % 22}:{10_000 + 20_000 * (i // 22)}-{10_001 + 20_000 * (i // 22)}" for i in range(total)]
-            places = [name if ":" in name else place for name, place in zip(sum(names.values(), []), places, strict=True)]
+            places = [
+                f"chr{1 + i % 22}:{10_000 + 20_000 * (i // 22)}-{10_001 + 20_000 * (i // 22)}"
+                for i in range(total)
+            ]
+            places = [
+                name if ":" in name else place
+                for name, place in zip(sum(names.values(), []), places, strict=True)
+            ]
             group["features/interval"] = np.array(places, dtype="S")
 
 
-def write_matrix_market(folder: Path, cells: int, kind: str, size: int, density: float, seed: int = 0) -> None:
+def write_matrix_market(
+    folder: Path, cells: int, kind: str, size: int, density: float, seed: int = 0
+) -> None:
     """Write one feature type as a Matrix Market folder, features x cells, not compressed; see `write_cell_ranger`."""
     from scipy import sparse
     from scipy.io import mmwrite
@@ -205,13 +256,19 @@ def write_matrix_market(folder: Path, cells: int, kind: str, size: int, density:
             rows = min(BLOCK, cells - first)
             counts, features, lengths = _drawn(rows, rates, rng)
             barcodes = first + np.repeat(np.arange(rows), lengths)
-            mmwrite(block_file, sparse.coo_matrix((counts, (features, barcodes)), shape=(size, cells)), symmetry="general")
+            mmwrite(
+                block_file,
+                sparse.coo_matrix((counts, (features, barcodes)), shape=(size, cells)),
+                symmetry="general",
+            )
             lines = block_file.read_bytes()
             start = next(i for i in _line_starts(lines) if not lines.startswith(b"%", i))
             out.write(lines[lines.index(b"\n", start) + 1 :])
             entries += len(counts)
     with open(folder / "matrix.mtx", "wb") as out, open(body, "rb") as lines:
-        out.write(f"%%MatrixMarket matrix coordinate integer general\n{size} {cells} {entries}\n".encode())
+        out.write(
+            f"%%MatrixMarket matrix coordinate integer general\n{size} {cells} {entries}\n".encode()
+        )
         shutil.copyfileobj(lines, out, 2**24)
     body.unlink()
     block_file.unlink()
@@ -228,7 +285,10 @@ def _line_starts(text: bytes) -> Iterator[int]:
 
 def _names(kind: str, size: int) -> list[str]:
     if kind == "Peaks":
-        return [f"chr{1 + i % 22}:{9_000 + 7_000 * (i // 22)}-{9_900 + 7_000 * (i // 22)}" for i in range(size)]
+        return [
+            f"chr{1 + i % 22}:{9_000 + 7_000 * (i // 22)}-{9_900 + 7_000 * (i // 22)}"
+            for i in range(size)
+        ]
     prefix = "ENSG" if kind == "Gene Expression" else "CD"
     return [f"{prefix}{i:06d}" for i in range(size)]
 
@@ -239,15 +299,23 @@ def _rates(size: int, density: float, rng: np.random.Generator) -> np.ndarray:
     low, high = -20.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if np.mean(1 / (1 + np.exp(-log_odds - middle))) < density else (low, middle)
+        low, high = (
+            (middle, high)
+            if np.mean(1 / (1 + np.exp(-log_odds - middle))) < density
+            else (low, middle)
+        )
     return 1 / (1 + np.exp(-log_odds - middle))
 
 
-def _drawn(rows: int, rates: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _drawn(
+    rows: int, rates: dict[str, np.ndarray], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return counts, columns and lengths of a block of cells; each feature takes its number of cells at random."""
     every = np.concatenate(list(rates.values()))
     seen = rng.binomial(rows, every)
-    cell = np.concatenate([rng.choice(rows, number, replace=False, shuffle=False) for number in seen])
+    cell = np.concatenate(
+        [rng.choice(rows, number, replace=False, shuffle=False) for number in seen]
+    )
     feature = np.repeat(np.arange(len(every)), seen)
     order = np.argsort(cell, kind="stable")
     counts = rng.geometric(1 / (1 + 4 * every[feature[order]] ** 2)).astype(np.int32)

@@ -50,15 +50,27 @@ HAO = {"cells": 161_764, "genes": 2000, "proteins": 228}
 LARGE = [
     ("vae_poe", {"likelihood": "counts", "batch_size": 256}),
     ("vae_poe", {"likelihood": "counts", "batch_size": 4096}),
-    ("mvae", {"batch_size": 256}),  # a stack of one, its steps launched as CUDA graphs; it is never streamed
+    (
+        "mvae",
+        {"batch_size": 256},
+    ),  # a stack of one, its steps launched as CUDA graphs; it is never streamed
 ]
-MODELS = [name for name, card in catalog.cards("methods").items() if card["kind"] == "model" and "wraps" not in card]
+MODELS = [
+    name
+    for name, card in catalog.cards("methods").items()
+    if card["kind"] == "model" and "wraps" not in card
+]
 
 
 def main() -> None:
     """Measure what the arguments ask for and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", nargs="+", choices=["large", "scmodal", "ends"], default=["large", "scmodal", "ends"])
+    parser.add_argument(
+        "--tables",
+        nargs="+",
+        choices=["large", "scmodal", "ends"],
+        default=["large", "scmodal", "ends"],
+    )
     parser.add_argument("--cells", type=int, default=HAO["cells"])
     parser.add_argument("--epochs", type=int, default=2, help="that are timed of large")
     parser.add_argument("--steps", type=int, default=1000, help="that are timed of scmodal")
@@ -70,7 +82,11 @@ def main() -> None:
         print(json.dumps(list(ends(arguments.methods, arguments.seeds))))
         return
     on_gpu = torch.cuda.is_available()
-    print(torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads: no GPU is seen")
+    print(
+        torch.cuda.get_device_name()
+        if on_gpu
+        else f"CPU, {torch.get_num_threads()} threads: no GPU is seen"
+    )
     if "large" in arguments.tables:
         print_large(arguments.cells, arguments.epochs)
     if "scmodal" in arguments.tables:
@@ -81,9 +97,18 @@ def main() -> None:
 
 def print_large(cells: int, epochs: int) -> None:
     """Print the seconds of an epoch and the memory of a data set of Hao's size."""
-    dataset = simulated.load(None, cells=cells, modalities=["rna", "adt"], n_rna=HAO["genes"], n_adt=HAO["proteins"])
+    dataset = simulated.load(
+        None, cells=cells, modalities=["rna", "adt"], n_rna=HAO["genes"], n_adt=HAO["proteins"]
+    )
     everything = {"rna": {"features": HAO["genes"]}}
-    parts = scenarios.cut(dataset, dataset_name="large", scenario="paired", kind="paired", seed=0, preprocess=everything)
+    parts = scenarios.cut(
+        dataset,
+        dataset_name="large",
+        scenario="paired",
+        kind="paired",
+        seed=0,
+        preprocess=everything,
+    )
     view = as_view(parts["train"], labels=False)
     print(
         "\n| model | cells | minibatch | data | seconds an epoch | cells a second | memory, GB |\n|---|---|---|---|---|---|---|"
@@ -93,18 +118,40 @@ def print_large(cells: int, epochs: int) -> None:
             share = 0 if place == "streamed" else minibatch.DEVICE_SHARE
             with mock.patch.multiple(minibatch, DEVICE_SHARE=share, HOST_SHARE=share):
                 seconds, peak = measured(method, view, hyperparameters, epochs)
-            name, count = " ".join([method, hyperparameters.get("likelihood", "gaussian")]), len(view.blocks[0])
-            row = [name, f"{count:,}", hyperparameters["batch_size"], place, f"{seconds / epochs:.3g}"]
-            print("|", *(f"{value} |" for value in [*row, f"{count * epochs / seconds:,.0f}", f"{peak:.2f}"]), flush=True)
+            name, count = (
+                " ".join([method, hyperparameters.get("likelihood", "gaussian")]),
+                len(view.blocks[0]),
+            )
+            row = [
+                name,
+                f"{count:,}",
+                hyperparameters["batch_size"],
+                place,
+                f"{seconds / epochs:.3g}",
+            ]
+            print(
+                "|",
+                *(
+                    f"{value} |"
+                    for value in [*row, f"{count * epochs / seconds:,.0f}", f"{peak:.2f}"]
+                ),
+                flush=True,
+            )
 
 
 def print_scmodal(steps: int) -> None:
     """Print the seconds of steps of scMODAL at its authors' size."""
     run = yaml.safe_load(ORIGINALS.read_text())["runs"]["scmodal-paper"]
-    hyperparameters = {name: value for name, value in run.items() if name not in ("method", "max_epochs", "epoch_steps")}
+    hyperparameters = {
+        name: value
+        for name, value in run.items()
+        if name not in ("method", "max_epochs", "epoch_steps")
+    }
     view = cut("teaseq_small", "unpaired", 0)[0]
     seconds, peak = measured("scmodal", view, hyperparameters | {"epoch_steps": steps}, 1)
-    print(f"\nscmodal-paper: {steps:,} steps of {run['batch_size']} cells in {seconds:.3g} s, {peak:.2f} GB")
+    print(
+        f"\nscmodal-paper: {steps:,} steps of {run['batch_size']} cells in {seconds:.3g} s, {peak:.2f} GB"
+    )
 
 
 def measured(method: str, view: View, hyperparameters: dict, epochs: int) -> tuple[float, float]:
@@ -118,13 +165,29 @@ def measured(method: str, view: View, hyperparameters: dict, epochs: int) -> tup
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return seconds[1] - seconds[0], torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+    return seconds[1] - seconds[
+        0
+    ], torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
 def print_ends(methods: list[str], seeds: list[int], *, on_gpu: bool) -> None:
     """Print what fits end with on the device and, in a process that sees no GPU, on the CPU."""
-    asked = [sys.executable, __file__, "--as-json", "--methods", *methods, "--seeds", *map(str, seeds)]
-    unseen = subprocess.run(asked, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, stdout=subprocess.PIPE, check=True, text=True)
+    asked = [
+        sys.executable,
+        __file__,
+        "--as-json",
+        "--methods",
+        *methods,
+        "--seeds",
+        *map(str, seeds),
+    ]
+    unseen = subprocess.run(
+        asked,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
     found = {"CPU": pd.DataFrame(json.loads(unseen.stdout.splitlines()[-1]))}
     if on_gpu:
         found = {"GPU": pd.DataFrame(ends(methods, seeds))} | found
@@ -132,8 +195,14 @@ def print_ends(methods: list[str], seeds: list[int], *, on_gpu: bool) -> None:
     for method in methods:
         for device, rows in found.items():
             of_method = rows[rows["method"] == method]
-            told = [f"{of_method[score].mean():.4f} ± {of_method[score].std():.4f}" for score in ("foscttm", "r")]
-            print(f"| {method} | {device} | {' | '.join(told)} | {of_method['seconds'].median():.3g} |", flush=True)
+            told = [
+                f"{of_method[score].mean():.4f} ± {of_method[score].std():.4f}"
+                for score in ("foscttm", "r")
+            ]
+            print(
+                f"| {method} | {device} | {' | '.join(told)} | {of_method['seconds'].median():.3g} |",
+                flush=True,
+            )
 
 
 def ends(methods: list[str], seeds: list[int]) -> list[dict[str, float]]:
@@ -142,13 +211,20 @@ def ends(methods: list[str], seeds: list[int]) -> list[dict[str, float]]:
     for method in methods:
         paired = "paired" in catalog.card("methods", method)["handles"]
         for seed in seeds:
-            train, query, solution = cut(*(("bmmc_cite_small", "paired") if paired else ("teaseq_small", "unpaired")), seed)
+            train, query, solution = cut(
+                *(("bmmc_cite_small", "paired") if paired else ("teaseq_small", "unpaired")), seed
+            )
             instance, began = made(method, {}), time.perf_counter()
             instance.fit(train, seed)
             row = {"method": method, "seed": seed, "seconds": time.perf_counter() - began}
             alone = {m: instance.embed(cells) for m, cells in query.items()}
-            both = [ask("foscttm", latent_a=alone[a], latent_b=alone[b]) for a, b in permutations(alone, 2)]
-            rows.append(row | {"foscttm": float(np.mean(both)), "r": mean_r(instance, query, solution)})
+            both = [
+                ask("foscttm", latent_a=alone[a], latent_b=alone[b])
+                for a, b in permutations(alone, 2)
+            ]
+            rows.append(
+                row | {"foscttm": float(np.mean(both)), "r": mean_r(instance, query, solution)}
+            )
     return rows
 
 
@@ -157,13 +233,19 @@ def mean_r(instance: object, query: dict[str, Cells], solution: MuData) -> float
     found = []
     for source, target in permutations(query, 2):
         imputed = unstandardised_values(solution[target], instance.impute(query[source], target))
-        found.append(ask("imputation_pearson_per_feature", truth=values_of(solution[target]), imputed=imputed))
+        found.append(
+            ask(
+                "imputation_pearson_per_feature", truth=values_of(solution[target]), imputed=imputed
+            )
+        )
     return float(np.mean(found))
 
 
 def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuData]:
     """Return train cells as a method gets them, each modality of query cells in the order of the solution, and the solution."""
-    parts = scenarios.cut(linked(embedded.load(dataset)), dataset_name=dataset, scenario=kind, kind=kind, seed=seed)
+    parts = scenarios.cut(
+        linked(embedded.load(dataset)), dataset_name=dataset, scenario=kind, kind=kind, seed=seed
+    )
     query, solution = parts["query"], parts["solution"]
     names = {m: pd.Index(solution[m].obs["query_name"].astype(str)) for m in query.mod}
     cells = {m: as_cells(query, [m], names[m], links=True) for m in query.mod}
@@ -172,7 +254,9 @@ def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuD
 
 def made(method: str, hyperparameters: dict) -> training.Budget:
     """Return a method object."""
-    return method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
+    return method_class(importlib.import_module(catalog.module("methods", method)))(
+        **hyperparameters
+    )
 
 
 if __name__ == "__main__":

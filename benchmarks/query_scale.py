@@ -48,7 +48,10 @@ def datasets(folders: list[str]) -> Iterator[tuple[str, object]]:
     yield "simulated", simulated.load(None)
     for fragments in (12_000, 3_000, 120):
         measured = {"modalities": ("rna", "atac"), "cells": 1500, "n_atac": 5000}
-        yield f"simulated, {fragments} fragments", simulated.load(None, fragments=fragments, **measured)
+        yield (
+            f"simulated, {fragments} fragments",
+            simulated.load(None, fragments=fragments, **measured),
+        )
     for name, _, folder in (given.partition("=") for given in folders):
         path = {file.stem: str(file) for file in sorted(Path(folder).glob("*.h5ad"))}
         yield name, own_files.load(None, path=path, cell_type="cell_type", batch="batch")
@@ -57,19 +60,43 @@ def datasets(folders: list[str]) -> Iterator[tuple[str, object]]:
 def measured(name: str, dataset: object) -> Iterator[dict]:
     """Yield one row per split, transform, modality, seed and what is looked at."""
     kinds = {modality: cells.uns["kind"] for modality, cells in dataset.mod.items()}
-    splits = {"random": {}} | ({"by batch": {"split": {"by": "batch"}}} if dataset.obs["batch"].nunique() > 1 else {})
+    splits = {"random": {}} | (
+        {"by batch": {"split": {"by": "batch"}}} if dataset.obs["batch"].nunique() > 1 else {}
+    )
     for split, options in splits.items():
-        for transform, of_peaks in PEAKS.items() if "atac" in kinds.values() else [("as by default", {})]:
+        for transform, of_peaks in (
+            PEAKS.items() if "atac" in kinds.values() else [("as by default", {})]
+        ):
             for seed in range(SEEDS):
                 preprocess = {"atac": of_peaks}
                 parts = cut(
-                    dataset, dataset_name=name, scenario="s", kind="paired", seed=seed, preprocess=preprocess, **options
+                    dataset,
+                    dataset_name=name,
+                    scenario="s",
+                    kind="paired",
+                    seed=seed,
+                    preprocess=preprocess,
+                    **options,
                 )
                 for modality, what, ratio in _ratios(parts, methods=split == "random"):
-                    used = transform if kinds[modality] == "atac" else {"rna": "log-normalised", "adt": "CLR"}[kinds[modality]]
+                    used = (
+                        transform
+                        if kinds[modality] == "atac"
+                        else {"rna": "log-normalised", "adt": "CLR"}[kinds[modality]]
+                    )
                     sizes = {part: parts[part][modality].n_obs for part in ("train", "query")}
-                    row = {"dataset": name, "split": split, "modality": modality, "transform": used, "peaks": transform}
-                    yield row | {f"{part}_cells": number for part, number in sizes.items()} | {"of": what, "ratio": ratio}
+                    row = {
+                        "dataset": name,
+                        "split": split,
+                        "modality": modality,
+                        "transform": used,
+                        "peaks": transform,
+                    }
+                    yield (
+                        row
+                        | {f"{part}_cells": number for part, number in sizes.items()}
+                        | {"of": what, "ratio": ratio}
+                    )
 
 
 def _ratios(parts: dict, *, methods: bool) -> Iterator[tuple[str, str, float]]:
@@ -83,11 +110,17 @@ def _ratios(parts: dict, *, methods: bool) -> Iterator[tuple[str, str, float]]:
         fitted = method()
         fitted.fit(as_view(train, labels=False), 0)
         for modality in train.mod:
-            yield modality, name, _ratio(*(fitted.embed(as_cells(part, [modality])) for part in (train, query)))
+            yield (
+                modality,
+                name,
+                _ratio(*(fitted.embed(as_cells(part, [modality])) for part in (train, query))),
+            )
 
 
 def _ratio(train: np.ndarray, query: np.ndarray) -> float:
-    return float(query.var(axis=0, dtype=np.float64).sum() / train.var(axis=0, dtype=np.float64).sum())
+    return float(
+        query.var(axis=0, dtype=np.float64).sum() / train.var(axis=0, dtype=np.float64).sum()
+    )
 
 
 def main(folders: list[str]) -> None:
@@ -95,10 +128,23 @@ def main(folders: list[str]) -> None:
     found = pd.concat([pd.DataFrame(measured(*each)) for each in datasets(folders)])
     keys = ["dataset", "split", "modality", "transform", "of"]
     # Of a modality that is no ATAC, only once: what is made of the peaks beside it matters to joint latents alone.
-    peaks = found["transform"].isin([*PEAKS]) | found["peaks"].isin(["LSI, out of fold", "as by default"])
-    table = found[peaks].groupby([*keys, "train_cells", "query_cells"], sort=False)["ratio"].agg(["mean", "min", "max"])
-    table = table.groupby(keys, sort=False).agg({"mean": "mean", "min": "min", "max": "max"}).round(3).reset_index()
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True)
+    peaks = found["transform"].isin([*PEAKS]) | found["peaks"].isin(
+        ["LSI, out of fold", "as by default"]
+    )
+    table = (
+        found[peaks]
+        .groupby([*keys, "train_cells", "query_cells"], sort=False)["ratio"]
+        .agg(["mean", "min", "max"])
+    )
+    table = (
+        table.groupby(keys, sort=False)
+        .agg({"mean": "mean", "min": "min", "max": "max"})
+        .round(3)
+        .reset_index()
+    )
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+    )
     table.assign(commit=commit.stdout.strip()).to_csv(TABLE, sep="\t", index=False)
 
 

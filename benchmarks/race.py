@@ -56,7 +56,14 @@ def judged(out: np.ndarray, gaps: np.ndarray) -> list[float]:
 
 def main() -> None:
     """Print the table of docs/statistics.md."""
-    heads = ["noise", "true means", "leader put out", "wrong leader called", "a leader called", "fits"]
+    heads = [
+        "noise",
+        "true means",
+        "leader put out",
+        "wrong leader called",
+        "a leader called",
+        "fits",
+    ]
     heads += ["leader put out, naive", "wrong leader called, naive"]
     print("| " + " | ".join(heads) + " |")
     print("| " + " | ".join(["---"] * len(heads)) + " |")

@@ -28,10 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cells", type=int, nargs="+")
     parser.add_argument("--method", default="mvae")
-    parser.add_argument("--query", type=float, default=0.05, help="fraction of the cells that become the query")
-    parser.add_argument("--folder", type=Path, help="where files are written meanwhile; it must have room")
+    parser.add_argument(
+        "--query", type=float, default=0.05, help="fraction of the cells that become the query"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where files are written meanwhile; it must have room"
+    )
     arguments = parser.parse_args()
-    print("| cells | step | CPU seconds | peak memory, GB | written, GB |\n|---|---|---|---|---|", flush=True)
+    print(
+        "| cells | step | CPU seconds | peak memory, GB | written, GB |\n|---|---|---|---|---|",
+        flush=True,
+    )
     phases = {}
     for cells in arguments.cells:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
@@ -39,7 +46,9 @@ def main() -> None:
     print("\n| cells | phase of the fit | seconds | peak memory, GB |\n|---|---|---|---|")
     for cells, record in phases.items():
         for phase, seconds in record["seconds"].items():
-            print(f"| {cells:,} | {phase} | {seconds:.0f} | {record['host_mb'][phase] / 1024:.1f} |")
+            print(
+                f"| {cells:,} | {phase} | {seconds:.0f} | {record['host_mb'][phase] / 1024:.1f} |"
+            )
 
 
 def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> dict:
@@ -47,7 +56,16 @@ def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> di
     dataset, view, run = folder / "dataset.h5mu", folder / "view", folder / "run"
     parts = {part: str(view / f"{part}.h5mu") for part in PARTS}
     options = json.dumps(SIMULATED | {"cells": cells})
-    prepared = ["--dataset", "simulated", "--loader", "simulated", "--options", options, "--output", str(dataset)]
+    prepared = [
+        "--dataset",
+        "simulated",
+        "--loader",
+        "simulated",
+        "--options",
+        options,
+        "--output",
+        str(dataset),
+    ]
     _row(cells, "prepare", prepared, dataset)
     files = [word for part, file in parts.items() for word in (f"--{part}", file)]
     hidden = json.dumps({"query_fraction": query_fraction})
@@ -56,9 +74,28 @@ def _measure(folder: Path, cells: int, method: str, query_fraction: float) -> di
     dataset.unlink()
     identity = {"dataset": "simulated", "scenario": "paired", "run": method, "method": method}
     of_run = identity | {"hyperparameters": {"max_epochs": 2}, "outputs": [str(run)]}
-    _row(cells, "fit", [json.dumps({"runs": [of_run], "seeds": [{"seed": 0} | parts]}), "--threads", "1"], run)
-    scores = [word for name, file in OF_SCORES.items() for word in (f"--{name}", str(folder / "scores" / file))]
-    scored = ["--runs", str(run), "--views", str(view), "--groups", *GROUPS, *scores, "--threads", "1"]
+    _row(
+        cells,
+        "fit",
+        [json.dumps({"runs": [of_run], "seeds": [{"seed": 0} | parts]}), "--threads", "1"],
+        run,
+    )
+    scores = [
+        word
+        for name, file in OF_SCORES.items()
+        for word in (f"--{name}", str(folder / "scores" / file))
+    ]
+    scored = [
+        "--runs",
+        str(run),
+        "--views",
+        str(view),
+        "--groups",
+        *GROUPS,
+        *scores,
+        "--threads",
+        "1",
+    ]
     _row(cells, "score", scored, folder / "scores")
     record = json.loads((run / "run.json").read_text())
     if record["status"] != "ok":
@@ -76,7 +113,10 @@ def _row(cells: int, step: str, arguments: list[str], made: Path) -> None:
         sys.exit(f"mosaicbench {step} of {cells:,} cells failed with status {status}")
     files = [made] if made.is_file() else [file for file in made.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e9
-    seconds, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024**2  # Linux counts kibibytes
+    seconds, peak = (
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1024**2,
+    )  # Linux counts kibibytes
     print(f"| {cells:,} | {step} | {seconds:.0f} | {peak:.1f} | {size:.2f} |", flush=True)
 
 

@@ -60,7 +60,9 @@ class Counter(TorchDispatchMode):
         given = function(*args, **(kwargs or {}))
         if not function.is_view:
             self.operations += 1
-            self.bytes += sum(x.nbytes for x in tree_leaves((args, kwargs, given)) if isinstance(x, torch.Tensor))
+            self.bytes += sum(
+                x.nbytes for x in tree_leaves((args, kwargs, given)) if isinstance(x, torch.Tensor)
+            )
         return given
 
 
@@ -70,17 +72,26 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["vae_poe", "mmvaepp"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 5, 20], help="numbers of seeds")
     parser.add_argument("--cells", type=int, default=5000)
-    parser.add_argument("--features", type=int, nargs=2, default=[2000, 100], help="of the two modalities")
+    parser.add_argument(
+        "--features", type=int, nargs=2, default=[2000, 100], help="of the two modalities"
+    )
     parser.add_argument("--epochs", type=int, default=3, help="that are timed")
     arguments = parser.parse_args()
     device = training.device()
     with training.seeded(0):
         flop_per_second, bytes_per_second = limits(device)
-    print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'};", end=" ")
+    print(
+        f"{torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'};",
+        end=" ",
+    )
     print(f"limits: {flop_per_second / 1e9:.4g} GFLOP/s, {bytes_per_second / 1e9:.4g} GB/s")
     if device.type == "cpu":
-        print("No GPU: no graphs here, and neither seconds nor shares say what they are there; operations a step are the same.")
-    print("\n| method | seeds | trained | operations a step | seconds an epoch | a seed | arithmetic | bandwidth |")
+        print(
+            "No GPU: no graphs here, and neither seconds nor shares say what they are there; operations a step are the same."
+        )
+    print(
+        "\n| method | seeds | trained | operations a step | seconds an epoch | a seed | arithmetic | bandwidth |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for method in arguments.methods:
         for seeds in arguments.seeds:
@@ -102,20 +113,29 @@ def measured(method: str, views: list[View], epochs: int) -> Iterator[tuple[str,
             one = instance(max_epochs=epochs)
             with training.seeded(seed):
                 one.make(view)
-                training.minimise(one.cost, one.nets, view, budget=one, warmup=one.warmup, stops=False)
+                training.minimise(
+                    one.cost, one.nets, view, budget=one, warmup=one.warmup, stops=False
+                )
 
     with training.seeded(0):
         stack = Stack([Member(instance(), view, seed) for seed, view in enumerate(views)])
         steps, work = stack.members[0].steps, work_of_step(stack)
         first, all_of_them = (seconds_of(alone, count) for count in (1, 1 + epochs))
         of_one = work_of_step(Stack([Member(instance(), views[0], 0)])) if len(views) > 1 else work
-        in_turn = Work(of_one.operations * len(views), of_one.flop * len(views), of_one.bytes * len(views))
+        in_turn = Work(
+            of_one.operations * len(views), of_one.flop * len(views), of_one.bytes * len(views)
+        )
         yield "one by one", in_turn, steps, (all_of_them - first) / epochs
         stack.learn.eager_left = stack.validate.eager_left = math.inf
         yield "at once", work, steps, seconds_of_epoch(stack, epochs)
         if training.device().type == "cuda":
             stack.learn.eager_left = stack.validate.eager_left = 0
-            yield "at once, graph" if captured(stack) else "at once (no graph)", work, steps, seconds_of_epoch(stack, epochs)
+            yield (
+                "at once, graph" if captured(stack) else "at once (no graph)",
+                work,
+                steps,
+                seconds_of_epoch(stack, epochs),
+            )
 
 
 def captured(stack: Stack) -> bool:

@@ -30,7 +30,14 @@ import pandas as pd
 import torch
 
 from mosaicbench import catalog
-from mosaicbench.files.views import as_cells, as_view, identity_of, read_view, space_values, unstandardised_values
+from mosaicbench.files.views import (
+    as_cells,
+    as_view,
+    identity_of,
+    read_view,
+    space_values,
+    unstandardised_values,
+)
 from mosaicbench.fitting.method import method_class
 from mosaicbench.metrics import foscttm, imputation_skill
 from mosaicbench.metrics._neighbors import transfer
@@ -49,8 +56,12 @@ RULES = {
 
 def main() -> None:
     """Train, score, apply the rules, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("splits", nargs="+", type=Path, help="folders with train.h5mu, query.h5mu and solution.h5mu")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "splits", nargs="+", type=Path, help="folders with train.h5mu, query.h5mu and solution.h5mu"
+    )
     parser.add_argument("--methods", nargs="+", required=True)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--every", type=int, default=5)
@@ -60,36 +71,49 @@ def main() -> None:
         for method in given.methods:
             rows = pd.DataFrame(trained(split, method, given.epochs, given.every))
             earlier = [pd.read_csv(given.into, sep="\t")] if given.into.is_file() else []
-            table = pd.concat([*earlier, rows]).drop_duplicates(["dataset", "method", "seed", "rule"], keep="last")
+            table = pd.concat([*earlier, rows]).drop_duplicates(
+                ["dataset", "method", "seed", "rule"], keep="last"
+            )
             table.round(4).to_csv(given.into, sep="\t", index=False)
             print(rows.round(4).to_string(index=False))
 
 
 def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
     """Train a method on a split without stopping and return a row for each rule."""
-    train, query, solution = (read_view(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution"))
+    train, query, solution = (
+        read_view(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution")
+    )
     identity = {key: identity_of(train)[key] for key in ("dataset", "seed")} | {"method": name}
     module = importlib.import_module(catalog.module("methods", name))
     method = method_class(module)(max_epochs=epochs, patience=epochs)
     losses, scores = [], {}
 
-    def held_out_losses(cost: training.CostFunction, nets: torch.nn.Module, held_out: list) -> float:
+    def held_out_losses(
+        cost: training.CostFunction, nets: torch.nn.Module, held_out: list
+    ) -> float:
         nets.eval()
         with torch.no_grad():
             pieces = [piece for block in held_out for piece in block.pieces()]
-            losses.append(np.concatenate([sum(cost(piece, 1.0).values()).numpy() for piece in pieces]))
+            losses.append(
+                np.concatenate([sum(cost(piece, 1.0).values()).numpy() for piece in pieces])
+            )
         if len(losses) % every == 0 or len(losses) <= 3:
             scores[len(losses)] = scored(method, train, query, solution)
         return float(losses[-1].mean())
 
     with mock.patch.object(training, "_validation_cost", held_out_losses):
-        method.fit(as_view(train, labels=False, links="links" in module.CARD.get("uses", ())), identity["seed"])
+        method.fit(
+            as_view(train, labels=False, links="links" in module.CARD.get("uses", ())),
+            identity["seed"],
+        )
     kept = {rule: kept_by(rule, np.array(losses)) for rule in RULES} | {"last": (epochs, epochs)}
     rows = []
     for rule, (epoch, end) in kept.items():
         nearest = min(scores, key=lambda scored_epoch: abs(scored_epoch - epoch))
         rows.append(
-            identity | {"cells": train.n_obs + solution.n_obs, "rule": rule, "kept": epoch, "end": end} | scores[nearest]
+            identity
+            | {"cells": train.n_obs + solution.n_obs, "rule": rule, "kept": epoch, "end": end}
+            | scores[nearest]
         )
     return rows
 
@@ -115,11 +139,17 @@ def scored(method: object, train: object, query: object, solution: object) -> di
     latents = {m: method.embed(shown) for m, shown in cells.items()}
     of_train = {m: method.embed(as_cells(train, [m])) for m in solution.mod}
     types = {m: np.asarray(train[m].obs["cell_type"], dtype=object) for m in solution.mod}
-    found: dict[str, list[float]] = {"foscttm": [], "foscttm_cosine": [], "label_transfer_accuracy": []}
+    found: dict[str, list[float]] = {
+        "foscttm": [],
+        "foscttm_cosine": [],
+        "label_transfer_accuracy": [],
+    }
     skills = {}
     for source, target in permutations(solution.mod, 2):
         found["foscttm"].append(foscttm.foscttm(latents[source], latents[target]))
-        found["foscttm_cosine"].append(foscttm.foscttm(_unit(latents[source]), _unit(latents[target])))
+        found["foscttm_cosine"].append(
+            foscttm.foscttm(_unit(latents[source]), _unit(latents[target]))
+        )
         labels = np.asarray(solution[target].obs["cell_type"], dtype=object)
         transferred = transfer(of_train[source], types[source], latents[target])
         found["label_transfer_accuracy"].append((transferred == labels)[labels != ""].mean())

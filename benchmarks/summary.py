@@ -26,9 +26,13 @@ def main(measured: Path) -> None:
     """Write the table and the picture."""
     found = json.loads(measured.read_text())
     table = tabulated(found["benchmarks"])
-    table["machine"] = found["machine_info"]["cpu"].get("brand_raw", found["machine_info"]["machine"])
+    table["machine"] = found["machine_info"]["cpu"].get(
+        "brand_raw", found["machine_info"]["machine"]
+    )
     FOLDER.mkdir(parents=True, exist_ok=True)
-    table.to_csv(FOLDER / f"{__version__}.tsv", sep="\t", index=False, na_rep="NA", float_format="%.4g")
+    table.to_csv(
+        FOLDER / f"{__version__}.tsv", sep="\t", index=False, na_rep="NA", float_format="%.4g"
+    )
     drawn(table).savefig(FOLDER / f"{__version__}.svg", metadata={"Date": None})
     print(table.drop(columns="machine").to_string(index=False))
 
@@ -39,8 +43,17 @@ def tabulated(benchmarks: list[dict]) -> pd.DataFrame:
     for one in benchmarks:
         what = one["extra_info"]
         seconds = one["stats"]["min"]
-        row = {"group": one["group"], "who": what.get("who", "mosaicbench"), "role": what["role"], "threads": what["threads"]}
-        row |= {"parameters": what.get("parameters"), "cpu_seconds": seconds, "rate": what["size"] / seconds}
+        row = {
+            "group": one["group"],
+            "who": what.get("who", "mosaicbench"),
+            "role": what["role"],
+            "threads": what["threads"],
+        }
+        row |= {
+            "parameters": what.get("parameters"),
+            "cpu_seconds": seconds,
+            "rate": what["size"] / seconds,
+        }
         rows.append(row | {"unit": f"{what['unit']} / CPU s", "goal": what["goal"]})
     table = pd.DataFrame(rows)
     references = table[table["role"] != "ours"].groupby("group").first()
@@ -58,9 +71,16 @@ def drawn(table: pd.DataFrame):
     figure = Figure(figsize=(11, 0.42 * len(ours) + 1), layout="constrained")
     axes = figure.add_subplot()
     names = [f"{row.group}\n{row.who} / {row.against}" for row in ours.itertuples()]
-    axes.barh(names, ours["ratio"] - 1, left=1, color=[COLOURS[role[group]] for group in ours["group"]])
+    axes.barh(
+        names, ours["ratio"] - 1, left=1, color=[COLOURS[role[group]] for group in ours["group"]]
+    )
     for place, row in enumerate(ours.itertuples()):
-        axes.annotate(f"  {row.ratio:.2g}", (np.nanmax([row.ratio, row.goal, 1]), place), va="center", fontsize=7)
+        axes.annotate(
+            f"  {row.ratio:.2g}",
+            (np.nanmax([row.ratio, row.goal, 1]), place),
+            va="center",
+            fontsize=7,
+        )
         if pd.notna(row.goal):
             axes.plot([row.goal], [place], marker="|", color="black", markersize=10)
     axes.set_xscale("log")

@@ -59,7 +59,14 @@ from mosaicbench.errors import NotApplicable
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.views import as_cells, as_view, said_of_cells, unstandardised_values
 from mosaicbench.methods.peers import _scvi
-from mosaicbench.methods.peers._scvi import Batches, dense, in_pieces, inferring, scvi_apart, trained
+from mosaicbench.methods.peers._scvi import (
+    Batches,
+    dense,
+    in_pieces,
+    inferring,
+    scvi_apart,
+    trained,
+)
 from mosaicbench.methods.peers.multivi import MultiVI
 from mosaicbench.methods.peers.totalvi import MEASURED, TotalVI
 from mosaicbench.methods.vae_poe import PoEVAE
@@ -74,9 +81,39 @@ REPOSITORY = Path(__file__).parents[1]
 CURVES = REPOSITORY / "results/time_to_quality"
 DRAWN = REPOSITORY / "docs/benchmarks/time_to_quality"
 ALL_GENES = {"rna": {"features": 10**6}}
-HELD = ["dataset", "run", "role", "seed", "parameters", "epoch", "end", "cpu_seconds"]  # columns that are no scores
+HELD = [
+    "dataset",
+    "run",
+    "role",
+    "seed",
+    "parameters",
+    "epoch",
+    "end",
+    "cpu_seconds",
+]  # columns that are no scores
 FALLING = ("nats", "foscttm")  # scores that are better where they are lower
-COPIED = (1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 28, 37, 49, 65, 87, 116, 155, 207, 276, 368)  # epochs: each a third later
+COPIED = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    9,
+    12,
+    16,
+    21,
+    28,
+    37,
+    49,
+    65,
+    87,
+    116,
+    155,
+    207,
+    276,
+    368,
+)  # epochs: each a third later
 
 
 class Copies(Callback):
@@ -137,17 +174,28 @@ class PairedTotalVI(TotalVI):
 def runs(modalities: tuple[str, ...], peaks: int) -> dict[str, object]:
     """Return name -> method of what is trained on these modalities: packages first."""
     defaults = {"vae_poe": {}, "vae_poe, learning rate .003": {"learning_rate": 0.003}}
-    defaults["vae_poe, learning rate .003, minibatch 256"] = {"learning_rate": 0.003, "batch_size": 256}
+    defaults["vae_poe, learning rate .003, minibatch 256"] = {
+        "learning_rate": 0.003,
+        "batch_size": 256,
+    }
     if "adt" in modalities:
         packages = {"totalVI": PairedTotalVI(), "totalVI, a half shown again": TotalVI()}
-        widths, longer = {"hidden": 256, "latent": 20, "batch_size": 256}, {"max_epochs": 400, "patience": 45}
+        widths, longer = (
+            {"hidden": 256, "latent": 20, "batch_size": 256},
+            {"max_epochs": 400, "patience": 45},
+        )
     else:
         packages = {"MultiVI": MultiVI()}
         hidden = min(128, int(np.sqrt(peaks)))
-        widths, longer = {"hidden": hidden, "latent": int(np.sqrt(hidden))}, {"max_epochs": 500, "patience": 50}
+        widths, longer = (
+            {"hidden": hidden, "latent": int(np.sqrt(hidden))},
+            {"max_epochs": 500, "patience": 50},
+        )
     defaults["vae_poe, counts"] = widths | {"likelihood": "counts"}
     defaults["vae_poe, counts, longer"] = widths | {"likelihood": "counts"} | longer
-    return packages | {name: PoEVAE(**hyperparameters) for name, hyperparameters in defaults.items()}
+    return packages | {
+        name: PoEVAE(**hyperparameters) for name, hyperparameters in defaults.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -173,7 +221,13 @@ class Cut:
     @classmethod
     def of(cls, dataset: object, name: str, seed: int) -> Cut:
         """Cut a dataset's cells by seed."""
-        cut = {"dataset_name": name, "scenario": "paired", "kind": "paired", "seed": seed, "preprocess": ALL_GENES}
+        cut = {
+            "dataset_name": name,
+            "scenario": "paired",
+            "kind": "paired",
+            "seed": seed,
+            "preprocess": ALL_GENES,
+        }
         parts = scenarios.cut(dataset, **cut)
         train, query, solution = (parts[part] for part in ("train", "query", "solution"))
         names = pd.Index(solution["rna"].obs["query_name"].astype(str))
@@ -216,15 +270,23 @@ def scores_of(method: object, cut: Cut) -> dict[str, float]:
         "map": ask("mean_average_precision", latent=joint, labels=cut.labels),
     }
     if "atac" in cut.query.modalities:
-        alone = {modality: method.embed(cut.query.only(modality)) for modality in cut.query.modalities}
-        both = [ask("foscttm", latent_a=alone[a], latent_b=alone[b]) for a, b in permutations(alone, 2)]
+        alone = {
+            modality: method.embed(cut.query.only(modality)) for modality in cut.query.modalities
+        }
+        both = [
+            ask("foscttm", latent_a=alone[a], latent_b=alone[b]) for a, b in permutations(alone, 2)
+        ]
         scores["foscttm"] = float(np.mean(both))
     for source, target in [("rna", "adt"), ("rna", "atac"), ("atac", "rna")]:
         if {source, target} <= set(cut.query.modalities):
             with suppress(NotApplicable):
-                imputed = unstandardised_values(cut.solution[target], method.impute(cut.query.only(source), target))
+                imputed = unstandardised_values(
+                    cut.solution[target], method.impute(cut.query.only(source), target)
+                )
                 truth = values_of(cut.solution[target])
-                scores[f"r_{target}"] = ask("imputation_pearson_per_feature", truth=truth, imputed=imputed)
+                scores[f"r_{target}"] = ask(
+                    "imputation_pearson_per_feature", truth=truth, imputed=imputed
+                )
     return scores | nats_of(method, cut.query)
 
 
@@ -245,7 +307,11 @@ def nats_of(method: object, cells: Cells) -> dict[str, float]:
 
 def _nats_of_totalvi(method: TotalVI, cells: Cells) -> dict[str, torch.Tensor]:
     x, batch = dense(cells.counts["rna"]), method.batches.of(cells.batches, MEASURED)
-    given = {"library_gene": x.sum(1, keepdim=True), "batch_index": batch, "label": torch.zeros_like(batch)}
+    given = {
+        "library_gene": x.sum(1, keepdim=True),
+        "batch_index": batch,
+        "label": torch.zeros_like(batch),
+    }
     rna = method.module.generative(z=method._z(cells), **given)["px_"]
     return {"rna": -NegativeBinomial(mu=rna["rate"], theta=rna["r"]).log_prob(x).sum(1)}
 
@@ -253,12 +319,21 @@ def _nats_of_totalvi(method: TotalVI, cells: Cells) -> dict[str, torch.Tensor]:
 def _nats_of_multivi(method: MultiVI, cells: Cells) -> dict[str, torch.Tensor]:
     q, (batches, suffix) = method._posterior(cells), method.batches["rna"]
     batch = batches.of(cells.batches, suffix)
-    means = {"z": q["qz_m"], "qz_m": q["qz_m"], "use_z_mean": True, "libsize_expr": q["libsize_expr"]}
+    means = {
+        "z": q["qz_m"],
+        "qz_m": q["qz_m"],
+        "use_z_mean": True,
+        "libsize_expr": q["libsize_expr"],
+    }
     p = method.module.generative(**means, batch_index=batch, label=torch.zeros_like(batch))
     x, peaks = (dense(cells.counts[modality]) for modality in ("rna", "atac"))
     return {
-        "rna": method.module.get_reconstruction_loss_expression(x, p["px_rate"], p["px_r"], p["px_dropout"]),
-        "atac": method.module.get_reconstruction_loss_accessibility(peaks, p["p"], q["libsize_acc"]),
+        "rna": method.module.get_reconstruction_loss_expression(
+            x, p["px_rate"], p["px_r"], p["px_dropout"]
+        ),
+        "atac": method.module.get_reconstruction_loss_accessibility(
+            peaks, p["p"], q["libsize_acc"]
+        ),
     }
 
 
@@ -266,11 +341,18 @@ def curves_of(name: str, dataset: object, seed: int) -> pd.DataFrame:
     """Return a row for each run and copy of one seed, with its scores."""
     rows, cut = [], Cut.of(dataset, name, seed)
     peaks = len(cut.view.scales["atac"].share) if "atac" in cut.view.scales else 0
-    for method in runs(cut.view.modalities, peaks).values():  # what is imported and compiled at a first call
+    for method in runs(
+        cut.view.modalities, peaks
+    ).values():  # what is imported and compiled at a first call
         _warmed(method, cut.view)
     for run, method in runs(cut.view.modalities, peaks).items():
         copies, nets = fitted(method, cut.view, seed), nets_of(method)
-        held = {"dataset": name, "run": run, "role": "ours" if isinstance(method, PoEVAE) else "package", "seed": seed}
+        held = {
+            "dataset": name,
+            "run": run,
+            "role": "ours" if isinstance(method, PoEVAE) else "package",
+            "seed": seed,
+        }
         held["parameters"] = sum(parameter.numel() for parameter in nets.parameters())
         for place, (epoch, seconds, weights) in enumerate(copies.taken, 1):
             nets.load_state_dict(weights)
@@ -292,15 +374,27 @@ def levels_reached(curves: pd.DataFrame) -> pd.DataFrame:
     for name, of_dataset in curves.groupby("dataset", sort=False):
         for score in of_dataset.columns.drop(HELD):
             measured = of_dataset[of_dataset[score].notna()]
-            by_run = {role: dict(list(some.groupby("run", sort=False))) for role, some in measured.groupby("role")}
+            by_run = {
+                role: dict(list(some.groupby("run", sort=False)))
+                for role, some in measured.groupby("role")
+            }
             if len(by_run) < 2:
                 continue
             package, of_package = next(iter(by_run["package"].items()))
             for run, of_run in by_run["ours"].items():
                 for whose, theirs in [("package's", of_package), ("ours", of_run)]:
-                    row = {"dataset": name, "score": score, "run": run, "package": package, "level": whose}
+                    row = {
+                        "dataset": name,
+                        "score": score,
+                        "run": run,
+                        "package": package,
+                        "level": whose,
+                    }
                     for side, one in [("run", of_run), ("package", of_package)]:
-                        row |= {f"{side}_{what}": value for what, value in _reached(one, theirs, score).items()}
+                        row |= {
+                            f"{side}_{what}": value
+                            for what, value in _reached(one, theirs, score).items()
+                        }
                     rows.append(row)
     table = pd.DataFrame(rows).replace(np.inf, np.nan)
     return table.assign(ratio=table["package_seconds"] / table["run_seconds"])
@@ -329,7 +423,9 @@ def drawn(curves: pd.DataFrame):
     """Return a figure: a row per dataset, a panel per score, a line per run, its mean over seeds while all of them train."""
     from matplotlib.figure import Figure
 
-    datasets = {name: some.dropna(axis=1, how="all") for name, some in curves.groupby("dataset", sort=False)}
+    datasets = {
+        name: some.dropna(axis=1, how="all") for name, some in curves.groupby("dataset", sort=False)
+    }
     widest = max(len(some.columns.drop(HELD)) for some in datasets.values())
     colours = {run: f"C{place}" for place, run in enumerate(curves["run"].unique())}
     figure = Figure(figsize=(2.3 * widest, 2.4 * len(datasets) + 0.6), layout="constrained")
@@ -348,9 +444,23 @@ def drawn(curves: pd.DataFrame):
         for axes in panels[len(scores) :]:
             axes.set_axis_off()
         panels[0].set_ylabel("score of query cells", fontsize=8)
-    figure.supxlabel("CPU seconds of training; a point is the end, bars are standard deviations over seeds", fontsize=8)
-    handles = {label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4, fontsize=7, frameon=False)
+    figure.supxlabel(
+        "CPU seconds of training; a point is the end, bars are standard deviations over seeds",
+        fontsize=8,
+    )
+    handles = {
+        label: line
+        for axes in grid.flat
+        for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper center",
+        ncols=4,
+        fontsize=7,
+        frameon=False,
+    )
     return figure
 
 
@@ -359,15 +469,28 @@ def _draw_line(axes: object, curves: pd.DataFrame, score: str, run: str, colour:
     by_epoch = curves[~ended].groupby("epoch")[["cpu_seconds", score]].agg(["mean", "size"])
     whole = by_epoch[by_epoch[(score, "size")] == curves["seed"].nunique()]
     style = "--" if "rate" in run else "-"
-    axes.plot(whole[("cpu_seconds", "mean")], whole[(score, "mean")], style, color=colour, label=run, linewidth=1)
+    axes.plot(
+        whole[("cpu_seconds", "mean")],
+        whole[(score, "mean")],
+        style,
+        color=colour,
+        label=run,
+        linewidth=1,
+    )
     ends = curves.loc[ended, ["cpu_seconds", score]]
-    axes.errorbar(*ends.mean(), yerr=ends[score].std(), fmt="o", color=colour, markersize=3, linewidth=0.8)
+    axes.errorbar(
+        *ends.mean(), yerr=ends[score].std(), fmt="o", color=colour, markersize=3, linewidth=0.8
+    )
 
 
 def main() -> None:
     """Measure the datasets that the arguments name, and write the table and the figure of all that were measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("datasets", nargs="*", help="names of those inside the package, or files; none: only draw again")
+    parser.add_argument(
+        "datasets",
+        nargs="*",
+        help="names of those inside the package, or files; none: only draw again",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -376,8 +499,12 @@ def main() -> None:
         file = Path(given)
         dataset = read_dataset(file) if file.exists() else embedded.load(given)
         for seed in arguments.seeds:
-            curves_of(file.stem, dataset, seed).to_csv(CURVES / f"{file.stem}-{seed}.tsv", sep="\t", index=False)
-    curves = pd.concat([pd.read_csv(file, sep="\t") for file in sorted(CURVES.glob("*.tsv"))], ignore_index=True)
+            curves_of(file.stem, dataset, seed).to_csv(
+                CURVES / f"{file.stem}-{seed}.tsv", sep="\t", index=False
+            )
+    curves = pd.concat(
+        [pd.read_csv(file, sep="\t") for file in sorted(CURVES.glob("*.tsv"))], ignore_index=True
+    )
     table = levels_reached(curves)
     table.to_csv(DRAWN.with_suffix(".tsv"), sep="\t", index=False, na_rep="NA", float_format="%.4g")
     drawn(curves).savefig(DRAWN.with_suffix(".svg"), metadata={"Date": None})

@@ -29,7 +29,9 @@ ASK = "import ensurepip, platform, venv; print(platform.python_version())"
 def main(pins: str, folder: str) -> None:
     """Make `folder` anew, an environment with what the file `pins` says."""
     if not Path(pins).is_file():
-        raise SystemExit(f"{pins}: no such file; the pins of the peers lie in envs/peers, one file for each environment")
+        raise SystemExit(
+            f"{pins}: no such file; the pins of the peers lie in envs/peers, one file for each environment"
+        )
     python = chosen(pins, allowed(Path(pins).read_text()))
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
     pip = [f"{folder}/bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
@@ -44,7 +46,9 @@ def main(pins: str, folder: str) -> None:
 def parted(text: str) -> tuple[list[str], list[str]]:
     """Return the pins of a file: those that bring what they need with them, and those that do not."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return [line for line in lines if not line.endswith(ALONE)], [line for line in lines if line.endswith(ALONE)]
+    return [line for line in lines if not line.endswith(ALONE)], [
+        line for line in lines if line.endswith(ALONE)
+    ]
 
 
 def allowed(text: str) -> SpecifierSet:
@@ -66,7 +70,9 @@ def chosen(pins: str, versions: SpecifierSet) -> str:
         version = version_of(python)
         if version and version in versions:
             return python
-        tried.append(f"{python} ({f'Python {version}' if version else 'does not run, or lacks the module venv'})")
+        tried.append(
+            f"{python} ({f'Python {version}' if version else 'does not run, or lacks the module venv'})"
+        )
     oldest = next(f"3.{minor}" for minor in MINORS if f"3.{minor}.99" in versions)
     raise SystemExit(
         f"{pins} needs Python {versions}, and none was found. Tried: {', '.join(tried)}.\n"
@@ -86,7 +92,9 @@ def candidates(versions: SpecifierSet) -> Iterator[str]:
             yield python
     if uv := shutil.which("uv"):
         asked = [uv, "python", "find", "--no-project", "--no-python-downloads", str(versions)]
-        if python := subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip():
+        if python := subprocess.run(
+            asked, capture_output=True, text=True, check=False
+        ).stdout.strip():
             yield python
 
 

@@ -22,10 +22,29 @@ HEADER = """\
 
 def resolved() -> str:
     """Return what uv makes of pyproject.toml: a line per package, with a marker where its version depends on the machine."""
-    words = ["pip", "compile", "--quiet", "--universal", "--upgrade", "--python-version", "3.11", "--all-extras"]
+    words = [
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--upgrade",
+        "--python-version",
+        "3.11",
+        "--all-extras",
+    ]
     words += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    command = [sys.executable, "-m", "uv", *words, "--constraint", str(HERE / "held.txt"), str(HERE.parent / "pyproject.toml")]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # what uv refuses, it says itself
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        *words,
+        "--constraint",
+        str(HERE / "held.txt"),
+        str(HERE.parent / "pyproject.toml"),
+    ]
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout  # what uv refuses, it says itself
 
 
 def kept(lines: list[str]) -> list[str]:

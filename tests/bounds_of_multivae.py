@@ -45,7 +45,11 @@ def pair(ours, model, config, narrow=0.0, **options):
     networks["encoders"] = {m: Shared(encoder, narrow) for m, encoder in ours.encoders.items()}
     for modality, decoder in networks["decoders"].items():
         decoder.own = ours.decoders[modality]
-    shared = {"n_modalities": 2, "latent_dim": LATENT, "input_dims": {m: (d,) for m, d in FEATURES.items()}}
+    shared = {
+        "n_modalities": 2,
+        "latent_dim": LATENT,
+        "input_dims": {m: (d,) for m, d in FEATURES.items()},
+    }
     theirs = model(config(**shared, **options), **networks)
     for modality, decoder in networks["decoders"].items():
         theirs.recon_log_probs[modality] = decoder.log_likelihood
@@ -84,7 +88,11 @@ compare("mvae", ours, *costs(ours, theirs))
 normal = {"K": 4, "prior_and_posterior_dist": "normal", "learn_prior": False}
 for objective in ("iwae", "dreg"):
     ours, theirs = pair(
-        mmvae.MMVAE(latent=LATENT, objective=objective, samples=4), MMVAE, MMVAEConfig, loss=f"{objective}_looser", **normal
+        mmvae.MMVAE(latent=LATENT, objective=objective, samples=4),
+        MMVAE,
+        MMVAEConfig,
+        loss=f"{objective}_looser",
+        **normal,
     )
     own, other = costs(ours, theirs)
     compare(f"mmvae {objective}", ours, own, other * len(FEATURES) / CELLS)
@@ -94,7 +102,9 @@ del compared["mmvae dreg: cost"]  # a surrogate, whose gradient alone means some
 ours, theirs = pair(mopoe.MoPoE(latent=LATENT), MoPoE, MoPoEConfig, narrow=-20.0)
 encode = ours.encode
 ours.encode = lambda x: {m: Normal(q.mean, q.stddev * math.exp(-10)) for m, q in encode(x).items()}
-torch.randperm = lambda n, **_: torch.arange(n) // CELLS  # cells in the order of their subsets, as the package has them
+torch.randperm = lambda n, **_: (
+    torch.arange(n) // CELLS
+)  # cells in the order of their subsets, as the package has them
 thrice = {modality: x.repeat(3, 1) for modality, x in VALUES.items()}
 compare("mopoe with the prior's expert", ours, *costs(ours, theirs, thrice))
 theirs._poe_fusion = lambda means, log_variances: poe(means, log_variances, eps=0)

@@ -13,14 +13,22 @@ import tempfile
 import time
 from pathlib import Path
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
 FLAGS += ("--disable-sync", "--no-first-run", "--remote-debugging-pipe", "--hide-scrollbars")
 PATIENCE = 60  # seconds
 
 
 def chromium() -> str | None:
     """Return the path of a Chromium, None where there is none."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 class Browser:
@@ -63,7 +71,13 @@ class Browser:
         """Open a file in a window of `width` CSS pixels, and wait until it is loaded."""
         self.requests.clear()
         self.console.clear()
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
         colours = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=colours)
         self.call("Page.navigate", url=path.resolve().as_uri())
@@ -71,7 +85,9 @@ class Browser:
 
     def run(self, script: str) -> object:
         """Return the value of an expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
@@ -84,7 +100,9 @@ class Browser:
 
     def click(self, element: str) -> None:
         """Press and release the mouse over what an expression names; again where the page moved on under the mouse."""
-        self.run(f"window.heard = false, ({element}).addEventListener('click', () => (window.heard = true), {{once: true}}), 0")
+        self.run(
+            f"window.heard = false, ({element}).addEventListener('click', () => (window.heard = true), {{once: true}}), 0"
+        )
         deadline = time.monotonic() + PATIENCE
         while not self.run("window.heard"):
             assert time.monotonic() < deadline, f"no click ever reached {element}"
@@ -92,9 +110,13 @@ class Browser:
             self.run(
                 "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
             )  # the page has heard of it
-            x, y = self.run(f"(r => [r.left + r.width / 2, r.top + r.height / 2])(({element}).getBoundingClientRect())")
+            x, y = self.run(
+                f"(r => [r.left + r.width / 2, r.top + r.height / 2])(({element}).getBoundingClientRect())"
+            )
             for kind in ("mousePressed", "mouseReleased"):
-                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+                self.call(
+                    "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
+                )
             self.run("new Promise(done => setTimeout(done, window.heard ? 0 : 1000))")
 
     def enter(self) -> None:

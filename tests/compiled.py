@@ -26,8 +26,12 @@ def keep() -> None:
     Dispatcher.__init__ = kept
     jax = find_spec("jax")
     if jax:
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(jax.origin).parent / "__pycache__" / get_host_cpu_name())
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # most take less than the second from which jax keeps
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
+            Path(jax.origin).parent / "__pycache__" / get_host_cpu_name()
+        )
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = (
+            "0"  # most take less than the second from which jax keeps
+        )
 
 
 def remember_parameters() -> None:

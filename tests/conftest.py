@@ -43,7 +43,9 @@ def pytest_collection_finish():
 
 def pytest_collection_modifyitems(items):
     """Put the slowest files first, so that no worker is left alone with one of them at the end."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("workflow", "slurm")))
+    items.sort(
+        key=lambda item: not any(item.get_closest_marker(name) for name in ("workflow", "slurm"))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +57,15 @@ def published():
     folders = [*([Path(mirror)] if mirror else []), REPOSITORY / "resources/raw"]
 
     def folder_of(dataset: str) -> Path:
-        names = [file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional]
+        names = [
+            file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional
+        ]
         for folder in folders:
             if all((folder / dataset / name).is_file() for name in names):
                 return folder / dataset
-        pytest.skip(f"the files of {dataset} are not here: fetch it, or name a mirror folder in MOSAICBENCH_MIRROR")
+        pytest.skip(
+            f"the files of {dataset} are not here: fetch it, or name a mirror folder in MOSAICBENCH_MIRROR"
+        )
 
     return folder_of
 
@@ -80,7 +86,9 @@ def results(tmp_path_factory):
         return pickle.loads(kept.read_bytes())
 
 
-def linear_cells(n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell") -> Cells:
+def linear_cells(
+    n: int, *, seed: int, modalities: tuple[str, ...] = ("rna", "adt"), name: str = "cell"
+) -> Cells:
     """Return cells whose modalities are linear views of three cell types and a shared factor, plus noise."""
     random, fixed = np.random.default_rng(seed), np.random.default_rng(0)
     types = random.integers(0, 3, n)
@@ -113,15 +121,23 @@ def links_among(modalities: tuple[str, ...]) -> dict[tuple[str, str], sparse.csr
     return found
 
 
-def paired_view(n: int = 200, *, seed: int = 0, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
+def paired_view(
+    n: int = 200, *, seed: int = 0, modalities: tuple[str, ...] = ("rna", "adt")
+) -> View:
     """Return one block in which every cell has all modalities."""
     features = {m: FEATURES[m] for m in modalities}
-    return View((linear_cells(n, seed=seed, modalities=modalities),), features, links=links_among(modalities))
+    return View(
+        (linear_cells(n, seed=seed, modalities=modalities),),
+        features,
+        links=links_among(modalities),
+    )
 
 
 def unpaired_view(n: int = 100, *, modalities: tuple[str, ...] = ("rna", "adt")) -> View:
     """Return one block per modality, of different cells."""
-    blocks = tuple(linear_cells(n, seed=i, modalities=(m,), name=m) for i, m in enumerate(modalities))
+    blocks = tuple(
+        linear_cells(n, seed=i, modalities=(m,), name=m) for i, m in enumerate(modalities)
+    )
     return View(blocks, {m: FEATURES[m] for m in modalities}, links=links_among(modalities))
 
 
@@ -140,7 +156,9 @@ def linked_world(n: int = 400) -> tuple[View, Cells]:
     def measured(seed, modality):
         random = np.random.default_rng(seed)
         z = 2 * np.eye(4)[random.integers(0, 4, n)] + 0.5 * random.standard_normal((n, 4))
-        noise = np.random.default_rng([seed, modality == "adt"]).standard_normal((n, loadings[modality].shape[1]))
+        noise = np.random.default_rng([seed, modality == "adt"]).standard_normal(
+            (n, loadings[modality].shape[1])
+        )
         x = z @ loadings[modality] + 0.3 * noise
         return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
 

@@ -41,16 +41,27 @@ if sys.orig_argv[1:3] == ["-m", "mosaicbench"] and "FORKED_FROM" in os.environ a
 """
 
 
-def snakemake(*arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+def snakemake(
+    *arguments: object, folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess:
     """Run `python -m snakemake` with these arguments in a folder; jobs of a copy that has ``OF_A_COPY`` are forked, too."""
     environment = environment | {"FORKED_FROM": _address("mosaicbench")}
     return run("snakemake", *arguments, folder=folder, environment=environment)
 
 
-def run(module: str, *arguments: object, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+def run(
+    module: str, *arguments: object, folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess:
     """Run `python -m` with this module and these arguments in a folder."""
-    words, address = list(map(str, arguments)), _address(module if module in IMPORTED else "mosaicbench")
-    with open(os.devnull) as nothing, tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+    words, address = (
+        list(map(str, arguments)),
+        _address(module if module in IMPORTED else "mosaicbench"),
+    )
+    with (
+        open(os.devnull) as nothing,
+        tempfile.TemporaryFile("w+") as stdout,
+        tempfile.TemporaryFile("w+") as stderr,
+    ):
         streams = [stream.fileno() for stream in (nothing, stdout, stderr)]
         status = ask(address, streams, module, words, str(folder), environment)
         said = [stream.seek(0) or stream.read() for stream in (stdout, stderr)]
@@ -65,16 +76,27 @@ def start() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for module in IMPORTED:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = subprocess.Popen([sys.executable, __file__, module, _address(module)], env=environment, **pipes)
+        process = subprocess.Popen(
+            [sys.executable, __file__, module, _address(module)], env=environment, **pipes
+        )
         process.stdout.readline()  # it listens
-        atexit.register(process.__exit__, None, None, None)  # closes its pipes, which ends it, and waits
+        atexit.register(
+            process.__exit__, None, None, None
+        )  # closes its pipes, which ends it, and waits
 
 
 def _address(module: str) -> str:
     return f"{os.environ['FORKED_IN']}/{module}"
 
 
-def ask(address: str, streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> int:
+def ask(
+    address: str,
+    streams: list[int],
+    module: str,
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+) -> int:
     """Have a server run a module with these arguments, in this folder and environment; return its exit status."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(address)
@@ -129,7 +151,9 @@ def _keep_trees() -> None:
     kept = {text: parse(text) for text in (file.read_text(encoding="utf-8") for file in files)}
 
     def parsed(source: str, *more: object, **named: object) -> ast.AST:
-        tree = kept.get(source) if named.keys() == {"filename"} else None  # of the catalog, which changes no tree
+        tree = (
+            kept.get(source) if named.keys() == {"filename"} else None
+        )  # of the catalog, which changes no tree
         return tree or parse(source, *more, **named)
 
     ast.parse = parsed
@@ -145,7 +169,9 @@ def _answer(asking: socket.socket, *job: object) -> None:
     os._exit(0)
 
 
-def _become(streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+def _become(
+    streams: list[int], module: str, arguments: list[str], folder: str, environment: dict[str, str]
+) -> None:
     """Do what a process does that was started with `python -m`, and end without taking down what was imported."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

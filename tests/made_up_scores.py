@@ -11,16 +11,42 @@ CARDS = {
     "methods": {
         **{name: {"kind": "model", "uses": ("pairs",)} for name in ("mvae", "mmvaepp", "vae_poe")},
         **{name: {"kind": "baseline", "uses": ("pairs", "labels")} for name in ("cca", "ridge")},
-        **{name: {"kind": "control", "uses": ()} for name in ("oracle", "constant", "random_latent", "train_mean")},
+        **{
+            name: {"kind": "control", "uses": ()}
+            for name in ("oracle", "constant", "random_latent", "train_mean")
+        },
         "label_oracle": {"kind": "control", "uses": ("solution", "labels")},
         "celltype_mean": {"kind": "control", "uses": ("solution", "labels")},
         "linear": {"kind": "baseline", "uses": ("pairs",)},
     },
     "metrics": {
-        "foscttm": {"group": "alignment", "best": 0.0, "better": "lower", "chance": 0.5, "bounds": [0.0, 1.0]},
-        "recall_at_10": {"group": "alignment", "best": 1.0, "better": "higher", "chance": None, "bounds": [0.0, 1.0]},
-        "label_transfer_accuracy": {"group": "label_transfer", "best": 1.0, "better": "higher", "chance": None},
-        "imputation_skill": {"group": "imputation", "best": 1.0, "better": "higher", "chance": 0.0, "bounds": [None, 1.0]}
+        "foscttm": {
+            "group": "alignment",
+            "best": 0.0,
+            "better": "lower",
+            "chance": 0.5,
+            "bounds": [0.0, 1.0],
+        },
+        "recall_at_10": {
+            "group": "alignment",
+            "best": 1.0,
+            "better": "higher",
+            "chance": None,
+            "bounds": [0.0, 1.0],
+        },
+        "label_transfer_accuracy": {
+            "group": "label_transfer",
+            "best": 1.0,
+            "better": "higher",
+            "chance": None,
+        },
+        "imputation_skill": {
+            "group": "imputation",
+            "best": 1.0,
+            "better": "higher",
+            "chance": 0.0,
+            "bounds": [None, 1.0],
+        }
         | {"definition": "ours"},
         "active_units": {"group": "sanity", "best": None, "better": None, "chance": None},
         "fit_seconds": {"group": "resources", "best": 0.0, "better": "lower", "chance": None},
@@ -43,8 +69,12 @@ def scores_of(values: dict, *, dataset="d", scenario="paired") -> pd.DataFrame:
             if value is None:
                 rows.append((run, seed, "status", "run", np.nan, "diverged"))
             else:
-                rows.append((run, seed, metric, direction[0] if direction else "rna->adt", value, "ok"))
-    table = pd.DataFrame(rows, columns=["run", "seed", "metric", "direction", "value", "status"]).drop_duplicates()
+                rows.append(
+                    (run, seed, metric, direction[0] if direction else "rna->adt", value, "ok")
+                )
+    table = pd.DataFrame(
+        rows, columns=["run", "seed", "metric", "direction", "value", "status"]
+    ).drop_duplicates()
     return checked_scores(table.assign(dataset=dataset, scenario=scenario, space="-"))
 
 
@@ -52,15 +82,29 @@ def runs_of(scores: pd.DataFrame, *, not_applicable=()) -> pd.DataFrame:
     """Return the table of runs that belongs to scores; a run's method is its name."""
     runs = scores[["dataset", "scenario", "run", "seed", "status"]].drop_duplicates()
     view = {"dataset": scores["dataset"].iloc[0], "scenario": scores["scenario"].iloc[0]}
-    absent = pd.DataFrame([view | {"run": run, "seed": None, "status": "not_applicable"} for run in not_applicable])
+    absent = pd.DataFrame(
+        [view | {"run": run, "seed": None, "status": "not_applicable"} for run in not_applicable]
+    )
     runs = pd.concat([runs, absent]) if len(absent) else runs
-    runs = runs.assign(method=runs["run"], message="", device="cpu", seconds=np.nan, peak_host_mb=np.nan, peak_device_mb=np.nan)
+    runs = runs.assign(
+        method=runs["run"],
+        message="",
+        device="cpu",
+        seconds=np.nan,
+        peak_host_mb=np.nan,
+        peak_device_mb=np.nan,
+    )
     return checked_runs(runs)
 
 
 def cells_of(run: str, values: dict, *, names=None, dataset="d", scenario="paired") -> CellScores:
     """Return per-cell scores from (seed, metric) -> (cells,)."""
     sizes = {seed: len(x) for (seed, _), x in values.items()}
-    names = names or {seed: np.array([f"c{seed}-{i}" for i in range(n)]) for seed, n in sizes.items()}
-    blocks = {(seed, metric, "rna->adt", "-"): np.asarray(x, dtype=np.float32) for (seed, metric), x in values.items()}
+    names = names or {
+        seed: np.array([f"c{seed}-{i}" for i in range(n)]) for seed, n in sizes.items()
+    }
+    blocks = {
+        (seed, metric, "rna->adt", "-"): np.asarray(x, dtype=np.float32)
+        for (seed, metric), x in values.items()
+    }
     return CellScores(dataset=dataset, scenario=scenario, run=run, cells=names, values=blocks)

@@ -49,15 +49,20 @@ def run_of(method, outputs, *, hyperparameters=None, **names):
 def seeds_of(views, seeds, parts=("train", "query", "solution")):
     """Return how a job describes the seeds of some views."""
     return [
-        {"seed": seed} | {part: str(view / f"{part}.h5mu") for part in parts} for seed, view in zip(seeds, views, strict=True)
+        {"seed": seed} | {part: str(view / f"{part}.h5mu") for part in parts}
+        for seed, view in zip(seeds, views, strict=True)
     ]
 
 
-def fit_one(view, output, method, *, hyperparameters=None, seed=0, limits=LIMITS, names=NAMES, **more):
+def fit_one(
+    view, output, method, *, hyperparameters=None, seed=0, limits=LIMITS, names=NAMES, **more
+):
     """Fit one run and return its record."""
     run = run_of(method, [output], hyperparameters=hyperparameters, **names)
     job = {"runs": [run], "seeds": seeds_of([view], [seed]), "limits": LIMITS | limits, **more}
-    if "jax" in sys.modules and ".peers." in run["module"]:  # its threads do not survive the fork of a fit that needs them
+    if (
+        "jax" in sys.modules and ".peers." in run["module"]
+    ):  # its threads do not survive the fork of a fit that needs them
         subprocess.run([sys.executable, "-m", "mosaicbench", "fit", json.dumps(job)], check=True)
     else:
         fit.main(**job)
@@ -99,4 +104,6 @@ def _outputs(folder):
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
     draws = {f"draws of {direction}": draws_of(imputed, direction) for direction in imputed.mod}
     values = {direction: cells.X for direction, cells in imputed.mod.items()}
-    return latents.X, values | {name: found.values for name, found in draws.items() if found is not None}
+    return latents.X, values | {
+        name: found.values for name, found in draws.items() if found is not None
+    }

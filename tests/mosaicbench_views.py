@@ -15,7 +15,9 @@ def small_dataset():
 def cut_small(dataset, kind: str, folder: Path, seed: int = 0, **options) -> Path:
     """Cut a view of the small dataset into `folder`."""
     folder.mkdir(exist_ok=True)
-    for part, view in scenarios.cut(dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed, **options).items():
+    for part, view in scenarios.cut(
+        dataset, dataset_name="small", scenario=kind, kind=kind, seed=seed, **options
+    ).items():
         write_view(folder / f"{part}.h5mu", view)
     return folder
 

@@ -13,7 +13,17 @@ from pathlib import Path
 import forked
 from conftest import REPOSITORY
 
-PARTS = ("src", "workflow", "config", "envs", "profiles", "Snakefile", "pyproject.toml", "tests", "docs")
+PARTS = (
+    "src",
+    "workflow",
+    "config",
+    "envs",
+    "profiles",
+    "Snakefile",
+    "pyproject.toml",
+    "tests",
+    "docs",
+)
 LOOPS = REPOSITORY / "src/mosaicbench/metrics"
 
 
@@ -21,9 +31,13 @@ LOOPS = REPOSITORY / "src/mosaicbench/metrics"
 def compile_loops() -> None:
     """Have the loops of the scores compiled in this checkout, so that no copy of it has to: that takes 12 s each time."""
     with (LOOPS / "_distances.py").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of the tests' processes, one compiles and the others wait
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # of the tests' processes, one compiles and the others wait
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-        subprocess.run([sys.executable, "-m", "mosaicbench.metrics._compile"], env=environment, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "mosaicbench.metrics._compile"], env=environment, check=True
+        )
 
 
 def lend_loops(package: Path) -> None:

@@ -23,9 +23,17 @@ from mosaicbench.modeling import training
 DEVICE = torch.device("meta")
 # What takes tensors of both on a GPU, too: copies from one to the other, and rows of a GPU's tensor by indices of the CPU.
 MAY_MIX = {torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default}
-MAY_INDEX = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten._index_put_impl_.default}
+MAY_INDEX = {
+    torch.ops.aten.index.Tensor,
+    torch.ops.aten.index_put_.default,
+    torch.ops.aten._index_put_impl_.default,
+}
 # What waits for a GPU, and cannot be part of a CUDA graph, beside copies from one device to the other.
-WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.masked_select.default}
+WAITS = {
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.masked_select.default,
+}
 _capturing = False
 
 
@@ -38,12 +46,16 @@ class There(torch.Tensor):
         layout = {"layout": here.layout}
         if not here.is_sparse:
             layout = {"strides": here.stride(), "storage_offset": here.storage_offset()}
-        made = torch.Tensor._make_wrapper_subclass(cls, here.shape, dtype=here.dtype, device=DEVICE, **layout)
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, here.shape, dtype=here.dtype, device=DEVICE, **layout
+        )
         made.here = here
         return made
 
     @classmethod
-    def __torch_dispatch__(cls, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+    def __torch_dispatch__(
+        cls, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         """Compute with the values, and put there what comes of it."""
         return _computed(function, args, kwargs or {})
 
@@ -75,7 +87,9 @@ def _computed(function: Callable, args: tuple, kwargs: dict) -> object:
     if there and _capturing:
         _check_capture(function, given, asked)
     args_here, kwargs_here = tree_map_only(There, lambda x: x.here, (args, kwargs))
-    made = function(*args_here, **(kwargs_here if asked is None else kwargs_here | {"device": "cpu"}))
+    made = function(
+        *args_here, **(kwargs_here if asked is None else kwargs_here | {"device": "cpu"})
+    )
     if asked != DEVICE if asked is not None else not there:
         return made
     made = tree_map_only(torch.Tensor, There, made)
@@ -85,17 +99,25 @@ def _computed(function: Callable, args: tuple, kwargs: dict) -> object:
 def _check_one_device(function: Callable, args: tuple, given: list[torch.Tensor]) -> None:
     """Refuse tensors of both devices, but for numbers, copies and indices, as PyTorch does of the CPU and a GPU."""
     if any(x.device == DEVICE and not isinstance(x, There) for x in given):
-        raise RuntimeError(f"{function} is given what was made of Python's numbers on the way, which waits for the device")
+        raise RuntimeError(
+            f"{function} is given what was made of Python's numbers on the way, which waits for the device"
+        )
     if function in MAY_MIX:
         return
     if function in MAY_INDEX:
-        given = [x for x in given if isinstance(x, There) or not any(x is index for index in args[1])]
+        given = [
+            x for x in given if isinstance(x, There) or not any(x is index for index in args[1])
+        ]
     if len({isinstance(x, There) for x in given if x.dim() or isinstance(x, There)}) > 1:
-        places = ", ".join(f"{tuple(x.shape)} {'there' if isinstance(x, There) else 'here'}" for x in given)
+        places = ", ".join(
+            f"{tuple(x.shape)} {'there' if isinstance(x, There) else 'here'}" for x in given
+        )
         raise RuntimeError(f"{function} is given tensors of two devices: {places}")
 
 
-def _check_capture(function: Callable, given: list[torch.Tensor], asked: torch.device | None) -> None:
+def _check_capture(
+    function: Callable, given: list[torch.Tensor], asked: torch.device | None
+) -> None:
     masks = function in MAY_INDEX and any(x.dtype == torch.bool for x in given[1:])
     if function in WAITS or masks or asked not in (None, DEVICE):
         raise RuntimeError(f"no CUDA graph can hold {function}: it waits for the device")
@@ -117,12 +139,22 @@ def pretended(monkeypatch) -> Iterator[None]:
     """Let training, and all that a fitted model gives, take place on the second device."""
     supported, save = _foreach_utils._get_fused_kernels_supported_devices, torch.save
     with monkeypatch.context() as patched, training_on(patched, DEVICE):
-        patched.setattr(torch, "save", lambda held, stream: save(tree_map_only(There, lambda x: x.here, held), stream))
+        patched.setattr(
+            torch,
+            "save",
+            lambda held, stream: save(tree_map_only(There, lambda x: x.here, held), stream),
+        )
         for module in list(sys.modules.values()):
             if getattr(module, "_get_fused_kernels_supported_devices", None) is supported:
-                patched.setattr(module, "_get_fused_kernels_supported_devices", lambda: [*supported(), DEVICE.type])
+                patched.setattr(
+                    module,
+                    "_get_fused_kernels_supported_devices",
+                    lambda: [*supported(), DEVICE.type],
+                )
         with _Making(), _Computing(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="for .*: copying from a non-meta parameter")  # it copies all the same
+            warnings.filterwarnings(
+                "ignore", message="for .*: copying from a non-meta parameter"
+            )  # it copies all the same
             yield
 
 

@@ -36,7 +36,14 @@ from mosaicbench.files.dataset import LINKS, links_between
 if TYPE_CHECKING:
     from mudata import MuData
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can state: no clock has a part in the bytes
+EPOCH = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # the earliest time that a zip archive can state: no clock has a part in the bytes
 # name -> the dataset of the registry that it is made of, options of its loader, and the quality that is asked of its cells and
 # features; labels take no part. SNARE-seq: of 3,537 nuclei in the first four batches 1,519 see at least 80 genes and 80 peaks.
 RECIPES = {
@@ -66,9 +73,13 @@ def rebuilt(name: str, raw: Path) -> bytes:
     for file in registry.raw_files(stanzas, source):
         _check(raw / source / file.name, file.digests["sha256"])
     load = importlib.import_module(catalog.module("datasets", stanzas[source]["loader"])).load
-    own = inspect.signature(load).parameters  # the other options curate: published types stay as they are
+    own = inspect.signature(
+        load
+    ).parameters  # the other options curate: published types stay as they are
     whole: MuData = load(
-        raw / source, **{key: value for key, value in stanzas[source]["options"].items() if key in own}, **options
+        raw / source,
+        **{key: value for key, value in stanzas[source]["options"].items() if key in own},
+        **options,
     )
     if name in DRAWN:
         cells, column = DRAWN[name]
@@ -83,7 +94,9 @@ def _check(path: Path, expected: str) -> None:
         raise UserError(f"{path}: absent; run `mosaicbench fetch {path.parent.name}`")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
-        raise UserError(f"{path}: sha256 {found}, but the registry states {expected}; fetch it again")
+        raise UserError(
+            f"{path}: sha256 {found}, but the registry states {expected}; fetch it again"
+        )
 
 
 def same_arrays(first: bytes, second: bytes) -> bool:
@@ -97,8 +110,12 @@ def same_arrays(first: bytes, second: bytes) -> bool:
 def main() -> int:
     """Rebuild all, or check all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--raw", type=Path, default=Path("resources/raw"), help="folder of the fetched files")
-    parser.add_argument("--check", action="store_true", help="write nothing, compare with the package")
+    parser.add_argument(
+        "--raw", type=Path, default=Path("resources/raw"), help="folder of the fetched files"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, compare with the package"
+    )
     asked = parser.parse_args()
     differing = 0
     for name in RECIPES:
@@ -108,7 +125,11 @@ def main() -> int:
             path.write_bytes(whole)
         elif (there := path.read_bytes()) != whole:
             differing += not same_arrays(there, whole)
-            told += ": the same arrays, packed otherwise" if same_arrays(there, whole) else ": NOT what the package holds"
+            told += (
+                ": the same arrays, packed otherwise"
+                if same_arrays(there, whole)
+                else ": NOT what the package holds"
+            )
         print(told)
     return int(differing > 0)
 
@@ -140,7 +161,10 @@ def pack(dataset: MuData) -> bytes:
         if np.any(links.data != 1):
             raise ValueError("links: only those with the sign 1 can be stored")
         order = np.lexsort((links.row, links.col))
-        members |= {"links.rna": links.row[order].astype("<u2"), "links.atac": links.col[order].astype("<u2")}
+        members |= {
+            "links.rna": links.row[order].astype("<u2"),
+            "links.atac": links.col[order].astype("<u2"),
+        }
         members["links_origin"] = text_packed([dataset.uns[LINKS]["rna-atac"]])
     return packed(members)
 
@@ -153,7 +177,9 @@ def packed(members: dict[str, np.ndarray]) -> bytes:
             entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
             entry.compress_type, entry.create_system = zipfile.ZIP_LZMA, 3
             plain = io.BytesIO()
-            np.lib.format.write_array(plain, np.ascontiguousarray(members[name]), version=(1, 0), allow_pickle=False)
+            np.lib.format.write_array(
+                plain, np.ascontiguousarray(members[name]), version=(1, 0), allow_pickle=False
+            )
             archive.writestr(entry, plain.getvalue())
     return whole.getvalue()
 
@@ -197,7 +223,9 @@ def text_packed(lines: Sequence[str]) -> np.ndarray:
 def _narrow(values: np.ndarray) -> np.ndarray:
     """Return whole numbers of at least 0 in the narrowest little-endian type that holds them."""
     top = int(values.max(initial=0))
-    return values.astype(next(kind for kind in ("<u1", "<u2", "<u4", "<u8") if top <= np.iinfo(kind).max))
+    return values.astype(
+        next(kind for kind in ("<u1", "<u2", "<u4", "<u8") if top <= np.iinfo(kind).max)
+    )
 
 
 if __name__ == "__main__":

@@ -66,14 +66,22 @@ def running(folder):
     folder.chmod(0o755)
     texts = dict(zip(FILES, (SLURM_CONF, GRES_CONF, CGROUP_CONF), strict=True))
     for name, text in texts.items():
-        (folder / name).write_text(text.format(ours=OURS, pid=os.getpid(), node=node, folder=folder))
+        (folder / name).write_text(
+            text.format(ours=OURS, pid=os.getpid(), node=node, folder=folder)
+        )
     for name in ("state", "spool"):
         (folder / name).mkdir()
     key = folder / "munge.key"
     key.write_bytes(os.urandom(1024))
     key.chmod(0o400)
     conf = folder / "slurm.conf"
-    munge = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket"]
+    munge = [
+        "munged",
+        "--foreground",
+        "--force",
+        f"--key-file={key}",
+        f"--socket={folder}/munge.socket",
+    ]
     munge += [f"--{what}-file={folder}/munge.{what}" for what in ("pid", "log", "seed")]
     daemons, before = [], signal.signal(signal.SIGTERM, _interrupt)
     made = not ETC.exists()
@@ -90,7 +98,9 @@ def running(folder):
         _wait_for("sh", "-c", "sinfo --noheader --format=%T | grep -q idle")
         yield
     finally:
-        for name in FILES:  # a configuration without its cluster would slow down every later start of snakemake
+        for name in (
+            FILES
+        ):  # a configuration without its cluster would slow down every later start of snakemake
             (ETC / name).unlink(missing_ok=True)
         if made:
             ETC.rmdir()
@@ -117,7 +127,9 @@ def _need_packages():
         return
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
     if os.environ.get("MOSAICBENCH_INSTALL_SLURM") != "1":
-        pytest.skip(f"there is no SLURM; `{' '.join(install)}` installs it on Debian, as does `make test-all`")
+        pytest.skip(
+            f"there is no SLURM; `{' '.join(install)}` installs it on Debian, as does `make test-all`"
+        )
     if shutil.which("apt-get") is None:
         pytest.skip("there is no SLURM, and no apt-get to install it with")
     for command in (["apt-get", "update"], install):
@@ -133,7 +145,9 @@ def _need_free_place():
         return
     first = conf.read_text().split("\n", 1)[0]
     if not first.startswith(OURS):
-        pytest.skip(f"{conf} is there: this machine belongs to a cluster, which the tests leave alone")
+        pytest.skip(
+            f"{conf} is there: this machine belongs to a cluster, which the tests leave alone"
+        )
     if Path("/proc", first.removeprefix(OURS)).exists():
         pytest.skip("other tests run their SLURM on this machine just now")
 

@@ -28,7 +28,17 @@ from mosaicbench.datasets import simulated
 
 TYPES = ["CD14 Mono", "CD4 Naive", "CD8 Naive", "NK", "B naive"]
 CONTIGS = ["GL000194.1:55723-56585", "KI270728.1:232100-232900"]
-PROTEINS = ["CD3-1", "CD3-2", "CD4-1", "CD56-1", "CD45RA", "Integrin-7", "TCR-V-7.2", "TCR-1", "IgG1"]
+PROTEINS = [
+    "CD3-1",
+    "CD3-2",
+    "CD4-1",
+    "CD56-1",
+    "CD45RA",
+    "Integrin-7",
+    "TCR-V-7.2",
+    "TCR-1",
+    "IgG1",
+]
 MITOCHONDRIAL = 2  # the first genes
 LOST = 7  # the row of a cell that is in the ARC file but not in the table of antibodies
 
@@ -46,22 +56,44 @@ class Truth:
 def multiome(folder: Path, *, cells: int = 260) -> Truth:
     """Write an ARC file with some bad nuclei, and SCENT's table, which lacks some cells and has some that the file lacks."""
     rng, (types, counts) = np.random.default_rng(1), _simulated(cells, ("rna", "atac"), seed=1)
-    counts = {"rna": 50 * counts["rna"], "atac": 400 * counts["atac"]}  # as deep as the real one, for the same quality control
+    counts = {
+        "rna": 50 * counts["rna"],
+        "atac": 400 * counts["atac"],
+    }  # as deep as the real one, for the same quality control
     counts["rna"][:5, 0] += np.round(0.6 * counts["rna"][:5].sum(1))  # mitochondrial
     barcodes = _barcodes(cells, rng)
-    _write_arc(folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5", counts, [f"{b}-1" for b in barcodes], rng)
+    _write_arc(
+        folder / "pbmc_granulocyte_sorted_10k_filtered_feature_bc_matrix.h5",
+        counts,
+        [f"{b}-1" for b in barcodes],
+        rng,
+    )
     listed = np.sort(rng.choice(cells, cells - 20, replace=False))
     others = [f"{barcode}-1" for barcode in _barcodes(15, rng)]
     names = [f"{barcodes[i]}-1" for i in listed] + others
-    table = pd.DataFrame({"nCount_RNA": np.arange(len(names), dtype=float)}, index=pd.Index(names, dtype=object))
-    rdata.write_rds(folder / "pbmc_multimodal.meta.rds", table.assign(**{"predicted.id": [*types[listed], *["NK"] * 15]}))
+    table = pd.DataFrame(
+        {"nCount_RNA": np.arange(len(names), dtype=float)}, index=pd.Index(names, dtype=object)
+    )
+    rdata.write_rds(
+        folder / "pbmc_multimodal.meta.rds",
+        table.assign(**{"predicted.id": [*types[listed], *["NK"] * 15]}),
+    )
     known = np.full(cells, "", dtype=object)
     known[listed] = types[listed]
-    rna, atac, mito = counts["rna"].sum(1), counts["atac"].sum(1), counts["rna"][:, :MITOCHONDRIAL].sum(1)
+    rna, atac, mito = (
+        counts["rna"].sum(1),
+        counts["atac"].sum(1),
+        counts["rna"][:, :MITOCHONDRIAL].sum(1),
+    )
     good = (rna >= 1000) & (rna <= 25000) & (mito <= 0.2 * rna) & (atac >= 5000) & (atac <= 70000)
     kept = np.flatnonzero(good)
     cells_kept = [f"{barcodes[i]}-1" for i in kept]
-    return Truth(cells_kept, list(known[kept]), ["all"] * len(kept), {kind: matrix[kept] for kind, matrix in counts.items()})
+    return Truth(
+        cells_kept,
+        list(known[kept]),
+        ["all"] * len(kept),
+        {kind: matrix[kept] for kind, matrix in counts.items()},
+    )
 
 
 def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
@@ -73,28 +105,52 @@ def hao(folder: Path, *, cells: int = 320, chemistry: str = "3P") -> Truth:
     donors = np.array([f"P{i % 8 + 1}" for i in range(cells)])
     genes = [f"GENE{i}" for i in range(counts["rna"].shape[1])]
     genes[5] = "GENE4.1"  # Seurat's mark of a duplicated symbol
-    for kind, sample, features in (("RNA", rna, genes), ("ADT", adt, PROTEINS[: counts["adt"].shape[1]])):
+    for kind, sample, features in (
+        ("RNA", rna, genes),
+        ("ADT", adt, PROTEINS[: counts["adt"].shape[1]]),
+    ):
         stem = f"{sample}_{kind}_{chemistry}"
         matrix = io.BytesIO()
         mmwrite(matrix, sparse.coo_matrix(counts[kind.lower()].T.astype(int)), field="integer")
         _gzip(folder / f"{stem}-matrix.mtx.gz", matrix.getvalue())
         _gzip(folder / f"{stem}-barcodes.tsv.gz", "".join(f"{name}\n" for name in names).encode())
-        _gzip(folder / f"{stem}-features.tsv.gz", "".join(f"{name}\n" for name in features).encode())
+        _gzip(
+            folder / f"{stem}-features.tsv.gz", "".join(f"{name}\n" for name in features).encode()
+        )
     fine = np.where(doublet, "Doublet", types)
-    columns = {"nCount_RNA": counts["rna"].sum(1), "lane": [name.split("_")[0] for name in names], "donor": donors, "time": "0"}
+    columns = {
+        "nCount_RNA": counts["rna"].sum(1),
+        "lane": [name.split("_")[0] for name in names],
+        "donor": donors,
+        "time": "0",
+    }
     columns |= {
         "celltype.l1": [str(name).split()[0] for name in types],
         "celltype.l2": fine,
         "celltype.l3": fine,
         "Batch": "Batch1",
     }
-    table = pd.DataFrame(columns, index=pd.Index(names, dtype=object)).sample(frac=1, random_state=0)
+    table = pd.DataFrame(columns, index=pd.Index(names, dtype=object)).sample(
+        frac=1, random_state=0
+    )
     _gzip(folder / f"GSE164378_sc.meta.data_{chemistry}.csv.gz", table.to_csv().encode())
     kept = {kind: matrix[~doublet] for kind, matrix in counts.items()}
-    return Truth([n for n, d in zip(names, doublet, strict=True) if not d], list(types[~doublet]), list(donors[~doublet]), kept)
+    return Truth(
+        [n for n, d in zip(names, doublet, strict=True) if not d],
+        list(types[~doublet]),
+        list(donors[~doublet]),
+        kept,
+    )
 
 
-def teaseq(folder: Path, wells: dict[str, str], *, cells: int = 240, labelled: bool = True, suffix: str = "-{number}") -> Truth:
+def teaseq(
+    folder: Path,
+    wells: dict[str, str],
+    *,
+    cells: int = 240,
+    labelled: bool = True,
+    suffix: str = "-{number}",
+) -> Truth:
     """Write each well's ARC file and its antibody counts of all droplets, and one archive with the types of all wells.
 
     Parameters
@@ -108,13 +164,18 @@ def teaseq(folder: Path, wells: dict[str, str], *, cells: int = 240, labelled: b
     all_types, all_counts = _simulated(cells * len(wells), ("rna", "atac", "adt"), seed=3)
     for order, (well, stem) in enumerate(wells.items()):
         rng, own = np.random.default_rng(3 + order), slice(cells * order, cells * (order + 1))
-        types, counts = all_types[own].copy(), {kind: matrix[own] for kind, matrix in all_counts.items()}
+        types, counts = (
+            all_types[own].copy(),
+            {kind: matrix[own] for kind, matrix in all_counts.items()},
+        )
         barcodes, empty = _barcodes(cells, rng), _barcodes(400, rng)
         names = [f"{barcode}-1" for barcode in barcodes]
         of_arc, of_adt = ("fulldepth", "fulldepth") if well == "W1" else ("200M", "48M")
         file = folder / f"{stem}_tea_{of_arc}_cellranger-arc_filtered_feature_bc_matrix.h5"
         _write_arc(file, {kind: counts[kind] for kind in ("rna", "atac")}, names, rng)
-        droplets = np.concatenate([counts["adt"], rng.poisson(0.05, (400, counts["adt"].shape[1]))]).astype(int)
+        droplets = np.concatenate(
+            [counts["adt"], rng.poisson(0.05, (400, counts["adt"].shape[1]))]
+        ).astype(int)
         table = pd.DataFrame(droplets, columns=PROTEINS[: droplets.shape[1]])
         table.insert(0, "total", droplets.sum(1))
         table.insert(0, "cell_barcode", [*barcodes, *empty])
@@ -122,18 +183,32 @@ def teaseq(folder: Path, wells: dict[str, str], *, cells: int = 240, labelled: b
         _gzip(folder / f"{stem}_tea_{of_adt}_adt_counts.csv.gz", table.to_csv(index=False).encode())
         types[rng.choice(cells, cells // 8, replace=False)] = ""
         rows += [
-            (barcode + suffix.format(number=well[1:]), kind) for barcode, kind in zip(barcodes, types, strict=True) if kind
+            (barcode + suffix.format(number=well[1:]), kind)
+            for barcode, kind in zip(barcodes, types, strict=True)
+            if kind
         ]
         keep = np.arange(cells) != LOST
         kept = {kind: matrix[keep] for kind, matrix in counts.items()}
         labels = list(types[keep]) if labelled else [""] * (cells - 1)
-        truths.append(Truth([f"{well}_{names[i]}" for i in np.flatnonzero(keep)], labels, [well] * (cells - 1), kept))
+        truths.append(
+            Truth(
+                [f"{well}_{names[i]}" for i in np.flatnonzero(keep)],
+                labels,
+                [well] * (cells - 1),
+                kept,
+            )
+        )
     if labelled:
         table = pd.DataFrame(rows, columns=["barcode", "seurat_pbmc_cell_type"])
         table["predicted.celltype.l2"] = table["seurat_pbmc_cell_type"]
         with zipfile.ZipFile(folder / "elife-63632-fig4-data2-v1.zip", "w") as archive:
-            archive.writestr("elife-63632-fig4-data2-v1/Figure4_SourceData2_TypeLabelsUMAP.csv", table.to_csv(index=False))
-            archive.writestr("__MACOSX/elife-63632-fig4-data2-v1/._Figure4_SourceData2_TypeLabelsUMAP.csv", "")
+            archive.writestr(
+                "elife-63632-fig4-data2-v1/Figure4_SourceData2_TypeLabelsUMAP.csv",
+                table.to_csv(index=False),
+            )
+            archive.writestr(
+                "__MACOSX/elife-63632-fig4-data2-v1/._Figure4_SourceData2_TypeLabelsUMAP.csv", ""
+            )
     kinds = ("rna", "atac", "adt") if len(wells) == 1 else ("rna", "adt")
     return Truth(
         sum((truth.cells for truth in truths), []),
@@ -147,21 +222,33 @@ def neurips(folder: Path, *, kind: str, cells: int = 150) -> Truth:
     """Write one packed h5ad with both modalities side by side, counts in a layer and normalised values in X."""
     rng, (types, counts) = np.random.default_rng(6), _simulated(cells, ("rna", kind), seed=6)
     batches = [f"s{i % 2 + 1}d{i % 3 + 1}" for i in range(cells)]
-    names = [f"{barcode}-1-{batch}" for barcode, batch in zip(_barcodes(cells, rng), batches, strict=True)]
+    names = [
+        f"{barcode}-1-{batch}"
+        for barcode, batch in zip(_barcodes(cells, rng), batches, strict=True)
+    ]
     features = {"rna": [f"GENE{i}" for i in range(counts["rna"].shape[1])], "adt": PROTEINS}
-    features["atac"] = [f"chr1-{1000 * i + 1}-{1000 * i + 900}" for i in range(counts[kind].shape[1])]
+    features["atac"] = [
+        f"chr1-{1000 * i + 1}-{1000 * i + 900}" for i in range(counts[kind].shape[1])
+    ]
     both = sparse.csr_matrix(np.concatenate([counts["rna"], counts[kind]], axis=1))
     types_of = ["GEX"] * counts["rna"].shape[1] + [kind.upper()] * counts[kind].shape[1]
     var = pd.DataFrame(
-        {"feature_types": pd.Categorical(types_of)}, index=features["rna"] + features[kind][: counts[kind].shape[1]]
+        {"feature_types": pd.Categorical(types_of)},
+        index=features["rna"] + features[kind][: counts[kind].shape[1]],
     )
     site = pd.Categorical([batch[:2] for batch in batches])
-    obs = pd.DataFrame({"cell_type": pd.Categorical(types), "batch": pd.Categorical(batches), "Site": site}, index=names)
+    obs = pd.DataFrame(
+        {"cell_type": pd.Categorical(types), "batch": pd.Categorical(batches), "Site": site},
+        index=names,
+    )
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "x.h5ad"
         anndata.AnnData(both.log1p(), obs=obs, var=var, layers={"counts": both}).write_h5ad(file)
         stem = {"adt": "cite", "atac": "multiome"}[kind]
-        _gzip(folder / f"GSE194122_openproblems_neurips2021_{stem}_BMMC_processed.h5ad.gz", file.read_bytes())
+        _gzip(
+            folder / f"GSE194122_openproblems_neurips2021_{stem}_BMMC_processed.h5ad.gz",
+            file.read_bytes(),
+        )
     return Truth(names, list(types), batches, counts)
 
 
@@ -191,13 +278,24 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
     rng, names = np.random.default_rng(8), [f"H{i:03d}" for i in range(patients)]
     sizes = {"Drugs": 5, "Methylation": 9, "mRNA": 12, "Mutations": 4}
     values = {name: rng.standard_normal((n, patients)) for name, n in sizes.items()}
-    tables = {name: pd.DataFrame(x, [f"{name}{j}" for j in range(len(x))], names) for name, x in values.items()}
-    tables["Mutations"] = (tables["Mutations"] > 0).astype(float).rename(index={"Mutations0": "IGHV"})
+    tables = {
+        name: pd.DataFrame(x, [f"{name}{j}" for j in range(len(x))], names)
+        for name, x in values.items()
+    }
+    tables["Mutations"] = (
+        (tables["Mutations"] > 0).astype(float).rename(index={"Mutations0": "IGHV"})
+    )
     tables["mRNA"][list(NOT_SEQUENCED)] = np.nan
     tables["Methylation"].iloc[4, 5] = np.nan
-    rdata.write_rda(folder / "CLL_data.RData", {"CLL_data": tables}, constructor_dict={pd.DataFrame: _r_matrix})
-    status = dict(zip(names, rng.choice(["0", "1", "NA"], patients, p=[0.4, 0.4, 0.2]), strict=True))
-    shuffled = pd.DataFrame({"sample": names, "Gender": "m", "IGHV": [status[name] for name in names]}).iloc[::-1]
+    rdata.write_rda(
+        folder / "CLL_data.RData", {"CLL_data": tables}, constructor_dict={pd.DataFrame: _r_matrix}
+    )
+    status = dict(
+        zip(names, rng.choice(["0", "1", "NA"], patients, p=[0.4, 0.4, 0.2]), strict=True)
+    )
+    shuffled = pd.DataFrame(
+        {"sample": names, "Gender": "m", "IGHV": [status[name] for name in names]}
+    ).iloc[::-1]
     shuffled.to_csv(folder / "sample_metadata.txt", sep="\t", index=False)
     return tables, dict(reversed(status.items()))
 
@@ -205,32 +303,61 @@ def cll(folder: Path, *, patients: int = 20) -> tuple[dict[str, pd.DataFrame], d
 def _r_matrix(table: pd.DataFrame, converter: object) -> object:
     matrix = converter.convert_to_r_object(table.to_numpy().ravel(order="F"))
     names = [np.array(list(index)) for index in (table.index, table.columns)]
-    attributes = converter.convert_to_r_attributes({"dim": np.array(table.shape, dtype=np.int32), "dimnames": names})
+    attributes = converter.convert_to_r_attributes(
+        {"dim": np.array(table.shape, dtype=np.int32), "dimnames": names}
+    )
     return build_r_object(matrix.info.type, value=matrix.value, attributes=attributes)
 
 
 def breast_tcga(folder: Path) -> dict[str, dict]:
     """Write mixOmics' list of two parts, the second without proteins; return it: tumours x features, and subtypes."""
     rng, content = np.random.default_rng(10), {}
-    for part, tumours, names in (("data.train", 12, ("mirna", "mrna", "protein")), ("data.test", 7, ("mirna", "mrna"))):
+    for part, tumours, names in (
+        ("data.train", 12, ("mirna", "mrna", "protein")),
+        ("data.test", 7, ("mirna", "mrna")),
+    ):
         index = [f"{part[5:7].upper()}{i:02d}" for i in range(tumours)]
-        tables = {n: pd.DataFrame(rng.standard_normal((tumours, 6)), index, [f"{n}{j}" for j in range(6)]) for n in names}
-        content[part] = tables | {"subtype": np.array([("Basal", "Her2", "LumA")[i % 3] for i in range(tumours)])}
-    rdata.write_rda(folder / "breast.TCGA.rda", {"breast.TCGA": content}, constructor_dict={pd.DataFrame: _r_matrix})
+        tables = {
+            n: pd.DataFrame(rng.standard_normal((tumours, 6)), index, [f"{n}{j}" for j in range(6)])
+            for n in names
+        }
+        content[part] = tables | {
+            "subtype": np.array([("Basal", "Her2", "LumA")[i % 3] for i in range(tumours)])
+        }
+    rdata.write_rda(
+        folder / "breast.TCGA.rda",
+        {"breast.TCGA": content},
+        constructor_dict={pd.DataFrame: _r_matrix},
+    )
     return content
 
 
 def tcga_brca(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Write Xena's tables; return expression and methylated shares, features x samples, and sample -> status as written."""
-    rng, names = np.random.default_rng(9), np.array([f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)])
-    expression = pd.DataFrame(np.abs(rng.normal(8, 2, (15, 20))), [f"GENE{j}" for j in range(15)], names[:20])
-    shares = pd.DataFrame(rng.beta(0.5, 0.5, (30, 19)), [f"cg{j:08d}" for j in range(30)], names[5:])
+    rng, names = (
+        np.random.default_rng(9),
+        np.array([f"TCGA-A{i % 3}-A{i:03d}-0{1 + 5 * (i % 9 == 0)}" for i in range(24)]),
+    )
+    expression = pd.DataFrame(
+        np.abs(rng.normal(8, 2, (15, 20))), [f"GENE{j}" for j in range(15)], names[:20]
+    )
+    shares = pd.DataFrame(
+        rng.beta(0.5, 0.5, (30, 19)), [f"cg{j:08d}" for j in range(30)], names[5:]
+    )
     shares.iloc[3] = np.nan
     shares.iloc[7, 2] = np.nan
     for file, table in (("HiSeqV2.gz", expression), ("HumanMethylation450.gz", shares)):
         table.to_csv(folder / file, sep="\t", index_label="sample", na_rep="NA", compression="gzip")
-    status = dict(zip(names, rng.choice(["Positive", "Negative", "Indeterminate", ""], len(names)), strict=True))
-    table = pd.DataFrame({"sampleID": list(status), "AGE": 50, "ER_Status_nature2012": list(status.values())})
+    status = dict(
+        zip(
+            names,
+            rng.choice(["Positive", "Negative", "Indeterminate", ""], len(names)),
+            strict=True,
+        )
+    )
+    table = pd.DataFrame(
+        {"sampleID": list(status), "AGE": 50, "ER_Status_nature2012": list(status.values())}
+    )
     table.to_csv(folder / "BRCA_clinicalMatrix", sep="\t", index=False)
     return expression, shares, status
 
@@ -266,25 +393,47 @@ def registered(mirror: Path, address: str, path: Path) -> None:
     entries = {}
     for dataset in sorted(folder.name for folder in mirror.iterdir()):
         stanza = registry.load()[dataset]
-        files = {name: facts for name, facts in stanza["files"].items() if not facts.get("optional")}
+        files = {
+            name: facts for name, facts in stanza["files"].items() if not facts.get("optional")
+        }
         entries[dataset] = stanza | {
-            "files": {name: _facts(mirror / dataset / name, address, known) for name, known in files.items()}
+            "files": {
+                name: _facts(mirror / dataset / name, address, known)
+                for name, known in files.items()
+            }
         }
     path.write_text(yaml.safe_dump(entries, sort_keys=False))
 
 
 def _facts(file: Path, address: str, known: dict) -> dict:
     content = file.read_bytes()
-    facts = {"url": f"{address}/{file.parent.name}/{file.name}", "bytes": None if known["bytes"] is None else len(content)}
-    return facts | {kind: hashlib.new(kind, content).hexdigest() for kind in ("md5", "sha256") if kind in known}
+    facts = {
+        "url": f"{address}/{file.parent.name}/{file.name}",
+        "bytes": None if known["bytes"] is None else len(content),
+    }
+    return facts | {
+        kind: hashlib.new(kind, content).hexdigest() for kind in ("md5", "sha256") if kind in known
+    }
 
 
-def _simulated(cells: int, modalities: tuple[str, ...], *, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _simulated(
+    cells: int, modalities: tuple[str, ...], *, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return (cells,) types, and modality -> counts."""
     sizes = {"n_rna": 300, "n_atac": 500, "n_adt": len(PROTEINS)}
-    whole = simulated.load(None, cells=cells, modalities=modalities, cell_types=len(TYPES), batches=1, seed=seed, **sizes)
+    whole = simulated.load(
+        None,
+        cells=cells,
+        modalities=modalities,
+        cell_types=len(TYPES),
+        batches=1,
+        seed=seed,
+        **sizes,
+    )
     _, types = np.unique(np.asarray(whole.obs["cell_type"], dtype=str), return_inverse=True)
-    counts = {kind: whole[kind].layers["counts"].toarray().astype(np.float32) for kind in modalities}
+    counts = {
+        kind: whole[kind].layers["counts"].toarray().astype(np.float32) for kind in modalities
+    }
     return np.array(TYPES, dtype=object)[types], counts
 
 
@@ -296,12 +445,18 @@ def _gzip(path: Path, content: bytes) -> None:
     path.write_bytes(gzip.compress(content, mtime=0))
 
 
-def _write_arc(path: Path, counts: dict[str, np.ndarray], barcodes: list[str], rng: np.random.Generator) -> None:
+def _write_arc(
+    path: Path, counts: dict[str, np.ndarray], barcodes: list[str], rng: np.random.Generator
+) -> None:
     """Write Cell Ranger ARC's HDF5, with a duplicated gene name and two peaks on contigs, which the counts do not have."""
     genes, peaks = counts["rna"].shape[1], counts["atac"].shape[1]
     contigs = rng.poisson(1.0, (len(barcodes), len(CONTIGS)))
-    matrix = sparse.csr_matrix(np.concatenate([counts["rna"], counts["atac"], contigs], axis=1).astype(np.int32))
-    places = [f"chr{i % 22 + 1}:{10_000 + 5_000 * i}-{10_900 + 5_000 * i}" for i in range(peaks)] + CONTIGS
+    matrix = sparse.csr_matrix(
+        np.concatenate([counts["rna"], counts["atac"], contigs], axis=1).astype(np.int32)
+    )
+    places = [
+        f"chr{i % 22 + 1}:{10_000 + 5_000 * i}-{10_900 + 5_000 * i}" for i in range(peaks)
+    ] + CONTIGS
     symbols = [f"GENE{i}" for i in range(genes)]
     symbols[:MITOCHONDRIAL] = ["MT-ND1", "MT-CO1"]
     symbols[9] = symbols[8]
@@ -310,13 +465,19 @@ def _write_arc(path: Path, counts: dict[str, np.ndarray], barcodes: list[str], r
         "name": symbols + places,
         "feature_type": ["Gene Expression"] * genes + ["Peaks"] * len(places),
         "genome": ["GRCh38"] * (genes + len(places)),
-        "interval": [f"chr{i % 22 + 1}:{9_000 + 5_000 * i}-{9_001 + 5_000 * i}" for i in range(genes)] + places,
+        "interval": [
+            f"chr{i % 22 + 1}:{9_000 + 5_000 * i}-{9_001 + 5_000 * i}" for i in range(genes)
+        ]
+        + places,
     }
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
         group["barcodes"] = np.array(barcodes, dtype="S")
         group["data"], group["indices"] = matrix.data, matrix.indices.astype(np.int64)
-        group["indptr"], group["shape"] = matrix.indptr.astype(np.int64), np.array(matrix.shape[::-1], dtype=np.int32)
+        group["indptr"], group["shape"] = (
+            matrix.indptr.astype(np.int64),
+            np.array(matrix.shape[::-1], dtype=np.int32),
+        )
         table = group.create_group("features")
         table["_all_tag_keys"] = np.array(["genome", "interval"], dtype="S")
         for key, texts in features.items():

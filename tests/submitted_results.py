@@ -14,9 +14,26 @@ CONFIG = {
     "datasets": {"pair": None},
     "scenarios": {"paired": {"kind": "paired"}, "unpaired": {"kind": "unpaired"}},
 }
-THEORY = {"oracle": {"foscttm": 0.0, "recall_at_10": 1.0}}  # where the made-up scores of controls are others
-RUNS = ("mvae", "mvae-beta4", "mmvaepp", "cca", "ridge", "oracle", "random_latent", "shuffled", "constant", "train_mean")
-CONFIG |= {"seeds": [0, 1, 2], "training": {"max_epochs": 40}, "runs": {"mvae-beta4": {"method": "mvae", "max_epochs": 7}}}
+THEORY = {
+    "oracle": {"foscttm": 0.0, "recall_at_10": 1.0}
+}  # where the made-up scores of controls are others
+RUNS = (
+    "mvae",
+    "mvae-beta4",
+    "mmvaepp",
+    "cca",
+    "ridge",
+    "oracle",
+    "random_latent",
+    "shuffled",
+    "constant",
+    "train_mean",
+)
+CONFIG |= {
+    "seeds": [0, 1, 2],
+    "training": {"max_epochs": 40},
+    "runs": {"mvae-beta4": {"method": "mvae", "max_epochs": 7}},
+}
 
 
 @contextmanager
@@ -28,14 +45,18 @@ def submitted(folder: Path) -> Iterator[Path]:
         def scores(record, random):
             table, theory = made_scores(record, random), THEORY.get(record["method"], {})
             known = table["metric"].isin(theory)
-            return table.assign(value=table["value"].where(~known, table["metric"].map(theory).astype(float)))
+            return table.assign(
+                value=table["value"].where(~known, table["metric"].map(theory).astype(float))
+            )
 
         def record(*arguments):
             versions = {"python": "3.11.2", "torch": "2.13.0", "mosaicbench": __version__}
             return made_record(*arguments) | {"versions": versions}
 
         patch.setattr(synthetic_results, "MODALITIES", {"pair": ("rna", "adt")})
-        patch.setattr(synthetic_results, "METHODS", {run: synthetic_results.METHODS[run] for run in RUNS})
+        patch.setattr(
+            synthetic_results, "METHODS", {run: synthetic_results.METHODS[run] for run in RUNS}
+        )
         patch.setattr(synthetic_results, "SWEEP", None)
         patch.setattr(synthetic_results, "made_scores", scores)
         patch.setattr(synthetic_results, "made_record", record)

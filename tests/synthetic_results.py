@@ -15,7 +15,13 @@ from mosaicbench import catalog
 from mosaicbench.commands import draw, report, tabulate
 from mosaicbench.files.best import write_best
 from mosaicbench.files.runs import write_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, write_cells, write_scores
+from mosaicbench.files.scores import (
+    FEATURE_COLUMNS,
+    SCORE_COLUMNS,
+    CellScores,
+    write_cells,
+    write_scores,
+)
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
@@ -25,7 +31,14 @@ from mosaicbench.statistics.common import joined
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"
-OF_CELLS = ("umap", "umap_joint", "marker_dots", "label_confusion", "imputation_umap", "imputation_scatter")
+OF_CELLS = (
+    "umap",
+    "umap_joint",
+    "marker_dots",
+    "label_confusion",
+    "imputation_umap",
+    "imputation_scatter",
+)
 OF_CELLS += ("imputation_umap_clusters", "imputation_distributions", "virtual_cells")
 PER_VIEW = (
     "overview_heat",
@@ -38,15 +51,31 @@ PER_VIEW = (
     "training_curves",
 )
 PER_VIEW += OF_CELLS
-DRAWN_ONCE = (*OF_CELLS, "distances", "score_by_resources", "training_curves")  # of one view, to save time
-DRAWN_TWICE = ("imputation_per_feature", "calibration", "runtime", "scores_by_run")  # of a view of each dataset
-DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(DRAWN_TWICE, ["pair/unpaired", "triple/paired"])
+DRAWN_ONCE = (
+    *OF_CELLS,
+    "distances",
+    "score_by_resources",
+    "training_curves",
+)  # of one view, to save time
+DRAWN_TWICE = (
+    "imputation_per_feature",
+    "calibration",
+    "runtime",
+    "scores_by_run",
+)  # of a view of each dataset
+DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(
+    DRAWN_TWICE, ["pair/unpaired", "triple/paired"]
+)
 FIGURES = ("mean_ranks", "sweep", "tuning_trials", *PER_VIEW)
 MODALITIES = {"pair": ("rna", "adt"), "triple": ("rna", "atac", "adt")}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 SCENARIOS = ("paired", "unpaired")
 SEEDS = (0, 1, 2)
-SWEEP = {"label": "modalities", "log": True, "metrics": {"foscttm": None, "imputation_skill": ["rna->adt", "rna->atac"]}}
+SWEEP = {
+    "label": "modalities",
+    "log": True,
+    "metrics": {"foscttm": None, "imputation_skill": ["rna->adt", "rna->atac"]},
+}
 SWEEP["series"] = {"a series": {"pair": 2, "triple": 3}}
 
 # method -> kind, skill, gives latents of single modalities, imputes
@@ -85,7 +114,12 @@ METRICS = {
 
 
 def status_of(dataset: str, scenario: str, run: str, seed: int) -> str:
-    if (dataset, scenario, run) == ("pair", "unpaired", "mmvaepp") or (dataset, scenario, run, seed) == (
+    if (dataset, scenario, run) == ("pair", "unpaired", "mmvaepp") or (
+        dataset,
+        scenario,
+        run,
+        seed,
+    ) == (
         "triple",
         "paired",
         "vae_mlp",
@@ -99,7 +133,9 @@ def applies(scenario: str, run: str) -> bool:
     return scenario == "paired" or run not in ("cca", "procrustes")
 
 
-def made_record(dataset: str, scenario: str, run: str, seed: int, random: np.random.Generator) -> dict:
+def made_record(
+    dataset: str, scenario: str, run: str, seed: int, random: np.random.Generator
+) -> dict:
     status = status_of(dataset, scenario, run, seed)
     kind = KNOWN[METHODS[run]][0]
     base = {"model": 20.0, "baseline": 0.8, "control": 0.004}[kind]
@@ -112,7 +148,10 @@ def made_record(dataset: str, scenario: str, run: str, seed: int, random: np.ran
         "method": METHODS[run],
         "seed": seed,
         "status": status,
-        "message": {"diverged": "cost is not finite in epoch 3", "collapsed": "no latent dimension varies"}.get(status, ""),
+        "message": {
+            "diverged": "cost is not finite in epoch 3",
+            "collapsed": "no latent dimension varies",
+        }.get(status, ""),
         "hyperparameters": {},
         "seconds": {} if failed else {"read": 1.5, "fit": fit},
         "peak_host_mb": None if failed else 900 + 300 * (kind == "model") + random.normal(0, 5),
@@ -127,9 +166,14 @@ def made_record(dataset: str, scenario: str, run: str, seed: int, random: np.ran
 def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
     if record["status"] == "diverged":
         rows = [("status", "run", "-", np.nan)]
-        return identified(pd.DataFrame(rows, columns=["metric", "direction", "space", "value"]), record)
+        return identified(
+            pd.DataFrame(rows, columns=["metric", "direction", "space", "value"]), record
+        )
     _, skill, single, imputes = KNOWN[record["method"]]
-    rows = [("fit_seconds", "run", "-", record["seconds"]["fit"]), ("peak_host_mb", "run", "-", record["peak_host_mb"])]
+    rows = [
+        ("fit_seconds", "run", "-", record["seconds"]["fit"]),
+        ("peak_host_mb", "run", "-", record["peak_host_mb"]),
+    ]
     for source, target in permutations(MODALITIES[record["dataset"]], 2):
         direction = f"{source}->{target}"
 
@@ -137,17 +181,49 @@ def made_scores(record: dict, random: np.random.Generator) -> pd.DataFrame:
             return float(np.clip(value + random.normal(0, 0.02), -1, 1))
 
         if single:
-            rows.append(("foscttm", direction, "-", 0.5 * (1 - skill) + abs(random.normal(0, 0.01)) * (skill < 1)))
+            rows.append(
+                (
+                    "foscttm",
+                    direction,
+                    "-",
+                    0.5 * (1 - skill) + abs(random.normal(0, 0.01)) * (skill < 1),
+                )
+            )
             rows.append(("recall_at_10", direction, "-", near(0.02 + 0.4 * skill)))
             rows.append(("label_transfer_accuracy", direction, "-", near(0.2 + 0.7 * skill)))
-            rows += [(f"{metric}_cosine", direction, "-", 0.9 * value) for metric, _, _, value in (rows[-3], rows[-1])]
+            rows += [
+                (f"{metric}_cosine", direction, "-", 0.9 * value)
+                for metric, _, _, value in (rows[-3], rows[-1])
+            ]
         if imputes:
-            rows.append(("imputation_pearson_per_feature", direction, SPACES[target], 1.0 if skill == 1 else near(0.6 * skill)))
             rows.append(
-                ("imputation_pearson_per_cell", direction, SPACES[target], 1.0 if skill == 1 else near(0.5 + 0.4 * skill))
+                (
+                    "imputation_pearson_per_feature",
+                    direction,
+                    SPACES[target],
+                    1.0 if skill == 1 else near(0.6 * skill),
+                )
             )
-            rows.append(("imputation_skill", direction, SPACES[target], 1.0 if skill == 1 else near(0.5 * skill)))
-            rows += [("coverage_50", direction, SPACES[target], 0.5 * skill), ("coverage_90", direction, SPACES[target], 0.9)]
+            rows.append(
+                (
+                    "imputation_pearson_per_cell",
+                    direction,
+                    SPACES[target],
+                    1.0 if skill == 1 else near(0.5 + 0.4 * skill),
+                )
+            )
+            rows.append(
+                (
+                    "imputation_skill",
+                    direction,
+                    SPACES[target],
+                    1.0 if skill == 1 else near(0.5 * skill),
+                )
+            )
+            rows += [
+                ("coverage_50", direction, SPACES[target], 0.5 * skill),
+                ("coverage_90", direction, SPACES[target], 0.9),
+            ]
     if single:
         rows.append(("active_units", "joint", "-", float(round(20 * skill))))
     return identified(pd.DataFrame(rows, columns=["metric", "direction", "space", "value"]), record)
@@ -165,21 +241,35 @@ def made_features(record: dict, random: np.random.Generator) -> pd.DataFrame:
             values_of_bins = [
                 50 + 10 * abs(low - 4.5) * (1 - skill) for low in range(10)
             ]  # a method that knows less is too sure
-            parts.append(pd.DataFrame(named | {"metric": "pit_histogram", "feature": bins, "value": values_of_bins}))
             parts.append(
                 pd.DataFrame(
-                    {"metric": "imputation_pearson_per_feature", "direction": f"{source}->{target}", "space": SPACES[target]}
+                    named | {"metric": "pit_histogram", "feature": bins, "value": values_of_bins}
+                )
+            )
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "metric": "imputation_pearson_per_feature",
+                        "direction": f"{source}->{target}",
+                        "space": SPACES[target],
+                    }
                     | {"feature": [f"f{number}" for number in range(30)], "value": values}
                 )
             )
     table = pd.concat(parts[1:] or parts, ignore_index=True)
-    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[FEATURE_COLUMNS]
+    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed")})[
+        FEATURE_COLUMNS
+    ]
 
 
-def made_cells(records: list[dict], scores: pd.DataFrame, random: np.random.Generator) -> CellScores:
+def made_cells(
+    records: list[dict], scores: pd.DataFrame, random: np.random.Generator
+) -> CellScores:
     """Return scores of 30 cells per seed whose means are the run's scores."""
     values = {}
-    of_cells = scores["metric"].isin(["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"])
+    of_cells = scores["metric"].isin(
+        ["foscttm", "label_transfer_accuracy", "imputation_pearson_per_cell"]
+    )
     for row in scores[of_cells].itertuples():
         noise = random.normal(0, 0.05, 30)
         values[row.seed, row.metric, row.direction, row.space] = row.value + noise - noise.mean()
@@ -188,17 +278,26 @@ def made_cells(records: list[dict], scores: pd.DataFrame, random: np.random.Gene
         dataset=first["dataset"],
         scenario=first["scenario"],
         run=first["run"],
-        cells={seed: np.array([f"cell-{30 * seed + i}" for i in range(30)]) for seed in {key[0] for key in values}},
+        cells={
+            seed: np.array([f"cell-{30 * seed + i}" for i in range(30)])
+            for seed in {key[0] for key in values}
+        },
         values=values,
     )
 
 
 def identified(table: pd.DataFrame, record: dict) -> pd.DataFrame:
-    return table.assign(**{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")})[SCORE_COLUMNS]
+    return table.assign(
+        **{key: record[key] for key in ("dataset", "scenario", "run", "seed", "status")}
+    )[SCORE_COLUMNS]
 
 
 def made_projections(
-    dataset: str, scenario: str, runs: list[str], random: np.random.Generator, name: Callable[[str], str] = str
+    dataset: str,
+    scenario: str,
+    runs: list[str],
+    random: np.random.Generator,
+    name: Callable[[str], str] = str,
 ) -> dict[str, pd.DataFrame]:
     """Return what `project` and `generate` gather of the cells of one view: every table of their contract.
 
@@ -212,49 +311,117 @@ def made_projections(
     for run in runs:
         for source in ("joint", *modalities):
             xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
-            named = {"run": run, "source": source, "modality": source, "cell": names, "cell_type": types, "batch": name("b")}
-            found["projection"].append(pd.DataFrame(named | {"leiden": random.integers(0, 3, cells)} | xy))
+            named = {
+                "run": run,
+                "source": source,
+                "modality": source,
+                "cell": names,
+                "cell_type": types,
+                "batch": name("b"),
+            }
+            found["projection"].append(
+                pd.DataFrame(named | {"leiden": random.integers(0, 3, cells)} | xy)
+            )
         for modality in modalities:
             if SPACES[modality] != "lsi":
-                named = {"run": run, "modality": modality, "space": SPACES[modality], "cells": 20, "cell_type": name("type 1")}
+                named = {
+                    "run": run,
+                    "modality": modality,
+                    "space": SPACES[modality],
+                    "cells": 20,
+                    "cell_type": name("type 1"),
+                }
                 dots = [(leiden, marks) for leiden in range(3) for marks in range(3)]
                 values = {"mean": random.random(9), "above": random.random(9), "share": 0.8}
-                values |= {"feature": [name(f"f{marks}") for _, marks in dots], "marks": [marks for _, marks in dots]}
-                found["markers"].append(pd.DataFrame(named | values | {"leiden": [leiden for leiden, _ in dots]}))
+                values |= {
+                    "feature": [name(f"f{marks}") for _, marks in dots],
+                    "marks": [marks for _, marks in dots],
+                }
+                found["markers"].append(
+                    pd.DataFrame(named | values | {"leiden": [leiden for leiden, _ in dots]})
+                )
         for source, target in permutations(modalities, 2):
             zero, one = name("type 0"), name("type 1")
             carried = {"cell_type": [zero, zero, one], "transferred": [zero, one, one]}
             direction = f"{source}->{target}"
-            found["transfers"].append(pd.DataFrame(carried | {"run": run, "direction": direction, "cells": [9, 3, 12]}))
+            found["transfers"].append(
+                pd.DataFrame(carried | {"run": run, "direction": direction, "cells": [9, 3, 12]})
+            )
             for place, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
-                named = {"run": run, "direction": direction, "space": SPACES[target], "feature": name(f"{place} feature")}
-                values = {"cell": names, "measured": random.random(cells), "imputed": random.random(cells)}
-                found["imputed_values"].append(pd.DataFrame(named | {"place": place, "r": r} | values))
-            named = {"run": run, "direction": direction, "modality": target, "cell": names, "cell_type": types}
-            found["imputed_layout"].append(pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)}))
+                named = {
+                    "run": run,
+                    "direction": direction,
+                    "space": SPACES[target],
+                    "feature": name(f"{place} feature"),
+                }
+                values = {
+                    "cell": names,
+                    "measured": random.random(cells),
+                    "imputed": random.random(cells),
+                }
+                found["imputed_values"].append(
+                    pd.DataFrame(named | {"place": place, "r": r} | values)
+                )
+            named = {
+                "run": run,
+                "direction": direction,
+                "modality": target,
+                "cell": names,
+                "cell_type": types,
+            }
+            found["imputed_layout"].append(
+                pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)})
+            )
     for modality in modalities:
-        named = {"run": "measured", "direction": "measured", "modality": modality, "cell": names, "cell_type": types}
-        found["imputed_layout"].append(pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)}))
+        named = {
+            "run": "measured",
+            "direction": "measured",
+            "modality": modality,
+            "cell": names,
+            "cell_type": types,
+        }
+        found["imputed_layout"].append(
+            pd.DataFrame(named | {"x": random.random(cells), "y": random.random(cells)})
+        )
     for run in runs[:1]:
         origin = np.repeat(["real", "generated"], cells // 2)
         xy = {"x": random.normal(0, 1, cells), "y": random.normal(0, 1, cells)}
         named = {"run": run, "origin": origin, "cell": names, "cell_type": types}
         found["virtual_cells"].append(pd.DataFrame(named | xy))
         for modality in modalities:
-            named = {"run": run, "modality": modality, "marker_of": name("type 1"), "feature": name("f1")}
+            named = {
+                "run": run,
+                "modality": modality,
+                "marker_of": name("type 1"),
+                "feature": name("f1"),
+            }
             kinds = sorted(set(types))
-            means = {"cell_type": kinds, "real": random.random(len(kinds)), "generated": random.random(len(kinds))}
+            means = {
+                "cell_type": kinds,
+                "real": random.random(len(kinds)),
+                "generated": random.random(len(kinds)),
+            }
             found["virtual_markers"].append(pd.DataFrame(named | means))
-            found["virtual_realism"].append(pd.DataFrame([{"run": run, "modality": modality, "realism_auc": 0.9}]))
+            found["virtual_realism"].append(
+                pd.DataFrame([{"run": run, "modality": modality, "realism_auc": 0.9}])
+            )
     view = {"dataset": dataset, "scenario": scenario, "seed": 0}
-    return {name: joined([part.assign(**view) for part in found[name]], columns) for name, columns in contract.items()}
+    return {
+        name: joined([part.assign(**view) for part in found[name]], columns)
+        for name, columns in contract.items()
+    }
 
 
 def made_history(record: dict) -> pd.DataFrame:
     epochs = np.arange(1, 11)
     if KNOWN[record["method"]][0] != "model" or record["status"] == "diverged":
         return pd.DataFrame(columns=["epoch", "cost"])
-    costs = {"cost": 100 / epochs, "nll_rna": 90 / epochs, "kl": 10 / epochs, "validation_cost": 110 / epochs}
+    costs = {
+        "cost": 100 / epochs,
+        "nll_rna": 90 / epochs,
+        "kl": 10 / epochs,
+        "validation_cost": 110 / epochs,
+    }
     costs |= {"kept": (epochs == 10).astype(float)}
     return pd.DataFrame({"epoch": epochs, "progress": epochs / 10} | costs)
 
@@ -263,14 +430,30 @@ def synthetic(folder: Path) -> SimpleNamespace:
     """Write the files that a benchmark leaves; the same bytes every time."""
     random = np.random.default_rng(0)
     found = SimpleNamespace(
-        scores=[], records=[], features=[], cells=[], histories=[], not_applicable=[], folder=folder, places=[], seeds=SEEDS
+        scores=[],
+        records=[],
+        features=[],
+        cells=[],
+        histories=[],
+        not_applicable=[],
+        folder=folder,
+        places=[],
+        seeds=SEEDS,
     )
     found.views = [f"{dataset}/{scenario}" for dataset in MODALITIES for scenario in SCENARIOS]
-    for dataset, scenario, run in ((d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS):
+    for dataset, scenario, run in (
+        (d, s, r) for d in MODALITIES for s in SCENARIOS for r in METHODS
+    ):
         if not applies(scenario, run):
             reason = "needs paired cells"
             found.not_applicable.append(
-                {"dataset": dataset, "scenario": scenario, "run": run, "method": METHODS[run], "reason": reason}
+                {
+                    "dataset": dataset,
+                    "scenario": scenario,
+                    "run": run,
+                    "method": METHODS[run],
+                    "reason": reason,
+                }
             )
             continue
         here = folder / "runs" / dataset / scenario / run
@@ -293,24 +476,39 @@ def synthetic(folder: Path) -> SimpleNamespace:
         dataset, scenario = view.split("/")
         runs = ["vae_poe", "mvae", "mmvaepp"] if dataset in MODALITIES else []
         runs = [run for run in runs if status_of(dataset, scenario, run, 0) == "ok"]
-        projected = made_projections(dataset if runs else next(iter(MODALITIES)), scenario, runs, random)
+        projected = made_projections(
+            dataset if runs else next(iter(MODALITIES)), scenario, runs, random
+        )
         for name, table in projected.items():
-            write_table(folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0])
+            write_table(
+                folder / "projections" / view / f"{name}.tsv", table if runs else table.iloc[:0]
+            )
     return found
 
 
 def cards(room: str) -> dict[str, dict]:
     """Return made-up cards, so that these tests know which method is a control and what chance is."""
     if room == "methods":
-        return {name: {"label": name.upper(), "kind": kind, "summary": f"About {name}."} for name, (kind, *_) in KNOWN.items()}
+        return {
+            name: {"label": name.upper(), "kind": kind, "summary": f"About {name}."}
+            for name, (kind, *_) in KNOWN.items()
+        }
     if room == "metrics":
         keys = ("group", "best", "better", "chance")
         return {
-            name: {"label": catalog.card("metrics", name)["label"], "definition": f"What {name} is.", "doi": "10.1/x"}
+            name: {
+                "label": catalog.card("metrics", name)["label"],
+                "definition": f"What {name} is.",
+                "doi": "10.1/x",
+            }
             | dict(zip(keys, values, strict=True))
             for name, values in METRICS.items()
         }
-    return {"pair": {"label": "Pair", "licence": "none"}} if room == "datasets" else catalog.cards(room)
+    return (
+        {"pair": {"label": "Pair", "licence": "none"}}
+        if room == "datasets"
+        else catalog.cards(room)
+    )
 
 
 ALL_CARDS = {room: cards(room) for room in ("methods", "metrics", "datasets")}
@@ -359,15 +557,32 @@ def made_search(folder: Path, dataset: str) -> tuple[dict, Path]:
     output = folder / "tuning" / dataset
     facts = {"status": "ok", "seconds": 2.0, "cpu_seconds": 1.5, "message": ""}
     settings = [(0.40, 1.0), (0.52, 4.0), (None, 9.0)]
-    trials = [facts | {"trial": n, "objective": value, "beta": beta} for n, (value, beta) in enumerate(settings)]
+    trials = [
+        facts | {"trial": n, "objective": value, "beta": beta}
+        for n, (value, beta) in enumerate(settings)
+    ]
     write_trials(output / "trials.tsv", trials, ["beta"])
-    best = place | {"of": "mvae", "method": "mvae", "metric": "mean", "trials": 3, "ended": 2, "best_trial": 1}
-    write_best(output / "best.json", best | {"best": 0.52, "default": 0.4, "hyperparameters": {"beta": 4.0}})
+    best = place | {
+        "of": "mvae",
+        "method": "mvae",
+        "metric": "mean",
+        "trials": 3,
+        "ended": 2,
+        "best_trial": 1,
+    }
+    write_best(
+        output / "best.json",
+        best | {"best": 0.52, "default": 0.4, "hyperparameters": {"beta": 4.0}},
+    )
     return place, output
 
 
 def draw_figure(
-    found: SimpleNamespace, figure: str, output: Path, views: list[str] | None = None, display: Path = DISPLAY
+    found: SimpleNamespace,
+    figure: str,
+    output: Path,
+    views: list[str] | None = None,
+    display: Path = DISPLAY,
 ) -> None:
     draw.main(
         figures=[figure],

@@ -39,7 +39,9 @@ def test_mutual_neighbours_are_those_of_both_sides(cells):
     expected = np.zeros(likeness.shape, dtype=bool)
     for i in range(len(x)):
         for j in range(len(y)):
-            expected[i, j] = (likeness[i] > likeness[i, j]).sum() < 3 and (likeness[:, j] > likeness[i, j]).sum() < 3
+            expected[i, j] = (likeness[i] > likeness[i, j]).sum() < 3 and (
+                likeness[:, j] > likeness[i, j]
+            ).sum() < 3
     np.testing.assert_array_equal(anchors.mutual_neighbors(*cells, 3), expected)
     assert anchors.mutual_neighbors(*cells, 99).all()
 
@@ -99,15 +101,21 @@ def test_activity_is_normalised_by_the_train_cells_moments():
     deeper = replace(atac, activity={"atac": atac.activity["atac"] * 3})
     np.testing.assert_allclose(found.of(deeper, "atac"), x, atol=1e-4)  # depth is no signal
     query = linear_cells(30, seed=8, modalities=("atac",))
-    np.testing.assert_allclose(found.of(query.take(np.arange(4)), "atac"), found.of(query, "atac")[:4])
-    np.testing.assert_array_equal(found.of(view.observing("rna"), "rna"), view.observing("rna").values["rna"])
+    np.testing.assert_allclose(
+        found.of(query.take(np.arange(4)), "atac"), found.of(query, "atac")[:4]
+    )
+    np.testing.assert_array_equal(
+        found.of(view.observing("rna"), "rna"), view.observing("rna").values["rna"]
+    )
 
 
 def test_links_are_composed_over_a_modality_that_neither_is():
     view = unpaired_view(modalities=THREE)
     x = matrices(linked(view, ("atac", "adt")), view, ("atac", "adt"))
     over_genes = linked(view, ("rna", "atac")).of(view.observing("atac"), "atac")
-    np.testing.assert_array_equal(x["atac"], over_genes[:, :10])  # the first ten genes are linked with the first ten proteins
+    np.testing.assert_array_equal(
+        x["atac"], over_genes[:, :10]
+    )  # the first ten genes are linked with the first ten proteins
     np.testing.assert_array_equal(x["adt"], view.observing("adt").values["adt"][:, :10])
     together = linked(view, THREE)
     assert together.columns == 10
@@ -119,18 +127,26 @@ def test_values_of_peaks_are_no_linked_features():
     view = unpaired_view(modalities=("rna", "atac"))
     d = FEATURES["atac"]
     scale = Scale("lsi", np.zeros(d), np.ones(d), 1.0, np.ones(d), np.ones(d), loadings=np.eye(d))
-    blind = replace(view, scales={"atac": scale}, blocks=tuple(replace(block, activity={}) for block in view.blocks))
+    blind = replace(
+        view,
+        scales={"atac": scale},
+        blocks=tuple(replace(block, activity={}) for block in view.blocks),
+    )
     with pytest.raises(NotApplicable, match="no links lead between rna and atac"):
         linked(blind, ("rna", "atac"))
 
 
 def test_without_links_a_method_does_not_apply():
     view = replace(unpaired_view(), links={})
-    with pytest.raises(NotApplicable, match="no links lead between rna and adt; give the dataset `links`"):
+    with pytest.raises(
+        NotApplicable, match="no links lead between rna and adt; give the dataset `links`"
+    ):
         linked(view, ("rna", "adt"))
     one = links_among(("rna", "adt"))["rna", "adt"].tolil()
     one[1:] = 0
-    with pytest.raises(NotApplicable, match="1 linked features between rna and adt, at least 2 are needed"):
+    with pytest.raises(
+        NotApplicable, match="1 linked features between rna and adt, at least 2 are needed"
+    ):
         linked(replace(view, links={("rna", "adt"): one.tocsr()}), ("rna", "adt"))
 
 
@@ -150,7 +166,9 @@ def test_the_modality_that_is_linked_with_all_stands_in_the_middle():
     assert chain(view) == ("atac", "rna", "adt")
     assert chain(view, ["adt", "atac", "rna"]) == ("adt", "atac", "rna")
     assert chain(unpaired_view()) == ("rna", "adt")
-    with pytest.raises(UserError, match=r"order: \['rna', 'adt'\] must name each of rna, atac, adt once"):
+    with pytest.raises(
+        UserError, match=r"order: \['rna', 'adt'\] must name each of rna, atac, adt once"
+    ):
         chain(view, ["rna", "adt"])
 
 

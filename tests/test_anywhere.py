@@ -25,7 +25,9 @@ TINY = {
     "runs": {"mvae": {"latent": 5}, "constant": {}},
     "seeds": [0],
     "training": {"max_epochs": 2},
-    "metrics": {"groups": ["alignment", "imputation"]},  # no seconds, no memory: what is left is the same everywhere
+    "metrics": {
+        "groups": ["alignment", "imputation"]
+    },  # no seconds, no memory: what is left is the same everywhere
     "report": {"projected_runs": []},
     "keep": [],  # test_workflow.py has cells laid out, and a model kept
 }
@@ -55,12 +57,16 @@ rule own:
 
 def snakemake(*arguments, folder, python=sys.executable, **variables):
     """Run Snakemake in a folder, without any help to find the package."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    } | variables
     if python == sys.executable:
         done = forked.snakemake(*arguments, folder=folder, environment=environment)
     else:
         command = [python, "-m", "snakemake", *map(str, arguments)]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done.stdout + done.stderr
 
@@ -89,7 +95,16 @@ def elsewhere(tmp_path):
 
 def test_from_another_folder(home, elsewhere):
     before = {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts}
-    there = ["--snakefile", home.folder / "Snakefile", "--directory", elsewhere, "--configfile", "my.yaml", "--cores", "2"]
+    there = [
+        "--snakefile",
+        home.folder / "Snakefile",
+        "--directory",
+        elsewhere,
+        "--configfile",
+        "my.yaml",
+        "--cores",
+        "2",
+    ]
     snakemake(*there, f"results/{MODEL}", folder=elsewhere)
     assert scores(elsewhere / "results", MODEL) == scores(home.folder / "results", MODEL)
     assert {path for path in home.folder.rglob("*") if "__pycache__" not in path.parts} == before
@@ -98,7 +113,9 @@ def test_from_another_folder(home, elsewhere):
 
 
 def test_without_a_config_another_folder_gets_the_default_benchmark(home, tmp_path):
-    planned = snakemake("--snakefile", home.folder / "Snakefile", "--dry-run", "--cores", "1", folder=tmp_path)
+    planned = snakemake(
+        "--snakefile", home.folder / "Snakefile", "--dry-run", "--cores", "1", folder=tmp_path
+    )
     default = yaml.safe_load((home.folder / "config/config.yaml").read_text())
     assert all(f"Prepare {dataset}" in planned for dataset in default["datasets"])
 
@@ -106,18 +123,32 @@ def test_without_a_config_another_folder_gets_the_default_benchmark(home, tmp_pa
 def test_an_environment_of_its_own_stays_in_the_checkout_that_others_run(home, tmp_path):
     runs = {"runs": {"multivae_mvae": {}}}
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(TINY | runs))
-    there = ["--snakefile", home.folder / "Snakefile", "--configfile", "my.yaml", "--cores", "1", "--dry-run"]
+    there = [
+        "--snakefile",
+        home.folder / "Snakefile",
+        "--configfile",
+        "my.yaml",
+        "--cores",
+        "1",
+        "--dry-run",
+    ]
     planned = snakemake(*there, "--printshellcmds", folder=tmp_path)
     checkout = os.path.relpath(home.folder, tmp_path)
-    pins, folder = (shlex.quote(f"{checkout}/{path}") for path in ("envs/peers/multivae.txt", ".venvs/multivae"))
+    pins, folder = (
+        shlex.quote(f"{checkout}/{path}") for path in ("envs/peers/multivae.txt", ".venvs/multivae")
+    )
     assert "/envs/build.py" in planned and f"{pins} {folder} > " in planned
 
 
 def test_as_a_module_of_another_workflow(home, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(TINY))
-    (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=repr(str(home.folder / "Snakefile")), control=CONTROL))
+    (tmp_path / "Snakefile").write_text(
+        MODULE.format(snakefile=repr(str(home.folder / "Snakefile")), control=CONTROL)
+    )
     snakemake("--cores", "2", folder=tmp_path)
-    assert scores(tmp_path / "results/benchmark", CONTROL) == scores(home.folder / "results", CONTROL)
+    assert scores(tmp_path / "results/benchmark", CONTROL) == scores(
+        home.folder / "results", CONTROL
+    )
     assert (tmp_path / "own.txt").read_text() == "kept\n"
     assert not (tmp_path / "results/runs").exists()
     planned = snakemake("--cores", "1", "--dry-run", "mosaicbench_all", folder=tmp_path)
@@ -133,34 +164,54 @@ def installed(tmp_path_factory):
     for name in ("Snakefile", "config", "envs", "profiles", "src", "workflow"):
         part, target = REPOSITORY / name, source / name
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.sif")
-        shutil.copytree(part, target, ignore=ignored) if part.is_dir() else shutil.copy(part, target)
+        shutil.copytree(part, target, ignore=ignored) if part.is_dir() else shutil.copy(
+            part, target
+        )
     for name in ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"):
         shutil.copy(REPOSITORY / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     offline = ["--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", wheels, source], check=True)
+    subprocess.run(
+        [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", wheels, source], check=True
+    )
     shutil.rmtree(source)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin/python"
-    subprocess.run([*pip, "--python", python, "install", *offline, *wheels.glob("*.whl")], check=True)
+    subprocess.run(
+        [*pip, "--python", python, "install", *offline, *wheels.glob("*.whl")], check=True
+    )
     asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    packages = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
-    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "of another project"]):
+    packages = Path(
+        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    )
+    for command in (
+        ["init", "--quiet"],
+        ["commit", "--quiet", "--allow-empty", "--message", "of another project"],
+    ):
         subprocess.run([*GIT, "-C", folder, *command], check=True)
     lend_loops(packages / "mosaicbench")
-    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))  # a path alone: an editable checkout in it is not found
+    (packages / "lent.pth").write_text(
+        sysconfig.get_path("purelib")
+    )  # a path alone: an editable checkout in it is not found
     return environment
 
 
 def test_from_an_installed_package(home, installed, elsewhere):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     asked = [installed / "bin/python", "-c", "import mosaicbench; print(mosaicbench.__file__)"]
-    assert subprocess.run(asked, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True).stdout.startswith(
-        str(installed)
-    )
+    assert subprocess.run(
+        asked, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True
+    ).stdout.startswith(str(installed))
     command = [installed / "bin/mosaicbench", "run", "--configfile", "my.yaml", "--cores", "2"]
     first, again = (
-        subprocess.run([*command, *more], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
+        subprocess.run(
+            [*command, *more],
+            cwd=elsewhere,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         for more in ([], ["--", "--dry-run"])
     )
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-6000:]
@@ -168,8 +219,15 @@ def test_from_an_installed_package(home, installed, elsewhere):
     assert "<html" in (elsewhere / "results/report.html").read_text()
     assert scores(elsewhere / "results") == scores(home.folder / "results")
     record = read_record(elsewhere / "results/runs/simulated/paired/mvae/seed-0/run.json")
-    assert record["git_commit"] == "unknown"  # that of the repository around the environment is not this package's
-    assert {path.name for path in elsewhere.iterdir()} == {"my.yaml", "results", "logs", ".snakemake"}
+    assert (
+        record["git_commit"] == "unknown"
+    )  # that of the repository around the environment is not this package's
+    assert {path.name for path in elsewhere.iterdir()} == {
+        "my.yaml",
+        "results",
+        "logs",
+        ".snakemake",
+    }
 
 
 def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed):
@@ -182,7 +240,12 @@ def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed
         env={"PATH": os.environ["PATH"]},
     ).stdout.strip()
     found = subprocess.run(
-        [sys.executable, "-S", "-c", "import mosaicbench, mosaicbench.layout as l; print(mosaicbench.__version__, l.PACKAGE)"],
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            "import mosaicbench, mosaicbench.layout as l; print(mosaicbench.__version__, l.PACKAGE)",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -190,14 +253,28 @@ def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed
     ).stdout.split()
     assert found == [found[0], str(Path(project).parent)]
     blocked = [sys.executable, "-S", "-c", "import numpy"]
-    assert subprocess.run(blocked, env={"PYTHONPATH": f"{project}/src"}, capture_output=True, check=False).returncode != 0
+    assert (
+        subprocess.run(
+            blocked, env={"PYTHONPATH": f"{project}/src"}, capture_output=True, check=False
+        ).returncode
+        != 0
+    )
 
 
 def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     """What `snakedeploy deploy-workflow` writes; git is told to find the repository on this disk."""
     repository = tmp_path / "hosted/owner/mosaicbench"
-    shutil.copytree(home.folder, repository, ignore=shutil.ignore_patterns("results", "logs", ".snakemake", "__pycache__"))
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"], ["tag", "v1"]):
+    shutil.copytree(
+        home.folder,
+        repository,
+        ignore=shutil.ignore_patterns("results", "logs", ".snakemake", "__pycache__"),
+    )
+    for command in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", "all"],
+        ["tag", "v1"],
+    ):
         subprocess.run([*GIT, "-C", repository, *command], check=True)
     deployed = tmp_path / "deployed"
     (deployed / "workflow").mkdir(parents=True)
@@ -207,6 +284,15 @@ def test_as_a_module_that_is_read_from_a_repository(home, installed, tmp_path):
     told = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/hosted/.insteadOf"}
     told |= {"GIT_CONFIG_VALUE_0": "https://github.com/", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     python = installed / "bin/python"
-    planned = snakemake("--cores", "1", "--dry-run", "mosaicbench_benchmark", folder=deployed, python=python, **told)
+    planned = snakemake(
+        "--cores", "1", "--dry-run", "mosaicbench_benchmark", folder=deployed, python=python, **told
+    )
     assert "mosaicbench_report" in planned
-    snakemake("--cores", "1", "results/benchmark/datasets/simulated.h5mu", folder=deployed, python=python, **told)
+    snakemake(
+        "--cores",
+        "1",
+        "results/benchmark/datasets/simulated.h5mu",
+        folder=deployed,
+        python=python,
+        **told,
+    )

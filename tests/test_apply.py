@@ -54,7 +54,9 @@ def place(dataset, tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["mvae", "cca"])
-def test_the_queries_own_cells_are_embedded_as_the_benchmark_scored_them(place, tmp_path, method, capsys):
+def test_the_queries_own_cells_are_embedded_as_the_benchmark_scored_them(
+    place, tmp_path, method, capsys
+):
     folder, queried = place
     apply.main(run=folder / method, cells=folder / "own.h5mu", output=tmp_path / "out.h5mu")
     out = mudata.read_h5mu(tmp_path / "out.h5mu")
@@ -65,7 +67,10 @@ def test_the_queries_own_cells_are_embedded_as_the_benchmark_scored_them(place, 
     told = capsys.readouterr().out
     count = len(Model.read(folder / method).kept.facts["modalities"]["left"]["features"])
     assert f"left: {count} of {count} features" in told
-    assert out.obs["mosaicbench_agreement"].between(0, 1).all() and (out.obs["mosaicbench_source"] == "joint").all()
+    assert (
+        out.obs["mosaicbench_agreement"].between(0, 1).all()
+        and (out.obs["mosaicbench_source"] == "joint").all()
+    )
 
 
 def test_a_missing_modality_is_imputed_as_the_benchmark_scored_it(place, tmp_path):
@@ -85,7 +90,9 @@ def test_chunks_change_nothing(place, monkeypatch):
     cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "mvae")
     whole = model.apply(cells)
     monkeypatch.setattr("mosaicbench.applying.embedding.AT_ONCE", 7)
-    np.testing.assert_allclose(model.apply(cells).obsm["X_mosaicbench"], whole.obsm["X_mosaicbench"], atol=1e-5)
+    np.testing.assert_allclose(
+        model.apply(cells).obsm["X_mosaicbench"], whole.obsm["X_mosaicbench"], atol=1e-5
+    )
 
 
 def test_missing_features_stand_at_the_train_mean_and_are_counted(place, tmp_path, capsys):
@@ -94,7 +101,9 @@ def test_missing_features_stand_at_the_train_mean_and_are_counted(place, tmp_pat
     features = model.kept.facts["modalities"]["left"]["features"]
     fewer = cells["left"][:, ~cells["left"].var_names.isin(features[:5])].copy()
     found = model.apply(fewer)
-    assert found.uns["mosaicbench"]["features_found"] == {"left": f"{len(features) - 5} of {len(features)}"}
+    assert found.uns["mosaicbench"]["features_found"] == {
+        "left": f"{len(features) - 5} of {len(features)}"
+    }
     assert np.isfinite(found["left"].obsm["X_mosaicbench"]).all()
 
 
@@ -107,9 +116,20 @@ def renamed(cells, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda cells: renamed(cells, str.capitalize), "capital letters, as genes of another species"),
-        (lambda cells: renamed(cells, lambda name: f"peak-{name}"), "of another panel, set of peaks or genome"),
-        (lambda cells: renamed(cells, lambda name: f"ENSG{abs(hash(name)) % 10**11:011d}{name[:0]}"), "Ensembl ids"),
+        (
+            lambda cells: renamed(cells, str.capitalize),
+            "capital letters, as genes of another species",
+        ),
+        (
+            lambda cells: renamed(cells, lambda name: f"peak-{name}"),
+            "of another panel, set of peaks or genome",
+        ),
+        (
+            lambda cells: renamed(
+                cells, lambda name: f"ENSG{abs(hash(name)) % 10**11:011d}{name[:0]}"
+            ),
+            "Ensembl ids",
+        ),
     ],
 )
 def test_features_of_another_kind_are_refused_in_one_message(place, change, message):
@@ -152,20 +172,28 @@ def test_a_method_is_fitted_to_ones_own_cells_and_kept(dataset, tmp_path):
     again = mosaicbench.apply(tmp_path / "model", mudata.read_h5mu(tmp_path / "all.h5mu"))
     np.testing.assert_array_equal(again.obsm["X_mosaicbench"], out.obsm["X_mosaicbench"])
     same = (out.obs["mosaicbench_cell_type"].astype(str) == out.obs["cell_type"].astype(str)).mean()
-    assert same > out.obs["cell_type"].value_counts(normalize=True).iloc[0]  # what the most frequent type would reach
+    assert (
+        same > out.obs["cell_type"].value_counts(normalize=True).iloc[0]
+    )  # what the most frequent type would reach
 
 
 def test_a_notebook_integrates_cells_in_memory(place):
     folder, _ = place
     cells = mudata.read_h5mu(folder / "own.h5mu")
-    options = {"kinds": {"left": "rna", "right": "rna"}, "hyperparameters": {"max_epochs": 2}} | VALUES
-    first, second = (mosaicbench.integrate(cells, method="mvae", seed=1, **options) for _ in range(2))
+    options = {
+        "kinds": {"left": "rna", "right": "rna"},
+        "hyperparameters": {"max_epochs": 2},
+    } | VALUES
+    first, second = (
+        mosaicbench.integrate(cells, method="mvae", seed=1, **options) for _ in range(2)
+    )
     np.testing.assert_array_equal(first.obsm["X_mosaicbench"], second.obsm["X_mosaicbench"])
     assert "X_mosaicbench" not in cells.obsm
 
 
 @pytest.mark.parametrize(
-    ("method", "message"), [("mvea", "mvae"), ("oracle", "cannot be kept"), ("dmmvae_base", "never paired")]
+    ("method", "message"),
+    [("mvea", "mvae"), ("oracle", "cannot be kept"), ("dmmvae_base", "never paired")],
 )
 def test_methods_that_cannot_be_applied_are_refused(place, method, message):
     folder, _ = place
@@ -178,14 +206,24 @@ def test_embeddings_made_elsewhere_are_scored(place, tmp_path, capsys):
     cells = mosaicbench.apply(folder / "cca", mudata.read_h5mu(folder / "own.h5mu"))
     table = mosaicbench.score(cells).set_index(["metric", "direction"])["value"]
     a, b = cells["left"].obsm["X_mosaicbench"], cells["right"].obsm["X_mosaicbench"]
-    assert table["foscttm", "left->right"] == pytest.approx(scorer.ask("foscttm", latent_a=a, latent_b=b))
+    assert table["foscttm", "left->right"] == pytest.approx(
+        scorer.ask("foscttm", latent_a=a, latent_b=b)
+    )
     same = mosaicbench.score(cells, embeddings={"left": a, "right": a})
     assert same.set_index(["metric", "direction"])["value"]["foscttm", "left->right"] == 0
     for name, z in (("left", a), ("right", b[::-1])):
         order = cells[name].obs_names if name == "left" else cells[name].obs_names[::-1]
         AnnData(z, obs=pd.DataFrame(index=order)).write_h5ad(tmp_path / f"{name}.h5ad")
     files = [str(tmp_path / f"{name}.h5ad") for name in ("left", "right")]
-    told = ["score", "--latents", *files, "--truth", str(folder / "own.h5mu"), "--output", str(tmp_path / "scores.tsv")]
+    told = [
+        "score",
+        "--latents",
+        *files,
+        "--truth",
+        str(folder / "own.h5mu"),
+        "--output",
+        str(tmp_path / "scores.tsv"),
+    ]
     cli.main(told)
     written = read_table(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
     assert written["foscttm", "left->right"] == pytest.approx(table["foscttm", "left->right"])
@@ -193,8 +231,15 @@ def test_embeddings_made_elsewhere_are_scored(place, tmp_path, capsys):
 
 
 def test_types_and_batches_are_those_of_the_columns_that_were_named(tmp_path):
-    random, types, batches = np.random.default_rng(0), np.repeat(["a", "b"], 20), np.tile(["x", "y"], 20)
-    cells = AnnData(random.standard_normal((40, 3)) + 3 * (types == "a")[:, None], obs=pd.DataFrame({"cell_type": types}))
+    random, types, batches = (
+        np.random.default_rng(0),
+        np.repeat(["a", "b"], 20),
+        np.tile(["x", "y"], 20),
+    )
+    cells = AnnData(
+        random.standard_normal((40, 3)) + 3 * (types == "a")[:, None],
+        obs=pd.DataFrame({"cell_type": types}),
+    )
     cells.obs = cells.obs.assign(batch=batches, other_type=batches, other_batch=types)
     cells.obs_names = [f"cell-{place}" for place in range(40)]
     mdata, groups = mudata.MuData({"left": cells}), ["biology", "mixing"]
@@ -203,13 +248,21 @@ def test_types_and_batches_are_those_of_the_columns_that_were_named(tmp_path):
     turned = cells.obs.set_axis(["other_type", "other_batch", "cell_type", "batch"], axis=1)
     mdata.obs = turned
     named = {"cell_type": "other_type", "batch": "other_batch"}
-    pd.testing.assert_frame_equal(mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups, **named), expected)
-    absent = mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups, cell_type="absent")
+    pd.testing.assert_frame_equal(
+        mosaicbench.score(mdata, embeddings={"left": cells.X}, groups=groups, **named), expected
+    )
+    absent = mosaicbench.score(
+        mdata, embeddings={"left": cells.X}, groups=groups, cell_type="absent"
+    )
     assert "nmi" in set(expected["metric"]) - set(absent["metric"])
     AnnData(cells.X, obs=turned).write_h5ad(tmp_path / "left.h5ad")
     files = ["--latents", str(tmp_path / "left.h5ad"), "--truth", str(tmp_path / "left.h5ad")]
-    options = [word for name, column in named.items() for word in (f"--{name.replace('_', '-')}", column)]
-    cli.main(["score", *files, *options, "--groups", *groups, "--output", str(tmp_path / "scores.tsv")])
+    options = [
+        word for name, column in named.items() for word in (f"--{name.replace('_', '-')}", column)
+    ]
+    cli.main(
+        ["score", *files, *options, "--groups", *groups, "--output", str(tmp_path / "scores.tsv")]
+    )
     pd.testing.assert_frame_equal(read_table(tmp_path / "scores.tsv"), expected, check_dtype=False)
 
 
@@ -233,16 +286,23 @@ def test_a_graph_is_scored_by_the_metrics_that_read_graphs(place, tmp_path):
     folder, _ = place
     cells = mosaicbench.apply(folder / "cca", mudata.read_h5mu(folder / "own.h5mu"))
     left = cells["left"]
-    z, labels = left.obsm["X_mosaicbench"], cells.obs.loc[left.obs_names, "cell_type"].astype(str).to_numpy(dtype=object)
+    z, labels = (
+        left.obsm["X_mosaicbench"],
+        cells.obs.loc[left.obs_names, "cell_type"].astype(str).to_numpy(dtype=object),
+    )
     left.obsp["distances"] = graph_of(z, 15)
     table = mosaicbench.score(cells, graph="distances").set_index(["metric", "direction"])["value"]
-    assert table["graph_connectivity", "left"] == pytest.approx(scorer.ask("graph_connectivity", latent=z, labels=labels))
+    assert table["graph_connectivity", "left"] == pytest.approx(
+        scorer.ask("graph_connectivity", latent=z, labels=labels)
+    )
     assert 0 < table["clisi", "left"] <= 1
     left.write_h5ad(tmp_path / "left.h5ad")
     files = ["--latents", str(tmp_path / "left.h5ad"), "--truth", str(folder / "own.h5mu")]
     cli.main(["score", *files, "--graph", "distances", "--output", str(tmp_path / "scores.tsv")])
     written = read_table(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
-    pd.testing.assert_series_equal(written, table, check_index_type=False)  # pandas 3 reads text as another type
+    pd.testing.assert_series_equal(
+        written, table, check_index_type=False
+    )  # pandas 3 reads text as another type
     with pytest.raises(SystemExit, match=r"no obsp\['absent'\]; there are distances"):
         cli.main(["score", *files, "--graph", "absent"])
     with pytest.raises(UserError, match="neither a modality nor all cells have obsp"):
@@ -253,15 +313,25 @@ def graph_of(z, k):
     """Return the distances of each cell's neighbours, itself aside."""
     distances, nearest = _graph.neighbors(z, k)
     rows = np.repeat(np.arange(len(z)), k - 1)
-    return sparse.csr_matrix((distances[:, 1:].ravel(), (rows, nearest[:, 1:].ravel())), shape=(len(z), len(z)))
+    return sparse.csr_matrix(
+        (distances[:, 1:].ravel(), (rows, nearest[:, 1:].ravel())), shape=(len(z), len(z))
+    )
 
 
-@pytest.mark.parametrize(("metric", "k", "need"), [("clisi", 90, "labels"), ("ilisi", 90, "batches"), ("kbet", 50, "batches")])
+@pytest.mark.parametrize(
+    ("metric", "k", "need"),
+    [("clisi", 90, "labels"), ("ilisi", 90, "batches"), ("kbet", 50, "batches")],
+)
 def test_a_metric_of_distances_is_the_same_from_latents_and_from_their_graph(metric, k, need):
     random = np.random.default_rng(0)
-    z, known = random.standard_normal((120, 4)), {need: random.choice(["a", "b", "c"], 120).astype(object)}
+    z, known = (
+        random.standard_normal((120, 4)),
+        {need: random.choice(["a", "b", "c"], 120).astype(object)},
+    )
     graph = graph_of(z, k)
-    assert scorer.ask(metric, "from_graph", graph=graph, **known) == pytest.approx(scorer.ask(metric, latent=z, **known))
+    assert scorer.ask(metric, "from_graph", graph=graph, **known) == pytest.approx(
+        scorer.ask(metric, latent=z, **known)
+    )
     uneven = graph.copy()
     uneven.data[0] = 0
     uneven.eliminate_zeros()
@@ -293,7 +363,9 @@ def test_expected_counts_stand_beside_log_normalised_values(tmp_path):
     apply.main(run=tmp_path / "model", cells=tmp_path / "adt.h5mu", output=tmp_path / "out.h5mu")
     made = mudata.read_h5mu(tmp_path / "out.h5mu")["adt->rna"]
     total = float(Model.read(tmp_path / "model").kept.view["rna/total"])
-    np.testing.assert_allclose(made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        made.layers["counts"], np.maximum(np.expm1(made.X) * total / 1e4, 0), rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("as_given", ["in X, without counts", "in the layer of counts"])
@@ -313,7 +385,13 @@ def test_normalised_values_are_refused_where_the_model_reads_counts(tmp_path, as
 
 def test_where_one_modality_cannot_impute_another_is_tried(monkeypatch, tmp_path):
     cells = simulated.load(None, cells=120, modalities=("rna", "adt", "atac"))
-    mosaicbench.integrate(cells, method="mmvae", keep=tmp_path / "model", impute=False, hyperparameters={"max_epochs": 1})
+    mosaicbench.integrate(
+        cells,
+        method="mmvae",
+        keep=tmp_path / "model",
+        impute=False,
+        hyperparameters={"max_epochs": 1},
+    )
     impute = MMVAE.impute
 
     def refused(self, query, target):
@@ -364,7 +442,9 @@ def test_layers_that_the_model_does_not_read_change_no_latent(own, tmp_path, whe
 
 
 def test_any_layer_of_continuous_values_comes_after_x(tmp_path):
-    AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(tmp_path / "cells.h5ad")
+    AnnData(np.full((3, 2), 0.5), layers={"scaled": np.ones((3, 2))}).write_h5ad(
+        tmp_path / "cells.h5ad"
+    )
     cells = opened(tmp_path / "cells.h5ad").modalities["cells"]
     assert holding("cells", cells, "continuous").place == "X"
 
@@ -375,12 +455,28 @@ def test_the_output_holds_all_that_the_cells_had(own, tmp_path, where):
     rna, near = cells["rna"], sparse.csr_matrix(np.triu(np.ones((120, 120))))
     rna.X = rna.layers["counts"].copy()
     rna.raw = rna.copy()
-    rna.uns["palette"], rna.varm["PCs"], rna.obsm["X_pca"] = {"B": "red"}, np.ones((rna.n_vars, 2)), np.ones((120, 2))
+    rna.uns["palette"], rna.varm["PCs"], rna.obsm["X_pca"] = (
+        {"B": "red"},
+        np.ones((rna.n_vars, 2)),
+        np.ones((120, 2)),
+    )
     rna.obsp["near"], rna.varp["linked"] = near, sparse.identity(rna.n_vars, format="csr")
-    cells.obsm["X_umap"], cells.obsp["near"], cells.uns["note"] = np.arange(240.0).reshape(120, 2), near, "mine"
+    cells.obsm["X_umap"], cells.obsp["near"], cells.uns["note"] = (
+        np.arange(240.0).reshape(120, 2),
+        near,
+        "mine",
+    )
     out = applied(folder, cells, tmp_path, where)
-    assert out["rna"].raw.shape == rna.shape and out["rna"].uns["palette"] == {"B": "red"} and out.uns["note"] == "mine"
-    assert "PCs" in out["rna"].varm and "linked" in out["rna"].varp and {"X_pca", "X_mosaicbench"} <= set(out["rna"].obsm)
+    assert (
+        out["rna"].raw.shape == rna.shape
+        and out["rna"].uns["palette"] == {"B": "red"}
+        and out.uns["note"] == "mine"
+    )
+    assert (
+        "PCs" in out["rna"].varm
+        and "linked" in out["rna"].varp
+        and {"X_pca", "X_mosaicbench"} <= set(out["rna"].obsm)
+    )
     assert (out["rna"].obsp["near"] != near).nnz == 0
     rows = cells.obs_names.get_indexer(out.obs_names)
     np.testing.assert_array_equal(out.obsm["X_umap"], cells.obsm["X_umap"][rows])
@@ -402,14 +498,23 @@ def test_the_output_is_no_file_that_is_read(own, tmp_path, monkeypatch, command)
 
 
 @pytest.mark.parametrize("features", [["h1", "h2"], ["h1", "of rna"]])
-def test_a_modality_that_the_model_does_not_know_is_copied_and_told(own, tmp_path, capsys, features):
+def test_a_modality_that_the_model_does_not_know_is_copied_and_told(
+    own, tmp_path, capsys, features
+):
     cells, folder = own
     before = mosaicbench.apply(folder, cells)
     names = [cells["rna"].var_names[0] if name == "of rna" else name for name in features]
-    hto = AnnData(np.ones((120, 2), np.float32), obs=cells["rna"].obs[[]], var=pd.DataFrame(index=names))
+    hto = AnnData(
+        np.ones((120, 2), np.float32), obs=cells["rna"].obs[[]], var=pd.DataFrame(index=names)
+    )
     out = applied(folder, joined({"hto": hto, "rna": cells["rna"].copy()}), tmp_path, "in a file")
-    assert "modality hto: the model does not know it, only rna, adt; it is copied as it is" in capsys.readouterr().err
-    np.testing.assert_array_equal(out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
+    assert (
+        "modality hto: the model does not know it, only rna, adt; it is copied as it is"
+        in capsys.readouterr().err
+    )
+    np.testing.assert_array_equal(
+        out["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"]
+    )
     assert (out["hto"].X == 1).all() and "X_mosaicbench" not in out["hto"].obsm
 
 
@@ -424,41 +529,81 @@ def test_features_of_one_name_are_told_apart_as_in_training(own, tmp_path, capsy
     names = cells["rna"].var_names.to_list()
     cells["rna"].var_names = [names[1], *names[1:]]
     cells.write_h5mu(tmp_path / "cells.h5mu")
-    integrate.main(cells=tmp_path / "cells.h5mu", method="pca_joint", output=tmp_path / "out.h5mu", model=tmp_path / "model")
+    integrate.main(
+        cells=tmp_path / "cells.h5mu",
+        method="pca_joint",
+        output=tmp_path / "out.h5mu",
+        model=tmp_path / "model",
+    )
     features = Model.read(tmp_path / "model").kept.facts["modalities"]["rna"]["features"]
     told = capsys.readouterr()
-    assert {names[1], f"{names[1]}-1"} <= set(features) and f"rna: {len(features)} of {len(features)} features" in told.out
+    assert {names[1], f"{names[1]}-1"} <= set(
+        features
+    ) and f"rna: {len(features)} of {len(features)} features" in told.out
     assert "modality rna: feature names occur again; to be found, they get an ending" in told.err
     before = mosaicbench.integrate(own[0], method="pca_joint")
     after = mudata.read_h5mu(tmp_path / "out.h5mu")
-    np.testing.assert_array_equal(after["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"])
+    np.testing.assert_array_equal(
+        after["rna"].obsm["X_mosaicbench"], before["rna"].obsm["X_mosaicbench"]
+    )
 
 
 @pytest.mark.parametrize("below", ["", "below"])
 def test_a_model_is_kept_in_a_folder_or_refused_before_the_fit(own, tmp_path, below):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no model can be kept here, .*file is a file; name a folder"):
-        mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30}, keep=tmp_path / "file" / below)
+    with pytest.raises(
+        UserError, match="no model can be kept here, .*file is a file; name a folder"
+    ):
+        mosaicbench.integrate(
+            own[0],
+            method="mvae",
+            hyperparameters={"learning_rate": 1e30},
+            keep=tmp_path / "file" / below,
+        )
 
 
 def test_training_that_diverges_ends_in_one_message(own):
-    with pytest.raises(UserError, match="training diverged .*; give a smaller learning_rate, or another seed"):
-        mosaicbench.integrate(own[0], method="mvae", hyperparameters={"learning_rate": 1e30, "max_epochs": 5})
+    with pytest.raises(
+        UserError, match="training diverged .*; give a smaller learning_rate, or another seed"
+    ):
+        mosaicbench.integrate(
+            own[0], method="mvae", hyperparameters={"learning_rate": 1e30, "max_epochs": 5}
+        )
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"hyperparameters": {"latent": "x"}}, "hyperparameters.latent: expected a whole number of at least 1, found 'x'"),
-        ({"hyperparameters": {"latent": -2}}, "hyperparameters.latent: expected a whole number of at least 1, found -2"),
-        ({"hyperparameters": {"latnet": 2}}, "hyperparameters: .*no hyperparameter 'latnet'; did you mean 'latent'"),
-        ({"hyperparameters": {"regression": "foo"}}, "hyperparameters.regression: expected .*found 'foo'"),
-        ({"seed": -1}, "^seed: expected a whole number of at least 0 and at most 4294967295, found -1"),
+        (
+            {"hyperparameters": {"latent": "x"}},
+            "hyperparameters.latent: expected a whole number of at least 1, found 'x'",
+        ),
+        (
+            {"hyperparameters": {"latent": -2}},
+            "hyperparameters.latent: expected a whole number of at least 1, found -2",
+        ),
+        (
+            {"hyperparameters": {"latnet": 2}},
+            "hyperparameters: .*no hyperparameter 'latnet'; did you mean 'latent'",
+        ),
+        (
+            {"hyperparameters": {"regression": "foo"}},
+            "hyperparameters.regression: expected .*found 'foo'",
+        ),
+        (
+            {"seed": -1},
+            "^seed: expected a whole number of at least 0 and at most 4294967295, found -1",
+        ),
     ],
 )
 def test_what_is_asked_of_a_fit_is_checked_before_cells_are_read(tmp_path, given, message):
     with pytest.raises(UserError, match=message):
-        integrate.main(cells=tmp_path / "absent.h5mu", method="contrastive_vae", output=tmp_path / "out.h5mu", **given)
+        integrate.main(
+            cells=tmp_path / "absent.h5mu",
+            method="contrastive_vae",
+            output=tmp_path / "out.h5mu",
+            **given,
+        )
     with pytest.raises(UserError, match=message):
         mosaicbench.integrate(None, method="contrastive_vae", **given)
 
@@ -470,16 +615,25 @@ def test_a_folder_of_cells_is_refused_before_the_fit(tmp_path):
 
 @pytest.mark.parametrize(
     "of_peaks",
-    [{}, {"out_of_fold": False}, {"transform": "residuals"}, {"transform": "raw_svd", "standardise": False, "fit_on": "all"}],
+    [
+        {},
+        {"out_of_fold": False},
+        {"transform": "residuals"},
+        {"transform": "raw_svd", "standardise": False, "fit_on": "all"},
+    ],
 )
 def test_peaks_of_later_cells_are_transformed_as_those_of_the_query(tmp_path, of_peaks):
-    dataset = simulated.load(None, modalities=("rna", "atac"), cells=120, n_rna=60, n_atac=90, fragments=200)
+    dataset = simulated.load(
+        None, modalities=("rna", "atac"), cells=120, n_rna=60, n_atac=90, fragments=200
+    )
     view = cut_small(dataset, "paired", tmp_path / "view", preprocess={"atac": of_peaks})
     fit_one(view, tmp_path / "pca_joint", "pca_joint", names=KEPT)
     solution = read_view(view / "solution.h5mu", "solution")
     own = dataset[solution.obs_names].copy()
     own.write_h5mu(tmp_path / "own.h5mu")
-    apply.main(run=tmp_path / "pca_joint", cells=tmp_path / "own.h5mu", output=tmp_path / "out.h5mu")
+    apply.main(
+        run=tmp_path / "pca_joint", cells=tmp_path / "own.h5mu", output=tmp_path / "out.h5mu"
+    )
     out = mudata.read_h5mu(tmp_path / "out.h5mu")
     names, z = latents_of(read_latents(tmp_path / "pca_joint" / "latents.h5ad"), "atac", "query")
     expected = z[names.get_indexer(solution["atac"].obs["query_name"])]

@@ -50,10 +50,25 @@ ALLOWED = {
         },
         set(),
     ),
-    "files": ({"errors", "view", "files"}, {"numpy", "pandas", "scipy", "h5py", "anndata", "mudata", "safetensors"}),
+    "files": (
+        {"errors", "view", "files"},
+        {"numpy", "pandas", "scipy", "h5py", "anndata", "mudata", "safetensors"},
+    ),
     "data": (
         {"errors", "files", "data"},
-        {"numpy", "scipy", "pandas", "sklearn", "h5py", "rdata", "anndata", "mudata", "scanpy", "bioframe", "pooch"},
+        {
+            "numpy",
+            "scipy",
+            "pandas",
+            "sklearn",
+            "h5py",
+            "rdata",
+            "anndata",
+            "mudata",
+            "scanpy",
+            "bioframe",
+            "pooch",
+        },
     ),
     "datasets": (
         {"errors", "files", "data", "datasets"},
@@ -65,7 +80,10 @@ ALLOWED = {
         {"errors", "view", "modeling", "methods", "plain"},
         {"numpy", "scipy", "sklearn", "torch", "harmonypy"},
     ),
-    "metrics": ({"metrics"}, {"numpy", "scipy", "sklearn", "numba", "threadpoolctl", "jax", "scib_metrics"}),
+    "metrics": (
+        {"metrics"},
+        {"numpy", "scipy", "sklearn", "numba", "threadpoolctl", "jax", "scib_metrics"},
+    ),
     "scoring": ({"catalog", "errors", "files", "metrics", "scoring"}, {"numpy", "pandas"}),
     "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy"}),
     "report": (
@@ -88,7 +106,10 @@ ALLOWED = {
     "arguments": ({"catalog", "errors", "layout", "settings"}, set()),
     "disk": ({"catalog"}, set()),
     "job_expenses": ({"files", "usage"}, set()),
-    "expenses": ({"disk", "errors", "job_expenses", "layout", "rules"}, {"h5py", "numpy", "pandas"}),
+    "expenses": (
+        {"disk", "errors", "job_expenses", "layout", "rules"},
+        {"h5py", "numpy", "pandas"},
+    ),
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
@@ -96,7 +117,18 @@ ALLOWED = {
         {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},
     ),
     "commands": (
-        {"errors", "files", "view", "data", "applying", "fitting", "scoring", "metrics", "statistics", "report"}
+        {
+            "errors",
+            "files",
+            "view",
+            "data",
+            "applying",
+            "fitting",
+            "scoring",
+            "metrics",
+            "statistics",
+            "report",
+        }
         | {
             "catalog",
             "registry",
@@ -111,7 +143,20 @@ ALLOWED = {
             "spaces",
             "tuning",
         },
-        {"numpy", "pandas", "scipy", "igraph", "sklearn", "scanpy", "numba", "umap", "anndata", "mudata", "matplotlib", "yaml"},
+        {
+            "numpy",
+            "pandas",
+            "scipy",
+            "igraph",
+            "sklearn",
+            "scanpy",
+            "numba",
+            "umap",
+            "anndata",
+            "mudata",
+            "matplotlib",
+            "yaml",
+        },
     ),
     "notebook": ({"applying", "errors", "scoring"}, set()),
     "cli": ({"arguments", "attempts", "errors", "job_expenses", "jobs", "listing"}, set()),
@@ -119,12 +164,28 @@ ALLOWED = {
 }
 # command -> what it is made of beside itself: an edit there, and nowhere else, repeats its jobs. Of `files`, which files;
 # of the other rooms, any. The workflow adds the method, metric, dataset or figure of the job, and what that imports.
-OF_VIEWS = {"errors", "view", "files/_h5", "files/atomic", "files/dataset", "files/place", "files/tables", "files/views"}
+OF_VIEWS = {
+    "errors",
+    "view",
+    "files/_h5",
+    "files/atomic",
+    "files/dataset",
+    "files/place",
+    "files/tables",
+    "files/views",
+}
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_TABLES = OF_SCORES | {"files/trials"}
 OF_IMPUTING = OF_RUNS | {"files/digests", "files/models", "fitting", "plain", "sources"}
-OF_APPLYING = OF_VIEWS - {"files/tables"} | {"applying", "data", "files/models", "fitting", "plain", "sources"}
+OF_APPLYING = OF_VIEWS - {"files/tables"} | {
+    "applying",
+    "data",
+    "files/models",
+    "fitting",
+    "plain",
+    "sources",
+}
 KEYS = {
     "fetch": {
         "spaces",
@@ -138,11 +199,31 @@ KEYS = {
         "value_types",
         "wheels",
     },
-    "prepare": {"cards", "catalog", "spaces", "data", "errors", "files/_h5", "files/atomic", "files/dataset"},
+    "prepare": {
+        "cards",
+        "catalog",
+        "spaces",
+        "data",
+        "errors",
+        "files/_h5",
+        "files/atomic",
+        "files/dataset",
+    },
     "cut": OF_VIEWS | {"data"},
     "divide": OF_VIEWS - {"files/tables"} | {"data"},
     "tune": OF_RUNS
-    | {"cards", "catalog", "files/best", "files/trials", "fitting", "meter", "usage", "metrics", "plain", "scoring"}
+    | {
+        "cards",
+        "catalog",
+        "files/best",
+        "files/trials",
+        "fitting",
+        "meter",
+        "usage",
+        "metrics",
+        "plain",
+        "scoring",
+    }
     | {"files/digests", "files/models"}
     | {"sources", "spaces", "statistics", "tuning"},
     "fit": OF_IMPUTING | {"files/best", "meter", "usage"},
@@ -172,30 +253,112 @@ KEYS = {
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
-    | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"},
-    "compare": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    | {
+        "cards",
+        "catalog",
+        "spaces",
+        "config_checks",
+        "layout",
+        "registry",
+        "report",
+        "statistics",
+        "value_types",
+    },
+    "compare": OF_TABLES
+    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
-    | {"cards", "catalog", "disk", "spaces", "data", "expenses", "job_expenses", "layout", "rules", "usage"}
+    | {
+        "cards",
+        "catalog",
+        "disk",
+        "spaces",
+        "data",
+        "expenses",
+        "job_expenses",
+        "layout",
+        "rules",
+        "usage",
+    }
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
-    "race": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "race": OF_TABLES
+    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "cite": OF_TABLES
-    | {"cards", "catalog", "spaces", "config_checks", "layout", "registry", "report", "statistics", "value_types"}
+    | {
+        "cards",
+        "catalog",
+        "spaces",
+        "config_checks",
+        "layout",
+        "registry",
+        "report",
+        "statistics",
+        "value_types",
+    }
     | {"files/config"},
-    "leaderboard": OF_TABLES | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "leaderboard": OF_TABLES
+    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_IMPUTING
-    | {"files/config", "cards", "catalog", "spaces", "config_checks", "layout", "meter", "usage", "registry", "value_types"},
+    | {
+        "files/config",
+        "cards",
+        "catalog",
+        "spaces",
+        "config_checks",
+        "layout",
+        "meter",
+        "usage",
+        "registry",
+        "value_types",
+    },
     "apply": OF_APPLYING,
-    "score_latents": {"cards", "catalog", "spaces", "errors", "files/_h5", "files/atomic", "files/place", "files/tables"}
+    "score_latents": {
+        "cards",
+        "catalog",
+        "spaces",
+        "errors",
+        "files/_h5",
+        "files/atomic",
+        "files/place",
+        "files/tables",
+    }
     | {"metrics", "scoring"},
     "integrate": OF_APPLYING | {"cards", "catalog", "config_checks", "spaces", "value_types"},
 }
-OF_ENTRY = {"fit": ("methods", {"modeling"}), "score": ("metrics", set()), "prepare": ("datasets", {"data"})}
-OF_ENTRY |= {"draw": ("figures", {"report"})}  # command -> the shelf of which a job takes one file, and what that may import
+OF_ENTRY = {
+    "fit": ("methods", {"modeling"}),
+    "score": ("metrics", set()),
+    "prepare": ("datasets", {"data"}),
+}
+OF_ENTRY |= {
+    "draw": ("figures", {"report"})
+}  # command -> the shelf of which a job takes one file, and what that may import
 # what files of methods/peers may use besides, where it is installed
-PEERS = {"anndata", "maxfuse", "mofapy2", "mudata", "muon", "networkx", "ot", "pandas", "scanpy", "scglue", "scvi"}
-PEERS |= {"lightning", "matilda", "moscot", "multigrate", "multivae", "scconfluence", "scmidas", "scmomat", "torchvision"}
+PEERS = {
+    "anndata",
+    "maxfuse",
+    "mofapy2",
+    "mudata",
+    "muon",
+    "networkx",
+    "ot",
+    "pandas",
+    "scanpy",
+    "scglue",
+    "scvi",
+}
+PEERS |= {
+    "lightning",
+    "matilda",
+    "moscot",
+    "multigrate",
+    "multivae",
+    "scconfluence",
+    "scmidas",
+    "scmomat",
+    "torchvision",
+}
 PEERS |= {"scButterfly", "scVAEIT", "tensorflow", "uniport", "univi"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
@@ -219,10 +382,14 @@ def test_the_rooms_form_no_cycle():
 def test_init_files_compute_nothing():
     for path in PACKAGE.rglob("__init__.py"):
         body = [
-            n for n in ast.parse(path.read_text()).body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+            n
+            for n in ast.parse(path.read_text()).body
+            if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
         ]
         if path.parent == PACKAGE:  # what a notebook asks for is imported when it is asked for
-            body = [n for n in body if not (isinstance(n, ast.FunctionDef) and n.name == "__getattr__")]
+            body = [
+                n for n in body if not (isinstance(n, ast.FunctionDef) and n.name == "__getattr__")
+            ]
         assert all(ast.unparse(node).startswith("__version__") for node in body), path
 
 
@@ -240,7 +407,9 @@ def key_of(*modules):
 
 
 def test_every_command_has_its_key():
-    commands = {path.stem for path in PACKAGE.glob("commands/*.py") if not path.stem.startswith("_")}
+    commands = {
+        path.stem for path in PACKAGE.glob("commands/*.py") if not path.stem.startswith("_")
+    }
     assert {command: key_of(f"mosaicbench.commands.{command}") for command in commands} == KEYS
 
 
@@ -255,7 +424,14 @@ def test_what_a_job_takes_from_a_shelf_adds_no_other_room_to_its_key(command):
 def test_scheduling_cannot_repeat_a_fit():
     """What a job asks of a cluster, how attempts are judged, what a killed one is called: outside every fit's key."""
     methods = [catalog.module("methods", name) for name in catalog.names("methods")]
-    assert not key_of("mosaicbench.commands.fit", *methods) & {"cluster", "attempts", "jobs", "cli", "settings", "catalog"}
+    assert not key_of("mosaicbench.commands.fit", *methods) & {
+        "cluster",
+        "attempts",
+        "jobs",
+        "cli",
+        "settings",
+        "catalog",
+    }
 
 
 def test_editing_a_metric_cannot_retrain_a_method():
@@ -266,7 +442,10 @@ def test_editing_a_metric_cannot_retrain_a_method():
 
 
 def test_a_baseline_does_not_depend_on_what_models_are_made_of():
-    assert not any("/modeling/" in file for file in sources.of("mosaicbench.commands.fit", "mosaicbench.methods.ridge"))
+    assert not any(
+        "/modeling/" in file
+        for file in sources.of("mosaicbench.commands.fit", "mosaicbench.methods.ridge")
+    )
 
 
 def test_sources_follow_imports_inside_functions():
@@ -275,7 +454,12 @@ def test_sources_follow_imports_inside_functions():
 
 def imported(tree):
     """Return the modules of the package that statements import, and what they import from them."""
-    modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
     of = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     modules += [f"{node.module}.{alias.name}" for node in of for alias in node.names]
     return {name for name in modules if name.startswith("mosaicbench")}
@@ -310,7 +494,11 @@ def test_an_import_in_another_form_is_found_too(tmp_path, text):
 def test_nothing_names_a_machine_or_a_registry():
     """No home folder and no package index in anything that ships."""
     places = re.compile(r"/(?:home|root|Users|work)/|pypi\.|/simple/?\b")
-    for path in [p for p in REPOSITORY.rglob("*") if p.suffix in {".py", ".smk", ".yaml", ".md", ".toml", ".txt"}]:
+    for path in [
+        p
+        for p in REPOSITORY.rglob("*")
+        if p.suffix in {".py", ".smk", ".yaml", ".md", ".toml", ".txt"}
+    ]:
         parts = path.relative_to(REPOSITORY).parts
         if not {".venv", ".venvs", ".snakemake", "results", "logs", "tests"} & set(parts):
             assert not places.search(path.read_text()), path
@@ -318,10 +506,14 @@ def test_nothing_names_a_machine_or_a_registry():
 
 def test_everything_that_reaches_a_shell_is_quoted():
     commands = re.findall(
-        r"^ +shell:\n((?: +\".*\n)+)", "".join(p.read_text() for p in REPOSITORY.glob("workflow/rules/*.smk")), re.M
+        r"^ +shell:\n((?: +\".*\n)+)",
+        "".join(p.read_text() for p in REPOSITORY.glob("workflow/rules/*.smk")),
+        re.M,
     )
     assert len(commands) > 10
     words = [
-        word for command in commands for word in re.findall(r"\{((?:params|input|output|log|wildcards)\b[^}]*)\}", command)
+        word
+        for command in commands
+        for word in re.findall(r"\{((?:params|input|output|log|wildcards)\b[^}]*)\}", command)
     ]
     assert [word for word in words if not word.endswith(":q")] == []

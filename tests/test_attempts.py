@@ -24,13 +24,28 @@ def view(tmp_path_factory):
     return cut_small(small_dataset(), "paired", tmp_path_factory.mktemp("view"))
 
 
-def attempt(number, view, output, *, epochs=1, usable_mb=8000.0, minutes=5.0, limit_mb=8000.0, limit_minutes=5.0):
+def attempt(
+    number,
+    view,
+    output,
+    *,
+    epochs=1,
+    usable_mb=8000.0,
+    minutes=5.0,
+    limit_mb=8000.0,
+    limit_minutes=5.0,
+):
     job = {
-        "runs": [run_of("mvae", [output], hyperparameters={"max_epochs": epochs, "patience": epochs})],
+        "runs": [
+            run_of("mvae", [output], hyperparameters={"max_epochs": epochs, "patience": epochs})
+        ],
         "seeds": seeds_of([view], [0]),
         "limits": {"minutes": limit_minutes, "memory_mb": limit_mb},
     }
-    granted = {"granted_mb": usable_mb + cluster.OVERHEAD_MB, "granted_minutes": minutes + cluster.OVERHEAD_MINUTES}
+    granted = {
+        "granted_mb": usable_mb + cluster.OVERHEAD_MB,
+        "granted_minutes": minutes + cluster.OVERHEAD_MINUTES,
+    }
     attempts.fit_within_grant(fit.main, job, attempt=number, **granted)
     return read_record(output / "run.json")
 
@@ -54,8 +69,12 @@ def test_a_fit_whose_note_another_job_removed_is_a_fit(view, tmp_path, monkeypat
 LONG = 100_000  # epochs: not over before a limit is looked at, in a process that has imported all
 
 
-@pytest.mark.parametrize(("little", "status"), [({"usable_mb": 50.0}, "out_of_memory"), ({"minutes": 0.001}, "timeout")])
-def test_too_little_for_an_early_attempt_is_left_to_the_next_one_and_at_last_a_row(view, tmp_path, little, status):
+@pytest.mark.parametrize(
+    ("little", "status"), [({"usable_mb": 50.0}, "out_of_memory"), ({"minutes": 0.001}, "timeout")]
+)
+def test_too_little_for_an_early_attempt_is_left_to_the_next_one_and_at_last_a_row(
+    view, tmp_path, little, status
+):
     for number in (1, 2):
         with pytest.raises(UserError, match=f"{status}.*the next attempt gets more"):
             attempt(number, view, tmp_path, epochs=LONG, **little)
@@ -71,11 +90,17 @@ def killed_attempt(number, view, output):
     """Kill an attempt, and all that it started, as a cluster does, as soon as it is under way."""
     run = run_of("mvae", [output], hyperparameters={"max_epochs": 100000, "patience": 100000})
     del run["module"]  # the command line finds it
-    job = {"runs": [run], "seeds": seeds_of([view], [0]), "limits": {"minutes": 5, "memory_mb": 8000}}
+    job = {
+        "runs": [run],
+        "seeds": seeds_of([view], [0]),
+        "limits": {"minutes": 5, "memory_mb": 8000},
+    }
     options = ["--attempt", number, "--granted-mb", "9000", "--granted-minutes", "10"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "SLURM_JOB_ID": "7"}
     command = [sys.executable, "-m", "mosaicbench", "fit", json.dumps(job), *map(str, options)]
-    process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
+    )
     end = time.monotonic() + 60
     while json.loads(_read(output / "attempt.json") or "{}").get("attempt") != number:
         assert time.monotonic() < end
@@ -90,9 +115,12 @@ def _read(path):
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("OUT_OF_MEMORY", "out_of_memory"), ("TIMEOUT", "timeout"), ("NODE_FAIL", "crashed")]
+    ("state", "status"),
+    [("OUT_OF_MEMORY", "out_of_memory"), ("TIMEOUT", "timeout"), ("NODE_FAIL", "crashed")],
 )
-def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(view, tmp_path, monkeypatch, state, status):
+def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(
+    view, tmp_path, monkeypatch, state, status
+):
     killed_attempt(3, view, tmp_path)
     (tmp_path / "bin").mkdir()
     scontrol = tmp_path / "bin/scontrol"
@@ -101,7 +129,9 @@ def test_a_run_killed_from_outside_each_time_becomes_a_row_that_says_how(view, t
     monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
     record = attempt(4, view, tmp_path)
     assert record["status"] == status
-    assert record["message"].endswith(f"the last had 8000 MB and 5 minutes in job 7, which SLURM calls {state}")
+    assert record["message"].endswith(
+        f"the last had 8000 MB and 5 minutes in job 7, which SLURM calls {state}"
+    )
     assert read_latents(tmp_path / "latents.h5ad").n_obs == 0
     assert not (tmp_path / "attempt.json").exists()
 
@@ -110,7 +140,9 @@ def test_an_attempt_after_another_fault_fits_again(view, tmp_path):
     assert attempt(4, view, tmp_path)["status"] == "ok"
 
 
-def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(view, tmp_path, monkeypatch):
+def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(
+    view, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     first = attempt(3, view, tmp_path, epochs=LONG, usable_mb=50.0, limit_mb=50.0)
     (tmp_path / "run.json").unlink()
@@ -119,7 +151,9 @@ def test_a_row_of_a_job_that_the_cluster_takes_for_failed_is_written_again(view,
     assert again["status"] == "out_of_memory"
 
 
-@pytest.mark.parametrize("note", ["", "{", "[]", '{"attempt": 3}'], ids=["empty", "cut", "a list", "keys missing"])
+@pytest.mark.parametrize(
+    "note", ["", "{", "[]", '{"attempt": 3}'], ids=["empty", "cut", "a list", "keys missing"]
+)
 def test_a_note_of_an_attempt_that_cannot_be_read_is_started_over(view, tmp_path, capfd, note):
     (tmp_path / "attempt.json").write_text(note)
     assert attempt(cluster.ATTEMPTS + 1, view, tmp_path)["status"] == "ok"

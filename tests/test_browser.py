@@ -10,7 +10,10 @@ from mosaicbench.commands import compare
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine (Debian's package is called chromium)"),
+    pytest.mark.skipif(
+        chromium() is None,
+        reason="no Chromium on this machine (Debian's package is called chromium)",
+    ),
 ]
 DESKTOP, PHONE = 1400, 390
 TABLE = "document.querySelector('#view-1 table')"
@@ -31,7 +34,10 @@ def pages(tmp_path_factory):
         for figure in ("scores_by_run", "mean_ranks"):
             synthetic_results.draw_figure(found, figure, folder / "figures")
         synthetic_results.write_report(found, folder / "report.html")
-    a, b = results(folder / "a", mean=0.3), results(folder / "b", mean=0.1, status="diverged", seeds=range(12))
+    a, b = (
+        results(folder / "a", mean=0.3),
+        results(folder / "b", mean=0.1, status="diverged", seeds=range(12)),
+    )
     compare.main(a=a, b=b, display=DISPLAY, output=folder / "changes.html")
     return folder
 
@@ -52,16 +58,22 @@ def test_a_page_stands_alone_and_fits_its_window(pages, window, page, width, dar
     window.wait("[...document.images].every(image => image.complete)")
     assert window.run("document.documentElement.scrollWidth") <= width
     assert window.run("[...document.images].filter(image => !image.naturalWidth).length") == 0
-    assert window.run("document.images.length") == (len(synthetic_results.MODALITIES) * 2 + 1 if page == "report.html" else 0)
+    assert window.run("document.images.length") == (
+        len(synthetic_results.MODALITIES) * 2 + 1 if page == "report.html" else 0
+    )
     assert window.console == []
-    assert {request for request in window.requests if not request.startswith("data:")} == {(pages / page).as_uri()}
+    assert {request for request in window.requests if not request.startswith("data:")} == {
+        (pages / page).as_uri()
+    }
     assert window.run("matchMedia('(prefers-color-scheme: dark)').matches") == dark
 
 
 def test_the_console_and_the_requests_of_a_page_are_heard(pages, window):
     """Without this, the test above could not fail."""
     page = pages / "wrong.html"
-    page.write_text("<script>console.error('heard')</script><img src='absent.png'><script>throw new Error('thrown')</script>")
+    page.write_text(
+        "<script>console.error('heard')</script><img src='absent.png'><script>throw new Error('thrown')</script>"
+    )
     window.open(page, width=DESKTOP)
     window.wait("document.images[0].complete")
     assert any("heard" in message for message in window.console)
@@ -78,7 +90,10 @@ def test_a_table_sorts_after_a_click_and_absent_values_stay_last(pages, window):
     before = window.run(KEYS)
     assert numbers(before) != sorted(numbers(before))
     assert "" in before[: len(numbers(before))]
-    for direction, backwards in (("ascending", False), ("descending", True)):  # for FOSCTTM, less is better and comes first
+    for direction, backwards in (
+        ("ascending", False),
+        ("descending", True),
+    ):  # for FOSCTTM, less is better and comes first
         expected = sorted((key for key in before if key != ""), key=float, reverse=backwards)
         window.click(f"{FOSCTTM}.querySelector('button')")
         window.wait(f"{FOSCTTM}.ariaSort === '{direction}' && {KEYS}[0] === '{expected[0]}'")
@@ -105,12 +120,19 @@ def test_rows_filter_by_words_and_by_kind(pages, window):
     assert set(every) == set(synthetic_results.METHODS)
     window.click(f"{GRID}.querySelector('input[type=search]')")
     window.write("VAE model")
-    kinds = {run: synthetic_results.KNOWN[method][0] for run, method in synthetic_results.METHODS.items()}
+    kinds = {
+        run: synthetic_results.KNOWN[method][0] for run, method in synthetic_results.METHODS.items()
+    }
     models = [run for run in every if "vae" in run and kinds[run] == "model"]
     window.wait(f"{RUNS}.length < {len(every)}")
     assert window.run(RUNS) == models
-    assert window.run(f"{GRID}.querySelector('output').textContent") == f"{len(models)} of {len(every)} rows"
-    window.run(f"(e => {{ e.value = ''; e.dispatchEvent(new Event('input')); }})({GRID}.querySelector('input'))")
+    assert (
+        window.run(f"{GRID}.querySelector('output').textContent")
+        == f"{len(models)} of {len(every)} rows"
+    )
+    window.run(
+        f"(e => {{ e.value = ''; e.dispatchEvent(new Event('input')); }})({GRID}.querySelector('input'))"
+    )
     assert window.run(RUNS) == every
     chip = f"[...{GRID}.querySelectorAll('.chip')].find(chip => chip.textContent === 'control')"
     window.click(chip)

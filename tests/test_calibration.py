@@ -51,7 +51,9 @@ def test_crps_is_that_of_the_normal_distribution_that_is_drawn_of(mean, sd):
             truth_of = np.repeat(truth, 100, axis=0)
         else:
             truth_of = truth
-        assert imputation_crps(drawn, truth_of, np.ones(1)) == pytest.approx(exact, abs=0.02 * max(1, sd))
+        assert imputation_crps(drawn, truth_of, np.ones(1)) == pytest.approx(
+            exact, abs=0.02 * max(1, sd)
+        )
 
 
 def test_crps_of_a_sample_is_the_integral_of_its_definition():
@@ -62,11 +64,17 @@ def test_crps_of_a_sample_is_the_integral_of_its_definition():
         return ((draws <= x).mean() - (y <= x)) ** 2
 
     points = np.sort([*draws, y])
-    integral = sum(integrate.quad(squared, a, b)[0] for a, b in zip(points, points[1:], strict=False))
+    integral = sum(
+        integrate.quad(squared, a, b)[0] for a, b in zip(points, points[1:], strict=False)
+    )
     spread = np.abs(draws[:, None] - draws).sum()
-    unfair = spread / (2 * 7 * 7)  # the integral takes half the mean over all pairs, a draw with itself among them
+    unfair = spread / (
+        2 * 7 * 7
+    )  # the integral takes half the mean over all pairs, a draw with itself among them
     fair = integral + unfair - spread / (2 * 7 * 6)
-    assert imputation_crps(draws[None, None], np.array([[y]]), np.ones(1)) == pytest.approx(fair, abs=1e-8)
+    assert imputation_crps(draws[None, None], np.array([[y]]), np.ones(1)) == pytest.approx(
+        fair, abs=1e-8
+    )
 
 
 def naive_places(draws, y):
@@ -80,8 +88,13 @@ def naive_places(draws, y):
 
 def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
     random = np.random.default_rng(2)
-    draws, truth = random.integers(0, 6, (30, 4, 39)).astype(float), random.integers(-1, 8, (30, 4)).astype(float)
-    shares = np.array([[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)])  # (cells, features, 40)
+    draws, truth = (
+        random.integers(0, 6, (30, 4, 39)).astype(float),
+        random.integers(-1, 8, (30, 4)).astype(float),
+    )
+    shares = np.array(
+        [[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)]
+    )  # (cells, features, 40)
     assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(
         shares[..., 10:30].sum(-1).mean()
     )
@@ -89,10 +102,14 @@ def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
         shares[..., 2:38].sum(-1).mean()
     )
     np.testing.assert_allclose(
-        per_bin(draws, truth, np.ones(truth.shape[1])), shares.reshape(30, 4, 10, 4).sum((0, 1, 3)), atol=1e-9
+        per_bin(draws, truth, np.ones(truth.shape[1])),
+        shares.reshape(30, 4, 10, 4).sum((0, 1, 3)),
+        atol=1e-9,
     )
     below = np.cumsum(shares.mean(0), -1)[:, :-1]  # (features, levels)
-    assert pit_distance(draws, truth, np.ones(truth.shape[1])) == pytest.approx(np.abs(below - np.arange(1, 40) / 40).mean())
+    assert pit_distance(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
+        np.abs(below - np.arange(1, 40) / 40).mean()
+    )
 
 
 def test_what_single_precision_tore_apart_is_equal():
@@ -102,7 +119,9 @@ def test_what_single_precision_tore_apart_is_equal():
     std, mean = truth.std(0), truth.mean(0)
     drawn = np.stack([random.permutation(truth) for _ in range(39)], -1)
     there = ((drawn - mean[:, None]) / std[:, None]).astype(np.float32)
-    back = (there * std[:, None].astype(np.float32) + mean[:, None].astype(np.float32)).astype(np.float32)
+    back = (there * std[:, None].astype(np.float32) + mean[:, None].astype(np.float32)).astype(
+        np.float32
+    )
     assert not np.array_equal(back == 0, drawn == 0)
     assert pit_distance(back, truth, std) < 0.02
     assert interval_coverage(back, truth, std, percent=50) == pytest.approx(0.5, abs=0.02)
@@ -111,13 +130,16 @@ def test_what_single_precision_tore_apart_is_equal():
 
 
 @pytest.mark.parametrize(
-    "metric", [imputation_crps, imputation_crps_skill, pit_distance, partial(interval_coverage, percent=90)]
+    "metric",
+    [imputation_crps, imputation_crps_skill, pit_distance, partial(interval_coverage, percent=90)],
 )
 def test_no_score_depends_on_the_unit_of_a_feature(metric):
     random, units = np.random.default_rng(5), np.array([1, 10, 0.01, 500])
     truth, std = random.standard_normal((50, 4)), np.array([1, 2, 1, 0.5])
     draws = 0.5 * truth[:, :, None] + random.standard_normal((50, 4, 39))
-    assert metric(draws * units[:, None], truth * units, std * units) == pytest.approx(metric(draws, truth, std), rel=1e-9)
+    assert metric(draws * units[:, None], truth * units, std * units) == pytest.approx(
+        metric(draws, truth, std), rel=1e-9
+    )
 
 
 def test_both_ends_of_the_scale():
@@ -127,8 +149,15 @@ def test_both_ends_of_the_scale():
 
     def scores(centre, sd):
         draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
-        covered = [interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=percent) for percent in (50, 90)]
-        return *covered, pit_distance(draws, truth, np.ones(truth.shape[1])), imputation_crps_skill(draws, truth, np.ones(4))
+        covered = [
+            interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=percent)
+            for percent in (50, 90)
+        ]
+        return (
+            *covered,
+            pit_distance(draws, truth, np.ones(truth.shape[1])),
+            imputation_crps_skill(draws, truth, np.ones(4)),
+        )
 
     right, marginal = scores(known, 0.5), scores(np.zeros((1500, 4)), np.sqrt(1.25))
     sure, collapsed = scores(known, 0.1), scores(np.zeros((1500, 4)), 0)
@@ -149,7 +178,9 @@ def test_both_ends_of_the_scale():
 def test_draws_have_their_shape_and_depend_on_the_seed_alone(method):
     query, features = linear_cells(20, seed=5, name="query"), np.array([4, 1, 2])
     instance = fitted(method, paired_view(), query)
-    first, again, other = (instance.draw(query.only("rna"), "adt", features, 7, seed) for seed in (1, 1, 2))
+    first, again, other = (
+        instance.draw(query.only("rna"), "adt", features, 7, seed) for seed in (1, 1, 2)
+    )
     assert first.shape == (20, 3, 7)
     assert np.isfinite(first).all()
     np.testing.assert_array_equal(first, again)
@@ -166,8 +197,12 @@ def test_draws_that_are_calibrated_by_construction_are(method):
     query = linear_cells(200, seed=7, name="query")
     instance, truth = fitted(method, paired_view(400), query), query.values["adt"][:, ALL]
     draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
-    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(0.5, abs=0.06)
-    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=90) == pytest.approx(0.9, abs=0.04)
+    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(
+        0.5, abs=0.06
+    )
+    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=90) == pytest.approx(
+        0.9, abs=0.04
+    )
     assert pit_distance(draws, truth, np.ones(truth.shape[1])) < 0.06
     if method == "shuffled":
         assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)
@@ -176,7 +211,9 @@ def test_draws_that_are_calibrated_by_construction_are(method):
 def test_draws_of_a_vae_spread_as_its_posterior_and_its_likelihood_do():
     query = linear_cells(6, seed=5, name="query")
     model = fitted("mvae", paired_view(), query, private=2)
-    torch.nn.init.constant_(model.decoders["adt"].spread, -10)  # the smallest: else noise hides what the posterior does
+    torch.nn.init.constant_(
+        model.decoders["adt"].spread, -10
+    )  # the smallest: else noise hides what the posterior does
     draws = torch.from_numpy(model.draw(query.only("rna"), "adt", ALL, 20_000, 0))
     with torch.no_grad():
         shared = model.posterior(Minibatch({"rna": torch.from_numpy(query.values["rna"])}))
@@ -195,12 +232,16 @@ def test_residuals_of_ridge_are_those_of_fits_without_the_cell():
     (block,), (components, linear) = train.blocks, ridge.regression["rna", "adt"]
     z, y = components.transform(block.values["rna"]), block.values["adt"]
     refitted = [
-        y[i] - SklearnRidge(linear.alpha_).fit(np.delete(z, i, 0), np.delete(y, i, 0)).predict(z[[i]])[0] for i in range(60)
+        y[i]
+        - SklearnRidge(linear.alpha_).fit(np.delete(z, i, 0), np.delete(y, i, 0)).predict(z[[i]])[0]
+        for i in range(60)
     ]
     kept = ridge.residuals["rna", "adt"]
     assert kept.shape == y.shape
     np.testing.assert_allclose(np.sort(kept, axis=0), np.sort(refitted, axis=0), atol=1e-4)
-    assert kept.var() > (y - linear.predict(z)).var()  # a fit is too near to the cells that it has seen
+    assert (
+        kept.var() > (y - linear.predict(z)).var()
+    )  # a fit is too near to the cells that it has seen
 
 
 def test_draws_of_knn_are_values_of_its_neighbours():
@@ -215,10 +256,24 @@ def test_draws_of_knn_are_values_of_its_neighbours():
 
 def scale(space, features, peaks=0):
     random = np.random.default_rng(0)
-    moments = {"mean": random.random(features), "std": 0.5 + random.random(features), "total": 300.0}
+    moments = {
+        "mean": random.random(features),
+        "std": 0.5 + random.random(features),
+        "total": 300.0,
+    }
     counted = peaks or features
-    lsi = {"when_open": random.random(peaks), "loadings": random.standard_normal((peaks, features))} if peaks else {}
-    return Scale(space=space, share=np.full(counted, 1 / counted), opened=np.full(counted, 0.3), **moments, **lsi)
+    lsi = (
+        {"when_open": random.random(peaks), "loadings": random.standard_normal((peaks, features))}
+        if peaks
+        else {}
+    )
+    return Scale(
+        space=space,
+        share=np.full(counted, 1 / counted),
+        opened=np.full(counted, 0.3),
+        **moments,
+        **lsi,
+    )
 
 
 @pytest.mark.parametrize(("space", "peaks"), [("lognorm", 0), ("clr", 0), ("lsi", 30)])
@@ -235,7 +290,9 @@ def test_the_mean_of_drawn_counts_is_what_is_expected(space, peaks):
 
 def test_drawn_peaks_have_the_mean_that_is_expected():
     known, chance = scale("lsi", 6, 30), torch.rand(30, generator=torch.manual_seed(0))
-    found = drawn_lsi(torch.bernoulli(chance.expand(20_000, -1)), known, torch.tensor([4, 1])).mean(0)
+    found = drawn_lsi(torch.bernoulli(chance.expand(20_000, -1)), known, torch.tensor([4, 1])).mean(
+        0
+    )
     np.testing.assert_allclose(found, expected_lsi(chance[None], known)[0, [4, 1]], atol=0.05)
 
 
@@ -256,11 +313,21 @@ def test_a_run_has_draws_that_its_scores_speak_of(view, tmp_path, method):
     assert set(draws.cells) <= set(imputed["left->right"].obs_names)
     if method == "train_mean":
         values = np.asarray(imputed["left->right"][list(draws.cells)].X)[:, draws.features]
-        np.testing.assert_allclose(draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5)
+        np.testing.assert_allclose(
+            draws.values, np.repeat(values[:, :, None], 39, axis=2), rtol=1e-5
+        )
     files = {name: [tmp_path / f"{name}.tsv"] for name in ("scores", "features")}
-    score.main(runs=[tmp_path], views=[view], groups=["calibration"], **files, cells=[tmp_path / "cells.npz"])
+    score.main(
+        runs=[tmp_path],
+        views=[view],
+        groups=["calibration"],
+        **files,
+        cells=[tmp_path / "cells.npz"],
+    )
     values = read_scores(tmp_path / "scores.tsv").set_index(["metric", "direction"])["value"]
-    bins = read_table(tmp_path / "features.tsv").query("metric == 'pit_histogram' and direction == 'left->right'")["value"]
+    bins = read_table(tmp_path / "features.tsv").query(
+        "metric == 'pit_histogram' and direction == 'left->right'"
+    )["value"]
     assert bins.sum() == pytest.approx(draws.values.shape[0] * draws.values.shape[1])
     if method == "oracle":
         assert values["coverage_90", "left->right"] == pytest.approx(0.9, abs=0.05)

@@ -88,29 +88,79 @@ MISTAKES = [
         "",
         ": CARD lacks the key 'gives': a tuple of words, out of joint, single",
     ),
-    ("methods", '"handles": ', '"handels": ', ": CARD has an unknown key 'handels'; did you mean 'handles'?"),
-    ("methods", '("paired",)', '("pairde",)', ": CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?"),
+    (
+        "methods",
+        '"handles": ',
+        '"handels": ',
+        ": CARD has an unknown key 'handels'; did you mean 'handles'?",
+    ),
+    (
+        "methods",
+        '("paired",)',
+        '("pairde",)',
+        ": CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?",
+    ),
     (
         "methods",
         '("paired",)',
         '("paired")',
         ": CARD, key 'handles': expected a tuple of words.*found 'paired'; one word.*comma",
     ),
-    ("methods", '("paired",)', "()", ": CARD, key 'handles': at least one of paired, mosaic, unpaired"),
-    ("methods", '"uses": ()', '"uses": ("link",)', ": CARD, key 'uses': there is no word 'link'; did you mean 'links'?"),
+    (
+        "methods",
+        '("paired",)',
+        "()",
+        ": CARD, key 'handles': at least one of paired, mosaic, unpaired",
+    ),
+    (
+        "methods",
+        '"uses": ()',
+        '"uses": ("link",)',
+        ": CARD, key 'uses': there is no word 'link'; did you mean 'links'?",
+    ),
     (
         "methods",
         '"uses": ()',
         '"uses": ("solution",)',
         ": CARD, key 'uses': only a method of kind 'control' may see the solution",
     ),
-    ("methods", '"impute")', '"imputes")', ": CARD, key 'gives': there is no word 'imputes'; did you mean 'impute'?"),
-    ("methods", '"baseline"', '"base line"', ": CARD, key 'kind': there is no word 'base line'; did you mean 'baseline'?"),
-    ("methods", '("imputes",)', '("alings",)', ": CARD, key 'claims': there is no word 'alings'; did you mean 'aligns'?"),
+    (
+        "methods",
+        '"impute")',
+        '"imputes")',
+        ": CARD, key 'gives': there is no word 'imputes'; did you mean 'impute'?",
+    ),
+    (
+        "methods",
+        '"baseline"',
+        '"base line"',
+        ": CARD, key 'kind': there is no word 'base line'; did you mean 'baseline'?",
+    ),
+    (
+        "methods",
+        '("imputes",)',
+        '("alings",)',
+        ": CARD, key 'claims': there is no word 'alings'; did you mean 'aligns'?",
+    ),
     ("methods", '("imputes",)', "()", ": CARD, key 'claims': at least one of aligns, imputes"),
-    ("methods", '("single", "impute")', '("single",)', ": CARD, key 'claims': 'imputes' needs 'impute' in 'gives'"),
-    ("methods", '"summary": "A toy."', '"summary": 3', ": CARD, key 'summary': expected a text.*found 3"),
-    ("methods", '"label": "Toy"', '"label": str("Toy")', r": CARD is read without running.*line 6 has `str\('Toy'\)`"),
+    (
+        "methods",
+        '("single", "impute")',
+        '("single",)',
+        ": CARD, key 'claims': 'imputes' needs 'impute' in 'gives'",
+    ),
+    (
+        "methods",
+        '"summary": "A toy."',
+        '"summary": 3',
+        ": CARD, key 'summary': expected a text.*found 3",
+    ),
+    (
+        "methods",
+        '"label": "Toy"',
+        '"label": str("Toy")',
+        r": CARD is read without running.*line 6 has `str\('Toy'\)`",
+    ),
     (
         "methods",
         '"deviates": ""',
@@ -126,22 +176,52 @@ MISTAKES = [
     ("methods", "CARD = {", "card = {", ": no CARD; "),
     ("methods", "CARD = {", "CARD = [{", ", line 5: not readable as Python"),
     ("methods", "size: int = 3", "size: int", ": the default of Toy.size is missing"),
-    ("methods", "size: int = 3", "size: int = len('ab')", ": the default of Toy.size is read without running"),
+    (
+        "methods",
+        "size: int = 3",
+        "size: int = len('ab')",
+        ": the default of Toy.size is read without running",
+    ),
     ("methods", "@dataclass(kw_only=True)\n", "", ": class Toy needs `@dataclass"),
     ("methods", "class Toy:", "class _Toy:", ": no public class"),
-    ("methods", "def impute(", "def imput(", ": class Toy has no method `impute`: its card gives 'impute'"),
-    ("methods", '"imputes",', '"imputes", "generates"', ": class Toy has no method `generate`: its card claims 'generates'"),
-    ("metrics", '"alignment"', '"alinment"', ": CARD, key 'group': there is no word 'alinment'; did you mean 'alignment'?"),
+    (
+        "methods",
+        "def impute(",
+        "def imput(",
+        ": class Toy has no method `impute`: its card gives 'impute'",
+    ),
+    (
+        "methods",
+        '"imputes",',
+        '"imputes", "generates"',
+        ": class Toy has no method `generate`: its card claims 'generates'",
+    ),
+    (
+        "metrics",
+        '"alignment"',
+        '"alinment"',
+        ": CARD, key 'group': there is no word 'alinment'; did you mean 'alignment'?",
+    ),
     ("metrics", '"lower"', '"less"', ": CARD, key 'better': there is no word 'less'; .*lower"),
     ("metrics", '"best": 0.0', '"best": "0"', ": CARD, key 'best': expected a number or None"),
-    ("metrics", "[0.0, 1.0]", "[0.0]", ": CARD, key 'bounds': expected the lowest and the highest value"),
+    (
+        "metrics",
+        "[0.0, 1.0]",
+        "[0.0]",
+        ": CARD, key 'bounds': expected the lowest and the highest value",
+    ),
     (
         "metrics",
         "latent_a,",
         "laten_a,",
         ": the parameter 'laten_a' of `toy` is nothing that the scorer knows; did you mean 'latent_a'",
     ),
-    ("metrics", "latent_b)", "latent_b, k=5)", ": the parameter 'k' of `toy` is nothing that the scorer knows"),
+    (
+        "metrics",
+        "latent_b)",
+        "latent_b, k=5)",
+        ": the parameter 'k' of `toy` is nothing that the scorer knows",
+    ),
     ("metrics", "def toy(", "def toys(", ": no function `toy`; did you mean 'toys'?"),
     (
         "metrics",
@@ -149,11 +229,26 @@ MISTAKES = [
         '"doi": "", "lacks": {"order": "why"},',
         ": CARD, key 'lacks': there is no word 'order'; did you mean",
     ),
-    ("metrics", '"doi": "",', '"doi": "", "lacks": {"cell_order": ""},', ": CARD, key 'lacks': expected a dict of properties"),
-    ("datasets", '"licence": "none", ', '"licence": "none", "variants": {}, ', ": CARD has an unknown key 'variants'"),
+    (
+        "metrics",
+        '"doi": "",',
+        '"doi": "", "lacks": {"cell_order": ""},',
+        ": CARD, key 'lacks': expected a dict of properties",
+    ),
+    (
+        "datasets",
+        '"licence": "none", ',
+        '"licence": "none", "variants": {}, ',
+        ": CARD has an unknown key 'variants'",
+    ),
     ("datasets", '"licence": "none", ', "", ": CARD lacks the key 'licence'"),
     ("datasets", "def load(", "def lode(", ": no function `load`; did you mean 'lode'?"),
-    ("figures", '"per": "view"', '"per": "views"', ": CARD, key 'per': there is no word 'views'; did you mean 'view'?"),
+    (
+        "figures",
+        '"per": "view"',
+        '"per": "views"',
+        ": CARD, key 'per': there is no word 'views'; did you mean 'view'?",
+    ),
     ("figures", "def toy(", "def toy_(", ": no function `toy`"),
 ]
 
@@ -210,7 +305,9 @@ VARIANTS = METRIC.replace('"label": "Toy"', '"label": "Top {k}"').replace(
 }
 """,
 )
-VARIANTS = VARIANTS.replace("def toy(latent_a, latent_b):", "def toy(latent_a, latent_b, *, k, strict=False):")
+VARIANTS = VARIANTS.replace(
+    "def toy(latent_a, latent_b):", "def toy(latent_a, latent_b, *, k, strict=False):"
+)
 VARIANTS += """
 
 def per_cell(latent_a):
@@ -230,11 +327,16 @@ def test_variants_are_ids_of_their_own(shelves):
         "best": 0.0,
         "better": "lower",
     }
-    assert {catalog.module("metrics", name) for name in ("toy", "top_1")} == {"mosaicbench.metrics.toy"}
+    assert {catalog.module("metrics", name) for name in ("toy", "top_1")} == {
+        "mosaicbench.metrics.toy"
+    }
     assert list(catalog.parameters("metrics", "top_1")) == ["latent_a", "latent_b"]
     assert list(catalog.parameters("metrics", "top_own")) == ["latent_a", "private_latent"]
     assert list(catalog.parameters("metrics", "toy", "per_cell")) == ["latent_a"]
-    assert [catalog.stands_beside("metrics", name, "per_cell") for name in ("toy", "top_1", "recall_at_1")] == [
+    assert [
+        catalog.stands_beside("metrics", name, "per_cell")
+        for name in ("toy", "top_1", "recall_at_1")
+    ] == [
         True,
         False,
         False,
@@ -245,8 +347,16 @@ def test_variants_are_ids_of_their_own(shelves):
     ("right", "wrong", "message"),
     [
         ('"best": 1.0,', '"bets": 1.0,', ": CARD has an unknown key 'bets'; did you mean 'best'"),
-        ('"keywords": {"k": 1}', '"keywords": {"l": 1}', ", top_1: a text of the card has braces that name no keyword"),
-        ('"takes": {"latent_b"', '"takes": {"latent_c"', ", top_own: function `toy` has no parameter 'latent_c'; did you mean"),
+        (
+            '"keywords": {"k": 1}',
+            '"keywords": {"l": 1}',
+            ", top_1: a text of the card has braces that name no keyword",
+        ),
+        (
+            '"takes": {"latent_b"',
+            '"takes": {"latent_c"',
+            ", top_own: function `toy` has no parameter 'latent_c'; did you mean",
+        ),
         ('{"k": 2},', "{2},", ": CARD, key 'variants': expected a dict id -> dict"),
         ('"top_1"', '"recall_at_1"', ": metrics has recall_at_1 already, in another file"),
     ],
@@ -260,10 +370,22 @@ def test_a_mistake_in_a_variant_is_one_message(right, wrong, message, shelves):
 
 def test_a_base_that_is_not_there_is_named(shelves):
     moved = METHOD.replace("class Toy:", "class Toy(Base):")
-    shelves("methods", moved.replace("from dataclasses", "from mosaicbench.modeling.va import Base\nfrom dataclasses"))
-    with pytest.raises(UserError, match=r"toy.py, line 3: there is no module mosaicbench.modeling.va"):
+    shelves(
+        "methods",
+        moved.replace(
+            "from dataclasses", "from mosaicbench.modeling.va import Base\nfrom dataclasses"
+        ),
+    )
+    with pytest.raises(
+        UserError, match=r"toy.py, line 3: there is no module mosaicbench.modeling.va"
+    ):
         settings.load({"datasets": {"simulated": {}}})
-    shelves("methods", moved.replace("from dataclasses", "from mosaicbench.modeling.vae import Base\nfrom dataclasses"))
+    shelves(
+        "methods",
+        moved.replace(
+            "from dataclasses", "from mosaicbench.modeling.vae import Base\nfrom dataclasses"
+        ),
+    )
     catalog._tree.cache_clear()
     with pytest.raises(UserError, match=r"modeling/vae.py: defines no class 'Base'"):
         settings.load({"datasets": {"simulated": {}}})
@@ -290,10 +412,17 @@ def test_snakemake_ends_with_the_message_alone(tmp_path):
     copy = Overlay(tmp_path)
     copy.write("src/mosaicbench/methods/toy.py", METHOD.replace("paired", "pairde", 1))
     done = forked.snakemake(
-        "--dry-run", "--cores", "1", folder=copy.root, environment=os.environ | {"PYTHONPATH": str(copy.root / "src")}
+        "--dry-run",
+        "--cores",
+        "1",
+        folder=copy.root,
+        environment=os.environ | {"PYTHONPATH": str(copy.root / "src")},
     )
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "methods/toy.py: CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?" in said
+    assert (
+        "methods/toy.py: CARD, key 'handles': there is no word 'pairde'; did you mean 'paired'?"
+        in said
+    )
     assert "Traceback" not in said
     assert "KeyError" not in said

@@ -37,7 +37,10 @@ def test_hyperparameters_read_from_source_are_those_of_the_class(name):
 
 @pytest.mark.parametrize("name", catalog.names("methods"))
 def test_method_offers_what_its_card_gives(name):
-    method, card = method_class(importlib.import_module(catalog.module("methods", name))), catalog.card("methods", name)
+    method, card = (
+        method_class(importlib.import_module(catalog.module("methods", name))),
+        catalog.card("methods", name),
+    )
     assert offers(method, "fit")
     assert offers(method, "embed") == bool({"joint", "single"} & set(card["gives"]))
     assert offers(method, "embed_private") == ("private" in card["gives"])
@@ -57,7 +60,9 @@ def test_an_unknown_name_is_told_the_nearest():
         catalog.card("methods", "mvea")
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "src").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "src").rglob("*.py")), ids=lambda path: path.stem
+)
 def test_every_public_thing_is_documented(path):
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), "no docstring"

@@ -13,7 +13,12 @@ from mosaicbench.metrics.label_transfer_accuracy import label_transfer_accuracy
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.evidence import Evidence
 
-OF_LATENTS = ("foscttm", "foscttm_cosine", "label_transfer_accuracy", "label_transfer_accuracy_cosine")
+OF_LATENTS = (
+    "foscttm",
+    "foscttm_cosine",
+    "label_transfer_accuracy",
+    "label_transfer_accuracy_cosine",
+)
 
 
 def supplied(n=60):
@@ -28,7 +33,9 @@ def supplied(n=60):
         "train_labels": dict.fromkeys(("joint", "rna", "adt"), labels),
         "imputed": {"rna->adt": truth["adt"] + random.standard_normal((n, 5))},
         "truth": truth,
-        "feature_names": {name: [f"{name} {i}" for i in range(values.shape[1])] for name, values in truth.items()},
+        "feature_names": {
+            name: [f"{name} {i}" for i in range(values.shape[1])] for name, values in truth.items()
+        },
         "train_mean": {name: values.mean(axis=0) for name, values in truth.items()},
         "train_std": {name: values.std(axis=0) for name, values in truth.items()},
         "record": {"seconds": {"fit": 1}, "peak_host_mb": 1, "peak_device_mb": None},
@@ -51,16 +58,28 @@ def test_the_mean_over_cells_is_the_score():
     }
     a, b = known["latents"]["rna"], known["latents"]["adt"]
     np.testing.assert_allclose(found["foscttm", "rna->adt", "-"].mean(), foscttm(a, b), rtol=1e-6)
-    np.testing.assert_allclose(found["foscttm_cosine", "rna->adt", "-"].mean(), foscttm_cosine(a, b), rtol=1e-6)
+    np.testing.assert_allclose(
+        found["foscttm_cosine", "rna->adt", "-"].mean(), foscttm_cosine(a, b), rtol=1e-6
+    )
     r = imputation_pearson_per_cell(known["truth"]["adt"], known["imputed"]["rna->adt"])
-    np.testing.assert_allclose(found["imputation_pearson_per_cell", "rna->adt", "clr"].mean(), r, rtol=1e-6)
+    np.testing.assert_allclose(
+        found["imputation_pearson_per_cell", "rna->adt", "clr"].mean(), r, rtol=1e-6
+    )
     from mosaicbench.metrics._neighbors import transfer, transfer_each
 
-    accuracy = label_transfer_accuracy(transfer(known["train_latents"]["adt"], known["labels"], a), known["labels"])
-    np.testing.assert_allclose(found["label_transfer_accuracy", "adt->rna", "-"].mean(), accuracy, rtol=1e-6)
-    by_direction = transfer_each(known["train_latents"]["adt"], known["labels"], a, ks=[15], cosine=True)[15]
+    accuracy = label_transfer_accuracy(
+        transfer(known["train_latents"]["adt"], known["labels"], a), known["labels"]
+    )
+    np.testing.assert_allclose(
+        found["label_transfer_accuracy", "adt->rna", "-"].mean(), accuracy, rtol=1e-6
+    )
+    by_direction = transfer_each(
+        known["train_latents"]["adt"], known["labels"], a, ks=[15], cosine=True
+    )[15]
     accuracy = label_transfer_accuracy(by_direction, known["labels"])
-    np.testing.assert_allclose(found["label_transfer_accuracy_cosine", "adt->rna", "-"].mean(), accuracy, rtol=1e-6)
+    np.testing.assert_allclose(
+        found["label_transfer_accuracy_cosine", "adt->rna", "-"].mean(), accuracy, rtol=1e-6
+    )
 
 
 def test_a_cell_of_unknown_type_has_no_label_score():
@@ -94,6 +113,9 @@ def test_cells_survive_the_disk_and_a_broken_file_is_refused(tmp_path):
     for name in ("cut.npz", "absent.npz"):
         with pytest.raises(ContractError, match=name):
             read_cells(tmp_path / name)
-    write_cells(tmp_path / "short.npz", cells_of("mvae", {(0, "foscttm"): [0.1, 0.2]}, names={0: np.array(["a"])}))
+    write_cells(
+        tmp_path / "short.npz",
+        cells_of("mvae", {(0, "foscttm"): [0.1, 0.2]}, names={0: np.array(["a"])}),
+    )
     with pytest.raises(ContractError, match="one number per cell"):
         read_cells(tmp_path / "short.npz")

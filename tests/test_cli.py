@@ -15,20 +15,39 @@ from mosaicbench import catalog, cli, listing
 from mosaicbench.job_expenses import read_job_expenses
 
 ADOPTION = {"dataset": "d", "scenario": "s", "run": "r"}
-SEARCH = {"identity": ADOPTION | {"method": "cca", "seed": 0}, "of": "cca", "hyperparameters": {}, "view": "v", "output": "o"}
+SEARCH = {
+    "identity": ADOPTION | {"method": "cca", "seed": 0},
+    "of": "cca",
+    "hyperparameters": {},
+    "view": "v",
+    "output": "o",
+}
 SEARCH |= {"trials": 1, "objective": "mean", "seed": 0, "limits": {"minutes": 1, "memory_mb": 1}}
 
 
 def python(*arguments):
     environment = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": "/usr/bin:/bin"}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_users_mistake_is_a_message_without_a_traceback(tmp_path):
     parts = [word for part in ("train", "query", "solution") for word in (f"--{part}", part)]
     dataset = str(tmp_path / "no.h5mu")
     done = python(
-        "-m", "mosaicbench", "cut", "--dataset", dataset, "--scenario", "s", "--kind", "paired", "--seeds", "0", *parts
+        "-m",
+        "mosaicbench",
+        "cut",
+        "--dataset",
+        dataset,
+        "--scenario",
+        "s",
+        "--kind",
+        "paired",
+        "--seeds",
+        "0",
+        *parts,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("mosaicbench cut: ")
@@ -56,14 +75,33 @@ def test_a_command_says_what_it_took_once_it_has_ended_well(tmp_path):
     assert 0.4 < spent["seconds"] < wall
     assert 5 < spent["peak_mb"] < ballast.nbytes / 2**21
     refused = tmp_path / "refused.tsv"
-    assert python("-m", "mosaicbench", "--expenses", str(refused), "draw", "--figures", "umpa").returncode != 0
+    assert (
+        python(
+            "-m", "mosaicbench", "--expenses", str(refused), "draw", "--figures", "umpa"
+        ).returncode
+        != 0
+    )
     assert not refused.exists()
     assert read_job_expenses(refused) == {}
 
 
 def test_an_unknown_method_names_the_nearest():
     with pytest.raises(SystemExit, match="mosaicbench fit: .*'mvea'; did you mean 'mvae'"):
-        cli.main(["fit", "--method", "mvea", "--identity", "{}", "--train", "a", "--query", "b", "--output", "c"])
+        cli.main(
+            [
+                "fit",
+                "--method",
+                "mvea",
+                "--identity",
+                "{}",
+                "--train",
+                "a",
+                "--query",
+                "b",
+                "--output",
+                "c",
+            ]
+        )
 
 
 def test_list_shows_every_card(capsys):
@@ -92,7 +130,10 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
     [
         ("mosaicbench.cli", {"numpy", "pandas", "torch"}),
         ("mosaicbench.settings", {"numpy", "pandas", "torch"}),
-        ("mosaicbench.commands.fit", {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"}),
+        (
+            "mosaicbench.commands.fit",
+            {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"},
+        ),
         ("mosaicbench.commands.score", {"torch", "scanpy", "matplotlib"}),
         ("mosaicbench.commands.project", {"torch"}),
         ("mosaicbench.commands.impute", {"torch", "scanpy", "sklearn", "matplotlib"}),
@@ -103,7 +144,10 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
     ],
 )
 def test_a_verb_imports_only_what_it_needs(module, absent):
-    done = python("-c", f"import {module}, sys, json; print(json.dumps(sorted(m.split('.')[0] for m in sys.modules)))")
+    done = python(
+        "-c",
+        f"import {module}, sys, json; print(json.dumps(sorted(m.split('.')[0] for m in sys.modules)))",
+    )
     assert done.returncode == 0, done.stderr
     assert not absent & set(json.loads(done.stdout))
 
@@ -117,21 +161,46 @@ def test_a_bar_in_a_card_does_not_end_a_cell_of_a_table():
 def test_what_fools_a_metric_is_what_its_card_admits():
     listed = listing.listed("metrics")
     assert "a collapse" in listed["ilisi"]["fooled by"] and listed["foscttm"]["fooled by"] == ""
-    assert (listed["foscttm"]["best"], listed["foscttm"]["chance"], listed["ilisi"]["chance"]) == ("0", "0.5", "")
+    assert (listed["foscttm"]["best"], listed["foscttm"]["chance"], listed["ilisi"]["chance"]) == (
+        "0",
+        "0.5",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["tune", "nonsense"], "argument JOB: no JSON"),
-        (["prepare", "--dataset", "x", "--options", "[1]", "--output", "y"], "argument --options: must be an object of JSON"),
+        (
+            ["prepare", "--dataset", "x", "--options", "[1]", "--output", "y"],
+            "argument --options: must be an object of JSON",
+        ),
         (["tune", "{}"], "mosaicbench tune: JOB: missing a required argument: 'identity'"),
-        (["adopt", '{"sedes": [0]}'], "mosaicbench adopt: JOB: missing a required argument: 'dataset'"),
-        (["adopt", json.dumps(ADOPTION | {"seeds": [{"view": "v"}]})], "mosaicbench adopt: seeds[0] lacks the key 'seed'"),
-        (["adopt", json.dumps(ADOPTION | {"seeds": [0]})], "mosaicbench adopt: seeds[0] is to be an object"),
-        (["adopt", json.dumps(ADOPTION | {"seeds": {}})], "mosaicbench adopt: a job needs 'seeds', a list of at least one"),
-        (["tune", json.dumps(SEARCH | {"identity": {"run": "r"}})], "mosaicbench tune: identity lacks the key 'dataset'"),
-        (["tune", json.dumps(SEARCH | {"limits": {"minutes": 1}})], "mosaicbench tune: limits lacks the key 'memory_mb'"),
+        (
+            ["adopt", '{"sedes": [0]}'],
+            "mosaicbench adopt: JOB: missing a required argument: 'dataset'",
+        ),
+        (
+            ["adopt", json.dumps(ADOPTION | {"seeds": [{"view": "v"}]})],
+            "mosaicbench adopt: seeds[0] lacks the key 'seed'",
+        ),
+        (
+            ["adopt", json.dumps(ADOPTION | {"seeds": [0]})],
+            "mosaicbench adopt: seeds[0] is to be an object",
+        ),
+        (
+            ["adopt", json.dumps(ADOPTION | {"seeds": {}})],
+            "mosaicbench adopt: a job needs 'seeds', a list of at least one",
+        ),
+        (
+            ["tune", json.dumps(SEARCH | {"identity": {"run": "r"}})],
+            "mosaicbench tune: identity lacks the key 'dataset'",
+        ),
+        (
+            ["tune", json.dumps(SEARCH | {"limits": {"minutes": 1}})],
+            "mosaicbench tune: limits lacks the key 'memory_mb'",
+        ),
     ],
 )
 def test_a_job_that_cannot_be_done_ends_in_one_message(arguments, message, capsys):
@@ -141,6 +210,24 @@ def test_a_job_that_cannot_be_done_ends_in_one_message(arguments, message, capsy
 
 
 def test_a_cut_needs_as_many_files_as_seeds(tmp_path):
-    files = [word for part in ("train", "query", "solution") for word in (f"--{part}", str(tmp_path / part))]
+    files = [
+        word
+        for part in ("train", "query", "solution")
+        for word in (f"--{part}", str(tmp_path / part))
+    ]
     with pytest.raises(SystemExit, match="each needs as many files as there are --seeds"):
-        cli.main(["cut", "--dataset", "d", "--scenario", "s", "--kind", "paired", "--seeds", "0", "1", *files])
+        cli.main(
+            [
+                "cut",
+                "--dataset",
+                "d",
+                "--scenario",
+                "s",
+                "--kind",
+                "paired",
+                "--seeds",
+                "0",
+                "1",
+                *files,
+            ]
+        )

@@ -17,7 +17,15 @@ gpu|32|128000|gpu:2
 old|8|32000|gpu:k80:8
 """
 OFFERED = cluster.parsed_partitions(DESCRIBED, NODES)
-SMALL = {"rule": "cut", "partition": None, "cpus": 1, "mem_mb": 4000, "minutes": 30, "gpus": 0, "gpu_model": ""}
+SMALL = {
+    "rule": "cut",
+    "partition": None,
+    "cpus": 1,
+    "mem_mb": 4000,
+    "minutes": 30,
+    "gpus": 0,
+    "gpu_model": "",
+}
 
 
 def test_partitions_are_read_as_slurm_writes_them():
@@ -44,10 +52,19 @@ def test_what_a_partition_has_is_not_refused(fits):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"mem_mb": 256001}, r"rule cut asks for 1 CPU, 256001 MB, but partition cpu has no such node .*no partition of this"),
+        (
+            {"mem_mb": 256001},
+            r"rule cut asks for 1 CPU, 256001 MB, but partition cpu has no such node .*no partition of this",
+        ),
         ({"cpus": 64, "mem_mb": 256001}, "no partition of this cluster could start it"),
-        ({"minutes": 2161}, "asks for 2161 minutes, but partition cpu gives at most 2160; no partition"),
-        ({"gpus": 1}, r"and 1 GPU, but partition cpu has no such node .*no GPU.*slurm_partition could be: gpu"),
+        (
+            {"minutes": 2161},
+            "asks for 2161 minutes, but partition cpu gives at most 2160; no partition",
+        ),
+        (
+            {"gpus": 1},
+            r"and 1 GPU, but partition cpu has no such node .*no GPU.*slurm_partition could be: gpu",
+        ),
         ({"partition": "gpu", "gpus": 8}, "8 GPU, but partition gpu has no such node .*4 GPU a100"),
         ({"partition": "gpu", "gpus": 1, "gpu_model": "h100"}, "1 GPU of model h100"),
         (
@@ -72,12 +89,16 @@ def test_every_rule_is_named_once():
     many = [Request(**SMALL | {"rule": rule, "gpus": 1}) for rule in ("fit", "cut", "fit", "fit")]
     with pytest.raises(UserError) as refused:
         cluster.check_requests(many, OFFERED)
-    assert [line.split()[1] for line in str(refused.value).splitlines() if line.startswith("  rule ")] == ["cut", "fit"]
+    assert [
+        line.split()[1] for line in str(refused.value).splitlines() if line.startswith("  rule ")
+    ] == ["cut", "fit"]
 
 
 def test_a_cluster_without_a_default_partition_wants_one_named():
     gpu = {"gpu": OFFERED["gpu"]}
-    with pytest.raises(UserError, match=r"rule cut names no partition .*slurm_partition could be: gpu"):
+    with pytest.raises(
+        UserError, match=r"rule cut names no partition .*slurm_partition could be: gpu"
+    ):
         cluster.check_requests([Request(**SMALL)], gpu)
 
 
@@ -105,5 +126,8 @@ def test_attempts_ask_for_more_until_all_that_the_limits_allow():
 
 def test_without_slurm_one_message_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="there is no scontrol here; the slurm profile is for a machine that can submit"):
+    with pytest.raises(
+        UserError,
+        match="there is no scontrol here; the slurm profile is for a machine that can submit",
+    ):
         cluster.partitions()

@@ -21,7 +21,14 @@ from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.statistics import difference, summary
 
 ROSTER = Roster(
-    {"metrics": {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}, "fit_seconds": {"better": "lower"}}}, {}
+    {
+        "metrics": {
+            "foscttm": {"better": "lower"},
+            "nmi": {"better": "higher"},
+            "fit_seconds": {"better": "lower"},
+        }
+    },
+    {},
 )
 DISPLAY = REPOSITORY / "config/display.yaml"
 
@@ -41,7 +48,12 @@ def changes(a, b):
 @pytest.mark.parametrize(
     ("metric", "a", "b", "change"),
     [
-        ("foscttm", [0.2, 0.3, 0.4], [0.1, 0.21, 0.3], "better"),  # the two intervals meet: the splits differ more
+        (
+            "foscttm",
+            [0.2, 0.3, 0.4],
+            [0.1, 0.21, 0.3],
+            "better",
+        ),  # the two intervals meet: the splits differ more
         ("foscttm", [0.1, 0.21, 0.3], [0.2, 0.3, 0.4], "worse"),
         ("nmi", [0.1, 0.21, 0.3], [0.2, 0.3, 0.4], "better"),
         ("nmi", [0.2, 0.3, 0.4], [0.1, 0.21, 0.3], "worse"),
@@ -52,7 +64,9 @@ def changes(a, b):
         ("nmi", [0.1], [0.1, 0.5], "same"),  # with the seed that both have
     ],
 )
-def test_a_change_is_claimed_only_where_the_difference_by_seed_leaves_out_zero(metric, a, b, change):
+def test_a_change_is_claimed_only_where_the_difference_by_seed_leaves_out_zero(
+    metric, a, b, change
+):
     found = changes({("mvae", metric): a}, {("mvae", metric): b})
     assert found["change"].tolist() == [change]
     seeds = min(len(a), len(b))
@@ -60,14 +74,18 @@ def test_a_change_is_claimed_only_where_the_difference_by_seed_leaves_out_zero(m
     np.testing.assert_allclose(found["difference"], np.mean(b[:seeds]) - np.mean(a[:seeds]))
     if seeds > 1 and change != "same":
         interval = stats.ttest_rel(b, a).confidence_interval()
-        np.testing.assert_allclose(found[["low", "high"]].to_numpy()[0], [interval.low, interval.high])
+        np.testing.assert_allclose(
+            found[["low", "high"]].to_numpy()[0], [interval.low, interval.high]
+        )
     assert list(found.columns) == difference.SCORE_COLUMNS
 
 
 def test_equal_benchmarks_differ_in_one_case_of_twenty():
     """Intervals of each alone that had to stay apart called 11 % of equal scores different."""
     random = np.random.default_rng(0)
-    a, b = ({("mvae", f"m{i}"): 0.5 + 0.1 * random.standard_normal(3) for i in range(600)} for _ in "ab")
+    a, b = (
+        {("mvae", f"m{i}"): 0.5 + 0.1 * random.standard_normal(3) for i in range(600)} for _ in "ab"
+    )
     called = changes(a, b)["change"].isin(["better", "worse", "beyond"]).mean()
     assert 0.03 < called < 0.07
 
@@ -75,7 +93,11 @@ def test_equal_benchmarks_differ_in_one_case_of_twenty():
 def test_scores_of_one_side_stand_apart_and_costs_come_last():
     nmi, seconds = [0.5, 0.4, 0.6], [9, 8, 10]
     a = {("mvae", "nmi"): nmi, ("mvae", "fit_seconds"): seconds, ("cca", "nmi"): nmi}
-    b = {("mvae", "nmi"): [0.52, 0.38, 0.61], ("mvae", "fit_seconds"): [90, 89, 92], ("ridge", "nmi"): nmi}
+    b = {
+        ("mvae", "nmi"): [0.52, 0.38, 0.61],
+        ("mvae", "fit_seconds"): [90, 89, 92],
+        ("ridge", "nmi"): nmi,
+    }
     found = changes(a, b).set_index(["run", "metric"])
     assert found["change"].to_dict() == {
         ("mvae", "nmi"): "within",
@@ -112,17 +134,43 @@ def results(folder, *, mean, status="ok", seeds=(0, 1), torch="2.13.0", config=N
     """Write the least that `compare` reads: one run, and one that does not apply."""
     rows = []
     for seed in seeds:
-        record = {"dataset": "d", "scenario": "s", "run": "mvae", "method": "mvae", "seed": seed, "device": "cpu", "threads": 1}
-        record |= {"status": status if seed == 0 else "ok", "message": "<b>not finite</b>" if status != "ok" else ""}
-        record |= {"hyperparameters": {}, "seconds": {}, "peak_host_mb": None, "peak_device_mb": None, "git_commit": "abc"}
+        record = {
+            "dataset": "d",
+            "scenario": "s",
+            "run": "mvae",
+            "method": "mvae",
+            "seed": seed,
+            "device": "cpu",
+            "threads": 1,
+        }
+        record |= {
+            "status": status if seed == 0 else "ok",
+            "message": "<b>not finite</b>" if status != "ok" else "",
+        }
+        record |= {
+            "hyperparameters": {},
+            "seconds": {},
+            "peak_host_mb": None,
+            "peak_device_mb": None,
+            "git_commit": "abc",
+        }
         record |= {"versions": {"torch": torch}}
         write_record(folder / f"runs/d/s/mvae/seed-{seed}/run.json", record)
         rows.append({column: record.get(column) for column in RUN_COLUMNS} | {"seconds": None})
-    absent = {"dataset": "d", "scenario": "s", "run": "cca", "method": "cca", "status": "not_applicable", "message": "no pairs"}
+    absent = {
+        "dataset": "d",
+        "scenario": "s",
+        "run": "cca",
+        "method": "cca",
+        "status": "not_applicable",
+        "message": "no pairs",
+    }
     write_table(folder / "tables/runs.tsv", pd.DataFrame([*rows, absent], columns=RUN_COLUMNS))
     of_all, scores = sides({("mvae", "foscttm"): [mean + 0.001 * seed for seed in seeds]})
     write_table(folder / "tables/scores.tsv", scores)
-    write_table(folder / "tables/headline.tsv", of_all.assign(low=mean - 0.01, high=mean + 0.01, mean=mean))
+    write_table(
+        folder / "tables/headline.tsv", of_all.assign(low=mean - 0.01, high=mean + 0.01, mean=mean)
+    )
     (folder / "config.json").write_text(json.dumps(config or {"seeds": list(seeds)}))
     return folder
 
@@ -134,7 +182,8 @@ def test_compare_prints_and_writes_what_changed(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "1 scores: 1 better." in said
     assert re.search(
-        r"mvae +foscttm +0\.300 \(0\.290 to 0\.310\) +0\.100 \(0\.090 to 0\.110\) +-0\.2 \(-0\.2 to -0\.2\) +better", said
+        r"mvae +foscttm +0\.300 \(0\.290 to 0\.310\) +0\.100 \(0\.090 to 0\.110\) +-0\.2 \(-0\.2 to -0\.2\) +better",
+        said,
     )
     assert re.search(r"mvae +0 +ok +diverged", said)
     assert re.search(r"seeds +\[0, 1\] +\[0, 1, 2\]", said)
@@ -156,7 +205,9 @@ def test_a_benchmark_does_not_differ_from_itself(tmp_path, capsys):
 
 def test_compare_refuses_what_is_no_results_folder(tmp_path):
     a = results(tmp_path / "a", mean=0.3)
-    with pytest.raises(UserError, match=r"nowhere: there is no tables/headline\.tsv in it; name the results folder"):
+    with pytest.raises(
+        UserError, match=r"nowhere: there is no tables/headline\.tsv in it; name the results folder"
+    ):
         compare.main(a=a, b=tmp_path / "nowhere", display=DISPLAY, output=None)
     with pytest.raises(UserError, match=r"changes\.txt: name an \.html file"):
         compare.main(a=a, b=a, display=DISPLAY, output=tmp_path / "changes.txt")

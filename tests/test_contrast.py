@@ -71,7 +71,9 @@ def test_contrast_is_the_negative_log_probability_of_the_own_partner_in_both_dir
 def test_contrast_of_nothing_is_log_cells_of_twins_zero_and_of_one_modality_zero():
     z = torch.randn(6, 3)
     contrast = Contrast(1.0)
-    torch.testing.assert_close(contrast([torch.zeros(6, 3)] * 2)["contrast"], torch.full((6,), 6.0).log())
+    torch.testing.assert_close(
+        contrast([torch.zeros(6, 3)] * 2)["contrast"], torch.full((6,), 6.0).log()
+    )
     assert float(Contrast(1e4)([z, z])["contrast"].detach().max()) < 1e-6
     assert contrast([z])["contrast"].tolist() == [0] * 6
 
@@ -81,7 +83,10 @@ def test_a_weight_of_zero_removes_exactly_its_term():
     x = minibatch(train)
     paid = cost_of(built(train), x)
     assert set(paid) == TERMS
-    for weight, terms in (("contrast_weight", {"contrast"}), ("reconstruction_weight", {"nll_rna", "nll_adt"})):
+    for weight, terms in (
+        ("contrast_weight", {"contrast"}),
+        ("reconstruction_weight", {"nll_rna", "nll_adt"}),
+    ):
         without = cost_of(built(train, **{weight: 0.0}), x)
         assert set(without) == TERMS - terms
         for name, value in without.items():
@@ -101,9 +106,14 @@ def test_without_contrast_and_linear_path_it_costs_what_mmvae_costs():
         torch.testing.assert_close(cost_of(ours, x)[name], value)
 
 
-@pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")], ids=["two", "three"])
+@pytest.mark.parametrize(
+    "modalities", [("rna", "adt"), ("rna", "atac", "adt")], ids=["two", "three"]
+)
 def test_the_linear_path_starts_as_cca(modalities):
-    train, query = paired_view(modalities=modalities), linear_cells(40, seed=5, modalities=modalities, name="query")
+    train, query = (
+        paired_view(modalities=modalities),
+        linear_cells(40, seed=5, modalities=modalities, name="query"),
+    )
     model, cca = built(train, components=30, latent=8), CCA(components=30, latent=8)
     cca.fit(train, 0)
     for shown in [*((m,) for m in modalities), modalities]:
@@ -137,14 +147,21 @@ def test_imputation_is_kernel_ridge_and_decoder_by_the_weights_that_held_out_cel
     for source, target in (("rna", "adt"), ("adt", "rna")):
         of_ridge, of_decoder = model.shares[source, target]
         assert min(of_ridge, of_decoder) >= 0
-        regressed, decoded = ridge.impute(query.only(source), target), decoded_alone(model, query, source, target)
+        regressed, decoded = (
+            ridge.impute(query.only(source), target),
+            decoded_alone(model, query, source, target),
+        )
         np.testing.assert_allclose(
-            model.impute(query.only(source), target), of_ridge * regressed + of_decoder * decoded, atol=1e-5
+            model.impute(query.only(source), target),
+            of_ridge * regressed + of_decoder * decoded,
+            atol=1e-5,
         )
 
 
 @pytest.mark.parametrize("better", ["ridge", "decoder"])
-def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing(better):
+def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_other_nothing(
+    better,
+):
     train = paired_view(400)
     model = ContrastiveVAE(max_epochs=2)
     model.fit(train, 0)
@@ -152,10 +169,16 @@ def test_held_out_cells_that_one_predicts_half_as_strongly_give_it_half_and_the_
     ridge = Ridge(kernel="gaussian", components=30)
     ridge.fit(View((_cells(fitted[0].take(torch.arange(fitted[0].cells))),), train.features), 0)
     shown = _cells(held_out[0].only("rna"))
-    exact = ridge.impute(shown, "adt") if better == "ridge" else MultimodalVAE.impute(model, shown, "adt")
+    exact = (
+        ridge.impute(shown, "adt")
+        if better == "ridge"
+        else MultimodalVAE.impute(model, shown, "adt")
+    )
     held_out[0].observed["adt"] = torch.from_numpy(exact / 2).float()
     model._blend(train, ("rna", "adt"), (fitted, held_out), "gaussian", 0)
-    np.testing.assert_allclose(model.shares["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3)
+    np.testing.assert_allclose(
+        model.shares["rna", "adt"], [0.5, 0] if better == "ridge" else [0, 0.5], atol=1e-3
+    )
 
 
 def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
@@ -163,10 +186,14 @@ def test_stacked_weights_are_least_squares_unless_one_would_be_negative():
     predicted, truth = random.standard_normal((2, 50)), random.standard_normal(50)
     gram = predicted @ predicted.T
     free = np.linalg.lstsq(predicted.T, truth + predicted.sum(0), rcond=None)[0]
-    np.testing.assert_allclose(stacked(gram, predicted @ (truth + predicted.sum(0))), free, rtol=1e-6)
+    np.testing.assert_allclose(
+        stacked(gram, predicted @ (truth + predicted.sum(0))), free, rtol=1e-6
+    )
     alone = predicted[1] @ (truth + predicted[1] - 3 * predicted[0]) / gram[1, 1]
     np.testing.assert_allclose(
-        stacked(gram, predicted @ (truth + predicted[1] - 3 * predicted[0])), [0, max(alone, 0)], rtol=1e-6
+        stacked(gram, predicted @ (truth + predicted[1] - 3 * predicted[0])),
+        [0, max(alone, 0)],
+        rtol=1e-6,
     )
     assert stacked(np.zeros((2, 2)), np.zeros(2)).tolist() == [0, 0]
 
@@ -232,8 +259,12 @@ def test_weak_pairs_are_mutual_neighbours_and_all_cells_stay_what_they_are():
     wanted = {f"{rna.names[i]} + {adt.names[j]}" for i, j in zip(*mutual.nonzero(), strict=True)}
     assert set(shown.blocks[2].names) == wanted
     first = str(shown.blocks[2].names[0]).split(" + ")
-    np.testing.assert_array_equal(shown.blocks[2].values["rna"][0], rna.values["rna"][list(rna.names).index(first[0])])
-    labels = dict(zip(rna.names, rna.labels, strict=True)) | dict(zip(adt.names, adt.labels, strict=True))
+    np.testing.assert_array_equal(
+        shown.blocks[2].values["rna"][0], rna.values["rna"][list(rna.names).index(first[0])]
+    )
+    labels = dict(zip(rna.names, rna.labels, strict=True)) | dict(
+        zip(adt.names, adt.labels, strict=True)
+    )
     for name, label in zip(shown.blocks[2].names, shown.blocks[2].labels, strict=True):
         one, other = (labels[part] for part in str(name).split(" + "))
         assert label == (one if one == other else "")
@@ -276,7 +307,8 @@ def test_features_and_no_linear_path_are_an_ordinary_encoder():
 
 def test_a_direction_without_pairs_is_imputed_by_the_decoder():
     cells = {
-        pair: linear_cells(60, seed=i, modalities=pair, name=str(i)) for i, pair in enumerate([("rna", "atac"), ("rna", "adt")])
+        pair: linear_cells(60, seed=i, modalities=pair, name=str(i))
+        for i, pair in enumerate([("rna", "atac"), ("rna", "adt")])
     }
     train = View(tuple(cells.values()), dict(FEATURES))
     model = ContrastiveVAE(max_epochs=2)

@@ -20,11 +20,24 @@ COLUMNS = ["cohort", "sample_id", "Donor", "Batch", "cond_group", "Age_interval"
 def file(tmp_path):
     """A small file of the same form in a folder of raw data, as the package holds it."""
     random = np.random.default_rng(0)
-    counts = random.poisson(2.0, (30, len(GENES) + len(PROTEINS))).astype(np.float32) + np.arange(7, dtype=np.float32)
+    counts = random.poisson(2.0, (30, len(GENES) + len(PROTEINS))).astype(np.float32) + np.arange(
+        7, dtype=np.float32
+    )
     donors = np.repeat(["D1", "D2", "D3"], 10)
-    texts = [["b1"] * 30, [f"B1_{donor}_T0" for donor in donors], donors, np.repeat(["B1", "B2"], 15)]
-    texts += [np.where(donors == "D1", "HC", "Severe"), ["<60"] * 30, np.tile(["NK", "B_Mem", "DC"], 10)]
-    table = pd.DataFrame(dict(zip(COLUMNS, texts, strict=True)), index=[str(cell) for cell in range(30)])
+    texts = [
+        ["b1"] * 30,
+        [f"B1_{donor}_T0" for donor in donors],
+        donors,
+        np.repeat(["B1", "B2"], 15),
+    ]
+    texts += [
+        np.where(donors == "D1", "HC", "Severe"),
+        ["<60"] * 30,
+        np.tile(["NK", "B_Mem", "DC"], 10),
+    ]
+    table = pd.DataFrame(
+        dict(zip(COLUMNS, texts, strict=True)), index=[str(cell) for cell in range(30)]
+    )
     types = ["Gene Expression"] * len(GENES) + ["Antibody Capture"] * len(PROTEINS)
     var = pd.DataFrame({"feature_types": types}, index=GENES + PROTEINS)
     (tmp_path / "covid_citeseq").mkdir()
@@ -56,13 +69,23 @@ def test_one_matrix_becomes_two_modalities_of_the_same_cells(file):
 
 
 def test_what_is_prepared_keeps_controls_and_links_names_with_their_targets(file, tmp_path):
-    record = {"bytes": file.stat().st_size} | lock.digests(file) | {"from": "here", "fetched": "today"}
+    record = (
+        {"bytes": file.stat().st_size} | lock.digests(file) | {"from": "here", "fetched": "today"}
+    )
     lock.write(tmp_path, "covid_citeseq", file.name, record)
-    prepare.main(dataset="c", loader="covid_citeseq", options={"batch": "Donor"}, raw=file.parent, output=tmp_path / "c.h5mu")
+    prepare.main(
+        dataset="c",
+        loader="covid_citeseq",
+        options={"batch": "Donor"},
+        raw=file.parent,
+        output=tmp_path / "c.h5mu",
+    )
     made = read_dataset(tmp_path / "c.h5mu")
     assert set(made.obs["batch"]) == {"D1", "D2", "D3"}
     assert "IgG1Kiso" in made["adt"].var_names
-    linked = links_between(made, "rna", "adt").toarray()  # CD14 with CD14, CD3E with CD3, the control with nothing
+    linked = links_between(
+        made, "rna", "adt"
+    ).toarray()  # CD14 with CD14, CD3E with CD3, the control with nothing
     assert linked.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
 
 
@@ -73,7 +96,10 @@ def test_what_is_prepared_keeps_controls_and_links_names_with_their_targets(file
             lambda whole: whole[:, [0, 0, 1, 4, 5]].copy(),
             "two Gene Expression features are called 'CD14'; .*fetch covid_citeseq",
         ),
-        (lambda whole: _without(whole, "Donor"), "no obs column 'Donor'; there are cohort, sample_id, Batch"),
+        (
+            lambda whole: _without(whole, "Donor"),
+            "no obs column 'Donor'; there are cohort, sample_id, Batch",
+        ),
         (lambda whole: _without(whole, "mergedcelltype"), "no obs column 'mergedcelltype'"),
     ],
 )
@@ -89,5 +115,8 @@ def _without(whole, column):
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(UserError, match="one file liu_demo.h5ad was expected, there is none; run `mosaicbench fetch"):
+    with pytest.raises(
+        UserError,
+        match="one file liu_demo.h5ad was expected, there is none; run `mosaicbench fetch",
+    ):
         covid_citeseq.load(tmp_path)

@@ -31,11 +31,23 @@ def raw_counts():
 
 @pytest.fixture
 def dataset(raw_counts):
-    names = {"rna": [*(f"G{i}" for i in range(10)), "MT-ND1", "mt-Co1"], "adt": [f"P{i}" for i in range(5)]}
-    measured = {modality: Measurement(counts, names[modality], modality) for modality, counts in raw_counts.items()}
+    names = {
+        "rna": [*(f"G{i}" for i in range(10)), "MT-ND1", "mt-Co1"],
+        "adt": [f"P{i}" for i in range(5)],
+    }
+    measured = {
+        modality: Measurement(counts, names[modality], modality)
+        for modality, counts in raw_counts.items()
+    }
     types = ["T", "B", "Doublet", "", "unsure"] * (N // 5)
     groups = {"donor": [f"D{i % 2}" for i in range(N)]}
-    return assembled(measured, cells=[f"AC{i}-1" for i in range(N)], cell_type=types, batch=["x"] * N, groups=groups)
+    return assembled(
+        measured,
+        cells=[f"AC{i}-1" for i in range(N)],
+        cell_type=types,
+        batch=["x"] * N,
+        groups=groups,
+    )
 
 
 def positions(dataset):
@@ -52,16 +64,24 @@ def positions(dataset):
         ("rna", {"max_features": 7}, lambda rna, adt: (rna > 0).sum(1) <= 7),
         ("rna", {"min_counts": 12}, lambda rna, adt: rna.sum(1) >= 12),
         ("rna", {"max_mito": 0.2}, lambda rna, adt: rna[:, 10:].sum(1) <= 0.2 * rna.sum(1)),
-        ("adt", {"min_counts": 45, "max_counts": 50}, lambda rna, adt: (adt.sum(1) >= 45) & (adt.sum(1) <= 50)),
+        (
+            "adt",
+            {"min_counts": 45, "max_counts": 50},
+            lambda rna, adt: (adt.sum(1) >= 45) & (adt.sum(1) <= 50),
+        ),
     ],
 )
-def test_thresholds_keep_the_cells_that_meet_them(dataset, raw_counts, modality, threshold, expected):
+def test_thresholds_keep_the_cells_that_meet_them(
+    dataset, raw_counts, modality, threshold, expected
+):
     kept = curated(dataset, qc={modality: threshold})
     mask = expected(raw_counts["rna"], raw_counts["adt"])
     assert 0 < mask.sum() < N
     assert list(positions(kept)) == list(np.flatnonzero(mask))
     counts = kept["rna"].layers["counts"].toarray()
-    np.testing.assert_array_equal(counts, raw_counts["rna"][mask][:, raw_counts["rna"][mask].sum(0) > 0])
+    np.testing.assert_array_equal(
+        counts, raw_counts["rna"][mask][:, raw_counts["rna"][mask].sum(0) > 0]
+    )
     dropped = kept.uns["curation"]["dropped"]
     if len(threshold) == 1:
         ((key, value),) = threshold.items()
@@ -73,7 +93,9 @@ def test_as_many_cells_are_kept_as_are_asked_for(dataset):
     few, again, all_of_them = (curated(dataset, cells=cells) for cells in (5, 5, 10**6))
     assert few.n_obs == 5
     assert list(few.obs_names) == list(again.obs_names)
-    assert few.uns["curation"]["dropped"] == {"beyond the number of cells asked for": dataset.n_obs - 5}
+    assert few.uns["curation"]["dropped"] == {
+        "beyond the number of cells asked for": dataset.n_obs - 5
+    }
     assert all_of_them.n_obs == dataset.n_obs
     with pytest.raises(UserError, match="cells: must be at least 1"):
         curated(dataset, cells=0)
@@ -88,7 +110,9 @@ def test_features_seen_in_too_few_of_the_kept_cells_go(dataset, raw_counts):
 
 def test_curation_leaves_its_argument_alone(dataset):
     before = dataset.copy()
-    curated(dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}})
+    curated(
+        dataset, unlabelled=["unsure"], dropped_types=["Doublet"], qc={"rna": {"min_features": 7}}
+    )
     assert curated(dataset, links=False).uns["curation"] == {"dropped": {}}
     assert list(dataset.obs["cell_type"]) == list(before.obs["cell_type"])
     assert (dataset["rna"].layers["counts"] != before["rna"].layers["counts"]).nnz == 0
@@ -99,14 +123,29 @@ def test_curation_leaves_its_argument_alone(dataset):
     ("options", "message"),
     [
         ({"qc": {"atac": {"min_features": 1}}}, "qc: no modality 'atac'; there are rna, adt"),
-        ({"qc": {"rna": {"min_genes": 1}}}, "qc.rna: unknown threshold 'min_genes'; there are min_features"),
-        ({"qc": {"rna": {"min_features": 99}}}, r"qc: no cell is left \(rna min_features 99: 40\); loosen the thresholds"),
+        (
+            {"qc": {"rna": {"min_genes": 1}}},
+            "qc.rna: unknown threshold 'min_genes'; there are min_features",
+        ),
+        (
+            {"qc": {"rna": {"min_features": 99}}},
+            r"qc: no cell is left \(rna min_features 99: 40\); loosen the thresholds",
+        ),
         ({"qc": {"adt": {"max_mito": 0.1}}}, "qc.adt.max_mito: no gene's name begins with MT-"),
-        ({"unlabelled": ["unsur"]}, "unlabelled: no cell is called 'unsur'; there are B, Doublet, T, unsure"),
+        (
+            {"unlabelled": ["unsur"]},
+            "unlabelled: no cell is called 'unsur'; there are B, Doublet, T, unsure",
+        ),
         ({"dropped_types": ["Doublets"]}, "dropped_types: no cell is called 'Doublets'"),
         ({"labels": {"column": "type"}}, "labels: the key 'path' is missing"),
-        ({"labels": {"path": "t.csv", "columns": "type"}}, "labels: unknown key 'columns'; there are path"),
-        ({"labels": {"path": "t.xlsx", "column": "type"}}, "labels: .*t.xlsx is neither .tsv, .csv nor .rds"),
+        (
+            {"labels": {"path": "t.csv", "columns": "type"}},
+            "labels: unknown key 'columns'; there are path",
+        ),
+        (
+            {"labels": {"path": "t.xlsx", "column": "type"}},
+            "labels: .*t.xlsx is neither .tsv, .csv nor .rds",
+        ),
         ({"labels": {"path": "t.csv", "column": "type"}}, "t.csv: no such file"),
     ],
 )
@@ -131,18 +170,27 @@ def test_labels_come_from_a_table(dataset, tmp_path, ending):
     if ending == "rds":
         import rdata
 
-        named = table[["type"]].set_axis(pd.Index(table["barcode"], dtype=object, name=None), axis=0)
+        named = table[["type"]].set_axis(
+            pd.Index(table["barcode"], dtype=object, name=None), axis=0
+        )
         rdata.write_rds(tmp_path / "t.rds", named)
     else:
         table.to_csv(tmp_path / f"t.{ending}", index=False, sep="," if ending == "csv" else "\t")
-    kept = curated(dataset, tmp_path, labels={"path": f"t.{ending}", "column": "type", "suffix": "-1"})
+    kept = curated(
+        dataset, tmp_path, labels={"path": f"t.{ending}", "column": "type", "suffix": "-1"}
+    )
     assert list(kept.obs["cell_type"]) == ["x", "y"] * 15 + [""] * 10
     assert kept.uns["curation"]["labels_matched"] == 30
 
 
 def test_labels_of_other_cells_are_refused_and_few_warned_about(dataset, tmp_path):
-    pd.DataFrame({"barcode": [f"AC{i}" for i in range(9)], "type": "x"}).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(UserError, match="no cell is in t.csv: cells are called 'AC0-1', …, its barcodes 'AC0', …; give suffix"):
+    pd.DataFrame({"barcode": [f"AC{i}" for i in range(9)], "type": "x"}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    with pytest.raises(
+        UserError,
+        match="no cell is in t.csv: cells are called 'AC0-1', …, its barcodes 'AC0', …; give suffix",
+    ):
         curated(dataset, tmp_path, labels={"path": "t.csv", "column": "type"})
     with pytest.warns(DataWarning, match="labels: 31 of 40 cells have no label"):
         curated(dataset, tmp_path, labels={"path": "t.csv", "column": "type", "suffix": "-1"})
@@ -153,7 +201,9 @@ def test_labels_of_other_cells_are_refused_and_few_warned_about(dataset, tmp_pat
 
 def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, raw_counts):
     for modality, counts in raw_counts.items():
-        names = [f"AC{i}-1" for i in range(N)] if modality == "rna" else [f"AC{i}-1" for i in range(30)]
+        names = (
+            [f"AC{i}-1" for i in range(N)] if modality == "rna" else [f"AC{i}-1" for i in range(30)]
+        )
         obs = pd.DataFrame({"type": (["T", "", "", ""] * N)[: len(names)]}, index=names)
         values = sparse.csr_matrix(counts[: len(names)], dtype=np.float32)
         anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / f"{modality}.h5ad")
@@ -163,7 +213,10 @@ def test_a_prepared_dataset_says_what_was_dropped_and_warned(tmp_path, capsys, r
     said = read_dataset(tmp_path / "d.h5mu").uns[KEY]
     few = (raw_counts["rna"] > 0).sum(1) < 7
     failing = int(few.sum())
-    assert json.loads(said["dropped"]) == {"not in every modality": 0, "rna min_features 7": failing}
+    assert json.loads(said["dropped"]) == {
+        "not in every modality": 0,
+        "rna min_features 7": failing,
+    }
     assert any("have no label" in text for text in json.loads(said["warnings"]))
     log = capsys.readouterr().err
     assert f"mine: dropped {failing} cells: rna min_features 7" in log
@@ -178,16 +231,25 @@ def two(left, right):
     measured = {"rna": Measurement(left, [f"G{i}" for i in range(left.shape[1])], "rna")}
     measured["adt"] = Measurement(right, [f"P{i}" for i in range(right.shape[1])], "adt")
     n = len(left)
-    return assembled(measured, cells=[f"c{i}" for i in range(n)], cell_type=[""] * n, batch=[""] * n)
+    return assembled(
+        measured, cells=[f"c{i}" for i in range(n)], cell_type=[""] * n, batch=[""] * n
+    )
 
 
 def test_one_measurement_given_twice_is_found_in_any_disguise():
     rng = np.random.default_rng(0)
-    counts = rng.poisson(rng.gamma(1.0, 5.0, (300, 1)) * rng.gamma(1.0, 1.0, (1, 15))) + rng.poisson(1.0, (300, 15))
-    with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers, so the same file was given twice"):
+    counts = rng.poisson(
+        rng.gamma(1.0, 5.0, (300, 1)) * rng.gamma(1.0, 1.0, (1, 15))
+    ) + rng.poisson(1.0, (300, 15))
+    with pytest.raises(
+        UserError, match="'rna' and 'adt' hold identical numbers, so the same file was given twice"
+    ):
         two(counts, counts)
     for disguised in (2 * counts, np.log1p(counts), counts[:, ::-1], counts[:, :9]):
-        with pytest.raises(UserError, match="'rna' and 'adt' are nearly collinear: half of the features of one have a twin"):
+        with pytest.raises(
+            UserError,
+            match="'rna' and 'adt' are nearly collinear: half of the features of one have a twin",
+        ):
             two(counts, disguised)
     noisy = counts + 0.15 * counts.std(axis=0) * rng.standard_normal(counts.shape)
     with pytest.warns(DataWarning, match="'rna' and 'adt' are suspiciously alike"):
@@ -203,18 +265,23 @@ def test_related_modalities_are_no_twins(recwarn):
 
 
 def test_empty_modalities_are_refused_and_empty_cells_warned_about(raw_counts):
-    with pytest.raises(UserError, match="modality 'adt' is empty: no feature was seen in any of its 40 cells"):
+    with pytest.raises(
+        UserError, match="modality 'adt' is empty: no feature was seen in any of its 40 cells"
+    ):
         two(raw_counts["rna"] + 1, np.zeros((N, 3)))
     silent = raw_counts["adt"].copy()
     silent[:3] = 0
     with pytest.warns(
-        DataWarning, match=r"modality 'adt': 3 of 40 cells show no feature at all; say qc: \{adt: \{min_counts: 1\}\}"
+        DataWarning,
+        match=r"modality 'adt': 3 of 40 cells show no feature at all; say qc: \{adt: \{min_counts: 1\}\}",
     ):
         two(raw_counts["rna"] + 1, silent)
 
 
 def write(folder, modality, counts, names):
-    cells = anndata.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names))
+    cells = anndata.AnnData(
+        sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names)
+    )
     cells.write_h5ad(folder / f"{modality}.h5ad")
     return f"{modality}.h5ad"
 
@@ -226,8 +293,14 @@ def write(folder, modality, counts, names):
             lambda counts: -counts,
             "modality 'adt' holds no counts .looked at X: negative values.; put the raw counts into layers",
         ),
-        (lambda counts: counts / 2 + 0.25, "modality 'adt' holds no counts .looked at X: fractional values."),
-        (lambda counts: np.where(counts > 9, np.nan, counts), "modality 'adt' holds no counts .looked at X: NaN or infinite"),
+        (
+            lambda counts: counts / 2 + 0.25,
+            "modality 'adt' holds no counts .looked at X: fractional values.",
+        ),
+        (
+            lambda counts: np.where(counts > 9, np.nan, counts),
+            "modality 'adt' holds no counts .looked at X: NaN or infinite",
+        ),
     ],
 )
 def test_what_is_no_count_is_refused(tmp_path, raw_counts, change, message):
@@ -241,27 +314,45 @@ def test_what_is_no_count_is_refused(tmp_path, raw_counts, change, message):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([f"AC{i}-x-1" for i in range(N)], "agree but for an ending such as '-1'; give all files the same cell names"),
-        ([f"x_AC{i}" for i in range(N)], "agree but for the order of their parts; give all files the same cell names"),
+        (
+            [f"AC{i}-x-1" for i in range(N)],
+            "agree but for an ending such as '-1'; give all files the same cell names",
+        ),
+        (
+            [f"x_AC{i}" for i in range(N)],
+            "agree but for the order of their parts; give all files the same cell names",
+        ),
     ],
 )
-def test_barcodes_written_in_two_ways_are_refused_with_what_to_do(tmp_path, raw_counts, names, message):
-    other = [name.removesuffix("-1") if name.endswith("-1") else "_".join(name.split("_")[::-1]) for name in names]
+def test_barcodes_written_in_two_ways_are_refused_with_what_to_do(
+    tmp_path, raw_counts, names, message
+):
+    other = [
+        name.removesuffix("-1") if name.endswith("-1") else "_".join(name.split("_")[::-1])
+        for name in names
+    ]
     path = {"rna": write(tmp_path, "rna", raw_counts["rna"], other)}
     message = f"path: no cell name is in every modality .*; those of 'rna' and 'adt' {message}"
     path["adt"] = write(tmp_path, "adt", raw_counts["adt"], names)
     with pytest.raises(UserError, match=message):
         own_files.load(tmp_path, path=path)
-    assert checks.name_hint({"rna": pd.Index(["x_AC1"]), "adt": pd.Index(["AC1_x"])}).endswith("the order of their parts")
+    assert checks.name_hint({"rna": pd.Index(["x_AC1"]), "adt": pd.Index(["AC1_x"])}).endswith(
+        "the order of their parts"
+    )
 
 
 def test_features_of_one_name_are_told_apart_and_warned_about(tmp_path, raw_counts):
     names = [f"c{i}" for i in range(N)]
-    path = {modality: write(tmp_path, modality, counts, names) for modality, counts in raw_counts.items()}
+    path = {
+        modality: write(tmp_path, modality, counts, names)
+        for modality, counts in raw_counts.items()
+    }
     twice = anndata.read_h5ad(tmp_path / "adt.h5ad")
     twice.var_names = ["CD3", "CD4", "CD4", "CD4", "CD8"]
     twice.write_h5ad(tmp_path / "adt.h5ad")
-    with pytest.warns(DataWarning, match="modality 'adt': 2 feature names occur again; they get an ending"):
+    with pytest.warns(
+        DataWarning, match="modality 'adt': 2 feature names occur again; they get an ending"
+    ):
         loaded = own_files.load(tmp_path, path=path)
     assert list(loaded["adt"].var_names) == ["CD3", "CD4", "CD4-1", "CD4-2", "CD8"]
 
@@ -269,7 +360,10 @@ def test_features_of_one_name_are_told_apart_and_warned_about(tmp_path, raw_coun
 def test_few_common_cells_are_warned_about(tmp_path, raw_counts):
     path = {"rna": write(tmp_path, "rna", raw_counts["rna"], [f"c{i}" for i in range(N)])}
     path["adt"] = write(tmp_path, "adt", raw_counts["adt"], [f"c{i + 30}" for i in range(N)])
-    with pytest.warns(DataWarning, match="path: only 10 of 70 cells are in every modality, 10 are in at least two; the"):
+    with pytest.warns(
+        DataWarning,
+        match="path: only 10 of 70 cells are in every modality, 10 are in at least two; the",
+    ):
         loaded = own_files.load(tmp_path, path=path)
     assert (loaded.n_obs, loaded["rna"].n_obs, loaded["adt"].n_obs) == (70, N, N)
 
@@ -288,11 +382,15 @@ def test_each_modality_may_have_a_format_of_its_own(tmp_path, raw_counts):
         "feature_type": ["Gene Expression"] * 12,
     }
     write_tenx(tmp_path / "rna.h5", rna, features, barcodes=names)
-    pd.DataFrame(adt, index=names, columns=list("abcde")).rename_axis("cell").to_csv(tmp_path / "adt.csv.gz")
+    pd.DataFrame(adt, index=names, columns=list("abcde")).rename_axis("cell").to_csv(
+        tmp_path / "adt.csv.gz"
+    )
     (tmp_path / "peaks").mkdir()
     mmwrite(tmp_path / "peaks" / "matrix.mtx", sparse.coo_matrix(rna[:, :6].T[::-1].copy()))
     (tmp_path / "peaks" / "barcodes.tsv").write_text("".join(f"{name}\n" for name in names))
-    (tmp_path / "peaks" / "features.tsv").write_text("".join(f"chr1:{i}00-{i}50\n" for i in range(1, 7)))
+    (tmp_path / "peaks" / "features.tsv").write_text(
+        "".join(f"chr1:{i}00-{i}50\n" for i in range(1, 7))
+    )
     loaded = own_files.load(tmp_path, path={"rna": "rna.h5", "adt": "adt.csv.gz"})
     assert list(loaded["rna"].var["gene_ids"]) == features["id"]
     np.testing.assert_array_equal(loaded["adt"].layers["counts"].toarray(), adt)
@@ -308,20 +406,34 @@ def test_a_matrix_market_folder_is_split_by_feature_type(tmp_path, raw_counts):
     mmwrite(tmp_path / "matrix.mtx", sparse.coo_matrix(both.T))
     (tmp_path / "barcodes.tsv").write_text("".join(f"AC{i}-1\n" for i in range(N)))
     kinds = ["Gene Expression"] * 12 + ["Antibody Capture"] * 5
-    (tmp_path / "features.tsv").write_text("".join(f"E{i}\tF{i}\t{kind}\n" for i, kind in enumerate(kinds)))
+    (tmp_path / "features.tsv").write_text(
+        "".join(f"E{i}\tF{i}\t{kind}\n" for i, kind in enumerate(kinds))
+    )
     loaded = own_files.load(None, path=str(tmp_path))
-    assert {modality: cells.n_vars for modality, cells in loaded.mod.items()} == {"rna": 12, "adt": 5}
+    assert {modality: cells.n_vars for modality, cells in loaded.mod.items()} == {
+        "rna": 12,
+        "adt": 5,
+    }
     np.testing.assert_array_equal(loaded["adt"].layers["counts"].toarray(), raw_counts["adt"])
 
 
 def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
     names = [f"c{i}" for i in range(N)]
-    rna = anndata.AnnData(sparse.csr_matrix(raw_counts["rna"] + 1, dtype=np.float32), obs=pd.DataFrame(index=names))
+    rna = anndata.AnnData(
+        sparse.csr_matrix(raw_counts["rna"] + 1, dtype=np.float32), obs=pd.DataFrame(index=names)
+    )
     rna.obs["donor"] = ["P1", "P2"] * (N // 2)
-    rna.var["seqnames"], rna.var["chromStart"], rna.var["chromEnd"], rna.var["strand"] = "chr1", 5.0, 9.0, "+"
+    rna.var["seqnames"], rna.var["chromStart"], rna.var["chromEnd"], rna.var["strand"] = (
+        "chr1",
+        5.0,
+        9.0,
+        "+",
+    )
     rna.var["other"] = 1
     rna.write_h5ad(tmp_path / "rna.h5ad")
-    atac = anndata.AnnData(sparse.csr_matrix(raw_counts["adt"], dtype=np.float32), obs=pd.DataFrame(index=names))
+    atac = anndata.AnnData(
+        sparse.csr_matrix(raw_counts["adt"], dtype=np.float32), obs=pd.DataFrame(index=names)
+    )
     atac.var["interval"] = [f"chr1:{i}-{i + 3}" for i in range(5)]
     atac.write_h5ad(tmp_path / "atac.h5ad")
     path = {modality: str(tmp_path / f"{modality}.h5ad") for modality in ("rna", "atac")}
@@ -330,7 +442,12 @@ def test_coordinates_and_groups_of_ones_own_are_kept(tmp_path, raw_counts):
     assert loaded["rna"].var.iloc[0].tolist() == ["chr1", 5, 9, "+"]
     assert loaded["atac"].var["end"].tolist() == [3, 4, 5, 6, 7]
     assert list(loaded.obs["donor"]) == ["P1", "P2"] * (N // 2)
-    prepare.main(dataset="d", loader="own_files", options={"path": path, "groups": ["donor"]}, output=tmp_path / "d.h5mu")
+    prepare.main(
+        dataset="d",
+        loader="own_files",
+        options={"path": path, "groups": ["donor"]},
+        output=tmp_path / "d.h5mu",
+    )
     again = read_dataset(tmp_path / "d.h5mu")
     assert list(again.obs["donor"]) == ["P1", "P2"] * (N // 2)
     assert again["rna"].var["start"].tolist() == [5] * 12
@@ -352,7 +469,9 @@ def told_apart():
         "rna": Measurement(rna, [f"gene{j}" for j in range(30)], "rna"),
         "adt": Measurement(random.poisson(9, (200, 4)), [f"protein{j}" for j in range(4)], "adt"),
     }
-    return assembled(measured, cells=[f"cell{i}" for i in range(200)], cell_type=types, batch=["all"] * 200), rna
+    return assembled(
+        measured, cells=[f"cell{i}" for i in range(200)], cell_type=types, batch=["all"] * 200
+    ), rna
 
 
 def test_features_that_tell_a_type_are_kept_with_as_many_others_as_asked_for(told_apart):
@@ -361,7 +480,9 @@ def test_features_that_tell_a_type_are_kept_with_as_many_others_as_asked_for(tol
     found = curated(dataset, association=options, links=False)
     assert list(found["rna"].var_names[found["rna"].var["relevant"]]) == ["gene3", "gene7"]
     assert (found["rna"].n_vars, found["adt"].n_vars) == (11, 4)
-    assert list(found.obs["cell_type"]) == [{"a": "a", "": ""}.get(t, "other") for t in dataset.obs["cell_type"]]
+    assert list(found.obs["cell_type"]) == [
+        {"a": "a", "": ""}.get(t, "other") for t in dataset.obs["cell_type"]
+    ]
     columns = [int(name[4:]) for name in found["rna"].var_names]
     expected = np.log1p(1e4 * rna / rna.sum(axis=1, keepdims=True))[:, columns]
     np.testing.assert_allclose(found["rna"].layers["lognorm"].toarray(), expected, rtol=1e-5)
@@ -375,7 +496,10 @@ def test_irrelevant_features_are_those_least_associated(told_apart):
     found = curated(dataset, association=options, links=False)
     known = np.asarray(dataset.obs["cell_type"]) != ""
     lognorm = np.log1p(1e4 * rna / rna.sum(axis=1, keepdims=True))[known]
-    r = [abs(np.corrcoef(x, np.asarray(dataset.obs["cell_type"])[known] == "a")[0, 1]) for x in lognorm.T]
+    r = [
+        abs(np.corrcoef(x, np.asarray(dataset.obs["cell_type"])[known] == "a")[0, 1])
+        for x in lognorm.T
+    ]
     assert set(found["rna"].var_names) == {f"gene{j}" for j in np.argsort(r)[:3]}
 
 

@@ -54,7 +54,9 @@ def counts_of(n_obs=12, n_vars=5, seed=0, names=None):
     """Return a small AnnData of counts without an all-zero feature."""
     counts = np.random.default_rng(seed).poisson(3.0, size=(n_obs, n_vars)) + 1
     names = [f"cell{i}" for i in range(n_obs)] if names is None else names
-    return anndata.AnnData(sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names))
+    return anndata.AnnData(
+        sparse.csr_matrix(counts, dtype=np.float32), obs=pd.DataFrame(index=names)
+    )
 
 
 def modality_of(matrix, kind, scale=None):
@@ -88,7 +90,9 @@ def written(tmp_path):
 @pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp"])
 def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path, capsys):
     stanza = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())[name]
-    prepare.main(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
+    prepare.main(
+        dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu"
+    )
     dataset = read_dataset(tmp_path / "d.h5mu")
     assert dataset.uns["mosaicbench"]["dataset"] == name
     assert dataset.uns["mosaicbench"]["loader"] == stanza["loader"]
@@ -96,9 +100,18 @@ def test_prepared_dataset_reads_back_and_says_where_it_comes_from(name, tmp_path
     assert all(f"{name}: {modality}: {dataset.n_obs} cells" in said for modality in dataset.mod)
 
 
-@pytest.mark.parametrize("name", ["pbmc68k_split", "simulated", "synthetic_gp", "own_files", "cll", "tcga_brca", "breast_tcga"])
+@pytest.mark.parametrize(
+    "name",
+    ["pbmc68k_split", "simulated", "synthetic_gp", "own_files", "cll", "tcga_brca", "breast_tcga"],
+)
 def test_cards_are_complete_and_load_is_what_the_catalog_sees(name):
-    assert set(catalog.card("datasets", name)) - {"simulated"} == {"label", "summary", "labels", "licence", "citation"}
+    assert set(catalog.card("datasets", name)) - {"simulated"} == {
+        "label",
+        "summary",
+        "labels",
+        "licence",
+        "citation",
+    }
     assert "raw" in catalog.parameters("datasets", name)
 
 
@@ -114,7 +127,9 @@ def test_split_transcriptome_halves_are_disjoint_and_alike():
 
 
 def test_split_transcriptome_follows_its_seed():
-    first, again, other = (list(pbmc68k_split.load(None, seed=seed)["left"].var_names) for seed in (0, 0, 1))
+    first, again, other = (
+        list(pbmc68k_split.load(None, seed=seed)["left"].var_names) for seed in (0, 0, 1)
+    )
     assert first == again != other
 
 
@@ -147,9 +162,14 @@ def test_private_factors_drive_their_own_modality_and_no_other(cells):
     values = {m: space_values(Preprocessing.fit(cells[m]).transform(cells[m])) for m in cells.mod}
     for modality in cells.mod:
         for other in cells.mod:
-            found = r_squared(values[modality], np.asarray(cells[other].obsm["private_factors"], dtype=np.float64))
+            found = r_squared(
+                values[modality], np.asarray(cells[other].obsm["private_factors"], dtype=np.float64)
+            )
             assert found > 0.4 if other == modality else found < 0.05, (modality, other, found)
-        assert r_squared(values[modality], np.asarray(cells.obsm["shared_factors"], dtype=np.float64)) > 0.4, modality
+        assert (
+            r_squared(values[modality], np.asarray(cells.obsm["shared_factors"], dtype=np.float64))
+            > 0.4
+        ), modality
 
 
 def test_simulated_types_are_recoverable_but_not_given_away(cells):
@@ -187,7 +207,10 @@ def test_simulated_follows_its_seed(cells):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"modalities": ("rna", "dna")}, "modalities: unknown 'dna'"), ({"cells": 3}, "cells: must be at least 10, found 3")],
+    [
+        ({"modalities": ("rna", "dna")}, "modalities: unknown 'dna'"),
+        ({"cells": 3}, "cells: must be at least 10, found 3"),
+    ],
 )
 def test_simulated_refuses(options, message):
     with pytest.raises(UserError, match=message):
@@ -195,10 +218,16 @@ def test_simulated_refuses(options, message):
 
 
 def test_prepare_refuses_unknown_loaders_and_options(tmp_path):
-    with pytest.raises(UserError, match="dataset mine: unknown loader 'nothing'; there are .*own_files"):
+    with pytest.raises(
+        UserError, match="dataset mine: unknown loader 'nothing'; there are .*own_files"
+    ):
         prepare.main(dataset="mine", loader="nothing", options={}, output=tmp_path / "d.h5mu")
-    with pytest.raises(UserError, match="dataset mine, options: unknown option 'cell'; there are cells"):
-        prepare.main(dataset="mine", loader="simulated", options={"cell": 3}, output=tmp_path / "d.h5mu")
+    with pytest.raises(
+        UserError, match="dataset mine, options: unknown option 'cell'; there are cells"
+    ):
+        prepare.main(
+            dataset="mine", loader="simulated", options={"cell": 3}, output=tmp_path / "d.h5mu"
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -206,7 +235,9 @@ def test_zero_features_are_dropped_and_names_made_unique():
     values = np.array([[1, 0, 2], [0, 0, 3]])
     twice = Measurement(values, ["a", "b", "a"], "rna")
     other = Measurement(values[:, [2, 0]], ["c", "d"], "adt")
-    dataset = assembled({"rna": twice, "adt": other}, cells=["x", "y"], cell_type=["", "t"], batch=["b", "b"])
+    dataset = assembled(
+        {"rna": twice, "adt": other}, cells=["x", "y"], cell_type=["", "t"], batch=["b", "b"]
+    )
     assert list(dataset["rna"].var_names) == ["a", "a-1"]
 
 
@@ -285,7 +316,9 @@ def test_clr_is_a_log_ratio_to_the_geometric_mean_of_the_cell():
     counts[:, 2] = 0
     train = modality_of(counts, "adt")
     transformed = Preprocessing.fit(train).transform(train)
-    expected = [[np.log1p(x / np.exp(np.mean([np.log1p(y) for y in row]))) for x in row] for row in counts]
+    expected = [
+        [np.log1p(x / np.exp(np.mean([np.log1p(y) for y in row]))) for x in row] for row in counts
+    ]
     np.testing.assert_allclose(space_values(transformed), expected, rtol=1e-5)
     assert transformed.uns["std"][2] == 1
     assert np.all(np.isfinite(standardised_values(transformed)))
@@ -305,7 +338,9 @@ def test_a_cell_is_transformed_alike_whatever_cells_are_beside_it(kind):
     whole = modality_of(counts, kind)
     fitted = Preprocessing.fit(whole[:30])
     together, alone = fitted.transform(whole[30:]), fitted.transform(whole[33:34])
-    np.testing.assert_allclose(space_values(together)[3], space_values(alone)[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        space_values(together)[3], space_values(alone)[0], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_preprocessing_leaves_its_argument_alone():
@@ -314,25 +349,35 @@ def test_preprocessing_leaves_its_argument_alone():
         train = modality_of(counts, kind)
         Preprocessing.fit(train).transform(train)
         assert np.array_equal(train.layers[VALUES[kind][0]].toarray(), counts)
-        assert (set(train.uns), list(train.obs.columns), len(train.obsm)) == ({"kind", "values"}, [], 0)
+        assert (set(train.uns), list(train.obs.columns), len(train.obsm)) == (
+            {"kind", "values"},
+            [],
+            0,
+        )
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "counts" in VALUES[kind]])
 def test_counts_travel_along_with_the_totals_over_all_features(kind):
     counts = np.random.default_rng(0).poisson(2.0, size=(40, 60))
     train = modality_of(counts, kind)
-    transformed = Preprocessing.fit(train, **({} if kind == "adt" else {"features": 20})).transform(train)
+    transformed = Preprocessing.fit(train, **({} if kind == "adt" else {"features": 20})).transform(
+        train
+    )
     columns = train.var_names.get_indexer(transformed.var_names)
     np.testing.assert_array_equal(transformed.layers["counts"].toarray(), counts[:, columns])
     np.testing.assert_array_equal(transformed.obs["total"], counts.sum(axis=1))
-    np.testing.assert_array_equal(preprocess.binarised(transformed).toarray(), counts[:, columns] > 0)
+    np.testing.assert_array_equal(
+        preprocess.binarised(transformed).toarray(), counts[:, columns] > 0
+    )
 
 
 def test_the_way_back_from_lognorm_gives_the_counts():
     counts = np.random.default_rng(0).poisson(2.0, size=(40, 9)) + np.arange(9)
     train = modality_of(counts, "rna")
     transformed = Preprocessing.fit(train).transform(train)
-    back = unstandardised_values(transformed, (space_values(transformed) - transformed.uns["mean"]) / transformed.uns["std"])
+    back = unstandardised_values(
+        transformed, (space_values(transformed) - transformed.uns["mean"]) / transformed.uns["std"]
+    )
     found = preprocess.counts_from_lognorm(back, transformed.obs["total"])
     np.testing.assert_allclose(found, transformed.layers["counts"].toarray(), atol=1e-2)
 
@@ -364,7 +409,9 @@ def test_continuous_values_stay_as_they_are_and_those_that_vary_most_are_chosen(
     assert transformed.uns["space"] == "continuous" and "counts" not in transformed.layers
 
 
-@pytest.mark.parametrize(("kind", "scale"), [("continuous", "counts"), ("rna", "continuous"), ("adt", "lognorm")])
+@pytest.mark.parametrize(
+    ("kind", "scale"), [("continuous", "counts"), ("rna", "continuous"), ("adt", "lognorm")]
+)
 def test_values_that_a_kind_does_not_have_are_refused(kind, scale):
     with pytest.raises(UserError, match=f"values: those of kind '{kind}' are .*, found {scale}"):
         Preprocessing.fit(modality_of(np.ones((5, 3)), kind, scale))
@@ -386,7 +433,10 @@ def smoothness(x, factors):
 
 def test_features_are_smooth_in_the_factors_that_drive_them_and_in_no_others(processes):
     for modality in processes.mod.values():
-        x, of_shared = modality.layers["continuous"].toarray(), modality.var["shared_driven"].to_numpy()
+        x, of_shared = (
+            modality.layers["continuous"].toarray(),
+            modality.var["shared_driven"].to_numpy(),
+        )
         own = smoothness(x, modality.obsm["private_factors"])
         shared = smoothness(x, processes.obsm["shared_factors"])
         assert min(shared[of_shared].min(), own[~of_shared].min()) > 0.8
@@ -400,9 +450,12 @@ def test_more_private_features_change_nothing_in_those_that_were_there(processes
     first = processes["first"].layers["continuous"].toarray()
     np.testing.assert_array_equal(more["first"].layers["continuous"].toarray()[:, :30], first)
     np.testing.assert_array_equal(
-        more["second"].layers["continuous"].toarray(), processes["second"].layers["continuous"].toarray()
+        more["second"].layers["continuous"].toarray(),
+        processes["second"].layers["continuous"].toarray(),
     )
-    np.testing.assert_array_equal(more.obs["cell_type"] == "positive", more.obsm["shared_factors"][:, 0] > 0)
+    np.testing.assert_array_equal(
+        more.obs["cell_type"] == "positive", more.obsm["shared_factors"][:, 0] > 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -418,14 +471,19 @@ def test_gaussian_processes_refuse(options, message):
 
 
 def test_private_features_of_counts_follow_private_factors_alone():
-    dataset = simulated.load(None, cells=400, modalities=["rna", "adt"], n_rna=40, private_features={"rna": 60}, seed=1)
+    dataset = simulated.load(
+        None, cells=400, modalities=["rna", "adt"], n_rna=40, private_features={"rna": 60}, seed=1
+    )
     rna, adt = dataset["rna"], dataset["adt"]
     names = np.array([int(name.split("-")[1]) for name in rna.var_names])
     assert set(names[rna.var["shared_driven"]]) <= set(range(40))
     assert 40 < (names >= 40).sum() <= 60
     share = rna.layers["counts"].toarray()
     share = np.log1p(share / share.sum(1, keepdims=True) * 1e4)
-    for factors, driven in ((dataset.obsm["shared_factors"], names < 40), (rna.obsm["private_factors"], names >= 40)):
+    for factors, driven in (
+        (dataset.obsm["shared_factors"], names < 40),
+        (rna.obsm["private_factors"], names >= 40),
+    ):
         r = np.abs(np.corrcoef(share.T, factors.T)[: len(names), len(names) :]).max(axis=1)
         assert r[driven].mean() > 1.5 * r[~driven].mean()
     assert 0.5 < adt.var["shared_driven"].mean() < 1
@@ -446,15 +504,24 @@ def test_all_cells_are_kept_with_what_they_have_in_the_order_of_the_first_modali
     rna = counts_of(names=[f"cell{i}" for i in range(12)])
     prot = counts_of(n_vars=3, seed=1, names=[f"cell{i}" for i in reversed(range(4, 16))])
     prot.obs["kind of cell"] = [f"type {name}" for name in prot.obs_names]
-    dataset = own_files.load(None, path=written({"gex": rna, "prot": prot}), cell_type="kind of cell")
+    dataset = own_files.load(
+        None, path=written({"gex": rna, "prot": prot}), cell_type="kind of cell"
+    )
     assert list(dataset.obs_names) == [f"cell{i}" for i in [*range(12), *reversed(range(12, 16))]]
     assert list(dataset["gex"].obs_names) == list(rna.obs_names)
-    assert list(dataset["prot"].obs_names) == [name for name in dataset.obs_names if name in set(prot.obs_names)]
+    assert list(dataset["prot"].obs_names) == [
+        name for name in dataset.obs_names if name in set(prot.obs_names)
+    ]
     values = prot[dataset["prot"].obs_names].X.toarray()
     assert np.array_equal(dataset["prot"].layers["counts"].toarray(), values)
-    assert list(dataset.obs["cell_type"]) == [""] * 4 + [f"type {name}" for name in dataset.obs_names[4:]]
+    assert list(dataset.obs["cell_type"]) == [""] * 4 + [
+        f"type {name}" for name in dataset.obs_names[4:]
+    ]
     assert set(dataset.obs["batch"]) == {"all"}
-    assert {m: cells.uns["kind"] for m, cells in dataset.mod.items()} == {"gex": "rna", "prot": "adt"}
+    assert {m: cells.uns["kind"] for m, cells in dataset.mod.items()} == {
+        "gex": "rna",
+        "prot": "adt",
+    }
     assert np.array_equal(dataset["gex"].layers["counts"].toarray(), rna.X.toarray())
 
 
@@ -464,7 +531,10 @@ def test_without_a_label_column_all_cells_are_unlabelled_and_missing_entries_too
     assert set(own_files.load(None, path=paths).obs["cell_type"]) == {""}
     rna.obs["type"] = pd.Categorical(["a", None, "b"] * 4)
     paths = written({"rna": rna, "adt": adt})
-    assert list(own_files.load(None, path=paths, cell_type="type").obs["cell_type"]) == ["a", "", "b"] * 4
+    assert (
+        list(own_files.load(None, path=paths, cell_type="type").obs["cell_type"])
+        == ["a", "", "b"] * 4
+    )
 
 
 def test_counts_are_found_in_the_layer_then_x_then_raw(written):
@@ -478,10 +548,18 @@ def test_counts_are_found_in_the_layer_then_x_then_raw(written):
     for rna in (plain, in_layer, in_raw):
         dataset = own_files.load(None, path=written({"rna": rna, "adt": adt}))
         assert np.array_equal(dataset["rna"].layers["counts"].toarray(), plain.X.toarray())
-    with pytest.raises(UserError, match=r"values: modality 'rna' holds no counts \(looked at X: fractional values\)"):
+    with pytest.raises(
+        UserError,
+        match=r"values: modality 'rna' holds no counts \(looked at X: fractional values\)",
+    ):
         own_files.load(None, path=written({"rna": logged, "adt": adt}))
-    dataset = own_files.load(None, path=written({"rna": logged, "adt": adt}), values={"rna": "lognorm"})
-    assert {m: cells.uns["values"] for m, cells in dataset.mod.items()} == {"rna": "lognorm", "adt": "counts"}
+    dataset = own_files.load(
+        None, path=written({"rna": logged, "adt": adt}), values={"rna": "lognorm"}
+    )
+    assert {m: cells.uns["values"] for m, cells in dataset.mod.items()} == {
+        "rna": "lognorm",
+        "adt": "counts",
+    }
 
 
 @pytest.mark.parametrize(
@@ -504,7 +582,9 @@ def test_own_files_refuses(options, message, written):
     rna = counts_of()
     rna.obs["cell_type"], rna.obs["donor"] = "a", "b"
     with pytest.raises(UserError, match=message):
-        own_files.load(None, path=written({"rna": rna, "adt": counts_of(n_vars=3, seed=1)}), **options)
+        own_files.load(
+            None, path=written({"rna": rna, "adt": counts_of(n_vars=3, seed=1)}), **options
+        )
 
 
 def test_a_column_total_among_the_proteins_is_no_protein(written):
@@ -514,7 +594,9 @@ def test_a_column_total_among_the_proteins_is_no_protein(written):
         obs=proteins.obs,
         var=pd.DataFrame(index=[*proteins.var_names, "total"]),
     )
-    with pytest.warns(DataWarning, match="'total' is the sum of the others in every cell; it is dropped"):
+    with pytest.warns(
+        DataWarning, match="'total' is the sum of the others in every cell; it is dropped"
+    ):
         dataset = own_files.load(None, path=written({"rna": counts_of(), "adt": with_total}))
     assert list(dataset["adt"].var_names) == list(proteins.var_names)
     with_total.X[0, 3] += 1  # not the sum of the others: whatever it is, it was measured
@@ -544,7 +626,9 @@ def test_a_modality_may_have_a_file_per_batch(tmp_path):
         assert (dataset[modality].layers["counts"] != expected).nnz == 0
     fewer = anndata.read_h5ad(path["rna"][1])[:, :4].copy()
     fewer.write_h5ad(path["rna"][1])
-    with pytest.warns(DataWarning, match="modality 'rna': 1 features are not in all of its 2 files"):
+    with pytest.warns(
+        DataWarning, match="modality 'rna': 1 features are not in all of its 2 files"
+    ):
         assert own_files.load(None, path=path)["rna"].n_vars == 4
 
 
@@ -552,11 +636,14 @@ def test_files_of_batches_that_do_not_fit_are_refused(tmp_path):
     twice = batches_of(tmp_path)
     anndata.read_h5ad(twice["rna"][0]).write_h5ad(twice["rna"][1])
     with pytest.raises(
-        UserError, match="modality 'rna' has a cell 'b1-cell0' in .*rna_1.h5ad and in .*rna_2.h5ad; make the names"
+        UserError,
+        match="modality 'rna' has a cell 'b1-cell0' in .*rna_1.h5ad and in .*rna_2.h5ad; make the names",
     ):
         own_files.load(None, path=twice)
     path = batches_of(tmp_path)
-    with pytest.raises(UserError, match="cell 'b1-cell0' is in file 1 of modality 'rna', but in 2 of 'adt'"):
+    with pytest.raises(
+        UserError, match="cell 'b1-cell0' is in file 1 of modality 'rna', but in 2 of 'adt'"
+    ):
         own_files.load(None, path=path | {"adt": path["adt"][::-1]})
     with pytest.raises(UserError, match="modality 'adt' has an empty list of files"):
         own_files.load(None, path=path | {"adt": []})
@@ -565,13 +652,18 @@ def test_files_of_batches_that_do_not_fit_are_refused(tmp_path):
 def test_a_modality_without_a_partner_is_named(written):
     peaks = counts_of(n_vars=4, seed=2, names=[f"other{i}" for i in range(12)])
     files = {"rna": counts_of(), "adt": counts_of(n_vars=3, seed=1), "atac": peaks}
-    with pytest.warns(DataWarning, match="modality 'atac' shares no cell with any other modality .*atac: other0"):
+    with pytest.warns(
+        DataWarning, match="modality 'atac' shares no cell with any other modality .*atac: other0"
+    ):
         dataset = own_files.load(None, path=written(files))
     refused = r"scenarios.s.kind: paired needs cells .*'d' has none; 'atac' shares no cell.* Say kind: natural.*datasets.d.path"
     with pytest.raises(UserError, match=refused):
         scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0)
     peaks.obs_names = [f"cell{i}-1" for i in range(12)]
-    with pytest.raises(UserError, match="modality 'atac' shares no cell with any other modality .*but for an ending"):
+    with pytest.raises(
+        UserError,
+        match="modality 'atac' shares no cell with any other modality .*but for an ending",
+    ):
         own_files.load(None, path=written(files))
 
 
@@ -579,9 +671,14 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
     rna = counts_of()
     with pytest.warns(DataWarning, match="no cell is in two modalities .*rna: cell0.*adt: other0"):
         apart = own_files.load(
-            None, path=written({"rna": rna, "adt": counts_of(seed=1, names=[f"other{i}" for i in range(12)])})
+            None,
+            path=written(
+                {"rna": rna, "adt": counts_of(seed=1, names=[f"other{i}" for i in range(12)])}
+            ),
         )
-    with pytest.raises(UserError, match="paired needs cells .* none; no cell has two modalities. Say kind: natural"):
+    with pytest.raises(
+        UserError, match="paired needs cells .* none; no cell has two modalities. Say kind: natural"
+    ):
         scenarios.cut(apart, dataset_name="d", scenario="s", kind="paired", seed=0)
     with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers"):
         own_files.load(None, path=written({"rna": rna, "adt": rna}))
@@ -590,7 +687,10 @@ def test_own_files_refuses_modalities_that_do_not_fit_together(written):
     with pytest.raises(UserError, match="at least two modalities, found rna"):
         own_files.load(None, path=written({"rna": rna}))
     with pytest.raises(UserError, match="modality 'adt' names a cell twice, 'cell1'"):
-        own_files.load(None, path=written({"rna": rna, "adt": counts_of(n_obs=2, seed=1, names=["cell1", "cell1"])}))
+        own_files.load(
+            None,
+            path=written({"rna": rna, "adt": counts_of(n_obs=2, seed=1, names=["cell1", "cell1"])}),
+        )
 
 
 def test_protein_against_itself_is_refused(tmp_path):
@@ -598,7 +698,9 @@ def test_protein_against_itself_is_refused(tmp_path):
     proteins = tmp_path / "adt.h5ad"
     real = embedded.load("teaseq_small")["adt"]
     anndata.AnnData(real.layers["counts"], obs=real.obs, var=real.var).write_h5ad(proteins)
-    with pytest.raises(UserError, match="'rna' and 'adt' hold identical numbers, so the same file was given twice"):
+    with pytest.raises(
+        UserError, match="'rna' and 'adt' hold identical numbers, so the same file was given twice"
+    ):
         own_files.load(None, path={"rna": str(proteins), "adt": str(proteins)})
     depth = anndata.read_h5ad(proteins)
     depth.X = depth.X * 3
@@ -613,14 +715,20 @@ def test_own_files_refuses_what_cannot_be_read(tmp_path, written):
     with pytest.raises(UserError, match="absent.h5mu: no such file"):
         own_files.load(tmp_path, path="absent.h5mu")
     (tmp_path / "broken.h5ad").write_bytes(Path(good).read_bytes()[:300])
-    with pytest.raises(UserError, match="broken.h5ad: cannot be read, it is truncated or of another kind"):
+    with pytest.raises(
+        UserError, match="broken.h5ad: cannot be read, it is truncated or of another kind"
+    ):
         own_files.load(tmp_path, path={"rna": good, "adt": "broken.h5ad"})
     with pytest.raises(UserError, match="neither an .h5mu, a 10x .h5 nor a Matrix Market folder"):
         own_files.load(tmp_path, path="table.csv")
-    with pytest.raises(UserError, match="must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found table.txt"):
+    with pytest.raises(
+        UserError, match="must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found table.txt"
+    ):
         own_files.load(tmp_path, path={"rna": good, "adt": "table.txt"})
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="folder has no matrix.mtx or matrix.mtx.gz; a Matrix Market folder has"):
+    with pytest.raises(
+        UserError, match="folder has no matrix.mtx or matrix.mtx.gz; a Matrix Market folder has"
+    ):
         own_files.load(tmp_path, path={"rna": good, "adt": "folder"})
 
 
@@ -642,11 +750,17 @@ def test_10x_file_is_split_by_feature_type(tmp_path):
     with h5py.File(tmp_path / "matrix.h5", "w") as file:
         group = file.create_group("matrix")
         group["barcodes"] = np.array([f"AAA{i}-1" for i in range(5)], dtype="S")
-        group["data"], group["indices"], group["indptr"] = matrix.data, matrix.indices, matrix.indptr
+        group["data"], group["indices"], group["indptr"] = (
+            matrix.data,
+            matrix.indices,
+            matrix.indptr,
+        )
         group["shape"] = np.array([7, 5])
         features = group.create_group("features")
         features["id"] = np.array([f"id{j}" for j in range(7)], dtype="S")
-        features["name"] = np.array(["G1", "G1", "chr1:1-2", "chr1:3-4", "CD4", "CD8", "tag"], dtype="S")
+        features["name"] = np.array(
+            ["G1", "G1", "chr1:1-2", "chr1:3-4", "CD4", "CD8", "tag"], dtype="S"
+        )
         types = ["Gene Expression"] * 2 + ["Peaks"] * 2 + ["Antibody Capture"] * 2 + ["Custom"]
         features["feature_type"] = np.array(types, dtype="S")
         features["genome"] = np.array(["x"] * 7, dtype="S")
@@ -665,10 +779,21 @@ def test_real_cells_become_the_same_dataset_as_files_of_ones_own(name, tmp_path)
     shipped = embedded.load(name)
     path = {}
     for modality, cells in shipped.mod.items():
-        table = shipped.obs[["cell_type", "batch"]].astype(str).replace({"cell_type": {"": "unassigned"}})
+        table = (
+            shipped.obs[["cell_type", "batch"]]
+            .astype(str)
+            .replace({"cell_type": {"": "unassigned"}})
+        )
         path[modality] = str(tmp_path / f"{modality}.h5ad")
-        anndata.AnnData(cells.layers["counts"], obs=table, var=cells.var[[]]).write_h5ad(path[modality])
-    options = {"path": path, "cell_type": "cell_type", "batch": "batch", "unlabelled": ["unassigned"]}
+        anndata.AnnData(cells.layers["counts"], obs=table, var=cells.var[[]]).write_h5ad(
+            path[modality]
+        )
+    options = {
+        "path": path,
+        "cell_type": "cell_type",
+        "batch": "batch",
+        "unlabelled": ["unassigned"],
+    }
     prepare.main(dataset=name, loader="own_files", options=options, output=tmp_path / "d.h5mu")
     dataset = read_dataset(tmp_path / "d.h5mu")
     assert list(dataset.obs["cell_type"]) == list(shipped.obs["cell_type"])
@@ -680,9 +805,14 @@ def test_real_cells_become_the_same_dataset_as_files_of_ones_own(name, tmp_path)
 
 def test_real_10x_file_becomes_a_dataset(tmp_path, published):
     path = str(published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5")
-    prepare.main(dataset="ten", loader="own_files", options={"path": path}, output=tmp_path / "d.h5mu")
+    prepare.main(
+        dataset="ten", loader="own_files", options={"path": path}, output=tmp_path / "d.h5mu"
+    )
     dataset = read_dataset(tmp_path / "d.h5mu")
-    assert {modality: cells.n_obs for modality, cells in dataset.mod.items()} == {"rna": 892, "adt": 892}
+    assert {modality: cells.n_obs for modality, cells in dataset.mod.items()} == {
+        "rna": 892,
+        "adt": 892,
+    }
     assert dataset["adt"].n_vars == 10
     assert set(dataset.obs["cell_type"]) == {""}
 
@@ -694,7 +824,10 @@ def test_continuous_own_files_are_read_with_their_signs_and_whole_numbers(writte
     own["methylation"].X = random.integers(-3, 3, own["methylation"].shape).astype(float)
     dataset = own_files.load(None, path=written(own), kinds=dict.fromkeys(own, "continuous"))
     for name, cells in own.items():
-        assert (dataset[name].uns["kind"], dataset[name].uns["values"]) == ("continuous", "continuous")
+        assert (dataset[name].uns["kind"], dataset[name].uns["values"]) == (
+            "continuous",
+            "continuous",
+        )
         np.testing.assert_allclose(dataset[name].layers["continuous"].toarray(), cells.X, rtol=1e-6)
 
 
@@ -719,13 +852,21 @@ def test_continuous_values_have_to_be_called_so_and_to_be_there(written, options
 def test_cll_takes_the_patients_with_a_status_measured_in_every_modality(tmp_path):
     tables, status = standins.cll(tmp_path)
     dataset = cll.load(tmp_path)
-    patients = [name for name in tables["Methylation"] if status[name] != "NA" and name not in standins.NOT_SEQUENCED]
+    patients = [
+        name
+        for name in tables["Methylation"]
+        if status[name] != "NA" and name not in standins.NOT_SEQUENCED
+    ]
     assert list(dataset.obs_names) == [name for name in status if name in patients]
-    assert list(dataset.obs["cell_type"]) == [cll.STATUS[status[name]] for name in dataset.obs_names]
+    assert list(dataset.obs["cell_type"]) == [
+        cll.STATUS[status[name]] for name in dataset.obs_names
+    ]
     for modality, name in (("rna", "mRNA"), ("methylation", "Methylation")):
         whole = tables[name][list(dataset.obs_names)].dropna()
         assert list(dataset[modality].var_names) == list(whole.index)
-        np.testing.assert_allclose(dataset[modality].layers["continuous"].toarray(), whole.to_numpy().T, rtol=1e-6)
+        np.testing.assert_allclose(
+            dataset[modality].layers["continuous"].toarray(), whole.to_numpy().T, rtol=1e-6
+        )
     assert len(whole) == len(tables["Methylation"]) - 1
     assert dataset.uns["cells_dropped"] == len(status) - dataset.n_obs
 
@@ -737,17 +878,25 @@ def test_the_status_of_cll_is_not_among_the_mutations_that_a_method_sees(tmp_pat
     assert set(np.unique(mutations.layers["continuous"].toarray())) == {0, 1}
 
 
-@pytest.mark.parametrize(("modalities", "parts"), [(("rna", "mirna"), 2), (("rna", "mirna", "protein"), 1)])
+@pytest.mark.parametrize(
+    ("modalities", "parts"), [(("rna", "mirna"), 2), (("rna", "mirna", "protein"), 1)]
+)
 def test_breast_tcga_takes_the_tumours_measured_in_every_modality(tmp_path, modalities, parts):
     content = list(standins.breast_tcga(tmp_path).items())[:parts]
     dataset = breast_tcga.load(tmp_path, modalities=modalities)
-    assert list(dataset.obs["cell_type"]) == [subtype for _, tables in content for subtype in tables["subtype"]]
-    assert list(dataset.obs["batch"]) == [part[5:] for part, tables in content for _ in tables["subtype"]]
+    assert list(dataset.obs["cell_type"]) == [
+        subtype for _, tables in content for subtype in tables["subtype"]
+    ]
+    assert list(dataset.obs["batch"]) == [
+        part[5:] for part, tables in content for _ in tables["subtype"]
+    ]
     for modality in modalities:
         whole = pd.concat([tables[breast_tcga.MATRICES[modality]] for _, tables in content])
         assert list(dataset.obs_names) == list(whole.index)
         assert list(dataset[modality].var_names) == list(whole.columns)
-        np.testing.assert_allclose(dataset[modality].layers["continuous"].toarray(), whole.to_numpy(), rtol=1e-6)
+        np.testing.assert_allclose(
+            dataset[modality].layers["continuous"].toarray(), whole.to_numpy(), rtol=1e-6
+        )
 
 
 def test_another_file_under_the_name_of_breast_tcga_is_refused(tmp_path):
@@ -762,15 +911,23 @@ def test_another_file_under_the_name_of_breast_tcga_is_refused(tmp_path):
 def test_tcga_takes_the_samples_with_a_status_and_both_measurements(tmp_path):
     expression, shares, status = standins.tcga_brca(tmp_path)
     dataset = tcga_brca.load(tmp_path)
-    names = [n for n, state in status.items() if state in ("Positive", "Negative") and n in expression and n in shares]
+    names = [
+        n
+        for n, state in status.items()
+        if state in ("Positive", "Negative") and n in expression and n in shares
+    ]
     assert list(dataset.obs_names) == names
     assert list(dataset.obs["cell_type"]) == [status[name] for name in names]
-    np.testing.assert_allclose(dataset["rna"].layers["continuous"].toarray(), expression[names].to_numpy().T, rtol=1e-6)
+    np.testing.assert_allclose(
+        dataset["rna"].layers["continuous"].toarray(), expression[names].to_numpy().T, rtol=1e-6
+    )
     whole = shares[names].dropna()
     assert 0 < len(whole) < len(shares)
     assert list(dataset["methylation"].var_names) == list(whole.index)
     values = dataset["methylation"].layers["continuous"].toarray()
-    np.testing.assert_allclose(1 / (1 + np.exp(-values)), whole.clip(1e-3, 1 - 1e-3).to_numpy().T, rtol=1e-4)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-values)), whole.clip(1e-3, 1 - 1e-3).to_numpy().T, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -830,14 +987,22 @@ def test_a_transcriptome_that_cannot_be_split_is_refused(tmp_path, options, mess
 def test_orthologues_are_as_alike_as_they_are_conserved():
     likeness = {}
     for conserved in (0.0, 1.0):
-        dataset = simulated_species.load(None, cells=600, orthologues=60, own_genes=20, conserved=conserved)
+        dataset = simulated_species.load(
+            None, cells=600, orthologues=60, own_genes=20, conserved=conserved
+        )
         log = {m: np.log1p(side.layers["counts"].toarray()) for m, side in dataset.mod.items()}
         pairs = [
-            (list(dataset["human"].var_names).index(name), list(dataset["mouse"].var_names).index(other))
+            (
+                list(dataset["human"].var_names).index(name),
+                list(dataset["mouse"].var_names).index(other),
+            )
             for name in dataset["human"].var_names
-            if "orthologue" in name and (other := name.replace("human", "mouse")) in dataset["mouse"].var_names
+            if "orthologue" in name
+            and (other := name.replace("human", "mouse")) in dataset["mouse"].var_names
         ]
-        likeness[conserved] = np.mean([np.corrcoef(log["human"][:, i], log["mouse"][:, j])[0, 1] for i, j in pairs])
+        likeness[conserved] = np.mean(
+            [np.corrcoef(log["human"][:, i], log["mouse"][:, j])[0, 1] for i, j in pairs]
+        )
     assert likeness[0.0] < 0.04 < 0.08 < likeness[1.0]
     assert dataset.obsm["shared_factors"].shape == (600, 6)
     with pytest.raises(UserError, match="conserved: must lie"):
@@ -849,7 +1014,10 @@ def test_the_study_of_private_variation_has_as_many_peaks_as_it_asks_for(publish
     stanza = study["datasets"]["genes-1000-peaks-5000"]
     whole = snareseq_cortex.load(published(stanza["from"]), batches=stanza["batches"])
     chosen = curated(whole, qc=stanza["qc"], association=stanza["association"])
-    assert {modality: cells.n_vars for modality, cells in chosen.mod.items()} == {"rna": 1010, "atac": 5010}
+    assert {modality: cells.n_vars for modality, cells in chosen.mod.items()} == {
+        "rna": 1010,
+        "atac": 5010,
+    }
 
 
 # --- coordinates of train cells ----------------------------------------------------------------------------------------------
@@ -869,15 +1037,23 @@ def test_a_train_cell_has_the_coordinates_of_the_other_folds(sparse_peaks):
     for number in (0, 7):
         vectors = np.linalg.svd(x[fold != number], full_matrices=False)[2][1:7].T
         left, _, right = np.linalg.svd(vectors.T @ loadings)
-        np.testing.assert_allclose(shown.obsm["X_lsi"][fold == number], x[fold == number] @ vectors @ left @ right, atol=2e-3)
+        np.testing.assert_allclose(
+            shown.obsm["X_lsi"][fold == number],
+            x[fold == number] @ vectors @ left @ right,
+            atol=2e-3,
+        )
     np.testing.assert_allclose(fitted.mean, shown.obsm["X_lsi"].mean(axis=0), atol=1e-4)
-    np.testing.assert_allclose(fitted.transform(sparse_peaks).obsm["X_lsi"], x @ loadings, atol=1e-3)
+    np.testing.assert_allclose(
+        fitted.transform(sparse_peaks).obsm["X_lsi"], x @ loadings, atol=1e-3
+    )
 
 
 def test_folds_follow_names_and_not_the_order_of_cells(sparse_peaks):
     order = np.random.default_rng(0).permutation(sparse_peaks.n_obs)
     _, shown = Preprocessing.fit_transform(sparse_peaks, features=800, components=6)
-    _, shuffled = Preprocessing.fit_transform(sparse_peaks[order].copy(), features=800, components=6)
+    _, shuffled = Preprocessing.fit_transform(
+        sparse_peaks[order].copy(), features=800, components=6
+    )
     sign = np.sign(np.sum(shown.varm["LSI"] * shuffled.varm["LSI"], axis=0))
     np.testing.assert_allclose(shuffled.obsm["X_lsi"] * sign, shown.obsm["X_lsi"][order], atol=1e-2)
 
@@ -891,27 +1067,38 @@ def test_many_cells_have_fewer_folds_and_few_cells_as_many_as_they_can(monkeypat
 
 @pytest.mark.parametrize("cells", [4, 5, 13])
 def test_few_cells_have_coordinates_out_of_fold(cells):
-    train = modality_of(np.random.default_rng(0).poisson(1.0, size=(cells, 30)) + np.eye(cells, 30, dtype=int), "atac")
+    train = modality_of(
+        np.random.default_rng(0).poisson(1.0, size=(cells, 30)) + np.eye(cells, 30, dtype=int),
+        "atac",
+    )
     _, shown = Preprocessing.fit_transform(train)
     assert shown.obsm["X_lsi"].shape == (cells, cells - 2)
     assert np.all(np.isfinite(standardised_values(shown)))
 
 
 def test_too_few_cells_for_lsi_are_refused():
-    with pytest.raises(UserError, match="LSI needs at least 4 train cells and 3 open peaks, found 3 and 6"):
+    with pytest.raises(
+        UserError, match="LSI needs at least 4 train cells and 3 open peaks, found 3 and 6"
+    ):
         Preprocessing.fit(modality_of(np.ones((3, 6), dtype=int), "atac"))
 
 
 @pytest.mark.parametrize("transform", ["raw_svd", "residuals"])
 def test_other_transforms_of_peaks_are_what_they_say(sparse_peaks, transform):
-    _, shown = Preprocessing.fit_transform(sparse_peaks, features=500, components=4, transform=transform, out_of_fold=False)
+    _, shown = Preprocessing.fit_transform(
+        sparse_peaks, features=500, components=4, transform=transform, out_of_fold=False
+    )
     counts = sparse_peaks.layers["counts"].toarray().astype(float)
     expected = counts[:, sparse_peaks.var_names.get_indexer(shown.var_names)]
     if transform == "residuals":
-        expected = expected / np.sqrt(np.outer(counts.sum(axis=1), expected.sum(axis=0) / counts.sum()))
+        expected = expected / np.sqrt(
+            np.outer(counts.sum(axis=1), expected.sum(axis=0) / counts.sum())
+        )
     np.testing.assert_allclose(shown.X.toarray(), expected, rtol=1e-5)
     u, singular, _ = np.linalg.svd(expected, full_matrices=False)
-    np.testing.assert_allclose(np.abs(shown.obsm["X_lsi"]), np.abs((u * singular)[:, 1:5]), atol=2e-2)
+    np.testing.assert_allclose(
+        np.abs(shown.obsm["X_lsi"]), np.abs((u * singular)[:, 1:5]), atol=2e-2
+    )
 
 
 def test_an_unknown_transform_of_peaks_is_refused(sparse_peaks):
@@ -931,7 +1118,9 @@ def test_values_that_are_not_standardised_keep_their_units(kind):
 
 
 def test_simulated_peaks_have_as_many_fragments_as_asked_for():
-    counts = simulated.load(None, modalities=("atac",), cells=200, n_atac=500, fragments=900)["atac"].layers["counts"]
+    counts = simulated.load(None, modalities=("atac",), cells=200, n_atac=500, fragments=900)[
+        "atac"
+    ].layers["counts"]
     assert 700 < np.median(np.asarray(counts.sum(axis=1))) < 1100
     with pytest.raises(UserError, match="fragments: must be above 0, found 0"):
         simulated.load(None, fragments=0)

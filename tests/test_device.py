@@ -26,7 +26,9 @@ SMALL = {"max_epochs": 1, "batch_size": 64, "hidden": 16}
 def widest(method):
     """Return the pattern of cells that asks most of a method, of those it handles."""
     return next(
-        pattern for pattern in ("mosaic", "paired", "unpaired") if pattern in catalog.card("methods", method)["handles"]
+        pattern
+        for pattern in ("mosaic", "paired", "unpaired")
+        if pattern in catalog.card("methods", method)["handles"]
     )
 
 
@@ -42,12 +44,24 @@ def given_by(instance, method, query):
     for source, target in [("rna", "adt"), ("adt", "rna")]:
         shown = query.only(source)
         found |= {f"single {source}": instance.embed(shown)} if gives(method, "single") else {}
-        found |= {f"private {source}": instance.embed_private(shown)} if gives(method, "private") else {}
-        found |= {f"{source} to {target}": instance.impute(shown, target)} if gives(method, "impute") else {}
-        found |= {f"drawn {target}": instance.draw(shown, target, few, 2, 0)} if gives(method, "draws") else {}
+        found |= (
+            {f"private {source}": instance.embed_private(shown)} if gives(method, "private") else {}
+        )
+        found |= (
+            {f"{source} to {target}": instance.impute(shown, target)}
+            if gives(method, "impute")
+            else {}
+        )
+        found |= (
+            {f"drawn {target}": instance.draw(shown, target, few, 2, 0)}
+            if gives(method, "draws")
+            else {}
+        )
     found |= {"joint": instance.embed(query)} if gives(method, "joint") else {}
     if hasattr(instance, "generate"):
-        found |= {f"generated {modality}": values for modality, values in instance.generate(5, 0).items()}
+        found |= {
+            f"generated {modality}": values for modality, values in instance.generate(5, 0).items()
+        }
     return found
 
 
@@ -67,7 +81,9 @@ def assert_same_there(monkeypatch, method, train, query, **hyperparameters):
 
 @pytest.mark.parametrize("method", MODELS)
 def test_a_model_trains_and_gives_all_it_gives_on_one_device(monkeypatch, method):
-    assert_same_there(monkeypatch, method, VIEWS[widest(method)](), linear_cells(20, seed=5, name="query"))
+    assert_same_there(
+        monkeypatch, method, VIEWS[widest(method)](), linear_cells(20, seed=5, name="query")
+    )
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -79,7 +95,9 @@ def test_counts_come_to_the_device_resident_or_streamed(monkeypatch, streamed):
 
 
 @pytest.mark.parametrize(("method", "hyperparameters"), STACKABLE)
-def test_seeds_at_once_are_stacked_on_the_device_in_steps_that_a_graph_can_hold(monkeypatch, method, hyperparameters):
+def test_seeds_at_once_are_stacked_on_the_device_in_steps_that_a_graph_can_hold(
+    monkeypatch, method, hyperparameters
+):
     views = [paired_view(90, seed=seed) for seed in range(2)]
 
     def stack():
@@ -101,7 +119,9 @@ def capturing(self, step, progress):
         self.function(step, progress)
 
 
-@pytest.mark.parametrize("waiting", [lambda x: float(x.sum()), lambda x: x[x > 0], lambda x: x.cpu(), lambda x: x[[0]]])
+@pytest.mark.parametrize(
+    "waiting", [lambda x: float(x.sum()), lambda x: x[x > 0], lambda x: x.cpu(), lambda x: x[[0]]]
+)
 def test_what_waits_for_the_device_cannot_be_captured(monkeypatch, waiting):
     with pretended(monkeypatch):
         x = torch.zeros(2, 3, device=DEVICE)
@@ -157,7 +177,9 @@ def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path, stac
         return False
 
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
-    views = [cut_small(dataset, "paired", tmp_path / f"view-{seed}", seed=seed) for seed in range(2)]
+    views = [
+        cut_small(dataset, "paired", tmp_path / f"view-{seed}", seed=seed) for seed in range(2)
+    ]
     outputs = [tmp_path / f"run/seed-{seed}" for seed in range(2)]
     run = run_of("mvae", outputs, hyperparameters={"max_epochs": 1})
     fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS, stacked=stacked)

@@ -24,9 +24,14 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 
 def under_limit(size, code, *arguments):
     """Run Python code in a process whose files the system keeps from growing beyond `size` bytes."""
-    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{REPOSITORY / 'src'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [sys.executable, "-c", LIMITED + code, str(size), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 WRITES = {
@@ -80,15 +85,22 @@ def test_what_was_there_stays_where_the_disk_is_full(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(writer.os, "replace", full)
-    with pytest.raises(NotWritten, match=r"latents.h5ad: cannot be written \(No space left on device\)"):
+    with pytest.raises(
+        NotWritten, match=r"latents.h5ad: cannot be written \(No space left on device\)"
+    ):
         write_latents(path, table)
     assert read_latents(path).n_obs == 1
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["latents.h5ad", "train_latents.h5ad"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "latents.h5ad",
+        "train_latents.h5ad",
+    ]
 
 
 def test_a_folder_that_is_not_one_is_one_message(tmp_path):
     (tmp_path / "results").write_text("")
-    with pytest.raises(NotWritten, match=r"runs.tsv: cannot be written \((Not a directory|File exists)\)"):
+    with pytest.raises(
+        NotWritten, match=r"runs.tsv: cannot be written \((Not a directory|File exists)\)"
+    ):
         write_text(tmp_path / "results/runs.tsv", "")
 
 
@@ -170,7 +182,10 @@ def test_a_command_that_cannot_make_its_folder_ends_in_one_message(tmp_path, mon
     monkeypatch.setattr("mosaicbench.commands.recommend.main", refused)
     with pytest.raises(SystemExit) as ended:
         cli.main(["recommend", str(tmp_path)])
-    assert str(ended.value) == "mosaicbench recommend: results/x: Permission denied; mend that, and run again"
+    assert (
+        str(ended.value)
+        == "mosaicbench recommend: results/x: Permission denied; mend that, and run again"
+    )
 
 
 def test_a_checkpoint_that_cannot_be_saved_does_not_end_a_training(tmp_path, capsys):
@@ -178,7 +193,9 @@ def test_a_checkpoint_that_cannot_be_saved_does_not_end_a_training(tmp_path, cap
 
     from mosaicbench.modeling.checkpoint import Checkpoint
 
-    (tmp_path / "folder").write_text("")  # a file where a folder was: as any disk that takes nothing
+    (tmp_path / "folder").write_text(
+        ""
+    )  # a file where a folder was: as any disk that takes nothing
     checkpoint = Checkpoint(tmp_path / "folder/.checkpoint.pt", lambda: "key", 0.0)
     checkpoint.save_if_due({"net": nn.Linear(1, 1)}, 1, {})
     assert "not saved, training goes on" in capsys.readouterr().err

@@ -17,7 +17,11 @@ from mosaicbench.statistics import common
 from mosaicbench.statistics.distances import SCORES, verdicts_by_distance
 from mosaicbench.statistics.summary import headline
 
-METRICS = {name: catalog.card("metrics", name) for forms in common.BY_DISTANCE.values() for name in forms.values()}
+METRICS = {
+    name: catalog.card("metrics", name)
+    for forms in common.BY_DISTANCE.values()
+    for name in forms.values()
+}
 ROSTER = Roster(cards=CARDS | {"metrics": CARDS["metrics"] | METRICS}, methods={})
 THEME = Theme(yaml.safe_load(DISPLAY.read_text()), ROSTER)
 # run -> FOSCTTM by Euclidean and by cosine distance; the oracle does not compete, ridge has no latents
@@ -33,15 +37,27 @@ def summary_of(**datasets):
             for run, each in runs.items()
             for form, value in zip(("foscttm", "foscttm_cosine"), each, strict=True)
         }
-        parts.append(headline(scores_of(values | {("ridge", "imputation_skill"): [0.1, 0.2]}, dataset=dataset)))
+        parts.append(
+            headline(
+                scores_of(values | {("ridge", "imputation_skill"): [0.1, 0.2]}, dataset=dataset)
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
 def test_the_best_run_and_the_pairs_that_turn_are_counted_by_view():
     found = verdicts_by_distance(summary_of(one=FIRST, two=SECOND), ROSTER).set_index("dataset")
     assert found["metric"].tolist() == ["foscttm", "foscttm"]
-    assert found.loc["one", ["best_euclidean", "best_cosine", "differs"]].tolist() == ["cca", "mvae", True]
-    assert found.loc["two", ["best_euclidean", "best_cosine", "differs"]].tolist() == ["mvae", "mvae", False]
+    assert found.loc["one", ["best_euclidean", "best_cosine", "differs"]].tolist() == [
+        "cca",
+        "mvae",
+        True,
+    ]
+    assert found.loc["two", ["best_euclidean", "best_cosine", "differs"]].tolist() == [
+        "mvae",
+        "mvae",
+        False,
+    ]
     assert found.loc["one", ["runs", "pairs", "turned"]].tolist() == [3, 3, 2]  # mvae passes both
     assert found.loc["two", ["runs", "pairs", "turned"]].tolist() == [3, 3, 1]
 
@@ -49,9 +65,9 @@ def test_the_best_run_and_the_pairs_that_turn_are_counted_by_view():
 def test_a_run_without_one_of_the_scores_is_compared_by_neither():
     summary = summary_of(one=FIRST)
     lacking = summary[~((summary["run"] == "mvae") & (summary["metric"] == "foscttm_cosine"))]
-    assert verdicts_by_distance(lacking, ROSTER)[["best_euclidean", "best_cosine", "runs"]].to_numpy().tolist() == [
-        ["cca", "cca", 2]
-    ]
+    assert verdicts_by_distance(lacking, ROSTER)[
+        ["best_euclidean", "best_cosine", "runs"]
+    ].to_numpy().tolist() == [["cca", "cca", 2]]
     alone = summary[summary["run"].isin(["mvae", "oracle", "ridge"])]
     assert verdicts_by_distance(alone, ROSTER).empty
 
@@ -62,7 +78,9 @@ def test_verdicts_are_said_in_words_from_the_table():
     assert "differs in 1 of 2 views; 3 of 6 pairs of runs change their order." in sentence
     assert all(words in sentence for words in ("Euclidean cca", "cosine mvae"))
     (same,) = verdicts(verdicts_by_distance(summary_of(two=SECOND), ROSTER), THEME)
-    assert "the best run is the same in the one view; 1 of 3 pairs of runs change their order." in same
+    assert (
+        "the best run is the same in the one view; 1 of 3 pairs of runs change their order." in same
+    )
     assert verdicts(both.iloc[:0], THEME) == []
 
 
@@ -75,8 +93,12 @@ def test_the_figure_has_a_row_for_each_run_that_competes_with_its_places():
     assert rows.loc["mvae", ["place_euclidean", "place_cosine"]].tolist() == [3, 1]
     assert rows.loc["mvae", ["euclidean", "cosine"]].tolist() == pytest.approx([0.305, 0.105])
     points = [tuple(np.ravel(line.get_xydata())) for line in figure.axes[0].lines[1:]]
-    assert sorted(points) == sorted(rows[["euclidean", "cosine"]].itertuples(index=False, name=None))
-    _, nothing = distances(headline=summary[summary["metric"] == "imputation_skill"], runs=runs, theme=THEME)
+    assert sorted(points) == sorted(
+        rows[["euclidean", "cosine"]].itertuples(index=False, name=None)
+    )
+    _, nothing = distances(
+        headline=summary[summary["metric"] == "imputation_skill"], runs=runs, theme=THEME
+    )
     assert nothing.empty
 
 

@@ -13,7 +13,15 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from synthetic_results import DISPLAY, FIGURES, PER_VIEW, cards, draw_figure, made_projections, write_report
+from synthetic_results import (
+    DISPLAY,
+    FIGURES,
+    PER_VIEW,
+    cards,
+    draw_figure,
+    made_projections,
+    write_report,
+)
 
 from mosaicbench import catalog
 from mosaicbench.commands import draw
@@ -25,29 +33,45 @@ from mosaicbench.report.theme import save
 
 def test_the_figures_tested_here_are_all_that_there_are():
     assert set(catalog.names("figures")) == set(FIGURES)
-    assert all((Path(__file__).parents[1] / f"workflow/report/{name}.rst").is_file() for name in FIGURES)
+    assert all(
+        (Path(__file__).parents[1] / f"workflow/report/{name}.rst").is_file() for name in FIGURES
+    )
     for name in FIGURES:
-        assert list(catalog.parameters("figures", name)) == [*catalog.card("figures", name)["needs"], "theme"]
+        assert list(catalog.parameters("figures", name)) == [
+            *catalog.card("figures", name)["needs"],
+            "theme",
+        ]
 
 
 @pytest.mark.parametrize("figure", PER_VIEW)
-def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(results, tmp_path, monkeypatch, figure):
+def test_a_figure_ships_its_numbers_and_draws_the_same_bytes_twice(
+    results, tmp_path, monkeypatch, figure
+):
     monkeypatch.setattr(catalog, "cards", cards)
     draw_figure(results, figure, tmp_path, ["pair/unpaired"])
     first, second = (folder / "pair/unpaired" for folder in (results.folder / "figures", tmp_path))
     for kind in ("svg", "png", "tsv"):
-        assert (first / f"{figure}.{kind}").read_bytes() == (second / f"{figure}.{kind}").read_bytes()
+        assert (first / f"{figure}.{kind}").read_bytes() == (
+            second / f"{figure}.{kind}"
+        ).read_bytes()
     assert len(read_table(second / f"{figure}.tsv")) >= 10
     assert "<text" in (second / f"{figure}.svg").read_text()
-    assert sorted(path.name for path in second.iterdir()) == sorted(f"{figure}.{kind}" for kind in ("svg", "png", "tsv"))
+    assert sorted(path.name for path in second.iterdir()) == sorted(
+        f"{figure}.{kind}" for kind in ("svg", "png", "tsv")
+    )
 
 
 @pytest.mark.parametrize("figure", [*PER_VIEW, "mean_ranks"])
 def test_no_picture_cuts_long_names(results, tmp_path, monkeypatch, figure):
     monkeypatch.setattr(catalog, "cards", cards)
     display = yaml.safe_load(DISPLAY.read_text())
-    for room, name in (("methods", "Contrastive VAE supervised (own)"), ("costs", "Feedback of critic, output RNA")):
-        display[room] = {key: (value or {}) | {"label": name} for key, value in display[room].items()}
+    for room, name in (
+        ("methods", "Contrastive VAE supervised (own)"),
+        ("costs", "Feedback of critic, output RNA"),
+    ):
+        display[room] = {
+            key: (value or {}) | {"label": name} for key, value in display[room].items()
+        }
     (tmp_path / "display.yaml").write_text(yaml.safe_dump(display, sort_keys=False))
     draw_figure(results, figure, tmp_path, ["pair/unpaired"], display=tmp_path / "display.yaml")
     ink = imread(next(tmp_path.rglob(f"{figure}.png")))[..., :3].min(axis=2) < 0.95
@@ -72,12 +96,16 @@ def test_scores_by_run_draws_every_seed_and_says_what_is_absent(results):
     assert np.isnan(foscttm.loc["mmvaepp", "value"])
     assert set(foscttm["chance"]) == {0.5}
     winner = foscttm[foscttm["best"]].index.unique()
-    competing = foscttm[[run not in ("oracle", "random_latent", "shuffled", "constant") for run in foscttm.index]]
+    competing = foscttm[
+        [run not in ("oracle", "random_latent", "shuffled", "constant") for run in foscttm.index]
+    ]
     assert winner.tolist() == [competing["mean"].idxmin()]
 
 
 def test_heat_is_scaled_from_chance_to_the_oracle(results):
-    drawn = read_table(results.folder / "figures/pair/paired/overview_heat.tsv").set_index(["metric", "run"])
+    drawn = read_table(results.folder / "figures/pair/paired/overview_heat.tsv").set_index(
+        ["metric", "run"]
+    )
     assert drawn.loc[("foscttm", "oracle"), "scaled"] == 1.0
     cell = drawn.loc[("foscttm", "mvae")]
     assert (cell["zero"], cell["zero_is"], cell["one_is"]) == (0.5, "chance", "oracle")
@@ -99,12 +127,17 @@ def test_mean_ranks_says_so_where_nobody_can_be_ranked(results):
 
 
 def test_mean_ranks_draws_what_the_table_says(results):
-    drawn = read_table(results.folder / "figures/mean_ranks.tsv").set_index(["scenario", "metric", "run"])
+    drawn = read_table(results.folder / "figures/mean_ranks.tsv").set_index(
+        ["scenario", "metric", "run"]
+    )
     ranks = results.tables["ranks"].set_index(["scenario", "metric", "run"])
     assert drawn.index.isin(ranks.index).all()
     pd.testing.assert_series_equal(drawn["rank"], ranks.loc[drawn.index, "rank"])
     assert np.isnan(drawn.loc[("paired", "foscttm", "vae_mlp"), "rank"])  # a seed of it failed
-    assert drawn.loc[("paired", "foscttm", "mvae"), "rank"] < drawn.loc[("paired", "foscttm", "pca_joint"), "rank"]
+    assert (
+        drawn.loc[("paired", "foscttm", "mvae"), "rank"]
+        < drawn.loc[("paired", "foscttm", "pca_joint"), "rank"]
+    )
 
 
 def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
@@ -126,7 +159,9 @@ def test_calibration_draws_shares_over_seeds_and_says_the_coverage(results):
     assert row["share"].sum() == pytest.approx(1)
     assert row["share"].iloc[0] == row["share"].iloc[9] > row["share"].iloc[5]  # it is too sure
     assert set(row["seeds"]) == {3}
-    np.testing.assert_allclose(row[["coverage_50", "coverage_90"]].drop_duplicates().to_numpy(), [[0.5 * 0.8, 0.9]])
+    np.testing.assert_allclose(
+        row[["coverage_50", "coverage_90"]].drop_duplicates().to_numpy(), [[0.5 * 0.8, 0.9]]
+    )
     oracle = drawn.set_index(["direction", "run"]).loc[("rna->adt", "oracle"), "share"]
     np.testing.assert_allclose(oracle, 0.1)
 
@@ -135,7 +170,9 @@ def test_names_of_cell_types_and_features_are_literal(results, tmp_path, monkeyp
     """A name that looks like a formula, or that has a sign which XML lacks, is neither a fault nor changed in the table."""
     hostile, random = "$\\frac{1}{$ x\x07", np.random.default_rng(0)
     monkeypatch.setattr(catalog, "cards", cards)
-    projected = made_projections("pair", "unpaired", ["mvae"], random, lambda name: hostile if name == "type 1" else name)
+    projected = made_projections(
+        "pair", "unpaired", ["mvae"], random, lambda name: hostile if name == "type 1" else name
+    )
     for name, table in projected.items():
         write_table(tmp_path / "projections/pair/unpaired" / f"{name}.tsv", table)
     draw.main(
@@ -147,11 +184,17 @@ def test_names_of_cell_types_and_features_are_literal(results, tmp_path, monkeyp
         output=tmp_path,
     )
     assert hostile in set(read_table(tmp_path / "pair/unpaired/umap.tsv")["cell_type"])
-    texts = [text.text for text in ElementTree.parse(tmp_path / "pair/unpaired/umap.svg").iter() if text.tag.endswith("text")]
+    texts = [
+        text.text
+        for text in ElementTree.parse(tmp_path / "pair/unpaired/umap.svg").iter()
+        if text.tag.endswith("text")
+    ]
     assert "$\\frac{1}{$ x\ufffd" in texts
 
 
-def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(results, tmp_path, monkeypatch, capsys):
+def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(
+    results, tmp_path, monkeypatch, capsys
+):
     def fails(**_):
         raise ZeroDivisionError("nothing <b>to</b> divide")
 
@@ -170,13 +213,17 @@ def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(results, tmp_path
     page = (tmp_path / "report.html").read_text()
     reason = "ZeroDivisionError: nothing &lt;b&gt;to&lt;/b&gt; divide"
     assert f"This figure could not be drawn: {reason}" in page
-    assert re.search(f"<li>figure not drawn: [^<]+, pair, unpaired \\({re.escape(reason)}\\)</li>", page)
+    assert re.search(
+        f"<li>figure not drawn: [^<]+, pair, unpaired \\({re.escape(reason)}\\)</li>", page
+    )
     assert page.count("This figure could not be drawn") == 1
 
 
 def test_tables_that_are_absent_are_no_figure_that_cannot_be_drawn(results, tmp_path):
     with pytest.raises(UserError, match=r"no such file"):
-        draw_figure(SimpleNamespace(folder=tmp_path), "runtime", tmp_path / "figures", ["pair/unpaired"])
+        draw_figure(
+            SimpleNamespace(folder=tmp_path), "runtime", tmp_path / "figures", ["pair/unpaired"]
+        )
     assert not (tmp_path / "figures").exists()
 
 
@@ -184,10 +231,14 @@ def test_a_figure_reads_its_own_tables_and_no_other(results, tmp_path):
     folder = tmp_path / "results"
     shutil.copytree(results.folder / "tables", folder / "tables")
     (folder / "tables/features.tsv").unlink()
-    draw_figure(SimpleNamespace(folder=folder), "mean_ranks", tmp_path / "figures", ["pair/unpaired"])
+    draw_figure(
+        SimpleNamespace(folder=folder), "mean_ranks", tmp_path / "figures", ["pair/unpaired"]
+    )
     assert (tmp_path / "figures/mean_ranks.svg").is_file()
     with pytest.raises(UserError, match=r"features\.tsv: no such file"):
-        draw_figure(SimpleNamespace(folder=folder), "calibration", tmp_path / "figures", ["pair/unpaired"])
+        draw_figure(
+            SimpleNamespace(folder=folder), "calibration", tmp_path / "figures", ["pair/unpaired"]
+        )
 
 
 def test_a_figure_is_laid_out_once_and_drawn_once_per_picture(tmp_path, monkeypatch):

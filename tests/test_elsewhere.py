@@ -33,18 +33,30 @@ def view(tmp_path_factory):
 def fitted(view, tmp_path_factory):
     """A run of the benchmark itself, whose files stand for what somebody computed elsewhere."""
     folder = tmp_path_factory.mktemp("mvae")
-    fit_one(view, folder, "mvae", hyperparameters={"max_epochs": 2}, names={"dataset": "small", "scenario": "paired"})
+    fit_one(
+        view,
+        folder,
+        "mvae",
+        hyperparameters={"max_epochs": 2},
+        names={"dataset": "small", "scenario": "paired"},
+    )
     return folder
 
 
 def adopted(view, folder, seed=0, **files):
-    entry = {"seed": seed, "view": str(view), "output": str(folder / "mine")} | {k: str(v) for k, v in files.items()}
+    entry = {"seed": seed, "view": str(view), "output": str(folder / "mine")} | {
+        k: str(v) for k, v in files.items()
+    }
     adopt.main(**IDENTITY, seeds=[entry])
     return folder / "mine"
 
 
 def scores_of(run, view, folder):
-    files = {"scores": [folder / "scores.tsv"], "features": [folder / "features.tsv"], "cells": [folder / "cells.npz"]}
+    files = {
+        "scores": [folder / "scores.tsv"],
+        "features": [folder / "features.tsv"],
+        "cells": [folder / "cells.npz"],
+    }
     score.main(runs=[run], views=[view], groups=GROUPS, **files)
     return read_scores(folder / "scores.tsv")
 
@@ -52,8 +64,14 @@ def scores_of(run, view, folder):
 def own_names(view, *, train=True):
     """Return name in the view -> the dataset's own name, of query cells and, if wanted, train cells."""
     solution = read_view(view / "solution.h5mu", "solution")
-    names = {row: own for cells in solution.mod.values() for own, row in cells.obs["query_name"].items()}
-    return names | {f"train-{place:06d}": own for place, own in enumerate(solution.uns["train_cells"])} if train else names
+    names = {
+        row: own for cells in solution.mod.values() for own, row in cells.obs["query_name"].items()
+    }
+    return (
+        names | {f"train-{place:06d}": own for place, own in enumerate(solution.uns["train_cells"])}
+        if train
+        else names
+    )
 
 
 def as_made_elsewhere(fitted, view, names=None, **changes):
@@ -61,8 +79,14 @@ def as_made_elsewhere(fitted, view, names=None, **changes):
     table = read_latents(fitted / "latents.h5ad")
     order = np.random.default_rng(1).permutation(table.n_obs)
     cells = table.obs["cell"].astype(str).map(names) if names else table.obs["cell"].astype(str)
-    obs = pd.DataFrame({"cell": cells, "source": table.obs["source"].astype(str)}, index=table.obs_names)
-    uns = {} if names else {"mosaicbench": dict(read_view(view / "query.h5mu", "query").uns["mosaicbench"])}
+    obs = pd.DataFrame(
+        {"cell": cells, "source": table.obs["source"].astype(str)}, index=table.obs_names
+    )
+    uns = (
+        {}
+        if names
+        else {"mosaicbench": dict(read_view(view / "query.h5mu", "query").uns["mosaicbench"])}
+    )
     made = anndata.AnnData(X=np.asarray(table.X), obs=obs, uns=uns)[order].copy()
     for key, value in changes.items():
         setattr(made, key, value)
@@ -75,11 +99,15 @@ def written(made, path):
 
 
 @pytest.mark.parametrize("named", ["as in the view", "as in the dataset"])
-def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(fitted, view, tmp_path, named):
+def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(
+    fitted, view, tmp_path, named
+):
     names = own_names(view) if named == "as in the dataset" else None
     latents = written(as_made_elsewhere(fitted, view, names), tmp_path / "a.h5ad")
     imputed = read_imputed(fitted / "imputed.h5mu")
-    values = mudata.MuData({direction: cells[::-1].copy() for direction, cells in imputed.mod.items()})
+    values = mudata.MuData(
+        {direction: cells[::-1].copy() for direction, cells in imputed.mod.items()}
+    )
     if names:
         for cells in values.mod.values():
             cells.obs_names = cells.obs_names.map(names)
@@ -90,8 +118,12 @@ def test_the_same_latents_and_values_from_elsewhere_have_the_same_scores(fitted,
     here, elsewhere = scores_of(fitted, view, tmp_path), scores_of(run, view, tmp_path)
     about = ["metric", "direction", "space", "value"]
     expected = here.loc[~here["metric"].isin(["fit_seconds", "peak_host_mb"]), about]
-    assert {"foscttm", "label_transfer_accuracy", "imputation_pearson_per_feature"} <= set(expected["metric"])
-    pd.testing.assert_frame_equal(elsewhere[about].reset_index(drop=True), expected.reset_index(drop=True))
+    assert {"foscttm", "label_transfer_accuracy", "imputation_pearson_per_feature"} <= set(
+        expected["metric"]
+    )
+    pd.testing.assert_frame_equal(
+        elsewhere[about].reset_index(drop=True), expected.reset_index(drop=True)
+    )
     record = read_record(run / "run.json")
     assert (record["status"], record["seconds"], record["peak_host_mb"]) == ("ok", {}, None)
     assert record["message"] == adopt.UNKNOWN
@@ -148,7 +180,9 @@ def of_a_third_modality(made):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Observation names are not unique")
-def test_latents_of_other_cells_are_refused_in_one_sentence(fitted, view, tmp_path, spoilt, message):
+def test_latents_of_other_cells_are_refused_in_one_sentence(
+    fitted, view, tmp_path, spoilt, message
+):
     made = spoilt(as_made_elsewhere(fitted, view, own_names(view)))
     made.obs_names_make_unique()
     with pytest.raises(ContractError, match=message):
@@ -160,7 +194,9 @@ def test_names_of_the_view_need_to_say_of_which_view(fitted, view, tmp_path):
     path = written(made, tmp_path / "a.h5ad")
     made.uns["mosaicbench"]["seed"] = 1
     written(made, tmp_path / "b.h5ad")
-    with pytest.raises(ContractError, match="it says seed 1 about itself, and this view is of seed 0"):
+    with pytest.raises(
+        ContractError, match="it says seed 1 about itself, and this view is of seed 0"
+    ):
         adopted(view, tmp_path, latents=tmp_path / "b.h5ad")
     del made.uns["mosaicbench"]
     written(made, tmp_path / "c.h5ad")
@@ -173,7 +209,11 @@ def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, view, tmp_pa
     for kept in ("imputer", "model"):
         (tmp_path / "mine" / kept).mkdir(parents=True)
         (tmp_path / "mine" / kept / "model.json").write_text("{}")
-    run = adopted(view, tmp_path, latents=written(as_made_elsewhere(fitted, view, own_names(view)), tmp_path / "a.h5ad"))
+    run = adopted(
+        view,
+        tmp_path,
+        latents=written(as_made_elsewhere(fitted, view, own_names(view)), tmp_path / "a.h5ad"),
+    )
     assert not {"imputer", "model"} & {path.name for path in run.iterdir()}
     assert "foscttm" in set(scores_of(run, view, tmp_path)["metric"])
 
@@ -209,7 +249,11 @@ def test_imputed_values_need_every_feature_and_a_direction(view, tmp_path):
 
 
 def config(stanza, **more):
-    return {"datasets": {"simulated": {}}, "runs": {"mvae": {}, "mine": stanza}, "seeds": [3, 5]} | more
+    return {
+        "datasets": {"simulated": {}},
+        "runs": {"mvae": {}, "mine": stanza},
+        "seeds": [3, 5],
+    } | more
 
 
 @pytest.fixture
@@ -226,7 +270,10 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
         assert bench.runs["mine"].method == catalog.ELSEWHERE
         views = [(d, s) for d, s, run in bench.applicable if run == "mine"]
         assert views == [("simulated", "paired")]
-        assert bench.not_applicable[-1]["reason"] == "computed elsewhere, for other datasets or scenarios"
+        assert (
+            bench.not_applicable[-1]["reason"]
+            == "computed elsewhere, for other datasets or scenarios"
+        )
     assert number_of_jobs(bench)["adopt"] == 1
 
 
@@ -234,12 +281,18 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
 @pytest.mark.parametrize(
     ("stanza", "message"),
     [
-        ({"latents": "absent.h5ad"}, "runs.mine.latents: there is no file absent.h5ad, for seed 3 of simulated, paired"),
+        (
+            {"latents": "absent.h5ad"},
+            "runs.mine.latents: there is no file absent.h5ad, for seed 3 of simulated, paired",
+        ),
         ({"latents": "seed-{sed}.h5ad"}, "there is no file seed-{sed}.h5ad"),
         ({"latents": ["one.h5ad"]}, "a list has a file for each of the seeds 3, 5"),
         ({"latents": 3}, "runs.mine.latents: expected text or a list of text, found 3"),
         ({"latents": "one.h5ad", "beta": 2}, "a run that was computed elsewhere has no key 'beta'"),
-        ({"latents": "one.h5ad", "scenarios": ["piared"]}, "there is no scenario 'piared'; did you mean 'paired'"),
+        (
+            {"latents": "one.h5ad", "scenarios": ["piared"]},
+            "there is no scenario 'piared'; did you mean 'paired'",
+        ),
     ],
 )
 def test_a_mistake_in_a_stanza_is_one_message(stanza, message):
@@ -259,7 +312,9 @@ def test_nothing_is_kept_or_drawn_of_what_has_no_model(more):
 
 
 def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_its_reason():
-    runs = pd.DataFrame([{"run": "mine", "method": catalog.ELSEWHERE, "status": "ok", "message": adopt.UNKNOWN}])
+    runs = pd.DataFrame(
+        [{"run": "mine", "method": catalog.ELSEWHERE, "status": "ok", "message": adopt.UNKNOWN}]
+    )
     roster = roster_of(runs)
     theme = Theme({room: {} for room in ("methods", "runs")}, roster)
     assert theme.label("runs", "mine") == "mine (elsewhere)"

@@ -45,11 +45,15 @@ PINNED = {  # name -> features that a cell shows, cell types
 @pytest.mark.parametrize("seed", range(5))
 def test_counts_come_back_as_they_were(seed):
     random = np.random.default_rng(seed)
-    counts = random.poisson(0.3, size=(random.integers(1, 40), random.integers(1, 30))) * random.choice([1, 300, 70_000])
+    counts = random.poisson(
+        0.3, size=(random.integers(1, 40), random.integers(1, 30))
+    ) * random.choice([1, 300, 70_000])
     matrix = sparse.csr_matrix(counts.astype(np.float64))
     members = rebuild_embedded.counts_packed("rna", matrix)
     assert np.array_equal(embedded._counts_unpacked("rna", members).toarray(), counts)
-    assert rebuild_embedded.packed(members) == rebuild_embedded.packed(dict(reversed(members.items())))
+    assert rebuild_embedded.packed(members) == rebuild_embedded.packed(
+        dict(reversed(members.items()))
+    )
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.5])
@@ -81,7 +85,9 @@ def test_a_damaged_or_absent_file_is_named(tmp_path):
 def test_an_embedded_set_holds_what_is_said_of_it(name, tmp_path):
     cells, features, merged, published, unlabelled = SETS[name]
     stanza = registry.load()[name]
-    prepare.main(dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu")
+    prepare.main(
+        dataset=name, loader=stanza["loader"], options=stanza["options"], output=tmp_path / "d.h5mu"
+    )
     dataset = read_dataset(tmp_path / "d.h5mu")
     assert {modality: one.n_vars for modality, one in dataset.mod.items()} == features
     assert {"cells": dataset.n_obs, **features} == stanza["shape"]
@@ -106,7 +112,9 @@ def test_every_merged_type_was_published():
     table = pd.read_csv(embedded.MERGED, sep="\t", dtype=str)
     assert set(table["dataset"]) <= set(SETS)
     for name, rows in table.groupby("dataset"):
-        assert set(rows["published"]) <= set(embedded.load(name, cell_type="published").obs["cell_type"])
+        assert set(rows["published"]) <= set(
+            embedded.load(name, cell_type="published").obs["cell_type"]
+        )
         assert rows["published"].is_unique
 
 
@@ -137,14 +145,22 @@ def test_each_sample_gives_its_share_and_names_of_both_modalities_stay_apart(pub
     for modality in ("rna", "adt"):
         found = small[modality][:, "CD14"].layers["counts"].toarray()
         assert np.array_equal(found, whole[modality][kept, "CD14"].layers["counts"].toarray())
-    assert whole["rna"][:, "CD14"].layers["counts"].sum() != whole["adt"][:, "CD14"].layers["counts"].sum()
+    assert (
+        whole["rna"][:, "CD14"].layers["counts"].sum()
+        != whole["adt"][:, "CD14"].layers["counts"].sum()
+    )
     for column in ("cell_type", "batch", "donor", "sample", "condition"):
         assert list(small.obs[column]) == list(whole.obs[column].iloc[kept])
 
 
 def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
     parts = cut(
-        embedded.load("covid_citeseq_small"), dataset_name="d", scenario="s", kind="paired", seed=3, split={"by": "donor"}
+        embedded.load("covid_citeseq_small"),
+        dataset_name="d",
+        scenario="s",
+        kind="paired",
+        seed=3,
+        split={"by": "donor"},
     )
     assert len(set(parts["train"]["rna"].obs["donor"])) == 42
     audit = parts["solution"].uns["audit"]
@@ -155,10 +171,17 @@ def test_a_donor_can_be_held_out_and_the_audit_says_who_chose_the_genes():
     assert "0 of 43 groups of donor are on both sides" in list(audit["what"])
 
 
-@pytest.mark.parametrize(("name", "cells", "types"), [("covid_citeseq_small", 1000, 14), ("teaseq_small", 800, 8)])
+@pytest.mark.parametrize(
+    ("name", "cells", "types"), [("covid_citeseq_small", 1000, 14), ("teaseq_small", 800, 8)]
+)
 def test_fewer_cells_leave_no_type_of_too_few(name, cells, types, tmp_path):
     """The same cells as any dataset's `cells`, and the rule of at least ten cells of a type is of those that are kept."""
-    prepare.main(dataset="d", loader="embedded", options={"name": name, "cells": cells}, output=tmp_path / "d.h5mu")
+    prepare.main(
+        dataset="d",
+        loader="embedded",
+        options={"name": name, "cells": cells},
+        output=tmp_path / "d.h5mu",
+    )
     fewer, whole = read_dataset(tmp_path / "d.h5mu"), embedded.load(name, cell_type="published")
     drawn = curated(whole, cells=cells)
     assert list(fewer.obs_names) == list(drawn.obs_names)
@@ -178,7 +201,10 @@ def test_archives_have_no_clock_and_no_pickle(name):
 
 def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wanted(tmp_path):
     prepare.main(
-        dataset="s", loader="embedded", options={"name": "snareseq_small", "cells": 300}, output=tmp_path / "fewer.h5mu"
+        dataset="s",
+        loader="embedded",
+        options={"name": "snareseq_small", "cells": 300},
+        output=tmp_path / "fewer.h5mu",
     )
     fewer, whole = read_dataset(tmp_path / "fewer.h5mu"), embedded.load("snareseq_small")
     named = {}
@@ -189,7 +215,10 @@ def test_links_that_a_loader_brings_stay_through_curation_unless_they_are_not_wa
     assert len(named["fewer"]) > 5000
     assert named["fewer"] <= named["whole"]
     prepare.main(
-        dataset="s", loader="embedded", options={"name": "snareseq_small", "links": False}, output=tmp_path / "none.h5mu"
+        dataset="s",
+        loader="embedded",
+        options={"name": "snareseq_small", "links": False},
+        output=tmp_path / "none.h5mu",
     )
     assert "links" not in read_dataset(tmp_path / "none.h5mu").varp
 
@@ -202,13 +231,18 @@ def test_the_registry_is_right_about_the_bytes_of_a_pinned_set(dataset, tmp_path
     """Served from loopback as their publishers would serve them, fetched, verified, read: nothing but the host is another."""
     folder, stanza = published(dataset), registry.load()[dataset]
     assert all("proven" in facts and "sha256" in facts for facts in stanza["files"].values())
-    with serving({f"/{name}": (folder / name).read_bytes() for name in stanza["files"]}) as (url, _):
+    with serving({f"/{name}": (folder / name).read_bytes() for name in stanza["files"]}) as (
+        url,
+        _,
+    ):
         for name, facts in stanza["files"].items():
             facts.pop("package", None)
             facts["url"] = f"{url}/{name}"
         (tmp_path / "datasets.yaml").write_text(yaml.safe_dump({dataset: stanza}, sort_keys=False))
         options = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False}
-        fetch.main(datasets=[dataset], raw=tmp_path / "raw", known=tmp_path / "datasets.yaml", **options)
+        fetch.main(
+            datasets=[dataset], raw=tmp_path / "raw", known=tmp_path / "datasets.yaml", **options
+        )
     prepare.main(
         dataset=dataset,
         loader=stanza["loader"],
@@ -246,31 +280,49 @@ def test_a_changed_raw_file_is_not_packed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "modality"), [(name, modality) for name, (_, shape, *_) in SETS.items() for modality in shape]
+    ("name", "modality"),
+    [(name, modality) for name, (_, shape, *_) in SETS.items() for modality in shape],
 )
 def test_real_cells_are_transformed_as_their_definitions_say(name, modality):
     """Dense, in double precision, formula by formula; what is fitted, on every fourth cell."""
     whole = embedded.load(name)[modality]
-    of_kind = {"atac": {"features": 1000, "components": 5, "out_of_fold": False}, "rna": {"features": 300}}
+    of_kind = {
+        "atac": {"features": 1000, "components": 5, "out_of_fold": False},
+        "rna": {"features": 300},
+    }
     cells, fewer = whole[::4].copy(), of_kind.get(modality, {})
     fitted = Preprocessing.fit(cells, **fewer)
     shown = fitted.transform(whole)
     counts = whole.layers["counts"].toarray().astype(float)
-    columns, share = fitted.steps.columns, 1e4 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    columns, share = (
+        fitted.steps.columns,
+        1e4 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
+    )
     if modality == "rna":
         expected = np.log1p(share[:, columns])
     elif modality == "adt":
         expected = np.log1p(counts / stats.gmean(1 + counts, axis=1, keepdims=True))
     else:
-        expected = np.log1p(share[:, columns] * cells.n_obs / (counts[::4] > 0).sum(axis=0)[columns])
+        expected = np.log1p(
+            share[:, columns] * cells.n_obs / (counts[::4] > 0).sum(axis=0)[columns]
+        )
     found = shown.X.toarray() if sparse.issparse(shown.X) else shown.X
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
     space = expected
     if modality == "atac":
         vectors = np.linalg.svd(expected[::4], full_matrices=False)[2][1:6]
-        space = expected @ (vectors * np.sign(np.sum(vectors * shown.varm["LSI"].T, axis=1, keepdims=True))).T
+        space = (
+            expected
+            @ (vectors * np.sign(np.sum(vectors * shown.varm["LSI"].T, axis=1, keepdims=True))).T
+        )
         np.testing.assert_allclose(shown.obsm["X_lsi"], space, atol=2e-3)
     std = space[::4].std(axis=0)
-    std = np.full_like(std, np.sqrt(np.mean(std**2))) if modality == "atac" else np.where(std > 1e-6, std, 1)
-    np.testing.assert_allclose(fitted.mean, space[::4].mean(axis=0), rtol=1e-5, atol=1e-4 if modality == "atac" else 1e-6)
+    std = (
+        np.full_like(std, np.sqrt(np.mean(std**2)))
+        if modality == "atac"
+        else np.where(std > 1e-6, std, 1)
+    )
+    np.testing.assert_allclose(
+        fitted.mean, space[::4].mean(axis=0), rtol=1e-5, atol=1e-4 if modality == "atac" else 1e-6
+    )
     np.testing.assert_allclose(fitted.std, std, rtol=1e-5)

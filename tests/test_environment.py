@@ -17,9 +17,19 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()
 EXTRAS = PROJECT["optional-dependencies"]
 MACHINES = [
-    {"python_version": python, "python_full_version": f"{python}.2", "sys_platform": system, "platform_machine": machine}
+    {
+        "python_version": python,
+        "python_full_version": f"{python}.2",
+        "sys_platform": system,
+        "platform_machine": machine,
+    }
     for python in ("3.11", "3.12", "3.13", "3.14")
-    for system, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"))
+    for system, machine in (
+        ("linux", "x86_64"),
+        ("linux", "aarch64"),
+        ("darwin", "arm64"),
+        ("win32", "AMD64"),
+    )
 ]
 
 
@@ -48,7 +58,9 @@ def pins(lines, machine=None):
     return found
 
 
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: "-".join(list(machine.values())[1:]))
+@pytest.mark.parametrize(
+    "machine", MACHINES, ids=lambda machine: "-".join(list(machine.values())[1:])
+)
 def test_on_every_machine_each_direct_dependency_has_one_version_that_the_bounds_allow(machine):
     held = pins(CONSTRAINTS, machine)
     for requirement in map(Requirement, PROJECT["dependencies"] + sum(EXTRAS.values(), [])):
@@ -73,7 +85,9 @@ def test_the_oldest_set_is_the_lower_bounds():
 
 def test_constraints_serve_cpu_and_gpu_machines_alike():
     pinned = [line for line in CONSTRAINTS if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+( ; [^@:/]+)?", line) for line in pinned)
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+( ; [^@:/]+)?", line) for line in pinned
+    )
     bound = {name for name in map(name_of, pinned) if name.startswith(("nvidia", "triton", "cuda"))}
     assert bound <= {"nvidia-ml-py"}  # Python only, it asks the driver where there is one
 
@@ -93,16 +107,24 @@ def test_the_lock_leaves_out_what_belongs_to_one_build_of_torch():
         lock.kept(["--index-url somewhere"])
 
 
-@pytest.mark.parametrize("name", [name for name, card in catalog.cards("methods").items() if "wraps" in card])
+@pytest.mark.parametrize(
+    "name", [name for name, card in catalog.cards("methods").items() if "wraps" in card]
+)
 def test_a_cards_version_is_one_that_is_installed(name):
     """Of packages in the environment of the benchmark; those with one of their own are pinned there (the next test)."""
     card = catalog.card("methods", name)
     package = name_of(card["wraps"]["package"])
-    if "environment" not in card and card["wraps"]["module"] != "R" and name != "maxfuse":  # maxfuse: its licence
-        assert card["wraps"]["version"] in {pins(CONSTRAINTS, machine)[package] for machine in MACHINES}
+    if (
+        "environment" not in card and card["wraps"]["module"] != "R" and name != "maxfuse"
+    ):  # maxfuse: its licence
+        assert card["wraps"]["version"] in {
+            pins(CONSTRAINTS, machine)[package] for machine in MACHINES
+        }
 
 
-@pytest.mark.parametrize("name", [name for name, card in catalog.cards("methods").items() if "environment" in card])
+@pytest.mark.parametrize(
+    "name", [name for name, card in catalog.cards("methods").items() if "environment" in card]
+)
 def test_a_peers_own_environment_is_pinned_and_can_run_a_fit(name):
     card = catalog.card("methods", name)
     lines = (REPOSITORY / f"envs/peers/{card['environment']}.txt").read_text().splitlines()
@@ -111,7 +133,17 @@ def test_a_peers_own_environment_is_pinned_and_can_run_a_fit(name):
     assert len(pinned) == len(together + alone) == sum(not line.startswith("#") for line in lines)
     assert all(re.fullmatch(r"[A-Za-z0-9.!]+", version) for version in pinned.values())
     assert pinned[card["wraps"]["package"]] == card["wraps"]["version"]
-    assert set(pinned) >= {"anndata", "h5py", "mudata", "numpy", "pandas", "psutil", "scipy", "torch", "tqdm"}
+    assert set(pinned) >= {
+        "anndata",
+        "h5py",
+        "mudata",
+        "numpy",
+        "pandas",
+        "psutil",
+        "scipy",
+        "torch",
+        "tqdm",
+    }
 
 
 def interpreter(path, version):
@@ -128,13 +160,21 @@ def test_an_environments_python_is_the_first_that_its_file_allows(versions, tmp_
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv(build.VARIABLE, raising=False)
     monkeypatch.setattr(build.sys, "executable", interpreter(tmp_path / "own", "3.11.7"))
-    interpreter(tmp_path / "bin/python3.12", "")  # a version manager's stand-in, of a Python that is not chosen there
+    interpreter(
+        tmp_path / "bin/python3.12", ""
+    )  # a version manager's stand-in, of a Python that is not chosen there
     later = interpreter(tmp_path / "bin/python3.13", "3.13.1")
-    allowed = build.allowed(f"# Of a peer.\n# requires-python: {versions}\n" if versions else "# Of a peer.\na==1\n")
-    assert build.chosen("peer.txt", allowed) == (later if versions.startswith(">=") else str(tmp_path / "own"))
+    allowed = build.allowed(
+        f"# Of a peer.\n# requires-python: {versions}\n" if versions else "# Of a peer.\na==1\n"
+    )
+    assert build.chosen("peer.txt", allowed) == (
+        later if versions.startswith(">=") else str(tmp_path / "own")
+    )
     named = interpreter(tmp_path / "named", "3.12.9")
     monkeypatch.setenv(build.VARIABLE, f"{interpreter(tmp_path / 'old', '3.8.2')}:{named}")
-    assert build.chosen("peer.txt", allowed) == (named if versions.startswith(">=") else str(tmp_path / "own"))
+    assert build.chosen("peer.txt", allowed) == (
+        named if versions.startswith(">=") else str(tmp_path / "own")
+    )
     assert PROJECT["requires-python"] == build.ANY
 
 
@@ -160,7 +200,9 @@ def test_an_environments_python_that_is_nowhere_is_named_with_what_to_do(tmp_pat
 
 
 def test_absent_pins_are_named(tmp_path):
-    with pytest.raises(SystemExit, match=r"absent\.txt: no such file; the pins of the peers lie in envs/peers"):
+    with pytest.raises(
+        SystemExit, match=r"absent\.txt: no such file; the pins of the peers lie in envs/peers"
+    ):
         module_of("envs/build.py").main(str(tmp_path / "absent.txt"), str(tmp_path / "made"))
     assert not (tmp_path / "made").exists()
 
@@ -173,7 +215,12 @@ def test_what_is_pinned_without_its_dependencies_is_installed_last_and_alone(tmp
     monkeypatch.setattr(build, "chosen", lambda *_: "python3")
 
     def noted(command, **_):
-        done.append((command[1:-1], Path(command[-1]).read_text() if "--requirement" in command else command[-1]))
+        done.append(
+            (
+                command[1:-1],
+                Path(command[-1]).read_text() if "--requirement" in command else command[-1],
+            )
+        )
 
     monkeypatch.setattr(build.subprocess, "run", noted)
     build.main(str(pins), str(folder))
@@ -197,16 +244,26 @@ def test_what_uv_finds_is_taken_where_nothing_else_fits(tmp_path, monkeypatch):
 
 def test_the_conda_form_is_in_step():
     form = module_of("envs/conda_form.py")
-    assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == form.conda_form(), "run: python envs/conda_form.py"
+    assert (REPOSITORY / "envs/mosaicbench.yaml").read_text() == form.conda_form(), (
+        "run: python envs/conda_form.py"
+    )
 
 
 @pytest.mark.parametrize(
-    ("page", "table"), [("methods", "methods"), ("peers", "peers"), ("metrics", "metrics"), ("architecture", "imports")]
+    ("page", "table"),
+    [
+        ("methods", "methods"),
+        ("peers", "peers"),
+        ("metrics", "metrics"),
+        ("architecture", "imports"),
+    ],
 )
 def test_the_tables_of_docs_are_fresh(page, table):
     text = (REPOSITORY / f"docs/{page}.md").read_text()
     assert f"<!-- {table} -->" in text
-    assert text == listing.with_fresh_tables(text), f"run: python -m mosaicbench list --into docs/{page}.md"
+    assert text == listing.with_fresh_tables(text), (
+        f"run: python -m mosaicbench list --into docs/{page}.md"
+    )
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere():
@@ -218,17 +275,23 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
 
 def test_the_readmes_commands_exist():
     makefile = (REPOSITORY / "Makefile").read_text()
-    for target in re.findall(r"^make (\w+)", (REPOSITORY / "README.md").read_text(), flags=re.MULTILINE):
+    for target in re.findall(
+        r"^make (\w+)", (REPOSITORY / "README.md").read_text(), flags=re.MULTILINE
+    ):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem
+)
 def test_workflows_of_the_host_say_that_they_are_untried_and_run_what_the_makefile_has(path):
     text = path.read_text()
     assert text.splitlines()[0].startswith("# Untried here")
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
-    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    commands = [
+        step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step
+    ]
     targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert commands and all(command.removeprefix("make ") in targets for command in commands)
     assert all("timeout-minutes" in job for job in workflow["jobs"].values())

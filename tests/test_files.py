@@ -32,7 +32,13 @@ from mosaicbench.files.runs import (
     write_record,
 )
 from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
-from mosaicbench.files.views import as_view, read_view, space_values, unstandardised_values, write_view
+from mosaicbench.files.views import (
+    as_view,
+    read_view,
+    space_values,
+    unstandardised_values,
+    write_view,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,10 @@ def view(dataset, tmp_path_factory):
     return cut_small(dataset, "paired", tmp_path_factory.mktemp("view"))
 
 
-LATENTS = {("rna", "train"): (["a", "b"], np.ones((2, 3))), ("rna", "query"): (["q"], np.zeros((1, 3)))}
+LATENTS = {
+    ("rna", "train"): (["a", "b"], np.ones((2, 3))),
+    ("rna", "query"): (["q"], np.zeros((1, 3))),
+}
 RECORD = dict.fromkeys(RECORD_KEYS, "") | {"status": "ok", "seed": 0}
 SCORE = ["d", "s", "r", 0, "foscttm", "a->b", "-", 0.25, "ok"]
 
@@ -60,7 +69,10 @@ def read_anything(path):
         "imputed.h5mu": read_imputed,
         "run.json": read_record,
         "scores.tsv": read_scores,
-        **{f"{noun}.h5mu": (lambda path, noun=noun: read_view(path, noun)) for noun in ("train", "query", "solution")},
+        **{
+            f"{noun}.h5mu": (lambda path, noun=noun: read_view(path, noun))
+            for noun in ("train", "query", "solution")
+        },
     }
     return readers[path.name](path)
 
@@ -89,7 +101,16 @@ def written(originals, tmp_path):
     return tmp_path
 
 
-NOUNS = ["dataset.h5mu", "train.h5mu", "query.h5mu", "solution.h5mu", "latents.h5ad", "imputed.h5mu", "run.json", "scores.tsv"]
+NOUNS = [
+    "dataset.h5mu",
+    "train.h5mu",
+    "query.h5mu",
+    "solution.h5mu",
+    "latents.h5ad",
+    "imputed.h5mu",
+    "run.json",
+    "scores.tsv",
+]
 
 
 @pytest.mark.parametrize("name", NOUNS)
@@ -125,7 +146,10 @@ def test_misaligned_rows_are_refused(written, dataset):
     solution = read_view(written / "solution.h5mu", "solution")
     rows = np.arange(solution["right"].n_obs)[::-1]
     solution.mod["right"] = solution["right"][rows].copy()
-    with pytest.raises(UserError, match=r"solution\.h5mu: the rows of modality 'right' are not the solution's cells"):
+    with pytest.raises(
+        UserError,
+        match=r"solution\.h5mu: the rows of modality 'right' are not the solution's cells",
+    ):
         write_view(written / "solution.h5mu", solution)
     shuffled = dataset.copy()
     shuffled.mod["left"] = dataset["left"][rows[: dataset.n_obs]].copy()
@@ -144,7 +168,10 @@ def _set(thing, modality, change):
         (lambda cells: cells.layers["lognorm"].data.__setitem__(0, np.nan), "NaN"),
         (lambda cells: cells.uns.__setitem__("values", "counts"), r'no layers\["counts"\]'),
         (lambda cells: cells.uns.__setitem__("kind", "protein"), "rna.*atac.*adt"),
-        (lambda cells: setattr(cells, "var_names", ["g"] * cells.n_vars), "duplicated feature names"),
+        (
+            lambda cells: setattr(cells, "var_names", ["g"] * cells.n_vars),
+            "duplicated feature names",
+        ),
     ],
 )
 def test_a_broken_dataset_is_not_written(tmp_path, dataset, change, message):
@@ -171,9 +198,13 @@ def test_a_query_that_shows_labels_is_refused(written):
 
 def test_latents_with_nan_or_a_cell_twice_are_refused(tmp_path):
     with pytest.raises(UserError, match="NaN"):
-        write_latents(tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a"], np.array([[np.nan]]))}))
+        write_latents(
+            tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a"], np.array([[np.nan]]))})
+        )
     with pytest.raises(UserError, match="twice"):
-        write_latents(tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a", "a"], np.ones((2, 1)))}))
+        write_latents(
+            tmp_path / "x.h5ad", latents_table({("rna", "query"): (["a", "a"], np.ones((2, 1)))})
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -200,7 +231,9 @@ def test_large_files_are_compressed_and_lose_nothing(tmp_path, cells, compressio
     with h5py.File(tmp_path / "latents.h5ad") as file:
         assert file["X"].compression == compression
         assert file["X"].id.get_storage_size() < (z.nbytes / 4 if compression else z.nbytes + 1)
-    np.testing.assert_array_equal(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z)
+    np.testing.assert_array_equal(
+        latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[1], z
+    )
 
 
 def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the_others(tmp_path):
@@ -212,12 +245,17 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
     table.write_h5ad(tmp_path / "old.h5ad")  # as an older version wrote it
     for read in (read_latents(path), read_latents(tmp_path / "old.h5ad")):
         for subset in ("train", "query"):
-            np.testing.assert_array_equal(latents_of(read, "rna", subset)[1], LATENTS["rna", subset][1])
+            np.testing.assert_array_equal(
+                latents_of(read, "rna", subset)[1], LATENTS["rna", subset][1]
+            )
             assert list(latents_of(read, "rna", subset)[0]) == LATENTS["rna", subset][0]
             np.testing.assert_array_equal(private_of(read, "rna", subset), private["rna", subset])
         assert list(predicted_of(read, "rna", "query")) == ["T cell"]
     (tmp_path / "train_latents.h5ad").unlink()
-    with pytest.raises(ContractError, match=r"train_latents.h5ad: no such file; .*delete its folder and run again.*`keep`"):
+    with pytest.raises(
+        ContractError,
+        match=r"train_latents.h5ad: no such file; .*delete its folder and run again.*`keep`",
+    ):
         read_latents(path)
     write_latents(path, latents_table({}))
     (tmp_path / "train_latents.h5ad").unlink()
@@ -234,7 +272,10 @@ def test_what_is_there_twice_is_packed_once(tmp_path, monkeypatch, view):
     with h5py.File(tmp_path / "packed.h5mu") as file:
         first, second = file["mod"].values()
         assert first["X/indices"] == first["layers/counts/indices"]
-        assert first["X/indices"] != second["X/indices"] and first["X/data"] != first["layers/counts/data"]
+        assert (
+            first["X/indices"] != second["X/indices"]
+            and first["X/data"] != first["layers/counts/data"]
+        )
     again = next(iter(read_view(tmp_path / "packed.h5mu", "train").mod.values()))
     for matrix, before in ((again.X, cells.X), (again.layers["counts"], cells.layers["counts"])):
         np.testing.assert_array_equal(matrix.toarray(), before.toarray())
@@ -260,14 +301,18 @@ def test_a_packed_file_holds_what_it_held_and_names_of_cells_too(tmp_path, monke
     assert (tmp_path / "packed.h5mu").stat().st_size < 0.7 * (view / "train.h5mu").stat().st_size
     with h5py.File(tmp_path / "packed.h5mu") as file:
         names = file["obs/_index"]
-        names = names["values"] if isinstance(names, h5py.Group) else names  # texts of pandas 3 lie beside a mask
+        names = (
+            names["values"] if isinstance(names, h5py.Group) else names
+        )  # texts of pandas 3 lie beside a mask
         assert names.compression == "gzip" and names.dtype.kind == "S"
 
 
 def test_texts_of_which_one_is_long_are_left_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setattr(_h5, "LARGE", 0)
     names = ["a", "b" * 1000]
-    write_latents(tmp_path / "latents.h5ad", latents_table({("joint", "query"): (names, np.ones((2, 3)))}))
+    write_latents(
+        tmp_path / "latents.h5ad", latents_table({("joint", "query"): (names, np.ones((2, 3)))})
+    )
     assert list(latents_of(read_latents(tmp_path / "latents.h5ad"), "joint", "query")[0]) == names
 
 
@@ -293,7 +338,9 @@ def test_latents_come_back_by_source_and_subset():
 
 def test_collapse_is_no_variance_in_any_source():
     wide, flat = np.random.default_rng(0).random((20, 2)), np.zeros((20, 2))
-    assert is_collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)})
+    assert is_collapsed(
+        {("rna", "query"): ("", flat), ("adt", "query"): ("", flat), ("rna", "train"): ("", wide)}
+    )
     assert not is_collapsed({("rna", "query"): ("", flat), ("adt", "query"): ("", wide)})
 
 
@@ -313,7 +360,9 @@ def test_blocks_are_cut_by_what_was_observed(tmp_path, dataset):
 
 def test_standardising_there_and_back(view):
     cells = read_view(view / "solution.h5mu", "solution")["left"]
-    restored = unstandardised_values(cells, (space_values(cells) - cells.uns["mean"]) / cells.uns["std"])
+    restored = unstandardised_values(
+        cells, (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
+    )
     np.testing.assert_allclose(restored, space_values(cells), atol=1e-5)
 
 

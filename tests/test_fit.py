@@ -79,7 +79,11 @@ class Misbehaving:
         return []
 
     def embed(self, cells):
-        return np.full((len(cells), 2), np.nan) if self.what == "nan" else np.arange(2.0 * len(cells)).reshape(-1, 2)
+        return (
+            np.full((len(cells), 2), np.nan)
+            if self.what == "nan"
+            else np.arange(2.0 * len(cells)).reshape(-1, 2)
+        )
 
 
 @pytest.fixture
@@ -106,8 +110,12 @@ def misbehaving(monkeypatch):
         ("eat", "out_of_memory", "limits: memory_mb", {"memory_mb": 1500}),
     ],
 )
-def test_a_failed_run_is_a_valid_row_with_its_status(paired, tmp_path, misbehaving, what, status, message, limits):
-    record = fit_run(paired, tmp_path, method=misbehaving, hyperparameters={"what": what}, limits=limits)
+def test_a_failed_run_is_a_valid_row_with_its_status(
+    paired, tmp_path, misbehaving, what, status, message, limits
+):
+    record = fit_run(
+        paired, tmp_path, method=misbehaving, hyperparameters={"what": what}, limits=limits
+    )
     assert record["status"] == status
     assert message in record["message"]
     assert read_latents(tmp_path / "latents.h5ad").n_obs == 0
@@ -133,7 +141,9 @@ def test_a_broken_view_is_an_error_not_a_row(paired, tmp_path):
     broken.mkdir()
     for part in ("train", "query", "solution"):
         content = (paired / f"{part}.h5mu").read_bytes()
-        (broken / f"{part}.h5mu").write_bytes(content[: len(content) // 2] if part == "query" else content)
+        (broken / f"{part}.h5mu").write_bytes(
+            content[: len(content) // 2] if part == "query" else content
+        )
     with pytest.raises(UserError):
         fit_run(broken, tmp_path / "run")
     assert not (tmp_path / "run/run.json").exists()
@@ -158,7 +168,15 @@ def test_the_record_says_what_was_used(paired, tmp_path):
     assert record["hardware"]["cpu"]
     assert record["hardware"]["memory_mb"] > record["peak_host_mb"]
     for measure in ("seconds", "cpu_seconds", "gpu_seconds", "host_mb"):
-        assert set(record[measure]) == {"import", "read", "fit", "embed", "impute", "draw", "write"}, measure
+        assert set(record[measure]) == {
+            "import",
+            "read",
+            "fit",
+            "embed",
+            "impute",
+            "draw",
+            "write",
+        }, measure
     assert record["cells"] == {"train": 192, "query": 48}
     assert record["arithmetic"]["float32_matmul_precision"] == "highest"
     if record["device"] == "cpu":
@@ -192,7 +210,9 @@ def uninterrupted(paired, tmp_path_factory):
 def stopped(view, folder, kill, **more):
     """Fit in a process of its own and kill it, or its whole tree, once a training of some epochs is saved."""
     run = multiprocessing.get_context("fork").Process(
-        target=fit_run, args=(view, folder), kwargs={"hyperparameters": LONG, "checkpoint_seconds": 0} | more
+        target=fit_run,
+        args=(view, folder),
+        kwargs={"hyperparameters": LONG, "checkpoint_seconds": 0} | more,
     )
     run.start()
     deadline = time.monotonic() + 60
@@ -219,7 +239,9 @@ def is_unfinished(folder):
     return CHECKPOINT in left and not left & set(FILES_OF_FIT)
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(paired, tmp_path, interrupted, uninterrupted):
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
+    paired, tmp_path, interrupted, uninterrupted
+):
     assert is_unfinished(interrupted)
     folder = shutil.copytree(interrupted, tmp_path / "run")
     record = fit_run(paired, folder, hyperparameters=LONG)
@@ -240,9 +262,14 @@ def test_a_terminated_run_leaves_a_checkpoint_and_nothing_half_written(paired, t
     assert is_unfinished(tmp_path)
 
 
-def test_a_run_stopped_at_a_limit_is_a_row_and_may_go_on_with_a_higher_one(paired, tmp_path, interrupted):
+def test_a_run_stopped_at_a_limit_is_a_row_and_may_go_on_with_a_higher_one(
+    paired, tmp_path, interrupted
+):
     shutil.copy(interrupted / CHECKPOINT, tmp_path)
-    assert fit_run(paired, tmp_path, hyperparameters=LONG, limits={"minutes": 0})["status"] == "timeout"
+    assert (
+        fit_run(paired, tmp_path, hyperparameters=LONG, limits={"minutes": 0})["status"]
+        == "timeout"
+    )
     assert is_unfinished(tmp_path) is False
     record = fit_run(paired, tmp_path, hyperparameters=LONG)
     assert record["status"] == "ok"
@@ -257,7 +284,13 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
     if change == "data":
         view = cut_small(dataset, "paired", tmp_path / "view", seed=5)
     hyperparameters = LONG | ({"beta": 2.0} if change == "hyperparameters" else {})
-    record = fit_run(view, tmp_path, hyperparameters=hyperparameters, seed=7 if change == "seed" else 0, names=BY_HAND)
+    record = fit_run(
+        view,
+        tmp_path,
+        hyperparameters=hyperparameters,
+        seed=7 if change == "seed" else 0,
+        names=BY_HAND,
+    )
     assert record["resumed_after"] == []
     assert len(read_table(tmp_path / "history.tsv")) == 40
     assert not (tmp_path / CHECKPOINT).exists()
@@ -267,7 +300,9 @@ def test_a_checkpoint_of_another_run_is_not_taken(dataset, paired, interrupted, 
 
 
 def test_a_training_dies_with_the_process_that_started_it(paired, tmp_path):
-    run = multiprocessing.get_context("fork").Process(target=fit_run, args=[paired, tmp_path], kwargs={"hyperparameters": LONG})
+    run = multiprocessing.get_context("fork").Process(
+        target=fit_run, args=[paired, tmp_path], kwargs={"hyperparameters": LONG}
+    )
     run.start()
     (child,) = wait_for(lambda: psutil.Process(run.pid).children(recursive=True))
     os.kill(run.pid, signal.SIGKILL)

@@ -33,11 +33,17 @@ MVAE = "mosaicbench.methods.mvae"
 @pytest.fixture(scope="module")
 def views(tmp_path_factory):
     dataset = small_dataset()
-    return [cut_small(dataset, "paired", tmp_path_factory.mktemp(f"seed-{seed}"), seed) for seed in SEEDS]
+    return [
+        cut_small(dataset, "paired", tmp_path_factory.mktemp(f"seed-{seed}"), seed)
+        for seed in SEEDS
+    ]
 
 
 def fit_in_attempt(number, job, *, minutes=10.0, usable_mb=8000):
-    granted = {"granted_mb": usable_mb + cluster.OVERHEAD_MB, "granted_minutes": minutes + cluster.OVERHEAD_MINUTES}
+    granted = {
+        "granted_mb": usable_mb + cluster.OVERHEAD_MB,
+        "granted_minutes": minutes + cluster.OVERHEAD_MINUTES,
+    }
     attempts.fit_within_grant(fit.main, job, attempt=number, **granted)
 
 
@@ -47,19 +53,27 @@ def fit_in_attempt(number, job, *, minutes=10.0, usable_mb=8000):
 def fit_all(views, folder, methods=METHODS, *, number=cluster.ATTEMPTS, **usable):
     folders = {method: [folder / method / f"seed-{seed}" for seed in SEEDS] for method in methods}
     job = {
-        "runs": [run_of(name, outputs, hyperparameters=DIVERGES.get(name)) for name, outputs in folders.items()],
+        "runs": [
+            run_of(name, outputs, hyperparameters=DIVERGES.get(name))
+            for name, outputs in folders.items()
+        ],
         "seeds": seeds_of(views, SEEDS),
         "limits": {"minutes": 5, "memory_mb": 8000},
     }
     fit_in_attempt(number, job, **usable)
     outputs = [output for of_method in folders.values() for output in of_method]
-    return {output.relative_to(folder).as_posix(): read_record(output / "run.json") for output in outputs}
+    return {
+        output.relative_to(folder).as_posix(): read_record(output / "run.json")
+        for output in outputs
+    }
 
 
 def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
     records = fit_all(views, tmp_path)
     assert {place: record["status"] for place, record in records.items()} == {
-        f"{method}/seed-{seed}": "diverged" if method == "mvae" else "ok" for method in METHODS for seed in SEEDS
+        f"{method}/seed-{seed}": "diverged" if method == "mvae" else "ok"
+        for method in METHODS
+        for seed in SEEDS
     }
     for method in ("oracle", "ridge"):
         for seed, view in zip(SEEDS, views, strict=True):
@@ -67,10 +81,14 @@ def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
             expected = fit_one(view, alone, method, seed=seed)
             differ = {key for key in expected if records[place][key] != expected[key]}
             assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb"}
-            here, there = (read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone))
+            here, there = (
+                read_imputed(folder / "imputed.h5mu") for folder in (tmp_path / place, alone)
+            )
             for direction, cells in there.mod.items():
                 np.testing.assert_array_equal(here[direction].X, cells.X)
-            here, there = (read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone))
+            here, there = (
+                read_latents(folder / "latents.h5ad") for folder in (tmp_path / place, alone)
+            )
             np.testing.assert_array_equal(here.X, there.X)
 
 
@@ -95,8 +113,13 @@ def test_each_has_its_share_of_importing(views, tmp_path, monkeypatch):
     assert all(0.3 <= record["seconds"]["import"] < 0.6 for record in records.values())
 
 
-def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(views, tmp_path, monkeypatch):
-    runs = [run_of(method, [tmp_path / method / str(seed) for seed in SEEDS]) for method in ("ridge", "oracle")]
+def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(
+    views, tmp_path, monkeypatch
+):
+    runs = [
+        run_of(method, [tmp_path / method / str(seed) for seed in SEEDS])
+        for method in ("ridge", "oracle")
+    ]
     fits = fit._fits(runs, seeds_of(views, SEEDS))
     alone = fits[0]
     assert read_shared([alone, fits[1]]) == {}
@@ -133,18 +156,30 @@ def test_without_time_every_run_is_a_row_or_the_next_attempt_s(views, tmp_path):
 
 
 def test_no_fit_has_more_memory_than_its_job_was_granted(views, tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "POLL_SECONDS", 0.001)  # these fits are over sooner than their memory is looked at
+    monkeypatch.setattr(
+        process, "POLL_SECONDS", 0.001
+    )  # these fits are over sooner than their memory is looked at
     with pytest.raises(UserError, match="out_of_memory with 50 MB.*the next attempt gets more"):
         fit_all(views, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
 
 
 def test_the_seeds_of_each_of_several_runs_are_trained_at_once_where_that_can_be(views, tmp_path):
-    outputs = {method: [tmp_path / method / str(seed) for seed in SEEDS] for method in ("mvae", "dmmvae_base")}
+    outputs = {
+        method: [tmp_path / method / str(seed) for seed in SEEDS]
+        for method in ("mvae", "dmmvae_base")
+    }
     runs = [run_of(method, folders, hyperparameters=SHORT) for method, folders in outputs.items()]
-    fit.main(runs=runs, seeds=seeds_of(views, SEEDS), limits={"minutes": 5, "memory_mb": 8000}, stacked=True)
+    fit.main(
+        runs=runs,
+        seeds=seeds_of(views, SEEDS),
+        limits={"minutes": 5, "memory_mb": 8000},
+        stacked=True,
+    )
     for method, at_once in (("mvae", 2), ("dmmvae_base", 1)):
         records = [read_record(output / "run.json") for output in outputs[method]]
-        assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", at_once)] * 2
+        assert [(record["status"], record["seeds_at_once"]) for record in records] == [
+            ("ok", at_once)
+        ] * 2
 
 
 @pytest.mark.parametrize("methods", [("ridge",), ("ridge", "cca")])
@@ -159,7 +194,17 @@ def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path, capfd, m
 # --- all seeds of a run at once ---
 
 
-def fit_stack(views, folder, *, method=MVAE, hyperparameters=SHORT, number=1, minutes=10.0, limit_minutes=5.0, **more):
+def fit_stack(
+    views,
+    folder,
+    *,
+    method=MVAE,
+    hyperparameters=SHORT,
+    number=1,
+    minutes=10.0,
+    limit_minutes=5.0,
+    **more,
+):
     outputs = [folder / f"seed-{seed}" for seed in SEEDS]
     job = {
         "runs": [run_of(method, outputs, hyperparameters=hyperparameters)],
@@ -177,9 +222,18 @@ def test_seeds_at_once_give_what_fits_of_their_own_give(views, tmp_path):
         alone = tmp_path / f"alone-{seed}"
         expected = fit_one(view, alone, "mvae", hyperparameters=SHORT, seed=seed)
         differ = {key for key in expected if record[key] != expected[key]}
-        assert differ <= {"seconds", "cpu_seconds", "host_mb", "peak_host_mb", "seeds_at_once", "digests"}
+        assert differ <= {
+            "seconds",
+            "cpu_seconds",
+            "host_mb",
+            "peak_host_mb",
+            "seeds_at_once",
+            "digests",
+        }
         assert (record["seeds_at_once"], expected["seeds_at_once"]) == (2, 1)
-        assert sorted(path.name for path in output.iterdir()) == sorted(path.name for path in alone.iterdir())
+        assert sorted(path.name for path in output.iterdir()) == sorted(
+            path.name for path in alone.iterdir()
+        )
         latents = [read_latents(folder / "latents.h5ad") for folder in (output, alone)]
         np.testing.assert_allclose(latents[0].X, latents[1].X, rtol=1e-5, atol=1e-5)
         assert latents[0].obs.equals(latents[1].obs)
@@ -192,13 +246,24 @@ def test_seeds_at_once_give_what_fits_of_their_own_give(views, tmp_path):
 
 def test_seeds_share_what_they_did_together():
     def meter(account):
-        return types.SimpleNamespace(account=lambda earlier=None: {name: dict(value) for name, value in account.items()})
+        return types.SimpleNamespace(
+            account=lambda earlier=None: {name: dict(value) for name, value in account.items()}
+        )
 
-    shared = {"seconds": {"import": 1.0, "fit": 9.0}, "cpu_seconds": {"fit": 6.0}, "gpu_seconds": {"fit": 3.0}}
+    shared = {
+        "seconds": {"import": 1.0, "fit": 9.0},
+        "cpu_seconds": {"fit": 6.0},
+        "gpu_seconds": {"fit": 3.0},
+    }
     own = {"seconds": {"embed": 2.0}, "cpu_seconds": {"embed": 1.0}, "gpu_seconds": {"embed": 0.0}}
-    memory = [{"host_mb": {phase: mb}, "device_mb": {}} for phase, mb in (("fit", 500.0), ("embed", 600.0))]
+    memory = [
+        {"host_mb": {phase: mb}, "device_mb": {}}
+        for phase, mb in (("fit", 500.0), ("embed", 600.0))
+    ]
     accounts = shared | memory[0], own | memory[1]
-    meters = attempt.Meters(*(meter(each) if i == 0 else [meter(each)] * 3 for i, each in enumerate(accounts)))
+    meters = attempt.Meters(
+        *(meter(each) if i == 0 else [meter(each)] * 3 for i, each in enumerate(accounts))
+    )
     meters.shared.account = lambda earlier=None: accounts[0] | {"device": "cpu"}
     found = meters.account(2)
     assert found["seconds"] == {"import": 0.333, "fit": 3.0, "embed": 2.0}
@@ -253,15 +318,21 @@ def misbehaving(monkeypatch):
         ("diverge", ["ok", "diverged"], "not finite in epoch 3"),
     ],
 )
-def test_what_befalls_a_stack_is_a_row_for_each_seed(views, tmp_path, misbehaving, what, statuses, message):
-    outputs, records = fit_stack(views, tmp_path, method=misbehaving, hyperparameters={"what": what}, number=3)
+def test_what_befalls_a_stack_is_a_row_for_each_seed(
+    views, tmp_path, misbehaving, what, statuses, message
+):
+    outputs, records = fit_stack(
+        views, tmp_path, method=misbehaving, hyperparameters={"what": what}, number=3
+    )
     assert [record["status"] for record in records] == statuses
     assert [record["seed"] for record in records] == list(SEEDS)
     assert message in records[-1]["message"]
     assert read_latents(outputs[-1] / "latents.h5ad").n_obs == 0
 
 
-def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(views, tmp_path):
+def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(
+    views, tmp_path
+):
     long = {"max_epochs": 100_000, "patience": 100_000}
     what = {"hyperparameters": long, "number": 3, "checkpoint_seconds": 0.0}
     outputs, records = fit_stack(views, tmp_path, limit_minutes=0.06, **what)

@@ -17,7 +17,9 @@ from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import as_cells, read_view, standardised_values
 from mosaicbench.metrics.label_separation_auc import label_separation_auc
 
-OWN = [name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)]
+OWN = [
+    name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)
+]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,9 @@ class WithPrivate:
 
 
 @pytest.mark.parametrize("private", [3, 0])
-def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_path, monkeypatch, private):
+def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
+    paired, tmp_path, monkeypatch, private
+):
     module = types.ModuleType("method_with_private")
     module.CARD = {"uses": (), "gives": ("joint", "single", "private")}
     monkeypatch.setattr(WithPrivate, "__module__", module.__name__)
@@ -115,7 +119,9 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
             if private == 0:
                 assert found is None
                 continue
-            np.testing.assert_array_equal(found, as_cells(view, [modality], names).values[modality][:, 2:5])
+            np.testing.assert_array_equal(
+                found, as_cells(view, [modality], names).values[modality][:, 2:5]
+            )
 
     # The scorer is supplied with each modality's block in the solution's order, and with all side by side for the joint source.
     outputs = {name: tmp_path / name for name in ("scores.tsv", "features.tsv", "cells.npz")}
@@ -123,10 +129,15 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
         runs=[tmp_path],
         views=[paired],
         groups=["disentanglement"],
-        **{name: [path] for name, path in zip(("scores", "features", "cells"), outputs.values(), strict=True)},
+        **{
+            name: [path]
+            for name, path in zip(("scores", "features", "cells"), outputs.values(), strict=True)
+        },
     )
     scores = read_scores(outputs["scores.tsv"]).set_index(["metric", "direction"])["value"]
-    asked = {direction for metric, direction in scores.index if metric == "label_separation_auc_private"}
+    asked = {
+        direction for metric, direction in scores.index if metric == "label_separation_auc_private"
+    }
     assert asked == ({"left", "right", "joint"} if private else set())
     if private:
         solution = read_view(paired / "solution.h5mu", "solution")
@@ -135,7 +146,9 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(paired, tmp_p
         labels = np.asarray(solution["left"].obs["cell_type"], dtype=object)
         for source, block in blocks.items():
             expected = label_separation_auc(block, labels)
-            assert scores["label_separation_auc_private", source] == pytest.approx(expected, abs=1e-5)
+            assert scores["label_separation_auc_private", source] == pytest.approx(
+                expected, abs=1e-5
+            )
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +159,22 @@ def hidden(dataset, tmp_path_factory):
     return [view, poisoned(view, folder / "dirty")]
 
 
-@pytest.mark.parametrize("method", [name for name in OWN if catalog.card("methods", name)["kind"] != "control"])
+@pytest.mark.parametrize(
+    "method", [name for name in OWN if catalog.card("methods", name)["kind"] != "control"]
+)
 def test_poisoned_solution_changes_nothing(hidden, tmp_path, method):
     """Overwrite all that a scenario hides; only the positive controls may notice."""
-    small = {name: 2 for name in ("max_epochs", "epochs", "iterations") if name in catalog.hyperparameters(method)}
+    small = {
+        name: 2
+        for name in ("max_epochs", "epochs", "iterations")
+        if name in catalog.hyperparameters(method)
+    }
     folders = [tmp_path / view.name for view in hidden]
-    fit.main(runs=[run_of(method, folders, hyperparameters=small)], seeds=seeds_of(hidden, [0, 0]), limits=LIMITS)
+    fit.main(
+        runs=[run_of(method, folders, hyperparameters=small)],
+        seeds=seeds_of(hidden, [0, 0]),
+        limits=LIMITS,
+    )
     assert_same_outputs(*folders)
 
 

@@ -34,10 +34,16 @@ def studies(good, tmp_path, monkeypatch):
     pictures.mkdir()
     shutil.copy(REPOSITORY / "docs/scores_by_cells.png", pictures / "mean_ranks.png")
     (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/mine.yaml").write_text("# Is it so?\n#   snakemake --configfile x\n# Found: yes.\n\ndatasets: {}\n")
+    (tmp_path / "configs/mine.yaml").write_text(
+        "# Is it so?\n#   snakemake --configfile x\n# Found: yes.\n\ndatasets: {}\n"
+    )
     (tmp_path / "pages").mkdir()
     monkeypatch.setattr(provenance, "keys", lambda: {"all": "0"})
-    for name, value in {"REPOSITORY": tmp_path, "PAGES": tmp_path / "pages", "CONFIGS": tmp_path / "configs"}.items():
+    for name, value in {
+        "REPOSITORY": tmp_path,
+        "PAGES": tmp_path / "pages",
+        "CONFIGS": tmp_path / "configs",
+    }.items():
         monkeypatch.setattr(gallery, name, value)
     (tmp_path / "config").mkdir()
     shutil.copy(REPOSITORY / "config/display.yaml", tmp_path / "config")
@@ -49,13 +55,24 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
     gallery.main([], studies)
     text = page.read_text()
     heading, mark, rest = re.split(f"{provenance.BEGIN}\n|\n{provenance.END}\n", text)
-    assert heading == "# Mine\n\n" and rest.startswith("\nIs it so?\n\n```sh\n") and "Found: yes." in rest
-    assert re.match(r"Numbers of 20\S+; commit `0123456789ab`; .* not recorded: \[\*\*older than the current code", mark)
     assert (
-        "Seeds 0, 1, 2." in text and "commit 0123456789ab" in text and "![What the study mine found](pictures/mine.png)" in text
+        heading == "# Mine\n\n"
+        and rest.startswith("\nIs it so?\n\n```sh\n")
+        and "Found: yes." in rest
+    )
+    assert re.match(
+        r"Numbers of 20\S+; commit `0123456789ab`; .* not recorded: \[\*\*older than the current code",
+        mark,
+    )
+    assert (
+        "Seeds 0, 1, 2." in text
+        and "commit 0123456789ab" in text
+        and "![What the study mine found](pictures/mine.png)" in text
     )
     standings = read_table(studies / "mine/tables/standings.tsv")
-    shown = standings[(standings["metric"] == "foscttm") & (standings["run"] == "mvae-beta4")]["shown"]
+    shown = standings[(standings["metric"] == "foscttm") & (standings["run"] == "mvae-beta4")][
+        "shown"
+    ]
     assert len(shown) == 2 and all(value in text for value in shown)
     assert (studies.parent / "pages/pictures/mine.png").stat().st_size < 150_000
     page.write_text(text.replace("Found: yes.", "Found by hand.").replace(shown.iloc[0], "0.999"))
@@ -65,9 +82,17 @@ def test_a_page_has_the_numbers_of_its_tables_and_keeps_its_text(studies):
 
 def test_runs_without_a_score_in_a_view_have_no_row_there(studies):
     standings = read_table(studies / "mine/tables/standings.tsv")
-    theme = gallery.read_theme(studies.parent / "config/display.yaml", read_table(studies / "mine/tables/runs.tsv"))
-    view, other = list(standings[["dataset", "scenario"]].drop_duplicates().itertuples(index=False, name=None))[:2]
-    left_out = (standings["run"] == "mvae-beta4") & (standings["dataset"] == view[0]) & (standings["scenario"] == view[1])
+    theme = gallery.read_theme(
+        studies.parent / "config/display.yaml", read_table(studies / "mine/tables/runs.tsv")
+    )
+    view, other = list(
+        standings[["dataset", "scenario"]].drop_duplicates().itertuples(index=False, name=None)
+    )[:2]
+    left_out = (
+        (standings["run"] == "mvae-beta4")
+        & (standings["dataset"] == view[0])
+        & (standings["scenario"] == view[1])
+    )
     assert left_out.any()
     standings.loc[left_out, ["mean", "shown"]] = [np.nan, "–"]
     assert "| mvae-beta4, " not in gallery.scores_of(standings, view, theme)
@@ -78,7 +103,9 @@ def test_differences_between_scenarios_are_paired_by_seed(studies):
     gallery.main(["mine"], studies)
     text = (studies.parent / "pages/mine.md").read_text()
     means = seed_means(read_table(studies / "mine/tables/scores.tsv"))
-    chosen = means[(means["run"] == "mvae") & (means["metric"] == "foscttm")].set_index(["scenario", "seed"])["value"]
+    chosen = means[(means["run"] == "mvae") & (means["metric"] == "foscttm")].set_index(
+        ["scenario", "seed"]
+    )["value"]
     gaps = (chosen["unpaired"] - chosen["paired"]).to_numpy()
     half = half_width(gaps)
     expected = f"{np.mean(gaps):+z.3f} [{np.mean(gaps) - half:+z.3f}, {np.mean(gaps) + half:+z.3f}]"

@@ -25,8 +25,18 @@ def place(tmp_path_factory):
     cut_small(small_dataset(), "unpaired", folder / "view")
 
     def record(method, status="ok", **hyperparameters):
-        known = {"dataset": "small", "scenario": "unpaired", "run": method, "method": method, "seed": 0}
-        known = dict.fromkeys(RECORD_KEYS) | known | {"status": status, "hyperparameters": hyperparameters}
+        known = {
+            "dataset": "small",
+            "scenario": "unpaired",
+            "run": method,
+            "method": method,
+            "seed": 0,
+        }
+        known = (
+            dict.fromkeys(RECORD_KEYS)
+            | known
+            | {"status": status, "hyperparameters": hyperparameters}
+        )
         write_record(folder / f"{method}-{status}" / "run.json", known)
         return folder / f"{method}-{status}"
 
@@ -49,7 +59,9 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
         assert list(cells.obs_names) == list(virtual.obs_names)
         assert list(cells.var_names) == feature_names(solution[modality])
         # log-normalised values, not standardised ones
-        np.testing.assert_allclose(cells.X.mean(0), space_values(solution[modality]).mean(0), atol=1.0)
+        np.testing.assert_allclose(
+            cells.X.mean(0), space_values(solution[modality]).mean(0), atol=1.0
+        )
     tables = {name: read_projection(tmp_path, name) for name in VIRTUAL_COLUMNS}
     cells, markers = tables["virtual_cells"], tables["virtual_markers"]
     assert cells["origin"].value_counts().to_dict() == {"real": solution.n_obs, "generated": 40}
@@ -59,7 +71,9 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
     others = markers[markers["marker_of"] != markers["cell_type"]]
     assert own["real"].mean() > others["real"].mean() + 0.5
     assert tables["virtual_realism"]["realism_auc"].between(0.5, 1).all()
-    figure, drawn = virtual_cells(**tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS))
+    figure, drawn = virtual_cells(
+        **tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS)
+    )
     assert len(figure.axes) == 3
     assert "AUC" in figure.axes[0].get_title()
     pd.testing.assert_frame_equal(drawn, markers)
@@ -67,7 +81,9 @@ def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
 
 def test_virtual_cells_are_held_against_real_ones_of_any_place_in_the_file():
     random = np.random.default_rng(0)
-    real = random.standard_normal((400, 10)) + 2 * np.repeat([0, 1], 200)[:, None]  # sorted by batch
+    real = (
+        random.standard_normal((400, 10)) + 2 * np.repeat([0, 1], 200)[:, None]
+    )  # sorted by batch
     virtual = random.standard_normal((200, 10)) + 2 * random.integers(0, 2, 200)[:, None]
     assert generate._realism(real, virtual, 0) < 0.6
     assert generate._realism(real, virtual, 0) == generate._realism(real, virtual, 0)
@@ -75,10 +91,19 @@ def test_virtual_cells_are_held_against_real_ones_of_any_place_in_the_file():
 
 def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(place, tmp_path):
     view, record = place
-    generate.main(runs=[record("mvae", "diverged")], view=view, cells=40, seed=0, output=tmp_path, tables=tmp_path / "tables")
+    generate.main(
+        runs=[record("mvae", "diverged")],
+        view=view,
+        cells=40,
+        seed=0,
+        output=tmp_path,
+        tables=tmp_path / "tables",
+    )
     tables = {name: read_projection(tmp_path / "tables", name) for name in VIRTUAL_COLUMNS}
     assert all(table.empty for table in tables.values())
-    figure, _ = virtual_cells(**tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS))
+    figure, _ = virtual_cells(
+        **tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS)
+    )
     assert "No run" in figure.axes[0].texts[0].get_text()
 
 

@@ -27,7 +27,10 @@ from mosaicbench.modeling.stack import Stack
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU, or one that is hidden without `pytest -m gpu`"),
+    pytest.mark.skipif(
+        not torch.cuda.is_available(),
+        reason="no GPU, or one that is hidden without `pytest -m gpu`",
+    ),
 ]
 CPU = torch.device("cpu")
 SEEDS = range(5)
@@ -41,9 +44,13 @@ def told(method, train, seed, **hyperparameters):
     found = [instance.fit(train, seed)[-1]["cost"]]
     if gives(method, "single"):
         a, b = (instance.embed(query.only(m)) for m in ("rna", "adt"))
-        found.append(np.linalg.norm(a - b, axis=1).mean() / np.linalg.norm(a - a.mean(0), axis=1).mean())
+        found.append(
+            np.linalg.norm(a - b, axis=1).mean() / np.linalg.norm(a - a.mean(0), axis=1).mean()
+        )
     if gives(method, "impute"):
-        found.append(np.square(instance.impute(query.only("rna"), "adt") - query.values["adt"]).mean())
+        found.append(
+            np.square(instance.impute(query.only("rna"), "adt") - query.values["adt"]).mean()
+        )
     return found
 
 
@@ -58,7 +65,9 @@ def test_a_model_ends_where_it_does_on_the_cpu_within_the_spread_of_seeds(monkey
 
 
 @pytest.mark.parametrize(("method", "hyperparameters"), STACKABLE)
-def test_a_seed_is_launched_as_graphs_and_draws_what_it_draws_on_the_cpu(monkeypatch, capsys, method, hyperparameters):
+def test_a_seed_is_launched_as_graphs_and_draws_what_it_draws_on_the_cpu(
+    monkeypatch, capsys, method, hyperparameters
+):
     stacks, init = [], Stack.__init__
 
     def kept(self, members):
@@ -105,13 +114,17 @@ FIT = "import json, sys; from mosaicbench.commands import fit; fit.main(**json.l
 
 def fit_in_a_new_process(folder, method, seeds, **more):
     """Fit a method as a job does, since a child that is forked from a process with a GPU has none; return the run's folders."""
-    views = [cut_small(small_dataset(), "paired", folder / f"view-{seed}", seed=seed) for seed in seeds]
+    views = [
+        cut_small(small_dataset(), "paired", folder / f"view-{seed}", seed=seed) for seed in seeds
+    ]
     outputs = [folder / f"run/seed-{seed}" for seed in seeds]
     hyperparameters = {"max_epochs": 2} if method == "mvae" else {}
     run = run_of(method, outputs, hyperparameters=hyperparameters, keep_imputed=False)
     job = json.dumps({"runs": [run], "seeds": seeds_of(views, seeds), "limits": LIMITS, **more})
     path = os.pathsep.join(map(str, (REPOSITORY / "src", folder)))
-    subprocess.run([sys.executable, "-c", FIT, job], env=os.environ | {"PYTHONPATH": path}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", FIT, job], env=os.environ | {"PYTHONPATH": path}, check=True
+    )
     return outputs
 
 

@@ -31,7 +31,11 @@ from mosaicbench.layout import FILES_TO_SCORE
 from mosaicbench.report.projections import COLUMNS
 
 MODALITIES = ("rna", "adt")  # not in alphabetical order
-SMALL = {"pca_joint": {}, "mvae": {"max_epochs": 1, "hidden": 8}, "mmaavi": {"max_epochs": 1, "hidden": 8}}
+SMALL = {
+    "pca_joint": {},
+    "mvae": {"max_epochs": 1, "hidden": 8},
+    "mmaavi": {"max_epochs": 1, "hidden": 8},
+}
 GROUPS = ["alignment", "imputation", "calibration"]
 
 
@@ -45,7 +49,9 @@ def results(tmp_path_factory):
     for method, small in SMALL.items():
         for kept in (True, False):
             names = NAMES | {"run": run_name(method, kept), "keep_imputed": kept}
-            fit_one(view, fit_folder(folder, method, kept), method, hyperparameters=small, names=names)
+            fit_one(
+                view, fit_folder(folder, method, kept), method, hyperparameters=small, names=names
+            )
     return folder
 
 
@@ -87,14 +93,21 @@ def test_a_small_model_gives_every_bit_of_the_values_again(results, method):
         assert list(again[direction].var_names) == list(cells.var_names)
         assert again[direction].uns["space"] == cells.uns["space"]
         drawn, drawn_again = draws_of(values, direction), draws_of(again, direction)
-        assert (drawn is None) == (drawn_again is None) == ("draws" not in catalog.card("methods", method)["gives"])
+        assert (
+            (drawn is None)
+            == (drawn_again is None)
+            == ("draws" not in catalog.card("methods", method)["gives"])
+        )
         if drawn is not None:
             np.testing.assert_array_equal(drawn.values, drawn_again.values)
             assert list(drawn.cells) == list(drawn_again.cells)
 
 
 def test_a_run_without_values_takes_less_disk(results):
-    sizes = [sum(file.stat().st_size for file in fit_folder(results, "pca_joint", kept).rglob("*")) for kept in (True, False)]
+    sizes = [
+        sum(file.stat().st_size for file in fit_folder(results, "pca_joint", kept).rglob("*"))
+        for kept in (True, False)
+    ]
     assert sizes[1] < sizes[0]
 
 
@@ -103,10 +116,16 @@ def test_scores_are_the_same_to_the_last_bit(results, tmp_path):
     for kept in (True, False):
         folders = [fit_folder(results, method, kept) for method in SMALL]
         parts = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
-        files = {part: [tmp_path / f"{folder.parent.name}-{name}" for folder in folders] for part, name in parts.items()}
+        files = {
+            part: [tmp_path / f"{folder.parent.name}-{name}" for folder in folders]
+            for part, name in parts.items()
+        }
         views = [view_of(results)]
         score.main(runs=folders, views=views, groups=GROUPS, **files)
-        tables[kept] = [without_names(pd.read_csv(file, sep="\t")) for file in files["scores"] + files["features"]]
+        tables[kept] = [
+            without_names(pd.read_csv(file, sep="\t"))
+            for file in files["scores"] + files["features"]
+        ]
     assert tables[True] == tables[False]
     assert all("imputation_skill" in text for text in tables[True][: len(SMALL)])
     assert "pit_distance" in tables[True][1]
@@ -115,10 +134,19 @@ def test_scores_are_the_same_to_the_last_bit(results, tmp_path):
 def test_pictures_of_imputed_values_are_the_same(results, tmp_path):
     tables = {}
     for kept in (True, False):
-        project.main(views=[[view_of(results), fit_folder(results, "pca_joint", kept)]], seed=0, output=tmp_path / str(kept))
-        found = [pd.read_csv(file, sep="\t") for file in sorted((tmp_path / str(kept)).rglob("imputed_*.tsv"))]
+        project.main(
+            views=[[view_of(results), fit_folder(results, "pca_joint", kept)]],
+            seed=0,
+            output=tmp_path / str(kept),
+        )
+        found = [
+            pd.read_csv(file, sep="\t")
+            for file in sorted((tmp_path / str(kept)).rglob("imputed_*.tsv"))
+        ]
         assert len(found) == 2 and set(found[1].columns) == set(COLUMNS["imputed_values"])
-        tables[kept] = [table.replace(run_name("pca_joint", kept), "run").to_csv() for table in found]
+        tables[kept] = [
+            table.replace(run_name("pca_joint", kept), "run").to_csv() for table in found
+        ]
         assert "pca_joint" not in tables[kept][1] and len(found[1])
     assert tables[True] == tables[False]
 
@@ -142,9 +170,14 @@ def test_the_command_says_what_is_wrong(results, tmp_path):
     folder = copied(fit_folder(results, "pca_joint", False), tmp_path)
     output = tmp_path / "values.h5mu"
     message = refusal(folder, "--output", output)
-    assert f"{tmp_path}/views/small/paired/seed-0/query.h5mu: is not there" in message and "--view" in message
+    assert (
+        f"{tmp_path}/views/small/paired/seed-0/query.h5mu: is not there" in message
+        and "--view" in message
+    )
     assert "name an .h5mu file" in refusal(folder, "--output", tmp_path / "values.tsv")
-    assert "is the run's own file; name another" in refusal(folder, "--output", folder / "imputed.h5mu")
+    assert "is the run's own file; name another" in refusal(
+        folder, "--output", folder / "imputed.h5mu"
+    )
     write_record(folder / "run.json", read_record(folder / "run.json") | {"status": "diverged"})
     assert "its status is diverged, so it imputed nothing" in refusal(folder, "--output", output)
     assert not output.exists()
@@ -152,12 +185,21 @@ def test_the_command_says_what_is_wrong(results, tmp_path):
 
 def test_other_values_than_those_that_were_scored_are_refused(results):
     folder = fit_folder(results, "pca_joint", False)
-    record, changed, renamed = read_record(folder / "run.json"), query_of(results), query_of(results)
+    record, changed, renamed = (
+        read_record(folder / "run.json"),
+        query_of(results),
+        query_of(results),
+    )
     changed["rna"].X = changed["rna"].X * np.float32(1.001)
-    with pytest.raises(ContractError, match=r"gives other values of rna->adt than when it was fitted, on .*delete the folder"):
+    with pytest.raises(
+        ContractError,
+        match=r"gives other values of rna->adt than when it was fitted, on .*delete the folder",
+    ):
         imputed_of(folder, record, lambda: changed)
     renamed["adt"].var_names = [f"other-{name}" for name in renamed["adt"].var_names]
-    with pytest.raises(ContractError, match=r"fitted to other features than the query has.*delete the folder"):
+    with pytest.raises(
+        ContractError, match=r"fitted to other features than the query has.*delete the folder"
+    ):
         imputed_of(folder, record, lambda: renamed)
 
 
@@ -178,10 +220,15 @@ def test_digests_without_their_model_say_what_to_do(results, tmp_path):
     with pytest.raises(ContractError, match=r"holds digests of imputed values.*mosaicbench impute"):
         read_imputed(folder / "imputed.h5mu")
     (folder / "imputer/model.npz").write_bytes(b"cut short")
-    with pytest.raises(ContractError, match=r"model of its imputed values cannot be used .*delete this folder and run again"):
+    with pytest.raises(
+        ContractError,
+        match=r"model of its imputed values cannot be used .*delete this folder and run again",
+    ):
         imputed_of(folder, read_record(folder / "run.json"), lambda: query_of(results))
     shutil.rmtree(folder / "imputer")
-    with pytest.raises(ContractError, match=r"where that folder is gone, delete the run's and fit it again"):
+    with pytest.raises(
+        ContractError, match=r"where that folder is gone, delete the run's and fit it again"
+    ):
         imputed_of(folder, read_record(folder / "run.json"), lambda: query_of(results))
 
 
@@ -219,7 +266,9 @@ class Restless:
 
 def kept_values(results, folder, method, capfd, **names):
     """Fit with `keep_imputed: false` and return what the log says; the values must be there all the same."""
-    record = fit_one(view_of(results), folder, method, names=NAMES | {"keep_imputed": False} | names)
+    record = fit_one(
+        view_of(results), folder, method, names=NAMES | {"keep_imputed": False} | names
+    )
     assert record["status"] == "ok" and record["message"] == ""
     assert not (folder / "imputer").exists()
     assert read_imputed(folder / "imputed.h5mu")["rna->adt"].n_obs == 300
@@ -232,29 +281,39 @@ def test_values_that_the_model_does_not_give_again_are_kept(results, tmp_path, m
     monkeypatch.setattr(Restless, "__module__", module.__name__)
     module.Restless = Restless
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    assert "gives other values of rna->adt" in kept_values(results, tmp_path, module.__name__, capfd)
+    assert "gives other values of rna->adt" in kept_values(
+        results, tmp_path, module.__name__, capfd
+    )
 
 
 def test_values_smaller_than_the_model_are_kept(results, tmp_path, capfd):
-    assert "imputed values are kept: the model takes " in kept_values(results, tmp_path, "knn_impute", capfd)
+    assert "imputed values are kept: the model takes " in kept_values(
+        results, tmp_path, "knn_impute", capfd
+    )
 
 
 def test_values_of_a_control_that_knows_the_solution_are_kept(results, tmp_path, capfd):
     assert "knows the solution" in kept_values(results, tmp_path, "shuffled", capfd)
 
 
-def test_values_that_scoring_would_compute_otherwise_are_kept(results, tmp_path, monkeypatch, capfd):
+def test_values_that_scoring_would_compute_otherwise_are_kept(
+    results, tmp_path, monkeypatch, capfd
+):
     monkeypatch.setattr(imputing, "threads", lambda: 4)
     assert "with 4 threads" in kept_values(results, tmp_path / "threads", "pca_joint", capfd)
     monkeypatch.undo()
     record = {"gives": ("impute",), "uses": (), "wraps": {"package": "x"}, "label": "Wrapped"}
     monkeypatch.setattr(imputing, "import_for", lambda name: types.SimpleNamespace(CARD=record))
-    assert "models of other packages are not kept" in kept_values(results, tmp_path / "wrapped", "pca_joint", capfd)
+    assert "models of other packages are not kept" in kept_values(
+        results, tmp_path / "wrapped", "pca_joint", capfd
+    )
 
 
 def test_values_of_a_gpu_are_kept(results, tmp_path, capsys):
     values = read_imputed(fit_folder(results, "pca_joint", True) / "imputed.h5mu")
-    fit = types.SimpleNamespace(module=catalog.module("methods", "pca_joint"), imputer=tmp_path / "imputer")
+    fit = types.SimpleNamespace(
+        module=catalog.module("methods", "pca_joint"), imputer=tmp_path / "imputer"
+    )
     assert not imputing.keep_imputer(None, fit, values, on_gpu=True)
     assert "worked out on a GPU" in capsys.readouterr().err
 
@@ -268,14 +327,24 @@ def test_a_kept_model_has_its_modalities_in_the_order_of_the_data(results):
 def test_a_plan_knows_what_a_fit_takes(results, kept):
     query, folder = query_of(results), fit_folder(results, "mvae", kept)
     features = sum(cells.n_vars for cells in query.mod.values())
-    shape = disk.Shape.of({"kind": "paired"}, train=1200, query=300, features=features, modalities=2)
+    shape = disk.Shape.of(
+        {"kind": "paired"}, train=1200, query=300, features=features, modalities=2
+    )
     expected = disk.of_fit("mvae", SMALL["mvae"], shape, keep_imputed=kept)
     measured = sum(file.stat().st_size for file in folder.rglob("*")) / 1e6
     assert expected == pytest.approx(measured, rel=0.3)
 
 
 BRIEF = {
-    "datasets": {"many": {"loader": "simulated", "cells": 1500, "modalities": ["rna", "adt"], "n_rna": 60, "n_adt": 20}},
+    "datasets": {
+        "many": {
+            "loader": "simulated",
+            "cells": 1500,
+            "modalities": ["rna", "adt"],
+            "n_rna": 60,
+            "n_adt": 20,
+        }
+    },
     "scenarios": {"paired": {"kind": "paired"}},
     "runs": {"pca_joint": {"latent": 2}, "knn_impute": {}, "shuffled": {}},
     "seeds": [0],
@@ -291,29 +360,53 @@ def scores_of_brief(benchmark, *words, **more):
     targets = [f"results/runs/many/paired/{run}/scores.tsv" for run in runs]
     done = benchmark.snakemake("--cores", "1", *words, *targets)
     assert done.returncode == 0, done.stderr
-    jobs = re.findall(r"^ *Job \d+: (Fit|Score) (.+) on many", done.stdout + done.stderr, flags=re.MULTILINE)
+    jobs = re.findall(
+        r"^ *Job \d+: (Fit|Score) (.+) on many", done.stdout + done.stderr, flags=re.MULTILINE
+    )
     return {f"{what} {run}" for what, names in jobs for run in names.split(", ")}
 
 
-def test_values_that_no_model_gives_again_go_once_they_are_scored_and_no_other_run_asks_for_them(tmp_path):
+def test_values_that_no_model_gives_again_go_once_they_are_scored_and_no_other_run_asks_for_them(
+    tmp_path,
+):
     benchmark, of_runs = Benchmark(tmp_path), tmp_path / "results/runs/many/paired"
-    everything = {f"{what} {run}" for what in ("Fit", "Score") for run in ("pca_joint", "knn_impute", "the controls")}
+    everything = {
+        f"{what} {run}"
+        for what in ("Fit", "Score")
+        for run in ("pca_joint", "knn_impute", "the controls")
+    }
     assert scores_of_brief(benchmark) == everything
     for file in FILES_TO_SCORE:
         assert [path.parts[-3] for path in of_runs.glob(f"*/seed-0/{file}")] == ["pca_joint"]
     assert {path.parts[-3] for path in of_runs.glob("*/seed-0/latents.h5ad")} == set(BRIEF["runs"])
     assert scores_of_brief(benchmark, "--dry-run") == set()
-    assert scores_of_brief(benchmark, "--dry-run", ridge={}) == {"Fit ridge", "Score ridge", "Score pca_joint"}
+    assert scores_of_brief(benchmark, "--dry-run", ridge={}) == {
+        "Fit ridge",
+        "Score ridge",
+        "Score pca_joint",
+    }
     (of_runs / "pca_joint/scores.tsv").unlink()
     assert scores_of_brief(benchmark, "--dry-run") == {"Score pca_joint"}
     (of_runs / "knn_impute/scores.tsv").unlink()
-    assert scores_of_brief(benchmark, "--dry-run") == {"Score pca_joint", "Fit knn_impute", "Score knn_impute"}
+    assert scores_of_brief(benchmark, "--dry-run") == {
+        "Score pca_joint",
+        "Fit knn_impute",
+        "Score knn_impute",
+    }
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_workflow_tells_fits_what_the_config_says(kept):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    asked = ["--dry-run", "--forceall", "--cores", "1", "--printshellcmds", "--config", f"keep_imputed={kept}"]
+    asked = [
+        "--dry-run",
+        "--forceall",
+        "--cores",
+        "1",
+        "--printshellcmds",
+        "--config",
+        f"keep_imputed={kept}",
+    ]
     done = forked.snakemake(*asked, folder=REPOSITORY, environment=environment)
     assert done.returncode == 0, done.stderr
     fits = [line for line in (done.stdout + done.stderr).splitlines() if ".tsv fit " in line]

@@ -8,8 +8,17 @@ import pytest
 from mosaicbench import cli, jobs
 from mosaicbench.errors import UserError
 
-RUN = {"dataset": "d", "scenario": "s", "run": "mine", "method": "ridge", "hyperparameters": {}, "outputs": ["a", "b"]}
-SEEDS = [{"seed": seed, "train": f"{seed}/train.h5mu", "query": f"{seed}/query.h5mu"} for seed in (0, 1)]
+RUN = {
+    "dataset": "d",
+    "scenario": "s",
+    "run": "mine",
+    "method": "ridge",
+    "hyperparameters": {},
+    "outputs": ["a", "b"],
+}
+SEEDS = [
+    {"seed": seed, "train": f"{seed}/train.h5mu", "query": f"{seed}/query.h5mu"} for seed in (0, 1)
+]
 JOB = {"runs": [RUN], "seeds": SEEDS, "limits": {"minutes": 5, "memory_mb": 100}}
 
 
@@ -23,7 +32,10 @@ def test_a_description_is_read_wherever_it_is(tmp_path, monkeypatch, given_as):
 
 
 def test_without_limits_there_are_none():
-    assert jobs.described(json.dumps(JOB | {"limits": {"minutes": 5}}))["limits"] == {"minutes": 5, "memory_mb": float("inf")}
+    assert jobs.described(json.dumps(JOB | {"limits": {"minutes": 5}}))["limits"] == {
+        "minutes": 5,
+        "memory_mb": float("inf"),
+    }
 
 
 def without(entry, key):
@@ -36,13 +48,25 @@ def without(entry, key):
         ("absent.json", "not readable as the description of a job.*absent.json"),
         ('{"runs": [', "not readable as the description of a job"),
         (JOB | {"seed": 0}, "a job has no key 'seed'; it has limits, runs, seeds, stacked"),
-        (JOB | {"limits": {"minuts": 5}}, "limits have no key 'minuts'; they have minutes, memory_mb"),
+        (
+            JOB | {"limits": {"minuts": 5}},
+            "limits have no key 'minuts'; they have minutes, memory_mb",
+        ),
         (without(JOB, "seeds"), "a job needs 'seeds'"),
         (JOB | {"runs": []}, "a job needs 'runs'"),
         (JOB | {"runs": [without(RUN, "dataset")]}, r"runs\[0\] lacks the key 'dataset'"),
-        (JOB | {"seeds": [SEEDS[0], without(SEEDS[1], "query")]}, r"seeds\[1\] lacks the key 'query'"),
-        (JOB | {"runs": [RUN | {"outputs": ["a"]}]}, r"runs\[0\] needs as many outputs as there are seeds, 2"),
-        (JOB | {"runs": [RUN | {"tuned": ["a"]}]}, r"runs\[0\] needs as many files of tuned settings as there are seeds, 2"),
+        (
+            JOB | {"seeds": [SEEDS[0], without(SEEDS[1], "query")]},
+            r"seeds\[1\] lacks the key 'query'",
+        ),
+        (
+            JOB | {"runs": [RUN | {"outputs": ["a"]}]},
+            r"runs\[0\] needs as many outputs as there are seeds, 2",
+        ),
+        (
+            JOB | {"runs": [RUN | {"tuned": ["a"]}]},
+            r"runs\[0\] needs as many files of tuned settings as there are seeds, 2",
+        ),
         (JOB | {"runs": [RUN | {"method": "rigde"}]}, "'rigde'; did you mean 'ridge'"),
     ],
 )
@@ -68,7 +92,18 @@ def asked(monkeypatch):
 
 def test_options_describe_a_single_run(asked):
     files = ["--train", "t", "--query", "q", "--output", "o"]
-    cli.main(["fit", "--method", "ridge", *files, "--identity", '{"dataset": "d", "seed": 3}', "--max-minutes", "2"])
+    cli.main(
+        [
+            "fit",
+            "--method",
+            "ridge",
+            *files,
+            "--identity",
+            '{"dataset": "d", "seed": 3}',
+            "--max-minutes",
+            "2",
+        ]
+    )
     names = {"dataset": "d", "scenario": "unnamed", "run": "ridge", "method": "ridge"}
     run = names | {"module": "mosaicbench.methods.ridge", "hyperparameters": {}, "outputs": ["o"]}
     assert asked == [
@@ -87,7 +122,18 @@ def test_a_job_of_an_attempt_has_what_is_usable_of_its_grant(asked, tmp_path):
         output.mkdir()
         (output / "run.json").write_text('{"status": "ok"}')
     job = JOB | {"runs": [RUN | {"outputs": list(map(str, outputs))}]}
-    cli.main(["fit", json.dumps(job), "--attempt", "1", "--granted-mb", "1060", "--granted-minutes", "12"])
+    cli.main(
+        [
+            "fit",
+            json.dumps(job),
+            "--attempt",
+            "1",
+            "--granted-mb",
+            "1060",
+            "--granted-minutes",
+            "12",
+        ]
+    )
     assert asked[0]["usable"] == {"memory_mb": 60, "minutes": 7}
     assert asked[0]["limits"] == JOB["limits"]
 
@@ -96,7 +142,10 @@ def test_a_job_of_an_attempt_has_what_is_usable_of_its_grant(asked, tmp_path):
     ("options", "message"),
     [
         (["--method", "ridge", "--train", "t"], "a single run needs --query, --output"),
-        ([], "a single run needs --method, --train, --query, --output; or give the description of a job"),
+        (
+            [],
+            "a single run needs --method, --train, --query, --output; or give the description of a job",
+        ),
         ([json.dumps(JOB), "--attempt", "1"], "--attempt needs --granted-mb and --granted-minutes"),
     ],
 )

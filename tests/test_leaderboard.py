@@ -41,7 +41,9 @@ def changed_record(folder, **changes):
 
 
 def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
-    config = CONFIG | {"scenarios": CONFIG["scenarios"] | {"unpaired": {"kind": "unpaired", "balanced": False}}}
+    config = CONFIG | {
+        "scenarios": CONFIG["scenarios"] | {"unpaired": {"kind": "unpaired", "balanced": False}}
+    }
     (copy / "config.json").write_text(json.dumps(config))
     cli.main(["leaderboard", str(good), str(copy), "--output", str(tmp_path / "site")])
     assert "from 2 of 2 folders" in capsys.readouterr().out
@@ -54,19 +56,27 @@ def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
         "No folder was refused",
     ):
         assert text in page
-    assert "of mine: not comparable" in page and "of theirs: not comparable" in page  # of the view whose settings differ
+    assert (
+        "of mine: not comparable" in page and "of theirs: not comparable" in page
+    )  # of the view whose settings differ
     assert "seeds 0, 1, 2; commit 0123456789ab; device cpu; mosaicbench" in page
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="http' not in page
     table = read_table(tmp_path / "site/leaderboard.tsv", leaderboard_page.COLUMNS)
     assert set(table["kind"]) == {"model", "baseline"}
-    assert not ((table["scenario"] == "unpaired") & (table["run"] == "cca")).any()  # which needs pairs
-    standings = read_table(good / "tables/standings.tsv").set_index(["dataset", "scenario", "run", "metric"])
+    assert not (
+        (table["scenario"] == "unpaired") & (table["run"] == "cca")
+    ).any()  # which needs pairs
+    standings = read_table(good / "tables/standings.tsv").set_index(
+        ["dataset", "scenario", "run", "metric"]
+    )
     for line in table[table["submission"] == "mine"].dropna(subset="mean").itertuples():
         expected = standings.loc[(line.dataset, line.scenario, line.run, line.metric)]
         assert (line.mean, line.shown) == (pytest.approx(expected["mean"]), expected["shown"])
-    best = table[(table["dataset"] == "pair") & (table["scenario"] == "paired") & (table["metric"] == "foscttm")].dropna(
-        subset="mean"
-    )
+    best = table[
+        (table["dataset"] == "pair")
+        & (table["scenario"] == "paired")
+        & (table["metric"] == "foscttm")
+    ].dropna(subset="mean")
     reaching = best[best["low"] <= best.loc[best["mean"].idxmin(), "high"]]
     assert set(best.loc[best["level"].astype(str) == "True", "run"]) == set(reaching["run"])
 
@@ -74,17 +84,27 @@ def test_a_board_of_two_folders(good, copy, tmp_path, capsys):
 def board_of(*lines):
     """Return the runs that are level with the best; a line is run, mean, seeds and rank in its own benchmark."""
     table = pd.DataFrame(lines, columns=["run", "mean", "seeds", "rank"])
-    table = table.assign(dataset="d", scenario="s", settings="0", metric="foscttm", submission="a", shown="")
+    table = table.assign(
+        dataset="d", scenario="s", settings="0", metric="foscttm", submission="a", shown=""
+    )
     table = table.assign(low=table["mean"] - 0.2, high=table["mean"] + 0.2)
     roster = Roster({"metrics": {"foscttm": {"better": "lower", "group": "alignment"}}}, {})
     return table.loc[leaderboard_page._level(table, {"a": roster}), "run"].tolist()
 
 
 def test_a_mean_that_lacks_a_seed_is_not_compared():
-    assert board_of(("mvae", 0.2, 3, 1), ("cca", 0.3, 3, 2), ("mmvae", 0.1, 2, None)) == ["mvae", "cca"]
-    assert board_of(("mvae", 0.2, 5, 1), ("cca", 0.3, 5, 2), ("lucky", 0.1, 1, 1)) == ["mvae", "cca"]
+    assert board_of(("mvae", 0.2, 3, 1), ("cca", 0.3, 3, 2), ("mmvae", 0.1, 2, None)) == [
+        "mvae",
+        "cca",
+    ]
+    assert board_of(("mvae", 0.2, 5, 1), ("cca", 0.3, 5, 2), ("lucky", 0.1, 1, 1)) == [
+        "mvae",
+        "cca",
+    ]
     assert board_of(("mvae", 0.2, 5, 1), ("cca", 0.3, 5, 2), ("many", 0.3, 9, 1)) == ["mvae", "cca"]
-    assert board_of(("mvae", 0.2, 5, 1), ("many", 0.9, 9, 2), ("cca", 0.3, 5, 2), ("more", 0.3, 9, 1)) == [
+    assert board_of(
+        ("mvae", 0.2, 5, 1), ("many", 0.9, 9, 2), ("cca", 0.3, 5, 2), ("more", 0.3, 9, 1)
+    ) == [
         "mvae",
         "cca",
         "more",
@@ -166,11 +186,20 @@ def rewritten(path, table):
     ("spoil", "why"),
     [
         (without_contents, "there is no tables/contents.tsv in it"),
-        (of_another_version, f"fitted with mosaicbench 0.0.9, {__version__}, and this board is made by {__version__}"),
+        (
+            of_another_version,
+            f"fitted with mosaicbench 0.0.9, {__version__}, and this board is made by {__version__}",
+        ),
         (without_a_record, "run.json: no such file"),
-        (with_another_number, "scores.tsv: is not as `mosaicbench score` wrote it|does not hold the numbers of the runs' own"),
+        (
+            with_another_number,
+            "scores.tsv: is not as `mosaicbench score` wrote it|does not hold the numbers of the runs' own",
+        ),
         (with_a_better_table, "tables/headline.tsv: its means are not those of the scores"),
-        (with_a_control_off, "pair/paired/random_latent: foscttm: 0.200, but this control knows nothing of a cell"),
+        (
+            with_a_control_off,
+            "pair/paired/random_latent: foscttm: 0.200, but this control knows nothing of a cell",
+        ),
         (without_controls, "no run of the control 'oracle'"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -186,22 +215,38 @@ def test_folders_whose_controls_differ_hold_other_data(good, copy):
     other, _ = submissions.examined([copy])
     scores = other[0].tables["scores"]
     moved = (scores["run"] == "train_mean") & (scores["dataset"] == "pair")
-    other[0].tables["scores"] = scores.assign(value=scores["value"].where(~moved, scores["value"] + 0.1))
+    other[0].tables["scores"] = scores.assign(
+        value=scores["value"].where(~moved, scores["value"] + 0.1)
+    )
     found = submissions._against(other[0], taken)
-    assert len(found) == 2 and all("pair" in why and "the data are not the same" in why for why in found)
+    assert len(found) == 2 and all(
+        "pair" in why and "the data are not the same" in why for why in found
+    )
 
 
 def test_a_folder_that_is_named_twice_or_is_none(good, tmp_path):
     with pytest.raises(UserError, match="named twice"):
         submissions.examined([good, good])
-    with pytest.raises(SystemExit, match="none of 1 folders can stand on a leaderboard; nothing was written"):
+    with pytest.raises(
+        SystemExit, match="none of 1 folders can stand on a leaderboard; nothing was written"
+    ):
         cli.main(["leaderboard", str(tmp_path), "--output", str(tmp_path / "site")])
     assert not (tmp_path / "site").exists()
 
 
 def test_suspicious_scores_refuse_a_folder(good, copy):
     path = copy / "tables/gates.tsv"
-    row = {"dataset": "pair", "scenario": "paired", "run": "mvae", "gate": "perfect", "metric": "foscttm", "seeds": "0"}
-    gates = pd.concat([read_table(path), pd.DataFrame([row | {"message": "exactly 0, the best possible"}])], ignore_index=True)
+    row = {
+        "dataset": "pair",
+        "scenario": "paired",
+        "run": "mvae",
+        "gate": "perfect",
+        "metric": "foscttm",
+        "seeds": "0",
+    }
+    gates = pd.concat(
+        [read_table(path), pd.DataFrame([row | {"message": "exactly 0, the best possible"}])],
+        ignore_index=True,
+    )
     rewritten(path, gates)
     assert reasons_against(copy) == ["pair/paired/mvae: foscttm: exactly 0, the best possible"]

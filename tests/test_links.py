@@ -49,7 +49,12 @@ def brute_force(genes, peaks, upstream):
         first = gene["start"] - (0 if strand == "-" else upstream)
         last = gene["end"] + (0 if strand == "+" else upstream)
         for p, peak in peaks.iterrows():
-            if gene["chrom"] == peak["chrom"] != "" and gene["start"] >= 0 and peak["start"] < last and peak["end"] > first:
+            if (
+                gene["chrom"] == peak["chrom"] != ""
+                and gene["start"] >= 0
+                and peak["start"] < last
+                and peak["end"] > first
+            ):
                 found.add((g, p))
     return found
 
@@ -58,8 +63,21 @@ def brute_force(genes, peaks, upstream):
 
 
 def test_promoters_lie_upstream_on_the_strand():
-    genes = places([("chr1", 10_000, 20_000, "+"), ("chr1", 10_000, 20_000, "-"), ("chr2", 10_000, 20_000, "+")])
-    peaks = places([("chr1", 7_900, 8_001), ("chr1", 7_900, 8_000), ("chr1", 21_999, 22_100), ("chr1", 22_000, 22_100)])
+    genes = places(
+        [
+            ("chr1", 10_000, 20_000, "+"),
+            ("chr1", 10_000, 20_000, "-"),
+            ("chr2", 10_000, 20_000, "+"),
+        ]
+    )
+    peaks = places(
+        [
+            ("chr1", 7_900, 8_001),
+            ("chr1", 7_900, 8_000),
+            ("chr1", 21_999, 22_100),
+            ("chr1", 22_000, 22_100),
+        ]
+    )
     rows, columns, signs = links.peak_links(genes, peaks)
     assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {(0, 0), (1, 2)}
     assert set(signs) == {1}
@@ -69,12 +87,26 @@ def test_promoters_lie_upstream_on_the_strand():
 
 def test_names_of_chromosomes_need_not_be_of_one_school():
     genes = places([("1", 10_000, 20_000, "+"), ("", -1, -1, "")])
-    assert len(links.peak_links(genes, places([("chr1", 10_500, 10_600), ("chr11", 10_500, 10_600), ("", -1, -1)]))[0]) == 1
+    assert (
+        len(
+            links.peak_links(
+                genes, places([("chr1", 10_500, 10_600), ("chr11", 10_500, 10_600), ("", -1, -1)])
+            )[0]
+        )
+        == 1
+    )
 
 
 def test_a_gene_without_strand_reaches_to_both_sides():
     genes = places([("chr1", 10_000, 10_001)])
-    peaks = places([("chr1", 8_000, 8_001), ("chr1", 12_000, 12_001), ("chr1", 12_001, 12_002), ("chr1", 7_000, 8_000)])
+    peaks = places(
+        [
+            ("chr1", 8_000, 8_001),
+            ("chr1", 12_000, 12_001),
+            ("chr1", 12_001, 12_002),
+            ("chr1", 7_000, 8_000),
+        ]
+    )
     assert set(links.peak_links(genes, peaks)[1]) == {0, 1}
 
 
@@ -84,7 +116,9 @@ def test_overlaps_are_those_of_every_pair(seed):
 
     def random(n, longest):
         starts = rng.integers(0, 3000, n)
-        table = places([("chr1", 0, 1)] * n).assign(start=starts, end=starts + rng.integers(1, longest, n))
+        table = places([("chr1", 0, 1)] * n).assign(
+            start=starts, end=starts + rng.integers(1, longest, n)
+        )
         table["chrom"] = rng.choice(["chr1", "chr2", ""], n)
         table.loc[table["chrom"] == "", ["start", "end"]] = -1
         return table
@@ -169,11 +203,14 @@ def test_the_panel_of_liu_is_covered_but_for_its_controls_and_a_name_that_says_t
 
 
 @pytest.mark.parametrize(
-    ("dataset", "proteins", "controls"), [("pbmc10k_citeseq", 14, 0), ("teaseq_small", 46, 1), ("bmmc_cite_small", 134, 0)]
+    ("dataset", "proteins", "controls"),
+    [("pbmc10k_citeseq", 14, 0), ("teaseq_small", 46, 1), ("bmmc_cite_small", 134, 0)],
 )
 def test_panels_in_use_are_covered(dataset, proteins, controls, published):
     if dataset == "pbmc10k_citeseq":
-        names = list(pd.read_csv(published(dataset) / "pbmc10k_harmo_pro.csv.gz", index_col=0).index)
+        names = list(
+            pd.read_csv(published(dataset) / "pbmc10k_harmo_pro.csv.gz", index_col=0).index
+        )
     else:
         names = list(embedded.load(dataset)["adt"].var_names)
     assert len(names) == proteins
@@ -202,13 +239,17 @@ def test_a_protein_called_like_a_gene_is_linked_to_it():
 def trimodal():
     """Return 60 cells with genes, peaks and proteins that have known links."""
     rng = np.random.default_rng(0)
-    genes = places([("chr1", 10_000 * (i + 1), 10_000 * (i + 1) + 3000, "+-"[i % 2]) for i in range(12)])
+    genes = places(
+        [("chr1", 10_000 * (i + 1), 10_000 * (i + 1) + 3000, "+-"[i % 2]) for i in range(12)]
+    )
     peaks = [f"chr1:{5_000 * (i + 1) + 100}-{5_000 * (i + 1) + 600}" for i in range(24)]
     gene_names = ["CD3D", "CD3E", "CD4", *(f"G{i}" for i in range(8)), "MS4A1"]
     measured = {
         "rna": Measurement(rng.poisson(2, (60, 12)) + 1, gene_names, "rna", annotation=genes),
         "atac": Measurement(rng.poisson(1, (60, 24)), peaks, "atac"),
-        "adt": Measurement(rng.poisson(9, (60, 4)) + 1, ["CD3", "CD4", "CD20", "IgG1_control"], "adt"),
+        "adt": Measurement(
+            rng.poisson(9, (60, 4)) + 1, ["CD3", "CD4", "CD20", "IgG1_control"], "adt"
+        ),
     }
     cells = [f"cell{i}" for i in range(60)]
     return assembled(measured, cells=cells, cell_type=["a", "b", "c"] * 20, batch=["x", "y"] * 30)
@@ -243,19 +284,29 @@ def test_links_of_a_view_are_those_of_its_features(trimodal):
     dataset = curated(trimodal)
     preprocess = {"rna": {"features": 7}, "atac": {"features": 15, "components": 3}}
     parts = scenarios.cut(
-        dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.5, preprocess=preprocess
+        dataset,
+        dataset_name="d",
+        scenario="s",
+        kind="mosaic",
+        seed=0,
+        paired_fraction=0.5,
+        preprocess=preprocess,
     )
     for part in parts.values():
         for pair in (("rna", "atac"), ("rna", "adt")):
             whole = linked_names(dataset, *pair)
             features = [set(part[modality].var_names) for modality in pair]
-            assert linked_names(part, *pair) == {link for link in whole if link[0] in features[0] and link[1] in features[1]}
+            assert linked_names(part, *pair) == {
+                link for link in whole if link[0] in features[0] and link[1] in features[1]
+            }
 
 
 def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(trimodal):
     dataset = curated(trimodal)
     preprocess = {"atac": {"features": 10, "components": 3}}
-    parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    parts = scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
+    )
     counts = dataset["atac"].layers["counts"].toarray()
     of_genes = {}
     for gene, peak, sign in linked_names(dataset, "rna", "atac"):
@@ -267,24 +318,39 @@ def test_gene_activity_sums_all_linked_peaks_also_those_that_were_not_chosen(tri
     expected = np.stack([of_genes.get(gene, np.zeros(60))[rows] for gene in genes], axis=1)
     activity = parts["solution"]["atac"].obsm["gene_activity"]
     np.testing.assert_array_equal(activity.toarray(), expected)
-    order = parts["query"]["atac"].obs_names.get_indexer(parts["solution"]["atac"].obs["query_name"])
-    np.testing.assert_array_equal(parts["query"]["atac"].obsm["gene_activity"].toarray()[order], expected)
+    order = parts["query"]["atac"].obs_names.get_indexer(
+        parts["solution"]["atac"].obs["query_name"]
+    )
+    np.testing.assert_array_equal(
+        parts["query"]["atac"].obsm["gene_activity"].toarray()[order], expected
+    )
     assert parts["train"]["atac"].obsm["gene_activity"].shape == (48, len(genes))
 
 
 def test_genes_of_measured_proteins_are_chosen_however_little_they_vary(trimodal):
     preprocess = {"rna": {"features": 2}}
-    parts = scenarios.cut(curated(trimodal), dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    parts = scenarios.cut(
+        curated(trimodal),
+        dataset_name="d",
+        scenario="s",
+        kind="paired",
+        seed=0,
+        preprocess=preprocess,
+    )
     genes = set(parts["train"]["rna"].var_names)
     assert {"CD3D", "CD3E", "CD4", "MS4A1"} <= genes
     assert len(genes) <= 6
-    unlinked = scenarios.cut(trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    unlinked = scenarios.cut(
+        trimodal, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
+    )
     assert unlinked["train"]["rna"].n_vars == 2
 
 
 def test_methods_see_links_and_gene_activities_only_if_they_ask(trimodal):
     dataset = curated(trimodal)
-    parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4)
+    parts = scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind="mosaic", seed=0, paired_fraction=0.4
+    )
     blind, told = (as_view(parts["train"], labels=False, links=links) for links in (False, True))
     assert not blind.links
     assert not any(block.activity for block in blind.blocks)
@@ -306,7 +372,9 @@ def test_quality_control_keeps_links_with_their_features(trimodal):
     part = curated(trimodal, qc={"atac": {"min_cells": 38}})
     assert 0 < part["atac"].n_vars < whole["atac"].n_vars
     kept = set(part["atac"].var_names)
-    assert linked_names(part, "rna", "atac") == {link for link in linked_names(whole, "rna", "atac") if link[1] in kept}
+    assert linked_names(part, "rna", "atac") == {
+        link for link in linked_names(whole, "rna", "atac") if link[1] in kept
+    }
 
 
 # --- a user's table, a GTF -----------------------------------------------------------------------------------------------
@@ -315,21 +383,33 @@ def test_quality_control_keeps_links_with_their_features(trimodal):
 def test_a_table_of_ones_own_replaces_what_would_be_linked(trimodal, tmp_path):
     peak, other = trimodal["atac"].var_names[[2, 5]]
     path = tmp_path / "links.tsv"
-    path.write_text(f"rna\tatac\tsign\nCD4\t{peak}\t1\nCD4\t{peak}\t1\nG1\t{other}\t-1\nNOPE\t{peak}\t1\n")
+    path.write_text(
+        f"rna\tatac\tsign\nCD4\t{peak}\t1\nCD4\t{peak}\t1\nG1\t{other}\t-1\nNOPE\t{peak}\t1\n"
+    )
     dataset = curated(trimodal, tmp_path, links="links.tsv")
     assert linked_names(dataset, "rna", "atac") == {("CD4", peak, 1), ("G1", other, -1)}
     assert links_between(dataset, "rna", "adt").nnz == 0
-    activity = links.gene_activity(dataset["atac"].layers["counts"], links_between(dataset, "rna", "atac")).toarray()
+    activity = links.gene_activity(
+        dataset["atac"].layers["counts"], links_between(dataset, "rna", "atac")
+    ).toarray()
     counts = dataset["atac"].to_df(layer="counts")
-    np.testing.assert_array_equal(activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other])
+    np.testing.assert_array_equal(
+        activity[:, dataset["rna"].var_names.get_loc("G1")], -counts[other]
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gene\tpeak\tsign\nG1\tp\t1\n", "has the columns gene, peak, sign; expected two of rna, atac, adt, and sign"),
+        (
+            "gene\tpeak\tsign\nG1\tp\t1\n",
+            "has the columns gene, peak, sign; expected two of rna, atac, adt, and sign",
+        ),
         ("rna\tatac\tsign\nG1\tp\t2\n", "sign must be 1 or -1, found '2'"),
-        ("rna\tatac\tsign\nG1\tp\t1\n", "no line of .* names two features of the dataset .rna: G1, atac: p, …"),
+        (
+            "rna\tatac\tsign\nG1\tp\t1\n",
+            "no line of .* names two features of the dataset .rna: G1, atac: p, …",
+        ),
     ],
 )
 def test_a_wrong_table_is_refused(trimodal, tmp_path, text, message):
@@ -362,10 +442,14 @@ def test_real_links_of_snareseq_are_the_same_as_a_table_of_ones_own(tmp_path):
     path = {}
     for modality, cells in real.mod.items():
         path[modality] = str(tmp_path / f"{modality}.h5ad")
-        anndata.AnnData(cells.layers["counts"], obs=cells.obs[[]], var=cells.var[[]]).write_h5ad(path[modality])
+        anndata.AnnData(cells.layers["counts"], obs=cells.obs[[]], var=cells.var[[]]).write_h5ad(
+            path[modality]
+        )
     expected = linked_names(real, "rna", "atac")
     rows = sorted(expected | {("absent gene", "chr1:1-2", 1)})
-    pd.DataFrame(rows, columns=["rna", "atac", "sign"]).to_csv(tmp_path / "links.tsv.gz", sep="\t", index=False)
+    pd.DataFrame(rows, columns=["rna", "atac", "sign"]).to_csv(
+        tmp_path / "links.tsv.gz", sep="\t", index=False
+    )
     options = {"path": path, "links": str(tmp_path / "links.tsv.gz")}
     prepare.main(dataset="snare", loader="own_files", options=options, output=tmp_path / "d.h5mu")
     assert linked_names(read_dataset(tmp_path / "d.h5mu"), "rna", "atac") == expected
@@ -416,24 +500,36 @@ def test_a_share_of_links_becomes_wrong_and_nothing_else_changes(trimodal):
     assert len(true & wrong) == 2
     assert {end for _, end, _ in wrong} == {end for _, end, _ in true}
     assert linked_names(parts_with(dataset, 1.0)["train"], "rna", "adt").isdisjoint(true)
-    assert linked_names(parts_with(dataset, 0.5)["train"], "rna", "atac") == linked_names(spoilt["train"], "rna", "atac")
+    assert linked_names(parts_with(dataset, 0.5)["train"], "rna", "atac") == linked_names(
+        spoilt["train"], "rna", "atac"
+    )
     assert linked_names(dataset, "rna", "adt") == linked_names(curated(trimodal), "rna", "adt")
 
 
 def test_other_seeds_draw_other_wrong_links(trimodal):
     dataset = curated(trimodal)
-    found = {frozenset(linked_names(parts_with(dataset, 0.5, seed)["train"], "rna", "adt")) for seed in range(4)}
+    found = {
+        frozenset(linked_names(parts_with(dataset, 0.5, seed)["train"], "rna", "adt"))
+        for seed in range(4)
+    }
     assert len(found) > 1
 
 
 def test_gene_activity_follows_wrong_links(trimodal):
     dataset = curated(trimodal)
     share = 0.6
-    spoilt = links.corrupted(dataset, share, {m: list(x.var_names) for m, x in dataset.mod.items()}, np.random.default_rng(0))
+    spoilt = links.corrupted(
+        dataset,
+        share,
+        {m: list(x.var_names) for m, x in dataset.mod.items()},
+        np.random.default_rng(0),
+    )
     clean, wrong = (links_between(part, "rna", "atac") for part in (dataset, spoilt))
     moved = (clean != wrong).nnz / 2
     assert moved == round(share * clean.nnz)
-    np.testing.assert_array_equal(np.sort(wrong.tocoo().col), np.sort(clean.tocoo().col))  # every peak keeps its links
+    np.testing.assert_array_equal(
+        np.sort(wrong.tocoo().col), np.sort(clean.tocoo().col)
+    )  # every peak keeps its links
     parts = parts_with(dataset, share)
     rows = dataset.obs_names.get_indexer(parts["solution"].obs_names)
     counts = dataset["atac"].layers["counts"].toarray()[rows]
@@ -452,6 +548,12 @@ def test_what_cannot_be_corrupted_is_refused(trimodal):
         parts_with(trimodal, 0.5)
     with pytest.raises(UserError, match="corrupted_links: must lie between 0 and 1, found 1.5"):
         parts_with(curated(trimodal), 1.5)
-    narrow = {"rna": ["CD4"], "atac": list(trimodal["atac"].var_names), "adt": list(trimodal["adt"].var_names)}
-    with pytest.raises(UserError, match="linked with every chosen one, no wrong link is left; lower the share"):
+    narrow = {
+        "rna": ["CD4"],
+        "atac": list(trimodal["atac"].var_names),
+        "adt": list(trimodal["adt"].var_names),
+    }
+    with pytest.raises(
+        UserError, match="linked with every chosen one, no wrong link is left; lower the share"
+    ):
         links.corrupted(curated(trimodal), 1.0, narrow, np.random.default_rng(0))

@@ -14,7 +14,9 @@ from mosaicbench import meter as metering
 from mosaicbench.meter import Meter
 
 CONTEXT = multiprocessing.get_context("fork")
-GRANDCHILD = "import time; held = bytearray(200 * 2**20); print('ready', flush=True); time.sleep(60)"
+GRANDCHILD = (
+    "import time; held = bytearray(200 * 2**20); print('ready', flush=True); time.sleep(60)"
+)
 
 
 def looked_at(work, *, kill_after=None):
@@ -51,7 +53,12 @@ def two_phases(meter):
 
 def test_seconds_and_memory_go_to_the_phase_that_took_them():
     account, _ = looked_at(two_phases)
-    assert list(account["seconds"]) == list(account["cpu_seconds"]) == list(account["host_mb"]) == ["read", "fit", "embed"]
+    assert (
+        list(account["seconds"])
+        == list(account["cpu_seconds"])
+        == list(account["host_mb"])
+        == ["read", "fit", "embed"]
+    )
     assert 0.3 <= account["cpu_seconds"]["fit"] < 0.5
     assert account["cpu_seconds"]["embed"] < 0.1 < 0.3 <= account["seconds"]["embed"]
     assert account["peak_host_mb"] == max(account["host_mb"].values())
@@ -120,7 +127,9 @@ def test_on_a_gpu_its_seconds_and_memory_count_where_it_computes(monkeypatch):
     """A stand-in of torch on a GPU: this says that the numbers reach their place, not that CUDA gives them."""
     allocated = iter([10 * 2**20, 3000 * 2**20])
     cuda = types.SimpleNamespace(
-        max_memory_allocated=lambda: next(allocated), reset_peak_memory_stats=lambda: None, get_device_name=lambda: "Some GPU"
+        max_memory_allocated=lambda: next(allocated),
+        reset_peak_memory_stats=lambda: None,
+        get_device_name=lambda: "Some GPU",
     )
     monkeypatch.setattr(metering, "_torch_on_gpu", lambda: types.SimpleNamespace(cuda=cuda))
     meter = Meter()

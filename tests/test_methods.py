@@ -15,7 +15,9 @@ from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
 from mosaicbench.view import Cells, Truth, View, concatenate
 
 # All but wrapped packages, which are not installed here.
-METHODS = [name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)]
+METHODS = [
+    name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)
+]
 MODELS = [name for name in METHODS if catalog.card("methods", name)["kind"] == "model"]
 TRAINED = [name for name in METHODS if catalog.card("methods", name)["kind"] != "control"]
 VIEWS = {"paired": paired_view, "mosaic": mosaic_view, "unpaired": unpaired_view}
@@ -34,7 +36,9 @@ def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparamet
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
         hyperparameters = {"max_epochs": 3, "batch_size": 64} | hyperparameters
-    instance = method_class(importlib.import_module(catalog.module("methods", method)))(**hyperparameters)
+    instance = method_class(importlib.import_module(catalog.module("methods", method)))(
+        **hyperparameters
+    )
     if "solution" in catalog.card("methods", method)["uses"]:
         rows = {name: row for row, name in enumerate(query.names)}
         instance.reveal(Truth(rows=rows, labels=query.labels, values=query.values))
@@ -69,11 +73,18 @@ def outputs_of(method: str, instance: object, query: Cells) -> list[np.ndarray]:
     if gives(method, "joint"):
         found.append(instance.embed(query))
     if gives(method, "impute"):
-        found += [instance.impute(query.only(s), t) for s in query.modalities for t in query.modalities if s != t]
+        found += [
+            instance.impute(query.only(s), t)
+            for s in query.modalities
+            for t in query.modalities
+            if s != t
+        ]
     return found
 
 
-@pytest.mark.parametrize("modalities", [("rna", "adt"), ("rna", "atac", "adt")], ids=["two", "three"])
+@pytest.mark.parametrize(
+    "modalities", [("rna", "adt"), ("rna", "atac", "adt")], ids=["two", "three"]
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_gives_what_its_card_says(method, modalities):
     if len(modalities) == 2:
@@ -82,7 +93,9 @@ def test_gives_what_its_card_says(method, modalities):
         query = linear_cells(30, seed=5, modalities=modalities, name="query")
         instance = fitted(method, paired_view(modalities=modalities), query)
     widths = set()
-    for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(method, "joint"):
+    for source in [(m,) for m in modalities] * gives(method, "single") + [modalities] * gives(
+        method, "joint"
+    ):
         latents = instance.embed(query.only(*source))
         assert latents.shape[0] == 30
         assert np.isfinite(latents).all()
@@ -98,7 +111,9 @@ def test_gives_what_its_card_says(method, modalities):
 @pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_result(method):
     instance, query = briefly(method)
-    for first, second in zip(outputs_of(method, instance, query), outputs(method, paired_view(), query), strict=True):
+    for first, second in zip(
+        outputs_of(method, instance, query), outputs(method, paired_view(), query), strict=True
+    ):
         np.testing.assert_array_equal(first, second)
 
 
@@ -123,18 +138,26 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_the_query(method):
     instance, query = briefly(method)
     few = query.take(np.arange(4, 9))
     if gives(method, "single"):
-        np.testing.assert_allclose(instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5)
+        np.testing.assert_allclose(
+            instance.embed(few.only("rna")), instance.embed(query.only("rna"))[4:9], atol=1e-5
+        )
     if gives(method, "impute"):
         np.testing.assert_allclose(
-            instance.impute(few.only("rna"), "adt"), instance.impute(query.only("rna"), "adt")[4:9], atol=1e-5
+            instance.impute(few.only("rna"), "adt"),
+            instance.impute(query.only("rna"), "adt")[4:9],
+            atol=1e-5,
         )
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0])
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if catalog.card("methods", m)["uses"].count("labels") == 0]
+)
 def test_labels_are_not_read_unless_the_card_says_so(method):
     (instance, query), train = briefly(method), paired_view()
     without = replace(train, blocks=(replace(train.blocks[0], labels=None),))
-    for first, second in zip(outputs_of(method, instance, query), outputs(method, without, query), strict=True):
+    for first, second in zip(
+        outputs_of(method, instance, query), outputs(method, without, query), strict=True
+    ):
         np.testing.assert_array_equal(first, second)
 
 
@@ -146,7 +169,9 @@ def test_one_cell_and_a_constant_feature(method):
     assert all(np.isfinite(array).all() for array in outputs(method, train, query))
 
 
-@pytest.mark.parametrize(("method", "kind"), [(m, k) for m in METHODS for k in catalog.card("methods", m)["handles"]])
+@pytest.mark.parametrize(
+    ("method", "kind"), [(m, k) for m in METHODS for k in catalog.card("methods", m)["handles"]]
+)
 def test_trains_on_what_its_card_handles(method, kind):
     instance, query = briefly(method)
     instance = instance if kind == "paired" else fitted(method, VIEWS[kind](), query)
@@ -162,10 +187,15 @@ def learned(method: str) -> tuple[object, Cells]:
     """
     uses = catalog.card("methods", method)["uses"]
     linked = "links" in uses and "pairs" not in uses
-    train, query = linked_world() if linked else (paired_view(400), linear_cells(100, seed=7, name="query"))
+    train, query = (
+        linked_world() if linked else (paired_view(400), linear_cells(100, seed=7, name="query"))
+    )
     quick = {}
     if method in MODELS:
-        quick = {"max_epochs": 25, "learning_rate": 2 * catalog.hyperparameters(method)["learning_rate"].default}
+        quick = {
+            "max_epochs": 25,
+            "learning_rate": 2 * catalog.hyperparameters(method)["learning_rate"].default,
+        }
     return fitted(method, train, query, **quick), query
 
 
@@ -209,7 +239,9 @@ def test_virtual_cells_have_every_modality_and_depend_on_the_seed(method):
     kind = catalog.card("methods", method)["handles"][0]
     instance = instance if kind == "paired" else fitted(method, VIEWS[kind](), query)
     virtual, again, other = (instance.generate(50, seed) for seed in (1, 1, 2))
-    assert {m: x.shape for m, x in virtual.items()} == {m: (50, FEATURES[m]) for m in ("rna", "adt")}
+    assert {m: x.shape for m, x in virtual.items()} == {
+        m: (50, FEATURES[m]) for m in ("rna", "adt")
+    }
     for modality, x in virtual.items():
         assert np.isfinite(x).all()
         assert x.std(0).max() > 0
@@ -234,7 +266,10 @@ def test_a_missing_pairing_is_one_clear_message():
 
 @pytest.mark.parametrize("method", ["cca", "ridge", "linear", "knn_impute"])
 def test_a_linear_baseline_does_not_apply_where_no_cell_shows_what_it_needs(method):
-    blocks = tuple(linear_cells(30, seed=i, modalities=("rna", other), name=other) for i, other in enumerate(("atac", "adt")))
+    blocks = tuple(
+        linear_cells(30, seed=i, modalities=("rna", other), name=other)
+        for i, other in enumerate(("atac", "adt"))
+    )
     bridge = View(blocks, dict(FEATURES))
     with pytest.raises(NotApplicable, match="measured together"):
         fitted(method, bridge, blocks[0])
@@ -245,7 +280,9 @@ def test_linear_embeds_as_cca_and_imputes_as_ridge():
     for source, target in (("rna", "adt"), ("adt", "rna")):
         of_source, features = query.only(source), np.arange(3)
         np.testing.assert_array_equal(linear.embed(of_source), cca.embed(of_source))
-        np.testing.assert_array_equal(linear.impute(of_source, target), ridge.impute(of_source, target))
+        np.testing.assert_array_equal(
+            linear.impute(of_source, target), ridge.impute(of_source, target)
+        )
         drawn = [method.draw(of_source, target, features, 5, seed=1) for method in (linear, ridge)]
         np.testing.assert_array_equal(*drawn)
 

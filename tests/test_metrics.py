@@ -39,12 +39,34 @@ METRICS = catalog.names("metrics")
 CARDS = catalog.cards("metrics")
 NEEDS = {metric: set(catalog.parameters("metrics", metric)) for metric in METRICS}
 RECORDS = {"record", "device_record", "history", "trained", "stopping"}
-TRANSFERRED = ("transferred", "transferred_k1", "transferred_k5", "transferred_k50", "transferred_without_partner")
+TRANSFERRED = (
+    "transferred",
+    "transferred_k1",
+    "transferred_k5",
+    "transferred_k50",
+    "transferred_without_partner",
+)
 TRANSFERRED += ("transferred_cosine", "predicted", "classified")
 # what a method gives, in whatever form a metric needs it
-GIVEN = {"latent", "latent_a", "latent_b", "private_latent", "all_blocks", "imputed", "draws", *TRANSFERRED}
+GIVEN = {
+    "latent",
+    "latent_a",
+    "latent_b",
+    "private_latent",
+    "all_blocks",
+    "imputed",
+    "draws",
+    *TRANSFERRED,
+}
 OF_ARRAYS = [metric for metric in METRICS if not NEEDS[metric] & RECORDS]
-ALIGNMENT = {"foscttm", "foscttm_within_cell_type", "median_rank", "recall_at_1", "recall_at_10", "recall_at_50"}
+ALIGNMENT = {
+    "foscttm",
+    "foscttm_within_cell_type",
+    "median_rank",
+    "recall_at_1",
+    "recall_at_10",
+    "recall_at_50",
+}
 COSINE = {"foscttm_cosine", "recall_at_10_cosine"}
 PEARSON = {"imputation_pearson_per_feature", "imputation_pearson_per_cell"}
 SKILL = {"imputation_skill", "imputation_pearson_per_cell_skill"}
@@ -60,11 +82,20 @@ MATCHED = (
 SLOW = {metric for metric in METRICS if CARDS[metric]["group"] in ("biology", "realism")}
 # chance that depends on the data, from the number of cells and the shares of their types
 CHANCE = {f"recall_at_{k}": lambda n, shares, k=k: k / n for k in (1, 10, 50)}
-CHANCE |= {"median_rank": lambda n, shares: (n + 1) / 2, "recall_at_10_cosine": CHANCE["recall_at_10"]}
+CHANCE |= {
+    "median_rank": lambda n, shares: (n + 1) / 2,
+    "recall_at_10_cosine": CHANCE["recall_at_10"],
+}
 for metric in METRICS:
-    if CARDS[metric]["group"] in ("label_transfer", "label_prediction") and NEEDS[metric] & set(TRANSFERRED):
+    if CARDS[metric]["group"] in ("label_transfer", "label_prediction") and NEEDS[metric] & set(
+        TRANSFERRED
+    ):
         by_type = "balanced" in metric or "macro" in metric
-        CHANCE[metric] = (lambda n, shares: 1 / len(shares)) if by_type else (lambda n, shares: (shares**2).sum())
+        CHANCE[metric] = (
+            (lambda n, shares: 1 / len(shares))
+            if by_type
+            else (lambda n, shares: (shares**2).sum())
+        )
 
 # property -> whether it can be asked of a metric, from its card and needs; a card says which of the others its metric lacks
 APPLIES = {
@@ -72,8 +103,12 @@ APPLIES = {
     "perfect_is_best": lambda metric: CARDS[metric]["best"] is not None,
     "best_is_a_bound": lambda metric: CARDS[metric]["best"] is not None,
     "shuffled_is_chance": lambda metric: CARDS[metric]["chance"] is not None or metric in CHANCE,
-    "train_mean_is_chance": lambda metric: "imputed" in NEEDS[metric] and CARDS[metric]["chance"] is not None,
-    "noise_never_improves": lambda metric: metric in OF_ARRAYS and CARDS[metric]["best"] is not None,
+    "train_mean_is_chance": lambda metric: (
+        "imputed" in NEEDS[metric] and CARDS[metric]["chance"] is not None
+    ),
+    "noise_never_improves": lambda metric: (
+        metric in OF_ARRAYS and CARDS[metric]["best"] is not None
+    ),
     "collapse_is_not_rewarded": lambda metric: bool(NEEDS[metric] & GIVEN),
 }
 LISI = {"clisi", "ilisi"}  # weigh neighbours by a bisection that ends when it is near enough
@@ -91,16 +126,29 @@ PER_CELL = (
     "imputed",
     "opened",
 )
-PER_CELL += ("draws", "drawn_truth", "celltype_of", "shared_factors", "private_factors", "cell_cycle")
+PER_CELL += (
+    "draws",
+    "drawn_truth",
+    "celltype_of",
+    "shared_factors",
+    "private_factors",
+    "cell_cycle",
+)
 TYPES = np.array(["B cell", "T cell", "monocyte", "platelet"], dtype=object)
 
 
 def having(name):
-    return [metric for metric in METRICS if APPLIES[name](metric) and name not in CARDS[metric].get("lacks", {})]
+    return [
+        metric
+        for metric in METRICS
+        if APPLIES[name](metric) and name not in CARDS[metric].get("lacks", {})
+    ]
 
 
 def evaluate(metric, needs):
-    return catalog.function("metrics", metric)(**{need: needs[need] for need in catalog.parameters("metrics", metric)})
+    return catalog.function("metrics", metric)(
+        **{need: needs[need] for need in catalog.parameters("metrics", metric)}
+    )
 
 
 def cells_of(n, seed):
@@ -124,11 +172,17 @@ def copied(value):
 
 @cache
 def made_world(noise, n, seed):
-    random, loadings = np.random.default_rng(seed), np.random.default_rng(99).standard_normal((7, 12))
+    random, loadings = (
+        np.random.default_rng(seed),
+        np.random.default_rng(99).standard_normal((7, 12)),
+    )
     z, labels = cells_of(n, seed + 1)
     train, train_labels = cells_of(400, seed + 2)
     truth, train_values = z @ loadings + 20, train @ loadings + 20
-    latent_b, imputed = z + noise * random.standard_normal(z.shape), truth + noise * random.standard_normal(truth.shape)
+    latent_b, imputed = (
+        z + noise * random.standard_normal(z.shape),
+        truth + noise * random.standard_normal(truth.shape),
+    )
     record = {"seconds": {"fit": 12, "read": 3}, "peak_host_mb": 512, "peak_device_mb": 64}
     peaks = np.random.default_rng(98).standard_normal((30, 12))
     of_draws = np.random.default_rng(95)
@@ -140,7 +194,8 @@ def made_world(noise, n, seed):
     return {
         "latent": z + noise * random.standard_normal(z.shape),
         "private_latent": private_latent + noise * of_private.standard_normal(private_latent.shape),
-        "all_blocks": np.concatenate([z, private_latent], axis=1) + noise * of_private.standard_normal((n, 15)),
+        "all_blocks": np.concatenate([z, private_latent], axis=1)
+        + noise * of_private.standard_normal((n, 15)),
         "values": truth,
         "latent_a": z,
         "latent_b": latent_b,
@@ -148,20 +203,29 @@ def made_world(noise, n, seed):
         "batches": np.array(["first", "second", "third"], dtype=object)[random.integers(0, 3, n)],
         "transferred": each[15],
         **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
-        "transferred_without_partner": transfer_each(z, labels, latent_b, ks=[15], own=np.arange(n))[15],
-        "transferred_cosine": transfer_each(train, train_labels, latent_b, ks=[15], cosine=True)[15],
+        "transferred_without_partner": transfer_each(
+            z, labels, latent_b, ks=[15], own=np.arange(n)
+        )[15],
+        "transferred_cosine": transfer_each(train, train_labels, latent_b, ks=[15], cosine=True)[
+            15
+        ],
         "predicted": each[5],
         "classified": transfer(train, train_labels, latent_b, k=10),
         "truth": truth,
         "imputed": imputed,
-        "draws": imputed[:, :, None] + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
+        "draws": imputed[:, :, None]
+        + min(noise, 0.3) * of_draws.standard_normal((*truth.shape, 19)),  # wide enough up to 0.3
         "drawn_truth": truth,
         "drawn_std": train_values.std(0),
-        "opened": sparse.csr_matrix((accessible > np.median(accessible, axis=0)).astype(np.float32)),
+        "opened": sparse.csr_matrix(
+            (accessible > np.median(accessible, axis=0)).astype(np.float32)
+        ),
         "loadings": peaks,
         "train_mean": train_values.mean(0),
         "train_std": train_values.std(0),
-        "celltype_profiles": np.array([train_values[train_labels == label].mean(0) for label in TYPES]),
+        "celltype_profiles": np.array(
+            [train_values[train_labels == label].mean(0) for label in TYPES]
+        ),
         "celltype_of": np.array([list(TYPES).index(label) for label in labels]),
         "shared_factors": z[:, :4],
         "cell_cycle": z[:, 4:6] + np.random.default_rng(96).standard_normal((n, 2)),
@@ -177,7 +241,9 @@ def made_world(noise, n, seed):
 
 def goodness(metric, value):
     card = catalog.card("metrics", metric)
-    return {"higher": value, "lower": -value, "nearer": -abs(value - (card["best"] or 0))}[card["better"]]
+    return {"higher": value, "lower": -value, "nearer": -abs(value - (card["best"] or 0))}[
+        card["better"]
+    ]
 
 
 def test_the_world_has_every_need_and_no_other():
@@ -224,7 +290,9 @@ def test_cell_order_does_not_matter(metric):
     needs = world(noise=1.0)
     order = np.random.default_rng(5).permutation(len(needs["labels"]))
     moved = needs | {need: needs[need][order] for need in PER_CELL}
-    assert evaluate(metric, moved) == pytest.approx(evaluate(metric, needs), abs=1e-5 if metric in LISI else 1e-12)
+    assert evaluate(metric, moved) == pytest.approx(
+        evaluate(metric, needs), abs=1e-5 if metric in LISI else 1e-12
+    )
 
 
 @pytest.mark.parametrize("metric", [metric for metric in METRICS if "labels" in NEEDS[metric]])
@@ -232,20 +300,26 @@ def test_label_names_do_not_matter(metric):
     renamed = dict(zip(TYPES, ["z", "y", "ö ", "0"], strict=True))
     needs = world(noise=4.0)
     other = needs | {
-        need: np.array([renamed[label] for label in needs[need]], dtype=object) for need in ("labels", *TRANSFERRED)
+        need: np.array([renamed[label] for label in needs[need]], dtype=object)
+        for need in ("labels", *TRANSFERRED)
     }
     assert evaluate(metric, other) == pytest.approx(evaluate(metric, needs), abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", having("perfect_is_best"))
 def test_perfect_input_gives_best(metric):
-    assert evaluate(metric, world()) == pytest.approx(catalog.card("metrics", metric)["best"], abs=1e-9)
+    assert evaluate(metric, world()) == pytest.approx(
+        catalog.card("metrics", metric)["best"], abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("metric", having("shuffled_is_chance"))
 def test_shuffled_input_gives_chance(metric):
     needs, random = world(), np.random.default_rng(3)
-    n, shares = len(needs["labels"]), np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"])
+    n, shares = (
+        len(needs["labels"]),
+        np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"]),
+    )
     chance = CHANCE[metric](n, shares) if metric in CHANCE else CARDS[metric]["chance"]
     values, matched = [], CARDS[metric]["group"] in MATCHED
     for _ in range(20 if matched else 4):
@@ -259,7 +333,9 @@ def test_shuffled_input_gives_chance(metric):
 @pytest.mark.parametrize("metric", having("train_mean_is_chance"))
 def test_train_mean_gives_chance(metric):
     needs = world()
-    value = evaluate(metric, needs | {"imputed": np.tile(needs["train_mean"], (len(needs["truth"]), 1))})
+    value = evaluate(
+        metric, needs | {"imputed": np.tile(needs["train_mean"], (len(needs["truth"]), 1))}
+    )
     assert value == pytest.approx(catalog.card("metrics", metric)["chance"], abs=1e-12)
 
 
@@ -267,7 +343,10 @@ def test_train_mean_gives_chance(metric):
 def test_more_noise_never_improves(metric):
     slow = metric in SLOW
     levels, seeds = ((0, 1, 10), (0,)) if slow else ((0, 0.3, 1, 3, 10), (0, 10, 20))
-    good = [np.mean([goodness(metric, evaluate(metric, world(noise=x, seed=s))) for s in seeds]) for x in levels]
+    good = [
+        np.mean([goodness(metric, evaluate(metric, world(noise=x, seed=s))) for s in seeds])
+        for x in levels
+    ]
     assert np.all(np.diff(good) <= (0.02 if slow else 1e-9)), good
     assert good[-1] < good[0] - 0.04
 
@@ -293,12 +372,17 @@ def test_nan_in_any_need_raises(metric, bad):
     [
         (m, value)
         for m in having("collapse_is_not_rewarded")
-        for value in (0.1, 0.0, 1e6 + 0.1)[: 1 if CARDS[m]["group"] == "realism" or m in ("ari", "nmi") else 3]
+        for value in (0.1, 0.0, 1e6 + 0.1)[
+            : 1 if CARDS[m]["group"] == "realism" or m in ("ari", "nmi") else 3
+        ]
     ],
 )
 def test_collapse_is_not_rewarded(metric, value):
     needs = world()
-    n, shares = len(needs["labels"]), np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"])
+    n, shares = (
+        len(needs["labels"]),
+        np.unique(needs["labels"], return_counts=True)[1] / len(needs["labels"]),
+    )
     train, train_labels = cells_of(400, 2)
     constant = np.full_like(needs["latent"], value)
     good = evaluate(metric, world(noise=0.3))
@@ -318,8 +402,12 @@ def test_collapse_is_not_rewarded(metric, value):
         "classified": each[50],
         **{f"transferred_k{k}": each[k] for k in (1, 5, 50)},
     }
-    needs["transferred_without_partner"] = transfer_each(constant, needs["labels"], constant, ks=[15], own=np.arange(n))[15]
-    needs["transferred_cosine"] = transfer_each(np.full_like(train, value), train_labels, constant, ks=[15], cosine=True)[15]
+    needs["transferred_without_partner"] = transfer_each(
+        constant, needs["labels"], constant, ks=[15], own=np.arange(n)
+    )[15]
+    needs["transferred_cosine"] = transfer_each(
+        np.full_like(train, value), train_labels, constant, ks=[15], cosine=True
+    )[15]
     expected = {
         "foscttm": 0.5,
         "foscttm_cosine": 0.5,
@@ -328,7 +416,8 @@ def test_collapse_is_not_rewarded(metric, value):
         "median_rank": (n + 1) / 2,
         **dict.fromkeys((m for m in METRICS if "balanced_accuracy" in m), 1 / len(shares)),
         **dict.fromkeys(
-            ("label_transfer_macro_f1", "label_transfer_macro_f1_cosine"), 2 * shares.max() / (1 + shares.max()) / len(shares)
+            ("label_transfer_macro_f1", "label_transfer_macro_f1_cosine"),
+            2 * shares.max() / (1 + shares.max()) / len(shares),
         ),
         "imputation_pearson_per_cell": 0.0,
         "imputation_auroc_per_peak": 0.5,
@@ -338,7 +427,11 @@ def test_collapse_is_not_rewarded(metric, value):
         "equal_latents": 1.0,
     }
     expected |= {f"recall_at_{k}": k / n for k in (1, 10, 50)} | {"recall_at_10_cosine": 10 / n}
-    expected |= {f"imputation_{r}_per_feature{which}": 0.0 for r in ("pearson", "spearman") for which in ("", "_median")}
+    expected |= {
+        f"imputation_{r}_per_feature{which}": 0.0
+        for r in ("pearson", "spearman")
+        for which in ("", "_median")
+    }
     expected |= {m: shares.max() for m in METRICS if m.startswith("label_transfer_accuracy")}
     found = evaluate(metric, needs)
     if metric in expected:
@@ -354,10 +447,19 @@ def test_collapse_is_not_rewarded(metric, value):
 def test_few_cells_have_a_score_within_bounds_or_none(metric, cells):
     needs = world(noise=1.0)
     few = needs | {need: needs[need][:cells] for need in PER_CELL}
-    one_label, one_kind = np.array([""] * cells, dtype=object), np.array(["only"] * cells, dtype=object)
+    one_label, one_kind = (
+        np.array([""] * cells, dtype=object),
+        np.array(["only"] * cells, dtype=object),
+    )
     one_label[0] = "B cell"
     low, high = CARDS[metric]["bounds"]
-    for other in ({}, {"labels": one_label}, {"labels": one_kind}, {"batches": one_kind}, {"imputed": np.ones((cells, 12))}):
+    for other in (
+        {},
+        {"labels": one_label},
+        {"labels": one_kind},
+        {"batches": one_kind},
+        {"imputed": np.ones((cells, 12))},
+    ):
         try:
             value = evaluate(metric, few | other)
         except Undefined:
@@ -398,8 +500,12 @@ def naive_recall(a, b, k):
         squared = np.zeros(len(b))
         for d in range(a.shape[1]):
             squared = squared + (a[i, d].astype(float) - b[:, d].astype(float)) ** 2
-        first = np.sum(squared < squared[i])  # the place of the match, if it comes first among the tied
-        chances.append(np.mean([place < k for place in range(first, first + np.sum(squared == squared[i]))]))
+        first = np.sum(
+            squared < squared[i]
+        )  # the place of the match, if it comes first among the tied
+        chances.append(
+            np.mean([place < k for place in range(first, first + np.sum(squared == squared[i]))])
+        )
     return np.mean(chances)
 
 
@@ -444,7 +550,9 @@ def test_a_sample_of_many_cells_has_exactly_the_counts_of_these_cells_among_all(
     np.testing.assert_array_equal(twice_closer(b, a), back[rows])
 
 
-def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_asked_for_by_name(monkeypatch):
+def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_asked_for_by_name(
+    monkeypatch,
+):
     a, b = pairs_of_latents()["aligned"]
     needs = {"latent_a": a, "latent_b": b}
     exact = evaluate("foscttm", needs)
@@ -453,12 +561,18 @@ def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_as
     random = np.random.default_rng(1)
     drawn = [fractions[random.choice(len(a), 100, replace=False)] for _ in range(2000)]
     spread = np.std([each.mean() for each in drawn])
-    assert np.mean([_matches.sampling_error(each, len(a)) for each in drawn]) == pytest.approx(spread, rel=0.1)
+    assert np.mean([_matches.sampling_error(each, len(a)) for each in drawn]) == pytest.approx(
+        spread, rel=0.1
+    )
     sample(monkeypatch, 100)
     rows = compared(len(a))
     assert evaluate("foscttm", needs) == pytest.approx(fractions[rows].mean())
     assert evaluate("foscttm_exact", needs) == exact == pytest.approx(fractions.mean())
-    assert evaluate("foscttm_standard_error", needs) == _matches.sampling_error(fractions[rows], len(a)) > 0
+    assert (
+        evaluate("foscttm_standard_error", needs)
+        == _matches.sampling_error(fractions[rows], len(a))
+        > 0
+    )
     of_cells = catalog.function("metrics", "foscttm", "per_cell")(**needs)
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(of_cells)), rows)
     np.testing.assert_allclose(of_cells[rows], fractions[rows])
@@ -469,18 +583,26 @@ def test_counts_of_closer_cells_are_exactly_the_naive_ones(kind):
     a, b = pairs_of_latents()[kind]
     expected = naive_twice_closer(a, b)
     np.testing.assert_array_equal(twice_closer(a, b), expected)
-    assert evaluate("foscttm", {"latent_a": a, "latent_b": b}) == pytest.approx(np.mean(expected / 2 / (len(a) - 1)), abs=1e-15)
+    assert evaluate("foscttm", {"latent_a": a, "latent_b": b}) == pytest.approx(
+        np.mean(expected / 2 / (len(a) - 1)), abs=1e-15
+    )
     for k in (1, 10, 50):
-        assert evaluate(f"recall_at_{k}", {"latent_a": a, "latent_b": b}) == pytest.approx(naive_recall(a, b, k), abs=1e-15)
+        assert evaluate(f"recall_at_{k}", {"latent_a": a, "latent_b": b}) == pytest.approx(
+            naive_recall(a, b, k), abs=1e-15
+        )
     assert evaluate("median_rank", {"latent_a": a, "latent_b": b}) == 1 + np.median(expected / 2)
 
 
-@pytest.mark.parametrize("kind", ["random", "aligned", "tied on a grid", "duplicated", "collapsed to centroids", "constant"])
+@pytest.mark.parametrize(
+    "kind",
+    ["random", "aligned", "tied on a grid", "duplicated", "collapsed to centroids", "constant"],
+)
 def test_published_variants_count_strictly_closer_cells(kind):
     a, b = pairs_of_latents()[kind]
     n, latents = len(a), {"latent_a": a, "latent_b": b}
     forth, back = (
-        sum(np.sum(np.sum((x[i] - y) ** 2, axis=1) < np.sum((x[i] - y[i]) ** 2)) for i in range(n)) for x, y in ((a, b), (b, a))
+        sum(np.sum(np.sum((x[i] - y) ** 2, axis=1) < np.sum((x[i] - y[i]) ** 2)) for i in range(n))
+        for x, y in ((a, b), (b, a))
     )
     assert evaluate("foscttm_univi", latents) == pytest.approx(forth / n / (n - 1))
     assert evaluate("foscttm_scot", latents) == pytest.approx((forth + back) / 2 / n / (n - 1))
@@ -496,14 +618,18 @@ def test_maxfuse_variant_is_the_correlation_of_the_first_15_dimensions():
     expected = np.mean([np.sum(distances[i] < distances[i, i]) for i in range(120)]) / 120
     assert evaluate("foscttm_maxfuse", {"latent_a": a, "latent_b": b}) == pytest.approx(expected)
     a[:, 15:] = 1000 * random.standard_normal((120, 5))
-    assert evaluate("foscttm_maxfuse", {"latent_a": a * 7, "latent_b": b}) == pytest.approx(expected)
+    assert evaluate("foscttm_maxfuse", {"latent_a": a * 7, "latent_b": b}) == pytest.approx(
+        expected
+    )
     with pytest.raises(Undefined, match="two dimensions"):
         evaluate("foscttm_maxfuse", {"latent_a": a[:, :1], "latent_b": b[:, :1]})
 
 
 def test_a_constant_latent_is_perfect_in_the_published_variants_alone():
     constant = {"latent_a": np.ones((50, 4)), "latent_b": np.ones((50, 4))}
-    for metric in (m for m in METRICS if m.startswith("foscttm_") and CARDS[m]["group"] == "published_variants"):
+    for metric in (
+        m for m in METRICS if m.startswith("foscttm_") and CARDS[m]["group"] == "published_variants"
+    ):
         assert evaluate(metric, constant) == catalog.card("metrics", metric)["best"]
     assert evaluate("foscttm", constant) == 0.5
 
@@ -520,15 +646,26 @@ def test_foscttm_within_cell_type_is_the_mean_over_cells_of_each_types_own():
         fractions += list(naive_twice_closer(a[rows], b[rows]) / 2 / (len(rows) - 1))
     needs = {"latent_a": a, "latent_b": b, "labels": labels}
     assert len(fractions) == 80
-    assert evaluate("foscttm_within_cell_type", needs) == pytest.approx(np.mean(fractions), abs=1e-15)
+    assert evaluate("foscttm_within_cell_type", needs) == pytest.approx(
+        np.mean(fractions), abs=1e-15
+    )
     with pytest.raises(Undefined, match="has two query cells"):
-        evaluate("foscttm_within_cell_type", needs | {"labels": np.array(["only", *[""] * 89], dtype=object)})
+        evaluate(
+            "foscttm_within_cell_type",
+            needs | {"labels": np.array(["only", *[""] * 89], dtype=object)},
+        )
 
 
 def test_perfect_labels_score_a_half_within_cell_types():
     z, labels = cells_of(200, 1)
     centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
-    assert evaluate("foscttm_within_cell_type", {"latent_a": centroids, "latent_b": centroids, "labels": labels}) == 0.5
+    assert (
+        evaluate(
+            "foscttm_within_cell_type",
+            {"latent_a": centroids, "latent_b": centroids, "labels": labels},
+        )
+        == 0.5
+    )
 
 
 def test_foscttm_is_directed():
@@ -566,10 +703,20 @@ def test_recall_is_not_decided_by_rounding(n):
 
 
 @pytest.mark.parametrize("metric", sorted(ALIGNMENT | COSINE | {"latent_norm_ratio"}))
-@pytest.mark.parametrize(("a", "b"), [((5, 2), (6, 2)), ((5, 2), (5, 3)), ((1, 2), (1, 2)), ((0, 2), (0, 2)), ((5,), (5,))])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((5, 2), (6, 2)), ((5, 2), (5, 3)), ((1, 2), (1, 2)), ((0, 2), (0, 2)), ((5,), (5,))],
+)
 def test_latents_that_do_not_match_are_refused(metric, a, b):
     with pytest.raises(ValueError, match="same shape|2 cells"):
-        evaluate(metric, {"latent_a": np.zeros(a), "latent_b": np.zeros(b), "labels": np.array(["a"] * a[0], dtype=object)})
+        evaluate(
+            metric,
+            {
+                "latent_a": np.zeros(a),
+                "latent_b": np.zeros(b),
+                "labels": np.array(["a"] * a[0], dtype=object),
+            },
+        )
 
 
 def test_perfect_labels_alone_score_the_label_floor():
@@ -577,7 +724,9 @@ def test_perfect_labels_alone_score_the_label_floor():
     centroids = np.unique(labels, return_inverse=True)[1][:, None].astype(float)
     floor = evaluate("label_floor", {"labels": labels})
     assert floor == pytest.approx(0.5 * sum(np.mean(labels == t) ** 2 for t in TYPES))
-    assert evaluate("foscttm", {"latent_a": centroids, "latent_b": centroids}) == pytest.approx(floor, abs=1e-3)
+    assert evaluate("foscttm", {"latent_a": centroids, "latent_b": centroids}) == pytest.approx(
+        floor, abs=1e-3
+    )
     assert evaluate("label_floor", {"labels": np.append(labels, [""] * 50)}) == floor
     assert evaluate("unlabelled_cells", {"labels": np.append(labels, [""] * 50)}) == 50
 
@@ -596,7 +745,10 @@ def naive_twice_closer_by_cosine(a, b):
     a, b = a.astype(float), b.astype(float)
     distances = naive_cosine_distances(a, b)
     own = np.diag(distances)[:, None]
-    closer, tied = (distances < own - 1e-12).sum(axis=1), (np.abs(distances - own) <= 1e-12).sum(axis=1) - 1
+    closer, tied = (
+        (distances < own - 1e-12).sum(axis=1),
+        (np.abs(distances - own) <= 1e-12).sum(axis=1) - 1,
+    )
     return 2 * closer + tied
 
 
@@ -604,11 +756,18 @@ def directed_latents():
     random = np.random.default_rng(3)
     whole = random.integers(-9, 10, (60, 5)).astype(float)  # multiples are exact
     lengths = random.integers(1, 30, (300, 1))
-    pairs = {kind: latents for kind, latents in pairs_of_latents().items() if "offset" not in kind and kind != "tied on a grid"}
+    pairs = {
+        kind: latents
+        for kind, latents in pairs_of_latents().items()
+        if "offset" not in kind and kind != "tied on a grid"
+    }
     some = random.random((300, 1)) < 0.3
     a, b = pairs["aligned"]
     return pairs | {
-        "multiples": (np.tile(whole, (5, 1)) * lengths, np.tile(whole[::-1], (5, 1)) * lengths[::-1]),
+        "multiples": (
+            np.tile(whole, (5, 1)) * lengths,
+            np.tile(whole[::-1], (5, 1)) * lengths[::-1],
+        ),
         "opposite": (np.tile(whole, (5, 1)), -np.tile(whole, (5, 1)) * lengths),
         "some of length 0": (np.where(some, 0, a), b),
         "some of either side of length 0": (np.where(some, 0, a), np.where(some[::-1], 0, b)),
@@ -627,7 +786,9 @@ def test_counts_of_closer_directions_are_the_naive_ones(kind, monkeypatch):
     needs = {"latent_a": a, "latent_b": b}
     fractions = expected / 2 / (len(a) - 1)
     assert evaluate("foscttm_cosine", needs) == pytest.approx(fractions.mean(), abs=1e-15)
-    np.testing.assert_allclose(catalog.function("metrics", "foscttm_cosine", "per_cell")(**needs), fractions)
+    np.testing.assert_allclose(
+        catalog.function("metrics", "foscttm_cosine", "per_cell")(**needs), fractions
+    )
     sample(monkeypatch, max(1, len(a) // 3))
     np.testing.assert_array_equal(twice_closer(a, b, cosine=True), expected[compared(len(a))])
 
@@ -636,7 +797,9 @@ def test_counts_of_closer_directions_are_the_naive_ones(kind, monkeypatch):
 def test_a_multiple_has_the_same_direction_bit_for_bit(factor):
     random = np.random.default_rng(0)
     whole = random.integers(-(2**20), 2**20, (200, 7)).astype(float)
-    multiple = whole * factor if factor >= 1 and factor < 10 else np.ldexp(whole, int(np.log2(factor)))  # exact, both
+    multiple = (
+        whole * factor if factor >= 1 and factor < 10 else np.ldexp(whole, int(np.log2(factor)))
+    )  # exact, both
     np.testing.assert_array_equal(directions(multiple), directions(whole))
     np.testing.assert_allclose(np.linalg.norm(directions(whole), axis=1), 1, rtol=1e-15)
 
@@ -647,7 +810,9 @@ def test_the_scale_of_a_modality_does_not_change_scores_by_cosine(metric):
     lengths = np.exp2(random.integers(-8, 8, (len(needs["latent_b"]), 1)))
     value = evaluate(metric, needs)
     assert evaluate(metric, needs | {"latent_a": needs["latent_a"] / 1024}) == value
-    assert evaluate(metric, needs | {"latent_b": needs["latent_b"] * lengths}) == value  # of single cells, too
+    assert (
+        evaluate(metric, needs | {"latent_b": needs["latent_b"] * lengths}) == value
+    )  # of single cells, too
     shrunk = needs | {"latent_b": needs["latent_b"] / 16}
     assert evaluate(metric, shrunk) == value
     euclidean = metric.removesuffix("_cosine")
@@ -661,7 +826,9 @@ def test_transfer_by_cosine_is_the_vote_of_the_nearest_directions(kind, k):
     labels = TYPES[np.random.default_rng(0).choice(4, len(reference), p=[0.5, 0.3, 0.1, 0.1])]
     distances = naive_cosine_distances(query, reference).round(12)  # equal directions are as far
     expected = naive_votes(distances, labels, min(k, len(labels)))
-    np.testing.assert_array_equal(transfer_each(reference, labels, query, ks=[k], cosine=True)[k], expected)
+    np.testing.assert_array_equal(
+        transfer_each(reference, labels, query, ks=[k], cosine=True)[k], expected
+    )
 
 
 def naive_votes(distances, labels, k):
@@ -671,7 +838,14 @@ def naive_votes(distances, labels, k):
         last = np.sort(row)[k - 1]
         weight = (row < last) + (row == last) * (k - np.sum(row < last)) / np.sum(row == last)
         of = sorted(set(labels), key=list(labels).index)
-        votes = {label: (round(weight[labels == label].sum(), 9), -row[labels == label].min(), counts[label]) for label in of}
+        votes = {
+            label: (
+                round(weight[labels == label].sum(), 9),
+                -row[labels == label].min(),
+                counts[label],
+            )
+            for label in of
+        }
         found.append(max(of, key=votes.get))
     return np.array(found, dtype=object)
 
@@ -682,8 +856,12 @@ def test_the_ratio_of_latent_lengths_is_that_of_their_root_mean_squares():
     a, b = a / np.sqrt((a**2).sum(axis=1).mean()), b / np.sqrt((b**2).sum(axis=1).mean())
     ratio = {"latent_a": 0.21 * a, "latent_b": 3.4 * b}
     assert evaluate("latent_norm_ratio", ratio) == pytest.approx(3.4 / 0.21)
-    assert evaluate("latent_norm_ratio", {"latent_a": 3.4 * b, "latent_b": 0.21 * a}) == pytest.approx(3.4 / 0.21)
-    assert evaluate("latent_norm_ratio", {"latent_a": 1e-200 * a, "latent_b": 3e-200 * b}) == pytest.approx(3)
+    assert evaluate(
+        "latent_norm_ratio", {"latent_a": 3.4 * b, "latent_b": 0.21 * a}
+    ) == pytest.approx(3.4 / 0.21)
+    assert evaluate(
+        "latent_norm_ratio", {"latent_a": 1e-200 * a, "latent_b": 3e-200 * b}
+    ) == pytest.approx(3)
     with pytest.raises(Undefined, match="length 0"):
         evaluate("latent_norm_ratio", {"latent_a": np.zeros((5, 2)), "latent_b": b[:5, :2]})
 
@@ -692,10 +870,15 @@ def test_the_ratio_of_latent_lengths_is_that_of_their_root_mean_squares():
 
 
 def naive_transfer(reference, labels, query, k):
-    distances, neighbours = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(reference).kneighbors(query)
+    distances, neighbours = (
+        NearestNeighbors(n_neighbors=k, algorithm="brute").fit(reference).kneighbors(query)
+    )
     found = []
     for row, near in zip(distances, neighbours, strict=True):
-        votes = {label: (np.sum(labels[near] == label), -row[labels[near] == label].min()) for label in set(labels[near])}
+        votes = {
+            label: (np.sum(labels[near] == label), -row[labels[near] == label].min())
+            for label in set(labels[near])
+        }
         found.append(max(votes, key=votes.get))
     return np.array(found, dtype=object)
 
@@ -705,7 +888,9 @@ def test_transfer_is_the_vote_of_the_nearest(k):
     random = np.random.default_rng(0)
     reference, query = random.standard_normal((700, 5)), random.standard_normal((300, 5))
     labels = TYPES[random.integers(0, 4, 700)]
-    np.testing.assert_array_equal(transfer(reference, labels, query, k=k), naive_transfer(reference, labels, query, k))
+    np.testing.assert_array_equal(
+        transfer(reference, labels, query, k=k), naive_transfer(reference, labels, query, k)
+    )
 
 
 def naive_shared_votes(reference, labels, query, k, own=None):
@@ -715,15 +900,19 @@ def naive_shared_votes(reference, labels, query, k, own=None):
         allowed = np.flatnonzero(np.arange(len(reference)) != (-1 if own is None else own[i]))
         squared = np.sum((cell - reference[allowed]) ** 2, axis=1)
         last = np.sort(squared)[min(k, len(allowed)) - 1]
-        weight = (squared < last) + (squared == last) * (min(k, len(allowed)) - np.sum(squared < last)) / np.sum(
-            squared == last
-        )
+        weight = (squared < last) + (squared == last) * (
+            min(k, len(allowed)) - np.sum(squared < last)
+        ) / np.sum(squared == last)
         of = labels[allowed]
         counts = {label: np.sum(labels == label) for label in set(labels)}
         found.append(
             max(
                 sorted(set(of), key=list(labels).index),
-                key=lambda label: (round(weight[of == label].sum(), 9), -squared[of == label].min(), counts[label]),
+                key=lambda label: (
+                    round(weight[of == label].sum(), 9),
+                    -squared[of == label].min(),
+                    counts[label],
+                ),
             )
         )
     return np.array(found, dtype=object)
@@ -733,12 +922,17 @@ def naive_shared_votes(reference, labels, query, k, own=None):
 @pytest.mark.parametrize("values", [2, 4, 1000])
 def test_transfer_of_many_ties_is_the_naive_vote_for_every_k(values, without_own):
     random = np.random.default_rng(values)
-    reference, query = random.integers(0, values, (300, 3)).astype(float), random.integers(0, values, (300, 3)).astype(float)
+    reference, query = (
+        random.integers(0, values, (300, 3)).astype(float),
+        random.integers(0, values, (300, 3)).astype(float),
+    )
     labels = TYPES[random.integers(0, 4, 300)]
     own = random.permutation(300) if without_own else None
     found = transfer_each(reference, labels, query, ks=(1, 5, 15, 50, 400), own=own)
     for k, transferred in found.items():
-        np.testing.assert_array_equal(transferred, naive_shared_votes(reference, labels, query, k, own))
+        np.testing.assert_array_equal(
+            transferred, naive_shared_votes(reference, labels, query, k, own)
+        )
 
 
 def test_chunks_of_cells_do_not_change_votes(monkeypatch):
@@ -764,7 +958,10 @@ def test_the_own_partner_does_not_vote_even_where_others_have_no_label():
 
 def test_recall_of_each_label():
     labels = np.array(["a", "a", "b", ""], dtype=object)
-    assert recall_of_each(np.array(["a", "c", "b", "b"], dtype=object), labels) == {"a": 0.5, "b": 1.0}
+    assert recall_of_each(np.array(["a", "c", "b", "b"], dtype=object), labels) == {
+        "a": 0.5,
+        "b": 1.0,
+    }
 
 
 def test_transfer_leaves_out_reference_cells_without_a_label():
@@ -777,20 +974,28 @@ def test_transfer_leaves_out_reference_cells_without_a_label():
     hidden = labels.copy()
     hidden[::3] = ""
     kept = hidden != ""
-    np.testing.assert_array_equal(transfer(reference, hidden, query), transfer(reference[kept], labels[kept], query))
+    np.testing.assert_array_equal(
+        transfer(reference, hidden, query), transfer(reference[kept], labels[kept], query)
+    )
 
 
 @pytest.mark.parametrize("order", range(4))
 def test_cells_tied_at_the_last_place_share_its_votes(order):
     """One vote is left for three equally near cells: a gets 1 + 1/3, b gets 2/3, whatever the order of rows."""
-    reference, labels = np.array([[1.0], [2.0], [-2.0], [2.0]]), np.array(["a", "b", "b", "a"], dtype=object)
+    reference, labels = (
+        np.array([[1.0], [2.0], [-2.0], [2.0]]),
+        np.array(["a", "b", "b", "a"], dtype=object),
+    )
     rows = np.roll(np.arange(4), order)
     assert transfer(reference[rows], labels[rows], np.zeros((1, 1)), k=2).tolist() == ["a"]
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
 def test_a_tied_vote_goes_to_the_nearer_label_whatever_its_name(names):
-    reference, labels = np.array([[1.0], [4.0], [2.0], [3.0]]), np.array([names[0], names[0], names[1], names[1]], dtype=object)
+    reference, labels = (
+        np.array([[1.0], [4.0], [2.0], [3.0]]),
+        np.array([names[0], names[0], names[1], names[1]], dtype=object),
+    )
     assert transfer(reference, labels, np.zeros((1, 1)), k=4).tolist() == [names[0]]
     assert transfer(reference, labels, np.array([[2.4]]), k=2).tolist() == [names[1]]
 
@@ -807,7 +1012,9 @@ def test_a_collapsed_latent_predicts_the_most_frequent_label(names):
 
 
 def test_fewer_reference_cells_than_neighbours_all_vote():
-    assert transfer(np.arange(3.0)[:, None], np.array(["a", "b", "b"], dtype=object), np.zeros((1, 1))).tolist() == ["b"]
+    assert transfer(
+        np.arange(3.0)[:, None], np.array(["a", "b", "b"], dtype=object), np.zeros((1, 1))
+    ).tolist() == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -826,14 +1033,24 @@ def test_transfer_needs_a_label():
 
 def test_scores_of_label_transfer_are_those_of_sklearn():
     random = np.random.default_rng(0)
-    true, predicted = TYPES[random.choice(4, 200, p=[0.6, 0.2, 0.2, 0])], TYPES[random.integers(0, 4, 200)]
+    true, predicted = (
+        TYPES[random.choice(4, 200, p=[0.6, 0.2, 0.2, 0])],
+        TYPES[random.integers(0, 4, 200)],
+    )
     true[:20] = ""
     kept = true != ""
-    needs, pair = {"labels": true, "transferred": predicted}, (true[kept].astype(str), predicted[kept].astype(str))
+    needs, pair = (
+        {"labels": true, "transferred": predicted},
+        (true[kept].astype(str), predicted[kept].astype(str)),
+    )
     assert evaluate("label_transfer_accuracy", needs) == pytest.approx(accuracy_score(*pair))
-    assert evaluate("label_transfer_macro_f1", needs) == pytest.approx(f1_score(*pair, average="macro"))
+    assert evaluate("label_transfer_macro_f1", needs) == pytest.approx(
+        f1_score(*pair, average="macro")
+    )
     with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
-        assert evaluate("label_transfer_balanced_accuracy", needs) == pytest.approx(balanced_accuracy_score(*pair))
+        assert evaluate("label_transfer_balanced_accuracy", needs) == pytest.approx(
+            balanced_accuracy_score(*pair)
+        )
 
 
 def test_confusion_refuses_labels_of_other_cells():
@@ -848,7 +1065,9 @@ def test_confusion_refuses_labels_of_other_cells():
 
 def sparse_values(n=40, features=30):
     random = np.random.default_rng(11)
-    truth = np.where(random.random((n, features)) < 0.5, 0, random.gamma(2, 1, (n, features))).astype(np.float32)
+    truth = np.where(
+        random.random((n, features)) < 0.5, 0, random.gamma(2, 1, (n, features))
+    ).astype(np.float32)
     truth[:, 4] = 0.1
     imputed = (truth + random.standard_normal(truth.shape)).astype(np.float32)
     imputed[:, 7] = 0.3
@@ -856,15 +1075,21 @@ def sparse_values(n=40, features=30):
 
 
 def naive_pearson(truth, imputed):
-    rows = [(np.float64(x), np.float64(y)) for x, y in zip(truth, imputed, strict=True) if np.ptp(x) > 0]
+    rows = [
+        (np.float64(x), np.float64(y)) for x, y in zip(truth, imputed, strict=True) if np.ptp(x) > 0
+    ]
     return np.mean([pearsonr(x, y).statistic if np.ptp(y) > 0 else 0.0 for x, y in rows])
 
 
 def test_pearson_is_that_of_scipy_and_counts_a_constant_imputation_as_zero():
     truth, imputed = sparse_values()
     needs = {"truth": truth, "imputed": imputed}
-    assert evaluate("imputation_pearson_per_feature", needs) == pytest.approx(naive_pearson(truth.T, imputed.T), abs=1e-12)
-    assert evaluate("imputation_pearson_per_cell", needs) == pytest.approx(naive_pearson(truth, imputed), abs=1e-12)
+    assert evaluate("imputation_pearson_per_feature", needs) == pytest.approx(
+        naive_pearson(truth.T, imputed.T), abs=1e-12
+    )
+    assert evaluate("imputation_pearson_per_cell", needs) == pytest.approx(
+        naive_pearson(truth, imputed), abs=1e-12
+    )
     assert evaluate("imputation_constant_features", needs) == 1.0
     assert np.flatnonzero(np.isnan(_correlation.pearson_columns(truth, imputed))).tolist() == [4]
     assert _correlation.pearson_columns(truth, imputed)[7] == 0
@@ -873,12 +1098,25 @@ def test_pearson_is_that_of_scipy_and_counts_a_constant_imputation_as_zero():
 def test_spearman_is_that_of_scipy():
     truth, imputed = sparse_values()
     columns = [j for j in range(truth.shape[1]) if j != 4]
-    expected = np.array([spearmanr(truth[:, j], imputed[:, j]).statistic if j != 7 else 0.0 for j in columns])
+    expected = np.array(
+        [spearmanr(truth[:, j], imputed[:, j]).statistic if j != 7 else 0.0 for j in columns]
+    )
     needs = {"truth": truth, "imputed": imputed}
-    assert evaluate("imputation_spearman_per_feature", needs) == pytest.approx(expected.mean(), abs=1e-12)
-    assert evaluate("imputation_spearman_per_feature_median", needs) == pytest.approx(np.median(expected), abs=1e-12)
-    r = [pearsonr(truth[:, j].astype(float), imputed[:, j].astype(float)).statistic if j != 7 else 0.0 for j in columns]
-    assert evaluate("imputation_pearson_per_feature_median", needs) == pytest.approx(np.median(r), abs=1e-12)
+    assert evaluate("imputation_spearman_per_feature", needs) == pytest.approx(
+        expected.mean(), abs=1e-12
+    )
+    assert evaluate("imputation_spearman_per_feature_median", needs) == pytest.approx(
+        np.median(expected), abs=1e-12
+    )
+    r = [
+        pearsonr(truth[:, j].astype(float), imputed[:, j].astype(float)).statistic
+        if j != 7
+        else 0.0
+        for j in columns
+    ]
+    assert evaluate("imputation_pearson_per_feature_median", needs) == pytest.approx(
+        np.median(r), abs=1e-12
+    )
 
 
 def test_errors_and_directions_are_those_of_sklearn():
@@ -893,16 +1131,23 @@ def test_errors_and_directions_are_those_of_sklearn():
     assert cosine[2] == 0
     assert evaluate("imputation_cosine_per_cell", needs) == pytest.approx(cosine.mean(), rel=1e-6)
     truth[5] = 0
-    assert evaluate("imputation_cosine_per_cell", needs) == pytest.approx(np.delete(cosine, 5).mean(), rel=1e-6)
+    assert evaluate("imputation_cosine_per_cell", needs) == pytest.approx(
+        np.delete(cosine, 5).mean(), rel=1e-6
+    )
 
 
 def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
     random = np.random.default_rng(0)
-    imputed, loadings = random.integers(0, 2, (80, 3)).astype(float), random.integers(-1, 2, (25, 3)).astype(float)
+    imputed, loadings = (
+        random.integers(0, 2, (80, 3)).astype(float),
+        random.integers(-1, 2, (25, 3)).astype(float),
+    )
     opened = (random.random((80, 25)) < 0.3).astype(float) * random.integers(1, 4, (80, 25))
     opened[:, 3], opened[:, 4] = 0, 1
     scores = imputed @ loadings.T
-    expected = np.mean([roc_auc_score(opened[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)])
+    expected = np.mean(
+        [roc_auc_score(opened[:, j] > 0, scores[:, j]) for j in range(25) if j not in (3, 4)]
+    )
     needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": loadings}
     needs["opened"].data[:0] = 0
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
@@ -910,25 +1155,37 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
         monkeypatch.setattr("mosaicbench.metrics.imputation_auroc_per_peak.BLOCK_VALUES", block)
         assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     with pytest.raises(Undefined, match="none or all"):
-        evaluate("imputation_auroc_per_peak", needs | {"opened": sparse.csr_matrix(np.ones((80, 25)))})
+        evaluate(
+            "imputation_auroc_per_peak", needs | {"opened": sparse.csr_matrix(np.ones((80, 25)))}
+        )
     with pytest.raises(ValueError, match="do not fit"):
         evaluate("imputation_auroc_per_peak", needs | {"loadings": loadings[1:]})
 
 
 def test_auroc_of_a_peak_that_is_open_in_many_cells_is_that_of_sklearn():
     random = np.random.default_rng(0)
-    imputed, opened = random.normal(size=(60_000, 1)), (random.random((60_000, 1)) < 0.9).astype(float)
+    imputed, opened = (
+        random.normal(size=(60_000, 1)),
+        (random.random((60_000, 1)) < 0.9).astype(float),
+    )
     needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": np.ones((1, 1))}
-    assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(roc_auc_score(opened[:, 0], imputed[:, 0]))
+    assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(
+        roc_auc_score(opened[:, 0], imputed[:, 0])
+    )
 
 
 def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak(monkeypatch):
     random = np.random.default_rng(0)
-    imputed, loadings = random.integers(0, 3, (80, 3)).astype(float), random.integers(-1, 2, (25, 3)).astype(float)
+    imputed, loadings = (
+        random.integers(0, 3, (80, 3)).astype(float),
+        random.integers(-1, 2, (25, 3)).astype(float),
+    )
     opened = (random.random((80, 25)) < 0.3).astype(float)
     opened[:, 3], opened[:, 4] = 0, 1
     scores = imputed @ loadings.T
-    expected = np.mean([average_precision_score(opened[:, j], scores[:, j]) for j in range(25) if j not in (3, 4)])
+    expected = np.mean(
+        [average_precision_score(opened[:, j], scores[:, j]) for j in range(25) if j not in (3, 4)]
+    )
     needs = {"opened": sparse.csr_matrix(opened), "imputed": imputed, "loadings": loadings}
     assert evaluate("imputation_auprc_per_peak", needs) == pytest.approx(expected, abs=1e-12)
     flat = evaluate("imputation_auprc_per_peak", needs | {"imputed": np.ones((80, 3))})
@@ -944,26 +1201,40 @@ def test_flattened_pearson_is_that_of_scipy(monkeypatch, block):
     assert evaluate("imputation_pearson_flattened", needs) == pytest.approx(expected, abs=1e-12)
     scaled = {"truth": truth.astype(float) * 1e-200, "imputed": imputed.astype(float) * 1e200}
     assert evaluate("imputation_pearson_flattened", scaled) == pytest.approx(expected, abs=1e-9)
-    assert evaluate("imputation_pearson_flattened", needs | {"imputed": np.full_like(truth, 0.1)}) == 0
+    assert (
+        evaluate("imputation_pearson_flattened", needs | {"imputed": np.full_like(truth, 0.1)}) == 0
+    )
     with pytest.raises(Undefined, match="no value"):
-        evaluate("imputation_pearson_flattened", {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)})
+        evaluate(
+            "imputation_pearson_flattened", {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)}
+        )
 
 
 @pytest.mark.parametrize("block", [1, 7, 2**21])
 def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
     monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
     random = np.random.default_rng(0)
-    truth = np.round(random.standard_normal((30, 4)), 1) * (random.random((30, 4)) < 0.4)  # many zeros, values below and above
+    truth = np.round(random.standard_normal((30, 4)), 1) * (
+        random.random((30, 4)) < 0.4
+    )  # many zeros, values below and above
     imputed = np.round(truth + random.standard_normal((30, 4)), 1).astype(np.float32)
     expected = spearmanr(truth.ravel(), imputed.ravel()).statistic
     for form in (np.asarray, sparse.csr_matrix):
         needs = {"truth": form(truth), "imputed": imputed}
-        assert evaluate("imputation_spearman_flattened", needs) == pytest.approx(expected, abs=1e-12)
+        assert evaluate("imputation_spearman_flattened", needs) == pytest.approx(
+            expected, abs=1e-12
+        )
     curved = {"truth": truth, "imputed": np.exp(3 * imputed.astype(float))}
     assert evaluate("imputation_spearman_flattened", curved) == pytest.approx(expected, abs=1e-12)
-    assert evaluate("imputation_spearman_flattened", needs | {"imputed": np.full_like(truth, 0.1)}) == 0
+    assert (
+        evaluate("imputation_spearman_flattened", needs | {"imputed": np.full_like(truth, 0.1)})
+        == 0
+    )
     with pytest.raises(Undefined, match="no value of the truth"):
-        evaluate("imputation_spearman_flattened", {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)})
+        evaluate(
+            "imputation_spearman_flattened",
+            {"truth": np.full((4, 3), 0.1), "imputed": np.eye(4, 3)},
+        )
 
 
 @pytest.mark.parametrize("block", [1, 10_000])
@@ -978,14 +1249,18 @@ def test_recovery_of_markers_against_plain_loops(monkeypatch, block):
         for x in (truth[kept], imputed[kept]):
             spread = x.std(axis=0)
             difference = x[own].mean(axis=0) - x[~own].mean(axis=0)
-            effects.append([d / s if s > 1e-9 else 0 for d, s in zip(difference, spread, strict=True)])
+            effects.append(
+                [d / s if s > 1e-9 else 0 for d, s in zip(difference, spread, strict=True)]
+            )
         correlations.append(spearmanr(*effects).statistic)
     needs = {"truth": sparse.csr_matrix(truth), "imputed": imputed, "labels": labels}
     assert evaluate("marker_recovery", needs) == pytest.approx(np.mean(correlations), abs=1e-12)
     opposite = needs | {"imputed": 5 - truth}
     assert evaluate("marker_recovery", opposite) == pytest.approx(-1)
     with pytest.raises(Undefined, match="three|3 query cells"):
-        evaluate("marker_recovery", needs | {"labels": np.array(["a"] * 38 + ["b"] * 2, dtype=object)})
+        evaluate(
+            "marker_recovery", needs | {"labels": np.array(["a"] * 38 + ["b"] * 2, dtype=object)}
+        )
 
 
 def test_skill_over_the_cell_type_mean_against_plain_loops():
@@ -997,7 +1272,9 @@ def test_skill_over_the_cell_type_mean_against_plain_loops():
             own = needs["celltype_profiles"][needs["celltype_of"][i], j]
             errors += ((needs["truth"][i, j] - needs["imputed"][i, j]) / needs["train_std"][j]) ** 2
             free += ((needs["truth"][i, j] - own) / needs["train_std"][j]) ** 2
-    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(1 - errors / free)
+    assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(
+        1 - errors / free
+    )
     needs["imputed"] = needs["celltype_profiles"][needs["celltype_of"]]
     assert evaluate("imputation_skill_over_celltype_mean", needs) == pytest.approx(0, abs=1e-12)
 
@@ -1005,7 +1282,12 @@ def test_skill_over_the_cell_type_mean_against_plain_loops():
 @pytest.mark.parametrize("metric", [metric for metric in METRICS if "truth" in NEEDS[metric]])
 def test_sparse_truth_is_scored_as_dense_truth(metric):
     truth, imputed = sparse_values()
-    needs = world(n=40) | {"truth": truth, "imputed": imputed, "train_mean": truth.mean(0), "train_std": truth.std(0)}
+    needs = world(n=40) | {
+        "truth": truth,
+        "imputed": imputed,
+        "train_mean": truth.mean(0),
+        "train_std": truth.std(0),
+    }
     needs |= {"celltype_profiles": truth[:4]}
     assert evaluate(metric, needs | {"truth": sparse.csr_matrix(truth)}) == evaluate(metric, needs)
 
@@ -1015,36 +1297,57 @@ def test_a_constant_imputation_is_not_dropped():
     flat = imputed.copy()
     flat[:, 20] = 5
     r = _correlation.pearson_columns(truth, imputed)[20]
-    before, after = (evaluate("imputation_pearson_per_feature", {"truth": truth, "imputed": x}) for x in (imputed, flat))
+    before, after = (
+        evaluate("imputation_pearson_per_feature", {"truth": truth, "imputed": x})
+        for x in (imputed, flat)
+    )
     assert before - after == pytest.approx(r / 29)
 
 
 @pytest.mark.parametrize("block", [1, 7, 40, 41, 120, 10_000])
 def test_blocks_do_not_change_a_score(monkeypatch, block):
     truth, imputed = sparse_values()
-    needs = {"truth": truth, "imputed": imputed, "train_mean": truth.mean(0), "train_std": truth.std(0)}
+    needs = {
+        "truth": truth,
+        "imputed": imputed,
+        "train_mean": truth.mean(0),
+        "train_std": truth.std(0),
+    }
     metrics = sorted(PEARSON | SKILL | {"imputation_constant_features"})
     whole = [evaluate(metric, needs) for metric in metrics]
     monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
     np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
 
 
-WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + ["imputation_cosine_per_cell"]
-WITHOUT_UNITS = [m for m in WITHOUT_UNITS if "train_mean" not in NEEDS[m]] + ["imputation_r2_per_feature"]
+WITHOUT_UNITS = [m for m in METRICS if "_pearson_per_" in m or "_spearman_per_" in m] + [
+    "imputation_cosine_per_cell"
+]
+WITHOUT_UNITS = [m for m in WITHOUT_UNITS if "train_mean" not in NEEDS[m]] + [
+    "imputation_r2_per_feature"
+]
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])
 @pytest.mark.parametrize("metric", WITHOUT_UNITS)
 def test_correlations_survive_the_scale_of_their_values(metric, scale):
     truth, imputed = (x.astype(float) for x in sparse_values())
-    needs, scaled = {"truth": truth, "imputed": imputed}, {"truth": truth * scale, "imputed": imputed * scale}
+    needs, scaled = (
+        {"truth": truth, "imputed": imputed},
+        {"truth": truth * scale, "imputed": imputed * scale},
+    )
     assert evaluate(metric, scaled) == pytest.approx(evaluate(metric, needs), abs=1e-9)
 
 
 @pytest.mark.parametrize("scale", [2.0**-660, 2.0**-13, 2.0**100, 2.0**660])
 @pytest.mark.parametrize(
     "metric",
-    [*sorted(ALIGNMENT), "foscttm_maxfuse", "modality_mixing", "graph_connectivity", "label_separation_auc"]
+    [
+        *sorted(ALIGNMENT),
+        "foscttm_maxfuse",
+        "modality_mixing",
+        "graph_connectivity",
+        "label_separation_auc",
+    ]
     + ["clisi", "ilisi", "kbet", "label_silhouette"],
 )
 def test_latents_of_another_scale_have_the_same_neighbours(metric, scale):
@@ -1056,7 +1359,9 @@ def test_latents_of_another_scale_have_the_same_neighbours(metric, scale):
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_transfer_survives_the_scale_of_its_latents(scale):
     (reference, labels), (query, _) = cells_of(300, 1), cells_of(100, 2)
-    np.testing.assert_array_equal(transfer(reference * scale, labels, query * scale), transfer(reference, labels, query))
+    np.testing.assert_array_equal(
+        transfer(reference * scale, labels, query * scale), transfer(reference, labels, query)
+    )
 
 
 def test_skill_is_the_share_of_squared_error_that_is_gone():
@@ -1070,8 +1375,13 @@ def test_skill_is_the_share_of_squared_error_that_is_gone():
             free += ((float(truth[i, j]) - float(mean[j])) / float(std[j])) ** 2
     needs = {"truth": truth, "imputed": imputed, "train_mean": mean, "train_std": std}
     assert evaluate("imputation_skill", needs) == pytest.approx(1 - errors / free, rel=1e-9)
-    reached, floor = naive_pearson(truth, imputed), naive_pearson(truth, np.tile(mean, (len(truth), 1)))
-    assert evaluate("imputation_pearson_per_cell_skill", needs) == pytest.approx((reached - floor) / (1 - floor), abs=1e-9)
+    reached, floor = (
+        naive_pearson(truth, imputed),
+        naive_pearson(truth, np.tile(mean, (len(truth), 1))),
+    )
+    assert evaluate("imputation_pearson_per_cell_skill", needs) == pytest.approx(
+        (reached - floor) / (1 - floor), abs=1e-9
+    )
 
 
 def test_shuffled_imputation_is_below_the_train_mean():
@@ -1084,7 +1394,12 @@ def test_shuffled_imputation_is_below_the_train_mean():
 @pytest.mark.parametrize("metric", sorted(PEARSON | SKILL))
 def test_a_truth_without_variance_is_refused(metric):
     flat = np.full((6, 3), 2.0)
-    needs = {"truth": flat, "imputed": flat + np.eye(6, 3), "train_mean": np.full(3, 2.0), "train_std": np.ones(3)}
+    needs = {
+        "truth": flat,
+        "imputed": flat + np.eye(6, 3),
+        "train_mean": np.full(3, 2.0),
+        "train_std": np.ones(3),
+    }
     with pytest.raises(ValueError, match="of the truth varies|nothing to gain"):
         evaluate(metric, needs)
 
@@ -1096,7 +1411,9 @@ def test_a_train_mean_that_is_already_perfect_is_refused():
         evaluate("imputation_pearson_per_cell_skill", needs)
 
 
-@pytest.mark.parametrize("metric", [metric for metric in METRICS if {"truth", "imputed"} <= NEEDS[metric]])
+@pytest.mark.parametrize(
+    "metric", [metric for metric in METRICS if {"truth", "imputed"} <= NEEDS[metric]]
+)
 def test_imputations_of_another_shape_are_refused(metric):
     needs = world(n=40)
     with pytest.raises(ValueError, match="same shape"):
@@ -1115,12 +1432,18 @@ def test_biology_and_mixing_are_those_of_scib_metrics(noise):
     needs["labels"][:30] = ""
     needs["batches"][needs["labels"] == TYPES[0]] = "first"
     kept = needs["labels"] != ""
-    latent, labels, batches = needs["latent"], needs["labels"][kept].astype(str), needs["batches"].astype(str)
+    latent, labels, batches = (
+        needs["latent"],
+        needs["labels"][kept].astype(str),
+        needs["batches"].astype(str),
+    )
 
     def nearest(cells, k):
         distances = cdist(cells, cells)
         places = np.argsort(distances, axis=1)[:, :k]
-        return NeighborsResults(indices=places, distances=np.take_along_axis(distances, places, axis=1))
+        return NeighborsResults(
+            indices=places, distances=np.take_along_axis(distances, places, axis=1)
+        )
 
     expected = {
         "label_silhouette": scib_metrics.silhouette_label(latent[kept], labels),
@@ -1131,7 +1454,9 @@ def test_biology_and_mixing_are_those_of_scib_metrics(noise):
         "kbet": scib_metrics.kbet(nearest(latent, 50), batches)[0],
         "pcr": scib_metrics.pcr_comparison(needs["values"], latent, batches, categorical=True),
     }
-    assert {metric: evaluate(metric, needs) for metric in expected} == pytest.approx(expected, abs=1e-4)  # its single precision
+    assert {metric: evaluate(metric, needs) for metric in expected} == pytest.approx(
+        expected, abs=1e-4
+    )  # its single precision
 
 
 @pytest.mark.parametrize("far", [0, 1000])
@@ -1139,15 +1464,25 @@ def test_lisi_and_kbet_against_plain_loops(far):
     """Where cells are `far` from each other, their distances differ by little, and only that little says who is near."""
     random = np.random.default_rng(0)
     z = np.hstack([random.standard_normal((120, 3)), far * np.eye(120)])
-    labels, batches = random.choice(TYPES, 120), random.choice(np.array(["one", "two"], dtype=object), 120)
+    labels, batches = (
+        random.choice(TYPES, 120),
+        random.choice(np.array(["one", "two"], dtype=object), 120),
+    )
     every, lisi, accepted = cdist(z, z), {"labels": [], "batches": []}, []
     for row in range(120):
         order = np.argsort(every[row])
         beyond = every[row, order[1:90]] - every[row, order[1]]
-        beta = brentq(lambda log, beyond: entropy(np.exp(-np.exp(log) * beyond)) - np.log(30), -20, 20, args=(beyond,))
+        beta = brentq(
+            lambda log, beyond: entropy(np.exp(-np.exp(log) * beyond)) - np.log(30),
+            -20,
+            20,
+            args=(beyond,),
+        )
         shares = np.exp(-np.exp(beta) * beyond) / np.exp(-np.exp(beta) * beyond).sum()
         for need, names in (("labels", labels), ("batches", batches)):
-            lisi[need].append(1 / sum(shares[names[order[1:90]] == name].sum() ** 2 for name in set(names)))
+            lisi[need].append(
+                1 / sum(shares[names[order[1:90]] == name].sum() ** 2 for name in set(names))
+            )
         names, counts = np.unique(batches.astype(str), return_counts=True)
         found = [(batches[order[:50]] == name).sum() for name in names]
         accepted.append(chisquare(found, 50 * counts / 120).pvalue >= 0.05)
@@ -1159,7 +1494,11 @@ def test_lisi_and_kbet_against_plain_loops(far):
 
 @pytest.mark.parametrize("metric", ["clisi", "ilisi"])
 def test_too_few_cells_have_no_neighbourhood(metric):
-    needs = {need: values[:5] for need, values in world().items() if need in ("latent", "labels", "batches")}
+    needs = {
+        need: values[:5]
+        for need, values in world().items()
+        if need in ("latent", "labels", "batches")
+    }
     needs["labels"][:2], needs["batches"][:2] = TYPES[:2], ("first", "second")
     with pytest.raises(Undefined, match="at least 6 neighbours"):
         evaluate(metric, needs)
@@ -1175,10 +1514,16 @@ def test_bras_is_that_of_scib_metrics(noise):
     needs["batches"][needs["labels"] == TYPES[0]] = "first"
     needs["batches"][np.flatnonzero(needs["labels"] == TYPES[1])[0]] = "alone in its batch"
     kept = needs["labels"] != ""
-    arguments = (needs["latent"][kept], needs["labels"][kept].astype(str), needs["batches"][kept].astype(str))
+    arguments = (
+        needs["latent"][kept],
+        needs["labels"][kept].astype(str),
+        needs["batches"][kept].astype(str),
+    )
     assert evaluate("bras", needs) == pytest.approx(scib_metrics.bras(*arguments), abs=1e-5)
     z = needs["latent"]
-    assert evaluate("bras", needs | {"latent": 1e-200 * z}) == pytest.approx(evaluate("bras", needs), abs=1e-9)
+    assert evaluate("bras", needs | {"latent": 1e-200 * z}) == pytest.approx(
+        evaluate("bras", needs), abs=1e-9
+    )
     with pytest.raises(Undefined, match="several batches"):
         evaluate("bras", needs | {"batches": np.array(["one"] * 300, dtype=object)})
 
@@ -1196,9 +1541,13 @@ def test_isolated_types_have_the_f1_score_of_their_best_cluster():
     scores = []
     for number in (4, 8):
         clusters = KMeans(number, n_init=10, random_state=0).fit_predict(needs["latent"][kept])
-        scores += [f1_score(labels[kept] == TYPES[0], clusters == cluster) for cluster in range(number)]
+        scores += [
+            f1_score(labels[kept] == TYPES[0], clusters == cluster) for cluster in range(number)
+        ]
     assert evaluate("isolated_labels_f1", needs) == pytest.approx(max(scores))
-    far = needs | {"latent": 100 * np.unique(labels, return_inverse=True)[1][:, None] + needs["latent"]}
+    far = needs | {
+        "latent": 100 * np.unique(labels, return_inverse=True)[1][:, None] + needs["latent"]
+    }
     assert evaluate("isolated_labels_f1", far) == 1
 
 
@@ -1213,7 +1562,9 @@ def test_mean_average_precision_against_plain_loops(cells):
         precisions = [np.mean(hits[: place + 1]) for place in range(k) if hits[place]]
         found.append(np.mean(precisions) if precisions else 0)
     assert 0.3 < np.mean(found) < 0.95
-    assert evaluate("mean_average_precision", {"latent": z, "labels": labels}) == pytest.approx(np.mean(found), abs=1e-12)
+    assert evaluate("mean_average_precision", {"latent": z, "labels": labels}) == pytest.approx(
+        np.mean(found), abs=1e-12
+    )
 
 
 def test_foscttm_within_batch_is_that_of_each_batch_alone():
@@ -1221,10 +1572,17 @@ def test_foscttm_within_batch_is_that_of_each_batch_alone():
     found = []
     for batch in np.unique(needs["batches"].astype(str)):
         rows = needs["batches"] == batch
-        found += [evaluate("foscttm", {side: needs[side][rows] for side in ("latent_a", "latent_b")})] * rows.sum()
+        found += [
+            evaluate("foscttm", {side: needs[side][rows] for side in ("latent_a", "latent_b")})
+        ] * rows.sum()
     assert evaluate("foscttm_within_batch", needs) == pytest.approx(np.mean(found), abs=1e-12)
-    of_batch = np.unique(needs["batches"].astype(str), return_inverse=True)[1][:, None].astype(float)
-    assert evaluate("foscttm_within_batch", needs | {"latent_a": of_batch, "latent_b": of_batch}) == 0.5
+    of_batch = np.unique(needs["batches"].astype(str), return_inverse=True)[1][:, None].astype(
+        float
+    )
+    assert (
+        evaluate("foscttm_within_batch", needs | {"latent_a": of_batch, "latent_b": of_batch})
+        == 0.5
+    )
 
 
 @pytest.mark.parametrize("from_origin", [0, 1e6])
@@ -1237,7 +1595,9 @@ def test_silhouettes_are_those_of_sklearn(from_origin):
     assert evaluate("label_silhouette", needs) == pytest.approx(width.mean())
     needs["batches"] = np.array(["one", "two"], dtype=object)[np.arange(300) % 2]
     needs["batches"][labels == TYPES[0]] = "one"
-    assert evaluate("isolated_labels", needs) == pytest.approx(width[labels[kept] == TYPES[0]].mean())
+    assert evaluate("isolated_labels", needs) == pytest.approx(
+        width[labels[kept] == TYPES[0]].mean()
+    )
 
 
 @pytest.mark.parametrize("metric", ["isolated_labels", "isolated_labels_f1"])
@@ -1258,7 +1618,10 @@ def test_a_type_is_as_isolated_as_its_cells_with_a_batch_say(metric):
 
 def test_limits_of_biology_are_reached_by_types_far_apart():
     needs = world()
-    far = needs | {"latent": 100 * np.unique(needs["labels"].astype(str), return_inverse=True)[1][:, None] + needs["latent"]}
+    far = needs | {
+        "latent": 100 * np.unique(needs["labels"].astype(str), return_inverse=True)[1][:, None]
+        + needs["latent"]
+    }
     enough = np.concatenate([np.flatnonzero(needs["labels"] == label)[:91] for label in TYPES[:2]])
     pure = {need: far[need][enough] for need in ("latent", "labels")}
     assert evaluate("clisi", pure) == pytest.approx(1, abs=1e-5)
@@ -1277,22 +1640,33 @@ def test_limits_of_batch_mixing():
         assert evaluate(metric, {"latent": z, "batches": batches}) > 0.85
         assert evaluate(metric, {"latent": apart, "batches": batches}) < 0.02
     assert evaluate("pcr", {"latent": z, "values": apart, "batches": batches}) > 0.9
-    assert evaluate("pcr", {"latent": apart, "values": apart, "batches": batches}) == pytest.approx(0, abs=1e-5)
+    assert evaluate("pcr", {"latent": apart, "values": apart, "batches": batches}) == pytest.approx(
+        0, abs=1e-5
+    )
     with pytest.raises(Undefined, match="no variance"):
         evaluate("pcr", {"latent": np.ones((300, 2)), "values": apart, "batches": batches})
 
 
 @pytest.mark.parametrize("metric", ["ilisi", "kbet", "bras", "pcr"])
 def test_cells_without_a_batch_are_left_out_and_are_no_batch_of_their_own(metric):
-    needs = {need: values for need, values in world().items() if need in ("latent", "labels", "batches", "values")}
+    needs = {
+        need: values
+        for need, values in world().items()
+        if need in ("latent", "labels", "batches", "values")
+    }
     lost = np.random.default_rng(1).random(300) < 0.3
     needs["batches"] = np.where(lost, "", needs["batches"].astype(str)).astype(object)
-    assert evaluate(metric, needs) == evaluate(metric, {need: values[~lost] for need, values in needs.items()})
+    assert evaluate(metric, needs) == evaluate(
+        metric, {need: values[~lost] for need, values in needs.items()}
+    )
 
 
 @pytest.mark.parametrize("metric", ["ilisi", "kbet"])
 def test_mixing_of_one_batch_and_cells_without_is_not_defined(metric):
-    needs = {"latent": world()["latent"], "batches": np.array(["one", ""], dtype=object)[np.arange(300) % 2]}
+    needs = {
+        "latent": world()["latent"],
+        "batches": np.array(["one", ""], dtype=object)[np.arange(300) % 2],
+    }
     with pytest.raises(Undefined, match="of one batch"):
         evaluate(metric, needs)
     ring = sparse.csr_matrix(np.roll(np.eye(300), 1, axis=1))
@@ -1324,12 +1698,19 @@ def test_tied_latents_score_the_same_whatever_the_order_of_rows(metric, sorted_b
     needs = {
         "labels": random.choice(TYPES, 600, p=[0.45, 0.3, 0.15, 0.1]),
         "batches": random.choice(np.array(["one", "two", "three"], dtype=object), 600),
-        "latent": np.full((600, 4), 0.1) if kind == "constant" else 0.1 + random.integers(0, 2, (600, 1)) * np.ones((1, 4)),
+        "latent": np.full((600, 4), 0.1)
+        if kind == "constant"
+        else 0.1 + random.integers(0, 2, (600, 1)) * np.ones((1, 4)),
     }
     found = []
-    for order in (np.argsort(needs[sorted_by].astype(str), kind="stable"), *(random.permutation(600) for _ in range(3))):
+    for order in (
+        np.argsort(needs[sorted_by].astype(str), kind="stable"),
+        *(random.permutation(600) for _ in range(3)),
+    ):
         found.append(evaluate(metric, {need: values[order] for need, values in needs.items()}))
-    assert found[0] == pytest.approx(np.mean(found[1:]), abs=0.15 if metric == "graph_connectivity" else 0.06), found
+    assert found[0] == pytest.approx(
+        np.mean(found[1:]), abs=0.15 if metric == "graph_connectivity" else 0.06
+    ), found
 
 
 def test_a_constant_latent_mixes_batches_as_random_cells_do():
@@ -1337,28 +1718,39 @@ def test_a_constant_latent_mixes_batches_as_random_cells_do():
     batches = np.sort(random.choice(np.array(["one", "two"], dtype=object), 600))
     for metric in ("kbet", "ilisi"):
         tied = evaluate(metric, {"latent": np.full((600, 2), 0.1), "batches": batches})
-        assert tied == pytest.approx(evaluate(metric, {"latent": random.random((600, 2)), "batches": batches}), abs=0.04)
+        assert tied == pytest.approx(
+            evaluate(metric, {"latent": random.random((600, 2)), "batches": batches}), abs=0.04
+        )
 
 
 def test_cell_cycle_conservation_is_of_regressions_of_principal_components():
     random = np.random.default_rng(0)
     phases = random.standard_normal((200, 2))
     values = phases @ random.standard_normal((2, 8)) + random.standard_normal((200, 8))
-    latent = np.concatenate([phases[:, :1] + random.standard_normal((200, 1)), 3 * random.standard_normal((200, 3))], axis=1)
+    latent = np.concatenate(
+        [phases[:, :1] + random.standard_normal((200, 1)), 3 * random.standard_normal((200, 3))],
+        axis=1,
+    )
     shares = []
     for x in (values, latent):
         components = PCA().fit(x)
-        fitted = [LinearRegression().fit(phases, component).score(phases, component) for component in components.transform(x).T]
+        fitted = [
+            LinearRegression().fit(phases, component).score(phases, component)
+            for component in components.transform(x).T
+        ]
         shares.append(np.sum(fitted * components.explained_variance_ratio_))
     expected = 1 - abs(shares[1] - shares[0]) / shares[0]
     needs = {"latent": latent, "values": values, "cell_cycle": phases}
     assert 0.02 < expected < 0.5
     assert evaluate("cell_cycle_conservation", needs) == pytest.approx(expected, abs=1e-9)
-    assert evaluate("cell_cycle_conservation", needs | {"latent": values @ np.linalg.qr(random.random((8, 8)))[0]}) == (
-        pytest.approx(1, abs=1e-9)
-    )
+    assert evaluate(
+        "cell_cycle_conservation",
+        needs | {"latent": values @ np.linalg.qr(random.random((8, 8)))[0]},
+    ) == (pytest.approx(1, abs=1e-9))
     twice = np.concatenate([phases, phases[:, :1]], axis=1)
-    assert evaluate("cell_cycle_conservation", needs | {"cell_cycle": twice}) == pytest.approx(expected, abs=1e-9)
+    assert evaluate("cell_cycle_conservation", needs | {"cell_cycle": twice}) == pytest.approx(
+        expected, abs=1e-9
+    )
     with pytest.raises(Undefined, match="does not vary"):
         evaluate("cell_cycle_conservation", needs | {"latent": np.ones((200, 3))})
 
@@ -1368,9 +1760,15 @@ def test_phases_are_scored_by_their_genes_where_there_are_enough(as_matrix):
     names = ["Mcm5", "PCNA", "TYMS", "CD3E", "TOP2A", "MKI67", "CDK1"]
     values = np.random.default_rng(0).random((30, 7))
     values[:, 1] = 2
-    standardised = (values - values.mean(axis=0)) / np.where(np.arange(7) == 1, 1, values.std(axis=0))
+    standardised = (values - values.mean(axis=0)) / np.where(
+        np.arange(7) == 1, 1, values.std(axis=0)
+    )
     found = phase_scores(as_matrix(values), genes_of_phases(names))
-    np.testing.assert_allclose(found, np.stack([standardised[:, :3].mean(1), standardised[:, 4:].mean(1)], axis=1), atol=1e-12)
+    np.testing.assert_allclose(
+        found,
+        np.stack([standardised[:, :3].mean(1), standardised[:, 4:].mean(1)], axis=1),
+        atol=1e-12,
+    )
     assert genes_of_phases(names[1:]) is None
 
 
@@ -1380,7 +1778,9 @@ def test_modality_mixing_against_plain_loops():
     b = a + random.standard_normal(a.shape) + 0.5
     both, shares = np.concatenate([a, b]), []
     for i in range(120):
-        others = [j for j in np.argsort(np.sum((both[i] - both) ** 2, axis=1)) if j % 60 != i % 60][:20]
+        others = [j for j in np.argsort(np.sum((both[i] - both) ** 2, axis=1)) if j % 60 != i % 60][
+            :20
+        ]
         shares.append(np.mean([(j < 60) != (i < 60) for j in others]))
     latents = {"latent_a": a, "latent_b": b}
     assert 0.1 < np.mean(shares) < 0.45
@@ -1394,8 +1794,13 @@ def test_mmd_against_plain_loops_and_realism_of_what_is_real():
     needs = world(noise=2.0, n=30)
     x, y = needs["truth"] / needs["train_std"], needs["imputed"] / needs["train_std"]
     width = np.median([np.sum((x[i] - x[j]) ** 2) for i in range(30) for j in range(i)])
-    kernel = [np.mean([np.exp(-np.sum((p - q) ** 2) / width) for p in s for q in t]) for s, t in ((x, x), (y, y), (x, y))]
-    assert evaluate("realism_mmd", needs) == pytest.approx(kernel[0] + kernel[1] - 2 * kernel[2], abs=1e-9)
+    kernel = [
+        np.mean([np.exp(-np.sum((p - q) ** 2) / width) for p in s for q in t])
+        for s, t in ((x, x), (y, y), (x, y))
+    ]
+    assert evaluate("realism_mmd", needs) == pytest.approx(
+        kernel[0] + kernel[1] - 2 * kernel[2], abs=1e-9
+    )
     shrunk = world()
     shrunk["imputed"] = shrunk["truth"] / 2 + shrunk["truth"].mean(0) / 2
     assert evaluate("realism_auc", shrunk) > 0.7
@@ -1405,7 +1810,9 @@ def test_mmd_against_plain_loops_and_realism_of_what_is_real():
     for metric in sorted(REALISM):
         permuted = world()
         permuted["imputed"] = np.random.default_rng(0).permutation(permuted["imputed"])
-        assert evaluate(metric, permuted) == pytest.approx(catalog.card("metrics", metric)["best"], abs=0.1)
+        assert evaluate(metric, permuted) == pytest.approx(
+            catalog.card("metrics", metric)["best"], abs=0.1
+        )
 
 
 def test_factors_are_explained_by_the_share_of_their_variance():
@@ -1413,11 +1820,25 @@ def test_factors_are_explained_by_the_share_of_their_variance():
     factors = random.standard_normal((2000, 3))
     noisy = factors + random.standard_normal(factors.shape)
     assert (
-        evaluate("shared_factors_r2", {"latent": factors @ random.standard_normal((3, 6)), "shared_factors": factors}) > 0.999
+        evaluate(
+            "shared_factors_r2",
+            {"latent": factors @ random.standard_normal((3, 6)), "shared_factors": factors},
+        )
+        > 0.999
     )
-    assert evaluate("shared_factors_r2", {"latent": noisy, "shared_factors": factors}) == pytest.approx(0.5, abs=0.03)
-    assert evaluate("private_factors_leak", {"latent": noisy, "private_factors": factors}) == pytest.approx(0.5, abs=0.03)
-    assert evaluate("private_factors_leak", {"latent": noisy, "private_factors": random.standard_normal((2000, 2))}) == 0
+    assert evaluate(
+        "shared_factors_r2", {"latent": noisy, "shared_factors": factors}
+    ) == pytest.approx(0.5, abs=0.03)
+    assert evaluate(
+        "private_factors_leak", {"latent": noisy, "private_factors": factors}
+    ) == pytest.approx(0.5, abs=0.03)
+    assert (
+        evaluate(
+            "private_factors_leak",
+            {"latent": noisy, "private_factors": random.standard_normal((2000, 2))},
+        )
+        == 0
+    )
     with pytest.raises(Undefined, match="no factor"):
         evaluate("private_factors_leak", {"latent": noisy, "private_factors": np.zeros((2000, 0))})
 
@@ -1425,16 +1846,27 @@ def test_factors_are_explained_by_the_share_of_their_variance():
 def test_each_block_is_asked_about_its_own_and_the_other_blocks_factors():
     random = np.random.default_rng(4)
     shared, private = random.standard_normal((2000, 2)), random.standard_normal((2000, 3))
-    block = np.concatenate([private, shared[:, :1]], axis=1)  # one of the two shared factors went astray
-    assert evaluate("private_factors_r2", {"private_latent": block, "private_factors": private}) > 0.99
-    assert evaluate("shared_factors_leak", {"private_latent": block, "shared_factors": shared}) == pytest.approx(0.5, abs=0.01)
-    assert evaluate("shared_factors_leak", {"private_latent": private, "shared_factors": shared}) == 0
+    block = np.concatenate(
+        [private, shared[:, :1]], axis=1
+    )  # one of the two shared factors went astray
+    assert (
+        evaluate("private_factors_r2", {"private_latent": block, "private_factors": private}) > 0.99
+    )
+    assert evaluate(
+        "shared_factors_leak", {"private_latent": block, "shared_factors": shared}
+    ) == pytest.approx(0.5, abs=0.01)
+    assert (
+        evaluate("shared_factors_leak", {"private_latent": private, "shared_factors": shared}) == 0
+    )
 
 
 def test_separation_by_all_blocks_needs_either_and_that_by_one_block_its_own():
     random = np.random.default_rng(4)
     labels = np.where(random.random(600) < 0.5, "a", "b").astype(object)
-    z, nothing = 4.0 * (labels == "a")[:, None] + random.standard_normal((600, 2)), random.standard_normal((600, 2))
+    z, nothing = (
+        4.0 * (labels == "a")[:, None] + random.standard_normal((600, 2)),
+        random.standard_normal((600, 2)),
+    )
     for shared, private in ((z, nothing), (nothing, z)):
         needs = {
             "latent": shared,
@@ -1453,7 +1885,11 @@ def test_shared_features_alone_count(as_matrix):
     truth = random.standard_normal((300, 9))
     imputed = truth + 0.5 * random.standard_normal(truth.shape)
     imputed[:, 5:] = random.standard_normal((300, 4))
-    needs = {"truth": as_matrix(truth), "imputed": as_matrix(imputed), "shared_driven": np.arange(9) < 5}
+    needs = {
+        "truth": as_matrix(truth),
+        "imputed": as_matrix(imputed),
+        "shared_driven": np.arange(9) < 5,
+    }
     expected = np.median(r2_score(truth[:, :5], imputed[:, :5], multioutput="raw_values"))
     assert evaluate("shared_features_r2", needs) == pytest.approx(expected, abs=1e-12)
 
@@ -1469,16 +1905,29 @@ def test_separation_of_types_far_apart_is_complete():
 
 
 def test_active_units_counts_dimensions_that_vary():
-    z = np.random.default_rng(0).standard_normal((5000, 5)) * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0]) + 1e5
+    z = (
+        np.random.default_rng(0).standard_normal((5000, 5))
+        * np.sqrt([0.0, 0.008, 0.012, 1.0, 40.0])
+        + 1e5
+    )
     assert evaluate("active_units", {"latent": z}) == 3.0
 
 
 def test_chance_is_flagged_and_an_alignment_is_not():
     random = np.random.default_rng(0)
     a = random.standard_normal((400, 5))
-    flagged = [evaluate("alignment_at_chance", {"latent_a": a, "latent_b": random.permutation(a)}) for _ in range(20)]
+    flagged = [
+        evaluate("alignment_at_chance", {"latent_a": a, "latent_b": random.permutation(a)})
+        for _ in range(20)
+    ]
     assert np.mean(flagged) >= 0.85
-    assert evaluate("alignment_at_chance", {"latent_a": a, "latent_b": a + 3 * random.standard_normal(a.shape)}) == 0.0
+    assert (
+        evaluate(
+            "alignment_at_chance",
+            {"latent_a": a, "latent_b": a + 3 * random.standard_normal(a.shape)},
+        )
+        == 0.0
+    )
 
 
 def test_a_file_read_twice_is_seen_in_its_latents():
@@ -1493,7 +1942,9 @@ def test_a_file_read_twice_is_seen_in_its_latents():
     ("epochs", "kept_epoch", "stopped"),
     [(400, 390, 1.0), (400, 371, 1.0), (400, 370, 0.0), (120, 90, 0.0), (400, 400, 1.0)],
 )
-def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_its_end(epochs, kept_epoch, stopped):
+def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_its_end(
+    epochs, kept_epoch, stopped
+):
     training = {"epochs": epochs, "kept_epoch": kept_epoch, "max_epochs": 400, "patience": 30}
     assert evaluate("stopped_by_budget", {"stopping": training}) == stopped
     assert evaluate("kept_epoch", {"trained": training}) == kept_epoch
@@ -1501,8 +1952,13 @@ def test_a_training_is_stopped_by_the_budget_where_patience_had_not_run_out_at_i
 
 def test_the_kl_term_is_that_of_the_weights_that_were_kept():
     history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, np.nan])}
-    for kept in range(3):  # a method with critics, or without early stopping, keeps other weights than the lowest cost's
-        assert evaluate("kl_term", {"history": history | {"kept": np.eye(3)[kept]}}) == history["kl"][kept]
+    for kept in range(
+        3
+    ):  # a method with critics, or without early stopping, keeps other weights than the lowest cost's
+        assert (
+            evaluate("kl_term", {"history": history | {"kept": np.eye(3)[kept]}})
+            == history["kl"][kept]
+        )
     assert evaluate("kl_term", {"history": history}) == 4.0
     with pytest.raises(ValueError, match="NaN"):
         evaluate("kl_term", {"history": history | {"kl": np.full(3, np.nan)}})
@@ -1510,7 +1966,9 @@ def test_the_kl_term_is_that_of_the_weights_that_were_kept():
 
 def test_resources_are_read_from_the_record():
     needs = world(n=40)
-    assert [evaluate(metric, needs) for metric in ("fit_seconds", "peak_host_mb", "peak_device_mb")] == [12.0, 512.0, 64.0]
+    assert [
+        evaluate(metric, needs) for metric in ("fit_seconds", "peak_host_mb", "peak_device_mb")
+    ] == [12.0, 512.0, 64.0]
 
 
 # --- references: unpaired cells ------------------------------------------------------------------------------------------
@@ -1525,7 +1983,9 @@ def test_types_matched_sees_a_permutation_of_the_types_that_alignment_of_distrib
     swapped = centres[np.array([1, 0, 2, 3])[types]] + random.standard_normal((240, 2))
     labels = TYPES[types]
     for b, expected in ((a, 1.0), (rotated, 0.0), (swapped, 0.5)):
-        assert evaluate("types_matched", {"latent_a": a, "latent_b": b, "labels": labels}) == expected
+        assert (
+            evaluate("types_matched", {"latent_a": a, "latent_b": b, "labels": labels}) == expected
+        )
         assert evaluate("modality_probe", {"latent_a": a, "latent_b": b}) < 0.6
     few = np.where(np.arange(240) % 60 < 4, labels, "")
     with pytest.raises(Undefined, match="fewer than two cell types have 5"):
@@ -1541,8 +2001,13 @@ def test_modality_probe_tells_what_lies_apart_and_nothing_of_a_pair_that_is_equa
 def test_reconstruction_r2_is_the_share_that_a_latent_can_tell():
     random = np.random.default_rng(0)
     z = random.standard_normal((2000, 3))
-    values = np.concatenate([z @ random.standard_normal((3, 3)), random.standard_normal((2000, 3)), np.ones((2000, 1))], 1)
-    assert evaluate("reconstruction_r2", {"latent": z, "values": values}) == pytest.approx(0.5, abs=0.01)
+    values = np.concatenate(
+        [z @ random.standard_normal((3, 3)), random.standard_normal((2000, 3)), np.ones((2000, 1))],
+        1,
+    )
+    assert evaluate("reconstruction_r2", {"latent": z, "values": values}) == pytest.approx(
+        0.5, abs=0.01
+    )
     with pytest.raises(Undefined, match="no feature varies"):
         evaluate("reconstruction_r2", {"latent": z, "values": np.ones((2000, 2))})
 
@@ -1561,7 +2026,10 @@ def test_reconstruction_r2_is_of_cells_that_the_regression_has_not_seen():
         )
 
     def left_out_error(train, penalty):
-        return sum(np.sum((x[cell] - predicted(train[train != cell], cell, penalty)) ** 2) for cell in train)
+        return sum(
+            np.sum((x[cell] - predicted(train[train != cell], cell, penalty)) ** 2)
+            for cell in train
+        )
 
     fold, error = np.random.default_rng(0).permutation(40) % 5, 0.0
     for cell in range(40):

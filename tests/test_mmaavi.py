@@ -43,7 +43,9 @@ def linked_view(cells=200):
     peaks = view.blocks[0].counts["atac"]
     share = np.asarray(peaks.sum(0)).ravel() / peaks.sum()
     view = replace(view, scales=view.scales | {"atac": replace(view.scales["atac"], share=share)})
-    return replace(view, links={("rna", "atac"): links, ("atac", "rna"): sparse.csr_matrix(links.T)})
+    return replace(
+        view, links={("rna", "atac"): links, ("atac", "rna"): sparse.csr_matrix(links.T)}
+    )
 
 
 def made(view, method=MMAAVI, **hyperparameters):
@@ -60,7 +62,9 @@ def counted(view):
 # --- costs: each weight removes its own term, and nothing else ---
 
 
-@pytest.mark.parametrize(("weight", "term"), [("graph_weight", "nll_graph"), ("critic_weight", "feedback_origin")])
+@pytest.mark.parametrize(
+    ("weight", "term"), [("graph_weight", "nll_graph"), ("critic_weight", "feedback_origin")]
+)
 def test_weight_zero_removes_exactly_its_term(weight, term):
     view = linked_view(40)
     x = counted(view)
@@ -72,7 +76,10 @@ def test_weight_zero_removes_exactly_its_term(weight, term):
 
 def test_the_links_weigh_as_much_as_there_are_modalities():
     view = linked_view(40)
-    auto, one = (cost_of(made(view, graph_weight=weight), counted(view))["nll_graph"] for weight in ("modalities", 1.0))
+    auto, one = (
+        cost_of(made(view, graph_weight=weight), counted(view))["nll_graph"]
+        for weight in ("modalities", 1.0)
+    )
     torch.testing.assert_close(auto, 2 * one)
 
 
@@ -85,7 +92,9 @@ def test_without_links_features_have_embeddings_and_nothing_to_reconstruct():
 
 def test_beta_zero_removes_exactly_the_divergence():
     paid, free = (cost_of(built(MMAAVI, beta=beta), values()) for beta in (1.0, 0.0))
-    torch.testing.assert_close(paid.total() - sum(paid[k].mean() for k in ("kl_z", "kl_u", "kl_c")), free.total())
+    torch.testing.assert_close(
+        paid.total() - sum(paid[k].mean() for k in ("kl_z", "kl_u", "kl_c")), free.total()
+    )
 
 
 # --- attention and what is shown ---
@@ -97,7 +106,9 @@ def test_one_observed_modality_has_all_the_attention_and_absent_ones_none():
     torch.testing.assert_close(model.attention({"adt": hidden["adt"]})["adt"], torch.ones(9))
     weights = torch.stack(list(model.attention(hidden).values()))
     torch.testing.assert_close(weights.sum(0), torch.ones(9))
-    assert float((weights.max(0).values / weights.min(0).values).max()) < np.e**2  # scores lie between -1 and 1
+    assert (
+        float((weights.max(0).values / weights.min(0).values).max()) < np.e**2
+    )  # scores lie between -1 and 1
 
 
 def test_cells_are_encoded_from_fewer_modalities_but_reconstruct_all():
@@ -180,7 +191,9 @@ def test_pairs_without_a_link_are_no_links_and_of_the_right_modality():
 def test_the_graph_is_reconstructed_ever_better():
     view, nats = linked_view(), {}
     for weight in (0.0, 20.0):
-        model = MMAAVI(max_epochs=12, batch_size=64, graph_weight=weight, critic_weight=0.0, learning_rate=5e-3)
+        model = MMAAVI(
+            max_epochs=12, batch_size=64, graph_weight=weight, critic_weight=0.0, learning_rate=5e-3
+        )
         history = model.fit(view, 0)
         torch.manual_seed(0)
         with torch.no_grad():
@@ -194,17 +207,26 @@ def test_negative_binomial_nats_and_gradients_are_torchs():
     counts = torch.poisson(torch.full((5, 7), 0.7, dtype=torch.float64))
     logits, r = torch.randn(5, 7, dtype=torch.float64), torch.rand(5, 7, dtype=torch.float64) + 0.3
     rest, total = torch.randn(1, 1, dtype=torch.float64), counts.sum(1, keepdim=True) + 3
-    log_mean = torch.log_softmax(torch.cat([logits, rest.expand(5, 1)], 1), 1)[:, :-1] + torch.log(total)
+    log_mean = torch.log_softmax(torch.cat([logits, rest.expand(5, 1)], 1), 1)[:, :-1] + torch.log(
+        total
+    )
     expected = -NegativeBinomial(r, logits=log_mean - torch.log(r)).log_prob(counts).sum(1)
     held = Counts.on_device(sparse.csr_matrix(counts.numpy()), CPU)
     held = replace(held, values=held.values.double())
     torch.testing.assert_close(negative_binomial_nll(held, logits, rest, total, r), expected)
     free = [part.requires_grad_() for part in (logits, rest, r)]
-    assert torch.autograd.gradcheck(lambda a, b, c: negative_binomial_nll(held, a, b, total, c), free)
-    alike = r[0].detach().expand(5, 7), r[0].detach().requires_grad_()  # of every cell; and once per feature
+    assert torch.autograd.gradcheck(
+        lambda a, b, c: negative_binomial_nll(held, a, b, total, c), free
+    )
+    alike = (
+        r[0].detach().expand(5, 7),
+        r[0].detach().requires_grad_(),
+    )  # of every cell; and once per feature
     nats = [negative_binomial_nll(held, logits, rest, total, each) for each in alike]
     torch.testing.assert_close(*nats)
-    assert torch.autograd.gradcheck(lambda c: negative_binomial_nll(held, logits, rest, total, c), alike[1])
+    assert torch.autograd.gradcheck(
+        lambda c: negative_binomial_nll(held, logits, rest, total, c), alike[1]
+    )
 
 
 def test_absent_modalities_are_imputed_at_the_train_cells_depth():
@@ -214,8 +236,12 @@ def test_absent_modalities_are_imputed_at_the_train_cells_depth():
     cells = view.blocks[0]
     for source, target, error in (("rna", "atac", 1.0), ("atac", "rna", 0.9)):
         imputed = model.impute(cells.only(source), target)
-        assert ((imputed - cells.values[target]) ** 2).mean() < error * (cells.values[target] ** 2).mean()
-        assert abs(imputed.mean()) < 0.2  # of values standardised on train cells: an empty library would lie far below
+        assert ((imputed - cells.values[target]) ** 2).mean() < error * (
+            cells.values[target] ** 2
+        ).mean()
+        assert (
+            abs(imputed.mean()) < 0.2
+        )  # of values standardised on train cells: an empty library would lie far below
 
 
 # --- batches ---
@@ -229,7 +255,9 @@ def two_batches(cells=200):
     batches = np.array(["a", "b"], dtype=object)[random.integers(0, 2, cells)]
     counts = block.counts["rna"].toarray()
     counts[:, :5] = counts[:, :5] * np.where(batches == "b", 10, 1)[:, None]
-    block = replace(block, batches=batches, counts=block.counts | {"rna": sparse.csr_matrix(counts)})
+    block = replace(
+        block, batches=batches, counts=block.counts | {"rna": sparse.csr_matrix(counts)}
+    )
     return replace(view, blocks=(block,))
 
 
@@ -238,16 +266,23 @@ def test_each_batch_has_its_own_effect_and_an_unseen_one_the_mean_of_all():
     model = MMAAVI(max_epochs=15, batch_size=64, latent=5, critic_weight=0.0, learning_rate=5e-3)
     model.fit(view, 0)
     one = view.blocks[0].take(np.arange(30))
-    imputed = {b: model.impute(replace(one, batches=np.full(30, b, dtype=object)).only("atac"), "rna") for b in "abc"}
+    imputed = {
+        b: model.impute(replace(one, batches=np.full(30, b, dtype=object)).only("atac"), "rna")
+        for b in "abc"
+    }
     assert imputed["b"][:, :5].mean() > imputed["a"][:, :5].mean() + 0.3
     assert imputed["a"][:, :5].mean() < imputed["c"][:, :5].mean() < imputed["b"][:, :5].mean()
     for batch in "abc":  # the embedding does not read the batch
-        np.testing.assert_array_equal(model.embed(one), model.embed(replace(one, batches=np.full(30, batch, dtype=object))))
+        np.testing.assert_array_equal(
+            model.embed(one), model.embed(replace(one, batches=np.full(30, batch, dtype=object)))
+        )
 
 
 def test_the_critic_tells_what_there_is_to_tell():
     assert made(two_batches(40), critic_tells="batch").opponents.critics["origin"].domains == 2
-    assert made(two_batches(40)).opponents.critics["origin"].domains == 2 * 3  # both, rna and atac alone, in each batch
+    assert (
+        made(two_batches(40)).opponents.critics["origin"].domains == 2 * 3
+    )  # both, rna and atac alone, in each batch
     assert made(paired_view(40), critic_tells="batch").opponents is None
     assert made(paired_view(40), modality_dropout=0.0).opponents is None
     model = made(two_batches(40))
@@ -271,8 +306,13 @@ def test_minibatches_carry_batches_of_the_right_cells():
 def few(view, share, seed=0):
     """Return the view with only a share of its labels."""
     random = np.random.default_rng(seed)
-    hidden = [np.where(random.random(len(b)) < share, b.labels, "").astype(object) for b in view.blocks]
-    return replace(view, blocks=tuple(replace(b, labels=own) for b, own in zip(view.blocks, hidden, strict=True)))
+    hidden = [
+        np.where(random.random(len(b)) < share, b.labels, "").astype(object) for b in view.blocks
+    ]
+    return replace(
+        view,
+        blocks=tuple(replace(b, labels=own) for b, own in zip(view.blocks, hidden, strict=True)),
+    )
 
 
 def test_a_cell_without_a_label_pays_for_none():
@@ -297,7 +337,10 @@ def test_steps_hold_a_share_of_labelled_cells_and_every_other_cell_once():
         assert len(labels) <= 40
         seen += [(tuple(x), int(n)) for x in minibatches for n in x.totals["number"][x.labels < 0]]
     assert len(seen) == len(set(seen)) == sum(int((~own).sum()) for own in labelled)
-    everything = [sum(x.cells for x in step) for step in with_labelled([own | True for own in labelled], 0.25)(parts, 40)]
+    everything = [
+        sum(x.cells for x in step)
+        for step in with_labelled([own | True for own in labelled], 0.25)(parts, 40)
+    ]
     assert sum(everything) == sum(x.cells for x in numbered)
 
 
@@ -335,7 +378,9 @@ def test_without_any_label_it_does_not_apply():
 
 def test_few_labels_of_one_batch_are_drawn_by_the_seed():
     random = np.random.default_rng(0)
-    labels = random.choice(np.array(["B", "T", "rare", ""], dtype=object), 2000, p=[0.5, 0.3, 0.005, 0.195])
+    labels = random.choice(
+        np.array(["B", "T", "rare", ""], dtype=object), 2000, p=[0.5, 0.3, 0.005, 0.195]
+    )
     batches = random.choice(np.array(["one", "two"], dtype=object), 2000)
 
     def drawn(seed=0, **options):
@@ -359,7 +404,9 @@ def test_few_labels_of_one_batch_are_drawn_by_the_seed():
 def test_hiding_labels_changes_nothing_else():
     dataset = small_dataset()
     cut = {
-        name: scenarios.cut(dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option)
+        name: scenarios.cut(
+            dataset, dataset_name="small", scenario="m", kind="paired", seed=2, **option
+        )
         for name, option in (("all", {}), ("few", {"labelled": {"share": 0.05, "least": 1}}))
     }
     for modality, cells in cut["all"]["train"].mod.items():
@@ -368,8 +415,13 @@ def test_hiding_labels_changes_nothing_else():
         shown = hidden.obs["cell_type"].astype(str).to_numpy()
         assert 0 < np.sum(shown != "") < 40
         kept = shown != ""
-        np.testing.assert_array_equal(shown[kept], cells.obs["cell_type"].astype(str).to_numpy()[kept])
-        truth = [part["solution"][modality].obs["cell_type"].astype(str).tolist() for part in cut.values()]
+        np.testing.assert_array_equal(
+            shown[kept], cells.obs["cell_type"].astype(str).to_numpy()[kept]
+        )
+        truth = [
+            part["solution"][modality].obs["cell_type"].astype(str).tolist()
+            for part in cut.values()
+        ]
         assert truth[0] == truth[1]
 
 
@@ -381,20 +433,39 @@ def test_predictions_are_written_and_scored(tmp_path):
     fit_one(view, run, "mmaavi_ss", hyperparameters={"max_epochs": 4, "batch_size": 64})
     latents = read_latents(run / "latents.h5ad")
     for source in ("joint", "left", "right"):
-        assert len(predicted_of(latents, source, "query")) == len(latents_of(latents, source, "query")[0])
+        assert len(predicted_of(latents, source, "query")) == len(
+            latents_of(latents, source, "query")[0]
+        )
         assert predicted_of(latents, source, "train") is None
-    tables = {name: tmp_path / f"{name}.tsv" for name in ("scores", "features")} | {"cells": tmp_path / "cells.npz"}
-    score.main(runs=[run], views=[view], groups=["label_prediction"], **{name: [path] for name, path in tables.items()})
+    tables = {name: tmp_path / f"{name}.tsv" for name in ("scores", "features")} | {
+        "cells": tmp_path / "cells.npz"
+    }
+    score.main(
+        runs=[run],
+        views=[view],
+        groups=["label_prediction"],
+        **{name: [path] for name, path in tables.items()},
+    )
     scores = read_scores(tables["scores"])
-    own = scores[scores["metric"] == "label_prediction_balanced_accuracy"].set_index("direction")["value"]
+    own = scores[scores["metric"] == "label_prediction_balanced_accuracy"].set_index("direction")[
+        "value"
+    ]
     assert set(own.index) == {"joint", "left", "right"}
-    said, solution = predicted_of(latents, "joint", "query"), read_view(view / "solution.h5mu", "solution")["left"]
-    order = latents_of(latents, "joint", "query")[0].get_indexer(solution.obs["query_name"].astype(str))
+    said, solution = (
+        predicted_of(latents, "joint", "query"),
+        read_view(view / "solution.h5mu", "solution")["left"],
+    )
+    order = latents_of(latents, "joint", "query")[0].get_indexer(
+        solution.obs["query_name"].astype(str)
+    )
     types = solution.obs["cell_type"].astype(str).to_numpy()
     right = [np.mean(said[order][types == name] == name) for name in set(types) - {""}]
     assert own["joint"] == pytest.approx(np.mean(right))
     features = read_table(tables["features"], FEATURE_COLUMNS)
-    assert set(features["metric"]) == {"label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"}
+    assert set(features["metric"]) == {
+        "label_prediction_balanced_accuracy",
+        "label_prediction_balanced_accuracy_10nn",
+    }
 
 
 def test_views_without_batches_have_none():
@@ -407,7 +478,9 @@ def test_views_without_batches_have_none():
 
 def test_modality_means_weigh_a_modality_by_how_few_cells_have_it():
     view = mosaic_view()
-    cells = {m: sum(len(block) for block in view.blocks if m in block.modalities) for m in view.features}
+    cells = {
+        m: sum(len(block) for block in view.blocks if m in block.modalities) for m in view.features
+    }
     plain, means = made(view, critic_weight=0), made(view, critic_weight=0, modality_means=True)
     x = on_device(view.blocks[0], CPU)
     whole = sum(len(block) for block in view.blocks)
@@ -445,5 +518,7 @@ def test_the_prior_may_be_normalised_by_minibatch_and_still_takes_a_single_cell(
 
 def few_known(view, each=4):
     """Return the view in which few cells of each block show their type."""
-    blocks = [replace(b, labels=np.where(np.arange(len(b)) < 3 * each, b.labels, "")) for b in view.blocks]
+    blocks = [
+        replace(b, labels=np.where(np.arange(len(b)) < 3 * each, b.labels, "")) for b in view.blocks
+    ]
     return replace(view, blocks=tuple(blocks))

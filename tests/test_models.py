@@ -39,14 +39,24 @@ def kind_for(name):
 @pytest.fixture(scope="module")
 def views(tmp_path_factory):
     dataset = small_dataset()
-    cut = {kind: cut_small(dataset, kind, tmp_path_factory.mktemp(kind)) for kind in ("paired", "unpaired")}
-    return cut | {"linked": cut_small(linked(dataset), "unpaired", tmp_path_factory.mktemp("linked"))}
+    cut = {
+        kind: cut_small(dataset, kind, tmp_path_factory.mktemp(kind))
+        for kind in ("paired", "unpaired")
+    }
+    return cut | {
+        "linked": cut_small(linked(dataset), "unpaired", tmp_path_factory.mktemp("linked"))
+    }
 
 
 def linked(dataset):
     """Return the data with links between the most frequent features of either modality, as if they were of one gene."""
-    first, second = (np.argsort(-cells.layers[cells.uns["values"]].getnnz(axis=0))[:40] for cells in dataset.mod.values())
-    return with_links(dataset, {tuple(dataset.mod): ((first, second, np.ones(40, dtype=np.int8)), "made up")})
+    first, second = (
+        np.argsort(-cells.layers[cells.uns["values"]].getnnz(axis=0))[:40]
+        for cells in dataset.mod.values()
+    )
+    return with_links(
+        dataset, {tuple(dataset.mod): ((first, second, np.ones(40, dtype=np.int8)), "made up")}
+    )
 
 
 def view_for(views, name):
@@ -64,7 +74,9 @@ def fitted(views, name, folder):
 def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
     folder = fitted(views, name, tmp_path / "run")
     record = read_record(folder / "run.json")
-    assert record["status"] in ("ok", "collapsed") and "not kept" not in record["message"], record["message"]
+    assert record["status"] in ("ok", "collapsed") and "not kept" not in record["message"], record[
+        "message"
+    ]
     kept = read_model(folder)
     module = import_for(kept.facts["module"])
     method = revived(kept, module)
@@ -81,7 +93,9 @@ def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
     for direction, values in imputed.mod.items():
         source, target = direction.split("->")
         cells = as_cells(query, [source], links="links" in uses, counts="counts" in uses)
-        np.testing.assert_array_equal(unstandardised_values(query[target], method.impute(cells, target)), values.X)
+        np.testing.assert_array_equal(
+            unstandardised_values(query[target], method.impute(cells, target)), values.X
+        )
         seen += 1
     assert seen and ("impute" in gives or len(latents))
     assert kept.facts["licence"] == "CC BY 4.0"
@@ -91,7 +105,9 @@ def test_the_outline_has_no_values_but_types_and_sizes(views, tmp_path):
     kept = read_model(fitted(views, "mvae_sup", tmp_path / "run"))
     train = read_view(views["paired"] / "train.h5mu", "train")
     view = outline(kept)
-    assert {m: len(view.observing(m)) for m in view.modalities} == {m: cells.n_obs for m, cells in train.mod.items()}
+    assert {m: len(view.observing(m)) for m in view.modalities} == {
+        m: cells.n_obs for m, cells in train.mod.items()
+    }
     assert view.cell_types == tuple(sorted(set(train["left"].obs["cell_type"])))
     assert not any(x.any() for block in view.blocks for x in block.values.values())
 
@@ -119,7 +135,9 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(views, tmp_path):
 
 def test_a_model_names_no_class_but_known_ones(views, tmp_path):
     kept = read_model(fitted(views, "cca", tmp_path / "run"))
-    evil = json.dumps({"dict": [[{"value": "pca"}, {"object": ["subprocess", "Popen"], "holds": {"dict": []}}]]})
+    evil = json.dumps(
+        {"dict": [[{"value": "pca"}, {"object": ["subprocess", "Popen"], "holds": {"dict": []}}]]}
+    )
     kept.state["description"] = np.frombuffer(evil.encode(), dtype=np.uint8)
     with pytest.raises(UserError, match=r"subprocess\.Popen"):
         revived(kept, import_for(kept.facts["module"]))
@@ -134,8 +152,18 @@ def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
     folder = results / f"runs/small/paired/{name}/seed-0"
     fit_one(view, folder, name, hyperparameters=SHORT if name == "mvae" else {})
     (folder / "train_latents.h5ad").unlink()  # as it may be once it is scored
-    overall = {"dataset": "small", "scenario": "paired", "run": [name, "oracle"], "method": [name, "oracle"]}
-    overall |= {"kind": ["model", "control"], "score": [0.5, 1.0], "complete": [True, True], "may_win": True}
+    overall = {
+        "dataset": "small",
+        "scenario": "paired",
+        "run": [name, "oracle"],
+        "method": [name, "oracle"],
+    }
+    overall |= {
+        "kind": ["model", "control"],
+        "score": [0.5, 1.0],
+        "complete": [True, True],
+        "may_win": True,
+    }
     write_table(results / "tables/overall.tsv", pd.DataFrame(overall))
     cli.main(["keep", "--best", str(results)])
     assert "bit for bit as before" in capsys.readouterr().out
@@ -144,25 +172,47 @@ def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
         cli.main(["keep"])
 
 
-def test_the_first_seed_the_seeds_fitted_at_once_and_the_licence_are_those_of_the_config(tmp_path, capsys):
+def test_the_first_seed_the_seeds_fitted_at_once_and_the_licence_are_those_of_the_config(
+    tmp_path, capsys
+):
     results, dataset, seeds = tmp_path / "results", small_dataset(), (2, 0, 1)
     (results / "views/small/paired").mkdir(parents=True)
-    views = [cut_small(dataset, "paired", results / f"views/small/paired/seed-{seed}", seed) for seed in seeds]
+    views = [
+        cut_small(dataset, "paired", results / f"views/small/paired/seed-{seed}", seed)
+        for seed in seeds
+    ]
     folders = [results / f"runs/small/paired/mvae/seed-{seed}" for seed in seeds]
-    job = {"runs": [run_of("mvae", folders[:2], hyperparameters=SHORT)], "seeds": seeds_of(views[:2], seeds[:2])}
+    job = {
+        "runs": [run_of("mvae", folders[:2], hyperparameters=SHORT)],
+        "seeds": seeds_of(views[:2], seeds[:2]),
+    }
     fit.main(**job, limits=LIMITS, stacked=True)
     fit_one(views[2], folders[2], "mvae", hyperparameters=SHORT, seed=1)  # of an earlier config
-    overall = {"dataset": ["small"], "scenario": "paired", "run": "mvae", "method": "mvae", "kind": "model"}
-    write_table(results / "tables/overall.tsv", pd.DataFrame(overall | {"score": 0.5, "complete": True, "may_win": True}))
+    overall = {
+        "dataset": ["small"],
+        "scenario": "paired",
+        "run": "mvae",
+        "method": "mvae",
+        "kind": "model",
+    }
+    write_table(
+        results / "tables/overall.tsv",
+        pd.DataFrame(overall | {"score": 0.5, "complete": True, "may_win": True}),
+    )
     config = {"seeds": [2, 0], "datasets": {"small": {"from": "teaseq_small"}}, "registry": None}
     (results / "config.json").write_text(json.dumps(config))
     cli.main(["keep", "--best", str(results)])
     assert "bit for bit as before" in capsys.readouterr().out
     assert [is_kept(folder) for folder in folders] == [True, False, False]
-    assert read_model(folders[0]).facts["licence"] == catalog.card("datasets", "embedded")["licence"] != ""
+    assert (
+        read_model(folders[0]).facts["licence"]
+        == catalog.card("datasets", "embedded")["licence"]
+        != ""
+    )
     (results / "config.json").write_text(json.dumps(config | {"seeds": [0, 1]}))
     with pytest.raises(
-        SystemExit, match=r"seed-2: it was fitted at once with seeds that .*config.json, key seeds, does not name"
+        SystemExit,
+        match=r"seed-2: it was fitted at once with seeds that .*config.json, key seeds, does not name",
     ):
         cli.main(["keep", str(folders[0])])
 
@@ -174,33 +224,64 @@ def test_the_best_run_keeps_the_model_of_its_fit_and_other_candidates_lose_their
     cut_small(small_dataset(), "paired", view)
     folders = {name: results / f"runs/small/paired/{name}/seed-0" for name in names}
     for name, folder in folders.items():
-        fit_one(view, folder, name, names={"dataset": "small", "scenario": "paired", "candidate": 0})
+        fit_one(
+            view, folder, name, names={"dataset": "small", "scenario": "paired", "candidate": 0}
+        )
         assert is_kept(folder)
-    overall = {"dataset": "small", "scenario": "paired", "run": names, "method": names, "kind": "baseline"}
+    overall = {
+        "dataset": "small",
+        "scenario": "paired",
+        "run": names,
+        "method": names,
+        "kind": "baseline",
+    }
     write_table(
-        results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.5, 0.6, 0.1], "complete": True, "may_win": True})
+        results / "tables/overall.tsv",
+        pd.DataFrame(overall | {"score": [0.5, 0.6, 0.1], "complete": True, "may_win": True}),
     )
-    command = ["keep", "--best", str(results), "--table", str(results / "models.tsv"), "--named", "ridge"]
+    command = [
+        "keep",
+        "--best",
+        str(results),
+        "--table",
+        str(results / "models.tsv"),
+        "--named",
+        "ridge",
+    ]
     written = (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns
     cli.main(command)
     assert "again" not in capsys.readouterr().err
     assert (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns == written
     assert {name for name, folder in folders.items() if is_kept(folder)} == {"pca_joint", "ridge"}
     row = read_table(results / "models.tsv").iloc[0]
-    assert (row["run"], row["seed"], row["model"]) == ("pca_joint", 0, f"{folders['pca_joint']}/model")
+    assert (row["run"], row["seed"], row["model"]) == (
+        "pca_joint",
+        0,
+        f"{folders['pca_joint']}/model",
+    )
     write_table(
-        results / "tables/overall.tsv", pd.DataFrame(overall | {"score": [0.7, 0.6, 0.1], "complete": True, "may_win": True})
+        results / "tables/overall.tsv",
+        pd.DataFrame(overall | {"score": [0.7, 0.6, 0.1], "complete": True, "may_win": True}),
     )
     cli.main(command)  # another one is the best now: its model is fitted again
     assert "fitting cca" in capsys.readouterr().err
     assert {name for name, folder in folders.items() if is_kept(folder)} == {"cca", "ridge"}
     barred = pd.DataFrame(
-        overall | {"score": [0.7, 0.6, None], "complete": [True, True, False], "may_win": [False, False, True]}
+        overall
+        | {
+            "score": [0.7, 0.6, None],
+            "complete": [True, True, False],
+            "may_win": [False, False, True],
+        }
     )
-    write_table(results / "tables/overall.tsv", barred)  # checks name the first two, the third answers not every question
+    write_table(
+        results / "tables/overall.tsv", barred
+    )  # checks name the first two, the third answers not every question
     cli.main(command)
     assert read_table(results / "models.tsv").empty
-    assert {name for name, folder in folders.items() if is_kept(folder)} == {"ridge"}  # which the config names
+    assert {name for name, folder in folders.items() if is_kept(folder)} == {
+        "ridge"
+    }  # which the config names
 
 
 def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(views, tmp_path):
@@ -211,5 +292,7 @@ def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(
     assert not is_kept(tmp_path / "a") and not is_kept(tmp_path / "b")
     fit_one(views["paired"], tmp_path / "b", "cca", names=names | {"candidate": 0})
     assert is_kept(tmp_path / "b")
-    fit_one(views["paired"], tmp_path / "b", "cca", names=names)  # a model is never older than its run
+    fit_one(
+        views["paired"], tmp_path / "b", "cca", names=names
+    )  # a model is never older than its run
     assert not is_kept(tmp_path / "b")

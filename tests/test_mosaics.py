@@ -31,7 +31,10 @@ METHODS = [
 
 def mosaic(alone, paired=80):
     """Return few cells with both modalities, and many with one each."""
-    blocks = [linear_cells(paired, seed=0), *(linear_cells(alone, seed=i, modalities=(m,), name=m) for i, m in TWO)]
+    blocks = [
+        linear_cells(paired, seed=0),
+        *(linear_cells(alone, seed=i, modalities=(m,), name=m) for i, m in TWO),
+    ]
     return View(tuple(blocks), {m: FEATURES[m] for _, m in TWO}, links=links_among(("rna", "adt")))
 
 
@@ -42,13 +45,19 @@ def test_every_model_that_takes_a_mosaic_is_asked():
     from mosaicbench import catalog
 
     cards = catalog.cards("methods").items()
-    known = {n for n, c in cards if c["kind"] == "model" and "mosaic" in c["handles"] and "wraps" not in c}
+    known = {
+        n
+        for n, c in cards
+        if c["kind"] == "model" and "mosaic" in c["handles"] and "wraps" not in c
+    }
     asked = {method.__module__.rsplit(".", 1)[1] for method, *_ in METHODS}
     assert {name.removesuffix("_sup").removesuffix("_ss") for name in known} == asked
 
 
 @pytest.mark.parametrize(
-    ("method", "options", "budget"), METHODS, ids=lambda part: getattr(part, "__name__", None) or str(part)
+    ("method", "options", "budget"),
+    METHODS,
+    ids=lambda part: getattr(part, "__name__", None) or str(part),
 )
 def test_cells_with_one_modality_do_no_harm(method, options, budget):
     alone, passes, passes_over_pairs = budget

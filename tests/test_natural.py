@@ -63,7 +63,9 @@ def own(request, simulation, tmp_path_factory):
 
 def parts_of(dataset, kind="natural", seed=0, **options):
     options = {"preprocess": PEAKS} | options
-    return scenarios.cut(dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options)
+    return scenarios.cut(
+        dataset, dataset_name="mine", scenario=kind, kind=kind, seed=seed, **options
+    )
 
 
 def evidence(parts, method, gives=("joint", "single", "impute")):
@@ -79,7 +81,12 @@ def evidence(parts, method, gives=("joint", "single", "impute")):
     fitted = outputs.MethodOnView(method, gives, parts["train"], parts["query"], shown)
     latents = latents_table(outputs.embedded(fitted)[0])
     imputed = imputed_table(outputs._impute(fitted)[0] if "impute" in gives else {}, parts["query"])
-    told = {"train": parts["train"], "solution": parts["solution"], "latents": latents, "imputed": imputed}
+    told = {
+        "train": parts["train"],
+        "solution": parts["solution"],
+        "latents": latents,
+        "imputed": imputed,
+    }
     return evidence_of("here", **told, record={}, history=pd.DataFrame({"epoch": []}))
 
 
@@ -91,7 +98,9 @@ def test_every_cell_stays_with_what_it_has_and_none_stands_for_nothing(own, simu
     dataset = read_dataset(path)
     for modality, (first, last) in spans.items():
         assert set(dataset[modality].obs_names) == set(simulation.obs_names[first:last])
-        expected = simulation[modality][dataset[modality].obs_names, dataset[modality].var_names].layers["counts"]
+        expected = simulation[modality][
+            dataset[modality].obs_names, dataset[modality].var_names
+        ].layers["counts"]
         assert (dataset[modality].layers["counts"] != expected).nnz == 0
     types = simulation.obs["cell_type"].loc[dataset.obs_names].astype(str)
     assert list(dataset.obs["cell_type"].astype(str)) == list(types)
@@ -102,7 +111,9 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
     name, spans, path = own
     dataset = read_dataset(path)
     parts = parts_of(dataset, kind)
-    of_cell = {cell: {m for m in spans if cell in dataset[m].obs_names} for cell in dataset.obs_names}
+    of_cell = {
+        cell: {m for m in spans if cell in dataset[m].obs_names} for cell in dataset.obs_names
+    }
     alone = {m for m in spans if all(of_cell[cell] == {m} for cell in dataset[m].obs_names)}
     assert alone == {"apart": set(spans), "one alone": {"adt"}}.get(name, set())
     query = set(parts["solution"].obs_names)
@@ -117,7 +128,11 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
         shown = parts["query"][modality][list(cells.obs["query_name"])].layers["counts"]
         assert (shown != source).nnz == 0
     assert parts["train"].n_obs == dataset.n_obs - len(query)
-    apart = {pair for pair in combinations(spans, 2) if not any(set(pair) <= of_cell[cell] for cell in query)}
+    apart = {
+        pair
+        for pair in combinations(spans, 2)
+        if not any(set(pair) <= of_cell[cell] for cell in query)
+    }
     told = parts["train"].uns["mosaicbench"].get("without_partners", [])
     assert {tuple(pair.split(" and ")) for pair in told} == apart
     seen = [block.modalities for block in as_view(parts["train"], labels=True).blocks]
@@ -127,7 +142,9 @@ def test_the_query_is_drawn_from_cells_that_share_modalities(own, kind):
     else:
         left = {frozenset(of_cell[cell]) for cell in of_cell if cell not in query}
         assert {frozenset(modalities) for modalities in seen} == left
-        assert parts["train"].uns["mosaicbench"]["pairing"] == ("unpaired" if name == "apart" else "mosaic")
+        assert parts["train"].uns["mosaicbench"]["pairing"] == (
+            "unpaired" if name == "apart" else "mosaic"
+        )
 
 
 def test_a_natural_view_of_fully_measured_cells_is_the_paired_one(simulation):
@@ -139,8 +156,12 @@ def test_a_natural_view_of_fully_measured_cells_is_the_paired_one(simulation):
     assert natural["train"].uns["mosaicbench"]["pairing"] == "paired"
 
 
-def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_out(simulation, tmp_path):
-    dataset = own_files.load(None, path=files_of(simulation, tmp_path, SPANS["in part"]), cell_type="type")
+def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_out(
+    simulation, tmp_path
+):
+    dataset = own_files.load(
+        None, path=files_of(simulation, tmp_path, SPANS["in part"]), cell_type="type"
+    )
     parts = parts_of(dataset, "paired")
     assert parts["train"].n_obs + parts["solution"].n_obs == 60
     audit = parts["solution"].uns["audit"].set_index("what")
@@ -148,7 +169,11 @@ def test_paired_takes_cells_with_all_modalities_and_the_audit_says_who_is_left_o
     assert audit.loc["cells without all modalities are left out", numbers].tolist() == [300, 0, 0]
     assert audit.loc["cells measured in rna+atac+adt", numbers].tolist() == [60, 48, 12]
     natural = parts_of(dataset)["solution"].uns["audit"].set_index("what")
-    assert natural.loc["cells that a random query is drawn from", numbers].tolist() == [180, 144, 36]
+    assert natural.loc["cells that a random query is drawn from", numbers].tolist() == [
+        180,
+        144,
+        36,
+    ]
     with_design = parts_of(dataset, "mosaic", blocks=[["rna"], ["atac", "adt"]])["train"]
     blocks = {block.modalities: len(block) for block in as_view(with_design, labels=True).blocks}
     assert blocks.keys() == {("rna",), ("adt",), ("atac", "adt"), ("rna", "atac")}
@@ -172,7 +197,9 @@ def test_held_out_groups_are_whole_whatever_their_cells_have(simulation, tmp_pat
 
 def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
     batches = {}
-    for batch, spans in enumerate(({"rna": (0, 90), "adt": (60, 150)}, {"rna": (150, 260), "adt": (260, 360)})):
+    for batch, spans in enumerate(
+        ({"rna": (0, 90), "adt": (60, 150)}, {"rna": (150, 260), "adt": (260, 360)})
+    ):
         (folder := tmp_path / f"batch{batch}").mkdir()
         for modality, path in files_of(simulation, folder, spans).items():
             batches.setdefault(modality, []).append(path)
@@ -182,8 +209,13 @@ def test_lists_of_files_per_modality_may_hold_other_cells(simulation, tmp_path):
     assert np.array_equal(dataset.obs["batch"].to_numpy() == "2", numbers >= 150)
     assert parts_of(dataset)["solution"].n_obs == 6  # of the 30 cells with both
     twice = {"rna": [batches["rna"][0], batches["rna"][0]], "adt": batches["adt"]}
-    with pytest.raises(UserError, match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; make the names unique across"):
-        own_files.load(None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]})
+    with pytest.raises(
+        UserError,
+        match=r"modality 'rna' has a cell .* in .*rna.h5ad and in .*; make the names unique across",
+    ):
+        own_files.load(
+            None, path=twice | {"rna": [twice["rna"][0], str(renamed(twice["rna"][0], tmp_path))]}
+        )
 
 
 def renamed(path, folder):
@@ -193,7 +225,10 @@ def renamed(path, folder):
 
 
 def test_batches_of_cells_that_no_list_names_are_the_first():
-    files = {"rna": pd.Series(["1", "2"], index=["a", "b"]), "adt": pd.Series(["2", "2"], index=["b", "c"])}
+    files = {
+        "rna": pd.Series(["1", "2"], index=["a", "b"]),
+        "adt": pd.Series(["2", "2"], index=["b", "c"]),
+    }
     assert list(file_of_each_cell(pd.Index(["a", "b", "c", "d"]), files)) == ["1", "2", "2", "1"]
 
 
@@ -210,7 +245,8 @@ def test_a_column_comes_from_whichever_table_says_something_of_a_cell():
 def test_names_that_agree_by_chance_are_warned_about(simulation, tmp_path):
     spans = {"rna": (0, 200), "adt": (195, 360)}
     with pytest.warns(
-        DataWarning, match="only 5 of 360 cells .* no barcode means different cells in two files: put the sample"
+        DataWarning,
+        match="only 5 of 360 cells .* no barcode means different cells in two files: put the sample",
     ):
         own_files.load(None, path=files_of(simulation, tmp_path, spans))
 
@@ -237,34 +273,60 @@ def test_scores_that_need_partners_are_of_cells_that_have_them(own):
     cells = {modality: set(part.obs_names) for modality, part in parts["solution"].mod.items()}
     for source, target in permutations(spans, 2):
         direction, partners = f"{source}->{target}", cells[source] & cells[target]
-        for metric, perfect in (("foscttm", 0), ("recall_at_1", 1), ("imputation_pearson_per_cell", 1)):
+        for metric, perfect in (
+            ("foscttm", 0),
+            ("recall_at_1", 1),
+            ("imputation_pearson_per_cell", 1),
+        ):
             assert ((metric, direction) in found.without_partners) == (not partners)
-            expected = pytest.approx(perfect, abs=1e-3) if partners else pytest.approx(np.nan, nan_ok=True)
+            expected = (
+                pytest.approx(perfect, abs=1e-3) if partners else pytest.approx(np.nan, nan_ok=True)
+            )
             assert values[metric, direction] == expected, (metric, direction)
             spread = found.cells.get((metric, direction, "-"))
             if spread is not None:
                 assert np.isfinite(spread).sum() == len(partners)
                 assert len(spread) == parts["solution"].n_obs
         assert values["label_transfer_accuracy", direction] > 0.9
-        assert np.isfinite(found.cells["label_transfer_accuracy", direction, "-"]).sum() == len(cells[target])
+        assert np.isfinite(found.cells["label_transfer_accuracy", direction, "-"]).sum() == len(
+            cells[target]
+        )
         for metric in PARTNERLESS:
-            assert np.isfinite(values[metric, direction]) or len(cells[source]) < 30, (metric, direction)
+            assert np.isfinite(values[metric, direction]) or len(cells[source]) < 30, (
+                metric,
+                direction,
+            )
             assert (metric, direction) not in found.without_partners
     assert all(np.isfinite(values["nmi", source]) for source in spans)
     joint = set(spans) and set.intersection(*cells.values())
-    assert ("nmi", "joint") in values.index if joint else "joint" not in {about for _, about in values.index}
+    assert (
+        ("nmi", "joint") in values.index
+        if joint
+        else "joint" not in {about for _, about in values.index}
+    )
     assert name != "in part" or len(joint) == 12
 
 
 def test_mixing_without_partners_compares_as_many_cells_of_each_type(simulation, tmp_path):
     spans = {"rna": (0, 240), "adt": (240, 360)}
-    parts = parts_of(own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type"))
+    parts = parts_of(
+        own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type")
+    )
     gives = ("joint", "single")
-    perfect, nothing = (scores_of(evidence(parts, method, gives), GROUPS).scores for method in (Oracle(), RandomLatent()))
-    perfect, nothing = (table.set_index(["metric", "direction"])["value"] for table in (perfect, nothing))
+    perfect, nothing = (
+        scores_of(evidence(parts, method, gives), GROUPS).scores
+        for method in (Oracle(), RandomLatent())
+    )
+    perfect, nothing = (
+        table.set_index(["metric", "direction"])["value"] for table in (perfect, nothing)
+    )
     assert perfect["modality_mixing", "rna->adt"] == pytest.approx(0.5, abs=0.1)
     assert perfect["modality_mixing", "rna->adt"] == perfect["modality_mixing", "adt->rna"]
-    assert perfect["label_transfer_accuracy", "rna->adt"] == 1 > nothing["label_transfer_accuracy", "rna->adt"] + 0.3
+    assert (
+        perfect["label_transfer_accuracy", "rna->adt"]
+        == 1
+        > nothing["label_transfer_accuracy", "rna->adt"] + 0.3
+    )
 
 
 def test_companions_are_as_many_of_each_type_whichever_modality_comes_first():
@@ -291,17 +353,26 @@ def test_types_are_matched_only_where_both_modalities_show_some(of_rna, of_adt):
         rows={"rna": np.arange(30), "adt": np.arange(30, 60)},
         latents={"rna": z[:30], "adt": z[30:]},
     )
-    values = scores_of(known, ["label_transfer", "mixing", "realism"]).scores.set_index(["metric", "direction"])["value"]
+    values = scores_of(known, ["label_transfer", "mixing", "realism"]).scores.set_index(
+        ["metric", "direction"]
+    )["value"]
     for direction in ("rna->adt", "adt->rna"):
         assert np.isnan(values["types_matched", direction])
-        assert np.isfinite(values["modality_mixing", direction]) and np.isfinite(values["modality_probe", direction])
+        assert np.isfinite(values["modality_mixing", direction]) and np.isfinite(
+            values["modality_probe", direction]
+        )
 
 
 def test_a_direction_without_partners_is_no_direction_of_a_mean():
-    rows = [("foscttm", d, v, s) for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))]
+    rows = [
+        ("foscttm", d, v, s)
+        for d, v, s in (("rna->adt", 0.1, "ok"), ("rna->atac", np.nan, "not_applicable"))
+    ]
     scores = pd.DataFrame(rows, columns=["metric", "direction", "value", "status"])
     scores = scores.assign(dataset="d", scenario="s", run="r", seed=0, space="-")
-    assert headline(scores)[["mean", "directions", "of_directions"]].to_numpy().tolist() == [[0.1, 1, 1]]
+    assert headline(scores)[["mean", "directions", "of_directions"]].to_numpy().tolist() == [
+        [0.1, 1, 1]
+    ]
     assert headline(scores.iloc[1:]).empty
 
 
@@ -314,7 +385,9 @@ def test_evidence_refuses_rows_that_are_not_those_of_its_cells():
 
 def test_a_model_trains_on_what_there_is(simulation, tmp_path):
     spans = {"rna": (0, 240), "adt": (120, 360)}
-    parts = parts_of(own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type"))
+    parts = parts_of(
+        own_files.load(None, path=files_of(simulation, tmp_path, spans), cell_type="type")
+    )
     found = scores_of(evidence(parts, MVAE(max_epochs=3, hidden=16, latent=4)), GROUPS)
     values = found.scores.set_index(["metric", "direction"])["value"]
     assert np.isfinite(values["foscttm", "rna->adt"])
@@ -330,22 +403,41 @@ def test_what_does_not_apply_ends_as_a_row_that_says_why(simulation, tmp_path, c
     assert "warning: path: no cell is in two modalities" in (said := capsys.readouterr().err)
     assert re.search("mine: 120 cells measured in rna alone", said)
     view = {part: [tmp_path / "view" / f"{part}.h5mu"] for part in ("train", "query", "solution")}
-    cut.main(dataset=tmp_path / "d.h5mu", scenario="own", kind="natural", seeds=[0], options={"preprocess": PEAKS}, **view)
+    cut.main(
+        dataset=tmp_path / "d.h5mu",
+        scenario="own",
+        kind="natural",
+        seeds=[0],
+        options={"preprocess": PEAKS},
+        **view,
+    )
     names = {"dataset": "mine", "scenario": "own"}
     needs_pairs = fit_one(tmp_path / "view", tmp_path / "ridge", "ridge", names=names)
     assert needs_pairs["status"] == "not_applicable"
-    assert "needs paired or mosaic cells; in these data no train cell has two modalities" in needs_pairs["message"]
+    assert (
+        "needs paired or mosaic cells; in these data no train cell has two modalities"
+        in needs_pairs["message"]
+    )
     without = fit_one(tmp_path / "view", tmp_path / "oracle", "oracle", names=names)
     assert without["status"] == "ok"
     assert re.search(
-        "no query cell has both .*rna and atac.*: scores that need partners are not applicable", without["message"]
+        "no query cell has both .*rna and atac.*: scores that need partners are not applicable",
+        without["message"],
     )
     endings = {"scores": "tsv", "features": "tsv", "cells": "npz"}
-    written = {noun: [tmp_path / f"{noun}-{run}.{end}" for run in ("ridge", "oracle")] for noun, end in endings.items()}
+    written = {
+        noun: [tmp_path / f"{noun}-{run}.{end}" for run in ("ridge", "oracle")]
+        for noun, end in endings.items()
+    }
     runs = [tmp_path / "ridge", tmp_path / "oracle"]
     score.main(runs=runs, views=[tmp_path / "view"], groups=GROUPS, **written)
-    table = pd.read_csv(written["scores"][1], sep="\t", keep_default_na=False).set_index(["metric", "direction"])
-    assert table.loc[("foscttm", "rna->adt"), ["value", "status"]].tolist() == ["NA", "not_applicable"]
+    table = pd.read_csv(written["scores"][1], sep="\t", keep_default_na=False).set_index(
+        ["metric", "direction"]
+    )
+    assert table.loc[("foscttm", "rna->adt"), ["value", "status"]].tolist() == [
+        "NA",
+        "not_applicable",
+    ]
     assert table.loc[("label_transfer_accuracy", "rna->adt"), "status"] == "ok"
     assert list(pd.read_csv(written["scores"][0], sep="\t")["status"]) == ["not_applicable"]
     assert read_view(view["solution"][0], "solution").n_obs == 72

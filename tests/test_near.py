@@ -22,7 +22,9 @@ def on_a_sphere(random, dims, spread):
     directions = random.standard_normal((REFERENCE, dims))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     radii = 0.01 * (1 + spread * random.standard_normal((REFERENCE, 1)))
-    return centres[random.integers(0, 5, CELLS)], centres[random.integers(0, 5, REFERENCE)] + radii * directions
+    return centres[random.integers(0, 5, CELLS)], centres[
+        random.integers(0, 5, REFERENCE)
+    ] + radii * directions
 
 
 def latents(case):
@@ -33,7 +35,10 @@ def latents(case):
     return {
         "normal": lambda: (a, b),
         "one dimension": lambda: (a[:, :1], b[:, :1]),
-        "many dimensions": lambda: (random.standard_normal((CELLS, 101)), random.standard_normal((REFERENCE, 101))),
+        "many dimensions": lambda: (
+            random.standard_normal((CELLS, 101)),
+            random.standard_normal((REFERENCE, 101)),
+        ),
         "duplicates": lambda: (b[:CELLS], b[random.integers(0, 40, REFERENCE)]),
         "ties": lambda: (np.round(a), np.round(b)),
         "collapse": lambda: (np.full_like(a, 0.3), np.full_like(b, 0.3)),
@@ -46,16 +51,40 @@ def latents(case):
         "tiny": lambda: (a * 1e-200, b * 1e-200),
         "large": lambda: (a * 1e100, b * 1e100),
         "small": lambda: (a * 1e-100, b * 1e-100),
-        "too small for float64": lambda: (np.c_[np.ones(CELLS), a * 1e-190], np.c_[np.ones(REFERENCE), b * 1e-190]),
-        "too small for float32": lambda: (a * 1e-22, np.vstack([b[2:] * 1e-22, np.ones((1, 7)), -np.ones((1, 7))])),
+        "too small for float64": lambda: (
+            np.c_[np.ones(CELLS), a * 1e-190],
+            np.c_[np.ones(REFERENCE), b * 1e-190],
+        ),
+        "too small for float32": lambda: (
+            a * 1e-22,
+            np.vstack([b[2:] * 1e-22, np.ones((1, 7)), -np.ones((1, 7))]),
+        ),
         "approaching": lambda: (1e-3 * a, np.linspace(1, 0, REFERENCE)[:, None] * b),
         "nearly tied, 1e-6": lambda: on_a_sphere(random, 7, 1e-6),
         "nearly tied, 1e-9": lambda: on_a_sphere(random, 20, 1e-9),
     }[case]()
 
 
-CASES = ["normal", "one dimension", "many dimensions", "duplicates", "ties", "collapse", "collapse but one", "offset"]
-CASES += ["distant cells", "outliers", "small differences", "huge", "tiny", "large", "small", "too small for float32"]
+CASES = [
+    "normal",
+    "one dimension",
+    "many dimensions",
+    "duplicates",
+    "ties",
+    "collapse",
+    "collapse but one",
+    "offset",
+]
+CASES += [
+    "distant cells",
+    "outliers",
+    "small differences",
+    "huge",
+    "tiny",
+    "large",
+    "small",
+    "too small for float32",
+]
 CASES += ["too small for float64", "approaching", "nearly tied, 1e-6", "nearly tied, 1e-9"]
 
 
@@ -86,7 +115,9 @@ def votes_of_all(a, b, codes, n_codes, ks, left_out):
         for place, k in enumerate(ks):
             last = np.sort(row)[k - 1]
             sure, tied = row < last, row == last
-            votes[i, place] = np.bincount(codes, weights=sure + tied * (k - sure.sum()) / tied.sum(), minlength=n_codes)
+            votes[i, place] = np.bincount(
+                codes, weights=sure + tied * (k - sure.sum()) / tied.sum(), minlength=n_codes
+            )
         for code in range(n_codes):
             nearest[i, code] = row[(codes == code) & (row <= last)].min(initial=np.inf)
     return votes, nearest
@@ -105,7 +136,9 @@ def test_votes_are_those_of_all_distances_in_float64(case, without):
     assert part == slice(0, 8192)
     np.testing.assert_array_equal(found_nearest, nearest)
     np.testing.assert_allclose(found_votes, votes, atol=1e-9)
-    whole = bounded_by(-np.inf, sides_of(a, b))  # nothing is certainly farther: all distances are computed in float64
+    whole = bounded_by(
+        -np.inf, sides_of(a, b)
+    )  # nothing is certainly farther: all distances are computed in float64
     whole_votes, whole_nearest = count_votes(whole, REFERENCE, codes, 4, np.array(KS), left_out)
     np.testing.assert_array_equal(found_nearest, whole_nearest)
     np.testing.assert_array_equal(found_votes, whole_votes)
@@ -130,7 +163,14 @@ def test_cells_that_are_certainly_farther_are_left_out():
     """Where float32 calls all cells farther, those of the first block vote alone: there is no limit before."""
     a, b = latents("normal")
     codes = np.minimum(np.arange(REFERENCE) // _distances.BLOCK, 2)
-    votes, _ = count_votes(bounded_by(np.inf, sides_of(a, b)), REFERENCE, codes, 3, np.array(KS), np.full((CELLS, 1), -1))
+    votes, _ = count_votes(
+        bounded_by(np.inf, sides_of(a, b)),
+        REFERENCE,
+        codes,
+        3,
+        np.array(KS),
+        np.full((CELLS, 1), -1),
+    )
     assert votes[..., 0].sum() == CELLS * sum(KS)
 
 
@@ -148,7 +188,9 @@ def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch
     squared = squared_distances(a, b)
     own = np.diag(squared)
     expected = [
-        np.column_stack([(table < own[:, None]).sum(axis=1), (table == own[:, None]).sum(axis=1) - 1])
+        np.column_stack(
+            [(table < own[:, None]).sum(axis=1), (table == own[:, None]).sum(axis=1) - 1]
+        )
         for table in (squared, squared.T)
     ]
     np.testing.assert_array_equal(count_closer(a, b), expected)
@@ -173,7 +215,9 @@ def test_bounds_decide_about_nearly_all_distances():
     x, y, half = rough_of(a, b)
     low, high = limits_of(np.square(a - b).sum(axis=1), x[:, -2], half, a.shape[1])
     bounds = x @ y.T
-    assert ((bounds >= low[:, None]) & (bounds <= high[:, None])).mean() < 0.002  # 1 / 1499 of them are the own
+    assert (
+        (bounds >= low[:, None]) & (bounds <= high[:, None])
+    ).mean() < 0.002  # 1 / 1499 of them are the own
 
 
 COMPILED_AHEAD = """
@@ -186,5 +230,7 @@ print(sorted(called), [name for name, loop in called.items() if not loop.signatu
 
 
 def test_what_compiles_loops_ahead_calls_each():
-    done = subprocess.run([sys.executable, "-c", COMPILED_AHEAD], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED_AHEAD], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "['count_both_ways', 'count_votes', 'nearest_cells'] []"

@@ -39,7 +39,12 @@ def test_it_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert names["imputed"].shape == (200, 46)
     measured = names["mdata"]["adt"][names["tomorrow"].obs_names].layers["counts"]
     measured = np.log1p(measured.toarray() if hasattr(measured, "toarray") else measured)
-    r = [np.corrcoef(x, y)[0, 1] for x, y in zip(np.asarray(names["imputed"].X).T, measured.T, strict=True)]
+    r = [
+        np.corrcoef(x, y)[0, 1]
+        for x, y in zip(np.asarray(names["imputed"].X).T, measured.T, strict=True)
+    ]
     assert np.nanmedian(r) > 0.2  # the proteins that were held back
     true = names["mdata"].obs.loc[names["out"].obs_names, "cell_type"].astype(str)
-    assert (names["out"].obs["mosaicbench_cell_type"].astype(str) == true).mean() > true.value_counts(normalize=True).iloc[0]
+    assert (
+        names["out"].obs["mosaicbench_cell_type"].astype(str) == true
+    ).mean() > true.value_counts(normalize=True).iloc[0]

@@ -17,7 +17,12 @@ sys.path.insert(0, str(REPOSITORY / "docs/site"))
 import gallery  # noqa: E402
 from numbers_of_study import COLUMNS, PAGES, numbers  # noqa: E402
 
-STANZAS = {"mmvae": None, "mmvae-last": {"weights": "last"}, "mmvaepp": None, "mmvaepp-last": {"weights": "last"}}
+STANZAS = {
+    "mmvae": None,
+    "mmvae-last": {"weights": "last"},
+    "mmvaepp": None,
+    "mmvaepp-last": {"weights": "last"},
+}
 STANZAS = {run: {"method": run.split("-")[0], **(stanza or {})} for run, stanza in STANZAS.items()}
 QUOTED = re.compile(r"(?<![\w.])[-+−]?\d\.\d{2,3}(?!\d)")
 
@@ -26,11 +31,26 @@ def made(*, swept):
     """Return scores of two draws of two sizes, of which only the sweep says that they belong together."""
     random = np.random.default_rng(0)
     places = [(f"gp-{x}-{draw}", x) for x in (20, 100) for draw in (1, 2, 3)]
-    rows = [(dataset, "paired", run, 0, x, random.random()) for dataset, x in places for run in STANZAS]
+    rows = [
+        (dataset, "paired", run, 0, x, random.random()) for dataset, x in places for run in STANZAS
+    ]
     scores = pd.DataFrame(rows, columns=["dataset", "scenario", "run", "seed", "x", "value"])
-    scores = scores.assign(metric="foscttm", direction="mean", space="", status="ok", panel="Processes", line=scores["run"])
-    history = scores[["dataset", "scenario", "run", "seed"]].assign(cost="kept", epoch=np.arange(len(scores)), value=1.0)
-    return {"scores": scores.drop(columns="x"), "sweep": scores if swept else scores[:0], "history": history}
+    scores = scores.assign(
+        metric="foscttm",
+        direction="mean",
+        space="",
+        status="ok",
+        panel="Processes",
+        line=scores["run"],
+    )
+    history = scores[["dataset", "scenario", "run", "seed"]].assign(
+        cost="kept", epoch=np.arange(len(scores)), value=1.0
+    )
+    return {
+        "scores": scores.drop(columns="x"),
+        "sweep": scores if swept else scores[:0],
+        "history": history,
+    }
 
 
 def test_a_sweep_is_a_mean_over_its_draws_and_compares_methods_of_equal_settings():
@@ -45,9 +65,13 @@ def test_a_sweep_is_a_mean_over_its_draws_and_compares_methods_of_equal_settings
     assert chosen.loc["", "high"] == pytest.approx(own.mean() + half_width(own.to_numpy()))
     gaps = own - other
     assert chosen.loc["mmvae-last", "mean"] == pytest.approx(gaps.mean())
-    assert chosen.loc["mmvae-last", "low"] == pytest.approx(gaps.mean() - half_width(gaps.to_numpy()))
+    assert chosen.loc["mmvae-last", "low"] == pytest.approx(
+        gaps.mean() - half_width(gaps.to_numpy())
+    )
     assert chosen.loc["mmvae-last", "ahead"] == (gaps < 0).sum()  # a lower FOSCTTM is better
-    epochs = tables["history"].query("run == 'mmvaepp-last' and dataset.str.startswith('gp-20-')")["epoch"]
+    epochs = tables["history"].query("run == 'mmvaepp-last' and dataset.str.startswith('gp-20-')")[
+        "epoch"
+    ]
     assert (chosen["epoch_kept"] == epochs.mean()).all()
     assert set(found.loc[found["against"] != "", "run"]) == {"mmvaepp", "mmvaepp-last"}
 
@@ -55,7 +79,10 @@ def test_a_sweep_is_a_mean_over_its_draws_and_compares_methods_of_equal_settings
 def test_without_a_sweep_a_run_is_compared_with_the_first_of_its_method():
     found = numbers(made(swept=False), STANZAS)
     gaps = found[found["against"] != ""]
-    assert set(zip(gaps["run"], gaps["against"], strict=True)) == {("mmvae-last", "mmvae"), ("mmvaepp-last", "mmvaepp")}
+    assert set(zip(gaps["run"], gaps["against"], strict=True)) == {
+        ("mmvae-last", "mmvae"),
+        ("mmvaepp-last", "mmvaepp"),
+    }
     assert gaps["low"].isna().all() and (gaps["n"] == 1).all()
 
 
@@ -73,7 +100,9 @@ def test_prices_of_departures_on_cards_are_in_the_table():
     assert {"mmvae", "mvae", "mmvaepp", "vae_poe", "vae_mlp", "mmaavi"} <= set(priced)
     for name, text in priced.items():
         table = read_table(PAGES / "departures.tsv")
-        assert not set(re.findall(r"(?<![\w.])\d\.\d{3}(?!\d)", text)) - rounded(table[table["method"] == name]), name
+        assert not set(re.findall(r"(?<![\w.])\d\.\d{3}(?!\d)", text)) - rounded(
+            table[table["method"] == name]
+        ), name
 
 
 def quotable(page):

@@ -14,7 +14,9 @@ from mosaicbench.statistics.overall import OVERALL_COLUMNS
 
 
 def test_a_benchmark_without_any_score_has_no_run_to_keep(tmp_path):
-    write_table(Results(tmp_path).table("overall"), pd.DataFrame(columns=[*OVERALL_COLUMNS, "may_win"]))
+    write_table(
+        Results(tmp_path).table("overall"), pd.DataFrame(columns=[*OVERALL_COLUMNS, "may_win"])
+    )
     assert keep.ranked_runs(tmp_path) == []
 
 
@@ -23,11 +25,15 @@ def test_a_table_of_another_version_is_refused_by_name(tmp_path):
         Results(tmp_path).table("overall"),
         pd.DataFrame(columns=["dataset", "scenario", "kind", "method", "complete", "may_win"]),
     )
-    with pytest.raises(UserError, match=r"overall.tsv: has no column 'score', it is of another version"):
+    with pytest.raises(
+        UserError, match=r"overall.tsv: has no column 'score', it is of another version"
+    ):
         keep.ranked_runs(tmp_path)
 
 
-@pytest.mark.parametrize(("budget", "cores", "message"), [(0, "all", "--budget: at least one"), (-1, "all", "--budget")])
+@pytest.mark.parametrize(
+    ("budget", "cores", "message"), [(0, "all", "--budget: at least one"), (-1, "all", "--budget")]
+)
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_race_needs_a_budget(tmp_path, budget, cores, message, dry_run):
     with pytest.raises(UserError, match=message):
@@ -57,7 +63,10 @@ def test_cells_to_apply_to_that_are_none_and_an_output_of_another_kind_are_refus
 def test_a_folder_where_a_file_lies_is_one_message(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(NotWritten, match=r"file.*: no folder can be made here \((File exists|Not a directory)\)"):
+        with pytest.raises(
+            NotWritten,
+            match=r"file.*: no folder can be made here \((File exists|Not a directory)\)",
+        ):
             make_folder(place)
     make_folder(tmp_path / "a/b")
     make_folder(tmp_path / "a/b")

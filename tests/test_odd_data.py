@@ -29,7 +29,8 @@ def counts(features, *, seed=0, scale=1.0):
 
 def annotated(values, *, names=None, types=None):
     obs = pd.DataFrame(
-        {"type": types if types is not None else ["a", "b"] * (CELLS // 2)}, index=[f"c{i}" for i in range(CELLS)]
+        {"type": types if types is not None else ["a", "b"] * (CELLS // 2)},
+        index=[f"c{i}" for i in range(CELLS)],
     )
     var = pd.DataFrame(index=[f"f{i}" for i in range(values.shape[1])] if names is None else names)
     return AnnData(sparse.csr_matrix(values), obs=obs, var=var)
@@ -45,7 +46,9 @@ def written(folder, parts):
 
 def loaded(folder, rna, adt=None, **options):
     adt = annotated(counts(8, seed=1, scale=5)) if adt is None else adt
-    return own_files.load(None, path=written(folder, {"rna": rna, "adt": adt}), cell_type="type", **options)
+    return own_files.load(
+        None, path=written(folder, {"rna": rna, "adt": adt}), cell_type="type", **options
+    )
 
 
 @pytest.mark.parametrize("name", ["joint", "a/b", "", "/abs", "a->b", " x", "x\n", "..", 1])
@@ -56,20 +59,29 @@ def test_a_modality_that_cannot_be_carried_is_refused(name):
 
 def test_such_a_modality_is_refused_before_its_file_is_read():
     with pytest.raises(UserError, match="modality 'joint': this name is taken"):
-        own_files.load(None, path={"joint": "absent.h5ad", "adt": "absent.h5ad"}, kinds={"joint": "rna"})
+        own_files.load(
+            None, path={"joint": "absent.h5ad", "adt": "absent.h5ad"}, kinds={"joint": "rna"}
+        )
 
 
 def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
     odd = ["NA", "nan", "None", "null", "1", "N/A"]
     rna = annotated(counts(6), names=odd, types=np.resize(odd, CELLS))
     path = written(tmp_path, {"rna": rna, "adt": annotated(counts(8, seed=1, scale=5))})
-    prepare.main(dataset="odd", loader="own_files", options={"path": path, "cell_type": "type"}, output=tmp_path / "odd.h5mu")
+    prepare.main(
+        dataset="odd",
+        loader="own_files",
+        options={"path": path, "cell_type": "type"},
+        output=tmp_path / "odd.h5mu",
+    )
     dataset = read_dataset(tmp_path / "odd.h5mu")
     assert list(dataset["rna"].var_names) == odd
     assert list(dataset.obs["cell_type"][:6]) == odd
     table = pd.DataFrame({"feature": odd, "cell_type": odd, "value": [1.0, np.nan, 3, 4, 5, 6]})
     write_table(tmp_path / "table.tsv", table)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "table.tsv"), table.astype({"feature": object, "cell_type": object}))
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "table.tsv"), table.astype({"feature": object, "cell_type": object})
+    )
 
 
 def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
@@ -77,7 +89,9 @@ def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
     assert list(readers.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
 
 
-@pytest.mark.parametrize("text", ["67e2678895781f2bdd", "4e171462a8395086", "1e9999999999999", "1e-9999999999999"])
+@pytest.mark.parametrize(
+    "text", ["67e2678895781f2bdd", "4e171462a8395086", "1e9999999999999", "1e-9999999999999"]
+)
 def test_a_text_that_begins_as_an_enormous_number_does_not_end_the_process(tmp_path, text):
     """pandas' parser writes beyond its table of powers, so each of these is read in a process of its own."""
     (tmp_path / "contents.tsv").write_text(f"table\trows\tsha256\na.tsv\t3\t{text}\n")
@@ -95,7 +109,11 @@ def test_a_text_that_begins_as_an_enormous_number_does_not_end_the_process(tmp_p
 
 def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
     parts = {"rna-5p": annotated(counts(6), names=["CD3E", "CD4", "CD8A", "CD19", "MS4A1", "LYZ"])}
-    parts |= {"adt-b": annotated(counts(8, seed=1, scale=5), names=["CD3", "CD4", "CD8", "CD19", "CD20", "x", "y", "z"])}
+    parts |= {
+        "adt-b": annotated(
+            counts(8, seed=1, scale=5), names=["CD3", "CD4", "CD8", "CD19", "CD20", "x", "y", "z"]
+        )
+    }
     options = {"path": written(tmp_path, parts), "kinds": {"rna-5p": "rna", "adt-b": "adt"}}
     prepare.main(dataset="hyphens", loader="own_files", options=options, output=tmp_path / "x.h5mu")
     assert "links rna-5p-adt-b" in capsys.readouterr().err
@@ -107,11 +125,17 @@ def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
 def tenx(path, indices, indptr):
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
-        group["data"], group["indices"], group["indptr"] = np.ones(len(indices), dtype=np.int32), indices, indptr
+        group["data"], group["indices"], group["indptr"] = (
+            np.ones(len(indices), dtype=np.int32),
+            indices,
+            indptr,
+        )
         group["shape"], group["barcodes"] = [3, len(indptr) - 1], np.array([b"a", b"b"])
         features = group.create_group("features")
         features["id"] = features["name"] = np.array([b"g1", b"g2", b"p1"])
-        features["feature_type"] = np.array([b"Gene Expression", b"Gene Expression", b"Antibody Capture"])
+        features["feature_type"] = np.array(
+            [b"Gene Expression", b"Gene Expression", b"Antibody Capture"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +155,9 @@ def test_a_10x_file_that_points_outside_itself_is_refused(tmp_path, indices, ind
 
 
 @pytest.mark.parametrize("kind", ["csr", "csc"])
-@pytest.mark.parametrize(("key", "value"), [("indptr", 10**6), ("indptr", -5), ("indices", 10**6), ("indices", -1)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("indptr", 10**6), ("indptr", -5), ("indices", 10**6), ("indices", -1)]
+)
 def test_an_h5ad_that_points_outside_itself_is_refused(tmp_path, kind, key, value):
     cells = annotated(counts(6))
     cells.X = cells.X.asformat(kind)
@@ -139,14 +165,18 @@ def test_an_h5ad_that_points_outside_itself_is_refused(tmp_path, kind, key, valu
     with h5py.File(path["rna"], "r+") as file:
         file[f"X/{key}"][5] = value
     fault = "indptr does not divide" if key == "indptr" else f"the index {value} is outside"
-    with pytest.raises(UserError, match=rf"0.h5ad: (X: .*{fault}.*; the file is damaged|cannot be read)"):
+    with pytest.raises(
+        UserError, match=rf"0.h5ad: (X: .*{fault}.*; the file is damaged|cannot be read)"
+    ):
         own_files.load(None, path=path)
     with pytest.raises(UserError, match=rf"0.h5ad.*/X: .*{fault}.*; the file is damaged"):
         shown(path["rna"]).modalities["cells"].matrices[0].take(np.arange(CELLS))
 
 
 def test_an_unknown_encoding_is_one_message(tmp_path):
-    path = written(tmp_path, {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))})
+    path = written(
+        tmp_path, {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
+    )
     with h5py.File(path["rna"], "r+") as file:
         file["X"].attrs["encoding-type"] = "of tomorrow"
     with pytest.raises(UserError, match=r"0.h5ad: cannot be read.*of tomorrow"):
@@ -163,10 +193,16 @@ def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
     parts = {"rna": annotated(counts(6)), "adt": annotated(counts(8, seed=1, scale=5))}
     mudata.MuData(parts).write_h5mu(tmp_path / "both.h5mu")
     (tmp_path / "both.h5mu").rename(tmp_path / "both.h5ad")
-    with pytest.raises(UserError, match=r"both.h5ad: holds a MuData, of several modalities; name it .h5mu"):
-        own_files.load(None, path={"rna": str(tmp_path / "both.h5ad"), "adt": str(tmp_path / "both.h5ad")})
+    with pytest.raises(
+        UserError, match=r"both.h5ad: holds a MuData, of several modalities; name it .h5mu"
+    ):
+        own_files.load(
+            None, path={"rna": str(tmp_path / "both.h5ad"), "adt": str(tmp_path / "both.h5ad")}
+        )
     parts["rna"].write_h5ad(tmp_path / "one.h5mu")
-    with pytest.raises(UserError, match=r"one.h5mu: holds no MuData; if it is an AnnData, name it .h5ad"):
+    with pytest.raises(
+        UserError, match=r"one.h5mu: holds no MuData; if it is an AnnData, name it .h5ad"
+    ):
         own_files.load(None, path=str(tmp_path / "one.h5mu"))
 
 
@@ -177,7 +213,10 @@ def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
 def test_counts_too_large_for_any_sequencing_are_told(tmp_path, top):
     values = counts(6)
     values[0, 0] = top
-    with pytest.warns(DataWarning, match=r"modality 'rna': its largest count is 1e\+.*more than any sequencing gives"):
+    with pytest.warns(
+        DataWarning,
+        match=r"modality 'rna': its largest count is 1e\+.*more than any sequencing gives",
+    ):
         loaded(tmp_path, annotated(values))
 
 
@@ -185,7 +224,8 @@ def test_rounded_logarithms_are_told(tmp_path):
     raw = counts(200, scale=0.3)
     logs = np.round(np.log1p(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1) * 1e4))
     with pytest.warns(
-        DataWarning, match=r"modality 'rna': its counts look like rounded logarithms: none is above \d, and \d is more"
+        DataWarning,
+        match=r"modality 'rna': its counts look like rounded logarithms: none is above \d, and \d is more",
     ):
         loaded(tmp_path, annotated(logs))
 
@@ -204,7 +244,9 @@ def test_unlabelled_that_names_every_type_is_told(tmp_path):
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), "3", True, None])
 def test_a_threshold_that_is_no_finite_number_is_refused(tmp_path, threshold):
     dataset = loaded(tmp_path, annotated(counts(6)))
-    with pytest.raises(UserError, match=r"qc.rna.min_features: a finite number was expected, found"):
+    with pytest.raises(
+        UserError, match=r"qc.rna.min_features: a finite number was expected, found"
+    ):
         curated(dataset, qc={"rna": {"min_features": threshold}})
 
 
@@ -225,6 +267,8 @@ def test_shares_that_are_no_numbers_are_blamed_themselves():
 def test_a_modality_of_one_feature_is_refused_where_it_is_read(tmp_path):
     with pytest.raises(UserError, match="modality 'adt': only one feature, 'f0', was seen"):
         loaded(tmp_path, annotated(counts(6)), annotated(counts(1, seed=1, scale=5)))
-    dataset = loaded(tmp_path, annotated(np.concatenate([counts(1, scale=9), counts(5, scale=0.02)], axis=1)))
+    dataset = loaded(
+        tmp_path, annotated(np.concatenate([counts(1, scale=9), counts(5, scale=0.02)], axis=1))
+    )
     with pytest.raises(UserError, match=r"qc.rna: only one feature is seen"):
         curated(dataset, qc={"rna": {"min_cells": 40}})

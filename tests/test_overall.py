@@ -12,7 +12,14 @@ from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import PAIRED_COLUMNS, paired_tests
 from mosaicbench.statistics.ranks import RANK_COLUMNS, ranks
 from mosaicbench.statistics.scale import ends
-from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS, may_win, named_by_checks, signs_of, suspicious_scores
+from mosaicbench.statistics.sentinels import (
+    GATE_COLUMNS,
+    MARKS,
+    may_win,
+    named_by_checks,
+    signs_of,
+    suspicious_scores,
+)
 from mosaicbench.statistics.summary import comparison
 
 CONTROLS = {
@@ -36,7 +43,9 @@ def test_overall_by_hand():
     scores = scores_of(CONTROLS | MVAE)
     found = overall(scores, runs_of(scores), ROSTER).set_index("run")
     row = found.loc["mvae"]
-    np.testing.assert_allclose(row[["alignment", "label_transfer", "imputation"]].astype(float), [0.6, 0.5, 0.5])
+    np.testing.assert_allclose(
+        row[["alignment", "label_transfer", "imputation"]].astype(float), [0.6, 0.5, 0.5]
+    )
     by_seed = [(0.65 + 0.5 + 0.5) / 3, (0.55 + 0.5 + 0.5) / 3]
     np.testing.assert_allclose(row["score"], np.mean(by_seed))
     interval = stats.t.interval(0.95, 1, np.mean(by_seed), stats.sem(by_seed))
@@ -50,13 +59,23 @@ def test_overall_by_hand():
 
 def test_competitors_never_set_the_scale():
     scores = scores_of(CONTROLS | MVAE)
-    more = pd.concat([scores, scores_of({("cca", metric): [v - 0.3 for v in by] for (_, metric), by in MVAE.items()})])
-    before, after = (overall(t, runs_of(t), ROSTER).set_index("run").loc["mvae", "score"] for t in (scores, more))
+    more = pd.concat(
+        [
+            scores,
+            scores_of({("cca", metric): [v - 0.3 for v in by] for (_, metric), by in MVAE.items()}),
+        ]
+    )
+    before, after = (
+        overall(t, runs_of(t), ROSTER).set_index("run").loc["mvae", "score"] for t in (scores, more)
+    )
     assert before == after
 
 
 def test_a_metric_in_which_the_oracle_is_below_a_control_that_knows_nothing_has_no_scale():
-    below = {("oracle", "label_transfer_accuracy"): [0.93, 0.93], ("constant", "label_transfer_accuracy"): [0.95, 0.95]}
+    below = {
+        ("oracle", "label_transfer_accuracy"): [0.93, 0.93],
+        ("constant", "label_transfer_accuracy"): [0.95, 0.95],
+    }
     scores = scores_of(CONTROLS | MVAE | below)
     row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
     assert np.isnan(row["label_transfer"])
@@ -75,10 +94,19 @@ def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
     assert np.isnan(cca["score"])  # a mean of other questions than those of the others is none
     assert np.isnan(cca["imputation"])
     assert np.isnan(cca["label_transfer"])
-    assert (cca["metrics"], cca["of_metrics"], cca["missing"]) == (2, 4, "label_transfer_accuracy, imputation_skill")
+    assert (cca["metrics"], cca["of_metrics"], cca["missing"]) == (
+        2,
+        4,
+        "label_transfer_accuracy, imputation_skill",
+    )
     lost = found.loc["mmvaepp"]
     np.testing.assert_allclose(lost["score"], (0.65 + 0.5 + 0.5) / 3)  # of the seed that there is
-    assert (lost["seeds"], lost["of_seeds"], lost["missing"], lost["interval"]) == (1, 2, "seed 1 diverged", "none")
+    assert (lost["seeds"], lost["of_seeds"], lost["missing"], lost["interval"]) == (
+        1,
+        2,
+        "seed 1 diverged",
+        "none",
+    )
     assert np.isnan(found.loc["vae_poe", "score"])
     assert found.loc["vae_poe", "missing"].endswith("seed 0 diverged, seed 1 diverged")
     assert np.isnan(found.loc["ridge", "score"])
@@ -91,14 +119,19 @@ def test_what_is_missing_is_left_out_and_the_run_is_not_ranked():
 
 def test_a_seed_that_ended_well_without_a_metric_names_the_metric():
     scores = scores_of(CONTROLS | MVAE)
-    undefined = (scores["run"] == "mvae") & (scores["metric"] == "imputation_skill") & (scores["seed"] == 1)
+    undefined = (
+        (scores["run"] == "mvae") & (scores["metric"] == "imputation_skill") & (scores["seed"] == 1)
+    )
     scores = scores.assign(value=scores["value"].mask(undefined))
     row = overall(scores, runs_of(scores), ROSTER).set_index("run").loc["mvae"]
     assert (row["missing"], row["complete"]) == ("seed 1 without imputation_skill", False)
 
 
 def test_over_datasets_a_run_is_complete_only_if_it_is_everywhere():
-    first, second = scores_of(CONTROLS | MVAE), scores_of(CONTROLS | MVAE | {("cca", "foscttm"): [0.0, 0.1]}, dataset="e")
+    first, second = (
+        scores_of(CONTROLS | MVAE),
+        scores_of(CONTROLS | MVAE | {("cca", "foscttm"): [0.0, 0.1]}, dataset="e"),
+    )
     scores = pd.concat([first, second])
     found = overall(scores, runs_of(scores), ROSTER).set_index(["dataset", "run"])
     both = found.loc[("(all)", "mvae")]
@@ -131,14 +164,17 @@ def test_simulated_datasets_are_no_part_of_what_is_over_datasets():
     of_all = overall(scores, runs, ROSTER, ["made_up"]).set_index(["dataset", "run"]).loc["(all)"]
     assert set(of_all["datasets"]) == {"d, e"}
     np.testing.assert_allclose(
-        of_all.loc["mvae", "score"], overall(parts[0], runs_of(parts[0]), ROSTER).set_index("run").loc["mvae", "score"]
+        of_all.loc["mvae", "score"],
+        overall(parts[0], runs_of(parts[0]), ROSTER).set_index("run").loc["mvae", "score"],
     )
     assert (
         overall(scores, runs, ROSTER).set_index(["dataset", "run"]).loc[("(all)", "mvae"), "score"]
         < of_all.loc["mvae", "score"]
     )
     names = ["d", "e", "made_up"]
-    assert set(overall(scores, runs, ROSTER, names).set_index("dataset").loc["(all)", "datasets"]) == {"d, e, made_up"}
+    assert set(
+        overall(scores, runs, ROSTER, names).set_index("dataset").loc["(all)", "datasets"]
+    ) == {"d, e, made_up"}
     places = ranks(scores, ROSTER, ["made_up"])
     assert set(places["datasets"]) == {2}
     assert set(places["of_blocks"]) == {4}
@@ -153,16 +189,25 @@ def test_a_run_that_a_check_names_or_that_beats_no_trivial_control_may_not_win()
     }
     worse = {("cca", metric): [0.45 if metric == "foscttm" else 0.15] * 2 for _, metric in MVAE}
     scores = scores_of(CONTROLS | MVAE | types | worse)
-    found = overall(scores, runs_of(scores).assign(kind="model"), roster).set_index("run", drop=False)
+    found = overall(scores, runs_of(scores).assign(kind="model"), roster).set_index(
+        "run", drop=False
+    )
     assert found.loc["mvae", "not_above"] == "alignment, imputation"
     assert found.loc["cca", "not_above"] == "alignment, label_transfer, imputation"
-    none, row = pd.DataFrame(columns=GATE_COLUMNS), {"dataset": "d", "scenario": "paired", "run": "mvae", "metric": "foscttm"}
+    none, row = (
+        pd.DataFrame(columns=GATE_COLUMNS),
+        {"dataset": "d", "scenario": "paired", "run": "mvae", "metric": "foscttm"},
+    )
     assert may_win(found, none)[["mvae", "cca"]].tolist() == [True, False]
     named = pd.DataFrame([row | {"gate": "chance"}]).reindex(columns=GATE_COLUMNS)
     assert not may_win(found, named)["mvae"]
     marked = named.assign(gate=next(iter(MARKS)))
     assert may_win(found, marked)["mvae"]
-    assert signs_of(marked)[("d", "paired", "mvae")] == signs_of(marked)[("(all)", "paired", "mvae")] != ""
+    assert (
+        signs_of(marked)[("d", "paired", "mvae")]
+        == signs_of(marked)[("(all)", "paired", "mvae")]
+        != ""
+    )
     assert not named_by_checks(marked)
 
 
@@ -182,11 +227,25 @@ def test_nothing_at_all_gives_empty_tables():
     ("metric", "means", "expected"),
     [
         ("foscttm", {"oracle": 0.0, "random_latent": 0.49}, (0.5, "chance", 0.0, "oracle")),
-        ("recall_at_10", {"constant": 0.05, "random_latent": 0.1, "mvae": 0.01}, (0.1, "random_latent", 1.0, "best possible")),
-        ("label_transfer_accuracy", {"label_oracle": 1.0, "oracle": 0.9}, (np.nan, "", 0.9, "oracle")),
-        ("fit_seconds", {"constant": 0.2, "random_latent": 0.1}, (0.1, "random_latent", 0.0, "best possible")),
+        (
+            "recall_at_10",
+            {"constant": 0.05, "random_latent": 0.1, "mvae": 0.01},
+            (0.1, "random_latent", 1.0, "best possible"),
+        ),
+        (
+            "label_transfer_accuracy",
+            {"label_oracle": 1.0, "oracle": 0.9},
+            (np.nan, "", 0.9, "oracle"),
+        ),
+        (
+            "fit_seconds",
+            {"constant": 0.2, "random_latent": 0.1},
+            (0.1, "random_latent", 0.0, "best possible"),
+        ),
     ],
 )
 def test_the_ends_of_a_scale(metric, means, expected):
     found = ends(pd.Series(means), metric, ROSTER)
-    np.testing.assert_equal((found["zero"], found["zero_is"], found["one"], found["one_is"]), expected)
+    np.testing.assert_equal(
+        (found["zero"], found["zero_is"], found["one"], found["one_is"]), expected
+    )

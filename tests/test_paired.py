@@ -11,7 +11,15 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from mosaicbench.report.roster import Roster
-from mosaicbench.statistics.paired import ONE_SPLIT, SPLITS, SPLITS_AND_CELLS, holm, level, over_splits, paired_tests
+from mosaicbench.statistics.paired import (
+    ONE_SPLIT,
+    SPLITS,
+    SPLITS_AND_CELLS,
+    holm,
+    level,
+    over_splits,
+    paired_tests,
+)
 from mosaicbench.statistics.spread import MOST_SEEDS, detectable, moderated, seeds_needed, share
 from mosaicbench.statistics.summary import headline
 
@@ -19,7 +27,9 @@ SIZES = {("d", "paired"): (80, 20)}
 
 
 def simulation():
-    spec = importlib.util.spec_from_file_location("coverage", Path(__file__).parents[1] / "benchmarks/interval_coverage.py")
+    spec = importlib.util.spec_from_file_location(
+        "coverage", Path(__file__).parents[1] / "benchmarks/interval_coverage.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -33,13 +43,24 @@ def test_runs_are_compared_with_the_best_and_with_runs_that_were_named_before():
     found = paired_tests(scores, [], ROSTER)
     roles = found.groupby("role")[["run", "against"]].agg(list)
     assert roles.loc["best"].tolist() == [["mmvaepp", "cca", "linear"], ["mvae"] * 3]
-    assert roles.loc["linear"].tolist() == [["mmvaepp", "cca"], ["linear"] * 2]  # with the best it is compared already
+    assert roles.loc["linear"].tolist() == [
+        ["mmvaepp", "cca"],
+        ["linear"] * 2,
+    ]  # with the best it is compared already
     assert set(roles.index) == {"best", "linear"}
     found = paired_tests(scores, [], ROSTER, reference="cca")
     assert set(found["role"]) == {"best", "linear", "reference"}
-    assert set(paired_tests(scores, [], ROSTER, reference="linear")["role"]) == {"best", "reference"}
-    assert set(paired_tests(scores, [], ROSTER, reference="mvae")["role"]) == {"best, reference", "linear"}
-    assert set(paired_tests(scores_of(SEEDS), [], ROSTER, reference="ridge")["against"]) == {"mvae"}  # has no such score
+    assert set(paired_tests(scores, [], ROSTER, reference="linear")["role"]) == {
+        "best",
+        "reference",
+    }
+    assert set(paired_tests(scores, [], ROSTER, reference="mvae")["role"]) == {
+        "best, reference",
+        "linear",
+    }
+    assert set(paired_tests(scores_of(SEEDS), [], ROSTER, reference="ridge")["against"]) == {
+        "mvae"
+    }  # has no such score
 
 
 def test_the_linear_baseline_is_found_by_its_method():
@@ -54,21 +75,32 @@ def test_two_runs_have_nothing_to_borrow_from_and_get_scipys_paired_t_test():
     test = stats.ttest_rel(SEEDS["cca", "foscttm"], SEEDS["mvae", "foscttm"])
     interval = test.confidence_interval()
     np.testing.assert_allclose(
-        row[["p", "p_holm", "low", "high"]].astype(float), [test.pvalue] * 2 + [interval.low, interval.high]
+        row[["p", "p_holm", "low", "high"]].astype(float),
+        [test.pvalue] * 2 + [interval.low, interval.high],
     )
     d = np.subtract(SEEDS["cca", "foscttm"], SEEDS["mvae", "foscttm"])
-    assert (row["seeds"], row["degrees"], row["test"], row["better"], row["role"]) == (4, 3, SPLITS, "mvae", "best")
+    assert (row["seeds"], row["degrees"], row["test"], row["better"], row["role"]) == (
+        4,
+        3,
+        SPLITS,
+        "mvae",
+        "best",
+    )
     t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 4 + 20 / 80))  # Nadeau and Bengio's
     np.testing.assert_allclose(row["p_new"], 2 * stats.t.sf(t, 3))
     assert row["p_new"] > row["p"]
     assert row["detectable_new"] > row["detectable"] > row["high"] - row["effect"]
-    alone = paired_tests(scores_of(values), [], ROSTER).iloc[0]  # nobody knows how many cells there are
+    alone = paired_tests(scores_of(values), [], ROSTER).iloc[
+        0
+    ]  # nobody knows how many cells there are
     assert alone[["p_new", "low_new", "detectable_new", "seeds_needed"]].isna().all()
     assert over_splits(d)["p"] == pytest.approx(test.pvalue)
 
 
 def test_comparisons_are_on_common_splits_alone():
-    scores = scores_of({("mvae", "foscttm"): [0.1, 0.2, 0.15, 0.9], ("cca", "foscttm"): [0.3, None, 0.4, None]})
+    scores = scores_of(
+        {("mvae", "foscttm"): [0.1, 0.2, 0.15, 0.9], ("cca", "foscttm"): [0.3, None, 0.4, None]}
+    )
     row = paired_tests(scores, [], ROSTER, reference="cca").iloc[0]
     assert row["seeds"] == 2
     np.testing.assert_allclose(abs(row["effect"]), np.mean([0.2, 0.25]))
@@ -81,7 +113,9 @@ def test_holm_by_hand_and_around_what_is_missing():
     p = pd.Series([0.01, np.nan, 0.04, 0.03])
     np.testing.assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])
     np.testing.assert_allclose(holm(p.dropna()), multipletests(p.dropna(), method="holm")[1])
-    np.testing.assert_allclose(holm(p, picked=True), [0.06, np.nan, 0.09, 0.09])  # of 4, 3 and 2 runs: 6, 3 and 1 pairs
+    np.testing.assert_allclose(
+        holm(p, picked=True), [0.06, np.nan, 0.09, 0.09]
+    )  # of 4, 3 and 2 runs: 6, 3 and 1 pairs
     assert holm(pd.Series([np.nan, np.nan])).isna().all()
 
 
@@ -109,7 +143,9 @@ def test_a_comparison_borrows_more_from_others_the_more_they_are_alike():
     odd, of_odd = moderated(np.array([1e-4, 1e-2, 1.0, 1e2, 1e4, 1.0]), within, freedom)
     assert (of_odd < 3).all()
     assert odd[4] > 1e3
-    small = moderated(np.full(6, 0.01), within, freedom, 0.25)[0]  # no less than cells allow, but for its own splits
+    small = moderated(np.full(6, 0.01), within, freedom, 0.25)[
+        0
+    ]  # no less than cells allow, but for its own splits
     np.testing.assert_allclose(small, (2 * 0.01 + 4 * 0.8) / 6)
     alone, of_alone = moderated(np.array([0.5]), np.array([1.0]), np.array([2.0]))
     assert (alone[0], of_alone[0]) == (0.5, 2)
@@ -119,9 +155,14 @@ def test_a_larger_variance_of_cells_means_a_larger_one_between_splits():
     random = np.random.default_rng(0)
     names = {seed: np.array([f"c{seed}-{i}" for i in range(60)]) for seed in range(3)}
     noise = {"mvae": 0.01, "cca": 0.01, "ridge": 0.3, "mmvaepp": 0.3}
-    x = {run: {s: 0.5 + sd * random.standard_normal(60) for s in names} for run, sd in noise.items()}
+    x = {
+        run: {s: 0.5 + sd * random.standard_normal(60) for s in names} for run, sd in noise.items()
+    }
     scores = scores_of({(run, "foscttm"): [y.mean() for y in of.values()] for run, of in x.items()})
-    cells = [cells_of(run, {(s, "foscttm"): y for s, y in of.items()}, names=names) for run, of in x.items()]
+    cells = [
+        cells_of(run, {(s, "foscttm"): y for s, y in of.items()}, names=names)
+        for run, of in x.items()
+    ]
     found = paired_tests(scores, cells, ROSTER, reference="mvae", sizes=SIZES)
     found = found[found["against"] == "mvae"].set_index("run")
     assert set(found["test"]) == {SPLITS_AND_CELLS}
@@ -142,7 +183,11 @@ def test_one_split_has_the_test_over_its_cells():
 
 
 def test_ties_and_constant_differences_get_no_p_and_say_why():
-    values = {("mvae", "foscttm"): [0.1, 0.2, 0.3], ("cca", "foscttm"): [0.1, 0.2, 0.3], ("ridge", "foscttm"): [0.2, 0.3, 0.4]}
+    values = {
+        ("mvae", "foscttm"): [0.1, 0.2, 0.3],
+        ("cca", "foscttm"): [0.1, 0.2, 0.3],
+        ("ridge", "foscttm"): [0.2, 0.3, 0.4],
+    }
     found = paired_tests(scores_of(values), [], ROSTER).set_index("run")
     assert found["p"].isna().all()
     assert found["note"].str.contains("same in every split").all()
@@ -151,7 +196,8 @@ def test_ties_and_constant_differences_get_no_p_and_say_why():
 
 def test_fewer_directions_are_not_compared_and_nothing_compares_with_itself():
     scores = scores_of(
-        {("mvae", "foscttm", d): [0.1, 0.2] for d in ("rna->adt", "adt->rna")} | {("cca", "foscttm"): [0.0, 0.1]}
+        {("mvae", "foscttm", d): [0.1, 0.2] for d in ("rna->adt", "adt->rna")}
+        | {("cca", "foscttm"): [0.0, 0.1]}
     )
     assert paired_tests(scores, [], ROSTER).empty
 
@@ -172,16 +218,25 @@ def test_bold_are_the_best_and_all_that_cannot_be_told_from_it():
 
 
 def test_new_cells_decide_where_their_number_is_known():
-    values = {("mvae", "foscttm"): [0.10, 0.12, 0.11, 0.10], ("cca", "foscttm"): [0.13, 0.13, 0.14, 0.12]}
+    values = {
+        ("mvae", "foscttm"): [0.10, 0.12, 0.11, 0.10],
+        ("cca", "foscttm"): [0.13, 0.13, 0.14, 0.12],
+    }
     scores = scores_of(values)
     summary = headline(scores)
-    tests = [paired_tests(scores, [], ROSTER, sizes=sizes) for sizes in (None, {("d", "paired"): (50, 50)})]
+    tests = [
+        paired_tests(scores, [], ROSTER, sizes=sizes)
+        for sizes in (None, {("d", "paired"): (50, 50)})
+    ]
     assert tests[1]["p_holm"].iloc[0] < 0.05 < tests[1]["p_new_holm"].iloc[0]
     assert [level(summary, test, ROSTER).sum() for test in tests] == [1, 2]
 
 
 def test_a_run_that_lacks_a_seed_is_not_level_with_the_best():
-    values = {("mvae", "foscttm"): [0.10, 0.12, 0.11, 0.12], ("mmvaepp", "foscttm"): [0.12, 0.11, None, 0.11]}
+    values = {
+        ("mvae", "foscttm"): [0.10, 0.12, 0.11, 0.12],
+        ("mmvaepp", "foscttm"): [0.12, 0.11, None, 0.11],
+    }
     values |= {("cca", "foscttm"): [0.11, 0.11, 0.13, 0.12]}
     scores = scores_of(values)
     summary, tests = headline(scores), paired_tests(scores, [], ROSTER)
@@ -205,7 +260,9 @@ def test_so_many_seeds_make_a_difference_detectable_on_new_cells():
     for seeds, enough in ((n, True), (n - 1, False)):
         assert (detectable(np.sqrt(0.01 * share(seeds, 0.25)), 2 * (seeds - 1), 3) <= 0.3) == enough
     assert 2 < n < MOST_SEEDS
-    assert np.isnan(seeds_needed(0.1, 0.01, 2.0, 0.25, 3))  # cells of one dataset alone allow no less than about 0.15
+    assert np.isnan(
+        seeds_needed(0.1, 0.01, 2.0, 0.25, 3)
+    )  # cells of one dataset alone allow no less than about 0.15
     assert np.isfinite(seeds_needed(0.1, 0.01, 2.0, 0.0, 3))
 
 
@@ -245,9 +302,13 @@ def test_more_splits_of_one_dataset_do_not_tell_equal_methods_apart_on_new_cells
     for _ in range(300):
         kind = np.arange(200) % 2
         features = random.normal(size=(200, 2)) + kind[:, None]
-        right = ((features > 0.5) == kind[:, None]).astype(float)  # two methods that are equal but for the cells at hand
+        right = ((features > 0.5) == kind[:, None]).astype(
+            float
+        )  # two methods that are equal but for the cells at hand
         means = np.array([right[random.permutation(200)[:40]].mean(0) for _ in range(10)])
-        scores = scores_of({("mvae", "foscttm"): list(means[:, 0]), ("cca", "foscttm"): list(means[:, 1])})
+        scores = scores_of(
+            {("mvae", "foscttm"): list(means[:, 0]), ("cca", "foscttm"): list(means[:, 1])}
+        )
         row = paired_tests(scores, [], ROSTER, sizes={("d", "paired"): (160, 40)}).iloc[0]
         for name, p in told.items():
             p.append(row[name] < 0.05)

@@ -36,9 +36,18 @@ class Place:
 
     def prepared(self, dataset, **options):
         """Prepare a dataset as the workflow does, with options of the registry and of the config; return it."""
-        stanza = settings.load({"datasets": {dataset: options}, "registry": str(self.registry)}).datasets[dataset]
+        stanza = settings.load(
+            {"datasets": {dataset: options}, "registry": str(self.registry)}
+        ).datasets[dataset]
         output = self.folder / f"{dataset}.h5mu"
-        words = ["--loader", stanza["loader"], "--options", json.dumps(stanza["options"]), "--raw", str(self.raw / dataset)]
+        words = [
+            "--loader",
+            stanza["loader"],
+            "--options",
+            json.dumps(stanza["options"]),
+            "--raw",
+            str(self.raw / dataset),
+        ]
         cli.main(["prepare", "--dataset", dataset, *words, "--output", str(output)])
         return read_dataset(output)
 
@@ -47,7 +56,10 @@ class Place:
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
     truths = standins.mirrored(folder / "mirror")
-    content = {f"/{path.parent.name}/{path.name}": path.read_bytes() for path in (folder / "mirror").glob("*/*")}
+    content = {
+        f"/{path.parent.name}/{path.name}": path.read_bytes()
+        for path in (folder / "mirror").glob("*/*")
+    }
     with serving(content) as (address, site):
         there = Place(folder, address, site, truths)
         standins.registered(there.mirror, address, there.registry)
@@ -71,13 +83,27 @@ def test_the_config_is_valid_and_names_the_three_families():
 def test_every_file_of_a_loader_is_fetched_and_recorded(fetched):
     recorded = lock.read(fetched.raw)
     for dataset in fetched.truths:
-        needed = {file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional}
-        assert set(recorded[dataset]) == needed == {path.name for path in (fetched.raw / dataset).iterdir()}
+        needed = {
+            file.name for file in registry.raw_files(registry.load(), dataset) if not file.optional
+        }
+        assert (
+            set(recorded[dataset])
+            == needed
+            == {path.name for path in (fetched.raw / dataset).iterdir()}
+        )
 
 
 @pytest.mark.parametrize(
     "dataset",
-    [*FAMILIES, "multiome_pbmc10k_zenodo", "hao_citeseq_5p", "teaseq_wells", "teaseq_w1", "neurips_cite", "neurips_multiome"],
+    [
+        *FAMILIES,
+        "multiome_pbmc10k_zenodo",
+        "hao_citeseq_5p",
+        "teaseq_wells",
+        "teaseq_w1",
+        "neurips_cite",
+        "neurips_multiome",
+    ],
 )
 def test_a_loader_finds_what_was_put_into_its_files(fetched, dataset):
     truth, found = fetched.truths[dataset], fetched.prepared(dataset)
@@ -144,7 +170,9 @@ def test_a_coarser_label_and_another_batch_may_be_chosen(fetched):
 def test_the_well_is_found_however_it_stands_behind_a_barcode(tmp_path, suffix):
     from mosaicbench.datasets import teaseq
 
-    truth = standins.teaseq(tmp_path, {"W3": "x_X066-MP0C1W3_y", "W4": "x_X066-MP0C1W4_y"}, cells=50, suffix=suffix)
+    truth = standins.teaseq(
+        tmp_path, {"W3": "x_X066-MP0C1W3_y", "W4": "x_X066-MP0C1W4_y"}, cells=50, suffix=suffix
+    )
     found = teaseq.load(tmp_path, wells=["W3", "W4"])
     assert list(found.obs["cell_type"]) == truth.cell_type
 
@@ -155,15 +183,25 @@ def test_the_well_is_found_however_it_stands_behind_a_barcode(tmp_path, suffix):
 )
 def test_labels_of_other_cells_are_refused(fetched, tmp_path, monkeypatch, dataset, table):
     barcodes = standins._barcodes
-    monkeypatch.setattr(standins, "_barcodes", lambda n, rng: barcodes(n, np.random.default_rng([99, n])))
-    others = standins.multiome if dataset == "multiome_pbmc10k" else lambda folder: standins.teaseq(folder, {"W3": "other"})
+    monkeypatch.setattr(
+        standins, "_barcodes", lambda n, rng: barcodes(n, np.random.default_rng([99, n]))
+    )
+    others = (
+        standins.multiome
+        if dataset == "multiome_pbmc10k"
+        else lambda folder: standins.teaseq(folder, {"W3": "other"})
+    )
     (tmp_path / "others").mkdir()
     others(tmp_path / "others")
     for file in (fetched.raw / dataset).iterdir():
         source = tmp_path / "others" / table if file.name == table else file
         shutil.copy(source, tmp_path / file.name)
-    load = importlib.import_module(catalog.module("datasets", registry.load()[dataset]["loader"])).load
-    with pytest.raises(UserError, match=rf"{table}: only \d+ of its \d+ barcodes are among the \d+ cells"):
+    load = importlib.import_module(
+        catalog.module("datasets", registry.load()[dataset]["loader"])
+    ).load
+    with pytest.raises(
+        UserError, match=rf"{table}: only \d+ of its \d+ barcodes are among the \d+ cells"
+    ):
         load(tmp_path)
 
 
@@ -194,13 +232,19 @@ def test_every_scenario_of_the_paper_can_be_cut(fetched, dataset, scenario, tmp_
     words = [f"--{part}={tmp_path / part}.h5mu" for part in ("train", "query", "solution")]
     words += ["--dataset", str(source), "--scenario", scenario, "--kind", stanza["kind"]]
     cli.main(["cut", *words, "--options", json.dumps(options), "--seeds", "0"])
-    view = {part: read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")}
+    view = {
+        part: read_view(tmp_path / f"{part}.h5mu", part) for part in ("train", "query", "solution")
+    }
     assert set(view["train"].mod) == set(fetched.truths[dataset].counts)
     train = {name for cells in view["train"].mod.values() for name in cells.obs_names}
     assert len(train) + view["solution"].n_obs == len(fetched.truths[dataset].cells)
     for block in stanza.get("blocks", ()):
         together = set.intersection(*(set(view["train"][modality].obs_names) for modality in block))
-        others = [cells.obs_names for modality, cells in view["train"].mod.items() if modality not in block]
+        others = [
+            cells.obs_names
+            for modality, cells in view["train"].mod.items()
+            if modality not in block
+        ]
         assert together - set().union(*others)
 
 
@@ -210,8 +254,14 @@ def test_from_fetch_to_report(place, tmp_path):
     benchmark, scenarios = Benchmark(tmp_path), PAPER["scenarios"]
     small = {
         "registry": str(place.registry),
-        "scenarios": {"paired": scenarios["paired"] | {"datasets": FAMILIES[:2]}, "bridge_rna": scenarios["bridge_rna"]},
-        "runs": {"mvae": {}, "ridge": {}},  # one view of each dataset; test_workflow.py has controls
+        "scenarios": {
+            "paired": scenarios["paired"] | {"datasets": FAMILIES[:2]},
+            "bridge_rna": scenarios["bridge_rna"],
+        },
+        "runs": {
+            "mvae": {},
+            "ridge": {},
+        },  # one view of each dataset; test_workflow.py has controls
         "seeds": PAPER["seeds"][:1],
         "training": {"max_epochs": 1},
         "report": {"projected_runs": []},

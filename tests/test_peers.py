@@ -41,7 +41,11 @@ FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 EVERYTHING = {"joint", "rna", "atac", "rna->atac", "atac->rna"}
 PEERS = {
     "glue": ({"epochs": 2, "latent": 8, "hidden": 16}, ("rna", "atac"), EVERYTHING - {"joint"}),
-    "moscot": ({"iterations": 5, "sinkhorn": 100, "epsilon": 0.05}, ("rna", "adt"), {"rna", "adt", "rna->adt", "adt->rna"}),
+    "moscot": (
+        {"iterations": 5, "sinkhorn": 100, "epsilon": 0.05},
+        ("rna", "adt"),
+        {"rna", "adt", "rna->adt", "adt->rna"},
+    ),
     "mofa": ({"iterations": 30}, ("rna", "atac"), EVERYTHING),
     "multivi": ({"epochs": 2, "latent": 4, "hidden": 16}, ("rna", "atac"), EVERYTHING),
     "totalvi": ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "rna->adt"}),
@@ -56,7 +60,14 @@ TWO_ONLY = set()  # peers that refuse three modalities
 # The same of peers in environments of their own, where only the command line reaches them.
 APART = {
     name: ({"epochs": 2}, ("rna", "adt"), {"joint", "rna", "adt", "rna->adt", "adt->rna"})
-    for name in ("midas", "multigrate", "multivae_mvae", "multivae_mmvae", "multivae_mopoe", "scvaeit")
+    for name in (
+        "midas",
+        "multigrate",
+        "multivae_mvae",
+        "multivae_mmvae",
+        "multivae_mopoe",
+        "scvaeit",
+    )
 } | {
     "matilda": ({}, ("rna", "adt"), {"joint"}),
     "scbutterfly": ({"epochs": 2, "pretraining": 2}, ("rna", "atac"), EVERYTHING - {"joint"}),
@@ -78,8 +89,16 @@ def peers():
 def why_absent(wraps: dict[str, str]) -> str:
     """Return "" where the package that a card wraps is installed, and else what to say of it."""
     if wraps["module"] == "R":
-        return "" if version_in_r(wraps["package"]) else f"R or its package {wraps['package']} is not installed"
-    return "" if find_spec(wraps["module"]) else f"the package {wraps['package']} is not installed (make peers)"
+        return (
+            ""
+            if version_in_r(wraps["package"])
+            else f"R or its package {wraps['package']} is not installed"
+        )
+    return (
+        ""
+        if find_spec(wraps["module"])
+        else f"the package {wraps['package']} is not installed (make peers)"
+    )
 
 
 @cache
@@ -87,7 +106,11 @@ def version_in_r(package: str) -> str:
     """Return the version of an R package, "" where it or R is not installed."""
     if not shutil.which("Rscript"):
         return ""
-    asked = ["Rscript", "-e", f'if (nzchar(system.file(package = "{package}"))) cat(as.character(packageVersion("{package}")))']
+    asked = [
+        "Rscript",
+        "-e",
+        f'if (nzchar(system.file(package = "{package}"))) cat(as.character(packageVersion("{package}")))',
+    ]
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
@@ -98,13 +121,23 @@ def parts():
 
     def of(modalities: tuple[str, ...], kind: str) -> tuple[View, object]:
         if (modalities, kind) not in made:
-            dataset = simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES)
-            blocks = {"blocks": [list(modalities), *([m] for m in modalities)]} if kind == "mosaic" else {}
-            cut = scenarios.cut(dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks)
+            dataset = simulated.load(
+                None, cells=220, modalities=modalities, cell_types=3, **FEATURES
+            )
+            blocks = (
+                {"blocks": [list(modalities), *([m] for m in modalities)]}
+                if kind == "mosaic"
+                else {}
+            )
+            cut = scenarios.cut(
+                dataset, dataset_name="d", scenario=kind, kind=kind, seed=0, **blocks
+            )
             train = as_view(cut["train"], labels=True)
             counted = {m: cut["train"][m].n_vars for m in modalities}
             links = {
-                (first, second): sparse.csr_matrix(np.eye(counted[first], counted[second], dtype=np.int8))
+                (first, second): sparse.csr_matrix(
+                    np.eye(counted[first], counted[second], dtype=np.int8)
+                )
                 for first, second in permutations(modalities, 2)
             }
             made[modalities, kind] = replace(train, links=links), cut["query"]
@@ -125,7 +158,10 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
     if "joint" in gives and len(complete_cells(query)):
         asked["joint"] = (instance.embed, tuple(query.mod))
     for source, target in permutations(query.mod, 2) if "impute" in gives else ():
-        asked[f"{source}->{target}"] = (lambda few, target=target: instance.impute(few, target), (source,))
+        asked[f"{source}->{target}"] = (
+            lambda few, target=target: instance.impute(few, target),
+            (source,),
+        )
     found = {}
     for what, (give, modalities) in asked.items():
         try:
@@ -137,14 +173,22 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
 
 def fitted(name: str, train: View, seed: int = 0):
     """Return the peer, fitted briefly, and its history."""
-    instance = method_class(importlib.import_module(catalog.module("methods", name)))(**PEERS[name][0])
+    instance = method_class(importlib.import_module(catalog.module("methods", name)))(
+        **PEERS[name][0]
+    )
     return instance, instance.fit(train, seed)
 
 
 def process() -> tuple:
     """Return what a package could change for those that come after it."""
     arrays = np.random.get_state()[1].tolist()  # noqa: NPY002
-    return random.getstate(), arrays, torch.get_rng_state().tolist(), dict(os.environ), torch.get_num_threads()
+    return (
+        random.getstate(),
+        arrays,
+        torch.get_rng_state().tolist(),
+        dict(os.environ),
+        torch.get_num_threads(),
+    )
 
 
 def kind_of(name: str) -> str:
@@ -205,7 +249,9 @@ def test_gives_what_it_is_known_to_give(name, once):
             source, target = what.split("->")
             assert array.shape == (query[source].n_obs, space_values(query[target]).shape[1])
         else:
-            assert len(array) == (len(complete_cells(query)) if what == "joint" else query[what].n_obs)
+            assert len(array) == (
+                len(complete_cells(query)) if what == "joint" else query[what].n_obs
+            )
             assert array.std(0).max() > 0
     assert len({array.shape[1] for what, array in found.items() if "->" not in what}) <= 1
     assert all({"epoch", "cost"} <= set(row) for row in history)
@@ -213,7 +259,9 @@ def test_gives_what_it_is_known_to_give(name, once):
 
 
 @pytest.mark.parametrize("name", peers())
-def test_same_seed_same_result_without_labels_and_without_a_trace(name, once, parts, capfd, tmp_path, monkeypatch):
+def test_same_seed_same_result_without_labels_and_without_a_trace(
+    name, once, parts, capfd, tmp_path, monkeypatch
+):
     _, history, found, query = once(name)
     train, _ = parts(PEERS[name][1], kind_of(name))
     train = replace(train, blocks=tuple(replace(block, labels=None) for block in train.blocks))
@@ -240,7 +288,11 @@ def test_a_query_cell_does_not_depend_on_the_others(name, once):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [pytest.param(*p.values, kind, marks=p.marks) for p in peers() for kind in catalog.card("methods", p.values[0])["handles"]],
+    [
+        pytest.param(*p.values, kind, marks=p.marks)
+        for p in peers()
+        for kind in catalog.card("methods", p.values[0])["handles"]
+    ],
 )
 def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
     if kind != kind_of(name):
@@ -251,7 +303,9 @@ def test_serves_every_scenario_that_its_card_names(name, kind, once, parts):
         assert all(np.isfinite(array).all() for array in found.values())
 
 
-@pytest.mark.parametrize("name", [p for p in peers() if p.values[0] in {"mofa", "multivi", "totalvi", "univi"}])
+@pytest.mark.parametrize(
+    "name", [p for p in peers() if p.values[0] in {"mofa", "multivi", "totalvi", "univi"}]
+)
 def test_what_cells_of_one_modality_change_in_a_mosaic(name, parts):
     """UniVI learns from cells that show everything, the others from all."""
     train, query = parts(PEERS[name][1], "mosaic")
@@ -274,10 +328,15 @@ def test_three_modalities_are_served_or_refused(name, parts):
 
 
 def test_every_wrapped_package_is_tested():
-    elsewhere = {"links_harmony", "maxfuse"}  # installed with the benchmark; never installed by it (test_links, test_scmodal)
+    elsewhere = {
+        "links_harmony",
+        "maxfuse",
+    }  # installed with the benchmark; never installed by it (test_links, test_scmodal)
     wrapped = {name for name, card in catalog.cards("methods").items() if "wraps" in card}
     assert set(PEERS) | set(APART) == wrapped - elsewhere
-    assert set(APART) == {name for name in wrapped if "environment" in catalog.card("methods", name)}
+    assert set(APART) == {
+        name for name in wrapped if "environment" in catalog.card("methods", name)
+    }
 
 
 def python_of(name: str) -> Path:
@@ -287,7 +346,10 @@ def python_of(name: str) -> Path:
 def peers_apart():
     """Return the peers with environments of their own, those that are not built as tests that are skipped."""
     reason = "its environment is not built (make peers)"
-    return [pytest.param(name, marks=pytest.mark.skipif(not python_of(name).exists(), reason=reason)) for name in APART]
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(not python_of(name).exists(), reason=reason))
+        for name in APART
+    ]
 
 
 @pytest.mark.parametrize("name", peers_apart())
@@ -301,39 +363,66 @@ def test_in_its_own_environment(name, tmp_path):
         write_view(tmp_path / f"{part}.h5mu", cut[part])
     names = cut["query"].obs_names[4:9]
     write_view(tmp_path / "few.h5mu", cut["query"][names].copy())
-    identity = json.dumps({"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0})
+    identity = json.dumps(
+        {"dataset": "d", "scenario": "paired", "run": name, "method": name, "seed": 0}
+    )
     made = {}
     for part in ("query", "few"):
-        words = ["--identity", identity, "--hyperparameters", json.dumps(hyperparameters), "--threads", "1"]
+        words = [
+            "--identity",
+            identity,
+            "--hyperparameters",
+            json.dumps(hyperparameters),
+            "--threads",
+            "1",
+        ]
         words += ["--train", "train.h5mu", "--query", f"{part}.h5mu", "--output", part]
         command = [str(python_of(name)), "-m", "mosaicbench", "fit", "--method", name, *words]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout == ""
         record = read_record(tmp_path / part / "run.json")
         assert record["status"] == "ok", record["message"]
         latents = read_latents(tmp_path / part / "latents.h5ad")
         latents = latents[latents.obs["subset"] == "query"]
-        made[part] = {source: latents[rows.index] for source, rows in latents.obs.groupby("source", observed=True)}
+        made[part] = {
+            source: latents[rows.index]
+            for source, rows in latents.obs.groupby("source", observed=True)
+        }
         made[part] |= read_imputed(tmp_path / part / "imputed.h5mu").mod
-    assert {path.name for path in tmp_path.iterdir()} == {"links.tsv", "train.h5mu", "query.h5mu", "few.h5mu", "query", "few"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "links.tsv",
+        "train.h5mu",
+        "query.h5mu",
+        "few.h5mu",
+        "query",
+        "few",
+    }
     assert set(made["query"]) == set(made["few"]) == gives
     for what, of_few in made["few"].items():
         assert of_few.shape == (5, made["query"][what].n_vars)
         np.testing.assert_allclose(of_few.X, made["query"][what].X[4:9], atol=1e-4, err_msg=what)
     history = read_table(tmp_path / "query/history.tsv")
-    assert len(history) == hyperparameters.get("epochs", 0)  # uniPort counts minibatches and keeps no history
+    assert len(history) == hyperparameters.get(
+        "epochs", 0
+    )  # uniPort counts minibatches and keeps no history
     wraps = catalog.card("methods", name)["wraps"]
     asking = f"from importlib.metadata import version; print(version('{wraps['package']}'))"
-    installed = subprocess.run([str(python_of(name)), "-c", asking], capture_output=True, text=True, check=True).stdout.strip()
+    installed = subprocess.run(
+        [str(python_of(name)), "-c", asking], capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert installed == wraps["version"]
 
 
 def nearest(x, n_neighbors, metric, metric_kwds, **_):
     """Find neighbours one by one, which muon searches by a descent that takes 20 s to compile."""
     known = tuple(metric_kwds.values())
-    distances = cdist(x, x, metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known))
+    distances = cdist(
+        x, x, metric if isinstance(metric, str) else lambda a, b: metric(a, b, *known)
+    )
     places = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
     return places, np.take_along_axis(distances, places, axis=1), None
 
@@ -342,24 +431,37 @@ def nearest(x, n_neighbors, metric, metric_kwds, **_):
 def test_poisoned_solution_changes_nothing(name, tmp_path, monkeypatch):
     """Without a fork, so that what a package has imported and compiled for the tests above is there."""
     hyperparameters, modalities, _ = (PEERS | APART)[name]
-    dataset = linked(simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES), tmp_path / "links.tsv")
+    dataset = linked(
+        simulated.load(None, cells=220, modalities=modalities, cell_types=3, **FEATURES),
+        tmp_path / "links.tsv",
+    )
     view = cut_small(dataset, kind_of(name), tmp_path / "view")
-    views, folders = [view, poisoned(view, tmp_path / "poisoned")], [tmp_path / "clean", tmp_path / "dirty"]
+    views, folders = (
+        [view, poisoned(view, tmp_path / "poisoned")],
+        [tmp_path / "clean", tmp_path / "dirty"],
+    )
     if name in APART:
         fit_apart(views, folders, name, kind_of(name), hyperparameters, python_of(name))
     else:
         if name == "wnn":
             import muon
 
-            module = importlib.import_module(muon.pp.neighbors.__module__)  # which one that is, muon's versions differ in
+            module = importlib.import_module(
+                muon.pp.neighbors.__module__
+            )  # which one that is, muon's versions differ in
             monkeypatch.setattr(module, "nearest_neighbors", nearest)
-        monkeypatch.setattr(attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None))
+        monkeypatch.setattr(
+            attempt, "run_in_child", lambda work, meter, limits: (work() or 0, None)
+        )
         run = run_of(name, folders, hyperparameters=hyperparameters, scenario=kind_of(name))
         fit.main(runs=[run], seeds=seeds_of(views, [0, 0]), limits=LIMITS)
     assert_same_outputs(*folders)
 
 
-@pytest.mark.skipif(not python_of("multivae_mvae").exists(), reason="multivae's environment is not built (make peers)")
+@pytest.mark.skipif(
+    not python_of("multivae_mvae").exists(),
+    reason="multivae's environment is not built (make peers)",
+)
 def test_our_bounds_are_those_of_multivae():
     """The same weights, cells and draws cost the same, with the same gradient; but for the one expert that differs."""
     command = [str(python_of("multivae_mvae")), str(REPOSITORY / "tests/bounds_of_multivae.py")]
@@ -367,19 +469,28 @@ def test_our_bounds_are_those_of_multivae():
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     compared = json.loads(done.stdout)
-    assert {what.split(":")[0] for what in compared} >= {"mvae", "mmvae iwae", "mmvae dreg", "mopoe"}
+    assert {what.split(":")[0] for what in compared} >= {
+        "mvae",
+        "mmvae iwae",
+        "mmvae dreg",
+        "mopoe",
+    }
     for what, (ours, theirs) in compared.items():
         same = ours == pytest.approx(theirs, rel=1e-4)
         assert same == (not what.startswith("mopoe with the prior's expert")), what
 
 
 def test_an_absent_package_is_named_with_its_remedy():
-    with pytest.raises(NotApplicable, match=r"the package nowhere is not installed; `make peers` installs 1\.0"):
+    with pytest.raises(
+        NotApplicable, match=r"the package nowhere is not installed; `make peers` installs 1\.0"
+    ):
         _package.need({"package": "nowhere", "module": "nowhere_at_all", "version": "1.0"})
 
 
 def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatch):
-    network = pytest.importorskip("mofapy2.core.BayesNet", reason="the package mofapy2 is not installed (make peers)").BayesNet
+    network = pytest.importorskip(
+        "mofapy2.core.BayesNet", reason="the package mofapy2 is not installed (make peers)"
+    ).BayesNet
     ended, stats = [], network.getTrainingStats
 
     def kept(model):
@@ -388,7 +499,9 @@ def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatc
 
     monkeypatch.setattr(network, "getTrainingStats", kept)
     train, _ = parts(("rna", "adt"), "paired")
-    instance = method_class(importlib.import_module(catalog.module("methods", "mofa")))(convergence="slow")
+    instance = method_class(importlib.import_module(catalog.module("methods", "mofa")))(
+        convergence="slow"
+    )
     instance.fit(train, 0)
     np.testing.assert_allclose(instance.embed(train.observing("rna", "adt")), ended[0], atol=0.02)
 
@@ -409,8 +522,14 @@ def test_scot_finds_the_same_tree_in_other_coordinates():
     place = np.concatenate([np.linspace(0.05, size / 30, size) for size in (120, 60, 30)])
     tree = np.eye(3)[branch] * place[:, None]
     spaces = {m: np.linalg.qr(random.standard_normal((8, 8)))[0][:3] for m in ("left", "right")}
-    views = {m: (tree @ axes + 0.02 * random.standard_normal((210, 8))).astype(np.float32) for m, axes in spaces.items()}
-    blocks = tuple(Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: views[m]}) for m in views)
+    views = {
+        m: (tree @ axes + 0.02 * random.standard_normal((210, 8))).astype(np.float32)
+        for m, axes in spaces.items()
+    }
+    blocks = tuple(
+        Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: views[m]})
+        for m in views
+    )
     scot = method_class(importlib.import_module(catalog.module("methods", "scot")))
     instance = scot(graph_neighbors=10, epsilon=5e-3, iterations=30, sinkhorn=200, neighbors=3)
     instance.fit(View(blocks, dict.fromkeys(views, 8)), 0)

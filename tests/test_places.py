@@ -60,8 +60,13 @@ def swap(folder, name, kind):
 
 def scored(folder):
     out = {"scores": "scores.tsv", "features": "features.tsv", "cells": "cells.npz"}
-    paths = {"runs": [folder / f"run-{seed}" for seed in SEEDS], "views": [folder / f"view-{seed}" for seed in SEEDS]}
-    score.main(**paths, groups=["efficiency"], **{kind: [folder / name] for kind, name in out.items()})
+    paths = {
+        "runs": [folder / f"run-{seed}" for seed in SEEDS],
+        "views": [folder / f"view-{seed}" for seed in SEEDS],
+    }
+    score.main(
+        **paths, groups=["efficiency"], **{kind: [folder / name] for kind, name in out.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,9 +86,15 @@ def test_what_is_of_another_seed_is_not_scored(places, name, kind):
     whole = {"run": FILES_OF_FIT, "view": ["train.h5mu", "solution.h5mu"]}
     for each in [name] if name else whole[kind]:
         swap(places, each, kind)
-    of_a_view = {"train.h5mu": "solution.h5mu", "": "run.json"}  # the first file that does not go with what was read before
+    of_a_view = {
+        "train.h5mu": "solution.h5mu",
+        "": "run.json",
+    }  # the first file that does not go with what was read before
     named = of_a_view.get(name, name) if kind == "view" else name or "run.json"
-    with pytest.raises(UserError, match=rf"{named}: is of seed \d, but lies where seed \d belongs; delete it and run again"):
+    with pytest.raises(
+        UserError,
+        match=rf"{named}: is of seed \d, but lies where seed \d belongs; delete it and run again",
+    ):
         scored(places)
     assert not (places / "scores.tsv").exists()
 
@@ -104,13 +115,17 @@ def test_scores_say_their_digests_and_whose_they_are(places):
     scored(places)
     cells = read_cells(places / "cells.npz")
     assert set(cells.digests) == {"scores.tsv", "features.tsv"}
-    with pytest.raises(UserError, match=r"cells.npz: is of run random_latent, but lies where run mvae belongs"):
+    with pytest.raises(
+        UserError, match=r"cells.npz: is of run random_latent, but lies where run mvae belongs"
+    ):
         read_cells(places / "cells.npz", {"dataset": "small", "scenario": "paired", "run": "mvae"})
 
 
 def test_latents_of_another_seed_are_not_laid_out(places):
     swap(places, "latents.h5ad", "run")
-    with pytest.raises(UserError, match=r"latents.h5ad: is of seed 1, but lies where seed 0 belongs"):
+    with pytest.raises(
+        UserError, match=r"latents.h5ad: is of seed 1, but lies where seed 0 belongs"
+    ):
         project.main(views=[[places / "view-0", places / "run-0"]], seed=0, output=places / "out")
     with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
         project.main(views=[[places / "view-0", places / "run-1"]], seed=0, output=places / "out")
@@ -174,7 +189,9 @@ def test_scores_that_were_cut_are_not_tabulated(benchmark, monkeypatch, tmp_path
         tabulate_results(benchmark, tmp_path)
 
 
-def test_scores_without_a_seed_or_of_another_run_are_not_tabulated(benchmark, monkeypatch, tmp_path):
+def test_scores_without_a_seed_or_of_another_run_are_not_tabulated(
+    benchmark, monkeypatch, tmp_path
+):
     """Also where no digest is known, as in results of an older version."""
     monkeypatch.setattr(catalog, "cards", cards)
     place = benchmark.places[0]
@@ -201,15 +218,24 @@ def test_records_and_histories_of_another_seed_are_not_tabulated(benchmark, monk
     monkeypatch.setattr(catalog, "cards", cards)
     first, second = benchmark.records[0], benchmark.records[1]
     with Damaged(first, second.read_text()):
-        with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
+        with pytest.raises(
+            UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"
+        ):
             tabulate_results(benchmark, tmp_path)
         runs = pd.read_csv(benchmark.folder / "tables/runs.tsv", sep="\t", keep_default_na=False)
-        with pytest.raises(UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"):
+        with pytest.raises(
+            UserError, match=r"run.json: is of seed 1, but lies where seed 0 belongs"
+        ):
             read_records(Results(benchmark.folder), runs)
 
 
-@pytest.mark.parametrize(("table", "figure"), [("scores", "scores_by_run"), ("runs", "mean_ranks"), ("ranks", "mean_ranks")])
-def test_a_table_that_was_cut_is_neither_drawn_nor_reported(benchmark, monkeypatch, tmp_path, table, figure):
+@pytest.mark.parametrize(
+    ("table", "figure"),
+    [("scores", "scores_by_run"), ("runs", "mean_ranks"), ("ranks", "mean_ranks")],
+)
+def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
+    benchmark, monkeypatch, tmp_path, table, figure
+):
     monkeypatch.setattr(catalog, "cards", cards)
     path = benchmark.folder / f"tables/{table}.tsv"
     message = f"{table}.tsv: is not as `mosaicbench tabulate` wrote it"
@@ -229,11 +255,18 @@ def test_a_picture_or_a_config_that_was_cut_is_not_reported(benchmark, monkeypat
     figures = benchmark.folder / "figures"
     draw_figure(benchmark, "mean_ranks", figures)
     for name, damaged in (("mean_ranks.svg", "<svg>"), ("mean_ranks.png", "")):
-        monkeypatch.setattr(embedded_figures, "LARGEST_SVG", 10 if name.endswith("png") else 150_000)
-        with Damaged(figures / name, damaged), pytest.raises(UserError, match=f"{name}: is no whole picture"):
+        monkeypatch.setattr(
+            embedded_figures, "LARGEST_SVG", 10 if name.endswith("png") else 150_000
+        )
+        with (
+            Damaged(figures / name, damaged),
+            pytest.raises(UserError, match=f"{name}: is no whole picture"),
+        ):
             write_report(benchmark, tmp_path / "report.html")
     (tmp_path / "config.json").write_text("")
-    with pytest.raises(UserError, match=r"config.json: holds no configuration; delete it and run again"):
+    with pytest.raises(
+        UserError, match=r"config.json: holds no configuration; delete it and run again"
+    ):
         report._read_config(tmp_path / "config.json")
 
 
@@ -249,7 +282,10 @@ def test_a_layout_of_another_view_or_cut_short_is_not_drawn(tmp_path):
     write_tables(tmp_path, {"projection": pd.DataFrame([row, row])})
     whose = {"dataset": "pair", "scenario": "paired"}
     assert len(read_projection(tmp_path, "projection", whose)) == 2
-    with pytest.raises(UserError, match=r"projection.tsv: is of scenario paired, but lies where scenario unpaired belongs"):
+    with pytest.raises(
+        UserError,
+        match=r"projection.tsv: is of scenario paired, but lies where scenario unpaired belongs",
+    ):
         read_projection(tmp_path, "projection", whose | {"scenario": "unpaired"})
     (tmp_path / "projection.tsv").write_text(cut(tmp_path / "projection.tsv", keep=0.5))
     with pytest.raises(UserError, match="is not as `mosaicbench project` wrote it"):
@@ -258,9 +294,13 @@ def test_a_layout_of_another_view_or_cut_short_is_not_drawn(tmp_path):
 
 def kept_model(folder, seed):
     identity = {"dataset": "small", "scenario": "paired", "run": "mvae", "seed": seed}
-    facts = dict.fromkeys(("method", "module", "card", "hyperparameters", "versions", "modalities", "licence"), "")
+    facts = dict.fromkeys(
+        ("method", "module", "card", "hyperparameters", "versions", "modalities", "licence"), ""
+    )
     arrays = {"mean": np.full(2, seed, dtype=float)}
-    write_model(folder / "model", KeptModel(facts | {"identity": identity}, arrays, arrays), weights=True)
+    write_model(
+        folder / "model", KeptModel(facts | {"identity": identity}, arrays, arrays), weights=True
+    )
     (folder / "run.json").write_text(json.dumps(identity))
 
 
@@ -271,7 +311,9 @@ def test_a_model_of_parts_of_two_runs_is_not_applied(tmp_path, name):
     assert read_model(tmp_path / "run-0").state["mean"][0] == 0
     shutil.copy(tmp_path / "run-1/model" / name, tmp_path / "run-0/model" / name)
     expected = (
-        "is of seed 1, but lies where seed 0" if name == "model.json" else f"{name}: is not as `mosaicbench fit` wrote it"
+        "is of seed 1, but lies where seed 0"
+        if name == "model.json"
+        else f"{name}: is not as `mosaicbench fit` wrote it"
     )
     with pytest.raises(UserError, match=expected):
         read_model(tmp_path / "run-0")

@@ -46,10 +46,25 @@ def results(views, tmp_path):
             view.parent.mkdir(parents=True, exist_ok=True)
             view.symlink_to(views[seed])
         model = run == "mvae"
-        write_history(folder / "history.tsv", [{"epoch": e, "cost": 1.0} for e in range(20)] if model else [])
-        record = dict.fromkeys(RECORD_KEYS) | {"dataset": "small", "scenario": "paired", "run": run, "method": run}
-        record |= {"seed": seed, "status": "ok", "seconds": {"import": 1.0, "fit": seconds - 1}, "device": "cpu"}
-        record |= {"hyperparameters": {"max_epochs": 40} if model else {}, "peak_host_mb": 100.0 + seed}
+        write_history(
+            folder / "history.tsv", [{"epoch": e, "cost": 1.0} for e in range(20)] if model else []
+        )
+        record = dict.fromkeys(RECORD_KEYS) | {
+            "dataset": "small",
+            "scenario": "paired",
+            "run": run,
+            "method": run,
+        }
+        record |= {
+            "seed": seed,
+            "status": "ok",
+            "seconds": {"import": 1.0, "fit": seconds - 1},
+            "device": "cpu",
+        }
+        record |= {
+            "hyperparameters": {"max_epochs": 40} if model else {},
+            "peak_host_mb": 100.0 + seed,
+        }
         write_record(folder / "run.json", record)
     for run, seconds in (("mvae", 3), ("cca", 5)):
         (tmp_path / f"results/runs/small/paired/{run}/scores.tsv").write_bytes(b"x" * 2_000_000)
@@ -60,15 +75,29 @@ def results(views, tmp_path):
 
 
 def planned(results, config=CONFIG, shapes=None):
-    table = expenses.plan(settings.load(copy.deepcopy(config)), expenses.measured(results), shapes or {})
-    return table.groupby(["rule", "method"])[["low_hours", "hours", "high_hours", "memory_mb"]].sum() * [3600, 3600, 3600, 1]
+    table = expenses.plan(
+        settings.load(copy.deepcopy(config)), expenses.measured(results), shapes or {}
+    )
+    return table.groupby(["rule", "method"])[
+        ["low_hours", "hours", "high_hours", "memory_mb"]
+    ].sum() * [3600, 3600, 3600, 1]
 
 
 def test_costs_are_what_the_records_say(results):
     table = expenses.measured(results).set_index(["rule", "method"])
     model = table.loc["fit_model", "mvae"]
-    assert (model["jobs"], model["seconds"], model["seconds_least"], model["seconds_most"]) == (2, 12, 10, 14)
-    assert (model["cells"], model["epochs"], model["max_epochs"], model["constant_seconds"]) == (192, 20, 40, 1)
+    assert (model["jobs"], model["seconds"], model["seconds_least"], model["seconds_most"]) == (
+        2,
+        12,
+        10,
+        14,
+    )
+    assert (model["cells"], model["epochs"], model["max_epochs"], model["constant_seconds"]) == (
+        192,
+        20,
+        40,
+        1,
+    )
     assert (model["cpu_hours"], model["gpu_hours"]) == (pytest.approx(24 / 3600, rel=1e-3), 0)
     score = table.loc["score", "cca"]
     assert (score["seconds"], score["peak_host_mb"], score["disk_mb"]) == (5, 500, 2)
@@ -107,7 +136,9 @@ def test_a_benchmark_planned_from_itself_is_what_it_took(results):
 
 
 def test_epochs_scale_training_but_not_imports(results):
-    short = planned(results, CONFIG | {"runs": {"short": CONFIG["runs"]["short"]}}).loc[("fit_model", "mvae")]
+    short = planned(results, CONFIG | {"runs": {"short": CONFIG["runs"]["short"]}}).loc[
+        ("fit_model", "mvae")
+    ]
     assert short["hours"] == pytest.approx(2 * (1 + 11 / 4))
     assert short["high_hours"] == pytest.approx(2 * (1 + 13 / 4 * 2))  # if no run stops early
 
@@ -115,7 +146,9 @@ def test_epochs_scale_training_but_not_imports(results):
 def test_cells_and_features_scale_within_a_stated_range(results):
     known = expenses.measured(results)
     cells, features = 240, int(known["features"].iloc[0])
-    tenfold = planned(results, CONFIG | {"runs": {"mvae": {}}}, {"small": (10 * cells, {"rna": 4 * features})})
+    tenfold = planned(
+        results, CONFIG | {"runs": {"mvae": {}}}, {"small": (10 * cells, {"rna": 4 * features})}
+    )
     low, expected, high = tenfold.loc[("fit_model", "mvae"), ["low_hours", "hours", "high_hours"]]
     assert expected == pytest.approx(2 * (1 + 11 * 10 * 2))
     assert low == pytest.approx(2 * (1 + 9 * 10))
@@ -125,27 +158,39 @@ def test_cells_and_features_scale_within_a_stated_range(results):
 
 def test_a_dataset_of_unknown_size_asks_for_it(results):
     config = CONFIG | {"datasets": {"other": {"loader": "pbmc68k_split"}}}
-    with pytest.raises(UserError, match="size of dataset 'other' is not known; give it: --shape other=CELLS,FEATURES"):
+    with pytest.raises(
+        UserError,
+        match="size of dataset 'other' is not known; give it: --shape other=CELLS,FEATURES",
+    ):
         planned(results, config)
 
 
 def test_a_search_costs_as_many_fits_and_scores_as_it_has_trials(results):
     tuning = {"trials": 10, "share": 0.25, "runs": ["mvae"], "per_seed": True}
     plain, tuned = planned(results), planned(results, CONFIG | {"tuning": tuning})
-    assert tuned.loc[("fit_model", "mvae"), "hours"] > plain.loc[("fit_model", "mvae"), "hours"]  # those of the tuned run
+    assert (
+        tuned.loc[("fit_model", "mvae"), "hours"] > plain.loc[("fit_model", "mvae"), "hours"]
+    )  # those of the tuned run
     shown = 144 / 192  # inner train cells of train cells
     search = tuned.loc[("tune_model", "mvae"), "hours"]
-    assert search == pytest.approx(2 * 10 * (11 + 3) * shown)  # seeds, trials, seconds of a fit without its imports, of scores
+    assert search == pytest.approx(
+        2 * 10 * (11 + 3) * shown
+    )  # seeds, trials, seconds of a fit without its imports, of scores
     assert "tune_model" not in plain.index.get_level_values("rule")
 
 
-@pytest.mark.parametrize("named", [[], ["--configfile", "config/studies/tuning.yaml"]], ids=["default", "tuning"])
+@pytest.mark.parametrize(
+    "named", [[], ["--configfile", "config/studies/tuning.yaml"]], ids=["default", "tuning"]
+)
 def test_the_number_of_jobs_is_what_snakemake_plans(named):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     arguments = ["--dry-run", "--forceall", "--cores", "1", "--quiet", "rules", *named]
     done = forked.snakemake(*arguments, folder=REPOSITORY, environment=environment)
     assert done.returncode == 0, done.stderr
-    snakemakes = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
+    snakemakes = {
+        rule: int(count)
+        for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+    }
     several = (
         "draw",
         "project",
@@ -153,11 +198,17 @@ def test_the_number_of_jobs_is_what_snakemake_plans(named):
         "fit_baselines",
         "fit_models",
     )  # rules that are made one by one, of figures, views or runs
-    summed = {name: sum(n for rule, n in snakemakes.items() if rule.startswith(f"{name}_")) for name in several}
+    summed = {
+        name: sum(n for rule, n in snakemakes.items() if rule.startswith(f"{name}_"))
+        for name in several
+    }
     summed = {name: n for name, n in summed.items() if n}
     counted_already = (*(f"{name}_" for name in several), "all", "total")
     snakemakes = {rule: n for rule, n in snakemakes.items() if not rule.startswith(counted_already)}
-    assert rules.number_of_jobs(settings.read(REPOSITORY / (named or ["config/config.yaml"])[-1])) == snakemakes | summed
+    assert (
+        rules.number_of_jobs(settings.read(REPOSITORY / (named or ["config/config.yaml"])[-1]))
+        == snakemakes | summed
+    )
 
 
 def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
@@ -165,9 +216,21 @@ def test_the_shipped_costs_plan_the_default_and_the_paper_benchmark(capsys):
         cli.main(["plan", str(REPOSITORY / "config" / name)])
         text = capsys.readouterr().out
         assert int(re.search(r"^all +(\d+)", text, re.MULTILINE)[1]) > fewest
-        unmeasured = {line.split()[0] for line in text.splitlines() if line.endswith("not measured")}
-        assert not unmeasured & {"prepare", "cut", "fit_model", "fit_baseline", "score", "project", "draw"}
-        expected, low, high = map(float, re.search(r"CPU-hours +(\S+) \((\S+) to (\S+)\)", text).groups())
+        unmeasured = {
+            line.split()[0] for line in text.splitlines() if line.endswith("not measured")
+        }
+        assert not unmeasured & {
+            "prepare",
+            "cut",
+            "fit_model",
+            "fit_baseline",
+            "score",
+            "project",
+            "draw",
+        }
+        expected, low, high = map(
+            float, re.search(r"CPU-hours +(\S+) \((\S+) to (\S+)\)", text).groups()
+        )
         assert 0 < low <= expected <= high
 
 
@@ -175,10 +238,16 @@ def test_disk_of_fits_is_counted_from_cells_and_features(results):
     def disk_of_fits(**more):
         config = CONFIG | {"runs": {"mvae": {}, "cca": {}, "knn_impute": {}}} | more
         shapes = {"small": (100_000, {"rna": 2000, "adt": 200})}
-        table = expenses.plan(settings.load(copy.deepcopy(config)), expenses.measured(results), shapes)
+        table = expenses.plan(
+            settings.load(copy.deepcopy(config)), expenses.measured(results), shapes
+        )
         return table[table["rule"].str.startswith("fit")].groupby("method")["disk_mb"].sum()
 
-    kept, without, until = disk_of_fits(), disk_of_fits(keep_imputed=False), disk_of_fits(keep_imputed="until_scored")
+    kept, without, until = (
+        disk_of_fits(),
+        disk_of_fits(keep_imputed=False),
+        disk_of_fits(keep_imputed="until_scored"),
+    )
     values = 2 * 20_000 * 2200 * 4 / 1e6  # seeds, query cells, features of either modality
     latents = 2 * 100_000 * 3 * 20 * 4 / 1e6
     assert 0.8 * (latents + values) < kept["mvae"] < latents + values  # compressed
@@ -186,7 +255,9 @@ def test_disk_of_fits_is_counted_from_cells_and_features(results):
     assert kept["mvae"] - without["mvae"] > 0.8 * values
     assert until[["mvae", "cca"]].equals(without[["mvae", "cca"]])
     assert without["knn_impute"] - until["knn_impute"] > 0.5 * values
-    assert without[["cca", "knn_impute"]].equals(kept[["cca", "knn_impute"]])  # nothing smaller can stand in their place
+    assert without[["cca", "knn_impute"]].equals(
+        kept[["cca", "knn_impute"]]
+    )  # nothing smaller can stand in their place
 
 
 @pytest.mark.parametrize(
@@ -196,13 +267,20 @@ def test_disk_of_fits_is_counted_from_cells_and_features(results):
         ({"kind": "unpaired"}, 1, 0),
         ({"kind": "mosaic", "paired_fraction": 0.25}, 1.5, 0.25),
         ({"kind": "mosaic", "blocks": [["rna", "adt"], ["rna", "atac"]]}, 2, 0),
-        ({"kind": "mosaic", "blocks": [["rna", "adt", "atac"], ["rna"]], "shares": [1, 3]}, 1.5, 0.25),
+        (
+            {"kind": "mosaic", "blocks": [["rna", "adt", "atac"], ["rna"]], "shares": [1, 3]},
+            1.5,
+            0.25,
+        ),
     ],
 )
 def test_latents_are_counted_of_the_modalities_that_cells_show(stanza, shown, complete):
     train, query, width = 10_000_000, 10_000, 20
     shape = disk.Shape.of(stanza, train, query, features=100, modalities=3)
-    rows = {"scmodal": shown * train, "vae_poe": (shown + complete) * train}  # latents of single modalities, and joint ones
+    rows = {
+        "scmodal": shown * train,
+        "vae_poe": (shown + complete) * train,
+    }  # latents of single modalities, and joint ones
     for method, number in rows.items():
         taken = 1e6 * disk.of_fit(method, {"latent": width}, shape, keep_imputed=disk.UNTIL_SCORED)
         assert taken < 0.01 * number * 4 * width
@@ -212,9 +290,13 @@ def test_latents_are_counted_of_the_modalities_that_cells_show(stanza, shown, co
 
 def test_a_view_is_counted_of_the_modalities_that_cells_show():
     features = {"rna": 2000, "adt": 200}
-    paired, unpaired = (disk.Shape.of({"kind": kind}, 8000, 2000, 2200, 2) for kind in ("paired", "unpaired"))
+    paired, unpaired = (
+        disk.Shape.of({"kind": kind}, 8000, 2000, 2200, 2) for kind in ("paired", "unpaired")
+    )
     (whole,), (half,) = disk.of_view(features, paired), disk.of_view(features, unpaired)
-    assert half / whole == pytest.approx((4000 + 2 * 2000) / (8000 + 2 * 2000))  # query cells are in the solution, too
+    assert half / whole == pytest.approx(
+        (4000 + 2 * 2000) / (8000 + 2 * 2000)
+    )  # query cells are in the solution, too
     assert whole == pytest.approx(12000 * (2000 * 0.25 + 200 * 5) / 1e6)
     assert disk.of_view({"all": 2200}, paired) == []
 
@@ -223,7 +305,9 @@ def test_the_papers_plan_honours_its_key(capsys, tmp_path):
     text = (REPOSITORY / "config/paper.yaml").read_text()
     lines = {}
     for choice in ("until_scored", "false", "true"):
-        (tmp_path / "paper.yaml").write_text(text.replace("keep_imputed: until_scored", f"keep_imputed: {choice}"))
+        (tmp_path / "paper.yaml").write_text(
+            text.replace("keep_imputed: until_scored", f"keep_imputed: {choice}")
+        )
         cli.main(["plan", str(tmp_path / "paper.yaml")])
         lines[choice] = re.search(r"^disk +(.+)", capsys.readouterr().out, re.MULTILINE)[1]
     until, without, kept = (float(line.split()[0]) for line in lines.values())
@@ -234,14 +318,18 @@ def test_the_papers_plan_honours_its_key(capsys, tmp_path):
 
 def test_plan_writes_the_costs_it_used_and_reads_them_again(results, tmp_path, capsys):
     config = settings.load(copy.deepcopy(CONFIG))
-    plan.main(config=config, measured=results, table=None, shapes={}, write=tmp_path / "expenses.tsv")
+    plan.main(
+        config=config, measured=results, table=None, shapes={}, write=tmp_path / "expenses.tsv"
+    )
     first = capsys.readouterr().out
     assert "fit_model            4   0.00" in first
     plan.main(config=config, measured=None, table=tmp_path / "expenses.tsv", shapes={}, write=None)
     second = capsys.readouterr().out
     assert first.split("From ")[0] == second.split("From ")[0]
     pd.testing.assert_frame_equal(
-        read_table(tmp_path / "expenses.tsv", expenses.COLUMNS), expenses.measured(results), check_dtype=False
+        read_table(tmp_path / "expenses.tsv", expenses.COLUMNS),
+        expenses.measured(results),
+        check_dtype=False,
     )
 
 
@@ -249,7 +337,12 @@ def test_a_renewed_table_keeps_what_it_says_of_larger_views(results, tmp_path, c
     table, config = tmp_path / "expenses.tsv", settings.load(copy.deepcopy(CONFIG))
     new = expenses.measured(results)
     largest = new["cells"].max()
-    earlier = pd.concat([new.iloc[:1].assign(dataset=f"of-{cells}", cells=cells) for cells in (largest, largest + 1)])
+    earlier = pd.concat(
+        [
+            new.iloc[:1].assign(dataset=f"of-{cells}", cells=cells)
+            for cells in (largest, largest + 1)
+        ]
+    )
     write_table(table, pd.concat([earlier, new.assign(seconds=99.0, cells=largest + 1)]))
     plan.main(config=config, measured=results, table=None, shapes={}, write=table)
     kept = read_table(table, expenses.COLUMNS)

@@ -38,7 +38,9 @@ def test_a_child_dies_with_a_parent_that_is_killed(platform):
     if platform == "linux" != sys.platform:
         pytest.skip("prctl is of Linux")
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, platform], env=environment, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, platform], env=environment, stdout=subprocess.PIPE, text=True
+    )
     with parent.stdout as said:
         child = psutil.Process(int(said.readline()))
     try:
@@ -55,7 +57,9 @@ def test_a_child_dies_with_a_parent_that_is_killed(platform):
             child.kill()
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone can be told to keep freed memory")
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone can be told to keep freed memory"
+)
 def test_a_fit_takes_its_large_arrays_from_memory_that_it_freed(tmp_path):
     """Filling five arrays of 24 MB for the tenth time asks the system for no page."""
 
@@ -68,4 +72,6 @@ def test_a_fit_takes_its_large_arrays_from_memory_that_it_freed(tmp_path):
 
     code, failure = run_in_child(work, Meter(), Limits(minutes=1, memory_mb=8000))
     assert (code, failure) == (0, None)
-    assert int((tmp_path / "pages").read_text()) < 24e6 / resource.getpagesize()  # what one array takes, once
+    assert (
+        int((tmp_path / "pages").read_text()) < 24e6 / resource.getpagesize()
+    )  # what one array takes, once

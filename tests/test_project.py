@@ -39,7 +39,10 @@ def runs(view, tmp_path_factory):
 def projected(view, runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projected")
     project.main(views=[[view, *runs.values()]], seed=0, output=folder)
-    return {name: projections.read_projection(folder / "small/paired", name) for name in projections.COLUMNS}
+    return {
+        name: projections.read_projection(folder / "small/paired", name)
+        for name in projections.COLUMNS
+    }
 
 
 def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projected):
@@ -50,16 +53,24 @@ def test_every_table_names_its_view_and_only_runs_that_have_what_it_shows(projec
     assert set(projected["projection"]["run"]) == {"oracle", "constant"}
     assert set(projected["transfers"]["run"]) == {"oracle", "constant"}
     assert set(projected["imputed_values"]["run"]) == {"oracle", "celltype_mean"}
-    assert set(projected["imputed_layout"]["run"]) == {"oracle", "celltype_mean", projections.MEASURED}
+    assert set(projected["imputed_layout"]["run"]) == {
+        "oracle",
+        "celltype_mean",
+        projections.MEASURED,
+    }
 
 
 def test_a_cell_is_laid_out_once_per_source_with_its_cluster(projected):
     layout = projected["projection"].query("run == 'oracle'")
     assert not layout.duplicated(["source", "cell"]).any()
-    assert layout["source"].value_counts().to_dict() == dict.fromkeys(("rna", "atac", "adt", "joint"), CELLS)
+    assert layout["source"].value_counts().to_dict() == dict.fromkeys(
+        ("rna", "atac", "adt", "joint"), CELLS
+    )
     assert np.isfinite(layout[["x", "y"]].to_numpy()).all()
     single = layout[layout["source"] != "joint"]
-    same = single.groupby("cell")["leiden"].nunique() == 1  # the oracle gives a cell one latent in every modality
+    same = (
+        single.groupby("cell")["leiden"].nunique() == 1
+    )  # the oracle gives a cell one latent in every modality
     assert same.mean() > 0.95
     for group in (single, layout[layout["source"] == "joint"]):
         sizes = group["leiden"].value_counts()
@@ -74,7 +85,9 @@ def test_carried_labels_count_every_labelled_cell_and_the_oracle_errs_in_none(pr
     oracle = carried[carried["run"] == "oracle"]
     assert (oracle["cell_type"] == oracle["transferred"]).all()
     constant = carried[carried["run"] == "constant"]
-    assert constant.groupby("direction")["transferred"].nunique().eq(1).all()  # a collapsed latent gives every cell one type
+    assert (
+        constant.groupby("direction")["transferred"].nunique().eq(1).all()
+    )  # a collapsed latent gives every cell one type
 
 
 def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
@@ -87,18 +100,27 @@ def test_extreme_features_are_shared_by_runs_and_ordered_by_mean_r(projected):
     oracle = values[values["run"] == "oracle"]
     np.testing.assert_allclose(oracle["imputed"], oracle["measured"], atol=2e-3)
     assert oracle["r"].min() > 0.999
-    drawn = oracle.groupby(["direction", "place"])[["measured", "imputed"]].apply(lambda x: x.corr().iloc[0, 1])
-    np.testing.assert_allclose(drawn, oracle.groupby(["direction", "place"])["r"].first(), atol=1e-3)
+    drawn = oracle.groupby(["direction", "place"])[["measured", "imputed"]].apply(
+        lambda x: x.corr().iloc[0, 1]
+    )
+    np.testing.assert_allclose(
+        drawn, oracle.groupby(["direction", "place"])["r"].first(), atol=1e-3
+    )
 
 
 def test_what_the_oracle_imputes_lies_where_it_was_measured(projected):
     layout = projected["imputed_layout"]
-    measured = layout[layout["run"] == projections.MEASURED].set_index(["modality", "cell"])[["x", "y"]]
+    measured = layout[layout["run"] == projections.MEASURED].set_index(["modality", "cell"])[
+        ["x", "y"]
+    ]
     assert len(measured) == 3 * CELLS
 
     def distance(run: str) -> pd.Series:
         own = layout[layout["run"] == run]
-        gap = own[["x", "y"]].to_numpy() - measured.loc[pd.MultiIndex.from_frame(own[["modality", "cell"]])].to_numpy()
+        gap = (
+            own[["x", "y"]].to_numpy()
+            - measured.loc[pd.MultiIndex.from_frame(own[["modality", "cell"]])].to_numpy()
+        )
         return pd.Series(np.hypot(*gap.T))
 
     assert distance("oracle").median() < 0.5 * distance("celltype_mean").median()
@@ -110,7 +132,9 @@ def test_markers_are_higher_in_the_cluster_that_they_mark(projected):
     assert markers["above"].between(0, 1).all()
     assert markers["share"].between(0, 1).all()
     rna = markers[markers["modality"] == "rna"]
-    weighted = (rna["mean"] * rna["cells"]).groupby(rna["feature"]).sum() / rna.groupby("feature")["cells"].sum()
+    weighted = (rna["mean"] * rna["cells"]).groupby(rna["feature"]).sum() / rna.groupby("feature")[
+        "cells"
+    ].sum()
     own = rna[rna["leiden"] == rna["marks"]].set_index("feature")["mean"]
     assert (own > weighted.loc[own.index]).all()
     assert markers.groupby(["modality", "marks"])["feature"].nunique().max() == project.MARKERS

@@ -15,9 +15,15 @@ sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import provenance  # noqa: E402
 
-NUMBERS = {"../originals.md", "../performance.md"}  # pages outside of docs/results with numbers that were measured
+NUMBERS = {
+    "../originals.md",
+    "../performance.md",
+}  # pages outside of docs/results with numbers that were measured
 SCORES = "dataset\tscenario\trun\tseed\tmetric\tdirection\tspace\tvalue\tstatus\n{}".format
-LINES = ["a\tpaired\tcca\t0\tfoscttm\t\t\t0.1\tok\n", "a\tpaired\tcca\t1\tfoscttm\t\t\t0.30000000000000004\tok\n"]
+LINES = [
+    "a\tpaired\tcca\t0\tfoscttm\t\t\t0.1\tok\n",
+    "a\tpaired\tcca\t1\tfoscttm\t\t\t0.30000000000000004\tok\n",
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +35,14 @@ def test_every_page_of_results_has_a_mark():
     pages = {page.name for page in (REPOSITORY / "docs/results").glob("*.md")} | NUMBERS
     rows = {row["page"]: row for row in provenance.read(provenance.MARKS)}
     add = "python docs/site/provenance.py mark PAGE --commit COMMIT"
-    assert set(rows) == pages, f"docs/results/provenance.tsv needs a row for each page; add one: {add}"
+    assert set(rows) == pages, (
+        f"docs/results/provenance.tsv needs a row for each page; add one: {add}"
+    )
     for page, row in rows.items():
         text = (provenance.MARKS.parent / page).read_text()
-        assert row["date"] or "<!-- measured -->" not in text, f"{page} has numbers of no day; {add}"
+        assert row["date"] or "<!-- measured -->" not in text, (
+            f"{page} has numbers of no day; {add}"
+        )
         assert not row["config"] or (REPOSITORY / row["config"]).is_file(), page
 
 
@@ -40,14 +50,22 @@ def test_a_page_says_that_it_is_older_than_the_current_code_exactly_where_it_is(
     for row in provenance.read(provenance.MARKS):
         text = (provenance.MARKS.parent / row["page"]).read_text()
         said = re.findall(f"{provenance.BEGIN}\n(.*)\n{provenance.END}", text)
-        older = bool(row["date"]) and provenance.last_key(row) != present[row["config"] or provenance.ALL]
+        older = (
+            bool(row["date"])
+            and provenance.last_key(row) != present[row["config"] or provenance.ALL]
+        )
         told = f"docs/results/{row['page']}: its mark is not that of provenance.tsv and the current code; run: make provenance"
         assert said == [provenance.sentence(row, present)], told
         assert (provenance.OLDER in said[0]) == older, told
 
 
 def test_a_mark_follows_the_keys():
-    row = dict.fromkeys(provenance.COLUMNS, "") | {"page": "x.md", "config": "c", "date": "2026-01-02", "commit": "012"}
+    row = dict.fromkeys(provenance.COLUMNS, "") | {
+        "page": "x.md",
+        "config": "c",
+        "date": "2026-01-02",
+        "commit": "012",
+    }
     row |= {"code_key": "aaa", "note": "Typed."}
     said = "Numbers of 2026-01-02; commit `012`; key of the code `aaa`: "
     said += "[of the current code](../studies.md#how-old-the-numbers-are). Typed."
@@ -57,7 +75,10 @@ def test_a_mark_follows_the_keys():
     assert "`aaa`; equal scores under `bbb`: [of the current code](" in restamped
     assert provenance.OLDER in provenance.sentence(row | {"restamped_keys": "bbb"}, {"c": "aaa"})
     unknown = provenance.sentence(row | {"commit": "", "code_key": ""}, {"c": "aaa"})
-    assert "commit not recorded; key of the code not recorded" in unknown and provenance.OLDER in unknown
+    assert (
+        "commit not recorded; key of the code not recorded" in unknown
+        and provenance.OLDER in unknown
+    )
     once = provenance.marked("# X\n\nText.\n", said)
     assert once.startswith(f"# X\n\n{provenance.BEGIN}\n{said}\n") and once.endswith("\n\nText.\n")
     assert provenance.marked(once, said) == once
@@ -84,7 +105,19 @@ def test_comments_formatting_and_prose_are_no_code(tmp_path):
     }.items():
         assert old in code and key(code) != key(code.replace(old, new)), old
     assert key('d = {"label": 1}') != key('d = {"label": 2}')
-    assert len({key("x = None"), key("x = 0"), key("x = []"), key("x = ''"), key("x = False"), key("x = b''")}) == 6
+    assert (
+        len(
+            {
+                key("x = None"),
+                key("x = 0"),
+                key("x = []"),
+                key("x = ''"),
+                key("x = False"),
+                key("x = b''"),
+            }
+        )
+        == 6
+    )
 
 
 def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, monkeypatch):
@@ -106,11 +139,24 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
     }.items():
         assert key(text.replace(old, new)) != before, new
     plain = provenance.plain
-    counted = {"metrics/foscttm.py", "methods/cca.py", "modeling/training.py", "data/preprocess.py", "datasets/simulated.py"}
+    counted = {
+        "metrics/foscttm.py",
+        "methods/cca.py",
+        "modeling/training.py",
+        "data/preprocess.py",
+        "datasets/simulated.py",
+    }
     counted |= {"metrics/_closer.py"}
-    for edited in [*counted, "methods/mopoe.py", "metrics/graph_connectivity.py", "report/theme.py"]:
+    for edited in [
+        *counted,
+        "methods/mopoe.py",
+        "metrics/graph_connectivity.py",
+        "report/theme.py",
+    ]:
         path = sources.ROOT / "mosaicbench" / edited
-        monkeypatch.setattr(provenance, "plain", lambda file, path=path: plain(file) + "x" * (file == path))
+        monkeypatch.setattr(
+            provenance, "plain", lambda file, path=path: plain(file) + "x" * (file == path)
+        )
         assert path.is_file() and (key(text) != before) == (edited in counted), edited
 
 
@@ -122,11 +168,19 @@ def study(tmp_path, monkeypatch):
         for part in ("tables", "runs", "code"):
             (folder / part).mkdir(parents=True)
         (folder / "tables/scores.tsv").write_text(
-            SCORES("".join(lines) + f"a\tpaired\tcca\t0\tfit_seconds\t\t\t{len(name)}.5{name}\tok\n")
+            SCORES(
+                "".join(lines) + f"a\tpaired\tcca\t0\tfit_seconds\t\t\t{len(name)}.5{name}\tok\n"
+            )
         )
         (folder / "runs/run.json").write_text(json.dumps({"git_commit": name}))
         (folder / "config.json").write_text(
-            json.dumps({"datasets": {"simulated": None}, "scenarios": {"paired": {"kind": "paired"}}, "runs": {"cca": None}})
+            json.dumps(
+                {
+                    "datasets": {"simulated": None},
+                    "scenarios": {"paired": {"kind": "paired"}},
+                    "runs": {"cca": None},
+                }
+            )
         )
         stamped = sources.ROOT / "mosaicbench/methods/cca.py"
         digest = hashlib.sha256(stamped.read_bytes()).hexdigest()
@@ -137,13 +191,21 @@ def study(tmp_path, monkeypatch):
         "config/studies/none.yaml": "same",
         "all": "all{}",
     }
-    monkeypatch.setattr(provenance, "keys", lambda: {name: key.format(2) for name, key in keys.items()})
     monkeypatch.setattr(
-        provenance, "keys_at", lambda commit: {name: key.format(1) for name, key in keys.items()} if commit == "old" else {}
+        provenance, "keys", lambda: {name: key.format(2) for name, key in keys.items()}
+    )
+    monkeypatch.setattr(
+        provenance,
+        "keys_at",
+        lambda commit: (
+            {name: key.format(1) for name, key in keys.items()} if commit == "old" else {}
+        ),
     )
     monkeypatch.setattr(provenance, "MARKS", tmp_path / "provenance.tsv")
     monkeypatch.setattr(provenance, "EQUAL", tmp_path / "equal_scores.tsv")
-    monkeypatch.setattr(provenance, "methods_of", lambda config: ["mvae"] if "multivae" in str(config) else ["cca"])
+    monkeypatch.setattr(
+        provenance, "methods_of", lambda config: ["mvae"] if "multivae" in str(config) else ["cca"]
+    )
     rows = {
         "a.md": ("config/config.yaml", "c1"),
         "b.md": ("config/config.yaml", "c0"),
@@ -160,11 +222,18 @@ def study(tmp_path, monkeypatch):
 
 
 def test_restamp_asks_for_equal_scores_and_then_makes_pages_of_the_old_code_current(study, capsys):
-    with pytest.raises(UserError, match="no comparison of scores ends at the present code, all2; make one: python"):
+    with pytest.raises(
+        UserError, match="no comparison of scores ends at the present code, all2; make one: python"
+    ):
         provenance.restamp()
     provenance.compare(study / "old", study / "new")
     (row,) = provenance.read(provenance.EQUAL)
-    assert (row["old_key"], row["new_key"], row["rows"], row["methods"]) == ("all1", "all2", "2", "cca")
+    assert (row["old_key"], row["new_key"], row["rows"], row["methods"]) == (
+        "all1",
+        "all2",
+        "2",
+        "cca",
+    )
     provenance.restamp()
     restamped = {row["page"]: row["restamped_keys"] for row in provenance.read(provenance.MARKS)}
     assert restamped == {"a.md": "c2", "b.md": "", "c.md": "", "d.md": ""}

@@ -14,8 +14,20 @@ from mosaicbench.statistics.summary import comparison
 
 
 def number(**changed) -> dict:
-    known = {"dataset": "d", "scenario": "paired", "method": "MVAE", "method_id": "mvae", "metric": "foscttm"}
-    known |= {"direction": "rna->adt", "value": 0.05, "split": "held_out", "source": "R", "verdict": "usable"}
+    known = {
+        "dataset": "d",
+        "scenario": "paired",
+        "method": "MVAE",
+        "method_id": "mvae",
+        "metric": "foscttm",
+    }
+    known |= {
+        "direction": "rna->adt",
+        "value": 0.05,
+        "split": "held_out",
+        "source": "R",
+        "verdict": "usable",
+    }
     return known | {"reason": "a remark", "reference": "r"} | changed
 
 
@@ -33,7 +45,9 @@ def test_ours_stands_beside_a_number_of_the_same_meaning():
     row = beside([number()]).iloc[0]
     assert row["comparable"]
     assert (row["run"], row["same_method"], row["differs"]) == ("mvae", "yes", "")
-    np.testing.assert_allclose([row["ours"], row["ours_sd"]], [0.115, np.std(SEEDS["mvae", "foscttm"], ddof=1)])
+    np.testing.assert_allclose(
+        [row["ours"], row["ours_sd"]], [0.115, np.std(SEEDS["mvae", "foscttm"], ddof=1)]
+    )
     assert row["ours_seeds"] == 4
     other = beside([number(method="UniVI", method_id=None)]).iloc[0]
     assert (other["run"], other["same_method"]) == ("mvae", "no")  # the best, and never a control
@@ -42,16 +56,27 @@ def test_ours_stands_beside_a_number_of_the_same_meaning():
 
 
 @pytest.mark.parametrize(
-    ("scenarios", "taken"), [(["few", "paired"], "paired"), (["paired", "few"], "paired"), (["many", "few"], "many")]
+    ("scenarios", "taken"),
+    [(["few", "paired"], "paired"), (["paired", "few"], "paired"), (["many", "few"], "many")],
 )
 def test_ours_are_of_the_scenario_named_like_its_kind_else_of_the_first(scenarios, taken):
     parts = []
     for name in reversed(scenarios):
         there, back = ([0.2, 0.2], [0.4, 0.4]) if name == taken else ([0.1, 0.1], [0.9, 0.9])
-        parts.append(scores_of({("mvae", "foscttm"): there, ("mvae", "foscttm", "adt->rna"): back}, scenario=name))
+        parts.append(
+            scores_of(
+                {("mvae", "foscttm"): there, ("mvae", "foscttm", "adt->rna"): back}, scenario=name
+            )
+        )
     numbers = [number(), number(direction="mean"), number(direction="worst")]
-    file = {"definitions": {"foscttm": "as ours"}, "references": {"r": "somewhere"}, "numbers": numbers}
-    found = published.beside_ours(file, comparison(pd.concat(parts)), dict.fromkeys(scenarios, "paired"), ROSTER)
+    file = {
+        "definitions": {"foscttm": "as ours"},
+        "references": {"r": "somewhere"},
+        "numbers": numbers,
+    }
+    found = published.beside_ours(
+        file, comparison(pd.concat(parts)), dict.fromkeys(scenarios, "paired"), ROSTER
+    )
     np.testing.assert_allclose(found["ours"], [0.2, 0.3, 0.4])
     assert set(found["our_scenario"]) == {taken}
 
@@ -85,12 +110,16 @@ def test_the_published_numbers_are_valid_and_complete():
     assert {number["metric"] for number in found["numbers"]} <= defined
     assert {number["reference"] for number in found["numbers"]} == set(found["references"])
     values = {
-        (n["dataset"], n["method"], n["metric"], n["direction"]): n["value"] for n in found["numbers"] if "labels" not in n
+        (n["dataset"], n["method"], n["metric"], n["direction"]): n["value"]
+        for n in found["numbers"]
+        if "labels" not in n
     }
     assert values["multiome_pbmc10k", "UniVI", "foscttm_univi", "rna->atac"] == 0.048
     assert values["hao_citeseq", "MaxFuse", "foscttm_maxfuse", "rna->adt"] == 0.0619
     # In its table of TEA-seq some methods are scored from proteins, the others from ATAC.
-    of_teaseq = {key[1]: key[3] for key in values if key[0] == "teaseq_wells" and key[2] == "foscttm_maxfuse"}
+    of_teaseq = {
+        key[1]: key[3] for key in values if key[0] == "teaseq_wells" and key[2] == "foscttm_maxfuse"
+    }
     from_proteins = {method for method, direction in of_teaseq.items() if direction == "adt->atac"}
     assert from_proteins == {"MaxFuse", "bindSC", "Harmony"}
     assert set(of_teaseq) - from_proteins == {"Seurat", "LIGER"}
@@ -100,7 +129,9 @@ def test_the_published_numbers_are_valid_and_complete():
     for method, value in (("MAESTRO", 0.0778), ("scJoint", 0.0817)):
         assert values["multiome_pbmc10k", method, "foscttm_maxfuse_10x", "atac->rna"] == value
     assert "all dimensions (MaxFuse has 20)" in found["definitions"]["foscttm_maxfuse_10x"]
-    assert {n["dataset"] for n in found["numbers"] if n["method"] == "mmAAVI"} == {"unstated"}  # its abstract names none
+    assert {n["dataset"] for n in found["numbers"] if n["method"] == "mmAAVI"} == {
+        "unstated"
+    }  # its abstract names none
     registry = yaml.safe_load((REPOSITORY / "config/datasets.yaml").read_text())
     for entry in found["numbers"]:
         if entry["verdict"] == "usable":  # it can stand beside ours as soon as the dataset is run
@@ -121,7 +152,11 @@ def test_the_published_numbers_are_valid_and_complete():
 )
 def test_a_bad_file_of_published_numbers_is_refused_by_name(tmp_path, changed, message):
     entry = {key: value for key, value in number(**changed).items() if value is not None}
-    content = {"definitions": {"foscttm": "as ours"}, "references": {"r": "somewhere"}, "numbers": [entry]}
+    content = {
+        "definitions": {"foscttm": "as ours"},
+        "references": {"r": "somewhere"},
+        "numbers": [entry],
+    }
     (tmp_path / "published.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=r"published\.yaml.*" + message):
         published.read_published(tmp_path / "published.yaml")

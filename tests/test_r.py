@@ -54,10 +54,15 @@ def test_numbers_come_back_as_they_went(stand_in):
 
 
 def test_a_missing_program_or_package_is_named_with_its_remedy(stand_in, monkeypatch):
-    with pytest.raises(NotApplicable, match=r"Rscript has no R package Nowhere; on Debian .* apt-get install r-cran-nowhere"):
+    with pytest.raises(
+        NotApplicable,
+        match=r"Rscript has no R package Nowhere; on Debian .* apt-get install r-cran-nowhere",
+    ):
         _r.run_r(WRAPS, "absent", 0)
     monkeypatch.setenv(_r.RSCRIPT, "/no/such/Rscript")
-    with pytest.raises(NotApplicable, match=r"/no/such/Rscript was not found; .* MOSAICBENCH_RSCRIPT"):
+    with pytest.raises(
+        NotApplicable, match=r"/no/such/Rscript was not found; .* MOSAICBENCH_RSCRIPT"
+    ):
         _r.run_r(WRAPS, "echo", 0)
     monkeypatch.delenv(_r.RSCRIPT)
     monkeypatch.setenv("PATH", "")
@@ -66,12 +71,16 @@ def test_a_missing_program_or_package_is_named_with_its_remedy(stand_in, monkeyp
 
 
 def test_an_error_of_r_is_the_runs_message(stand_in, capfd):
-    with pytest.raises(RuntimeError, match=r"exit status 1: Error in f\(x\): the matrix is singular"):
+    with pytest.raises(
+        RuntimeError, match=r"exit status 1: Error in f\(x\): the matrix is singular"
+    ):
         _r.run_r(WRAPS, "stop", 0)
     assert "singular" in capfd.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal at a parent's death is Linux's")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the kernel's signal at a parent's death is Linux's"
+)
 def test_r_ends_with_a_run_that_is_stopped(stand_in, tmp_path, monkeypatch):
     place = tmp_path / "process"
     monkeypatch.setenv("PLACE", str(place))
@@ -96,7 +105,9 @@ def test_a_package_that_r_lacks_is_named():
 @pytest.mark.skipif(not version_in_r("Seurat"), reason="R or its package Seurat is not installed")
 def test_train_cells_lie_where_seurat_put_them(monkeypatch):
     """What is kept of R, the loadings, gives Seurat's own latents back."""
-    dataset = simulated.load(None, cells=220, modalities=("rna", "adt"), cell_types=3, n_rna=60, n_adt=14)
+    dataset = simulated.load(
+        None, cells=220, modalities=("rna", "adt"), cell_types=3, n_rna=60, n_adt=14
+    )
     cut = scenarios.cut(dataset, dataset_name="d", scenario="paired", kind="paired", seed=0)
     train = as_view(cut["train"], labels=False)
     embeddings = []
@@ -107,7 +118,11 @@ def test_train_cells_lie_where_seurat_put_them(monkeypatch):
         return found
 
     monkeypatch.setattr(seurat_spca, "run_r", kept)
-    monkeypatch.setattr(seurat_spca, "SCRIPT", seurat_spca.SCRIPT + 'give("embeddings", Embeddings(data, "spca"))\n')
+    monkeypatch.setattr(
+        seurat_spca, "SCRIPT", seurat_spca.SCRIPT + 'give("embeddings", Embeddings(data, "spca"))\n'
+    )
     method = seurat_spca.SeuratSPCA(components=10)
     method.fit(train, 0)
-    np.testing.assert_allclose(method.embed(train.observing("rna", "adt")), embeddings[0], atol=1e-4)
+    np.testing.assert_allclose(
+        method.embed(train.observing("rna", "adt")), embeddings[0], atol=1e-4
+    )

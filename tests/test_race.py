@@ -27,7 +27,9 @@ def scores_of(means, seeds, *, noise=0.1, seed=0):
     """Return (seeds, runs); half of the noise is the split's, and all runs share it."""
     random = np.random.default_rng(seed)
     split = random.standard_normal((seeds, 1))
-    x = np.array(list(means.values())) + noise * (split + random.standard_normal((seeds, len(means))))
+    x = np.array(list(means.values())) + noise * (
+        split + random.standard_normal((seeds, len(means)))
+    )
     return pd.DataFrame(x, columns=list(means))
 
 
@@ -63,7 +65,8 @@ def test_the_level_is_that_of_the_paired_t_test_over_rounds_and_opponents():
         passed = [
             n
             for n in range(FIRST, 13)
-            if ttest_rel(table["a"][:n], table[run][:n], alternative="greater").pvalue < ALPHA / ROUNDS / 2
+            if ttest_rel(table["a"][:n], table[run][:n], alternative="greater").pvalue
+            < ALPHA / ROUNDS / 2
         ]
         assert out.get(run) == (passed[0] if passed else None)
 
@@ -102,19 +105,29 @@ def test_the_table_of_the_docs_is_that_of_the_simulation(capsys, monkeypatch):
 
 
 def started(means, seeds=FIRST):
-    return Race(FIRST, dict.fromkeys(means, 1), {question: scores_of(of, seeds) for question, of in means.items()})
+    return Race(
+        FIRST,
+        dict.fromkeys(means, 1),
+        {question: scores_of(of, seeds) for question, of in means.items()},
+    )
 
 
 def fitted(means, asked):
     def fit(entrants, seed):
         asked.append((seed, set(entrants)))
-        return {q: {run: of[run] + 0.01 * np.sin(seed * (1 + i)) for i, run in enumerate(of)} for q, of in means.items()}
+        return {
+            q: {run: of[run] + 0.01 * np.sin(seed * (1 + i)) for i, run in enumerate(of)}
+            for q, of in means.items()
+        }
 
     return fit
 
 
 def test_seeds_are_added_only_for_runs_that_stand_where_nothing_is_decided():
-    means = {"open": {"a": 1.0, "b": 1.0, "far": -90.0}, "decided": {"a": 90.0, "b": 1.0, "far": 1.0}}
+    means = {
+        "open": {"a": 1.0, "b": 1.0, "far": -90.0},
+        "decided": {"a": 90.0, "b": 1.0, "far": 1.0},
+    }
     race, asked = started(means), []
     race.run(3, fitted(means, asked), lambda question, run: run, budget=4)
     assert [runs for _, runs in asked] == [{"a", "b"}, {"a", "b"}]
@@ -152,11 +165,24 @@ def finished(tmp_path):
         for seed in range(6)
     ]  # fmt: skip
     write_table(tmp_path / "tables/scores.tsv", pd.DataFrame(rows)[SCORE_COLUMNS])
-    of_runs = [names | {"run": run, "method": run, "seed": seed, "status": "ok"} for run in RUNS for seed in range(6)]
+    of_runs = [
+        names | {"run": run, "method": run, "seed": seed, "status": "ok"}
+        for run in RUNS
+        for seed in range(6)
+    ]
     write_table(tmp_path / "tables/runs.tsv", pd.DataFrame(of_runs).reindex(columns=RUN_COLUMNS))
     scenarios = {"paired": {"kind": "paired", "runs": list(RUNS)}, "unpaired": {"kind": "unpaired"}}
-    config = {"datasets": {"simulated": None, "other": {}}, "scenarios": scenarios, "runs": {run: {} for run in RUNS}}
-    config |= {"seeds": list(range(6)), "training": {"max_epochs": 2}, "keep": ["mvae"], "pathvars": {"results": "results"}}
+    config = {
+        "datasets": {"simulated": None, "other": {}},
+        "scenarios": scenarios,
+        "runs": {run: {} for run in RUNS},
+    }
+    config |= {
+        "seeds": list(range(6)),
+        "training": {"max_epochs": 2},
+        "keep": ["mvae"],
+        "pathvars": {"results": "results"},
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets/simulated.h5mu").write_text("prepared")
@@ -178,7 +204,11 @@ def test_the_next_round_is_a_benchmark_of_the_runs_that_stand(finished, started_
     round_6 = finished / "race/seed-6"
     config = yaml.safe_load((round_6 / "config.yaml").read_text())
     stand = ["mmvae", "mvae"]
-    assert (list(config["datasets"]), list(config["runs"]), config["seeds"]) == (["simulated"], stand, [6])
+    assert (list(config["datasets"]), list(config["runs"]), config["seeds"]) == (
+        ["simulated"],
+        stand,
+        [6],
+    )
     assert config["scenarios"] == {"paired": {"kind": "paired", "runs": ["mvae", "mmvae"]}}
     assert config["training"] == {"max_epochs": 2}
     assert config["keep"] == []
@@ -193,11 +223,15 @@ def test_a_round_prepares_no_dataset_again(finished, monkeypatch):
     (finished / "datasets/simulated.h5mu").write_text("prepared after that code was seen")
     (finished / "race/seed-6/datasets").mkdir(parents=True)
     (finished / "race/seed-6/datasets/simulated.h5mu").write_text("planned with other data")
-    planned = command._written(finished, read_config(finished / "config.json"), [("simulated", "paired", "cca")], 6)
+    planned = command._written(
+        finished, read_config(finished / "config.json"), [("simulated", "paired", "cca")], 6
+    )
     assert (planned / "datasets/simulated.h5mu").read_text() == "prepared after that code was seen"
     monkeypatch.chdir(finished)
     snakemake = command._command(planned, [("simulated", "paired", "cca")], "1")
-    told = subprocess.run([*snakemake[:3], "--dry-run", *snakemake[3:]], capture_output=True, text=True)
+    told = subprocess.run(
+        [*snakemake[:3], "--dry-run", *snakemake[3:]], capture_output=True, text=True
+    )
     jobs = set(re.findall(r"^(\w+) +1$", told.stdout + told.stderr, re.M))
     assert jobs == {"cut", "fit_baseline", "score_1"}, told.stdout + told.stderr
 
@@ -212,22 +246,36 @@ def started_ones(monkeypatch):
         entrants = json.loads((folder / command.ENTRANTS).read_text())
         for target, names in zip(command._scores_of(folder, entrants), entrants, strict=True):
             seed = int(folder.name.removeprefix("seed-"))
-            row = dict(zip(("dataset", "scenario", "run"), names, strict=True)) | {"seed": seed, "metric": "foscttm"}
-            row |= {"direction": "a->b", "space": "-", "value": 0.2 + 0.001 * np.sin(seed + len(names[2])), "status": "ok"}
+            row = dict(zip(("dataset", "scenario", "run"), names, strict=True)) | {
+                "seed": seed,
+                "metric": "foscttm",
+            }
+            row |= {
+                "direction": "a->b",
+                "space": "-",
+                "value": 0.2 + 0.001 * np.sin(seed + len(names[2])),
+                "status": "ok",
+            }
             write_table(target, pd.DataFrame([row])[SCORE_COLUMNS])
 
     monkeypatch.setattr(command, "_start", fit)
     return found
 
 
-def test_rounds_are_fitted_until_the_budget_is_spent_and_an_interrupted_one_is_ended_first(finished, started_ones, capsys):
+def test_rounds_are_fitted_until_the_budget_is_spent_and_an_interrupted_one_is_ended_first(
+    finished, started_ones, capsys
+):
     cli.main(["recommend", str(finished), "--race", "--dry-run"])
     assert not started_ones
     cli.main(["recommend", str(finished), "--race", "--budget", "5"])
     assert started_ones == ["seed-6", "seed-7"]
-    assert "stopped after 4 fits: the next round needs 2, the budget was 5" in capsys.readouterr().out
+    assert (
+        "stopped after 4 fits: the next round needs 2, the budget was 5" in capsys.readouterr().out
+    )
     (finished / "race/seed-7/runs/simulated/paired/mvae/scores.tsv").unlink()
-    cli.main(["recommend", str(finished), "--race", "--budget", "1"])  # too little for a round of two fits
+    cli.main(
+        ["recommend", str(finished), "--race", "--budget", "1"]
+    )  # too little for a round of two fits
     assert started_ones == ["seed-6", "seed-7", "seed-7"]
 
 
@@ -239,7 +287,10 @@ def changed(folder, **parts):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"training": {"max_epochs": 9}}, r"seed-6/config.yaml: .* training.max_epochs is 2, today's is 9; .* move .*seed-7$"),
+        (
+            {"training": {"max_epochs": 9}},
+            r"seed-6/config.yaml: .* training.max_epochs is 2, today's is 9; .* move .*seed-7$",
+        ),
         ({"runs": dict.fromkeys(RUNS) | {"mvae": {"beta": 2.0}}}, "its runs.mvae.* today's is"),
         ({"preprocess": {"rna": {"features": 9}}}, "its preprocess.* today's is"),
         ({"datasets": {"simulated": {"cells": 9}}}, "its datasets.simulated"),
@@ -266,7 +317,10 @@ def test_rounds_of_data_that_have_changed_since_are_refused(finished, started_on
     cli.main(["recommend", str(finished), "--race", "--budget", "2"])
     assert started_ones == ["seed-6", "seed-7"]
     rewritten(finished / "datasets/simulated.h5mu", "prepared of other bytes")
-    with pytest.raises(SystemExit, match=r"seed-6/datasets/simulated.h5mu: .* other data .* move .*seed-6, .*seed-7$"):
+    with pytest.raises(
+        SystemExit,
+        match=r"seed-6/datasets/simulated.h5mu: .* other data .* move .*seed-6, .*seed-7$",
+    ):
         cli.main(["recommend", str(finished), "--race", *dry])
     assert started_ones == ["seed-6", "seed-7"]
 
@@ -288,16 +342,26 @@ def test_what_changes_no_score_keeps_the_rounds(finished, started_ones):
     cli.main(["recommend", str(finished), "--race", "--budget", "2"])
     runs = dict.fromkeys(("mvae", "mmvae", "cca"))
     scenarios = {"paired": {"kind": "paired", "runs": list(runs)}}
-    changed(finished, training={"max_epochs": 2, "seeds_at_once": True}, runs=runs, scenarios=scenarios, limits={"minutes": 9})
+    changed(
+        finished,
+        training={"max_epochs": 2, "seeds_at_once": True},
+        runs=runs,
+        scenarios=scenarios,
+        limits={"minutes": 9},
+    )
     cli.main(["recommend", str(finished), "--race", "--budget", "2"])
     assert started_ones == ["seed-6", "seed-7"]
 
 
-def test_a_round_of_a_seed_that_the_benchmark_has_by_now_counts_once(finished, started_ones, capsys):
+def test_a_round_of_a_seed_that_the_benchmark_has_by_now_counts_once(
+    finished, started_ones, capsys
+):
     cli.main(["recommend", str(finished), "--race", "--budget", "2"])
     changed(finished, seeds=list(range(7)))
     own = read_table(finished / "tables/scores.tsv")
-    write_table(finished / "tables/scores.tsv", pd.concat([own, own[own["seed"] == 5].assign(seed=6)]))
+    write_table(
+        finished / "tables/scores.tsv", pd.concat([own, own[own["seed"] == 5].assign(seed=6)])
+    )
     cli.main(["recommend", str(finished), "--race", "--dry-run"])
     said = capsys.readouterr()
     assert "MVAE are still in after 7 seeds." in said.out and "failed" not in said.out
@@ -306,14 +370,20 @@ def test_a_round_of_a_seed_that_the_benchmark_has_by_now_counts_once(finished, s
 
 
 def test_tuned_runs_are_left_out_and_named(finished, capsys):
-    for path, columns in ((finished / "tables/scores.tsv", SCORE_COLUMNS), (finished / "tables/runs.tsv", RUN_COLUMNS)):
+    for path, columns in (
+        (finished / "tables/scores.tsv", SCORE_COLUMNS),
+        (finished / "tables/runs.tsv", RUN_COLUMNS),
+    ):
         table = read_table(path)
         tuned = table[table["run"] == "mvae"].assign(run="mvae-tuned")
         write_table(path, pd.concat([table, tuned])[columns])
     cli.main(["recommend", str(finished), "--race", "--dry-run"])
     said = capsys.readouterr().out
     assert "seed 6: 2 fits" in said
-    assert said.splitlines()[-1] == "not in the race, since their settings are searched for: MVAE (tuned)"
+    assert (
+        said.splitlines()[-1]
+        == "not in the race, since their settings are searched for: MVAE (tuned)"
+    )
 
 
 def test_a_folder_without_a_benchmark_is_refused(tmp_path):

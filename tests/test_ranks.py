@@ -9,13 +9,24 @@ from mosaicbench.statistics.ranks import critical_difference, ranks
 
 def test_ranks_by_hand_with_ties_and_both_senses():
     by_dataset = {
-        "d": {("mvae", "foscttm"): [0.1, 0.2], ("cca", "foscttm"): [0.1, 0.1], ("ridge", "foscttm"): [0.3, 0.3]},
-        "e": {("mvae", "foscttm"): [0.1, 0.1], ("cca", "foscttm"): [0.4, 0.4], ("ridge", "foscttm"): [0.2, 0.5]},
+        "d": {
+            ("mvae", "foscttm"): [0.1, 0.2],
+            ("cca", "foscttm"): [0.1, 0.1],
+            ("ridge", "foscttm"): [0.3, 0.3],
+        },
+        "e": {
+            ("mvae", "foscttm"): [0.1, 0.1],
+            ("cca", "foscttm"): [0.4, 0.4],
+            ("ridge", "foscttm"): [0.2, 0.5],
+        },
     }
     scores = pd.concat([scores_of(values, dataset=name) for name, values in by_dataset.items()])
     found = ranks(scores, ROSTER).set_index("run")
     # d: (1.5, 1.5, 3) and (2, 1, 3); e: (1, 3, 2) and (1, 2, 3)
-    np.testing.assert_allclose(found.loc[["mvae", "cca", "ridge"], "rank"], [(1.75 + 1) / 2, (1.25 + 2.5) / 2, (3 + 2.5) / 2])
+    np.testing.assert_allclose(
+        found.loc[["mvae", "cca", "ridge"], "rank"],
+        [(1.75 + 1) / 2, (1.25 + 2.5) / 2, (3 + 2.5) / 2],
+    )
     assert set(found["interval"]) == {"t over seeds, of these datasets"}
     assert (found["low"] <= found["rank"]).all()
     assert (found["rank"] <= found["high"]).all()
@@ -45,7 +56,11 @@ def test_an_incomplete_run_is_listed_without_a_rank_and_moves_nobody():
 
 def test_alone_or_with_one_seed_there_is_no_rank_or_no_interval():
     scores = scores_of(
-        {("mvae", "foscttm"): [0.1, 0.2], ("oracle", "foscttm"): [0.0, 0.0], ("mvae", "active_units"): [3.0, 4.0]}
+        {
+            ("mvae", "foscttm"): [0.1, 0.2],
+            ("oracle", "foscttm"): [0.0, 0.0],
+            ("mvae", "active_units"): [3.0, 4.0],
+        }
     )
     found = ranks(scores, ROSTER)
     assert found[["metric", "run"]].to_numpy().tolist() == [["foscttm", "mvae"]]

@@ -31,7 +31,9 @@ def endless(path):
     while end - place < 200:  # of the heaps, one with free space
         heap = content.index(b"GCOL", heap + 1)
         end, place = heap + int.from_bytes(content[heap + 8 : heap + 16], "little"), heap + 16
-        while place + 16 <= end and any(content[place : place + 2]):  # a text: 2 bytes of number, 6 of others, 8 of length
+        while place + 16 <= end and any(
+            content[place : place + 2]
+        ):  # a text: 2 bytes of number, 6 of others, 8 of length
             last, length = place, int.from_bytes(content[place + 8 : place + 16], "little")
             place += 16 + -(-length // 8) * 8
     content[last + 8 : last + 16] = (place + 64 - (last + 16)).to_bytes(8, "little")
@@ -51,7 +53,9 @@ def test_a_file_that_hdf5_reads_without_end_is_refused_by_name(tmp_path, monkeyp
     path = str(bad) if kind == "h5mu" else {"rna": str(bad), "adt": str(tmp_path / "good.h5ad")}
     message = rf"path: .*bad.{kind}: cannot be read: HDF5 came to no end within 1 seconds at /.*; the file is damaged"
     with pytest.raises(UserError, match=message):
-        prepare.main(dataset="own", loader="own_files", options={"path": path}, output=tmp_path / "out.h5mu")
+        prepare.main(
+            dataset="own", loader="own_files", options={"path": path}, output=tmp_path / "out.h5mu"
+        )
     with pytest.raises(UserError, match=message):
         shown(bad)
     assert not (tmp_path / "out.h5mu").exists()
@@ -66,14 +70,18 @@ def test_a_file_that_brings_hdf5_down_is_refused_by_name(tmp_path, monkeypatch, 
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr(readable, "_read_values", brought_down)
-    with pytest.raises(UserError, match=rf"bad.h5ad: .*HDF5 was brought down \({number.name}\) at /\w+"):
+    with pytest.raises(
+        UserError, match=rf"bad.h5ad: .*HDF5 was brought down \({number.name}\) at /\w+"
+    ):
         check_readable(tmp_path / "bad.h5ad")
 
 
 def test_a_part_that_claims_more_than_any_memory_is_refused_by_name(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("matrix/data", shape=(2**50,), chunks=(1024,), dtype="f8")
-    with pytest.raises(UserError, match=r"x.h5: .*claims more values than fit into memory at /matrix/data"):
+    with pytest.raises(
+        UserError, match=r"x.h5: .*claims more values than fit into memory at /matrix/data"
+    ):
         check_readable(tmp_path / "x.h5")
 
 

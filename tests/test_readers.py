@@ -24,7 +24,10 @@ def write_tenx(path, counts, features, *, barcodes=None):
         group = file.create_group("matrix")
         group["barcodes"] = np.array(barcodes, dtype="S")
         group["data"] = matrix.data.astype(np.int32)
-        group["indices"], group["indptr"] = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+        group["indices"], group["indptr"] = (
+            matrix.indices.astype(np.int64),
+            matrix.indptr.astype(np.int64),
+        )
         group["shape"] = np.array(matrix.shape[::-1], dtype=np.int32)
         for column, texts in features.items():
             group[f"features/{column}"] = np.array(texts, dtype="S")
@@ -58,17 +61,26 @@ def test_arc_file_is_split_and_keeps_ids_and_intervals(arc, counts):
         ["chr2", 300, 301],
         ["", -1, -1],
     ]
-    assert found["atac"].var[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", 10, 20], ["chr2", 5, 9]]
+    assert found["atac"].var[["chrom", "start", "end"]].to_numpy().tolist() == [
+        ["chr1", 10, 20],
+        ["chr2", 5, 9],
+    ]
     assert list(found["atac"].obs_names) == [f"AAA{i}-1" for i in range(7)]
     np.testing.assert_array_equal(found["rna"].X.toarray(), counts[:, [0, 1, 4]])
     np.testing.assert_array_equal(found["atac"].X.toarray(), counts[:, [2, 3]])
-    assert all(cells.X.dtype == np.float32 and cells.X.indices.dtype == np.int32 for cells in found.values())
+    assert all(
+        cells.X.dtype == np.float32 and cells.X.indices.dtype == np.int32
+        for cells in found.values()
+    )
 
 
 def test_genuine_cell_ranger_file(published):
     path = published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5"
     found = readers.tenx_h5(path)
-    assert {modality: cells.shape for modality, cells in found.items()} == {"rna": (892, 36601), "adt": (892, 10)}
+    assert {modality: cells.shape for modality, cells in found.items()} == {
+        "rna": (892, 36601),
+        "adt": (892, 10),
+    }
     with h5py.File(path) as file:
         total = file["matrix/data"][:].sum()
         names = [name.decode() for name in file["matrix/features/id"][:]]
@@ -83,13 +95,21 @@ def test_genuine_cell_ranger_file(published):
     [
         (["A", "B", "B"], ["A", "B", "B-1"], ["A", "B", "B"]),
         (["E1\tA", "E2\t", "E3\tC"], ["A", "E2", "C"], ["E1", "E2", "E3"]),
-        (["A\tGene Expression", "B\tGene Expression", "C\tGene Expression"], ["A", "B", "C"], ["A", "B", "C"]),
+        (
+            ["A\tGene Expression", "B\tGene Expression", "C\tGene Expression"],
+            ["A", "B", "C"],
+            ["A", "B", "C"],
+        ),
         (["E1\tA\tPeaks", "E2\tB\tPeaks", "E3\tC\tPeaks"], ["A", "B", "C"], ["E1", "E2", "E3"]),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
-def test_matrix_market_with_any_number_of_feature_columns(tmp_path, counts, lines, names, ids, zipped):
-    paths = {name: tmp_path / f"{name}{'.gz' if zipped else ''}" for name in ("m.mtx", "b.tsv", "f.tsv")}
+def test_matrix_market_with_any_number_of_feature_columns(
+    tmp_path, counts, lines, names, ids, zipped
+):
+    paths = {
+        name: tmp_path / f"{name}{'.gz' if zipped else ''}" for name in ("m.mtx", "b.tsv", "f.tsv")
+    }
     opening = gzip.open if zipped else open
     with opening(paths["m.mtx"], "wb") as file:
         mmwrite(file, sparse.coo_matrix(counts[:, :3].T.astype(int)))
@@ -107,21 +127,32 @@ def test_matrix_market_with_any_number_of_feature_columns(tmp_path, counts, line
 def test_matrix_market_of_cell_ranger_arc_keeps_coordinates(tmp_path, counts):
     mmwrite(tmp_path / "m.mtx", sparse.coo_matrix(counts[:, :2].T.astype(int)))
     (tmp_path / "b.tsv").write_text("".join(f"cell{i}\n" for i in range(7)))
-    (tmp_path / "f.tsv").write_text("E1\tA\tGene Expression\tchr1\t5\t9\nE2\tB\tGene Expression\t\t\t\n")
+    (tmp_path / "f.tsv").write_text(
+        "E1\tA\tGene Expression\tchr1\t5\t9\nE2\tB\tGene Expression\t\t\t\n"
+    )
     cells = readers.mex(tmp_path / "m.mtx", tmp_path / "b.tsv", tmp_path / "f.tsv")
-    assert cells.var[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", 5, 9], ["", -1, -1]]
-    with pytest.raises(UserError, match=r"m.mtx is 2 x 7, but .*f.tsv names 2 features and .*f.tsv 2 cells"):
+    assert cells.var[["chrom", "start", "end"]].to_numpy().tolist() == [
+        ["chr1", 5, 9],
+        ["", -1, -1],
+    ]
+    with pytest.raises(
+        UserError, match=r"m.mtx is 2 x 7, but .*f.tsv names 2 features and .*f.tsv 2 cells"
+    ):
         readers.mex(tmp_path / "m.mtx", tmp_path / "f.tsv", tmp_path / "f.tsv")
 
 
 def test_csv_of_adt_counts(tmp_path):
     path = tmp_path / "adt.csv.gz"
-    table = pd.DataFrame({"cell_barcode": ["AC", "GT"], "total": [3, 0], "CD3": [3, 0], "CD4": [0, 0]})
+    table = pd.DataFrame(
+        {"cell_barcode": ["AC", "GT"], "total": [3, 0], "CD3": [3, 0], "CD4": [0, 0]}
+    )
     table.to_csv(path, index=False)
     cells = readers.csv_counts(path, index="cell_barcode", drop=["total"])
     assert (list(cells.obs_names), list(cells.var_names)) == (["AC", "GT"], ["CD3", "CD4"])
     assert cells.X.toarray().tolist() == [[3, 0], [0, 0]]
-    with pytest.raises(UserError, match="no column 'barcode'; there are cell_barcode, total, CD3, CD4"):
+    with pytest.raises(
+        UserError, match="no column 'barcode'; there are cell_barcode, total, CD3, CD4"
+    ):
         readers.csv_counts(path, index="barcode")
     table.assign(total="x").to_csv(path, index=False)
     with pytest.raises(UserError, match="column 'total' holds no numbers"):
@@ -139,12 +170,16 @@ def test_r_table_with_row_names_and_factors(tmp_path, compress):
     )
     rdata.write_rds(tmp_path / "plain.rds", table, compression=None)
     written = (tmp_path / "plain.rds").read_bytes()
-    codes = struct.pack(">3i", 2, 1, 0)  # the writer's code of a missing entry is 0, R's is the smallest integer
+    codes = struct.pack(
+        ">3i", 2, 1, 0
+    )  # the writer's code of a missing entry is 0, R's is the smallest integer
     assert written.count(codes) == 1
     as_r_does = written.replace(codes, struct.pack(">3i", 2, 1, -(2**31)))
     (tmp_path / "meta.rds").write_bytes(compress(as_r_does))
     found = readers.rds_table(tmp_path / "meta.rds")
-    labels, matched = readers.labels_joined(["CC-1", "TT-1", "AA-1", "GG-1"], found, barcode=None, column="predicted.id")
+    labels, matched = readers.labels_joined(
+        ["CC-1", "TT-1", "AA-1", "GG-1"], found, barcode=None, column="predicted.id"
+    )
     assert (list(labels), matched) == (["B", "", "T", ""], 3)
     rdata.write_rds(tmp_path / "list.rds", {"a": 1})
     with pytest.raises(UserError, match=r"list.rds: holds a dict, not a data frame"):
@@ -152,22 +187,38 @@ def test_r_table_with_row_names_and_factors(tmp_path, compress):
 
 
 def test_labels_are_joined_by_barcode():
-    table = pd.DataFrame({"barcode": ["AA-3", "CC-3", "AA-4", "GG-3"], "type": ["T", "B", "other well", np.nan]})
+    table = pd.DataFrame(
+        {"barcode": ["AA-3", "CC-3", "AA-4", "GG-3"], "type": ["T", "B", "other well", np.nan]}
+    )
     labels, matched = readers.labels_joined(
         ["GG-1", "AA-1", "TT-1"], table, barcode="barcode", column="type", remove="-3", suffix="-1"
     )
     assert (list(labels), matched) == (["", "T", ""], 2)
     plain = pd.DataFrame({"barcode": ["AA", "AA"], "type": ["T", "T"]})
-    assert readers.labels_joined(["AA-1"], plain, barcode="barcode", column="type", suffix="-1")[1] == 1
-    with pytest.raises(UserError, match="barcode 'AA' stands twice with different entries in column 'type'"):
-        readers.labels_joined(["AA"], plain.assign(type=["T", "B"]), barcode="barcode", column="type")
+    assert (
+        readers.labels_joined(["AA-1"], plain, barcode="barcode", column="type", suffix="-1")[1]
+        == 1
+    )
+    with pytest.raises(
+        UserError, match="barcode 'AA' stands twice with different entries in column 'type'"
+    ):
+        readers.labels_joined(
+            ["AA"], plain.assign(type=["T", "B"]), barcode="barcode", column="type"
+        )
     with pytest.raises(UserError, match="labels: no column 'label'; there are barcode, type"):
         readers.labels_joined(["AA"], plain, barcode="barcode", column="label")
 
 
 def test_intervals_are_read_from_names():
     names = ["chr1:10-20", "chr1-10-20", "chrX_10_20", "GL000194.1:3-4", "CD3", "HLA-A-1"]
-    expected = [["chr1", 10, 20], ["chr1", 10, 20], ["chrX", 10, 20], ["GL000194.1", 3, 4], ["", -1, -1], ["", -1, -1]]
+    expected = [
+        ["chr1", 10, 20],
+        ["chr1", 10, 20],
+        ["chrX", 10, 20],
+        ["GL000194.1", 3, 4],
+        ["", -1, -1],
+        ["", -1, -1],
+    ]
     assert readers.coordinates(names).to_numpy().tolist() == expected
 
 
@@ -175,11 +226,17 @@ def test_intervals_are_read_from_names():
 def test_a_truncated_file_is_one_sentence(arc, tmp_path, cut):
     whole = arc.read_bytes()
     (tmp_path / "broken.h5").write_bytes(whole[:cut])
-    with pytest.raises(UserError, match="broken.h5: cannot be read, it is truncated or of another kind"):
+    with pytest.raises(
+        UserError, match="broken.h5: cannot be read, it is truncated or of another kind"
+    ):
         readers.tenx_h5(tmp_path / "broken.h5")
-    (tmp_path / "broken.mtx.gz").write_bytes(gzip.compress(b"%%MatrixMarket matrix coordinate integer general\n2 2 2\n")[:30])
+    (tmp_path / "broken.mtx.gz").write_bytes(
+        gzip.compress(b"%%MatrixMarket matrix coordinate integer general\n2 2 2\n")[:30]
+    )
     with pytest.raises(UserError, match="broken.mtx.gz: cannot be read"):
-        readers.mex(tmp_path / "broken.mtx.gz", _named(tmp_path, "b.tsv"), _named(tmp_path, "f.tsv"))
+        readers.mex(
+            tmp_path / "broken.mtx.gz", _named(tmp_path, "b.tsv"), _named(tmp_path, "f.tsv")
+        )
     (tmp_path / "broken.rds").write_bytes(b"X\n")
     with pytest.raises(UserError, match="broken.rds: cannot be read"):
         readers.rds_table(tmp_path / "broken.rds")
@@ -190,10 +247,15 @@ def test_a_truncated_file_is_one_sentence(arc, tmp_path, cut):
 def test_other_hdf5_files_are_refused(tmp_path, counts):
     with h5py.File(tmp_path / "old.h5", "w") as file:
         file["GRCh38/data"] = [1]
-    with pytest.raises(UserError, match="no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later"):
+    with pytest.raises(
+        UserError,
+        match="no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later",
+    ):
         readers.tenx_h5(tmp_path / "old.h5")
     features = {"id": ["a"] * 6, "name": ["a"] * 6, "feature_type": ["Custom"] * 6}
-    with pytest.raises(UserError, match="no feature is of a type in Gene Expression, Peaks, Antibody Capture"):
+    with pytest.raises(
+        UserError, match="no feature is of a type in Gene Expression, Peaks, Antibody Capture"
+    ):
         readers.tenx_h5(write_tenx(tmp_path / "custom.h5", counts, features))
 
 

@@ -31,8 +31,20 @@ METHODS = ("mvae", "mmvae", "cca", "oracle", "constant", "label_oracle", "cellty
 SIZES = {("made_up", "paired"): (400, 100)}
 # (metric, direction) -> run -> mean; mmvae is as good as mvae but for noise, cca is far behind, controls do not compete
 MEANS = {
-    ("foscttm", "a->b"): {"mvae": 0.10, "mmvae": 0.106, "cca": 0.30, "oracle": 0.0, "label_oracle": 0.15},
-    ("label_transfer_accuracy", "a->b"): {"mvae": 0.5, "mmvae": 0.5, "cca": 0.9, "oracle": 1.0, "constant": 0.4},
+    ("foscttm", "a->b"): {
+        "mvae": 0.10,
+        "mmvae": 0.106,
+        "cca": 0.30,
+        "oracle": 0.0,
+        "label_oracle": 0.15,
+    },
+    ("label_transfer_accuracy", "a->b"): {
+        "mvae": 0.5,
+        "mmvae": 0.5,
+        "cca": 0.9,
+        "oracle": 1.0,
+        "constant": 0.4,
+    },
     ("imputation_pearson_per_feature", "a->b"): {"mvae": 0.8, "mmvae": 0.2, "oracle": 1.0},
     ("imputation_pearson_per_feature", "b->a"): {"mvae": 0.2, "mmvae": 0.6, "oracle": 1.0},
     ("imputation_skill", "a->b"): {"mvae": 0.6, "mmvae": 0.1, "oracle": 1.0, "celltype_mean": 0.3},
@@ -43,25 +55,51 @@ MEANS = {
 def tables_of(means: dict) -> dict:
     random = np.random.default_rng(0)
     rows = [
-        ("made_up", "paired", run, seed, metric, direction, "-", mean + 0.01 * random.standard_normal(), "ok")
+        (
+            "made_up",
+            "paired",
+            run,
+            seed,
+            metric,
+            direction,
+            "-",
+            mean + 0.01 * random.standard_normal(),
+            "ok",
+        )
         for (metric, direction), of_runs in means.items()
         for run, mean in of_runs.items()
         for seed in SEEDS
     ]
     seconds = dict(zip(METHODS, (20.0, 10.0, 1.0, 0.1, 0.1, 0.1, 0.1), strict=True))
     of_runs = [
-        {"dataset": "made_up", "scenario": "paired", "run": run, "method": run, "seed": seed, "status": "ok"}
+        {
+            "dataset": "made_up",
+            "scenario": "paired",
+            "run": run,
+            "method": run,
+            "seed": seed,
+            "status": "ok",
+        }
         | {"seconds": seconds[run], "peak_host_mb": 500.0}
         for run in METHODS
         for seed in SEEDS
     ]
-    scores = pd.DataFrame(rows, columns=["dataset", "scenario", "run", "seed", *SCORE_COLUMNS[4:]])[SCORE_COLUMNS]
-    return {"scores": scores, "runs": pd.DataFrame(of_runs).reindex(columns=RUN_COLUMNS), "gates": named()}
+    scores = pd.DataFrame(rows, columns=["dataset", "scenario", "run", "seed", *SCORE_COLUMNS[4:]])[
+        SCORE_COLUMNS
+    ]
+    return {
+        "scores": scores,
+        "runs": pd.DataFrame(of_runs).reindex(columns=RUN_COLUMNS),
+        "gates": named(),
+    }
 
 
 def named(*pairs) -> pd.DataFrame:
     """Return the findings of checks, given as (run, gate)."""
-    rows = [{"dataset": "made_up", "scenario": "paired", "run": run, "gate": gate, "metric": "foscttm"} for run, gate in pairs]
+    rows = [
+        {"dataset": "made_up", "scenario": "paired", "run": run, "gate": gate, "metric": "foscttm"}
+        for run, gate in pairs
+    ]
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
@@ -76,7 +114,9 @@ def theme_of(tables):
 
 def answers(tables, **changed):
     tables = tables | changed
-    return recommended(tables, [], roster_of(tables["runs"]), SIZES).set_index("question", drop=False)
+    return recommended(tables, [], roster_of(tables["runs"]), SIZES).set_index(
+        "question", drop=False
+    )
 
 
 def test_each_question_has_its_best_run_and_what_it_is_not_separable_from(tables):
@@ -92,16 +132,23 @@ def test_each_question_has_its_best_run_and_what_it_is_not_separable_from(tables
     assert 0 < partner["detectable"] < partner["detectable_new"] < 0.1
 
 
-def test_each_direction_of_imputation_is_a_question_of_its_own_and_must_beat_the_mean_of_the_type(tables):
+def test_each_direction_of_imputation_is_a_question_of_its_own_and_must_beat_the_mean_of_the_type(
+    tables,
+):
     imputing = answers(tables).loc[IMPUTATION].set_index("direction", drop=False)
     assert imputing["run"].to_dict() == {"a->b": "mvae", "b->a": ""}
     none = imputing.loc["b->a"]
     assert (none["beaten"], none["nearest"], none["level_with"]) == ("celltype_mean", "mmvae", "")
     assert none["detectable"] > 0  # what the design can tell is said where none is taken, too
     said = sentence(none, theme_of(tables))
-    assert "for imputing a from b, none is recommended: none beats Cell-type mean (Imputation skill 0." in said
+    assert (
+        "for imputing a from b, none is recommended: none beats Cell-type mean (Imputation skill 0."
+        in said
+    )
     assert "MMVAE comes nearest with 0." in said
-    assert any("for imputing b from a, take MVAE" in line for line in sentences(imputing, theme_of(tables)))
+    assert any(
+        "for imputing b from a, take MVAE" in line for line in sentences(imputing, theme_of(tables))
+    )
     page = recommendations(imputing, theme_of(tables))
     texts = [[cell.text for cell in row.cells] for row in next(iter(page.sections.values()))]
     assert [row[3] for row in texts] == ["MVAE", "none"]
@@ -112,13 +159,21 @@ def test_finding_partners_must_beat_knowing_the_type_and_without_labels_chance(t
     means = MEANS | {("foscttm", "a->b"): MEANS["foscttm", "a->b"] | {"label_oracle": 0.05}}
     found = answers(tables_of(means)).loc[PARTNER]
     assert (found["run"], found["beaten"]) == ("", "label_oracle")
-    floor = {("foscttm", "a->b"): {"mvae": 0.10, "cca": 0.30}, ("label_floor", "-"): {"mvae": 0.05, "cca": 0.05}}
+    floor = {
+        ("foscttm", "a->b"): {"mvae": 0.10, "cca": 0.30},
+        ("label_floor", "-"): {"mvae": 0.05, "cca": 0.05},
+    }
     found = answers(tables_of(floor)).loc[PARTNER]
     assert (found["run"], found["beaten"]) == ("", "label_floor")
     assert "none beats perfect labels (FOSCTTM 0.0" in sentence(found, theme_of(tables))
     unlabelled = {("foscttm", "a->b"): {"mvae": 0.10, "cca": 0.60}}
     found = answers(tables_of(unlabelled)).loc[PARTNER]
-    assert (found["run"], found["beaten"], found["beaten_value"], found["level_with"]) == ("mvae", "chance", 0.5, "")
+    assert (found["run"], found["beaten"], found["beaten_value"], found["level_with"]) == (
+        "mvae",
+        "chance",
+        0.5,
+        "",
+    )
     worse = {("foscttm", "a->b"): {"mvae": 0.55, "cca": 0.60}}
     assert answers(tables_of(worse)).loc[PARTNER, "run"] == ""
 
@@ -128,7 +183,9 @@ def test_a_run_that_a_check_names_is_not_recommended_nor_called_level_whatever_t
     other = {"mvae": "mmvae", "mmvae": "mvae"}[first]
     found = answers(tables, gates=named((first, "chance"))).loc[PARTNER]
     assert (found["run"], found["level_with"], found["barred"]) == (other, "", first)
-    found = answers(tables, gates=named((first, "chance"), (other, "perfect"), ("cca", "no number"))).loc[PARTNER]
+    found = answers(
+        tables, gates=named((first, "chance"), (other, "perfect"), ("cca", "no number"))
+    ).loc[PARTNER]
     assert (found["run"], found["nearest"]) == ("", "")
     assert "the checks of the scores name" in sentence(found, theme_of(tables))
     elsewhere = named((first, "chance")).assign(dataset="another")
@@ -149,7 +206,10 @@ def test_a_mark_forbids_nothing_and_stands_beside_the_name(tables):
 def test_so_many_more_splits_would_decide_or_none_would(tables):
     row = answers(tables).loc[PARTNER]
     tests = paired_tests(
-        tables["scores"][(tables["scores"]["metric"] == "foscttm") & (tables["scores"]["run"].isin(["mvae", "mmvae", "cca"]))],
+        tables["scores"][
+            (tables["scores"]["metric"] == "foscttm")
+            & (tables["scores"]["run"].isin(["mvae", "mmvae", "cca"]))
+        ],
         [],
         roster_of(tables["runs"]),
         sizes=SIZES,
@@ -159,8 +219,14 @@ def test_so_many_more_splits_would_decide_or_none_would(tables):
     row = {"seeds": 6, "seeds_needed": np.nan}
     assert decided_by(row) == "no number of splits of these cells up to 100 would, more cells may"
     assert decided_by(row | {"seeds": 1}) == "one split says nothing about others"
-    assert decided_by(row | {"seeds_needed": 7.0}) == "about 1 more split would, if differences and spread stay"
-    assert decided_by(row | {"seeds_needed": 10.0}) == "about 4 more splits would, if differences and spread stay"
+    assert (
+        decided_by(row | {"seeds_needed": 7.0})
+        == "about 1 more split would, if differences and spread stay"
+    )
+    assert (
+        decided_by(row | {"seeds_needed": 10.0})
+        == "about 4 more splits would, if differences and spread stay"
+    )
 
 
 def test_what_cannot_be_separated_says_with_what(tables):
@@ -174,15 +240,30 @@ def test_what_cannot_be_separated_says_with_what(tables):
 def test_a_run_that_failed_in_most_seeds_is_not_recommended(tables):
     scores = tables["scores"]
     lost = (scores["run"] == "mmvae") & (scores["seed"] > 0)
-    scores = scores.assign(value=scores["value"].where(scores["run"] != "mmvae", scores["value"] - 0.2))[~lost]
+    scores = scores.assign(
+        value=scores["value"].where(scores["run"] != "mmvae", scores["value"] - 0.2)
+    )[~lost]
     partner = answers(tables, scores=scores).loc[PARTNER]
     assert (partner["run"], partner["seeds"]) == ("mvae", len(SEEDS))
 
 
 def test_the_first_two_stand_in_the_order_of_the_splits_of_both(tables):
-    values = {"mvae": {0: 0.1, 1: 0.2, 2: 0.31}, "mmvae": {1: 0.19, 2: 0.3}, "cca": {0: 0.104, 1: 0.204, 2: 0.315}}
-    rows = [("d", "s", run, seed, "foscttm", "a->b", "-", x, "ok") for run, of in values.items() for seed, x in of.items()]
-    tests = paired_tests(pd.DataFrame(rows, columns=SCORE_COLUMNS), [], roster_of(tables["runs"]), sizes={("d", "s"): (4, 1)})
+    values = {
+        "mvae": {0: 0.1, 1: 0.2, 2: 0.31},
+        "mmvae": {1: 0.19, 2: 0.3},
+        "cca": {0: 0.104, 1: 0.204, 2: 0.315},
+    }
+    rows = [
+        ("d", "s", run, seed, "foscttm", "a->b", "-", x, "ok")
+        for run, of in values.items()
+        for seed, x in of.items()
+    ]
+    tests = paired_tests(
+        pd.DataFrame(rows, columns=SCORE_COLUMNS),
+        [],
+        roster_of(tables["runs"]),
+        sizes={("d", "s"): (4, 1)},
+    )
     (said,) = first_two(tests, theme_of(tables))
     assert "MMVAE before MVAE by 0.010." in said
     (said,) = first_two(tests[tests["run"] == "cca"], theme_of(tables))
@@ -195,11 +276,18 @@ def test_the_first_two_stand_in_the_order_of_the_splits_of_both(tables):
 
 
 def test_the_command_says_it_in_sentences_and_writes_the_table(tables, tmp_path, capsys):
-    write_table(tmp_path / "tables/recommendations.tsv", recommended(tables, [], roster_of(tables["runs"]), SIZES))
+    write_table(
+        tmp_path / "tables/recommendations.tsv",
+        recommended(tables, [], roster_of(tables["runs"]), SIZES),
+    )
     write_table(tmp_path / "tables/runs.tsv", tables["runs"])
     cli.main(["recommend", str(tmp_path), "--output", str(tmp_path / "recommended.tsv")])
     said = capsys.readouterr().out
-    assert "for transferring labels, take CCA" in said and "It is not separable from" in said and "none is recommended" in said
+    assert (
+        "for transferring labels, take CCA" in said
+        and "It is not separable from" in said
+        and "none is recommended" in said
+    )
     assert (tmp_path / "recommended.tsv").is_file()
 
 

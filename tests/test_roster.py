@@ -9,12 +9,28 @@ from mosaicbench import catalog
 from mosaicbench.report.roster import KINDS, NO_QUALITY, Roster, roster_of
 
 METRICS = {
-    "foscttm": {"group": "alignment", "better": "lower", "best": 0.0, "chance": 0.5, "bounds": [0.0, 1.0]},
-    "imputation_skill": {"group": "imputation", "better": "higher", "best": 1, "chance": "varies", "bounds": [None, 1.0]},
+    "foscttm": {
+        "group": "alignment",
+        "better": "lower",
+        "best": 0.0,
+        "chance": 0.5,
+        "bounds": [0.0, 1.0],
+    },
+    "imputation_skill": {
+        "group": "imputation",
+        "better": "higher",
+        "best": 1,
+        "chance": "varies",
+        "bounds": [None, 1.0],
+    },
     "label_floor": {"group": "reference", "better": "lower"},
     "active_units": {"group": "sanity", "better": None, "chance": True},
 }
-METHODS = {"mvae": {"kind": "model", "uses": ["pairs"]}, "oracle": {"kind": "control"}, "cca": {"kind": "baseline"}}
+METHODS = {
+    "mvae": {"kind": "model", "uses": ["pairs"]},
+    "oracle": {"kind": "control"},
+    "cca": {"kind": "baseline"},
+}
 ROSTER = Roster(cards={"metrics": METRICS, "methods": METHODS}, methods={"mvae-beta4": "mvae"})
 
 
@@ -32,7 +48,9 @@ def test_a_run_is_what_its_method_is():
 
 
 def test_all_but_controls_compete():
-    table = pd.DataFrame({"run": ["oracle", "mvae", "cca", "mvae-beta4", "oracle"], "value": range(5)})
+    table = pd.DataFrame(
+        {"run": ["oracle", "mvae", "cca", "mvae-beta4", "oracle"], "value": range(5)}
+    )
     assert ROSTER.competing(table)["value"].tolist() == [1, 2, 3]
     assert ROSTER.competing(table.iloc[:0]).empty
 
@@ -40,11 +58,18 @@ def test_all_but_controls_compete():
 def test_the_sign_makes_more_better_and_is_none_where_neither_is():
     assert (ROSTER.sign("foscttm"), ROSTER.sign("imputation_skill")) == (-1, 1)
     assert math.isnan(ROSTER.sign("active_units")) and math.isnan(ROSTER.sign("unknown"))
-    assert (ROSTER.better("fit_seconds"), ROSTER.group("fit_seconds")) == ("lower", "resources")  # it has no card here
+    assert (ROSTER.better("fit_seconds"), ROSTER.group("fit_seconds")) == (
+        "lower",
+        "resources",
+    )  # it has no card here
 
 
 def test_only_numbers_are_chance_and_best_and_bounds_may_be_open():
-    assert (ROSTER.chance("foscttm"), ROSTER.best("foscttm"), ROSTER.bounds("foscttm")) == (0.5, 0.0, (0.0, 1.0))
+    assert (ROSTER.chance("foscttm"), ROSTER.best("foscttm"), ROSTER.bounds("foscttm")) == (
+        0.5,
+        0.0,
+        (0.0, 1.0),
+    )
     assert ROSTER.best("imputation_skill") == 1.0
     for metric in ("imputation_skill", "active_units", "label_floor", "unknown"):
         assert math.isnan(ROSTER.chance(metric)), metric
@@ -53,7 +78,15 @@ def test_only_numbers_are_chance_and_best_and_bounds_may_be_open():
 
 
 def test_qualities_are_metrics_of_which_better_is_better_science():
-    names = ["label_floor", "imputation_skill", "fit_seconds", "foscttm", "active_units", "unknown", "foscttm"]
+    names = [
+        "label_floor",
+        "imputation_skill",
+        "fit_seconds",
+        "foscttm",
+        "active_units",
+        "unknown",
+        "foscttm",
+    ]
     assert ROSTER.qualities(names) == ["imputation_skill", "foscttm"]
 
 

@@ -22,21 +22,37 @@ def phases(**more):
     rows = []
     for dataset, cells in (SIZES | more).items():
         for seed in (0, 1):
-            names = {"dataset": dataset, "scenario": "paired", "run": "r", "method": "m", "seed": seed, "train_cells": cells}
+            names = {
+                "dataset": dataset,
+                "scenario": "paired",
+                "run": "r",
+                "method": "m",
+                "seed": seed,
+                "train_cells": cells,
+            }
             for phase, seconds, memory in (
                 ("import", 2.0, 0),
                 ("fit", 1e-3 * cells, 1e-2 * cells),
                 ("embed", 1e-9 * cells**2, 0),
             ):
                 spread = 1 + 0.1 * (2 * seed - 1)
-                costs = {"seconds": seconds * spread, "cpu_seconds": seconds, "gpu_seconds": 0.0, "host_mb": 300 + memory}
-                rows.append(names | {"query_cells": cells // 4, "phase": phase, "device_mb": None} | costs)
+                costs = {
+                    "seconds": seconds * spread,
+                    "cpu_seconds": seconds,
+                    "gpu_seconds": 0.0,
+                    "host_mb": 300 + memory,
+                }
+                rows.append(
+                    names | {"query_cells": cells // 4, "phase": phase, "device_mb": None} | costs
+                )
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
 def test_exponents_are_those_of_the_costs():
     table = scaling.exponents(phases(other=7), None, [SIZES]).set_index(["phase", "measure"])
-    assert list(table.columns) == [column for column in scaling.COLUMNS if column not in ("phase", "measure")]
+    assert list(table.columns) == [
+        column for column in scaling.COLUMNS if column not in ("phase", "measure")
+    ]
     for place, exponent in {
         ("import", "seconds"): 0,
         ("fit", "seconds"): 1,
@@ -58,12 +74,25 @@ def test_exponents_are_those_of_the_costs():
 
 def test_jobs_of_other_rules_are_phases_of_their_name():
     rows = [
-        {"rule": rule, "dataset": dataset, "scenario": scenario, "method": method, "seconds": cells**2, "peak_host_mb": cells}
+        {
+            "rule": rule,
+            "dataset": dataset,
+            "scenario": scenario,
+            "method": method,
+            "seconds": cells**2,
+            "peak_host_mb": cells,
+        }
         for dataset, cells in SIZES.items()
-        for rule, scenario, method in (("prepare", "", ""), ("score", "paired", "mvae"), ("fit_model", "paired", "mvae"))
+        for rule, scenario, method in (
+            ("prepare", "", ""),
+            ("score", "paired", "mvae"),
+            ("fit_model", "paired", "mvae"),
+        )
     ]
     jobs = pd.DataFrame(rows).reindex(columns=expenses.COLUMNS)
-    table = scaling.exponents(phases(), jobs, [SIZES]).set_index(["phase", "scenario", "run", "measure"])
+    table = scaling.exponents(phases(), jobs, [SIZES]).set_index(
+        ["phase", "scenario", "run", "measure"]
+    )
     assert table.loc[("prepare", "-", "-", "seconds"), "exponent"] == pytest.approx(2)
     assert table.loc[("prepare", "-", "-", "host_mb"), "exponent"] == pytest.approx(1)
     assert table.loc[("score", "paired", "mvae", "seconds"), "at_most"] == pytest.approx(1e10)
@@ -76,8 +105,13 @@ def test_without_like_datasets_there_is_nothing_to_compare():
 
 
 def test_only_datasets_that_differ_in_cells_alone_are_a_group():
-    stanzas = {name: {"loader": "simulated", "cells": cells, "n_rna": 50} for name, cells in SIZES.items()}
-    config = {"datasets": stanzas | {"other": {"loader": "simulated", "cells": 500, "n_rna": 60}, "pbmc68k_split": None}}
+    stanzas = {
+        name: {"loader": "simulated", "cells": cells, "n_rna": 50} for name, cells in SIZES.items()
+    }
+    config = {
+        "datasets": stanzas
+        | {"other": {"loader": "simulated", "cells": 500, "n_rna": 60}, "pbmc68k_split": None}
+    }
     assert settings.load(config).sizes == [SIZES]
     del config["datasets"]["large"]
     assert settings.load(config).sizes == []
@@ -90,8 +124,22 @@ def test_the_study_compares_all_its_datasets():
 
 
 def test_records_become_phases_and_sums(tmp_path):
-    record = {"dataset": "d", "scenario": "s", "run": "r", "method": "mvae", "seed": 0, "status": "ok", "message": ""}
-    record |= {"hyperparameters": {}, "peak_host_mb": 300, "peak_device_mb": None, "device": "cpu", "threads": 1}
+    record = {
+        "dataset": "d",
+        "scenario": "s",
+        "run": "r",
+        "method": "mvae",
+        "seed": 0,
+        "status": "ok",
+        "message": "",
+    }
+    record |= {
+        "hyperparameters": {},
+        "peak_host_mb": 300,
+        "peak_device_mb": None,
+        "device": "cpu",
+        "threads": 1,
+    }
     record |= {"versions": {}, "git_commit": "abc", "seconds": {"fit": 3.0, "read": 1.0}}
     newer = {
         "cpu_seconds": {"fit": 2.0, "read": 0.5},
@@ -104,7 +152,12 @@ def test_records_become_phases_and_sums(tmp_path):
     paths[1].write_text(json.dumps(record | newer | {"seed": 1}))
     records = {path: read_record(path) for path in paths}
     found = tabulate._phases(records.values()).set_index(["seed", "phase"])
-    assert found.loc[(1, "fit"), ["seconds", "cpu_seconds", "host_mb", "train_cells"]].tolist() == [3.0, 2.0, 300, 80]
+    assert found.loc[(1, "fit"), ["seconds", "cpu_seconds", "host_mb", "train_cells"]].tolist() == [
+        3.0,
+        2.0,
+        300,
+        80,
+    ]
     assert found.loc[(0, "fit"), "seconds"] == 3.0
     assert np.isnan(found.loc[(0, "fit"), "cpu_seconds"])
     runs = checked_runs(tabulate._runs(records, [], {"r": "mvae"})).set_index("seed")

@@ -44,7 +44,9 @@ def kind(request):
 
 def parts_of(dataset, kind, seed=0, **options):
     given = {} if {"blocks", "paired_fraction"} & set(options) else HIDING.get(kind, {})
-    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options)
+    return scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind=kind, seed=seed, **given, **options
+    )
 
 
 def same(one, other):
@@ -71,17 +73,36 @@ def true_cells(part, dataset, modality):
 
 def test_parts_survive_the_disk_and_satisfy_their_contracts(dataset, kind, tmp_path):
     name = "simulated" if "rna" in dataset.mod else "pbmc68k_split"
-    options = {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
+    options = (
+        {"cells": 300, "n_rna": 300, "n_atac": 600, "n_adt": 20} if name == "simulated" else {}
+    )
     prepare.main(dataset=name, loader=name, options=options, output=tmp_path / "d.h5mu")
-    of_seeds = {noun: [tmp_path / seed / f"{noun}.h5mu" for seed in "10"] for noun in ("train", "query", "solution")}
-    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind=kind, seeds=[1, 0], options=HIDING[kind], **of_seeds)
-    paths = {noun: files[1] for noun, files in of_seeds.items()}  # that another seed came before changes nothing
+    of_seeds = {
+        noun: [tmp_path / seed / f"{noun}.h5mu" for seed in "10"]
+        for noun in ("train", "query", "solution")
+    }
+    cut.main(
+        dataset=tmp_path / "d.h5mu",
+        scenario="mine",
+        kind=kind,
+        seeds=[1, 0],
+        options=HIDING[kind],
+        **of_seeds,
+    )
+    paths = {
+        noun: files[1] for noun, files in of_seeds.items()
+    }  # that another seed came before changes nothing
     expected = parts_of(dataset, kind)
     for noun, path in paths.items():
         part = read_view(path, noun)
         assert same(part, expected[noun])
         said = part.uns["mosaicbench"]
-        assert (said["dataset"], said["scenario"], said["kind"], said["seed"]) == (name, "mine", kind, 0)
+        assert (said["dataset"], said["scenario"], said["kind"], said["seed"]) == (
+            name,
+            "mine",
+            kind,
+            0,
+        )
         assert all(part[m].uns["kind"] == dataset[m].uns["kind"] for m in dataset.mod)
     view = as_view(read_view(paths["train"], "train"), labels=True)
     assert sum(map(len, view.blocks)) == len(expected["train"].obs_names)
@@ -107,11 +128,21 @@ def test_division_is_stratified(dataset, kind):
     parts = parts_of(dataset, kind)
     whole = dataset.obs["cell_type"].value_counts()
     for modality in dataset.mod:
-        query = parts["solution"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
+        query = (
+            parts["solution"][modality]
+            .obs["cell_type"]
+            .value_counts()
+            .reindex(whole.index, fill_value=0)
+        )
         assert np.all(np.abs(query - 0.2 * whole) <= 1)
         alone = 1 / len(dataset.mod)
         share = 0.8 * {"unpaired": alone, "mosaic": 0.4 + 0.6 * alone}.get(kind, 1)
-        train = parts["train"][modality].obs["cell_type"].value_counts().reindex(whole.index, fill_value=0)
+        train = (
+            parts["train"][modality]
+            .obs["cell_type"]
+            .value_counts()
+            .reindex(whole.index, fill_value=0)
+        )
         assert np.all(np.abs(train - share * whole) <= (3 if kind == "mosaic" else 2))
 
 
@@ -121,7 +152,11 @@ def test_query_cells_are_the_same_for_every_kind(dataset):
 
 
 def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
-    clean = parts_of(dataset, kind, preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}})
+    clean = parts_of(
+        dataset,
+        kind,
+        preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}},
+    )
     poisoned = dataset.copy()
     query = dataset.obs_names.isin(clean["solution"].obs_names)
     rng = np.random.default_rng(0)
@@ -129,7 +164,11 @@ def test_poisoned_query_cells_change_nothing_that_was_fitted(dataset, kind):
         values = cells.layers[cells.uns["values"]].toarray()
         values[query] = rng.poisson(50, size=values[query].shape)
         cells.layers[cells.uns["values"]] = sparse.csr_matrix(values)
-    dirty = parts_of(poisoned, kind, preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}})
+    dirty = parts_of(
+        poisoned,
+        kind,
+        preprocess={"rna": {"features": 100}, "atac": {"features": 200, "components": 5}},
+    )
     assert same(clean["train"], dirty["train"])
     for modality, cells in clean["train"].mod.items():
         assert np.array_equal(cells.uns["mean"], dirty["query"][modality].uns["mean"])
@@ -157,7 +196,11 @@ def test_moments_are_those_of_the_train_cells(dataset, kind):
         x = space_values(cells).astype(np.float64)
         np.testing.assert_allclose(cells.uns["mean"], x.mean(axis=0), atol=1e-4)
         spread = x.std(axis=0)
-        expected = np.full_like(spread, np.sqrt(np.mean(spread**2))) if cells.uns["space"] == "lsi" else spread
+        expected = (
+            np.full_like(spread, np.sqrt(np.mean(spread**2)))
+            if cells.uns["space"] == "lsi"
+            else spread
+        )
         np.testing.assert_allclose(cells.uns["std"], expected, atol=1e-3)
         assert np.array_equal(parts["solution"][modality].uns["mean"], cells.uns["mean"])
 
@@ -180,7 +223,9 @@ def test_query_and_train_tell_no_more_than_they_should(dataset, kind):
     assert set(parts["query"].uns["mosaicbench"]) == {"noun", "dataset", "scenario", "kind", "seed"}
     fitted = parts["train"].uns["mosaicbench"]
     assert fitted["fitted_on"] == "train cells"
-    assert fitted["fitted_cells"] == {modality: cells.n_obs for modality, cells in parts["train"].mod.items()}
+    assert fitted["fitted_cells"] == {
+        modality: cells.n_obs for modality, cells in parts["train"].mod.items()
+    }
 
 
 def test_truth_is_in_the_solution(simulation, kind):
@@ -188,7 +233,9 @@ def test_truth_is_in_the_solution(simulation, kind):
     rows = simulation.obs_names.get_indexer(solution.obs_names)
     assert np.array_equal(solution.obsm["shared_factors"], simulation.obsm["shared_factors"][rows])
     for modality, cells in solution.mod.items():
-        assert np.array_equal(cells.obsm["private_factors"], simulation[modality].obsm["private_factors"][rows])
+        assert np.array_equal(
+            cells.obsm["private_factors"], simulation[modality].obsm["private_factors"][rows]
+        )
         assert list(cells.obs["cell_type"]) == list(simulation.obs["cell_type"].iloc[rows])
         assert list(cells.obs["batch"]) == list(simulation.obs["batch"].iloc[rows])
 
@@ -196,7 +243,9 @@ def test_truth_is_in_the_solution(simulation, kind):
 def test_solution_names_the_query_row_of_every_cell(dataset, kind):
     parts = parts_of(dataset, kind)
     for modality, cells in parts["solution"].mod.items():
-        assert list(cells.obs_names) == list(dataset.obs_names[np.sort(dataset.obs_names.get_indexer(cells.obs_names))])
+        assert list(cells.obs_names) == list(
+            dataset.obs_names[np.sort(dataset.obs_names.get_indexer(cells.obs_names))]
+        )
         row = parts["query"][modality][cells.obs["query_name"].to_numpy()]
         assert np.array_equal(space_values(row), space_values(cells))
         assert list(row.obs["batch"]) == list(cells.obs["batch"])
@@ -210,11 +259,15 @@ def test_unpaired_order_and_names_tell_nothing(dataset):
     n = len(parts["solution"].obs_names)
     for modality, order in orders.items():
         assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 4 / np.sqrt(n)
-        assert all(name.startswith(f"{modality}-query-") for name in parts["query"][modality].obs_names)
+        assert all(
+            name.startswith(f"{modality}-query-") for name in parts["query"][modality].obs_names
+        )
         for other, other_order in orders.items():
             if other != modality:
                 assert abs(np.corrcoef(order, other_order)[0, 1]) < 4 / np.sqrt(n)
-                assert not set(parts["query"][modality].obs_names) & set(parts["query"][other].obs_names)
+                assert not set(parts["query"][modality].obs_names) & set(
+                    parts["query"][other].obs_names
+                )
 
 
 def test_train_order_tells_nothing(dataset, kind):
@@ -260,7 +313,10 @@ def tiny(labels, features=4):
 
 def test_constant_gene_is_dropped_and_constant_protein_kept(kind):
     parts = parts_of(tiny(["a", "b"] * 20), kind)
-    assert ["rna0" in parts["train"]["rna"].var_names, "adt0" in parts["train"]["adt"].var_names] == [False, True]
+    assert [
+        "rna0" in parts["train"]["rna"].var_names,
+        "adt0" in parts["train"]["adt"].var_names,
+    ] == [False, True]
     for part in parts.values():
         assert all(np.all(np.isfinite(standardised_values(cells))) for cells in part.mod.values())
 
@@ -280,7 +336,10 @@ def test_rare_and_unlabelled_classes_need_no_care(kind):
 def observed_patterns(train):
     """Return pattern of observed modalities -> number of train cells that show exactly these."""
     shown = pd.DataFrame({m: train.obs_names.isin(train[m].obs_names) for m in train.mod})
-    return {tuple(np.array(list(train.mod))[list(pattern)]): n for pattern, n in shown.value_counts().items()}
+    return {
+        tuple(np.array(list(train.mod))[list(pattern)]): n
+        for pattern, n in shown.value_counts().items()
+    }
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
@@ -290,7 +349,10 @@ def test_paired_fraction_is_the_share_of_cells_with_everything(simulation, fract
     assert n == simulation.n_obs * 0.8
     everything = patterns.pop(("rna", "atac", "adt"), 0)
     assert abs(everything - fraction * n) <= 1
-    assert all(len(pattern) == 1 and abs(count - (1 - fraction) * n / 3) <= 2 for pattern, count in patterns.items())
+    assert all(
+        len(pattern) == 1 and abs(count - (1 - fraction) * n / 3) <= 2
+        for pattern, count in patterns.items()
+    )
     assert len(patterns) == (3 if fraction < 1 else 0)
 
 
@@ -333,7 +395,10 @@ def test_mosaic_pairs_are_true_pairs(simulation):
     train = parts_of(simulation, "mosaic", paired_fraction=0.5)["train"]
     both = train["rna"].obs_names.intersection(train["adt"].obs_names)
     assert len(both) > 50
-    cell_of = {m: dict(zip(train[m].obs_names, true_cells(train, simulation, m), strict=True)) for m in ("rna", "adt")}
+    cell_of = {
+        m: dict(zip(train[m].obs_names, true_cells(train, simulation, m), strict=True))
+        for m in ("rna", "adt")
+    }
     assert all(cell_of["rna"][name] == cell_of["adt"][name] for name in both)
 
 
@@ -341,19 +406,33 @@ def test_mosaic_pairs_are_true_pairs(simulation):
     ("options", "message"),
     [
         ({}, "a mosaic needs either paired_fraction or blocks"),
-        ({"paired_fraction": 0.5, "blocks": [["rna"], ["adt"]]}, "a mosaic needs either paired_fraction or blocks"),
+        (
+            {"paired_fraction": 0.5, "blocks": [["rna"], ["adt"]]},
+            "a mosaic needs either paired_fraction or blocks",
+        ),
         ({"paired_fraction": 1.5}, "paired_fraction: must lie between 0 and 1, found 1.5"),
         ({"paired_fraction": 0.5, "shares": [1]}, "shares: these are the sizes of blocks"),
-        ({"blocks": [["rna"], ["atac"]]}, "blocks: the dataset has no modality 'atac'; there are rna, adt"),
+        (
+            {"blocks": [["rna"], ["atac"]]},
+            "blocks: the dataset has no modality 'atac'; there are rna, adt",
+        ),
         ({"blocks": [["rna"]]}, "blocks: modality 'adt' is in none of them"),
         ({"blocks": [["rna"], ["adt", "adt"]]}, "must name at least one modality, each once"),
-        ({"blocks": [["rna"], ["adt"]], "shares": [1, 0]}, "shares: one positive number for each of the 2 blocks"),
-        ({"blocks": [["rna"], ["adt"]], "shares": [1]}, "shares: one positive number for each of the 2 blocks"),
+        (
+            {"blocks": [["rna"], ["adt"]], "shares": [1, 0]},
+            "shares: one positive number for each of the 2 blocks",
+        ),
+        (
+            {"blocks": [["rna"], ["adt"]], "shares": [1]},
+            "shares: one positive number for each of the 2 blocks",
+        ),
     ],
 )
 def test_mosaic_refuses(options, message):
     with pytest.raises(UserError, match=message):
-        scenarios.cut(tiny(["a", "b"] * 20), dataset_name="d", scenario="s", kind="mosaic", seed=0, **options)
+        scenarios.cut(
+            tiny(["a", "b"] * 20), dataset_name="d", scenario="s", kind="mosaic", seed=0, **options
+        )
 
 
 # --- splits by group -----------------------------------------------------------------------------------------------------
@@ -371,7 +450,10 @@ def test_held_out_donors_are_the_query(simulation, kind):
     assert set(whole.obs["donor"][parts["solution"].obs_names]) == {"P1", "P3"}
     assert len(parts["solution"].obs_names) == simulation.n_obs / 2
     for modality in simulation.mod:
-        assert set(whole.obs["donor"].iloc[true_cells(parts["train"], simulation, modality)]) == {"P0", "P2"}
+        assert set(whole.obs["donor"].iloc[true_cells(parts["train"], simulation, modality)]) == {
+            "P0",
+            "P2",
+        }
 
 
 def test_the_seed_leaves_one_donor_out(simulation):
@@ -388,10 +470,19 @@ def test_the_seed_leaves_one_donor_out(simulation):
     ("split", "message"),
     [
         ({"held_out": ["b"]}, "split: the key 'by' is missing"),
-        ({"by": "donor"}, "split.by: the dataset has no column 'donor'; there are cell_type, batch"),
+        (
+            {"by": "donor"},
+            "split.by: the dataset has no column 'donor'; there are cell_type, batch",
+        ),
         ({"by": "batch"}, "split.by: all cells have the same batch, 'b'"),
-        ({"by": "cell_type", "held_out": ["c"]}, "split.held_out: no cell has cell_type 'c'; there are a, b"),
-        ({"by": "cell_type", "held_out": ["a", "b"]}, "split.held_out: 2 of 2 are held out; some must stay on either side"),
+        (
+            {"by": "cell_type", "held_out": ["c"]},
+            "split.held_out: no cell has cell_type 'c'; there are a, b",
+        ),
+        (
+            {"by": "cell_type", "held_out": ["a", "b"]},
+            "split.held_out: 2 of 2 are held out; some must stay on either side",
+        ),
         ({"by": "cell_type", "seed": 1}, "split: unknown option 'seed'; there are by, held_out"),
     ],
 )
@@ -426,7 +517,10 @@ def test_nothing_is_learned_from_a_query_cell(dataset, kind):
 @pytest.mark.parametrize("step", ["variable_genes", "open_peaks", "moments"])
 def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step):
     """Let one step of the fitting see all cells, as a careless edit would; the audit must notice, whichever step it is."""
-    learned, careless = preprocess.learned, {"variable_genes": "rna", "open_peaks": "atac", "moments": "adt"}[step]
+    learned, careless = (
+        preprocess.learned,
+        {"variable_genes": "rna", "open_peaks": "atac", "moments": "adt"}[step],
+    )
 
     def learned_from_everything(log, what, function, cells, **options):
         is_step = function.__name__ == step or (step == "moments" and what.startswith("mean"))
@@ -439,18 +533,36 @@ def test_a_fit_that_looks_at_query_cells_is_caught(simulation, monkeypatch, step
 
     for module in (preprocess, lsi):
         monkeypatch.setattr(module, "learned", learned_from_everything)
-    with pytest.raises(RuntimeError, match=f"of modality '{careless}' was learned from cells that are no train cells"):
+    with pytest.raises(
+        RuntimeError,
+        match=f"of modality '{careless}' was learned from cells that are no train cells",
+    ):
         parts_of(simulation, "paired")
 
 
 def test_every_step_that_learns_is_audited():
     """The functions that take train cells are reached through `learned` alone."""
-    tree = ast.parse(inspect.getsource(preprocess) + inspect.getsource(lsi).replace("from __future__ import annotations", ""))
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    tree = ast.parse(
+        inspect.getsource(preprocess)
+        + inspect.getsource(lsi).replace("from __future__ import annotations", "")
+    )
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     functions = [function for _, function in inspect.getmembers(features, inspect.isfunction)]
-    public = {f.__name__: f for f in functions if f.__module__ == features.__name__ and not f.__name__.startswith("_")}
-    learning = {name for name, function in public.items() if "train" in inspect.signature(function).parameters}
+    public = {
+        f.__name__: f
+        for f in functions
+        if f.__module__ == features.__name__ and not f.__name__.startswith("_")
+    }
+    learning = {
+        name
+        for name, function in public.items()
+        if "train" in inspect.signature(function).parameters
+    }
     assert {"variable_genes", "varying_most", "open_peaks"} <= learning <= named
     assert not learning & called
     assert {"moments", "learned"} <= called
@@ -459,13 +571,26 @@ def test_every_step_that_learns_is_audited():
 def test_audit_is_written_beside_the_view(simulation, tmp_path):
     write_dataset(tmp_path / "d.h5mu", marked(simulation))
     paths = {noun: [tmp_path / "view" / f"{noun}.h5mu"] for noun in ("train", "query", "solution")}
-    cut.main(dataset=tmp_path / "d.h5mu", scenario="mine", kind="mosaic", seeds=[2], options=HIDING["mosaic"], **paths)
+    cut.main(
+        dataset=tmp_path / "d.h5mu",
+        scenario="mine",
+        kind="mosaic",
+        seeds=[2],
+        options=HIDING["mosaic"],
+        **paths,
+    )
     path = tmp_path / "view" / "audit.tsv"
     audit = read_audit(path)
     assert list(audit) == scenarios.AUDIT_COLUMNS
     assert set(audit["scenario"]) == {"mine"}
     assert set(audit["seed"]) == {2}
-    assert audit["role"].value_counts().to_dict() == {"fit": 7, "label": 3, "scale": 3, "division": 2, "design": 1}
+    assert audit["role"].value_counts().to_dict() == {
+        "fit": 7,
+        "label": 3,
+        "scale": 3,
+        "division": 2,
+        "design": 1,
+    }
     assert audit["query_cells"][~audit["role"].isin(["division", "scale"])].sum() == 0
     whole = path.read_text().splitlines(keepends=True)
     for damaged in (
@@ -489,16 +614,25 @@ def marked(dataset):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "diagonal"}, "kind: unknown scenario kind 'diagonal'; there are paired, unpaired"),
+        (
+            {"kind": "diagonal"},
+            "kind: unknown scenario kind 'diagonal'; there are paired, unpaired",
+        ),
         ({"query_fraction": 1.5}, "query_fraction: must lie between 0 and 1, found 1.5"),
         ({"query_fraction": 0.99}, "query_fraction: leaves"),
         ({"paired_fraction": 0.5}, "scenario s: unknown option 'paired_fraction'"),
-        ({"preprocess": {"protein": {}}}, "preprocess: unknown kind 'protein'; there are rna, atac, adt"),
+        (
+            {"preprocess": {"protein": {}}},
+            "preprocess: unknown kind 'protein'; there are rna, atac, adt",
+        ),
         (
             {"preprocess": {"rna": {"genes": 3}}},
             "preprocess.rna: unknown option 'genes'; there are features, standardise, fit_on",
         ),
-        ({"preprocess": {"rna": {"features": 0}}}, "preprocess: features must be at least 1, found 0"),
+        (
+            {"preprocess": {"rna": {"features": 0}}},
+            "preprocess: features must be at least 1, found 0",
+        ),
     ],
 )
 def test_cut_refuses(options, message):
@@ -518,14 +652,18 @@ def test_only_the_chosen_train_cells_show_their_types():
     types = parts["train"]["rna"].obs["cell_type"].astype(str)
     assert set(types) == {"", "a", "b"}
     assert (types != "").mean() == pytest.approx(0.2, abs=0.05)
-    assert set(parts_of(tiny(["a", "b"] * 40), kind="paired")["train"]["rna"].obs["cell_type"]) == {"a", "b"}
+    assert set(parts_of(tiny(["a", "b"] * 40), kind="paired")["train"]["rna"].obs["cell_type"]) == {
+        "a",
+        "b",
+    }
 
 
 def test_a_modality_with_a_single_train_cell_is_refused():
     measured = {"rna": np.arange(5), "adt": np.arange(1)}
     with pytest.raises(UserError, match="leaves 3 query cells and, in one modality, 1 train cells"):
         scenarios._check_sizes(
-            pairing.Measured(train=measured, joint=False), {"rna": np.ones(4, bool), "adt": np.ones(3, bool)}
+            pairing.Measured(train=measured, joint=False),
+            {"rna": np.ones(4, bool), "adt": np.ones(3, bool)},
         )
     enough = pairing.Measured(train=measured | {"adt": np.arange(2)}, joint=False)
     scenarios._check_sizes(enough, {"rna": np.ones(1, bool), "adt": np.ones(1, bool)})
@@ -534,10 +672,18 @@ def test_a_modality_with_a_single_train_cell_is_refused():
 def test_the_audit_says_that_hidden_types_balance_who_is_measured_in_what(simulation, kind):
     rows = parts_of(simulation, kind)["solution"].uns["audit"].query("role == 'design'")
     designed = kind in ("unpaired", "mosaic")
-    assert list(rows["what"]) == ["hidden cell types balance which cells are measured in what"] * designed
+    assert (
+        list(rows["what"])
+        == ["hidden cell types balance which cells are measured in what"] * designed
+    )
     if designed:
         assert (rows["query_cells"] == 0).all()
-        assert parts_of(simulation, kind, balanced=False)["solution"].uns["audit"].query("role == 'design'").empty
+        assert (
+            parts_of(simulation, kind, balanced=False)["solution"]
+            .uns["audit"]
+            .query("role == 'design'")
+            .empty
+        )
 
 
 def test_the_audit_says_which_groups_are_on_both_sides():
@@ -545,10 +691,18 @@ def test_the_audit_says_which_groups_are_on_both_sides():
     whole.obs["batch"] = pd.Categorical(np.repeat(["x", "y"], 40))
     whole.obs["donor"] = pd.Categorical(np.repeat(["one", "two", "three", "four"], 20))
     rows = parts_of(whole, "paired")["solution"].uns["audit"].query("role == 'division'")
-    assert list(rows["what"])[1:] == ["2 of 2 groups of batch are on both sides", "4 of 4 groups of donor are on both sides"]
-    rows = parts_of(whole, "paired", split={"by": "donor", "held_out": ["one"]})["solution"].uns["audit"]
+    assert list(rows["what"])[1:] == [
+        "2 of 2 groups of batch are on both sides",
+        "4 of 4 groups of donor are on both sides",
+    ]
+    rows = parts_of(whole, "paired", split={"by": "donor", "held_out": ["one"]})["solution"].uns[
+        "audit"
+    ]
     said = list(rows.query("role == 'division'")["what"])
-    assert said == ["1 of 2 groups of batch are on both sides", "0 of 4 groups of donor are on both sides"]
+    assert said == [
+        "1 of 2 groups of batch are on both sides",
+        "0 of 4 groups of donor are on both sides",
+    ]
 
 
 # --- shares of cell types ------------------------------------------------------------------------------------------------
@@ -560,14 +714,18 @@ def test_shares_of_types_are_equal_only_where_they_are_balanced():
     def largest_gap(**options):
         gaps = []
         for seed in range(20):
-            train = pairing.unpaired(labels, ["rna", "adt"], np.random.default_rng(seed), **options).train
+            train = pairing.unpaired(
+                labels, ["rna", "adt"], np.random.default_rng(seed), **options
+            ).train
             counts = [np.unique(labels[train[m]], return_counts=True)[1] for m in ("rna", "adt")]
             gaps.append(np.abs(np.subtract(*counts)).max())
         return max(gaps)
 
     assert largest_gap() <= 1
     assert largest_gap(balanced=False) > 5
-    measured = pairing.mosaic(labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False)
+    measured = pairing.mosaic(
+        labels, ["rna", "adt"], np.random.default_rng(0), paired_fraction=0.5, balanced=False
+    )
     shares = np.unique(labels[np.intersect1d(*measured.train.values())], return_counts=True)[1]
     assert np.ptp(shares) > 1
 
@@ -589,6 +747,9 @@ def test_types_can_be_left_out_of_one_modality(simulation):
     row = parts["solution"].uns["audit"].query("role == 'design' and modality == 'adt'").iloc[0]
     assert row["what"] == f"train cells of these types are left out: {types[0]}"
     assert row["cells"] > 0
-    for wrong, message in (({"protein": types[:1]}, "no modality 'protein'"), ({"adt": ["T"]}, "has the type 'T'")):
+    for wrong, message in (
+        ({"protein": types[:1]}, "no modality 'protein'"),
+        ({"adt": ["T"]}, "has the type 'T'"),
+    ):
         with pytest.raises(UserError, match=message):
             parts_of(simulation, "unpaired", imbalance=wrong)

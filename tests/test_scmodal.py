@@ -32,7 +32,10 @@ BASELINES = [LinksCCA, LinksMNN, LinksHarmony]
 
 
 def fitted(view=None, seed=0, **options):
-    method = SCMODAL(**{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "critic_hidden": 16} | options)
+    method = SCMODAL(
+        **{"max_epochs": 2, "batch_size": 50, "hidden": 16, "latent": 6, "critic_hidden": 16}
+        | options
+    )
     method.history = method.fit(unpaired_view() if view is None else view, seed)
     return method
 
@@ -40,7 +43,9 @@ def fitted(view=None, seed=0, **options):
 def minibatch(method, modalities=("rna", "adt"), n=40, seed=4):
     """Return a step's cells: unpaired, linked features beside the values."""
     cells = [linear_cells(n, seed=seed + i, modalities=(m,)) for i, m in enumerate(modalities)]
-    x = Minibatch({m: on_device(c, training.device())[m] for m, c in zip(modalities, cells, strict=True)})
+    x = Minibatch(
+        {m: on_device(c, training.device())[m] for m, c in zip(modalities, cells, strict=True)}
+    )
     names = [(a, b) for pair in method.pairs for a, b in (pair, pair[::-1])]
     return Minibatch(x.observed | {f"{a}~{b}": x[a][:, :8] for a, b in names})
 
@@ -66,14 +71,24 @@ def test_terms_are_those_of_the_paper():
     with torch.enable_grad():
         method = fitted(reconstruction_weight=2.0, cycle_weight=3.0, critic_weight=0.5)
     x = minibatch(method)
-    (e, f), (g, h) = ([nets[m] for m in ("rna", "adt")] for nets in (method.encoders, method.decoders))
+    (e, f), (g, h) = (
+        [nets[m] for m in ("rna", "adt")] for nets in (method.encoders, method.decoders)
+    )
     z, w = e(x["rna"]), f(x["adt"])
     cost = {name: float(value.mean()) for name, value in method.cost(x, 1.0).items()}
-    assert cost["reconstruction_rna"] == pytest.approx(2 * float((g(z) - x["rna"]).square().mean()), rel=1e-5)
-    assert cost["cycle_rna_adt"] == pytest.approx(3 * float((f(h(z)) - z).square().mean()), rel=1e-5)
-    assert cost["cycle_adt_rna"] == pytest.approx(3 * float((e(g(w)) - w).square().mean()), rel=1e-5)
+    assert cost["reconstruction_rna"] == pytest.approx(
+        2 * float((g(z) - x["rna"]).square().mean()), rel=1e-5
+    )
+    assert cost["cycle_rna_adt"] == pytest.approx(
+        3 * float((f(h(z)) - z).square().mean()), rel=1e-5
+    )
+    assert cost["cycle_adt_rna"] == pytest.approx(
+        3 * float((e(g(w)) - w).square().mean()), rel=1e-5
+    )
     logits = [method.opponents.critics["rna_adt"](latent) for latent in (z, w)]
-    d = [logit[:, 1] - logit[:, 0] for logit in logits]  # how much it takes a cell for one of the second
+    d = [
+        logit[:, 1] - logit[:, 0] for logit in logits
+    ]  # how much it takes a cell for one of the second
     value = torch.nn.functional.softplus(d[0]).mean() + torch.nn.functional.softplus(-d[1]).mean()
     assert cost["feedback_rna_adt"] == pytest.approx(-0.5 * float(value), rel=1e-5)
 
@@ -82,7 +97,9 @@ def test_without_a_mutual_pair_the_cost_is_finite():
     method = fitted(near=0.01)
     x = minibatch(method, n=6)
     nowhere = torch.eye(6, 8, device=x["rna"].device)
-    alike = Minibatch(x.observed | {"rna~adt": nowhere, "adt~rna": -nowhere[:, [1, 2, 3, 4, 5, 0, 6, 7]]})
+    alike = Minibatch(
+        x.observed | {"rna~adt": nowhere, "adt~rna": -nowhere[:, [1, 2, 3, 4, 5, 0, 6, 7]]}
+    )
     with torch.no_grad():
         assert all(torch.isfinite(value).all() for value in method.cost(alike, 1.0).values())
 
@@ -106,7 +123,9 @@ def test_without_weight_critics_do_not_learn():
 def test_ablations_start_from_the_same_networks():
     first, second = (
         fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0),
-        fitted(max_epochs=1, learning_rate=0.0, weight_decay=0.0, critic_weight=0.0, anchor_weight=0.0),
+        fitted(
+            max_epochs=1, learning_rate=0.0, weight_decay=0.0, critic_weight=0.0, anchor_weight=0.0
+        ),
     )
     for one, other in zip(first.nets.parameters(), second.nets.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
@@ -115,13 +134,17 @@ def test_ablations_start_from_the_same_networks():
 def test_training_runs_all_its_epochs_and_keeps_the_last_weights():
     method = fitted(max_epochs=5, patience=1, epoch_steps=3)
     assert [row["epoch"] for row in method.history] == [1, 2, 3, 4, 5]
-    again = SCMODAL(max_epochs=5, batch_size=50, hidden=16, latent=6, critic_hidden=16, epoch_steps=3)
+    again = SCMODAL(
+        max_epochs=5, batch_size=50, hidden=16, latent=6, critic_hidden=16, epoch_steps=3
+    )
     seen = []
     cost = again.cost
     again.cost = lambda x, progress: seen.append(x.cells) or cost(x, progress)
     again.fit(unpaired_view(), 0)
     assert seen == [50] * 15
-    np.testing.assert_array_equal(*(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again)))
+    np.testing.assert_array_equal(
+        *(m.embed(linear_cells(9, seed=3).only("adt")) for m in (method, again))
+    )
 
 
 def test_training_ends_with_the_epoch_that_reaches_the_steps():
@@ -131,7 +154,10 @@ def test_training_ends_with_the_epoch_that_reaches_the_steps():
 
 def test_weights_and_biases_begin_as_in_the_original_and_latents_far_apart():
     still = {"learning_rate": 0.0, "critic_learning_rate": 0.0, "weight_decay": 0.0}
-    method, kaiming = fitted(hidden=128, **still), fitted(hidden=128, initialisation="kaiming", **still)
+    method, kaiming = (
+        fitted(hidden=128, **still),
+        fitted(hidden=128, initialisation="kaiming", **still),
+    )
     for nets in (method.nets, method.opponents.critics):
         weights = torch.cat([p.detach().flatten() for p in nets.parameters()])
         assert float(weights.std()) == pytest.approx(0.1, rel=0.1)
@@ -141,14 +167,21 @@ def test_weights_and_biases_begin_as_in_the_original_and_latents_far_apart():
 
 def test_critics_learn_with_the_betas_that_are_asked_for():
     assert [group["betas"] for group in fitted().opponents.optimiser.param_groups] == [(0.9, 0.999)]
-    assert [group["betas"] for group in fitted(critic_betas=[0.5, 0.99]).opponents.optimiser.param_groups] == [(0.5, 0.99)]
+    assert [
+        group["betas"]
+        for group in fitted(critic_betas=[0.5, 0.99]).opponents.optimiser.param_groups
+    ] == [(0.5, 0.99)]
 
 
 def test_no_train_cell_is_held_out():
     view, shown = unpaired_view(), set()
-    method = SCMODAL(max_epochs=1, batch_size=20, hidden=16, latent=6, critic_hidden=16, validation=0.5)
+    method = SCMODAL(
+        max_epochs=1, batch_size=20, hidden=16, latent=6, critic_hidden=16, validation=0.5
+    )
     cost = method.cost
-    method.cost = lambda x, progress: shown.update(map(tuple, x["rna"].tolist())) or cost(x, progress)
+    method.cost = lambda x, progress: (
+        shown.update(map(tuple, x["rna"].tolist())) or cost(x, progress)
+    )
     method.fit(view, 0)
     assert shown == set(map(tuple, view.observing("rna").values["rna"].tolist()))
 
@@ -161,8 +194,13 @@ def test_no_pair_is_used():
     view = paired_view()
     (block,) = view.blocks
     turn = np.random.default_rng(0).permutation(len(block)) % 2
-    garbage = {m: np.where((turn == place)[:, None], x, 1e3) for place, (m, x) in enumerate(block.values.items())}
-    poisoned = replace(view, blocks=(replace(block, values={m: x.astype(np.float32) for m, x in garbage.items()}),))
+    garbage = {
+        m: np.where((turn == place)[:, None], x, 1e3)
+        for place, (m, x) in enumerate(block.values.items())
+    }
+    poisoned = replace(
+        view, blocks=(replace(block, values={m: x.astype(np.float32) for m, x in garbage.items()}),)
+    )
     query = linear_cells(20, seed=5)
     for make in (lambda v: fitted(v), *(lambda v, b=b: fit_baseline(b, v) for b in BASELINES)):
         first, second = make(view), make(poisoned)
@@ -207,7 +245,11 @@ def test_a_chain_has_a_critic_and_a_cycle_per_neighbours(order):
 @pytest.mark.parametrize("method_class", [SCMODAL, *BASELINES])
 def test_linked_features_align_cells_that_were_never_paired(method_class):
     view, query = linked_world()
-    options = {"max_epochs": 15, "batch_size": 32, "hidden": 32, "critic_hidden": 16} if method_class is SCMODAL else {}
+    options = (
+        {"max_epochs": 15, "batch_size": 32, "hidden": 32, "critic_hidden": 16}
+        if method_class is SCMODAL
+        else {}
+    )
     method = method_class(**options)
     method.fit(view, 0)
     assert foscttm(method.embed(query.only("rna")), method.embed(query.only("adt"))) < 0.2
@@ -231,7 +273,10 @@ def test_cca_on_links_is_the_decomposition_of_cells_against_cells():
 
 def test_maxfuse_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "maxfuse", None)
-    with pytest.raises(NotApplicable, match="the package maxfuse is not installed; its licence .* pip install maxfuse"):
+    with pytest.raises(
+        NotApplicable,
+        match="the package maxfuse is not installed; its licence .* pip install maxfuse",
+    ):
         MaxFuse().fit(unpaired_view(), 0)
 
 
@@ -240,7 +285,9 @@ class Fusor:
 
     steps = []
 
-    def __init__(self, shared_arr1, shared_arr2, active_arr1, active_arr2, method, labels1, labels2):
+    def __init__(
+        self, shared_arr1, shared_arr2, active_arr1, active_arr2, method, labels1, labels2
+    ):
         assert shared_arr1.shape[1] == shared_arr2.shape[1]
         assert len(active_arr1) == len(shared_arr1) <= len(shared_arr2)
         self.shared = shared_arr1, shared_arr2
@@ -255,7 +302,11 @@ class Fusor:
 
 def test_maxfuse_runs_the_packages_steps_and_embeds_new_cells(monkeypatch):
     package, model = types.ModuleType("maxfuse"), types.ModuleType("maxfuse.model")
-    package.__spec__, package.__path__, model.Fusor = types.SimpleNamespace(name="maxfuse"), [], Fusor
+    package.__spec__, package.__path__, model.Fusor = (
+        types.SimpleNamespace(name="maxfuse"),
+        [],
+        Fusor,
+    )
     monkeypatch.setitem(sys.modules, "maxfuse", package)
     monkeypatch.setitem(sys.modules, "maxfuse.model", model)
     method = MaxFuse(neighbors=1)

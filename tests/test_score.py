@@ -33,19 +33,29 @@ def run_of(view, folder, method):
 @pytest.fixture(scope="module")
 def runs(view, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    positive, negative = ("oracle", "label_oracle", "celltype_mean"), ("shuffled", "random_latent", "train_mean", "constant")
+    positive, negative = (
+        ("oracle", "label_oracle", "celltype_mean"),
+        ("shuffled", "random_latent", "train_mean", "constant"),
+    )
     return {method: run_of(view, folder, method) for method in (*positive, *negative)}
 
 
 def scored(run, view, folder, groups=CHEAP):
-    files_of_run = {"scores": [folder / "scores.tsv"], "features": [folder / "features.tsv"], "cells": [folder / "cells.npz"]}
+    files_of_run = {
+        "scores": [folder / "scores.tsv"],
+        "features": [folder / "features.tsv"],
+        "cells": [folder / "cells.npz"],
+    }
     score.main(runs=[run], views=[view], groups=groups, **files_of_run)
     return read_scores(folder / "scores.tsv"), read_table(folder / "features.tsv", FEATURE_COLUMNS)
 
 
 def test_runs_scored_together_have_the_scores_they_have_alone(runs, view, tmp_path):
     names = ("oracle", "constant")
-    paths = {kind: [tmp_path / f"{name}-{kind}" for name in names] for kind in ("scores.tsv", "features.tsv", "cells.npz")}
+    paths = {
+        kind: [tmp_path / f"{name}-{kind}" for name in names]
+        for kind in ("scores.tsv", "features.tsv", "cells.npz")
+    }
     written = {kind.split(".")[0]: made for kind, made in paths.items()}
     score.main(runs=[runs[name] for name in names], views=[view], groups=CHEAP, **written)
     for name, made in zip(names, zip(*paths.values(), strict=True), strict=True):
@@ -54,19 +64,36 @@ def test_runs_scored_together_have_the_scores_they_have_alone(runs, view, tmp_pa
             assert path.read_text() == (tmp_path / path.name.removeprefix(f"{name}-")).read_text()
         together, alone = read_cells(made[2]), read_cells(tmp_path / "cells.npz")
         assert (together.run, together.values.keys()) == (alone.run, alone.values.keys())
-        assert all(np.array_equal(x, alone.values[key], equal_nan=True) for key, x in together.values.items())
+        assert all(
+            np.array_equal(x, alone.values[key], equal_nan=True)
+            for key, x in together.values.items()
+        )
 
 
 def test_controls_land_where_theory_says(runs, view, tmp_path):
-    means = {name: scored(run, view, tmp_path)[0].groupby("metric")["value"].mean() for name, run in runs.items()}
+    means = {
+        name: scored(run, view, tmp_path)[0].groupby("metric")["value"].mean()
+        for name, run in runs.items()
+    }
     floor, n = means["oracle"]["label_floor"], 60
     assert means["oracle"]["foscttm"] == 0
     assert means["label_oracle"]["foscttm"] == pytest.approx((floor - 0.5 / n) * n / (n - 1))
     assert means["label_oracle"]["foscttm_within_cell_type"] == means["constant"]["foscttm"] == 0.5
-    assert means["label_oracle"]["label_transfer_accuracy"] == means["oracle"]["label_transfer_accuracy"] == 1
+    assert (
+        means["label_oracle"]["label_transfer_accuracy"]
+        == means["oracle"]["label_transfer_accuracy"]
+        == 1
+    )
     assert means["oracle"]["imputation_pearson_per_feature"] == pytest.approx(1, abs=1e-5)
-    assert 0.5 < means["celltype_mean"]["imputation_auroc_per_peak"] < means["oracle"]["imputation_auroc_per_peak"] < 1
-    assert means["celltype_mean"]["imputation_skill_over_celltype_mean"] == pytest.approx(0, abs=1e-3)
+    assert (
+        0.5
+        < means["celltype_mean"]["imputation_auroc_per_peak"]
+        < means["oracle"]["imputation_auroc_per_peak"]
+        < 1
+    )
+    assert means["celltype_mean"]["imputation_skill_over_celltype_mean"] == pytest.approx(
+        0, abs=1e-3
+    )
     assert means["oracle"]["equal_latents"] == means["constant"]["alignment_at_chance"] == 1
     assert means["oracle"]["alignment_at_chance"] == 0
     for name in ("shuffled", "random_latent"):
@@ -82,9 +109,16 @@ def test_factors_of_a_simulation_reach_their_metrics(runs, view, tmp_path):
     of_latents = {"shared_factors_r2", "private_factors_leak", "label_separation_auc"}
     assert set(scores["metric"]) == of_latents | {"shared_features_r2", "reconstruction_r2"}
     # Which peaks shared factors drive says nothing about components of LSI.
-    targets = {direction.split("->")[1] for direction in scores["direction"][scores["metric"] == "shared_features_r2"]}
+    targets = {
+        direction.split("->")[1]
+        for direction in scores["direction"][scores["metric"] == "shared_features_r2"]
+    }
     assert targets == {"rna", "adt"}
-    assert set(scores["direction"][scores["metric"] == "private_factors_leak"]) == {"rna", "atac", "adt"}
+    assert set(scores["direction"][scores["metric"] == "private_factors_leak"]) == {
+        "rna",
+        "atac",
+        "adt",
+    }
 
 
 def test_features_hold_a_recall_per_type_and_a_correlation_per_feature(runs, view, tmp_path):
@@ -108,17 +142,28 @@ def test_rows_of_other_cells_are_refused(runs, view, tmp_path):
             scored(broken, view, tmp_path)
 
 
-def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(runs, view, tmp_path, monkeypatch, capsys):
+def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(
+    runs, view, tmp_path, monkeypatch, capsys
+):
     broken = {name: tmp_path / name for name in ("first", "second")}
     for folder in broken.values():
         shutil.copytree(runs["oracle"], folder)
         (folder / "latents.h5ad").write_bytes(b"not HDF5")
-    names, folders = ("first", "constant", "second"), [broken["first"], runs["constant"], broken["second"]]
-    paths = {kind: [tmp_path / f"{name}-{kind}" for name in names] for kind in ("scores.tsv", "features.tsv", "cells.npz")}
+    names, folders = (
+        ("first", "constant", "second"),
+        [broken["first"], runs["constant"], broken["second"]],
+    )
+    paths = {
+        kind: [tmp_path / f"{name}-{kind}" for name in names]
+        for kind in ("scores.tsv", "features.tsv", "cells.npz")
+    }
     written = {kind.split(".")[0]: made for kind, made in paths.items()}
     with pytest.raises(UserError) as refused:
         score.main(runs=folders, views=[view], groups=CHEAP, **written)
-    assert [str(folder / "latents.h5ad") in str(refused.value) for folder in broken.values()] == [True, True]
+    assert [str(folder / "latents.h5ad") in str(refused.value) for folder in broken.values()] == [
+        True,
+        True,
+    ]
     assert [path.exists() for path in paths["scores.tsv"]] == [False, True, False]
     alone, _ = scored(runs["constant"], view, tmp_path)
     assert read_scores(paths["scores.tsv"][1]).equals(alone)
@@ -127,7 +172,9 @@ def test_a_run_that_cannot_be_scored_costs_no_other_its_scores(runs, view, tmp_p
         raise ZeroDivisionError
 
     monkeypatch.setattr(score, "evidence_of", fault)
-    with pytest.raises(ZeroDivisionError):  # a fault of the program is told as one, beside what the user has to mend
+    with pytest.raises(
+        ZeroDivisionError
+    ):  # a fault of the program is told as one, beside what the user has to mend
         score.main(runs=folders, views=[view], groups=CHEAP, **written)
     assert str(broken["second"] / "latents.h5ad") in capsys.readouterr().err
 
@@ -137,7 +184,8 @@ def test_one_matrix_given_as_two_modalities_is_refused(runs, view, tmp_path):
     shutil.copytree(view, twice)
     solution = read_view(twice / "solution.h5mu", "solution")
     width = min(
-        cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars for cells in solution.mod.values()
+        cells.obsm["X_lsi"].shape[1] if cells.uns["space"] == "lsi" else cells.n_vars
+        for cells in solution.mod.values()
     )
     values = {m: values_of(cells) for m, cells in solution.mod.items()}
     refuse_one_matrix_twice(twice, {m: x[:, :width] for m, x in values.items()})

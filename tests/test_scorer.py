@@ -19,14 +19,25 @@ FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}
 CELLS, TRAIN = 60, 300
 PAIRED = {
-    name for name in catalog.names("metrics") if catalog.card("metrics", name)["group"] in ("alignment", "label_transfer")
+    name
+    for name in catalog.names("metrics")
+    if catalog.card("metrics", name)["group"] in ("alignment", "label_transfer")
 }
 TRANSFER = {name for name in PAIRED if name.startswith("label_transfer")}
-OF_LABELS = {"foscttm_within_cell_type", "label_floor", "unlabelled_cells", "imputation_skill_over_celltype_mean"}
+OF_LABELS = {
+    "foscttm_within_cell_type",
+    "label_floor",
+    "unlabelled_cells",
+    "imputation_skill_over_celltype_mean",
+}
 OF_LABELS |= {"types_matched"}
 ALIGNMENT = PAIRED - TRANSFER
 PEAKS = {"imputation_auroc_per_peak"}
-OF_IMPUTATION = {name for name in catalog.names("metrics") if catalog.card("metrics", name)["group"] == "imputation"}
+OF_IMPUTATION = {
+    name
+    for name in catalog.names("metrics")
+    if catalog.card("metrics", name)["group"] == "imputation"
+}
 IMPUTATION = {*OF_IMPUTATION, "imputation_constant_features"} - PEAKS
 PER_RUN = {"fit_seconds", "peak_host_mb", "label_floor", "unlabelled_cells"}
 CHEAP = ("alignment", "label_transfer", "imputation", "sanity", "reference", "resources")
@@ -39,16 +50,23 @@ def oracle(modalities=("rna", "adt")):
     types, train_types = random.integers(0, 3, CELLS), random.integers(0, 3, TRAIN)
     z = 8 * np.eye(3)[types] + random.standard_normal((CELLS, 3))
     train = 8 * np.eye(3)[train_types] + random.standard_normal((TRAIN, 3))
-    truth = {m: z @ random.standard_normal((3, FEATURES[m])) + 5 * random.standard_normal(FEATURES[m]) for m in modalities}
+    truth = {
+        m: z @ random.standard_normal((3, FEATURES[m])) + 5 * random.standard_normal(FEATURES[m])
+        for m in modalities
+    }
     sources = ("joint", *modalities)
     labels = np.array([f"type {t}" for t in types], dtype=object)
-    loadings = {m: random.standard_normal((8, FEATURES[m])) for m in modalities if SPACES[m] == "lsi"}
+    loadings = {
+        m: random.standard_normal((8, FEATURES[m])) for m in modalities if SPACES[m] == "lsi"
+    }
     accessible = {m: truth[m] @ loadings[m].T for m in loadings}
     return {
         "groups": CHEAP,
         "latents": dict.fromkeys(sources, z),
         "train_latents": dict.fromkeys(sources, train),
-        "train_labels": dict.fromkeys(sources, np.array([f"type {t}" for t in train_types], dtype=object)),
+        "train_labels": dict.fromkeys(
+            sources, np.array([f"type {t}" for t in train_types], dtype=object)
+        ),
         "labelled": (train, np.array([f"type {t}" for t in train_types], dtype=object)),
         "predicted": dict.fromkeys(sources, labels),
         "imputed": {f"{a}->{b}": truth[b].copy() for a, b in permutations(modalities, 2)},
@@ -56,8 +74,13 @@ def oracle(modalities=("rna", "adt")):
         "spaces": {m: SPACES[m] for m in modalities},
         "train_mean": {m: truth[m].mean(0) for m in modalities},
         "train_std": {m: truth[m].std(0) for m in modalities},
-        "celltype_means": {m: {t: truth[m][labels == t].mean(0) for t in set(labels)} for m in modalities},
-        "opened": {m: sparse.csr_matrix((x > np.median(x, axis=0)).astype(float)) for m, x in accessible.items()},
+        "celltype_means": {
+            m: {t: truth[m][labels == t].mean(0) for t in set(labels)} for m in modalities
+        },
+        "opened": {
+            m: sparse.csr_matrix((x > np.median(x, axis=0)).astype(float))
+            for m, x in accessible.items()
+        },
         "loadings": loadings,
         "shared_factors": None,
         "private_factors": {},
@@ -90,7 +113,10 @@ def test_oracle_is_best_everywhere(modalities):
     best = scores["metric"].map(BEST).astype(float)
     assert set(scores["metric"][best.notna()]) == {
         name
-        for name in PAIRED | {"alignment_at_chance"} | IMPUTATION | (PEAKS if "atac" in modalities else set())
+        for name in PAIRED
+        | {"alignment_at_chance"}
+        | IMPUTATION
+        | (PEAKS if "atac" in modalities else set())
         if BEST[name] is not None
     }
     np.testing.assert_allclose(scores["value"][best.notna()], best.dropna(), atol=1e-9)
@@ -111,7 +137,9 @@ def test_each_metric_is_asked_as_often_as_its_needs_occur(modalities):
         assert asked(scores, metric) == {"run"}, metric
     assert asked(scores, "active_units") == {"joint", *modalities}
     groups = {name: catalog.card("metrics", name)["group"] for name in catalog.names("metrics")}
-    assert set(scores["metric"]) | PEAKS == {name for name, group in groups.items() if group in CHEAP} - {
+    assert set(scores["metric"]) | PEAKS == {
+        name for name, group in groups.items() if group in CHEAP
+    } - {
         "peak_device_mb",
         "kl_term",
         "kept_epoch",
@@ -127,9 +155,15 @@ def test_predicted_types_are_scored_by_source_and_by_batch(capsys):
     needs = oracle() | {"groups": ["label_prediction"]}
     right = needs["labels"]
     needs["batches"] = np.array(["first"] * 30 + ["second"] * 30, dtype=object)
-    needs["predicted"] = {"rna": np.where(needs["batches"] == "first", right, "type 9"), "joint": right}
+    needs["predicted"] = {
+        "rna": np.where(needs["batches"] == "first", right, "type 9"),
+        "joint": right,
+    }
     scores, features = scored(**needs)
-    own, by_neighbours = "label_prediction_balanced_accuracy", "label_prediction_balanced_accuracy_10nn"
+    own, by_neighbours = (
+        "label_prediction_balanced_accuracy",
+        "label_prediction_balanced_accuracy_10nn",
+    )
     values = scores.set_index(["metric", "direction"])["value"]
     assert values[own, "joint"] == 1
     assert values[own, "rna"] == pytest.approx(
@@ -154,13 +188,24 @@ def test_only_the_groups_asked_for_are_scored(group):
 def test_metrics_of_batches_and_factors_are_asked_only_where_there_are_some():
     needs = oracle() | {"groups": ["mixing", "disentanglement"]}
     without = set(scored(**needs)[0]["metric"])
-    assert without == {"modality_mixing", "modality_mixing_entropy", "label_separation_auc", "reconstruction_r2"}
+    assert without == {
+        "modality_mixing",
+        "modality_mixing_entropy",
+        "label_separation_auc",
+        "reconstruction_r2",
+    }
     random = np.random.default_rng(0)
     needs["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
-    needs |= {"shared_factors": needs["latents"]["joint"], "private_factors": {"rna": random.standard_normal((CELLS, 2))}}
+    needs |= {
+        "shared_factors": needs["latents"]["joint"],
+        "private_factors": {"rna": random.standard_normal((CELLS, 2))},
+    }
     scores, _ = scored(**needs)
     of_batches = {"ilisi", "kbet", "pcr", "bras", "foscttm_within_batch"}
-    assert set(scores["metric"]) - without == of_batches | {"shared_factors_r2", "private_factors_leak"}
+    assert set(scores["metric"]) - without == of_batches | {
+        "shared_factors_r2",
+        "private_factors_leak",
+    }
     assert asked(scores, "private_factors_leak") == {"rna"}
     assert asked(scores, "pcr") == {"rna", "adt"}
     assert asked(scores, "ilisi") == {"joint", "rna", "adt"}
@@ -171,13 +216,21 @@ def test_every_need_that_a_card_may_name_can_be_met():
     del known["groups"]
     known["batches"] = np.array(["one", "two"], dtype=object)[random.integers(0, 2, CELLS)]
     known |= {"private_latents": known["latents"], "shared_factors": known["latents"]["joint"]}
-    known |= {"private_factors": {"rna": known["latents"]["rna"]}, "shared_driven": {"rna": np.ones(FEATURES["rna"], bool)}}
+    known |= {
+        "private_factors": {"rna": known["latents"]["rna"]},
+        "shared_driven": {"rna": np.ones(FEATURES["rna"], bool)},
+    }
     genes = ["MCM5", "PCNA", "TYMS", "TOP2A", "MKI67", "CDK1", "CD3E", "CD8A", "MS4A1"]
     known["feature_names"] = known["feature_names"] | {"rna": genes}
-    known |= {"history": {"kl": np.ones(1), "kept": np.ones(1)}, "record": known["record"] | {"peak_device_mb": 1.0} | BUDGET}
+    known |= {
+        "history": {"kl": np.ones(1), "kept": np.ones(1)},
+        "record": known["record"] | {"peak_device_mb": 1.0} | BUDGET,
+    }
     drawn = Drawn(np.array([3, 1]), np.array([0, 2]), random.standard_normal((2, 2, 5)))
     known["drawn"] = {"rna->adt": drawn}
-    assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(cards.NEEDS)
+    assert set().union(*({*q.own, *q.common} for q in Evidence(**known).questions)) == set(
+        cards.NEEDS
+    )
 
 
 def test_draws_are_scored_beside_the_truth_of_their_own_cells_and_features():
@@ -186,12 +239,17 @@ def test_draws_are_scored_beside_the_truth_of_their_own_cells_and_features():
     draws = np.repeat(truth[np.ix_(rows, columns)][:, :, None], 9, axis=2)
     draws[1] += 3 * truth.std(0)[columns, None]
     found = scorer.score(
-        Evidence(**{k: v for k, v in needs.items() if k != "groups"}, drawn={"rna->adt": Drawn(rows, columns, draws)}),
+        Evidence(
+            **{k: v for k, v in needs.items() if k != "groups"},
+            drawn={"rna->adt": Drawn(rows, columns, draws)},
+        ),
         ["calibration"],
     )
     values = found.scores.set_index("metric")["value"]
     assert set(found.scores["direction"]) == {"rna->adt"}
-    assert values["imputation_crps"] == pytest.approx(1)  # 3 standard deviations in one of three cells
+    assert values["imputation_crps"] == pytest.approx(
+        1
+    )  # 3 standard deviations in one of three cells
     assert values["coverage_50"] == pytest.approx(0.5 * 2 / 3)
     cells = found.cells["imputation_crps", "rna->adt", "clr"]
     assert len(cells) == CELLS
@@ -211,10 +269,21 @@ def test_a_metric_that_is_not_defined_has_a_row_without_a_value(capsys):
     scores, _ = scored(**needs)
     assert np.isnan(scores["value"][scores["metric"] == "foscttm_within_cell_type"]).all()
     assert scores["value"][~scores["metric"].isin(OF_LABELS)].notna().all()
-    assert "foscttm_within_cell_type of rna->adt is not defined: no cell type" in capsys.readouterr().err
+    assert (
+        "foscttm_within_cell_type of rna->adt is not defined: no cell type"
+        in capsys.readouterr().err
+    )
 
 
-PER_CELL = {"latents", "predicted", "imputed", "truth", "opened", "private_factors", "private_latents"}
+PER_CELL = {
+    "latents",
+    "predicted",
+    "imputed",
+    "truth",
+    "opened",
+    "private_factors",
+    "private_latents",
+}
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3, 4, 5])
@@ -223,14 +292,21 @@ def test_a_query_of_few_cells_is_scored_without_an_error(cells, labelled):
     needs = oracle(("rna", "atac", "adt"))
     for need in PER_CELL:
         needs[need] = {name: values[:cells] for name, values in needs[need].items()}
-    needs["labels"], needs["batches"] = needs["labels"][:cells].copy(), np.array(["one", "two"] * 3, dtype=object)[:cells]
+    needs["labels"], needs["batches"] = (
+        needs["labels"][:cells].copy(),
+        np.array(["one", "two"] * 3, dtype=object)[:cells],
+    )
     if labelled == "one query cell":
         needs["labels"][1:] = ""
     if labelled == "one train cell":
-        needs["train_labels"] = {s: np.where(np.arange(TRAIN) == 0, t, "") for s, t in needs["train_labels"].items()}
+        needs["train_labels"] = {
+            s: np.where(np.arange(TRAIN) == 0, t, "") for s, t in needs["train_labels"].items()
+        }
         needs["labelled"] = tuple(values[:1] for values in needs["labelled"])
     rows = np.arange(cells)
-    needs["drawn"] = {"rna->adt": Drawn(rows, np.arange(2), needs["truth"]["adt"][:, :2, None] + np.arange(3))}
+    needs["drawn"] = {
+        "rna->adt": Drawn(rows, np.arange(2), needs["truth"]["adt"][:, :2, None] + np.arange(3))
+    }
     scores, _ = scored(**needs | {"groups": list(cards.GROUPS)})
     assert scores["value"].notna().any()
     assert not scores.duplicated(["metric", "direction"]).any()
@@ -256,22 +332,36 @@ def test_recall_of_each_type_stands_beside_the_accuracy():
     rare = needs["train_labels"]["rna"] == "type 0"
     needs["train_labels"]["rna"][rare] = "type 1"
     scores, features = scored(**needs)
-    recalls = features[(features["metric"] == "label_transfer_recall") & (features["direction"] == "rna->adt")]
-    assert dict(zip(recalls["feature"], recalls["value"], strict=True)) == {"type 0": 0.0, "type 1": 1.0, "type 2": 1.0}
+    recalls = features[
+        (features["metric"] == "label_transfer_recall") & (features["direction"] == "rna->adt")
+    ]
+    assert dict(zip(recalls["feature"], recalls["value"], strict=True)) == {
+        "type 0": 0.0,
+        "type 1": 1.0,
+        "type 2": 1.0,
+    }
     values = scores.set_index(["metric", "direction"])["value"]
-    assert values["label_transfer_balanced_accuracy", "rna->adt"] == pytest.approx(recalls["value"].mean())
+    assert values["label_transfer_balanced_accuracy", "rna->adt"] == pytest.approx(
+        recalls["value"].mean()
+    )
 
 
 def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
     """Pairs of cells lie together, far from all others; the two cells of a pair differ in type."""
-    from mosaicbench.metrics._neighbors import transfer_each  # compiles, which the others are spared
+    from mosaicbench.metrics._neighbors import (
+        transfer_each,
+    )  # compiles, which the others are spared
 
     needs = oracle() | {"groups": ["label_transfer"]}
     places = np.repeat(100.0 * np.eye(CELLS // 2), 2, axis=0)
     labels = np.array([f"type {i % 2}" for i in range(CELLS)], dtype=object)
     needs |= {"latents": dict.fromkeys(("rna", "adt"), places), "labels": labels}
     with_partner = {k: v for k, v in needs.items() if k != "groups"}
-    (pair, *_) = [q for q in Evidence(**with_partner).questions if q.about == "rna->adt" and "latent_a" in q.own]
+    (pair, *_) = [
+        q
+        for q in Evidence(**with_partner).questions
+        if q.about == "rna->adt" and "latent_a" in q.own
+    ]
     found = pair.values(["transferred_without_partner"])["transferred_without_partner"]
     expected = transfer_each(places, labels, places, ks=[15], own=np.arange(CELLS))[15]
     voting = transfer_each(places, labels, places, ks=[15])[15]
@@ -281,7 +371,10 @@ def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
 
 def test_sparse_truth_scores_as_dense_truth():
     needs = oracle() | {"groups": ["imputation", "reference"]}
-    noise = {d: x + np.random.default_rng(1).standard_normal(x.shape) for d, x in needs["imputed"].items()}
+    noise = {
+        d: x + np.random.default_rng(1).standard_normal(x.shape)
+        for d, x in needs["imputed"].items()
+    }
     cut = {m: np.maximum(x - 3, 0) for m, x in needs["truth"].items()}
     needs |= {"imputed": noise, "truth": cut}
     tables = scored(**needs)
@@ -294,7 +387,10 @@ def test_space_is_the_targets_and_only_for_imputation():
     scores, features = scored(**oracle(("rna", "atac", "adt")))
     imputation = scores["metric"].isin(IMPUTATION | PEAKS)
     assert set(scores["space"][~imputation]) == {"-"}
-    for table in (scores[imputation], features[features["metric"] == "imputation_pearson_per_feature"]):
+    for table in (
+        scores[imputation],
+        features[features["metric"] == "imputation_pearson_per_feature"],
+    ):
         assert (table["space"] == table["direction"].str.split("->").str[1].map(SPACES)).all()
 
 
@@ -325,7 +421,9 @@ def test_without_labels_no_metric_of_labels(labels):
 
 def test_train_cells_without_labels_leave_out_transfer_alone():
     needs = oracle()
-    needs["train_labels"] = {source: np.array([""] * TRAIN, dtype=object) for source in needs["train_labels"]}
+    needs["train_labels"] = {
+        source: np.array([""] * TRAIN, dtype=object) for source in needs["train_labels"]
+    }
     scores, _ = scored(**needs)
     assert set(scores["metric"]) & TRANSFER == {"label_transfer_accuracy_without_partner"}
     assert "label_floor" in set(scores["metric"])
@@ -355,7 +453,9 @@ def test_device_memory_only_where_a_device_was_used():
 
 def test_the_kl_term_only_where_one_was_trained():
     history = {"kl": np.array([9.0, 4.0, 2.0]), "validation_cost": np.array([3.0, 1.0, 2.0])}
-    assert scored(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
+    assert (
+        scored(**oracle() | {"history": history})[0].set_index("metric")["value"]["kl_term"] == 4.0
+    )
     needs = oracle() | {"history": {"epoch": np.array([])}}
     assert "kl_term" not in set(scored(**needs)[0]["metric"])
 
@@ -365,7 +465,9 @@ def test_how_training_ended_is_asked_where_it_may_stop_by_itself():
     needs["record"] = needs["record"] | BUDGET
     values = scored(**needs)[0].set_index("metric")["value"]
     assert (values["kept_epoch"], values["stopped_by_budget"]) == (3, 0)
-    needs["record"] = needs["record"] | {"hyperparameters": BUDGET["hyperparameters"] | {"weights": "last"}}
+    needs["record"] = needs["record"] | {
+        "hyperparameters": BUDGET["hyperparameters"] | {"weights": "last"}
+    }
     assert "stopped_by_budget" not in set(scored(**needs)[0]["metric"])
 
 
@@ -373,17 +475,28 @@ def test_features_hold_one_correlation_each():
     needs = oracle()
     truth, imputed = needs["truth"]["adt"].copy(), needs["imputed"]["rna->adt"].copy()
     truth[:, 1], imputed[:, 2], imputed[:, 3] = 4.0, 0.5, -imputed[:, 3]
-    needs["truth"], needs["imputed"] = needs["truth"] | {"adt": truth}, needs["imputed"] | {"rna->adt": imputed}
+    needs["truth"], needs["imputed"] = (
+        needs["truth"] | {"adt": truth},
+        needs["imputed"] | {"rna->adt": imputed},
+    )
     scores, features = scored(**needs)
-    adt = features[(features["direction"] == "rna->adt") & (features["metric"] == "imputation_pearson_per_feature")]
+    adt = features[
+        (features["direction"] == "rna->adt")
+        & (features["metric"] == "imputation_pearson_per_feature")
+    ]
     assert adt["feature"].tolist() == needs["feature_names"]["adt"]
     np.testing.assert_allclose(adt["value"].astype(float), [1, np.nan, 0, -1, 1], atol=1e-12)
     values = scores.set_index(["metric", "direction"])["value"]
-    assert values["imputation_pearson_per_feature", "rna->adt"] == pytest.approx(adt["value"].mean())
+    assert values["imputation_pearson_per_feature", "rna->adt"] == pytest.approx(
+        adt["value"].mean()
+    )
     assert values["imputation_constant_features", "rna->adt"] == 1
 
 
-@pytest.mark.parametrize(("key", "name"), [("latents", "rna"), ("latents", "joint"), ("imputed", "rna->adt"), ("truth", "adt")])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("latents", "rna"), ("latents", "joint"), ("imputed", "rna->adt"), ("truth", "adt")],
+)
 def test_arrays_of_other_cells_are_refused_by_name(key, name):
     needs = oracle()
     needs[key] = needs[key] | {name: needs[key][name][:-1]}
@@ -400,7 +513,9 @@ def test_labels_of_other_cells_are_refused():
 def test_feature_names_that_do_not_fit_are_refused():
     needs = oracle()
     needs["feature_names"] = needs["feature_names"] | {"adt": ["one"]}
-    with pytest.raises(ValueError, match="truth of 'adt' has 5 features, there are 1 feature names"):
+    with pytest.raises(
+        ValueError, match="truth of 'adt' has 5 features, there are 1 feature names"
+    ):
         scored(**needs)
 
 
@@ -420,6 +535,13 @@ def test_only_what_runs_is_imported():
         "scored(**oracle() | {'latents': {}, 'train_latents': {}, 'train_labels': {}});"
         "assert not {'numba', 'sklearn', 'torch', 'anndata'} & set(sys.modules), 'imported for nothing'"
     )
-    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *map(os.path.abspath, sys.path)])}
-    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=False)
+    path = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(
+            [str(Path(__file__).parent), *map(os.path.abspath, sys.path)]
+        ),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

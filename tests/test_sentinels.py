@@ -13,7 +13,13 @@ from mosaicbench.report.theme import Theme
 from mosaicbench.statistics import sentinels
 from mosaicbench.statistics.common import half_width
 from mosaicbench.statistics.out_of_place import controls_out_of_place
-from mosaicbench.statistics.sentinels import identical_seeds, in_words, scales, stopped_by_budget, suspicious_scores
+from mosaicbench.statistics.sentinels import (
+    identical_seeds,
+    in_words,
+    scales,
+    stopped_by_budget,
+    suspicious_scores,
+)
 
 
 def found_by(values: dict, cells=()) -> set[tuple[str, str, str]]:
@@ -23,10 +29,12 @@ def found_by(values: dict, cells=()) -> set[tuple[str, str, str]]:
 
 
 def test_a_score_that_cannot_be_told_from_chance_is_flagged():
-    assert found_by({("mvae", "foscttm"): [0.49, 0.52, 0.47], ("cca", "foscttm"): [0.30, 0.31, 0.29]}) == {
-        ("mvae", "chance", "foscttm")
-    }
-    assert found_by({("mvae", "foscttm"): [0.45]}) == set()  # without cells: only what is not better than chance
+    assert found_by(
+        {("mvae", "foscttm"): [0.49, 0.52, 0.47], ("cca", "foscttm"): [0.30, 0.31, 0.29]}
+    ) == {("mvae", "chance", "foscttm")}
+    assert (
+        found_by({("mvae", "foscttm"): [0.45]}) == set()
+    )  # without cells: only what is not better than chance
     assert found_by({("mvae", "foscttm"): [0.5]}) == {("mvae", "chance", "foscttm")}
     assert found_by({("mvae", "foscttm"): [0.5, 0.5, 0.5]}) == {("mvae", "chance", "foscttm")}
 
@@ -35,14 +43,22 @@ def accuracies(correct: dict[str, list[float]], n: int = 400) -> tuple[dict, lis
     """Return scores and cells of runs of which so many of `n` cells are right with each seed, drawn at random."""
     random = np.random.default_rng(0)
     metric = "label_transfer_accuracy"
-    right = {run: [random.permutation(n) < share * n for share in shares] for run, shares in correct.items()}
+    right = {
+        run: [random.permutation(n) < share * n for share in shares]
+        for run, shares in correct.items()
+    }
     values = {(run, metric): [x.mean() for x in by_seed] for run, by_seed in right.items()}
-    return values, [cells_of(run, {(seed, metric): x for seed, x in enumerate(by_seed)}) for run, by_seed in right.items()]
+    return values, [
+        cells_of(run, {(seed, metric): x for seed, x in enumerate(by_seed)})
+        for run, by_seed in right.items()
+    ]
 
 
 def test_few_seeds_that_differ_are_not_chance_where_the_cells_of_each_say_so():
     assert found_by(*accuracies({"mvae": [0.95, 0.78], "constant": [0.14, 0.13]})) == set()
-    assert found_by(*accuracies({"mvae": [0.56, 0.42, 0.57], "constant": [0.34, 0.34, 0.34]})) == set()
+    assert (
+        found_by(*accuracies({"mvae": [0.56, 0.42, 0.57], "constant": [0.34, 0.34, 0.34]})) == set()
+    )
 
 
 def test_the_worst_seed_speaks_where_its_cells_cannot_be_told_from_a_control():
@@ -54,8 +70,12 @@ def test_the_worst_seed_speaks_where_its_cells_cannot_be_told_from_a_control():
 
 
 def test_what_cannot_work_is_told_once():
-    values = {("mvae", metric): [0.1, 0.1] for metric in ("recall_at_10", "label_transfer_accuracy")}
-    values |= {("constant", metric): [0.2, 0.2] for _, metric in values} | {("mvae", "foscttm"): [0.51, 0.5]}
+    values = {
+        ("mvae", metric): [0.1, 0.1] for metric in ("recall_at_10", "label_transfer_accuracy")
+    }
+    values |= {("constant", metric): [0.2, 0.2] for _, metric in values} | {
+        ("mvae", "foscttm"): [0.51, 0.5]
+    }
     findings = suspicious_scores(scores_of(values), [], ROSTER)
     assert len(findings) == 3
     words = in_words(findings)
@@ -69,33 +89,57 @@ def test_without_a_number_for_chance_the_strongest_negative_control_is_it():
         ("constant", "label_transfer_accuracy"): [0.5, 0.5, 0.5],
         ("random_latent", "label_transfer_accuracy"): [0.2, 0.2, 0.2],
     }
-    beaten = {("mvae", "label_transfer_accuracy"): [0.48, 0.55, 0.49], ("cca", "label_transfer_accuracy"): [0.7, 0.72, 0.71]}
+    beaten = {
+        ("mvae", "label_transfer_accuracy"): [0.48, 0.55, 0.49],
+        ("cca", "label_transfer_accuracy"): [0.7, 0.72, 0.71],
+    }
     assert found_by(control | beaten) == {("mvae", "chance", "label_transfer_accuracy")}
     assert found_by(beaten) == set()  # nothing to compare with
 
 
 def test_a_run_that_was_still_improving_when_its_epochs_were_used_up_is_named_with_the_seeds():
-    found = stopped_by_budget(scores_of({("mvae", "stopped_by_budget"): [1, 0, 1], ("mmvae", "stopped_by_budget"): [0, 0, 0]}))
+    found = stopped_by_budget(
+        scores_of(
+            {("mvae", "stopped_by_budget"): [1, 0, 1], ("mmvae", "stopped_by_budget"): [0, 0, 0]}
+        )
+    )
     assert found[["run", "seeds"]].to_numpy().tolist() == [["mvae", "0, 2"]]
 
 
 def test_perfect_impossible_and_missing_scores_are_flagged_but_not_those_of_controls():
-    assert found_by({("oracle", "foscttm"): [0.0, 0.0], ("constant", "foscttm"): [0.5, 0.5]}) == set()
+    assert (
+        found_by({("oracle", "foscttm"): [0.0, 0.0], ("constant", "foscttm"): [0.5, 0.5]}) == set()
+    )
     assert found_by({("mvae", "foscttm"): [0.0, 0.01]}) == {("mvae", "perfect", "foscttm")}
     assert found_by({("mvae", "foscttm"): [0.1, 0.12, -0.2]}) >= {("mvae", "impossible", "foscttm")}
-    assert found_by({("mvae", "imputation_skill"): [0.3, 0.31, np.nan]}) == {("mvae", "no number", "imputation_skill")}
-    assert found_by({("mvae", "foscttm"): [0.02, 0.03, 0.025]}) == set()  # below the label floor is fine
+    assert found_by({("mvae", "imputation_skill"): [0.3, 0.31, np.nan]}) == {
+        ("mvae", "no number", "imputation_skill")
+    }
+    assert (
+        found_by({("mvae", "foscttm"): [0.02, 0.03, 0.025]}) == set()
+    )  # below the label floor is fine
 
 
 def test_a_score_just_beyond_either_bound_is_impossible_and_one_at_it_is_not():
-    for value, message in ((1.2, "1.2 is outside the bounds 0.0 to 1.0"), (-0.01, "-0.01 is outside the bounds 0.0 to 1.0")):
+    for value, message in (
+        (1.2, "1.2 is outside the bounds 0.0 to 1.0"),
+        (-0.01, "-0.01 is outside the bounds 0.0 to 1.0"),
+    ):
         found = suspicious_scores(scores_of({("mvae", "foscttm"): [0.2, value]}), [], ROSTER)
         assert message in found.set_index("gate")["message"]["impossible"]
-    assert not [gate for _, gate, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]}) if gate == "impossible"]
+    assert not [
+        gate
+        for _, gate, _ in found_by({("mvae", "foscttm"): [1.0, 1.0 + 1e-12]})
+        if gate == "impossible"
+    ]
 
 
 def test_two_seeds_with_the_same_scores_are_enough_to_ask_whether_the_seed_is_read():
-    values = {("mvae", "foscttm"): [0.1, 0.2, 0.1], ("cca", "foscttm"): [0.3, 0.2, 0.1], ("oracle", "foscttm"): [0, 0, 0]}
+    values = {
+        ("mvae", "foscttm"): [0.1, 0.2, 0.1],
+        ("cca", "foscttm"): [0.3, 0.2, 0.1],
+        ("oracle", "foscttm"): [0, 0, 0],
+    }
     found = identical_seeds(scores_of(values | {("cca", "recall_at_10"): [0.3, 0.3, 0.3]}), ROSTER)
     assert found[["run", "seeds"]].values.tolist() == [["mvae", "0, 2"]]
 
@@ -108,12 +152,17 @@ def test_the_interval_over_cells_that_the_gates_ask_is_that_of_student():
 
 # --- controls that are not where theory puts them -------------------------------------------------------------------------
 
-CELLS = {("d", "paired"): (1600, 400)}  # four standard errors of a seed's mean are at most 0.1, of four seeds 0.05
+CELLS = {
+    ("d", "paired"): (1600, 400)
+}  # four standard errors of a seed's mean are at most 0.1, of four seeds 0.05
 IN_PLACE = {
     ("oracle", "foscttm"): [0.0, 0.01],
     ("oracle", "imputation_skill"): [1.0, 1.0],
     ("shuffled", "foscttm"): [0.46, 0.55],
-    ("shuffled", "imputation_skill"): [-1.0, -1.1],  # its card says that another cell's values are worse than chance
+    ("shuffled", "imputation_skill"): [
+        -1.0,
+        -1.1,
+    ],  # its card says that another cell's values are worse than chance
     ("random_latent", "foscttm"): [0.52, 0.45],
     ("constant", "foscttm"): [0.5, 0.5],
     ("train_mean", "imputation_skill"): [0.0, 0.001],
@@ -121,12 +170,19 @@ IN_PLACE = {
     ("mvae", "foscttm"): [0.5, 0.5],  # no control
 }
 OF_CARDS = ROSTER.cards["metrics"]
-LACKING = {**OF_CARDS, "imputation_skill": OF_CARDS["imputation_skill"] | {"lacks": {"shuffled_is_chance": "is worse"}}}
+LACKING = {
+    **OF_CARDS,
+    "imputation_skill": OF_CARDS["imputation_skill"]
+    | {"lacks": {"shuffled_is_chance": "is worse"}},
+}
 WITH_LACKING = Roster(cards={**ROSTER.cards, "metrics": LACKING}, methods={"mixed": "shuffled"})
 
 
 def out_of_place(values, roster=WITH_LACKING, sizes=CELLS):
-    return [(row["run"], row["metric"]) for row in controls_out_of_place(scores_of(values), roster, sizes)]
+    return [
+        (row["run"], row["metric"])
+        for row in controls_out_of_place(scores_of(values), roster, sizes)
+    ]
 
 
 def test_controls_in_their_place_raise_no_alarm():
@@ -157,7 +213,9 @@ def test_fewer_cells_and_seeds_leave_chance_more_room():
     values = {("shuffled", "foscttm"): [0.42, 0.42]}
     assert out_of_place(values, sizes={("d", "paired"): (100, 100)}) == []
     assert out_of_place({("shuffled", "foscttm"): [0.42]}, sizes=CELLS) == []
-    assert out_of_place({("shuffled", "foscttm"): [0.42] * 3}, sizes=CELLS) == [("shuffled", "foscttm")]
+    assert out_of_place({("shuffled", "foscttm"): [0.42] * 3}, sizes=CELLS) == [
+        ("shuffled", "foscttm")
+    ]
 
 
 def test_the_alarm_names_run_metric_view_and_value_and_comes_first():
@@ -165,18 +223,24 @@ def test_the_alarm_names_run_metric_view_and_value_and_comes_first():
     found = sentinels.gates(scores, [], WITH_LACKING, CELLS)
     assert list(found["gate"])[0] == "control"
     assert "chance" in set(found["gate"])
-    display = defaultdict(dict, metrics={"foscttm": {"label": "FOSCTTM"}}, datasets={"d": {"label": "Blood"}})
+    display = defaultdict(
+        dict, metrics={"foscttm": {"label": "FOSCTTM"}}, datasets={"d": {"label": "Blood"}}
+    )
     (sentence,) = alarms(found, Theme(display=display, roster=WITH_LACKING))
     assert sentence.startswith(
         "shuffled, FOSCTTM, Blood, paired: 0.000, but this control knows nothing of a cell and has to be at "
     )
-    assert alarms(found[found["gate"] != "control"], Theme(display=display, roster=WITH_LACKING)) == []
+    assert (
+        alarms(found[found["gate"] != "control"], Theme(display=display, roster=WITH_LACKING)) == []
+    )
     assert "chance, 0.5 (within 0.071); the control, the metric or the scoring is wrong" in sentence
 
 
 def test_a_run_whose_modalities_differ_in_scale_is_named_and_a_control_is_not():
     ratios = {"mvae": [16.2, 2.9, 3.5], "cca": [1.0, 1.1, 2.99], "random_latent": [9.0, 9.0, 9.0]}
-    found = scales(scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()}), ROSTER)
+    found = scales(
+        scores_of({(run, "latent_norm_ratio", "rna->atac"): x for run, x in ratios.items()}), ROSTER
+    )
     assert found[["run", "gate", "seeds"]].to_numpy().tolist() == [["mvae", "scales", "0, 2"]]
     assert "16.2 times as long" in found["message"].iloc[0]
     assert "rna->atac" in found["message"].iloc[0]

@@ -18,7 +18,11 @@ sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
 import drawing  # noqa: E402
 
-TRAINED = {name: card for name, card in catalog.cards("methods").items() if card["kind"] == "model" and "wraps" not in card}
+TRAINED = {
+    name: card
+    for name, card in catalog.cards("methods").items()
+    if card["kind"] == "model" and "wraps" not in card
+}
 
 
 def build(root, site):
@@ -61,9 +65,17 @@ def test_reading_the_site_fetches_nothing_from_elsewhere(site):
         reader = Fetched()
         reader.feed(page.read_text(encoding="utf-8"))
         assert reader.found
-        assert not [link for link in reader.found if re.match(r"\w+:|//", link) and not link.startswith("data:")], page
+        assert not [
+            link
+            for link in reader.found
+            if re.match(r"\w+:|//", link) and not link.startswith("data:")
+        ], page
     styles = [style.read_text(encoding="utf-8") for style in site.rglob("*.css")]
-    assert not [found for style in styles for found in re.findall(r"(?:@import|url\()[\"']?(?:https?:|//)[^)]*", style)]
+    assert not [
+        found
+        for style in styles
+        for found in re.findall(r"(?:@import|url\()[\"']?(?:https?:|//)[^)]*", style)
+    ]
 
 
 def test_every_method_but_controls_has_a_page_with_its_defaults(site):
@@ -90,11 +102,24 @@ def test_files_that_pages_speak_of_are_on_the_site(site):
 
 def test_links_that_lead_nowhere_end_the_build_and_each_is_named(tmp_path):
     for name in ("docs", "src", "config"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
-    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "mkdocs.yml"):
+        shutil.copytree(
+            REPOSITORY / name,
+            tmp_path / name,
+            ignore=shutil.ignore_patterns("__pycache__", "*.npz"),
+        )
+    for name in (
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "CITATION.cff",
+        "LICENSE",
+        "mkdocs.yml",
+    ):
         shutil.copy(REPOSITORY / name, tmp_path)
     with (tmp_path / "docs/faq.md").open("a") as page:
-        page.write("\n[x](nowhere_page.md) [x](methods.md#nowhere_anchor) [x](../src/nowhere_file.py)\n")
+        page.write(
+            "\n[x](nowhere_page.md) [x](methods.md#nowhere_anchor) [x](../src/nowhere_file.py)\n"
+        )
     built = build(tmp_path, tmp_path / "site")
     assert built.returncode != 0
     assert all(f"nowhere_{what}" in built.stderr for what in ("page", "anchor", "file"))
@@ -124,5 +149,7 @@ def test_a_picture_has_a_line_for_every_path():
 
 
 def test_an_unknown_word_is_named():
-    with pytest.raises(ValueError, match=r"X: 'paths' has all -> none; the words are: all -> each, "):
+    with pytest.raises(
+        ValueError, match=r"X: 'paths' has all -> none; the words are: all -> each, "
+    ):
         drawing.svg("X", ("all -> none",))

@@ -28,7 +28,19 @@ def made(few, many):
     for cells, scores in ((500, few), (30_534, many)):
         for (metric, direction), means in scores.items():
             for run, mean in means.items():
-                rows.append([cells, run, metric, direction, mean, mean - 0.01, mean + 0.01, 3, "0123456789ab"])
+                rows.append(
+                    [
+                        cells,
+                        run,
+                        metric,
+                        direction,
+                        mean,
+                        mean - 0.01,
+                        mean + 0.01,
+                        3,
+                        "0123456789ab",
+                    ]
+                )
     return pd.DataFrame(rows, columns=size.COLUMNS)
 
 
@@ -49,7 +61,9 @@ def test_the_readmes_sentence_is_that_of_the_committed_table(theme):
     table = read_table(size.TABLE)
     assert list(table) == size.COLUMNS
     text = size.README.read_text(encoding="utf-8")
-    assert text == size.refreshed(text, size.sentence(table, theme)), "run: python docs/site/size.py"
+    assert text == size.refreshed(text, size.sentence(table, theme)), (
+        "run: python docs/site/size.py"
+    )
     assert f"]({size.FIGURE.relative_to(REPOSITORY)})" in text
 
 
@@ -57,17 +71,26 @@ def test_the_sentence_says_who_leads_at_both_ends_and_leaves_controls_out(theme)
     said = size.sentence(made(FEW, MANY), theme)
     assert "label transfer 0.730 (Joint PCA) / 0.690 (MMVAE), 0.830 (CCA) / 0.906 (MMVAE);" in said
     assert "FOSCTTM 0.080 (CCA) / 0.070 (MMVAE), 0.040 (CCA) / 0.050 (MMVAE);" in said
-    assert "skill of imputed proteins 0.250 (Ridge) / 0.280 (VAE (PoE)), 0.360 (Ridge) / 0.410 (VAE (PoE))." in said
+    assert (
+        "skill of imputed proteins 0.250 (Ridge) / 0.280 (VAE (PoE)), 0.360 (Ridge) / 0.410 (VAE (PoE))."
+        in said
+    )
     assert "of 500 and of 30,534 cells" in said
     assert "A linear method is first in 1 and in 1 of these 3 scores." in said
     behind = {FOSCTTM: {"cca": 0.09, "mmvae": 0.05}}
-    assert "first in 0 and in 1 of these 1 scores." in size.sentence(made(behind, {FOSCTTM: MANY[FOSCTTM]}), theme)
+    assert "first in 0 and in 1 of these 1 scores." in size.sentence(
+        made(behind, {FOSCTTM: MANY[FOSCTTM]}), theme
+    )
 
 
 def test_the_figure_has_a_line_per_run_but_no_control_beside_the_mean_of_a_type(theme):
     figure = size.drawn(made(FEW, MANY), theme)
     transfer, _, skill = figure.axes
-    assert [len(axes.lines) for axes in figure.axes] == [7, 7, 7]  # one for each run of the legend, empty where it has no score
+    assert [len(axes.lines) for axes in figure.axes] == [
+        7,
+        7,
+        7,
+    ]  # one for each run of the legend, empty where it has no score
     assert sum(len(line.get_xdata()) == 2 for line in transfer.lines) == 3
     assert sum(len(line.get_xdata()) == 2 for line in skill.lines) == 4
     assert transfer.get_xscale() == "log"
@@ -92,13 +115,21 @@ def test_the_table_is_taken_from_the_tables_of_a_study(tmp_path, monkeypatch):
         scores = size.read_tables(size.Results(folder).tables)["scores"]
         means = scores[scores["metric"] == "foscttm"].groupby(size.RUN)["value"].mean()
         sweep = runs[[*size.RUN, "seed"]].merge(means.rename("mean").reset_index(), on=size.RUN)
-        sweep = sweep.assign(x=np.where(sweep["dataset"] == sweep["dataset"].iloc[0], 500.0, 1000.0), metric="foscttm")
-        sweep = sweep.assign(direction="mean", low=sweep["mean"] - 1, high=sweep["mean"] + 1, value=sweep["mean"])
+        sweep = sweep.assign(
+            x=np.where(sweep["dataset"] == sweep["dataset"].iloc[0], 500.0, 1000.0),
+            metric="foscttm",
+        )
+        sweep = sweep.assign(
+            direction="mean", low=sweep["mean"] - 1, high=sweep["mean"] + 1, value=sweep["mean"]
+        )
         known = size.read_tables
         monkeypatch.setattr(size, "read_tables", lambda place: known(place) | {"sweep": sweep})
         found = size.taken(folder)
     assert list(found) == size.COLUMNS
     assert set(found["commit"]) == {"0123456789ab"}
     assert set(found["cells"]) <= {500, 1000} and (found["seeds"] == 3).all()
-    assert not found.duplicated(["cells", "run", "metric", "direction"]).any() or len(set(runs["scenario"])) > 1
+    assert (
+        not found.duplicated(["cells", "run", "metric", "direction"]).any()
+        or len(set(runs["scenario"])) > 1
+    )
     np.testing.assert_allclose(sorted(set(found["mean"])), sorted(set(means.dropna().round(4))))

@@ -20,16 +20,28 @@ pytestmark = pytest.mark.slurm
 TINY = {
     "datasets": {"simulated": {"cells": 400, "modalities": ["rna", "adt"]}},
     "scenarios": {"paired": {"kind": "paired"}},
-    "runs": {"killed": {"method": "mvae"}, "preempted": {"method": "vae_poe"}, "cca": {}, "oracle": {}},
+    "runs": {
+        "killed": {"method": "mvae"},
+        "preempted": {"method": "vae_poe"},
+        "cca": {},
+        "oracle": {},
+    },
     "seeds": [0],
-    "training": {"max_epochs": 60, "patience": 60},  # seconds of training, so that a fit can be met in it
+    "training": {
+        "max_epochs": 60,
+        "patience": 60,
+    },  # seconds of training, so that a fit can be met in it
     "metrics": {"groups": ["alignment", "imputation"]},
     "limits": {"minutes": 8, "memory_mb": 6000},
 }
 TUNED = TINY | {"runs": {"mvae": {}, "pca_joint": {}, "oracle": {}}, "tuning": {"trials": 5}}
 TIMES = ["seconds", "cpu_seconds"]
 SCORES = "results/tables/scores.tsv"
-QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 10, "latency-wait": 5}
+QUICK = {
+    "slurm-status-command": "squeue",
+    "slurm-init-seconds-before-status-checks": 10,
+    "latency-wait": 5,
+}
 
 
 def on_slurm(benchmark, *targets, **of_fit_model):
@@ -49,8 +61,12 @@ def on_slurm(benchmark, *targets, **of_fit_model):
 
 def jobs_of_slurm():
     """Return SLURM's own record of every job so far, in order of submission."""
-    text = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True).stdout
-    jobs = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in text.splitlines() if "JobId=" in line]
+    text = subprocess.run(
+        ["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True
+    ).stdout
+    jobs = [
+        dict(re.findall(r"(\w+)=(\S+)", line)) for line in text.splitlines() if "JobId=" in line
+    ]
     return sorted(jobs, key=lambda job: int(job["JobId"]))
 
 
@@ -101,7 +117,12 @@ def local(slurm, tmp_path_factory):
 def clustered(slurm, tmp_path_factory):
     benchmark = Benchmark(tmp_path_factory.mktemp("clustered"))
     benchmark.write_config(TINY)
-    with interrupted(benchmark, "fit", "epoch    1", {"killed": ["scancel"], "preempted": ["scontrol", "requeue"]}):
+    with interrupted(
+        benchmark,
+        "fit",
+        "epoch    1",
+        {"killed": ["scancel"], "preempted": ["scontrol", "requeue"]},
+    ):
         done = on_slurm(benchmark, SCORES)
     assert done.returncode == 0, done.stderr[-6000:]
     return benchmark
@@ -111,7 +132,10 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
     benchmark = Benchmark(tmp_path)
     benchmark.write_config(TINY)
     for of_fit_model, message in [
-        ({"gpu": 4}, r"rule fit_model asks for 1 CPU, 7000 MB and 4 GPU, but partition gpu has no such node \(.*2 GPU fake"),
+        (
+            {"gpu": 4},
+            r"rule fit_model asks for 1 CPU, 7000 MB and 4 GPU, but partition gpu has no such node \(.*2 GPU fake",
+        ),
         (
             {"slurm_partition": "cpu", "runtime": 999},
             r"rule fit_model asks for 999 minutes, but partition cpu gives at most 720",
@@ -154,13 +178,22 @@ def test_jobs_ask_for_what_the_profile_and_the_limits_say(clustered):
 
 
 def test_short_jobs_go_together(clustered):
-    assert len(jobs_called("fit_baseline")) == len(jobs_called("fit_controls")) == len(jobs_called("score_controls")) == 1
+    assert (
+        len(jobs_called("fit_baseline"))
+        == len(jobs_called("fit_controls"))
+        == len(jobs_called("score_controls"))
+        == 1
+    )
     assert len(jobs_called("score_1")) == 1
     assert len(jobs_called("score")) == 2  # one of three runs, and the controls
-    assert jobs_called("score_1")[0]["TimeLimit"] == "00:08:00"  # two minutes, and two for each run and seed
+    assert (
+        jobs_called("score_1")[0]["TimeLimit"] == "00:08:00"
+    )  # two minutes, and two for each run and seed
 
 
-def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine_finds(slurm, tmp_path):
+def test_a_killed_search_goes_on_after_its_last_trial_and_finds_what_one_machine_finds(
+    slurm, tmp_path
+):
     tables = {}
     for name in ("local", "clustered"):
         benchmark = Benchmark(tmp_path / name)

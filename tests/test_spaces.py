@@ -17,11 +17,22 @@ def test_every_method_that_competes_has_a_space_of_its_own_hyperparameters(metho
     assert spaces.fault(space, {name: one.default for name, one in known.items()}) == ""
     config_checks.check_space(method, space, known)
     # The budget of the training is the same for all methods: it is no matter of tuning.
-    assert not set(space) & {"max_epochs", "patience", "batch_size", "validation", "epochs", "iterations"}
+    assert not set(space) & {
+        "max_epochs",
+        "patience",
+        "batch_size",
+        "validation",
+        "epochs",
+        "iterations",
+    }
 
 
 def test_controls_are_not_tuned():
-    assert not [name for name, card in catalog.cards("methods").items() if card["kind"] == "control" and "space" in card]
+    assert not [
+        name
+        for name, card in catalog.cards("methods").items()
+        if card["kind"] == "control" and "space" in card
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +45,10 @@ def test_controls_are_not_tuned():
         ({"latent": {"int": [8, 64, 100]}}, "two ends"),
         ({"latent": {"int": [8.5, 64]}}, "two whole numbers"),
         ({"latent": {"int": [64, 8]}}, "the smaller first"),
-        ({"latent": {"int": [30, 64]}}, "the default, 20, is none of the values to search, 30 to 64"),
+        (
+            {"latent": {"int": [30, 64]}},
+            "the default, 20, is none of the values to search, 30 to 64",
+        ),
         ({"latent": {"int": [0, 64], "log": True}}, "above 0"),
         ({"latent": {"int": [8, 64], "log": False}}, "log: expected True"),
         ({"rate": {"float": [0.2, 1.0]}}, "the default, 0.1"),

@@ -27,7 +27,15 @@ from mosaicbench.modeling.members import Member
 from mosaicbench.modeling.stack import Stack
 from mosaicbench.view import View
 
-SMALL = {"hidden": 16, "latent": 4, "max_epochs": 4, "patience": 2, "warmup": 0.2, "batch_size": 32, "learning_rate": 5e-3}
+SMALL = {
+    "hidden": 16,
+    "latent": 4,
+    "max_epochs": 4,
+    "patience": 2,
+    "warmup": 0.2,
+    "batch_size": 32,
+    "learning_rate": 5e-3,
+}
 STACKABLE = [
     (MMVAEpp, {"input_dropout": 0.3}),
     *((name, {}) for name in ("vae_poe", "vae_mlp", "mvae", "mmvae", "mopoe", "mmvaepp")),
@@ -45,7 +53,10 @@ def view_of(seed, *, fewer=0, cells=110):
     """Return one block; some seeds have fewer features, and fewer cells in the last minibatch and for validation."""
     widths = {"rna": 30 - fewer, "adt": 12 - fewer // 2}
     cells = linear_cells(cells - fewer // 3, seed=seed)
-    return View((replace(cells, values={m: cells.values[m][:, :d].copy() for m, d in widths.items()}),), widths)
+    return View(
+        (replace(cells, values={m: cells.values[m][:, :d].copy() for m, d in widths.items()}),),
+        widths,
+    )
 
 
 def views_of_other_widths():
@@ -73,7 +84,9 @@ def assert_same(alone, together, views, *, tolerance):
         for name, expected in one.nets.state_dict().items():
             torch.testing.assert_close(weights[name], expected, rtol=tolerance, atol=tolerance)
         cells = view.blocks[0]
-        np.testing.assert_allclose(other.embed(cells), one.embed(cells), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            other.embed(cells), one.embed(cells), rtol=tolerance, atol=tolerance
+        )
         assert not any(net.training for net in other.nets.modules())
     for expected, found in zip(histories, stacked_histories, strict=True):
         assert [list(row) for row in found] == [list(row) for row in expected]
@@ -91,7 +104,10 @@ def double_precision():
 
 def in_double_precision(view):
     (block,) = view.blocks
-    return replace(view, blocks=(replace(block, values={m: x.astype(np.float64) for m, x in block.values.items()}),))
+    return replace(
+        view,
+        blocks=(replace(block, values={m: x.astype(np.float64) for m, x in block.values.items()}),),
+    )
 
 
 @pytest.mark.usefixtures("double_precision")
@@ -113,21 +129,28 @@ def test_a_stack_is_its_seeds_to_a_hundred_thousandth_in_single_precision(method
 @pytest.mark.usefixtures("double_precision")
 def test_seeds_stop_at_their_own_epochs_with_their_own_best_weights():
     views = [in_double_precision(view) for view in views_of_other_widths()]
-    alone, together = alone_and_stacked(MMVAEpp, views, max_epochs=12, learning_rate=3e-2, patience=2)
+    alone, together = alone_and_stacked(
+        MMVAEpp, views, max_epochs=12, learning_rate=3e-2, patience=2
+    )
     epochs = [len(history) for history in together[1]]
     assert len(set(epochs)) > 1
     assert min(epochs) < 12
     assert_same(alone, together, views, tolerance=1e-6)
 
 
-def test_a_stack_keeps_no_weights_of_the_warm_up_and_more_than_100_epochs_leave_that_as_it_is(monkeypatch):
+def test_a_stack_keeps_no_weights_of_the_warm_up_and_more_than_100_epochs_leave_that_as_it_is(
+    monkeypatch,
+):
     views, run_epoch, epochs = [view_of(seed) for seed in range(3)], Stack.run_epoch, []
     costs = [[1, 2, 3, 4, 5, 6], [1, 2, 3, 2, 3, 4], [1, 1, math.nan, math.inf, math.nan, math.nan]]
 
     def given(self, progress):
         rows, finite = run_epoch(self, progress)
         epochs.append(progress)
-        return [row | {"validation_cost": own[len(epochs) - 1]} for row, own in zip(rows, costs, strict=True)], finite
+        return [
+            row | {"validation_cost": own[len(epochs) - 1]}
+            for row, own in zip(rows, costs, strict=True)
+        ], finite
 
     def stack(**hyperparameters):
         epochs.clear()
@@ -149,7 +172,9 @@ def test_a_stack_keeps_no_weights_of_the_warm_up_and_more_than_100_epochs_leave_
 
 def test_a_seed_that_diverges_fails_alone():
     views = [view_of(0), view_of(1), view_of(2)]
-    enormous = {m: x * np.float32(1e19 if m == "rna" else 1) for m, x in views[1].blocks[0].values.items()}
+    enormous = {
+        m: x * np.float32(1e19 if m == "rna" else 1) for m, x in views[1].blocks[0].values.items()
+    }
     views[1] = replace(views[1], blocks=(replace(views[1].blocks[0], values=enormous),))
     alone, together = alone_and_stacked(MVAE, views)
     assert isinstance(together[1][1], Diverged)
@@ -229,7 +254,9 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch
     views = views_of_other_widths()
 
     def stack(place=None):
-        methods = [MVAE(**SMALL | {"max_epochs": 8, "patience": 3, "learning_rate": 3e-2}) for _ in views]
+        methods = [
+            MVAE(**SMALL | {"max_epochs": 8, "patience": 3, "learning_rate": 3e-2}) for _ in views
+        ]
         if place is not None:
             methods[0].save_at(place, key=lambda: "this", seconds=0.0)
         return methods, MVAE.fit_at_once(methods, views, range(3))
@@ -252,7 +279,9 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch
     assert found[1] == expected[1]
     for one, other in zip(expected[0], found[0], strict=True):
         weights = other.nets.state_dict()
-        assert all(torch.equal(weights[name], value) for name, value in one.nets.state_dict().items())
+        assert all(
+            torch.equal(weights[name], value) for name, value in one.nets.state_dict().items()
+        )
 
 
 def test_the_global_generator_is_left_as_it_was():

@@ -12,17 +12,27 @@ from mosaicbench.stamps import stamp
 
 def test_it_tells_every_file_of_the_code(tmp_path):
     method = catalog.module("methods", "mvae")
-    lines = dict(line.split("  ")[::-1] for line in Path(stamp(tmp_path / "code", "fit", method)).read_text().splitlines())
+    lines = dict(
+        line.split("  ")[::-1]
+        for line in Path(stamp(tmp_path / "code", "fit", method)).read_text().splitlines()
+    )
     files = sources.of("mosaicbench.commands.fit", method)
     assert "mosaicbench/methods/mvae.py" in lines
     assert lines == {
-        Path(file).relative_to(sources.ROOT).as_posix(): hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files
+        Path(file).relative_to(sources.ROOT).as_posix(): hashlib.sha256(
+            Path(file).read_bytes()
+        ).hexdigest()
+        for file in files
     }
 
 
 def test_each_code_has_a_file_of_its_own(tmp_path):
     methods = [catalog.module("methods", name) for name in ("mvae", "mmvae")]
-    written = [stamp(tmp_path, "fit"), stamp(tmp_path, "cut"), *(stamp(tmp_path, "fit", method) for method in methods)]
+    written = [
+        stamp(tmp_path, "fit"),
+        stamp(tmp_path, "cut"),
+        *(stamp(tmp_path, "fit", method) for method in methods),
+    ]
     written.append(stamp(tmp_path, "fit", *methods))
     assert len(set(written)) == 5
     assert stamp(tmp_path, "fit", *methods[::-1]) == written[-1]

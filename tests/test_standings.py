@@ -14,7 +14,12 @@ from mosaicbench.commands import typeset
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
 from mosaicbench.report.roster import TRAITS, Roster
-from mosaicbench.report.tables.contract import RUN_COLUMNS, STANDING_COLUMNS, checked_runs, checked_scores
+from mosaicbench.report.tables.contract import (
+    RUN_COLUMNS,
+    STANDING_COLUMNS,
+    checked_runs,
+    checked_scores,
+)
 from mosaicbench.report.tables.standings import standings
 from mosaicbench.statistics.common import ALL, RUN
 from mosaicbench.statistics.overall import overall
@@ -23,23 +28,48 @@ from mosaicbench.statistics.ranks import ranks
 from mosaicbench.statistics.summary import headline
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
-KINDS = {"mvae": "model", "mmvaepp": "model", "my_run&50%": "model", "cca": "baseline", "oracle": "control"}
+KINDS = {
+    "mvae": "model",
+    "mmvaepp": "model",
+    "my_run&50%": "model",
+    "cca": "baseline",
+    "oracle": "control",
+}
 KINDS |= {"random_latent": "control"}
 METHODS = {run: "mvae" if "&" in run else run for run in KINDS}
 CARDS = {
     "methods": {
-        name: {"label": name, "kind": kind, "uses": ("pairs",), "transductive": name == "cca"} for name, kind in KINDS.items()
+        name: {"label": name, "kind": kind, "uses": ("pairs",), "transductive": name == "cca"}
+        for name, kind in KINDS.items()
     },
     "metrics": {
-        "foscttm": {"label": "FOSCTTM", "better": "lower", "best": 0.0, "chance": 0.5, "group": "alignment"},
-        "imputation_skill": {"label": "skill", "better": "higher", "best": 1.0, "chance": 0.0, "group": "imputation"},
+        "foscttm": {
+            "label": "FOSCTTM",
+            "better": "lower",
+            "best": 0.0,
+            "chance": 0.5,
+            "group": "alignment",
+        },
+        "imputation_skill": {
+            "label": "skill",
+            "better": "higher",
+            "best": 1.0,
+            "chance": 0.0,
+            "group": "imputation",
+        },
         "fit_seconds": {"label": "seconds", "better": "lower", "group": "resources"},
         "label_floor": {"label": "floor", "better": "lower", "group": "reference"},
     },
     "datasets": {},
 }
 ROSTER = Roster(cards=CARDS, methods=METHODS)
-VALUES = {"mvae": (0.1, 0.5), "mmvaepp": (0.2, 0.6), "cca": (0.3, None), "oracle": (0.0, 1.0), "random_latent": (0.5, None)}
+VALUES = {
+    "mvae": (0.1, 0.5),
+    "mmvaepp": (0.2, 0.6),
+    "cca": (0.3, None),
+    "oracle": (0.0, 1.0),
+    "random_latent": (0.5, None),
+}
 
 
 def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,23 +81,51 @@ def _results(datasets: tuple[str, ...] = ("d_1", "e")) -> tuple[pd.DataFrame, pd
             status = "not_applicable" if absent else "diverged" if "&" in run else "ok"
             for seed in (0, 1):
                 named = {"dataset": dataset, "scenario": "paired", "run": run, "seed": seed}
-                runs.append(named | {"method": METHODS[run], "status": status, "seed": None if absent else seed})
+                runs.append(
+                    named
+                    | {"method": METHODS[run], "status": status, "seed": None if absent else seed}
+                )
                 if status != "ok":
                     continue
                 for metric, value in zip(("foscttm", "imputation_skill"), VALUES[run], strict=True):
                     if value is not None:
                         spread = 0.0 if value in (0.0, 1.0) else 0.01 * (seed - 0.5)
-                        scores.append(named | {"metric": metric, "direction": "a->b", "space": "-", "value": value + spread})
-                scores.append(named | {"metric": "fit_seconds", "direction": "run", "space": "-", "value": 3.0 + seed})
-                scores.append(named | {"metric": "label_floor", "direction": "run", "space": "-", "value": 0.1})
+                        scores.append(
+                            named
+                            | {
+                                "metric": metric,
+                                "direction": "a->b",
+                                "space": "-",
+                                "value": value + spread,
+                            }
+                        )
+                scores.append(
+                    named
+                    | {
+                        "metric": "fit_seconds",
+                        "direction": "run",
+                        "space": "-",
+                        "value": 3.0 + seed,
+                    }
+                )
+                scores.append(
+                    named
+                    | {"metric": "label_floor", "direction": "run", "space": "-", "value": 0.1}
+                )
     scores = checked_scores(pd.DataFrame(scores).assign(status="ok")[SCORE_COLUMNS])
     return scores, checked_runs(pd.DataFrame(runs).reindex(columns=RUN_COLUMNS))
 
 
 def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
     scores, runs = _results(datasets)
-    tables = {"headline": headline(scores), "overall": overall(scores, runs, ROSTER), "ranks": ranks(scores, ROSTER)}
-    return standings(**tables, runs=runs, paired_tests=paired_tests(scores, [], ROSTER), roster=ROSTER)
+    tables = {
+        "headline": headline(scores),
+        "overall": overall(scores, runs, ROSTER),
+        "ranks": ranks(scores, ROSTER),
+    }
+    return standings(
+        **tables, runs=runs, paired_tests=paired_tests(scores, [], ROSTER), roster=ROSTER
+    )
 
 
 STANDINGS = _standings()
@@ -91,10 +149,16 @@ def test_places_are_among_models_and_baselines_by_the_mean():
     foscttm = _of("d_1", "foscttm")
     assert foscttm["rank"].dropna().to_dict() == {"mvae": 1, "mmvaepp": 2, "cca": 3}
     assert foscttm.loc["mvae", "best"] and not foscttm.loc["oracle", "best"]
-    assert foscttm["level"].to_dict() == dict.fromkeys(KINDS, False) | {"mvae": True}  # others differ by the same in each seed
+    assert foscttm["level"].to_dict() == dict.fromkeys(KINDS, False) | {
+        "mvae": True
+    }  # others differ by the same in each seed
     assert set(foscttm["ranked"].dropna()) == {3}
-    np.testing.assert_allclose(foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5])
-    assert foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"  # t of one degree of freedom: 12.7 x 0.005
+    np.testing.assert_allclose(
+        foscttm.loc["mvae", ["mean", "sd"]].astype(float), [0.1, 0.01 / 2**0.5]
+    )
+    assert (
+        foscttm.loc["mvae", "shown"] == "0.100 [0.036, 0.164]"
+    )  # t of one degree of freedom: 12.7 x 0.005
     assert _of("d_1", "imputation_skill").loc["mmvaepp", "rank"] == 1
     assert not _of("d_1", "fit_seconds")["best"].any()
 
@@ -106,7 +170,10 @@ def test_what_is_missing_is_a_dash_and_what_failed_a_cross_and_neither_a_number(
         assert np.isnan(rows.loc["my_run&50%", "mean"])
     assert _of("d_1", "imputation_skill").loc["cca", "shown"] == "–"
     assert _of("e", "foscttm").loc["mmvaepp", "shown"] == "–"
-    assert _of("e", "foscttm").loc["mmvaepp", ["status", "of_seeds"]].tolist() == ["not_applicable", 0]
+    assert _of("e", "foscttm").loc["mmvaepp", ["status", "of_seeds"]].tolist() == [
+        "not_applicable",
+        0,
+    ]
     assert _of("d_1", "score").loc["cca", "shown"] == "–"
     assert _of("d_1", "alignment").loc["cca", "rank"] == 3
     assert np.isnan(_of("d_1", "score").loc["cca", "rank"])
@@ -142,7 +209,11 @@ def test_latex_escapes_bolds_dashes_and_crosses():
     cca = [line for line in text.splitlines() if line.startswith("cca")]
     assert any(line.endswith(r"-- \\") for line in cca)
     for table in text.split(r"\begin{table}")[1:]:
-        assert [table.count(rule) for rule in (r"\toprule", r"\bottomrule", r"\end{table}")] == [1, 1, 1]
+        assert [table.count(rule) for rule in (r"\toprule", r"\bottomrule", r"\end{table}")] == [
+            1,
+            1,
+            1,
+        ]
         assert table.count(r"\midrule") == 3  # below the head, before baselines, before controls
         body = table.split(r"\toprule")[1].split(r"\bottomrule")[0]
         lines = [line for line in body.splitlines() if line.endswith(r" \\")]
@@ -158,14 +229,25 @@ def test_no_letter_is_left_that_latex_would_take_for_a_command(text):
 
 
 def test_the_document_can_be_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(typeset, "read_tables", lambda folder: {"standings": STANDINGS, "runs": _results()[1]})
+    monkeypatch.setattr(
+        typeset, "read_tables", lambda folder: {"standings": STANDINGS, "runs": _results()[1]}
+    )
     monkeypatch.setattr(catalog, "cards", lambda room: CARDS[room])
-    typeset.main(tables=tmp_path, display=DISPLAY, views=["d_1/paired", "e/paired"], output=tmp_path / "latex")
-    written = {str(path.relative_to(tmp_path / "latex")) for path in (tmp_path / "latex").rglob("*.tex")}
+    typeset.main(
+        tables=tmp_path,
+        display=DISPLAY,
+        views=["d_1/paired", "e/paired"],
+        output=tmp_path / "latex",
+    )
+    written = {
+        str(path.relative_to(tmp_path / "latex")) for path in (tmp_path / "latex").rglob("*.tex")
+    }
     assert written == {"d_1/paired.tex", "e/paired.tex", "all_datasets/paired.tex", "document.tex"}
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
-    done = subprocess.run(command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "latex/document.pdf").is_file()

@@ -17,23 +17,38 @@ def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):
     assert known.label("runs", "mvae-beta4") == "mvae-beta4"
     assert len({known.colour(method) for method in KNOWN}) == len(KNOWN)
     order = known.order("runs", reversed(METHODS))
-    assert [known.roster.kind(run) for run in order] == sorted((known.roster.kind(run) for run in order), key=KINDS.index)
+    assert [known.roster.kind(run) for run in order] == sorted(
+        (known.roster.kind(run) for run in order), key=KINDS.index
+    )
     assert order.index("mvae-beta4") == order.index("mvae") + 1
 
 
 def test_a_method_that_this_project_made_up_and_its_ablations_are_marked_whatever_they_are_called():
     cards = {"methods": {"ours": {"label": "Ours", "own": True}, "mvae": {"label": "MVAE"}}}
     display = {room: {} for room in theme.NAMED} | {"runs": {"renamed": {"label": "Best"}}}
-    roster = Roster(cards=cards, methods={"ours-beta4": "ours", "renamed": "ours", "mvae-beta4": "mvae"})
+    roster = Roster(
+        cards=cards, methods={"ours-beta4": "ours", "renamed": "ours", "mvae-beta4": "mvae"}
+    )
     label = theme.Theme(display=display, roster=roster).label
-    assert [label("runs", run) for run in ("ours", "ours-beta4", "renamed")] == ["Ours (own)", "ours-beta4 (own)", "Best (own)"]
+    assert [label("runs", run) for run in ("ours", "ours-beta4", "renamed")] == [
+        "Ours (own)",
+        "ours-beta4 (own)",
+        "Best (own)",
+    ]
     assert label("methods", "ours") == "Ours (own)"
-    assert [label("runs", "mvae"), label("runs", "mvae-beta4"), label("datasets", "ours")] == ["MVAE", "mvae-beta4", "ours"]
+    assert [label("runs", "mvae"), label("runs", "mvae-beta4"), label("datasets", "ours")] == [
+        "MVAE",
+        "mvae-beta4",
+        "ours",
+    ]
     marked = [name for name, card in catalog.cards("methods").items() if card.get("own")]
     assert marked == ["contrastive_vae", "contrastive_vae_sup"]
 
 
-@pytest.mark.parametrize("text", ["methods: [", "colors: {}", "methods: {mvae: {color: red}}", "methods: {mvae: MVAE}", "3"])
+@pytest.mark.parametrize(
+    "text",
+    ["methods: [", "colors: {}", "methods: {mvae: {color: red}}", "methods: {mvae: MVAE}", "3"],
+)
 def test_a_bad_display_file_is_refused_by_name(tmp_path, text):
     (tmp_path / "display.yaml").write_text(text)
     with pytest.raises(UserError, match=r"display\.yaml"):

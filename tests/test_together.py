@@ -24,41 +24,75 @@ A, B, UNPAIRED = ("a", "paired"), ("b", "paired"), ("a", "unpaired")
 
 
 def test_runs_of_the_same_views_are_scored_together_and_controls_apart():
-    exist = [*views_of(["vae", "cca", "zero"], A, B), *views_of(["links", "zero"], UNPAIRED), *views_of(["vae"], UNPAIRED)]
+    exist = [
+        *views_of(["vae", "cca", "zero"], A, B),
+        *views_of(["links", "zero"], UNPAIRED),
+        *views_of(["vae"], UNPAIRED),
+    ]
     both = ["paired", "unpaired"]
-    expected = {"_controls": (["zero"], both), "_1": (["vae"], both), "_2": (["cca"], both), "_3": (["links"], both)}
+    expected = {
+        "_controls": (["zero"], both),
+        "_1": (["vae"], both),
+        "_2": (["cca"], both),
+        "_3": (["links"], both),
+    }
     assert scored(["zero"], exist) == expected
     assert scored([], views_of(["cca", "vae"], A)) == {"_1": (["cca", "vae"], ["paired"])}
     assert scored([], []) == {}
 
 
 def test_with_few_jobs_controls_are_scored_with_the_other_runs_of_their_scenario():
-    exist = [*views_of(["vae", "zero"], A), *views_of(["vae", "cca", "zero"], B), *views_of(["links", "zero"], UNPAIRED)]
-    expected = {"_1": (["vae", "zero"], ["paired"]), "_2": (["cca"], ["paired"]), "_3": (["links", "zero"], ["unpaired"])}
+    exist = [
+        *views_of(["vae", "zero"], A),
+        *views_of(["vae", "cca", "zero"], B),
+        *views_of(["links", "zero"], UNPAIRED),
+    ]
+    expected = {
+        "_1": (["vae", "zero"], ["paired"]),
+        "_2": (["cca"], ["paired"]),
+        "_3": (["links", "zero"], ["unpaired"]),
+    }
     assert scored_by_scenario(exist) == expected
     many = [f"run-{number}" for number in range(MOST_RUNS_OF_FEW_JOBS + 1)]
-    assert [run for part in scored_by_scenario(views_of(many, A)).values() for run in part.runs] == many
-    assert max(len(part.runs) for part in scored_by_scenario(views_of(many, A)).values()) <= MOST_RUNS_OF_FEW_JOBS
+    assert [
+        run for part in scored_by_scenario(views_of(many, A)).values() for run in part.runs
+    ] == many
+    assert (
+        max(len(part.runs) for part in scored_by_scenario(views_of(many, A)).values())
+        <= MOST_RUNS_OF_FEW_JOBS
+    )
     assert scored_by_scenario([]) == {}
 
 
 def test_runs_whose_values_go_are_scored_alone_so_that_no_other_asks_for_them():
     exist = views_of(["vae", "mofa", "cca", "zero"], A)
     expected = {"_controls": ["zero"], "_1": ["vae", "cca"], "_2": ["mofa"]}
-    assert {part: runs for part, (runs, _) in scored(["zero"], exist, alone=["mofa", "zero"]).items()} == expected
+    assert {
+        part: runs for part, (runs, _) in scored(["zero"], exist, alone=["mofa", "zero"]).items()
+    } == expected
 
 
 def test_values_that_go_are_those_that_no_model_gives_again():
-    runs = {name: Run(name, name, {}) for name in ("mvae", "ridge", "cca", "mofa", "knn_impute", "oracle", "train_mean")}
+    runs = {
+        name: Run(name, name, {})
+        for name in ("mvae", "ridge", "cca", "mofa", "knn_impute", "oracle", "train_mean")
+    }
     runs["mine"] = Run("mine", catalog.ELSEWHERE, {})
     assert until_scored(runs, "until_scored") == ["mofa", "knn_impute", "oracle"]
     assert until_scored(runs, False) == until_scored(runs, True) == []
 
 
 def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself():
-    exist = [*views_of(["vae", "cca", "ridge", "zero"], A, B), *views_of(["links", "more_links", "zero", "alone"], UNPAIRED)]
+    exist = [
+        *views_of(["vae", "cca", "ridge", "zero"], A, B),
+        *views_of(["links", "more_links", "zero", "alone"], UNPAIRED),
+    ]
     baselines = ["cca", "ridge", "links", "more_links", "alone_too"]
-    expected = {"_controls": ["zero"], "_baselines_1": ["cca", "ridge"], "_baselines_2": ["links", "more_links"]}
+    expected = {
+        "_controls": ["zero"],
+        "_baselines_1": ["cca", "ridge"],
+        "_baselines_2": ["links", "more_links"],
+    }
     assert fitted(["zero"], baselines, [], exist) == expected
     assert fitted(["zero"], ["cca", "links"], [], exist) == {"_controls": ["zero"]}
     assert fitted([], [], [], exist) == {}
@@ -67,7 +101,12 @@ def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself
 def test_models_of_the_same_views_are_fitted_by_twos():
     exist = [*views_of(["a", "b", "c", "d", "e"], A, B), *views_of(["links"], UNPAIRED)]
     parts = fitted([], [], ["a", "b", "c", "d", "e", "links"], exist)
-    assert parts == {"_models_1": ["a", "b"], "_models_2": ["c", "d"], "_models_3": ["e"], "_models_4": ["links"]}
+    assert parts == {
+        "_models_1": ["a", "b"],
+        "_models_2": ["c", "d"],
+        "_models_3": ["e"],
+        "_models_4": ["links"],
+    }
 
 
 @pytest.mark.parametrize("count", [1, MOST_RUNS, MOST_RUNS + 1, 3 * MOST_RUNS + 1])
@@ -85,4 +124,7 @@ def test_every_figure_is_drawn_once_and_those_of_cells_apart():
     parts = drawn(catalog.names("figures"))
     assert sorted(figure for part in parts for figure in part) == sorted(catalog.names("figures"))
     assert max(map(len, parts)) <= MOST_FIGURES
-    assert drawn(["umap", "runtime", "marker_dots", "mean_ranks"]) == [["runtime", "mean_ranks"], ["umap", "marker_dots"]]
+    assert drawn(["umap", "runtime", "marker_dots", "mean_ranks"]) == [
+        ["runtime", "mean_ranks"],
+        ["umap", "marker_dots"],
+    ]

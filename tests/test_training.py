@@ -72,7 +72,9 @@ def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     expected = whole.fit(view_of(whole), seed=3)
 
     killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=4, steps=1)
-    killed_in(fitted(method_class, tmp_path / "saved.pt"), epoch=2)  # of those that are left, in a second attempt
+    killed_in(
+        fitted(method_class, tmp_path / "saved.pt"), epoch=2
+    )  # of those that are left, in a second attempt
     last = fitted(method_class, tmp_path / "saved.pt")
     history = last.fit(view_of(last), seed=3)
 
@@ -86,7 +88,15 @@ def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spoil", ["key", "truncated", "a key lost", "not a dict", "bytes that spell a KeyError", "other networks"]
+    "spoil",
+    [
+        "key",
+        "truncated",
+        "a key lost",
+        "not a dict",
+        "bytes that spell a KeyError",
+        "other networks",
+    ],
 )
 def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     whole = fitted(MVAE)
@@ -102,7 +112,9 @@ def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     if spoil == "not a dict":
         torch.save([1], place)
     if spoil == "bytes that spell a KeyError":
-        place.write_bytes(b"\x80\x02h\x05.")  # a pickle that asks for a remembered value that is not there
+        place.write_bytes(
+            b"\x80\x02h\x05."
+        )  # a pickle that asks for a remembered value that is not there
     last = fitted(MVAE, place, key="another" if spoil == "key" else "this")
     if spoil == "other networks":
         saved = torch.load(place, weights_only=True)
@@ -130,11 +142,17 @@ def counted_view(cells=150):
     """Return one block with counts of both modalities and labels."""
     block = linear_cells(cells, seed=1)
     random = np.random.default_rng(2)
-    counts = {m: sparse.csr_matrix(random.poisson(1.0, x.shape).astype(np.float32)) for m, x in block.values.items()}
+    counts = {
+        m: sparse.csr_matrix(random.poisson(1.0, x.shape).astype(np.float32))
+        for m, x in block.values.items()
+    }
     totals = {m: np.asarray(x.sum(axis=1)).ravel() for m, x in counts.items()}
     features = {m: x.shape[1] for m, x in counts.items()}
     ones = {m: np.ones(d) for m, d in features.items()}
-    scales = {m: Scale("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m]) for m, d in features.items()}
+    scales = {
+        m: Scale("clr", 0 * ones[m], ones[m], 20.0, ones[m] / d, ones[m])
+        for m, d in features.items()
+    }
     return View((replace(block, counts=counts, totals=totals),), features, scales)
 
 
@@ -187,7 +205,9 @@ def test_pieces_hold_every_cell_once_and_in_order(monkeypatch):
     pieces = list(whole.pieces())
     assert [piece.cells for piece in pieces] == [7, 7, 6]
     assert torch.equal(torch.cat([piece["rna"] for piece in pieces]), whole["rna"])
-    np.testing.assert_array_equal(by_pieces(lambda x: x["adt"], cells, torch.device("cpu")), cells.values["adt"])
+    np.testing.assert_array_equal(
+        by_pieces(lambda x: x["adt"], cells, torch.device("cpu")), cells.values["adt"]
+    )
 
 
 def test_arithmetic_is_set_while_training_and_restored(monkeypatch):
@@ -195,7 +215,11 @@ def test_arithmetic_is_set_while_training_and_restored(monkeypatch):
     torch.set_float32_matmul_precision("high")
     try:
         with training.seeded(0):
-            assert torch.get_float32_matmul_precision() == training.ARITHMETIC["float32_matmul_precision"] == "highest"
+            assert (
+                torch.get_float32_matmul_precision()
+                == training.ARITHMETIC["float32_matmul_precision"]
+                == "highest"
+            )
             assert torch.are_deterministic_algorithms_enabled()
         assert torch.get_float32_matmul_precision() == "high"
         assert not torch.are_deterministic_algorithms_enabled()
@@ -243,7 +267,15 @@ def history_of(validation_costs, *, warmup, patience=5, **options):
         return Cost(given=torch.full((x.cells,), float(next(costs))))
 
     budget = training.Budget(max_epochs=len(validation_costs), patience=patience)
-    return training.minimise(cost, nets, paired_view(60), budget=budget, warmup=warmup, held_out_cost=held_out_cost, **options)
+    return training.minimise(
+        cost,
+        nets,
+        paired_view(60),
+        budget=budget,
+        warmup=warmup,
+        held_out_cost=held_out_cost,
+        **options,
+    )
 
 
 def epochs_kept(history):
@@ -251,7 +283,9 @@ def epochs_kept(history):
 
 
 @pytest.mark.parametrize("opponents", [None, Idle()])
-@pytest.mark.parametrize(("costs", "kept"), [([1, 2, 3, 4, 5], 3), ([1, 2, 5, 3, 4], 4), ([5, 4, 3, 2, 1], 5)])
+@pytest.mark.parametrize(
+    ("costs", "kept"), [([1, 2, 3, 4, 5], 3), ([1, 2, 5, 3, 4], 4), ([5, 4, 3, 2, 1], 5)]
+)
 def test_no_weights_of_the_warm_up_are_kept(costs, kept, opponents):
     history = history_of(costs, warmup=0.6, opponents=opponents)
     assert [row["progress"] for row in history] == pytest.approx([1 / 3, 2 / 3, 1, 1, 1])
@@ -269,12 +303,16 @@ def test_a_validation_cost_that_is_finite_in_the_warm_up_alone_is_a_divergence()
         history_of([1, 1, float("nan"), float("inf"), float("nan")], warmup=0.6)
 
 
-@pytest.mark.parametrize(("epochs", "warm"), [(1, 1), (2, 1), (50, 10), (100, 20), (101, 20), (500, 20)])
+@pytest.mark.parametrize(
+    ("epochs", "warm"), [(1, 1), (2, 1), (50, 10), (100, 20), (101, 20), (500, 20)]
+)
 def test_more_than_100_epochs_leave_the_warm_up_as_it_is(epochs, warm):
     history = history_of([1.0] * epochs, warmup=0.2, patience=1)
     assert epochs_kept(history) == [warm]
     assert len(history) == min(epochs, warm + 1)
-    assert [row["progress"] for row in history] == pytest.approx([min(1, row["epoch"] / warm) for row in history])
+    assert [row["progress"] for row in history] == pytest.approx(
+        [min(1, row["epoch"] / warm) for row in history]
+    )
 
 
 WITHOUT_COMPILER = """
@@ -290,9 +328,15 @@ print(sorted({"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys())
 
 
 def test_no_fit_imports_the_compiler_that_none_uses():
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))
+    }
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_COMPILER],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
@@ -303,7 +347,10 @@ def test_the_optimiser_steps_as_pytorchs(tmp_path):
     x, y = torch.randn(20, 5), torch.randn(20, 1)
     ours, theirs = nn.Linear(5, 1), nn.Linear(5, 1)
     theirs.load_state_dict(ours.state_dict())
-    optimisers = [kind(net.parameters(), lr=0.1, fused=True) for kind, net in ((Adam, ours), (torch.optim.Adam, theirs))]
+    optimisers = [
+        kind(net.parameters(), lr=0.1, fused=True)
+        for kind, net in ((Adam, ours), (torch.optim.Adam, theirs))
+    ]
     for step in range(6):
         if step == 3:  # what a checkpoint does
             torch.save(optimisers[0].state_dict(), tmp_path / "saved.pt")

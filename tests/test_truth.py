@@ -12,9 +12,21 @@ from mosaicbench.fitting.method import method_class
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.metrics.shared_features_r2 import shared_features_r2
 
-RUNS = {"mvae": {}, "mmvae": {}, "mopoe": {"variant": "martens", "cross_private": "prior_sample"}, "mmvaepp": {}}
+RUNS = {
+    "mvae": {},
+    "mmvae": {},
+    "mopoe": {"variant": "martens", "cross_private": "prior_sample"},
+    "mmvaepp": {},
+}
 # As its authors train, and as *-small-w1.0-last of the study private_variation.
-COMMON = {"latent": 2, "private": 2, "hidden": 128, "max_epochs": 100, "warmup": 1.0, "weights": "last"}
+COMMON = {
+    "latent": 2,
+    "private": 2,
+    "hidden": 128,
+    "max_epochs": 100,
+    "warmup": 1.0,
+    "weights": "last",
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +37,22 @@ def scores():
     """
     dataset = synthetic_gp.load(None, private_features={"first": 20, "second": 100})
     parts = scenarios.cut(dataset, dataset_name="gp", scenario="paired", kind="paired", seed=0)
-    train, query, truth = as_view(parts["train"], labels=False), parts["query"], parts["solution"]["first"]
+    train, query, truth = (
+        as_view(parts["train"], labels=False),
+        parts["query"],
+        parts["solution"]["first"],
+    )
     rows = query["first"].obs_names.get_indexer(truth.obs["query_name"])
     found = {}
     for run, options in RUNS.items():
-        method = method_class(importlib.import_module(catalog.module("methods", run)))(**COMMON, **options)
+        method = method_class(importlib.import_module(catalog.module("methods", run)))(
+            **COMMON, **options
+        )
         method.fit(train, 0)
         cells = {modality: as_cells(query, [modality]) for modality in query.mod}
-        imputed = unstandardised_values(query["first"], method.impute(cells["second"], "first"))[rows]
+        imputed = unstandardised_values(query["first"], method.impute(cells["second"], "first"))[
+            rows
+        ]
         r2 = shared_features_r2(space_values(truth), imputed, truth.var["shared_driven"].to_numpy())
         found[run] = r2, foscttm(method.embed(cells["first"]), method.embed(cells["second"]))
     return found
@@ -44,4 +64,6 @@ def test_mmvaepp_imputes_what_is_shared_where_private_variation_drowns_the_other
 
 
 def test_mmvaepp_aligns_the_shared_blocks_where_the_others_do_not(scores):
-    assert scores["mmvaepp"][1] < min(0.3, *(scores[other][1] - 0.15 for other in RUNS if other != "mmvaepp"))
+    assert scores["mmvaepp"][1] < min(
+        0.3, *(scores[other][1] - 0.15 for other in RUNS if other != "mmvaepp")
+    )

@@ -28,7 +28,11 @@ from mosaicbench.tuning.objective import metrics_of, value_of
 from mosaicbench.tuning.search import RANDOM, settings_of_trial
 from mosaicbench.tuning.study import Study, Trial, best_of
 
-SPACE = {"latent": {"int": [5, 64], "log": True}, "rate": {"float": [0.0, 1.0]}, "kind": {"choice": ["a", "b"]}}
+SPACE = {
+    "latent": {"int": [5, 64], "log": True},
+    "rate": {"float": [0.0, 1.0]},
+    "kind": {"choice": ["a", "b"]},
+}
 DEFAULTS = {"latent": 20, "rate": None, "kind": "a"}
 HIDING = {"paired": {}, "unpaired": {}, "mosaic": {"paired_fraction": 0.5}, "natural": {}}
 
@@ -44,7 +48,9 @@ def view(tmp_path_factory):
 
 
 def train_of(dataset, kind, **options):
-    cut = scenarios.cut(dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options)
+    cut = scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind=kind, seed=3, **HIDING[kind], **options
+    )
     return cut["train"]
 
 
@@ -86,9 +92,13 @@ def test_cells_keep_their_values_where_nothing_is_learned_from_others(simulation
     inner = inner_view(train, share=0.25, seed=0)
     names = inner["solution"].uns["train_cells"]
     rna, outer = inner["train"]["rna"], train["rna"]
-    expected = outer.X.toarray()[outer.obs_names.get_indexer(names)][:, outer.var_names.get_indexer(rna.var_names)]
+    expected = outer.X.toarray()[outer.obs_names.get_indexer(names)][
+        :, outer.var_names.get_indexer(rna.var_names)
+    ]
     np.testing.assert_allclose(rna.X.toarray(), expected, rtol=1e-6)
-    assert not np.array_equal(rna.uns["mean"], outer.uns["mean"][outer.var_names.get_indexer(rna.var_names)])
+    assert not np.array_equal(
+        rna.uns["mean"], outer.uns["mean"][outer.var_names.get_indexer(rna.var_names)]
+    )
 
 
 def test_gene_activities_are_those_of_the_view(simulation):
@@ -111,7 +121,12 @@ def test_what_is_held_out_inside_decides_nothing_that_is_fitted(simulation):
     for cells in poisoned.mod.values():
         outside = ~cells.obs_names.isin(list(inside))
         counts = cells.layers["counts"].toarray()
-        counts[outside] = np.random.default_rng(0).permutation(counts[outside].ravel()).reshape(counts[outside].shape) + 7
+        counts[outside] = (
+            np.random.default_rng(0)
+            .permutation(counts[outside].ravel())
+            .reshape(counts[outside].shape)
+            + 7
+        )
         cells.layers["counts"] = type(cells.layers["counts"])(counts)
     dirty = inner_view(poisoned, share=0.25, seed=0)
     assert same(clean["train"], dirty["train"])
@@ -135,13 +150,19 @@ def test_groups_stay_whole_where_the_scenario_splits_by_them(simulation, capsys)
 
 
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(simulation):
-    with pytest.raises(UserError, match=r"--by: the train cells of \w+ have no column 'nocol'; there are .*cell_type"):
+    with pytest.raises(
+        UserError,
+        match=r"--by: the train cells of \w+ have no column 'nocol'; there are .*cell_type",
+    ):
         inner_view(train_of(simulation, "paired"), share=0.25, seed=0, by="nocol")
 
 
 def test_another_seed_of_the_search_or_of_the_view_divides_otherwise(simulation):
     train = train_of(simulation, "paired")
-    chosen = [set(inner_view(train, share=0.25, seed=seed)["solution"].uns["train_cells"]) for seed in (0, 0, 1)]
+    chosen = [
+        set(inner_view(train, share=0.25, seed=seed)["solution"].uns["train_cells"])
+        for seed in (0, 0, 1)
+    ]
     assert chosen[0] == chosen[1] != chosen[2]
     train.uns[KEY]["seed"] = 4
     assert set(inner_view(train, share=0.25, seed=0)["solution"].uns["train_cells"]) != chosen[0]
@@ -151,10 +172,17 @@ def test_another_seed_of_the_search_or_of_the_view_divides_otherwise(simulation)
 
 
 def test_the_mean_is_over_groups_that_the_method_takes_part_in():
-    scores = {"foscttm": 0.1, "recall_at_10": 0.4, "label_transfer_accuracy": 0.7, "label_transfer_macro_f1": 0.5}
+    scores = {
+        "foscttm": 0.1,
+        "recall_at_10": 0.4,
+        "label_transfer_accuracy": 0.7,
+        "label_transfer_macro_f1": 0.5,
+    }
     alignment, transfer = ((0.5 - 0.1) / 0.5 + 0.4) / 2, (0.7 + 0.5) / 2
     assert value_of("mean", scores) == pytest.approx((alignment + transfer) / 2)
-    assert value_of("mean", scores | {"recall_at_10": math.nan}) == pytest.approx((0.8 / 2 + transfer) / 2)
+    assert value_of("mean", scores | {"recall_at_10": math.nan}) == pytest.approx(
+        (0.8 / 2 + transfer) / 2
+    )
     assert value_of("mean", {}) is None
 
 
@@ -214,10 +242,16 @@ def test_settings_are_drawn_once_as_long_as_there_are_others():
 
 
 def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed():
-    trials = [Trial(number, {}, "ok", value, 1.0, 1.0) for number, value in enumerate([0.2, 0.5, 0.5, None])]
+    trials = [
+        Trial(number, {}, "ok", value, 1.0, 1.0)
+        for number, value in enumerate([0.2, 0.5, 0.5, None])
+    ]
     assert best_of(trials).number == 1
     assert best_of([replace(trial, objective=None) for trial in trials]).number == 0
-    assert best_of([replace(trials[3], number=0), replace(trials[0], number=1, objective=-0.4)]).number == 1
+    assert (
+        best_of([replace(trials[3], number=0), replace(trials[0], number=1, objective=-0.4)]).number
+        == 1
+    )
 
 
 # --- the command ---
@@ -228,7 +262,13 @@ def job(view, tmp_path):
     inner = tmp_path / "inner"
     parts = {part: inner / f"{part}.h5mu" for part in ("train", "query", "solution")}
     divide.main(view=view / "train.h5mu", share=0.2, seed=0, by=None, **parts)
-    identity = {"dataset": "small", "scenario": "paired", "run": "cca-tuned", "method": "cca", "seed": 3}
+    identity = {
+        "dataset": "small",
+        "scenario": "paired",
+        "run": "cca-tuned",
+        "method": "cca",
+        "seed": 3,
+    }
     return {
         "identity": identity,
         "of": "cca",
@@ -245,10 +285,21 @@ def job(view, tmp_path):
 def test_a_search_fits_scores_and_tells_what_was_best(job):
     """In a process of its own, as a job of the workflow: this one may hold threads, which a fork would wait for."""
     told = json.dumps(job, default=str)
-    done = forked.run("mosaicbench", "tune", told, "--threads", "1", folder=REPOSITORY, environment=dict(os.environ))
+    done = forked.run(
+        "mosaicbench",
+        "tune",
+        told,
+        "--threads",
+        "1",
+        folder=REPOSITORY,
+        environment=dict(os.environ),
+    )
     assert done.returncode == 0, done.stderr
     assert "trial 3 of 3: ok, objective" in done.stderr
-    trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json", job["identity"])
+    trials, best = (
+        read_trials(job["output"] / "trials.tsv"),
+        read_best(job["output"] / "best.json", job["identity"]),
+    )
     assert list(trials["status"]) == ["ok"] * 3
     assert list(trials.columns[-1:]) == ["latent"]  # what the run states stays as it is
     assert trials["latent"].iloc[0] == 20
@@ -256,7 +307,9 @@ def test_a_search_fits_scores_and_tells_what_was_best(job):
     assert best["best"] == pytest.approx(trials["objective"].max())
     assert best["default"] == pytest.approx(trials["objective"].iloc[0])
     chosen = trials.loc[trials["objective"].idxmax()]
-    assert best["hyperparameters"] == ({} if best["best_trial"] == 0 else {"latent": chosen["latent"]})
+    assert best["hyperparameters"] == (
+        {} if best["best_trial"] == 0 else {"latent": chosen["latent"]}
+    )
 
 
 def test_poisoned_query_and_solution_leave_the_settings_alone(job, view, tmp_path, monkeypatch):
@@ -274,9 +327,13 @@ def test_poisoned_query_and_solution_leave_the_settings_alone(job, view, tmp_pat
     for part, file in again.items():
         assert same(read_view(job["view"] / f"{part}.h5mu", part), read_view(file, part))
     read = []
-    monkeypatch.setattr(tune, "tried", lambda *asked: read.append(asked) or judged(asked[0], asked[1]))
+    monkeypatch.setattr(
+        tune, "tried", lambda *asked: read.append(asked) or judged(asked[0], asked[1])
+    )
     tune.main(**job)
-    assert {path.parent for _, _, fit, solution, *_ in read for path in (fit.train, fit.query, solution)} == {job["view"]}
+    assert {
+        path.parent for _, _, fit, solution, *_ in read for path in (fit.train, fit.query, solution)
+    } == {job["view"]}
     assert all(fit.solution is None for _, _, fit, *_ in read)
 
 
@@ -326,14 +383,30 @@ def test_a_trial_whose_file_was_cut_short_is_tried_again(tmp_path):
 
 
 def test_failures_are_trials(job, monkeypatch):
-    tune.main(**job | {"hyperparameters": {"components": 25}, "limits": {"minutes": 0, "memory_mb": 8000}, "trials": 2})
+    tune.main(
+        **job
+        | {
+            "hyperparameters": {"components": 25},
+            "limits": {"minutes": 0, "memory_mb": 8000},
+            "trials": 2,
+        }
+    )
     trials, best = read_trials(job["output"] / "trials.tsv"), read_best(job["output"] / "best.json")
     assert list(trials["status"]) == ["timeout", "timeout"]
     assert trials["message"].str.contains("minutes").all()
-    assert (best["hyperparameters"], best["best"], best["ended"], best["trials"]) == ({}, None, 0, 2)
-    monkeypatch.setattr(tune, "tried", lambda number, *_: Trial(number, {}, "not_applicable", None, 0.0, 0.0))
+    assert (best["hyperparameters"], best["best"], best["ended"], best["trials"]) == (
+        {},
+        None,
+        0,
+        2,
+    )
+    monkeypatch.setattr(
+        tune, "tried", lambda number, *_: Trial(number, {}, "not_applicable", None, 0.0, 0.0)
+    )
     tune.main(**job)
-    assert read_best(job["output"] / "best.json")["trials"] == 1  # no setting would make it applicable
+    assert (
+        read_best(job["output"] / "best.json")["trials"] == 1
+    )  # no setting would make it applicable
 
 
 def test_nothing_left_to_search_is_said(job):
@@ -343,13 +416,22 @@ def test_nothing_left_to_search_is_said(job):
 
 
 def test_a_file_of_settings_is_held_to_its_place(tmp_path):
-    best = dict.fromkeys(KEYS, 0) | {"dataset": "d", "scenario": "s", "run": "r-tuned", "hyperparameters": {"latent": 8}}
+    best = dict.fromkeys(KEYS, 0) | {
+        "dataset": "d",
+        "scenario": "s",
+        "run": "r-tuned",
+        "hyperparameters": {"latent": 8},
+    }
     write_best(tmp_path / "best.json", best)
     assert read_best(tmp_path / "best.json", {"dataset": "d", "run": "r-tuned"}) == best
-    with pytest.raises(ContractError, match="is of run r-tuned, but lies where run q-tuned belongs"):
+    with pytest.raises(
+        ContractError, match="is of run r-tuned, but lies where run q-tuned belongs"
+    ):
         read_best(tmp_path / "best.json", {"run": "q-tuned"})
     with pytest.raises(ContractError, match="missing or unknown: method"):
-        write_best(tmp_path / "best.json", {key: value for key, value in best.items() if key != "method"})
+        write_best(
+            tmp_path / "best.json", {key: value for key, value in best.items() if key != "method"}
+        )
     (tmp_path / "best.json").write_text(json.dumps(best)[:-9])
     with pytest.raises(ContractError, match="not readable as JSON"):
         read_best(tmp_path / "best.json")
@@ -361,8 +443,17 @@ def test_a_file_of_settings_is_held_to_its_place(tmp_path):
 
 CONFIG = {
     "datasets": {"simulated": {}},
-    "scenarios": {"paired": {"kind": "paired", "runs": ["mvae", "cca", "oracle"]}, "unpaired": {"kind": "unpaired"}},
-    "runs": {"mvae": {}, "cca": {}, "fixed": {"method": "cca", "latent": 9, "components": 9}, "scmodal": {}, "oracle": {}},
+    "scenarios": {
+        "paired": {"kind": "paired", "runs": ["mvae", "cca", "oracle"]},
+        "unpaired": {"kind": "unpaired"},
+    },
+    "runs": {
+        "mvae": {},
+        "cca": {},
+        "fixed": {"method": "cca", "latent": 9, "components": 9},
+        "scmodal": {},
+        "oracle": {},
+    },
     "seeds": [0, 1],
 }
 
@@ -382,7 +473,11 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
     plain, bench = settings.load(CONFIG), bench_with()
     assert list(bench.runs) == [*plain.runs, "mvae-tuned", "cca-tuned", "scmodal-tuned"]
     tuned = bench.runs["mvae-tuned"]
-    assert (tuned.method, tuned.tuned_from, tuned.hyperparameters) == ("mvae", "mvae", bench.runs["mvae"].hyperparameters)
+    assert (tuned.method, tuned.tuned_from, tuned.hyperparameters) == (
+        "mvae",
+        "mvae",
+        bench.runs["mvae"].hyperparameters,
+    )
     places = [(scenario, run) for _, scenario, run in bench.tuned]
     assert places == [
         ("paired", "mvae-tuned"),
@@ -391,10 +486,19 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         ("unpaired", "scmodal-tuned"),
     ]
     assert bench.projected == plain.projected
-    assert bench.tuning == {"trials": 20, "runs": "all", "objective": "mean", "share": 0.2, "seed": 0, "per_seed": False}
+    assert bench.tuning == {
+        "trials": 20,
+        "runs": "all",
+        "objective": "mean",
+        "share": 0.2,
+        "seed": 0,
+        "per_seed": False,
+    }
     assert (bench.tuned_seeds, bench_with(per_seed=True).tuned_seeds) == ([0], [0, 1])
     assert "mvae-tuned" in bench.stackable
-    assert "mvae-tuned" not in bench_with(per_seed=True).stackable  # each seed has settings of its own
+    assert (
+        "mvae-tuned" not in bench_with(per_seed=True).stackable
+    )  # each seed has settings of its own
     assert list(bench_with(runs=["cca"]).runs)[-1] == "cca-tuned"
     assert [place[2] for place in bench_with(runs=["cca"]).tuned] == ["cca-tuned"]
 
@@ -410,12 +514,18 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         ({"trials": 0}, "tuning.trials"),
         ({"share": 1}, "tuning.share"),
         ({"trails": 3}, "tuning: unknown key 'trails'; did you mean 'trials'"),
-        ({"objective": "foscttn"}, "tuning.objective: there is no metric 'foscttn'; did you mean 'foscttm'"),
+        (
+            {"objective": "foscttn"},
+            "tuning.objective: there is no metric 'foscttn'; did you mean 'foscttm'",
+        ),
         (
             {"objective": "foscttm_standard_error"},
             "tuning.objective: a larger or smaller 'foscttm_standard_error' is no better",
         ),
-        ({"objective": "fit_seconds"}, "tuning.objective: a larger or smaller 'fit_seconds' is no better result"),
+        (
+            {"objective": "fit_seconds"},
+            "tuning.objective: a larger or smaller 'fit_seconds' is no better result",
+        ),
     ],
 )
 def test_a_mistake_is_named(tuning, message):
@@ -425,7 +535,9 @@ def test_a_mistake_is_named(tuning, message):
 
 def test_the_name_of_a_tuned_run_is_free():
     runs = CONFIG["runs"] | {"mvae-tuned": {"method": "mvae", "beta": 3}}
-    with pytest.raises(UserError, match="runs.mvae-tuned: the key `tuning` makes a run of this name"):
+    with pytest.raises(
+        UserError, match="runs.mvae-tuned: the key `tuning` makes a run of this name"
+    ):
         settings.load(CONFIG | {"runs": runs, "tuning": {}})
 
 
@@ -434,17 +546,34 @@ def test_a_fit_takes_the_settings_that_were_found(view, tmp_path, monkeypatch):
     found = [tmp_path / f"{seed}/best.json" for seed in (0, 1)]
     for file, latent in zip(found, (7, 9), strict=True):
         write_best(file, dict.fromkeys(KEYS, 0) | place | {"hyperparameters": {"latent": latent}})
-    run = run_of("cca", [tmp_path / "a", tmp_path / "b"], hyperparameters={"components": 11, "latent": 5}, run="cca-tuned")
+    run = run_of(
+        "cca",
+        [tmp_path / "a", tmp_path / "b"],
+        hyperparameters={"components": 11, "latent": 5},
+        run="cca-tuned",
+    )
     fits = []
     monkeypatch.setattr(fit, "fit_each", lambda each, *_, **__: fits.extend(each))
-    job = {"runs": [run | {"tuned": list(map(str, found))}], "seeds": seeds_of([view, view], [0, 1]), "limits": LIMITS}
+    job = {
+        "runs": [run | {"tuned": list(map(str, found))}],
+        "seeds": seeds_of([view, view], [0, 1]),
+        "limits": LIMITS,
+    }
     fit.main(**job)
-    assert [one.hyperparameters for one in fits] == [{"components": 11, "latent": latent} for latent in (7, 9)]
-    with pytest.raises(ContractError, match="is of run cca-tuned, but lies where run mvae-tuned belongs"):
+    assert [one.hyperparameters for one in fits] == [
+        {"components": 11, "latent": latent} for latent in (7, 9)
+    ]
+    with pytest.raises(
+        ContractError, match="is of run cca-tuned, but lies where run mvae-tuned belongs"
+    ):
         fit.main(**job | {"runs": [job["runs"][0] | {"run": "mvae-tuned"}]})
 
 
 def test_the_rules_of_tuning_read_train_cells_of_views_and_nothing_else():
-    text = "".join((REPOSITORY / f"workflow/rules/{name}.smk").read_text() for name in ("tune", "tune_helpers"))
+    text = "".join(
+        (REPOSITORY / f"workflow/rules/{name}.smk").read_text() for name in ("tune", "tune_helpers")
+    )
     assert set(re.findall(r"\{VIEW\}/(\w+)", text)) == {"train"}
-    assert not re.search(r"files_of_views|first_view|folders_of_views|RESULTS\.view|ANY\.view|ANY\.dataset", text)
+    assert not re.search(
+        r"files_of_views|first_view|folders_of_views|RESULTS\.view|ANY\.view|ANY\.dataset", text
+    )

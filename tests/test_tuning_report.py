@@ -22,7 +22,14 @@ def search(dataset, objectives, best, **searched):
     trials = pd.DataFrame({"trial": range(len(objectives)), "objective": objectives} | searched)
     trials = trials.assign(status="ok", seconds=2.0, cpu_seconds=1800.0, message="")
     chosen = {name: values[best] for name, values in searched.items()} if best else {}
-    said = {"dataset": dataset, "scenario": "paired", "run": "mvae-tuned", "seed": 0, "of": "mvae", "hyperparameters": chosen}
+    said = {
+        "dataset": dataset,
+        "scenario": "paired",
+        "run": "mvae-tuned",
+        "seed": 0,
+        "of": "mvae",
+        "hyperparameters": chosen,
+    }
     return said, trials[[*COLUMNS, *searched]]
 
 
@@ -31,14 +38,23 @@ def searches():
     latent, beta = [20, 8, 50, 33], [None, 0.5, 2.0, 4.0]
     return [
         search("a", [0.50, 0.55, None, 0.60], 3, latent=latent, beta=beta),
-        search("b", [0.40, 0.44, 0.45, 0.39], 2, latent=[20, 8, 50, 12], beta=[None, 0.5, 2.0, 1.0]),
+        search(
+            "b", [0.40, 0.44, 0.45, 0.39], 2, latent=[20, 8, 50, 12], beta=[None, 0.5, 2.0, 1.0]
+        ),
     ]
 
 
 def scores(values):
     """Return a table of FOSCTTM: (dataset, run) -> a value for each seed."""
     rows = [
-        {"dataset": dataset, "scenario": "paired", "run": run, "seed": seed, "metric": "foscttm", "direction": direction}
+        {
+            "dataset": dataset,
+            "scenario": "paired",
+            "run": run,
+            "seed": seed,
+            "metric": "foscttm",
+            "direction": direction,
+        }
         | {"space": "-", "value": value, "status": "ok"}
         for (dataset, run), of_seeds in values.items()
         for seed, value in enumerate(of_seeds)
@@ -50,7 +66,9 @@ def scores(values):
 @pytest.fixture
 def made_up():
     values = {("a", "mvae"): [0.30, 0.32, 0.31], ("a", "mvae-tuned"): [0.20, 0.21, 0.22]}
-    return scores(values | {("b", "mvae"): [0.2, 0.3, 0.4], ("b", "mvae-tuned"): [0.25, 0.25, 0.42]})
+    return scores(
+        values | {("b", "mvae"): [0.2, 0.3, 0.4], ("b", "mvae-tuned"): [0.25, 0.25, 0.42]}
+    )
 
 
 def test_trials_tell_the_best_so_far_and_what_they_cost(searches):
@@ -125,7 +143,9 @@ def test_the_section_says_all_of_it_and_is_absent_without_tuning(searches, made_
     tables = tables_of(searches, made_up, theme.roster)
     section = tuning(tables, {"tuning": asked}, theme)
     assert "most query cells of the other seeds" in section["told"]
-    assert "other seeds" not in tuning(tables, {"tuning": asked | {"per_seed": True}}, theme)["told"]
+    assert (
+        "other seeds" not in tuning(tables, {"tuning": asked | {"per_seed": True}}, theme)["told"]
+    )
     assert "2 searches of at most 4 trials each, 4 CPU hours" in section["told"]
     assert "FOSCTTM on 25% of the train cells; 1 trials failed" in section["told"]
     assert section["verdict"].endswith("tuned 1, defaults 0, not told apart 1.")

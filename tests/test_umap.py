@@ -53,7 +53,9 @@ def test_a_seed_decides_and_nothing_else_is_drawn_from(clouds):
     assert [draw() for draw in draws.values()] == expected
     np.testing.assert_array_equal(layouts[0], layouts[1])
     assert not np.array_equal(layouts[0], layouts[2])
-    np.testing.assert_array_equal(layouts[0], Neighbourhood.of(clouds[0]).layout(1))  # whatever was laid out before
+    np.testing.assert_array_equal(
+        layouts[0], Neighbourhood.of(clouds[0]).layout(1)
+    )  # whatever was laid out before
 
 
 TABLES = {

@@ -27,9 +27,17 @@ WRONG = [
     ("", "str", "expected text, found ''"),
     ("1e-3", SHARE, "found '1e-3'; YAML reads this as text, write 0.001"),
     ("5", 'Annotated[int, "at least 1"]', "found '5'; YAML reads this as text, write 5"),
-    ([0.5], f"tuple[{SHARE}, {SHARE}]", "expected a list of 2: a number of at least 0 and below 1, a number of"),
+    (
+        [0.5],
+        f"tuple[{SHARE}, {SHARE}]",
+        "expected a list of 2: a number of at least 0 and below 1, a number of",
+    ),
     ([1], "tuple[str, ...] | None", "expected a list of text or null, found [1]"),
-    ({"rna": -1}, 'dict[str, Annotated[int, "at least 0"]]', "a mapping from names to a whole number of at least 0"),
+    (
+        {"rna": -1},
+        'dict[str, Annotated[int, "at least 0"]]',
+        "a mapping from names to a whole number of at least 0",
+    ),
     (1, 'Literal["a", True]', "expected one of a, True, found 1"),
     ("x" * 500, "int", "…"),
 ]
@@ -61,7 +69,11 @@ def test_every_number_of_a_method_has_a_range_and_none_may_be_negative(method):
 @pytest.mark.parametrize(
     ("annotation", "default", "message"),
     [
-        ('Annotated[int, "1 or more"]', 1, "toy: x: '1 or more' is no range; write such as 'at least 0 and below 1'"),
+        (
+            'Annotated[int, "1 or more"]',
+            1,
+            "toy: x: '1 or more' is no range; write such as 'at least 0 and below 1'",
+        ),
         ('Annotated[int, "at least one"]', 1, "toy: x: 'at least one' is no range"),
         (
             'Annotated[int, "at least 1"]',
@@ -72,7 +84,9 @@ def test_every_number_of_a_method_has_a_range_and_none_may_be_negative(method):
 )
 def test_an_annotation_that_cannot_be_kept_is_refused(annotation, default, message):
     with pytest.raises(UserError) as refused:
-        config_checks.check_declared("toy", {"x": Hyperparameter(annotation, default)}, defaults=True)
+        config_checks.check_declared(
+            "toy", {"x": Hyperparameter(annotation, default)}, defaults=True
+        )
     assert message in str(refused.value)
 
 
@@ -83,7 +97,10 @@ TEXTS = [
         b"runs: {mvae: {beta: 1}}\ndatasets: {simulated: }\nruns: {cca: }",
         "the key 'runs' stands twice in one mapping, in lines 1 and 3",
     ),
-    (b"datasets:\n  simulated:\n    cells: 10\n    cells: 20", "the key 'cells' stands twice in one mapping, in lines 3 and 4"),
+    (
+        b"datasets:\n  simulated:\n    cells: 10\n    cells: 20",
+        "the key 'cells' stands twice in one mapping, in lines 3 and 4",
+    ),
     (b"seeds: 2020-13-45", "not valid YAML"),
     (b"a: !!python/object:os.system {}", "not valid YAML"),
     (b"datasets: &a {b: *a}", "nested more than 20 deep, or a YAML alias that holds itself"),

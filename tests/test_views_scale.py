@@ -25,7 +25,9 @@ def nuclei():
 
 def parts_with(dataset, **options):
     preprocess = RNA | ({"atac": options} if options else {})
-    return scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess)
+    return scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=preprocess
+    )
 
 
 def faults_with(dataset, **options):
@@ -43,13 +45,17 @@ def test_peaks_in_sample_are_of_another_scale_and_out_of_fold_they_are_not(nucle
 def test_a_batch_of_another_depth_is_of_another_scale(nuclei):
     """Proteins whose query counts have a hundredth of the spread, as of another protocol."""
     dataset = embedded.load("bmmc_cite_small")
-    clean = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA)
+    clean = scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
+    )
     assert len(faults_of_views([clean["solution"].uns["audit"]])) == 0
     rows = dataset.obs_names.isin(clean["solution"].obs_names)
     counts = dataset["adt"].layers["counts"].toarray()
     counts[rows] = counts[rows].mean(axis=0).round()
     dataset["adt"].layers["counts"] = type(dataset["adt"].layers["counts"])(counts)
-    other = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA)
+    other = scenarios.cut(
+        dataset, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess=RNA
+    )
     assert list(faults_of_views([other["solution"].uns["audit"]])["gate"]) == ["scale"]
 
 
@@ -90,7 +96,25 @@ def test_an_inner_view_has_the_transforms_of_its_view(nuclei):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_options_of_every_kind_are_told(kind, nuclei):
-    with pytest.raises(UserError, match=f"unknown option 'nothing'; there are .*{', '.join(OF_ALL_KINDS)}"):
-        scenarios.cut(nuclei, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess={kind: {"nothing": 1}})
-    with pytest.raises(UserError, match=f"preprocess.{kind}: fit_on is 'train' or 'all', found 'query'"):
-        scenarios.cut(nuclei, dataset_name="d", scenario="s", kind="paired", seed=0, preprocess={kind: {"fit_on": "query"}})
+    with pytest.raises(
+        UserError, match=f"unknown option 'nothing'; there are .*{', '.join(OF_ALL_KINDS)}"
+    ):
+        scenarios.cut(
+            nuclei,
+            dataset_name="d",
+            scenario="s",
+            kind="paired",
+            seed=0,
+            preprocess={kind: {"nothing": 1}},
+        )
+    with pytest.raises(
+        UserError, match=f"preprocess.{kind}: fit_on is 'train' or 'all', found 'query'"
+    ):
+        scenarios.cut(
+            nuclei,
+            dataset_name="d",
+            scenario="s",
+            kind="paired",
+            seed=0,
+            preprocess={kind: {"fit_on": "query"}},
+        )

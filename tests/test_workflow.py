@@ -55,7 +55,9 @@ def write_latents_from_elsewhere(path):
     points = random.standard_normal((dataset.n_obs, 5))
     for modality, cells in dataset.mod.items():
         z = points + 0.5 * random.standard_normal(points.shape)
-        parts.append(anndata.AnnData(X=z, obs=pd.DataFrame({"source": modality}, index=cells.obs_names)))
+        parts.append(
+            anndata.AnnData(X=z, obs=pd.DataFrame({"source": modality}, index=cells.obs_names))
+        )
     table = anndata.concat(parts)
     table.obs["cell"] = table.obs_names
     table.obs_names = [f"row-{row}" for row in range(table.n_obs)]
@@ -74,8 +76,12 @@ class Benchmark:
         compile_loops()
         for name in ("Snakefile", "src", "workflow", "config", "envs", "profiles"):
             source, target = REPOSITORY / name, folder / name
-            ignored = shutil.ignore_patterns("*.pyc", "*.egg-info")  # loops that were compiled are copied
-            shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
+            ignored = shutil.ignore_patterns(
+                "*.pyc", "*.egg-info"
+            )  # loops that were compiled are copied
+            shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(
+                source, target
+            )
         self.write_config(TINY)
         (folder / "src/sitecustomize.py").write_text(forked.OF_A_COPY)
         write_latents_from_elsewhere(folder / "mine.h5ad")
@@ -85,7 +91,9 @@ class Benchmark:
 
     def snakemake(self, *arguments):
         environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
-        return forked.snakemake(*arguments, "--configfile", "tiny.yaml", folder=self.folder, environment=environment)
+        return forked.snakemake(
+            *arguments, "--configfile", "tiny.yaml", folder=self.folder, environment=environment
+        )
 
     def planned(self, config=None):
         """Return the messages of the jobs that a dry run would start."""
@@ -125,15 +133,33 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
     """The hard way: Snakemake and all its jobs are gone at once, and its lock stands."""
     benchmark = Benchmark(tmp_path)
     long = {"max_epochs": 60, "patience": 60}
-    benchmark.write_config(TINY | {"runs": {"mvae": {}}, "seeds": [0], "training": long, "report": {}})
+    benchmark.write_config(
+        TINY | {"runs": {"mvae": {}}, "seeds": [0], "training": long, "report": {}}
+    )
     folder = tmp_path / "results/runs/pbmc68k_split/paired/mvae/seed-0"
     target = str((folder / "run.json").relative_to(tmp_path))
-    done = benchmark.snakemake("--cores", "1", "results/views/pbmc68k_split/paired/seed-0/train.h5mu")
+    done = benchmark.snakemake(
+        "--cores", "1", "results/views/pbmc68k_split/paired/seed-0/train.h5mu"
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", target, "--configfile", "tiny.yaml"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "MOSAICBENCH_CHECKPOINT_SECONDS": "0"}
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        target,
+        "--configfile",
+        "tiny.yaml",
+    ]
+    environment = os.environ | {
+        "PYTHONPATH": str(tmp_path / "src"),
+        "MOSAICBENCH_CHECKPOINT_SECONDS": "0",
+    }
     hidden = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **hidden)
+    started = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True, **hidden
+    )
     while not (folder / ".checkpoint.pt").exists():
         assert started.poll() is None, "it ended before a training was saved"
         time.sleep(0.05)
@@ -152,27 +178,48 @@ def test_a_workflow_that_was_killed_goes_on_where_a_training_was_saved(tmp_path)
 
 
 def test_three_files_of_different_cells_become_tables_and_figures_without_a_line_of_code(tmp_path):
-    benchmark, whole = Benchmark(tmp_path), simulated.load(None, cells=240, n_rna=40, n_atac=60, n_adt=10)
+    benchmark, whole = (
+        Benchmark(tmp_path),
+        simulated.load(None, cells=240, n_rna=40, n_atac=60, n_adt=10),
+    )
     for place, (modality, cells) in enumerate(whole.mod.items()):
         rows = np.arange(80 * place, 80 * place + 80)
         types = whole.obs["cell_type"].to_numpy()[rows].astype(str)
-        table = anndata.AnnData(cells.layers["counts"][rows], obs=pd.DataFrame({"type": types}, index=whole.obs_names[rows]))
+        table = anndata.AnnData(
+            cells.layers["counts"][rows],
+            obs=pd.DataFrame({"type": types}, index=whole.obs_names[rows]),
+        )
         table.var_names = cells.var_names
         table.write_h5ad(tmp_path / f"{modality}.h5ad")
     mine = {"path": {modality: f"{modality}.h5ad" for modality in whole.mod}, "cell_type": "type"}
     config = {"datasets": {"mine": mine}, "scenarios": {"own": {"kind": "natural"}}, "seeds": [0]}
-    config |= {"runs": {"oracle": {}, "ridge": {}}, "preprocess": {"atac": {"components": 5}}, "report": {"projected_runs": []}}
-    benchmark.write_config(config | {"metrics": {"groups": ["alignment", "label_transfer", "imputation", "resources"]}})
+    config |= {
+        "runs": {"oracle": {}, "ridge": {}},
+        "preprocess": {"atac": {"components": 5}},
+        "report": {"projected_runs": []},
+    }
+    benchmark.write_config(
+        config | {"metrics": {"groups": ["alignment", "label_transfer", "imputation", "resources"]}}
+    )
     done = benchmark.snakemake("--cores", "2", "results/tables/overview.tsv")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     tables = tmp_path / "results/tables"
     table = read_table(tables / "overview.tsv").set_index("run")
     assert table.loc["ridge", "status"] == "not_applicable"
-    assert table.loc["oracle", ["status", "foscttm", "label_transfer_accuracy"]].tolist() == ["ok", "–", "1.000"]
+    assert table.loc["oracle", ["status", "foscttm", "label_transfer_accuracy"]].tolist() == [
+        "ok",
+        "–",
+        "1.000",
+    ]
     messages = read_table(tables / "runs.tsv").set_index("run")["message"]
     assert "in these data no train cell has two modalities" in messages["ridge"]
     assert "scores that need partners are not applicable between them" in messages["oracle"]
-    options = {"tables": tables, "projections": tmp_path, "display": REPOSITORY / "config/display.yaml", "views": ["mine/own"]}
+    options = {
+        "tables": tables,
+        "projections": tmp_path,
+        "display": REPOSITORY / "config/display.yaml",
+        "views": ["mine/own"],
+    }
     for figure in ("scores_by_run", "overview_heat"):
         draw.main(figures=[figure], output=tmp_path / "figures", **options)
         assert (tmp_path / f"figures/mine/own/{figure}.png").is_file()
@@ -181,13 +228,25 @@ def test_three_files_of_different_cells_become_tables_and_figures_without_a_line
 def test_an_environment_of_its_own_is_built_for_the_runs_that_need_it(tmp_path):
     benchmark = Benchmark(tmp_path)
     building = "Build the environment multivae"
-    runs = {"multivae_mvae": {}, "mopoe-theirs": {"method": "multivae_mopoe"}, "mvae": {}, "ridge": {}}
+    runs = {
+        "multivae_mvae": {},
+        "mopoe-theirs": {"method": "multivae_mopoe"},
+        "mvae": {},
+        "ridge": {},
+    }
     assert building in benchmark.planned(TINY | {"runs": runs, "report": {}})
     done = benchmark.snakemake("--dry-run", "--printshellcmds", "--cores", "1")
-    commands = re.findall(r"(\S*python) -m mosaicbench --expenses \S+ fit '(.*)' --threads", done.stdout + done.stderr)
+    commands = re.findall(
+        r"(\S*python) -m mosaicbench --expenses \S+ fit '(.*)' --threads", done.stdout + done.stderr
+    )
     pythons = {run["method"]: python for python, job in commands for run in json.loads(job)["runs"]}
     own = ".venvs/multivae/bin/python"
-    assert pythons == {"multivae_mvae": own, "multivae_mopoe": own, "mvae": "python", "ridge": "python"}
+    assert pythons == {
+        "multivae_mvae": own,
+        "multivae_mopoe": own,
+        "mvae": "python",
+        "ridge": "python",
+    }
     assert building not in benchmark.planned(TINY)
 
 
@@ -204,8 +263,23 @@ def scored(jobs):
 def test_a_checkout_in_a_folder_of_any_name_writes_nothing_beside_itself(benchmark):
     assert benchmark.folder.name == ODD
     assert [path.name for path in benchmark.folder.parent.iterdir()] == [ODD]
-    known = {"Snakefile", "src", "workflow", "config", "envs", "profiles", "tiny.yaml", "results", "logs", ".snakemake"}
-    assert {path.name for path in benchmark.folder.iterdir()} <= known | {"snakemake.html", "at_once", "mine.h5ad"}
+    known = {
+        "Snakefile",
+        "src",
+        "workflow",
+        "config",
+        "envs",
+        "profiles",
+        "tiny.yaml",
+        "results",
+        "logs",
+        ".snakemake",
+    }
+    assert {path.name for path in benchmark.folder.iterdir()} <= known | {
+        "snakemake.html",
+        "at_once",
+        "mine.h5ad",
+    }
 
 
 def test_an_environment_that_cannot_be_built_ends_it_before_any_job(tmp_path):
@@ -216,7 +290,9 @@ def test_an_environment_that_cannot_be_built_ends_it_before_any_job(tmp_path):
     assert done.returncode != 0
     assert "envs/peers/multivae.txt needs Python >=3.29, and none was found" in done.stderr
     assert not list((tmp_path / "results").rglob("*.h5mu")) and not (tmp_path / "logs").exists()
-    asked = benchmark.snakemake("--cores", "1", ".venvs/multivae/.ready")  # as `make peers`: others would be built all the same
+    asked = benchmark.snakemake(
+        "--cores", "1", ".venvs/multivae/.ready"
+    )  # as `make peers`: others would be built all the same
     assert "Error in rule build_environment" in asked.stderr
 
 
@@ -234,11 +310,24 @@ def test_it_ends_with_a_report_tables_and_figures(benchmark):
 
 def test_every_job_says_what_it_took(benchmark):
     def jobs(folder, suffix):
-        paths = (path.relative_to(benchmark.folder / folder) for path in (benchmark.folder / folder).rglob(f"*.{suffix}"))
+        paths = (
+            path.relative_to(benchmark.folder / folder)
+            for path in (benchmark.folder / folder).rglob(f"*.{suffix}")
+        )
         return Counter(path.parts[0].removesuffix(f".{suffix}") for path in paths)
 
     took = jobs("results/expenses", "tsv")
-    assert {"prepare", "cut", "fit", "adopt", "score", "project", "tabulate", "draw", "report"} <= set(took)
+    assert {
+        "prepare",
+        "cut",
+        "fit",
+        "adopt",
+        "score",
+        "project",
+        "tabulate",
+        "draw",
+        "report",
+    } <= set(took)
     assert took == jobs("logs", "log") - Counter(["record_config"])
     measured = expenses.measured(benchmark.folder / "results").set_index("rule")["seconds"]
     assert set(measured.index[~(measured > 0)]) == {"adopt"}  # which a plan calls not measured
@@ -248,7 +337,11 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
     done = benchmark.snakemake("--report", "snakemake.html")
     assert done.returncode == 0, done.stderr
     page = (benchmark.folder / "snakemake.html").read_text()
-    drawn = [card for card in catalog.cards("figures").values() if not {"only_with", "only_with_group"} & card.keys()]
+    drawn = [
+        card
+        for card in catalog.cards("figures").values()
+        if not {"only_with", "only_with_group"} & card.keys()
+    ]
     for label in (card["label"] for card in drawn):
         for form in ("picture", "table"):
             assert f'"labels": {{"figure": "{label}", "shown as": "{form}"}}' in page
@@ -259,8 +352,12 @@ def test_snakemakes_own_report_has_figures_and_tables_by_category(benchmark):
 
 
 def test_editing_the_style_of_the_report_writes_it_again_and_nothing_else(benchmark):
-    assert benchmark.edited("report/page/assets/page.css", lambda text: text + "\n") == {"Write the report"}
-    assert benchmark.edited("report/page/report.html.j2", lambda text: text + "\n") == {"Write the report"}
+    assert benchmark.edited("report/page/assets/page.css", lambda text: text + "\n") == {
+        "Write the report"
+    }
+    assert benchmark.edited("report/page/report.html.j2", lambda text: text + "\n") == {
+        "Write the report"
+    }
 
 
 def test_tuning_adds_its_own_jobs_and_repeats_no_other_fit(benchmark):
@@ -268,15 +365,23 @@ def test_tuning_adds_its_own_jobs_and_repeats_no_other_fit(benchmark):
     view = "pbmc68k_split, paired"
     expected = {f"Divide the train cells of {view}, seed 0", f"Tune cca-tuned on {view}, seed 0"}
     expected |= {f"Fit cca-tuned on {view}, all seeds"}
-    assert {job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))} == expected
+    assert {
+        job for job in tuned if job.startswith(("Prepare", "Cut", "Divide", "Tune", "Fit"))
+    } == expected
     assert [job for job in tuned if job.startswith("Draw") and "tuning_trials" in job]
     each = benchmark.planned(TINY | {"tuning": {"trials": 2, "runs": ["mvae"], "per_seed": True}})
-    assert {job for job in each if job.startswith("Tune")} == {f"Tune mvae-tuned on {view}, seed {seed}" for seed in (0, 1)}
+    assert {job for job in each if job.startswith("Tune")} == {
+        f"Tune mvae-tuned on {view}, seed {seed}" for seed in (0, 1)
+    }
 
 
 def test_a_sweep_is_drawn_only_where_the_config_has_one(benchmark):
     assert not (benchmark.folder / "results/figures/sweep.svg").exists()
-    sweep = {"label": "beta", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "oracle": 2}}}
+    sweep = {
+        "label": "beta",
+        "metrics": {"foscttm": None},
+        "series": {"runs": {"mvae": 1, "oracle": 2}},
+    }
     planned = benchmark.planned(TINY | {"report": TINY["report"] | {"sweep": sweep}})
     assert [job for job in planned if job.startswith("Draw") and "sweep" in job]
     assert not {"Fit", "Score", "Cut"} & stages(planned)
@@ -288,15 +393,21 @@ def test_scores_are_what_theory_says(benchmark):
     assert mean["foscttm"] == 0
     assert mean["label_transfer_accuracy"] == 1
     assert mean["imputation_pearson_per_feature"] == pytest.approx(1)
-    constant = read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/constant/scores.tsv")
+    constant = read_scores(
+        benchmark.folder / "results/runs/pbmc68k_split/paired/constant/scores.tsv"
+    )
     assert constant.query("metric == 'foscttm'")["value"].eq(0.5).all()
     assert set(constant["status"]) == {"collapsed"}
 
 
 def test_a_diverged_run_is_a_row_and_the_rest_goes_on(benchmark):
     scores = read_scores(benchmark.folder / "results/runs/pbmc68k_split/paired/diverges/scores.tsv")
-    assert scores[["metric", "status"]].drop_duplicates().to_numpy().tolist() == [["status", "diverged"]]
-    overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t").set_index("run")
+    assert scores[["metric", "status"]].drop_duplicates().to_numpy().tolist() == [
+        ["status", "diverged"]
+    ]
+    overview = pd.read_csv(benchmark.folder / "results/tables/overview.tsv", sep="\t").set_index(
+        "run"
+    )
     assert "diverged" in overview.loc["diverges", "foscttm"]
     assert "diverged" in (benchmark.folder / "results/report.html").read_text()
 
@@ -307,16 +418,31 @@ def test_the_best_run_of_the_view_and_those_that_generate_keep_their_models(benc
     overall = pd.read_csv(results / "tables/overall.tsv", sep="\t")
     overall = overall.query("kind != 'control' and run != 'mine' and may_win and complete")
     assert list(best["run"]) == list(overall.sort_values("score", ascending=False)["run"].head(1))
-    kept = {(path.parts[-4], path.parts[-3]) for path in results.glob("runs/*/*/*/seed-*/model/model.json")}
-    assert kept == {*((run, "seed-0") for run in best["run"]), ("mmvaepp", "seed-0"), ("mmvaepp", "seed-1")}
+    kept = {
+        (path.parts[-4], path.parts[-3])
+        for path in results.glob("runs/*/*/*/seed-*/model/model.json")
+    }
+    assert kept == {
+        *((run, "seed-0") for run in best["run"]),
+        ("mmvaepp", "seed-0"),
+        ("mmvaepp", "seed-1"),
+    }
 
 
 def test_a_run_from_elsewhere_stands_beside_the_others_and_is_marked(benchmark):
     results = benchmark.folder / "results"
     overview = pd.read_csv(results / "tables/overview.tsv", sep="\t").set_index("run")
     assert 0 < float(overview.loc["mine", "foscttm"].split()[0]) < 0.5
-    assert overview.loc["mine", ["fit_seconds", "peak_host_mb", "seeds"]].tolist() == ["–", "–", "2/2"]
-    for file in ("report.html", "figures/pbmc68k_split/paired/overview_heat.svg", "tables/latex/pbmc68k_split/paired.tex"):
+    assert overview.loc["mine", ["fit_seconds", "peak_host_mb", "seeds"]].tolist() == [
+        "–",
+        "–",
+        "2/2",
+    ]
+    for file in (
+        "report.html",
+        "figures/pbmc68k_split/paired/overview_heat.svg",
+        "tables/latex/pbmc68k_split/paired.tex",
+    ):
         assert "mine (elsewhere)" in (results / file).read_text(), file
     expenses = pd.read_csv(results / "tables/expenses.tsv", sep="\t")
     assert "adopt" in set(expenses["rule"])
@@ -350,7 +476,11 @@ def test_editing_where_things_lie_schedules_nothing_before_tables(benchmark):
 def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
     jobs = benchmark.edited("methods/mvae.py", lambda text: text + "\nUNUSED = 1\n")
     fits = {job for job in jobs if job.startswith("Fit")}
-    assert fits == {f"Fit {run} on pbmc68k_split, paired, seed {seed}" for run in ("mvae", "diverges") for seed in (0, 1)}
+    assert fits == {
+        f"Fit {run} on pbmc68k_split, paired, seed {seed}"
+        for run in ("mvae", "diverges")
+        for seed in (0, 1)
+    }
     assert scored(jobs) == TOGETHER
 
 
@@ -409,7 +539,11 @@ def test_a_hyperparameter_fits_that_run_alone_and_scores_those_of_its_job(benchm
 def test_another_seed_fits_that_seed_of_models_alone(benchmark):
     jobs = benchmark.planned(TINY | {"seeds": [0, 1, 2]})
     fits = {job for job in jobs if job.startswith(("Fit", "Cut"))}
-    assert {job.split()[1] for job in fits if job.endswith("all seeds")} == {"cca", "ridge", "the"}  # short, or the controls
+    assert {job.split()[1] for job in fits if job.endswith("all seeds")} == {
+        "cca",
+        "ridge",
+        "the",
+    }  # short, or the controls
     assert all(job.endswith(("seed 2", "all seeds")) for job in fits)
     assert "Prepare" not in stages(jobs)
 
@@ -424,17 +558,24 @@ def test_same_seed_gives_identical_scores(benchmark):
     after = read_scores(path / "scores.tsv")
     timed = before["metric"].isin(["fit_seconds", "peak_host_mb"])
     pd.testing.assert_frame_equal(before[~timed], after[~timed], check_exact=True)
-    seeds = [group.drop(columns="seed").reset_index(drop=True) for _, group in after[~timed].groupby("seed")]
+    seeds = [
+        group.drop(columns="seed").reset_index(drop=True)
+        for _, group in after[~timed].groupby("seed")
+    ]
     assert not seeds[0].equals(seeds[1])
 
 
-@pytest.mark.parametrize(("asked", "limited"), [((), False), (("--max-jobs-per-timespan", "7/1s"), True)])
+@pytest.mark.parametrize(
+    ("asked", "limited"), [((), False), (("--max-jobs-per-timespan", "7/1s"), True)]
+)
 def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limited):
     """Snakemake's own limit makes it look at what waits once a second for every job that has ended."""
     told = 'onsuccess:\n    print("limited:", workflow.scheduler.job_rate_limiter is not None)\n'
     (tmp_path / "Snakefile").write_text(f'include: "{REPOSITORY}/Snakefile"\n\n{told}')
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = forked.snakemake("--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment)
+    done = forked.snakemake(
+        "--cores", "1", "results/config.json", *asked, folder=tmp_path, environment=environment
+    )
     assert f"limited: {limited}" in done.stdout, done.stderr[-2000:]
 
 
@@ -443,23 +584,37 @@ AT_ONCE = TINY | {"training": TINY["training"] | {"seeds_at_once": True}}
 
 def test_seeds_at_once_are_one_job_where_cells_are_paired_and_models_stack(benchmark):
     unpaired = {"unpaired": {"kind": "unpaired"}}
-    jobs = benchmark.planned(AT_ONCE | {"scenarios": TINY["scenarios"] | unpaired, "pathvars": {"results": "other"}})
-    stacked = {f"Fit {run} on pbmc68k_split, paired, all seeds" for run in ("mvae", "mmvaepp", "diverges")}
+    jobs = benchmark.planned(
+        AT_ONCE | {"scenarios": TINY["scenarios"] | unpaired, "pathvars": {"results": "other"}}
+    )
+    stacked = {
+        f"Fit {run} on pbmc68k_split, paired, all seeds" for run in ("mvae", "mmvaepp", "diverges")
+    }
     fits = {job for job in jobs if job.startswith("Fit")}
     assert stacked <= fits
     assert {job for job in fits if re.search("seed .$", job)} == {
-        f"Fit {run} on pbmc68k_split, unpaired, seed {seed}" for run in ("mvae", "diverges") for seed in (0, 1)
+        f"Fit {run} on pbmc68k_split, unpaired, seed {seed}"
+        for run in ("mvae", "diverges")
+        for seed in (0, 1)
     }
 
 
-def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_score_all_runs(benchmark):
+def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_score_all_runs(
+    benchmark,
+):
     config = TINY | {"pathvars": {"results": "other"}}
     on_view = "on pbmc68k_split, paired"
     alone = {f"Fit {run} {on_view}, all seeds" for run in ("cca", "ridge")}
-    alone |= {f"Fit {run} {on_view}, seed {seed}" for run in ("mvae", "mmvaepp", "diverges") for seed in (0, 1)}
+    alone |= {
+        f"Fit {run} {on_view}, seed {seed}"
+        for run in ("mvae", "mmvaepp", "diverges")
+        for seed in (0, 1)
+    }
     alone |= {f"Cut pbmc68k_split, paired, seed {seed}" for seed in (0, 1)}
     alone |= {f"Score {runs} {on_view}" for runs in ("the controls", ", ".join(sorted(TOGETHER)))}
-    together = {f"Fit {runs} {on_view}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")}
+    together = {
+        f"Fit {runs} {on_view}, all seeds" for runs in ("cca, ridge", "diverges, mmvaepp", "mvae")
+    }
     together |= {f"Score {', '.join(sorted(TINY['runs']))} {on_view}"}
     jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
     assert alone <= jobs
@@ -469,14 +624,17 @@ def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_sc
 def test_seeds_at_once_score_as_each_alone(benchmark):
     compared = ("mvae", "diverges")
     runs = {run: TINY["runs"][run] for run in compared}
-    benchmark.write_config(AT_ONCE | {"runs": runs, "report": {}, "pathvars": {"results": "at_once"}})
+    benchmark.write_config(
+        AT_ONCE | {"runs": runs, "report": {}, "pathvars": {"results": "at_once"}}
+    )
     place = "runs/pbmc68k_split/paired"
     targets = [f"at_once/{place}/{run}/scores.tsv" for run in compared]
     done = benchmark.snakemake("--cores", "2", *targets)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for run in compared:
         alone, at_once = (
-            read_scores(benchmark.folder / results / place / run / "scores.tsv") for results in ("results", "at_once")
+            read_scores(benchmark.folder / results / place / run / "scores.tsv")
+            for results in ("results", "at_once")
         )
         timed = alone["metric"].isin(["fit_seconds", "peak_host_mb"])
         pd.testing.assert_frame_equal(at_once[~timed], alone[~timed], rtol=1e-5, atol=1e-5)
@@ -507,10 +665,17 @@ def test_a_place_for_results_that_is_taken_is_one_message(tmp_path):
     (tmp_path / "results").write_text("in the way")
     done = benchmark.snakemake("--dry-run", "--cores", "1")
     assert done.returncode != 0
-    assert re.search(r"results/code\S*: .*choose a (place|folder) that can be written to", done.stdout + done.stderr)
+    assert re.search(
+        r"results/code\S*: .*choose a (place|folder) that can be written to",
+        done.stdout + done.stderr,
+    )
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_lint_is_clean():
-    done = forked.snakemake("--lint", folder=REPOSITORY, environment=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")})
+    done = forked.snakemake(
+        "--lint",
+        folder=REPOSITORY,
+        environment=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+    )
     assert done.returncode == 0, done.stderr

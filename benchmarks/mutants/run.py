@@ -23,7 +23,18 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).with_name("mutants.tsv")
-COPIED = ("src", "tests", "config", "workflow", "docs", "profiles", "envs", "Snakefile", "pyproject.toml", "README.md")
+COPIED = (
+    "src",
+    "tests",
+    "config",
+    "workflow",
+    "docs",
+    "profiles",
+    "envs",
+    "Snakefile",
+    "pyproject.toml",
+    "README.md",
+)
 SECONDS = 240  # for the tests of one mutant; one that makes them hang is noticed
 
 
@@ -39,7 +50,9 @@ class Mutant(NamedTuple):
 def mutants() -> list[Mutant]:
     """Return the faults of the list, one a line; a backslash and an n in a text are a new line."""
     lines = LIST.read_text().splitlines()[1:]
-    return [Mutant(*(part.replace("\\n", "\n") for part in line.split("\t"))) for line in lines if line]
+    return [
+        Mutant(*(part.replace("\\n", "\n") for part in line.split("\t"))) for line in lines if line
+    ]
 
 
 def outcome(mutant: Mutant, copy: Path) -> str:
@@ -50,23 +63,46 @@ def outcome(mutant: Mutant, copy: Path) -> str:
         return "stale"
     module.write_text(source.replace(mutant.before, mutant.after))
     files, _, words = mutant.tests.partition(" -k ")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
     command += [f"tests/{name}" for name in files.split()] + (["-k", words] if words else [])
     environment = os.environ | {"PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1"}
     try:
-        tests = subprocess.run(command, cwd=copy, env=environment, timeout=SECONDS, capture_output=True, text=True, check=False)
+        tests = subprocess.run(
+            command,
+            cwd=copy,
+            env=environment,
+            timeout=SECONDS,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return "killed"
     finally:
         module.write_text(source)
     if tests.returncode not in (0, 1, 2):  # 2: the module cannot be imported any more
-        raise SystemExit(f"{mutant.module}: pytest ended with {tests.returncode}\n{tests.stdout[-2000:]}{tests.stderr[-2000:]}")
+        raise SystemExit(
+            f"{mutant.module}: pytest ended with {tests.returncode}\n{tests.stdout[-2000:]}{tests.stderr[-2000:]}"
+        )
     return "survived" if tests.returncode == 0 else "killed"
 
 
 def main() -> int:
     """Run the chosen mutants, print how each ended, and return 1 where one is stale."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--part", default="1/1", help="which of how many parts to run, as 1/4")
     parser.add_argument("--only", default="", help="a word of the module or the text")
     chosen = parser.parse_args()
@@ -83,7 +119,9 @@ def main() -> int:
             found = outcome(mutant, copy)
             counts[found] += 1
             text = " ".join(f"{mutant.before}  ->  {mutant.after}".split())
-            print(f"{found:8s} {time.monotonic() - began:5.0f} s  {mutant.module}: {text}", flush=True)
+            print(
+                f"{found:8s} {time.monotonic() - began:5.0f} s  {mutant.module}: {text}", flush=True
+            )
     print(", ".join(f"{number} {name}" for name, number in counts.items()))
     return int(counts["stale"] > 0)
 

@@ -43,12 +43,17 @@ def ours(folder: Path) -> None:
     standardised = []
     for cells in dataset.mod.values():
         counts = cells.layers["counts"].toarray()
-        x = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * np.median(counts.sum(axis=1)))
+        x = np.log1p(
+            counts
+            / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            * np.median(counts.sum(axis=1))
+        )
         x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
         standardised.append(x / np.sqrt(x.shape[1]))
     z = PCA(20, random_state=0).fit_transform(np.hstack(standardised)).astype(np.float64)
     obs = pd.DataFrame(
-        {key: dataset.obs[key].astype(str).to_numpy() for key in ("cell_type", "batch")}, index=dataset.obs_names
+        {key: dataset.obs[key].astype(str).to_numpy() for key in ("cell_type", "batch")},
+        index=dataset.obs_names,
     )
     scores = scores_of_embeddings({"joint": (obs.index, z)}, obs, groups=["biology", "mixing"])
     distances, nearest = neighbors(z, 90)
@@ -56,7 +61,9 @@ def ours(folder: Path) -> None:
     known = {"types": obs["cell_type"].to_numpy(str), "batches": obs["batch"].to_numpy(str)}
     known |= {"clusters": clusters_of(z, number), "more_clusters": clusters_of(z, 2 * number)}
     np.savez(folder / "embedding.npz", z=z, distances=distances, nearest=nearest, **known)
-    (folder / "ours.json").write_text(json.dumps(dict(zip(scores["metric"], scores["value"], strict=True))))
+    (folder / "ours.json").write_text(
+        json.dumps(dict(zip(scores["metric"], scores["value"], strict=True)))
+    )
 
 
 def theirs(folder: Path) -> None:
@@ -65,13 +72,19 @@ def theirs(folder: Path) -> None:
 
     with np.load(folder / "embedding.npz") as file:
         z, types, batches, clusters = (file[key] for key in ("z", "types", "batches", "clusters"))
-        distances, nearest, more_clusters = file["distances"], file["nearest"], file["more_clusters"]
+        distances, nearest, more_clusters = (
+            file["distances"],
+            file["nearest"],
+            file["more_clusters"],
+        )
     steps = {"as it is": compute(z, types, None, batches, group="all")["Value"].to_dict()}
-    steps["with our clusters"] = compute(z, types, clusters, batches, group="clustering", only={"ARI", "NMI"})[
+    steps["with our clusters"] = compute(
+        z, types, clusters, batches, group="clustering", only={"ARI", "NMI"}
+    )["Value"].to_dict()
+    steps["best of our two clusterings"] = {"iF1": _best_f1(types, [clusters, more_clusters])}
+    steps["of types, not of clusters"] = compute(z, types, types, batches, only={"ASW", "iASW"})[
         "Value"
     ].to_dict()
-    steps["best of our two clusterings"] = {"iF1": _best_f1(types, [clusters, more_clusters])}
-    steps["of types, not of clusters"] = compute(z, types, types, batches, only={"ASW", "iASW"})["Value"].to_dict()
     steps["with our neighbours"] = {
         "GC": _connectivity(z, types, nearest[:, 1:15]),
         "cLISI": _lisi(distances, nearest, types, of_types=True),
@@ -85,8 +98,17 @@ def _best_f1(types: np.ndarray, clusterings: list[np.ndarray]) -> float:
     """Return the F1 score of the best cluster for a type, the mean over types; the package has one clustering."""
     from sklearn.metrics import f1_score
 
-    candidates = [clusters == cluster for clusters in clusterings for cluster in np.unique(clusters)]
-    return float(np.mean([max(f1_score(types == name, members) for members in candidates) for name in np.unique(types)]))
+    candidates = [
+        clusters == cluster for clusters in clusterings for cluster in np.unique(clusters)
+    ]
+    return float(
+        np.mean(
+            [
+                max(f1_score(types == name, members) for members in candidates)
+                for name in np.unique(types)
+            ]
+        )
+    )
 
 
 def _connectivity(z: np.ndarray, types: np.ndarray, nearest: np.ndarray) -> float:
@@ -97,9 +119,15 @@ def _connectivity(z: np.ndarray, types: np.ndarray, nearest: np.ndarray) -> floa
     from scipy import sparse
 
     rows = np.repeat(np.arange(len(nearest)), nearest.shape[1])
-    graph = sparse.csr_matrix((np.ones(nearest.size), (rows, nearest.ravel())), shape=(len(z), len(z)))
+    graph = sparse.csr_matrix(
+        (np.ones(nearest.size), (rows, nearest.ravel())), shape=(len(z), len(z))
+    )
     obs = pd.DataFrame({"type": pd.Categorical(types)}, index=[str(row) for row in range(len(z))])
-    return float(graph_connectivity(AnnData(z, obs=obs, obsp={"connectivities": graph}, uns={"neighbors": {}}), "type"))
+    return float(
+        graph_connectivity(
+            AnnData(z, obs=obs, obsp={"connectivities": graph}, uns={"neighbors": {}}), "type"
+        )
+    )
 
 
 def _of_batches(z: np.ndarray, types: np.ndarray, batches: np.ndarray) -> float:
@@ -108,12 +136,20 @@ def _of_batches(z: np.ndarray, types: np.ndarray, batches: np.ndarray) -> float:
     from anndata import AnnData
     from scib.metrics import silhouette_batch
 
-    obs = pd.DataFrame({"type": types, "batch": batches}, index=[str(row) for row in range(len(z))]).astype("category")
+    obs = pd.DataFrame(
+        {"type": types, "batch": batches}, index=[str(row) for row in range(len(z))]
+    ).astype("category")
     cells = AnnData(z, obs=obs, obsm={"z": z})
-    return float(silhouette_batch(cells, batch_key="batch", label_key="type", embed="z", metric="cosine", verbose=False))
+    return float(
+        silhouette_batch(
+            cells, batch_key="batch", label_key="type", embed="z", metric="cosine", verbose=False
+        )
+    )
 
 
-def _lisi(distances: np.ndarray, nearest: np.ndarray, names: np.ndarray, *, of_types: bool) -> float:
+def _lisi(
+    distances: np.ndarray, nearest: np.ndarray, names: np.ndarray, *, of_types: bool
+) -> float:
     """Return the median of scib's index over given neighbours, scaled as scib does; the cell itself is not among them."""
     import pandas as pd
     from scib.metrics.lisi import compute_simpson_index_graph
@@ -122,10 +158,16 @@ def _lisi(distances: np.ndarray, nearest: np.ndarray, names: np.ndarray, *, of_t
     k = nearest.shape[1] - 1
     with TemporaryDirectory() as folder:
         for name, values in (("indices", nearest[:, 1:] + 1), ("distances", distances[:, 1:])):
-            pd.DataFrame(values, index=range(len(values))).to_csv(f"{folder}/x_{name}_0.txt", header=False)
-        index = compute_simpson_index_graph(f"{folder}/x", codes, len(found), n_neighbors=k, perplexity=30)
+            pd.DataFrame(values, index=range(len(values))).to_csv(
+                f"{folder}/x_{name}_0.txt", header=False
+            )
+        index = compute_simpson_index_graph(
+            f"{folder}/x", codes, len(found), n_neighbors=k, perplexity=30
+        )
     median = np.nanmedian(1 / index)
-    return float((len(found) - median) / (len(found) - 1) if of_types else (median - 1) / (len(found) - 1))
+    return float(
+        (len(found) - median) / (len(found) - 1) if of_types else (median - 1) / (len(found) - 1)
+    )
 
 
 def compare(folder: Path) -> None:
@@ -136,7 +178,9 @@ def compare(folder: Path) -> None:
     for own, other in NAMES.items():
         changed = next((what for what, scores in steps.items() if other in scores), "")
         then = f"{steps[changed][other]:.6f}" if changed else ""
-        print(f"| `{own}`, {other} | {mine[own]:.6f} | {as_it_is[other]:.6f} | {changed} | {then} |")
+        print(
+            f"| `{own}`, {other} | {mine[own]:.6f} | {as_it_is[other]:.6f} | {changed} | {then} |"
+        )
 
 
 if __name__ == "__main__":

@@ -52,29 +52,57 @@ def svg(label: str, paths: tuple[str, ...]) -> str:
         When a word is none of them.
     """
     if unknown := [word for word in paths if word not in WORDS]:
-        raise ValueError(f"{label}: 'paths' has {', '.join(unknown)}; the words are: {', '.join(WORDS)}")
+        raise ValueError(
+            f"{label}: 'paths' has {', '.join(unknown)}; the words are: {', '.join(WORDS)}"
+        )
     latents = _latents(paths)
     rows = max(len(latents), len(MODALITIES))
     aids = [word for word in paths if word in AIDS]
     height = TOP + rows * ROW + 24 * len(aids) + 12
-    middle = {name: TOP + ROW * (place + 0.5) * rows / len(latents) for place, name in enumerate(latents)}
-    side = {name: TOP + ROW * (place + 0.5) * rows / len(MODALITIES) for place, (name, _) in enumerate(MODALITIES)}
+    middle = {
+        name: TOP + ROW * (place + 0.5) * rows / len(latents) for place, name in enumerate(latents)
+    }
+    side = {
+        name: TOP + ROW * (place + 0.5) * rows / len(MODALITIES)
+        for place, (name, _) in enumerate(MODALITIES)
+    }
     parts = [_text(COLUMNS[name], 22, name, small=True) for name in COLUMNS]
     for name, colour in MODALITIES:
         y = side[name]
-        parts += [_text(COLUMNS["measured"], y + 5, name), _box("encoder", y, f"encoder {name}", colour)]
-        parts += [_box("decoder", y, f"decoder {name}", colour), _text(COLUMNS["decoded"], y + 5, name)]
+        parts += [
+            _text(COLUMNS["measured"], y + 5, name),
+            _box("encoder", y, f"encoder {name}", colour),
+        ]
+        parts += [
+            _box("decoder", y, f"decoder {name}", colour),
+            _text(COLUMNS["decoded"], y + 5, name),
+        ]
         parts.append(_line(COLUMNS["measured"] + 36, y, COLUMNS["encoder"], y, colour))
         parts.append(_line(COLUMNS["decoder"] + BOX[0], y, COLUMNS["decoded"] - 4, y, colour))
     for latent, (sources, targets) in latents.items():
         parts.append(_box("latent", middle[latent], latent, "#777"))
         colours = dict(MODALITIES)
         for source in sources:
-            parts.append(_line(COLUMNS["encoder"] + BOX[0], side[source], COLUMNS["latent"], middle[latent], colours[source]))
+            parts.append(
+                _line(
+                    COLUMNS["encoder"] + BOX[0],
+                    side[source],
+                    COLUMNS["latent"],
+                    middle[latent],
+                    colours[source],
+                )
+            )
         for target, dashed in targets.items():
             own = colours[sources[0]] if len(sources) == 1 else "#444"
             parts.append(
-                _line(COLUMNS["latent"] + BOX[0], middle[latent], COLUMNS["decoder"], side[target], own, dashed=dashed)
+                _line(
+                    COLUMNS["latent"] + BOX[0],
+                    middle[latent],
+                    COLUMNS["decoder"],
+                    side[target],
+                    own,
+                    dashed=dashed,
+                )
             )
     for place, word in enumerate(aids):
         y = TOP + rows * ROW + 24 * place + 6
@@ -99,7 +127,13 @@ def _latents(paths: tuple[str, ...]) -> dict[str, tuple[list[str], dict[str, boo
     for name in names:
         others = [other for other in names if other != name]
         targets = dict.fromkeys(names, False) if "subsets -> each" in paths else {}
-        targets |= {name: False} if "alone -> itself" in paths else {name: True} if "private -> itself" in paths else {}
+        targets |= (
+            {name: False}
+            if "alone -> itself" in paths
+            else {name: True}
+            if "private -> itself" in paths
+            else {}
+        )
         targets |= dict.fromkeys(others, False) if "alone -> others" in paths else {}
         if targets:
             found[f"z of {name}"] = ([name], targets)
@@ -113,11 +147,14 @@ def _box(column: str, y: float, text: str, colour: str) -> str:
     rounded = 17 if column == "latent" else 4
     shape = f'x="{x}" y="{y - height / 2:g}" width="{width}" height="{height}" rx="{rounded}" style="stroke:{colour}"'
     return (
-        f'<rect class="box" {shape}/>' + f'<text x="{x + width / 2:g}" y="{y + 5:g}" text-anchor="middle">{escape(text)}</text>'
+        f'<rect class="box" {shape}/>'
+        + f'<text x="{x + width / 2:g}" y="{y + 5:g}" text-anchor="middle">{escape(text)}</text>'
     )
 
 
-def _line(x: float, y: float, to_x: float, to_y: float, colour: str, *, dashed: bool = False) -> str:
+def _line(
+    x: float, y: float, to_x: float, to_y: float, colour: str, *, dashed: bool = False
+) -> str:
     half = (x + to_x) / 2
     dash = ' stroke-dasharray="5 4"' if dashed else ""
     head = f'<path d="M{to_x - 6:g} {to_y - 4:g}L{to_x:g} {to_y:g}L{to_x - 6:g} {to_y + 4:g}" class="line" stroke="{colour}"/>'

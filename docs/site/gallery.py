@@ -52,7 +52,9 @@ def main(studies: list[str], results: Path) -> None:
     UserError
         When a study has no config or no finished results, or its page has one of the two marks.
     """
-    names = studies or sorted(path.name for path in results.iterdir() if (path / "tables/contents.tsv").is_file())
+    names = studies or sorted(
+        path.name for path in results.iterdir() if (path / "tables/contents.tsv").is_file()
+    )
     if not names:
         raise UserError(
             f"{results}: no study there has tables; run one: snakemake --cores all --configfile config/studies/NAME.yaml"
@@ -63,7 +65,11 @@ def main(studies: list[str], results: Path) -> None:
             raise UserError(
                 f"{config}: no such study; there are: {', '.join(sorted(path.stem for path in CONFIGS.glob('*.yaml')))}"
             )
-        text = page.read_text(encoding="utf-8") if page.is_file() else new_page(name, config.read_text(encoding="utf-8"))
+        text = (
+            page.read_text(encoding="utf-8")
+            if page.is_file()
+            else new_page(name, config.read_text(encoding="utf-8"))
+        )
         picture = chosen_figure(Results(results / name))
         if picture is not None:
             (PAGES / "pictures").mkdir(exist_ok=True)
@@ -77,7 +83,9 @@ def main(studies: list[str], results: Path) -> None:
 def refreshed(text: str, block: str, page: Path) -> str:
     """Return a page with a new block between the marks; a page without marks gets both at its end."""
     if text.count(BEGIN) != text.count(END) or text.count(BEGIN) > 1:
-        raise UserError(f"{page}: needs {BEGIN} and {END} once each, or neither; mend it and run again")
+        raise UserError(
+            f"{page}: needs {BEGIN} and {END} once each, or neither; mend it and run again"
+        )
     marked = f"{BEGIN}\n{block}\n{END}"
     if BEGIN not in text:
         return f"{text.rstrip()}\n\n{marked}\n"
@@ -87,8 +95,12 @@ def refreshed(text: str, block: str, page: Path) -> str:
 
 def new_page(name: str, config: str) -> str:
     """Return a page with a study's question, which stands in the comment that its config begins with, and its command."""
-    comment = [line.removeprefix("#").strip() for line in config.splitlines()[: _comment_lines(config)]]
-    command = next((place for place, line in enumerate(comment) if line.startswith("snakemake ")), len(comment))
+    comment = [
+        line.removeprefix("#").strip() for line in config.splitlines()[: _comment_lines(config)]
+    ]
+    command = next(
+        (place for place, line in enumerate(comment) if line.startswith("snakemake ")), len(comment)
+    )
     question, remarks = " ".join(comment[:command]), " ".join(comment[command + 1 :])
     title = name.replace("_", " ").capitalize()
     asked = f"```sh\nsnakemake --cores all --configfile config/studies/{name}.yaml\n```"
@@ -108,37 +120,65 @@ def measured(folder: Path, name: str, has_picture: bool) -> str:
     if len(tables["sweep"]):
         parts.append(along(tables["sweep"], theme))
     else:
-        parts.append("Mean over seeds, and its 95 % interval; bold is the best, and what paired tests cannot tell from it.")
-        parts += [f"### {theme.view(*view)}\n\n{scores_of(tables['standings'], view, theme)}" for view in views]
+        parts.append(
+            "Mean over seeds, and its 95 % interval; bold is the best, and what paired tests cannot tell from it."
+        )
+        parts += [
+            f"### {theme.view(*view)}\n\n{scores_of(tables['standings'], view, theme)}"
+            for view in views
+        ]
     if changes := differences(tables["scores"], views, theme):
         parts.append(changes)
-    stanzas = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")).get("runs") or {}
+    stanzas = (
+        yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")).get("runs") or {}
+    )
     compared = numbers(tables, stanzas)
     quantity = tables["sweep"]["quantity"].iloc[0] if len(tables["sweep"]) else None
-    return "\n\n".join([*parts, *of_runs(compared, quantity, theme), *epochs(compared, quantity, theme)])
+    return "\n\n".join(
+        [*parts, *of_runs(compared, quantity, theme), *epochs(compared, quantity, theme)]
+    )
 
 
 def of_runs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[str]:
     """Return tables of the differences between runs: of methods with equal settings in a sweep, else of settings of one."""
     gaps = compared[compared["against"] != ""]
     if quantity is None:
-        what, by, columns = "settings of one method, seed by seed", ["data", "scenario"], list(gaps["metric"].unique())
+        what, by, columns = (
+            "settings of one method, seed by seed",
+            ["data", "scenario"],
+            list(gaps["metric"].unique()),
+        )
         header = ["run, minus run", *(with_arrow(metric, theme) for metric in columns)]
     else:
-        what, by, columns = "methods with equal settings, pair by pair", ["metric"], sorted(gaps["x"].dropna().unique())
+        what, by, columns = (
+            "methods with equal settings, pair by pair",
+            ["metric"],
+            sorted(gaps["x"].dropna().unique()),
+        )
         header = ["", f"run, minus run, by {quantity}", *(f"{x:g}" for x in columns)]
     parts = []
     for key, part in gaps.groupby(by, sort=False):
         title = theme.view(*key) if quantity is None else with_arrow(key[0], theme)
         rows = []
-        for (data, direction, run, against), line in part.groupby(["data", "direction", "run", "against"], sort=False):
-            cells = {row["metric" if quantity is None else "x"]: _gap(row) for row in line.to_dict("records")}
-            where = [] if quantity is None else [data if direction == "mean" else f"{data}, {theme.direction(direction)}"]
+        for (data, direction, run, against), line in part.groupby(
+            ["data", "direction", "run", "against"], sort=False
+        ):
+            cells = {
+                row["metric" if quantity is None else "x"]: _gap(row)
+                for row in line.to_dict("records")
+            }
+            where = (
+                []
+                if quantity is None
+                else [data if direction == "mean" else f"{data}, {theme.direction(direction)}"]
+            )
             pair = f"{theme.label('runs', run)} - {theme.label('runs', against)}"
             rows.append([*where, pair, *(cells.get(column, NOT_GIVEN) for column in columns)])
         parts.append(f"### {title}: differences between {what}\n\n{table(header, rows)}")
     if parts:
-        parts[0] += "\n\nMean difference, its 95 % t interval, and in how many of the pairs the first is better."
+        parts[0] += (
+            "\n\nMean difference, its 95 % t interval, and in how many of the pairs the first is better."
+        )
     return parts
 
 
@@ -153,28 +193,48 @@ def epochs(compared: pd.DataFrame, quantity: str | None, theme: Theme) -> list[s
     kept = compared[(compared["against"] == "") & compared["epoch_kept"].notna()]
     if kept.empty:
         return []
-    kept = kept.assign(place=[row.data if quantity is None else f"{row.data}, {row.x:g}" for row in kept.itertuples()])
+    kept = kept.assign(
+        place=[
+            row.data if quantity is None else f"{row.data}, {row.x:g}" for row in kept.itertuples()
+        ]
+    )
     means = kept.groupby(["run", "place"], sort=False)["epoch_kept"].mean().to_dict()
     places = list(dict.fromkeys(kept["place"]))
     rows = [
         [
             theme.label("runs", run),
-            *(f"{means[run, place]:.0f}" if (run, place) in means else NOT_GIVEN for place in places),
+            *(
+                f"{means[run, place]:.0f}" if (run, place) in means else NOT_GIVEN
+                for place in places
+            ),
         ]
         for run in theme.order("runs", kept["run"])
     ]
-    header = ["run", *(theme.label("datasets", place) if quantity is None else place for place in places)]
-    return [f"### Epoch with the weights that were kept\n\nMean over repetitions.\n\n{table(header, rows)}"]
+    header = [
+        "run",
+        *(theme.label("datasets", place) if quantity is None else place for place in places),
+    ]
+    return [
+        f"### Epoch with the weights that were kept\n\nMean over repetitions.\n\n{table(header, rows)}"
+    ]
 
 
 def made(results: Results, runs: pd.DataFrame, records: list[dict]) -> str:
     """Return when, with what and at which cost a study was made."""
     facts = circumstances(records)
-    day = datetime.fromtimestamp(Path(results.table("contents")).stat().st_mtime, UTC).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp(Path(results.table("contents")).stat().st_mtime, UTC).strftime(
+        "%Y-%m-%d"
+    )
     fits = runs[runs["status"] != "not_applicable"]
     seeds = ", ".join(str(seed) for seed in sorted(fits["seed"].dropna().unique()))
-    hours = sum(pd.to_numeric(runs[column]).sum() for column in ("cpu_seconds", "gpu_seconds")) / 3600
-    made_with = "; ".join(f"{key} {facts[key]}" for key in ("mosaicbench", "commit", "device", "cpu", "torch") if key in facts)
+    hours = (
+        sum(pd.to_numeric(runs[column]).sum() for column in ("cpu_seconds", "gpu_seconds")) / 3600
+    )
+    made_with = "; ".join(
+        f"{key} {facts[key]}"
+        for key in ("mosaicbench", "commit", "device", "cpu", "torch")
+        if key in facts
+    )
     return (
         f"Tables of {day}; {made_with}. Seeds {seeds}. {len(fits)} fits ({counted(fits['status'].astype(str))}) took "
         f"{hours:.2f} hours of processor and GPU, preparation, scores and figures aside. Written by "
@@ -195,13 +255,19 @@ def along(sweep: pd.DataFrame, theme: Theme) -> str:
     for metric, of_metric in sweep.groupby("metric", sort=False):
         columns, rows = sorted(of_metric["x"].dropna().unique()), []
         alone = ["not varied"] if of_metric["x"].isna().any() else []
-        for (panel, direction, line), part in of_metric.groupby(["panel", "direction", "line"], sort=False):
+        for (panel, direction, line), part in of_metric.groupby(
+            ["panel", "direction", "line"], sort=False
+        ):
             where = panel if direction == "mean" else f"{panel}, {theme.direction(direction)}"
             label = theme.label("runs", line) if line in set(part["run"]) else line
-            values = [part[part["x"] == x] for x in columns] + [part[part["x"].isna()] for _ in alone]
+            values = [part[part["x"] == x] for x in columns] + [
+                part[part["x"].isna()] for _ in alone
+            ]
             rows.append([where, label, *(_at(value, metric) for value in values)])
         rows = [row for row in rows if set(row[2:]) != {NOT_GIVEN}]
-        parts.append(f"### {with_arrow(metric, theme)}\n\n{table(['', quantity, *(f'{x:g}' for x in columns), *alone], rows)}")
+        parts.append(
+            f"### {with_arrow(metric, theme)}\n\n{table(['', quantity, *(f'{x:g}' for x in columns), *alone], rows)}"
+        )
     return "\n\n".join(parts)
 
 
@@ -220,10 +286,16 @@ def _at(part: pd.DataFrame, metric: str) -> str:
 def scores_of(standings: pd.DataFrame, view: tuple[str, str], theme: Theme) -> str:
     """Return the table of a view: the runs that have a score, and the scores that any of them has."""
     here = of_view(standings, *view)
-    metrics = [metric for metric in (*CONTESTS, "fit_seconds") if here.loc[here["metric"] == metric, "mean"].notna().any()]
+    metrics = [
+        metric
+        for metric in (*CONTESTS, "fit_seconds")
+        if here.loc[here["metric"] == metric, "mean"].notna().any()
+    ]
     lines = here.set_index(["run", "metric"])
     rows = []
-    for run in theme.order("runs", here.loc[here["metric"].isin(metrics) & here["mean"].notna(), "run"]):
+    for run in theme.order(
+        "runs", here.loc[here["metric"].isin(metrics) & here["mean"].notna(), "run"]
+    ):
         cells = [f"{theme.label('runs', run)}, {theme.roster.kind(run)}"]
         for metric in metrics:
             line = lines.loc[(run, metric)] if (run, metric) in lines.index else None
@@ -239,8 +311,14 @@ def differences(scores: pd.DataFrame, views: list[tuple[str, str]], theme: Theme
     for dataset in dict.fromkeys(name for name, _ in views):
         first, *others = [scenario for name, scenario in views if name == dataset]
         rows = []
-        values = means[means["dataset"] == dataset].set_index([*RUN[1:], "metric", "seed"])["value"].sort_index()
-        for run in theme.order("runs", [run for run in means["run"].unique() if theme.roster.competes(run)]):
+        values = (
+            means[means["dataset"] == dataset]
+            .set_index([*RUN[1:], "metric", "seed"])["value"]
+            .sort_index()
+        )
+        for run in theme.order(
+            "runs", [run for run in means["run"].unique() if theme.roster.competes(run)]
+        ):
             for metric in CONTESTS:
                 cells = [_difference(values, run, metric, first, other) for other in others]
                 if any(cell != NOT_GIVEN for cell in cells):
@@ -249,7 +327,10 @@ def differences(scores: pd.DataFrame, views: list[tuple[str, str]], theme: Theme
             header = [
                 "run",
                 "score",
-                *(f"{theme.label('scenarios', other)} - {theme.label('scenarios', first)}" for other in others),
+                *(
+                    f"{theme.label('scenarios', other)} - {theme.label('scenarios', first)}"
+                    for other in others
+                ),
             ]
             parts.append(
                 f"### {theme.label('datasets', dataset)}: differences between scenarios, seed by seed\n\n{table(header, rows)}"
@@ -273,7 +354,9 @@ def _difference(values: pd.Series, run: str, metric: str, first: str, other: str
 def chosen_figure(results: Results) -> Path | None:
     """Return the picture that shows most of a study, None where none was drawn."""
     folder = Path(results.figures)
-    drawn = [folder / f"{name}.png" for name in FIGURES] + sorted(folder.glob("*/*/scores_by_run.png"))
+    drawn = [folder / f"{name}.png" for name in FIGURES] + sorted(
+        folder.glob("*/*/scores_by_run.png")
+    )
     return next((path for path in drawn if path.is_file()), None)
 
 
@@ -288,7 +371,9 @@ def _small(picture: Path, to: Path) -> None:
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a table of Markdown."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def _comment_lines(config: str) -> int:
@@ -299,8 +384,16 @@ def _comment_lines(config: str) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="default: all that have results")
-    parser.add_argument("--results", type=Path, default=Path("results/studies"), metavar="DIR", help="default: results/studies")
+    parser.add_argument(
+        "studies", nargs="*", metavar="STUDY", help="default: all that have results"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results/studies"),
+        metavar="DIR",
+        help="default: results/studies",
+    )
     arguments = parser.parse_args()
     try:
         main(arguments.studies, arguments.results)

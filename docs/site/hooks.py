@@ -35,7 +35,9 @@ def on_config(config):
     for section in config["nav"]:
         if "Results" in section:
             section["Results"] += [
-                f"results/{path.name}" for path in sorted((DOCS / "results").glob("*.md")) if path.stem != CLAIMS
+                f"results/{path.name}"
+                for path in sorted((DOCS / "results").glob("*.md"))
+                if path.stem != CLAIMS
             ]
     named = set(re.findall(r"[\w/]+\.md", str(config["nav"])))
     if others := sorted(path.name for path in DOCS.glob("*.md") if path.name not in named):
@@ -47,13 +49,17 @@ def on_files(files, config):
     """Add what is made and what is copied."""
     for of_heading in pages.methods().values():
         for name in of_heading.values():
-            files.append(File.generated(config, f"methods/{name}.md", content=pages.of_method(name)))
+            files.append(
+                File.generated(config, f"methods/{name}.md", content=pages.of_method(name))
+            )
             if drawn := pages.picture(name):
                 files.append(File.generated(config, f"methods/{name}.svg", content=drawn))
     for file in list(files):
         if file.src_uri.endswith(".ipynb"):
             made = pages.notebook(Path(file.abs_src_path))
-            files.append(File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=made))
+            files.append(
+                File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=made)
+            )
     waiting, seen = [README], set()
     files.append(File.generated(config, "published_data.md", content=pages.published_data()))
     for path in DOCS.rglob("*.md"):
@@ -68,7 +74,11 @@ def on_files(files, config):
             continue  # the link leads nowhere, and the build says so
         if path.is_dir():
             files.append(File.generated(config, place, content=pages.listing(source)))
-            waiting += [file.relative_to(REPOSITORY).as_posix() for file in path.iterdir() if DOCS not in path.parents]
+            waiting += [
+                file.relative_to(REPOSITORY).as_posix()
+                for file in path.iterdir()
+                if DOCS not in path.parents
+            ]
         elif source.endswith(".md"):
             origins[place] = source
             text = path.read_text(encoding="utf-8")
@@ -85,7 +95,9 @@ def on_page_markdown(markdown, page, config, files):
     if here == f"results/{CLAIMS}.md":
         markdown = markdown.replace(pages.PUBLISHED, pages.published_numbers())
     if here in ("methods.md", "peers.md"):
-        markdown = re.sub(r"^\| `(\w+)` \|", r"| [`\1`](methods/\1.md) |", markdown, flags=re.MULTILINE)
+        markdown = re.sub(
+            r"^\| `(\w+)` \|", r"| [`\1`](methods/\1.md) |", markdown, flags=re.MULTILINE
+        )
     markdown = re.sub(r"<!-- caption (\w+) -->", lambda match: pages.caption(match[1]), markdown)
     source = origins.get(here, f"docs/{here}")
 
@@ -102,7 +114,11 @@ def on_page_markdown(markdown, page, config, files):
 def _left(source: str, text: str) -> list[str]:
     """Return what a file links to that MkDocs does not see by itself: files outside of ``docs``, and folders."""
     targets = [_target(source, match[1]) for match in LINK.finditer(text)]
-    return [target for target in targets if not target.startswith("docs/") or (REPOSITORY / target).is_dir()]
+    return [
+        target
+        for target in targets
+        if not target.startswith("docs/") or (REPOSITORY / target).is_dir()
+    ]
 
 
 def _target(source: str, link: str) -> str:

@@ -33,14 +33,51 @@ from mosaicbench.statistics.common import CONTESTS, half_width  # noqa: E402
 from mosaicbench.statistics.summary import seed_means  # noqa: E402
 
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"
-METRICS = [*CONTESTS, "imputation_cosine_per_cell", "imputation_pearson_per_cell", "kl_term", "active_units"]
-OTHER_CONTROLS = ["oracle", "label_oracle", "shuffled", "random_latent", "constant"]  # no transform changes them
-BETWEEN = ["dataset", "run", "metric", "direction", "scenario", "against", "mean", "low", "high", "n"]
+METRICS = [
+    *CONTESTS,
+    "imputation_cosine_per_cell",
+    "imputation_pearson_per_cell",
+    "kl_term",
+    "active_units",
+]
+OTHER_CONTROLS = [
+    "oracle",
+    "label_oracle",
+    "shuffled",
+    "random_latent",
+    "constant",
+]  # no transform changes them
+BETWEEN = [
+    "dataset",
+    "run",
+    "metric",
+    "direction",
+    "scenario",
+    "against",
+    "mean",
+    "low",
+    "high",
+    "n",
+]
 PLACE = ["data", "scenario", "x", "metric", "direction"]
-COLUMNS = [*PLACE, "run", "method", "setting", "against", "mean", "low", "high", "n", "ahead", "epoch_kept"]
+COLUMNS = [
+    *PLACE,
+    "run",
+    "method",
+    "setting",
+    "against",
+    "mean",
+    "low",
+    "high",
+    "n",
+    "ahead",
+    "epoch_kept",
+]
 
 
-def numbers(tables: Mapping[str, pd.DataFrame], stanzas: Mapping[str, Mapping | None]) -> pd.DataFrame:
+def numbers(
+    tables: Mapping[str, pd.DataFrame], stanzas: Mapping[str, Mapping | None]
+) -> pd.DataFrame:
     """Return means and differences over the repetitions of each run: seeds, and in a sweep datasets of the same value, too.
 
     Parameters
@@ -60,7 +97,10 @@ def numbers(tables: Mapping[str, pd.DataFrame], stanzas: Mapping[str, Mapping | 
     """
     options = {run: dict(stanza or {}) for run, stanza in stanzas.items()}
     methods = {run: given.pop("method", run) for run, given in options.items()}
-    settings = {run: ", ".join(f"{key}: {value}" for key, value in given.items()) for run, given in options.items()}
+    settings = {
+        run: ", ".join(f"{key}: {value}" for key, value in given.items())
+        for run, given in options.items()
+    }
     values = _values(tables)
     values = values[values["run"].isin(methods)]
     alike = (lambda run: settings[run]) if len(tables["sweep"]) else (lambda run: methods[run])
@@ -73,11 +113,15 @@ def numbers(tables: Mapping[str, pd.DataFrame], stanzas: Mapping[str, Mapping | 
         rows.append([*place, *facts, "", *_interval(of_run["value"].to_numpy()), np.nan, kept])
         if first[run] == run:
             continue
-        same = (values[PLACE].eq(place) | values[PLACE].isna()).all(axis=1) & (values["run"] == first[run])
+        same = (values[PLACE].eq(place) | values[PLACE].isna()).all(axis=1) & (
+            values["run"] == first[run]
+        )
         gaps = (of_run["value"] - values[same].set_index("repetition")["value"]).dropna().to_numpy()
         if len(gaps):
             sign = -1 if catalog.card("metrics", place[3])["better"] == "lower" else 1
-            rows.append([*place, *facts, first[run], *_interval(gaps), int((sign * gaps > 0).sum()), kept])
+            rows.append(
+                [*place, *facts, first[run], *_interval(gaps), int((sign * gaps > 0).sum()), kept]
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -119,14 +163,21 @@ def _values(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         values = values[values["metric"].isin(CONTESTS)].assign(data=values["dataset"])
     history = tables["history"]
     kept = history[(history["cost"] == "kept") & (history["value"] == 1)]
-    values = values.dropna(subset="value").merge(kept[["dataset", "scenario", "run", "seed", "epoch"]], how="left")
+    values = values.dropna(subset="value").merge(
+        kept[["dataset", "scenario", "run", "seed", "epoch"]], how="left"
+    )
     return values.assign(repetition=values["dataset"] + " " + values["seed"].astype(str))
 
 
 def _interval(values: np.ndarray) -> tuple[float, float, float, int]:
     """Return the mean of values, its 95 % t interval, NA of one value, and their number."""
     half = half_width(values) if len(values) > 1 else np.nan
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half), len(values)
+    return (
+        float(values.mean()),
+        float(values.mean() - half),
+        float(values.mean() + half),
+        len(values),
+    )
 
 
 def read_study(name: str, results: Path, *, scenarios: bool = False) -> pd.DataFrame:
@@ -164,8 +215,16 @@ def main(studies: list[str], results: Path, *, scenarios: bool = False) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", metavar="STUDY")
-    parser.add_argument("--results", type=Path, default=Path("results/studies"), metavar="DIR", help="default: results/studies")
-    parser.add_argument("--scenarios", action="store_true", help="compare scenarios instead of runs")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results/studies"),
+        metavar="DIR",
+        help="default: results/studies",
+    )
+    parser.add_argument(
+        "--scenarios", action="store_true", help="compare scenarios instead of runs"
+    )
     arguments = parser.parse_args()
     try:
         main(arguments.studies, arguments.results, scenarios=arguments.scenarios)

@@ -43,7 +43,12 @@ snakemake --cores all --configfile config/paper.yaml
 ```
 
 The registry, `config/datasets.yaml`:"""
-HEADINGS = {"model": "Models", "baseline": "Baselines", "peer": "Packages of others", "control": "Controls"}
+HEADINGS = {
+    "model": "Models",
+    "baseline": "Baselines",
+    "peer": "Packages of others",
+    "control": "Controls",
+}
 
 
 def methods() -> dict[str, dict[str, str]]:
@@ -63,18 +68,29 @@ def of_method(name: str) -> str:
         doi = f" [doi:{card['doi']}](https://doi.org/{card['doi']})" if card["doi"] else ""
         parts.append(f"*{card['paper']}*{doi}")
     if package := card.get("wraps"):
-        parts.append(f"Runs the package {package['package']} {package['version']} ({package['licence']}).")
+        parts.append(
+            f"Runs the package {package['package']} {package['version']} ({package['licence']})."
+        )
     parts += ["## When to take it", _text(card["advice"])] if "advice" in card else []
     parts += ["## What it takes and gives", _capabilities(card)]
     if "paths" in card:
-        parts += ["## Paths", f"![Paths of {card['label']}]({name}.svg)", "Drawn for two modalities:"]
+        parts += [
+            "## Paths",
+            f"![Paths of {card['label']}]({name}.svg)",
+            "Drawn for two modalities:",
+        ]
         parts.append("\n".join(f"- *{word}*: {drawing.WORDS[word]}." for word in card["paths"]))
     if equation := _equation(name):
         parts += ["## Equation", "As the file of the method has it:", f"```text\n{equation}\n```"]
     parts += ["## Defaults", _defaults(name)]
-    parts += ["## What differs from the original", _text(card["deviates"])] if card["deviates"] else []
+    parts += (
+        ["## What differs from the original", _text(card["deviates"])] if card["deviates"] else []
+    )
     if name in EVIDENCE:
-        parts += ["## Evidence", f"[Held against the authors' own code](../originals.md#{EVIDENCE[name]})."]
+        parts += [
+            "## Evidence",
+            f"[Held against the authors' own code](../originals.md#{EVIDENCE[name]}).",
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,7 +105,8 @@ def notebook(path: Path) -> str:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     texts = ["".join(cell["source"]) for cell in cells]
     return "\n\n".join(
-        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```" for cell, text in zip(cells, texts, strict=True)
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+        for cell, text in zip(cells, texts, strict=True)
     )
 
 
@@ -109,14 +126,40 @@ def caption(figure: str) -> str:
 def published_data() -> str:
     """Return the page of the datasets that the registry knows, which `mosaicbench fetch` brings."""
     rows = []
-    for name, stanza in yaml.safe_load((REPOSITORY / "config/datasets.yaml").read_text(encoding="utf-8")).items():
-        shape = ", ".join(f"{key} {value:,}" for key, value in (stanza.get("shape") or {}).items() if value is not None)
-        known = [bool(file.get("md5") or file.get("sha256")) for file in (stanza.get("files") or {}).values()]
-        files = f"{len(known)}, of which {sum(known)} with a checksum" if known else "none: inside a package, or drawn"
-        rows.append(
-            [f"`{name}`", *(str(stanza.get(key, "")) for key in ("summary", "labels", "licence", "citation")), shape, files]
+    for name, stanza in yaml.safe_load(
+        (REPOSITORY / "config/datasets.yaml").read_text(encoding="utf-8")
+    ).items():
+        shape = ", ".join(
+            f"{key} {value:,}"
+            for key, value in (stanza.get("shape") or {}).items()
+            if value is not None
         )
-    header = ["id", "what it is", "where its labels come from", "licence", "citation", "size", "files"]
+        known = [
+            bool(file.get("md5") or file.get("sha256"))
+            for file in (stanza.get("files") or {}).values()
+        ]
+        files = (
+            f"{len(known)}, of which {sum(known)} with a checksum"
+            if known
+            else "none: inside a package, or drawn"
+        )
+        rows.append(
+            [
+                f"`{name}`",
+                *(str(stanza.get(key, "")) for key in ("summary", "labels", "licence", "citation")),
+                shape,
+                files,
+            ]
+        )
+    header = [
+        "id",
+        "what it is",
+        "where its labels come from",
+        "licence",
+        "citation",
+        "size",
+        "files",
+    ]
     return f"{PUBLISHED_DATA}\n\n{_table(header, rows)}\n"
 
 
@@ -133,7 +176,17 @@ def published_numbers() -> str:
              number["verdict"], number["reason"], published["references"][number["reference"]]]
             for number in lines
         ]  # fmt: skip
-        header = ["dataset", "scenario", "method", "direction", "value", "split", "verdict", "why", "from"]
+        header = [
+            "dataset",
+            "scenario",
+            "method",
+            "direction",
+            "value",
+            "split",
+            "verdict",
+            "why",
+            "from",
+        ]
         parts.append(f"### `{metric}`\n\n{definition}\n\n{_table(header, rows)}")
     return "\n\n".join(parts)
 
@@ -147,7 +200,8 @@ def _value(number: dict) -> str:
 def _table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+        for line in lines
     )
 
 
@@ -156,7 +210,9 @@ def _capabilities(card: dict) -> str:
 
     rows = []
     for key, words in (("handles", HANDLES), ("uses", USES), ("gives", GIVES)):
-        rows += [f"| {key} | {word} | {words[word]} |" for word in card[key]] or [f"| {key} | nothing | |"]
+        rows += [f"| {key} | {word} | {words[word]} |" for word in card[key]] or [
+            f"| {key} | nothing | |"
+        ]
     return "\n".join(["| | word | what it says |", "|---|---|---|", *rows])
 
 
@@ -167,12 +223,18 @@ def _defaults(name: str) -> str:
         f"| `{key}` | `{json.dumps(value.default)}` | {spaces.in_words(space[key]) if key in space else ''} |"
         for key, value in catalog.hyperparameters(name).items()
     ]
-    return "\n".join(["| hyperparameter | default | when tuned |", "|---|---|---|", *rows]) if rows else "It has none."
+    return (
+        "\n".join(["| hyperparameter | default | when tuned |", "|---|---|---|", *rows])
+        if rows
+        else "It has none."
+    )
 
 
 def _equation(name: str) -> str:
     """Return the docstring of a method's file without its first line."""
-    source = REPOSITORY / "src" / Path(*catalog.module("methods", name).split(".")).with_suffix(".py")
+    source = (
+        REPOSITORY / "src" / Path(*catalog.module("methods", name).split(".")).with_suffix(".py")
+    )
     docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[2].strip("\n")
 

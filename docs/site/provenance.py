@@ -26,8 +26,19 @@ from tempfile import TemporaryDirectory
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "src"))
-MARKS, EQUAL = REPOSITORY / "docs/results/provenance.tsv", REPOSITORY / "docs/results/equal_scores.tsv"
-COLUMNS = ("page", "config", "date", "commit", "code_key", "restamped_keys", "note")  # a page as seen from docs/results
+MARKS, EQUAL = (
+    REPOSITORY / "docs/results/provenance.tsv",
+    REPOSITORY / "docs/results/equal_scores.tsv",
+)
+COLUMNS = (
+    "page",
+    "config",
+    "date",
+    "commit",
+    "code_key",
+    "restamped_keys",
+    "note",
+)  # a page as seen from docs/results
 EQUAL_COLUMNS = ("date", "old_commit", "old_key", "new_key", "rows", "methods")
 COMMANDS = ("prepare", "cut", "fit", "score", "divide", "tune")
 PROSE = {
@@ -47,7 +58,9 @@ PROSE = {
 OLDER, ALL = "older than the current code", "all"
 BEGIN, END = "<!-- provenance -->", "<!-- /provenance -->"
 # To ask the code of another checkout; this file's imports of the package are inside functions for it.
-ASKED = "import sys; sys.path[:0] = [{here!r}]; import provenance; sys.path[:0] = [{tree!r} + '/src']; "
+ASKED = (
+    "import sys; sys.path[:0] = [{here!r}]; import provenance; sys.path[:0] = [{tree!r} + '/src']; "
+)
 ASKED += "import json, pathlib; print(json.dumps(provenance.keys(pathlib.Path({tree!r}))))"
 
 
@@ -58,14 +71,25 @@ def code_key(config: Path) -> str:
     bench = settings.read(config)
     tuning = bench.config.get("tuning") or {}
     modules = [f"mosaicbench.commands.{command}" for command in COMMANDS[: None if tuning else 4]]
-    modules += [catalog.module("datasets", dataset["loader"]) for dataset in bench.datasets.values()]
+    modules += [
+        catalog.module("datasets", dataset["loader"]) for dataset in bench.datasets.values()
+    ]
     modules += [catalog.module("methods", name) for name in methods_of(config)]
     groups = set(bench.groups) - {"resources"}
-    modules += [catalog.module("metrics", name) for name, card in catalog.cards("metrics").items() if card["group"] in groups]
-    datasets = {name: [dataset["loader"], dataset["options"]] for name, dataset in bench.datasets.items()}
+    modules += [
+        catalog.module("metrics", name)
+        for name, card in catalog.cards("metrics").items()
+        if card["group"] in groups
+    ]
+    datasets = {
+        name: [dataset["loader"], dataset["options"]] for name, dataset in bench.datasets.items()
+    }
     runs = {name: [run.method, run.hyperparameters] for name, run in bench.runs.items()}
     asked = [datasets, bench.scenarios, runs, bench.seeds, bench.preprocess, tuning]
-    files = {Path(file).relative_to(sources.ROOT).as_posix(): plain(Path(file)) for file in sources.of(*modules)}
+    files = {
+        Path(file).relative_to(sources.ROOT).as_posix(): plain(Path(file))
+        for file in sources.of(*modules)
+    }
     return _digest([asked, files])
 
 
@@ -73,7 +97,9 @@ def methods_of(config: Path) -> list[str]:
     """Return the methods of a study that are code of this package."""
     from mosaicbench import catalog, settings
 
-    return sorted({run.method for run in settings.read(config).runs.values()} & set(catalog.names("methods")))
+    return sorted(
+        {run.method for run in settings.read(config).runs.values()} & set(catalog.names("methods"))
+    )
 
 
 @cache
@@ -87,11 +113,21 @@ def _plain(node: object, of_card: bool) -> str:
         return f"[{' '.join(_plain(item, of_card) for item in node if not _is_text(item))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    of_card |= isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["CARD"]
+    of_card |= isinstance(node, ast.Assign) and [
+        getattr(target, "id", "") for target in node.targets
+    ] == ["CARD"]
     if of_card and isinstance(node, ast.Dict):
-        pairs = [pair for pair in zip(node.keys, node.values, strict=True) if getattr(pair[0], "value", "") not in PROSE]
+        pairs = [
+            pair
+            for pair in zip(node.keys, node.values, strict=True)
+            if getattr(pair[0], "value", "") not in PROSE
+        ]
         return f"Dict({' '.join(_plain(part, of_card) for pair in pairs for part in pair)})"
-    fields = [f"{name}={_plain(value, of_card)}" for name, value in ast.iter_fields(node) if value not in (None, [])]
+    fields = [
+        f"{name}={_plain(value, of_card)}"
+        for name, value in ast.iter_fields(node)
+        if value not in (None, [])
+    ]
     return f"{type(node).__name__}({' '.join(fields)})"
 
 
@@ -112,13 +148,17 @@ def keys(tree: Path = REPOSITORY) -> dict[str, str]:
 
 def keys_at(commit: str) -> dict[str, str]:
     """Return what :func:`keys` is of the code of a commit, {} where the repository has no such commit or its code no keys."""
-    archive = subprocess.run(["git", "archive", commit, "src", "config", "workflow"], cwd=REPOSITORY, capture_output=True)
+    archive = subprocess.run(
+        ["git", "archive", commit, "src", "config", "workflow"], cwd=REPOSITORY, capture_output=True
+    )
     if archive.returncode:
         return {}
     with TemporaryDirectory() as tree:
         subprocess.run(["tar", "-x", "-C", tree], input=archive.stdout, check=True)
         code = ASKED.format(here=str(Path(__file__).parent), tree=tree)
-        answer = subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True)
+        answer = subprocess.run(
+            [sys.executable, "-c", code], cwd=tree, capture_output=True, text=True
+        )
     return json.loads(answer.stdout) if answer.returncode == 0 else {}
 
 
@@ -126,10 +166,18 @@ def key_of_results(results: Path) -> str:
     """Return the key of the code that made results, "" where the files of code that they name are not the present ones."""
     from mosaicbench import sources
 
-    stamps = [path for command in COMMANDS for path in (results / "code").glob(f"{command}[-.]*txt")]
-    files = [line.split("  ") for stamp in stamps for line in stamp.read_text(encoding="utf-8").splitlines()]
+    stamps = [
+        path for command in COMMANDS for path in (results / "code").glob(f"{command}[-.]*txt")
+    ]
+    files = [
+        line.split("  ")
+        for stamp in stamps
+        for line in stamp.read_text(encoding="utf-8").splitlines()
+    ]
     present = {name: Path(sources.ROOT, name) for _, name in files}
-    same = all(present[name].is_file() and _sha256(present[name]) == digest for digest, name in files)
+    same = all(
+        present[name].is_file() and _sha256(present[name]) == digest for digest, name in files
+    )
     return code_key(results / "config.json") if files and same else ""
 
 
@@ -140,13 +188,19 @@ def _sha256(file: Path) -> str:
 
 def commit_of(results: Path) -> str:
     """Return the commit of the code that fitted, several separated by commas, "" where it is not known."""
-    commits = {json.loads(path.read_text())["git_commit"] for path in (results / "runs").rglob("run.json")}
+    commits = {
+        json.loads(path.read_text())["git_commit"] for path in (results / "runs").rglob("run.json")
+    }
     return ", ".join(sorted(commits - {"unknown"}))
 
 
 def read(path: Path) -> list[dict[str, str]]:
     """Return the rows of one of the two tables, none where there is no such file."""
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t")) if path.is_file() else []
+    return (
+        list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+        if path.is_file()
+        else []
+    )
 
 
 def write(path: Path, rows: list[dict[str, str]], columns: tuple[str, ...]) -> None:
@@ -164,12 +218,25 @@ def sentence(row: dict[str, str], present: dict[str, str]) -> str:
     """Return what a page says of its numbers; `present` is what :func:`keys` returns."""
     if not row["date"]:
         return row["note"]
-    made = [f"Numbers of {row['date']}", f"commit `{row['commit']}`" if row["commit"] else "commit not recorded"]
-    made += [f"key of the code `{row['code_key']}`" if row["code_key"] else "key of the code not recorded"]
+    made = [
+        f"Numbers of {row['date']}",
+        f"commit `{row['commit']}`" if row["commit"] else "commit not recorded",
+    ]
+    made += [
+        f"key of the code `{row['code_key']}`"
+        if row["code_key"]
+        else "key of the code not recorded"
+    ]
     made += [f"equal scores under `{last_key(row)}`"] if row["restamped_keys"] else []
-    age = "of the current code" if last_key(row) == present.get(row["config"] or ALL) else f"**{OLDER}**"
+    age = (
+        "of the current code"
+        if last_key(row) == present.get(row["config"] or ALL)
+        else f"**{OLDER}**"
+    )
     up = "" if row["page"].startswith("../") else "../"
-    return f"{'; '.join(made)}: [{age}]({up}studies.md#how-old-the-numbers-are). {row['note']}".strip()
+    return (
+        f"{'; '.join(made)}: [{age}]({up}studies.md#how-old-the-numbers-are). {row['note']}".strip()
+    )
 
 
 def refresh(table: Path, present: dict[str, str] | None = None) -> None:
@@ -177,7 +244,9 @@ def refresh(table: Path, present: dict[str, str] | None = None) -> None:
     present = present or keys()
     for row in read(table):
         page = table.parent / row["page"]
-        page.write_text(marked(page.read_text(encoding="utf-8"), sentence(row, present)), encoding="utf-8")
+        page.write_text(
+            marked(page.read_text(encoding="utf-8"), sentence(row, present)), encoding="utf-8"
+        )
 
 
 def marked(text: str, said: str) -> str:
@@ -198,7 +267,9 @@ def mark(page: str, commit: str, key: str | dict, date: str, table: Path) -> Non
 
 def mark_results(page: str, results: Path, table: Path) -> None:
     """Mark a page as one of the numbers in a folder of results."""
-    day = datetime.fromtimestamp((results / "tables/contents.tsv").stat().st_mtime, UTC).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp((results / "tables/contents.tsv").stat().st_mtime, UTC).strftime(
+        "%Y-%m-%d"
+    )
     mark(page, commit_of(results), key_of_results(results), day, table)
 
 
@@ -214,23 +285,37 @@ def compare(old: Path, new: Path) -> None:
 
     before, after = scores(old), scores(new)
     if differing := sorted(set(before) ^ set(after)):
-        raise UserError(f"{old} and {new}: not the same scores, first {' '.join(differing[0])}; so pages get older, no restamp")
+        raise UserError(
+            f"{old} and {new}: not the same scores, first {' '.join(differing[0])}; so pages get older, no restamp"
+        )
     if not before or not key_of_results(new):
-        raise UserError(f"{new}: has no scores, or other code than the present made some; run it again into an empty folder")
+        raise UserError(
+            f"{new}: has no scores, or other code than the present made some; run it again into an empty folder"
+        )
     old_key, methods = keys_at(commit_of(old)).get(ALL), methods_of(old / "config.json")
     if not old_key or methods != methods_of(new / "config.json"):
-        raise UserError(f"{old}: fitted by '{commit_of(old)}', which is not one commit, or with other methods; run it again")
+        raise UserError(
+            f"{old}: fitted by '{commit_of(old)}', which is not one commit, or with other methods; run it again"
+        )
     row = (_today(), commit_of(old), old_key, keys()[ALL], str(len(before)), " ".join(methods))
     write(EQUAL, [*read(EQUAL), dict(zip(EQUAL_COLUMNS, row, strict=True))], EQUAL_COLUMNS)
-    print(f"{len(before)} scores are equal by the code {old_key} and {row[3]}; now run: make restamp")
+    print(
+        f"{len(before)} scores are equal by the code {old_key} and {row[3]}; now run: make restamp"
+    )
 
 
 def scores(results: Path) -> list[tuple[str, ...]]:
     """Return the rows of a benchmark's scores but of resources, sorted; numbers as text, with all their digits."""
     from mosaicbench import catalog
 
-    resources = {name for name, card in catalog.cards("metrics").items() if card["group"] == "resources"}
-    return sorted(tuple(row.values()) for row in read(results / "tables/scores.tsv") if row["metric"] not in resources)
+    resources = {
+        name for name, card in catalog.cards("metrics").items() if card["group"] == "resources"
+    }
+    return sorted(
+        tuple(row.values())
+        for row in read(results / "tables/scores.tsv")
+        if row["metric"] not in resources
+    )
 
 
 def restamp() -> None:
@@ -248,12 +333,18 @@ def restamp() -> None:
     old = keys_at(record["old_commit"]) if record else {}
     if not record or old.get(ALL) != record["old_key"]:
         command = "python docs/site/provenance.py compare OLD_RESULTS NEW_RESULTS"
-        raise UserError(f"{EQUAL.name}: no comparison of scores ends at the present code, {present[ALL]}; make one: {command}")
+        raise UserError(
+            f"{EQUAL.name}: no comparison of scores ends at the present code, {present[ALL]}; make one: {command}"
+        )
     for row in rows:
         config = row["config"] or ALL
         if last_key(row) == old.get(config) != present[config]:
-            missing = set(methods_of(REPOSITORY / config) if row["config"] else []) - set(record["methods"].split())
-            print(f"{row['page']}: {'not compared: ' + ', '.join(sorted(missing)) if missing else 'restamped'}")
+            missing = set(methods_of(REPOSITORY / config) if row["config"] else []) - set(
+                record["methods"].split()
+            )
+            print(
+                f"{row['page']}: {'not compared: ' + ', '.join(sorted(missing)) if missing else 'restamped'}"
+            )
             row["restamped_keys"] += "" if missing else f" {present[config]}"
     write(MARKS, rows, COLUMNS)
     refresh(MARKS, present)

@@ -32,7 +32,9 @@ from mosaicbench.report.tables.contract import read_tables  # noqa: E402
 from mosaicbench.report.theme import QUIET, Theme, read_theme, style  # noqa: E402
 from mosaicbench.statistics.common import RUN  # noqa: E402
 
-TABLE, FIGURE, README = (REPOSITORY / name for name in ("docs/results/size.tsv", "docs/scores_by_cells.png", "README.md"))
+TABLE, FIGURE, README = (
+    REPOSITORY / name for name in ("docs/results/size.tsv", "docs/scores_by_cells.png", "README.md")
+)
 BEGIN, END = "<!-- size -->", "<!-- /size -->"
 COLUMNS = ["cells", "run", "metric", "direction", "mean", "low", "high", "seeds", "commit"]
 # What is drawn, and what the sentence calls it: metric, direction -> name.
@@ -71,10 +73,21 @@ def taken(study: Path) -> pd.DataFrame:
     tables = read_tables(results.tables)
     fits = tables["runs"][tables["runs"]["status"] != "not_applicable"]
     fits = fits.assign(commit=[record["git_commit"] for record in read_records(results, fits)])
-    commits = fits.groupby(RUN)["commit"].agg(lambda of_seeds: ", ".join(sorted(set(of_seeds)))).reset_index()
-    found = {"mean": ("mean", "first"), "low": ("low", "first"), "high": ("high", "first"), "seeds": ("value", "count")}
+    commits = (
+        fits.groupby(RUN)["commit"]
+        .agg(lambda of_seeds: ", ".join(sorted(set(of_seeds))))
+        .reset_index()
+    )
+    found = {
+        "mean": ("mean", "first"),
+        "low": ("low", "first"),
+        "high": ("high", "first"),
+        "seeds": ("value", "count"),
+    }
     rows = tables["sweep"].dropna(subset="mean")
-    means = rows.groupby(["x", *RUN, "metric", "direction"], sort=False, as_index=False).agg(**found)
+    means = rows.groupby(["x", *RUN, "metric", "direction"], sort=False, as_index=False).agg(
+        **found
+    )
     means = means.merge(commits, on=RUN).rename(columns={"x": "cells"}).astype({"cells": int})
     return means.round({"mean": 4, "low": 4, "high": 4})[COLUMNS]
 
@@ -91,15 +104,29 @@ def kind(run: str, theme: Theme) -> str | None:
 def drawn(table: pd.DataFrame, theme: Theme) -> Figure:
     """Return the figure: a panel per score, a line per run, bars of 95 % intervals over seeds."""
     figure = Figure(figsize=(9.6, 3.5), layout="constrained")
-    runs = [run for run in theme.order("runs", table["run"].unique()) if kind(run, theme) is not None]
-    for axes, ((metric, direction), name) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        _panel(axes, table[(table["metric"] == metric) & (table["direction"] == direction)], runs, theme)
+    runs = [
+        run for run in theme.order("runs", table["run"].unique()) if kind(run, theme) is not None
+    ]
+    for axes, ((metric, direction), name) in zip(
+        figure.subplots(1, len(PANELS)), PANELS.items(), strict=True
+    ):
+        _panel(
+            axes,
+            table[(table["metric"] == metric) & (table["direction"] == direction)],
+            runs,
+            theme,
+        )
         better = {"lower": " ↓", "higher": " ↑"}[theme.roster.better(metric)]
         axes.set_title(name[0].upper() + name[1:] + better)
         axes.set_xlabel("cells")
-    handles = [Line2D([], [], label=theme.label("runs", run), **_stroke(run, theme)) for run in runs]
+    handles = [
+        Line2D([], [], label=theme.label("runs", run), **_stroke(run, theme)) for run in runs
+    ]
     words = {"deep": "deep", "linear": "linear", "other": "neither"}
-    handles += [Line2D([], [], color=QUIET, linestyle=PATTERNS[key], label=word) for key, word in words.items()]
+    handles += [
+        Line2D([], [], color=QUIET, linestyle=PATTERNS[key], label=word)
+        for key, word in words.items()
+    ]
     figure.legend(handles=handles, loc="outside right center", handletextpad=0.5)
     return figure
 
@@ -120,7 +147,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, runs: list[str], theme: Theme) -> Non
     axes.minorticks_off()
     axes.grid(axis="y")
     if len(drawn_values := rows.loc[rows["run"].isin(runs), "mean"]):
-        margin = 0.12 * (drawn_values.max() - drawn_values.min())  # intervals of few seeds may reach far beyond
+        margin = 0.12 * (
+            drawn_values.max() - drawn_values.min()
+        )  # intervals of few seeds may reach far beyond
         axes.set_ylim(drawn_values.min() - margin, drawn_values.max() + margin)
 
 
@@ -146,16 +175,24 @@ def _led(rows: pd.DataFrame, theme: Theme) -> dict[str, tuple[str, bool]]:
     """
     found = {}
     for (metric, direction), name in PANELS.items():
-        means = rows[(rows["metric"] == metric) & (rows["direction"] == direction)].set_index("run")["mean"]
+        means = rows[(rows["metric"] == metric) & (rows["direction"] == direction)].set_index(
+            "run"
+        )["mean"]
         sign = -1 if theme.roster.better(metric) == "lower" else 1
         best = {}
         for side in ("linear", "deep"):
-            others = [run for run in means.index if kind(run, theme) == side and not catalog.card("methods", run).get("own")]
+            others = [
+                run
+                for run in means.index
+                if kind(run, theme) == side and not catalog.card("methods", run).get("own")
+            ]
             of_side = sign * means[others]
             if len(of_side):
                 best[side] = of_side.idxmax()
         if len(best) == 2:
-            told = " / ".join(f"{means[run]:.3f} ({theme.label('runs', run)})" for run in best.values())
+            told = " / ".join(
+                f"{means[run]:.3f} ({theme.label('runs', run)})" for run in best.values()
+            )
             found[name] = told, bool(sign * means[best["linear"]] > sign * means[best["deep"]])
     return found
 
@@ -171,13 +208,17 @@ def refreshed(text: str, said: str) -> str:
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise UserError(f"{README}: needs {BEGIN} and {END} once each; mend it and run again")
     before, rest = text.split(BEGIN)
-    whole = textwrap.fill(f"{BEGIN}{said}{END}", WIDTH, break_long_words=False, break_on_hyphens=False)
+    whole = textwrap.fill(
+        f"{BEGIN}{said}{END}", WIDTH, break_long_words=False, break_on_hyphens=False
+    )
     return before + whole + rest.split(END)[1]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--take", type=Path, metavar="STUDY", help="write the table anew from this study's results")
+    parser.add_argument(
+        "--take", type=Path, metavar="STUDY", help="write the table anew from this study's results"
+    )
     try:
         main(parser.parse_args().take)
     except (UserError, OSError) as error:

@@ -31,7 +31,10 @@ def _pairing(stanza: dict) -> tuple[str, str]:
     so.
     """
     if stanza["kind"] == "mosaic":
-        if all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]])) or stanza.get("paired_fraction") == 0:
+        if (
+            all(len(block) == 1 for block in stanza.get("blocks", [[1, 2]]))
+            or stanza.get("paired_fraction") == 0
+        ):
             return "unpaired", "a mosaic without a paired cell, so unpaired"
         if stanza.get("paired_fraction") == 1:
             return "paired", "a mosaic of paired cells only, so paired"

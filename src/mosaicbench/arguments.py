@@ -37,40 +37,80 @@ def _one_of(known: Callable[[], tuple[str, ...]]) -> Callable[[str], str]:
 
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line; it imports no command."""
-    whole = argparse.ArgumentParser(prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data.")
+    whole = argparse.ArgumentParser(
+        prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data."
+    )
     whole.add_argument("--version", action="version", version=__version__)
     what = "write what the command took to this file, once it has ended well: seconds, CPU seconds, and the most memory"
     whole.add_argument("--expenses", type=Path, metavar="FILE.tsv", help=what)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    run = _add(commands, "run", "run the workflow in the working directory, from wherever this package is installed")
+    run = _add(
+        commands,
+        "run",
+        "run the workflow in the working directory, from wherever this package is installed",
+    )
     where = "a config (default: config/config.yaml where there is one, else the default benchmark)"
     run.add_argument("--configfile", type=Path, metavar="FILE", help=where)
     run.add_argument("--cores", default="all", metavar="N", help="default: all")
-    run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- --dry-run")
-
-    fetch = _add(commands, "fetch", "bring a dataset's files from their publishers or from a mirror, and verify them")
-    fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
-    fetch.add_argument("--list", dest="show", action="store_true", help="show what is there and what is missing; fetch nothing")
-    fetch.add_argument(
-        "--file", dest="files", action="append", default=[], metavar="NAME", help="this file only; may be repeated"
+    run.add_argument(
+        "arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- --dry-run"
     )
-    fetch.add_argument("--optional", action="store_true", help="also files that the dataset can be prepared without")
+
+    fetch = _add(
+        commands,
+        "fetch",
+        "bring a dataset's files from their publishers or from a mirror, and verify them",
+    )
+    fetch.add_argument("datasets", nargs="*", metavar="DATASET", help="ids of the registry")
+    fetch.add_argument(
+        "--list",
+        dest="show",
+        action="store_true",
+        help="show what is there and what is missing; fetch nothing",
+    )
+    fetch.add_argument(
+        "--file",
+        dest="files",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this file only; may be repeated",
+    )
+    fetch.add_argument(
+        "--optional",
+        action="store_true",
+        help="also files that the dataset can be prepared without",
+    )
     fetch.add_argument("--offline", action="store_true", help="never touch the network")
     mirror = os.environ.get("MOSAICBENCH_MIRROR")
     where = "a local folder to look into first: DATASET/FILE in it, or FILE (default: $MOSAICBENCH_MIRROR)"
-    fetch.add_argument("--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where)
-    fetch.add_argument("--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go")
-    known = Path(os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml"))
+    fetch.add_argument(
+        "--mirror", type=Path, default=Path(mirror) if mirror else None, metavar="DIR", help=where
+    )
+    fetch.add_argument(
+        "--raw", type=Path, default=Path("resources/raw"), metavar="DIR", help="where the files go"
+    )
+    known = Path(
+        os.environ.get("MOSAICBENCH_REGISTRY") or layout.project_file("config/datasets.yaml")
+    )
     where = "the registry (default: $MOSAICBENCH_REGISTRY, or the project's own)"
-    fetch.add_argument("--registry", dest="known", type=Path, default=known, metavar="FILE", help=where)
+    fetch.add_argument(
+        "--registry", dest="known", type=Path, default=known, metavar="FILE", help=where
+    )
 
     prepare = _add(commands, "prepare", "turn a source into a dataset")
     prepare.add_argument("--dataset", required=True, help="its id")
     loader = _one_of(partial(catalog.names, "datasets"))
-    prepare.add_argument("--loader", type=loader, required=True, help="`mosaicbench list datasets` shows all")
-    prepare.add_argument("--options", type=_object, default={}, metavar="JSON", help="keywords of the loader")
-    prepare.add_argument("--raw", type=Path, help="the folder of what was fetched, for a loader that reads it")
+    prepare.add_argument(
+        "--loader", type=loader, required=True, help="`mosaicbench list datasets` shows all"
+    )
+    prepare.add_argument(
+        "--options", type=_object, default={}, metavar="JSON", help="keywords of the loader"
+    )
+    prepare.add_argument(
+        "--raw", type=Path, help="the folder of what was fetched, for a loader that reads it"
+    )
     prepare.add_argument("--output", type=Path, required=True)
 
     cut = _add(commands, "cut", "turn a dataset into a view: train, query and solution")
@@ -78,41 +118,85 @@ def parser() -> argparse.ArgumentParser:
     cut.add_argument("--scenario", required=True, help="its id")
     cut.add_argument("--kind", required=True, help="how pairing is hidden")
     cut.add_argument(
-        "--options", type=_object, default={}, metavar="JSON", help="keywords of the scenario and of preprocessing"
+        "--options",
+        type=_object,
+        default={},
+        metavar="JSON",
+        help="keywords of the scenario and of preprocessing",
     )
     cut.add_argument("--seeds", type=int, nargs="+", required=True)
     for part in ("train", "query", "solution"):
-        cut.add_argument(f"--{part}", type=Path, nargs="+", required=True, help="the file to write, one per seed")
+        cut.add_argument(
+            f"--{part}", type=Path, nargs="+", required=True, help="the file to write, one per seed"
+        )
 
-    _add_arguments_of_fit(_add(commands, "fit", "fit methods on a view; embed and impute its query cells"))
+    _add_arguments_of_fit(
+        _add(commands, "fit", "fit methods on a view; embed and impute its query cells")
+    )
 
-    adopt = _add(commands, "adopt", "take in a run that was computed elsewhere, each cell found by its name")
-    adopt.add_argument("job", type=_object, metavar="JOB", help="dataset, scenario, run and seeds, in JSON")
+    adopt = _add(
+        commands, "adopt", "take in a run that was computed elsewhere, each cell found by its name"
+    )
+    adopt.add_argument(
+        "job", type=_object, metavar="JOB", help="dataset, scenario, run and seeds, in JSON"
+    )
 
-    divide = _add(commands, "divide", "divide the train cells of a view once more, to choose settings on")
-    divide.add_argument("--view", type=Path, required=True, metavar="FILE", help="train.h5mu of the view; nothing else is read")
-    divide.add_argument("--share", type=float, default=0.2, help="of the cells, those that become the inner query")
-    divide.add_argument("--seed", type=int, default=0, help="draws the division, together with the view's own seed")
-    divide.add_argument("--by", metavar="COLUMN", help="leave out a group of this column, as the scenario does")
+    divide = _add(
+        commands, "divide", "divide the train cells of a view once more, to choose settings on"
+    )
+    divide.add_argument(
+        "--view",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="train.h5mu of the view; nothing else is read",
+    )
+    divide.add_argument(
+        "--share", type=float, default=0.2, help="of the cells, those that become the inner query"
+    )
+    divide.add_argument(
+        "--seed", type=int, default=0, help="draws the division, together with the view's own seed"
+    )
+    divide.add_argument(
+        "--by", metavar="COLUMN", help="leave out a group of this column, as the scenario does"
+    )
     for part in ("train", "query", "solution"):
         divide.add_argument(f"--{part}", type=Path, required=True)
 
-    tune = _add(commands, "tune", "search for a run's best settings on an inner view, which `divide` wrote")
-    what = "identity, of, hyperparameters, view, output, trials, objective, seed and limits, in JSON"
+    tune = _add(
+        commands, "tune", "search for a run's best settings on an inner view, which `divide` wrote"
+    )
+    what = (
+        "identity, of, hyperparameters, view, output, trials, objective, seed and limits, in JSON"
+    )
     tune.add_argument("job", type=_object, metavar="JOB", help=what)
     tune.add_argument("--threads", type=int)
 
     score = _add(commands, "score", "score runs of a view on all their seeds")
-    score.add_argument("--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first")
+    score.add_argument(
+        "--runs", type=Path, nargs="+", help="folders, one per seed; all of the first run first"
+    )
     score.add_argument("--views", type=Path, nargs="+", help="folders, one per seed")
-    score.add_argument("--groups", type=_one_of(_groups), nargs="+", metavar="GROUP", help="groups of metrics")
+    score.add_argument(
+        "--groups", type=_one_of(_groups), nargs="+", metavar="GROUP", help="groups of metrics"
+    )
     score.add_argument("--scores", type=Path, nargs="+", help="a file per run")
     score.add_argument("--features", type=Path, nargs="+", help="a file per run")
     score.add_argument("--cells", type=Path, nargs="+", help="a file per run")
     score.add_argument("--threads", type=int)
-    elsewhere = score.add_argument_group("embeddings that were made elsewhere, in the place of runs")
-    elsewhere.add_argument("--latents", type=Path, nargs="+", metavar="FILE.h5ad", help="one per source, named after it")
-    elsewhere.add_argument("--truth", type=Path, metavar="FILE", help=".h5mu or .h5ad whose obs has types and batches")
+    elsewhere = score.add_argument_group(
+        "embeddings that were made elsewhere, in the place of runs"
+    )
+    elsewhere.add_argument(
+        "--latents",
+        type=Path,
+        nargs="+",
+        metavar="FILE.h5ad",
+        help="one per source, named after it",
+    )
+    elsewhere.add_argument(
+        "--truth", type=Path, metavar="FILE", help=".h5mu or .h5ad whose obs has types and batches"
+    )
     elsewhere.add_argument("--embedding", metavar="KEY", help="of obsm (default: X)")
     what = "of obsp, such as distances or connectivities of scanpy: metrics that read graphs, in the place of coordinates"
     elsewhere.add_argument("--graph", metavar="KEY", help=what)
@@ -120,21 +204,50 @@ def parser() -> argparse.ArgumentParser:
     elsewhere.add_argument("--batch", default="batch", metavar="COLUMN")
     elsewhere.add_argument("--output", type=Path, metavar="FILE.tsv")
 
-    project = _add(commands, "project", "lay out runs' cells in two dimensions, and gather what else pictures of cells need")
-    what = "a view's folder, and after it the folders of runs on it, of one seed; once for each view"
-    view = {"type": Path, "nargs": "+", "action": "append", "required": True, "metavar": ("VIEW", "RUN"), "help": what}
+    project = _add(
+        commands,
+        "project",
+        "lay out runs' cells in two dimensions, and gather what else pictures of cells need",
+    )
+    what = (
+        "a view's folder, and after it the folders of runs on it, of one seed; once for each view"
+    )
+    view = {
+        "type": Path,
+        "nargs": "+",
+        "action": "append",
+        "required": True,
+        "metavar": ("VIEW", "RUN"),
+        "help": what,
+    }
     project.add_argument("--view", dest="views", **view)
     project.add_argument("--seed", type=int, required=True)
-    project.add_argument("--output", type=Path, required=True, help="a folder: a view's tables stand in its DATASET/SCENARIO")
+    project.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="a folder: a view's tables stand in its DATASET/SCENARIO",
+    )
     project.add_argument("--threads", type=int)
 
-    generate = _add(commands, "generate", "draw virtual cells from the priors of runs' models, and hold them against real ones")
-    generate.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of one view and seed")
+    generate = _add(
+        commands,
+        "generate",
+        "draw virtual cells from the priors of runs' models, and hold them against real ones",
+    )
+    generate.add_argument(
+        "--runs", type=Path, nargs="*", default=[], help="folders of one view and seed"
+    )
     generate.add_argument("--view", type=Path, required=True, help="the folder of that view")
     generate.add_argument("--cells", type=int, default=500)
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--output", type=Path, required=True, help="a folder")
-    generate.add_argument("--tables", type=Path, metavar="DIR", help="a folder for the tables (default: that of --output)")
+    generate.add_argument(
+        "--tables",
+        type=Path,
+        metavar="DIR",
+        help="a folder for the tables (default: that of --output)",
+    )
     generate.add_argument("--threads", type=int)
 
     tabulate = _add(commands, "tabulate", "join scores into tables")
@@ -147,7 +260,9 @@ def parser() -> argparse.ArgumentParser:
     figure = _one_of(partial(catalog.names, "figures"))
     draw.add_argument("--figures", type=figure, nargs="+", required=True, metavar="FIGURE")
     draw.add_argument("--tables", type=Path, required=True)
-    draw.add_argument("--projections", type=Path, required=True, help="the folder of what `project` wrote")
+    draw.add_argument(
+        "--projections", type=Path, required=True, help="the folder of what `project` wrote"
+    )
     draw.add_argument("--display", type=Path, required=True)
     draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     draw.add_argument("--output", type=Path, required=True, help="a folder")
@@ -163,87 +278,217 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--figures", type=Path, required=True)
     report.add_argument("--display", type=Path, required=True)
     report.add_argument("--config", type=Path, required=True, help="the recorded config")
-    report.add_argument("--results", type=Path, help="the results folder, for hyperparameters, versions and machines")
+    report.add_argument(
+        "--results",
+        type=Path,
+        help="the results folder, for hyperparameters, versions and machines",
+    )
     report.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     report.add_argument("--output", type=Path, required=True)
 
-    plan = _add(commands, "plan", "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory")
+    plan = _add(
+        commands,
+        "plan",
+        "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory",
+    )
     default = str(layout.project_file("config/config.yaml"))
-    plan.add_argument("config", type=_settings, nargs="?", default=default, help="a config (default: the default benchmark)")
-    plan.add_argument("--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark")
+    plan.add_argument(
+        "config",
+        type=_settings,
+        nargs="?",
+        default=default,
+        help="a config (default: the default benchmark)",
+    )
+    plan.add_argument(
+        "--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark"
+    )
     where = "a table of expenses, such as a finished benchmark's tables/expenses.tsv (default: the one that ships)"
     default = layout.project_file("config/expenses.tsv")
     plan.add_argument("--table", type=Path, default=default, metavar="FILE", help=where)
     where = "the size of a dataset that nothing else tells; may be repeated"
     plan.add_argument(
-        "--shape", dest="shapes", type=_shape, action="append", default=[], metavar="NAME=CELLS,FEATURES", help=where
+        "--shape",
+        dest="shapes",
+        type=_shape,
+        action="append",
+        default=[],
+        metavar="NAME=CELLS,FEATURES",
+        help=where,
     )
     plan.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the expenses that were used to this file, whose larger views stay"
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="write the expenses that were used to this file, whose larger views stay",
     )
 
-    compare = _add(commands, "compare", "hold two results folders side by side: what changed, and whether beyond chance")
+    compare = _add(
+        commands,
+        "compare",
+        "hold two results folders side by side: what changed, and whether beyond chance",
+    )
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")
     compare.add_argument("b", type=Path, metavar="B", help="another")
-    default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
+    default, where = (
+        layout.project_file("config/display.yaml"),
+        "labels (default: the project's own)",
+    )
     compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    compare.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page, and the table beside it")
+    compare.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page, and the table beside it",
+    )
 
-    board = _add(commands, "leaderboard", "make one page of the runs of several results folders, each checked first")
+    board = _add(
+        commands,
+        "leaderboard",
+        "make one page of the runs of several results folders, each checked first",
+    )
     board.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a results folder")
     board.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    board.add_argument("--output", type=Path, required=True, metavar="DIR", help="a folder for index.html and leaderboard.tsv")
+    board.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder for index.html and leaderboard.tsv",
+    )
 
-    cite = _add(commands, "cite", "print BibTeX of the methods, metrics, datasets and packages that a benchmark used")
-    cite.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
+    cite = _add(
+        commands,
+        "cite",
+        "print BibTeX of the methods, metrics, datasets and packages that a benchmark used",
+    )
+    cite.add_argument(
+        "results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark"
+    )
     cite.add_argument("--output", type=Path, metavar="FILE.bib", help="write it there instead")
 
-    recommend = _add(commands, "recommend", "say which run to take on these data, for each question, with the evidence")
-    recommend.add_argument("results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark")
-    default, where = layout.project_file("config/display.yaml"), "labels (default: the project's own)"
+    recommend = _add(
+        commands,
+        "recommend",
+        "say which run to take on these data, for each question, with the evidence",
+    )
+    recommend.add_argument(
+        "results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark"
+    )
+    default, where = (
+        layout.project_file("config/display.yaml"),
+        "labels (default: the project's own)",
+    )
     recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
     recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
     racing = recommend.add_argument_group("a race: more seeds for the runs that are still in")
     what = "fit further seeds of the runs that paired tests have not put out, until one leads or the budget is spent"
     racing.add_argument("--race", action="store_true", help=what)
-    racing.add_argument("--budget", type=int, default=100, metavar="FITS", help="most fits (default: 100)")
+    racing.add_argument(
+        "--budget", type=int, default=100, metavar="FITS", help="most fits (default: 100)"
+    )
     racing.add_argument("--cores", default="all", metavar="N", help="for Snakemake (default: all)")
-    racing.add_argument("--dry-run", action="store_true", help="print what the next round would fit, and start nothing")
+    racing.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what the next round would fit, and start nothing",
+    )
 
-    keep = _add(commands, "keep", "keep the models of runs that are over: fit them again, and check that nothing changed")
-    keep.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
+    keep = _add(
+        commands,
+        "keep",
+        "keep the models of runs that are over: fit them again, and check that nothing changed",
+    )
+    keep.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K"
+    )
     where = "a results folder: the run of each view with the best overall score, first seed"
     keep.add_argument("--best", type=Path, metavar="RESULTS", help=where)
-    keep.add_argument("--table", type=Path, metavar="FILE.tsv", help="list the best, and remove other models of first seeds")
-    keep.add_argument("--named", nargs="*", default=[], metavar="RUN", help="whose models --table leaves where they are")
+    keep.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE.tsv",
+        help="list the best, and remove other models of first seeds",
+    )
+    keep.add_argument(
+        "--named",
+        nargs="*",
+        default=[],
+        metavar="RUN",
+        help="whose models --table leaves where they are",
+    )
     keep.add_argument("--threads", type=int)
 
-    impute = _add(commands, "impute", "write what a run imputed, also where it keeps a small model in the place of the values")
-    impute.add_argument("run", type=Path, metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K")
+    impute = _add(
+        commands,
+        "impute",
+        "write what a run imputed, also where it keeps a small model in the place of the values",
+    )
+    impute.add_argument(
+        "run", type=Path, metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K"
+    )
     impute.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
-    impute.add_argument("--view", type=Path, metavar="DIR", help="the folder of its view (default: in the same results folder)")
+    impute.add_argument(
+        "--view",
+        type=Path,
+        metavar="DIR",
+        help="the folder of its view (default: in the same results folder)",
+    )
     impute.set_defaults(threads=1)  # as the fit had: with more, it would have kept its values
 
-    apply = _add(commands, "apply", "embed one's own cells with a kept model, give them types, impute what they lack")
-    apply.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose model was kept, or of a model")
-    apply.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu, .h5ad or 10x .h5 with some of its modalities")
+    apply = _add(
+        commands,
+        "apply",
+        "embed one's own cells with a kept model, give them types, impute what they lack",
+    )
+    apply.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="the folder of a run whose model was kept, or of a model",
+    )
+    apply.add_argument(
+        "cells",
+        type=Path,
+        metavar="CELLS",
+        help=".h5mu, .h5ad or 10x .h5 with some of its modalities",
+    )
     _add_arguments_of_applying(apply)
 
-    integrate = _add(commands, "integrate", "fit a method to one's own cells, without a benchmark, and embed them")
+    integrate = _add(
+        commands,
+        "integrate",
+        "fit a method to one's own cells, without a benchmark, and embed them",
+    )
     integrate.add_argument("cells", type=Path, metavar="CELLS", help=".h5mu or 10x .h5")
-    integrate.add_argument("--method", required=True, help="a method's id; `mosaicbench list methods` shows all")
+    integrate.add_argument(
+        "--method", required=True, help="a method's id; `mosaicbench list methods` shows all"
+    )
     integrate.add_argument("--seed", type=int, default=0)
     integrate.add_argument("--hyperparameters", type=_object, default={}, metavar="JSON")
-    integrate.add_argument("--model", type=Path, metavar="DIR", help="a folder to keep the model in, for `mosaicbench apply`")
+    integrate.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="a folder to keep the model in, for `mosaicbench apply`",
+    )
     integrate.add_argument("--cell-type", metavar="COLUMN", help="the obs column of cell types")
     integrate.add_argument("--batch", metavar="COLUMN", help="the obs column of batches")
-    integrate.add_argument("--values", default="counts", help="counts (default), or lognorm of RNA without counts")
-    integrate.add_argument("--kinds", type=_object, metavar="JSON", help="modality -> rna, atac, adt or continuous")
+    integrate.add_argument(
+        "--values", default="counts", help="counts (default), or lognorm of RNA without counts"
+    )
+    integrate.add_argument(
+        "--kinds", type=_object, metavar="JSON", help="modality -> rna, atac, adt or continuous"
+    )
     _add_arguments_of_applying(integrate)
 
     listing = _add(commands, "list", "show what there is")
     listing.add_argument("room", nargs="?", choices=list(catalog.ROOMS), help="default: all")
-    listing.add_argument("--into", type=Path, metavar="FILE", help="refresh the tables between the markers of a Markdown file")
+    listing.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help="refresh the tables between the markers of a Markdown file",
+    )
     return whole
 
 
@@ -254,7 +499,9 @@ def _add(commands: argparse._SubParsersAction, name: str, what: str) -> argparse
 def _add_arguments_of_applying(command: argparse.ArgumentParser) -> None:
     """Add what is asked of cells that are shown to a model."""
     command.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
-    command.add_argument("--no-imputation", dest="impute", action="store_false", help="latents and types only")
+    command.add_argument(
+        "--no-imputation", dest="impute", action="store_false", help="latents and types only"
+    )
     where = "share of a modality's features that must be there (default: 0.5)"
     command.add_argument("--least-share", type=float, default=0.5, metavar="SHARE", help=where)
     command.add_argument("--threads", type=int)
@@ -262,12 +509,16 @@ def _add_arguments_of_applying(command: argparse.ArgumentParser) -> None:
 
 def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
     """Add what a job of fits takes: its description, or the same of a single run by hand; and what it was granted."""
-    described = "runs, seeds, limits and stacked, in JSON; or a file that holds them, or - for stdin"
+    described = (
+        "runs, seeds, limits and stacked, in JSON; or a file that holds them, or - for stdin"
+    )
     fit.add_argument("job", nargs="?", metavar="JOB", help=described)
     alone = fit.add_argument_group("a single run, without JOB")
     alone.add_argument("--method", help="a method's id; `mosaicbench list methods` shows all")
     alone.add_argument("--hyperparameters", type=_object, default={}, metavar="JSON")
-    alone.add_argument("--identity", type=_object, default={}, metavar="JSON", help="dataset, scenario, run, seed")
+    alone.add_argument(
+        "--identity", type=_object, default={}, metavar="JSON", help="dataset, scenario, run, seed"
+    )
     for part in ("train", "query"):
         alone.add_argument(f"--{part}", metavar="FILE")
     alone.add_argument("--solution", metavar="FILE", help="for positive controls only")

@@ -21,7 +21,9 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 
 
-def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, granted_mb: float, granted_minutes: float) -> None:
+def fit_within_grant(
+    fit: Callable[..., None], job: dict, *, attempt: int, granted_mb: float, granted_minutes: float
+) -> None:
     """Call `fit` with what this attempt may use, and judge the rows that it wrote.
 
     Parameters
@@ -40,14 +42,19 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
         When a run needs more than this attempt was granted but not more than a later one is; and as `fit` does.
     """
     outputs = [Path(output) for run in job["runs"] for output in run["outputs"]]
-    under_way = outputs[0] / "attempt.json"  # gone at the end, or before it where another job tried the same runs
+    under_way = (
+        outputs[0] / "attempt.json"
+    )  # gone at the end, or before it where another job tried the same runs
     killed = _last_attempt(under_way)
     if attempt > cluster.ATTEMPTS and killed.get("attempt") == attempt - 1:
         fit(**job, failure=_failure_of(killed))
         under_way.unlink(missing_ok=True)
         return
 
-    allowed = {"memory_mb": job["limits"]["memory_mb"], "minutes": job["limits"]["minutes"] * len(job["seeds"])}
+    allowed = {
+        "memory_mb": job["limits"]["memory_mb"],
+        "minutes": job["limits"]["minutes"] * len(job["seeds"]),
+    }
     usable = {
         "memory_mb": min(allowed["memory_mb"], granted_mb - cluster.OVERHEAD_MB),
         "minutes": min(allowed["minutes"], granted_minutes - cluster.OVERHEAD_MINUTES),
@@ -63,12 +70,17 @@ def fit_within_grant(fit: Callable[..., None], job: dict, *, attempt: int, grant
     out_of_memory = [record for record in records if record["status"] == "out_of_memory"]
     if out_of_memory and now["job"]:
         # Where the kernel killed the fit, the cluster takes the whole job for failed, with this row: the next attempt has it.
-        write_text(under_way, json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}))
+        write_text(
+            under_way,
+            json.dumps(now | {"status": "out_of_memory", "message": out_of_memory[0]["message"]}),
+        )
     else:
         under_way.unlink(missing_ok=True)
     limit_of = {"out_of_memory": "memory_mb", "timeout": "minutes"}
     stopped = [record["status"] for record in records if record["status"] in limit_of]
-    too_little = [status for status in stopped if usable[limit_of[status]] < allowed[limit_of[status]]]
+    too_little = [
+        status for status in stopped if usable[limit_of[status]] < allowed[limit_of[status]]
+    ]
     if attempt < cluster.ATTEMPTS and too_little:
         raise UserError(
             f"{too_little[0]} with {usable['memory_mb']:g} MB and {usable['minutes']:g} minutes; the next attempt gets more"
@@ -81,7 +93,9 @@ def _last_attempt(under_way: Path) -> dict:
         return {}
     try:
         last = json.loads(under_way.read_text())
-        cut_short = not isinstance(last, dict) or {"attempt", "memory_mb", "minutes", "job"} - set(last)
+        cut_short = not isinstance(last, dict) or {"attempt", "memory_mb", "minutes", "job"} - set(
+            last
+        )
     except ValueError:
         cut_short = True
     if cut_short:

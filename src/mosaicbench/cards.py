@@ -43,9 +43,19 @@ CLAIMS = {
     "generates": "draws virtual cells: `generate`",
     "random": "draws random numbers, so that another seed gives another result",
 }
-PARTS_OF = {"joint": "embed", "single": "embed", "private": "embed_private", "impute": "impute", "draws": "draw"}
+PARTS_OF = {
+    "joint": "embed",
+    "single": "embed",
+    "private": "embed_private",
+    "impute": "impute",
+    "draws": "draw",
+}
 PARTS_OF |= {"labels": "predict"}
-NEEDED_BY = {"aligns": "single", "imputes": "impute", "reconstructs": "impute"}  # claim -> what a method with it gives
+NEEDED_BY = {
+    "aligns": "single",
+    "imputes": "impute",
+    "reconstructs": "impute",
+}  # claim -> what a method with it gives
 
 # What stands in the place of a method's card for a result that was computed outside of the benchmark.
 ELSEWHERE = "elsewhere"
@@ -76,7 +86,9 @@ GROUPS = {
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
 BETTER = {"higher": "more is better", "lower": "less is better"}
-BETTER |= {"nearer": "the nearer to `best` the better: neither more nor less is, so runs are not ranked by it"}
+BETTER |= {
+    "nearer": "the nearer to `best` the better: neither more nor less is, so runs are not ranked by it"
+}
 # What a metric's function may take; the names of its parameters are its needs. Rows of all arrays of cells are the same query
 # cells, types are texts, "" where unknown.
 NEEDS = {
@@ -126,7 +138,10 @@ PROPERTIES = {
     "noise_never_improves": "an answer with more noise is no better, where the card states a best value",
     "collapse_is_not_rewarded": "an answer that is the same for all cells is no better than chance",
 }
-PER = {"view": "one figure for each dataset and scenario", "all": "one figure of the whole benchmark"}
+PER = {
+    "view": "one figure for each dataset and scenario",
+    "all": "one figure of the whole benchmark",
+}
 
 
 @dataclass(frozen=True)
@@ -183,7 +198,9 @@ def check(room: str, file: str, card: object) -> None:
         _check_method(file, card)
 
 
-def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict, dict]]:
+def variants(
+    file: str, card: dict, defaults: dict[str, object]
+) -> dict[str, tuple[dict, dict, dict]]:
     """Return the forms of a card's idea: id -> its card, the keywords of its function, and what its parameters take.
 
     A card with ``variants`` stands for these ids, and not for the file's own unless it is among them::
@@ -209,27 +226,47 @@ def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tu
     UserError
         When a variant is not a dict, or a text names a keyword that there is not.
     """
-    if not isinstance(card["variants"], dict) or not all(map(_is_variant, card["variants"].values())):
-        raise UserError(f"{file}: CARD, key 'variants': expected a dict id -> dict, where 'keywords' and 'takes' are dicts too")
+    if not isinstance(card["variants"], dict) or not all(
+        map(_is_variant, card["variants"].values())
+    ):
+        raise UserError(
+            f"{file}: CARD, key 'variants': expected a dict id -> dict, where 'keywords' and 'takes' are dicts too"
+        )
     found = {}
     for name, differs in card["variants"].items():
         keywords = defaults | differs.get("keywords", {})
-        merged = {key: value for key, value in (card | differs).items() if key not in ("variants", "keywords", "takes")}
+        merged = {
+            key: value
+            for key, value in (card | differs).items()
+            if key not in ("variants", "keywords", "takes")
+        }
         try:
-            merged |= {key: text.format(**keywords) for key, text in merged.items() if keywords and isinstance(text, str)}
+            merged |= {
+                key: text.format(**keywords)
+                for key, text in merged.items()
+                if keywords and isinstance(text, str)
+            }
         except (KeyError, IndexError, ValueError) as error:
-            raise UserError(f"{file}, {name}: a text of the card has braces that name no keyword ({error})") from error
+            raise UserError(
+                f"{file}, {name}: a text of the card has braces that name no keyword ({error})"
+            ) from error
         found[name] = (merged, keywords, differs.get("takes", {}))
     return found
 
 
 def _is_variant(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(value.get(key, {}), dict) for key in ("keywords", "takes"))
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key, {}), dict) for key in ("keywords", "takes")
+    )
 
 
 def _check_value(where: str, value: object, rule: Key) -> None:
     if not rule.accepts(value):
-        comma = "; one word in brackets needs a comma: ('paired',)" if rule.words and isinstance(value, str) else ""
+        comma = (
+            "; one word in brackets needs a comma: ('paired',)"
+            if rule.words and isinstance(value, str)
+            else ""
+        )
         raise UserError(f"{where}: expected {rule.expects}, found {value!r}{comma}")
     for word in [value] if isinstance(value, str) else value if rule.words else []:
         if rule.words and word not in rule.words:
@@ -239,16 +276,26 @@ def _check_value(where: str, value: object, rule: Key) -> None:
 def _check_method(file: str, card: dict) -> None:
     if not card["handles"] or not card["gives"]:
         empty = "gives" if card["handles"] else "handles"
-        raise UserError(f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}")
+        raise UserError(
+            f"{file}: CARD, key {empty!r}: at least one of {', '.join(KEYS['methods'][empty].words)}"
+        )
     if "solution" in card["uses"] and card["kind"] != "control":
-        raise UserError(f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution")
+        raise UserError(
+            f"{file}: CARD, key 'uses': only a method of kind 'control' may see the solution"
+        )
     if "draws" in card["gives"] and "impute" not in card["gives"]:
-        raise UserError(f"{file}: CARD, key 'gives': 'draws' needs 'impute', for draws are of what is imputed")
+        raise UserError(
+            f"{file}: CARD, key 'gives': 'draws' needs 'impute', for draws are of what is imputed"
+        )
     if not card["claims"] and card["kind"] != "control" and "wraps" not in card:
-        raise UserError(f"{file}: CARD, key 'claims': at least one of {', '.join(CLAIMS)}; tests hold the method to it")
+        raise UserError(
+            f"{file}: CARD, key 'claims': at least one of {', '.join(CLAIMS)}; tests hold the method to it"
+        )
     for claim in card["claims"]:
         if claim in NEEDED_BY and NEEDED_BY[claim] not in card["gives"]:
-            raise UserError(f"{file}: CARD, key 'claims': {claim!r} needs {NEEDED_BY[claim]!r} in 'gives'")
+            raise UserError(
+                f"{file}: CARD, key 'claims': {claim!r} needs {NEEDED_BY[claim]!r} in 'gives'"
+            )
 
 
 def _is_text(value: object) -> bool:
@@ -308,12 +355,29 @@ KEYS = {
         "claims": _words(CLAIMS),
         "summary": _text("one or two sentences about how it works"),
         "deviates": _text('what differs from the paper, and why, "" where nothing does'),
-        "paths": Key("a tuple of words, those of docs/site/drawing.py", _is_words, {}, optional=True),
+        "paths": Key(
+            "a tuple of words, those of docs/site/drawing.py", _is_words, {}, optional=True
+        ),
         "advice": _text("when to take the method, and when not", optional=True),
-        "own": Key("True, of a method that this project made up: every table and figure marks it", _is_true, {}, optional=True),
-        "wraps": Key("a dict of the texts package, module, version and licence", _is_package, {}, optional=True),
+        "own": Key(
+            "True, of a method that this project made up: every table and figure marks it",
+            _is_true,
+            {},
+            optional=True,
+        ),
+        "wraps": Key(
+            "a dict of the texts package, module, version and licence",
+            _is_package,
+            {},
+            optional=True,
+        ),
         "environment": _text("the name of a file of envs/peers", optional=True),
-        "space": Key("a dict of hyperparameters to search, see spaces.py", lambda x: isinstance(x, dict), {}, optional=True),
+        "space": Key(
+            "a dict of hyperparameters to search, see spaces.py",
+            lambda x: isinstance(x, dict),
+            {},
+            optional=True,
+        ),
     },
     "metrics": {
         "label": _text("how tables and figures name the metric"),
@@ -321,15 +385,31 @@ KEYS = {
         "best": _number("the value of a perfect answer"),
         "better": _word(BETTER),
         "chance": _number("the value of an answer that knows nothing"),
-        "bounds": Key("the lowest and the highest value, None where there is none: [0.0, None]", _is_bounds, {}),
+        "bounds": Key(
+            "the lowest and the highest value, None where there is none: [0.0, None]",
+            _is_bounds,
+            {},
+        ),
         "definition": _text("what is computed, in one or two sentences"),
         "doi": _text('of the paper that defines it, "" where there is none'),
-        "lacks": Key(f"a dict of properties that it lacks: why, out of {', '.join(PROPERTIES)}", _is_reasons, PROPERTIES, True),
-        "by_type": _text("what its scores of the cells of one type are called in features.tsv", optional=True),
-        "by_batch": _text("what its scores of the cells of one batch are called in features.tsv", optional=True),
+        "lacks": Key(
+            f"a dict of properties that it lacks: why, out of {', '.join(PROPERTIES)}",
+            _is_reasons,
+            PROPERTIES,
+            True,
+        ),
+        "by_type": _text(
+            "what its scores of the cells of one type are called in features.tsv", optional=True
+        ),
+        "by_batch": _text(
+            "what its scores of the cells of one batch are called in features.tsv", optional=True
+        ),
         "by_bin": _text("what its counts by bin are called in features.tsv", optional=True),
         "without_partners": Key(
-            "True, of a metric of two modalities whose rows need not be the same cells", _is_true, {}, optional=True
+            "True, of a metric of two modalities whose rows need not be the same cells",
+            _is_true,
+            {},
+            optional=True,
         ),
     },
     "datasets": {
@@ -338,14 +418,24 @@ KEYS = {
         "labels": _text("where the cell types come from"),
         "licence": _text("of the data"),
         "citation": _text("of the data"),
-        "simulated": Key("True, of simulated cells, which are apart from real datasets", _is_true, {}, optional=True),
+        "simulated": Key(
+            "True, of simulated cells, which are apart from real datasets",
+            _is_true,
+            {},
+            optional=True,
+        ),
     },
     "figures": {
         "label": _text("how the report names the figure"),
         "caption": _text("what is drawn and how to read it"),
         "needs": Key("a list of the tables that its function takes", _is_words, {}),
         "per": _word(PER),
-        "only_with": _text("the key of the config, or of its `report`, without which it is not drawn", optional=True),
-        "only_with_group": _text("the group of metrics without which it is not drawn", optional=True),
+        "only_with": _text(
+            "the key of the config, or of its `report`, without which it is not drawn",
+            optional=True,
+        ),
+        "only_with_group": _text(
+            "the group of metrics without which it is not drawn", optional=True
+        ),
     },
 }

@@ -22,7 +22,12 @@ from mosaicbench.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
 ELSEWHERE = contract.ELSEWHERE  # in the place of a method
-ROOMS = ("datasets", "methods", "metrics", "figures")  # the shelves: folders in which one file is one thing with a card
+ROOMS = (
+    "datasets",
+    "methods",
+    "metrics",
+    "figures",
+)  # the shelves: folders in which one file is one thing with a card
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,11 @@ def card(room: str, name: str) -> dict:
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]
-    contract.check(room, _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}", entry.card)
+    contract.check(
+        room,
+        _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}",
+        entry.card,
+    )
     return entry.card
 
 
@@ -101,7 +110,9 @@ def cards(room: str) -> dict[str, dict]:
 @cache
 def module(room: str, name: str) -> str:
     """Return the dotted module name of the file that holds an id of a room."""
-    return "mosaicbench." + ".".join(_entries(room)[name].path.relative_to(PACKAGE).with_suffix("").parts)
+    return "mosaicbench." + ".".join(
+        _entries(room)[name].path.relative_to(PACKAGE).with_suffix("").parts
+    )
 
 
 @cache
@@ -136,7 +147,9 @@ def parameters(room: str, name: str, beside: str | None = None) -> dict[str, Hyp
     for parameter in (*entry.keywords, *entry.takes):
         if parameter not in known:
             hint = nearest(parameter, known)
-            raise UserError(f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter {parameter!r}{hint}")
+            raise UserError(
+                f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter {parameter!r}{hint}"
+            )
     return {entry.takes.get(key, key): known[key] for key in known if key not in entry.keywords}
 
 
@@ -144,15 +157,21 @@ def parameters(room: str, name: str, beside: str | None = None) -> dict[str, Hyp
 def function(room: str, name: str, beside: str | None = None) -> Callable:
     """Import and return the function of a metric or figure; it takes what :func:`parameters` names, by keyword."""
     entry = _asked(room, name, beside)
-    call = getattr(importlib.import_module(module(room, name)), _function(room, entry.path, beside).name)
+    call = getattr(
+        importlib.import_module(module(room, name)), _function(room, entry.path, beside).name
+    )
     called = {need: parameter for parameter, need in entry.takes.items()}
-    return lambda **supplied: call(**{called.get(key, key): value for key, value in supplied.items()}, **entry.keywords)
+    return lambda **supplied: call(
+        **{called.get(key, key): value for key, value in supplied.items()}, **entry.keywords
+    )
 
 
 def stands_beside(room: str, name: str, function: str) -> bool:
     """Say whether a file defines a further function, such as ``per_cell``: it belongs to the first of the file's ids."""
     entry = _entries(room)[name]
-    return entry.first and any(node.name == function != entry.path.stem for node in _public_functions(entry.path))
+    return entry.first and any(
+        node.name == function != entry.path.stem for node in _public_functions(entry.path)
+    )
 
 
 def _asked(room: str, name: str, beside: str | None) -> _Entry:
@@ -170,9 +189,13 @@ def _entries(room: str) -> dict[str, _Entry]:
         made = {path.stem: _Entry(path, card=card)}
         if room in ("metrics", "figures") and isinstance(card, dict) and "variants" in card:
             forms = contract.variants(_name(path), card, _defaults(_function(room, path)))
-            made = {name: _Entry(path, name == next(iter(forms)), *form) for name, form in forms.items()}
+            made = {
+                name: _Entry(path, name == next(iter(forms)), *form) for name, form in forms.items()
+            }
         if twice := set(found) & set(made):
-            raise UserError(f"{_name(path)}: {room} has {', '.join(sorted(twice))} already, in another file")
+            raise UserError(
+                f"{_name(path)}: {room} has {', '.join(sorted(twice))} already, in another file"
+            )
         found |= made
     return dict(sorted(found.items(), key=lambda item: item[1].path.with_name(f"{item[0]}.py")))
 
@@ -182,7 +205,9 @@ def _tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except SyntaxError as error:
-        raise UserError(f"{_name(path)}, line {error.lineno}: not readable as Python: {error.msg}") from error
+        raise UserError(
+            f"{_name(path)}, line {error.lineno}: not readable as Python: {error.msg}"
+        ) from error
 
 
 def _name(path: Path) -> str:
@@ -192,7 +217,13 @@ def _name(path: Path) -> str:
 
 def _card(path: Path) -> dict | None:
     for node in _tree(path).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
         if any(isinstance(target, ast.Name) and target.id == "CARD" for target in targets):
             return _written_out(node.value, f"{_name(path)}: CARD")
     return None
@@ -211,7 +242,11 @@ def _written_out(value: ast.expr, what: str) -> object:
 
 
 def _parts_of(value: ast.expr) -> list[ast.expr]:
-    return [*value.keys, *value.values] if isinstance(value, ast.Dict) and None not in value.keys else [value]
+    return (
+        [*value.keys, *value.values]
+        if isinstance(value, ast.Dict) and None not in value.keys
+        else [value]
+    )
 
 
 def _is_literal(value: ast.expr) -> bool:
@@ -226,7 +261,9 @@ def _class(path: Path, name: str) -> ast.ClassDef:
     """Return a class that a file defines."""
     classes = {node.name: node for node in _classes(path)}
     if name not in classes:
-        raise UserError(f"{_name(path)}: defines no class {name!r}, which a method derives from{nearest(name, classes)}")
+        raise UserError(
+            f"{_name(path)}: defines no class {name!r}, which a method derives from{nearest(name, classes)}"
+        )
     return classes[name]
 
 
@@ -248,7 +285,9 @@ def _check_needs(metric: str) -> None:
     for need in parameters("metrics", metric):
         if need not in contract.NEEDS:
             hint = nearest(need, contract.NEEDS)
-            raise UserError(f"{_name(path)}: the parameter {need!r} of `{path.stem}` is nothing that the scorer knows{hint}")
+            raise UserError(
+                f"{_name(path)}: the parameter {need!r} of `{path.stem}` is nothing that the scorer knows{hint}"
+            )
 
 
 def _check_space(method: str, known: dict[str, Hyperparameter]) -> None:
@@ -266,7 +305,9 @@ def _check_parts(method: str) -> None:
         contract.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
     }
     needed |= {"reveal": "its card uses 'solution'"} if "solution" in promises["uses"] else {}
-    needed |= {"generate": "its card claims 'generates'"} if "generates" in promises["claims"] else {}
+    needed |= (
+        {"generate": "its card claims 'generates'"} if "generates" in promises["claims"] else {}
+    )
     for part, why in needed.items():
         if not _defines(path, name, part):
             raise UserError(f"{_name(path)}: class {name} has no method `{part}`: {why}")
@@ -277,16 +318,27 @@ def _defines(path: Path, class_name: str, part: str) -> bool:
     definition = _class(path, class_name)
     if any(isinstance(node, ast.FunctionDef) and node.name == part for node in definition.body):
         return True
-    homes = [(_home(path, base.id), base.id) if isinstance(base, ast.Name) else (None, "") for base in definition.bases]
+    homes = [
+        (_home(path, base.id), base.id) if isinstance(base, ast.Name) else (None, "")
+        for base in definition.bases
+    ]
     return any(home is None or _defines(home, base, part) for home, base in homes)
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:
-    return [node for node in _tree(path).body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    return [
+        node
+        for node in _tree(path).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
 
 
 def _public_functions(path: Path) -> list[ast.FunctionDef]:
-    return [node for node in _tree(path).body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return [
+        node
+        for node in _tree(path).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
 
 
 def _function(room: str, path: Path, beside: str | None = None) -> ast.FunctionDef:
@@ -294,7 +346,9 @@ def _function(room: str, path: Path, beside: str | None = None) -> ast.FunctionD
     wanted = beside or {"datasets": "load", "metrics": path.stem, "figures": path.stem}.get(room)
     functions = {node.name: node for node in _public_functions(path)}
     if wanted is not None and wanted not in functions:
-        raise UserError(f"{_name(path)}: no function `{wanted}`{nearest(wanted, functions) if functions else ''}")
+        raise UserError(
+            f"{_name(path)}: no function `{wanted}`{nearest(wanted, functions) if functions else ''}"
+        )
     return functions[wanted] if wanted else list(functions.values())[-1]
 
 
@@ -302,7 +356,11 @@ def _defaults(function: ast.FunctionDef) -> dict[str, object]:
     """Return the parameters of a function that have a default, and the defaults."""
     arguments, defaults = function.args, function.args.defaults
     pairs = [*zip(arguments.args[len(arguments.args) - len(defaults) :], defaults, strict=True)]
-    pairs += [pair for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if pair[1] is not None]
+    pairs += [
+        pair
+        for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if pair[1] is not None
+    ]
     return {argument.arg: ast.literal_eval(default) for argument, default in pairs}
 
 
@@ -317,16 +375,28 @@ def _fields(path: Path, class_name: str) -> dict[str, Hyperparameter]:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             what = f"{_name(path)}: the default of {class_name}.{node.target.id}"
             if node.value is None:
-                raise UserError(f"{what} is missing: a hyperparameter has one, in its class and nowhere else")
-            found[node.target.id] = Hyperparameter(_text(node.annotation), _written_out(node.value, what))
+                raise UserError(
+                    f"{what} is missing: a hyperparameter has one, in its class and nowhere else"
+                )
+            found[node.target.id] = Hyperparameter(
+                _text(node.annotation), _written_out(node.value, what)
+            )
     return found
 
 
 def _refusals(path: Path, class_name: str) -> list[ast.FunctionDef]:
     definition = _class(path, class_name)
-    homes = {base.id: _home(path, base.id) for base in definition.bases if isinstance(base, ast.Name)}
-    inherited = [one for name, home in homes.items() if home is not None for one in _refusals(home, name)]
-    own = [node for node in definition.body if isinstance(node, ast.FunctionDef) and node.name == "__post_init__"]
+    homes = {
+        base.id: _home(path, base.id) for base in definition.bases if isinstance(base, ast.Name)
+    }
+    inherited = [
+        one for name, home in homes.items() if home is not None for one in _refusals(home, name)
+    ]
+    own = [
+        node
+        for node in definition.body
+        if isinstance(node, ast.FunctionDef) and node.name == "__post_init__"
+    ]
     return inherited + own
 
 
@@ -340,7 +410,9 @@ def _home(path: Path, name: str) -> Path | None:
             if parts[0] == PACKAGE.name:
                 home = PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
                 if not home.is_file():
-                    raise UserError(f"{_name(path)}, line {node.lineno}: there is no module {node.module}")
+                    raise UserError(
+                        f"{_name(path)}, line {node.lineno}: there is no module {node.module}"
+                    )
                 return home
     return None
 

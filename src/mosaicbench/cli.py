@@ -20,7 +20,16 @@ from mosaicbench.errors import NotWritten, UserError
 from mosaicbench.job_expenses import write_job_expenses
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
-OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+OF_THE_DISK = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EISDIR,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 IMPUTE_AGAIN = {"score", "project", "impute"}  # commands that may
 
@@ -33,7 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
         finally:
             sys.stdout.flush()  # here, not when Python ends, when nobody could catch what it raises
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what was not read yet goes there
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what was not read yet goes there
         sys.exit(128 + signal.SIGPIPE)  # as a shell says it of other programs
 
 
@@ -41,14 +52,20 @@ def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
     begun = time.monotonic()
     options = vars(parser().parse_args(arguments))
-    command, threads, expenses = options.pop("command"), options.pop("threads", None), options.pop("expenses")
+    command, threads, expenses = (
+        options.pop("command"),
+        options.pop("threads", None),
+        options.pop("expenses"),
+    )
     if threads is not None:
         # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
             os.environ[f"{library}_NUM_THREADS"] = str(threads)
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if command in IMPUTE_AGAIN:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: only a fit without a GPU leaves values to its model
+        os.environ["CUDA_VISIBLE_DEVICES"] = (
+            ""  # before torch is imported: only a fit without a GPU leaves values to its model
+        )
     try:
         if command == "list":
             listing.main(**options)
@@ -61,16 +78,22 @@ def _run(arguments: list[str] | None) -> None:
         elif command == "score":
             _score(**options)
         elif command == "plan":
-            importlib.import_module("mosaicbench.commands.plan").main(**options | {"shapes": dict(options["shapes"])})
+            importlib.import_module("mosaicbench.commands.plan").main(
+                **options | {"shapes": dict(options["shapes"])}
+            )
         elif command == "tabulate":
-            importlib.import_module("mosaicbench.commands.tabulate").main(**jobs.of_tables(**options))
+            importlib.import_module("mosaicbench.commands.tabulate").main(
+                **jobs.of_tables(**options)
+            )
         else:
             importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
         if expenses is not None:
             write_job_expenses(expenses, begun)
     except NotWritten as error:
         print(f"mosaicbench {command}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)  # HDF5 may hold a file that it could not close, and end an orderly exit in a crash
+        os._exit(
+            1
+        )  # HDF5 may hold a file that it could not close, and end an orderly exit in a crash
     except UserError as error:
         sys.exit(f"mosaicbench {command}: {error}")
     except MemoryError as error:
@@ -90,7 +113,9 @@ def _do(command: str, job: dict) -> None:
     try:
         inspect.signature(main).bind(**job)
     except TypeError as error:
-        raise UserError("JOB: {}".format(str(error).replace("keyword-only ", ""))) from error  # as Python 3.12 and later say
+        raise UserError(
+            "JOB: {}".format(str(error).replace("keyword-only ", ""))
+        ) from error  # as Python 3.12 and later say
     jobs.check_inside(command, job)
     main(**job)
 
@@ -112,27 +137,49 @@ def _fit(
     elif granted_mb is None or granted_minutes is None:
         raise UserError("--attempt needs --granted-mb and --granted-minutes")
     else:
-        attempts.fit_within_grant(fit, job, attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes)
+        attempts.fit_within_grant(
+            fit, job, attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes
+        )
 
 
-def _recommend(race: bool, budget: int, cores: str, dry_run: bool, output: Path | None, **common: object) -> None:
+def _recommend(
+    race: bool, budget: int, cores: str, dry_run: bool, output: Path | None, **common: object
+) -> None:
     """Say which run to take, or race for it."""
     if not race:
         importlib.import_module("mosaicbench.commands.recommend").main(**common, output=output)
         return
     if output is not None:
         raise UserError("--output: a race has no table; leave --output or --race out")
-    importlib.import_module("mosaicbench.commands.race").main(**common, budget=budget, cores=cores, dry_run=dry_run)
+    importlib.import_module("mosaicbench.commands.race").main(
+        **common, budget=budget, cores=cores, dry_run=dry_run
+    )
 
 
 def _score(**options: object) -> None:
     """Score runs of a view, or embeddings that were made elsewhere."""
     alone = {"latents", "truth", "embedding", "graph", "cell_type", "batch", "output"}
     elsewhere = options["latents"] is not None
-    needed = ("latents", "truth") if elsewhere else ("runs", "views", "groups", "scores", "features", "cells")
+    needed = (
+        ("latents", "truth")
+        if elsewhere
+        else ("runs", "views", "groups", "scores", "features", "cells")
+    )
     if missing := [f"--{name}" for name in needed if options[name] is None]:
-        raise UserError(f"{'embeddings' if elsewhere else 'runs'} to score need {', '.join(missing)}")
-    taken = {name: value for name, value in options.items() if name == "groups" or (name in alone) == elsewhere}
-    if elsewhere and (others := [f"--{name}" for name in options if name not in taken and options[name] is not None]):
+        raise UserError(
+            f"{'embeddings' if elsewhere else 'runs'} to score need {', '.join(missing)}"
+        )
+    taken = {
+        name: value
+        for name, value in options.items()
+        if name == "groups" or (name in alone) == elsewhere
+    }
+    if elsewhere and (
+        others := [
+            f"--{name}" for name in options if name not in taken and options[name] is not None
+        ]
+    ):
         raise UserError(f"--latents: embeddings that were made elsewhere have no {others[0]}")
-    importlib.import_module(f"mosaicbench.commands.{'score_latents' if elsewhere else 'score'}").main(**taken)
+    importlib.import_module(
+        f"mosaicbench.commands.{'score_latents' if elsewhere else 'score'}"
+    ).main(**taken)

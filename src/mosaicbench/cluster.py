@@ -68,7 +68,9 @@ def request(rule: str, resources: dict) -> Request:
     if "gres" in resources:
         model, count = next(iter(_gpus(resources["gres"]).items()), ("", 0))
         gpus = count, model
-    known = {name: value for name, value in resources.items() if isinstance(value, int)}  # others are settled when it starts
+    known = {
+        name: value for name, value in resources.items() if isinstance(value, int)
+    }  # others are settled when it starts
     return Request(
         rule=rule,
         partition=resources.get("slurm_partition"),
@@ -150,7 +152,15 @@ def status_of_killed(job: str | None) -> tuple[str, str]:
     if job:
         commands = (
             ["scontrol", "--oneliner", "show", "job", job],
-            ["sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2", "--format=State"],
+            [
+                "sacct",
+                "--jobs",
+                job,
+                "--allocations",
+                "--noheader",
+                "--parsable2",
+                "--format=State",
+            ],
         )
         for command in commands:
             answer = _answer_or_nothing(*command)
@@ -167,18 +177,26 @@ def _why_not(request: Request, offered: dict[str, Partition], name: str) -> str:
     if name not in offered:
         return f"asks for partition {name}, which does not exist; there are {', '.join(offered)}"
     partition = offered[name]
-    asked_gpus = f"{request.gpus} GPU" + (f" of model {request.gpu_model}" if request.gpu_model else "")
+    asked_gpus = f"{request.gpus} GPU" + (
+        f" of model {request.gpu_model}" if request.gpu_model else ""
+    )
     if not partition.is_up:
         return f"asks for partition {name}, which is not up"
     if partition.minutes is not None and request.minutes > partition.minutes:
         return f"asks for {request.minutes} minutes, but partition {name} gives at most {partition.minutes:g}"
     if partition.mem_mb is not None and request.mem_mb > partition.mem_mb:
-        return f"asks for {request.mem_mb} MB, but partition {name} gives at most {partition.mem_mb:g}"
+        return (
+            f"asks for {request.mem_mb} MB, but partition {name} gives at most {partition.mem_mb:g}"
+        )
     if partition.cpus is not None and request.cpus > partition.cpus:
-        return f"asks for {request.cpus} CPUs, but partition {name} gives at most {partition.cpus:g}"
+        return (
+            f"asks for {request.cpus} CPUs, but partition {name} gives at most {partition.cpus:g}"
+        )
     if any(_fits(request, node) for node in partition.nodes):
         return ""
-    asked = f"{request.cpus} CPU, {request.mem_mb} MB" + (f" and {asked_gpus}" if request.gpus else "")
+    asked = f"{request.cpus} CPU, {request.mem_mb} MB" + (
+        f" and {asked_gpus}" if request.gpus else ""
+    )
     return f"asks for {asked}, but partition {name} has no such node ({_described(partition)})"
 
 
@@ -200,7 +218,11 @@ def _described(partition: Partition) -> str:
 
 def _could(request: Request, offered: dict[str, Partition]) -> str:
     able = [name for name in offered if not _why_not(request, offered, name)]
-    return f"slurm_partition could be: {', '.join(able)}" if able else "no partition of this cluster could start it"
+    return (
+        f"slurm_partition could be: {', '.join(able)}"
+        if able
+        else "no partition of this cluster could start it"
+    )
 
 
 def _gpus(gres: str) -> dict[str, int]:
@@ -226,18 +248,26 @@ def _minutes(text: str) -> float | None:
 
 def _answer(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
     except FileNotFoundError:
         raise UserError(
             f"there is no {command[0]} here; the slurm profile is for a machine that can submit to SLURM (a login node)"
         ) from None
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = (error.stderr or "").strip() if isinstance(error, subprocess.CalledProcessError) else "no answer in 60 s"
+        said = (
+            (error.stderr or "").strip()
+            if isinstance(error, subprocess.CalledProcessError)
+            else "no answer in 60 s"
+        )
         raise UserError(f"SLURM does not answer `{' '.join(command)}`: {said}") from None
 
 
 def _answer_or_nothing(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=60
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

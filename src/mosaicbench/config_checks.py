@@ -30,10 +30,18 @@ LONGEST = 1000  # letters of a text
 DEEPEST = 20  # keys below each other
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 QUOTES = "'\""
-TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number"}
+TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+}
 TYPES |= {"boolean": "true or false", "null": "null"}
 TRUTHS = {"true": True, "false": False}
-INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, x: type(x) is int)  # 1.0 is none
+INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, x: type(x) is int
+)  # 1.0 is none
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=INTEGERS)
 
 
@@ -48,7 +56,9 @@ def checked(config: dict, schema: dict) -> dict:
 
 def check_schema(content: object, schema: dict, where: str = "config key ") -> None:
     """Refuse the first violation of a schema, with its key; `where` is what a message says before the key."""
-    errors = sorted(Validator(schema).iter_errors(content), key=lambda error: list(map(str, error.path)))
+    errors = sorted(
+        Validator(schema).iter_errors(content), key=lambda error: list(map(str, error.path))
+    )
     if errors:
         raise UserError(where + _explained(errors[0]))
 
@@ -68,7 +78,9 @@ def read_yaml(path: Path) -> object:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text in UTF-8, from byte {error.start} on; is it another kind of file?") from error
+        raise UserError(
+            f"{path}: is no text in UTF-8, from byte {error.start} on; is it another kind of file?"
+        ) from error
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())[:300]})") from error
 
@@ -93,7 +105,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Return the mapping."""
         lines: dict[str, int] = {}
-        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]:
+        for key in [
+            key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"
+        ]:
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise yaml.YAMLError(
@@ -144,12 +158,20 @@ def _explained(error: jsonschema.ValidationError) -> str:
     found = value_types.shown(error.instance)
     if error.validator == "enum":
         in_yaml = {True: "true", False: "false"}
-        possible = [in_yaml[value] if isinstance(value, bool) else value for value in error.validator_value]
+        possible = [
+            in_yaml[value] if isinstance(value, bool) else value for value in error.validator_value
+        ]
         return f"{key}: {found} is not possible{nearest(found.strip(QUOTES), possible)}"
     described = f" ({error.schema['description']})" if "description" in error.schema else ""
     if error.validator == "type":
-        expected = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
-        number = value_types.as_number(error.instance) if {"number", "integer"} & set(expected) else None
+        expected = (
+            [error.validator_value]
+            if isinstance(error.validator_value, str)
+            else error.validator_value
+        )
+        number = (
+            value_types.as_number(error.instance) if {"number", "integer"} & set(expected) else None
+        )
         hint = "" if number is None else f"; YAML reads this as text, write {number:g}"
         return f"{key}: expected {' or '.join(TYPES[one] for one in expected)}, found {found}{hint}{described}"
     if error.validator == "pattern":
@@ -161,9 +183,13 @@ def _explained(error: jsonschema.ValidationError) -> str:
 def check_name(section: str, name: str) -> None:
     """Refuse an id of a section of the config that cannot be a folder's name."""
     if (section, name) == ("datasets", "all_datasets"):
-        raise UserError("config key datasets: 'all_datasets' is the folder of tables over all datasets; choose another name")
+        raise UserError(
+            "config key datasets: 'all_datasets' is the folder of tables over all datasets; choose another name"
+        )
     if name == "NA":
-        raise UserError(f"config key {section}: 'NA' is how tables say that a number is missing; choose another name")
+        raise UserError(
+            f"config key {section}: 'NA' is how tables say that a number is missing; choose another name"
+        )
     if not NAME.fullmatch(name):
         raise UserError(
             f"config key {section}: {value_types.shown(name)} becomes a folder's name; use letters, digits, '_', '-' and '.' "
@@ -206,7 +232,12 @@ def check_type(key: str, value: object, annotation: str, where: str = "config ke
 
 
 def check_hyperparameters(
-    key: str, method: str, given: dict, known: dict, refusals: tuple[ast.FunctionDef, ...], where: str = "config key "
+    key: str,
+    method: str,
+    given: dict,
+    known: dict,
+    refusals: tuple[ast.FunctionDef, ...],
+    where: str = "config key ",
 ) -> None:
     """Refuse hyperparameters that a method does not have, or values that they cannot have, one by one or together.
 
@@ -221,12 +252,18 @@ def check_hyperparameters(
     """
     for name, value in given.items():
         if name not in known:
-            raise UserError(f"{where}{key}: method {method!r} has no hyperparameter {name!r}{instead_of(name, known)}")
+            raise UserError(
+                f"{where}{key}: method {method!r} has no hyperparameter {name!r}{instead_of(name, known)}"
+            )
         check_type(f"{key}.{name}", value, known[name].annotation, where)
-    check_combination(key, refusals, {name: one.default for name, one in known.items()} | given, where)
+    check_combination(
+        key, refusals, {name: one.default for name, one in known.items()} | given, where
+    )
 
 
-def check_combination(key: str, refusals: tuple[ast.FunctionDef, ...], values: dict, where: str = "config key ") -> None:
+def check_combination(
+    key: str, refusals: tuple[ast.FunctionDef, ...], values: dict, where: str = "config key "
+) -> None:
     """Refuse values that are right one by one, and that the method's class refuses together.
 
     Parameters
@@ -239,8 +276,12 @@ def check_combination(key: str, refusals: tuple[ast.FunctionDef, ...], values: d
         All hyperparameters.
     """
     for function in refusals:
-        statements = [one for one in function.body if "super()" not in ast.unparse(one)] or [ast.Pass()]
-        alone = ast.FunctionDef(name="refuse", args=function.args, body=statements, decorator_list=[], returns=None)
+        statements = [one for one in function.body if "super()" not in ast.unparse(one)] or [
+            ast.Pass()
+        ]
+        alone = ast.FunctionDef(
+            name="refuse", args=function.args, body=statements, decorator_list=[], returns=None
+        )
         scope: dict = {}
         exec(compile(ast.fix_missing_locations(ast.Module([alone], [])), "refusals", "exec"), scope)  # noqa: S102 - our own code
         try:
@@ -264,16 +305,22 @@ def check_plain(value: object, key: str = "", where: str = "config key ") -> Non
     """
     place = where + (key or "top level")
     if key.count(".") > DEEPEST:
-        raise UserError(f"{where}{key[:80]}…: nested more than {DEEPEST} deep, or a YAML alias that holds itself")
+        raise UserError(
+            f"{where}{key[:80]}…: nested more than {DEEPEST} deep, or a YAML alias that holds itself"
+        )
     if isinstance(value, datetime.date):
         raise UserError(f"{place}: {value} is read as a date; write it in quotes")
     if not isinstance(value, str | int | float | list | tuple | dict | type(None)):
-        raise UserError(f"{place}: {value_types.shown(value)} is no text, number, list or mapping; leave YAML's tags (!!) out")
+        raise UserError(
+            f"{place}: {value_types.shown(value)} is no text, number, list or mapping; leave YAML's tags (!!) out"
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{place}: {value} is not a finite number")
     if isinstance(value, int) and abs(value) > LARGEST:
         side = "greater" if value > 0 else "less"
-        raise UserError(f"{place}: {value_types.shown(value)} is {side} than any number that can be meant here")
+        raise UserError(
+            f"{place}: {value_types.shown(value)} is {side} than any number that can be meant here"
+        )
     if isinstance(value, str) and len(value) > LONGEST:
         raise UserError(
             f"{place}: a text of {len(value)} letters, {value_types.shown(value[:40])}…; at most {LONGEST} are possible"
@@ -290,7 +337,13 @@ def check_plain(value: object, key: str = "", where: str = "config key ") -> Non
                 raise UserError(
                     f"{place}: the name {value_types.shown(name)} has a line break or another sign that cannot be seen"
                 )
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    parts = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list | tuple)
+        else ()
+    )
     for name, part in parts:
         check_plain(part, f"{key}.{name}".lstrip("."), where)
 
@@ -305,13 +358,24 @@ def check_scenario(name: str, stanza: dict, datasets: dict, runs: dict) -> None:
         )
     if stanza["kind"] != "mosaic" and (design or "shares" in stanza):
         key = (design or ["shares"])[0]
-        raise UserError(f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}")
-    why = {"paired": "in a paired scenario every train cell has all modalities", "natural": "a natural scenario hides nothing"}
-    if stanza["kind"] in why and (hiding := [key for key in ("balanced", "imbalance") if key in stanza]):
+        raise UserError(
+            f"config key scenarios.{name}.{key}: only a mosaic has it, this scenario is {stanza['kind']}"
+        )
+    why = {
+        "paired": "in a paired scenario every train cell has all modalities",
+        "natural": "a natural scenario hides nothing",
+    }
+    if stanza["kind"] in why and (
+        hiding := [key for key in ("balanced", "imbalance") if key in stanza]
+    ):
         raise UserError(f"config key scenarios.{name}.{hiding[0]}: {why[stanza['kind']]}")
     if "shares" in stanza and len(stanza["shares"]) != len(stanza.get("blocks", ())):
-        raise UserError(f"config key scenarios.{name}.shares: one number for each of the blocks was expected")
+        raise UserError(
+            f"config key scenarios.{name}.shares: one number for each of the blocks was expected"
+        )
     for key, noun, there in (("datasets", "dataset", datasets), ("runs", "run", runs)):
         for one in stanza.get(key, ()):
             if one not in there:
-                raise UserError(f"config key scenarios.{name}.{key}: there is no {noun} {one!r}{nearest(one, there)}")
+                raise UserError(
+                    f"config key scenarios.{name}.{key}: there is no {noun} {one!r}{nearest(one, there)}"
+                )

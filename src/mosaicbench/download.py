@@ -49,7 +49,12 @@ class _Broken(Exception):
 
 
 def download(
-    urls: tuple[str, ...], path: Path, *, size: int | None, verify: Callable[[Path], Any], trusted: bool
+    urls: tuple[str, ...],
+    path: Path,
+    *,
+    size: int | None,
+    verify: Callable[[Path], Any],
+    trusted: bool,
 ) -> tuple[str, Any]:
     """Bring one file from the first address that has it; return that address and what `verify` returned.
 
@@ -92,7 +97,9 @@ def copy(source: Path, path: Path, *, verify: Callable[[Path], Any]) -> Any:
         return _finished(part, verify)
 
 
-def _verified(url: str, part: _Part, *, size: int | None, verify: Callable[[Path], Any], trusted: bool) -> Any:
+def _verified(
+    url: str, part: _Part, *, size: int | None, verify: Callable[[Path], Any], trusted: bool
+) -> Any:
     """Complete and verify `part` from one address."""
     has_older_bytes = part.position > 0
     _complete(url, part, size=size, trusted=trusted)
@@ -129,7 +136,9 @@ def _complete(url: str, part: _Part, *, size: int | None, trusted: bool) -> None
         except _Broken as reason:
             fruitless = 0 if part.position > before else fruitless + 1
             if fruitless == TRIES:
-                raise Unavailable(f"{reason}; gave up after {TRIES} tries without a new byte") from reason
+                raise Unavailable(
+                    f"{reason}; gave up after {TRIES} tries without a new byte"
+                ) from reason
             time.sleep(max(BACKOFF * 2 ** max(fruitless - 1, 0), reason.wait))
 
 
@@ -146,13 +155,21 @@ def _transfer(url: str, part: _Part, *, size: int | None, trusted: bool) -> None
             _check_answer(response, part, size)
             part.note(url, _version(response))
             # The bytes as they lie on the server: were an encoding undone, a .gz could arrive unpacked.
-            response.iter_content = lambda chunk_size: response.raw.stream(chunk_size, decode_content=False)
+            response.iter_content = lambda chunk_size: response.raw.stream(
+                chunk_size, decode_content=False
+            )
         return response
 
     progress = _Progress(part)
-    ask = {"headers": _headers(url, part), "proxies": {"no_proxy": _without_proxy()}, "hooks": {"response": check}}
+    ask = {
+        "headers": _headers(url, part),
+        "proxies": {"no_proxy": _without_proxy()},
+        "hooks": {"response": check},
+    }
     try:
-        pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=TIMEOUT, **ask)(url, part.file, None)
+        pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=TIMEOUT, **ask)(
+            url, part.file, None
+        )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _Broken(_reason(error)) from error
     finally:
@@ -179,7 +196,11 @@ def _without_proxy() -> str:
 def _refuse_unencrypted(response: requests.Response) -> None:
     """Refuse to be led from https to http: whoever is between could exchange what comes in the clear."""
     target = urljoin(response.url, response.headers.get("Location", ""))
-    if response.is_redirect and response.url.startswith("https:") and not target.startswith("https:"):
+    if (
+        response.is_redirect
+        and response.url.startswith("https:")
+        and not target.startswith("https:")
+    ):
         raise Unavailable(f"it leads from https to {target}, which is not encrypted")
 
 
@@ -193,7 +214,10 @@ def _check_answer(response: requests.Response, part: _Part, size: int | None) ->
         raise _Broken("the server has less than what lies here")
     if response.status_code not in (200, 206):
         raise Unavailable(f"the server answered {response.status_code} {response.reason}")
-    if response.headers.get("Content-Type", "").startswith("text/html") and part.final.suffix != ".html":
+    if (
+        response.headers.get("Content-Type", "").startswith("text/html")
+        and part.final.suffix != ".html"
+    ):
         raise Unavailable("the server sent a web page instead of the file")
     if response.status_code == 200:
         part.clear()
@@ -217,7 +241,8 @@ def _version(response: requests.Response) -> str | None:
 def _reason(error: Exception) -> str:
     """Return the innermost cause, where the libraries wrap it in several layers."""
     while (
-        inner := getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, Exception)), None)
+        inner := getattr(error, "reason", None)
+        or next((a for a in error.args if isinstance(a, Exception)), None)
     ) is not None:
         if not isinstance(inner, Exception):
             break
@@ -285,7 +310,9 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UserError(f"{path}: another process is downloading this file; wait for it, or end it") from error
+                raise UserError(
+                    f"{path}: another process is downloading this file; wait for it, or end it"
+                ) from error
             # The holder of the lock may have renamed the file between our opening and our locking it.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 yield file
@@ -297,7 +324,13 @@ class _Progress:
 
     def __init__(self, part: _Part) -> None:
         self.part, self.shown = part, time.monotonic()
-        style = {"initial": part.position, "unit": "B", "unit_scale": True, "dynamic_ncols": True, "leave": False}
+        style = {
+            "initial": part.position,
+            "unit": "B",
+            "unit_scale": True,
+            "dynamic_ncols": True,
+            "leave": False,
+        }
         self.bar = tqdm(desc=part.final.name, disable=not sys.stderr.isatty(), **style)
 
     @property
@@ -315,8 +348,14 @@ class _Progress:
         self.bar.update(done - self.bar.n)
         if self.bar.disable and time.monotonic() - self.shown >= LOG_SECONDS:
             self.shown = time.monotonic()
-            share = "" if self.total is None else f" of {self.total / 1e6:.1f} MB, {100 * done / self.total:.0f} %"
-            print(f"{self.part.final.name}: {done / 1e6:.1f} MB{share}", file=sys.stderr, flush=True)
+            share = (
+                ""
+                if self.total is None
+                else f" of {self.total / 1e6:.1f} MB, {100 * done / self.total:.0f} %"
+            )
+            print(
+                f"{self.part.final.name}: {done / 1e6:.1f} MB{share}", file=sys.stderr, flush=True
+            )
 
     def reset(self) -> None:
         """Keep what is shown: it is read off the file."""

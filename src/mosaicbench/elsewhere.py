@@ -23,23 +23,31 @@ def check(run: str, stanza: dict, config: dict) -> None:
     """Refuse a key that such a stanza does not have, a value of another type, and a dataset or scenario that is not there."""
     for key, value in stanza.items():
         if key not in TYPES:
-            raise UserError(f"config key runs.{run}: a run that was computed elsewhere has no key {key!r}{nearest(key, TYPES)}")
+            raise UserError(
+                f"config key runs.{run}: a run that was computed elsewhere has no key {key!r}{nearest(key, TYPES)}"
+            )
         config_checks.check_type(f"runs.{run}.{key}", value, TYPES[key])
     for key in PLACES:
         for name in stanza.get(key, ()):
             if name not in config[key]:
-                raise UserError(f"config key runs.{run}.{key}: there is no {key[:-1]} {name!r}{nearest(name, config[key])}")
+                raise UserError(
+                    f"config key runs.{run}.{key}: there is no {key[:-1]} {name!r}{nearest(name, config[key])}"
+                )
 
 
 def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:
     """Return why such a run is not part of a view, None if it is."""
     if not is_meant(stanza):
         return None
-    inside = dataset in stanza.get("datasets", [dataset]) and scenario in stanza.get("scenarios", [scenario])
+    inside = dataset in stanza.get("datasets", [dataset]) and scenario in stanza.get(
+        "scenarios", [scenario]
+    )
     return None if inside else "computed elsewhere, for other datasets or scenarios"
 
 
-def files(run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[int]) -> list[dict[str, str]]:
+def files(
+    run: str, stanza: dict, dataset: str, scenario: str, seeds: Sequence[int]
+) -> list[dict[str, str]]:
     """Return, for each seed, "latents" and "imputed" -> the file of a view.
 
     A path stands for all seeds, or has {seed} in it; {dataset} and {scenario} are filled in, too. A list has a path per seed,

@@ -31,11 +31,38 @@ from mosaicbench.job_expenses import read_job_expenses
 from mosaicbench.layout import FILES_OF_SCORES, Results
 from mosaicbench.rules import jobs_over_all, rule_of, rule_of_fit, rule_of_tuning
 
-COLUMNS = ["rule", "dataset", "scenario", "method", "device", "jobs", "cells", "features", "epochs", "max_epochs"]
-COLUMNS += ["seconds", "seconds_least", "seconds_most", "constant_seconds", "peak_host_mb", "peak_device_mb", "disk_mb"]
+COLUMNS = [
+    "rule",
+    "dataset",
+    "scenario",
+    "method",
+    "device",
+    "jobs",
+    "cells",
+    "features",
+    "epochs",
+    "max_epochs",
+]
+COLUMNS += [
+    "seconds",
+    "seconds_least",
+    "seconds_most",
+    "constant_seconds",
+    "peak_host_mb",
+    "peak_device_mb",
+    "disk_mb",
+]
 COLUMNS += ["cpu_hours", "gpu_hours"]
 PLAN_COLUMNS = ["rule", "dataset", "scenario", "method", "jobs", "low_hours", "hours", "high_hours"]
-PLAN_COLUMNS += ["low_mb", "memory_mb", "high_mb", "low_disk_mb", "disk_mb", "high_disk_mb", "on_gpu"]
+PLAN_COLUMNS += [
+    "low_mb",
+    "memory_mb",
+    "high_mb",
+    "low_disk_mb",
+    "disk_mb",
+    "high_disk_mb",
+    "on_gpu",
+]
 MEASURED_AS = {
     "fit_controls": "fit_baseline",
     "fit_baselines": "fit_baseline",
@@ -72,17 +99,31 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
         When no run is found.
     """
     results = Results(folder)
-    paths = sorted(Path(folder).glob(f"{Results('.').fit('*', '*', '*', '*')}/run.json")) if records is None else records
+    paths = (
+        sorted(Path(folder).glob(f"{Results('.').fit('*', '*', '*', '*')}/run.json"))
+        if records is None
+        else records
+    )
     shape_of_view = cache(_shape_of_view)  # every run of a view asks for it
     runs = pd.DataFrame([_fit_job(path, results, shape_of_view) for path in paths])
     if not len(runs):
-        raise UserError(f"{folder}: holds no finished run ({Results('.').fit('DATASET', 'SCENARIO', 'RUN', 'N')}/run.json)")
+        raise UserError(
+            f"{folder}: holds no finished run ({Results('.').fit('DATASET', 'SCENARIO', 'RUN', 'N')}/run.json)"
+        )
     views = runs.drop_duplicates(["dataset", "scenario", "seed"])
     jobs = runs.to_dict("records")
     for one in views.to_dict("records"):
         place = (one["dataset"], one["scenario"], one["seed"])
-        jobs.append(_cut_job(one, len(views[(views[["dataset", "scenario"]] == list(place[:2])).all(axis=1)]), results))
-    for _, scored in runs.drop_duplicates(["dataset", "scenario", "run"]).groupby(["dataset", "scenario"], sort=False):
+        jobs.append(
+            _cut_job(
+                one,
+                len(views[(views[["dataset", "scenario"]] == list(place[:2])).all(axis=1)]),
+                results,
+            )
+        )
+    for _, scored in runs.drop_duplicates(["dataset", "scenario", "run"]).groupby(
+        ["dataset", "scenario"], sort=False
+    ):
         jobs += _score_jobs(scored.to_dict("records"), results)
     for one in views.drop_duplicates("dataset").to_dict("records"):
         took, made = [results.expenses.prepare(one["dataset"])], [results.dataset(one["dataset"])]
@@ -93,11 +134,15 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}
         for number, file in enumerate(sorted(Path(results.expenses.folder, name).glob("*.tsv"))):
-            jobs.append(_other_job(name, whole, [file], [made] if number == 0 else []))  # the folder's size counts once
+            jobs.append(
+                _other_job(name, whole, [file], [made] if number == 0 else [])
+            )  # the folder's size counts once
     return _joined(pd.DataFrame(jobs))
 
 
-def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, int]]]) -> pd.DataFrame:
+def plan(
+    settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str, int]]]
+) -> pd.DataFrame:
     """Return what a benchmark will take from scratch, one row per rule, dataset, scenario and method.
 
     Parameters
@@ -123,29 +168,96 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
         train, views = {}, {}
         for scenario in [s for d, s in settings.views if d == dataset]:
             stanza = settings.scenarios[scenario]
-            same = expenses[(expenses["dataset"] == dataset) & (expenses["scenario"] == scenario) & (expenses["rule"] == "cut")]
+            same = expenses[
+                (expenses["dataset"] == dataset)
+                & (expenses["scenario"] == scenario)
+                & (expenses["rule"] == "cut")
+            ]
             share = 1 - stanza.get("query_fraction", 0.2)
-            train[scenario] = int(same["cells"].iloc[0]) if len(same) and dataset not in shapes else round(share * cells)
-            views[scenario] = disk.Shape.of(stanza, train[scenario], max(cells - train[scenario], 0), features, modalities)
-            taken = disk.of_view(shapes[dataset][1], views[scenario]) if dataset in shapes and not len(same) else []
-            jobs.append(("cut", dataset, scenario, "", seeds, train[scenario], features, None, *taken))
+            train[scenario] = (
+                int(same["cells"].iloc[0])
+                if len(same) and dataset not in shapes
+                else round(share * cells)
+            )
+            views[scenario] = disk.Shape.of(
+                stanza, train[scenario], max(cells - train[scenario], 0), features, modalities
+            )
+            taken = (
+                disk.of_view(shapes[dataset][1], views[scenario])
+                if dataset in shapes and not len(same)
+                else []
+            )
+            jobs.append(
+                ("cut", dataset, scenario, "", seeds, train[scenario], features, None, *taken)
+            )
             if any(place[:2] == (dataset, scenario) for place in settings.tuned):
-                jobs.append(("divide", dataset, scenario, "", len(settings.tuned_seeds), train[scenario], features, None))
-        jobs.append(("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None))
+                jobs.append(
+                    (
+                        "divide",
+                        dataset,
+                        scenario,
+                        "",
+                        len(settings.tuned_seeds),
+                        train[scenario],
+                        features,
+                        None,
+                    )
+                )
+        jobs.append(
+            ("prepare", dataset, "", "", 1, max(train.values(), default=cells), features, None)
+        )
         for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
             run = settings.runs[name]
             fitting = rule_of_fit(settings, scenario, name)
             epochs = run.hyperparameters.get("max_epochs")
             taken = disk.of_run(settings, name, views[scenario])
-            jobs.append((fitting, dataset, scenario, run.method, seeds, train[scenario], features, epochs, *taken))
-            jobs.append(("score", dataset, scenario, run.method, 1, train[scenario], features, None))
+            jobs.append(
+                (
+                    fitting,
+                    dataset,
+                    scenario,
+                    run.method,
+                    seeds,
+                    train[scenario],
+                    features,
+                    epochs,
+                    *taken,
+                )
+            )
+            jobs.append(
+                ("score", dataset, scenario, run.method, 1, train[scenario], features, None)
+            )
             if run.tuned_from:
                 trials = settings.tuning["trials"] * len(settings.tuned_seeds)
                 inner = round((1 - settings.tuning["share"]) * train[scenario])
-                jobs.append((rule_of_tuning(run.method), dataset, scenario, run.method, trials, inner, features, epochs))
-                jobs.append((rule_of_tuning(run.method) + SCORES, dataset, scenario, run.method, trials, inner, features, None))
+                jobs.append(
+                    (
+                        rule_of_tuning(run.method),
+                        dataset,
+                        scenario,
+                        run.method,
+                        trials,
+                        inner,
+                        features,
+                        epochs,
+                    )
+                )
+                jobs.append(
+                    (
+                        rule_of_tuning(run.method) + SCORES,
+                        dataset,
+                        scenario,
+                        run.method,
+                        trials,
+                        inner,
+                        features,
+                        None,
+                    )
+                )
     largest = max((job[5:7] for job in jobs), key=lambda size: size[0] * size[1])
-    jobs += [(rule, "", "", "", count, *largest, None) for rule, count in jobs_over_all(settings).items()]
+    jobs += [
+        (rule, "", "", "", count, *largest, None) for rule, count in jobs_over_all(settings).items()
+    ]
     like = cache(partial(_measured_like, expenses))
     rows = [row for job in jobs if (row := _planned(job, like(job[0], job[3]))) is not None]
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
@@ -153,43 +265,67 @@ def plan(settings, expenses: pd.DataFrame, shapes: dict[str, tuple[int, dict[str
 
 def _measured_like(expenses: pd.DataFrame, rule: str, method: str) -> pd.DataFrame:
     """Return what was measured of a rule, with the method where it was."""
-    like = expenses[expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))]
+    like = expenses[
+        expenses["rule"] == ("score" if rule.endswith(SCORES) else MEASURED_AS.get(rule, rule))
+    ]
     return like[like["method"] == method] if method and (like["method"] == method).any() else like
 
 
 def _planned(job: tuple, like: pd.DataFrame) -> dict | None:
     """Return a row of the plan, None where nothing like the job was measured."""
-    rule, dataset, scenario, method, count, cells, features, max_epochs, *counted = job  # of a view or fit, also its megabytes
+    rule, dataset, scenario, method, count, cells, features, max_epochs, *counted = (
+        job  # of a view or fit, also its megabytes
+    )
     trials = rule.startswith("tune")
     if not len(like):
         return None
     ratio = (like["cells"] * like["features"] / (cells * features)).to_numpy()
-    strange = 2 * (like["dataset"] != dataset).to_numpy() + (like["scenario"] != scenario).to_numpy()
+    strange = (
+        2 * (like["dataset"] != dataset).to_numpy() + (like["scenario"] != scenario).to_numpy()
+    )
     nearest_first = np.lexsort((-like["seconds"].to_numpy(), np.maximum(ratio, 1 / ratio), strange))
     base = like.iloc[nearest_first[0]]
 
     r_c, r_f, r_e = cells / base["cells"], features / base["features"], 1.0
     if max_epochs and base["max_epochs"] > 0:
         r_e = max_epochs / base["max_epochs"]
-    most_epochs = base["max_epochs"] / base["epochs"] if base["epochs"] > 0 else 1.0  # if none of them stops early
+    most_epochs = (
+        base["max_epochs"] / base["epochs"] if base["epochs"] > 0 else 1.0
+    )  # if none of them stops early
 
     def growing(what: str) -> list[float]:
         factors = [r_c**c * r_f**f * r_e**e for c, f, e in zip(*RANGES[what], strict=True)]
         return [min(factors), factors[1], max(factors)]
 
-    times = growing("fit_model" if rule in ("fit_model", "fit_seeds", "fit_models", "tune_model") else "others")
-    measured_here = (base["dataset"], base["scenario"]) == (dataset, scenario) and r_c == r_f == r_e == 1
+    times = growing(
+        "fit_model" if rule in ("fit_model", "fit_seeds", "fit_models", "tune_model") else "others"
+    )
+    measured_here = (base["dataset"], base["scenario"]) == (
+        dataset,
+        scenario,
+    ) and r_c == r_f == r_e == 1
     early = [1, 1, 1 if measured_here else most_epochs]
     constant = base["constant_seconds"]
     seconds = [
-        (0 if trials else min(constant, total)) + max(total - constant, 0) * factor * more  # a search imports once
-        for total, factor, more in zip(base[["seconds_least", "seconds", "seconds_most"]], times, early, strict=True)
+        (0 if trials else min(constant, total))
+        + max(total - constant, 0) * factor * more  # a search imports once
+        for total, factor, more in zip(
+            base[["seconds_least", "seconds", "seconds_most"]], times, early, strict=True
+        )
     ]
     hours = [count * value / 3600 for value in seconds]
     memory = [base["peak_host_mb"] * factor for factor in growing("memory")]
     disk_mb = [count * megabytes * factor for megabytes in counted for factor in disk.SPREAD]
-    disk_mb = disk_mb or [0 if trials else count * base["disk_mb"] * f for f in growing("disk")]  # trials are removed
-    names = {"rule": rule.removesuffix(SCORES), "dataset": dataset, "scenario": scenario, "method": method, "jobs": count}
+    disk_mb = disk_mb or [
+        0 if trials else count * base["disk_mb"] * f for f in growing("disk")
+    ]  # trials are removed
+    names = {
+        "rule": rule.removesuffix(SCORES),
+        "dataset": dataset,
+        "scenario": scenario,
+        "method": method,
+        "jobs": count,
+    }
     numbers = dict(zip(PLAN_COLUMNS[5:14], [*hours, *memory, *disk_mb], strict=True))
     return names | numbers | {"on_gpu": base["device"] != "cpu"}
 
@@ -201,11 +337,15 @@ def _size(dataset: str, expenses: pd.DataFrame, shapes: dict) -> tuple[int, int]
         return cells, sum(features.values())
     known = expenses[expenses["dataset"] == dataset]
     if not len(known):
-        raise UserError(f"the size of dataset {dataset!r} is not known; give it: --shape {dataset}=CELLS,FEATURES")
+        raise UserError(
+            f"the size of dataset {dataset!r} is not known; give it: --shape {dataset}=CELLS,FEATURES"
+        )
     return round(known["cells"].max() / 0.8), int(known["features"].iloc[0])
 
 
-def _fit_job(path: Path, results: Results, shape_of_view: Callable[[Path], tuple[int, int]]) -> dict:
+def _fit_job(
+    path: Path, results: Results, shape_of_view: Callable[[Path], tuple[int, int]]
+) -> dict:
     """Return what one run and seed cost."""
     record = json.loads(path.read_text())
     view, seed = (record["dataset"], record["scenario"]), record["seed"]
@@ -214,7 +354,9 @@ def _fit_job(path: Path, results: Results, shape_of_view: Callable[[Path], tuple
     total = sum(phases.values()) if phases else float("nan")
     whole = read_job_expenses(Path(results.expenses.fit(*view, record["run"], seed)))
     if record["device"] in ("cpu", ""):
-        seconds = max(whole.get("cpu_seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
+        seconds = (
+            max(whole.get("cpu_seconds", 0), sum(record.get("cpu_seconds", {}).values())) or total
+        )
     else:
         seconds = whole.get("seconds", total)
     history = path.with_name("history.tsv")
@@ -249,13 +391,17 @@ def _score_jobs(runs: list[dict], results: Results) -> list[dict]:
     together = sorted(file for file in next(iter(own.values())).parent.glob("_*.tsv"))
     jobs = []
     for run in runs:
-        files, share = ([alone[run["run"]]], 1) if run["run"] in alone else (together, len(runs) - len(alone))
+        files, share = (
+            ([alone[run["run"]]], 1) if run["run"] in alone else (together, len(runs) - len(alone))
+        )
         made = [f"{results.run(*view, run['run'])}/{name}" for name in FILES_OF_SCORES]
         jobs.append(_other_job("score", run, files, made, method=run["method"], share=share))
     return jobs
 
 
-def _other_job(rule: str, like: dict, took: list[str | Path], made: list[str], method: str = "", share: int = 1) -> dict:
+def _other_job(
+    rule: str, like: dict, took: list[str | Path], made: list[str], method: str = "", share: int = 1
+) -> dict:
     """Return what jobs of another rule cost, or one of so many equal shares of it; NaN where they wrote nothing of it."""
     measured_jobs = [job for file in took if (job := read_job_expenses(Path(file)))]
     nothing = float("nan")
@@ -266,7 +412,9 @@ def _other_job(rule: str, like: dict, took: list[str | Path], made: list[str], m
         "device": "cpu",
         "epochs": 0,
         "max_epochs": 0,
-        "seconds": sum(job["cpu_seconds"] for job in measured_jobs) / share if measured_jobs else nothing,
+        "seconds": sum(job["cpu_seconds"] for job in measured_jobs) / share
+        if measured_jobs
+        else nothing,
         "constant_seconds": 0.0,
         "peak_host_mb": max((job["peak_mb"] for job in measured_jobs), default=nothing),
         "peak_device_mb": None,
@@ -306,10 +454,14 @@ def _shape_of_view(train: Path) -> tuple[int, int]:
         return 0, 0
     with h5py.File(train) as file:
         names = file["obs"][file["obs"].attrs["_index"]]
-        cells = len(names["values"] if isinstance(names, h5py.Group) else names)  # texts of pandas 3 lie beside a mask
+        cells = len(
+            names["values"] if isinstance(names, h5py.Group) else names
+        )  # texts of pandas 3 lie beside a mask
         return cells, sum(group["uns"]["mean"].shape[0] for group in file["mod"].values())
 
 
 def _megabytes(paths: Iterable[Path]) -> float:
-    every = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    every = [
+        file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))
+    ]
     return sum(file.stat().st_size for file in every if file.is_file()) / 1e6

@@ -29,7 +29,9 @@ def write_job_expenses(path: Path, begun: float) -> None:
     own, children = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
     most = max(_own_peak_mb(), peak_mb_of(children))
     values = (time.monotonic() - begun, cpu_seconds_of(own) + cpu_seconds_of(children), most)
-    write_text(path, "\t".join(COLUMNS) + "\n" + "\t".join(f"{value:.3f}" for value in values) + "\n")
+    write_text(
+        path, "\t".join(COLUMNS) + "\n" + "\t".join(f"{value:.3f}" for value in values) + "\n"
+    )
 
 
 def _own_peak_mb() -> float:

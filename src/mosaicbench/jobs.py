@@ -24,10 +24,16 @@ from mosaicbench.errors import UserError
 
 NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
 KEYS = {"runs", "seeds", "limits", "stacked"}
-NEEDED = {"runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"), "seeds": ("seed", "train", "query")}
+NEEDED = {
+    "runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"),
+    "seeds": ("seed", "train", "query"),
+}
 NEEDED_INSIDE = {  # command -> of a job on the command line: key -> what its object, or each object of its list, has
     "adopt": {"seeds": ("seed", "view", "output")},
-    "tune": {"identity": ("dataset", "scenario", "run", "method", "seed"), "limits": tuple(NO_LIMITS)},
+    "tune": {
+        "identity": ("dataset", "scenario", "run", "method", "seed"),
+        "limits": tuple(NO_LIMITS),
+    },
 }
 
 
@@ -53,9 +59,13 @@ def described(text: str) -> dict:
         _check_list(part, job.get(part), keys)
     for number, run in enumerate(job["runs"]):
         if len(run["outputs"]) != len(job["seeds"]):
-            raise UserError(f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}")
+            raise UserError(
+                f"runs[{number}] needs as many outputs as there are seeds, {len(job['seeds'])}"
+            )
         if len(run.get("tuned", job["seeds"])) != len(job["seeds"]):
-            raise UserError(f"runs[{number}] needs as many files of tuned settings as there are seeds, {len(job['seeds'])}")
+            raise UserError(
+                f"runs[{number}] needs as many files of tuned settings as there are seeds, {len(job['seeds'])}"
+            )
     if unknown := sorted(set(job.get("limits", {})) - set(NO_LIMITS)):
         raise UserError(f"limits have no key {unknown[0]!r}; they have {', '.join(NO_LIMITS)}")
     runs = [run | {"module": _module(run["method"])} for run in job["runs"]]
@@ -108,11 +118,25 @@ def of_one_run(
     """
     needed = {"--method": method, "--train": train, "--query": query, "--output": output}
     if missing := [option for option, value in needed.items() if value is None]:
-        raise UserError(f"a single run needs {', '.join(missing)}; or give the description of a job")
-    names = {"dataset": "unnamed", "scenario": "unnamed", "run": method, "seed": 0} | identity | {"method": method}
+        raise UserError(
+            f"a single run needs {', '.join(missing)}; or give the description of a job"
+        )
+    names = (
+        {"dataset": "unnamed", "scenario": "unnamed", "run": method, "seed": 0}
+        | identity
+        | {"method": method}
+    )
     seed = {"seed": names.pop("seed"), "train": train, "query": query, "solution": solution}
-    run = names | {"module": _module(method), "hyperparameters": hyperparameters, "outputs": [output]}
-    return {"runs": [run], "seeds": [seed], "limits": {"minutes": max_minutes, "memory_mb": max_memory_mb}}
+    run = names | {
+        "module": _module(method),
+        "hyperparameters": hyperparameters,
+        "outputs": [output],
+    }
+    return {
+        "runs": [run],
+        "seeds": [seed],
+        "limits": {"minutes": max_minutes, "memory_mb": max_memory_mb},
+    }
 
 
 def _module(method: str) -> str:
@@ -124,13 +148,19 @@ def _module(method: str) -> str:
 def _simulated(datasets: dict[str, dict]) -> list[str]:
     """Return the datasets of which the loader's card says that all is simulated."""
     cards = catalog.cards("datasets")
-    return [name for name, dataset in datasets.items() if cards.get(dataset["loader"], {}).get("simulated")]
+    return [
+        name
+        for name, dataset in datasets.items()
+        if cards.get(dataset["loader"], {}).get("simulated")
+    ]
 
 
 def of_tables(config: object, results: Path, published: Path, output: Path) -> dict:
     """Return the keywords of ``commands.tabulate.main``: the files that the runs of a config have written."""
     lies = layout.Results(results)
-    scores, features, cells = ([Path(lies.run(*run), name) for run in config.applicable] for name in layout.FILES_OF_SCORES)
+    scores, features, cells = (
+        [Path(lies.run(*run), name) for run in config.applicable] for name in layout.FILES_OF_SCORES
+    )
     fits = [Path(lies.fit(*run, seed)) for run in config.applicable for seed in config.seeds]
     return {
         "scores": scores,
@@ -146,12 +176,17 @@ def of_tables(config: object, results: Path, published: Path, output: Path) -> d
         "published": published,
         "results": results,
         "output": output,
-        "places": [dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable],
+        "places": [
+            dict(zip(("dataset", "scenario", "run"), run, strict=True)) for run in config.applicable
+        ],
         "seeds": config.seeds,
         "simulated": _simulated(config.datasets),
         "sizes": config.sizes,
         "searches": [
-            (dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)), Path(lies.tuning(*run, seed)))
+            (
+                dict(zip(("dataset", "scenario", "run", "seed"), (*run, seed), strict=True)),
+                Path(lies.tuning(*run, seed)),
+            )
             for run in config.tuned
             for seed in config.tuned_seeds
         ],

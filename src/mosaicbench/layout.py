@@ -20,14 +20,50 @@ INSTALLED = PACKAGE / "_project"  # setup.py copies the project's files here whe
 
 PARTS_OF_VIEW = ("train.h5mu", "query.h5mu", "solution.h5mu")
 FILES_OF_FIT = ("latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
-FILES_TO_SCORE = ("train_latents.h5ad", "imputed.h5mu")  # of them, those that only scores and pictures are made from
+FILES_TO_SCORE = (
+    "train_latents.h5ad",
+    "imputed.h5mu",
+)  # of them, those that only scores and pictures are made from
 FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
-TABLES = ("scores", "features", "runs", "comparison", "headline", "overview", "paired_tests", "ranks", "overall", "gates")
-TABLES += ("published", "expenses", "history", "standings", "phases", "scaling", "sweep", "recommendations", "contents")
+TABLES = (
+    "scores",
+    "features",
+    "runs",
+    "comparison",
+    "headline",
+    "overview",
+    "paired_tests",
+    "ranks",
+    "overall",
+    "gates",
+)
+TABLES += (
+    "published",
+    "expenses",
+    "history",
+    "standings",
+    "phases",
+    "scaling",
+    "sweep",
+    "recommendations",
+    "contents",
+)
 TABLES += ("trials", "tuning_gains", "tuning_settings", "tuning_proposals")
-PROJECTIONS = ("projection", "markers", "transfers", "imputed_values", "imputed_layout", "contents")  # what `project` writes
-VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism", "virtual_contents")  # what `generate` writes
+PROJECTIONS = (
+    "projection",
+    "markers",
+    "transfers",
+    "imputed_values",
+    "imputed_layout",
+    "contents",
+)  # what `project` writes
+VIRTUAL = (
+    "virtual_cells",
+    "virtual_markers",
+    "virtual_realism",
+    "virtual_contents",
+)  # what `generate` writes
 # Of logs and expenses that runs of a view share; no run's name begins with an underscore.
 CONTROLS, BASELINES, MODELS = "_controls", "_baselines", "_models"
 
@@ -187,7 +223,9 @@ class Jobs:
         """
         own = [self.fit(dataset, scenario, run, seed), self.fit_of_seeds(dataset, scenario, run)]
         shared = Path(self.at("fit", dataset, scenario, "_")).parent.glob(f"_*.{self.suffix}")
-        written = [file for file in own if Path(file).is_file()] or [str(file) for file in shared if _tells_of(file, run)]
+        written = [file for file in own if Path(file).is_file()] or [
+            str(file) for file in shared if _tells_of(file, run)
+        ]
         return max(written, key=lambda file: Path(file).stat().st_mtime, default=own[0])
 
     def cut(self, dataset: str, scenario: str, seed: int | str) -> str:
@@ -221,7 +259,10 @@ class Jobs:
 
 def _tells_of(log: Path, run: str) -> bool:
     """Return whether a log that runs share has the line with which the fits of this one end."""
-    return any(line.startswith(f"{run}: ") for line in log.read_text(encoding="utf-8", errors="replace").splitlines())
+    return any(
+        line.startswith(f"{run}: ")
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+    )
 
 
 def environments() -> Path:

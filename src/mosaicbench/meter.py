@@ -33,7 +33,9 @@ class Meter:
     def __init__(self):
         context = multiprocessing.get_context("fork")
         self._phase = context.RawValue("i", BEFORE)
-        self._entered = context.RawArray("d", 3)  # when the phase began: wall-clock, CPU seconds, most memory until then
+        self._entered = context.RawArray(
+            "d", 3
+        )  # when the phase began: wall-clock, CPU seconds, most memory until then
         self._measured = {measure: context.RawArray("d", len(PHASES)) for measure in MEASURES}
         self._device = context.RawArray("c", LONGEST_NAME)
         self._children_before = cpu_seconds_of(resource.RUSAGE_CHILDREN)
@@ -47,9 +49,15 @@ class Meter:
         if self._phase.value != BEFORE:
             self._close(cpu)
             grown = peak_mb_of(resource.RUSAGE_SELF) > self._entered[2]
-            self._see_host(peak_mb_of(resource.RUSAGE_SELF) if grown else psutil.Process().memory_info().rss / 2**20)
+            self._see_host(
+                peak_mb_of(resource.RUSAGE_SELF)
+                if grown
+                else psutil.Process().memory_info().rss / 2**20
+            )
             if torch is not None:
-                self._measured["device_mb"][self._phase.value] = torch.cuda.max_memory_allocated() / 2**20
+                self._measured["device_mb"][self._phase.value] = (
+                    torch.cuda.max_memory_allocated() / 2**20
+                )
         if torch is not None:
             torch.cuda.reset_peak_memory_stats()
             if phase in ON_DEVICE:
@@ -104,7 +112,10 @@ class Meter:
         """
         on_gpu = bool(self._device.value)
         entered = [i for i in range(len(PHASES)) if self._measured["seconds"][i] > 0]
-        account = {measure: {PHASES[i]: round(self._measured[measure][i], 3) for i in entered} for measure in MEASURES}
+        account = {
+            measure: {PHASES[i]: round(self._measured[measure][i], 3) for i in entered}
+            for measure in MEASURES
+        }
         for measure, before in ({} if earlier is None else earlier).items():
             account[measure]["fit"] += before
             if on_gpu and measure == "seconds":

@@ -58,10 +58,14 @@ def integrate(
     given = {} if hyperparameters is None else hyperparameters
     module = method_asked(method, given, seed)
     folder = None if keep is None else Path(keep)
-    return trained(mdata, module, hyperparameters=given, seed=seed, folder=folder, **options).apply(mdata, impute=impute)
+    return trained(mdata, module, hyperparameters=given, seed=seed, folder=folder, **options).apply(
+        mdata, impute=impute
+    )
 
 
-def apply(model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, least_share: float = 0.5) -> MuData:
+def apply(
+    model: str | Path, mdata: MuData | AnnData, *, impute: bool = True, least_share: float = 0.5
+) -> MuData:
     """Return a copy of cells in memory with what a kept model gives of them, as :func:`integrate` does.
 
     Parameters
@@ -126,15 +130,32 @@ def score(
     groups = GROUPS if groups is None else groups
     if graph is not None:
         places = {**mdata.mod, "joint": mdata}
-        graphs = {name: (x.obs_names.astype(str), x.obsp[graph]) for name, x in places.items() if graph in x.obsp}
+        graphs = {
+            name: (x.obs_names.astype(str), x.obsp[graph])
+            for name, x in places.items()
+            if graph in x.obsp
+        }
         if not graphs:
-            raise UserError(f"neither a modality nor all cells have obsp[{graph!r}]; run scanpy.pp.neighbors first")
+            raise UserError(
+                f"neither a modality nor all cells have obsp[{graph!r}]; run scanpy.pp.neighbors first"
+            )
         return scores_of_graphs(graphs, obs, groups=groups)
     if isinstance(embeddings, str):
-        embeddings = {name: cells.obsm[embeddings] for name, cells in mdata.mod.items() if embeddings in cells.obsm}
+        embeddings = {
+            name: cells.obsm[embeddings]
+            for name, cells in mdata.mod.items()
+            if embeddings in cells.obsm
+        }
     if not embeddings:
-        raise UserError("no modality has such an embedding; give the key of obsm, or the coordinates of each modality")
+        raise UserError(
+            "no modality has such an embedding; give the key of obsm, or the coordinates of each modality"
+        )
     if unknown := sorted(set(embeddings) - {*mdata.mod, "joint"}):
-        raise UserError(f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, and joint")
-    named = {name: ((mdata if name == "joint" else mdata[name]).obs_names.astype(str), z) for name, z in embeddings.items()}
+        raise UserError(
+            f"embeddings: there is no modality {unknown[0]!r}; there are {', '.join(mdata.mod)}, and joint"
+        )
+    named = {
+        name: ((mdata if name == "joint" else mdata[name]).obs_names.astype(str), z)
+        for name, z in embeddings.items()
+    }
     return scores_of_embeddings(named, obs, groups=groups)

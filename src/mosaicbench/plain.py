@@ -22,7 +22,9 @@ ESTIMATORS = {
     "Pipeline": "sklearn.pipeline",
 }
 OWN = "mosaicbench."
-DESCRIPTION = "description"  # the array that holds the JSON, beside those that it refers to by number
+DESCRIPTION = (
+    "description"  # the array that holds the JSON, beside those that it refers to by number
+)
 
 
 def described(learned: dict[str, object]) -> dict[str, np.ndarray]:
@@ -57,13 +59,19 @@ def _node(thing: object, arrays: list[np.ndarray]) -> object:
         if thing.dtype.hasobject:
             return {"strings": [str(name) for name in np.asarray(thing).ravel()]}
         x = np.asarray(thing)
-        turned = x.ndim == 2 and x.strides[0] < x.strides[1]  # columns first: only so do products add in the same order again
-        arrays.append(np.ascontiguousarray(x.T if turned else x).reshape(x.shape[::-1] if turned else x.shape))
+        turned = (
+            x.ndim == 2 and x.strides[0] < x.strides[1]
+        )  # columns first: only so do products add in the same order again
+        arrays.append(
+            np.ascontiguousarray(x.T if turned else x).reshape(x.shape[::-1] if turned else x.shape)
+        )
         return {"array": len(arrays) - 1, "scalar": isinstance(thing, np.generic), "turned": turned}
     if thing is None or isinstance(thing, bool | int | float | str):
         return {"value": thing}
     if isinstance(thing, dict):
-        return {"dict": [[_node(key, arrays), _node(value, arrays)] for key, value in thing.items()]}
+        return {
+            "dict": [[_node(key, arrays), _node(value, arrays)] for key, value in thing.items()]
+        }
     if isinstance(thing, list | tuple):
         return {type(thing).__name__: [_node(each, arrays) for each in thing]}
     kind = type(thing)
@@ -87,16 +95,22 @@ def _thing(node: dict, state: dict[str, np.ndarray]) -> object:
         return {_thing(key, state): _thing(value, state) for key, value in node["dict"]}
     if "object" in node:
         return _object(*node["object"], _thing(node["holds"], state))
-    return (list if "list" in node else tuple)(_thing(each, state) for each in node.get("list", node.get("tuple")))
+    return (list if "list" in node else tuple)(
+        _thing(each, state) for each in node.get("list", node.get("tuple"))
+    )
 
 
 def _object(module: str, name: str, holds: dict[str, object]) -> object:
     """Return an object of a class that is known here, with what it holds; no code of a file runs."""
     if ESTIMATORS.get(name) != module and not module.startswith(OWN):
-        raise UserError(f"the model names a class {module}.{name}, which no kept model holds; it is not one of mosaicbench's")
+        raise UserError(
+            f"the model names a class {module}.{name}, which no kept model holds; it is not one of mosaicbench's"
+        )
     kind = getattr(importlib.import_module(module), name, None)
     if not isinstance(kind, type) or (module.startswith(OWN) and not is_dataclass(kind)):
-        raise UserError(f"the model names a class {module}.{name}, which this version does not have; fit it again")
+        raise UserError(
+            f"the model names a class {module}.{name}, which this version does not have; fit it again"
+        )
     thing = object.__new__(kind)
     vars(thing).update(holds)
     return thing

@@ -115,12 +115,27 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
     found = []
     for name, known in registry[dataset]["files"].items():
         digests = {kind: known[kind] for kind in ("md5", "sha256") if kind in known}
-        named_alike = {other: stanza["files"][name] for other, stanza in registry.items() if name in stanza["files"]}
-        twins = {other: twin.get("md5") for other, twin in named_alike.items() if _place(twin) != _place(known)}
+        named_alike = {
+            other: stanza["files"][name]
+            for other, stanza in registry.items()
+            if name in stanza["files"]
+        }
+        twins = {
+            other: twin.get("md5")
+            for other, twin in named_alike.items()
+            if _place(twin) != _place(known)
+        }
         urls = (known["url"], *known.get("mirrors", [])) if "url" in known else ()
         package = Package(**known["package"]) if "package" in known else None
-        stated = known.get("optional", False), twins, known.get("proven"), tuple(known.get("sources", ()))
-        found.append(RawFile(dataset, name, urls, package, known["bytes"], _mb(known), digests, *stated))
+        stated = (
+            known.get("optional", False),
+            twins,
+            known.get("proven"),
+            tuple(known.get("sources", ())),
+        )
+        found.append(
+            RawFile(dataset, name, urls, package, known["bytes"], _mb(known), digests, *stated)
+        )
     return found
 
 

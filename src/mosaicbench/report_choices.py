@@ -25,28 +25,40 @@ def check(config: dict, datasets: dict, scenarios: dict, runs: dict) -> None:
     """
     for name in config["report"]["projected_runs"]:
         if name not in runs:
-            raise UserError(f"config key report.projected_runs: there is no run {name!r}{nearest(name, runs)}")
+            raise UserError(
+                f"config key report.projected_runs: there is no run {name!r}{nearest(name, runs)}"
+            )
     for name in config["report"]["generated_runs"]:
         if name not in runs:
-            raise UserError(f"config key report.generated_runs: there is no run {name!r}{nearest(name, runs)}")
+            raise UserError(
+                f"config key report.generated_runs: there is no run {name!r}{nearest(name, runs)}"
+            )
         card = catalog.card("methods", runs[name].method)
         if "generates" not in card.get("claims", ()):
             why = "has no prior for"
             why = "wraps a package, which is not asked for" if "wraps" in card else why
             why = "was computed elsewhere, so nothing can draw" if "elsewhere" in card else why
-            raise UserError(f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs")
+            raise UserError(
+                f"config key report.generated_runs: {name!r} {why} virtual cells; take a run of one of the VAEs"
+            )
     for name in set(config["keep"]) - {BEST_OF_VIEW}:
         if name not in runs:
             raise UserError(f"config key keep: there is no run {name!r}{nearest(name, runs)}")
         if runs[name].method == catalog.ELSEWHERE:
             raise UserError(f"config key keep: {name!r} was computed elsewhere, so it has no model")
         if catalog.card("methods", runs[name].method)["kind"] == "control":
-            raise UserError(f"config key keep: {name!r} is a control, which has no model for other cells")
+            raise UserError(
+                f"config key keep: {name!r} is a control, which has no model for other cells"
+            )
     reference = config["report"]["reference_run"]
     if reference is not None and reference not in runs:
-        raise UserError(f"config key report.reference_run: there is no run {reference!r}{nearest(reference, runs)}")
+        raise UserError(
+            f"config key report.reference_run: there is no run {reference!r}{nearest(reference, runs)}"
+        )
     if config["report"]["sweep"] is not None:
-        _check_sweep(config["report"]["sweep"], config["metrics"]["groups"], datasets, scenarios, runs)
+        _check_sweep(
+            config["report"]["sweep"], config["metrics"]["groups"], datasets, scenarios, runs
+        )
 
 
 def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
@@ -59,7 +71,9 @@ def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
                 f"config key report.sweep.metrics: {metric!r} is in group {group!r}, which metrics.groups leaves out"
             )
         if metric not in scored:
-            raise UserError(f"config key report.sweep.metrics: there is no metric {metric!r}{nearest(metric, scored)}")
+            raise UserError(
+                f"config key report.sweep.metrics: there is no metric {metric!r}{nearest(metric, scored)}"
+            )
     for name, values in sweep["series"].items():
         known = next((room for room in rooms if set(values) & set(room)), rooms[0])
         if unknown := [key for key in values if key not in known]:
@@ -68,4 +82,6 @@ def _check_sweep(sweep: dict, groups: list[str], *rooms: dict) -> None:
                 f"{nearest(unknown[0], known)}"
             )
         if sweep["log"] and (wrong := [value for value in values.values() if value <= 0]):
-            raise UserError(f"config key report.sweep.series.{name}: {wrong[0]} cannot stand on a logarithmic axis")
+            raise UserError(
+                f"config key report.sweep.series.{name}: {wrong[0]} cannot stand on a logarithmic axis"
+            )

@@ -40,7 +40,9 @@ def imports(path: Path) -> tuple[set[str], set[str]]:
             names += [f"{node.module}.{alias.name}" for alias in node.names]
     parts = [name.split(".") for name in names]
     inside = {rest[0] for first, *rest in parts if first == PACKAGE.name} - {"__version__"}
-    return inside, {first for first, *_ in parts if first != PACKAGE.name} - set(sys.stdlib_module_names)
+    return inside, {first for first, *_ in parts if first != PACKAGE.name} - set(
+        sys.stdlib_module_names
+    )
 
 
 def graph() -> dict[str, set[str]]:

@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mosaicbench import applies, catalog, config_checks, elsewhere, layout, registry, report_choices, together, tuning_choices
+from mosaicbench import (
+    applies,
+    catalog,
+    config_checks,
+    elsewhere,
+    layout,
+    registry,
+    report_choices,
+    together,
+    tuning_choices,
+)
 from mosaicbench.errors import UserError, nearest
 
 SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
@@ -103,19 +113,31 @@ class Settings:
     def seeds_at_once(self) -> bool:
         """Whether one job trains all seeds of a run; `auto` looks for a GPU here, which for a cluster is the wrong place."""
         chosen = self.config["training"]["seeds_at_once"]
-        return len(self.seeds) > 1 and (shutil.which("nvidia-smi") is not None if chosen == "auto" else chosen)
+        return len(self.seeds) > 1 and (
+            shutil.which("nvidia-smi") is not None if chosen == "auto" else chosen
+        )
 
     @cached_property
     def common_controls(self) -> list[str]:
         """The controls that exist in every view: the jobs of one view fit and score them together."""
-        controls = [name for name, run in self.runs.items() if catalog.card("methods", run.method)["kind"] == "control"]
-        return [name for name in controls if all((*view, name) in self.applicable for view in self.views)]
+        controls = [
+            name
+            for name, run in self.runs.items()
+            if catalog.card("methods", run.method)["kind"] == "control"
+        ]
+        return [
+            name
+            for name in controls
+            if all((*view, name) in self.applicable for view in self.views)
+        ]
 
     @cached_property
     def fitted_together(self) -> dict[str, list[str]]:
         """The runs that one job per view fits, by the name of that job's files: controls, all others where the config asks."""
         few = self.config["few_jobs"]
-        baselines, models = (together.of_kind(kind, self.runs) if few else [] for kind in ("baseline", "model"))
+        baselines, models = (
+            together.of_kind(kind, self.runs) if few else [] for kind in ("baseline", "model")
+        )
         return together.fitted(self.common_controls, baselines, models, self.applicable)
 
     @cached_property
@@ -153,7 +175,11 @@ class Settings:
         if report_choices.BEST_OF_VIEW not in self.config["keep"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
-        return [name for name, card in cards.items() if card["kind"] != "control" and not {"wraps", "elsewhere"} & card.keys()]
+        return [
+            name
+            for name, card in cards.items()
+            if card["kind"] != "control" and not {"wraps", "elsewhere"} & card.keys()
+        ]
 
     @property
     def sizes(self) -> list[dict[str, int]]:
@@ -174,7 +200,9 @@ def read(path: Path) -> Settings:
     try:
         return load(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); the workflow writes it anew where it is deleted") from error
+        raise UserError(
+            f"{path}: not readable as JSON ({error}); the workflow writes it anew where it is deleted"
+        ) from error
 
 
 def load(config: dict) -> Settings:
@@ -190,21 +218,33 @@ def load(config: dict) -> Settings:
     for method in catalog.names("methods"):
         known = catalog.hyperparameters(method)
         config_checks.check_declared(f"method {method}", known, defaults=True)
-        config_checks.check_space(f"method {method}", catalog.card("methods", method).get("space", {}), known)
+        config_checks.check_space(
+            f"method {method}", catalog.card("methods", method).get("space", {}), known
+        )
     for loader in catalog.names("datasets"):
-        config_checks.check_declared(f"dataset {loader}", catalog.parameters("datasets", loader), defaults=False)
+        config_checks.check_declared(
+            f"dataset {loader}", catalog.parameters("datasets", loader), defaults=False
+        )
     known = _registry(config["registry"])
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
     for name, stanza in config["runs"].items():
         if elsewhere.is_meant(stanza or {}):
             elsewhere.check(name, stanza, config)
-    runs = {name: _run(name, stanza or {}, config["training"]) for name, stanza in config["runs"].items()}
+    runs = {
+        name: _run(name, stanza or {}, config["training"])
+        for name, stanza in config["runs"].items()
+    }
     for name, base in tuning_choices.tuned(config.get("tuning"), runs).items():
         runs[name] = replace(runs[base], name=name, tuned_from=base)
-    datasets = {name: _dataset(name, stanza or {}, known, raw) for name, stanza in config["datasets"].items()}
+    datasets = {
+        name: _dataset(name, stanza or {}, known, raw)
+        for name, stanza in config["datasets"].items()
+    }
     for name, dataset in datasets.items():
         if dataset["labels_from"] is not None:
-            config["datasets"][name] = (config["datasets"][name] or {}) | {"labels_from": dataset["labels_from"]}
+            config["datasets"][name] = (config["datasets"][name] or {}) | {
+                "labels_from": dataset["labels_from"]
+            }
     scenarios = config["scenarios"]
     for scenario, stanza in scenarios.items():
         config_checks.check_scenario(scenario, stanza, datasets, runs)
@@ -215,16 +255,30 @@ def load(config: dict) -> Settings:
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():
-            reason = applies.why_not(run, scenarios[scenario]) or elsewhere.why_not(run.hyperparameters, dataset, scenario)
+            reason = applies.why_not(run, scenarios[scenario]) or elsewhere.why_not(
+                run.hyperparameters, dataset, scenario
+            )
             if reason is None:
                 applicable.append((dataset, scenario, run.name))
             else:
-                row = {"dataset": dataset, "scenario": scenario, "run": run.name, "method": run.method, "reason": reason}
+                row = {
+                    "dataset": dataset,
+                    "scenario": scenario,
+                    "run": run.name,
+                    "method": run.method,
+                    "reason": reason,
+                }
                 not_applicable.append(row)
     for dataset, scenario, run in applicable:
         if runs[run].method == catalog.ELSEWHERE:
-            elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])  # refuses one that is not there
-    models = [n for n, run in runs.items() if not run.tuned_from and catalog.card("methods", run.method)["kind"] == "model"]
+            elsewhere.files(
+                run, runs[run].hyperparameters, dataset, scenario, config["seeds"]
+            )  # refuses one that is not there
+    models = [
+        n
+        for n, run in runs.items()
+        if not run.tuned_from and catalog.card("methods", run.method)["kind"] == "model"
+    ]
     projected = config["report"].setdefault("projected_runs", models[:4])
     report_choices.check(config, datasets, scenarios, runs)
     return Settings(
@@ -263,8 +317,12 @@ def _run(name: str, stanza: dict, training: dict) -> Run:
         raise UserError(f"config key runs.{name}: there is no method {method!r}{hint}")
     known = catalog.hyperparameters(method)
     given = {key: value for key, value in stanza.items() if key != "method"}
-    config_checks.check_hyperparameters(f"runs.{name}", method, given, known, catalog.refusals(method))
-    wrapped = "wraps" in catalog.card("methods", method)  # its documentation says how long to train it
+    config_checks.check_hyperparameters(
+        f"runs.{name}", method, given, known, catalog.refusals(method)
+    )
+    wrapped = "wraps" in catalog.card(
+        "methods", method
+    )  # its documentation says how long to train it
     budget = {} if wrapped else {key: value for key, value in training.items() if key in known}
     return Run(name, method, budget | given)
 
@@ -274,7 +332,9 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     config_checks.check_name("datasets", name)
     if not {"path", "loader", "from"} & set(stanza) and name not in known:
         hint = nearest(name, known)
-        raise UserError(f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}")
+        raise UserError(
+            f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}"
+        )
     for key in {"from", "loader"} & stanza.keys():
         config_checks.check_type(f"datasets.{name}.{key}", stanza[key], "str")
     source = _entry(name, stanza, known)
@@ -288,18 +348,33 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
         raise UserError(
             f"config key datasets.{name}.loader: there is no {loader!r}{nearest(loader, catalog.names('datasets'))}"
         )
-    options = entry["options"] | {key: value for key, value in stanza.items() if key not in ("loader", "from", "labels_from")}
+    options = entry["options"] | {
+        key: value for key, value in stanza.items() if key not in ("loader", "from", "labels_from")
+    }
     parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
     parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
         if key not in parameters:
-            raise UserError(f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}")
+            raise UserError(
+                f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}"
+            )
         config_checks.check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
     labels_from = stanza.get("labels_from", entry.get("labels_from"))
     folder = f"{raw}/{source}" if entry["files"] else None
-    needed = [f"{folder}/{file}" for file, facts in entry["files"].items() if not facts.get("optional", False)]
+    needed = [
+        f"{folder}/{file}"
+        for file, facts in entry["files"].items()
+        if not facts.get("optional", False)
+    ]
     inputs = needed or _own_inputs(name, options)
-    return {"loader": loader, "options": options, "inputs": inputs, "raw": folder, "entry": source, "labels_from": labels_from}
+    return {
+        "loader": loader,
+        "options": options,
+        "inputs": inputs,
+        "raw": folder,
+        "entry": source,
+        "labels_from": labels_from,
+    }
 
 
 def _entry(name: str, stanza: dict, known: dict) -> str | None:
@@ -312,7 +387,9 @@ def _entry(name: str, stanza: dict, known: dict) -> str | None:
         )
     if stanza["from"] not in known:
         hint = nearest(str(stanza["from"]), known)
-        raise UserError(f"config key datasets.{name}.from: there is no {stanza['from']!r} in config/datasets.yaml{hint}")
+        raise UserError(
+            f"config key datasets.{name}.from: there is no {stanza['from']!r} in config/datasets.yaml{hint}"
+        )
     return stanza["from"]
 
 
@@ -320,18 +397,36 @@ def _own_inputs(name: str, options: dict) -> list[str]:
     """Return the files that a stanza names: data, one or one per modality, and tables of labels, links and genes."""
     path = options.get("path", [])
     of_modalities = path.values() if isinstance(path, dict) else [path] if path else []
-    named = {"path": [file for given in of_modalities for file in (given if isinstance(given, list) else [given])]}
-    named["labels.path"] = [options["labels"]["path"]] if "path" in (options.get("labels") or {}) else []
-    named |= {key: [options[key]] if isinstance(options.get(key), str) else [] for key in ("links", "gtf")}
+    named = {
+        "path": [
+            file
+            for given in of_modalities
+            for file in (given if isinstance(given, list) else [given])
+        ]
+    }
+    named["labels.path"] = (
+        [options["labels"]["path"]] if "path" in (options.get("labels") or {}) else []
+    )
+    named |= {
+        key: [options[key]] if isinstance(options.get(key), str) else [] for key in ("links", "gtf")
+    }
     inputs = []
     if "path" in options and not named["path"]:
         raise UserError(f"config key datasets.{name}.path: it names no file")
     for key, files in named.items():
         for file in map(Path, files):
-            if os.path.isdir(file) and key == "path":  # which, unlike Path, takes a name that is too long
-                parts = [part for part in file.iterdir() if part.name.removesuffix(".gz").endswith((".mtx", ".tsv"))]
+            if (
+                os.path.isdir(file) and key == "path"
+            ):  # which, unlike Path, takes a name that is too long
+                parts = [
+                    part
+                    for part in file.iterdir()
+                    if part.name.removesuffix(".gz").endswith((".mtx", ".tsv"))
+                ]
                 if not parts:
-                    raise UserError(f"config key datasets.{name}.path: the folder {file} has no matrix.mtx and no .tsv files")
+                    raise UserError(
+                        f"config key datasets.{name}.path: the folder {file} has no matrix.mtx and no .tsv files"
+                    )
                 inputs += sorted(map(str, parts))
             elif os.path.isfile(file):
                 inputs.append(str(file))
@@ -343,4 +438,9 @@ def _own_inputs(name: str, options: dict) -> list[str]:
 
 
 def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
-    return [(d, s) for d in datasets for s, stanza in scenarios.items() if d in stanza.get("datasets", datasets)]
+    return [
+        (d, s)
+        for d in datasets
+        for s, stanza in scenarios.items()
+        if d in stanza.get("datasets", datasets)
+    ]

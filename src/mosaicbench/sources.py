@@ -14,7 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = "mosaicbench"
 # An import of this package as formatted code has it: a statement that begins its line, with a list in parentheses or without.
-STATEMENT = re.compile(rf"^[ \t]*((?:from|import)[ \t]+{PACKAGE}\b(?:[^\n(;\\]*\([^)]*\)|[^\n(;\\]*))[ \t]*$", re.MULTILINE)
+STATEMENT = re.compile(
+    rf"^[ \t]*((?:from|import)[ \t]+{PACKAGE}\b(?:[^\n(;\\]*\([^)]*\)|[^\n(;\\]*))[ \t]*$",
+    re.MULTILINE,
+)
 OTHERWISE = re.compile(rf"\b(?:from|import)\b[^\n]*(?:\b{PACKAGE}\b|\\$)", re.MULTILINE)
 
 

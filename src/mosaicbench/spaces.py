@@ -47,7 +47,11 @@ def fault(space: Space, defaults: Mapping[str, object]) -> str:
 
 
 def _fault_of_values(values: object) -> str:
-    if not isinstance(values, dict) or len(kinds := [key for key in values if key != "log"]) != 1 or kinds[0] not in KINDS:
+    if (
+        not isinstance(values, dict)
+        or len(kinds := [key for key in values if key != "log"]) != 1
+        or kinds[0] not in KINDS
+    ):
         return f'expected {{"int": [8, 64]}}, {{"float": [0.1, 10], "log": True}} or {{"choice": ["a", "b"]}}, found {values!r}'
     (kind,) = kinds
     ends = values[kind]
@@ -55,7 +59,10 @@ def _fault_of_values(values: object) -> str:
         return f"{kind}: expected a list of {'at least two values' if kind == 'choice' else 'two ends'}, found {ends!r}"
     if kind == "choice":
         return "log: only a range has it" if "log" in values else ""
-    if not all(isinstance(end, NUMBERS[kind]) and not isinstance(end, bool) for end in ends) or ends[0] >= ends[1]:
+    if (
+        not all(isinstance(end, NUMBERS[kind]) and not isinstance(end, bool) for end in ends)
+        or ends[0] >= ends[1]
+    ):
         return f"{kind}: expected two {'whole ' if kind == 'int' else ''}numbers, the smaller first, found {ends!r}"
     if values.get("log", True) is not True:
         return f"log: expected True, or nothing, found {values['log']!r}"

@@ -35,8 +35,12 @@ def stamp(folder: str | Path, command: str, *modules: str) -> str:
         When the folder cannot be written to.
     """
     files = sources.of(f"mosaicbench.commands.{command}", *modules)
-    text = "".join(f"{_digest(file)}  {Path(file).relative_to(sources.ROOT).as_posix()}\n" for file in files)
-    of_modules = f"-{hashlib.sha256(' '.join(sorted(modules)).encode()).hexdigest()[:12]}" if modules else ""
+    text = "".join(
+        f"{_digest(file)}  {Path(file).relative_to(sources.ROOT).as_posix()}\n" for file in files
+    )
+    of_modules = (
+        f"-{hashlib.sha256(' '.join(sorted(modules)).encode()).hexdigest()[:12]}" if modules else ""
+    )
     path = Path(folder, f"{command}{of_modules}.txt")
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)

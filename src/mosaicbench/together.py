@@ -46,12 +46,23 @@ def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
 
 def of_kind(kind: str, runs: dict) -> list[str]:
     """Return the runs of a kind, of name -> run of the config, that one job may fit: neither tuned nor wrapped."""
-    cards = {name: catalog.card("methods", run.method) for name, run in runs.items() if not run.tuned_from}
-    return [name for name, card in cards.items() if card["kind"] == kind and not {"wraps", "elsewhere"} & card.keys()]
+    cards = {
+        name: catalog.card("methods", run.method)
+        for name, run in runs.items()
+        if not run.tuned_from
+    }
+    return [
+        name
+        for name, card in cards.items()
+        if card["kind"] == kind and not {"wraps", "elsewhere"} & card.keys()
+    ]
 
 
 def fitted(
-    controls: list[str], baselines: list[str], models: list[str], applicable: list[tuple[str, str, str]]
+    controls: list[str],
+    baselines: list[str],
+    models: list[str],
+    applicable: list[tuple[str, str, str]],
 ) -> dict[str, list[str]]:
     """Return which runs one job per view fits, all seeds of each, under the name of that job's files.
 
@@ -73,13 +84,23 @@ def fitted(
     """
     parts = {
         BASELINES: [runs for runs in _in_same_views(baselines, applicable) if len(runs) > 1],
-        MODELS: [part for runs in _in_same_views(models, applicable) for part in _shared_out(runs, MOST_MODELS)],
+        MODELS: [
+            part
+            for runs in _in_same_views(models, applicable)
+            for part in _shared_out(runs, MOST_MODELS)
+        ],
     }
-    numbered = {f"{kind}_{number}": runs for kind, these in parts.items() for number, runs in enumerate(these, start=1)}
+    numbered = {
+        f"{kind}_{number}": runs
+        for kind, these in parts.items()
+        for number, runs in enumerate(these, start=1)
+    }
     return ({CONTROLS: controls} if controls else {}) | numbered
 
 
-def scored(controls: list[str], applicable: list[tuple[str, str, str]], alone: Sequence[str] = ()) -> dict[str, Scored]:
+def scored(
+    controls: list[str], applicable: list[tuple[str, str, str]], alone: Sequence[str] = ()
+) -> dict[str, Scored]:
     """Return which runs one job per view scores, under the name of that job's files.
 
     Parameters
@@ -99,9 +120,15 @@ def scored(controls: list[str], applicable: list[tuple[str, str, str]], alone: S
     scenarios = list(dict.fromkeys(scenario for _, scenario, _ in applicable))
     others = list(dict.fromkeys(run for _, _, run in applicable if run not in controls))
     sharing = [run for run in others if run not in alone]
-    parts = [part for runs in _in_same_views(sharing, applicable) for part in _shared_out(runs, MOST_RUNS)]
+    parts = [
+        part
+        for runs in _in_same_views(sharing, applicable)
+        for part in _shared_out(runs, MOST_RUNS)
+    ]
     parts += [[run] for run in others if run in alone]
-    named = ({CONTROLS: controls} if controls else {}) | {f"_{number}": runs for number, runs in enumerate(parts, start=1)}
+    named = ({CONTROLS: controls} if controls else {}) | {
+        f"_{number}": runs for number, runs in enumerate(parts, start=1)
+    }
     return {part: Scored(runs, scenarios) for part, runs in named.items()}
 
 
@@ -114,7 +141,11 @@ def scored_by_scenario(applicable: list[tuple[str, str, str]]) -> dict[str, Scor
     for scenario in dict.fromkeys(scenario for _, scenario, _ in applicable):
         here = [place for place in applicable if place[1] == scenario]
         alike = _in_same_views(list(dict.fromkeys(run for _, _, run in here)), here)
-        parts += [Scored(part, [scenario]) for runs in alike for part in _shared_out(runs, MOST_RUNS_OF_FEW_JOBS)]
+        parts += [
+            Scored(part, [scenario])
+            for runs in alike
+            for part in _shared_out(runs, MOST_RUNS_OF_FEW_JOBS)
+        ]
     return {f"_{number}": part for number, part in enumerate(parts, start=1)}
 
 
@@ -135,7 +166,9 @@ def laid_out(views: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 def drawn(figures: list[str]) -> list[list[str]]:
     """Return which figures one job draws: those that show cells, which wait until these are laid out, or those that do not."""
     of_cells = {*PROJECTIONS, *VIRTUAL}
-    showing = [figure for figure in figures if of_cells & catalog.parameters("figures", figure).keys()]
+    showing = [
+        figure for figure in figures if of_cells & catalog.parameters("figures", figure).keys()
+    ]
     others = [figure for figure in figures if figure not in showing]
     return [*_shared_out(others, MOST_FIGURES), *_shared_out(showing, MOST_FIGURES)]
 

@@ -7,8 +7,17 @@ from mosaicbench.errors import UserError, nearest
 from mosaicbench.spaces import TUNED
 
 ALL, MEAN = "all", "mean"
-GROUPS_OF_MEAN = ("alignment", "label_transfer", "imputation")  # whose metrics the objective "mean" is made of
-NO_QUALITY = ("resources", "reference", "sanity", "sampling")  # groups of metrics in which a better value is no better result
+GROUPS_OF_MEAN = (
+    "alignment",
+    "label_transfer",
+    "imputation",
+)  # whose metrics the objective "mean" is made of
+NO_QUALITY = (
+    "resources",
+    "reference",
+    "sanity",
+    "sampling",
+)  # groups of metrics in which a better value is no better result
 
 
 def tuned(tuning: dict | None, runs: dict) -> dict[str, str]:
@@ -35,13 +44,19 @@ def tuned(tuning: dict | None, runs: dict) -> dict[str, str]:
         if not chosen:
             raise UserError("config key tuning.runs: no run of this config has anything to search")
     elif isinstance(tuning["runs"], str):
-        raise UserError(f"config key tuning.runs: expected {ALL!r} or a list of runs, found {tuning['runs']!r}")
+        raise UserError(
+            f"config key tuning.runs: expected {ALL!r} or a list of runs, found {tuning['runs']!r}"
+        )
     else:
         for name in tuning["runs"]:
             if name not in runs:
-                raise UserError(f"config key tuning.runs: there is no run {name!r}{nearest(name, runs)}")
+                raise UserError(
+                    f"config key tuning.runs: there is no run {name!r}{nearest(name, runs)}"
+                )
             if why_not[name]:
-                raise UserError(f"config key tuning.runs: {name!r} cannot be tuned: {why_not[name]}")
+                raise UserError(
+                    f"config key tuning.runs: {name!r} cannot be tuned: {why_not[name]}"
+                )
         chosen = [name for name in runs if name in tuning["runs"]]
     for name in chosen:
         if name + TUNED in runs:
@@ -49,7 +64,9 @@ def tuned(tuning: dict | None, runs: dict) -> dict[str, str]:
                 f"config key runs.{name + TUNED}: the key `tuning` makes a run of this name; call this one otherwise"
             )
         if len(name + TUNED) > 100:
-            raise UserError(f"config key tuning.runs: {name!r} is too long a name to add {TUNED!r} to; shorten it")
+            raise UserError(
+                f"config key tuning.runs: {name!r} is too long a name to add {TUNED!r} to; shorten it"
+            )
     return {name + TUNED: name for name in chosen}
 
 
@@ -62,7 +79,11 @@ def _why_not(run) -> str:
         return "it was computed elsewhere"
     if "space" not in card:
         return f"the card of method {run.method!r} has no `space`"
-    return "" if spaces.free(card["space"], run.hyperparameters) else "its stanza states all that could be searched"
+    return (
+        ""
+        if spaces.free(card["space"], run.hyperparameters)
+        else "its stanza states all that could be searched"
+    )
 
 
 def _check_objective(objective: str) -> None:
@@ -70,7 +91,9 @@ def _check_objective(objective: str) -> None:
     if objective == MEAN:
         return
     if objective not in metrics:
-        raise UserError(f"config key tuning.objective: there is no metric {objective!r}{nearest(objective, [MEAN, *metrics])}")
+        raise UserError(
+            f"config key tuning.objective: there is no metric {objective!r}{nearest(objective, [MEAN, *metrics])}"
+        )
     card = metrics[objective]
     if card["better"] == "nearer" or card["group"] in NO_QUALITY:
         raise UserError(

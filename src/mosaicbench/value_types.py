@@ -15,9 +15,27 @@ import math
 import operator
 from functools import cache
 
-SIMPLE = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None), "dict": dict}
-BOUNDS = {"at least": operator.ge, "at most": operator.le, "above": operator.gt, "below": operator.lt}
-IN_WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "None": "null"}
+SIMPLE = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "None": type(None),
+    "dict": dict,
+}
+BOUNDS = {
+    "at least": operator.ge,
+    "at most": operator.le,
+    "above": operator.gt,
+    "below": operator.lt,
+}
+IN_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "None": "null",
+}
 IN_WORDS |= {"dict": "a mapping"}
 LONGEST = 120  # signs of a value in a message
 
@@ -42,7 +60,10 @@ def shown(value: object) -> str:
     """Return how a message shows a value: as Python writes it, shortened."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, a list that holds itself
+    except (
+        ValueError,
+        RecursionError,
+    ):  # an integer of thousands of digits, a list that holds itself
         return f"a {type(value).__name__} that is too long to show"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
@@ -51,7 +72,10 @@ def range_fault(annotation: str) -> str:
     """Return what is wrong with the ranges that an annotation states, "" where they can be read."""
     for node in ast.walk(_parsed(annotation)) if annotation else ():
         match node:
-            case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[_, ast.Constant(value=str(words))])):
+            case ast.Subscript(
+                value=ast.Name(id="Annotated"),
+                slice=ast.Tuple(elts=[_, ast.Constant(value=str(words))]),
+            ):
                 try:
                     _bounds(words)
                 except ValueError:
@@ -64,13 +88,22 @@ def fits(value: object, expected: ast.expr) -> bool:
     match expected:
         case ast.BinOp(left=left, right=right):
             return fits(value, left) or fits(value, right)
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, ast.Constant(value=str(words))])):
-            return fits(value, inner) and all(BOUNDS[word](value, number) for word, number in _bounds(words))
+        case ast.Subscript(
+            value=ast.Name(id="Annotated"),
+            slice=ast.Tuple(elts=[inner, ast.Constant(value=str(words))]),
+        ):
+            return fits(value, inner) and all(
+                BOUNDS[word](value, number) for word, number in _bounds(words)
+            )
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return any(type(value) is type(choice) and value == choice for choice in _choices(choices))
+            return any(
+                type(value) is type(choice) and value == choice for choice in _choices(choices)
+            )
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, each])):
             return isinstance(value, dict) and all(fits(one, each) for one in value.values())
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[each, ast.Constant(value=end)])) if end is ...:
+        case ast.Subscript(
+            value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[each, ast.Constant(value=end)])
+        ) if end is ...:
             return isinstance(value, list | tuple) and all(fits(one, each) for one in value)
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=parts)):
             whole = isinstance(value, list | tuple) and len(value) == len(parts)
@@ -78,12 +111,18 @@ def fits(value: object, expected: ast.expr) -> bool:
         case ast.Subscript(value=ast.Name(id="list" | "Sequence"), slice=each):
             return isinstance(value, list | tuple) and all(fits(one, each) for one in value)
         case ast.Name() | ast.Constant() if (name := ast.unparse(expected)) in SIMPLE:
-            return isinstance(value, SIMPLE[name]) and not (isinstance(value, bool) and name != "bool") and value != ""
+            return (
+                isinstance(value, SIMPLE[name])
+                and not (isinstance(value, bool) and name != "bool")
+                and value != ""
+            )
     return True
 
 
 def _choices(node: ast.expr) -> tuple:
-    return ast.literal_eval(ast.Tuple(elts=node.elts if isinstance(node, ast.Tuple) else [node], ctx=ast.Load()))
+    return ast.literal_eval(
+        ast.Tuple(elts=node.elts if isinstance(node, ast.Tuple) else [node], ctx=ast.Load())
+    )
 
 
 @cache
@@ -107,13 +146,18 @@ def _described(expected: ast.expr) -> str:
     match expected:
         case ast.BinOp(left=left, right=right):
             return f"{_described(left)} or {_described(right)}"
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, ast.Constant(value=str(words))])):
+        case ast.Subscript(
+            value=ast.Name(id="Annotated"),
+            slice=ast.Tuple(elts=[inner, ast.Constant(value=str(words))]),
+        ):
             between = " of " if words.startswith("at") else " "
             return f"{_described(inner)}{between}{words}"
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             given = _choices(choices)
             return f"one of {', '.join(map(str, given))}" if len(given) > 1 else repr(given[0])
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[each, ast.Constant(value=end)])) if end is ...:
+        case ast.Subscript(
+            value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[each, ast.Constant(value=end)])
+        ) if end is ...:
             return f"a list of {_described(each)}"
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=parts)):
             return f"a list of {len(parts)}: {', '.join(map(_described, parts))}"

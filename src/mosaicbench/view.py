@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from mosaicbench.errors import Diverged
 
-History = list[dict[str, float]]  # one dict per epoch: name of a cost -> value; [] of a method without epochs
+History = list[
+    dict[str, float]
+]  # one dict per epoch: name of a cost -> value; [] of a method without epochs
 BY_MODALITY = ("values", "counts", "totals", "activity")  # parts of `Cells` that are dicts
 
 
@@ -68,8 +70,13 @@ class Cells:
 
     def only(self, *modalities: str) -> Cells:
         """Return the same cells as if nothing but `modalities` had been measured in them."""
-        parts = {part: {m: x for m, x in getattr(self, part).items() if m in modalities} for part in BY_MODALITY[1:]}
-        return replace(self, values={modality: self.values[modality] for modality in modalities}, **parts)
+        parts = {
+            part: {m: x for m, x in getattr(self, part).items() if m in modalities}
+            for part in BY_MODALITY[1:]
+        }
+        return replace(
+            self, values={modality: self.values[modality] for modality in modalities}, **parts
+        )
 
     def take(self, rows: np.ndarray) -> Cells:
         """Return the cells at `rows` (integer positions or a boolean mask)."""
@@ -161,7 +168,9 @@ class View:
         ValueError
             When there is no such cell: the method does not apply to this scenario.
         """
-        parts = [block.only(*modalities) for block in self.blocks if set(modalities) <= set(block.values)]
+        parts = [
+            block.only(*modalities) for block in self.blocks if set(modalities) <= set(block.values)
+        ]
         if not parts:
             raise ValueError(f"no train cell has {' and '.join(modalities)} measured together")
         return concatenate(parts)
@@ -176,14 +185,20 @@ def concatenate(parts: list[Cells]) -> Cells:
         return first
 
     def joined(name: str, join: Callable) -> dict:
-        return {modality: join([getattr(part, name)[modality] for part in parts]) for modality in getattr(first, name)}
+        return {
+            modality: join([getattr(part, name)[modality] for part in parts])
+            for modality in getattr(first, name)
+        }
 
     return Cells(
         names=np.concatenate([part.names for part in parts]),
         labels=None if first.labels is None else np.concatenate([part.labels for part in parts]),
         batches=None if first.batches is None else np.concatenate([part.batches for part in parts]),
         **{name: joined(name, np.concatenate) for name in ("values", "totals")},
-        **{name: joined(name, lambda matrices: sparse.vstack(matrices, format="csr")) for name in ("counts", "activity")},
+        **{
+            name: joined(name, lambda matrices: sparse.vstack(matrices, format="csr"))
+            for name in ("counts", "activity")
+        },
     )
 
 
@@ -236,8 +251,12 @@ class Method(Protocol):
     These, and any other exception, end as the status of the run, with the message. They never stop the benchmark.
     """
 
-    remarks: list[str]  # optional: what a user should know of this fit, one sentence each; they become the run's message
-    checkpoint: object | None  # optional, with `save_at`: its `resumed_after` and `spent` are recorded; a modeling.checkpoint
+    remarks: list[
+        str
+    ]  # optional: what a user should know of this fit, one sentence each; they become the run's message
+    checkpoint: (
+        object | None
+    )  # optional, with `save_at`: its `resumed_after` and `spent` are recorded; a modeling.checkpoint
 
     def fit(self, train: View, seed: int) -> History:
         """Train on the train cells and return the history.
@@ -274,7 +293,9 @@ class Method(Protocol):
         `cells` show one modality, and `target` is another.
         """
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return draws of what modality `target` would be measured as, (cells, features, draws) standardised.
 
         `cells` are those of `impute`; `features` are integer positions of the features that are wanted. A draw has all the
@@ -322,7 +343,9 @@ class Method(Protocol):
         """
 
     @staticmethod
-    def fit_at_once(methods: Sequence[Method], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
+    def fit_at_once(
+        methods: Sequence[Method], views: Sequence[View], seeds: Sequence[int]
+    ) -> list[History | Diverged]:
         """Fit one object of the class for each seed, all at the same time, and return what `fit` of each would have returned.
 
         A seed that diverged stands as its exception, so that the others end well.
@@ -334,7 +357,9 @@ class Method(Protocol):
         """
 
 
-PARTS = frozenset(name for name in {**vars(Method), **Method.__annotations__} if not name.startswith("_"))
+PARTS = frozenset(
+    name for name in {**vars(Method), **Method.__annotations__} if not name.startswith("_")
+)
 
 
 def offers(method: object, part: str) -> bool:
@@ -346,5 +371,7 @@ def offers(method: object, part: str) -> bool:
         When the contract has no such part.
     """
     if part not in PARTS:
-        raise ValueError(f"the contract of a method has no part {part!r}; it has {', '.join(sorted(PARTS))}")
+        raise ValueError(
+            f"the contract of a method has no part {part!r}; it has {', '.join(sorted(PARTS))}"
+        )
     return getattr(method, part, None) is not None

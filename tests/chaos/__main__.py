@@ -23,9 +23,15 @@ PARTS = ("kills", "workflow", "slurm", "disk", "malformed", "names")
 
 def main() -> int:
     """Run the chosen parts, print their tables, and return 1 where a try did not survive."""
-    parser = argparse.ArgumentParser(prog="chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all if left out")
-    parser.add_argument("--short", action="store_true", help="some tries of each kind; the page is left as it is")
+    parser = argparse.ArgumentParser(
+        prog="chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all if left out"
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="some tries of each kind; the page is left as it is"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):

@@ -17,7 +17,17 @@ from chaos.outcomes import Outcome
 from chaos.stages import FIGURE, LIES, VIEW, Reference, Stage, run, strays
 from mosaicbench.layout import FILES_OF_FIT, FILES_OF_SCORES
 
-LIMITED = ("prepare", "cut", "fit", "stacked fit", "baselines", "score", "tabulate", "draw", "report")
+LIMITED = (
+    "prepare",
+    "cut",
+    "fit",
+    "stacked fit",
+    "baselines",
+    "score",
+    "tabulate",
+    "draw",
+    "report",
+)
 PAGE = 4096  # bytes that a tmpfs gives out at once
 NOT_READ = {"expenses", "phases", "scaling", "contents"}  # tables that no later stage reads
 
@@ -30,7 +40,10 @@ def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     if short:
         return outcomes
     if _may_mount(folder):
-        outcomes += [_full(reference, draw, folder / "tried", 9), _read_only(reference, draw, folder / "tried", 6)]
+        outcomes += [
+            _full(reference, draw, folder / "tried", 9),
+            _read_only(reference, draw, folder / "tried", 6),
+        ]
     return [*outcomes, _wrong_files(reference, draw, folder / "tried", 45)]
 
 
@@ -53,14 +66,24 @@ def _full(reference: Reference, draw: random.Random, folder: Path, tries: int) -
     outcome = Outcome("full disk")
     for number in range(tries):
         stage = reference.stages[LIMITED[number % len(LIMITED)]]
-        taken = sum(math.ceil(path.stat().st_size / PAGE) + 1 for path in reference.folder.rglob("*"))
+        taken = sum(
+            math.ceil(path.stat().st_size / PAGE) + 1 for path in reference.folder.rglob("*")
+        )
         free = draw.randint(0, 20)
         with _mounted(folder, f"size={(taken + free) * PAGE}"):
             _prepared(reference, stage, folder / "benchmark")
             filler = folder / "filler"
             usage = shutil.disk_usage(folder)
             filler.write_bytes(bytes(max(0, usage.free - free * PAGE)))
-            _judge(outcome, reference, stage, folder / "benchmark", f"{stage.name}, {free} pages", None, filler.unlink)
+            _judge(
+                outcome,
+                reference,
+                stage,
+                folder / "benchmark",
+                f"{stage.name}, {free} pages",
+                None,
+                filler.unlink,
+            )
     return outcome
 
 
@@ -91,7 +114,11 @@ def _judge(
     half = reference.differing(folder, stage, all_of_them=done.returncode == 0)
     if mend is not None:
         mend()
-    if "Traceback" in done.stderr or (done.returncode and "mosaicbench" not in done.stderr) or done.returncode < 0:
+    if (
+        "Traceback" in done.stderr
+        or (done.returncode and "mosaicbench" not in done.stderr)
+        or done.returncode < 0
+    ):
         outcome.tracebacks += 1
         outcome.notes.append(f"{what}: exit {done.returncode}: {done.stderr[-1500:]}")
         return
@@ -139,27 +166,46 @@ def _mount(*arguments: object) -> None:
 
 def _files_read(stage: str) -> list[tuple[str, str]]:
     """Return the files that a stage reads, each with another of its kind that could be taken for it."""
-    runs, views = [LIES.fit(*VIEW, "mvae", seed) for seed in (0, 1)], [LIES.view(*VIEW, seed) for seed in (0, 1)]
+    runs, views = (
+        [LIES.fit(*VIEW, "mvae", seed) for seed in (0, 1)],
+        [LIES.view(*VIEW, seed) for seed in (0, 1)],
+    )
     of_fits = [tuple(f"{run}/{name}" for run in runs) for name in FILES_OF_FIT]
     if stage == "baselines":
         return [tuple(f"{view}/{name}" for view in views) for name in ("train.h5mu", "query.h5mu")]
     if stage == "score":
-        return [*of_fits, *(tuple(f"{view}/{name}" for view in views) for name in ("train.h5mu", "solution.h5mu"))]
+        return [
+            *of_fits,
+            *(
+                tuple(f"{view}/{name}" for view in views)
+                for name in ("train.h5mu", "solution.h5mu")
+            ),
+        ]
     if stage == "tabulate":
         others = [LIES.run(*VIEW, run) for run in ("mvae", "cca")]
-        return [*of_fits[2:], *(tuple(f"{run}/{name}" for run in others) for name in FILES_OF_SCORES)]
+        return [
+            *of_fits[2:],
+            *(tuple(f"{run}/{name}" for run in others) for name in FILES_OF_SCORES),
+        ]
     tables = [
-        (LIES.table(name), LIES.table("sweep")) for name in ("scores", "runs", "ranks", "overall", "standings", "history")
+        (LIES.table(name), LIES.table("sweep"))
+        for name in ("scores", "runs", "ranks", "overall", "standings", "history")
     ]
     figure = f"{LIES.figures}/{'/'.join(VIEW)}/{FIGURE}.svg"
-    return tables if stage == "draw" else [*tables, of_fits[3], (LIES.config, LIES.table("sweep")), (figure, LIES.config)]
+    return (
+        tables
+        if stage == "draw"
+        else [*tables, of_fits[3], (LIES.config, LIES.table("sweep")), (figure, LIES.config)]
+    )
 
 
 def _wrong_files(reference: Reference, draw: random.Random, folder: Path, tries: int) -> Outcome:
     """Damage a file of a finished stage, and run the one that reads it."""
     outcome = Outcome("file of a finished stage cut, emptied or exchanged")
     for _ in range(tries):
-        stage = reference.stages[draw.choice(["baselines", "score", "score", "tabulate", "tabulate", "draw", "report"])]
+        stage = reference.stages[
+            draw.choice(["baselines", "score", "score", "tabulate", "tabulate", "draw", "report"])
+        ]
         name, other = draw.choice(_files_read(stage.name))
         how = draw.choice(["cut", "cut at a line's end", "header only", "emptied", "exchanged"])
         _prepared(reference, stage, folder)
@@ -172,7 +218,9 @@ def _wrong_files(reference: Reference, draw: random.Random, folder: Path, tries:
             if wrong := reference.differing(folder, stage, all_of_them=True):
                 outcome.silent += 1
                 outcome.notes.append(f"{told}: accepted, and {wrong} are others")
-        elif "Traceback" in done.stderr or not (Path(name).name in done.stderr or Path(other).name in done.stderr):
+        elif "Traceback" in done.stderr or not (
+            Path(name).name in done.stderr or Path(other).name in done.stderr
+        ):
             outcome.tracebacks += 1
             outcome.notes.append(f"{told}: {done.stderr[-1500:]}")
         elif half := reference.differing(folder, stage, all_of_them=False):

@@ -32,7 +32,17 @@ from mosaicbench.files.dataset import read_dataset
 SECONDS = 20  # of one try
 HDF5_SECONDS = 3  # after which prepare gives a part of a file up, here not a minute
 CELLS, GENES, PROTEINS = 40, 12, 5
-KEYS = ("path", "labels", "links", "gtf", "values", "modalit", "cell_type", "cells", "batch")  # what a message may name
+KEYS = (
+    "path",
+    "labels",
+    "links",
+    "gtf",
+    "values",
+    "modalit",
+    "cell_type",
+    "cells",
+    "batch",
+)  # what a message may name
 FORMATS = ("csv", "h5ad", "tenx", "mex", "h5mu", "labels", "links", "gtf")
 SURVIVED, SILENT, TRACEBACK = 0, 3, 4  # how a try's process ends
 TEXTS = [
@@ -81,10 +91,19 @@ def dataset_in(form: str, folder: Path) -> tuple[dict, list[Path]]:
     genes, proteins = [f"GENE{i}" for i in range(GENES)], [f"CD{i}" for i in range(PROTEINS)]
     counts = {"rna": draw.poisson(3, (CELLS, GENES)), "adt": draw.poisson(9, (CELLS, PROTEINS))}
     features = {"rna": genes, "adt": proteins}
-    obs = pd.DataFrame({"type": np.where(np.arange(CELLS) % 2, "T cell", "B cell"), "donor": "d"}, index=names)
-    tables = {m: pd.DataFrame(counts[m], index=pd.Index(names, name="cell"), columns=features[m]) for m in counts}
+    obs = pd.DataFrame(
+        {"type": np.where(np.arange(CELLS) % 2, "T cell", "B cell"), "donor": "d"}, index=names
+    )
+    tables = {
+        m: pd.DataFrame(counts[m], index=pd.Index(names, name="cell"), columns=features[m])
+        for m in counts
+    }
     cells = {
-        m: anndata.AnnData(sparse.csr_matrix(counts[m].astype(np.float32)), obs=obs, var=pd.DataFrame(index=features[m]))
+        m: anndata.AnnData(
+            sparse.csr_matrix(counts[m].astype(np.float32)),
+            obs=obs,
+            var=pd.DataFrame(index=features[m]),
+        )
         for m in counts
     }
     if form == "h5ad":
@@ -106,17 +125,26 @@ def dataset_in(form: str, folder: Path) -> tuple[dict, list[Path]]:
     files = [folder / "rna.csv", folder / "adt.csv"]
     options = {"path": {"rna": str(files[0]), "adt": str(files[1])}}
     if form == "labels":
-        obs.rename_axis("barcode").reset_index().to_csv(folder / "labels.tsv", sep="\t", index=False)
-        return options | {"labels": {"path": str(folder / "labels.tsv"), "column": "type"}}, [folder / "labels.tsv"]
+        obs.rename_axis("barcode").reset_index().to_csv(
+            folder / "labels.tsv", sep="\t", index=False
+        )
+        return options | {"labels": {"path": str(folder / "labels.tsv"), "column": "type"}}, [
+            folder / "labels.tsv"
+        ]
     if form == "links":
-        pd.DataFrame({"rna": genes[:5], "adt": proteins, "sign": 1}).to_csv(folder / "links.tsv", sep="\t", index=False)
+        pd.DataFrame({"rna": genes[:5], "adt": proteins, "sign": 1}).to_csv(
+            folder / "links.tsv", sep="\t", index=False
+        )
         return options | {"links": str(folder / "links.tsv")}, [folder / "links.tsv"]
     if form == "gtf":
         lines = [
-            f'chr1\tx\tgene\t{100 * i + 1}\t{100 * i + 50}\t.\t+\t.\tgene_id "E{i}"; gene_name "GENE{i}";' for i in range(GENES)
+            f'chr1\tx\tgene\t{100 * i + 1}\t{100 * i + 50}\t.\t+\t.\tgene_id "E{i}"; gene_name "GENE{i}";'
+            for i in range(GENES)
         ]
         (folder / "genes.gtf").write_text("\n".join(lines) + "\n")
-        peaks = tables["adt"].set_axis([f"chr1:{100 * i}-{100 * i + 60}" for i in range(PROTEINS)], axis=1)
+        peaks = tables["adt"].set_axis(
+            [f"chr1:{100 * i}-{100 * i + 60}" for i in range(PROTEINS)], axis=1
+        )
         peaks.to_csv(folder / "atac.csv")
         path = {"rna": str(files[0]), "atac": str(folder / "atac.csv")}
         return {"path": path, "gtf": str(folder / "genes.gtf")}, [folder / "genes.gtf"]
@@ -141,7 +169,15 @@ def damaged_bytes(draws: random.Random, file: Path) -> str:
         content += draws.randbytes(50)
     elif kind == "another":
         content = bytearray(
-            draws.choice([b"PK\x03\x04zip", b"<html></html>", gzip.compress(b"x"), b"\x89HDF\r\n\x1a\n", b"\xff\xfea"])
+            draws.choice(
+                [
+                    b"PK\x03\x04zip",
+                    b"<html></html>",
+                    gzip.compress(b"x"),
+                    b"\x89HDF\r\n\x1a\n",
+                    b"\xff\xfea",
+                ]
+            )
         )
     else:
         content.reverse()
@@ -151,7 +187,11 @@ def damaged_bytes(draws: random.Random, file: Path) -> str:
 
 def damaged_contents(draws: random.Random, file: Path) -> str:
     """Put something wrong into a well-formed file, and say what."""
-    return _damaged_hdf5(draws, file) if file.suffix in (".h5", ".h5ad", ".h5mu") else _damaged_text(draws, file)
+    return (
+        _damaged_hdf5(draws, file)
+        if file.suffix in (".h5", ".h5ad", ".h5mu")
+        else _damaged_text(draws, file)
+    )
 
 
 def _damaged_text(draws: random.Random, file: Path) -> str:
@@ -159,7 +199,16 @@ def _damaged_text(draws: random.Random, file: Path) -> str:
     row = draws.randrange(len(lines))
     separator = "," if file.suffix == ".csv" else " " if file.name == "matrix.mtx" else "\t"
     kind = draws.choice(
-        ["cell", "doubled line", "lost line", "no header", "short line", "long line", "other separator", "latin-1"]
+        [
+            "cell",
+            "doubled line",
+            "lost line",
+            "no header",
+            "short line",
+            "long line",
+            "other separator",
+            "latin-1",
+        ]
     )
     parts = lines[row].split(separator)
     if kind == "cell":
@@ -180,7 +229,11 @@ def _damaged_text(draws: random.Random, file: Path) -> str:
         lines = [line.replace(separator, ";") for line in lines]
     else:
         lines[row] += "ü"
-    file.write_text("\n".join(lines) + "\n", encoding="latin-1" if kind == "latin-1" else "utf-8", errors="replace")
+    file.write_text(
+        "\n".join(lines) + "\n",
+        encoding="latin-1" if kind == "latin-1" else "utf-8",
+        errors="replace",
+    )
     return kind
 
 
@@ -190,7 +243,16 @@ def _damaged_hdf5(draws: random.Random, file: Path) -> str:
         content.visit(found.append)
         name = draws.choice(found)
         kind = draws.choice(
-            ["lost", "another kind", "longer", "shorter", "filled", "attribute lost", "attribute changed", "group"]
+            [
+                "lost",
+                "another kind",
+                "longer",
+                "shorter",
+                "filled",
+                "attribute lost",
+                "attribute changed",
+                "group",
+            ]
         )
         node = content[name]
         if kind.startswith("attribute"):
@@ -222,7 +284,9 @@ def _replaced(draws: random.Random, old: object, kind: str) -> object:
     if kind == "shorter":
         return values[:-1]
     if kind == "another kind" or values.dtype.kind not in "iuf":
-        return draws.choice([np.arange(len(values)), np.array([b"x"] * len(values)), np.zeros((2, 2)), 3.5])
+        return draws.choice(
+            [np.arange(len(values)), np.array([b"x"] * len(values)), np.zeros((2, 2)), 3.5]
+        )
     fill = draws.choice([-1, np.nan, np.inf, 1e9, 1e38, 0.5, 0, 9999])
     if values.dtype.kind in "iu":
         fill = draws.choice([0, 1, np.iinfo(values.dtype).min, np.iinfo(values.dtype).max])
@@ -268,7 +332,10 @@ def _prepare_and_exit(options: dict, folder: Path, report: Path) -> None:
     except BaseException as error:  # noqa: BLE001
         frames = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in frames if "mosaicbench" in frame.filename] or frames
-        ending, said = TRACEBACK, f"{type(error).__name__}: {error!s:.200} ({Path(ours[-1].filename).name}:{ours[-1].lineno})"
+        ending, said = (
+            TRACEBACK,
+            f"{type(error).__name__}: {error!s:.200} ({Path(ours[-1].filename).name}:{ours[-1].lineno})",
+        )
     if said:
         report.write_text(said)
     os._exit(ending)
@@ -311,8 +378,14 @@ def _write_tenx(file: Path, counts: dict, names: list[str], features: dict) -> N
 
 def _write_mex(folder: Path, counts: dict, names: list[str], features: dict) -> None:
     folder.mkdir()
-    mmwrite(folder / "matrix.mtx", sparse.coo_matrix(np.concatenate(list(counts.values()), axis=1).T))
+    mmwrite(
+        folder / "matrix.mtx", sparse.coo_matrix(np.concatenate(list(counts.values()), axis=1).T)
+    )
     (folder / "barcodes.tsv").write_text("\n".join(names) + "\n")
     kinds = {"rna": "Gene Expression", "adt": "Antibody Capture"}
-    lines = [f"{name}\t{name}\t{kinds[modality]}" for modality, listed in features.items() for name in listed]
+    lines = [
+        f"{name}\t{name}\t{kinds[modality]}"
+        for modality, listed in features.items()
+        for name in listed
+    ]
     (folder / "features.tsv").write_text("\n".join(lines) + "\n")

@@ -31,7 +31,14 @@ KILLS = (
     ("fit killed amid training, goes on from its checkpoint", "fit", "process", True, 4, 1),
     ("child of a fit killed, as by a full memory", "fit", "child", True, 2, 0),
     ("stacked fit killed", "stacked fit", "tree", False, 3, 0),
-    ("stacked fit killed amid training, goes on from its checkpoint", "stacked fit", "tree", True, 3, 0),
+    (
+        "stacked fit killed amid training, goes on from its checkpoint",
+        "stacked fit",
+        "tree",
+        True,
+        3,
+        0,
+    ),
     ("prepare killed", "prepare", "tree", False, 2, 0),
     ("cut killed", "cut", "tree", False, 2, 0),
     ("score killed", "score", "process", False, 5, 0),
@@ -50,13 +57,28 @@ def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     for fault, name, who, in_training, in_full, in_short in KILLS:
         outcome = Outcome(fault)
         for _ in range(in_short if short else in_full):
-            _judge(outcome, reference, reference.stages[name], folder / "killed", who, draw, in_training=in_training)
+            _judge(
+                outcome,
+                reference,
+                reference.stages[name],
+                folder / "killed",
+                who,
+                draw,
+                in_training=in_training,
+            )
         outcomes.append(outcome)
     return [outcome for outcome in outcomes if outcome.tried]
 
 
 def _judge(
-    outcome: Outcome, reference: Reference, stage: Stage, folder: Path, who: str, draw: random.Random, *, in_training: bool
+    outcome: Outcome,
+    reference: Reference,
+    stage: Stage,
+    folder: Path,
+    who: str,
+    draw: random.Random,
+    *,
+    in_training: bool,
 ) -> None:
     """Kill one command, run it again, and count what became of it."""
     while True:
@@ -68,7 +90,9 @@ def _judge(
     outcome.tried += 1
     saved = bool(list(folder.rglob(".checkpoint.pt")))
     if who != "child" and (wrong := reference.differing(folder, stage, all_of_them=False)):
-        faults.append(("silent", f"after the kill {wrong} are under their final names, and not right"))
+        faults.append(
+            ("silent", f"after the kill {wrong} are under their final names, and not right")
+        )
     done = run(stage, folder)
     if done.returncode or "Traceback" in done.stderr:
         faults.append(("tracebacks", done.stderr[-500:]))
@@ -84,10 +108,14 @@ def _judge(
         outcome.notes += [text for _, text in faults]
 
 
-def _killed(stage: Stage, folder: Path, who: str, draw: random.Random, *, in_training: bool) -> list[tuple[str, str]] | None:
+def _killed(
+    stage: Stage, folder: Path, who: str, draw: random.Random, *, in_training: bool
+) -> list[tuple[str, str]] | None:
     """Start a command and kill it; return what is wrong with its death, or None where it was over before."""
     hidden = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(stage.command, cwd=folder, env=environment(), start_new_session=True, **hidden)
+    process = subprocess.Popen(
+        stage.command, cwd=folder, env=environment(), start_new_session=True, **hidden
+    )
     if in_training:
         _wait(lambda: process.poll() is not None or list(folder.rglob(".checkpoint.pt")), 120)
         time.sleep(draw.uniform(0, stage.seconds / 4))
@@ -106,7 +134,9 @@ def _killed(stage: Stage, folder: Path, who: str, draw: random.Random, *, in_tra
     return []
 
 
-def _without_child(process: subprocess.Popen, folder: Path, stage: Stage) -> list[tuple[str, str]] | None:
+def _without_child(
+    process: subprocess.Popen, folder: Path, stage: Stage
+) -> list[tuple[str, str]] | None:
     """Kill the child of a fit; the run has to become a row that says so."""
     children = psutil.Process(process.pid).children()
     if not children:
@@ -115,15 +145,26 @@ def _without_child(process: subprocess.Popen, folder: Path, stage: Stage) -> lis
         return None
     children[0].kill()
     process.wait(timeout=120)
-    (record,) = (json.loads((folder / output).read_text()) for output in stage.outputs if output.endswith("run.json"))
+    (record,) = (
+        json.loads((folder / output).read_text())
+        for output in stage.outputs
+        if output.endswith("run.json")
+    )
     if record["status"] == "ok":
         return None  # it was over before
-    told = record["status"] == "out_of_memory" and "killed by the operating system" in record["message"]
+    told = (
+        record["status"] == "out_of_memory"
+        and "killed by the operating system" in record["message"]
+    )
     return [] if told else [("silent", f"its record says {record['status']}: {record['message']}")]
 
 
 def _resumed(folder: Path, stage: Stage) -> bool:
-    records = [json.loads((folder / output).read_text()) for output in stage.outputs if output.endswith("run.json")]
+    records = [
+        json.loads((folder / output).read_text())
+        for output in stage.outputs
+        if output.endswith("run.json")
+    ]
     return all(record["resumed_after"] for record in records)
 
 

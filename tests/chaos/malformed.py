@@ -22,7 +22,26 @@ from mosaicbench.errors import UserError
 
 INF, NAN = float("inf"), float("nan")
 LARGEST = 2**32 - 1
-ODD = [None, True, False, 0, 1, -1, 2**64, -(2**64), 0.0, 1.0, -1.0, 0.5, 1.5, INF, -INF, NAN, 1e300, 1e-300]
+ODD = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**64,
+    -(2**64),
+    0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1.5,
+    INF,
+    -INF,
+    NAN,
+    1e300,
+    1e-300,
+]
 ODD += [
     "",
     " ",
@@ -41,7 +60,20 @@ ODD += [
     "$\\frac{1}{$",
     "x" * 5000,
 ]
-ODD += [[], [None], [[]], ["a", "a"], [1], [NAN], {}, {"a": None}, {"": ""}, {1: 2}, {None: {}}, {"a": {"b": {"c": []}}}]
+ODD += [
+    [],
+    [None],
+    [[]],
+    ["a", "a"],
+    [1],
+    [NAN],
+    {},
+    {"a": None},
+    {"": ""},
+    {1: 2},
+    {None: {}},
+    {"a": {"b": {"c": []}}},
+]
 ODD += [datetime.date(2020, 1, 1), b"\x00\xff", {"set", "of"}]
 NAMES = [
     1,
@@ -82,9 +114,16 @@ def is_whole(low: int, high: int = LARGEST) -> Callable:
     return lambda x: type(x) is int and low <= x <= high
 
 
-def is_number(low: float = -INF, high: float = INF, *, open_low: bool = False, open_high: bool = False) -> Callable:
+def is_number(
+    low: float = -INF, high: float = INF, *, open_low: bool = False, open_high: bool = False
+) -> Callable:
     def accepts(x: object) -> bool:
-        if type(x) not in (int, float) or x != x or x in (INF, -INF) or (type(x) is int and abs(x) > LARGEST):
+        if (
+            type(x) not in (int, float)
+            or x != x
+            or x in (INF, -INF)
+            or (type(x) is int and abs(x) > LARGEST)
+        ):
             return False
         return (x > low if open_low else x >= low) and (x < high if open_high else x <= high)
 
@@ -104,7 +143,11 @@ def is_list(accepts: Callable, *, least: int = 0, distinct: bool = False) -> Cal
 
 
 def is_map(accepts: Callable, *, least: int = 0) -> Callable:
-    return lambda x: isinstance(x, dict) and len(x) >= least and all(is_word(k) and accepts(v) for k, v in x.items())
+    return lambda x: (
+        isinstance(x, dict)
+        and len(x) >= least
+        and all(is_word(k) and accepts(v) for k, v in x.items())
+    )
 
 
 def is_one_of(*values: object) -> Callable:
@@ -146,7 +189,9 @@ CONFIG = {  # key -> whether a value is one of its own
     ("report", "sweep"): is_one_of(None),
     ("report", "sweep", "label"): is_text,
     ("report", "sweep", "log"): is_flag,
-    ("report", "sweep", "metrics", "foscttm"): may_be_null(is_list(is_text, least=1, distinct=True)),
+    ("report", "sweep", "metrics", "foscttm"): may_be_null(
+        is_list(is_text, least=1, distinct=True)
+    ),
     ("report", "sweep", "series", "runs", "mvae"): is_number(0, open_low=True),
     ("scenarios",): never,
     ("scenarios", "paired"): never,
@@ -228,7 +273,11 @@ CONFIG = {  # key -> whether a value is one of its own
     ("datasets", "own", "gtf"): is_one_of(None),
     ("datasets", "own", "upstream"): WHOLE_FROM_0,
 }
-NAMED = (("datasets",), ("scenarios",), ("runs",))  # mappings whose keys are names of a person's own
+NAMED = (
+    ("datasets",),
+    ("scenarios",),
+    ("runs",),
+)  # mappings whose keys are names of a person's own
 ANY_TEXT = (  # mappings whose keys are the person's own as well, but no folder
     ("datasets", "own", "path"),
     ("scenarios", "mosaic", "imbalance"),
@@ -240,10 +289,33 @@ def valid_config(folder: Path) -> dict:
     """Return a config in which every key of the grammar stands with a right value; its files are in `folder`."""
     for name in ("rna.csv", "adt.csv", "labels.tsv"):
         (folder / name).touch()
-    labels = {"path": f"{folder}/labels.tsv", "column": "type", "barcode": "cell", "suffix": "-1", "remove": "_1"}
-    own = {"path": {"rna": f"{folder}/rna.csv", "adt": [f"{folder}/adt.csv"]}, "cell_type": "type", "batch": "donor"}
-    own |= {"groups": ["site"], "values": {"rna": "counts"}, "kinds": {"rna": "rna"}, "labels": labels, "labels_from": ["rna"]}
-    own |= {"unlabelled": ["unknown"], "dropped_types": ["doublet"], "cells": 100, "links": True, "gtf": None, "upstream": 10}
+    labels = {
+        "path": f"{folder}/labels.tsv",
+        "column": "type",
+        "barcode": "cell",
+        "suffix": "-1",
+        "remove": "_1",
+    }
+    own = {
+        "path": {"rna": f"{folder}/rna.csv", "adt": [f"{folder}/adt.csv"]},
+        "cell_type": "type",
+        "batch": "donor",
+    }
+    own |= {
+        "groups": ["site"],
+        "values": {"rna": "counts"},
+        "kinds": {"rna": "rna"},
+        "labels": labels,
+        "labels_from": ["rna"],
+    }
+    own |= {
+        "unlabelled": ["unknown"],
+        "dropped_types": ["doublet"],
+        "cells": 100,
+        "links": True,
+        "gtf": None,
+        "upstream": 10,
+    }
     own["qc"] = {"rna": {"min_features": 3, "max_counts": 1e4, "max_mito": 0.2, "min_cells": 2}}
     own["association"] = {"cell_type": "B", "relevant": {"rna": 10}, "irrelevant": {"rna": 5}}
     simulated = {
@@ -254,13 +326,41 @@ def valid_config(folder: Path) -> dict:
         "private_features": {"rna": 5},
         "seed": 1,
     }
-    paired = {"kind": "paired", "query_fraction": 0.3, "split": {"by": "donor", "held_out": ["a", 1]}}
+    paired = {
+        "kind": "paired",
+        "query_fraction": 0.3,
+        "split": {"by": "donor", "held_out": ["a", 1]},
+    }
     paired |= {"labelled": {"share": 0.1, "least": 1}, "datasets": ["own"]}
-    mosaic = {"kind": "mosaic", "paired_fraction": 0.5, "balanced": True, "imbalance": {"adt": ["B"]}, "corrupted_links": 0.1}
-    mvae = {"beta": 1, "latent": 5, "hidden": 8, "learning_rate": 0.1, "gradient_clip": 1.0, "validation": 0.1, "warmup": 0.1}
+    mosaic = {
+        "kind": "mosaic",
+        "paired_fraction": 0.5,
+        "balanced": True,
+        "imbalance": {"adt": ["B"]},
+        "corrupted_links": 0.1,
+    }
+    mvae = {
+        "beta": 1,
+        "latent": 5,
+        "hidden": 8,
+        "learning_rate": 0.1,
+        "gradient_clip": 1.0,
+        "validation": 0.1,
+        "warmup": 0.1,
+    }
     mvae |= {"likelihood": "gaussian", "likelihood_rescaling": False, "max_epochs": 3}
-    scmodal = {"critic_betas": [0.5, 0.9], "order": ["rna", "adt"], "critic_weight": 1.0, "near": 0.1}
-    sweep = {"label": "n", "log": True, "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "poe": 2}}}
+    scmodal = {
+        "critic_betas": [0.5, 0.9],
+        "order": ["rna", "adt"],
+        "critic_weight": 1.0,
+        "near": 0.1,
+    }
+    sweep = {
+        "label": "n",
+        "log": True,
+        "metrics": {"foscttm": None},
+        "series": {"runs": {"mvae": 1, "poe": 2}},
+    }
     return {
         "datasets": {"simulated": simulated, "own": own},
         "registry": None,
@@ -291,7 +391,10 @@ def valid_config(folder: Path) -> dict:
 def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     """Return what became of odd values, odd names and keys, and damaged files of data."""
     draw = random.Random(seed)
-    of_configs = [odd_values(draw, folder, 100 if short else 600), odd_keys(draw, folder, 40 if short else 200)]
+    of_configs = [
+        odd_values(draw, folder, 100 if short else 600),
+        odd_keys(draw, folder, 40 if short else 200),
+    ]
     return of_configs + files.attack(short=short, seed=seed, folder=folder / "files")
 
 
@@ -303,7 +406,13 @@ def odd_values(draw: random.Random, folder: Path, tries: int) -> Outcome:
         key, value = draw.choice(list(CONFIG)), draw.choice(ODD)
         changed = copy.deepcopy(config)
         set_at(changed, key, copy.deepcopy(value))
-        judge(outcome, f"{dotted(key)}: {value!r}", lambda changed=changed: settings.load(changed), key[0], CONFIG[key](value))
+        judge(
+            outcome,
+            f"{dotted(key)}: {value!r}",
+            lambda changed=changed: settings.load(changed),
+            key[0],
+            CONFIG[key](value),
+        )
     return outcome
 
 
@@ -314,14 +423,21 @@ def odd_keys(draw: random.Random, folder: Path, tries: int) -> Outcome:
     for _ in range(tries):
         place, name = draw.choice(places), draw.choice([*NAMES, "unknwon"])
         changed = copy.deepcopy(config)
-        at(changed, place)[name] = {"method": "mvae"} if place == ("runs",) else {"from": "teaseq_small"}
+        at(changed, place)[name] = (
+            {"method": "mvae"} if place == ("runs",) else {"from": "teaseq_small"}
+        )
         judge(
-            outcome, f"{dotted(place)}, key {name!r}", lambda changed=changed: settings.load(changed), (*place, "top level")[0]
+            outcome,
+            f"{dotted(place)}, key {name!r}",
+            lambda changed=changed: settings.load(changed),
+            (*place, "top level")[0],
         )
     return outcome
 
 
-def judge(outcome: Outcome, what: str, check: Callable, word: str, allowed: bool | None = False) -> None:
+def judge(
+    outcome: Outcome, what: str, check: Callable, word: str, allowed: bool | None = False
+) -> None:
     """Count one try: a message with the key or file, or a right acceptance, survives.
 
     Parameters
@@ -343,14 +459,18 @@ def judge(outcome: Outcome, what: str, check: Callable, word: str, allowed: bool
     except UserError as error:
         if word not in str(error) or "\n" in str(error).strip() or len(str(error)) > 1500:
             outcome.tracebacks += 1
-            outcome.notes.append(f"{what[:200]}: not one message with {word!r}: {str(error)[:300]!r}")
+            outcome.notes.append(
+                f"{what[:200]}: not one message with {word!r}: {str(error)[:300]!r}"
+            )
         elif allowed:
             outcome.tracebacks += 1
             outcome.notes.append(f"{what[:200]}: refused, though it is right: {error}")
     except Exception as error:
         outcome.tracebacks += 1
         last = traceback.extract_tb(error.__traceback__)[-1]
-        outcome.notes.append(f"{what[:200]}: {type(error).__name__}: {error!s:.200} ({Path(last.filename).name}:{last.lineno})")
+        outcome.notes.append(
+            f"{what[:200]}: {type(error).__name__}: {error!s:.200} ({Path(last.filename).name}:{last.lineno})"
+        )
     else:
         if allowed is False:
             outcome.silent += 1
@@ -373,6 +493,12 @@ def dotted(place: tuple) -> str:
 
 def mappings(config: object, place: tuple = ()) -> list[tuple]:
     """Return the place of every mapping of a config."""
-    parts = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    parts = (
+        config.items()
+        if isinstance(config, dict)
+        else enumerate(config)
+        if isinstance(config, list)
+        else ()
+    )
     found = [place] if isinstance(config, dict) else []
     return found + [inner for key, part in parts for inner in mappings(part, (*place, key))]

@@ -28,22 +28,101 @@ from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report import latex
 from mosaicbench.report.theme import NOT_DRAWN
 
-TEXTS = ["$\\frac{1}{$ x", "$a$ $b$", "$", "^_{", "\\", "\\input{/etc/passwd}", "%d {0} {{x}}", "#~&", "{{ 7 * 7 }}"]
-TEXTS += ["{% raw %}", "</script><img src=x onerror=alert(1)>", "<b>&amp;</b>", "]]>", "--><!--", "javascript:alert(1)"]
-TEXTS += ["' onload='x", "\"quoted\" 'too'", "NA", "nan", "None", "null", "True", "1", "1e5", "007", "-1", "1,5", "inf", "-"]
-TEXTS += ["_hidden", ".", "..", "a/b", "$(touch x)", "`x`", "tab\there", "line\nbreak", "return\rhere", " around ", "ünïcödé"]
-IDS = ["NA", "nan", "null", "None", "True", "1", "1.0", "1e5", "007", "inf", "a.b", "a-b", "A", "index", "all", "con"]
+TEXTS = [
+    "$\\frac{1}{$ x",
+    "$a$ $b$",
+    "$",
+    "^_{",
+    "\\",
+    "\\input{/etc/passwd}",
+    "%d {0} {{x}}",
+    "#~&",
+    "{{ 7 * 7 }}",
+]
+TEXTS += [
+    "{% raw %}",
+    "</script><img src=x onerror=alert(1)>",
+    "<b>&amp;</b>",
+    "]]>",
+    "--><!--",
+    "javascript:alert(1)",
+]
+TEXTS += [
+    "' onload='x",
+    "\"quoted\" 'too'",
+    "NA",
+    "nan",
+    "None",
+    "null",
+    "True",
+    "1",
+    "1e5",
+    "007",
+    "-1",
+    "1,5",
+    "inf",
+    "-",
+]
+TEXTS += [
+    "_hidden",
+    ".",
+    "..",
+    "a/b",
+    "$(touch x)",
+    "`x`",
+    "tab\there",
+    "line\nbreak",
+    "return\rhere",
+    " around ",
+    "ünïcödé",
+]
+IDS = [
+    "NA",
+    "nan",
+    "null",
+    "None",
+    "True",
+    "1",
+    "1.0",
+    "1e5",
+    "007",
+    "inf",
+    "a.b",
+    "a-b",
+    "A",
+    "index",
+    "all",
+    "con",
+]
 TEXTS += ["日本語 🧬", "عربى", "a\u0301\u0301\u0301", "x" * 300, "\x07bell", "\u2028"]
 ORDINARY = ["", *(f"type {t}" for t in range(5)), *(f"f{number}" for number in range(30)), "b"]
 WHAT = {  # what a name is of -> the figures that show it, and the columns of their tables in which it stands
-    "cell type": {"umap": "cell_type", "umap_joint": "cell_type", "label_confusion": "cell_type", "marker_dots": "cell_type"}
+    "cell type": {
+        "umap": "cell_type",
+        "umap_joint": "cell_type",
+        "label_confusion": "cell_type",
+        "marker_dots": "cell_type",
+    }
     | {"imputation_umap": "cell_type", "virtual_cells": "cell_type"},
-    "feature": {"marker_dots": "feature", "imputation_scatter": "feature", "virtual_cells": "feature"},
+    "feature": {
+        "marker_dots": "feature",
+        "imputation_scatter": "feature",
+        "virtual_cells": "feature",
+    },
     "batch": {"umap": "batch", "umap_joint": "batch"},
     "cell": {"umap": None, "imputation_umap_clusters": None},
 }
-BEGINS = {"cell type": "type", "feature": ("f", "best", "median", "worst"), "batch": "b", "cell": "c"}  # what is called so
-LABELLED = ("scores_by_run", "overview_heat", "mean_ranks")  # figures that show labels of runs, datasets, scenarios
+BEGINS = {
+    "cell type": "type",
+    "feature": ("f", "best", "median", "worst"),
+    "batch": "b",
+    "cell": "c",
+}  # what is called so
+LABELLED = (
+    "scores_by_run",
+    "overview_heat",
+    "mean_ranks",
+)  # figures that show labels of runs, datasets, scenarios
 
 
 def attack(*, short: bool, seed: int, folder: Path, results: object = None) -> list[Outcome]:
@@ -58,17 +137,31 @@ def attack(*, short: bool, seed: int, folder: Path, results: object = None) -> l
             outcome = Outcome(f"hostile name of a {what}: figures, their tables, report")
             figures = dict(list(WHAT[what].items())[: 1 if short else None])
             _all_or_each(
-                outcome, texts, lambda some, what=what, figures=figures: in_figures(results, some, what, figures, folder)
+                outcome,
+                texts,
+                lambda some, what=what, figures=figures: in_figures(
+                    results, some, what, figures, folder
+                ),
             )
             outcomes.append(outcome)
-        outcome = Outcome("hostile label of a run, dataset, scenario or metric: figures, report, LaTeX")
+        outcome = Outcome(
+            "hostile label of a run, dataset, scenario or metric: figures, report, LaTeX"
+        )
         for part in (texts[:20],) if short else (texts[:20], texts[20:]):
             figures = () if short else LABELLED
-            _all_or_each(outcome, part, lambda some, figures=figures: as_labels(results, some, figures, folder / "labelled"))
+            _all_or_each(
+                outcome,
+                part,
+                lambda some, figures=figures: as_labels(
+                    results, some, figures, folder / "labelled"
+                ),
+            )
         outcomes.append(outcome)
     if short:
         return outcomes
-    outcome = Outcome("id of a dataset, scenario or run that looks like something else: tables, figures, report, LaTeX")
+    outcome = Outcome(
+        "id of a dataset, scenario or run that looks like something else: tables, figures, report, LaTeX"
+    )
     for name in IDS:
         _all_or_each(outcome, [name], lambda some: as_id(some[0], folder / "named"))
     return [*outcomes, outcome]
@@ -94,23 +187,31 @@ def _all_or_each(outcome: Outcome, texts: list[str], check: Callable[[list[str]]
             outcome.notes.append(f"{texts[0]!r}: {type(error).__name__}: {error!s:.200} ({where})")
 
 
-def in_figures(results: object, texts: list[str], what: str, figures: dict[str, str | None], folder: Path) -> None:
+def in_figures(
+    results: object, texts: list[str], what: str, figures: dict[str, str | None], folder: Path
+) -> None:
     """Draw the figures of cells with names in them, and write the report."""
     shutil.rmtree(folder / "shown", ignore_errors=True)
     shutil.copytree(results.folder / "tables", folder / "shown/tables")
     turns = cycle(texts)
     called = lambda name: next(turns) if name.startswith(BEGINS[what]) else name  # noqa: E731
-    made = synthetic_results.made_projections("pair", "unpaired", ["vae_poe", "mvae"], np.random.default_rng(0), called)
+    made = synthetic_results.made_projections(
+        "pair", "unpaired", ["vae_poe", "mvae"], np.random.default_rng(0), called
+    )
     for name, table in made.items():
         write_table(folder / "shown/projections/pair/unpaired" / f"{name}.tsv", table)
     for figure, column in figures.items():
         _drawn(figure, folder / "shown", synthetic_results.DISPLAY)
         table = read_table(folder / f"shown/figures/pair/unpaired/{figure}.tsv")
         if column is not None:
-            given = {name for part in made.values() if column in part for name in part[column]} & set(texts)
+            given = {
+                name for part in made.values() if column in part for name in part[column]
+            } & set(texts)
             changed = set(table[column]) - given - set(ORDINARY)
             assert set(table[column]) & given, f"{figure}.tsv has none of the names"
-            assert not changed, f"{figure}.tsv has names that nobody gave: {sorted(map(repr, changed))[:3]}"
+            assert not changed, (
+                f"{figure}.tsv has names that nobody gave: {sorted(map(repr, changed))[:3]}"
+            )
     _reported(results, folder / "shown", synthetic_results.DISPLAY)
 
 
@@ -119,7 +220,10 @@ def as_labels(results: object, texts: list[str], figures: tuple[str, ...], folde
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(results.folder / "tables", folder / "tables")
     display = yaml.safe_load(synthetic_results.DISPLAY.read_text())
-    slots = [("runs", run) for run in synthetic_results.METHODS] + [("datasets", "pair"), ("scenarios", "unpaired")]
+    slots = [("runs", run) for run in synthetic_results.METHODS] + [
+        ("datasets", "pair"),
+        ("scenarios", "unpaired"),
+    ]
     slots += [("metrics", "foscttm"), ("metrics", "imputation_skill"), ("modalities", "rna")]
     given = dict(zip(slots, texts, strict=False))
     for (room, name), text in given.items():
@@ -127,24 +231,50 @@ def as_labels(results: object, texts: list[str], figures: tuple[str, ...], folde
     (folder / "display.yaml").write_text(yaml.safe_dump(display))
     for figure in figures:
         _drawn(figure, folder, folder / "display.yaml")
-    typeset.main(tables=folder / "tables", display=folder / "display.yaml", views=results.views, output=folder / "latex")
-    typeset_texts = {file.stem: file.read_text(encoding="utf-8") for file in (folder / "latex").rglob("*.tex")}
+    typeset.main(
+        tables=folder / "tables",
+        display=folder / "display.yaml",
+        views=results.views,
+        output=folder / "latex",
+    )
+    typeset_texts = {
+        file.stem: file.read_text(encoding="utf-8") for file in (folder / "latex").rglob("*.tex")
+    }
     for text in typeset_texts.values():
         check_latex(text)
     page = _reported(results, folder, folder / "display.yaml")
     shown = " ".join(page.words.split())
     for (room, _), text in given.items():
-        assert room != "runs" or latex.escaped(text) in typeset_texts["paired"], f"not in LaTeX: {text!r}"
-        assert room not in ("runs", "datasets") or " ".join(text.split()) in shown, f"not on the page: {text!r}"
+        assert room != "runs" or latex.escaped(text) in typeset_texts["paired"], (
+            f"not in LaTeX: {text!r}"
+        )
+        assert room not in ("runs", "datasets") or " ".join(text.split()) in shown, (
+            f"not on the page: {text!r}"
+        )
 
 
 def as_id(name: str, folder: Path) -> None:
     """Call a dataset, a scenario and a run of a whole benchmark so, from the records of runs to the report."""
     shutil.rmtree(folder, ignore_errors=True)
-    methods = {"mvae": "mvae", "cca": "cca", "oracle": "oracle", "random_latent": "random_latent", name: "mvae"}
-    changed = {"MODALITIES": {name: ("rna", "adt")}, "SCENARIOS": (name,), "METHODS": methods, "SEEDS": (0, 1), "SWEEP": None}
+    methods = {
+        "mvae": "mvae",
+        "cca": "cca",
+        "oracle": "oracle",
+        "random_latent": "random_latent",
+        name: "mvae",
+    }
+    changed = {
+        "MODALITIES": {name: ("rna", "adt")},
+        "SCENARIOS": (name,),
+        "METHODS": methods,
+        "SEEDS": (0, 1),
+        "SWEEP": None,
+    }
     changed["applies"] = lambda scenario, run: True
-    with patch.multiple(synthetic_results, **changed), patch.object(catalog, "cards", synthetic_results.cards):
+    with (
+        patch.multiple(synthetic_results, **changed),
+        patch.object(catalog, "cards", synthetic_results.cards),
+    ):
         results = synthetic_results.synthetic(folder)
         synthetic_results.tabulate_results(results, folder / "tables")
         for table in ("scores", "headline", "standings", "runs"):
@@ -155,10 +285,17 @@ def as_id(name: str, folder: Path) -> None:
         tables = read_tables(folder / "tables")
         for table in ("scores", "headline", "runs", "overview"):
             for column in ("dataset", "scenario", "run"):
-                assert name in set(tables[table][column]), f"{table}: no such {column}, but {set(tables[table][column])}"
+                assert name in set(tables[table][column]), (
+                    f"{table}: no such {column}, but {set(tables[table][column])}"
+                )
         for figure in ("scores_by_run", "overview_heat", "mean_ranks"):
             _drawn(figure, folder, synthetic_results.DISPLAY, views=results.views)
-        typeset.main(tables=folder / "tables", display=synthetic_results.DISPLAY, views=results.views, output=folder / "latex")
+        typeset.main(
+            tables=folder / "tables",
+            display=synthetic_results.DISPLAY,
+            views=results.views,
+            output=folder / "latex",
+        )
         page = _reported(results, folder, synthetic_results.DISPLAY)
         assert name in page.words, "the page does not show the id"
 
@@ -173,7 +310,9 @@ def _drawn(figure: str, folder: Path, display: Path, views: list[str] | None = N
         output=folder / "figures",
     )
     for file in (folder / "figures").rglob(f"{figure}.tsv"):
-        assert file.read_text(encoding="utf-8").partition("\n")[0] != NOT_DRAWN, f"not drawn: {file.read_text()[:300]}"
+        assert file.read_text(encoding="utf-8").partition("\n")[0] != NOT_DRAWN, (
+            f"not drawn: {file.read_text()[:300]}"
+        )
         ElementTree.fromstring(file.with_suffix(".svg").read_text(encoding="utf-8"))
 
 
@@ -189,7 +328,9 @@ class Page(HTMLParser):
         handlers = [name for name, _ in attributes if name.startswith("on")]
         addresses = [value for name, value in attributes if name in ("src", "href") and value]
         assert not handlers, f"<{tag}> has {handlers}"
-        assert not [a for a in addresses if a.startswith("javascript:") or a == "x"], f"<{tag}> leads to {addresses}"
+        assert not [a for a in addresses if a.startswith("javascript:") or a == "x"], (
+            f"<{tag}> leads to {addresses}"
+        )
 
     def handle_data(self, data: str) -> None:
         self.words += data
@@ -211,9 +352,13 @@ def check_latex(text: str) -> None:
     """Refuse a LaTeX file in which a brace has no partner or a special sign stands as a name brought it."""
     bare = re.sub(r"\\[\\{}$&%#_]", "", text)
     assert bare.count("{") == bare.count("}"), "a brace has no partner"
-    assert len(re.findall(r"(?<!\\)\$", text.replace(r"\\", ""))) % 2 == 0, "a dollar has no partner"
+    assert len(re.findall(r"(?<!\\)\$", text.replace(r"\\", ""))) % 2 == 0, (
+        "a dollar has no partner"
+    )
     commands = set(re.findall(r"\\([A-Za-z]+)", bare))
     assert not commands & {"input", "frac", "write", "immediate"} or "documentclass" in text, (
         f"a name became a command: {commands}"
     )
-    assert "\n\n" not in text.split(r"\begin{tabular}", 1)[-1].split(r"\end{tabular}", 1)[0], "a name broke the paragraph"
+    assert "\n\n" not in text.split(r"\begin{tabular}", 1)[-1].split(r"\end{tabular}", 1)[0], (
+        "a name broke the paragraph"
+    )

@@ -62,5 +62,9 @@ def write_into(page: Path, part: str, text: str) -> None:
     whole = page.read_text(encoding="utf-8")
     marks = re.compile(rf"(<!-- chaos: {part} -->\n).*?(<!-- end -->)", flags=re.DOTALL)
     if not marks.search(whole):
-        raise ValueError(f"{page}: no marks <!-- chaos: {part} --> and <!-- end --> to write between")
-    page.write_text(marks.sub(lambda found: f"{found[1]}{text}\n{found[2]}", whole), encoding="utf-8")
+        raise ValueError(
+            f"{page}: no marks <!-- chaos: {part} --> and <!-- end --> to write between"
+        )
+    page.write_text(
+        marks.sub(lambda found: f"{found[1]}{text}\n{found[2]}", whole), encoding="utf-8"
+    )

@@ -25,7 +25,11 @@ DAWDLING = 1200  # seconds after which a fit that never trains, or jobs that nev
 TABLES = [LIES.table(name) for name in ("scores", "features", "comparison", "ranks")]
 HERE = ["--cores", "2"]
 # Names and sizes of the cluster, as its user would fill them in, and no minutes of waiting.
-OF_CLUSTER = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 10, "latency-wait": 10}
+OF_CLUSTER = {
+    "slurm-status-command": "squeue",
+    "slurm-init-seconds-before-status-checks": 10,
+    "latency-wait": 10,
+}
 OF_CLUSTER |= {"slurm-no-account": True}
 
 
@@ -62,7 +66,9 @@ def _outcomes(folder: Path) -> list[Outcome]:
         shutil.rmtree(benchmark.root / "results", ignore_errors=True)
         shutil.rmtree(benchmark.root / "logs", ignore_errors=True)
         process = _started(benchmark, *on_slurm)
-        tried = _met(benchmark, process, {fault: ("cancelled", lambda _, p=process, kill=kill: kill(p))})
+        tried = _met(
+            benchmark, process, {fault: ("cancelled", lambda _, p=process, kill=kill: kill(p))}
+        )
         process.wait()
         _snakemake(benchmark, *HERE, "--unlock")
         status = _snakemake(benchmark, *on_slurm).returncode
@@ -81,13 +87,21 @@ def _requeue(job: str) -> None:
 
 def _kill_python(job: str) -> None:
     """Kill the command that fits, alone; its child dies with it."""
-    fits = [process for process in _processes_of(job) if "mosaicbench" in _typed(process) and " fit " in _typed(process)]
+    fits = [
+        process
+        for process in _processes_of(job)
+        if "mosaicbench" in _typed(process) and " fit " in _typed(process)
+    ]
     min(fits, key=lambda process: process.create_time()).kill()
 
 
 def _kill_child(job: str) -> None:
     """Kill the child that trains, as the kernel does where memory ends."""
-    fits = [process for process in _processes_of(job) if "mosaicbench" in _typed(process) and " fit " in _typed(process)]
+    fits = [
+        process
+        for process in _processes_of(job)
+        if "mosaicbench" in _typed(process) and " fit " in _typed(process)
+    ]
     max(fits, key=lambda process: process.create_time()).kill()
 
 
@@ -98,7 +112,9 @@ def _kill_tree(job: str) -> None:
             process.kill()
 
 
-KILLS: dict[str, tuple[str, Callable]] = {  # fault -> the run whose fit it meets, and what is done to the fit's job
+KILLS: dict[
+    str, tuple[str, Callable]
+] = {  # fault -> the run whose fit it meets, and what is done to the fit's job
     "fit cancelled (scancel)": ("cancelled", _scancel),
     "fit preempted (scontrol requeue)": ("preempted", _requeue),
     "fit's command killed": ("command", _kill_python),
@@ -106,13 +122,21 @@ KILLS: dict[str, tuple[str, Callable]] = {  # fault -> the run whose fit it meet
     "fit killed with all of its job step": ("step", _kill_tree),
 }
 PARENTS: dict[str, Callable] = {
-    "Snakemake killed, its jobs go on beside those of the next start": lambda process: process.kill(),
+    "Snakemake killed, its jobs go on beside those of the next start": lambda process: (
+        process.kill()
+    ),
     "Snakemake killed, and all its jobs cancelled": lambda process: (
         process.kill(),
         subprocess.run(["scancel", "--user", "root"], check=True),
     ),
 }
-METHODS = {"cancelled": "mvae", "preempted": "vae_poe", "command": "mmvae", "child": "mopoe", "step": "vae_mlp"}
+METHODS = {
+    "cancelled": "mvae",
+    "preempted": "vae_poe",
+    "command": "mmvae",
+    "child": "mopoe",
+    "step": "vae_mlp",
+}
 
 
 def _made(folder: Path) -> Path:
@@ -122,11 +146,16 @@ def _made(folder: Path) -> Path:
 
 def _benchmark(folder: Path) -> Overlay:
     overlay = Overlay(folder, ("src", "workflow", "config", "envs", "profiles", "Snakefile"))
-    config = config_of(EPOCHS) | {"seeds": [0], "runs": {run: {"method": method} for run, method in METHODS.items()}}
+    config = config_of(EPOCHS) | {
+        "seeds": [0],
+        "runs": {run: {"method": method} for run, method in METHODS.items()},
+    }
     config["datasets"]["simulated"]["cells"] = 400
     config["runs"] |= {"cca": {}, "oracle": {}}
     overlay.write("tiny.yaml", yaml.safe_dump(config))
-    profile = yaml.safe_load((overlay.root / "profiles/slurm/profile.yaml").read_text()) | OF_CLUSTER
+    profile = (
+        yaml.safe_load((overlay.root / "profiles/slurm/profile.yaml").read_text()) | OF_CLUSTER
+    )
     profile["set-resources"]["fit_model"] |= {"slurm_partition": "gpu"}
     for rule in ("prepare", "cut"):
         profile["set-resources"][rule]["mem_mb"] = 2000
@@ -139,21 +168,33 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(overlay: Overlay) -> dict[str, str]:
-    return environment() | {"PYTHONPATH": str(overlay.root / "src"), "MOSAICBENCH_CHECKPOINT_SECONDS": "0"}
+    return environment() | {
+        "PYTHONPATH": str(overlay.root / "src"),
+        "MOSAICBENCH_CHECKPOINT_SECONDS": "0",
+    }
 
 
 def _snakemake(overlay: Overlay, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        _command(*arguments), cwd=overlay.root, env=_environment(overlay), capture_output=True, text=True, check=False
+        _command(*arguments),
+        cwd=overlay.root,
+        env=_environment(overlay),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def _started(overlay: Overlay, *arguments: str) -> subprocess.Popen:
     log = (overlay.root / "snakemake.log").open("w")
-    return subprocess.Popen(_command(*arguments), cwd=overlay.root, env=_environment(overlay), stdout=log, stderr=log)
+    return subprocess.Popen(
+        _command(*arguments), cwd=overlay.root, env=_environment(overlay), stdout=log, stderr=log
+    )
 
 
-def _met(overlay: Overlay, process: subprocess.Popen, kills: dict[str, tuple[str, Callable]]) -> list[str]:
+def _met(
+    overlay: Overlay, process: subprocess.Popen, kills: dict[str, tuple[str, Callable]]
+) -> list[str]:
     """Do to the SLURM job of each run what is meant for it, as soon as its log shows that it trains; return what was done."""
     waiting, met, end = dict(kills), [], time.monotonic() + DAWDLING
     while waiting and process.poll() is None and time.monotonic() < end:
@@ -169,14 +210,20 @@ def _met(overlay: Overlay, process: subprocess.Popen, kills: dict[str, tuple[str
 
 def _jobs(name: str) -> list[str]:
     """Return the ids of the jobs in whose comment, the rule and its wildcards, a name stands, in order of submission."""
-    text = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True).stdout
-    found = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in text.splitlines() if "JobId=" in line]
+    text = subprocess.run(
+        ["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, check=True
+    ).stdout
+    found = [
+        dict(re.findall(r"(\w+)=(\S+)", line)) for line in text.splitlines() if "JobId=" in line
+    ]
     return sorted((job["JobId"] for job in found if name in job.get("Comment", "")), key=int)
 
 
 def _until_no_job_is_left() -> None:
     end = time.monotonic() + DAWDLING
-    while subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True).stdout.strip():
+    while subprocess.run(
+        ["squeue", "--noheader"], capture_output=True, text=True, check=True
+    ).stdout.strip():
         if time.monotonic() > end:
             raise TimeoutError("jobs of SLURM do not end")
         time.sleep(1)
@@ -200,17 +247,29 @@ def _typed(process: psutil.Process) -> str:
 def _contents(overlay: Overlay) -> dict[str, bytes]:
     """Return what is compared: tables, and the latents and imputed values of every fit."""
     fits = [LIES.fit(*VIEW, run, 0) for run in METHODS]
-    files = [*TABLES, *(f"{fit}/{file}" for fit in fits for file in ("latents.h5ad", "imputed.h5mu"))]
-    return {file: (overlay.root / file).read_bytes() if (overlay.root / file).is_file() else b"" for file in files}
+    files = [
+        *TABLES,
+        *(f"{fit}/{file}" for fit in fits for file in ("latents.h5ad", "imputed.h5mu")),
+    ]
+    return {
+        file: (overlay.root / file).read_bytes() if (overlay.root / file).is_file() else b""
+        for file in files
+    }
 
 
-def _judged(fault: str, tried: list[str], overlay: Overlay, status: int, known: dict[str, bytes]) -> Outcome:
+def _judged(
+    fault: str, tried: list[str], overlay: Overlay, status: int, known: dict[str, bytes]
+) -> Outcome:
     outcome = Outcome(fault, tried=int(fault in tried))
     if not outcome.tried:
         return outcome
     run = KILLS.get(fault, ("", None))[0]
     contents = _contents(overlay)
-    differing = [file for file in known if contents[file] != known[file] and (not run or f"/{run}/" in file or file in TABLES)]
+    differing = [
+        file
+        for file in known
+        if contents[file] != known[file] and (not run or f"/{run}/" in file or file in TABLES)
+    ]
     if status:
         outcome.repairs = 1
         outcome.notes.append((overlay.root / "snakemake.log").read_text()[-800:])

@@ -20,8 +20,16 @@ from chaos.stages import LIES, SEEDS, VIEW, config_of, environment, strays
 
 EPOCHS = 15  # seconds of training, so that fits are met in it
 TARGETS = [LIES.table(name) for name in ("scores", "features", "comparison", "ranks")]
-OF_RUNS = [f"{LIES.run(*VIEW, run)}/{file}" for run in ("mvae", "stacked", "cca") for file in ("scores.tsv", "features.tsv")]
-OF_FITS = [f"{LIES.fit(*VIEW, 'mvae', seed)}/{file}" for seed in SEEDS for file in ("latents.h5ad", "imputed.h5mu")]
+OF_RUNS = [
+    f"{LIES.run(*VIEW, run)}/{file}"
+    for run in ("mvae", "stacked", "cca")
+    for file in ("scores.tsv", "features.tsv")
+]
+OF_FITS = [
+    f"{LIES.fit(*VIEW, 'mvae', seed)}/{file}"
+    for seed in SEEDS
+    for file in ("latents.h5ad", "imputed.h5mu")
+]
 COMPARED = [*TARGETS, *OF_RUNS, *OF_FITS]
 
 
@@ -38,14 +46,23 @@ def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
         raise RuntimeError(f"the workflow failed undisturbed: {done.stderr[-2000:]}")
     known = {name: (undisturbed.root / name).read_bytes() for name in COMPARED}
     outcomes = []
-    for fault, alone in (("Snakemake killed, with all its jobs", False), ("Snakemake killed alone", True)):
+    for fault, alone in (
+        ("Snakemake killed, with all its jobs", False),
+        ("Snakemake killed alone", True),
+    ):
         outcome = Outcome(fault)
         while outcome.tried < 1:
             shutil.rmtree(folder / "workflow", ignore_errors=True)
             overlay = _workflow(folder / "workflow")
             command = [sys.executable, "-m", "snakemake", *TARGETS, *ARGUMENTS]
             hidden = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            process = subprocess.Popen(command, cwd=overlay.root, env=_environment(overlay), start_new_session=True, **hidden)
+            process = subprocess.Popen(
+                command,
+                cwd=overlay.root,
+                env=_environment(overlay),
+                start_new_session=True,
+                **hidden,
+            )
             time.sleep(draw.uniform(0.1, 0.95) * seconds)
             if process.poll() is not None:
                 continue
@@ -55,7 +72,9 @@ def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
             _snakemake(overlay, "--unlock")
             done = _snakemake(overlay, *TARGETS)
             differing = (
-                [name for name in COMPARED if (overlay.root / name).read_bytes() != known[name]] if not done.returncode else []
+                [name for name in COMPARED if (overlay.root / name).read_bytes() != known[name]]
+                if not done.returncode
+                else []
             )
             if done.returncode:
                 outcome.repairs += 1
@@ -82,9 +101,19 @@ def _workflow(folder: Path) -> Overlay:
 
 
 def _environment(overlay: Overlay) -> dict[str, str]:
-    return environment() | {"PYTHONPATH": str(overlay.root / "src"), "MOSAICBENCH_CHECKPOINT_SECONDS": "0"}
+    return environment() | {
+        "PYTHONPATH": str(overlay.root / "src"),
+        "MOSAICBENCH_CHECKPOINT_SECONDS": "0",
+    }
 
 
 def _snakemake(overlay: Overlay, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", *arguments, *ARGUMENTS]
-    return subprocess.run(command, cwd=overlay.root, env=_environment(overlay), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command,
+        cwd=overlay.root,
+        env=_environment(overlay),
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -43,7 +43,9 @@ def minutes_of_fit(wildcards, attempt):
 
 def minutes_of_fit_of_seeds(wildcards, attempt):
     """As long as they take one after the other, which is what is done where they cannot be trained at once."""
-    return cluster.requested_minutes(bench.limits["minutes"] * len(bench.seeds), share_of_limits(attempt))
+    return cluster.requested_minutes(
+        bench.limits["minutes"] * len(bench.seeds), share_of_limits(attempt)
+    )
 
 
 def minutes_of_scoring(runs):
@@ -62,7 +64,9 @@ def memory_of_trial(wildcards, attempt):
 
 def minutes_of_trials(wildcards, attempt):
     """What no trial has taken yet is left to the next attempt, which goes on after those that have ended."""
-    return cluster.requested_minutes(bench.limits["minutes"] * bench.tuning["trials"], share_of_limits(attempt))
+    return cluster.requested_minutes(
+        bench.limits["minutes"] * bench.tuning["trials"], share_of_limits(attempt)
+    )
 
 
 def minutes_of_projecting(views):

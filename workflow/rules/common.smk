@@ -15,7 +15,16 @@ SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
-    from mosaicbench import catalog, cluster, config_checks, elsewhere, layout, settings, stamps, tuning_choices
+    from mosaicbench import (
+        catalog,
+        cluster,
+        config_checks,
+        elsewhere,
+        layout,
+        settings,
+        stamps,
+        tuning_choices,
+    )
     from mosaicbench.errors import UserError
 except ImportError as error:
     raise WorkflowError(
@@ -45,7 +54,9 @@ os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**29))
 
 ENVIRONMENT = "../../envs/mosaicbench.yaml"
-RESULTS = layout.Results(bench.results)  # of this benchmark, for params, where Snakemake fills in no <results>
+RESULTS = layout.Results(
+    bench.results
+)  # of this benchmark, for params, where Snakemake fills in no <results>
 ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
 EXPENSES, LOGS = RESULTS.expenses, layout.Jobs("<logs>", "log")
 OF_VIEW = ("{dataset}", "{scenario}")
@@ -87,7 +98,9 @@ wildcard_constraints:
 
 def files_of_runs(runs):
     """What the fits of all seeds write, all of the first run first."""
-    return expand(f"{FIT}/{{file}}", run=runs, seed=bench.seeds, file=layout.FILES_OF_FIT, allow_missing=True)
+    return expand(
+        f"{FIT}/{{file}}", run=runs, seed=bench.seeds, file=layout.FILES_OF_FIT, allow_missing=True
+    )
 
 
 def files_of_views(file):

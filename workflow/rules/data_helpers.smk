@@ -32,9 +32,13 @@ def scenario_kind(wildcards):
 
 def cut_options(wildcards):
     scenario = bench.scenarios[wildcards.scenario]
-    given = {key: value for key, value in scenario.items() if key not in ("kind", "datasets", "runs")}
+    given = {
+        key: value for key, value in scenario.items() if key not in ("kind", "datasets", "runs")
+    }
     own = given.get("preprocess", {})
-    preprocess = {kind: bench.preprocess.get(kind, {}) | own.get(kind, {}) for kind in bench.preprocess | own}
+    preprocess = {
+        kind: bench.preprocess.get(kind, {}) | own.get(kind, {}) for kind in bench.preprocess | own
+    }
     return as_json(given | {"preprocess": preprocess})
 
 

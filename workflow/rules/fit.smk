@@ -117,7 +117,9 @@ if fitted_alone("baseline", "control"):
         output:
             until_scored(files_of_runs("{run}")),
         wildcard_constraints:
-            run=any_of(run for run in fitted_alone("baseline", "control") if run in bench.until_scored),
+            run=any_of(
+                run for run in fitted_alone("baseline", "control") if run in bench.until_scored
+            ),
 
 
 # What a user computed with other programs: held to the contracts of all runs, and scored as they are.

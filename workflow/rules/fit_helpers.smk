@@ -23,7 +23,9 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                 for run in runs
             ],
             "seeds": [
-                {"seed": seed} | {part: f"{RESULTS.view(*of_view, seed)}/{part}.h5mu" for part in parts} for seed in seeds
+                {"seed": seed}
+                | {part: f"{RESULTS.view(*of_view, seed)}/{part}.h5mu" for part in parts}
+                for seed in seeds
             ],
             "limits": bench.limits,
             "stacked": stacked,
@@ -39,7 +41,9 @@ def kept_model(dataset, run, seeds):
         which = {"candidate": bench.seeds[0]}
     else:
         return {}
-    return which | {"licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]}
+    return which | {
+        "licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]
+    }
 
 
 def imputed_values():
@@ -85,12 +89,18 @@ def solutions_if_positive_control(wildcards):
 
 def read_solution(runs):
     """Whether one of the runs is a positive control."""
-    return any("solution" in catalog.card("methods", bench.runs[run].method)["uses"] for run in runs)
+    return any(
+        "solution" in catalog.card("methods", bench.runs[run].method)["uses"] for run in runs
+    )
 
 
 def files_of_fits(runs):
     """As `files_of_runs`, those that go once they are scored marked so for Snakemake."""
-    return [file for run in runs for file in (until_scored if run in bench.until_scored else list)(files_of_runs([run]))]
+    return [
+        file
+        for run in runs
+        for file in (until_scored if run in bench.until_scored else list)(files_of_runs([run]))
+    ]
 
 
 def until_scored(files):
@@ -132,10 +142,16 @@ def job_of_adoption(wildcards):
     seeds = [
         {"seed": seed, "view": view, "output": output} | files
         for seed, view, output, files in zip(
-            bench.seeds, folders_of_views(wildcards), folders_of_runs(wildcards), adopted_files(wildcards), strict=True
+            bench.seeds,
+            folders_of_views(wildcards),
+            folders_of_runs(wildcards),
+            adopted_files(wildcards),
+            strict=True,
         )
     ]
-    return as_json({name: wildcards[name] for name in ("dataset", "scenario", "run")} | {"seeds": seeds})
+    return as_json(
+        {name: wildcards[name] for name in ("dataset", "scenario", "run")} | {"seeds": seeds}
+    )
 
 
 def scenarios_of_kind(kind):

@@ -2,7 +2,9 @@
 import runpy
 
 VENVS = os.path.relpath(layout.environments())
-ENVIRONMENTS_OF_PEERS = sorted({card["environment"] for card in catalog.cards("methods").values() if "environment" in card})
+ENVIRONMENTS_OF_PEERS = sorted(
+    {card["environment"] for card in catalog.cards("methods").values() if "environment" in card}
+)
 
 
 def environment_of_method(wildcards):
@@ -22,7 +24,9 @@ def check_environments():
         return  # jobs have another Python, of conda or an image
     dag = workflow.dag
     needed = [
-        job for job in dag.needrun_jobs() if any(fit.input.get("environment") in job.output for fit in dag.depending[job])
+        job
+        for job in dag.needrun_jobs()
+        if any(fit.input.get("environment") in job.output for fit in dag.depending[job])
     ]
     for pins in (job.input[0] for job in needed):
         build = runpy.run_path(str(layout.project_file("envs/build.py")))

@@ -41,7 +41,9 @@ rule generate:
         solution=first_view("solution.h5mu"),
         code=code_of_generated_runs,
     output:
-        expand(f"{ANY.projection(*OF_VIEW)}/{{table}}.tsv", table=layout.VIRTUAL, allow_missing=True),
+        expand(
+            f"{ANY.projection(*OF_VIEW)}/{{table}}.tsv", table=layout.VIRTUAL, allow_missing=True
+        ),
         cells=directory(ANY.generated(*OF_VIEW)),
     log:
         LOGS.of_view("generate", *OF_VIEW),

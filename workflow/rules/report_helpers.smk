@@ -33,7 +33,11 @@ def generated_runs(wildcards):
 
 def files_of_projected_runs(views):
     files = ["latents.h5ad", *layout.FILES_TO_SCORE, "run.json"]
-    return [f"{ANY.fit(*view, run, bench.seeds[0])}/{file}" for view, run in projected_runs(views) for file in files]
+    return [
+        f"{ANY.fit(*view, run, bench.seeds[0])}/{file}"
+        for view, run in projected_runs(views)
+        for file in files
+    ]
 
 
 def files_of_first_views(views, *files):
@@ -78,18 +82,24 @@ def folders_of_first_seed(wildcards, runs):
 
 
 def tables_of_projections(views):
-    return [f"{ANY.projection(*view)}/{table}.tsv" for view in views for table in layout.PROJECTIONS]
+    return [
+        f"{ANY.projection(*view)}/{table}.tsv" for view in views for table in layout.PROJECTIONS
+    ]
 
 
 def code_of_generated_runs(wildcards):
     methods = {bench.runs[run].method for run in generated_runs(wildcards)}
-    return code_of_command("generate", *(catalog.module("methods", name) for name in sorted(methods)))
+    return code_of_command(
+        "generate", *(catalog.module("methods", name) for name in sorted(methods))
+    )
 
 
 def parts_of_pages():
     """Templates, style and scripts: they stand inside a page and are no Python."""
     folder = layout.PACKAGE / "report/page"
-    files = [file for pattern in ("*.j2", "assets/*.css", "assets/*.js") for file in folder.glob(pattern)]
+    files = [
+        file for pattern in ("*.j2", "assets/*.css", "assets/*.js") for file in folder.glob(pattern)
+    ]
     return [of_package(file) for file in sorted(files)]
 
 
@@ -110,7 +120,10 @@ def files_of_figure(figure):
         view = ", ".join(Path(place).parts) or "all datasets"
         about = {"category": "Figures", "subcategory": view, "caption": f"../report/{figure}.rst"}
         for form in ("svg", "tsv"):
-            labels = {"figure": catalog.card("figures", figure)["label"], "shown as": "picture" if form == "svg" else "table"}
+            labels = {
+                "figure": catalog.card("figures", figure)["label"],
+                "shown as": "picture" if form == "svg" else "table",
+            }
             files.append(report(f"{ANY.figures}/{place}{figure}.{form}", labels=labels, **about))
         files.append(f"{ANY.figures}/{place}{figure}.png")
     return files
@@ -136,4 +149,7 @@ def alarms():
         return []
     with table.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["gate"] == "control"]
-    return [f"ALARM: {row['dataset']}, {row['scenario']}: {row['run']}, {row['metric']}: {row['message']}" for row in rows]
+    return [
+        f"ALARM: {row['dataset']}, {row['scenario']}: {row['run']}, {row['metric']}: {row['message']}"
+        for row in rows
+    ]

@@ -9,13 +9,19 @@ def folders_of(runs):
     """Return a function of wildcards that gives the folders of these runs' fits, all of the first run first."""
 
     def folders(wildcards):
-        return [RESULTS.fit(*names_of_view(wildcards), run, seed) for run in runs for seed in bench.seeds]
+        return [
+            RESULTS.fit(*names_of_view(wildcards), run, seed)
+            for run in runs
+            for seed in bench.seeds
+        ]
 
     return folders
 
 
 def metric_modules():
-    chosen = [name for name, card in catalog.cards("metrics").items() if card["group"] in bench.groups]
+    chosen = [
+        name for name, card in catalog.cards("metrics").items() if card["group"] in bench.groups
+    ]
     return [catalog.module("metrics", name) for name in chosen]
 
 
@@ -24,6 +30,12 @@ def reported_tables(tables):
     longest = ("scores.tsv", "features.tsv", "history.tsv", "phases.tsv")
     names = {table: Path(table).name for table in tables}
     return [
-        (table if name in longest else report(table, category="Tables", labels={"table": name}, caption="../report/tables.rst"))
+        (
+            table
+            if name in longest
+            else report(
+                table, category="Tables", labels={"table": name}, caption="../report/tables.rst"
+            )
+        )
         for table, name in names.items()
     ]

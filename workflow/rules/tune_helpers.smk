@@ -21,7 +21,8 @@ def job_of_tuning(wildcards):
     python = python_of_method(wildcards)
     return as_json(
         {
-            "identity": dict(zip(OF_PLACE, names_of_run(wildcards), strict=True)) | {"method": run.method, "seed": seed},
+            "identity": dict(zip(OF_PLACE, names_of_run(wildcards), strict=True))
+            | {"method": run.method, "seed": seed},
             "of": run.tuned_from,
             "hyperparameters": run.hyperparameters,
             "view": RESULTS.inner_view(*of_view, seed),
@@ -37,7 +38,11 @@ def code_of_tuning(wildcards):
     """The search, the method, and the metrics that judge it."""
     objective = bench.tuning["objective"]
     cards = catalog.cards("metrics")
-    judges = [name for name, card in cards.items() if name == objective or card["group"] in groups_of_objective(objective)]
+    judges = [
+        name
+        for name, card in cards.items()
+        if name == objective or card["group"] in groups_of_objective(objective)
+    ]
     modules = [catalog.module("metrics", name) for name in judges]
     return code_of_command("tune", catalog.module("methods", method(wildcards)), *modules)
 
@@ -56,14 +61,23 @@ def settings_found(wildcards):
     if not bench.runs[wildcards.run].tuned_from:
         return []
     seeds = [wildcards.seed] if hasattr(wildcards, "seed") else bench.seeds
-    return sorted({f"{ANY.tuning(*names_of_run(wildcards), seed_of_settings(seed))}/best.json" for seed in seeds})
+    return sorted(
+        {
+            f"{ANY.tuning(*names_of_run(wildcards), seed_of_settings(seed))}/best.json"
+            for seed in seeds
+        }
+    )
 
 
 def tuned_settings(of_view, run, seeds):
     """What a job of fits says of a tuned run; nothing of others, so that their jobs stay the same."""
     if not bench.runs[run].tuned_from:
         return {}
-    return {"tuned": [f"{RESULTS.tuning(*of_view, run, seed_of_settings(seed))}/best.json" for seed in seeds]}
+    return {
+        "tuned": [
+            f"{RESULTS.tuning(*of_view, run, seed_of_settings(seed))}/best.json" for seed in seeds
+        ]
+    }
 
 
 def files_of_tuning():

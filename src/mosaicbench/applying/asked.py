@@ -18,6 +18,10 @@ def method_asked(method: str, hyperparameters: dict, seed: int) -> ModuleType:
     """
     catalog.card("methods", method)  # refuses an unknown one, with the nearest
     known, refusals = catalog.hyperparameters(method), catalog.refusals(method)
-    config_checks.check_hyperparameters("hyperparameters", method, hyperparameters, known, refusals, where="")
-    config_checks.check_type("seed", seed, f'Annotated[int, "at least 0 and at most {config_checks.LARGEST}"]', where="")
+    config_checks.check_hyperparameters(
+        "hyperparameters", method, hyperparameters, known, refusals, where=""
+    )
+    config_checks.check_type(
+        "seed", seed, f'Annotated[int, "at least 0 and at most {config_checks.LARGEST}"]', where=""
+    )
     return importlib.import_module(catalog.module("methods", method))

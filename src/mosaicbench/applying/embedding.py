@@ -15,10 +15,14 @@ from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.view import Cells
 
-AT_ONCE = 4 * 4096  # cells; models compute on 4,096 of them at a time, so that results do not depend on this number
+AT_ONCE = (
+    4 * 4096
+)  # cells; models compute on 4,096 of them at a time, so that results do not depend on this number
 JOINT = "joint"
 
-Allocate = Callable[[str, tuple[int, int]], object]  # direction, shape -> what takes values by assignment to a slice
+Allocate = Callable[
+    [str, tuple[int, int]], object
+]  # direction, shape -> what takes values by assignment to a slice
 
 
 @dataclass
@@ -49,7 +53,14 @@ class Applied:
     remarks: list[str] = field(default_factory=list)
 
 
-def embedded(kept: KeptModel, method: object, own: OwnCells, found: dict[str, Matched], *, impute: Allocate | None) -> Applied:
+def embedded(
+    kept: KeptModel,
+    method: object,
+    own: OwnCells,
+    found: dict[str, Matched],
+    *,
+    impute: Allocate | None,
+) -> Applied:
     """Embed every cell from each of its modalities and from all together, give it a type, and impute what it lacks.
 
     Parameters
@@ -81,7 +92,9 @@ def embedded(kept: KeptModel, method: object, own: OwnCells, found: dict[str, Ma
                 names = matched.names[~matched.names.isin(done)]
                 if source != target and len(names):
                     _impute(applied, kept, method, (source, target), names, batches, impute)
-                if f"{source}->{target}" in applied.imputed:  # else another modality may still be able to
+                if (
+                    f"{source}->{target}" in applied.imputed
+                ):  # else another modality may still be able to
                     taken[target] = names.union(taken.get(target, pd.Index([])), sort=False)
     if not applied.latents and not applied.imputed:
         needs = " and ".join(kept.facts["modalities"])
@@ -93,7 +106,9 @@ def embedded(kept: KeptModel, method: object, own: OwnCells, found: dict[str, Ma
     return applied
 
 
-def _sources(gives: list[str], modalities: list[str], found: dict[str, Matched]) -> dict[str, list[str]]:
+def _sources(
+    gives: list[str], modalities: list[str], found: dict[str, Matched]
+) -> dict[str, list[str]]:
     """Return source of latents -> the modalities that it is made of, as a run of the benchmark has them."""
     sources = {modality: [modality] for modality in found} if "single" in gives else {}
     if JOINT in gives and len(found) == len(modalities):
@@ -109,10 +124,17 @@ def _names_of(found: dict[str, Matched], modalities: list[str]) -> pd.Index:
     return names
 
 
-def _cells(found: dict[str, Matched], modalities: list[str], names: pd.Index, batches: pd.Series) -> Cells:
-    values = {modality: found[modality].values(found[modality].names.get_indexer(names)) for modality in modalities}
+def _cells(
+    found: dict[str, Matched], modalities: list[str], names: pd.Index, batches: pd.Series
+) -> Cells:
+    values = {
+        modality: found[modality].values(found[modality].names.get_indexer(names))
+        for modality in modalities
+    }
     return Cells(
-        names=np.asarray(names, dtype=object), values=values, batches=batches.reindex(names).fillna("").to_numpy(dtype=object)
+        names=np.asarray(names, dtype=object),
+        values=values,
+        batches=batches.reindex(names).fillna("").to_numpy(dtype=object),
     )
 
 
@@ -129,7 +151,10 @@ def _embed(
     types, latents, tables = of_source(kept.view, source), [], []
     try:
         for rows in chunks(len(names), AT_ONCE):
-            z = np.asarray(method.embed(_cells(applied.matched, modalities, names[rows], batches)), dtype=np.float32)
+            z = np.asarray(
+                method.embed(_cells(applied.matched, modalities, names[rows], batches)),
+                dtype=np.float32,
+            )
             latents.append(z)
             if types is not None:
                 tables.append(types.of(z))
@@ -173,6 +198,10 @@ def _impute(
 def _batches(own: OwnCells, found: dict[str, Matched]) -> pd.Series:
     """Return the batch of each cell, by its name: the column "batch" of a modality or of all cells, "" where there is none."""
     tables = [own.obs, *(own.modalities[matched.theirs].obs for matched in found.values())]
-    parts = [table["batch"].astype(str).set_axis(table.index.astype(str)) for table in tables if "batch" in table]
+    parts = [
+        table["batch"].astype(str).set_axis(table.index.astype(str))
+        for table in tables
+        if "batch" in table
+    ]
     together = pd.concat(parts) if parts else pd.Series(dtype=object)
     return together[~together.index.duplicated()]

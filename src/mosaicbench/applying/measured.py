@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 FIRST = 2000  # cells that are looked at to tell which matrix holds what a model reads
-LAYERS = tuple(dict.fromkeys(chain(*VALUES.values())))  # that may hold what a model reads; others, such as velocity's, never do
+LAYERS = tuple(
+    dict.fromkeys(chain(*VALUES.values()))
+)  # that may hold what a model reads; others, such as velocity's, never do
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,11 @@ class OwnCells:
             found = read_elem(self.file[part]) if "mod" in self.file and part in self.file else {}
         else:
             found = {} if self.held is None else dict(getattr(self.held, part))
-        return {name: each for name, each in found.items() if part == "uns" or name not in self.modalities}  # masks of cells
+        return {
+            name: each
+            for name, each in found.items()
+            if part == "uns" or name not in self.modalities
+        }  # masks of cells
 
 
 def opened(cells: Path | MuData | AnnData) -> OwnCells:
@@ -102,26 +108,43 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
     if not isinstance(cells, str | Path):
         modalities = dict(cells.mod) if hasattr(cells, "mod") else {"cells": cells}
         held = cells if hasattr(cells, "mod") else None
-        return OwnCells({name: _in_memory(each) for name, each in modalities.items()}, cells.obs, held=held)
+        return OwnCells(
+            {name: _in_memory(each) for name, each in modalities.items()}, cells.obs, held=held
+        )
     path = Path(cells)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.suffix == ".h5":
         parts = readers.tenx_h5(path)
-        return OwnCells({name: _in_memory(each) for name, each in parts.items()}, next(iter(parts.values())).obs[[]])
+        return OwnCells(
+            {name: _in_memory(each) for name, each in parts.items()},
+            next(iter(parts.values())).obs[[]],
+        )
     if path.suffix not in (".h5mu", ".h5ad"):
-        raise UserError(f"{path}: cells are read from .h5mu, .h5ad or a 10x .h5, found {path.suffix or 'no ending'}")
+        raise UserError(
+            f"{path}: cells are read from .h5mu, .h5ad or a 10x .h5, found {path.suffix or 'no ending'}"
+        )
     from anndata.io import read_elem
 
     check_readable(path)
     try:
         file = h5py.File(path)
-        groups = {name: f"mod/{name}" for name in file["mod"]} if path.suffix == ".h5mu" else {"cells": "/"}
-        return OwnCells({name: _on_disk(file, group) for name, group in groups.items()}, read_elem(file["obs"]), file)
+        groups = (
+            {name: f"mod/{name}" for name in file["mod"]}
+            if path.suffix == ".h5mu"
+            else {"cells": "/"}
+        )
+        return OwnCells(
+            {name: _on_disk(file, group) for name, group in groups.items()},
+            read_elem(file["obs"]),
+            file,
+        )
     except (MemoryError, UserError):
         raise
     except Exception as error:  # a damaged file makes a library raise whatever its bytes spell
-        raise UserError(f"{path}: cannot be read as {path.suffix}, it is truncated or of another kind ({error})") from error
+        raise UserError(
+            f"{path}: cannot be read as {path.suffix}, it is truncated or of another kind ({error})"
+        ) from error
 
 
 def chunks(cells: int, size: int) -> Iterator[np.ndarray]:
@@ -139,14 +162,22 @@ def holding(modality: str, measured: Measured, values: str) -> Matrix:
         When none does; it says what each holds instead.
     """
     places = [f'layers["{values}"]', "X", "raw.X"]
-    order = sorted((m for m in measured.matrices if m.place in places), key=lambda matrix: places.index(matrix.place))
-    faults = {matrix.place: _fault(values, matrix.take(np.arange(min(FIRST, len(measured.obs))))) for matrix in order}
+    order = sorted(
+        (m for m in measured.matrices if m.place in places),
+        key=lambda matrix: places.index(matrix.place),
+    )
+    faults = {
+        matrix.place: _fault(values, matrix.take(np.arange(min(FIRST, len(measured.obs)))))
+        for matrix in order
+    }
     for matrix in order:
         if not faults[matrix.place]:
             return matrix
     seen = ", ".join(f"{place}: {fault}" for place, fault in faults.items()) or "no matrix at all"
     needed = (
-        'raw counts; put them into layers["counts"]' if values == "counts" else f"{values} values; put them into {places[0]}"
+        'raw counts; put them into layers["counts"]'
+        if values == "counts"
+        else f"{values} values; put them into {places[0]}"
     )
     raise UserError(f"modality {modality!r}: the model reads {needed} (found {seen})")
 
@@ -166,11 +197,19 @@ def _fault(values: str, matrix: sparse.csr_matrix) -> str:
 
 
 def _in_memory(cells: AnnData) -> Measured:
-    found = {f'layers["{name}"]': (cells.layers[name], cells.var_names) for name in LAYERS if name in cells.layers}
+    found = {
+        f'layers["{name}"]': (cells.layers[name], cells.var_names)
+        for name in LAYERS
+        if name in cells.layers
+    }
     found["X"] = (cells.X, cells.var_names)
     if cells.raw is not None:
         found["raw.X"] = (cells.raw.X, cells.raw.var_names)
-    matrices = [Matrix(place, pd.Index(names), _rows_of(x)) for place, (x, names) in found.items() if x is not None]
+    matrices = [
+        Matrix(place, pd.Index(names), _rows_of(x))
+        for place, (x, names) in found.items()
+        if x is not None
+    ]
     return Measured(cells.obs, cells.var, tuple(matrices), held=cells)
 
 
@@ -185,13 +224,19 @@ def _on_disk(file: h5py.File, name: str) -> Measured:
     group = file[name]
     obs, var = read_elem(group["obs"]), read_elem(group["var"])
     layers = group.get("layers", {})
-    found = {f'layers["{layer}"]': (layers[layer], var.index) for layer in LAYERS if layer in layers}
+    found = {
+        f'layers["{layer}"]': (layers[layer], var.index) for layer in LAYERS if layer in layers
+    }
     if "X" in group:
         found["X"] = (group["X"], var.index)
     if "raw" in group and "X" in group["raw"]:
         found["raw.X"] = (group["raw/X"], read_elem(group["raw/var"]).index)
-    found = {place: each for place, each in found.items() if getattr(each[0], "shape", ()) is not None}  # None: holds nothing
-    matrices = [Matrix(place, names.astype(str), _rows_on_disk(x)) for place, (x, names) in found.items()]
+    found = {
+        place: each for place, each in found.items() if getattr(each[0], "shape", ()) is not None
+    }  # None: holds nothing
+    matrices = [
+        Matrix(place, names.astype(str), _rows_on_disk(x)) for place, (x, names) in found.items()
+    ]
     return Measured(obs, var, tuple(matrices), group=name)
 
 
@@ -201,7 +246,11 @@ def _rows_on_disk(x: h5py.Group | h5py.Dataset) -> Callable[[np.ndarray], sparse
         return lambda rows: sparse.csr_matrix(_in_turn(lambda first, end: x[first:end], rows))
     from anndata.io import read_elem, sparse_dataset
 
-    shape, indptr, place = tuple(map(int, x.attrs["shape"])), x["indptr"][:], f"{x.file.filename}: {x.name}"
+    shape, indptr, place = (
+        tuple(map(int, x.attrs["shape"])),
+        x["indptr"][:],
+        f"{x.file.filename}: {x.name}",
+    )
     if "csc" in str(x.attrs["encoding-type"]):
         check_compressed(x["indices"][:], indptr, shape, of=place, csc=True)
         return _rows_of(read_elem(x))
@@ -221,4 +270,8 @@ def _in_turn(read: Callable, rows: np.ndarray) -> object:
         return read(0, 0)
     first = int(rows.min())
     stretch = read(first, int(rows.max()) + 1)
-    return stretch if np.array_equal(rows, np.arange(first, first + stretch.shape[0])) else stretch[rows - first]
+    return (
+        stretch
+        if np.array_equal(rows, np.arange(first, first + stretch.shape[0]))
+        else stretch[rows - first]
+    )

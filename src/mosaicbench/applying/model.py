@@ -54,7 +54,9 @@ class Model:
         kept = read_model(Path(folder))
         return cls(kept, revived(kept, importlib.import_module(kept.facts["module"])))
 
-    def apply(self, cells: MuData | AnnData, *, impute: bool = True, least_share: float = LEAST_SHARE) -> MuData:
+    def apply(
+        self, cells: MuData | AnnData, *, impute: bool = True, least_share: float = LEAST_SHARE
+    ) -> MuData:
         """Return a copy of cells in memory with ``obsm["X_mosaicbench"]``, types, and imputed modalities.
 
         Raises
@@ -66,12 +68,18 @@ class Model:
         allocate = (lambda _, shape: np.empty(shape, dtype=np.float32)) if impute else None
         return table(self.kept, own, self._applied(own, least_share, allocate), values=True)
 
-    def apply_to_file(self, cells: Path, output: Path, *, impute: bool = True, least_share: float = LEAST_SHARE) -> Applied:
+    def apply_to_file(
+        self, cells: Path, output: Path, *, impute: bool = True, least_share: float = LEAST_SHARE
+    ) -> Applied:
         """Write the same for the cells of a file, without ever holding all of their values."""
         own = opened(cells)
         make_folder(output.parent)
         with _scratch(output.parent) as scratch:
-            allocate = (lambda direction, shape: scratch.create_dataset(direction, shape, dtype="float32")) if impute else None
+            allocate = (
+                (lambda direction, shape: scratch.create_dataset(direction, shape, dtype="float32"))
+                if impute
+                else None
+            )
             applied = self._applied(own, least_share, allocate)
             write(output, self.kept, own, applied)
         if own.file is not None:
@@ -81,11 +89,19 @@ class Model:
     def _applied(self, own: OwnCells, least_share: float, allocate: object) -> Applied:
         found = matched(self.kept, own.modalities, least_share=least_share)
         applied = embedded(self.kept, self.method, own, found, impute=allocate)
-        unknown = [name for name in own.modalities if name not in [matched.theirs for matched in found.values()]]
+        unknown = [
+            name
+            for name in own.modalities
+            if name not in [matched.theirs for matched in found.values()]
+        ]
         why = f"the model does not know it, only {', '.join(self.kept.facts['modalities'])}; it is copied as it is"
-        again = [matched.theirs for matched in found.values() if matched.matrix.features.has_duplicates]
+        again = [
+            matched.theirs for matched in found.values() if matched.matrix.features.has_duplicates
+        ]
         endings = "feature names occur again; to be found, they get an ending, '-1' and so on, as those of train cells do"
-        applied.remarks[:0] = [f"modality {name}: {why}" for name in unknown] + [f"modality {m}: {endings}" for m in again]
+        applied.remarks[:0] = [f"modality {name}: {why}" for name in unknown] + [
+            f"modality {m}: {endings}" for m in again
+        ]
         return applied
 
 

@@ -37,16 +37,26 @@ def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> 
     import mudata
 
     theirs = {matched.theirs: ours for ours, matched in applied.matched.items()}
-    named = {theirs.get(name, name): name for name in own.modalities}  # an .h5ad gets the model's name of its modality
-    modalities = {ours: _modality(own.modalities[name], applied, theirs.get(name)) for ours, name in named.items()}
-    modalities |= {name: _imputed(kept, name, *given, values=values) for name, given in applied.imputed.items()}
+    named = {
+        theirs.get(name, name): name for name in own.modalities
+    }  # an .h5ad gets the model's name of its modality
+    modalities = {
+        ours: _modality(own.modalities[name], applied, theirs.get(name))
+        for ours, name in named.items()
+    }
+    modalities |= {
+        name: _imputed(kept, name, *given, values=values) for name, given in applied.imputed.items()
+    }
     with quiet_mudata():
         whole = mudata.MuData(modalities)
     obs = own.obs.set_axis(own.obs.index.astype(str))
     whole.obs = obs.reindex(whole.obs_names)
     _as_they_were(whole, own, obs.index)
     _of_all_cells(whole, applied)
-    shares = {ours: f"{matched.found.sum()} of {len(matched.found)}" for ours, matched in applied.matched.items()}
+    shares = {
+        ours: f"{matched.found.sum()} of {len(matched.found)}"
+        for ours, matched in applied.matched.items()
+    }
     whole.uns[KEY] = {
         "noun": "applied",
         "method": kept.facts["method"],
@@ -101,10 +111,15 @@ def _as_they_were(whole: MuData, own: OwnCells, names: pd.Index) -> None:
 
 
 def _as_columns(types: pd.DataFrame) -> dict[str, object]:
-    return {"mosaicbench_cell_type": types["cell_type"].astype("category"), "mosaicbench_agreement": types["agreement"]}
+    return {
+        "mosaicbench_cell_type": types["cell_type"].astype("category"),
+        "mosaicbench_agreement": types["agreement"],
+    }
 
 
-def _imputed(kept: KeptModel, direction: str, names: pd.Index, x: object, *, values: bool) -> AnnData:
+def _imputed(
+    kept: KeptModel, direction: str, names: pd.Index, x: object, *, values: bool
+) -> AnnData:
     from anndata import AnnData
 
     facts, target = kept.facts["modalities"][direction.split("->")[1]], direction.split("->")[1]
@@ -112,7 +127,12 @@ def _imputed(kept: KeptModel, direction: str, names: pd.Index, x: object, *, val
     if facts["space"] == "lsi":
         features = [f"LSI_{component + 2}" for component in range(len(kept.view[f"{target}/mean"]))]
     uns = {"space": facts["space"], "imputed": direction}
-    cells = AnnData(X=x if values else None, obs=pd.DataFrame(index=names), var=pd.DataFrame(index=features), uns=uns)
+    cells = AnnData(
+        X=x if values else None,
+        obs=pd.DataFrame(index=names),
+        var=pd.DataFrame(index=features),
+        uns=uns,
+    )
     if values and _has_counts(facts):
         cells.layers["counts"] = _counts(kept, target, x)
     return cells
@@ -144,7 +164,10 @@ def _of_all_cells(whole: MuData, applied: Applied) -> None:
         whole.obsm[EMBEDDING] = z
         whole.obs["mosaicbench_source"] = source_of.astype("category")
     if applied.types:
-        parts = [types[(source_of[types.index] == source).to_numpy()] for source, types in applied.types.items()]
+        parts = [
+            types[(source_of[types.index] == source).to_numpy()]
+            for source, types in applied.types.items()
+        ]
         whole.obs = whole.obs.assign(**_as_columns(pd.concat(parts).reindex(whole.obs_names)))
 
 
@@ -164,7 +187,9 @@ def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
 def _fill(kept: KeptModel, place: h5py.Group, direction: str, x: object) -> None:
     """Write imputed values, and counts where they are defined."""
     target = direction.split("->")[1]
-    layers = {"X": place} | ({"counts": place["layers"]} if _has_counts(kept.facts["modalities"][target]) else {})
+    layers = {"X": place} | (
+        {"counts": place["layers"]} if _has_counts(kept.facts["modalities"][target]) else {}
+    )
     for name, group in layers.items():
         if name in group:
             del group[name]

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def trained(
-    cells: Path | MuData, module: ModuleType, *, hyperparameters: dict, seed: int, folder: Path | None, **options: object
+    cells: Path | MuData,
+    module: ModuleType,
+    *,
+    hyperparameters: dict,
+    seed: int,
+    folder: Path | None,
+    **options: object,
 ) -> Model:
     """Fit a method to all cells that have every modality, and return its model.
 
@@ -44,15 +50,32 @@ def trained(
     """
     if folder is None:
         with tempfile.TemporaryDirectory() as place:
-            return trained(cells, module, hyperparameters=hyperparameters, seed=seed, folder=Path(place), **options)
-    if files := [place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()]:
+            return trained(
+                cells,
+                module,
+                hyperparameters=hyperparameters,
+                seed=seed,
+                folder=Path(place),
+                **options,
+            )
+    if files := [
+        place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()
+    ]:
         raise UserError(f"{folder}: no model can be kept here, {files[0]} is a file; name a folder")
     if "solution" in module.CARD["uses"] or "wraps" in module.CARD:
-        raise UserError(f"{module.CARD['label']} cannot be kept for other cells; take one of mosaicbench's own methods")
+        raise UserError(
+            f"{module.CARD['label']} cannot be kept for other cells; take one of mosaicbench's own methods"
+        )
     if "paired" not in module.CARD["handles"]:
-        raise UserError(f"{module.CARD['label']} is for cells that are never paired; take a method that handles paired cells")
+        raise UserError(
+            f"{module.CARD['label']} is for cells that are never paired; take a method that handles paired cells"
+        )
     dataset = _dataset(cells, options)
-    train = all_cells(dataset, dataset_name=cells.name if isinstance(cells, Path) else "cells in memory", seed=seed)
+    train = all_cells(
+        dataset,
+        dataset_name=cells.name if isinstance(cells, Path) else "cells in memory",
+        seed=seed,
+    )
     if (kind := train.uns["mosaicbench"]["kind"]) not in module.CARD["handles"]:
         raise UserError(
             f"{module.CARD['label']} does not handle these cells, which are {kind}: not every cell is in every modality; take "
@@ -62,16 +85,34 @@ def trained(
     try:
         method = method_class(module)(**hyperparameters)
     except TypeError as error:
-        raise UserError(f"hyperparameters: {error}; `mosaicbench list methods` names the methods") from error
+        raise UserError(
+            f"hyperparameters: {error}; `mosaicbench list methods` names the methods"
+        ) from error
     try:
         method.fit(as_view(train, labels=shown["labels"], links=shown["links"]), seed)
     except NotApplicable as reason:
-        raise UserError(f"{module.CARD['label']} cannot be fitted to these cells: {reason}") from reason
+        raise UserError(
+            f"{module.CARD['label']} cannot be fitted to these cells: {reason}"
+        ) from reason
     except Diverged as reason:
-        change = "a smaller learning_rate" if hasattr(method, "learning_rate") else "other hyperparameters"
-        raise UserError(f"{module.CARD['label']}: training diverged ({reason}); give {change}, or another seed") from reason
+        change = (
+            "a smaller learning_rate"
+            if hasattr(method, "learning_rate")
+            else "other hyperparameters"
+        )
+        raise UserError(
+            f"{module.CARD['label']}: training diverged ({reason}); give {change}, or another seed"
+        ) from reason
     identity = train.uns["mosaicbench"] | {"run": module.__name__.rsplit(".", 1)[-1]}
-    keep(folder, method, module, train, _latents(method, module, train, shown), identity=identity, licence="the user's")
+    keep(
+        folder,
+        method,
+        module,
+        train,
+        _latents(method, module, train, shown),
+        identity=identity,
+        licence="the user's",
+    )
     return Model.read(folder)
 
 

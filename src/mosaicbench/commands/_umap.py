@@ -57,7 +57,9 @@ class Neighbourhood:
 
         if self.rows.n_obs < FEWEST:
             return self.rows.obsm[START]
-        laid = scanpy.tl.umap(self.rows, init_pos=START, min_dist=0.1, maxiter=EPOCHS, random_state=seed, copy=True)
+        laid = scanpy.tl.umap(
+            self.rows, init_pos=START, min_dist=0.1, maxiter=EPOCHS, random_state=seed, copy=True
+        )
         return laid.obsm["X_umap"]
 
     def clusters(self, seed: int) -> np.ndarray:
@@ -66,8 +68,12 @@ class Neighbourhood:
 
         if self.rows.n_obs < FEWEST:
             return np.zeros(self.rows.n_obs, dtype=int)
-        found = scanpy.tl.leiden(self.rows, flavor="igraph", directed=False, n_iterations=2, random_state=seed, copy=True)
-        names, clusters, sizes = np.unique(found.obs["leiden"].astype(int), return_inverse=True, return_counts=True)
+        found = scanpy.tl.leiden(
+            self.rows, flavor="igraph", directed=False, n_iterations=2, random_state=seed, copy=True
+        )
+        names, clusters, sizes = np.unique(
+            found.obs["leiden"].astype(int), return_inverse=True, return_counts=True
+        )
         return np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
 
 
@@ -75,7 +81,9 @@ def _start(z: np.ndarray) -> np.ndarray:
     """Return the first two principal components of z, (rows, 2), random numbers where there is none: UMAP needs a spread."""
     left, singular, _ = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
     start = np.random.default_rng(0).normal(size=(len(z), 2))
-    there = np.flatnonzero(singular[:2] > np.finfo(np.float32).eps * max(np.abs(z).max(), np.finfo(np.float32).tiny))
+    there = np.flatnonzero(
+        singular[:2] > np.finfo(np.float32).eps * max(np.abs(z).max(), np.finfo(np.float32).tiny)
+    )
     start[:, there] = (left * singular)[:, there]
     return start
 

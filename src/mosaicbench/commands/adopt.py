@@ -21,9 +21,25 @@ from mosaicbench.fitting.adopted import Names, imputed_from, latents_from
 from mosaicbench.fitting.record import git_commit, versions
 
 METHOD = "elsewhere"
-UNKNOWN = "computed elsewhere: whether it has seen the query cells, and what it took, cannot be known"
-NOT_MEASURED = {"seconds": {}, "cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}, "peak_host_mb": None}
-NOT_MEASURED |= {"peak_device_mb": None, "device": "", "threads": None, "hardware": {}, "arithmetic": {}, "resumed_after": []}
+UNKNOWN = (
+    "computed elsewhere: whether it has seen the query cells, and what it took, cannot be known"
+)
+NOT_MEASURED = {
+    "seconds": {},
+    "cpu_seconds": {},
+    "gpu_seconds": {},
+    "host_mb": {},
+    "device_mb": {},
+    "peak_host_mb": None,
+}
+NOT_MEASURED |= {
+    "peak_device_mb": None,
+    "device": "",
+    "threads": None,
+    "hardware": {},
+    "arithmetic": {},
+    "resumed_after": [],
+}
 
 
 def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
@@ -42,18 +58,31 @@ def main(*, dataset: str, scenario: str, run: str, seeds: list[dict]) -> None:
         When a file is not about the query cells of its view, one row each, with finite values.
     """
     for entry in seeds:
-        identity = {"dataset": dataset, "scenario": scenario, "run": run, "method": METHOD, "seed": entry["seed"]}
+        identity = {
+            "dataset": dataset,
+            "scenario": scenario,
+            "run": run,
+            "method": METHOD,
+            "seed": entry["seed"],
+        }
         files = {part: Path(entry[part]) for part in ("latents", "imputed") if part in entry}
         _adopt(identity, Path(entry["view"]), files, Path(entry["output"]))
 
 
 def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> None:
-    train, query, solution = (read_view(view / f"{part}.h5mu", part, identity) for part in ("train", "query", "solution"))
+    train, query, solution = (
+        read_view(view / f"{part}.h5mu", part, identity) for part in ("train", "query", "solution")
+    )
     names = Names.of(train, query, solution)
     latents, remarks = latents_from(files["latents"], names) if "latents" in files else ({}, [])
     imputed, more = imputed_from(files["imputed"], names, query) if "imputed" in files else ({}, [])
     collapsed = bool(latents) and is_collapsed(latents)
-    remarks = [UNKNOWN, *(["no latent dimension varies over the query cells"] if collapsed else []), *remarks, *more]
+    remarks = [
+        UNKNOWN,
+        *(["no latent dimension varies over the query cells"] if collapsed else []),
+        *remarks,
+        *more,
+    ]
     for remark in remarks[1:]:
         print(f"remark: {identity['run']}, seed {identity['seed']}: {remark}", file=sys.stderr)
 
@@ -64,7 +93,14 @@ def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> 
     write_imputed(output / "imputed.h5mu", imputed_values(imputed, query, identity=identity))
     write_history(output / "history.tsv", [])
     facts = {part: {"file": str(path), "sha256": digest_of(path)} for part, path in files.items()}
-    record = {"status": "collapsed" if collapsed else "ok", "message": "; ".join(remarks), "hyperparameters": facts}
+    record = {
+        "status": "collapsed" if collapsed else "ok",
+        "message": "; ".join(remarks),
+        "hyperparameters": facts,
+    }
     record |= {"cells": {"train": train.n_obs, "query": query.n_obs}, "seeds_at_once": 1}
     record |= {"digests": {"history.tsv": digest_of(output / "history.tsv")}}
-    write_record(output / "run.json", identity | NOT_MEASURED | record | {"versions": versions(), "git_commit": git_commit()})
+    write_record(
+        output / "run.json",
+        identity | NOT_MEASURED | record | {"versions": versions(), "git_commit": git_commit()},
+    )

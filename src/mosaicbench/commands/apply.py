@@ -9,7 +9,9 @@ from mosaicbench.applying.model import Model
 from mosaicbench.errors import UserError
 
 
-def main(*, run: Path, cells: Path, output: Path, impute: bool = True, least_share: float = 0.5) -> None:
+def main(
+    *, run: Path, cells: Path, output: Path, impute: bool = True, least_share: float = 0.5
+) -> None:
     """Write the user's cells with what the model of a run gives of them.
 
     Parameters
@@ -47,6 +49,8 @@ def tell(applied: object) -> None:
     """Say how much of the model's features was found, and what was left out."""
     for modality, matched in applied.matched.items():
         called = "" if matched.theirs == modality else f" (here {matched.theirs})"
-        print(f"{modality}{called}: {matched.found.sum()} of {len(matched.found)} features, {len(matched.names)} cells")
+        print(
+            f"{modality}{called}: {matched.found.sum()} of {len(matched.found)} features, {len(matched.names)} cells"
+        )
     for remark in applied.remarks:
         print(f"remark: {remark}", file=sys.stderr)

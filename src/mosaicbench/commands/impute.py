@@ -41,7 +41,9 @@ def main(*, run: Path, output: Path, view: Path | None = None) -> None:
     view = Path(Results(folder.parents[4]).view(**whose)) if view is None else view
     imputed = imputed_of(folder, record, partial(_query, view, whose))
     if not len(imputed.mod):
-        raise UserError(f"{run}: its method, {record['method']}, imputes nothing from one modality to another")
+        raise UserError(
+            f"{run}: its method, {record['method']}, imputes nothing from one modality to another"
+        )
     write_imputed(output, imputed)
     for direction, cells in imputed.mod.items():
         print(f"{direction}: {cells.n_obs} cells, {cells.n_vars} features")
@@ -50,5 +52,7 @@ def main(*, run: Path, output: Path, view: Path | None = None) -> None:
 def _query(view: Path, whose: dict) -> object:
     path = view / "query.h5mu"
     if not path.is_file():
-        raise UserError(f"{path}: is not there, and values are imputed of its cells; name the view's folder with --view")
+        raise UserError(
+            f"{path}: is not there, and values are imputed of its cells; name the view's folder with --view"
+        )
     return read_view(path, "query", whose)

@@ -49,7 +49,9 @@ def main(
     """
     check_output(output, cells)
     if cells.is_dir():
-        raise UserError(f"{cells}: is a folder; read it in Python, split it into modalities, and write them as one .h5mu")
+        raise UserError(
+            f"{cells}: is a folder; read it in Python, split it into modalities, and write them as one .h5mu"
+        )
     given = {} if hyperparameters is None else hyperparameters
     module = method_asked(method, given, seed)
     options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 NAMES = ("dataset", "scenario", "run")
 
 
-def main(*, runs: list[Path], best: Path | None = None, table: Path | None = None, named: Sequence[str] = ()) -> None:
+def main(
+    *,
+    runs: list[Path],
+    best: Path | None = None,
+    table: Path | None = None,
+    named: Sequence[str] = (),
+) -> None:
     """Write the model of each run into its folder, where it is not kept already.
 
     Parameters
@@ -57,10 +63,16 @@ def main(*, runs: list[Path], best: Path | None = None, table: Path | None = Non
     for folder in runs:
         _keep(folder.resolve())
     if best is not None:
-        chosen = [folder for ranked in ranked_runs(best, only_winners=True) for folder in _first_kept(ranked)]
+        chosen = [
+            folder
+            for ranked in ranked_runs(best, only_winners=True)
+            for folder in _first_kept(ranked)
+        ]
         if table is not None:
             _remove_others(best, chosen, named)
-            rows = [[*folder.parts[-4:-1], int(_seed(folder)), f"{folder}/model"] for folder in chosen]
+            rows = [
+                [*folder.parts[-4:-1], int(_seed(folder)), f"{folder}/model"] for folder in chosen
+            ]
             write_table(table, pd.DataFrame(rows, columns=[*NAMES, "seed", "model"]))
 
 
@@ -76,9 +88,14 @@ def ranked_runs(results: Path, *, only_winners: bool = False) -> list[list[Path]
             f"{lies.table('overall')}: has no column {min(absent)!r}, it is of another version; run the benchmark again"
         )
     table = table[(table["kind"] != "control") & (table["dataset"] != "(all)")]
-    of_others = [bool({"wraps", "elsewhere"} & catalog.card("methods", method).keys()) for method in table["method"]]
+    of_others = [
+        bool({"wraps", "elsewhere"} & catalog.card("methods", method).keys())
+        for method in table["method"]
+    ]
     table = table[~np.array(of_others, dtype=bool)]
-    table = table.assign(score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True")
+    table = table.assign(
+        score=pd.to_numeric(table["score"]), whole=table["complete"].astype(str) == "True"
+    )
     if only_winners:
         table = table[table["score"].notna() & (table["may_win"].astype(str) == "True")]
     table = table.sort_values(["whole", "score"], ascending=False, kind="stable")
@@ -107,7 +124,11 @@ def _remove_others(results: Path, chosen: list[Path], named: Sequence[str]) -> N
     """Remove the models of candidates that were not chosen; those of named runs, and of later seeds, stay."""
     for ranked in ranked_runs(results):
         for folder in ranked:
-            if folder not in chosen and folder.parent.name not in named and (folder / "model").is_dir():
+            if (
+                folder not in chosen
+                and folder.parent.name not in named
+                and (folder / "model").is_dir()
+            ):
                 shutil.rmtree(folder / "model")
 
 
@@ -116,7 +137,9 @@ def _config(lies: Results) -> dict:
     return read_config(lies.config) if Path(lies.config).is_file() else {}
 
 
-def _folders_of_seeds(config: dict, lies: Results, dataset: str, scenario: str, run: str) -> list[Path]:
+def _folders_of_seeds(
+    config: dict, lies: Results, dataset: str, scenario: str, run: str
+) -> list[Path]:
     """Return the folders of a run's fits in the order of the recorded config's seeds; all that are there where it has none."""
     if "seeds" not in config:
         return sorted(Path(lies.run(dataset, scenario, run)).glob("seed-*"), key=_seed)
@@ -149,7 +172,9 @@ def _keep(folder: Path) -> None:
     together = record["seeds_at_once"] > 1
     lies = Results(folder.parents[4])
     config = _config(lies)
-    folders = _folders_of_seeds(config, lies, *(record[key] for key in NAMES)) if together else [folder]
+    folders = (
+        _folders_of_seeds(config, lies, *(record[key] for key in NAMES)) if together else [folder]
+    )
     if folder not in folders or together and len(folders) != record["seeds_at_once"]:
         raise UserError(
             f"{folder}: it was fitted at once with seeds that {lies.config}, key seeds, does not name, so it cannot be fitted"
@@ -158,28 +183,61 @@ def _keep(folder: Path) -> None:
     fits = [_fit(each) for each in folders]
     module = importlib.import_module(fits[0].module)
     opened = [open_view(module, fit) for fit in fits]
-    methods, views, seeds = [each.method for each in opened], [each.view() for each in opened], [fit.seed for fit in fits]
-    print(f"fitting {record['run']} on {record['dataset']}, {record['scenario']} again", file=sys.stderr)
-    outcomes = methods[0].fit_at_once(methods, views, seeds) if together else [methods[0].fit(views[0], seeds[0])]
+    methods, views, seeds = (
+        [each.method for each in opened],
+        [each.view() for each in opened],
+        [fit.seed for fit in fits],
+    )
+    print(
+        f"fitting {record['run']} on {record['dataset']}, {record['scenario']} again",
+        file=sys.stderr,
+    )
+    outcomes = (
+        methods[0].fit_at_once(methods, views, seeds)
+        if together
+        else [methods[0].fit(views[0], seeds[0])]
+    )
     place = folders.index(folder)
     if isinstance(outcomes[place], Diverged):
-        raise UserError(f"{folder}: fitted again it diverged; packages or the machine are others than before")
+        raise UserError(
+            f"{folder}: fitted again it diverged; packages or the machine are others than before"
+        )
     fit, fitted = fits[place], opened[place]
     latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
     licence = _licence(config, record["dataset"])
-    keep(fit.model, fitted.method, module, fitted.train, latents, identity=fit.identity, licence=licence)
+    keep(
+        fit.model,
+        fitted.method,
+        module,
+        fitted.train,
+        latents,
+        identity=fit.identity,
+        licence=licence,
+    )
     apart = _difference(latents, read_part_of_latents(folder / "latents.h5ad", fit.identity))
-    same = "it embeds the query bit for bit as before" if apart == 0 else f"latents differ from the run's by up to {apart:.2g}"
+    same = (
+        "it embeds the query bit for bit as before"
+        if apart == 0
+        else f"latents differ from the run's by up to {apart:.2g}"
+    )
     print(f"{fit.model}: {same}")
 
 
 def _fit(folder: Path) -> Fit:
     record = read_record(folder / "run.json")
     identity = {key: record[key] for key in ("dataset", "scenario", "run", "method", "seed")}
-    view = Path(Results(folder.parents[4]).view(record["dataset"], record["scenario"], record["seed"]))
+    view = Path(
+        Results(folder.parents[4]).view(record["dataset"], record["scenario"], record["seed"])
+    )
     parts = {part: view / f"{part}.h5mu" for part in ("train", "query", "solution")}
     module = catalog.module("methods", record["method"])
-    return Fit(identity=identity, module=module, hyperparameters=record["hyperparameters"], output=folder, **parts)
+    return Fit(
+        identity=identity,
+        module=module,
+        hyperparameters=record["hyperparameters"],
+        output=folder,
+        **parts,
+    )
 
 
 def _difference(latents: dict, before: AnnData) -> float:
@@ -188,5 +246,11 @@ def _difference(latents: dict, before: AnnData) -> float:
     for (source, subset), (names, z) in latents.items():
         if subset == "query":
             known, scored = latents_of(before, source, subset)
-            found.append(float(np.abs(np.asarray(z, dtype=np.float32) - scored[known.get_indexer(pd.Index(names))]).max()))
+            found.append(
+                float(
+                    np.abs(
+                        np.asarray(z, dtype=np.float32) - scored[known.get_indexer(pd.Index(names))]
+                    ).max()
+                )
+            )
     return max(found)

@@ -32,18 +32,28 @@ def main(*, folders: Sequence[Path], display: Path, output: Path) -> None:
         When a folder was refused; the page has been written from the others, unless all were refused.
     """
     if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output}: is a file; name a folder, into which index.html is written")
+        raise UserError(
+            f"--output {output}: is a file; name a folder, into which index.html is written"
+        )
     taken, refused = examined(folders)
     for folder, reasons in refused.items():
         for why in reasons:
             print(f"refused: {folder}: {why}", file=sys.stderr)
     if not taken:
-        raise UserError(f"none of {len(refused)} folders can stand on a leaderboard; nothing was written")
-    themes = {submission.name: read_theme(display, submission.tables["runs"]) for submission in taken}
+        raise UserError(
+            f"none of {len(refused)} folders can stand on a leaderboard; nothing was written"
+        )
+    themes = {
+        submission.name: read_theme(display, submission.tables["runs"]) for submission in taken
+    }
     table = rows(taken, themes)
     make_folder(output)
     write_table(output / "leaderboard.tsv", table)
     write_text(output / "index.html", leaderboard_page(table, taken, refused, themes))
-    print(f"Written: {output / 'index.html'} and {output / 'leaderboard.tsv'}, from {len(taken)} of {len(folders)} folders")
+    print(
+        f"Written: {output / 'index.html'} and {output / 'leaderboard.tsv'}, from {len(taken)} of {len(folders)} folders"
+    )
     if refused:
-        raise UserError(f"{len(refused)} of {len(folders)} folders were refused, and stand on the page with the reasons")
+        raise UserError(
+            f"{len(refused)} of {len(folders)} folders were refused, and stand on the page with the reasons"
+        )

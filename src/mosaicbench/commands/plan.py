@@ -16,7 +16,14 @@ from mosaicbench.files.tables import read_table, write_table
 UNMEASURED = {"fetch": "waits for the network", "record_config": "none"}
 
 
-def main(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[int, int]], write: Path | None) -> None:
+def main(
+    *,
+    config,
+    measured: Path | None,
+    table: Path,
+    shapes: dict[str, tuple[int, int]],
+    write: Path | None,
+) -> None:
     """Print the number of jobs by rule, and CPU-hours, GPU-hours, disk and memory, each as low - expected - high.
 
     Parameters
@@ -41,24 +48,36 @@ def main(*, config, measured: Path | None, table: Path, shapes: dict[str, tuple[
     known = expenses.measured(measured) if measured else read_table(table, expenses.COLUMNS)
     known = known[known["cells"] > 0].reset_index(drop=True)
     if not len(known):
-        raise UserError(f"{measured or table}: no run whose view is there, so nothing tells what a run of its size costs")
+        raise UserError(
+            f"{measured or table}: no run whose view is there, so nothing tells what a run of its size costs"
+        )
     if write:
-        known = known if not write.is_file() else _with_larger(known, read_table(write, expenses.COLUMNS))
+        known = (
+            known
+            if not write.is_file()
+            else _with_larger(known, read_table(write, expenses.COLUMNS))
+        )
         write_table(write, known)
-    sizes = _sizes(config) | {name: (cells, {"all": features}) for name, (cells, features) in shapes.items()}
+    sizes = _sizes(config) | {
+        name: (cells, {"all": features}) for name, (cells, features) in shapes.items()
+    }
     counts = rules.number_of_jobs(config)
     plan = expenses.plan(config, known, sizes)
     text = described(plan, counts, source=str(measured or table))
     if config.until_scored:
         kept = replace(config, config=config.config | {"keep_imputed": False})
         most = expenses.plan(kept, known, sizes)
-        text = text.replace(gone := _disk(plan), f"{gone}; until all is scored at most {_disk(most)}")
+        text = text.replace(
+            gone := _disk(plan), f"{gone}; until all is scored at most {_disk(most)}"
+        )
     print(text)
 
 
 def _with_larger(known: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     """Return expenses, and of earlier ones those of larger views."""
-    larger = earlier[(earlier["cells"] > known["cells"].max()) & ~earlier["dataset"].isin(set(known["dataset"]))]
+    larger = earlier[
+        (earlier["cells"] > known["cells"].max()) & ~earlier["dataset"].isin(set(known["dataset"]))
+    ]
     return pd.concat([known, larger], ignore_index=True) if len(larger) else known
 
 
@@ -67,9 +86,15 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
     lines = [f"{'rule':14}{'jobs':>8}   hours: expected (low to high)"]
     for rule, count in counts.items():
         hours = plan.loc[plan["rule"] == rule, ["hours", "low_hours", "high_hours"]]
-        told = _range(hours.sum()) if len(hours) and hours.notna().all(axis=None) else UNMEASURED.get(rule, "not measured")
+        told = (
+            _range(hours.sum())
+            if len(hours) and hours.notna().all(axis=None)
+            else UNMEASURED.get(rule, "not measured")
+        )
         lines.append(f"{rule:14}{count:>8}   {told}")
-    lines.append(f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}")
+    lines.append(
+        f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}"
+    )
     models = plan[plan["rule"].isin(["fit_model", "fit_seeds", "tune_model"])]
     on_gpu = models.loc[models["on_gpu"], ["hours", "low_hours", "high_hours"]].sum()
     largest = plan.loc[plan["memory_mb"].idxmax()]
@@ -105,11 +130,17 @@ def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
     for name, dataset in config.datasets.items():
         shape = known.get(dataset["entry"], {}).get("shape") or {}
         if shape.get("cells"):
-            features = {m: _features(m, n, config.preprocess) for m, n in shape.items() if m != "cells"}
+            features = {
+                m: _features(m, n, config.preprocess) for m, n in shape.items() if m != "cells"
+            }
             sizes[name] = (shape["cells"], features)
         elif dataset["loader"] == "simulated":
-            drawn = {key: p.default for key, p in catalog.parameters("datasets", "simulated").items()} | dataset["options"]
-            features = {m: _features(m, drawn[f"n_{m}"], config.preprocess) for m in drawn["modalities"]}
+            drawn = {
+                key: p.default for key, p in catalog.parameters("datasets", "simulated").items()
+            } | dataset["options"]
+            features = {
+                m: _features(m, drawn[f"n_{m}"], config.preprocess) for m in drawn["modalities"]
+            }
             sizes[name] = (drawn["cells"], features)
     return sizes
 
@@ -117,6 +148,8 @@ def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
 def _features(modality: str, measured: int | None, options: dict) -> int:
     """Return how many features of a modality methods see, of as many as were measured (None: not known)."""
     key = "components" if modality == "atac" else "features"
-    fit = inspect.signature(preprocess.KINDS[modality].fit) if modality in preprocess.KINDS else None
+    fit = (
+        inspect.signature(preprocess.KINDS[modality].fit) if modality in preprocess.KINDS else None
+    )
     default = fit.parameters[key].default if fit and key in fit.parameters else None
     return min(filter(None, (options.get(modality, {}).get(key, default), measured)), default=100)

@@ -19,7 +19,13 @@ from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import latents_of, read_latents, read_record
 from mosaicbench.files.tables import write_tables
-from mosaicbench.files.views import complete_cells, feature_names, identity_of, read_view, space_values
+from mosaicbench.files.views import (
+    complete_cells,
+    feature_names,
+    identity_of,
+    read_view,
+    space_values,
+)
 from mosaicbench.fitting.imputing import imputed_of
 from mosaicbench.metrics._correlation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
@@ -28,7 +34,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-MOST_CELLS = 2000  # laid out, once per modality; more cannot be told apart in a picture of a few centimetres
+MOST_CELLS = (
+    2000  # laid out, once per modality; more cannot be told apart in a picture of a few centimetres
+)
 MOST_IMPUTED = 500  # drawn with their imputed values
 COMPONENTS = 50
 DECIMALS = 4
@@ -67,10 +75,14 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
     truth = read_view(view_folder / "solution.h5mu", "solution")
     view = identity_of(truth)
     learned = read_view(view_folder / "train.h5mu", "train", view)
-    query = cache(partial(read_view, view_folder / "query.h5mu", "query", view))  # read where values are imputed again
+    query = cache(
+        partial(read_view, view_folder / "query.h5mu", "query", view)
+    )  # read where values are imputed again
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
-    found: dict[str, list[pd.DataFrame]] = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
+    found: dict[str, list[pd.DataFrame]] = {
+        name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()
+    }
     imputed: dict[tuple[str, str], _Imputed] = {}
     for folder in runs:
         record = read_record(folder / "run.json", view)
@@ -89,7 +101,10 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
     found["imputed_values"].append(_extreme_features(imputed, truth, few))
     found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
     tables = output / view["dataset"] / view["scenario"]
-    write_tables(tables, {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()})
+    write_tables(
+        tables,
+        {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()},
+    )
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -100,18 +115,29 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 # --- latents -------------------------------------------------------------------------------------------------------------
 
 
-def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, seed: int) -> pd.DataFrame:
+def _layouts(
+    folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, seed: int
+) -> pd.DataFrame:
     """Return coordinates and clusters: one layout of the joint latents, one of all modalities' latents together."""
     there = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
     parts = [pd.DataFrame(columns=COLUMNS["projection"])]
     for sources in (["joint"], list(truth.mod)):
-        sources = [source for source in sources if source in there and _chosen(truth, source, cells).sum() > 1]
+        sources = [
+            source
+            for source in sources
+            if source in there and _chosen(truth, source, cells).sum() > 1
+        ]
         if sources:
-            latents_of_chosen = [_latents(folder, latents, source, truth)[_chosen(truth, source, cells)] for source in sources]
+            latents_of_chosen = [
+                _latents(folder, latents, source, truth)[_chosen(truth, source, cells)]
+                for source in sources
+            ]
             z = np.concatenate(latents_of_chosen)
             neighbourhood = Neighbourhood.of(z)
             x, y = neighbourhood.layout(seed).round(DECIMALS).T
-            named = pd.concat([_cells(truth, source, cells) for source in sources], ignore_index=True)
+            named = pd.concat(
+                [_cells(truth, source, cells) for source in sources], ignore_index=True
+            )
             parts.append(named.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
     return _joined(parts)
 
@@ -119,7 +145,9 @@ def _layouts(folder: Path, latents: AnnData, truth: MuData, cells: np.ndarray, s
 def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:
     known = _known(truth, source)[_chosen(truth, source, cells)]
     named = {"source": source, "modality": source, "cell": known.index.to_numpy()}
-    return pd.DataFrame(named | {column: known[column].astype(str).to_numpy() for column in ("cell_type", "batch")})
+    return pd.DataFrame(
+        named | {column: known[column].astype(str).to_numpy() for column in ("cell_type", "batch")}
+    )
 
 
 def _known(truth: MuData, source: str) -> pd.DataFrame:
@@ -173,12 +201,22 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> pd.DataFrame:
             rows = []
             for cluster in clusters:
                 own = (of_source["leiden"] == cluster).to_numpy()
-                types = of_source.loc[own & (of_source["cell_type"] != ""), "cell_type"].value_counts()
-                named = {"modality": modality, "space": measured.uns["space"], "leiden": cluster, "cells": int(own.sum())}
+                types = of_source.loc[
+                    own & (of_source["cell_type"] != ""), "cell_type"
+                ].value_counts()
+                named = {
+                    "modality": modality,
+                    "space": measured.uns["space"],
+                    "leiden": cluster,
+                    "cells": int(own.sum()),
+                }
                 named |= {"cell_type": types.index[0] if len(types) else ""}
                 named |= {"share": types.iloc[0] / own.sum() if len(types) else np.nan}
                 for column, marks in marked.items():
-                    values = {"mean": float(x[own, column].mean()), "above": float((x[own, column] > floor[column]).mean())}
+                    values = {
+                        "mean": float(x[own, column].mean()),
+                        "above": float((x[own, column] > floor[column]).mean()),
+                    }
                     rows.append(named | {"feature": features[column], "marks": marks} | values)
             parts.append(pd.DataFrame(rows))
     return _joined(parts)
@@ -189,9 +227,15 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
     import anndata
     import scanpy
 
-    obs = pd.DataFrame({"leiden": pd.Categorical(leiden.astype(str))}, index=[str(row) for row in range(len(x))])
-    rows = anndata.AnnData(x, obs=obs, var=pd.DataFrame(index=[str(column) for column in range(x.shape[1])]))
-    scanpy.tl.rank_genes_groups(rows, "leiden", groups=[str(c) for c in clusters], method="t-test_overestim_var")
+    obs = pd.DataFrame(
+        {"leiden": pd.Categorical(leiden.astype(str))}, index=[str(row) for row in range(len(x))]
+    )
+    rows = anndata.AnnData(
+        x, obs=obs, var=pd.DataFrame(index=[str(column) for column in range(x.shape[1])])
+    )
+    scanpy.tl.rank_genes_groups(
+        rows, "leiden", groups=[str(c) for c in clusters], method="t-test_overestim_var"
+    )
     ranked = rows.uns["rank_genes_groups"]["names"]
     marked: dict[int, int] = {}
     for cluster in clusters:
@@ -206,14 +250,18 @@ def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -
 
     parts = [pd.DataFrame(columns=COLUMNS["transfers"])]
     query = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
-    for source, target in permutations([modality for modality in truth.mod if modality in query], 2):
+    for source, target in permutations(
+        [modality for modality in truth.mod if modality in query], 2
+    ):
         names, reference = latents_of(latents, source, "train")
         labels = learned[source].obs["cell_type"].reindex(names).astype(str).to_numpy(dtype=object)
         if not np.any(labels != ""):
             continue
         types = truth[target].obs["cell_type"].astype(str).to_numpy()
         carried = transfer(reference, labels, _latents(folder, latents, target, truth), k=NEIGHBORS)
-        counts = pd.DataFrame({"cell_type": types, "transferred": carried})[types != ""].value_counts(sort=False)
+        counts = pd.DataFrame({"cell_type": types, "transferred": carried})[
+            types != ""
+        ].value_counts(sort=False)
         parts.append(counts.rename("cells").reset_index().assign(direction=f"{source}->{target}"))
     return _joined(parts)
 
@@ -221,7 +269,9 @@ def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -
 # --- imputed values ------------------------------------------------------------------------------------------------------
 
 
-def _imputed(folder: Path, direction: str, values: AnnData, truth: MuData, few: np.ndarray) -> _Imputed | None:
+def _imputed(
+    folder: Path, direction: str, values: AnnData, truth: MuData, few: np.ndarray
+) -> _Imputed | None:
     """Return what is drawn of one direction, of the cells that were measured in both modalities; None without any."""
     source, target = (truth[modality] for modality in direction.split("->"))
     both = source.obs_names[source.obs_names.isin(target.obs_names)]
@@ -229,16 +279,22 @@ def _imputed(folder: Path, direction: str, values: AnnData, truth: MuData, few: 
         return None
     rows = _rows(folder, pd.Index(values.obs_names), source.obs.loc[both, "query_name"])
     x, shown = np.asarray(values.X)[rows], both.isin(truth.obs_names[few])
-    return _Imputed(r=pearson_columns(space_values(target[both]), x), cells=both[shown], values=x[shown])
+    return _Imputed(
+        r=pearson_columns(space_values(target[both]), x), cells=both[shown], values=x[shown]
+    )
 
 
-def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray) -> pd.DataFrame:
+def _extreme_features(
+    imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray
+) -> pd.DataFrame:
     """Return measured beside imputed values of the features with the best, median and worst mean r over the runs."""
     parts = [pd.DataFrame(columns=COLUMNS["imputed_values"])]
     for direction in dict.fromkeys(direction for _, direction in imputed):
         runs = [name for name, own in imputed if own == direction]
         mean = np.mean([imputed[(name, direction)].r for name in runs], axis=0)
-        ranked = [column for column in np.argsort(-mean, kind="stable") if not np.isnan(mean[column])]
+        ranked = [
+            column for column in np.argsort(-mean, kind="stable") if not np.isnan(mean[column])
+        ]
         if not ranked:
             continue
         target = truth[direction.split("->")[1]]
@@ -248,14 +304,24 @@ def _extreme_features(imputed: dict[tuple[str, str], _Imputed], truth: MuData, f
             own = imputed[(name, direction)]
             measured = space_values(target[own.cells])
             for place, column in places.items():
-                named = {"run": name, "direction": direction, "space": target.uns["space"], "feature": features[column]}
-                values = {"measured": measured[:, column].round(DECIMALS), "imputed": own.values[:, column].round(DECIMALS)}
+                named = {
+                    "run": name,
+                    "direction": direction,
+                    "space": target.uns["space"],
+                    "feature": features[column],
+                }
+                values = {
+                    "measured": measured[:, column].round(DECIMALS),
+                    "imputed": own.values[:, column].round(DECIMALS),
+                }
                 values |= {"cell": own.cells}
                 parts.append(pd.DataFrame(named | {"place": place, "r": own.r[column]} | values))
     return _joined(parts)
 
 
-def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray, seed: int) -> pd.DataFrame:
+def _imputed_layouts(
+    imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray, seed: int
+) -> pd.DataFrame:
     """Return one layout per imputed modality, of its measured values and all values imputed for the same cells.
 
     Both are laid out on the first principal components of the measured values, which are centred and not standardised.
@@ -270,13 +336,17 @@ def _imputed_layouts(imputed: dict[tuple[str, str], _Imputed], truth: MuData, fe
             continue
         measured = space_values(truth[modality][cells])
         centre = measured.mean(axis=0)
-        axes = np.linalg.svd(measured - centre, full_matrices=False)[2][:COMPONENTS].T  # (features, components)
+        axes = np.linalg.svd(measured - centre, full_matrices=False)[2][
+            :COMPONENTS
+        ].T  # (features, components)
         stacked = {(MEASURED, MEASURED): measured} | {key: imputed[key].values for key in keys}
         projected = np.concatenate([(x - centre) @ axes for x in stacked.values()])
         xy = Neighbourhood.of(projected).layout(seed).round(DECIMALS)
         ends = np.cumsum([len(x) for x in stacked.values()])[:-1]
         for (name, direction), own in zip(stacked, np.split(xy, ends), strict=True):
-            known = truth[modality].obs.loc[cells if name == MEASURED else imputed[name, direction].cells]
+            known = truth[modality].obs.loc[
+                cells if name == MEASURED else imputed[name, direction].cells
+            ]
             named = {"run": name, "modality": modality, "direction": direction}
             named |= {"cell": known.index, "cell_type": known["cell_type"].astype(str)}
             parts.append(pd.DataFrame(named | {"x": own[:, 0], "y": own[:, 1]}))

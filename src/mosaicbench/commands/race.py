@@ -68,14 +68,19 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
     _check_rounds(rounds, config)
     _check_data(results, rounds)
     for folder in sorted(_folders(results) - rounds.keys(), key=_seed):
-        print(f"{folder}: not counted, the benchmark has this seed itself, or these runs no more", file=sys.stderr)
+        print(
+            f"{folder}: not counted, the benchmark has this seed itself, or these runs no more",
+            file=sys.stderr,
+        )
     if not dry_run:
         for folder in _unfinished(rounds):  # a round that was interrupted
             _start(folder, cores)
     runs = checked_runs(read_table(Results(results).table("runs"), RUN_COLUMNS))
     theme = read_theme(display, runs)
     tables = tables_of(_scores(results, config), theme)
-    race = Race(len(config["seeds"]), {key: theme.roster.sign(METRICS[key[2]]) for key in tables}, tables)
+    race = Race(
+        len(config["seeds"]), {key: theme.roster.sign(METRICS[key[2]]) for key in tables}, tables
+    )
     seed = 1 + max([*config["seeds"], *(int(n) for table in tables.values() for n in table.index)])
     if dry_run:
         entrants = race.wanted(entrant)
@@ -86,10 +91,14 @@ def main(*, results: Path, display: Path, budget: int, cores: str, dry_run: bool
         race.run(seed, _Fit(results, config, theme, cores), entrant, budget=budget)
     for key, standing in race.standings().items():
         print(in_words(key, standing, race, theme))
-    if tuned := [theme.label("runs", run) for run in runs["run"].unique() if theme.roster.tuned_from(run)]:
+    if tuned := [
+        theme.label("runs", run) for run in runs["run"].unique() if theme.roster.tuned_from(run)
+    ]:
         print(f"not in the race, since their settings are searched for: {', '.join(tuned)}")
     if not dry_run and race.wanted(entrant):
-        print(f"stopped after {race.fits} fits: the next round needs {len(race.wanted(entrant))}, the budget was {budget}")
+        print(
+            f"stopped after {race.fits} fits: the next round needs {len(race.wanted(entrant))}, the budget was {budget}"
+        )
 
 
 def tables_of(scores: pd.DataFrame, theme: Theme) -> dict[Question, pd.DataFrame]:
@@ -98,18 +107,30 @@ def tables_of(scores: pd.DataFrame, theme: Theme) -> dict[Question, pd.DataFrame
     Tuned runs are left out: a round would have to search for their settings.
     """
     roster = theme.roster
-    competing = [run for run in scores["run"].unique() if roster.competes(run) and not roster.is_elsewhere(run)]
+    competing = [
+        run
+        for run in scores["run"].unique()
+        if roster.competes(run) and not roster.is_elsewhere(run)
+    ]
     scores = scores[scores["run"].isin([run for run in competing if not roster.tuned_from(run)])]
     found = {}
     for question, metric in METRICS.items():
         of_metric = scores[scores["metric"] == metric]
-        parts = of_metric.groupby("direction", sort=False) if question == IMPUTATION else [(ALL_DIRECTIONS, of_metric)]
+        parts = (
+            of_metric.groupby("direction", sort=False)
+            if question == IMPUTATION
+            else [(ALL_DIRECTIONS, of_metric)]
+        )
         for direction, part in parts:
             means = seed_means(part)
-            for view, here in means[means["directions"] == means["of_directions"]].groupby(VIEW, sort=False):
+            for view, here in means[means["directions"] == means["of_directions"]].groupby(
+                VIEW, sort=False
+            ):
                 seeds = list(dict.fromkeys(scores["seed"]))
                 table = here.pivot(index="seed", columns="run", values="value").reindex(seeds)
-                found[(*view, question, direction)] = table[list(here["run"].unique())].dropna(how="all")
+                found[(*view, question, direction)] = table[list(here["run"].unique())].dropna(
+                    how="all"
+                )
     return {key: table for key, table in found.items() if table.shape[1] > 1}
 
 
@@ -127,7 +148,11 @@ def in_words(key: Question, standing: Standing, race: Race, theme: Theme) -> str
     if len(names) == 1:
         return f"{where}, {names[0]} leads after {seeds} seeds."
     ended = "" if seeds < last_of(race.first) else " The tests allow for no more."
-    failed = f" {', '.join(theme.label('runs', run) for run in standing.failed)} failed in a seed." if standing.failed else ""
+    failed = (
+        f" {', '.join(theme.label('runs', run) for run in standing.failed)} failed in a seed."
+        if standing.failed
+        else ""
+    )
     return f"{where}, {', '.join(names) or 'nobody'} {'are' if names else 'is'} still in after {seeds} seeds.{ended}{failed}"
 
 
@@ -137,27 +162,45 @@ class _Fit:
     def __init__(self, results: Path, config: dict, theme: Theme, cores: str):
         self.results, self.config, self.theme, self.cores = results, config, theme, cores
 
-    def __call__(self, entrants: list[Entrant], seed: int) -> Mapping[Question, Mapping[str, float]]:
+    def __call__(
+        self, entrants: list[Entrant], seed: int
+    ) -> Mapping[Question, Mapping[str, float]]:
         folder = _written(self.results, self.config, entrants, seed)
         write_text(folder / ENTRANTS, json.dumps(entrants))
         _start(folder, self.cores)
-        _check_data(self.results, {folder: entrants})  # the workflow prepares anew what its source has changed since
+        _check_data(
+            self.results, {folder: entrants}
+        )  # the workflow prepares anew what its source has changed since
         tables = tables_of(_scores(self.results, self.config), self.theme)
-        return {key: table.loc[seed].dropna().to_dict() for key, table in tables.items() if seed in table.index}
+        return {
+            key: table.loc[seed].dropna().to_dict()
+            for key, table in tables.items()
+            if seed in table.index
+        }
 
 
 def _scores(results: Path, config: dict) -> pd.DataFrame:
     """Return the scores of the benchmark and of the finished rounds of its race, seeds in the order in which they came."""
     own = checked_scores(read_table(Results(results).table("scores")))
-    targets = [path for folder, entrants in _rounds(results, config).items() for path in _scores_of(folder, entrants)]
-    return pd.concat([own, *(read_scores(path) for path in targets if path.is_file())], ignore_index=True)
+    targets = [
+        path
+        for folder, entrants in _rounds(results, config).items()
+        for path in _scores_of(folder, entrants)
+    ]
+    return pd.concat(
+        [own, *(read_scores(path) for path in targets if path.is_file())], ignore_index=True
+    )
 
 
 def _rounds(results: Path, config: dict) -> dict[Path, list[Entrant]]:
     """Return the folders of the rounds, in order, with what they fitted that the benchmark has, but not with that seed."""
     rounds = {}
     for folder in sorted(_folders(results), key=_seed):
-        entrants = [names for names in _entrants(folder) if all(n in config[p] for p, n in zip(PARTS, names, strict=True))]
+        entrants = [
+            names
+            for names in _entrants(folder)
+            if all(n in config[p] for p, n in zip(PARTS, names, strict=True))
+        ]
         if entrants and _seed(folder) not in config["seeds"]:
             rounds[folder] = entrants
     return rounds
@@ -186,7 +229,12 @@ def _check_data(results: Path, rounds: dict[Path, list[Entrant]]) -> None:
     for folder, entrants in rounds.items():
         for dataset, _, _ in entrants:
             own, other = (Path(Results(place).dataset(dataset)) for place in (results, folder))
-            if own.is_file() and other.is_file() and not own.samefile(other) and digest_of(own) != digest_of(other):
+            if (
+                own.is_file()
+                and other.is_file()
+                and not own.samefile(other)
+                and digest_of(own) != digest_of(other)
+            ):
                 found[folder] = other
     if found:
         raise UserError(
@@ -197,12 +245,21 @@ def _check_data(results: Path, rounds: dict[Path, list[Entrant]]) -> None:
 
 def _decisive(config: dict, entrants: list[Entrant]) -> dict:
     """Return the parts of a config that scores of these entrants depend on."""
-    training = {key: value for key, value in config.get("training", {}).items() if key != "seeds_at_once"}
-    parts = {"registry": config.get("registry"), "training": training, "preprocess": config.get("preprocess")}
+    training = {
+        key: value for key, value in config.get("training", {}).items() if key != "seeds_at_once"
+    }
+    parts = {
+        "registry": config.get("registry"),
+        "training": training,
+        "preprocess": config.get("preprocess"),
+    }
     for part, names in zip(PARTS, zip(*entrants, strict=True), strict=True):
         stanzas = {name: config.get(part, {}).get(name) or {} for name in names}
         left_out = CHOICES if part == "scenarios" else ()
-        parts[part] = {n: {key: v for key, v in stanza.items() if key not in left_out} for n, stanza in stanzas.items()}
+        parts[part] = {
+            n: {key: v for key, v in stanza.items() if key not in left_out}
+            for n, stanza in stanzas.items()
+        }
     return parts
 
 
@@ -220,7 +277,11 @@ def _entrants(folder: Path) -> list[Entrant]:
 
 
 def _unfinished(rounds: dict[Path, list[Entrant]]) -> list[Path]:
-    return [folder for folder, entrants in rounds.items() if not all(path.is_file() for path in _scores_of(folder, entrants))]
+    return [
+        folder
+        for folder, entrants in rounds.items()
+        if not all(path.is_file() for path in _scores_of(folder, entrants))
+    ]
 
 
 def _scores_of(folder: Path, entrants: list[Entrant]) -> list[Path]:
@@ -231,16 +292,32 @@ def _written(results: Path, config: dict, entrants: list[Entrant], seed: int) ->
     """Write the config of one seed of some runs, and take the datasets over; return the folder."""
     folder = Path(results, FOLDER, f"seed-{seed}")
     named = [list(dict.fromkeys(names)) for names in zip(*entrants, strict=True)]
-    chosen = {part: {name: config[part][name] for name in names} for part, names in zip(PARTS, named, strict=True)}
+    chosen = {
+        part: {name: config[part][name] for name in names}
+        for part, names in zip(PARTS, named, strict=True)
+    }
     for name, stanza in chosen["scenarios"].items():
-        there = {key: [one for one in stanza[key] if one in chosen[key]] for key in CHOICES if key in stanza}
+        there = {
+            key: [one for one in stanza[key] if one in chosen[key]]
+            for key in CHOICES
+            if key in stanza
+        }
         chosen["scenarios"][name] = stanza | there
-    kept = {key: config[key] for key in ("registry", "training", "preprocess", "metrics", "limits") if key in config}
+    kept = {
+        key: config[key]
+        for key in ("registry", "training", "preprocess", "metrics", "limits")
+        if key in config
+    }
     places = {**config.get("pathvars", {}), "results": str(folder), "logs": str(folder / "logs")}
-    text = yaml.safe_dump(kept | chosen | {"seeds": [seed], "keep": [], "pathvars": places}, sort_keys=False)
+    text = yaml.safe_dump(
+        kept | chosen | {"seeds": [seed], "keep": [], "pathvars": places}, sort_keys=False
+    )
     write_text(folder / "config.yaml", text)
     datasets = [Path(Results(results).dataset(dataset)) for dataset in chosen["datasets"]]
-    for source in [*datasets, *Path(Results(results).code).glob("prepare*.txt")]:  # a dataset is not older than its code
+    for source in [
+        *datasets,
+        *Path(Results(results).code).glob("prepare*.txt"),
+    ]:  # a dataset is not older than its code
         _take_over(source, folder / source.relative_to(results))
     return folder
 
@@ -249,7 +326,9 @@ def _take_over(source: Path, target: Path) -> None:
     """Make a file stand in another folder, too, as old as it is; a dataset that is gone is prepared again by the workflow."""
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # of a round that was planned before, and perhaps of other data
+        target.unlink(
+            missing_ok=True
+        )  # of a round that was planned before, and perhaps of other data
         try:
             os.link(source, target)
         except OSError:  # another file system
@@ -260,9 +339,25 @@ def _start(folder: Path, cores: str) -> None:
     entrants = _entrants(folder)
     print(f"{folder.name}: {len(entrants)} fits", file=sys.stderr)
     if subprocess.run(_command(folder, entrants, cores), check=False).returncode:
-        raise UserError(f"{folder}: Snakemake failed; its message stands above, and the same command goes on from there")
+        raise UserError(
+            f"{folder}: Snakemake failed; its message stands above, and the same command goes on from there"
+        )
 
 
 def _command(folder: Path, entrants: list[Entrant], cores: str) -> list[str]:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(layout.project_file("Snakefile")), "--cores", cores]
-    return [*command, "--configfile", str(folder / "config.yaml"), "--", *map(str, _scores_of(folder, entrants))]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(layout.project_file("Snakefile")),
+        "--cores",
+        cores,
+    ]
+    return [
+        *command,
+        "--configfile",
+        str(folder / "config.yaml"),
+        "--",
+        *map(str, _scores_of(folder, entrants)),
+    ]

@@ -17,7 +17,12 @@ from mosaicbench.report.records import read_audits, read_records
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
 
-FACTS = ("summary", "labels", "licence", "citation")  # of the registry, for a dataset without a card
+FACTS = (
+    "summary",
+    "labels",
+    "licence",
+    "citation",
+)  # of the registry, for a dataset without a card
 ORDER = (
     "sweep",
     "tuning_trials",
@@ -80,21 +85,27 @@ def main(
     text = report_page(
         tables=contents,
         figures=Path(figures),
-        figure_cards={name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))},
+        figure_cards={
+            name: catalog.card("figures", name) for name in _ordered(catalog.names("figures"))
+        },
         theme=read_theme(display, contents["runs"]),
         config=config,
         views=views,
         records=records,
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
         registered=_registered(config),
-        citations=bibtex(contents["runs"], contents["scores"], records, _citations.of_datasets(config)),
+        citations=bibtex(
+            contents["runs"], contents["scores"], records, _citations.of_datasets(config)
+        ),
     )
     write_text(output, text)
 
 
 def _ordered(names: tuple[str, ...]) -> list[str]:
     """Return figures in the order of the report, those that :data:`ORDER` does not list last."""
-    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return sorted(
+        names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)
+    )
 
 
 def _registered(config: dict) -> dict[str, dict]:
@@ -105,7 +116,9 @@ def _registered(config: dict) -> dict[str, dict]:
         if entry in known and "path" not in (stanza or {}):
             files = [file for file in registry.raw_files(known, entry) if not file.optional]
             found[name] = {fact: known[entry][fact] for fact in FACTS if fact in known[entry]}
-            found[name]["unverified"] = [file.name for file in files if file.bytes is None and not file.digests]
+            found[name]["unverified"] = [
+                file.name for file in files if file.bytes is None and not file.digests
+            ]
     return found
 
 

@@ -27,7 +27,15 @@ def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:
     UserError
         When there is no such config.
     """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(layout.project_file("Snakefile")), "--cores", cores]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(layout.project_file("Snakefile")),
+        "--cores",
+        cores,
+    ]
     if configfile is not None:
         if not configfile.is_file():
             raise UserError(f"--configfile {configfile}: there is no such file")

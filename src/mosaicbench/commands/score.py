@@ -13,7 +13,13 @@ import pandas as pd
 from mosaicbench.errors import UserError
 from mosaicbench.files.place import digest_of
 from mosaicbench.files.runs import read_history, read_latents, read_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, write_cells, write_scores
+from mosaicbench.files.scores import (
+    FEATURE_COLUMNS,
+    SCORE_COLUMNS,
+    CellScores,
+    write_cells,
+    write_scores,
+)
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import identity_of, read_view
 from mosaicbench.fitting.imputing import imputed_of
@@ -60,7 +66,9 @@ def main(
         train = read_view(view / "train.h5mu", "train")
         solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
         query = cache(partial(read_view, view / "query.h5mu", "query", identity_of(train)))
-        refuse_one_matrix_twice(view, {modality: values_of(measured) for modality, measured in solution.mod.items()})
+        refuse_one_matrix_twice(
+            view, {modality: values_of(measured) for modality, measured in solution.mod.items()}
+        )
         for place, folder in enumerate(folders[:, seed]):
             if place in failed:
                 continue
@@ -93,25 +101,41 @@ class _Run:
         self.scores, self.features = [], []  # tables, one per seed
         self.names_of_cells, self.values_of_cells = {}, {}
 
-    def add(self, folder: Path, train: MuData, solution: MuData, query: Callable[[], MuData], groups: Sequence[str]) -> None:
+    def add(
+        self,
+        folder: Path,
+        train: MuData,
+        solution: MuData,
+        query: Callable[[], MuData],
+        groups: Sequence[str],
+    ) -> None:
         """Score one seed; a run that failed is one row that says so. `query` is read where values are imputed again."""
         record = read_record(folder / "run.json", identity_of(solution) | self.whose)
-        print(f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}", file=sys.stderr)
+        print(
+            f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}",
+            file=sys.stderr,
+        )
         self.whose = {key: record[key] for key in ("dataset", "scenario", "run")}
         seed = record["seed"]
         if record["status"] in ("ok", "collapsed"):
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
             read |= {"imputed": imputed_of(folder, record, query)}
             history = read_history(folder / "history.tsv", record)
-            evidence = evidence_of(folder, train=train, solution=solution, record=record, history=history, **read)
+            evidence = evidence_of(
+                folder, train=train, solution=solution, record=record, history=history, **read
+            )
             found = scorer.score(evidence, groups)
             self.names_of_cells[seed] = np.asarray(solution.obs_names, dtype=str)
             self.values_of_cells |= {(seed, *key): values for key, values in found.cells.items()}
         else:
             found = scorer.NOTHING
         rows = zip(found.scores["metric"], found.scores["direction"], strict=True)
-        status = ["not_applicable" if row in found.without_partners else record["status"] for row in rows]
-        self.scores.append(found.scores.assign(**self.whose, seed=seed, status=status)[SCORE_COLUMNS])
+        status = [
+            "not_applicable" if row in found.without_partners else record["status"] for row in rows
+        ]
+        self.scores.append(
+            found.scores.assign(**self.whose, seed=seed, status=status)[SCORE_COLUMNS]
+        )
         self.features.append(found.features.assign(**self.whose, seed=seed)[FEATURE_COLUMNS])
 
     def write(self, scores: Path, features: Path, cells: Path) -> None:
@@ -119,5 +143,7 @@ class _Run:
         write_scores(scores, pd.concat(self.scores, ignore_index=True))
         write_table(features, pd.concat(self.features, ignore_index=True))
         digests = {"scores.tsv": digest_of(scores), "features.tsv": digest_of(features)}
-        of_cells = CellScores(**self.whose, cells=self.names_of_cells, values=self.values_of_cells, digests=digests)
+        of_cells = CellScores(
+            **self.whose, cells=self.names_of_cells, values=self.values_of_cells, digests=digests
+        )
         write_cells(cells, of_cells)

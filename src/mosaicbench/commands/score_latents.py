@@ -62,15 +62,24 @@ def main(
     sources = {}
     for path in map(Path, latents):
         if path.stem in sources:
-            raise UserError(f"{path}: there is another file of the name {path.stem!r}; name each after its source")
+            raise UserError(
+                f"{path}: there is another file of the name {path.stem!r}; name each after its source"
+            )
         cells = read_h5(path, anndata.read_h5ad)
-        sources[path.stem] = _coordinates(path, cells, embedding) if graph is None else _graph(path, cells, graph)
+        sources[path.stem] = (
+            _coordinates(path, cells, embedding) if graph is None else _graph(path, cells, graph)
+        )
     with quiet_mudata():
-        known = read_h5(truth, mudata.read_h5mu if Path(truth).suffix == ".h5mu" else anndata.read_h5ad)
+        known = read_h5(
+            truth, mudata.read_h5mu if Path(truth).suffix == ".h5mu" else anndata.read_h5ad
+        )
     obs = known_of(known.obs, cell_type=cell_type, batch=batch)
     scored = scores_of_embeddings if graph is None else scores_of_graphs
     table = scored(sources, obs, groups=GROUPS if groups is None else groups)
-    print("computed elsewhere: whether it has seen these cells, and how long it took, is not known", file=sys.stderr)
+    print(
+        "computed elsewhere: whether it has seen these cells, and how long it took, is not known",
+        file=sys.stderr,
+    )
     print(table.to_string(index=False))
     if output is not None:
         write_table(output, table)
@@ -78,14 +87,20 @@ def main(
 
 def _coordinates(path: Path, cells: AnnData, embedding: str | None) -> tuple[pd.Index, np.ndarray]:
     if embedding is not None and embedding not in cells.obsm:
-        raise UserError(f"{path}: there is no obsm[{embedding!r}]; there are {', '.join(cells.obsm) or 'none'}")
+        raise UserError(
+            f"{path}: there is no obsm[{embedding!r}]; there are {', '.join(cells.obsm) or 'none'}"
+        )
     z = cells.X if embedding is None else cells.obsm[embedding]
     if z is None:
         raise UserError(f"{path}: X is empty; name the coordinates' key of obsm with --embedding")
-    return pd.Index(cells.obs_names.astype(str)), np.asarray(z.todense() if hasattr(z, "todense") else z)
+    return pd.Index(cells.obs_names.astype(str)), np.asarray(
+        z.todense() if hasattr(z, "todense") else z
+    )
 
 
 def _graph(path: Path, cells: AnnData, graph: str) -> tuple[pd.Index, sparse.csr_matrix]:
     if graph not in cells.obsp:
-        raise UserError(f"{path}: there is no obsp[{graph!r}]; there are {', '.join(cells.obsp) or 'none'}")
+        raise UserError(
+            f"{path}: there is no obsp[{graph!r}]; there are {', '.join(cells.obsp) or 'none'}"
+        )
     return pd.Index(cells.obs_names.astype(str)), cells.obsp[graph]

@@ -14,14 +14,27 @@ from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
-from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS, CellScores, read_cells, read_features, read_scores
+from mosaicbench.files.scores import (
+    FEATURE_COLUMNS,
+    SCORE_COLUMNS,
+    CellScores,
+    read_cells,
+    read_features,
+    read_scores,
+)
 from mosaicbench.files.tables import read_audit, write_tables
 from mosaicbench.files.trials import read_trials
 from mosaicbench.layout import Results
 from mosaicbench.meter import PHASES
 from mosaicbench.report.recommendation import recommended
 from mosaicbench.report.roster import roster_of
-from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS, RUN_COLUMNS, checked_runs, checked_scores
+from mosaicbench.report.tables.contract import (
+    HISTORY_COLUMNS,
+    PHASE_COLUMNS,
+    RUN_COLUMNS,
+    checked_runs,
+    checked_scores,
+)
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.standings import standings
@@ -117,7 +130,9 @@ def main(
     for path, table in zip(scores, own_scores, strict=True):
         _check_seeds(path, table, seeds)
     all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
-    all_features = joined([read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS)
+    all_features = joined(
+        [read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS
+    )
     roster = roster_of(all_runs)
     widths, sizes_of_views = over_cells(cell_scores), _sizes_of_views(read.values(), cell_scores)
     means = with_cells(comparison(all_scores), widths)
@@ -129,24 +144,38 @@ def main(
         "comparison": means,
         "headline": with_cells(headline(all_scores), widths),
         "overview": overview(all_scores, all_runs, roster),
-        "paired_tests": paired_tests(all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views),
+        "paired_tests": paired_tests(
+            all_scores, cell_scores, roster, reference=reference, sizes=sizes_of_views
+        ),
         "ranks": ranks(all_scores, roster, simulated),
         "overall": overall(all_scores, all_runs, roster, simulated),
-        "gates": joined([of_scores, faults_of_views(_audits(Results(results), fits))], GATE_COLUMNS),
+        "gates": joined(
+            [of_scores, faults_of_views(_audits(Results(results), fits))], GATE_COLUMNS
+        ),
         "history": _sorted(_history(read.values(), histories), order),
         "sweep": sweep_table(sweep, all_scores, means),
         "published": beside_ours(read_published(published), means, kinds, roster),
         "phases": _sorted(_phases(read.values()), order),
     }
-    found = [(read_best(folder / "best.json", place), read_trials(folder / "trials.tsv")) for place, folder in searches]
+    found = [
+        (read_best(folder / "best.json", place), read_trials(folder / "trials.tsv"))
+        for place, folder in searches
+    ]
     tuned = {best["run"]: best["of"] for best, _ in found}
     tables |= {"trials": trials_table(found), "tuning_gains": gains(all_scores, tuned, roster)}
-    tables |= {"tuning_settings": settings(found), "tuning_proposals": proposals(tables["trials"], tuned)}
+    tables |= {
+        "tuning_settings": settings(found),
+        "tuning_proposals": proposals(tables["trials"], tuned),
+    }
     tables["distances"] = verdicts_by_distance(tables["headline"], roster)
     if records:
         tables["expenses"] = expenses.measured(results, records)
-    summaries = {name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")}
-    tables["overall"] = tables["overall"].assign(may_win=may_win(tables["overall"], tables["gates"]))
+    summaries = {
+        name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")
+    }
+    tables["overall"] = tables["overall"].assign(
+        may_win=may_win(tables["overall"], tables["gates"])
+    )
     tables["recommendations"] = recommended(tables, cell_scores, roster, sizes_of_views)
     tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
@@ -158,7 +187,10 @@ def main(
 
 def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]:
     """Yield the ``audit.tsv`` of each view of these fits, once, where there is one."""
-    for path in dict.fromkeys(Path(results.view(fit["dataset"], fit["scenario"], fit["seed"]), "audit.tsv") for fit in fits):
+    for path in dict.fromkeys(
+        Path(results.view(fit["dataset"], fit["scenario"], fit["seed"]), "audit.tsv")
+        for fit in fits
+    ):
         if path.is_file():
             yield read_audit(path)
 
@@ -172,7 +204,9 @@ def _check_seeds(path: Path, scores: pd.DataFrame, seeds: Sequence[int]) -> None
         )
 
 
-def _runs(records: dict[Path, dict], not_applicable: list[dict], methods: dict[str, str]) -> pd.DataFrame:
+def _runs(
+    records: dict[Path, dict], not_applicable: list[dict], methods: dict[str, str]
+) -> pd.DataFrame:
     rows = []
     for path, record in records.items():
         if record["method"] != methods.get(record["run"], record["method"]):
@@ -180,7 +214,10 @@ def _runs(records: dict[Path, dict], not_applicable: list[dict], methods: dict[s
                 f"{path}: run {record['run']!r} was fitted with method {record['method']!r}, the configuration now says "
                 f"{methods[record['run']]!r}; delete the run's folder and run again"
             )
-        spent = {measure: round(sum(record[measure].values()), 3) if record[measure] else None for measure in SECONDS}
+        spent = {
+            measure: round(sum(record[measure].values()), 3) if record[measure] else None
+            for measure in SECONDS
+        }
         rows.append({column: record[column] for column in RUN_COLUMNS} | spent)
     for absent in not_applicable:
         names = {column: absent[column] for column in (*RUN, "method")}
@@ -192,8 +229,13 @@ def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
     """Return the costs of every epoch, long; a run that is not trained has none."""
     parts = []
     for record, path in zip(records, histories, strict=True):
-        epochs = read_history(path, record).drop(columns="progress", errors="ignore").set_index("epoch")
-        of_costs = {"epoch": np.tile(epochs.index, epochs.shape[1]), "cost": np.repeat(epochs.columns, len(epochs))}
+        epochs = (
+            read_history(path, record).drop(columns="progress", errors="ignore").set_index("epoch")
+        )
+        of_costs = {
+            "epoch": np.tile(epochs.index, epochs.shape[1]),
+            "cost": np.repeat(epochs.columns, len(epochs)),
+        }
         of_costs["value"] = epochs.to_numpy().ravel(order="F")
         parts.append(pd.DataFrame({column: record[column] for column in (*RUN, "seed")} | of_costs))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
@@ -206,12 +248,17 @@ def _phases(records: Iterable[dict]) -> pd.DataFrame:
         names = {column: record[column] for column in (*RUN, "method", "seed")}
         names |= {f"{part}_cells": record["cells"].get(part) for part in ("train", "query")}
         for phase in sorted(record["seconds"], key=PHASES.index):
-            spent = {measure: record[measure].get(phase) for measure in (*SECONDS, "host_mb", "device_mb")}
+            spent = {
+                measure: record[measure].get(phase)
+                for measure in (*SECONDS, "host_mb", "device_mb")
+            }
             rows.append(names | {"phase": phase} | spent)
     return pd.DataFrame(rows, columns=PHASE_COLUMNS)
 
 
-def _sizes_of_views(records: Iterable[dict], cells: Iterable[CellScores]) -> dict[tuple[str, str], tuple[int, int]]:
+def _sizes_of_views(
+    records: Iterable[dict], cells: Iterable[CellScores]
+) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (dataset, scenario) -> the most train and query cells of any of its fits.
 
     A query that names no cell across modalities has a row for each of them; the cells that are scored count once.
@@ -219,21 +266,37 @@ def _sizes_of_views(records: Iterable[dict], cells: Iterable[CellScores]) -> dic
     scored: dict[tuple[str, str], int] = {}
     for run in cells:
         of_seeds = [len(names) for names in run.cells.values()]
-        scored[run.dataset, run.scenario] = max([scored.get((run.dataset, run.scenario), 0), *of_seeds])
+        scored[run.dataset, run.scenario] = max(
+            [scored.get((run.dataset, run.scenario), 0), *of_seeds]
+        )
     sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for record in records:
         if {"train", "query"} <= set(record["cells"]):
-            view, given = (record["dataset"], record["scenario"]), (record["cells"]["train"], record["cells"]["query"])
+            view, given = (
+                (record["dataset"], record["scenario"]),
+                (record["cells"]["train"], record["cells"]["query"]),
+            )
             sizes[view] = tuple(map(max, sizes.get(view, given), given))
     return {view: (train, scored.get(view) or query) for view, (train, query) in sizes.items()}
 
 
 def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:
     """Return column -> name -> place: datasets and scenarios as they first appear, runs as `methods` lists them."""
-    values = {"dataset": runs["dataset"], "scenario": runs["scenario"], "run": [*methods, *runs["run"]]}
-    return {column: {name: place for place, name in enumerate(dict.fromkeys(names))} for column, names in values.items()}
+    values = {
+        "dataset": runs["dataset"],
+        "scenario": runs["scenario"],
+        "run": [*methods, *runs["run"]],
+    }
+    return {
+        column: {name: place for place, name in enumerate(dict.fromkeys(names))}
+        for column, names in values.items()
+    }
 
 
 def _sorted(table: pd.DataFrame, places: dict[str, dict[str, int]]) -> pd.DataFrame:
-    keys = pd.DataFrame({column: table[column].map(place) for column, place in places.items()}).assign(seed=table["seed"])
-    return table.loc[keys.sort_values([*places, "seed"], kind="stable").index].reset_index(drop=True)
+    keys = pd.DataFrame(
+        {column: table[column].map(place) for column, place in places.items()}
+    ).assign(seed=table["seed"])
+    return table.loc[keys.sort_values([*places, "seed"], kind="stable").index].reset_index(
+        drop=True
+    )

@@ -69,11 +69,19 @@ def main(
     method = identity["method"]
     space = spaces.free(catalog.card("methods", method).get("space", {}), hyperparameters)
     if not space:
-        raise UserError(f"method {method!r} has nothing to search: its card has no space, or the run states all of it")
+        raise UserError(
+            f"method {method!r} has nothing to search: its card has no space, or the run states all of it"
+        )
     known = catalog.hyperparameters(method)
     defaults = {name: known[name].default for name in space}
     parts = {part: Path(view) / f"{part}.h5mu" for part in ("train", "query", "solution")}
-    asked = {"identity": identity, "hyperparameters": hyperparameters, "space": space, "objective": objective, "seed": seed}
+    asked = {
+        "identity": identity,
+        "hyperparameters": hyperparameters,
+        "space": space,
+        "objective": objective,
+        "seed": seed,
+    }
     asked |= {"limits": limits, "versions": versions(), "code": _code(method, objective)}
     study = Study(Path(output), digest(asked, list(parts.values())))
     fit = Fit(
@@ -95,14 +103,19 @@ def main(
         trial = study.ended(number)
         if trial is None:
             settings = settings_of_trial(number, space, defaults, done, seed)
-            trial = tried(number, settings, fit, parts["solution"], objective, Limits(**limits), python)
+            trial = tried(
+                number, settings, fit, parts["solution"], objective, Limits(**limits), python
+            )
             study.keep(trial)
         done.append(trial)
         _tell(trial, done, trials)
         if number == 0 and trial.status == "not_applicable":
             break  # no setting makes it applicable
     best = best_of(done)
-    found = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")} | {"of": of, "metric": objective}
+    found = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")} | {
+        "of": of,
+        "metric": objective,
+    }
     found |= {"trials": len(done), "ended": sum(trial.objective is not None for trial in done)}
     found |= {"best_trial": best.number, "best": best.objective, "default": done[0].objective}
     write_trials(Path(output) / "trials.tsv", [trial.row(defaults) for trial in done], list(space))
@@ -120,7 +133,11 @@ def _tell(trial: Trial, done: list[Trial], of: int) -> None:
     """Say on stderr how far the search is."""
     value = "no score" if trial.objective is None else f"objective {trial.objective:.4f}"
     best = best_of(done)
-    leads = "" if best.objective is None else f"; best {best.objective:.4f}, trial {best.number + 1}"
+    leads = (
+        "" if best.objective is None else f"; best {best.objective:.4f}, trial {best.number + 1}"
+    )
     print(
-        f"trial {trial.number + 1} of {of}: {trial.status}, {value}, {trial.seconds:.1f} s{leads}", file=sys.stderr, flush=True
+        f"trial {trial.number + 1} of {of}: {trial.status}, {value}, {trial.seconds:.1f} s{leads}",
+        file=sys.stderr,
+        flush=True,
     )

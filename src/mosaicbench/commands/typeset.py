@@ -32,7 +32,10 @@ def main(*, tables: Path, display: Path, views: list[str], output: Path) -> None
     standings = dict(iter(contents["standings"].groupby(VIEW, sort=False)))
     places = {tuple(view.split("/")): view for view in views}
     places |= {key: f"{OVER_DATASETS}/{key[1]}" for key in standings if key[0] == ALL}
-    texts = {place: latex.tables_of(standings[key], theme) if key in standings else "" for key, place in places.items()}
+    texts = {
+        place: latex.tables_of(standings[key], theme) if key in standings else ""
+        for key, place in places.items()
+    }
     texts["document"] = latex.document([place for place, text in texts.items() if text])
     for place, text in texts.items():
         path = Path(output) / f"{place}.tex"

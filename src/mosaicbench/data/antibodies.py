@@ -12,8 +12,12 @@ TARGETS = Path(__file__).with_name("antibody_targets.tsv")
 ISOTYPE = re.compile(
     r"isotype|control|^(mouse|rat|rag|hamster|armenianhamster|ms)?igg[0-9][a-c]?[0-9]?(k|kappa|lambda)?(ctrl|iso)?$"
 )
-CLONE = re.compile(r"(?i)(?P<target>CD\d+[a-z]*)[-_.][1-9]")  # "CD3-1" is a clone against CD3, not CD31; "PD-1" is a target
-VENDOR = re.compile(r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant)$")
+CLONE = re.compile(
+    r"(?i)(?P<target>CD\d+[a-z]*)[-_.][1-9]"
+)  # "CD3-1" is a clone against CD3, not CD31; "PD-1" is a target
+VENDOR = re.compile(
+    r"(?i)[\s._-]*(totalseq\s*-?\s*[abc]|prot(ein)?|adt|antihuman(mouse)?|recombinant)$"
+)
 
 
 def target_genes(protein: str) -> tuple[str, ...]:

@@ -83,10 +83,16 @@ def assembled(
         be perfect.
     """
     index = pd.Index([str(name) for name in cells], dtype=object)
-    modalities = {modality: _modality(measurement, index) for modality, measurement in measured.items()}
+    modalities = {
+        modality: _modality(measurement, index) for modality, measurement in measured.items()
+    }
     check_modalities(modalities)
     dataset = joined(modalities)
-    for column, names in {"cell_type": cell_type, "batch": batch, **({} if groups is None else groups)}.items():
+    for column, names in {
+        "cell_type": cell_type,
+        "batch": batch,
+        **({} if groups is None else groups),
+    }.items():
         dataset.obs[column] = categorical(names)
     return dataset
 
@@ -99,14 +105,20 @@ def _modality(measurement: Measurement, index: pd.Index) -> AnnData:
         index = pd.Index([str(name) for name in measurement.cells], dtype=object)
     values = without_zeros(sparse.csr_matrix(measurement.values, dtype=np.float32))
     names = make_index_unique(pd.Index([str(name) for name in measurement.features], dtype=object))
-    known = {column: measurement.annotation[column].to_numpy() for column in ANNOTATION if column in measurement.annotation}
+    known = {
+        column: measurement.annotation[column].to_numpy()
+        for column in ANNOTATION
+        if column in measurement.annotation
+    }
     table = pd.DataFrame(known, index=names)
     seen = np.flatnonzero(seen_in(values))
     if len(seen) < len(names):
         values, table = values[:, seen], table.iloc[seen]
     uns = {"kind": measurement.kind, "values": measurement.scale}
     uns |= {"chosen": measurement.chosen} if measurement.chosen else {}
-    return AnnData(obs=pd.DataFrame(index=index), var=table, layers={measurement.scale: values}, uns=uns)
+    return AnnData(
+        obs=pd.DataFrame(index=index), var=table, layers={measurement.scale: values}, uns=uns
+    )
 
 
 def without_zeros(values: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -150,7 +162,9 @@ def rewrapped(dataset: MuData, modalities: dict[str, AnnData] | None = None) -> 
     copied = joined(dict(dataset.mod) if modalities is None else modalities)
     copied.obs = dataset.obs.copy()
     copied.uns |= dataset.uns
-    copied.obsm.update({key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod})
+    copied.obsm.update(
+        {key: matrix for key, matrix in dataset.obsm.items() if key not in dataset.mod}
+    )
     if modalities is None:
         copied.varp.update(dict(dataset.varp.items()))
     return copied
@@ -166,11 +180,17 @@ def source_values(cells: AnnData) -> sparse.csr_matrix:
     return sparse.csr_matrix(cells.layers[cells.uns["values"]])
 
 
-def check_options(function: Callable, options: dict, where: str, others: Sequence[str] = ()) -> None:
+def check_options(
+    function: Callable, options: dict, where: str, others: Sequence[str] = ()
+) -> None:
     """Refuse keys of `options` that are no keyword of `function`; `where` is the key that they stand under.
 
     A message names the keywords, and `others`, which are known besides.
     """
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY] + list(others)
+    known = [
+        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ] + list(others)
     if unknown := sorted(set(options) - set(known)):
-        raise UserError(f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}")
+        raise UserError(
+            f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}"
+        )

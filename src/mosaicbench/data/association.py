@@ -51,20 +51,28 @@ def by_association(dataset: MuData, options: dict) -> MuData:
     if unknown := sorted(set(options) - set(KEYS)):
         raise UserError(f"association: unknown key {unknown[0]!r}; there are {', '.join(KEYS)}")
     if "cell_type" not in options:
-        raise UserError("association: the key 'cell_type' is missing; it names the type that features are to tell from others")
+        raise UserError(
+            "association: the key 'cell_type' is missing; it names the type that features are to tell from others"
+        )
     types, wanted = np.asarray(dataset.obs["cell_type"], dtype=object), str(options["cell_type"])
     if wanted not in set(types):
-        raise UserError(f"association.cell_type: no cell is called {wanted!r}; there are {_listed(types)}")
+        raise UserError(
+            f"association.cell_type: no cell is called {wanted!r}; there are {_listed(types)}"
+        )
     numbers = {key: options.get(key, {}) for key in ("relevant", "irrelevant")}
     for key, given in numbers.items():
         if unknown := sorted(set(given) - set(dataset.mod)):
-            raise UserError(f"association.{key}: no modality {unknown[0]!r}; there are {', '.join(dataset.mod)}")
+            raise UserError(
+                f"association.{key}: no modality {unknown[0]!r}; there are {', '.join(dataset.mod)}"
+            )
 
     own = np.where(types == wanted, wanted, np.where(types == "", "", OTHERS))
     modalities = dict(dataset.mod)
     for modality in {**numbers["relevant"], **numbers["irrelevant"]}:
         few, many = (int(numbers[key].get(modality, 0)) for key in ("relevant", "irrelevant"))
-        modalities[modality] = _chosen(dataset[modality], own[measured_in(dataset)[modality]], wanted, few, many, modality)
+        modalities[modality] = _chosen(
+            dataset[modality], own[measured_in(dataset)[modality]], wanted, few, many, modality
+        )
     designed = rewrapped(dataset, modalities)
     designed.obs["cell_type"] = categorical(own)
     return designed
@@ -74,7 +82,9 @@ def _listed(types: np.ndarray) -> str:
     return ", ".join(sorted(set(types) - {""}))
 
 
-def _chosen(cells: AnnData, own: np.ndarray, wanted: str, relevant: int, irrelevant: int, modality: str) -> AnnData:
+def _chosen(
+    cells: AnnData, own: np.ndarray, wanted: str, relevant: int, irrelevant: int, modality: str
+) -> AnnData:
     """Return a modality's most and least associated features, in the order of the dataset."""
     if not 0 < relevant + irrelevant <= cells.n_vars:
         raise UserError(

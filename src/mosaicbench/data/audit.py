@@ -9,7 +9,18 @@ import pandas as pd
 
 from mosaicbench.data.fitted import Learned
 
-AUDIT_COLUMNS = ["dataset", "scenario", "seed", "modality", "role", "what", "cells", "train_cells", "query_cells", "digest"]
+AUDIT_COLUMNS = [
+    "dataset",
+    "scenario",
+    "seed",
+    "modality",
+    "role",
+    "what",
+    "cells",
+    "train_cells",
+    "query_cells",
+    "digest",
+]
 SHARED_BY = ("batch", "donor")  # columns of obs whose groups train and query cells may share
 LEARNED = ("fit", "label")  # roles in which a query cell may take no part
 
@@ -52,7 +63,9 @@ def audit_table(
     if stratified:
         rows.append(("-", "division", Learned("cell types stratify the split", obs.index)))
     rows += [("-", "division", entry) for entry in _on_both_sides(obs, in_query)]
-    entries = others + [(modality, entry) for modality, of_modality in log.items() for entry in of_modality]
+    entries = others + [
+        (modality, entry) for modality, of_modality in log.items() for entry in of_modality
+    ]
     rows += [(modality, entry.role, entry) for modality, entry in entries]
     return pd.DataFrame([_counted(obs.index, in_query, *row) for row in rows])
 
@@ -69,11 +82,17 @@ def _on_both_sides(obs: pd.DataFrame, in_query: np.ndarray) -> list[Learned]:
     return found
 
 
-def _counted(names: pd.Index, in_query: np.ndarray, modality: str, role: str, entry: Learned) -> dict[str, object]:
+def _counted(
+    names: pd.Index, in_query: np.ndarray, modality: str, role: str, entry: Learned
+) -> dict[str, object]:
     positions = names.get_indexer(entry.cells)
     known = positions[positions >= 0]
     row = {"modality": modality, "role": role, "what": entry.what, "cells": len(entry.cells)}
     row |= {"train_cells": int((~in_query[known]).sum()), "query_cells": int(in_query[known].sum())}
     if role in LEARNED and row["train_cells"] < row["cells"]:
-        raise RuntimeError(f"{entry.what} of modality {modality!r} was learned from cells that are no train cells")
-    return row | {"digest": hashlib.sha256("\n".join(sorted(map(str, entry.cells))).encode()).hexdigest()[:16]}
+        raise RuntimeError(
+            f"{entry.what} of modality {modality!r} was learned from cells that are no train cells"
+        )
+    return row | {
+        "digest": hashlib.sha256("\n".join(sorted(map(str, entry.cells))).encode()).hexdigest()[:16]
+    }

@@ -37,7 +37,9 @@ def one_of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
     for name, part in parts.items():
         part.var_names_make_unique()
         if not part.obs_names.is_unique:
-            raise UserError(f"path: {name} names a cell twice, {part.obs_names[part.obs_names.duplicated()][0]!r}")
+            raise UserError(
+                f"path: {name} names a cell twice, {part.obs_names[part.obs_names.duplicated()][0]!r}"
+            )
         if (again := next((cell for cell in part.obs_names if cell in seen), None)) is not None:
             raise UserError(
                 f"path: modality {modality!r} has a cell {again!r} in {seen[again]} and in {name}; make the names unique "
@@ -46,9 +48,13 @@ def one_of_batches(modality: str, parts: dict[str, AnnData]) -> AnnData:
         seen |= dict.fromkeys(part.obs_names, name)
     whole = anndata.concat(list(parts.values()), join="inner", merge="same")
     if whole.n_vars == 0:
-        raise UserError(f"path: the files of modality {modality!r} have no feature in common: {', '.join(parts)}")
+        raise UserError(
+            f"path: the files of modality {modality!r} have no feature in common: {', '.join(parts)}"
+        )
     if lost := len(set().union(*(part.var_names for part in parts.values()))) - whole.n_vars:
-        warn(f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and are left out")
+        warn(
+            f"modality {modality!r}: {lost} features are not in all of its {len(parts)} files and are left out"
+        )
     lengths = [part.n_obs for part in parts.values()]
     whole.obs[FILE] = np.repeat([str(place + 1) for place in range(len(parts))], lengths)
     return whole
@@ -72,7 +78,8 @@ def file_of_each_cell(names: pd.Index, files: dict[str, pd.Series]) -> np.ndarra
     if not files:
         return np.array(["all"] * len(names), dtype=object)
     (first, places), *others = (
-        (modality, places.reindex(names).to_numpy(dtype=object, na_value="")) for modality, places in files.items()
+        (modality, places.reindex(names).to_numpy(dtype=object, na_value=""))
+        for modality, places in files.items()
     )
     for other, theirs in others:
         if np.any(differing := (places != theirs) & (places != "") & (theirs != "")):

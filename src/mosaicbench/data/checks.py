@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 RESERVED = "joint"  # what latents of all modalities together are called
-NAME = re.compile(r"\w[\w.+ -]*")  # a name is a group of a file, a part of "rna->adt", and of a column's name
+NAME = re.compile(
+    r"\w[\w.+ -]*"
+)  # a name is a group of a file, a part of "rna->adt", and of a column's name
 EXACT = 2**24  # whole numbers from here on are no longer all different as float32
 LARGEST_LOGARITHM = 12  # rounded up: of a share of ten thousand, or of a count
-RICH, MANY = 500, 100  # features seen in a cell, and cells, of which the largest count cannot be so small
+RICH, MANY = (
+    500,
+    100,
+)  # features seen in a cell, and cells, of which the largest count cannot be so small
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins looks at
-SAME, SUSPICIOUS = 0.99, 0.9  # median, over features, of the best rank correlation with a feature of the other modality
+SAME, SUSPICIOUS = (
+    0.99,
+    0.9,
+)  # median, over features, of the best rank correlation with a feature of the other modality
 MOST = 0.5  # share of the cells above which "most" begins
 
 
@@ -105,7 +113,11 @@ def _warn_of_counts(modality: str, counts: object) -> None:
     sparse_without_ones = counts.nnz < counts.shape[0] * counts.shape[1] / 2 and often > 1
     rich = counts.shape[0] >= MANY and np.median(np.diff(counts.indptr)) >= RICH
     if sparse_without_ones or rich:
-        why = f"{often} is more frequent than 1" if sparse_without_ones else f"cells show {RICH} features and more"
+        why = (
+            f"{often} is more frequent than 1"
+            if sparse_without_ones
+            else f"cells show {RICH} features and more"
+        )
         warn(
             f"modality {modality!r}: its counts look like rounded logarithms: none is above {top:g}, and {why}; give raw "
             "counts, or say values: lognorm for log-normalised RNA that was not rounded"
@@ -120,9 +132,18 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
     """
     for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
         values, others = cells.layers[cells.uns["values"]], other.layers[other.uns["values"]]
-        if not cells.obs_names.equals(other.obs_names) and len(both := cells.obs_names.intersection(other.obs_names)):
-            values, others = values[cells.obs_names.get_indexer(both)], others[other.obs_names.get_indexer(both)]
-        if values.shape == others.shape and values.nnz == others.nnz and (values != others).nnz == 0:
+        if not cells.obs_names.equals(other.obs_names) and len(
+            both := cells.obs_names.intersection(other.obs_names)
+        ):
+            values, others = (
+                values[cells.obs_names.get_indexer(both)],
+                others[other.obs_names.get_indexer(both)],
+            )
+        if (
+            values.shape == others.shape
+            and values.nnz == others.nnz
+            and (values != others).nnz == 0
+        ):
             raise UserError(
                 f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file was given twice; "
                 "give each modality its own file"
@@ -143,7 +164,10 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
 
 
 def check_labels(
-    labels: np.ndarray, where: str, indexes: dict[str, pd.Index] | None = None, names: pd.Index | None = None
+    labels: np.ndarray,
+    where: str,
+    indexes: dict[str, pd.Index] | None = None,
+    names: pd.Index | None = None,
 ) -> None:
     """Warn where most cells, or all of a modality, have no label; refuse that no cell has one though labels were asked for.
 
@@ -158,7 +182,9 @@ def check_labels(
     """
     missing = int(np.sum(labels == ""))
     if missing == len(labels):
-        raise UserError(f"{where}: no cell has a label; check the column and the cell names, or leave the labels out")
+        raise UserError(
+            f"{where}: no cell has a label; check the column and the cell names, or leave the labels out"
+        )
     if missing > MOST * len(labels):
         warn(
             f"{where}: {missing} of {len(labels)} cells have no label, so scores that need labels rest on few cells; "
@@ -182,12 +208,20 @@ def check_overlap(indexes: dict[str, pd.Index], where: str) -> None:
     where
         The key that names their files, for messages.
     """
-    counts = pd.Series(np.concatenate([np.asarray(index, dtype=object) for index in indexes.values()])).value_counts()
+    counts = pd.Series(
+        np.concatenate([np.asarray(index, dtype=object) for index in indexes.values()])
+    ).value_counts()
     shared, in_all = int((counts > 1).sum()), int((counts == len(indexes)).sum())
-    firsts = ", ".join(f"{modality}: {index[0]}, …" for modality, index in indexes.items() if len(index))
+    firsts = ", ".join(
+        f"{modality}: {index[0]}, …" for modality, index in indexes.items() if len(index)
+    )
     if hint := name_hint(indexes):
         alone = [modality for modality, index in indexes.items() if not counts[index].gt(1).any()]
-        who = f"modality {alone[0]!r} shares no cell with any other modality" if len(alone) == 1 else ""
+        who = (
+            f"modality {alone[0]!r} shares no cell with any other modality"
+            if len(alone) == 1
+            else ""
+        )
         who = who or "no cell name is in every modality"
         raise UserError(f"{where}: {who} ({firsts}){hint}; give all files the same cell names")
     if shared == 0:

@@ -11,7 +11,9 @@ from mosaicbench.data.checks import warn
 from mosaicbench.errors import UserError
 
 
-def column_of_cells(key: str, name: str | None, tables: dict[str, pd.DataFrame], *, cells: pd.Index) -> pd.Series:
+def column_of_cells(
+    key: str, name: str | None, tables: dict[str, pd.DataFrame], *, cells: pd.Index
+) -> pd.Series:
     """Return what the column `name` says of each of `cells`: by the first table that says something, "" where none does.
 
     Parameters
@@ -38,12 +40,16 @@ def column_of_cells(key: str, name: str | None, tables: dict[str, pd.DataFrame],
         there = sorted({str(column) for table in tables.values() for column in table.columns})
         near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}")
+        raise UserError(
+            f"{key}: no obs column {name!r}; there are {', '.join(there) or 'none'}{hint}"
+        )
     for where, column in having.items():
         given = column[column.notna() & column.index.isin(cells)].astype(str)
         given = given[given != ""]
         before = texts.loc[given.index].to_numpy()
         if differing := int(np.sum((before != "") & (before != given.to_numpy()))):
-            warn(f"{key}: {where} says another {name!r} of {differing} cells than what stands before it, which counts")
+            warn(
+                f"{key}: {where} says another {name!r} of {differing} cells than what stands before it, which counts"
+            )
         texts.loc[given.index[before == ""]] = given[before == ""]
     return texts

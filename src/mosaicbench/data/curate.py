@@ -94,7 +94,9 @@ def curated(
     any_known = bool(np.any(types != ""))
     types = np.where(np.isin(types.astype(str), [str(name) for name in unlabelled]), "", types)
     if any_known and not np.any(types != ""):
-        warn("unlabelled: names every cell type, so no cell has a label; leave out those that are known")
+        warn(
+            "unlabelled: names every cell type, so no cell has a label; leave out those that are known"
+        )
 
     keep = np.ones(dataset.n_obs, dtype=bool)
     for name in dropped_types:
@@ -148,7 +150,9 @@ def _joined_labels(names: pd.Index, folder: Path, labels: dict[str, str]) -> tup
     has_row_names = not isinstance(table.index, pd.RangeIndex)
     barcode = labels.get("barcode", None if has_row_names else table.columns[0])
     endings = {key: labels[key] for key in ("suffix", "remove") if key in labels}
-    types, matched = labels_joined(names, table, barcode=barcode, column=labels["column"], **endings)
+    types, matched = labels_joined(
+        names, table, barcode=barcode, column=labels["column"], **endings
+    )
     if matched == 0:
         theirs = (table.index if barcode is None else table[barcode])[0]
         raise UserError(
@@ -161,20 +165,32 @@ def _joined_labels(names: pd.Index, folder: Path, labels: dict[str, str]) -> tup
 def _check_names(key: str, names: Sequence[str], types: np.ndarray) -> None:
     there = {str(name) for name in types}
     if absent := sorted({str(name) for name in names} - there):
-        raise UserError(f"{key}: no cell is called {absent[0]!r}; there are {', '.join(sorted(there - {''}))}")
+        raise UserError(
+            f"{key}: no cell is called {absent[0]!r}; there are {', '.join(sorted(there - {''}))}"
+        )
 
 
 def _check_thresholds(modality: str, thresholds: dict, dataset: MuData) -> None:
     if modality not in dataset.mod:
         raise UserError(f"qc: no modality {modality!r}; there are {', '.join(dataset.mod)}")
     if unknown := sorted(set(thresholds) - set(THRESHOLDS)):
-        raise UserError(f"qc.{modality}: unknown threshold {unknown[0]!r}; there are {', '.join(THRESHOLDS)}")
+        raise UserError(
+            f"qc.{modality}: unknown threshold {unknown[0]!r}; there are {', '.join(THRESHOLDS)}"
+        )
     for name, threshold in thresholds.items():
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not np.isfinite(threshold):
-            raise UserError(f"qc.{modality}.{name}: a finite number was expected, found {threshold!r}")
+        if (
+            isinstance(threshold, bool)
+            or not isinstance(threshold, int | float)
+            or not np.isfinite(threshold)
+        ):
+            raise UserError(
+                f"qc.{modality}.{name}: a finite number was expected, found {threshold!r}"
+            )
     of_counts = {"min_counts", "max_counts", "max_mito"} & set(thresholds)
     if of_counts and dataset[modality].uns["values"] != "counts":
-        raise UserError(f"qc.{modality}.{sorted(of_counts)[0]}: this modality has no counts; use min_features or max_features")
+        raise UserError(
+            f"qc.{modality}.{sorted(of_counts)[0]}: this modality has no counts; use min_features or max_features"
+        )
 
 
 def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.ndarray]:
@@ -186,7 +202,9 @@ def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.nd
     if "max_mito" in thresholds:
         mito = np.array([name.upper().startswith("MT-") for name in cells.var_names])
         if not mito.any():
-            raise UserError(f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial fraction")
+            raise UserError(
+                f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial fraction"
+            )
         of_mito = np.asarray(values[:, np.flatnonzero(mito)].sum(axis=1), dtype=np.float64).ravel()
         measures["mito"] = of_mito / np.maximum(measures["counts"], 1)
     failing = {}
@@ -194,7 +212,9 @@ def _failing(cells: AnnData, modality: str, thresholds: dict) -> dict[str, np.nd
         side, _, measure = name.partition("_")
         if measure in measures:
             found = measures[measure]
-            failing[f"{modality} {name} {threshold}"] = found < threshold if side == "min" else found > threshold
+            failing[f"{modality} {name} {threshold}"] = (
+                found < threshold if side == "min" else found > threshold
+            )
     return failing
 
 
@@ -204,7 +224,9 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
     in_modality = measured_in(dataset)
     for modality, cells in dataset.mod.items():
         if not np.any(left := keep[in_modality[modality]]):
-            raise UserError(f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave the modality out")
+            raise UserError(
+                f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave the modality out"
+            )
         kept = cells[left].copy()
         columns = seen_in(source_values(kept)) >= min_cells.get(modality, 1)
         if columns.sum() == 1 < kept.n_vars:
@@ -212,17 +234,24 @@ def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuD
                 f"qc.{modality}: only one feature is seen in the {keep.sum()} cells kept; loosen min_cells or the thresholds"
             )
         if not columns.any():
-            raise UserError(f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {left.sum()} cells kept")
+            raise UserError(
+                f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {left.sum()} cells kept"
+            )
         modalities[modality] = kept if columns.all() else kept[:, columns].copy()
     smaller = joined(modalities)
     for column in dataset.obs:
         smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])
     smaller.uns |= dataset.uns
-    smaller.obsm.update({key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod})
+    smaller.obsm.update(
+        {key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod}
+    )
     if (links := feature_links.restricted(dataset, smaller)) is not None:
         smaller.varp[LINKS] = links
     return smaller
 
 
 def _told(dropped: dict[str, int]) -> str:
-    return ", ".join(f"{reason}: {cells}" for reason, cells in dropped.items()) or "nothing was asked for"
+    return (
+        ", ".join(f"{reason}: {cells}" for reason, cells in dropped.items())
+        or "nothing was asked for"
+    )

@@ -56,25 +56,49 @@ def load(name: str, *, cell_type: str = "merged", cells: int | None = None) -> M
     if cell_type not in ("merged", "published"):
         raise UserError(f"cell_type: must be merged or published, found {cell_type!r}")
     members = _unpacked(FOLDER / f"{name}.npz")
-    texts = {key: _text_unpacked(member) for key, member in members.items() if member.dtype == np.uint8 and "." not in key}
+    texts = {
+        key: _text_unpacked(member)
+        for key, member in members.items()
+        if member.dtype == np.uint8 and "." not in key
+    }
     measured = {}
     for line in texts["modalities"]:
         modality, kind = line.split("\t")
         features = _text_unpacked(members[f"{modality}.features"])
         places = coordinates(features) if kind == "atac" else pd.DataFrame()
-        chosen = "".join(_text_unpacked(members[key]) if (key := f"{modality}.chosen") in members else ())
-        measured[modality] = Measurement(_counts_unpacked(modality, members), features, kind, annotation=places, chosen=chosen)
-    groups = {key.removeprefix(GROUPS): _text_unpacked(member) for key, member in members.items() if key.startswith(GROUPS)}
-    dataset = assembled(measured, cells=texts["cell"], cell_type=texts["cell_type"], batch=texts["batch"], groups=groups)
+        chosen = "".join(
+            _text_unpacked(members[key]) if (key := f"{modality}.chosen") in members else ()
+        )
+        measured[modality] = Measurement(
+            _counts_unpacked(modality, members), features, kind, annotation=places, chosen=chosen
+        )
+    groups = {
+        key.removeprefix(GROUPS): _text_unpacked(member)
+        for key, member in members.items()
+        if key.startswith(GROUPS)
+    }
+    dataset = assembled(
+        measured,
+        cells=texts["cell"],
+        cell_type=texts["cell_type"],
+        batch=texts["batch"],
+        groups=groups,
+    )
     if "links.rna" in members:
-        genes, peaks = (members[f"links.{modality}"].astype(np.int64) for modality in ("rna", "atac"))
+        genes, peaks = (
+            members[f"links.{modality}"].astype(np.int64) for modality in ("rna", "atac")
+        )
         links = genes, peaks, np.ones(len(genes), dtype=np.int8)
         dataset = with_links(dataset, {("rna", "atac"): (links, texts["links_origin"][0])})
-    if cells is not None:  # before rare types lose their label, so that none of too few cells is left
+    if (
+        cells is not None
+    ):  # before rare types lose their label, so that none of too few cells is left
         dataset = curated(dataset, cells=cells)
         dataset.uns["dropped"] = dataset.uns.pop("curation")["dropped"]
     if cell_type == "merged":
-        dataset.obs["cell_type"] = categorical(merged(name, list(dataset.obs["cell_type"].astype(str))))
+        dataset.obs["cell_type"] = categorical(
+            merged(name, list(dataset.obs["cell_type"].astype(str)))
+        )
     return dataset
 
 
@@ -100,9 +124,13 @@ def _unpacked(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
-        raise UserError(f"{path}: this file is part of mosaicbench, but absent; install the package again") from error
+        raise UserError(
+            f"{path}: this file is part of mosaicbench, but absent; install the package again"
+        ) from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not the file that mosaicbench ships ({error}); install the package again") from error
+        raise UserError(
+            f"{path}: not the file that mosaicbench ships ({error}); install the package again"
+        ) from error
 
 
 def _counts_unpacked(name: str, members: dict[str, np.ndarray]) -> sparse.csr_matrix:

@@ -35,8 +35,14 @@ def varying_most(train: AnnData, features: int | None) -> np.ndarray:
     _, std = moments(source_values(train), of_constant=0)
     varying = np.flatnonzero(std > 0)
     if len(varying) == 0:
-        raise UserError("no feature varies among the train cells; give more cells or another modality")
-    return varying if features is None else np.sort(varying[np.argsort(-std[varying], kind="stable")[:features]])
+        raise UserError(
+            "no feature varies among the train cells; give more cells or another modality"
+        )
+    return (
+        varying
+        if features is None
+        else np.sort(varying[np.argsort(-std[varying], kind="stable")[:features]])
+    )
 
 
 def open_peaks(train: AnnData, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,15 +61,23 @@ def _highly_variable(values: sparse.csr_matrix, scale: str, features: int) -> np
     if scale == "counts":
         flavor = {"flavor": "seurat_v3", "span": 0.3 if values.shape[0] >= FEW_CELLS else 1.0}
         if np.prod(values.shape, dtype=np.int64) <= FEW_COUNTS:
-            values = values.toarray()  # for sparse values scanpy compiles loops in every process, 3 s, with the same result
-    table = scanpy.pp.highly_variable_genes(AnnData(values), n_top_genes=features, inplace=False, **flavor)
+            values = (
+                values.toarray()
+            )  # for sparse values scanpy compiles loops in every process, 3 s, with the same result
+    table = scanpy.pp.highly_variable_genes(
+        AnnData(values), n_top_genes=features, inplace=False, **flavor
+    )
     return np.flatnonzero(table["highly_variable"])
 
 
-def moments(x: np.ndarray | sparse.csr_matrix, *, of_constant: float = 1) -> tuple[np.ndarray, np.ndarray]:
+def moments(
+    x: np.ndarray | sparse.csr_matrix, *, of_constant: float = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each column, float32; the latter is `of_constant` where a column is constant."""
     from sklearn.preprocessing import StandardScaler
 
     x = x.astype(np.float64)
     std = np.sqrt(StandardScaler(with_mean=False).fit(x).var_)
-    return np.asarray(x.mean(axis=0), dtype=np.float32).ravel(), np.where(std > 1e-6, std, of_constant).astype(np.float32)
+    return np.asarray(x.mean(axis=0), dtype=np.float32).ravel(), np.where(
+        std > 1e-6, std, of_constant
+    ).astype(np.float32)

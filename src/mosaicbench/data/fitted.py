@@ -38,13 +38,17 @@ class Learned:
     role: str = "fit"
 
 
-def learned(log: list[Learned], what: str, function: Callable, cells: AnnData, **options: object) -> object:
+def learned(
+    log: list[Learned], what: str, function: Callable, cells: AnnData, **options: object
+) -> object:
     """Return ``function(cells, **options)`` and note in `log` which cells it was given: the names are those of the data."""
     log.append(Learned(what, cells.obs_names))
     return function(cells, **options)
 
 
-def shell(cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | sparse.csr_matrix) -> AnnData:
+def shell(
+    cells: AnnData, columns: np.ndarray, space: str, x: np.ndarray | sparse.csr_matrix
+) -> AnnData:
     """Return `cells` with values `x` of the chosen `columns`, and their counts and totals where there are counts."""
     from anndata import AnnData
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
-def inner_view(train: MuData, *, share: float, seed: int, by: str | None = None) -> dict[str, MuData]:
+def inner_view(
+    train: MuData, *, share: float, seed: int, by: str | None = None
+) -> dict[str, MuData]:
     """Return train, query and solution of an inner view, which say of themselves the view's dataset, scenario and seed.
 
     Parameters
@@ -45,19 +47,28 @@ def inner_view(train: MuData, *, share: float, seed: int, by: str | None = None)
         When there is no such column, or too few cells are left.
     """
     own = train.uns[KEY]
-    if by is not None and (lacking := [modality for modality, cells in train.mod.items() if by not in cells.obs]):
+    if by is not None and (
+        lacking := [modality for modality, cells in train.mod.items() if by not in cells.obs]
+    ):
         there = ", ".join(map(str, train[lacking[0]].obs.columns))
-        raise UserError(f"--by: the train cells of {lacking[0]} have no column {by!r}; there are {there}")
+        raise UserError(
+            f"--by: the train cells of {lacking[0]} have no column {by!r}; there are {there}"
+        )
     dataset = _as_dataset(train, by)
     if by is not None and dataset.obs[by].nunique() < 2:
-        print(f"all train cells have the same {by}, so the inner query is drawn at random", file=sys.stderr)
+        print(
+            f"all train cells have the same {by}, so the inner query is drawn at random",
+            file=sys.stderr,
+        )
         by = None
     drawn = int(np.random.SeedSequence([seed, own["seed"]]).generate_state(1)[0])
     parts = cut(
         dataset,
         dataset_name=str(own["dataset"]),
         scenario=str(own["scenario"]),
-        kind="paired" if own["kind"] == "paired" else "natural",  # what was to be hidden is hidden already
+        kind="paired"
+        if own["kind"] == "paired"
+        else "natural",  # what was to be hidden is hidden already
         seed=drawn,
         query_fraction=share,
         split=None if by is None else {"by": by},
@@ -100,8 +111,12 @@ def _all_features(train: MuData) -> dict[str, dict]:
     """Return options of preprocessing that keep a view's transforms, its features that vary, and its number of components."""
     most = max(cells.n_vars for cells in train.mod.values())
     options = {"rna": {"features": most}}
-    if components := [cells.obsm["X_lsi"].shape[1] for cells in train.mod.values() if "X_lsi" in cells.obsm]:
+    if components := [
+        cells.obsm["X_lsi"].shape[1] for cells in train.mod.values() if "X_lsi" in cells.obsm
+    ]:
         options["atac"] = {"features": max(most, 3), "components": max(components)}
     for cells in train.mod.values():
-        options[cells.uns["kind"]] = dict(cells.uns.get("preprocess", {})) | options.get(cells.uns["kind"], {})
+        options[cells.uns["kind"]] = dict(cells.uns.get("preprocess", {})) | options.get(
+            cells.uns["kind"], {}
+        )
     return options

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
-def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = None, upstream: int = 2000) -> MuData:
+def linked(
+    dataset: MuData, *, table: Path | None = None, gtf: Path | None = None, upstream: int = 2000
+) -> MuData:
     """Return the dataset with its links in ``varp["links"]``, and where they come from in ``uns["links"]``.
 
     Parameters
@@ -64,10 +66,20 @@ def linked(dataset: MuData, *, table: Path | None = None, gtf: Path | None = Non
         for gene_modality in (m for m, kind in kinds.items() if kind == "rna"):
             for modality, kind in kinds.items():
                 if kind == "adt":
-                    links = protein_links(dataset[modality].var_names, dataset[gene_modality].var_names)
-                    found[gene_modality, modality] = (links, f"antibody targets and names, {len(set(links[1]))} proteins")
-                elif kind == "atac" and (genes := _gene_coordinates(dataset[gene_modality], gtf)) is not None:
-                    links = peak_links(genes, peak_coordinates(dataset[modality]), upstream=upstream)
+                    links = protein_links(
+                        dataset[modality].var_names, dataset[gene_modality].var_names
+                    )
+                    found[gene_modality, modality] = (
+                        links,
+                        f"antibody targets and names, {len(set(links[1]))} proteins",
+                    )
+                elif (
+                    kind == "atac"
+                    and (genes := _gene_coordinates(dataset[gene_modality], gtf)) is not None
+                ):
+                    links = peak_links(
+                        genes, peak_coordinates(dataset[modality]), upstream=upstream
+                    )
                     found[gene_modality, modality] = (links, _origin(genes, gtf, upstream))
     found = {pair: (links, origin) for pair, (links, origin) in found.items() if len(links[0])}
     return with_links(dataset, found) if found else dataset
@@ -85,12 +97,16 @@ def with_links(dataset: MuData, found: dict[tuple[str, str], tuple[tuple, str]])
     """
     first_column = feature_offsets(dataset)
     rows = np.concatenate([links[0] + first_column[pair[0]] for pair, (links, _) in found.items()])
-    columns = np.concatenate([links[1] + first_column[pair[1]] for pair, (links, _) in found.items()])
+    columns = np.concatenate(
+        [links[1] + first_column[pair[1]] for pair, (links, _) in found.items()]
+    )
     signs = np.concatenate([links[2] for links, _ in found.values()]).astype(np.int8)
     half = sparse.csr_matrix((signs, (rows, columns)), shape=(dataset.n_vars, dataset.n_vars))
     told = rewrapped(dataset)
     told.varp[LINKS] = sparse.csr_matrix(half + half.T)
-    told.uns[LINKS] = {f"{first}-{second}": origin for (first, second), (_, origin) in found.items()}
+    told.uns[LINKS] = {
+        f"{first}-{second}": origin for (first, second), (_, origin) in found.items()
+    }
     return told
 
 
@@ -99,11 +115,15 @@ def restricted(whole: MuData, part: MuData) -> sparse.csr_matrix | None:
     if LINKS not in whole.varp:
         return None
     first_column = feature_offsets(whole)
-    kept = np.concatenate([first_column[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod])
+    kept = np.concatenate(
+        [first_column[m] + whole[m].var_names.get_indexer(part[m].var_names) for m in part.mod]
+    )
     return sparse.csr_matrix(sparse.csr_matrix(whole.varp[LINKS])[kept][:, kept])
 
 
-def corrupted(whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng: np.random.Generator) -> MuData:
+def corrupted(
+    whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng: np.random.Generator
+) -> MuData:
     """Return the dataset with a share of its links replaced by wrong ones.
 
     A link keeps its sign and one end, the protein or the peak, and gets another gene, drawn from those chosen, with which that
@@ -128,12 +148,19 @@ def corrupted(whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng
     if not 0 <= share <= 1:
         raise UserError(f"corrupted_links: must lie between 0 and 1, found {share}")
     if LINKS not in whole.varp:
-        raise UserError("corrupted_links: the dataset has no links; give it some (config/README.md), or leave the key out")
-    first_column, half = feature_offsets(whole), sparse.csr_matrix((whole.n_vars, whole.n_vars), dtype=np.int8)
+        raise UserError(
+            "corrupted_links: the dataset has no links; give it some (config/README.md), or leave the key out"
+        )
+    first_column, half = (
+        feature_offsets(whole),
+        sparse.csr_matrix((whole.n_vars, whole.n_vars), dtype=np.int8),
+    )
     for first, second in combinations(whole.mod, 2):
         drawn, other = (second, first) if whole[second].uns["kind"] == "rna" else (first, second)
         links = links_between(whole, drawn, other).tocoo()
-        rows = _partly_wrong(links, np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn])), share, rng)
+        rows = _partly_wrong(
+            links, np.flatnonzero(whole[drawn].var_names.isin(chosen[drawn])), share, rng
+        )
         ends = rows + first_column[drawn], links.col + first_column[other]
         half += sparse.csr_matrix((links.data, ends), shape=half.shape)
     told = rewrapped(whole)
@@ -141,13 +168,18 @@ def corrupted(whole: MuData, share: float, chosen: dict[str, Sequence[str]], rng
     return told
 
 
-def _partly_wrong(links: sparse.coo_matrix, among: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def _partly_wrong(
+    links: sparse.coo_matrix, among: np.ndarray, share: float, rng: np.random.Generator
+) -> np.ndarray:
     """Return the rows of `links`, a share of those in `among` replaced by others of them that the column is not linked with."""
     rows, columns = links.row.astype(np.int64), links.col
     taken = set(zip(rows.tolist(), columns.tolist(), strict=True))
     candidates = np.flatnonzero(np.isin(rows, among))
     for link in rng.permutation(candidates)[: round(share * len(candidates))]:
-        wrong = next((row for row in rng.permutation(among).tolist() if (row, columns[link]) not in taken), None)
+        wrong = next(
+            (row for row in rng.permutation(among).tolist() if (row, columns[link]) not in taken),
+            None,
+        )
         if wrong is None:
             raise UserError(
                 "corrupted_links: a feature is linked with every chosen one, no wrong link is left; lower the share"
@@ -175,7 +207,9 @@ def gene_activity(counts: sparse.csr_matrix, links: sparse.csr_matrix) -> sparse
     return sparse.csr_matrix(counts @ links.T.astype(np.float32), dtype=np.float32)
 
 
-def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def peak_links(
+    genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return positions of genes and of the peaks that overlap them, and the sign 1 of each link.
 
     Parameters
@@ -191,8 +225,12 @@ def peak_links(genes: pd.DataFrame, peaks: pd.DataFrame, *, upstream: int = 2000
     strand = genes["strand"].to_numpy() if "strand" in genes else np.full(len(genes), "")
     starts = genes["start"].to_numpy() - np.where(strand == "-", 0, upstream)
     ends = genes["end"].to_numpy() + np.where(strand == "+", 0, upstream)
-    near = _placed(genes).assign(start=lambda known: starts[known.index], end=lambda known: ends[known.index])
-    found = bioframe.overlap(near, _placed(peaks), how="inner", return_input=False, return_index=True)
+    near = _placed(genes).assign(
+        start=lambda known: starts[known.index], end=lambda known: ends[known.index]
+    )
+    found = bioframe.overlap(
+        near, _placed(peaks), how="inner", return_input=False, return_index=True
+    )
     rows, columns = (found[side].to_numpy(dtype=np.int64) for side in ("index", "index_"))
     return rows, columns, np.ones(len(rows), dtype=np.int8)
 
@@ -204,20 +242,30 @@ def _placed(features: pd.DataFrame) -> pd.DataFrame:
     return table[(table["chrom"] != "") & (table["start"] >= 0)]
 
 
-def protein_links(proteins: Sequence[str], genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def protein_links(
+    proteins: Sequence[str], genes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return positions of genes, of the proteins that they encode, and the sign 1 of each link."""
     position = {str(gene): row for row, gene in enumerate(genes)}
-    position |= {gene.upper(): row for gene, row in position.items() if gene.upper() not in position}
+    position |= {
+        gene.upper(): row for gene, row in position.items() if gene.upper() not in position
+    }
     rows, columns = [], []
     for column, protein in enumerate(proteins):
         for gene in target_genes(protein) or (bare(protein).upper(),):
             if gene.upper() in position and not is_isotype(protein):
                 rows.append(position[gene] if gene in position else position[gene.upper()])
                 columns.append(column)
-    return np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64), np.ones(len(rows), dtype=np.int8)
+    return (
+        np.array(rows, dtype=np.int64),
+        np.array(columns, dtype=np.int64),
+        np.ones(len(rows), dtype=np.int8),
+    )
 
 
-def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def user_links(
+    path: Path, dataset: MuData
+) -> tuple[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read a table of links: a header of two modalities of the dataset and "sign", then feature, feature, 1 or -1 a line.
 
     Raises
@@ -233,15 +281,24 @@ def user_links(path: Path, dataset: MuData) -> tuple[tuple[str, str], tuple[np.n
         )
     signs = pd.to_numeric(table["sign"], errors="coerce").to_numpy()
     if not np.all(np.isin(signs, [-1, 1])):
-        raise UserError(f"links: {path}: sign must be 1 or -1, found {table['sign'][~np.isin(signs, [-1, 1])].iloc[0]!r}")
-    first, second = (dataset[modality].var_names.get_indexer(table[modality]) for modality in columns[:2])
+        raise UserError(
+            f"links: {path}: sign must be 1 or -1, found {table['sign'][~np.isin(signs, [-1, 1])].iloc[0]!r}"
+        )
+    first, second = (
+        dataset[modality].var_names.get_indexer(table[modality]) for modality in columns[:2]
+    )
     known = (first >= 0) & (second >= 0)
     known &= ~table.duplicated(columns[:2]).to_numpy()
     if not known.any():
-        named = ", ".join(f"{modality}: {table[modality].iloc[0] if len(table) else 'nothing'}" for modality in columns[:2])
+        named = ", ".join(
+            f"{modality}: {table[modality].iloc[0] if len(table) else 'nothing'}"
+            for modality in columns[:2]
+        )
         raise UserError(f"links: no line of {path} names two features of the dataset ({named}, …)")
     if known.mean() < 0.5:
-        warn(f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the dataset")
+        warn(
+            f"links: only {known.sum()} of {len(table)} lines of {path} name two features of the dataset"
+        )
     return (columns[0], columns[1]), (first[known], second[known], signs[known].astype(np.int8))
 
 
@@ -249,7 +306,9 @@ def read_gtf(path: str | Path) -> pd.DataFrame:
     """Read the genes of a GTF file (Ensembl, GENCODE; it may be gzipped): chrom, start, end (half-open), strand, id, name."""
     genes = opened(path, _gtf_genes)
     if genes.empty:
-        raise UserError(f"gtf: {path} has no line of the type 'gene'; give an Ensembl or GENCODE annotation")
+        raise UserError(
+            f"gtf: {path} has no line of the type 'gene'; give an Ensembl or GENCODE annotation"
+        )
     return genes
 
 
@@ -264,21 +323,29 @@ def _gene_coordinates(cells: AnnData, gtf: Path | None) -> pd.DataFrame | None:
     if gtf is not None:
         return _looked_up(cells, read_gtf(gtf), gtf)
     if {"chrom", "start", "end"} <= set(cells.var):
-        return cells.var[[c for c in ("chrom", "start", "end", "strand") if c in cells.var]].reset_index(drop=True)
+        return cells.var[
+            [c for c in ("chrom", "start", "end", "strand") if c in cells.var]
+        ].reset_index(drop=True)
     return None
 
 
 def _looked_up(cells: AnnData, genes: pd.DataFrame, gtf: Path) -> pd.DataFrame:
     by_id = genes.drop_duplicates("id").set_index("id")
     by_name = genes.drop_duplicates("name").set_index("name")
-    ids = cells.var["gene_ids"].astype(str) if "gene_ids" in cells.var else pd.Series(cells.var_names, index=cells.var_names)
+    ids = (
+        cells.var["gene_ids"].astype(str)
+        if "gene_ids" in cells.var
+        else pd.Series(cells.var_names, index=cells.var_names)
+    )
     places = ["chrom", "start", "end", "strand"]
     found = by_id[places].reindex(ids.str.replace(r"\.\d+$", "", regex=True)).reset_index(drop=True)
     named = by_name[places].reindex(cells.var_names).reset_index(drop=True)
     found = found.where(found["chrom"].notna(), named)
     known = int(found["chrom"].notna().sum())
     if known < 0.5 * len(found):
-        warn(f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the genes were counted with?")
+        warn(
+            f"gtf: only {known} of {len(found)} genes are in {gtf}; is it the annotation that the genes were counted with?"
+        )
     found = found.fillna({"chrom": "", "start": -1, "end": -1, "strand": ""})
     return found.astype({"start": np.int64, "end": np.int64})
 
@@ -313,5 +380,9 @@ def _gtf_genes(file: Path) -> pd.DataFrame:
 def _origin(genes: pd.DataFrame, gtf: Path | None, upstream: int) -> str:
     if gtf is not None:
         return f"overlap with gene body and {upstream} bases upstream, {gtf.name}"
-    what = "gene body and {} bases upstream" if "strand" in genes else "span of start sites and {} bases on both sides"
+    what = (
+        "gene body and {} bases upstream"
+        if "strand" in genes
+        else "span of start sites and {} bases on both sides"
+    )
     return f"overlap with {what.format(upstream)}, coordinates of the data"

@@ -31,7 +31,9 @@ def read(raw: Path) -> dict[str, dict[str, dict]]:
     try:
         return json.loads(path.read_text()) if path.is_file() else {}
     except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); restore it, or delete it to verify every file anew") from error
+        raise UserError(
+            f"{path}: not valid JSON ({error}); restore it, or delete it to verify every file anew"
+        ) from error
 
 
 def write(raw: Path, dataset: str, name: str, record: dict) -> None:

@@ -82,11 +82,15 @@ class Lsi:
         check_at_least("features", features, 3)
         check_at_least("components", components, 1)
         if transform not in TRANSFORMS:
-            raise UserError(f"preprocess: transform is one of {', '.join(TRANSFORMS)}, found {transform!r}")
+            raise UserError(
+                f"preprocess: transform is one of {', '.join(TRANSFORMS)}, found {transform!r}"
+            )
         columns, idf = learned(log, "choice of features, idf", open_peaks, train, features=features)
         weight = idf
         if transform != "lsi":
-            weight = learned(log, "weights of peaks", _weight, train, columns=columns, transform=transform)
+            weight = learned(
+                log, "weights of peaks", _weight, train, columns=columns, transform=transform
+            )
         found = _possible(components, train.n_obs, len(columns))
         if found < 1 or train.n_obs < LEAST_CELLS:
             raise UserError(
@@ -132,7 +136,9 @@ class Lsi:
         coordinates = np.empty((train.n_obs, self.loadings.shape[1]), dtype=np.float32)
         for number in range(fold.max() + 1):
             others = x[fold != number]
-            vectors = _right_singular(others, _possible(self.loadings.shape[1], *others.shape))[1:].T  # (peaks, components)
+            vectors = _right_singular(others, _possible(self.loadings.shape[1], *others.shape))[
+                1:
+            ].T  # (peaks, components)
             left, _, right = np.linalg.svd(vectors.T @ self.loadings, full_matrices=False)
             coordinates[fold == number] = x[fold == number] @ (vectors @ (left @ right))
         return coordinates
@@ -158,7 +164,9 @@ def _weight(train: AnnData, columns: np.ndarray, transform: str) -> np.ndarray:
     """Return (peaks,) float32 that counts are multiplied by: 1, or for residuals 1 / sqrt(the peak's share of all counts)."""
     if transform == "raw_svd":
         return np.ones(len(columns), dtype=np.float32)
-    share = np.asarray(source_values(train)[:, columns].sum(axis=0)).ravel() / counted(train).sum(dtype=np.float64)
+    share = np.asarray(source_values(train)[:, columns].sum(axis=0)).ravel() / counted(train).sum(
+        dtype=np.float64
+    )
     return (1 / np.sqrt(share)).astype(np.float32)
 
 
@@ -166,7 +174,9 @@ def folds_of(names: pd.Index) -> np.ndarray:
     """Return each cell's fold, (cells,) from 0 on: decided by the cells' names, so that their order does not matter."""
     number = min(FOLDS if len(names) < MANY_CELLS else FOLDS_OF_MANY, len(names))
     fold = np.empty(len(names), dtype=np.intp)
-    fold[np.argsort(pd.util.hash_array(names.to_numpy(dtype=object)), kind="stable")] = np.arange(len(names)) % number
+    fold[np.argsort(pd.util.hash_array(names.to_numpy(dtype=object)), kind="stable")] = (
+        np.arange(len(names)) % number
+    )
     return fold
 
 
@@ -179,7 +189,11 @@ def _right_singular(x: sparse.csr_matrix, components: int) -> np.ndarray:
     """Return the first right singular vectors of `x` and `components` more, (1 + components, peaks) float32."""
     from sklearn.decomposition import TruncatedSVD
 
-    return TruncatedSVD(components + 1, algorithm="arpack", random_state=0).fit(x).components_.astype(np.float32)
+    return (
+        TruncatedSVD(components + 1, algorithm="arpack", random_state=0)
+        .fit(x)
+        .components_.astype(np.float32)
+    )
 
 
 def tf_idf_from_lsi(cells: AnnData, lsi: np.ndarray) -> np.ndarray:

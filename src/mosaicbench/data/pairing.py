@@ -66,7 +66,10 @@ def unpaired(
     """
     ranked = _shuffled_by_class(labels if balanced else np.zeros(len(labels)), rng)
     first = rng.integers(len(modalities))
-    train = {m: np.sort(ranked[(first + i) % len(modalities) :: len(modalities)]) for i, m in enumerate(modalities)}
+    train = {
+        m: np.sort(ranked[(first + i) % len(modalities) :: len(modalities)])
+        for i, m in enumerate(modalities)
+    }
     return _without_types(Measured(train=train, joint=False, balanced=balanced), labels, imbalance)
 
 
@@ -102,21 +105,32 @@ def mosaic(
         When neither or both designs are given, a modality is unknown or never measured, or a share is not positive.
     """
     if (paired_fraction is None) == (blocks is None):
-        raise UserError("a mosaic needs either paired_fraction or blocks, e.g. blocks: [[rna, adt], [rna, atac]]")
+        raise UserError(
+            "a mosaic needs either paired_fraction or blocks, e.g. blocks: [[rna, adt], [rna, atac]]"
+        )
     if blocks is None:
         if shares is not None:
-            raise UserError("shares: these are the sizes of blocks; give blocks too, or leave them out")
+            raise UserError(
+                "shares: these are the sizes of blocks; give blocks too, or leave them out"
+            )
         if not 0 <= paired_fraction <= 1:
             raise UserError(f"paired_fraction: must lie between 0 and 1, found {paired_fraction}")
         design = [tuple(modalities), *((modality,) for modality in modalities)]
-        sizes = np.array([paired_fraction] + [(1 - paired_fraction) / len(modalities)] * len(modalities))
+        sizes = np.array(
+            [paired_fraction] + [(1 - paired_fraction) / len(modalities)] * len(modalities)
+        )
     else:
         design = [tuple(block) for block in blocks]
         sizes = np.ones(len(design)) if shares is None else np.asarray(shares, dtype=float)
         _check_design(design, sizes, modalities)
     block_of = _blocks(labels if balanced else np.zeros(len(labels)), sizes / sizes.sum(), rng)
-    shown = {m: np.isin(block_of, [i for i, block in enumerate(design) if m in block]) for m in modalities}
-    measured = Measured(train={m: np.flatnonzero(mask) for m, mask in shown.items()}, joint=True, balanced=balanced)
+    shown = {
+        m: np.isin(block_of, [i for i, block in enumerate(design) if m in block])
+        for m in modalities
+    }
+    measured = Measured(
+        train={m: np.flatnonzero(mask) for m, mask in shown.items()}, joint=True, balanced=balanced
+    )
     return _without_types(measured, labels, imbalance)
 
 
@@ -125,10 +139,21 @@ def natural(labels: np.ndarray, modalities: list[str], rng: np.random.Generator)
     return paired(labels, modalities, rng)
 
 
-KINDS: dict[str, Callable[..., Measured]] = {"paired": paired, "unpaired": unpaired, "mosaic": mosaic, "natural": natural}
+KINDS: dict[str, Callable[..., Measured]] = {
+    "paired": paired,
+    "unpaired": unpaired,
+    "mosaic": mosaic,
+    "natural": natural,
+}
 
 
-def designed(kind: str, labels: np.ndarray, has: dict[str, np.ndarray], rng: np.random.Generator, hiding: dict) -> Measured:
+def designed(
+    kind: str,
+    labels: np.ndarray,
+    has: dict[str, np.ndarray],
+    rng: np.random.Generator,
+    hiding: dict,
+) -> Measured:
     """Return who is measured in what, of train cells that may lack modalities from the start.
 
     A design is for cells with all modalities. Of the others, `unpaired` shows one of the modalities that they have, and every
@@ -159,8 +184,13 @@ def designed(kind: str, labels: np.ndarray, has: dict[str, np.ndarray], rng: np.
             parts = dict.fromkeys(pattern, np.arange(len(rows)))
         for modality, positions in parts.items():
             shown[modality].append(rows[positions])
-    train = {m: np.sort(np.concatenate(rows)) if rows else np.zeros(0, dtype=int) for m, rows in shown.items()}
-    return _without_types(Measured(train=train, joint=found.joint, balanced=found.balanced), labels, imbalance)
+    train = {
+        m: np.sort(np.concatenate(rows)) if rows else np.zeros(0, dtype=int)
+        for m, rows in shown.items()
+    }
+    return _without_types(
+        Measured(train=train, joint=found.joint, balanced=found.balanced), labels, imbalance
+    )
 
 
 def patterns(has: dict[str, np.ndarray]) -> list[tuple[tuple[str, ...], np.ndarray]]:
@@ -192,7 +222,11 @@ def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarra
         return
     number = np.sum(list(has.values()), axis=0)
     alone = [modality for modality, mask in has.items() if not np.any(mask & (number > 1))]
-    who = f"; {', '.join(map(repr, alone))} shares no cell with any other modality" if len(alone) == 1 else ""
+    who = (
+        f"; {', '.join(map(repr, alone))} shares no cell with any other modality"
+        if len(alone) == 1
+        else ""
+    )
     who = "; no cell has two modalities" if len(alone) == len(has) else who
     raise UserError(
         f"scenarios.{scenario}.kind: {kind} needs cells that were measured in {', '.join(has)}, and dataset {dataset!r} has "
@@ -202,7 +236,13 @@ def check_cells(kind: str, scenario: str, dataset: str, has: dict[str, np.ndarra
 
 
 def few_labels(
-    labels: np.ndarray, batches: np.ndarray, rng: np.random.Generator, *, share: float, least: int = 1, batch: str | None = None
+    labels: np.ndarray,
+    batches: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    share: float,
+    least: int = 1,
+    batch: str | None = None,
 ) -> np.ndarray:
     """Return the positions, ascending, of the cells of one batch that show their types.
 
@@ -226,22 +266,30 @@ def few_labels(
         raise UserError(f"labelled.share: must lie between 0 and 1, found {share}")
     names = sorted({str(name) for name in batches})
     if batch is not None and str(batch) not in names:
-        raise UserError(f"labelled.batch: no train cell has batch {batch!r}; there are {', '.join(names)}")
+        raise UserError(
+            f"labelled.batch: no train cell has batch {batch!r}; there are {', '.join(names)}"
+        )
     chosen = str(rng.choice(names) if batch is None else batch)
     if share == 0:
         return np.zeros(0, dtype=int)
     possible = rng.permutation(np.flatnonzero((batches.astype(str) == chosen) & (labels != "")))
-    rank = pd.Series(possible).groupby(labels[possible].astype(str)).cumcount().to_numpy()  # within the cell's type
+    rank = (
+        pd.Series(possible).groupby(labels[possible].astype(str)).cumcount().to_numpy()
+    )  # within the cell's type
     first = possible[np.argsort(rank >= least, kind="stable")]
     return np.sort(first[: max(round(share * len(labels)), int(np.sum(rank < least)))])
 
 
-def _without_types(measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]] | None) -> Measured:
+def _without_types(
+    measured: Measured, labels: np.ndarray, imbalance: dict[str, Sequence[str]] | None
+) -> Measured:
     """Take cells of the types that a modality lacks from its train cells."""
     train, left_out = dict(measured.train), {}
     for modality, types in (imbalance or {}).items():
         if modality not in train:
-            raise UserError(f"imbalance: the dataset has no modality {modality!r}; there are {', '.join(train)}")
+            raise UserError(
+                f"imbalance: the dataset has no modality {modality!r}; there are {', '.join(train)}"
+            )
         if unknown := sorted({str(name) for name in types} - set(labels.astype(str))):
             raise UserError(f"imbalance.{modality}: no train cell has the type {unknown[0]!r}")
         lacks = np.isin(labels[train[modality]].astype(str), [str(name) for name in types])
@@ -255,9 +303,15 @@ def _check_design(design: list[tuple[str, ...]], sizes: np.ndarray, modalities: 
         if not block or len(set(block)) < len(block):
             raise UserError(f"blocks: {list(block)} must name at least one modality, each once")
         if unknown := sorted(set(block) - set(modalities)):
-            raise UserError(f"blocks: the dataset has no modality {unknown[0]!r}; there are {', '.join(modalities)}")
-    if never := [modality for modality in modalities if not any(modality in block for block in design)]:
-        raise UserError(f"blocks: modality {never[0]!r} is in none of them; prepare a dataset without it")
+            raise UserError(
+                f"blocks: the dataset has no modality {unknown[0]!r}; there are {', '.join(modalities)}"
+            )
+    if never := [
+        modality for modality in modalities if not any(modality in block for block in design)
+    ]:
+        raise UserError(
+            f"blocks: modality {never[0]!r} is in none of them; prepare a dataset without it"
+        )
     if len(sizes) != len(design) or not np.all(np.isfinite(sizes) & (sizes > 0)):
         raise UserError(
             f"shares: one positive number for each of the {len(design)} blocks was expected, found {sizes.tolist()}"

@@ -95,21 +95,27 @@ class Preprocessing:
         kind = train.uns["kind"]
         if train.uns["values"] not in VALUES[kind]:
             possible = " or ".join(VALUES[kind])
-            raise UserError(f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; name its kind")
+            raise UserError(
+                f"values: those of kind {kind!r} are {possible}, found {train.uns['values']}; name its kind"
+            )
         log: list[Learned] = []
         steps = KINDS[kind].fit(train if fit_to is None else fit_to, log, **options)
         if fit_on == ALL:
             log = [replace(entry, role="fit on all") for entry in log]
         out_of_fold = isinstance(steps, Lsi) and fit_on != ALL
         shown = steps.of_train(train, log) if out_of_fold else steps.transform(train)
-        mean, std = learned(log, "mean and standard deviation", lambda cells: moments(_in_space(cells)), shown)
+        mean, std = learned(
+            log, "mean and standard deviation", lambda cells: moments(_in_space(cells)), shown
+        )
         if not standardise:
             std = np.ones_like(std)
         elif steps.space == "lsi":
             std = np.full_like(std, np.sqrt(np.mean(std**2)))
         given = {"standardise": standardise, "fit_on": fit_on} | options
         fitted = cls(steps, mean, std, tuple(log), standardise)
-        shown.uns["preprocess"] = {key: value for key, value in given.items() if key in KEPT_OPTIONS}
+        shown.uns["preprocess"] = {
+            key: value for key, value in given.items() if key in KEPT_OPTIONS
+        }
         return fitted, fitted._with_moments(shown)
 
     def transform(self, cells: AnnData) -> AnnData:
@@ -130,7 +136,11 @@ class Preprocessing:
         return self._with_moments(self.steps.transform(cells))
 
     def _with_moments(self, transformed: AnnData) -> AnnData:
-        transformed.uns |= {"mean": self.mean.copy(), "std": self.std.copy(), "standardised": self.standardise}
+        transformed.uns |= {
+            "mean": self.mean.copy(),
+            "std": self.std.copy(),
+            "standardised": self.standardise,
+        }
         return transformed
 
 
@@ -187,7 +197,9 @@ class Clr:
         """Return log(1 + x / g), where log g is the cell's mean of log(1 + x); dense float32."""
         counts = source_values(cells).toarray()
         geometric_mean = np.exp(np.log1p(counts).mean(axis=1, keepdims=True))  # (cells, 1)
-        return shell(cells, self.columns, self.space, np.log1p(counts / geometric_mean).astype(np.float32))
+        return shell(
+            cells, self.columns, self.space, np.log1p(counts / geometric_mean).astype(np.float32)
+        )
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,9 @@ class Continuous:
 
     def transform(self, cells: AnnData) -> AnnData:
         """Return the values of the chosen features, dense float32."""
-        return shell(cells, self.columns, self.space, source_values(cells)[:, self.columns].toarray())
+        return shell(
+            cells, self.columns, self.space, source_values(cells)[:, self.columns].toarray()
+        )
 
 
 ALL = "all"  # cells that a transform may be learned from, query cells included
@@ -241,7 +255,9 @@ def check_preprocess(options: dict[str, dict]) -> None:
         of_kind = {key: value for key, value in given.items() if key not in OF_ALL_KINDS}
         check_options(KINDS[kind].fit, of_kind, f"preprocess.{kind}", OF_ALL_KINDS)
         if given.get("fit_on", "train") not in ("train", ALL):
-            raise UserError(f"preprocess.{kind}: fit_on is 'train' or {ALL!r}, found {given['fit_on']!r}")
+            raise UserError(
+                f"preprocess.{kind}: fit_on is 'train' or {ALL!r}, found {given['fit_on']!r}"
+            )
 
 
 def _in_space(cells: AnnData) -> np.ndarray | sparse.csr_matrix:

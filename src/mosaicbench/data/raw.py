@@ -28,13 +28,17 @@ def found(raw: Path, pattern: str) -> Path:
     paths = sorted(Path(raw).glob(pattern))
     if len(paths) != 1:
         there = ", ".join(path.name for path in paths) or "none"
-        raise UserError(f"{raw}: one file {pattern} was expected, there is {there}; run `mosaicbench fetch {Path(raw).name}`")
+        raise UserError(
+            f"{raw}: one file {pattern} was expected, there is {there}; run `mosaicbench fetch {Path(raw).name}`"
+        )
     return paths[0]
 
 
 def measurement(cells: AnnData, kind: str, names: pd.Index) -> Measurement:
     """Return the counts of the cells `names`, in their order; a matrix that has them so already is not copied."""
-    values = cells.X if cells.obs_names.equals(names) else cells.X[cells.obs_names.get_indexer(names)]
+    values = (
+        cells.X if cells.obs_names.equals(names) else cells.X[cells.obs_names.get_indexer(names)]
+    )
     return Measurement(values, cells.var_names, kind, annotation=cells.var)
 
 
@@ -69,7 +73,11 @@ def r_matrix(matrix: object, path: Path, name: str) -> pd.DataFrame:
     UserError
         When it is no matrix, or does not name its rows and columns.
     """
-    if not hasattr(matrix, "to_pandas") or any(index not in matrix.indexes for index in matrix.dims):
+    if not hasattr(matrix, "to_pandas") or any(
+        index not in matrix.indexes for index in matrix.dims
+    ):
         raise UserError(f"{path}: the matrix {name} does not name its rows and columns")
     table = matrix.to_pandas()
-    return table.set_axis(table.index.astype(str), axis=0).set_axis(table.columns.astype(str), axis=1)
+    return table.set_axis(table.index.astype(str), axis=0).set_axis(
+        table.columns.astype(str), axis=1
+    )

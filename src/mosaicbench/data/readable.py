@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 SECONDS = 60  # that one part may take to read; the clock starts again with each
 PART = 2**24  # bytes of values that are read at once
-MEMORY = 2**33  # bytes that the reading may take beside what this process has: a damaged size can be anything
+MEMORY = (
+    2**33
+)  # bytes that the reading may take beside what this process has: a damaged size can be anything
 TEXT = 1000  # bytes of the name of what is being read
 
 
@@ -43,7 +45,10 @@ def check_readable(file: Path) -> None:
 
     name = mmap.mmap(-1, TEXT)  # shared with the process that reads
     with warnings.catch_warnings():
-        for category in (DeprecationWarning, RuntimeWarning):  # of threads of Python and JAX: the child starts none
+        for category in (
+            DeprecationWarning,
+            RuntimeWarning,
+        ):  # of threads of Python and JAX: the child starts none
             warnings.simplefilter("ignore", category)
         reader = os.fork()
     if reader == 0:
@@ -57,9 +62,14 @@ def check_readable(file: Path) -> None:
     if ended == 0:
         return
     place = name[:].rstrip(b"\0").decode(errors="replace")
-    faults = {-signal.SIGALRM: f"HDF5 came to no end within {SECONDS} seconds", 1: "it claims more values than fit into memory"}
+    faults = {
+        -signal.SIGALRM: f"HDF5 came to no end within {SECONDS} seconds",
+        1: "it claims more values than fit into memory",
+    }
     fault = faults.get(ended, f"HDF5 was brought down ({_signal(-ended)})")
-    raise UserError(f"path: {file}: cannot be read: {fault} at {place}; the file is damaged, write it or download it again")
+    raise UserError(
+        f"path: {file}: cannot be read: {fault} at {place}; the file is damaged, write it or download it again"
+    )
 
 
 def _signal(number: int) -> str:
@@ -78,8 +88,12 @@ def _read_and_exit(file: Path, name: mmap.mmap) -> None:
         os.dup2(silent, 1)
         os.dup2(silent, 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with suppress(OSError, ValueError):  # a lower limit is set already, or this system knows none
-            resource.setrlimit(resource.RLIMIT_AS, (_used() + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        with suppress(
+            OSError, ValueError
+        ):  # a lower limit is set already, or this system knows none
+            resource.setrlimit(
+                resource.RLIMIT_AS, (_used() + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1])
+            )
         _read(file, name)
     except _Claims:
         ended = 1
@@ -117,8 +131,16 @@ def _read(file: Path, name: mmap.mmap) -> None:
                 _tried(lambda node=node: _read_values(node))
             elif isinstance(node, h5py.Group):
                 for key in _tried(lambda node=node: list(node)) or ():
-                    if _tried(lambda node=node, key=key: isinstance(node.get(key, getlink=True), h5py.HardLink)):
-                        waiting += [found] if (found := _tried(lambda node=node, key=key: node[key])) is not None else []
+                    if _tried(
+                        lambda node=node, key=key: isinstance(
+                            node.get(key, getlink=True), h5py.HardLink
+                        )
+                    ):
+                        waiting += (
+                            [found]
+                            if (found := _tried(lambda node=node, key=key: node[key])) is not None
+                            else []
+                        )
 
 
 def _tried(read: object) -> object:

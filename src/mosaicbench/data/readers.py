@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
-OTHER_TYPES = {"CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Antigen Capture", "VDJ", "VDJ-T", "VDJ-B"}
+OTHER_TYPES = {
+    "CRISPR Guide Capture",
+    "Multiplexing Capture",
+    "Custom",
+    "Antigen Capture",
+    "VDJ",
+    "VDJ-T",
+    "VDJ-B",
+}
 TENX_PARTS = {"data": np.float32, "indices": np.int32, "indptr": np.int64}
 VALUES = 2**23  # of a csv table that are dense in memory at once
 INTERVAL = r"^(?P<chrom>.+?)[:_-](?P<start>\d+)[-_](?P<end>\d+)$"
@@ -87,7 +95,9 @@ def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnDa
             f"path: {matrix} is {values.shape[0]} x {values.shape[1]}, but {features} names {len(table)} features and "
             f"{barcodes} {len(names)} cells; take the three files of one matrix"
         )
-    return AnnData(values, obs=pd.DataFrame(index=pd.Index(names.to_numpy(dtype=object))), var=table)
+    return AnnData(
+        values, obs=pd.DataFrame(index=pd.Index(names.to_numpy(dtype=object))), var=table
+    )
 
 
 def csv_counts(path: str | Path, *, index: str, drop: Sequence[str] = ()) -> AnnData:
@@ -122,7 +132,9 @@ def rds_table(path: str | Path) -> pd.DataFrame:
 
     found = opened(path, rdata.read_rds)
     if not isinstance(found, pd.DataFrame):
-        raise UserError(f"path: {path}: holds a {type(found).__name__}, not a data frame; save the table alone with saveRDS")
+        raise UserError(
+            f"path: {path}: holds a {type(found).__name__}, not a data frame; save the table alone with saveRDS"
+        )
     return found.set_axis([str(name) for name in found.index], axis=0)
 
 
@@ -165,8 +177,14 @@ def labels_joined(
     """
     for name in [column] if barcode is None else [barcode, column]:
         if name not in table.columns:
-            raise UserError(f"labels: no column {name!r}; there are {', '.join(map(str, table.columns))}")
-    keys = pd.Series(table.index if barcode is None else table[barcode]).astype(str).to_numpy(dtype=object)
+            raise UserError(
+                f"labels: no column {name!r}; there are {', '.join(map(str, table.columns))}"
+            )
+    keys = (
+        pd.Series(table.index if barcode is None else table[barcode])
+        .astype(str)
+        .to_numpy(dtype=object)
+    )
     of_these = np.array([key.endswith(remove) for key in keys], dtype=bool)
     keys = pd.Index([key.removesuffix(remove) + suffix for key in keys[of_these]], dtype=object)
     entries = table[column][of_these]
@@ -174,7 +192,9 @@ def labels_joined(
     texts = texts[~pd.DataFrame({"key": keys, "text": texts.to_numpy()}).duplicated().to_numpy()]
     if not texts.index.is_unique:
         twice = texts.index[texts.index.duplicated()][0]
-        raise UserError(f"labels: barcode {twice!r} stands twice with different entries in column {column!r}; keep one of them")
+        raise UserError(
+            f"labels: barcode {twice!r} stands twice with different entries in column {column!r}; keep one of them"
+        )
     found = texts.reindex(pd.Index([str(name) for name in names], dtype=object))
     return found.fillna("").to_numpy(dtype=object), int(found.notna().sum())
 
@@ -193,7 +213,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if not name.endswith((".tsv", ".csv", ".txt")):
         raise UserError(f"labels: {path} is neither .tsv, .csv nor .rds")
     separator = "," if name.endswith(".csv") else "\t"
-    return opened(path, lambda file: pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, na_values=[""]))
+    return opened(
+        path,
+        lambda file: pd.read_csv(
+            file, sep=separator, dtype=str, keep_default_na=False, na_values=[""]
+        ),
+    )
 
 
 def coordinates(names: Sequence[str]) -> pd.DataFrame:
@@ -206,7 +231,13 @@ def coordinates(names: Sequence[str]) -> pd.DataFrame:
     """
     parts = pd.Series([str(name) for name in names], dtype=object).str.extract(INTERVAL)
     ends = parts[["start", "end"]].fillna("-1").astype(np.int64)
-    return pd.DataFrame({"chrom": parts["chrom"].fillna("").astype(object), "start": ends["start"], "end": ends["end"]})
+    return pd.DataFrame(
+        {
+            "chrom": parts["chrom"].fillna("").astype(object),
+            "start": ends["start"],
+            "end": ends["end"],
+        }
+    )
 
 
 def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
@@ -227,7 +258,9 @@ def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
     except Exception as error:  # a damaged file makes a library raise whatever its bytes spell
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines else type(error).__name__
-        raise UserError(f"path: {file}: cannot be read, it is truncated or of another kind ({reason})") from error
+        raise UserError(
+            f"path: {file}: cannot be read, it is truncated or of another kind ({reason})"
+        ) from error
 
 
 def _tenx_modalities(file: Path) -> dict[str, AnnData]:
@@ -237,7 +270,9 @@ def _tenx_modalities(file: Path) -> dict[str, AnnData]:
     check_readable(file)
     with h5py.File(file) as content:
         if "matrix" not in content:
-            raise UserError(f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later")
+            raise UserError(
+                f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later"
+            )
         group = content["matrix"]
         table = _tenx_features(group["features"])
         barcodes = pd.Index(_texts(group["barcodes"]))
@@ -252,7 +287,9 @@ def _tenx_modalities(file: Path) -> dict[str, AnnData]:
         if len(columns):
             own = table.iloc[columns]
             part = values if len(columns) == shape[1] else values[:, columns]
-            modalities[modality] = AnnData(part, obs=pd.DataFrame(index=barcodes), var=own.set_axis(_unique(own.index), axis=0))
+            modalities[modality] = AnnData(
+                part, obs=pd.DataFrame(index=barcodes), var=own.set_axis(_unique(own.index), axis=0)
+            )
     if not modalities:
         raise UserError(f"path: {file}: no feature is of a type in {', '.join(FEATURE_TYPES)}")
     return modalities
@@ -269,11 +306,16 @@ def _tenx_features(group: h5py.Group) -> pd.DataFrame:
 
 
 def _with_coordinates(frame: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(**{column: places[column].to_numpy() for column in ("chrom", "start", "end")})
+    return frame.assign(
+        **{column: places[column].to_numpy() for column in ("chrom", "start", "end")}
+    )
 
 
 def _texts(dataset: h5py.Dataset) -> np.ndarray:
-    return np.array([text.decode() if isinstance(text, bytes) else str(text) for text in dataset[:]], dtype=object)
+    return np.array(
+        [text.decode() if isinstance(text, bytes) else str(text) for text in dataset[:]],
+        dtype=object,
+    )
 
 
 def _filled(dataset: h5py.Dataset, dtype: type) -> np.ndarray:
@@ -297,17 +339,26 @@ def _feature_table(file: Path) -> pd.DataFrame:
     rows = _rows(file)
     columns = {column: rows[column].to_numpy(dtype=object) for column in rows}
     ids, names = columns[0], columns[0]
-    kinds = next((c for c, texts in columns.items() if c and set(texts) <= {*FEATURE_TYPES, *OTHER_TYPES}), None)
+    kinds = next(
+        (c for c, texts in columns.items() if c and set(texts) <= {*FEATURE_TYPES, *OTHER_TYPES}),
+        None,
+    )
     if 1 in columns and kinds != 1:
         names = np.where(columns[1] == "", ids, columns[1])
     table = pd.DataFrame({"gene_ids": ids}, index=_unique(pd.Index(names)))
     if kinds is not None:
         table["feature_types"] = columns[kinds]
     if len(columns) >= 6:
-        starts, ends = (pd.to_numeric(pd.Series(columns[column]), errors="coerce").to_numpy() for column in (4, 5))
+        starts, ends = (
+            pd.to_numeric(pd.Series(columns[column]), errors="coerce").to_numpy()
+            for column in (4, 5)
+        )
         known = np.isfinite(starts) & np.isfinite(ends)
         places = {"chrom": np.where(known, columns[3], "")}
-        places |= {name: np.where(known, x, -1).astype(np.int64) for name, x in (("start", starts), ("end", ends))}
+        places |= {
+            name: np.where(known, x, -1).astype(np.int64)
+            for name, x in (("start", starts), ("end", ends))
+        }
         table = _with_coordinates(table, pd.DataFrame(places))
     return table
 
@@ -325,23 +376,38 @@ def _csv(file: Path, index: str, drop: Sequence[str]) -> AnnData:
     header = pd.read_csv(file, nrows=0)
     for name in (index, *drop):
         if name not in header.columns:
-            raise UserError(f"path: {file}: no column {name!r}; there are {', '.join(map(str, header.columns[:20]))}")
+            raise UserError(
+                f"path: {file}: no column {name!r}; there are {', '.join(map(str, header.columns[:20]))}"
+            )
     names, values = [], []
     rows = max(1, VALUES // len(header.columns))
-    kinds = {"converters": {index: "_".__add__}, "float_precision": "round_trip"}  # a cell called NA; 1e9999999999 among values
+    kinds = {
+        "converters": {index: "_".__add__},
+        "float_precision": "round_trip",
+    }  # a cell called NA; 1e9999999999 among values
     for block in pd.read_csv(file, chunksize=rows, **kinds):
         numbers = block.drop(columns=[index, *drop])
-        if texts := [column for column in numbers if not pd.api.types.is_numeric_dtype(numbers[column])]:
-            raise UserError(f"path: {file}: column {texts[0]!r} holds no numbers; name it under `drop`")
+        if texts := [
+            column for column in numbers if not pd.api.types.is_numeric_dtype(numbers[column])
+        ]:
+            raise UserError(
+                f"path: {file}: column {texts[0]!r} holds no numbers; name it under `drop`"
+            )
         names.append(block[index].str.removeprefix("_").to_numpy(dtype=object))
         values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
     cells = pd.Index(np.concatenate(names) if names else [], dtype=object)
     if not cells.is_unique:
-        raise UserError(f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; make the cell names unique")
+        raise UserError(
+            f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; make the cell names unique"
+        )
     if not values:
         raise UserError(f"path: {file} has no row")
     features = _unique(numbers.columns)
-    return AnnData(sparse.vstack(values, format="csr"), obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=features))
+    return AnnData(
+        sparse.vstack(values, format="csr"),
+        obs=pd.DataFrame(index=cells),
+        var=pd.DataFrame(index=features),
+    )
 
 
 def _unique(names: pd.Index) -> pd.Index:

@@ -25,7 +25,8 @@ def variance_ratio(train: AnnData, query: AnnData) -> float:
         One modality of the parts of a view.
     """
     of_train, of_query = (
-        standardised_values(part, _some(part.n_obs)).var(axis=0, dtype=np.float64).sum() for part in (train, query)
+        standardised_values(part, _some(part.n_obs)).var(axis=0, dtype=np.float64).sum()
+        for part in (train, query)
     )
     return float(of_query / of_train) if of_train > 0 else float("nan")
 
@@ -36,4 +37,8 @@ def in_words(train: AnnData, query: AnnData) -> str:
 
 
 def _some(cells: int) -> np.ndarray:
-    return np.arange(cells) if cells <= CELLS else np.sort(np.random.default_rng(0).choice(cells, CELLS, replace=False))
+    return (
+        np.arange(cells)
+        if cells <= CELLS
+        else np.sort(np.random.default_rng(0).choice(cells, CELLS, replace=False))
+    )

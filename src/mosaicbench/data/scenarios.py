@@ -33,7 +33,16 @@ from mosaicbench.data import links, scale
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
 from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
 from mosaicbench.data.fitted import Learned
-from mosaicbench.data.pairing import KINDS, Measured, check_cells, designed, few_labels, patterns, stratified, with_partners
+from mosaicbench.data.pairing import (
+    KINDS,
+    Measured,
+    check_cells,
+    designed,
+    few_labels,
+    patterns,
+    stratified,
+    with_partners,
+)
 from mosaicbench.data.preprocess import ALL, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -43,7 +52,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-SHARED, PRIVATE = "shared_factors", "private_factors"  # what a simulated dataset knows: keys of obsm, for the solution only
+SHARED, PRIVATE = (
+    "shared_factors",
+    "private_factors",
+)  # what a simulated dataset knows: keys of obsm, for the solution only
 CORRUPTION = 1  # beside the seed, what draws wrong links, so that they change nothing else
 DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
 
@@ -117,21 +129,31 @@ def cut(
     batches = np.asarray(dataset.obs["batch"], dtype=object)
     has = measured_in(dataset)
     check_cells(kind, scenario, dataset_name, has)
-    used = np.all(list(has.values()), axis=0) if kind == "paired" else np.ones(dataset.n_obs, dtype=bool)
+    used = (
+        np.all(list(has.values()), axis=0)
+        if kind == "paired"
+        else np.ones(dataset.n_obs, dtype=bool)
+    )
     if split is None:
-        in_query = _random_split(labels, {m: mask & used for m, mask in has.items()}, query_fraction, rng)
+        in_query = _random_split(
+            labels, {m: mask & used for m, mask in has.items()}, query_fraction, rng
+        )
     else:
         in_query = used & _split_by(dataset.obs, seed, **_checked(split))
     query_cells = np.flatnonzero(in_query)
     train_cells = rng.permutation(np.flatnonzero(used & ~in_query))
-    measured = designed(kind, labels[train_cells], {m: mask[train_cells] for m, mask in has.items()}, rng, hiding)
+    measured = designed(
+        kind, labels[train_cells], {m: mask[train_cells] for m, mask in has.items()}, rng, hiding
+    )
     _check_sizes(measured, {modality: mask[query_cells] for modality, mask in has.items()})
     told = labels
     if labelled is not None:
         check_options(few_labels, labelled, "labelled")
         told = np.full(len(labels), "", dtype=object)
         # Its own source of chance: the same cells, whatever is shown of their types.
-        chosen = few_labels(labels[train_cells], batches[train_cells], np.random.default_rng([seed, 1]), **labelled)
+        chosen = few_labels(
+            labels[train_cells], batches[train_cells], np.random.default_rng([seed, 1]), **labelled
+        )
         told[train_cells[chosen]] = labels[train_cells[chosen]]
 
     train_names = np.array([f"train-{cell:06d}" for cell in range(len(train_cells))], dtype=object)
@@ -154,52 +176,97 @@ def cut(
             train[modality].obs[split["by"]] = categorical(dataset.obs[split["by"]].iloc[rows])
         train[modality].obs["cell_type"] = categorical(told[rows])
         train[modality].obs["batch"] = categorical(batches[rows])
-        log[modality] = [*fitted.log, Learned("cell types shown", observed.obs_names[told[rows] != ""], "label")]
+        log[modality] = [
+            *fitted.log,
+            Learned("cell types shown", observed.obs_names[told[rows] != ""], "label"),
+        ]
         del observed, fit_to
 
-        within = np.flatnonzero(has[modality][query_cells])  # of the query cells, those measured in the modality
+        within = np.flatnonzero(
+            has[modality][query_cells]
+        )  # of the query cells, those measured in the modality
         own = query_cells[within]
         order = np.argsort(joint_place[within]) if measured.joint else rng.permutation(len(own))
         names = np.sort(joint_place[within]) if measured.joint else np.arange(len(own))
         prefix = "query" if measured.joint else f"{modality}-query"
         held_out = fitted.transform(_rows(cells, row_of[own]))
         query[modality] = held_out[order].copy()
-        scales.append((modality, Learned(scale.in_words(train[modality], held_out), dataset.obs_names[own], "scale")))
+        scales.append(
+            (
+                modality,
+                Learned(scale.in_words(train[modality], held_out), dataset.obs_names[own], "scale"),
+            )
+        )
         query[modality].obs_names = pd.Index([f"{prefix}-{name:06d}" for name in names])
         query[modality].obs["batch"] = categorical(batches[own[order]])
-        solution[modality] = _told(held_out, cells, row_of[own], query[modality].obs_names[np.argsort(order)])
+        solution[modality] = _told(
+            held_out, cells, row_of[own], query[modality].obs_names[np.argsort(order)]
+        )
         solution[modality].obs["cell_type"] = categorical(labels[own])
         solution[modality].obs["batch"] = categorical(batches[own])
-        places[modality] = {"train": row_of[rows], "query": row_of[own[order]], "solution": row_of[own]}
+        places[modality] = {
+            "train": row_of[rows],
+            "query": row_of[own[order]],
+            "solution": row_of[own],
+        }
 
-    parts = {noun: joined(mod) for noun, mod in (("train", train), ("query", query), ("solution", solution))}
+    parts = {
+        noun: joined(mod)
+        for noun, mod in (("train", train), ("query", query), ("solution", solution))
+    }
     if SHARED in dataset.obsm:
         parts["solution"].obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[query_cells]
     if corrupted_links:
         chosen = {modality: list(cells.var_names) for modality, cells in train.items()}
-        dataset = links.corrupted(dataset, corrupted_links, chosen, np.random.default_rng([seed, CORRUPTION]))
+        dataset = links.corrupted(
+            dataset, corrupted_links, chosen, np.random.default_rng([seed, CORRUPTION])
+        )
     for noun, part in parts.items():
         _link(dataset, part, {modality: of_part[noun] for modality, of_part in places.items()})
-        part.uns[KEY] = {"noun": noun, "dataset": dataset_name, "scenario": scenario, "kind": kind, "seed": seed}
+        part.uns[KEY] = {
+            "noun": noun,
+            "dataset": dataset_name,
+            "scenario": scenario,
+            "kind": kind,
+            "seed": seed,
+        }
     fitted_cells = {modality: cells.n_obs for modality, cells in train.items()}
     parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
     if kind == "natural":
-        parts["train"].uns[KEY]["pairing"] = _pairing({m: mask[train_cells] for m, mask in has.items()})
-    if apart := [f"{one} and {other}" for one, other in combinations(has, 2) if not np.any(has[one] & has[other] & in_query)]:
+        parts["train"].uns[KEY]["pairing"] = _pairing(
+            {m: mask[train_cells] for m, mask in has.items()}
+        )
+    if apart := [
+        f"{one} and {other}"
+        for one, other in combinations(has, 2)
+        if not np.any(has[one] & has[other] & in_query)
+    ]:
         parts["train"].uns[KEY]["without_partners"] = apart
-    others = [*_designs(measured, dataset.obs_names[train_cells]), *_measurements(dataset.obs_names, has, used), *scales]
+    others = [
+        *_designs(measured, dataset.obs_names[train_cells]),
+        *_measurements(dataset.obs_names, has, used),
+        *scales,
+    ]
     others += [
         (m, Learned(cells.uns["chosen"], cells.obs_names, "design"))
         for m, cells in dataset.mod.items()
         if "chosen" in cells.uns
     ]
-    audit = audit_table(dataset.obs[used], in_query[used], log, stratified=split is None, others=others)
-    parts["solution"].uns["train_cells"] = np.asarray(dataset.obs_names[train_cells], dtype=str)  # in the order of train_names
-    parts["solution"].uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[AUDIT_COLUMNS]
+    audit = audit_table(
+        dataset.obs[used], in_query[used], log, stratified=split is None, others=others
+    )
+    parts["solution"].uns["train_cells"] = np.asarray(
+        dataset.obs_names[train_cells], dtype=str
+    )  # in the order of train_names
+    parts["solution"].uns["audit"] = audit.assign(
+        dataset=dataset_name, scenario=scenario, seed=seed
+    )[AUDIT_COLUMNS]
     return parts
 
 
-def all_cells(dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None) -> MuData:
+def all_cells(
+    dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None
+) -> MuData:
     """Return all cells of a dataset as train cells under their own names: what a model of one's own cells is fitted to.
 
     Parameters
@@ -213,19 +280,33 @@ def all_cells(dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict
     for modality, cells in dataset.mod.items():
         observed = _rows(cells, np.arange(cells.n_obs))
         observed.var["kept"] = _encodes_protein(dataset, modality)
-        _, train[modality] = Preprocessing.fit_transform(observed, **preprocess.get(cells.uns["kind"], {}))
+        _, train[modality] = Preprocessing.fit_transform(
+            observed, **preprocess.get(cells.uns["kind"], {})
+        )
         for column in ("cell_type", "batch"):
             train[modality].obs[column] = categorical(dataset.obs.loc[cells.obs_names, column])
     whole = joined(train)
-    _link(dataset, whole, {modality: np.arange(cells.n_obs) for modality, cells in dataset.mod.items()})
+    _link(
+        dataset,
+        whole,
+        {modality: np.arange(cells.n_obs) for modality, cells in dataset.mod.items()},
+    )
     kind = _pairing(measured_in(dataset))
-    whole.uns[KEY] = {"noun": "train", "dataset": dataset_name, "scenario": "integrate", "kind": kind, "seed": seed}
+    whole.uns[KEY] = {
+        "noun": "train",
+        "dataset": dataset_name,
+        "scenario": "integrate",
+        "kind": kind,
+        "seed": seed,
+    }
     return whole
 
 
 def _checked(split: dict) -> dict:
     if "by" not in split:
-        raise UserError("split: the key 'by' is missing; it names a column of the dataset, such as batch")
+        raise UserError(
+            "split: the key 'by' is missing; it names a column of the dataset, such as batch"
+        )
     check_options(_split_by, split, "split")
     return split
 
@@ -247,10 +328,14 @@ def _random_split(
     return in_query
 
 
-def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None) -> np.ndarray:
+def _split_by(
+    obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None
+) -> np.ndarray:
     """Return a mask of the query cells: whole groups of the column `by`."""
     if by not in obs:
-        raise UserError(f"split.by: the dataset has no column {by!r}; there are {', '.join(map(str, obs.columns))}")
+        raise UserError(
+            f"split.by: the dataset has no column {by!r}; there are {', '.join(map(str, obs.columns))}"
+        )
     groups = np.array([str(name) for name in obs[by]], dtype=object)
     names = sorted(set(groups))
     if len(names) < 2:
@@ -259,9 +344,13 @@ def _split_by(obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] 
         )
     chosen = [names[seed % len(names)]] if held_out is None else [str(name) for name in held_out]
     if unknown := sorted(set(chosen) - set(names)):
-        raise UserError(f"split.held_out: no cell has {by} {unknown[0]!r}; there are {', '.join(names)}")
+        raise UserError(
+            f"split.held_out: no cell has {by} {unknown[0]!r}; there are {', '.join(names)}"
+        )
     if not chosen or set(chosen) == set(names):
-        raise UserError(f"split.held_out: {len(chosen)} of {len(names)} are held out; some must stay on either side")
+        raise UserError(
+            f"split.held_out: {len(chosen)} of {len(names)} are held out; some must stay on either side"
+        )
     return np.isin(groups, chosen)
 
 
@@ -269,31 +358,61 @@ def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
     """Return, for the audit, what decided which train cells are measured in what; `names` are those of the train cells."""
     found = []
     if measured.balanced:
-        found.append(("-", Learned("hidden cell types balance which cells are measured in what", names, "design")))
+        found.append(
+            (
+                "-",
+                Learned(
+                    "hidden cell types balance which cells are measured in what", names, "design"
+                ),
+            )
+        )
     for modality, (types, cells) in measured.left_out.items():
         found.append(
-            (modality, Learned(f"train cells of these types are left out: {', '.join(types)}", names[cells], "design"))
+            (
+                modality,
+                Learned(
+                    f"train cells of these types are left out: {', '.join(types)}",
+                    names[cells],
+                    "design",
+                ),
+            )
         )
     return found
 
 
-def _measurements(names: pd.Index, has: dict[str, np.ndarray], used: np.ndarray) -> list[tuple[str, Learned]]:
+def _measurements(
+    names: pd.Index, has: dict[str, np.ndarray], used: np.ndarray
+) -> list[tuple[str, Learned]]:
     """Return, for the audit, how many cells were measured in what, where cells differ, and which are left out."""
     several = patterns(has)
     if len(several) == 1:
         return []
-    found = [("-", Learned(f"cells measured in {'+'.join(pattern)}", names[rows], "design")) for pattern, rows in several]
+    found = [
+        ("-", Learned(f"cells measured in {'+'.join(pattern)}", names[rows], "design"))
+        for pattern, rows in several
+    ]
     if not used.all():
-        found.append(("-", Learned("cells without all modalities are left out", names[~used], "design")))
+        found.append(
+            ("-", Learned("cells without all modalities are left out", names[~used], "design"))
+        )
     else:
-        found.append(("-", Learned("cells that a random query is drawn from", names[with_partners(has)], "design")))
+        found.append(
+            (
+                "-",
+                Learned(
+                    "cells that a random query is drawn from", names[with_partners(has)], "design"
+                ),
+            )
+        )
     return found
 
 
 def _pairing(has: dict[str, np.ndarray]) -> str:
     """Return the kind that train cells amount to: "paired", "unpaired" where none has two modalities, or "mosaic"."""
     number = np.sum(list(has.values()), axis=0)
-    return "paired" if np.all(number == len(has)) else "unpaired" if np.all(number < 2) else "mosaic"
+    return (
+        "paired" if np.all(number == len(has)) else "unpaired" if np.all(number < 2) else "mosaic"
+    )
 
 
 def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
@@ -311,7 +430,11 @@ def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
 
 def _encodes_protein(dataset: MuData, modality: str) -> np.ndarray:
     """Return which features are linked with a protein: they carry the links, so they are chosen however little they vary."""
-    proteins = [other for other, cells in dataset.mod.items() if cells.uns["kind"] == "adt" and other != modality]
+    proteins = [
+        other
+        for other, cells in dataset.mod.items()
+        if cells.uns["kind"] == "adt" and other != modality
+    ]
     linked = [links_between(dataset, modality, other).getnnz(axis=1) > 0 for other in proteins]
     return np.any(linked, axis=0) if linked else np.zeros(dataset[modality].n_vars, dtype=bool)
 
@@ -327,9 +450,13 @@ def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
         kept = dataset[genes].var_names.get_indexer(part[genes].var_names)
         of_genes = links_between(dataset, genes, modality)[kept]
         if ACTIVITY in dataset[modality].obsm:  # of more peaks than these cells show
-            cells.obsm[ACTIVITY] = sparse.csr_matrix(dataset[modality].obsm[ACTIVITY])[places[modality]][:, kept]
+            cells.obsm[ACTIVITY] = sparse.csr_matrix(dataset[modality].obsm[ACTIVITY])[
+                places[modality]
+            ][:, kept]
         elif of_genes.nnz:
-            cells.obsm[ACTIVITY] = links.gene_activity(source_values(dataset[modality])[places[modality]], of_genes)
+            cells.obsm[ACTIVITY] = links.gene_activity(
+                source_values(dataset[modality])[places[modality]], of_genes
+            )
     if restricted is not None:
         part.varp[LINKS] = restricted
 

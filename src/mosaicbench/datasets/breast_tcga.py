@@ -26,7 +26,11 @@ CARD = {
     "citation": "Singh et al. 2019, Bioinformatics 35:3055 (mixOmics); The Cancer Genome Atlas Network 2012, Nature 490:61",
 }
 
-MATRICES = {"rna": "mrna", "mirna": "mirna", "protein": "protein"}  # modality -> its name in the file
+MATRICES = {
+    "rna": "mrna",
+    "mirna": "mirna",
+    "protein": "protein",
+}  # modality -> its name in the file
 PARTS = ("data.train", "data.test")  # the authors' division, which becomes the batch
 
 
@@ -46,18 +50,35 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "mirna")) -> MuData:
         When a modality is unknown, or the file is absent or of another layout.
     """
     if unknown := sorted(set(modalities) - set(MATRICES)):
-        raise UserError(f"modalities: unknown {unknown[0]!r}; breast_tcga knows {', '.join(MATRICES)}")
+        raise UserError(
+            f"modalities: unknown {unknown[0]!r}; breast_tcga knows {', '.join(MATRICES)}"
+        )
     path = found(raw, "breast.TCGA.rda")
-    parts = {part: content for part, content in _parts(path).items() if all(MATRICES[m] in content for m in modalities)}
-    measured, subtypes = {}, np.concatenate([np.asarray(content["subtype"]).astype(str) for content in parts.values()])
+    parts = {
+        part: content
+        for part, content in _parts(path).items()
+        if all(MATRICES[m] in content for m in modalities)
+    }
+    measured, subtypes = (
+        {},
+        np.concatenate([np.asarray(content["subtype"]).astype(str) for content in parts.values()]),
+    )
     for modality in modalities:
         name = MATRICES[modality]
-        table = pd.concat([r_matrix(content[name], path, name) for content in parts.values()], join="inner")
+        table = pd.concat(
+            [r_matrix(content[name], path, name) for content in parts.values()], join="inner"
+        )
         if len(table) != len(subtypes):
-            raise UserError(f"{path}: {len(table)} tumours have {name}, and {len(subtypes)} a subtype")
-        measured[modality] = Measurement(table.to_numpy(np.float32), table.columns, "continuous", "continuous")
+            raise UserError(
+                f"{path}: {len(table)} tumours have {name}, and {len(subtypes)} a subtype"
+            )
+        measured[modality] = Measurement(
+            table.to_numpy(np.float32), table.columns, "continuous", "continuous"
+        )
         tumours = table.index
-    batch = np.concatenate([[part.removeprefix("data.")] * len(content["subtype"]) for part, content in parts.items()])
+    batch = np.concatenate(
+        [[part.removeprefix("data.")] * len(content["subtype"]) for part, content in parts.items()]
+    )
     return assembled(measured, cells=tumours, cell_type=subtypes, batch=batch)
 
 
@@ -65,7 +86,9 @@ def _parts(path: Path) -> dict[str, dict]:
     import rdata
 
     content = opened(path, rdata.read_rda).get("breast.TCGA")
-    if not isinstance(content, dict) or not all("subtype" in content.get(part, {}) for part in PARTS):
+    if not isinstance(content, dict) or not all(
+        "subtype" in content.get(part, {}) for part in PARTS
+    ):
         raise UserError(
             f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; this is another file"
         )

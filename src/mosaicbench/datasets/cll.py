@@ -55,19 +55,28 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> Mu
         raise UserError(f"modalities: unknown {unknown[0]!r}; cll knows {', '.join(MATRICES)}")
     path = found(raw, "CLL_data.RData")
     matrices = _matrices(path)
-    tables = {modality: r_matrix(matrices[MATRICES[modality]], path, MATRICES[modality]).T for modality in modalities}
+    tables = {
+        modality: r_matrix(matrices[MATRICES[modality]], path, MATRICES[modality]).T
+        for modality in modalities
+    }
     status = _status(found(raw, "sample_metadata.txt"))
 
     patients = pd.Index(status.index[status != ""])
     for table in tables.values():
         patients = patients[patients.isin(table.index[table.notna().any(axis=1)])]
     if not len(patients):
-        raise UserError(f"{path}: no patient with an IGHV status is measured in {' and '.join(modalities)}")
+        raise UserError(
+            f"{path}: no patient with an IGHV status is measured in {' and '.join(modalities)}"
+        )
     measured = {}
     for modality, table in tables.items():
         values = table.loc[patients].dropna(axis=1).drop(columns="IGHV", errors="ignore")
-        measured[modality] = Measurement(values.to_numpy(np.float32), values.columns, "continuous", "continuous")
-    dataset = assembled(measured, cells=patients, cell_type=status.loc[patients], batch=["all"] * len(patients))
+        measured[modality] = Measurement(
+            values.to_numpy(np.float32), values.columns, "continuous", "continuous"
+        )
+    dataset = assembled(
+        measured, cells=patients, cell_type=status.loc[patients], batch=["all"] * len(patients)
+    )
     listed = set().union(*(table.index for table in tables.values()))
     dataset.uns["cells_dropped"] = len(listed) - len(patients)
     return dataset
@@ -78,7 +87,9 @@ def _matrices(path: Path) -> dict:
 
     content = opened(path, rdata.read_rda)
     if "CLL_data" not in content or not set(MATRICES.values()) <= set(content["CLL_data"]):
-        raise UserError(f"{path}: expected a list CLL_data with {', '.join(MATRICES.values())}; this is another file")
+        raise UserError(
+            f"{path}: expected a list CLL_data with {', '.join(MATRICES.values())}; this is another file"
+        )
     return content["CLL_data"]
 
 

@@ -25,8 +25,14 @@ CARD = {
 }
 
 KINDS = {"rna": "Gene Expression", "adt": "Antibody Capture"}  # as var["feature_types"] has them
-GROUPS = {"donor": "Donor", "sample": "sample_id", "condition": "cond_group"}  # what a scenario may split by -> column of obs
-CHOSEN = {"rna": "variable genes, chosen by the data's authors on cells that they do not name; query cells may be among them"}
+GROUPS = {
+    "donor": "Donor",
+    "sample": "sample_id",
+    "condition": "cond_group",
+}  # what a scenario may split by -> column of obs
+CHOSEN = {
+    "rna": "variable genes, chosen by the data's authors on cells that they do not name; query cells may be among them"
+}
 
 
 def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") -> MuData:
@@ -50,7 +56,9 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
     """
     path = found(raw, "liu_demo.h5ad")
     whole = opened(path, _read)
-    if absent := [column for column in (cell_type, batch, *GROUPS.values()) if column not in whole.obs]:
+    if absent := [
+        column for column in (cell_type, batch, *GROUPS.values()) if column not in whole.obs
+    ]:
         raise UserError(f"{path}: no obs column {absent[0]!r}; there are {', '.join(whole.obs)}")
     types = whole.var["feature_types"].astype(str).to_numpy()
     measured = {}
@@ -58,10 +66,18 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
         columns = np.flatnonzero(types == name)
         names = whole.var_names[columns]
         if not names.is_unique:
-            raise UserError(f"{path}: two {name} features are called {names[names.duplicated()][0]!r}; {_REMEDY}")
+            raise UserError(
+                f"{path}: two {name} features are called {names[names.duplicated()][0]!r}; {_REMEDY}"
+            )
         measured[kind] = Measurement(whole.X[:, columns], names, kind, chosen=CHOSEN.get(kind, ""))
     groups = {column: whole.obs[theirs] for column, theirs in GROUPS.items()}
-    return assembled(measured, cells=whole.obs_names, cell_type=whole.obs[cell_type], batch=whole.obs[batch], groups=groups)
+    return assembled(
+        measured,
+        cells=whole.obs_names,
+        cell_type=whole.obs[cell_type],
+        batch=whole.obs[batch],
+        groups=groups,
+    )
 
 
 def _read(path: Path) -> AnnData:
@@ -70,7 +86,9 @@ def _read(path: Path) -> AnnData:
     import anndata
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Variable names are not unique")  # of both modalities together
+        warnings.filterwarnings(
+            "ignore", message="Variable names are not unique"
+        )  # of both modalities together
         return anndata.read_h5ad(path)
 
 

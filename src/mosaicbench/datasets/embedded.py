@@ -20,7 +20,11 @@ CARD = {
 
 
 def load(
-    raw: Path | None, *, name: str, cell_type: str = "merged", cells: Annotated[int, "at least 1"] | None = None
+    raw: Path | None,
+    *,
+    name: str,
+    cell_type: str = "merged",
+    cells: Annotated[int, "at least 1"] | None = None,
 ) -> MuData:
     """Return an embedded dataset.
 

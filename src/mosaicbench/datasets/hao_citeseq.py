@@ -52,16 +52,23 @@ def load(
     """
     modalities = {kind: _matrix(raw, kind.upper()) for kind in ("rna", "adt")}
     path = found(raw, "GSE164378_sc.meta.data_*.csv.gz")
-    table = opened(path, lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False))
+    table = opened(
+        path, lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False)
+    )
     every = modalities["rna"].obs_names
     both = every[every.isin(modalities["adt"].obs_names)]
     if batch not in table.columns:
-        raise UserError(f"batch: {path} has no column {batch!r}; there are {', '.join(table.columns)}")
+        raise UserError(
+            f"batch: {path} has no column {batch!r}; there are {', '.join(table.columns)}"
+        )
     doublet, matched = labels_joined(both, table, barcode=None, column="celltype.l2")
     check_matched(matched, len(table), len(both), path)
     names = both[doublet != DOUBLET]
     types, matched = labels_joined(names, table, barcode=None, column=cell_type)
-    columns = {column: labels_joined(names, table, barcode=None, column=column)[0] for column in {batch, *GROUPS}}
+    columns = {
+        column: labels_joined(names, table, barcode=None, column=column)[0]
+        for column in {batch, *GROUPS}
+    }
     dataset = assembled(
         # Popped, so that what a subset was taken from does not stay in memory: RNA alone has gigabytes.
         {kind: measurement(modalities.pop(kind), kind, names) for kind in ("rna", "adt")},
@@ -77,5 +84,8 @@ def load(
 
 
 def _matrix(raw: Path, kind: str) -> AnnData:
-    names = {part: found(raw, f"GSM*_{kind}_*-{part}.gz") for part in ("matrix.mtx", "barcodes.tsv", "features.tsv")}
+    names = {
+        part: found(raw, f"GSM*_{kind}_*-{part}.gz")
+        for part in ("matrix.mtx", "barcodes.tsv", "features.tsv")
+    }
     return mex(names["matrix.mtx"], names["barcodes.tsv"], names["features.tsv"])

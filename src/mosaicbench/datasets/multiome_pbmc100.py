@@ -39,15 +39,27 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
     """
     import anndata
 
-    parts = {kind: opened(found(raw, f"10xpbmc_{kind}_subset.h5ad"), anndata.read_h5ad) for kind in ("rna", "atac")}
+    parts = {
+        kind: opened(found(raw, f"10xpbmc_{kind}_subset.h5ad"), anndata.read_h5ad)
+        for kind in ("rna", "atac")
+    }
     names = {kind: cells.obs_names.str.removesuffix(f"_{kind}") for kind, cells in parts.items()}
     if not names["rna"].equals(names["atac"]):
-        raise UserError(f"{raw}: the files of RNA and ATAC do not name the same cells in the same order")
+        raise UserError(
+            f"{raw}: the files of RNA and ATAC do not name the same cells in the same order"
+        )
     table = rds_table(found(raw, "pbmc_multimodal.meta.rds"))
     types, matched = labels_joined(names["rna"], table, barcode=None, column=cell_type)
     measured = {
-        "rna": Measurement(parts["rna"].X, parts["rna"].var_names, "rna", annotation=parts["rna"].var[["gene_ids"]]),
-        "atac": Measurement(parts["atac"].X, parts["atac"].var_names, "atac", annotation=coordinates(parts["atac"].var_names)),
+        "rna": Measurement(
+            parts["rna"].X, parts["rna"].var_names, "rna", annotation=parts["rna"].var[["gene_ids"]]
+        ),
+        "atac": Measurement(
+            parts["atac"].X,
+            parts["atac"].var_names,
+            "atac",
+            annotation=coordinates(parts["atac"].var_names),
+        ),
     }
     dataset = assembled(measured, cells=names["rna"], cell_type=types, batch=["all"] * len(types))
     dataset.uns["labels_matched"] = matched

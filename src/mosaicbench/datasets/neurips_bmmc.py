@@ -64,7 +64,13 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
             places = coordinates(names) if kind == "atac" else pd.DataFrame()
             measured[kind] = Measurement(counts[:, columns], names, kind, annotation=places)
     groups = {column: whole.obs[column] for column in GROUPS if column in whole.obs}
-    return assembled(measured, cells=whole.obs_names, cell_type=whole.obs[cell_type], batch=whole.obs[batch], groups=groups)
+    return assembled(
+        measured,
+        cells=whole.obs_names,
+        cell_type=whole.obs[cell_type],
+        batch=whole.obs[batch],
+        groups=groups,
+    )
 
 
 def _unpacked(path: Path) -> AnnData:

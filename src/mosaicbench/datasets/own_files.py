@@ -33,14 +33,30 @@ CARD = {
 }
 
 KINDS = {"rna": "rna", "gex": "rna", "atac": "atac", "peaks": "atac"}
-KINDS |= {"adt": "adt", "prot": "adt", "protein": "adt", "antibody": "adt", "continuous": "continuous"}
-PARTS = ("matrix.mtx", "barcodes.tsv", "features.tsv")  # of a Matrix Market folder; each may end in .gz
+KINDS |= {
+    "adt": "adt",
+    "prot": "adt",
+    "protein": "adt",
+    "antibody": "adt",
+    "continuous": "continuous",
+}
+PARTS = (
+    "matrix.mtx",
+    "barcodes.tsv",
+    "features.tsv",
+)  # of a Matrix Market folder; each may end in .gz
 REMEDIES = {  # what values should be -> what to do where they are not
     "counts": 'put the raw counts into layers["counts"], or say values: lognorm if this is RNA without counts',
     "lognorm": "values: lognorm means non-negative fractional values, neither counts nor scaled ones",
     "continuous": "a cell whose value is missing has to be left out, or the value filled in",
 }
-ALIASES = {"chr": "chrom", "seqnames": "chrom", "chromStart": "start", "chromEnd": "end", "gene_id": "gene_ids"}
+ALIASES = {
+    "chr": "chrom",
+    "seqnames": "chrom",
+    "chromStart": "start",
+    "chromEnd": "end",
+    "gene_id": "gene_ids",
+}
 
 
 def load(
@@ -90,22 +106,36 @@ def load(
     own, shared_obs = _read(raw, path, kinds)
     _check_modalities("kinds", kinds, own)
     _check_modalities("values", values if isinstance(values, dict) else {}, own)
-    tables = {"the MuData": shared_obs} | {f"modality {modality!r}": cells.obs for modality, cells in own.items()}
+    tables = {"the MuData": shared_obs} | {
+        f"modality {modality!r}": cells.obs for modality, cells in own.items()
+    }
     for where, table in tables.items():
         if not table.index.is_unique:
             twice = table.index[table.index.duplicated()][0]
-            raise UserError(f"path: {where} names a cell twice, {twice!r}; make the cell names unique")
+            raise UserError(
+                f"path: {where} names a cell twice, {twice!r}; make the cell names unique"
+            )
 
     indexes = {modality: cells.obs_names.astype(str) for modality, cells in own.items()}
     check_overlap(indexes, "path")
-    names = pd.Index(list(dict.fromkeys(name for index in indexes.values() for name in index)), dtype=object)
+    names = pd.Index(
+        list(dict.fromkeys(name for index in indexes.values() for name in index)), dtype=object
+    )
 
     columns = {"cell_type": cell_type, "batch": batch} | {name: name for name in groups}
     keys = {name: "groups" if name in groups else name for name in columns}
-    texts = {key: column_of_cells(keys[key], name, tables, cells=names) for key, name in columns.items()}
+    texts = {
+        key: column_of_cells(keys[key], name, tables, cells=names) for key, name in columns.items()
+    }
     if cell_type is not None:
-        check_labels(texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}", indexes, names)
-    files = {modality: cells.obs[FILE].astype(str) for modality, cells in own.items() if FILE in cells.obs}
+        check_labels(
+            texts["cell_type"].to_numpy(), f"cell_type: column {cell_type!r}", indexes, names
+        )
+    files = {
+        modality: cells.obs[FILE].astype(str)
+        for modality, cells in own.items()
+        if FILE in cells.obs
+    }
     measured = {}
     for modality in list(own):
         cells = own.pop(modality)  # so that no modality stands in memory longer than it is needed
@@ -127,7 +157,9 @@ def _read(
     folder, shared_obs = Path() if raw is None else Path(raw), pd.DataFrame()
     if isinstance(path, dict):
         check_names(path)
-        own = {modality: _all_of(folder, names, modality, kinds) for modality, names in path.items()}
+        own = {
+            modality: _all_of(folder, names, modality, kinds) for modality, names in path.items()
+        }
     elif (file := folder / path).suffix == ".h5mu":
         import mudata
 
@@ -144,7 +176,9 @@ def _read(
             "modality: file"
         )
     if len(own) < 2:
-        raise UserError(f"path: a benchmark needs at least two modalities, found {', '.join(own) or 'none'} in {path}")
+        raise UserError(
+            f"path: a benchmark needs at least two modalities, found {', '.join(own) or 'none'} in {path}"
+        )
     return own, shared_obs
 
 
@@ -166,23 +200,33 @@ def _one(file: Path, modality: str, kinds: dict[str, str]) -> AnnData:
         parts = _by_feature_type(_folder(file)) if file.is_dir() else readers.tenx_h5(file)
         kind = _kind(modality, kinds)
         if kind not in parts and len(parts) > 1:
-            raise UserError(f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality {modality!r}")
+            raise UserError(
+                f"path: {file} has {', '.join(parts)}, but nothing of the kind {kind!r} for modality {modality!r}"
+            )
         return parts.get(kind, next(iter(parts.values())))
     if name.endswith(".csv"):
         header = readers.opened(file, lambda source: pd.read_csv(source, nrows=0))
         return readers.csv_counts(file, index=header.columns[0])
     if name.endswith(".h5ad"):
         return readers.opened(file, lambda source: annotated(source, anndata.read_h5ad))
-    raise UserError(f"path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found {file.name}")
+    raise UserError(
+        f"path: a file per modality must be .h5ad, 10x .h5, .csv or a Matrix Market folder, found {file.name}"
+    )
 
 
 def _folder(folder: Path) -> AnnData:
     found = []
     for part in PARTS:
-        choices = [folder / part, folder / f"{part}.gz", *([folder / "genes.tsv"] if part == "features.tsv" else [])]
+        choices = [
+            folder / part,
+            folder / f"{part}.gz",
+            *([folder / "genes.tsv"] if part == "features.tsv" else []),
+        ]
         existing = [file for file in choices if file.is_file()]
         if not existing:
-            raise UserError(f"path: {folder} has no {part} or {part}.gz; a Matrix Market folder has {', '.join(PARTS)}")
+            raise UserError(
+                f"path: {folder} has no {part} or {part}.gz; a Matrix Market folder has {', '.join(PARTS)}"
+            )
         found.append(existing[0])
     return readers.mex(*found)
 
@@ -192,17 +236,23 @@ def _by_feature_type(cells: AnnData) -> dict[str, AnnData]:
     if "feature_types" not in cells.var:
         return {"rna": cells}
     types = cells.var["feature_types"].to_numpy()
-    names = {name: modality for name, modality in readers.FEATURE_TYPES.items() if np.any(types == name)}
+    names = {
+        name: modality for name, modality in readers.FEATURE_TYPES.items() if np.any(types == name)
+    }
     return {modality: cells[:, types == name].copy() for name, modality in names.items()}
 
 
-def _measurement(modality: str, cells: AnnData, names: pd.Index, kinds: dict, values: str | dict) -> Measurement:
+def _measurement(
+    modality: str, cells: AnnData, names: pd.Index, kinds: dict, values: str | dict
+) -> Measurement:
     kind = _kind(modality, kinds)
     scale = values.get(modality, "counts") if isinstance(values, dict) else values
     if kind == "continuous":
         scale = kind
     if scale == "continuous" and kind != "continuous":
-        raise UserError(f"values: modality {modality!r} is of kind {kind!r}; say kinds: {{{modality}: continuous}}")
+        raise UserError(
+            f"values: modality {modality!r} is of kind {kind!r}; say kinds: {{{modality}: continuous}}"
+        )
     if scale == "lognorm" and kind != "rna":
         raise UserError(
             f"values: lognorm is possible for RNA only, but modality {modality!r} is of kind {kind!r}; "
@@ -211,39 +261,62 @@ def _measurement(modality: str, cells: AnnData, names: pd.Index, kinds: dict, va
     matrix, table = _measured(modality, cells, scale)
     if not table.index.is_unique:
         again = table.index.duplicated().sum()
-        warn(f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' and so on")
+        warn(
+            f"modality {modality!r}: {again} feature names occur again; they get an ending, '-1' and so on"
+        )
     if kind == "adt":
         matrix, table = _without_total(modality, matrix, table)
     rows = cells.obs_names.get_indexer(names)
     in_it, rows = names[rows >= 0], rows[rows >= 0]
     if np.any(np.diff(rows) != 1):
         matrix = matrix[rows]
-    return Measurement(matrix, table.index, kind, scale, _annotation(table), None if len(in_it) == len(names) else in_it)
+    return Measurement(
+        matrix,
+        table.index,
+        kind,
+        scale,
+        _annotation(table),
+        None if len(in_it) == len(names) else in_it,
+    )
 
 
-def _without_total(modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame) -> tuple[sparse.csr_matrix, pd.DataFrame]:
+def _without_total(
+    modality: str, matrix: sparse.csr_matrix, table: pd.DataFrame
+) -> tuple[sparse.csr_matrix, pd.DataFrame]:
     """Return proteins without a feature `total` that is the sum of the others in every cell: it is no protein."""
     is_total = table.index.astype(str).str.lower() == "total"
     if is_total.sum() != 1 or len(table) < 3:
         return matrix, table
     others = matrix[:, np.flatnonzero(~is_total)]
-    if not np.array_equal(others.sum(axis=1).A1, matrix[:, np.flatnonzero(is_total)].toarray()[:, 0]):
+    if not np.array_equal(
+        others.sum(axis=1).A1, matrix[:, np.flatnonzero(is_total)].toarray()[:, 0]
+    ):
         return matrix, table
-    warn(f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is dropped")
+    warn(
+        f"modality {modality!r}: the feature 'total' is the sum of the others in every cell; it is dropped"
+    )
     return others, table[~is_total]
 
 
 def _annotation(var: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of var that a dataset keeps, under the names that it gives them."""
-    table = var.rename(columns={theirs: ours for theirs, ours in ALIASES.items() if theirs in var and ours not in var})
+    table = var.rename(
+        columns={
+            theirs: ours for theirs, ours in ALIASES.items() if theirs in var and ours not in var
+        }
+    )
     if "chrom" not in table and "interval" in table:
         table = table.assign(**readers.coordinates(table["interval"]).set_axis(table.index, axis=0))
     table = table[[column for column in ANNOTATION if column in table]].copy()
     for column in table:
         if column in ("start", "end"):
-            table[column] = pd.to_numeric(table[column], errors="coerce").fillna(-1).astype(np.int64)
+            table[column] = (
+                pd.to_numeric(table[column], errors="coerce").fillna(-1).astype(np.int64)
+            )
         else:
-            table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
+            table[column] = (
+                table[column].astype(object).where(table[column].notna(), "").astype(str)
+            )
     return table
 
 
@@ -268,10 +341,14 @@ def _measured(modality: str, cells: AnnData, scale: str) -> tuple[sparse.csr_mat
         if matrix is not None and _holds(scale, found := sparse.csr_matrix(matrix)):
             return found, table
     looked = ", ".join(
-        f"{place}: {_fault(scale, sparse.csr_matrix(matrix))}" for place, (matrix, _) in places.items() if matrix is not None
+        f"{place}: {_fault(scale, sparse.csr_matrix(matrix))}"
+        for place, (matrix, _) in places.items()
+        if matrix is not None
     )
     found = f"holds no {scale} values" if scale == "continuous" else f"holds no {scale}"
-    raise UserError(f"values: modality {modality!r} {found} (looked at {looked or 'no matrix at all'}); {REMEDIES[scale]}")
+    raise UserError(
+        f"values: modality {modality!r} {found} (looked at {looked or 'no matrix at all'}); {REMEDIES[scale]}"
+    )
 
 
 def _holds(scale: str, matrix: sparse.csr_matrix) -> bool:

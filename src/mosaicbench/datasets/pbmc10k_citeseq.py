@@ -39,15 +39,22 @@ def load(raw: Path) -> MuData:
     UserError
         When a file is absent or unreadable, or they are not of the same cells.
     """
-    rna, adt = (opened(found(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro"))
+    rna, adt = (
+        opened(found(raw, f"pbmc10k_harmo_{name}.csv.gz"), _table) for name in ("rna", "pro")
+    )
     if list(rna.columns) != list(adt.columns):
-        raise UserError(f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same cells in one order")
+        raise UserError(
+            f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same cells in one order"
+        )
     path = found(raw, "truth_10X10k.csv")
     table = opened(path, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))
     types, matched = labels_joined(rna.columns, table, barcode="Barcode", column="trueType")
     check_matched(matched, len(table), rna.shape[1], path)
     dataset = assembled(
-        {kind: Measurement(sparse.csr_matrix(x.to_numpy().T), x.index, kind) for kind, x in (("rna", rna), ("adt", adt))},
+        {
+            kind: Measurement(sparse.csr_matrix(x.to_numpy().T), x.index, kind)
+            for kind, x in (("rna", rna), ("adt", adt))
+        },
         cells=rna.columns,
         cell_type=["" if name == "unknown" else name for name in types],
         batch=["all"] * rna.shape[1],

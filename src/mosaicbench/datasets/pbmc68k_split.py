@@ -55,7 +55,10 @@ def load(raw: Path | None, *, seed: Annotated[int, "at least 0"] = 0) -> MuData:
     left = stratified_half(np.asarray(values.mean(axis=0)).ravel(), np.random.default_rng(seed))
     halves = {"left": np.flatnonzero(left), "right": np.flatnonzero(~left)}
     return assembled(
-        {name: Measurement(values[:, genes], source.raw.var_names[genes], "rna", "lognorm") for name, genes in halves.items()},
+        {
+            name: Measurement(values[:, genes], source.raw.var_names[genes], "rna", "lognorm")
+            for name, genes in halves.items()
+        },
         cells=source.obs_names,
         cell_type=source.obs["bulk_labels"],
         batch=["pbmc68k"] * source.n_obs,

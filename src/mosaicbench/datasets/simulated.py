@@ -97,13 +97,29 @@ def load(
     if not modalities:
         raise UserError(f"modalities: at least one of {', '.join(STREAMS)}")
     if unknown := sorted(set(modalities) - set(STREAMS)):
-        raise UserError(f"modalities: unknown {', '.join(map(repr, unknown))}; simulated knows {', '.join(STREAMS)}")
+        raise UserError(
+            f"modalities: unknown {', '.join(map(repr, unknown))}; simulated knows {', '.join(STREAMS)}"
+        )
     further = {} if private_features is None else private_features
     if unknown := sorted(set(further) - set(modalities)):
-        raise UserError(f"private_features: no modality {unknown[0]!r}; there are {', '.join(modalities)}")
-    smallest = {"cells": (cells, 10), "cell_types": (cell_types, 1), "batches": (batches, 1), "shared": (shared, 1)}
-    smallest |= {"private": (private, 0), "n_rna": (n_rna, 2), "n_atac": (n_atac, 2), "n_adt": (n_adt, 2)}
-    smallest |= {f"private_features.{modality}": (number, 0) for modality, number in further.items()}
+        raise UserError(
+            f"private_features: no modality {unknown[0]!r}; there are {', '.join(modalities)}"
+        )
+    smallest = {
+        "cells": (cells, 10),
+        "cell_types": (cell_types, 1),
+        "batches": (batches, 1),
+        "shared": (shared, 1),
+    }
+    smallest |= {
+        "private": (private, 0),
+        "n_rna": (n_rna, 2),
+        "n_atac": (n_atac, 2),
+        "n_adt": (n_adt, 2),
+    }
+    smallest |= {
+        f"private_features.{modality}": (number, 0) for modality, number in further.items()
+    }
     if fragments is not None and not fragments > 0:
         raise UserError(f"fragments: must be above 0, found {fragments}")
     for key, (given, least) in smallest.items():
@@ -125,14 +141,19 @@ def load(
         features = usual[modality] + further.get(modality, 0)
         stream = np.random.default_rng([seed, STREAMS[modality]])
         w = stream.standard_normal((cells, private))  # (cells, private)
-        of_shared, of_private = _loadings(shared, features, stream), _loadings(private, features, stream)
+        of_shared, of_private = (
+            _loadings(shared, features, stream),
+            _loadings(private, features, stream),
+        )
         if modality in further:
             of_shared[:, usual[modality] :] = 0
             of_private[:, : usual[modality]] = 0
         effect = 0.3 * stream.standard_normal((batches, features))
         log_rate = partial(_log_rate, ((s, of_shared), (w, of_private)), effect, batch)
         names = [f"{modality}-{feature:05d}" for feature in range(features)]
-        measured[modality] = Measurement(measure[modality](log_rate, (cells, features), stream), names, modality)
+        measured[modality] = Measurement(
+            measure[modality](log_rate, (cells, features), stream), names, modality
+        )
         private_factors[modality] = w.astype(np.float32)
         driven[modality] = pd.Series(np.any(of_shared != 0, axis=0), index=names)
 
@@ -145,7 +166,9 @@ def load(
     dataset.obsm["shared_factors"] = s.astype(np.float32)
     for modality, w in private_factors.items():
         dataset[modality].obsm["private_factors"] = w
-        dataset[modality].var["shared_driven"] = driven[modality].loc[dataset[modality].var_names].to_numpy()
+        dataset[modality].var["shared_driven"] = (
+            driven[modality].loc[dataset[modality].var_names].to_numpy()
+        )
     return dataset
 
 
@@ -155,7 +178,10 @@ def _loadings(factors: int, features: int, rng: np.random.Generator) -> np.ndarr
 
 
 def _log_rate(
-    factors: Sequence[tuple[np.ndarray, np.ndarray]], effect: np.ndarray, batch: np.ndarray, rows: slice
+    factors: Sequence[tuple[np.ndarray, np.ndarray]],
+    effect: np.ndarray,
+    batch: np.ndarray,
+    rows: slice,
 ) -> np.ndarray:
     """Return the log rates of some cells, (rows, features), given (factors, loadings) and each batch's effect."""
     return sum(f[rows] @ loadings for f, loadings in factors) + effect[batch[rows]]
@@ -165,15 +191,25 @@ def _rna(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) ->
     cells, features = shape
     base = 1.5 * rng.standard_normal(features)
     library = 0.3 * features * np.exp(0.4 * rng.standard_normal((cells, 1)))
-    return _drawn(shape, lambda rows: _negative_binomial(library[rows] * _normalised(base + log_rate(rows)), 2.0, rng))
+    return _drawn(
+        shape,
+        lambda rows: _negative_binomial(
+            library[rows] * _normalised(base + log_rate(rows)), 2.0, rng
+        ),
+    )
 
 
 def _atac(
-    log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator, fragments: float | None = None
+    log_rate: LogRate,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    fragments: float | None = None,
 ) -> sparse.csr_matrix:
     cells, features = shape
     base = 0.8 * rng.standard_normal(features)
-    depth = (0.06 * features if fragments is None else fragments) * np.exp(0.4 * rng.standard_normal((cells, 1)))
+    depth = (0.06 * features if fragments is None else fragments) * np.exp(
+        0.4 * rng.standard_normal((cells, 1))
+    )
     return _drawn(shape, lambda rows: rng.poisson(depth[rows] * _normalised(base + log_rate(rows))))
 
 
@@ -182,14 +218,22 @@ def _adt(log_rate: LogRate, shape: tuple[int, int], rng: np.random.Generator) ->
     base = 2.5 + 0.8 * rng.standard_normal(features)
     ambient = np.exp(1.5 + 0.5 * rng.standard_normal(features))
     depth = np.exp(0.3 * rng.standard_normal((cells, 1)))
-    return _drawn(shape, lambda rows: _negative_binomial(depth[rows] * (np.exp(base + log_rate(rows)) + ambient), 5.0, rng))
+    return _drawn(
+        shape,
+        lambda rows: _negative_binomial(
+            depth[rows] * (np.exp(base + log_rate(rows)) + ambient), 5.0, rng
+        ),
+    )
 
 
 def _drawn(shape: tuple[int, int], draw: Callable[[slice], np.ndarray]) -> sparse.csr_matrix:
     """Return counts of all cells, sparse float32, drawn for a block of cells after the other: dense they may not fit."""
     cells, features = shape
     size = max(1, BLOCK // features)
-    blocks = [sparse.csr_matrix(draw(slice(first, first + size)), dtype=np.float32) for first in range(0, cells, size)]
+    blocks = [
+        sparse.csr_matrix(draw(slice(first, first + size)), dtype=np.float32)
+        for first in range(0, cells, size)
+    ]
     return sparse.vstack(blocks, format="csr")
 
 
@@ -199,6 +243,10 @@ def _normalised(log_rate: np.ndarray) -> np.ndarray:
     return rate / rate.sum(axis=1, keepdims=True)
 
 
-def _negative_binomial(mean: np.ndarray, inverse_dispersion: float, rng: np.random.Generator) -> np.ndarray:
+def _negative_binomial(
+    mean: np.ndarray, inverse_dispersion: float, rng: np.random.Generator
+) -> np.ndarray:
     """Draw counts with variance mean + mean^2 / inverse_dispersion, as a gamma-Poisson mixture."""
-    return rng.poisson(mean * rng.gamma(inverse_dispersion, 1 / inverse_dispersion, size=mean.shape))
+    return rng.poisson(
+        mean * rng.gamma(inverse_dispersion, 1 / inverse_dispersion, size=mean.shape)
+    )

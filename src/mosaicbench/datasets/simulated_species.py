@@ -69,29 +69,45 @@ def load(
     """
     if not 0 <= conserved <= 1:
         raise UserError(f"conserved: must lie between 0 and 1, found {conserved}")
-    for key, given, least in (("cells", cells, 10), ("cell_types", cell_types, 1), ("own_genes", own_genes, 0)):
+    for key, given, least in (
+        ("cells", cells, 10),
+        ("cell_types", cell_types, 1),
+        ("own_genes", own_genes, 0),
+    ):
         if given < least:
             raise UserError(f"{key}: must be at least {least}, found {given}")
     random, shared, private = np.random.default_rng(seed), 6, 3
     proportions = 0.8 ** np.arange(cell_types)
     types = random.choice(cell_types, size=cells, p=proportions / proportions.sum())
-    s = 1.8 * random.standard_normal((cell_types, shared))[types] + random.standard_normal((cells, shared))
+    s = 1.8 * random.standard_normal((cell_types, shared))[types] + random.standard_normal(
+        (cells, shared)
+    )
     s = (s - s.mean(axis=0)) / s.std(axis=0)
     common, base = _loadings(shared, orthologues, random), 1.5 * random.standard_normal(orthologues)
     measured = {}
     for species in SPECIES:
         other = _loadings(shared, orthologues, random)
         effects = np.concatenate(
-            [conserved * common + np.sqrt(1 - conserved**2) * other, _loadings(shared, own_genes, random)], 1
+            [
+                conserved * common + np.sqrt(1 - conserved**2) * other,
+                _loadings(shared, own_genes, random),
+            ],
+            1,
         )
-        own = random.standard_normal((cells, private)) @ _loadings(private, orthologues + own_genes, random)
-        rate = np.concatenate([base, 1.5 * random.standard_normal(own_genes)]) + s @ effects + own  # (cells, genes)
+        own = random.standard_normal((cells, private)) @ _loadings(
+            private, orthologues + own_genes, random
+        )
+        rate = (
+            np.concatenate([base, 1.5 * random.standard_normal(own_genes)]) + s @ effects + own
+        )  # (cells, genes)
         rate = np.exp(rate - rate.max(axis=1, keepdims=True))
         library = 0.5 * rate.shape[1] * np.exp(0.4 * random.standard_normal((cells, 1)))
         mean = library * rate / rate.sum(axis=1, keepdims=True)
         names = [f"{species}-orthologue-{j:04d}" for j in range(orthologues)]
         names += [f"{species}-own-{j:04d}" for j in range(own_genes)]
-        measured[species] = Measurement(random.poisson(mean * random.gamma(2.0, 0.5, size=mean.shape)), names, "rna")
+        measured[species] = Measurement(
+            random.poisson(mean * random.gamma(2.0, 0.5, size=mean.shape)), names, "rna"
+        )
     dataset = assembled(
         measured,
         cells=[f"cell-{cell:06d}" for cell in range(cells)],

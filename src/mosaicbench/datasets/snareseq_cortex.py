@@ -30,7 +30,9 @@ CARD = {
 ORIGIN = "GxR.npz of scMoMaT: peak in the gene's body or promoter (mm10)"
 
 
-def load(raw: Path, *, cell_type: str = "cluster (remapped)", batches: Sequence[str] | None = None) -> MuData:
+def load(
+    raw: Path, *, cell_type: str = "cluster (remapped)", batches: Sequence[str] | None = None
+) -> MuData:
     """Return the nuclei with modalities ``rna`` and ``atac``; the batch is a library, 09A to 09L.
 
     Parameters
@@ -47,25 +49,45 @@ def load(raw: Path, *, cell_type: str = "cluster (remapped)", batches: Sequence[
     UserError
         When a file is absent or unreadable, the shapes do not fit each other, or a column or batch is absent.
     """
-    cells = opened(found(raw, "meta_c1.csv"), lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False))
+    cells = opened(
+        found(raw, "meta_c1.csv"),
+        lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False),
+    )
     if cell_type not in cells:
-        raise UserError(f"cell_type: no column {cell_type!r} in meta_c1.csv; there are {', '.join(cells)}")
-    genes, peaks = (found(raw, name).read_text(encoding="utf-8").split() for name in ("genes.txt", "regions.txt"))
-    rna, atac, near = (opened(found(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz"))
-    expected = {"GxC1.npz": (len(genes), len(cells)), "RxC1.npz": (len(peaks), len(cells)), "GxR.npz": (len(genes), len(peaks))}
+        raise UserError(
+            f"cell_type: no column {cell_type!r} in meta_c1.csv; there are {', '.join(cells)}"
+        )
+    genes, peaks = (
+        found(raw, name).read_text(encoding="utf-8").split()
+        for name in ("genes.txt", "regions.txt")
+    )
+    rna, atac, near = (
+        opened(found(raw, name), sparse.load_npz) for name in ("GxC1.npz", "RxC1.npz", "GxR.npz")
+    )
+    expected = {
+        "GxC1.npz": (len(genes), len(cells)),
+        "RxC1.npz": (len(peaks), len(cells)),
+        "GxR.npz": (len(genes), len(peaks)),
+    }
     for (name, shape), matrix in zip(expected.items(), (rna, atac, near), strict=True):
         if matrix.shape != shape:
-            raise UserError(f"{raw}: {name} is {matrix.shape}, but genes.txt, regions.txt and meta_c1.csv say {shape}")
+            raise UserError(
+                f"{raw}: {name} is {matrix.shape}, but genes.txt, regions.txt and meta_c1.csv say {shape}"
+            )
     taken = np.ones(len(cells), dtype=bool)
     if batches is not None:
         if unknown := sorted(set(batches) - set(cells["Batch"])):
-            raise UserError(f"batches: there is no {unknown[0]!r}; there are {', '.join(sorted(set(cells['Batch'])))}")
+            raise UserError(
+                f"batches: there is no {unknown[0]!r}; there are {', '.join(sorted(set(cells['Batch'])))}"
+            )
         taken = cells["Batch"].isin(batches).to_numpy()
     cells = cells[taken]
     dataset = assembled(
         {
             "rna": Measurement(rna.T.tocsr()[taken], genes, "rna"),
-            "atac": Measurement(atac.T.tocsr()[taken], peaks, "atac", annotation=coordinates(peaks)),
+            "atac": Measurement(
+                atac.T.tocsr()[taken], peaks, "atac", annotation=coordinates(peaks)
+            ),
         },
         cells=cells.index,
         cell_type=cells[cell_type],

@@ -66,7 +66,9 @@ def load(
     source, types = _published(raw) if path is None else _own(raw, path, cell_type)
     counts = sparse.csc_matrix(source.layers.get("counts", source.X), dtype=np.float32)
     if np.any(counts.data < 0) or np.any(counts.data != np.round(counts.data)):
-        raise UserError(f"path: {path} holds no counts; molecules cannot be divided between two modalities")
+        raise UserError(
+            f"path: {path} holds no counts; molecules cannot be divided between two modalities"
+        )
     random = np.random.default_rng(seed)
     in_left = stratified_half(np.asarray(counts.mean(axis=0)).ravel(), random)
     shared = np.zeros(len(in_left), dtype=bool)
@@ -74,7 +76,10 @@ def load(
     of_left = _part(counts, np.where(shared, 0.5, in_left), random)
     sides = {"left": (of_left, in_left | shared), "right": (counts - of_left, ~in_left | shared)}
     return assembled(
-        {name: Measurement(x[:, genes], source.var_names[genes], "rna") for name, (x, genes) in sides.items()},
+        {
+            name: Measurement(x[:, genes], source.var_names[genes], "rna")
+            for name, (x, genes) in sides.items()
+        },
         cells=source.obs_names,
         cell_type=types,
         batch=["all"] * source.n_obs,
@@ -93,12 +98,18 @@ def _own(raw: Path | None, path: str, cell_type: str | None) -> tuple[AnnData, S
 
     source = readers.opened((Path() if raw is None else Path(raw)) / path, anndata.read_h5ad)
     if cell_type is not None and cell_type not in source.obs:
-        raise UserError(f"cell_type: no obs column {cell_type!r} in {path}; there are {', '.join(source.obs)}")
+        raise UserError(
+            f"cell_type: no obs column {cell_type!r} in {path}; there are {', '.join(source.obs)}"
+        )
     return source, [""] * source.n_obs if cell_type is None else source.obs[cell_type].astype(str)
 
 
-def _part(counts: sparse.csc_matrix, chance: np.ndarray, random: np.random.Generator) -> sparse.csc_matrix:
+def _part(
+    counts: sparse.csc_matrix, chance: np.ndarray, random: np.random.Generator
+) -> sparse.csc_matrix:
     """Return the molecules that fall to one side, each by its gene's chance."""
     part = counts.copy()
-    part.data = random.binomial(counts.data.astype(np.int64), np.repeat(chance, np.diff(counts.indptr))).astype(np.float32)
+    part.data = random.binomial(
+        counts.data.astype(np.int64), np.repeat(chance, np.diff(counts.indptr))
+    ).astype(np.float32)
     return part

@@ -76,9 +76,18 @@ def load(
     """
     given = {} if private_features is None else private_features
     if unknown := sorted(set(given) - set(STREAMS)):
-        raise UserError(f"private_features: no modality {unknown[0]!r}; there are {', '.join(STREAMS)}")
-    smallest = {"cells": (cells, 10), "shared_features": (shared_features, 1), "shared": (shared, 1), "private": (private, 1)}
-    smallest |= {f"private_features.{modality}": (number, 0) for modality, number in given.items()} | {"noise": (noise, 0)}
+        raise UserError(
+            f"private_features: no modality {unknown[0]!r}; there are {', '.join(STREAMS)}"
+        )
+    smallest = {
+        "cells": (cells, 10),
+        "shared_features": (shared_features, 1),
+        "shared": (shared, 1),
+        "private": (private, 1),
+    }
+    smallest |= {
+        f"private_features.{modality}": (number, 0) for modality, number in given.items()
+    } | {"noise": (noise, 0)}
     for key, (number, least) in smallest.items():
         if number < least:
             raise UserError(f"{key}: must be at least {least}, found {number}")
@@ -90,11 +99,18 @@ def load(
         rng = np.random.default_rng([seed, stream])
         w = rng.uniform(-2, 2, (cells, private))
         features = given.get(modality, 100)
-        x = np.concatenate([_drawn(of_shared, shared_features, rng), _drawn(_root(w), features, rng)], axis=1)
+        x = np.concatenate(
+            [_drawn(of_shared, shared_features, rng), _drawn(_root(w), features, rng)], axis=1
+        )
         x = (x - x.mean(axis=0)) / x.std(axis=0)
-        x += noise * np.random.default_rng([seed, stream, 1]).standard_normal(x.T.shape).T  # (cells, features)
+        x += (
+            noise * np.random.default_rng([seed, stream, 1]).standard_normal(x.T.shape).T
+        )  # (cells, features)
         driven[modality] = np.arange(x.shape[1]) < shared_features
-        names = [f"{modality}-{'shared' if of else 'private'}-{j:04d}" for j, of in enumerate(driven[modality])]
+        names = [
+            f"{modality}-{'shared' if of else 'private'}-{j:04d}"
+            for j, of in enumerate(driven[modality])
+        ]
         measured[modality] = Measurement(x, names, "continuous", "continuous")
         factors[modality] = w.astype(np.float32)
 

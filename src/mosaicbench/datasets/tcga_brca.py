@@ -25,11 +25,18 @@ CARD = {
 }
 
 STATUSES = ("Positive", "Negative")
-SMALLEST = 1e-3  # share methylated that still counts as more than none, so that no M-value is infinite
+SMALLEST = (
+    1e-3  # share methylated that still counts as more than none, so that no M-value is infinite
+)
 ROWS = 20_000  # features read at a time
 
 
-def load(raw: Path, *, cell_type: str = "ER_Status_nature2012", methylation_of: str = "HumanMethylation450.gz") -> MuData:
+def load(
+    raw: Path,
+    *,
+    cell_type: str = "ER_Status_nature2012",
+    methylation_of: str = "HumanMethylation450.gz",
+) -> MuData:
     """Return the samples with a known status, measured in ``rna`` and ``methylation``, both continuous.
 
     Parameters
@@ -56,14 +63,20 @@ def load(raw: Path, *, cell_type: str = "ER_Status_nature2012", methylation_of: 
     clinical = opened(path, lambda file: pd.read_csv(file, sep="\t", dtype=str))
     for column in ("sampleID", cell_type):
         if column not in clinical:
-            raise UserError(f"{path}: no column {column!r}; there are {', '.join(clinical.columns[:20])}")
+            raise UserError(
+                f"{path}: no column {column!r}; there are {', '.join(clinical.columns[:20])}"
+            )
     status = clinical.set_index("sampleID")[cell_type]
     files = {"rna": found(raw, "HiSeqV2.gz"), "methylation": found(raw, methylation_of)}
     samples = pd.Index(status.index[status.isin(STATUSES)])
     for file in files.values():
-        samples = samples[samples.isin(opened(file, lambda f: pd.read_csv(f, sep="\t", nrows=0)).columns)]
+        samples = samples[
+            samples.isin(opened(file, lambda f: pd.read_csv(f, sep="\t", nrows=0)).columns)
+        ]
     if not len(samples):
-        raise UserError(f"{raw}: no sample with a status in {cell_type} has both expression and methylation")
+        raise UserError(
+            f"{raw}: no sample with a status in {cell_type} has both expression and methylation"
+        )
 
     measured = {}
     for modality, file in files.items():
@@ -72,14 +85,18 @@ def load(raw: Path, *, cell_type: str = "ER_Status_nature2012", methylation_of: 
             shares = np.clip(values, SMALLEST, 1 - SMALLEST)
             values = np.log(shares / (1 - shares))
         measured[modality] = Measurement(values, names, "continuous", "continuous")
-    return assembled(measured, cells=samples, cell_type=status.loc[samples], batch=["all"] * len(samples))
+    return assembled(
+        measured, cells=samples, cell_type=status.loc[samples], batch=["all"] * len(samples)
+    )
 
 
 def _features(file: Path, samples: pd.Index) -> tuple[np.ndarray, list[str]]:
     """Return (samples, features) and their names, of the features with a value in each sample."""
     parts, names = [], []
     first = pd.read_csv(file, sep="\t", nrows=0).columns[0]
-    for block in pd.read_csv(file, sep="\t", usecols=[first, *samples], index_col=first, chunksize=ROWS):
+    for block in pd.read_csv(
+        file, sep="\t", usecols=[first, *samples], index_col=first, chunksize=ROWS
+    ):
         block = block[samples].dropna()
         parts.append(block.to_numpy(np.float32))
         names += list(block.index.astype(str))

@@ -32,7 +32,9 @@ LABELS = "elife-63632-fig4-data2-v1.zip"
 TABLE = "TypeLabelsUMAP.csv"
 
 
-def load(raw: Path, *, wells: Sequence[str] = ("W3",), cell_type: str = "seurat_pbmc_cell_type") -> MuData:
+def load(
+    raw: Path, *, wells: Sequence[str] = ("W3",), cell_type: str = "seurat_pbmc_cell_type"
+) -> MuData:
     """Return the cells of `wells`; one well has ``rna``, ``atac`` and ``adt``, several have ``rna`` and ``adt``.
 
     Each well has peaks of its own, which are not the same features. The batch is the well.
@@ -70,7 +72,9 @@ def load(raw: Path, *, wells: Sequence[str] = ("W3",), cell_type: str = "seurat_
         cell_type=np.concatenate(types),
         batch=[well for well, (names, _) in parts.items() for _ in names],
     )
-    dataset.uns["cells_dropped"] = sum(modalities["rna"].n_obs - len(names) for names, modalities in parts.values())
+    dataset.uns["cells_dropped"] = sum(
+        modalities["rna"].n_obs - len(names) for names, modalities in parts.values()
+    )
     dataset.uns["labels_matched"] = matched
     return dataset
 
@@ -78,7 +82,9 @@ def load(raw: Path, *, wells: Sequence[str] = ("W3",), cell_type: str = "seurat_
 def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
     """Return the cells of one well, and its modalities; the table of antibodies has all droplets, also the empty ones."""
     modalities = tenx_h5(found(raw, f"*{well}_*cellranger-arc_filtered_feature_bc_matrix.h5"))
-    proteins = csv_counts(found(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"])
+    proteins = csv_counts(
+        found(raw, f"*{well}_*_adt_counts.csv.gz"), index="cell_barcode", drop=["total"]
+    )
     proteins.obs_names = pd.Index([f"{name}-1" for name in proteins.obs_names])
     names = modalities["rna"].obs_names
     return names[names.isin(proteins.obs_names)], modalities | {"adt": proteins}
@@ -86,12 +92,21 @@ def _well(raw: Path, well: str) -> tuple[pd.Index, dict[str, AnnData]]:
 
 def _joined(parts: dict[str, tuple[pd.Index, dict[str, AnnData]]], kind: str) -> Measurement:
     """Return one modality of all wells, below each other."""
-    own = {well: measurement(modalities[kind], kind, names) for well, (names, modalities) in parts.items()}
+    own = {
+        well: measurement(modalities[kind], kind, names)
+        for well, (names, modalities) in parts.items()
+    }
     (first, one), *others = own.items()
     for well, other in others:
         if list(other.features) != list(one.features):
-            raise UserError(f"wells: {first} and {well} differ in their features of {kind}; take them as two datasets")
-    values = sparse.vstack([each.values for each in own.values()], format="csr") if others else one.values
+            raise UserError(
+                f"wells: {first} and {well} differ in their features of {kind}; take them as two datasets"
+            )
+    values = (
+        sparse.vstack([each.values for each in own.values()], format="csr")
+        if others
+        else one.values
+    )
     return Measurement(values, one.features, kind, annotation=one.annotation)
 
 
@@ -104,14 +119,20 @@ def _labels(path: Path) -> pd.DataFrame:
 
 def _table_in_archive(path: Path) -> pd.DataFrame:
     with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith(TABLE) and "__MACOSX" not in name]
+        names = [
+            name for name in archive.namelist() if name.endswith(TABLE) and "__MACOSX" not in name
+        ]
         if len(names) != 1:
-            raise UserError(f"{path}: no file {TABLE} in this archive, which holds {', '.join(archive.namelist())}")
+            raise UserError(
+                f"{path}: no file {TABLE} in this archive, which holds {', '.join(archive.namelist())}"
+            )
         with archive.open(names[0]) as file:
             return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
-def _types(table: pd.DataFrame | None, well: str, names: pd.Index, column: str, path: Path) -> tuple[np.ndarray, int]:
+def _types(
+    table: pd.DataFrame | None, well: str, names: pd.Index, column: str, path: Path
+) -> tuple[np.ndarray, int]:
     if table is None:
         return np.full(len(names), "", dtype=object), 0
     own = table[table["well"] == well.lstrip("W")]

@@ -46,7 +46,9 @@ def load(raw: Path) -> MuData:
         path = found(raw, f"train_{kind}.h5")
         cells[kind], measured[kind] = opened(path, lambda file, kind=kind: _matrix(file, kind))
     if cells["rna"] != cells["adt"]:
-        raise UserError(f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order")
+        raise UserError(
+            f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order"
+        )
     table = found(raw, "train_cty.csv")
     types = opened(table, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))["x"]
     if len(types) != len(cells["rna"]):
@@ -59,7 +61,9 @@ def _matrix(path: Path, kind: str) -> tuple[list[str], Measurement]:
 
     with h5py.File(path) as content:
         group = content["matrix"]
-        features, cells = ([name.decode() for name in group[key][()]] for key in ("features", "barcodes"))
+        features, cells = (
+            [name.decode() for name in group[key][()]] for key in ("features", "barcodes")
+        )
         dense = group["data"]  # features x cells
         blocks = [
             sparse.csr_matrix(dense[first : first + FEATURES_AT_ONCE].astype(np.float32))

@@ -11,7 +11,9 @@ PLACES = {"best": "best", "median": "median", "worst": "worst"}
 
 def features_of(imputed_values: pd.DataFrame, theme: Theme) -> list[tuple[str, str, str]]:
     """Return (direction, place, feature), directions in display order, features from best to worst."""
-    named = imputed_values.drop_duplicates(["direction", "place"]).set_index(["direction", "place"])["feature"]
+    named = imputed_values.drop_duplicates(["direction", "place"]).set_index(
+        ["direction", "place"]
+    )["feature"]
     return [
         (direction, place, named[(direction, place)])
         for direction in theme.directions(imputed_values["direction"])

@@ -19,7 +19,9 @@ from mosaicbench.statistics.common import RESOURCES
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # where chance lies
-OVER_ROWS = {"y": 1.0}  # of a title: above rows stand no ticks or numbers, which matplotlib would look for at every turn
+OVER_ROWS = {
+    "y": 1.0
+}  # of a title: above rows stand no ticks or numbers, which matplotlib would look for at every turn
 FLOOR = 0.01  # the least value on a logarithmic axis
 
 
@@ -42,18 +44,38 @@ def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
 def write_absence(axes: Axes, row: float, text: str) -> None:
     """Write the sign of absence at the left of a row."""
     ground = None if text == NOT_GIVEN else {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    axes.text(0.02, row, text, transform=axes.get_yaxis_transform(), va="center", color=QUIET, fontsize=7, bbox=ground)
+    axes.text(
+        0.02,
+        row,
+        text,
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=QUIET,
+        fontsize=7,
+        bbox=ground,
+    )
 
 
 def mark_seeds(axes: Axes, row: int, values: pd.Series, colour: str) -> None:
     """Draw the values of single seeds a little below a row's middle."""
-    axes.plot(values, np.full(len(values), row + 0.3), "o", color=colour, ms=2.6, alpha=0.8, mec="none", zorder=3)
+    axes.plot(
+        values,
+        np.full(len(values), row + 0.3),
+        "o",
+        color=colour,
+        ms=2.6,
+        alpha=0.8,
+        mec="none",
+        zorder=3,
+    )
 
 
 def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) -> None:
     """Draw an interval along a row, nothing where there is none."""
     if np.isfinite(low):
-        axes.plot([low, high], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2)
+        axes.plot(
+            [low, high], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2
+        )
 
 
 def plain_numbers() -> FuncFormatter:
@@ -63,7 +85,9 @@ def plain_numbers() -> FuncFormatter:
 
 def measured_resources(table: pd.DataFrame, column: str) -> list[str]:
     """Return the resources of which a table with the columns `metric` and `column` has a value above 0."""
-    return [metric for metric in RESOURCES if table.loc[table["metric"] == metric, column].max() > 0]
+    return [
+        metric for metric in RESOURCES if table.loc[table["metric"] == metric, column].max() > 0
+    ]
 
 
 def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") -> None:
@@ -74,7 +98,15 @@ def name_view(figure: Figure, theme: Theme, runs: pd.DataFrame, what: str = "") 
     figure.suptitle(title, x=0.008, ha="left", fontsize=8, color=QUIET)
 
 
-def name_cells(figure: Figure, theme: Theme, runs: pd.DataFrame, seed: int, cells: int, *, which: str = "query cells") -> None:
+def name_cells(
+    figure: Figure,
+    theme: Theme,
+    runs: pd.DataFrame,
+    seed: int,
+    cells: int,
+    *,
+    which: str = "query cells",
+) -> None:
     """Write the dataset, the scenario, the seed and how many cells are drawn above a figure of one view."""
     name_view(figure, theme, runs, f"seed {seed}, {cells:,} {which}")
 
@@ -105,7 +137,10 @@ def wrapped(label: str, *, width: int = 18) -> str:
 
 def inches(text: str, size: float) -> float:
     """Return how wide a line of text is at a font size in points."""
-    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0] / 72
+    return (
+        text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0]
+        / 72
+    )
 
 
 def shortened(name: str, *, most: int = 28) -> str:
@@ -113,12 +148,23 @@ def shortened(name: str, *, most: int = 28) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def key(axes: Axes, palette: dict[str, str], labels: dict[str, str], title: str, *, most: int = 32) -> None:
+def key(
+    axes: Axes, palette: dict[str, str], labels: dict[str, str], title: str, *, most: int = 32
+) -> None:
     """Fill a panel with the legend of a palette, its first `most` names."""
     axes.axis("off")
     names = list(palette)[:most]
     handles = [
-        Line2D([], [], marker="o", ms=4, linestyle="none", color=palette[name], label=shortened(labels[name])) for name in names
+        Line2D(
+            [],
+            [],
+            marker="o",
+            ms=4,
+            linestyle="none",
+            color=palette[name],
+            label=shortened(labels[name]),
+        )
+        for name in names
     ]
     if len(palette) > most:
         handles.append(Line2D([], [], linestyle="none", label=f"and {len(palette) - most} more"))

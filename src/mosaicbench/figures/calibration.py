@@ -53,7 +53,9 @@ def calibration(
         return empty(nothing), pd.DataFrame(columns=COLUMNS)
     columns = min(3, len(directions))
     lines = math.ceil(len(directions) / columns)
-    figure = Figure(figsize=(1.4 + 2.7 * columns, lines * (0.8 + ROW * len(rows))), layout="constrained")
+    figure = Figure(
+        figsize=(1.4 + 2.7 * columns, lines * (0.8 + ROW * len(rows))), layout="constrained"
+    )
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     drawn = []
     for axes, direction in zip(panels, directions, strict=False):
@@ -64,7 +66,9 @@ def calibration(
         covered = scores[(scores["direction"] == direction) & scores["metric"].isin(COVERAGE)]
         for row, run in enumerate(rows):
             table = _shares(of_direction[of_direction["run"] == run])
-            means = covered[covered["run"] == run].groupby("metric")["value"].mean().reindex(COVERAGE)
+            means = (
+                covered[covered["run"] == run].groupby("metric")["value"].mean().reindex(COVERAGE)
+            )
             text = "" if len(table) else absence(runs, run)
             named = {"direction": direction, "space": spaces[direction], "run": run, "shown": text}
             drawn += [named | bar | dict(means) for bar in table.to_dict("records")] or [named]
@@ -95,11 +99,25 @@ def _bars(axes: Axes, row: int, shares: np.ndarray, colour: str) -> None:
     floor = row + 0.42  # rows count downwards
     look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}
     for low, width, height in zip(edges[:-1], np.diff(edges), heights, strict=True):
-        axes.add_artist(Rectangle((low, floor), width, -height, **look))  # limits stand: `bar` would ask each for its outline
+        axes.add_artist(
+            Rectangle((low, floor), width, -height, **look)
+        )  # limits stand: `bar` would ask each for its outline
     level = floor - TALLEST / len(shares) / shares.max()
     axes.plot([0, 1], [level, level], color=INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=4)
 
 
 def _write_coverage(axes: Axes, row: int, means: pd.Series) -> None:
-    parts = [f"{name.removeprefix('coverage_')} %: {100 * value:.0f}" for name, value in means.items() if np.isfinite(value)]
-    axes.text(1.01, row, "\n".join(parts), transform=axes.get_yaxis_transform(), va="center", color=QUIET, fontsize=6)
+    parts = [
+        f"{name.removeprefix('coverage_')} %: {100 * value:.0f}"
+        for name, value in means.items()
+        if np.isfinite(value)
+    ]
+    axes.text(
+        1.01,
+        row,
+        "\n".join(parts),
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=QUIET,
+        fontsize=6,
+    )

@@ -26,7 +26,9 @@ COLUMNS = ["metric", "run", *DISTANCES, *(f"place_{distance}" for distance in DI
 SIDE = 2.5  # inches
 
 
-def distances(*, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def distances(
+    *, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw the scores of one view by either distance.
 
     Returns
@@ -38,14 +40,24 @@ def distances(*, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tu
     of_scores = {score: _both(means, score, theme) for score in SCORES}
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
     if not of_scores:
-        return empty("No run of this view has a score by both distances."), pd.DataFrame(columns=COLUMNS)
+        return empty("No run of this view has a score by both distances."), pd.DataFrame(
+            columns=COLUMNS
+        )
     figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
-    for axes, (score, rows) in zip(figure.subplots(1, len(of_scores), squeeze=False)[0], of_scores.items(), strict=True):
+    for axes, (score, rows) in zip(
+        figure.subplots(1, len(of_scores), squeeze=False)[0], of_scores.items(), strict=True
+    ):
         low, high = rows[list(DISTANCES)].to_numpy().min(), rows[list(DISTANCES)].to_numpy().max()
         edge = 0.06 * (high - low) or 0.01
         axes.plot([low - edge, high + edge], [low - edge, high + edge], zorder=1, **DASHED)
         for row in rows.itertuples():
-            axes.plot([row.euclidean], [row.cosine], zorder=2, alpha=0.9, **theme.marker(row.run, size=5.5))
+            axes.plot(
+                [row.euclidean],
+                [row.cosine],
+                zorder=2,
+                alpha=0.9,
+                **theme.marker(row.run, size=5.5),
+            )
         axes.set_xlim(low - edge, high + edge)
         axes.set_ylim(low - edge, high + edge)
         axes.set_aspect("equal")
@@ -55,9 +67,12 @@ def distances(*, headline: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tu
         axes.set_ylabel("cosine")
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
     handles = [
-        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5)) for run in theme.order("runs", drawn["run"])
+        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5))
+        for run in theme.order("runs", drawn["run"])
     ]
-    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3).set_alignment("left")
+    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3).set_alignment(
+        "left"
+    )
     name_view(figure, theme, runs)
     return figure, drawn
 
@@ -67,5 +82,9 @@ def _both(means: pd.DataFrame, score: str, theme: Theme) -> pd.DataFrame:
     forms = BY_DISTANCE[score]
     rows = means.reindex(columns=list(forms.values())).set_axis(list(forms), axis=1).dropna()
     rows = rows.loc[[run for run in theme.order("runs", rows.index) if theme.roster.competes(run)]]
-    places = rows.rank(ascending=theme.roster.better(score) == "lower", method="min").add_prefix("place_").astype(int)
+    places = (
+        rows.rank(ascending=theme.roster.better(score) == "lower", method="min")
+        .add_prefix("place_")
+        .astype(int)
+    )
     return rows.join(places).rename_axis("run").reset_index().assign(metric=score)

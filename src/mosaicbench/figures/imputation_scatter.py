@@ -24,11 +24,28 @@ CARD = {
     "needs": ["imputed_values", "runs"],
     "per": "view",
 }
-COLUMNS = ["direction", "place", "space", "feature", "run", "seed", "cell", "measured", "imputed", "r"]
-SIDE, LABELS, WIDTH = 1.3, 1.0, 8.0  # inches: of a panel, of what stands left of a row, of directions side by side
+COLUMNS = [
+    "direction",
+    "place",
+    "space",
+    "feature",
+    "run",
+    "seed",
+    "cell",
+    "measured",
+    "imputed",
+    "r",
+]
+SIDE, LABELS, WIDTH = (
+    1.3,
+    1.0,
+    8.0,
+)  # inches: of a panel, of what stands left of a row, of directions side by side
 
 
-def imputation_scatter(*, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def imputation_scatter(
+    *, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw measured against imputed values of one view.
 
     Returns

@@ -40,7 +40,12 @@ WIDTH = 1.6  # inches
 
 
 def imputation_umap(
-    *, imputed_layout: pd.DataFrame, projection: pd.DataFrame, runs: pd.DataFrame, by: str = "cell_type", theme: Theme
+    *,
+    imputed_layout: pd.DataFrame,
+    projection: pd.DataFrame,
+    runs: pd.DataFrame,
+    by: str = "cell_type",
+    theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw measured and imputed values of one view.
 
@@ -75,24 +80,37 @@ def imputation_umap(
 
     legend = LINE * lines_of_key(palette, labels)
     height = max(WIDTH * len(rows), legend)
-    figure = Figure(figsize=(0.3 + WIDTH * (1 + len(columns)) + 1.5, 0.7 + height), layout="constrained")
-    grid = figure.add_gridspec(len(rows), len(columns) + 2, width_ratios=[*[WIDTH] * (1 + len(columns)), 1.5])
+    figure = Figure(
+        figsize=(0.3 + WIDTH * (1 + len(columns)) + 1.5, 0.7 + height), layout="constrained"
+    )
+    grid = figure.add_gridspec(
+        len(rows), len(columns) + 2, width_ratios=[*[WIDTH] * (1 + len(columns)), 1.5]
+    )
     for row, direction in enumerate(rows):
         ground = measured[measured["modality"] == direction.split("->")[1]]
         for column, run in enumerate([MEASURED, *columns]):
             axes = figure.add_subplot(grid[row, column])
             bare(axes)
             if row == 0:
-                axes.set_title(wrapped("measured" if run == MEASURED else theme.label("runs", run), width=16))
+                axes.set_title(
+                    wrapped("measured" if run == MEASURED else theme.label("runs", run), width=16)
+                )
             if run == MEASURED:
                 points = ground
                 axes.set_ylabel(theme.direction(direction), fontsize=8, fontweight="bold")
             else:
                 points = imputed[(imputed["run"] == run) & (imputed["direction"] == direction)]
                 cloud(axes, ground["x"], ground["y"], FAINT, points=len(ground))
-            colours = FAINT if run == MEASURED and by == "leiden" else points[by].map(palette).tolist()
+            colours = (
+                FAINT if run == MEASURED and by == "leiden" else points[by].map(palette).tolist()
+            )
             cloud(axes, points["x"], points["y"], colours, points=len(ground))
-    key(figure.add_subplot(grid[:, -1]), palette, labels, "Cell type" if by == "cell_type" else "Leiden cluster")
+    key(
+        figure.add_subplot(grid[:, -1]),
+        palette,
+        labels,
+        "Cell type" if by == "cell_type" else "Leiden cluster",
+    )
     name_cells(figure, theme, runs, drawn["seed"].iloc[0], imputed["cell"].nunique())
     return figure, drawn
 
@@ -103,4 +121,7 @@ def _clusters(drawn: pd.DataFrame, projection: pd.DataFrame) -> pd.Series:
     source = drawn["direction"].str.split("->").str[0].mask(drawn["run"].isin(with_joint), "joint")
     places = zip(projection["run"], projection["source"], projection["cell"], strict=True)
     known = dict(zip(places, projection["leiden"], strict=True))
-    return pd.Series([known.get(place, "") for place in zip(drawn["run"], source, drawn["cell"], strict=True)], dtype=object)
+    return pd.Series(
+        [known.get(place, "") for place in zip(drawn["run"], source, drawn["cell"], strict=True)],
+        dtype=object,
+    )

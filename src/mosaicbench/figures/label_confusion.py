@@ -31,7 +31,9 @@ CELL = 0.14  # inches
 MOST_PRINTED = 12
 
 
-def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def label_confusion(
+    *, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw the confusion matrices of one view.
 
     Returns
@@ -40,15 +42,24 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
         The figure, and one row per run, direction, type and type taken that occurs.
     """
     if transfers.empty:
-        return empty("No run that was projected carries cell types over."), pd.DataFrame(columns=COLUMNS)
+        return empty("No run that was projected carries cell types over."), pd.DataFrame(
+            columns=COLUMNS
+        )
     of_row = ["direction", "run", "cell_type"]
-    drawn = transfers.assign(share=transfers["cells"] / transfers.groupby(of_row)["cells"].transform("sum"))[COLUMNS]
+    drawn = transfers.assign(
+        share=transfers["cells"] / transfers.groupby(of_row)["cells"].transform("sum")
+    )[COLUMNS]
     columns, directions = theme.order("runs", drawn["run"]), theme.directions(drawn["direction"])
     types = sorted({*drawn["cell_type"], *drawn["transferred"]})
     cell = max(CELL, 1.3 / len(types))
     side = cell * len(types)
-    figure = Figure(figsize=(2.6 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)), layout="constrained")
-    panels = figure.subplots(len(directions), len(columns), squeeze=False, sharex=True, sharey="row")
+    figure = Figure(
+        figsize=(2.6 + (side + 0.12) * len(columns), 1.6 + (side + 0.25) * len(directions)),
+        layout="constrained",
+    )
+    panels = figure.subplots(
+        len(directions), len(columns), squeeze=False, sharex=True, sharey="row"
+    )
     for axes_of_direction, direction in zip(panels, directions, strict=True):
         for axes, run in zip(axes_of_direction, columns, strict=True):
             _matrix(axes, drawn[(drawn["direction"] == direction) & (drawn["run"] == run)], types)
@@ -65,9 +76,13 @@ def label_confusion(*, transfers: pd.DataFrame, runs: pd.DataFrame, theme: Theme
     for axes in panels[:-1].ravel():
         axes.xaxis.set_visible(False)
     for axes in panels[-1]:
-        axes.set_xticks(range(len(types)), [shortened(name, most=24) for name in types], rotation=90, fontsize=6)
+        axes.set_xticks(
+            range(len(types)), [shortened(name, most=24) for name in types], rotation=90, fontsize=6
+        )
     scale = ScalarMappable(norm=Normalize(0, 1), cmap=colormaps[COLOURS])
-    bar = figure.colorbar(scale, ax=panels.ravel().tolist(), shrink=0.35, aspect=20, ticks=[0, 0.5, 1], pad=0.01)
+    bar = figure.colorbar(
+        scale, ax=panels.ravel().tolist(), shrink=0.35, aspect=20, ticks=[0, 0.5, 1], pad=0.01
+    )
     bar.ax.set_yticklabels(["0", "0.5", "1"])
     bar.set_label("share of the row")
     bar.outline.set_visible(False)
@@ -81,12 +96,31 @@ def _matrix(axes: Axes, transfers: pd.DataFrame, types: list[str]) -> None:
     axes.tick_params(length=0, labelcolor=INK)
     axes.spines[:].set_visible(True)
     if transfers.empty:
-        axes.text(0.5, 0.5, NOT_GIVEN, transform=axes.transAxes, ha="center", va="center", color=QUIET)
-    shares = transfers.pivot(index="cell_type", columns="transferred", values="share").reindex(index=types, columns=types)
+        axes.text(
+            0.5, 0.5, NOT_GIVEN, transform=axes.transAxes, ha="center", va="center", color=QUIET
+        )
+    shares = transfers.pivot(index="cell_type", columns="transferred", values="share").reindex(
+        index=types, columns=types
+    )
     # A type without a query cell has no share: its row stays white, like one of which nothing went elsewhere.
-    axes.imshow(shares.fillna(0).to_numpy(), cmap=colormaps[COLOURS], vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+    axes.imshow(
+        shares.fillna(0).to_numpy(),
+        cmap=colormaps[COLOURS],
+        vmin=0,
+        vmax=1,
+        aspect="equal",
+        interpolation="nearest",
+    )
     if len(types) <= MOST_PRINTED:
         for (row, column), share in np.ndenumerate(shares.to_numpy()):
             if share >= 0.5:
                 ink = "white" if share > 0.6 else INK
-                axes.text(column, row, f"{share:.2f}".lstrip("0"), ha="center", va="center", color=ink, fontsize=5)
+                axes.text(
+                    column,
+                    row,
+                    f"{share:.2f}".lstrip("0"),
+                    ha="center",
+                    va="center",
+                    color=ink,
+                    fontsize=5,
+                )

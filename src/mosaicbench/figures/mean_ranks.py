@@ -25,7 +25,18 @@ CARD = {
     "per": "all",
 }
 BAND = "#F1F1F1"
-COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "ranked", "datasets", "critical_difference", "note"]
+COLUMNS = [
+    "scenario",
+    "metric",
+    "run",
+    "rank",
+    "low",
+    "high",
+    "ranked",
+    "datasets",
+    "critical_difference",
+    "note",
+]
 
 
 def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
@@ -41,21 +52,38 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
     scenarios = theme.order("scenarios", headlines["scenario"])
     metrics = [metric for metric in HEADLINE if metric in set(headlines["metric"])]
     if not metrics:
-        return empty("No run can be ranked against another in any scenario."), pd.DataFrame(columns=COLUMNS)
+        return empty("No run can be ranked against another in any scenario."), pd.DataFrame(
+            columns=COLUMNS
+        )
 
-    rows_of = {name: theme.order("runs", headlines.loc[headlines["scenario"] == name, "run"]) for name in scenarios}
+    rows_of = {
+        name: theme.order("runs", headlines.loc[headlines["scenario"] == name, "run"])
+        for name in scenarios
+    }
     heights = [0.9 + ROW * len(rows_of[name]) for name in scenarios]
     figure = Figure(figsize=(1.6 + 1.75 * len(metrics), sum(heights) + 0.2), layout="constrained")
-    panels = figure.subplots(len(scenarios), len(metrics), sharey="row", squeeze=False, height_ratios=heights)
+    panels = figure.subplots(
+        len(scenarios), len(metrics), sharey="row", squeeze=False, height_ratios=heights
+    )
     for axes_of_scenario, scenario in zip(panels, scenarios, strict=True):
         for axes, metric in zip(axes_of_scenario, metrics, strict=True):
-            of_panel = headlines[(headlines["scenario"] == scenario) & (headlines["metric"] == metric)].set_index("run")
+            of_panel = headlines[
+                (headlines["scenario"] == scenario) & (headlines["metric"] == metric)
+            ].set_index("run")
             _panel(axes, of_panel, rows_of[scenario], theme)
             axes.set_title(theme.label("metrics", metric).replace(" ", "\n", 1), **OVER_ROWS)
-        most = headlines.loc[headlines["scenario"] == scenario, ["datasets", "blocks"]].max().astype(int)
+        most = (
+            headlines.loc[headlines["scenario"] == scenario, ["datasets", "blocks"]]
+            .max()
+            .astype(int)
+        )
         n = f"{most['datasets']} dataset{'s' if most['datasets'] != 1 else ''}, {most['blocks']} with seeds"
-        axes_of_scenario[0].set_ylabel(f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET, labelpad=10)
-    drawn = headlines.assign(place=headlines["metric"].map(metrics.index)).sort_values(["scenario", "place"], kind="stable")
+        axes_of_scenario[0].set_ylabel(
+            f"{theme.label('scenarios', scenario)}\n{n}", color=QUIET, labelpad=10
+        )
+    drawn = headlines.assign(place=headlines["metric"].map(metrics.index)).sort_values(
+        ["scenario", "place"], kind="stable"
+    )
     return figure, drawn[COLUMNS].reset_index(drop=True)
 
 
@@ -70,7 +98,12 @@ def _panel(axes: Axes, of_panel: pd.DataFrame, rows: list[str], theme: Theme) ->
     axes.set_xticks([1, *range(3, ranked + 1, 2)] if ranked > 4 else range(1, ranked + 1))
     difference = float(of_panel["critical_difference"].iloc[0])
     if np.isfinite(difference):
-        axes.axvspan(float(of_panel["rank"].min()), float(of_panel["rank"].min()) + difference, color=BAND, zorder=0)
+        axes.axvspan(
+            float(of_panel["rank"].min()),
+            float(of_panel["rank"].min()) + difference,
+            color=BAND,
+            zorder=0,
+        )
         axes.set_xlabel(f"← better   CD {difference:.1f}", color=QUIET, fontsize=7)
     else:
         axes.set_xlabel("← better", color=QUIET, fontsize=7)

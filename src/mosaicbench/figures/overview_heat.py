@@ -50,7 +50,21 @@ FAMILIES = {
     "biology": ("nmi", "ari", "label_silhouette", "clisi"),
     "mixing": ("modality_mixing", "ilisi", "kbet", "pcr"),
 }
-COLUMNS = ["family", "metric", "run", "mean", "sd", "seeds", "zero", "zero_is", "one", "one_is", "scaled", "rank", "shown"]
+COLUMNS = [
+    "family",
+    "metric",
+    "run",
+    "mean",
+    "sd",
+    "seeds",
+    "zero",
+    "zero_is",
+    "one",
+    "one_is",
+    "scaled",
+    "rank",
+    "shown",
+]
 COLOURS = colormaps["YlGnBu"]
 DARKEST = 0.92
 HEAT, BAR, RANK, DOT, GAP, ROW = 0.41, 0.82, 0.18, 0.2, 0.16, 0.25  # inches
@@ -78,7 +92,10 @@ def overview_heat(
         The figure, and one row per score and run: the mean, both ends of the scale and what they are, the scaled mean.
     """
     summary = headline(scores)
-    families = {name: [metric for metric in metrics if metric in set(summary["metric"])] for name, metrics in FAMILIES.items()}
+    families = {
+        name: [metric for metric in metrics if metric in set(summary["metric"])]
+        for name, metrics in FAMILIES.items()
+    }
     rows = theme.order("runs", runs["run"])
     if not any(families.values()):
         return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
@@ -87,7 +104,11 @@ def overview_heat(
     drawn = pd.concat(
         [
             _bars(overall, absent),
-            *[_cells(family, metric, summary, absent, theme) for family, names in families.items() for metric in names],
+            *[
+                _cells(family, metric, summary, absent, theme)
+                for family, names in families.items()
+                for metric in names
+            ],
             *[_resources(metric, summary, absent) for metric in used],
         ],
         ignore_index=True,
@@ -95,10 +116,15 @@ def overview_heat(
     columns = _columns(families, used, drawn)
 
     width, top = columns[-1].left + columns[-1].width, 1.35
-    names = max(1.5, 0.2 + max(inches(theme.label("runs", run), rcParams["ytick.labelsize"]) for run in rows))
+    names = max(
+        1.5,
+        0.2 + max(inches(theme.label("runs", run), rcParams["ytick.labelsize"]) for run in rows),
+    )
     figure = Figure(figsize=(names + width + 0.25, ROW * len(rows) + top + 0.75))
     size = figure.get_size_inches()
-    axes = figure.add_axes((names / size[0], 0.55 / size[1], width / size[0], ROW * len(rows) / size[1]))
+    axes = figure.add_axes(
+        (names / size[0], 0.55 / size[1], width / size[0], ROW * len(rows) / size[1])
+    )
     axes.spines[:].set_visible(False)
     axes.set_xlim(0, width)
     label_rows(axes, theme, rows)
@@ -126,7 +152,10 @@ def _bars(overall: pd.DataFrame, absent: dict[str, str]) -> pd.DataFrame:
     for name in SCORES:
         means = lines.dropna(subset=name)
         is_whole = means["complete"] | (name != "score")
-        texts = [f"{mean:z.2f}{'' if whole else FEWER}" for mean, whole in zip(means[name], is_whole, strict=True)]
+        texts = [
+            f"{mean:z.2f}{'' if whole else FEWER}"
+            for mean, whole in zip(means[name], is_whole, strict=True)
+        ]
         cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=texts)
         if name == "score" and ranked > 1:
             cells["rank"] = means["rank"]
@@ -134,12 +163,16 @@ def _bars(overall: pd.DataFrame, absent: dict[str, str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _cells(family: str, metric: str, summary: pd.DataFrame, absent: dict[str, str], theme: Theme) -> pd.DataFrame:
+def _cells(
+    family: str, metric: str, summary: pd.DataFrame, absent: dict[str, str], theme: Theme
+) -> pd.DataFrame:
     """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
     means = summary[summary["metric"] == metric].set_index("run")
     scale = ends(means["mean"], metric, theme.roster)
     width = scale["one"] - scale["zero"]
-    scaled = (means["mean"] - scale["zero"]) / (width if width * theme.roster.sign(metric) > 0 else np.nan)
+    scaled = (means["mean"] - scale["zero"]) / (
+        width if width * theme.roster.sign(metric) > 0 else np.nan
+    )
     is_whole = means["directions"] == means["of_directions"]
     numbers = [re.sub(r"^(-?)0\.", r"\1.", number(metric, mean)) for mean in means["mean"]]
     texts = [text if whole else text + FEWER for text, whole in zip(numbers, is_whole, strict=True)]
@@ -157,12 +190,19 @@ def _resources(metric: str, summary: pd.DataFrame, absent: dict[str, str]) -> pd
     return _of_all_runs(cells, "resources", metric, absent)
 
 
-def _of_all_runs(cells: pd.DataFrame, family: str, metric: str, absent: dict[str, str]) -> pd.DataFrame:
+def _of_all_runs(
+    cells: pd.DataFrame, family: str, metric: str, absent: dict[str, str]
+) -> pd.DataFrame:
     """Return one row for each of the runs of `absent`, which says why one without a row in `cells` has no value."""
     table = cells.reindex(list(absent)).rename_axis("run").reset_index()
-    texts = [sign if pd.isna(text) else text for sign, text in zip(absent.values(), table["shown"], strict=True)]
+    texts = [
+        sign if pd.isna(text) else text
+        for sign, text in zip(absent.values(), table["shown"], strict=True)
+    ]
     seeds = table["seeds"].fillna(0).astype(int)
-    return table.assign(family=family, metric=metric, seeds=seeds, shown=texts).reindex(columns=COLUMNS)
+    return table.assign(family=family, metric=metric, seeds=seeds, shown=texts).reindex(
+        columns=COLUMNS
+    )
 
 
 def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFrame) -> list[_Column]:
@@ -173,7 +213,9 @@ def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFram
     columns, left = [], 0.1
     for family, names, kind, width in blocks:
         for name in names:
-            columns.append(_Column(family, name, kind, left, width + RANK if name == "score" else width))
+            columns.append(
+                _Column(family, name, kind, left, width + RANK if name == "score" else width)
+            )
             left += columns[-1].width
         left += GAP if names else 0
     return columns
@@ -182,9 +224,14 @@ def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFram
 def _dots(axes: Axes, column: _Column, used: list[str]) -> None:
     """Draw what the runs use, a row each."""
     middle = column.left + column.width / 2
-    rows = {answer: [row for row, said in enumerate(used) if said == answer] for answer in ("yes", "no", "unknown")}
+    rows = {
+        answer: [row for row, said in enumerate(used) if said == answer]
+        for answer in ("yes", "no", "unknown")
+    }
     for answer, face, edge in (("yes", INK, INK), ("no", "white", "#CCCCCC")):
-        axes.plot([middle] * len(rows[answer]), rows[answer], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)
+        axes.plot(
+            [middle] * len(rows[answer]), rows[answer], "o", ms=4.2, mfc=face, mec=edge, mew=0.7
+        )
     for row in rows["unknown"]:
         axes.text(middle, row, NOT_GIVEN, ha="center", va="center", color=QUIET, fontsize=6)
 
@@ -204,17 +251,38 @@ def _value(axes: Axes, column: _Column, row: int, cell: dict, colour: str) -> No
         face = "white" if np.isnan(scaled) else COLOURS(np.clip(scaled, 0, 1) * DARKEST)
         box = (column.left + 0.03, row - 0.42)
         style = "round,pad=0,rounding_size=0.06"
-        axes.add_artist(FancyBboxPatch(box, column.width - 0.06, 0.84, boxstyle=style, facecolor=face, edgecolor="none"))
+        axes.add_artist(
+            FancyBboxPatch(
+                box, column.width - 0.06, 0.84, boxstyle=style, facecolor=face, edgecolor="none"
+            )
+        )
         ink = INK if np.isnan(scaled) or scaled < 0.55 else "white"
         axes.text(middle, row, cell["shown"], ha="center", va="center", color=ink, fontsize=6.2)
     else:
         full = 0.45
-        width = full * (np.clip(cell["scaled"], 0, 1) if column.kind == "bar" else 0.04 + 0.96 * cell["scaled"])
+        width = full * (
+            np.clip(cell["scaled"], 0, 1) if column.kind == "bar" else 0.04 + 0.96 * cell["scaled"]
+        )
         face = colour if column.kind == "bar" else "#A9A9A9"
-        axes.add_artist(Rectangle((column.left, row - 0.36), full, 0.72, facecolor=FAINT, edgecolor="none", alpha=0.6))
-        axes.add_artist(Rectangle((column.left, row - 0.36), width, 0.72, facecolor=face, edgecolor="none", alpha=0.75))
+        axes.add_artist(
+            Rectangle(
+                (column.left, row - 0.36), full, 0.72, facecolor=FAINT, edgecolor="none", alpha=0.6
+            )
+        )
+        axes.add_artist(
+            Rectangle(
+                (column.left, row - 0.36), width, 0.72, facecolor=face, edgecolor="none", alpha=0.75
+            )
+        )
         place = "" if np.isnan(cell["rank"]) else f" #{int(cell['rank'])}"
-        axes.text(column.left + full + 0.04, row, cell["shown"] + place, va="center", color=INK, fontsize=6.2)
+        axes.text(
+            column.left + full + 0.04,
+            row,
+            cell["shown"] + place,
+            va="center",
+            color=INK,
+            fontsize=6.2,
+        )
 
 
 def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
@@ -227,7 +295,11 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
             label = column.name.removeprefix("uses_")
         else:
             score = column.family == "score"
-            label = theme.label("groups", column.name) if score else theme.metric_of(column.family, column.name)
+            label = (
+                theme.label("groups", column.name)
+                if score
+                else theme.metric_of(column.family, column.name)
+            )
         axes.text(
             column.left + (column.width / 2 if column.kind in ("dot", "heat") else 0.2),
             1 + 0.06 * per_inch,
@@ -243,10 +315,26 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
         members = [column for column in columns if column.family == family]
         left, right = members[0].left, members[-1].left + members[-1].width
         y = -0.07 * per_inch
-        axes.plot([left + 0.02, right - 0.04], [y, y], color=QUIET, linewidth=1.2, transform=over, clip_on=False)
-        label = {"uses": "Uses", "score": "Scaled scores"}.get(family) or theme.label("groups", family)
+        axes.plot(
+            [left + 0.02, right - 0.04],
+            [y, y],
+            color=QUIET,
+            linewidth=1.2,
+            transform=over,
+            clip_on=False,
+        )
+        label = {"uses": "Uses", "score": "Scaled scores"}.get(family) or theme.label(
+            "groups", family
+        )
         axes.text(
-            (left + right) / 2, y - 0.05 * per_inch, label, ha="center", va="top", transform=over, fontsize=7, fontweight="bold"
+            (left + right) / 2,
+            y - 0.05 * per_inch,
+            label,
+            ha="center",
+            va="top",
+            transform=over,
+            fontsize=7,
+            fontweight="bold",
         )
 
 
@@ -255,7 +343,10 @@ def _scale(figure: Figure, size: np.ndarray, left: float) -> None:
     colours = COLOURS(np.linspace(0, DARKEST, 128))
     ground = figure.add_axes((left / size[0], 0.2 / size[1], 1.6 / size[0], 0.09 / size[1]))
     bar = figure.colorbar(
-        ScalarMappable(norm=Normalize(0, 1), cmap=ListedColormap(colours)), cax=ground, orientation="horizontal", ticks=[0, 1]
+        ScalarMappable(norm=Normalize(0, 1), cmap=ListedColormap(colours)),
+        cax=ground,
+        orientation="horizontal",
+        ticks=[0, 1],
     )
     bar.ax.set_xticklabels(["0: chance or negative control", "1: oracle"], fontsize=6)
     bar.ax.tick_params(length=0, pad=1)

@@ -36,7 +36,9 @@ CARD = {
 COLUMNS = ["metric", "run", "seed", "value", "mean", "seeds", "shown"]
 
 
-def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def runtime(
+    *, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw time and memory of the runs of one view.
 
     Returns
@@ -49,7 +51,9 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
     of_seeds = dict(tuple(means.groupby(["metric", "run"])))
     rows = theme.order("runs", runs["run"])
     if not metrics:
-        return empty("No run of this view has a measured time or memory."), pd.DataFrame(columns=COLUMNS)
+        return empty("No run of this view has a measured time or memory."), pd.DataFrame(
+            columns=COLUMNS
+        )
 
     figure = Figure(figsize=(1.6 + 2.5 * len(metrics), 0.8 + ROW * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
@@ -70,9 +74,13 @@ def runtime(*, scores: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[
             text = number(metric, mean)
             mark_seeds(axes, row, seeds["value"].clip(lower=FLOOR), theme.colour(run))
             axes.plot([max(mean, FLOOR)], [row], zorder=4, **theme.marker(run, size=4.6))
-            axes.text(1.01, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5)
+            axes.text(
+                1.01, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5
+            )
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
-            drawn += [value | {"mean": mean, "seeds": len(seeds), "shown": text} for value in values]
+            drawn += [
+                value | {"mean": mean, "seeds": len(seeds), "shown": text} for value in values
+            ]
         _mark_decades(axes)
     name_view(figure, theme, runs)
     return figure, pd.DataFrame(drawn, columns=COLUMNS)

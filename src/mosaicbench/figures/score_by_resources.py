@@ -45,19 +45,31 @@ def score_by_resources(
     scaled = theme.roster.competing(complete).set_index("run")
     names = [name for name in SCORES if scaled[name].notna().any()]
     if not resources or not names:
-        return empty("No run of this view has a score and a measured time or memory."), pd.DataFrame(columns=COLUMNS)
+        return empty(
+            "No run of this view has a score and a measured time or memory."
+        ), pd.DataFrame(columns=COLUMNS)
     parts = [_pairs(scaled, means, name, metric, theme) for name in names for metric in resources]
     drawn = pd.concat(parts, ignore_index=True)[COLUMNS]
 
-    figure = Figure(figsize=(SIDE[0] * len(resources) + 2.0, 0.5 + SIDE[1] * len(names)), layout="constrained")
+    figure = Figure(
+        figsize=(SIDE[0] * len(resources) + 2.0, 0.5 + SIDE[1] * len(names)), layout="constrained"
+    )
     panels = figure.subplots(len(names), len(resources), squeeze=False, sharex="col", sharey="row")
     for axes_of_score, name in zip(panels, names, strict=True):
         for axes, metric in zip(axes_of_score, resources, strict=True):
             points = drawn[(drawn["score"] == name) & (drawn["resource"] == metric)]
             front = points[points["front"]].sort_values("used")
-            axes.plot(front["used"].clip(lower=FLOOR), front["scaled"], color=FRONT, linewidth=1, zorder=1)
+            axes.plot(
+                front["used"].clip(lower=FLOOR), front["scaled"], color=FRONT, linewidth=1, zorder=1
+            )
             for point in points.itertuples():
-                axes.plot([max(point.used, FLOOR)], [point.scaled], zorder=2, alpha=0.9, **theme.marker(point.run, size=5.5))
+                axes.plot(
+                    [max(point.used, FLOOR)],
+                    [point.scaled],
+                    zorder=2,
+                    alpha=0.9,
+                    **theme.marker(point.run, size=5.5),
+                )
             axes.set_xscale("log")
             axes.grid()
         axes_of_score[0].set_ylabel(theme.label("groups", name))
@@ -67,7 +79,10 @@ def score_by_resources(
         axes.xaxis.set_major_formatter(plain_numbers())
         axes.xaxis.set_minor_formatter(NullFormatter())
     runs_drawn = theme.order("runs", drawn["run"])
-    handles = [Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5)) for run in runs_drawn]
+    handles = [
+        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5))
+        for run in runs_drawn
+    ]
     handles.append(Line2D([], [], color=FRONT, label="not beaten in both"))
     legend = figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3)
     legend.set_alignment("left")
@@ -75,13 +90,17 @@ def score_by_resources(
     return figure, drawn
 
 
-def _pairs(scaled: pd.DataFrame, means: pd.DataFrame, score: str, resource: str, theme: Theme) -> pd.DataFrame:
+def _pairs(
+    scaled: pd.DataFrame, means: pd.DataFrame, score: str, resource: str, theme: Theme
+) -> pd.DataFrame:
     """Return a row for each run that has both a score and a resource, and whether it is on the front."""
     used = means[means["metric"] == resource].set_index("run")["mean"]
     pairs = pd.DataFrame({"scaled": scaled[score], "used": used}).dropna()
     pairs = pairs.loc[theme.order("runs", pairs.index)]
     front = [_unbeaten(pairs, run) for run in pairs.index]
-    return pairs.assign(score=score, resource=resource, front=front).rename_axis("run").reset_index()
+    return (
+        pairs.assign(score=score, resource=resource, front=front).rename_axis("run").reset_index()
+    )
 
 
 def _unbeaten(pairs: pd.DataFrame, run: str) -> bool:

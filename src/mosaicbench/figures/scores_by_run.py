@@ -39,7 +39,19 @@ CARD = {
     "per": "view",
 }
 LEGEND_COLUMN, LEGEND_ROW = 1.4, 0.18  # inches
-COLUMNS = ["metric", "run", "seed", "value", "mean", "low", "high", "seeds", "best", "chance", "shown"]
+COLUMNS = [
+    "metric",
+    "run",
+    "seed",
+    "value",
+    "mean",
+    "low",
+    "high",
+    "seeds",
+    "best",
+    "chance",
+    "shown",
+]
 
 
 def scores_by_run(
@@ -53,7 +65,11 @@ def scores_by_run(
         The figure, and one row per metric, run and seed drawn; `shown` holds the sign of absence where there is no value.
     """
     means = seed_means(scores).dropna(subset="value")
-    summary = headline.assign(best=best(headline, theme.roster)).set_index(["metric", "run"]).to_dict("index")
+    summary = (
+        headline.assign(best=best(headline, theme.roster))
+        .set_index(["metric", "run"])
+        .to_dict("index")
+    )
     metrics = [metric for metric in CONTESTS if metric in set(means["metric"])]
     of_seeds = dict(tuple(means.groupby(["metric", "run"])))
     rows = theme.order("runs", runs["run"])
@@ -76,7 +92,16 @@ def scores_by_run(
             if (metric, run) not in summary:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
-                drawn.append({"metric": metric, "run": run, "seeds": 0, "best": False, "chance": chance, "shown": text})
+                drawn.append(
+                    {
+                        "metric": metric,
+                        "run": run,
+                        "seeds": 0,
+                        "best": False,
+                        "chance": chance,
+                        "shown": text,
+                    }
+                )
                 continue
             total = summary[metric, run]
             seeds = of_seeds.get((metric, run), means[:0])
@@ -84,7 +109,12 @@ def scores_by_run(
             mark_interval(axes, row, total["low"], total["high"], colour)
             mark_seeds(axes, row, seeds["value"], colour)
             star = {"marker": "*", "ms": 10, "mfc": colour, "mec": INK, "mew": 0.7}
-            axes.plot([total["mean"]], [row], **(star if total["best"] else theme.marker(run, size=4.6)), zorder=4)
+            axes.plot(
+                [total["mean"]],
+                [row],
+                **(star if total["best"] else theme.marker(run, size=4.6)),
+                zorder=4,
+            )
             common = {key: total[key] for key in ("mean", "low", "high", "seeds", "best")}
             values = seeds[["metric", "run", "seed", "value"]].to_dict("records")
             drawn += [value | common | {"chance": chance, "shown": ""} for value in values]
@@ -93,7 +123,13 @@ def scores_by_run(
         axes.set_title(wrapped(theme.label("metrics", metric)), **OVER_ROWS)
         axes.set_xlabel(better, color=QUIET, fontsize=7)
     name_view(figure, theme, runs)
-    figure.legend(handles=legend, loc="outside lower center", ncols=columns, handletextpad=0.4, columnspacing=1.4)
+    figure.legend(
+        handles=legend,
+        loc="outside lower center",
+        ncols=columns,
+        handletextpad=0.4,
+        columnspacing=1.4,
+    )
     return figure, pd.DataFrame(drawn, columns=COLUMNS)
 
 

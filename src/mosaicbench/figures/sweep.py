@@ -60,23 +60,44 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
             title = fill(theme.label("metrics", metric), WIDEST_TITLE) + where
             axes.set_title(title)
             most_lines = max(most_lines, title.count("\n") + 1)
-            better = {"lower": "↓ better", "higher": "↑ better"}.get(theme.roster.better(metric), "")
+            better = {"lower": "↓ better", "higher": "↑ better"}.get(
+                theme.roster.better(metric), ""
+            )
             axes.set_ylabel(better, color=QUIET, fontsize=7)
             axes.set_xlabel(sweep["quantity"].iloc[0])
         for axes in row[len(columns[panel]) :]:
             axes.set_visible(False)
         above = (0, 8 + LINE_OF_TITLE * most_lines)
-        row[0].annotate(panel, (0, 1), above, xycoords="axes fraction", textcoords="offset points", color=QUIET, va="bottom")
+        row[0].annotate(
+            panel,
+            (0, 1),
+            above,
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=QUIET,
+            va="bottom",
+        )
     strokes = _strokes(lines, theme)
     handles = [
-        Line2D([], [], label=theme.label("runs", line) if run == line else line, linewidth=1.3, **strokes[line])
+        Line2D(
+            [],
+            [],
+            label=theme.label("runs", line) if run == line else line,
+            linewidth=1.3,
+            **strokes[line],
+        )
         for line, run in lines.items()
     ]
     marks = [("o", "seed"), ("x", "collapsed or failed")]
-    handles += [Line2D([], [], marker=sign, ms=4, linestyle="none", color=QUIET, label=text) for sign, text in marks]
+    handles += [
+        Line2D([], [], marker=sign, ms=4, linestyle="none", color=QUIET, label=text)
+        for sign, text in marks
+    ]
     handles.append(Line2D([], [], label="chance", **DASHED))
     columns_of_legend = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns_of_legend, handletextpad=0.5)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns_of_legend, handletextpad=0.5
+    )
     return figure, sweep
 
 
@@ -98,7 +119,10 @@ def _strokes(lines: dict[str, str], theme: Theme) -> dict[str, dict]:
     strokes = {}
     for line, run in lines.items():
         colour = theme.colour(run)
-        strokes[line] = {"color": colour, "linestyle": PATTERNS[seen.get(colour, 0) % len(PATTERNS)]}
+        strokes[line] = {
+            "color": colour,
+            "linestyle": PATTERNS[seen.get(colour, 0) % len(PATTERNS)],
+        }
         seen[colour] = seen.get(colour, 0) + 1
     return strokes
 
@@ -126,12 +150,31 @@ def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, str], theme: Theme)
         x = at(means["x"].to_numpy())
         axes.plot(x, means["mean"], linewidth=1.3, zorder=3, **stroke)
         axes.vlines(x, means["low"], means["high"], color=colour, linewidth=1.3, zorder=3)
-        for sign, seeds in (("o", rows[rows["status"] == "ok"]), ("x", rows[rows["status"] == "collapsed"])):
+        for sign, seeds in (
+            ("o", rows[rows["status"] == "ok"]),
+            ("x", rows[rows["status"] == "collapsed"]),
+        ):
             size = 2.6 if sign == "o" else 4
-            axes.plot(at(seeds["x"].to_numpy()), seeds["value"], sign, ms=size, color=colour, alpha=0.8, zorder=4)
+            axes.plot(
+                at(seeds["x"].to_numpy()),
+                seeds["value"],
+                sign,
+                ms=size,
+                color=colour,
+                alpha=0.8,
+                zorder=4,
+            )
         failed = rows[rows["status"].isin(FAILED)]
         edge = axes.get_xaxis_transform()
-        axes.plot(at(failed["x"].to_numpy()), [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)
+        axes.plot(
+            at(failed["x"].to_numpy()),
+            [0.02] * len(failed),
+            "x",
+            ms=4,
+            color=colour,
+            transform=edge,
+            zorder=4,
+        )
     axes.set_xticks(places, [f"{value:g}" for value in values])
     if log and theme.roster.group(metric) == "resources":
         axes.set_yscale("log", nonpositive="mask")  # a power of the quantity is a line

@@ -34,7 +34,9 @@ BESIDE = ("_said", "_shown", KEPT)  # what stands in a history and is no curve
 WIDTH, HEIGHT = 2.45, 1.9  # inches
 
 
-def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def training_curves(
+    *, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw the histories of the trained runs of one view.
 
     Returns
@@ -42,7 +44,11 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
     tuple
         The figure, and one row per cost, run, seed and epoch.
     """
-    kept_epochs = history[(history["cost"] == KEPT) & (history["value"] == 1)].set_index(["run", "seed"])["epoch"].to_dict()
+    kept_epochs = (
+        history[(history["cost"] == KEPT) & (history["value"] == 1)]
+        .set_index(["run", "seed"])["epoch"]
+        .to_dict()
+    )
     is_drawn = ~history["cost"].astype(str).str.endswith(BESIDE)
     drawn = history[is_drawn].dropna(subset="value")[COLUMNS].reset_index(drop=True)
     if drawn.empty:
@@ -61,7 +67,9 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
         of_cost = drawn[drawn["cost"] == cost]
         for run in trained:
             for seed, curve in of_cost[of_cost["run"] == run].groupby("seed"):
-                axes.plot(curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **theme.line(run))
+                axes.plot(
+                    curve["epoch"], curve["value"], linewidth=0.9, alpha=0.85, **theme.line(run)
+                )
                 if cost == VALIDATION:
                     kept = curve[curve["epoch"] == kept_epochs.get((run, seed))]
                     axes.plot(kept["epoch"], kept["value"], **theme.marker(run, size=3))
@@ -71,7 +79,9 @@ def training_curves(*, history: pd.DataFrame, runs: pd.DataFrame, theme: Theme) 
         axes.set_xlabel("epoch")
     for axes in panels[len(costs) :]:
         axes.set_visible(False)
-    handles = [Line2D([], [], linewidth=1.6, label=name, **theme.line(run)) for run, name in named.items()]
+    handles = [
+        Line2D([], [], linewidth=1.6, label=name, **theme.line(run)) for run, name in named.items()
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=beside)
     name_view(figure, theme, runs)
     return figure, drawn

@@ -35,7 +35,9 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
     tuple
         The figure, and the table that it shows: the trials of the first seed of each view.
     """
-    shown = trials[trials["seed"] == trials.groupby(VIEW)["seed"].transform("first")].assign(trials=lambda t: t["trial"] + 1)
+    shown = trials[trials["seed"] == trials.groupby(VIEW)["seed"].transform("first")].assign(
+        trials=lambda t: t["trial"] + 1
+    )
     if shown["objective"].isna().all():
         return empty("No trial has an objective to draw."), shown
     views = list(shown.groupby(VIEW, sort=False))
@@ -49,10 +51,19 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
         row[0].set_ylabel("best objective so far")
     for axes, label in zip(grid[-1], AXES.values(), strict=True):
         axes.set_xlabel(label)
-    handles = [Line2D([], [], label=theme.label("runs", run), linewidth=1.3, color=theme.colour(run)) for run in runs]
-    marks = [("o", "white", "defaults"), ("o", QUIET, "settings that were taken"), ("x", QUIET, "failed")]
+    handles = [
+        Line2D([], [], label=theme.label("runs", run), linewidth=1.3, color=theme.colour(run))
+        for run in runs
+    ]
+    marks = [
+        ("o", "white", "defaults"),
+        ("o", QUIET, "settings that were taken"),
+        ("x", QUIET, "failed"),
+    ]
     for sign, face, text in marks:
-        handles.append(Line2D([], [], marker=sign, mfc=face, mec=QUIET, linestyle="none", ms=4, label=text))
+        handles.append(
+            Line2D([], [], marker=sign, mfc=face, mec=QUIET, linestyle="none", ms=4, label=text)
+        )
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure, shown
 
@@ -68,11 +79,15 @@ def _panel(axes: Axes, table: pd.DataFrame, column: str, runs: list[str], theme:
     for run in runs:
         rows, colour = table[table["run"] == run], theme.colour(run)
         ended, failed = rows[rows["objective"].notna()], rows[rows["objective"].isna()]
-        axes.plot(rows[column], rows["best_so_far"], drawstyle="steps-post", color=colour, linewidth=1.3)
+        axes.plot(
+            rows[column], rows["best_so_far"], drawstyle="steps-post", color=colour, linewidth=1.3
+        )
         first = ended[ended["trial"] == 0]
         axes.plot(first[column], first["objective"], "o", ms=4, mfc="white", mec=colour, zorder=3)
         if len(ended):
             best = ended.loc[[ended["objective"].idxmax()]]
             axes.plot(best[column], best["objective"], "o", ms=4, color=colour, zorder=4)
         edge = axes.get_xaxis_transform()
-        axes.plot(failed[column], [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4)
+        axes.plot(
+            failed[column], [0.02] * len(failed), "x", ms=4, color=colour, transform=edge, zorder=4
+        )

@@ -37,12 +37,19 @@ CARD = {
 }
 
 COLUMNS = ["run", "seed", "source", "cell", "modality", "cell_type", "batch", "leiden", "x", "y"]
-TITLES = {"modality": "Modality", "cell_type": "Cell type", "batch": "Batch", "leiden": "Leiden cluster"}
+TITLES = {
+    "modality": "Modality",
+    "cell_type": "Cell type",
+    "batch": "Batch",
+    "leiden": "Leiden cluster",
+}
 WIDTH, LINE = 1.95, 0.135  # inches: of a panel, of a line of a legend
 UNLABELLED = "unlabelled"
 
 
-def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, joint: bool = False, theme: Theme) -> tuple[Figure, pd.DataFrame]:
+def umap(
+    *, projection: pd.DataFrame, runs: pd.DataFrame, joint: bool = False, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
     """Draw the layouts of one view's runs, coloured by every property in which the cells differ.
 
     Parameters
@@ -55,7 +62,9 @@ def umap(*, projection: pd.DataFrame, runs: pd.DataFrame, joint: bool = False, t
     tuple
         The figure, and the points drawn.
     """
-    drawn = projection.loc[(projection["source"] == "joint") == joint, COLUMNS].reset_index(drop=True)
+    drawn = projection.loc[(projection["source"] == "joint") == joint, COLUMNS].reset_index(
+        drop=True
+    )
     if drawn.empty:
         kind = "joint latents" if joint else "latents of single modalities"
         return empty(f"No run that was projected has {kind}."), drawn
@@ -81,16 +90,26 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
     panels = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
     for place, (axes_of_run, run) in enumerate(zip(panels, rows, strict=False)):
         points = drawn[drawn["run"] == run]
-        points = points.iloc[np.random.default_rng(0).permutation(len(points))]  # so that no group lies on top of another
+        points = points.iloc[
+            np.random.default_rng(0).permutation(len(points))
+        ]  # so that no group lies on top of another
         for axes, column in zip(axes_of_run, columns, strict=True):
             bare(axes)
-            cloud(axes, points["x"], points["y"], points[column].map(palettes[column]).tolist(), points=len(points))
+            cloud(
+                axes,
+                points["x"],
+                points["y"],
+                points[column].map(palettes[column]).tolist(),
+                points=len(points),
+            )
             if place == 0:
                 axes.set_title(TITLES[column])
         axes_of_run[0].set_ylabel(theme.label("runs", run), fontsize=8.5, fontweight="bold")
     for axes, column in zip(panels[-1], columns, strict=True):
         key(axes, palettes[column], labels[column], TITLES[column])
-    name_cells(figure, theme, runs, drawn["seed"].iloc[0], drawn.groupby("run")["cell"].nunique().max())
+    name_cells(
+        figure, theme, runs, drawn["seed"].iloc[0], drawn.groupby("run")["cell"].nunique().max()
+    )
     return figure
 
 

@@ -29,7 +29,11 @@ ORIGINS = {"real": "#BBBBBB", "generated": "#D55E00"}
 
 
 def virtual_cells(
-    *, virtual_cells: pd.DataFrame, virtual_markers: pd.DataFrame, virtual_realism: pd.DataFrame, theme: Theme
+    *,
+    virtual_cells: pd.DataFrame,
+    virtual_markers: pd.DataFrame,
+    virtual_realism: pd.DataFrame,
+    theme: Theme,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the virtual cells of one view, a row of panels per run.
 
@@ -48,23 +52,33 @@ def virtual_cells(
         return empty("No run that was to draw virtual cells has a model."), virtual_markers
     figure = Figure(figsize=(9.6, 3.4 * len(runs)), layout="constrained")
     rows = figure.subplots(len(runs), 3, squeeze=False)
-    types = theme.palette("cell_types", virtual_cells.loc[virtual_cells["cell_type"] != "", "cell_type"])
+    types = theme.palette(
+        "cell_types", virtual_cells.loc[virtual_cells["cell_type"] != "", "cell_type"]
+    )
     for run, (by_origin, by_type, of_markers) in zip(runs, rows, strict=True):
         cells = virtual_cells[virtual_cells["run"] == run]
         realism = virtual_realism[virtual_realism["run"] == run]
-        auc = ", ".join(f"{theme.label('modalities', row.modality)} {row.realism_auc:.2f}" for row in realism.itertuples())
+        auc = ", ".join(
+            f"{theme.label('modalities', row.modality)} {row.realism_auc:.2f}"
+            for row in realism.itertuples()
+        )
         _origins(by_origin, cells)
         by_origin.set_title(f"{theme.label('runs', run)}: real and virtual\nclassifier AUC {auc}")
         _types(by_type, cells, types)
         _markers(of_markers, virtual_markers[virtual_markers["run"] == run], theme)
-    dots = [Line2D([], [], marker="o", ms=4, linestyle="none", color=types[name], label=name) for name in types]
+    dots = [
+        Line2D([], [], marker="o", ms=4, linestyle="none", color=types[name], label=name)
+        for name in types
+    ]
     if dots:
         figure.legend(handles=dots, loc="outside lower center", ncols=min(len(dots), 6))
     return figure, virtual_markers
 
 
 def _origins(axes: Axes, cells: pd.DataFrame) -> None:
-    shuffled = cells.iloc[np.random.default_rng(0).permutation(len(cells))]  # so that neither origin lies on top
+    shuffled = cells.iloc[
+        np.random.default_rng(0).permutation(len(cells))
+    ]  # so that neither origin lies on top
     _scatter(axes, shuffled, shuffled["origin"].map(ORIGINS).tolist())
     for name, colour in ORIGINS.items():
         axes.plot([], [], "o", ms=4, color=colour, label={"generated": "virtual"}.get(name, name))
@@ -88,7 +102,11 @@ def _markers(axes: Axes, markers: pd.DataFrame, theme: Theme) -> None:
         ends = [both[["real", "generated"]].min().min(), both[["real", "generated"]].max().max()]
         axes.plot(ends, ends, color=QUIET, linewidth=0.6)
         axes.legend(loc="best")
-    axes.set(title="marker features by cell type", xlabel="mean in real cells (sd)", ylabel="mean in virtual cells (sd)")
+    axes.set(
+        title="marker features by cell type",
+        xlabel="mean in real cells (sd)",
+        ylabel="mean in virtual cells (sd)",
+    )
 
 
 def _scatter(axes: Axes, points: pd.DataFrame, colours: object) -> None:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 STRUCTURE = 2**18  # bytes, at most, of a file's groups, headers and attributes
 LARGE = 2**22  # bytes from which on a file is worth compressing
-GZIP = {"compression": "gzip", "compression_opts": 1}  # higher levels save a tenth more, and take twice as long to write
+GZIP = {
+    "compression": "gzip",
+    "compression_opts": 1,
+}  # higher levels save a tenth more, and take twice as long to write
 LONGEST = 128  # bytes of a text up to which all are made as long
 PIECE = 2**16  # numbers on which a way to store them is tried
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
@@ -48,7 +51,9 @@ def check_noun(path: str | Path, thing: AnnData | MuData | Modalities, noun: str
     """Refuse a file that says another noun about itself."""
     found = thing.uns.get(KEY, {}).get("noun")
     if found != noun:
-        raise ContractError(f"{path}: expected a {noun} file, but it says {found or 'nothing'} about itself")
+        raise ContractError(
+            f"{path}: expected a {noun} file, but it says {found or 'nothing'} about itself"
+        )
 
 
 def check_names(path: str | Path, modality: str, cells: AnnData) -> None:
@@ -104,12 +109,16 @@ def _pack_group(loose: h5py.Group, packed: h5py.Group, written: dict[tuple, h5py
     for name, part in loose.items():
         if isinstance(part, h5py.Group):
             _pack_group(part, packed.create_group(name), written)
-        elif part.ndim == 0 or part.size == 0 or (array := _array_of(part)).dtype.itemsize > LONGEST:
+        elif (
+            part.ndim == 0 or part.size == 0 or (array := _array_of(part)).dtype.itemsize > LONGEST
+        ):
             loose.copy(part, packed, name)
         elif (key := _key_of(array, part.attrs)) in written:
             packed[name] = written[key]
         else:
-            packed.create_dataset(name, data=array, dtype=array.dtype, shuffle=_is_smaller_shuffled(array), **GZIP)
+            packed.create_dataset(
+                name, data=array, dtype=array.dtype, shuffle=_is_smaller_shuffled(array), **GZIP
+            )
             packed[name].attrs.update(part.attrs)
             written[key] = packed[name]
 
@@ -117,7 +126,12 @@ def _pack_group(loose: h5py.Group, packed: h5py.Group, written: dict[tuple, h5py
 def _key_of(array: np.ndarray, attributes: Mapping) -> tuple:
     """Return what two arrays have in common where they and their attributes are equal, and else not."""
     digest = hashlib.sha256(np.ascontiguousarray(array)).digest()
-    return array.dtype, array.shape, digest, *sorted((name, str(value)) for name, value in attributes.items())
+    return (
+        array.dtype,
+        array.shape,
+        digest,
+        *sorted((name, str(value)) for name, value in attributes.items()),
+    )
 
 
 def _array_of(part: h5py.Dataset) -> np.ndarray:
@@ -140,10 +154,22 @@ def size_of(*parts: AnnData) -> int:
     """Return about how many bytes these take in a file."""
     size = STRUCTURE
     for part in parts:
-        size += 64 * (part.n_obs * (1 + part.obs.shape[1]) + part.n_vars * (1 + part.var.shape[1]))  # names and columns
-        matrices = [part.X, *part.layers.values(), *part.obsm.values(), *part.varm.values(), *part.varp.values()]
+        size += 64 * (
+            part.n_obs * (1 + part.obs.shape[1]) + part.n_vars * (1 + part.var.shape[1])
+        )  # names and columns
+        matrices = [
+            part.X,
+            *part.layers.values(),
+            *part.obsm.values(),
+            *part.varm.values(),
+            *part.varp.values(),
+        ]
         for matrix in matrices:
-            arrays = [matrix.data, matrix.indices, matrix.indptr] if scipy.sparse.issparse(matrix) else [matrix]
+            arrays = (
+                [matrix.data, matrix.indices, matrix.indptr]
+                if scipy.sparse.issparse(matrix)
+                else [matrix]
+            )
             size += sum(getattr(array, "nbytes", 0) for array in arrays)
     return size
 
@@ -170,7 +196,9 @@ def _modalities(path: str | Path) -> Modalities:
 
     with h5py.File(path) as file:
         parts = file["mod"]
-        return Modalities({name: _cells(parts[name]) for name in parts.attrs["mod-order"]}, read_elem(file["uns"]))
+        return Modalities(
+            {name: _cells(parts[name]) for name in parts.attrs["mod-order"]}, read_elem(file["uns"])
+        )
 
 
 def read_cells(path: str | Path) -> AnnData:
@@ -188,7 +216,9 @@ def _cells(group: h5py.Group) -> AnnData:
     from anndata import AnnData
     from anndata.io import read_elem
 
-    return AnnData(**{name: read_elem(part) for name, part in group.items() if name == "X" or len(part)})
+    return AnnData(
+        **{name: read_elem(part) for name, part in group.items() if name == "X" or len(part)}
+    )
 
 
 def read_mudata(path: str | Path, noun: str) -> MuData:
@@ -207,7 +237,11 @@ def quiet_mudata() -> Iterator[None]:
     import mudata
 
     # From 0.4 on it copies nothing unless asked, and the option has moved.
-    copies_nothing = mudata.set_options(pull_on_update=False) if hasattr(mudata, "set_options") else nullcontext()
+    copies_nothing = (
+        mudata.set_options(pull_on_update=False)
+        if hasattr(mudata, "set_options")
+        else nullcontext()
+    )
     with copies_nothing, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="var_names are not unique")
         yield
@@ -221,4 +255,6 @@ def read_h5(path: str | Path, reader: object) -> AnnData | MuData | Modalities:
         return reader(path)
     except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ContractError(f"{path}: cannot be read as HDF5, it is truncated or of another kind ({reason})") from error
+        raise ContractError(
+            f"{path}: cannot be read as HDF5, it is truncated or of another kind ({reason})"
+        ) from error

@@ -13,7 +13,20 @@ from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.place import check_place
 
-KEYS = ("dataset", "scenario", "seed", "run", "of", "method", "metric", "trials", "ended", "best_trial", "best", "default")
+KEYS = (
+    "dataset",
+    "scenario",
+    "seed",
+    "run",
+    "of",
+    "method",
+    "metric",
+    "trials",
+    "ended",
+    "best_trial",
+    "best",
+    "default",
+)
 KEYS += ("hyperparameters",)
 REMEDY = "delete it and run again"
 
@@ -30,7 +43,9 @@ def write_best(path: Path, best: Mapping) -> None:
         of the best trial, {} for the defaults.
     """
     if unknown := set(best) ^ set(KEYS):
-        raise ContractError(f"{path}: the keys are {', '.join(KEYS)}; missing or unknown: {', '.join(sorted(unknown))}")
+        raise ContractError(
+            f"{path}: the keys are {', '.join(KEYS)}; missing or unknown: {', '.join(sorted(unknown))}"
+        )
     write_text(path, json.dumps(best, indent=1) + "\n")
 
 
@@ -53,7 +68,11 @@ def read_best(path: Path, place: Mapping | None = None) -> dict:
         raise ContractError(f"{path}: no such file; `mosaicbench tune` writes it") from error
     except (OSError, ValueError) as error:
         raise ContractError(f"{path}: not readable as JSON ({error}); {REMEDY}") from error
-    if not isinstance(best, dict) or set(KEYS) - set(best) or not isinstance(best["hyperparameters"], dict):
+    if (
+        not isinstance(best, dict)
+        or set(KEYS) - set(best)
+        or not isinstance(best["hyperparameters"], dict)
+    ):
         raise ContractError(f"{path}: does not say {', '.join(KEYS)}; {REMEDY}")
     check_place(path, best, {} if place is None else place)
     return best

@@ -19,9 +19,13 @@ def read_config(path: str | Path) -> dict:
     try:
         config = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ContractError(f"{path}: there is no such file; run the benchmark to its end first") from error
+        raise ContractError(
+            f"{path}: there is no such file; run the benchmark to its end first"
+        ) from error
     except ValueError as error:
         raise ContractError(f"{path}: not valid JSON ({error}); run the workflow again") from error
     if not isinstance(config, dict):
-        raise ContractError(f"{path}: not a recorded config (no object of JSON); run the workflow again")
+        raise ContractError(
+            f"{path}: not a recorded config (no object of JSON); run the workflow again"
+        )
     return config

@@ -23,10 +23,17 @@ from mosaicbench.files._h5 import check_finite, check_names, check_noun, read_mu
 if TYPE_CHECKING:
     from mudata import MuData
 
-LINKS = "links"  # the key of .varp of links between features, and of .uns, where their origin is told
+LINKS = (
+    "links"  # the key of .varp of links between features, and of .uns, where their origin is told
+)
 ACTIVITY = "gene_activity"  # the key of an ATAC modality's .obsm
 # kind of modality -> what its source values may be
-VALUES = {"rna": ("counts", "lognorm"), "atac": ("counts",), "adt": ("counts",), "continuous": ("continuous",)}
+VALUES = {
+    "rna": ("counts", "lognorm"),
+    "atac": ("counts",),
+    "adt": ("counts",),
+    "continuous": ("continuous",),
+}
 
 
 def write_dataset(path: str | Path, dataset: MuData) -> None:
@@ -45,7 +52,9 @@ def read_dataset(path: str | Path) -> MuData:
 def _check_dataset(path: str | Path, dataset: MuData) -> None:
     check_noun(path, dataset, "dataset")
     if len(dataset.mod) < 2:
-        raise ContractError(f"{path}: a dataset needs at least two modalities, this one has {list(dataset.mod)}")
+        raise ContractError(
+            f"{path}: a dataset needs at least two modalities, this one has {list(dataset.mod)}"
+        )
     for column in ("cell_type", "batch"):
         if column not in dataset.obs:
             raise ContractError(f'{path}: a dataset needs obs["{column}"]')
@@ -53,18 +62,28 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
         check_names(path, modality, cells)
         places = dataset.obs_names.get_indexer(cells.obs_names)
         if np.any(places < 0) or np.any(np.diff(places) <= 0):
-            raise ContractError(f"{path}: the rows of modality {modality!r} are not the dataset's cells in the dataset's order")
+            raise ContractError(
+                f"{path}: the rows of modality {modality!r} are not the dataset's cells in the dataset's order"
+            )
         if cells.uns.get("kind") not in VALUES:
-            raise ContractError(f'{path}: modality {modality!r} must say uns["kind"], one of {list(VALUES)}')
+            raise ContractError(
+                f'{path}: modality {modality!r} must say uns["kind"], one of {list(VALUES)}'
+            )
         if cells.uns.get("values") not in VALUES[cells.uns["kind"]]:
             possible = list(VALUES[cells.uns["kind"]])
-            raise ContractError(f'{path}: modality {modality!r} must say uns["values"], for its kind one of {possible}')
+            raise ContractError(
+                f'{path}: modality {modality!r} must say uns["values"], for its kind one of {possible}'
+            )
         if cells.uns["values"] not in cells.layers:
-            raise ContractError(f'{path}: modality {modality!r} has no layers["{cells.uns["values"]}"]')
+            raise ContractError(
+                f'{path}: modality {modality!r} has no layers["{cells.uns["values"]}"]'
+            )
         values = cells.layers[cells.uns["values"]]
         values = values.data if scipy.sparse.issparse(values) else values
         check_finite(path, modality, values)
-        if cells.uns["values"] == "counts" and (np.any(values < 0) or np.any(values != np.round(values))):
+        if cells.uns["values"] == "counts" and (
+            np.any(values < 0) or np.any(values != np.round(values))
+        ):
             raise ContractError(
                 f"{path}: modality {modality!r} should hold counts but has negative or fractional values; "
                 "point to the layer that holds raw counts, or say `values: lognorm` in the dataset's stanza"
@@ -73,7 +92,9 @@ def _check_dataset(path: str | Path, dataset: MuData) -> None:
 
 def measured_in(dataset: MuData) -> dict[str, np.ndarray]:
     """Return modality -> (cells,) mask of the dataset's cells that were measured in it."""
-    return {modality: dataset.obs_names.isin(cells.obs_names) for modality, cells in dataset.mod.items()}
+    return {
+        modality: dataset.obs_names.isin(cells.obs_names) for modality, cells in dataset.mod.items()
+    }
 
 
 def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_matrix:
@@ -83,7 +104,9 @@ def links_between(part: MuData, first: str, second: str) -> scipy.sparse.csr_mat
         return scipy.sparse.csr_matrix(shape, dtype=np.int8)
     column = feature_offsets(part)
     rows = slice(column[first], column[first] + shape[0])
-    return scipy.sparse.csr_matrix(part.varp[LINKS])[rows, column[second] : column[second] + shape[1]]
+    return scipy.sparse.csr_matrix(part.varp[LINKS])[
+        rows, column[second] : column[second] + shape[1]
+    ]
 
 
 def feature_offsets(part: MuData) -> dict[str, int]:

@@ -66,10 +66,19 @@ def moments_of_values(x: np.ndarray) -> np.ndarray:
 def digested(imputed: Modalities) -> Modalities:
     """Return what stands in the place of imputed values: their digests and moments, and their draws as they are."""
     digests = [digest_of_values(cells.X) for cells in imputed.mod.values()]
-    lists = {"directions": list(imputed.mod), "sha256": digests}  # an HDF5 file would sort the keys of a dict
-    said = imputed.uns[KEY] | {DIGESTS: {name: np.array(texts, dtype=object) for name, texts in lists.items()}}
+    lists = {
+        "directions": list(imputed.mod),
+        "sha256": digests,
+    }  # an HDF5 file would sort the keys of a dict
+    said = imputed.uns[KEY] | {
+        DIGESTS: {name: np.array(texts, dtype=object) for name, texts in lists.items()}
+    }
     moments = {direction: moments_of_values(cells.X) for direction, cells in imputed.mod.items()}
-    draws = {direction: cells.uns[DRAWS] for direction, cells in imputed.mod.items() if DRAWS in cells.uns}
+    draws = {
+        direction: cells.uns[DRAWS]
+        for direction, cells in imputed.mod.items()
+        if DRAWS in cells.uns
+    }
     return Modalities({}, {KEY: said, MOMENTS: moments, DRAWS: draws})
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, quiet_mudata, write_mudata
+from mosaicbench.files._h5 import (
+    KEY,
+    check_finite,
+    check_names,
+    check_noun,
+    quiet_mudata,
+    write_mudata,
+)
 from mosaicbench.files.views import feature_names, unstandardised_values
 
 if TYPE_CHECKING:
@@ -16,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def generated_table(
-    generated: dict[str, np.ndarray], train: MuData, names: np.ndarray, cell_types: np.ndarray, identity: dict
+    generated: dict[str, np.ndarray],
+    train: MuData,
+    names: np.ndarray,
+    cell_types: np.ndarray,
+    identity: dict,
 ) -> MuData:
     """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
     import anndata

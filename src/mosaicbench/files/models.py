@@ -26,7 +26,17 @@ from mosaicbench.files.place import check_digest, check_place, digest_of
 FORMAT = 3  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
 IMPUTER = "imputer"  # beside it, a model without latents that stands in the place of imputed values
-FACTS = {"format", "method", "module", "card", "hyperparameters", "versions", "identity", "modalities", "licence"}
+FACTS = {
+    "format",
+    "method",
+    "module",
+    "card",
+    "hyperparameters",
+    "versions",
+    "identity",
+    "modalities",
+    "licence",
+}
 
 
 @dataclass(frozen=True)
@@ -63,13 +73,23 @@ def write_model(folder: Path, model: KeptModel, *, weights: bool) -> None:
         from safetensors.numpy import save_file
 
         with atomic(folder / "model.safetensors") as temporary:
-            save_file({name: np.ascontiguousarray(array) for name, array in model.state.items()}, temporary)
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in model.state.items()},
+                temporary,
+            )
     else:
         _write_npz(folder / "model.npz", model.state)
-    _write_npz(folder / "view.npz", model.view, np.savez_compressed)  # names of cells, mostly; weights would save a tenth
+    _write_npz(
+        folder / "view.npz", model.view, np.savez_compressed
+    )  # names of cells, mostly; weights would save a tenth
     parts = [folder / name for name in ("model.safetensors", "model.npz", "view.npz")]
-    facts = model.facts | {"digests": {part.name: digest_of(part) for part in parts if part.is_file()}}
-    write_text(folder / "model.json", json.dumps({"format": FORMAT} | facts, indent=1, sort_keys=True, default=list) + "\n")
+    facts = model.facts | {
+        "digests": {part.name: digest_of(part) for part in parts if part.is_file()}
+    }
+    write_text(
+        folder / "model.json",
+        json.dumps({"format": FORMAT} | facts, indent=1, sort_keys=True, default=list) + "\n",
+    )
 
 
 def is_kept(folder: Path) -> bool:
@@ -106,8 +126,12 @@ def read_model(folder: Path) -> KeptModel:
     for name in facts.get("digests", {}):
         check_digest(folder / name, facts["digests"], "fit")
     view = _read_npz(folder / "view.npz")
-    in_order = [name for name in (key.removesuffix("/mean") for key in view) if name in facts["modalities"]]  # JSON sorts them
-    return KeptModel(facts | {"modalities": {m: facts["modalities"][m] for m in in_order}}, _state(folder), view)
+    in_order = [
+        name for name in (key.removesuffix("/mean") for key in view) if name in facts["modalities"]
+    ]  # JSON sorts them
+    return KeptModel(
+        facts | {"modalities": {m: facts["modalities"][m] for m in in_order}}, _state(folder), view
+    )
 
 
 def _json(path: Path) -> dict:
@@ -130,7 +154,9 @@ def _state(folder: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(weights)
     except SafetensorError as error:
-        raise ContractError(f"{weights}: truncated or of another kind ({error}); fit the run again") from error
+        raise ContractError(
+            f"{weights}: truncated or of another kind ({error}); fit the run again"
+        ) from error
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray], save: Callable = np.savez) -> None:
@@ -143,4 +169,6 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as held:
             return {name: held[name] for name in held.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ContractError(f"{path}: absent, truncated or of another kind ({error}); fit the run again") from error
+        raise ContractError(
+            f"{path}: absent, truncated or of another kind ({error}); fit the run again"
+        ) from error

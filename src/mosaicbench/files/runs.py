@@ -55,13 +55,29 @@ DRAWS = "draws"  # the key of .uns of a direction of imputed values
 DIGESTS = "digests"  # of imputed values that are not kept
 PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
-RECORD_KEYS = {"dataset", "scenario", "run", "method", "seed", "status", "message", "hyperparameters", "seconds"}
+RECORD_KEYS = {
+    "dataset",
+    "scenario",
+    "run",
+    "method",
+    "seed",
+    "status",
+    "message",
+    "hyperparameters",
+    "seconds",
+}
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
 # What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
 # killed training was resumed, what it computed with, how many seeds were trained at once and share its seconds, and the
 # digest of its history.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
-LATER_RECORD_KEYS |= {"cells": {}, "resumed_after": [], "arithmetic": {}, "seeds_at_once": 1, "digests": {}}
+LATER_RECORD_KEYS |= {
+    "cells": {},
+    "resumed_after": [],
+    "arithmetic": {},
+    "seeds_at_once": 1,
+    "digests": {},
+}
 
 
 def latents_table(
@@ -88,25 +104,37 @@ def latents_table(
 
     obs = pd.concat(
         [pd.DataFrame({"cell": [], "source": [], "subset": []}, dtype=object)]
-        + [pd.DataFrame({"cell": names, "source": s, "subset": sub}, dtype=object) for (s, sub), (names, _) in latents.items()],
+        + [
+            pd.DataFrame({"cell": names, "source": s, "subset": sub}, dtype=object)
+            for (s, sub), (names, _) in latents.items()
+        ],
         ignore_index=True,
     )
     x = np.concatenate([z for _, z in latents.values()]) if latents else np.zeros((0, 1))
     obs.index = obs.index.astype(str)
-    table = anndata.AnnData(X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: _noun("latents", identity)})
+    table = anndata.AnnData(
+        X=np.asarray(x, dtype=np.float32), obs=obs, uns={KEY: _noun("latents", identity)}
+    )
     if private:
         width = next(iter(private.values())).shape[1]
-        blocks = [private.get(key, np.full((len(names), width), np.nan)) for key, (names, _) in latents.items()]
+        blocks = [
+            private.get(key, np.full((len(names), width), np.nan))
+            for key, (names, _) in latents.items()
+        ]
         table.obsm[PRIVATE] = np.concatenate(blocks).astype(np.float32)
     if predicted:
         unsaid = {key: np.full(len(names), "", dtype=object) for key, (names, _) in latents.items()}
-        table.obs[PREDICTED] = pd.Categorical(np.concatenate(list((unsaid | predicted).values())).astype(str))
+        table.obs[PREDICTED] = pd.Categorical(
+            np.concatenate(list((unsaid | predicted).values())).astype(str)
+        )
     return table
 
 
 def _noun(noun: str, identity: Mapping | None) -> dict:
     """Return what a file says about itself."""
-    return {"noun": noun} | {key: identity[key] for key in WHOSE if identity is not None and key in identity}
+    return {"noun": noun} | {
+        key: identity[key] for key in WHOSE if identity is not None and key in identity
+    }
 
 
 def latents_of(latents: AnnData, source: str, subset: str) -> tuple[pd.Index, np.ndarray]:
@@ -133,7 +161,9 @@ def predicted_of(latents: AnnData, source: str, subset: str) -> np.ndarray | Non
 
 def is_collapsed(latents: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> bool:
     """Return whether no latent dimension of any source has a variance above 0.01 over the query cells."""
-    return all(z.var(axis=0).max() <= 0.01 for (_, subset), (_, z) in latents.items() if subset == "query")
+    return all(
+        z.var(axis=0).max() <= 0.01 for (_, subset), (_, z) in latents.items() if subset == "query"
+    )
 
 
 def write_latents(path: str | Path, latents: AnnData) -> None:
@@ -159,7 +189,10 @@ def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     if not query.n_obs or (query.obs["subset"] == "train").any():
         return query  # no latents at all; or an older version wrote all into one file
     train = read_part_of_latents(_refuse_deleted(train_latents(path)), place)
-    x, obs = np.concatenate([train.X, query.X]), pd.concat([train.obs, query.obs])  # ten times as fast as anndata's `concat`
+    x, obs = (
+        np.concatenate([train.X, query.X]),
+        pd.concat([train.obs, query.obs]),
+    )  # ten times as fast as anndata's `concat`
     obsm = {key: np.concatenate([train.obsm[key], block]) for key, block in query.obsm.items()}
     whole = anndata.AnnData(x, obs, uns=query.uns, obsm=obsm)
     _check_latents(path, whole)
@@ -228,18 +261,28 @@ def imputed_table(
     identity: Mapping | None = None,
 ) -> Modalities:
     """Return :func:`imputed_values` of (source, target) -> (names, standardised values), and their standardised draws."""
-    values = {(s, target): (names, unstandardised_values(query[target], x)) for (s, target), (names, x) in imputed.items()}
+    values = {
+        (s, target): (names, unstandardised_values(query[target], x))
+        for (s, target), (names, x) in imputed.items()
+    }
     table = imputed_values(values, query, identity=identity)
     for (source, target), drawn in draws.items():
         std, mean = (query[target].uns[moment][drawn.features, None] for moment in ("std", "mean"))
         in_space = (drawn.values * std + mean).astype(np.float32)
-        parts = {"cells": np.asarray(drawn.cells, dtype=str).astype(object), "features": drawn.features, "values": in_space}
+        parts = {
+            "cells": np.asarray(drawn.cells, dtype=str).astype(object),
+            "features": drawn.features,
+            "values": in_space,
+        }
         table[f"{source}->{target}"].uns[DRAWS] = parts
     return table
 
 
 def imputed_values(
-    imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], query: MuData | None, *, identity: Mapping | None = None
+    imputed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    query: MuData | None,
+    *,
+    identity: Mapping | None = None,
 ) -> Modalities:
     """Return a modality per direction from (source, target) -> (names, values in the target's space).
 
@@ -284,7 +327,9 @@ def _check_imputed(path: str | Path, imputed: Modalities) -> None:
             raise ContractError(f"{path}: {direction!r} is not a direction such as 'rna->adt'")
         check_names(path, direction, cells)
         if cells.uns.get("space") not in SPACES:
-            raise ContractError(f'{path}: {direction!r} must say uns["space"], one of {sorted(SPACES)}')
+            raise ContractError(
+                f'{path}: {direction!r} must say uns["space"], one of {sorted(SPACES)}'
+            )
         check_finite(path, direction, cells.X)
         if DRAWS in cells.uns:
             _check_draws(path, direction, cells)
@@ -292,21 +337,30 @@ def _check_imputed(path: str | Path, imputed: Modalities) -> None:
 
 def _check_draws(path: str | Path, direction: str, cells: AnnData) -> None:
     names, features, values = (cells.uns[DRAWS][part] for part in ("cells", "features", "values"))
-    known = np.isin(features, np.arange(cells.n_vars)).all() and pd.Index(names).astype(str).isin(cells.obs_names).all()
+    known = (
+        np.isin(features, np.arange(cells.n_vars)).all()
+        and pd.Index(names).astype(str).isin(cells.obs_names).all()
+    )
     if values.ndim != 3 or values.shape[:2] != (len(names), len(features)) or not known:
-        raise ContractError(f"{path}: draws of {direction!r} have shape {values.shape}, or are of cells or features not there")
+        raise ContractError(
+            f"{path}: draws of {direction!r} have shape {values.shape}, or are of cells or features not there"
+        )
     check_finite(path, f"draws of {direction}", values)
 
 
 def draws_of(imputed: Modalities, direction: str) -> Draws | None:
     """Return the draws of one direction, in the target's value space, None where there are none."""
     found = imputed[direction].uns.get(DRAWS)
-    return found and Draws(np.asarray(found["cells"], dtype=object), found["features"], found["values"])
+    return found and Draws(
+        np.asarray(found["cells"], dtype=object), found["features"], found["values"]
+    )
 
 
 def write_history(path: str | Path, history: list[dict[str, float]]) -> None:
     """Write the cost of every epoch; a method that is not trained has none."""
-    write_table(path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "cost"]))
+    write_table(
+        path, pd.DataFrame(history, columns=list(history[0]) if history else ["epoch", "cost"])
+    )
 
 
 def write_record(path: str | Path, record: dict) -> None:
@@ -328,7 +382,9 @@ def read_record(path: str | Path, place: Mapping | None = None) -> dict:
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error
     except ValueError as error:
-        raise ContractError(f"{path}: not valid JSON ({error}); delete the run's folder and run again") from error
+        raise ContractError(
+            f"{path}: not valid JSON ({error}); delete the run's folder and run again"
+        ) from error
     if not isinstance(record, dict):
         raise ContractError(f"{path}: not a record, {{...}}; delete the run's folder and run again")
     _check_record(path, record)
@@ -340,4 +396,6 @@ def _check_record(path: str | Path, record: dict) -> None:
     if missing := RECORD_KEYS - set(record):
         raise ContractError(f"{path}: run.json lacks {sorted(missing)}")
     if record["status"] not in STATUSES:
-        raise ContractError(f"{path}: unknown status {record['status']!r}; one of {', '.join(STATUSES)}")
+        raise ContractError(
+            f"{path}: unknown status {record['status']!r}; one of {', '.join(STATUSES)}"
+        )

@@ -21,8 +21,28 @@ from mosaicbench.files.place import check_place
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.files.tables import read_table, write_table
 
-SCORE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "value", "status"]
-FEATURE_COLUMNS = ["dataset", "scenario", "run", "seed", "metric", "direction", "space", "feature", "value"]
+SCORE_COLUMNS = [
+    "dataset",
+    "scenario",
+    "run",
+    "seed",
+    "metric",
+    "direction",
+    "space",
+    "value",
+    "status",
+]
+FEATURE_COLUMNS = [
+    "dataset",
+    "scenario",
+    "run",
+    "seed",
+    "metric",
+    "direction",
+    "space",
+    "feature",
+    "value",
+]
 
 
 @dataclass(frozen=True)
@@ -89,11 +109,17 @@ def write_cells(path: str | Path, scores: CellScores) -> None:
     arrays = {
         "identity": np.array([KEY, "cells", scores.dataset, scores.scenario, scores.run]),
         "seeds": np.array(list(scores.cells), dtype=np.int64),
-        "blocks": np.array([tuple(map(str, key)) for key in scores.values], dtype=str).reshape(-1, 4),
+        "blocks": np.array([tuple(map(str, key)) for key in scores.values], dtype=str).reshape(
+            -1, 4
+        ),
         "digests": np.array(list(scores.digests.items()), dtype=str).reshape(-1, 2),
     }
-    arrays |= {f"cells_{seed}": np.asarray(names, dtype=str) for seed, names in scores.cells.items()}
-    arrays |= {f"values_{i}": np.asarray(x, dtype=np.float32) for i, x in enumerate(scores.values.values())}
+    arrays |= {
+        f"cells_{seed}": np.asarray(names, dtype=str) for seed, names in scores.cells.items()
+    }
+    arrays |= {
+        f"values_{i}": np.asarray(x, dtype=np.float32) for i, x in enumerate(scores.values.values())
+    }
     with atomic(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
@@ -111,11 +137,21 @@ def read_cells(path: str | Path, place: Mapping | None = None) -> CellScores:
         values = {key: arrays[f"values_{i}"] for i, key in enumerate(keys)}
         digests = dict(arrays["digests"].tolist()) if "digests" in arrays else {}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ContractError(f"{path}: not readable as the scores of single cells ({error}); delete it and run again") from error
+        raise ContractError(
+            f"{path}: not readable as the scores of single cells ({error}); delete it and run again"
+        ) from error
     if kind != [KEY, "cells"]:
-        raise ContractError(f"{path}: expected the scores of single cells, but it says {kind} about itself")
+        raise ContractError(
+            f"{path}: expected the scores of single cells, but it says {kind} about itself"
+        )
     for seed, *names in values:
         if len(values[(seed, *names)]) != len(cells.get(seed, ())):
-            raise ContractError(f"{path}: {names[0]} of seed {seed} has not one number per cell; delete it and run again")
-    check_place(path, {"dataset": dataset, "scenario": scenario, "run": run}, {} if place is None else place)
-    return CellScores(dataset=dataset, scenario=scenario, run=run, cells=cells, values=values, digests=digests)
+            raise ContractError(
+                f"{path}: {names[0]} of seed {seed} has not one number per cell; delete it and run again"
+            )
+    check_place(
+        path, {"dataset": dataset, "scenario": scenario, "run": run}, {} if place is None else place
+    )
+    return CellScores(
+        dataset=dataset, scenario=scenario, run=run, cells=cells, values=values, digests=digests
+    )

@@ -15,19 +15,53 @@ from mosaicbench.files.place import check_digest, digest_of
 
 END_OF_AUDIT = "end"  # the role of its last row
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]
-TEXTS = ("dataset", "scenario", "run", "method", "metric", "direction", "source", "space", "modality")  # columns of text
-TEXTS += ("cell", "cell_type", "batch", "feature", "transferred", "marker_of", "against", "better", "panel", "line")
-TEXTS += ("sha256", "digest")  # as numbers, "67e2678895…" ends pandas' parser with a segmentation fault
+TEXTS = (
+    "dataset",
+    "scenario",
+    "run",
+    "method",
+    "metric",
+    "direction",
+    "source",
+    "space",
+    "modality",
+)  # columns of text
+TEXTS += (
+    "cell",
+    "cell_type",
+    "batch",
+    "feature",
+    "transferred",
+    "marker_of",
+    "against",
+    "better",
+    "panel",
+    "line",
+)
+TEXTS += (
+    "sha256",
+    "digest",
+)  # as numbers, "67e2678895…" ends pandas' parser with a segmentation fault
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a tab-separated table; a missing number is written NA, a missing name as nothing."""
-    names = {name: table[name].astype(object) for name in TEXTS if name in table and table[name].isna().any()}
-    table = table.assign(**{name: column.where(column.notna(), "") for name, column in names.items()})
+    names = {
+        name: table[name].astype(object)
+        for name in TEXTS
+        if name in table and table[name].isna().any()
+    }
+    table = table.assign(
+        **{name: column.where(column.notna(), "") for name, column in names.items()}
+    )
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
-        if b"\r" in temporary.read_bytes():  # in a name, where the writer of Python takes it for no end of a line
-            table.to_csv(temporary, sep="\t", index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC)
+        if (
+            b"\r" in temporary.read_bytes()
+        ):  # in a name, where the writer of Python takes it for no end of a line
+            table.to_csv(
+                temporary, sep="\t", index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC
+            )
 
 
 def write_audit(path: str | Path, table: pd.DataFrame) -> None:
@@ -55,8 +89,14 @@ def read_audit(path: str | Path) -> pd.DataFrame:
     """
     table, content = read_table(path), Path(path).read_bytes()
     end = content.rfind(b"\n", 0, len(content) - 1) + 1
-    if table.empty or table["role"].iloc[-1] != END_OF_AUDIT or str(table["digest"].iloc[-1]) != _short_digest(content[:end]):
-        raise ContractError(f"{path}: is not as `mosaicbench cut` wrote it: cut short or changed; delete it and run again")
+    if (
+        table.empty
+        or table["role"].iloc[-1] != END_OF_AUDIT
+        or str(table["digest"].iloc[-1]) != _short_digest(content[:end])
+    ):
+        raise ContractError(
+            f"{path}: is not as `mosaicbench cut` wrote it: cut short or changed; delete it and run again"
+        )
     return table.iloc[:-1]
 
 
@@ -64,7 +104,9 @@ def _short_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], contents: str = "contents") -> None:
+def write_tables(
+    folder: Path, tables: Mapping[str, pd.DataFrame], contents: str = "contents"
+) -> None:
     """Write tables as ``NAME.tsv``, and last ``{contents}.tsv``, which says the rows and the digest of each.
 
     Readers hold each table to it: one that was cut at the end of a line has still all columns.
@@ -76,7 +118,9 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], contents: str
     write_table(folder / f"{contents}.tsv", pd.DataFrame(rows, columns=CONTENTS_COLUMNS))
 
 
-def check_contents(folder: Path, names: Iterable[str], writer: str, contents: str = "contents") -> None:
+def check_contents(
+    folder: Path, names: Iterable[str], writer: str, contents: str = "contents"
+) -> None:
     """Refuse tables of a folder that are not as :func:`write_tables` wrote them.
 
     Parameters
@@ -100,13 +144,20 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFra
     """Read a tab-separated table and check that it has exactly `columns`, if given."""
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            header = next(csv.reader(stream, delimiter="\t"), [])  # by pandas, it takes as long as a small table
+            header = next(
+                csv.reader(stream, delimiter="\t"), []
+            )  # by pandas, it takes as long as a small table
         missing = {column: ["NA"] for column in header if column not in TEXTS}
         kinds = {column: object for column in header if column in TEXTS}
         table = pd.read_csv(path, sep="\t", dtype=kinds, na_values=missing, keep_default_na=False)
     except FileNotFoundError as error:
         raise ContractError(f"{path}: no such file") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, csv.Error) as error:
+    except (
+        pd.errors.EmptyDataError,
+        pd.errors.ParserError,
+        UnicodeDecodeError,
+        csv.Error,
+    ) as error:
         raise ContractError(f"{path}: not a readable tab-separated table ({error})") from error
     if columns is not None and list(table.columns) != columns:
         raise ContractError(f"{path}: expected the columns {columns}, found {list(table.columns)}")

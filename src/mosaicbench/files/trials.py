@@ -10,7 +10,14 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files.tables import read_table, write_table
 
-COLUMNS = ["trial", "status", "objective", "seconds", "cpu_seconds", "message"]  # then a column per hyperparameter
+COLUMNS = [
+    "trial",
+    "status",
+    "objective",
+    "seconds",
+    "cpu_seconds",
+    "message",
+]  # then a column per hyperparameter
 
 
 def write_trials(path: Path, trials: Sequence[dict], searched: Sequence[str]) -> None:
@@ -28,5 +35,7 @@ def read_trials(path: Path) -> pd.DataFrame:
     """
     table = read_table(path)
     if list(table.columns[: len(COLUMNS)]) != COLUMNS:
-        raise ContractError(f"{path}: its columns should begin with {', '.join(COLUMNS)}; delete it and run again")
+        raise ContractError(
+            f"{path}: its columns should begin with {', '.join(COLUMNS)}; delete it and run again"
+        )
     return table

@@ -17,7 +17,14 @@ import pandas as pd
 import scipy.sparse
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY, check_finite, check_names, check_noun, read_mudata, write_mudata
+from mosaicbench.files._h5 import (
+    KEY,
+    check_finite,
+    check_names,
+    check_noun,
+    read_mudata,
+    write_mudata,
+)
 from mosaicbench.files.dataset import ACTIVITY, links_between
 from mosaicbench.files.place import OF_VIEW, check_place
 from mosaicbench.view import Cells, Scale, Truth, View
@@ -65,16 +72,24 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
     for modality, cells in view.mod.items():
         check_names(path, modality, cells)
         if cells.uns.get("space") not in SPACES:
-            raise ContractError(f'{path}: modality {modality!r} must say uns["space"], one of {sorted(SPACES)}')
+            raise ContractError(
+                f'{path}: modality {modality!r} must say uns["space"], one of {sorted(SPACES)}'
+            )
         if cells.uns["space"] == "lsi" and "X_lsi" not in cells.obsm:
-            raise ContractError(f'{path}: modality {modality!r} is in LSI space but has no obsm["X_lsi"]')
+            raise ContractError(
+                f'{path}: modality {modality!r} is in LSI space but has no obsm["X_lsi"]'
+            )
         matrix = cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
         check_finite(path, modality, matrix.data if scipy.sparse.issparse(matrix) else matrix)
         for moment in ("mean", "std"):
             if len(cells.uns.get(moment, ())) != matrix.shape[1]:
-                raise ContractError(f'{path}: modality {modality!r} needs uns["{moment}"] with one number per feature')
+                raise ContractError(
+                    f'{path}: modality {modality!r} needs uns["{moment}"] with one number per feature'
+                )
         if noun == "query" and "cell_type" in cells.obs:
-            raise ContractError(f"{path}: the query shows cell types in modality {modality!r}; only the solution may")
+            raise ContractError(
+                f"{path}: the query shows cell types in modality {modality!r}; only the solution may"
+            )
         if noun != "query" and "cell_type" not in cells.obs:
             raise ContractError(f'{path}: modality {modality!r} has no obs["cell_type"]')
         if noun == "solution":
@@ -82,13 +97,17 @@ def _check_view(path: str | Path, view: MuData, noun: str) -> None:
                 raise ContractError(f'{path}: modality {modality!r} has no obs["query_name"]')
             places = view.obs_names.get_indexer(cells.obs_names)
             if np.any(places < 0) or np.any(np.diff(places) <= 0):
-                raise ContractError(f"{path}: the rows of modality {modality!r} are not the solution's cells in order")
+                raise ContractError(
+                    f"{path}: the rows of modality {modality!r} are not the solution's cells in order"
+                )
 
 
 def space_values(cells: AnnData) -> np.ndarray:
     """Return one modality's values in its declared space, (cells, features) float32, not standardised."""
     matrix = cells.obsm["X_lsi"] if cells.uns["space"] == "lsi" else cells.X
-    return np.asarray(matrix.toarray() if scipy.sparse.issparse(matrix) else matrix, dtype=np.float32)
+    return np.asarray(
+        matrix.toarray() if scipy.sparse.issparse(matrix) else matrix, dtype=np.float32
+    )
 
 
 def feature_names(cells: AnnData) -> list[str]:
@@ -132,10 +151,14 @@ def complete_cells(part: MuData) -> pd.Index:
 def as_view(train: MuData, *, labels: bool, links: bool = False) -> View:
     """Return train cells as blocks that share what was observed; cell types and links are shown only if asked for."""
     blocks = []
-    patterns = pd.DataFrame({m: train.obs_names.isin(train[m].obs_names) for m in train.mod}, index=train.obs_names)
+    patterns = pd.DataFrame(
+        {m: train.obs_names.isin(train[m].obs_names) for m in train.mod}, index=train.obs_names
+    )
     for pattern, rows in patterns.groupby(list(patterns.columns), sort=False):
         observed = [modality for modality, seen in zip(train.mod, pattern, strict=True) if seen]
-        blocks.append(as_cells(train, observed, rows.index, labels=labels, links=links, counts=True))
+        blocks.append(
+            as_cells(train, observed, rows.index, labels=labels, links=links, counts=True)
+        )
     return View(
         blocks=tuple(blocks),
         features={m: len(feature_names(train[m])) for m in train.mod},
@@ -159,16 +182,26 @@ def as_cells(
     rows = {modality: part[modality].obs_names.get_indexer(names) for modality in modalities}
     for modality, index in rows.items():
         if np.any(index < 0):
-            raise ContractError(f"{(index < 0).sum()} cells asked for are not observed in modality {modality!r}")
+            raise ContractError(
+                f"{(index < 0).sum()} cells asked for are not observed in modality {modality!r}"
+            )
     obs = first.obs.loc[names]
     counted = {m: index for m, index in rows.items() if counts and "counts" in part[m].layers}
     return Cells(
         names=np.asarray(names, dtype=object),
-        values={modality: standardised_values(part[modality], index) for modality, index in rows.items()},
+        values={
+            modality: standardised_values(part[modality], index) for modality, index in rows.items()
+        },
         labels=np.asarray(obs["cell_type"], dtype=object) if labels else None,
         batches=np.asarray(obs["batch"], dtype=object),
-        counts={modality: _rows_of(part[modality].layers["counts"], index) for modality, index in counted.items()},
-        totals={modality: part[modality].obs["total"].to_numpy()[index] for modality, index in counted.items()},
+        counts={
+            modality: _rows_of(part[modality].layers["counts"], index)
+            for modality, index in counted.items()
+        },
+        totals={
+            modality: part[modality].obs["total"].to_numpy()[index]
+            for modality, index in counted.items()
+        },
         activity=_activity(part, rows) if links else {},
     )
 
@@ -181,7 +214,10 @@ def _rows_of(counts: scipy.sparse.csr_matrix, rows: np.ndarray) -> scipy.sparse.
 def _activity(part: MuData, rows: dict[str, np.ndarray]) -> dict[str, scipy.sparse.csr_matrix]:
     """Return the gene activities at `rows` of the modalities that have them."""
     having = [modality for modality in rows if ACTIVITY in part[modality].obsm]
-    return {modality: scipy.sparse.csr_matrix(part[modality].obsm[ACTIVITY])[rows[modality]] for modality in having}
+    return {
+        modality: scipy.sparse.csr_matrix(part[modality].obsm[ACTIVITY])[rows[modality]]
+        for modality in having
+    }
 
 
 def _links(train: MuData) -> dict[tuple[str, str], scipy.sparse.csr_matrix]:
@@ -203,7 +239,9 @@ def scale_of(train: AnnData) -> Scale:
         total=float(np.median(total)),
         share=np.asarray(counts.sum(axis=0)).ravel() / max(total.sum(), 1),
         opened=opened,
-        when_open=np.asarray(train.X.sum(axis=0)).ravel() / np.maximum(counts.getnnz(axis=0), 1) if lsi else None,
+        when_open=np.asarray(train.X.sum(axis=0)).ravel() / np.maximum(counts.getnnz(axis=0), 1)
+        if lsi
+        else None,
         loadings=train.varm["LSI"] if lsi else None,
     )
 
@@ -212,19 +250,28 @@ def as_truth(solution: MuData) -> Truth:
     """Return what the positive controls may know of the query cells; 0, the train mean, stands for what was not measured."""
     places = places_of(solution)
     names = {m: cells.obs["query_name"] for m, cells in solution.mod.items()}
-    rows = {name: int(place) for m in solution.mod for place, name in zip(places[m], names[m], strict=True)}
+    rows = {
+        name: int(place)
+        for m in solution.mod
+        for place, name in zip(places[m], names[m], strict=True)
+    }
     values_of = {}
     for modality, cells in solution.mod.items():
         own = (space_values(cells) - cells.uns["mean"]) / cells.uns["std"]
         whole = len(places[modality]) == solution.n_obs
-        values_of[modality] = own if whole else np.zeros((solution.n_obs, own.shape[1]), dtype=own.dtype)
+        values_of[modality] = (
+            own if whole else np.zeros((solution.n_obs, own.shape[1]), dtype=own.dtype)
+        )
         values_of[modality][places[modality]] = own
     return Truth(rows=rows, labels=said_of_cells(solution, "cell_type"), values=values_of)
 
 
 def places_of(solution: MuData) -> dict[str, np.ndarray]:
     """Return modality -> places of its rows among all query cells, ascending."""
-    return {modality: solution.obs_names.get_indexer(cells.obs_names) for modality, cells in solution.mod.items()}
+    return {
+        modality: solution.obs_names.get_indexer(cells.obs_names)
+        for modality, cells in solution.mod.items()
+    }
 
 
 def said_of_cells(solution: MuData, column: str) -> np.ndarray:

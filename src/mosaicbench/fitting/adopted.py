@@ -48,9 +48,14 @@ class Names:
     @classmethod
     def of(cls, train: MuData, query: MuData, solution: MuData) -> Names:
         """Return the names of a view's parts; joint is a source where query cells with all modalities are there."""
-        of_query = {m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names) for m, cells in solution.mod.items()}
+        of_query = {
+            m: pd.Series(cells.obs["query_name"].astype(str), cells.obs_names)
+            for m, cells in solution.mod.items()
+        }
         own = np.asarray(solution.uns.get(TRAIN_CELLS, []), dtype=str)
-        every = pd.Series([f"train-{place:06d}" for place in range(len(own))], index=own, dtype=object)
+        every = pd.Series(
+            [f"train-{place:06d}" for place in range(len(own))], index=own, dtype=object
+        )
         measured = {m: train[m].obs_names for m in train.mod}
         if len(complete_cells(query)):
             of_query["joint"] = next(iter(of_query.values())).loc[complete_cells(solution)]
@@ -68,11 +73,15 @@ class Names:
         """
         if source not in self.query:
             alone = " (the query shows no cell with all modalities)" if source == "joint" else ""
-            raise ContractError(f"{path}: there is no source {source!r} in this view{alone}; there are {', '.join(self.query)}")
+            raise ContractError(
+                f"{path}: there is no source {source!r} in this view{alone}; there are {', '.join(self.query)}"
+            )
         return self.query[source], self.train[source]
 
 
-def latents_from(path: Path, names: Names) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
+def latents_from(
+    path: Path, names: Names
+) -> tuple[dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], list[str]]:
     """Return (source, subset) -> (names in the view, (cells, latent)), and remarks.
 
     Parameters
@@ -92,7 +101,9 @@ def latents_from(path: Path, names: Names) -> tuple[dict[tuple[str, str], tuple[
 
     table = read_h5(path, anndata.read_h5ad)
     if table.X is None or not table.n_obs:
-        raise ContractError(f"{path}: {'there is no row' if table.X is not None else 'X is empty; put the coordinates there'}")
+        raise ContractError(
+            f"{path}: {'there is no row' if table.X is not None else 'X is empty; put the coordinates there'}"
+        )
     z = np.asarray(table.X.todense() if hasattr(table.X, "todense") else table.X, dtype=np.float32)
     cells = _column(table, "cell", pd.Series(table.obs_names, index=table.obs_names))
     sources = _column(table, "source", pd.Series("joint", index=table.obs_names))
@@ -101,13 +112,21 @@ def latents_from(path: Path, names: Names) -> tuple[dict[tuple[str, str], tuple[
         rows = np.flatnonzero(sources == source)
         of_query, of_train = names.of_source(path, source)
         check_finite(path, source, z[rows])
-        query, train, others = _split(path, source, cells[rows], of_query, of_train, names, table.uns)
+        query, train, others = _split(
+            path, source, cells[rows], of_query, of_train, names, table.uns
+        )
         found[source, "query"] = (of_query.to_numpy(dtype=object), z[rows[query]])
         if len(train):
             found[source, "train"] = (of_train.to_numpy(dtype=object), z[rows[train]])
         else:
-            remarks.append(f"no latents of train cells of {source}, so no labels can be transferred from them")
-        remarks += [f"{others} rows of {source} are of cells that this view does not show"] if others else []
+            remarks.append(
+                f"no latents of train cells of {source}, so no labels can be transferred from them"
+            )
+        remarks += (
+            [f"{others} rows of {source} are of cells that this view does not show"]
+            if others
+            else []
+        )
     return found, remarks
 
 
@@ -144,7 +163,9 @@ def imputed_from(
             raise ContractError(f"{path}: {direction}: X is empty; put the values there")
         wanted, features = feature_names(query[target]), pd.Index(values.var_names.astype(str))
         if not features.is_unique:
-            raise ContractError(f"{path}: {direction} has the feature {features[features.duplicated()][0]!r} twice")
+            raise ContractError(
+                f"{path}: {direction} has the feature {features[features.duplicated()][0]!r} twice"
+            )
         columns = features.get_indexer(wanted)
         if (columns < 0).any():
             missing = wanted[int(np.argmax(columns < 0))]
@@ -157,7 +178,11 @@ def imputed_from(
         x = np.asarray(x.todense() if hasattr(x, "todense") else x, dtype=np.float32)
         check_finite(path, direction, x)
         found[source, target] = (of_query.to_numpy(dtype=object), x)
-        remarks += [f"{others} rows of {direction} are of cells that are not in the query"] if others else []
+        remarks += (
+            [f"{others} rows of {direction} are of cells that are not in the query"]
+            if others
+            else []
+        )
     return found, remarks
 
 
@@ -174,7 +199,13 @@ def _column(table: AnnData, name: str, otherwise: pd.Series) -> np.ndarray:
 
 
 def _split(
-    path: Path, what: str, cells: np.ndarray, query: pd.Series, train: pd.Series, names: Names, uns: Mapping
+    path: Path,
+    what: str,
+    cells: np.ndarray,
+    query: pd.Series,
+    train: pd.Series,
+    names: Names,
+    uns: Mapping,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return where the query cells and the train cells stand among `cells`, in order, and how many others there are."""
     index = pd.Index(cells)
@@ -182,7 +213,9 @@ def _split(
         raise ContractError(f"{path}: {what} has the cell {index[index.duplicated()][0]!r} twice")
     anonymous = index.isin(query.to_numpy()).any()
     _check_place(path, uns, names.place, needed=anonymous)
-    found = [index.get_indexer(part.to_numpy() if anonymous else part.index) for part in (query, train)]
+    found = [
+        index.get_indexer(part.to_numpy() if anonymous else part.index) for part in (query, train)
+    ]
     for part, places, told in zip((query, train), found, ("query", "train"), strict=True):
         lacking = places < 0
         if lacking.any() and (told == "query" or not lacking.all()):
@@ -206,4 +239,6 @@ def _check_place(path: Path, uns: Mapping, place: dict[str, object], *, needed: 
         )
     for key, wanted in place.items():
         if key in told and str(told[key]) != str(wanted):
-            raise ContractError(f"{path}: it says {key} {told[key]} about itself, and this view is of {key} {wanted}")
+            raise ContractError(
+                f"{path}: it says {key} {told[key]} about itself, and this view is of {key} {wanted}"
+            )

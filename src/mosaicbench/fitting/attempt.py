@@ -15,7 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from mosaicbench.errors import Diverged, FolderTaken, NotApplicable, NotStackable, NotWritten, UserError
+from mosaicbench.errors import (
+    Diverged,
+    FolderTaken,
+    NotApplicable,
+    NotStackable,
+    NotWritten,
+    UserError,
+)
 from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.method import import_for, method_class
 from mosaicbench.fitting.outputs import (
@@ -31,12 +38,22 @@ from mosaicbench.fitting.process import Failure, failure_of_exception, run_in_ch
 from mosaicbench.fitting.record import decisive, digest, new_record
 from mosaicbench.meter import Meter
 
-KEEPS_CHECKPOINT = ("timeout", "out_of_memory")  # statuses of a run that another attempt, with higher limits, may end
+KEEPS_CHECKPOINT = (
+    "timeout",
+    "out_of_memory",
+)  # statuses of a run that another attempt, with higher limits, may end
 USER_ERROR, NOT_STACKABLE = 2, 3  # exit statuses of a child that wrote no run
 SHARED = ("seconds", "cpu_seconds", "gpu_seconds")
 
 
-def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_seconds: float, at_once: int = 0) -> None:
+def fit_each(
+    fits: Sequence[Fit],
+    limits: Limits,
+    *,
+    minutes: float,
+    checkpoint_seconds: float,
+    at_once: int = 0,
+) -> None:
     """Fit one after the other, each in a child process of its own: whatever befalls one leaves the others alone.
 
     What their methods need is imported once, and views that several read are read once, before the first child is forked; each
@@ -70,9 +87,13 @@ def fit_each(fits: Sequence[Fit], limits: Limits, *, minutes: float, checkpoint_
         shared.credit(meters.shared, fits=len(some))
         minutes_left = max(0.0, (end - time.monotonic()) / 60)
         its_limits = replace(limits, minutes=min(most_minutes, minutes_left))
-        return _fit_together(some, shared.parts, meters, its_limits, checkpoint_seconds, stacked=stacked)
+        return _fit_together(
+            some, shared.parts, meters, its_limits, checkpoint_seconds, stacked=stacked
+        )
 
-    for seeds in (fits[start : start + max(at_once, 1)] for start in range(0, len(fits), max(at_once, 1))):
+    for seeds in (
+        fits[start : start + max(at_once, 1)] for start in range(0, len(fits), max(at_once, 1))
+    ):
         if at_once and could_fit(seeds, limits.minutes * at_once, stacked=True):
             continue
         # Of a stack that cannot be, a seed leaves the others their time: its training goes on in a later attempt.
@@ -85,7 +106,9 @@ def record_failure(fits: Sequence[Fit], failure: Failure, *, seeds_at_once: int)
     """Write the rows of runs that were killed from outside and could not write any."""
     for fit in fits:
         fit.claim_folder()
-        write_failure(fit, new_record(fit, seeds_at_once=seeds_at_once) | Meter().account() | failure)
+        write_failure(
+            fit, new_record(fit, seeds_at_once=seeds_at_once) | Meter().account() | failure
+        )
         fit.release_folder()
 
 
@@ -110,11 +133,17 @@ class Shared:
         if len(fits) == 1:
             return cls({}, {})
         parts, seconds = {}, {}
-        for phase, work in {"import": _import, "read": lambda fits: parts.update(read_shared(fits))}.items():
+        for phase, work in {
+            "import": _import,
+            "read": lambda fits: parts.update(read_shared(fits)),
+        }.items():
             wall, cpu = time.monotonic(), time.process_time()
             with suppress(Exception):  # then each fit says so itself
                 work(fits)
-            seconds[phase] = (time.monotonic() - wall) / len(fits), (time.process_time() - cpu) / len(fits)
+            seconds[phase] = (
+                (time.monotonic() - wall) / len(fits),
+                (time.process_time() - cpu) / len(fits),
+            )
         return cls(parts, seconds)
 
     def credit(self, meter: Meter, *, fits: int) -> None:
@@ -155,9 +184,15 @@ class Meters:
         shared, own = self.shared.account(earlier), self.own[place].account()
         if len(self.own) > 1:
             for measure in SHARED:
-                shared[measure] = {phase: round(value / len(self.own), 3) for phase, value in shared[measure].items()}
+                shared[measure] = {
+                    phase: round(value / len(self.own), 3)
+                    for phase, value in shared[measure].items()
+                }
         merged = {name: own[name] | shared[name] for name in (*SHARED, "host_mb", "device_mb")}
-        peaks = {f"peak_{name}": max(merged[name].values(), default=None) for name in ("host_mb", "device_mb")}
+        peaks = {
+            f"peak_{name}": max(merged[name].values(), default=None)
+            for name in ("host_mb", "device_mb")
+        }
         return merged | peaks | {"device": shared["device"]}
 
 
@@ -189,7 +224,9 @@ def _fit_together(
     meters.close()
     if failure is not None:
         if len(fits) > 1:
-            failure = failure | {"message": f"{failure['message']}; {len(fits)} seeds were fitted at once"}
+            failure = failure | {
+                "message": f"{failure['message']}; {len(fits)} seeds were fitted at once"
+            }
         for place, (fit, record) in enumerate(zip(fits, records, strict=True)):
             if not fit.record.is_file():
                 write_failure(fit, record | failure | meters.account(place))
@@ -205,7 +242,13 @@ def _fit_together(
 
 
 def _in_child(
-    fits: Sequence[Fit], records: list[dict], parts: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
+    fits: Sequence[Fit],
+    records: list[dict],
+    parts: Parts,
+    meters: Meters,
+    checkpoint_seconds: float,
+    *,
+    stacked: bool,
 ) -> None:
     """Run the fits; turn what a method can suffer into statuses, and leave a file's or a user's fault to the caller."""
     try:
@@ -223,7 +266,13 @@ def _in_child(
 
 
 def _fit(
-    fits: Sequence[Fit], records: list[dict], parts: Parts, meters: Meters, checkpoint_seconds: float, *, stacked: bool
+    fits: Sequence[Fit],
+    records: list[dict],
+    parts: Parts,
+    meters: Meters,
+    checkpoint_seconds: float,
+    *,
+    stacked: bool,
 ) -> None:
     """Import, read and train; then write what each fit gave."""
     meters.shared.enter("import")
@@ -237,7 +286,11 @@ def _fit(
     opened = [open_view(module, fit, parts) for fit in fits]
     for record, each in zip(records, opened, strict=True):
         record["cells"] = each.cells  # also in the row of a fit that fails from here on
-    methods, views, seeds = [each.method for each in opened], [each.view() for each in opened], [fit.seed for fit in fits]
+    methods, views, seeds = (
+        [each.method for each in opened],
+        [each.view() for each in opened],
+        [fit.seed for fit in fits],
+    )
 
     meters.shared.enter("fit")
     first = methods[0]
@@ -245,14 +298,19 @@ def _fit(
         decides = decisive(fits, first)  # asked now, since files of code may change meanwhile
         key = cache(lambda: digest(decides, [fit.train for fit in fits]))
         first.save_at(fits[0].checkpoint, key=key, seconds=checkpoint_seconds)
-    outcomes = first.fit_at_once(methods, views, seeds) if stacked else [first.fit(views[0], seeds[0])]
+    outcomes = (
+        first.fit_at_once(methods, views, seeds) if stacked else [first.fit(views[0], seeds[0])]
+    )
     del views  # as large as the data, dense
     meters.shared.enter(None)
 
     spent = None
     if offers(first, "checkpoint"):
         spent = first.checkpoint.spent
-        trained = {"resumed_after": first.checkpoint.resumed_after, "arithmetic": first.conditions()}
+        trained = {
+            "resumed_after": first.checkpoint.resumed_after,
+            "arithmetic": first.conditions(),
+        }
         records = [record | trained for record in records]
     for place, fit in enumerate(fits):
         account = partial(meters.account, place, spent)
@@ -276,7 +334,10 @@ def _end(
         record |= write_outputs(meter, fitted, outcome, fit)
         fit.check_claim()
         write_record(fit.record, record | account())
-    except (FolderTaken, NotWritten):  # no fault of the method: the run has no row, and is fitted again
+    except (
+        FolderTaken,
+        NotWritten,
+    ):  # no fault of the method: the run has no row, and is fitted again
         raise
     except Exception as error:
         meter.enter(None)

@@ -64,10 +64,20 @@ def keep_imputer(fitted: object, fit: Fit, values: Modalities, *, on_gpu: bool) 
         if on_gpu:
             raise UserError("they were worked out on a GPU, and scores are worked out without one")
         if threads() != 1:
-            raise UserError(f"they were worked out with {threads()} threads, and scores are worked out with one")
+            raise UserError(
+                f"they were worked out with {threads()} threads, and scores are worked out with one"
+            )
         if "wraps" in module.CARD:
             raise UserError("the models of other packages are not kept")
-        keep(fit.imputer, fitted.method, module, fitted.train, {}, identity=fit.identity, licence=fit.licence)
+        keep(
+            fit.imputer,
+            fitted.method,
+            module,
+            fitted.train,
+            {},
+            identity=fit.identity,
+            licence=fit.licence,
+        )
         _check_smaller(fit.imputer, fit.output / "imputed.h5mu", values)
         _check_same(fit.imputer, fit, fitted.query, values)
     except NotWritten:
@@ -108,7 +118,10 @@ def imputed_of(folder: Path, record: Mapping, query: Callable[[], MuData]) -> Mo
         return read_imputed(path, record)
     held = read_digests(path, record)
     imputer, cells = Imputer.read(folder / IMPUTER, record), query()
-    if any(list(map(str, part.var_names)) != imputer.features.get(modality) for modality, part in cells.mod.items()):
+    if any(
+        list(map(str, part.var_names)) != imputer.features.get(modality)
+        for modality, part in cells.mod.items()
+    ):
         raise ContractError(
             f"{folder}: its model was fitted to other features than the query has: the view was cut again; delete the folder "
             "and run again"
@@ -125,7 +138,10 @@ def imputed_of(folder: Path, record: Mapping, query: Callable[[], MuData]) -> Mo
                 f"{folder}: its model gives other values of {direction} than when it was fitted, on {_processor(record)}: the "
                 "view was cut again, or a library is another; delete the folder and run again"
             )
-        print(f"{folder}: {direction} is rounded otherwise than where it was fitted, on {_processor(record)}", file=sys.stderr)
+        print(
+            f"{folder}: {direction} is rounded otherwise than where it was fitted, on {_processor(record)}",
+            file=sys.stderr,
+        )
     table = imputed_values(values, cells, identity=record)
     for direction, drawn in held.draws.items():
         table[direction].uns[DRAWS] = drawn
@@ -165,14 +181,20 @@ class Imputer:
 
         try:
             kept = read_model(folder)
-            check_place(folder / "model.json", kept.facts["identity"], {key: record[key] for key in WHOSE})
+            check_place(
+                folder / "model.json", kept.facts["identity"], {key: record[key] for key in WHOSE}
+            )
             method = revived(kept, import_for(kept.facts["module"]))
         except UserError as error:
             raise ContractError(
                 f"{folder.parent}: the model of its imputed values cannot be used ({error}); delete this folder and run again"
             ) from error
         shown = {word: word in kept.facts["card"]["uses"] for word in ("labels", "links", "counts")}
-        return cls(method, shown, {name: told["features"] for name, told in kept.facts["modalities"].items()})
+        return cls(
+            method,
+            shown,
+            {name: told["features"] for name, told in kept.facts["modalities"].items()},
+        )
 
     def values(self, query: MuData, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the names of a source's query cells, and their (cells, features) values in the target's value space."""
@@ -189,10 +211,17 @@ def _processor(record: Mapping) -> str:
 def _check_smaller(folder: Path, written: Path, values: Modalities) -> None:
     from mosaicbench.files.runs import DRAWS
 
-    draws = sum(cells.uns[DRAWS]["values"].nbytes for cells in values.mod.values() if DRAWS in cells.uns)  # they stay
-    size, of_values = sum(file.stat().st_size for file in folder.iterdir()), written.stat().st_size - draws
+    draws = sum(
+        cells.uns[DRAWS]["values"].nbytes for cells in values.mod.values() if DRAWS in cells.uns
+    )  # they stay
+    size, of_values = (
+        sum(file.stat().st_size for file in folder.iterdir()),
+        written.stat().st_size - draws,
+    )
     if size >= of_values:
-        raise UserError(f"the model takes {size / 1e6:.3g} MB, and they take {max(of_values, 0) / 1e6:.3g} MB")
+        raise UserError(
+            f"the model takes {size / 1e6:.3g} MB, and they take {max(of_values, 0) / 1e6:.3g} MB"
+        )
 
 
 def _check_same(folder: Path, fit: Fit, query: MuData, values: Modalities) -> None:

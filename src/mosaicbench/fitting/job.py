@@ -9,7 +9,9 @@ from uuid import uuid4
 from mosaicbench.errors import FolderTaken
 from mosaicbench.files.atomic import write_text
 
-CLAIM = ".job"  # in the run's folder while a fit is under way: the ticket of the job whose folder it is
+CLAIM = (
+    ".job"  # in the run's folder while a fit is under way: the ticket of the job whose folder it is
+)
 CHECKPOINT = ".checkpoint.pt"  # in the run's folder; hidden, since it is none of a run's files
 
 

@@ -23,7 +23,14 @@ SCALE = ("mean", "std", "share", "opened", "when_open", "loadings")  # arrays of
 
 
 def keep(
-    folder: Path, method: object, module: ModuleType, train: MuData, latents: dict, *, identity: dict, licence: str = ""
+    folder: Path,
+    method: object,
+    module: ModuleType,
+    train: MuData,
+    latents: dict,
+    *,
+    identity: dict,
+    licence: str = "",
 ) -> None:
     """Write a fitted method, what its view learned from the train cells, and the train cells' latents.
 
@@ -49,7 +56,9 @@ def keep(
     from mosaicbench.files.views import as_view
 
     if "solution" in module.CARD["uses"]:
-        raise UserError(f"{module.CARD['label']} knows the solution, so it has no model for other cells")
+        raise UserError(
+            f"{module.CARD['label']} knows the solution, so it has no model for other cells"
+        )
     weights = offers(method, "state")
     state = method.state() if weights else described(_learned(method))
     view = as_view(train, labels=True, links="links" in module.CARD["uses"])
@@ -63,7 +72,11 @@ def keep(
         "licence": licence,
         "modalities": {name: _facts_of(cells) for name, cells in train.mod.items()},
     }
-    arrays = {f"{name}/{key}": array for name, cells in train.mod.items() for key, array in _transform_of(cells).items()}
+    arrays = {
+        f"{name}/{key}": array
+        for name, cells in train.mod.items()
+        for key, array in _transform_of(cells).items()
+    }
     arrays |= _outline_of(view) | _latents_of(latents, view)
     write_model(folder, KeptModel(facts, state, arrays), weights=weights)
 
@@ -97,11 +110,15 @@ def outline(kept: KeptModel) -> View:
     features = {name: int(held[f"{name}/mean"].shape[0]) for name in facts}
     uses, blocks = kept.facts["card"]["uses"], []
     for pattern, rows in _patterns(held, list(facts)):
-        values = {name: np.broadcast_to(np.float32(0), (len(rows), features[name])) for name in pattern}
+        values = {
+            name: np.broadcast_to(np.float32(0), (len(rows), features[name])) for name in pattern
+        }
         labels = held["cell_types"][rows].astype(object) if "labels" in uses else None
         names, batches = held["names"][rows].astype(object), held["batches"][rows].astype(object)
         blocks.append(Cells(names=names, values=values, labels=labels, batches=batches))
-    scales = {name: _scale(fact, name, held) for name, fact in facts.items() if fact["values"] == "counts"}
+    scales = {
+        name: _scale(fact, name, held) for name, fact in facts.items() if fact["values"] == "counts"
+    }
     return View(blocks=tuple(blocks), features=features, scales=scales, links=_links(held))
 
 
@@ -115,7 +132,12 @@ def _facts_of(cells: object) -> dict:
     """Return what is said of a modality: its kind, its value space, what its values were made of, the names of its features."""
     kind = cells.uns["kind"]
     values = "counts" if "counts" in cells.layers else {"rna": "lognorm"}.get(kind, "continuous")
-    facts = {"kind": str(kind), "space": str(cells.uns["space"]), "values": values, "features": list(map(str, cells.var_names))}
+    facts = {
+        "kind": str(kind),
+        "space": str(cells.uns["space"]),
+        "values": values,
+        "features": list(map(str, cells.var_names)),
+    }
     facts["standardised"] = bool(cells.uns.get("standardised", True))
     return facts | ({"transform": str(cells.uns["transform"])} if facts["space"] == "lsi" else {})
 
@@ -138,7 +160,9 @@ def _transform_of(cells: object) -> dict[str, np.ndarray]:
 
 def _outline_of(view: View) -> dict[str, np.ndarray]:
     """Return names, types, batches and observed modalities of the train cells, block after block, and the links."""
-    names, types, batches, shown = (np.concatenate(parts) for parts in zip(*map(_told, view.blocks), strict=True))
+    names, types, batches, shown = (
+        np.concatenate(parts) for parts in zip(*map(_told, view.blocks), strict=True)
+    )
     arrays = {"names": names, "cell_types": types, "batches": batches, "pattern": shown}
     for (first, second), links in view.links.items():
         coo = links.tocoo()
@@ -154,20 +178,31 @@ def _told(block: Cells) -> tuple[np.ndarray, ...]:
 
 def _latents_of(latents: dict, view: View) -> dict[str, np.ndarray]:
     """Return the train cells' latents of every source, and the types of these cells."""
-    types = {name: label for block in view.blocks for name, label in zip(block.names, block.labels, strict=True)}
+    types = {
+        name: label
+        for block in view.blocks
+        for name, label in zip(block.names, block.labels, strict=True)
+    }
     arrays = {}
     for (source, subset), (names, z) in latents.items():
         if subset == "train":
             arrays[f"latents/{source}"] = np.asarray(z, dtype=np.float32)
-            arrays[f"latents/{source}/cell_types"] = np.array([types[name] for name in names], dtype=str)
+            arrays[f"latents/{source}/cell_types"] = np.array(
+                [types[name] for name in names], dtype=str
+            )
     return arrays
 
 
-def _patterns(held: dict[str, np.ndarray], modalities: list[str]) -> list[tuple[list[str], np.ndarray]]:
+def _patterns(
+    held: dict[str, np.ndarray], modalities: list[str]
+) -> list[tuple[list[str], np.ndarray]]:
     """Return the modalities of each block, and where its cells stand; the blocks in their order."""
     found = dict.fromkeys(held["pattern"].tolist())
     shown = [[name for name in modalities if name in pattern.split("+")] for pattern in found]
-    return [(names, np.flatnonzero(held["pattern"] == pattern)) for names, pattern in zip(shown, found, strict=True)]
+    return [
+        (names, np.flatnonzero(held["pattern"] == pattern))
+        for names, pattern in zip(shown, found, strict=True)
+    ]
 
 
 def _scale(fact: dict, name: str, held: dict[str, np.ndarray]) -> Scale:
@@ -184,5 +219,7 @@ def _links(held: dict[str, np.ndarray]) -> dict:
             _, first, second = key.split("/")
             row, column, sign = held[key]
             shape = tuple(int(size) for size in held[f"{key}/shape"])
-            found[first, second] = sparse.csr_matrix((sign.astype(np.int8), (row, column)), shape=shape)
+            found[first, second] = sparse.csr_matrix(
+                (sign.astype(np.int8), (row, column)), shape=shape
+            )
     return found

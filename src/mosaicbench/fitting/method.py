@@ -15,7 +15,11 @@ def import_for(method: str) -> ModuleType:
 
 def method_class(module: ModuleType) -> type:
     """Return the last public class that the module itself defines."""
-    defined = [thing for name, thing in vars(module).items() if isinstance(thing, type) and not name.startswith("_")]
+    defined = [
+        thing
+        for name, thing in vars(module).items()
+        if isinstance(thing, type) and not name.startswith("_")
+    ]
     return [thing for thing in defined if thing.__module__ == module.__name__][-1]
 
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 # draws has 40 places among 39 of them, which intervals of 50 % and 90 % and 10 bins divide evenly.
 DRAWS, DRAWN_CELLS, DRAWN_FEATURES = 39, 200, 32
 
-SMALL = 2**26  # bytes of files of views that are read for several fits at once, and stay in memory until the last has ended
+SMALL = (
+    2**26
+)  # bytes of files of views that are read for several fits at once, and stay in memory until the last has ended
 
 Parts = Mapping[Path, "MuData"]  # train or query cells by their file
 
@@ -72,7 +74,9 @@ def read_shared(fits: Sequence[Fit]) -> Parts:
     """Return the train and the query cells that more than one fit reads; none, if their files are not small."""
     from mosaicbench.files.views import read_view
 
-    readers = Counter((path, noun) for fit in fits for path, noun in ((fit.train, "train"), (fit.query, "query")))
+    readers = Counter(
+        (path, noun) for fit in fits for path, noun in ((fit.train, "train"), (fit.query, "query"))
+    )
     shared = [part for part, number in readers.items() if number > 1]
     if sum(path.stat().st_size for path, _ in shared) > SMALL:
         return {}
@@ -85,7 +89,8 @@ def open_view(module: ModuleType, fit: Fit, parts: Parts = MappingProxyType({}))
 
     method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
     train, query = (
-        parts[path] if path in parts else read_view(path, noun) for path, noun in ((fit.train, "train"), (fit.query, "query"))
+        parts[path] if path in parts else read_view(path, noun)
+        for path, noun in ((fit.train, "train"), (fit.query, "query"))
     )
     check_place(fit.train, identity_of(train), {key: fit.identity[key] for key in OF_VIEW})
     check_place(fit.query, identity_of(query), identity_of(train))
@@ -112,7 +117,9 @@ def _check_pairing(train: MuData, card: dict) -> None:
     }
     pairing = train.uns[KEY].get("pairing")
     if pairing is not None and pairing not in card["handles"]:
-        raise NotApplicable(f"needs {' or '.join(card['handles'])} cells; in these data {described[pairing]}")
+        raise NotApplicable(
+            f"needs {' or '.join(card['handles'])} cells; in these data {described[pairing]}"
+        )
 
 
 def _without_partners(fitted: MethodOnView) -> list[str]:
@@ -122,7 +129,13 @@ def _without_partners(fitted: MethodOnView) -> list[str]:
 
     told = fitted.train.uns[KEY]
     apart = ", ".join(told.get("without_partners", ()))
-    remarks = [f"no query cell has both {apart}: scores that need partners are not applicable between them"] if apart else []
+    remarks = (
+        [
+            f"no query cell has both {apart}: scores that need partners are not applicable between them"
+        ]
+        if apart
+        else []
+    )
     if "pairing" in told and "joint" in fitted.gives and not len(complete_cells(fitted.query)):
         remarks.append("no joint latents: no query cell has all modalities")
     return remarks
@@ -148,7 +161,14 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     import numpy as np
 
     from mosaicbench.files.digests import digested
-    from mosaicbench.files.runs import imputed_table, is_collapsed, latents_table, write_history, write_imputed, write_latents
+    from mosaicbench.files.runs import (
+        imputed_table,
+        is_collapsed,
+        latents_table,
+        write_history,
+        write_imputed,
+        write_latents,
+    )
 
     meter.enter("embed")
     latents, no_latents = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
@@ -158,21 +178,32 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     imputed, no_values = _impute(fitted) if "impute" in fitted.gives else ({}, [])
     meter.enter("draw" if "draws" in fitted.gives else "write")
     draws = _draw(fitted, imputed, fit.seed) if "draws" in fitted.gives else {}
-    left_out = [*no_latents, *no_values, *_without_partners(fitted)]  # what the card gives and this view does not allow
+    left_out = [
+        *no_latents,
+        *no_values,
+        *_without_partners(fitted),
+    ]  # what the card gives and this view does not allow
     if left_out and not latents and not imputed:
         raise NotApplicable("; ".join(left_out))
     arrays = [*(array for _, array in [*latents.values(), *imputed.values()]), *private.values()]
     arrays += [drawn.values for drawn in draws.values()]
     if not all(np.isfinite(array).all() for array in arrays):
-        raise Diverged("the fitted method gave latents, imputed values or draws that are not finite")
+        raise Diverged(
+            "the fitted method gave latents, imputed values or draws that are not finite"
+        )
 
     meter.enter("write")
     fit.check_claim()
-    write_latents(fit.output / "latents.h5ad", latents_table(latents, private, predicted, identity=fit.identity))
+    write_latents(
+        fit.output / "latents.h5ad",
+        latents_table(latents, private, predicted, identity=fit.identity),
+    )
     values = imputed_table(imputed, fitted.query, draws, identity=fit.identity)
     shutil.rmtree(fit.imputer, ignore_errors=True)  # that of an earlier fit
     write_imputed(fit.output / "imputed.h5mu", values)
-    if not fit.keep_imputed and keep_imputer(fitted, fit, values, on_gpu=meter.account()["device"] != "cpu"):
+    if not fit.keep_imputed and keep_imputer(
+        fitted, fit, values, on_gpu=meter.account()["device"] != "cpu"
+    ):
         write_imputed(fit.output / "imputed.h5mu", digested(values))
     write_history(fit.output / "history.tsv", history)
     collapsed = bool(latents) and is_collapsed(latents)
@@ -199,7 +230,13 @@ def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
 
     try:
         keep(
-            fit.model, fitted.method, import_for(fit.module), fitted.train, latents, identity=fit.identity, licence=fit.licence
+            fit.model,
+            fitted.method,
+            import_for(fit.module),
+            fitted.train,
+            latents,
+            identity=fit.identity,
+            licence=fit.licence,
         )
     except UserError as reason:
         return [f"the model was not kept: {reason}"]
@@ -214,7 +251,14 @@ def write_failure(fit: Fit, record: dict) -> None:
     FolderTaken
         When another job fits this run now.
     """
-    from mosaicbench.files.runs import imputed_table, latents_table, write_history, write_imputed, write_latents, write_record
+    from mosaicbench.files.runs import (
+        imputed_table,
+        latents_table,
+        write_history,
+        write_imputed,
+        write_latents,
+        write_record,
+    )
 
     fit.check_claim()
     remove_partial(fit.output)
@@ -222,7 +266,9 @@ def write_failure(fit: Fit, record: dict) -> None:
     write_latents(fit.output / "latents.h5ad", latents_table({}, identity=fit.identity))
     write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None, identity=fit.identity))
     write_history(fit.output / "history.tsv", [])
-    write_record(fit.record, record | {"digests": {"history.tsv": digest_of(fit.output / "history.tsv")}})
+    write_record(
+        fit.record, record | {"digests": {"history.tsv": digest_of(fit.output / "history.tsv")}}
+    )
 
 
 def remove_partial(output: Path) -> None:
@@ -238,7 +284,9 @@ def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
     latents, refused = {}, {}
     joint = "joint" in fitted.gives and len(complete_cells(fitted.query)) > 0
     for subset, part in (("train", fitted.train), ("query", fitted.query)):
-        sources = {modality: [modality] for modality in part.mod} if "single" in fitted.gives else {}
+        sources = (
+            {modality: [modality] for modality in part.mod} if "single" in fitted.gives else {}
+        )
         if joint and len(complete_cells(part)):
             sources["joint"] = list(part.mod)
         for source, modalities in sources.items():
@@ -250,7 +298,9 @@ def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
             except NotApplicable as reason:
                 refused[source] = str(reason)
     left_out = [f"no latents of {source}: {reason}" for source, reason in refused.items()]
-    return {(source, subset): z for (source, subset), z in latents.items() if source not in refused}, left_out
+    return {
+        (source, subset): z for (source, subset), z in latents.items() if source not in refused
+    }, left_out
 
 
 def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
@@ -284,7 +334,9 @@ def _impute(fitted: MethodOnView) -> tuple[dict, list[str]]:
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
         try:
-            imputed[source, target] = imputed_by(fitted.method, fitted.query, source, target, fitted.shown)
+            imputed[source, target] = imputed_by(
+                fitted.method, fitted.query, source, target, fitted.shown
+            )
         except NotApplicable as reason:
             left_out.append(f"no {source}->{target}: {reason}")
     return imputed, left_out
@@ -303,10 +355,16 @@ def _draw(fitted: MethodOnView, imputed: dict, seed: int) -> dict[tuple[str, str
     order, found = list(fitted.query.mod), {}
     for source, target in imputed:
         cells = as_cells(fitted.query, [source], **fitted.shown | {"labels": False})
-        of_cells, of_features = (np.random.default_rng([seed, order.index(m), i]) for i, m in enumerate((source, target)))
+        of_cells, of_features = (
+            np.random.default_rng([seed, order.index(m), i]) for i, m in enumerate((source, target))
+        )
         rows = np.sort(of_cells.permutation(len(cells))[:DRAWN_CELLS])
-        features = np.sort(of_features.permutation(len(feature_names(fitted.query[target])))[:DRAWN_FEATURES])
+        features = np.sort(
+            of_features.permutation(len(feature_names(fitted.query[target])))[:DRAWN_FEATURES]
+        )
         drawn_of = cells.take(rows)
         values = fitted.method.draw(drawn_of, target, features, DRAWS, seed)
-        found[source, target] = Draws(drawn_of.names, features, np.asarray(values, dtype=np.float32))
+        found[source, target] = Draws(
+            drawn_of.names, features, np.asarray(values, dtype=np.float32)
+        )
     return found

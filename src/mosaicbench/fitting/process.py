@@ -21,12 +21,17 @@ from mosaicbench.meter import Meter
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-KEPT_BYTES, LARGEST_KEPT = 2**29, 2**25  # freed memory that a fit keeps; the largest array taken from it, as glibc allows
+KEPT_BYTES, LARGEST_KEPT = (
+    2**29,
+    2**25,
+)  # freed memory that a fit keeps; the largest array taken from it, as glibc allows
 
 Failure = dict[str, str]  # "status" and "message", as a run's record has them
 
 
-def run_in_child(work: Callable[[], None], meter: Meter, limits: Limits) -> tuple[int, Failure | None]:
+def run_in_child(
+    work: Callable[[], None], meter: Meter, limits: Limits
+) -> tuple[int, Failure | None]:
     """Call `work` in a forked child; return the child's exit status, and the failure of one that did not end well.
 
     The child dies with this process, however this one ends. Where no time is left, none is started. Call this from a process in
@@ -34,7 +39,9 @@ def run_in_child(work: Callable[[], None], meter: Meter, limits: Limits) -> tupl
     """
     if limits.minutes <= 0:
         return 0, out_of_time(limits)
-    child = multiprocessing.get_context("fork").Process(target=partial(_work_while_parent_lives, work, os.getpid()))
+    child = multiprocessing.get_context("fork").Process(
+        target=partial(_work_while_parent_lives, work, os.getpid())
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child.start()
     try:
@@ -92,16 +99,24 @@ def watch(child: multiprocessing.Process, meter: Meter, limits: Limits) -> Failu
 
 def out_of_time(limits: Limits) -> Failure:
     """Return the status and the message of a run whose minutes are over."""
-    message = f"stopped after {round(max(0.0, limits.minutes), 2):g} minutes (config key limits: minutes)"
+    message = (
+        f"stopped after {round(max(0.0, limits.minutes), 2):g} minutes (config key limits: minutes)"
+    )
     return {"status": "timeout", "message": message}
 
 
 def failure_of_exit(code: int) -> Failure | None:
     """Return the status and the message of a run whose process ended with this code; None where it ended well."""
     if code == -signal.SIGKILL:
-        message = "killed by the operating system, which does this when the machine's memory is full"
+        message = (
+            "killed by the operating system, which does this when the machine's memory is full"
+        )
         return {"status": "out_of_memory", "message": message}
-    return None if code == 0 else {"status": "crashed", "message": f"the process ended with exit status {code}"}
+    return (
+        None
+        if code == 0
+        else {"status": "crashed", "message": f"the process ended with exit status {code}"}
+    )
 
 
 def failure_of_exception(error: Exception) -> Failure:

@@ -19,7 +19,17 @@ from mosaicbench import sources
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of
 
-REPORTED_VERSIONS = ("mosaicbench", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata", "scanpy")
+REPORTED_VERSIONS = (
+    "mosaicbench",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "anndata",
+    "mudata",
+    "scanpy",
+)
 
 
 def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
@@ -82,8 +92,14 @@ def _hardware() -> dict:
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     models = [line for line in lines if line.startswith("model name")]
-    cpu = models[0].split(":", 1)[1].strip() if models else platform.processor() or platform.machine()
-    return {"cpu": cpu, "cores": os.cpu_count(), "memory_mb": round(psutil.virtual_memory().total / 2**20)}
+    cpu = (
+        models[0].split(":", 1)[1].strip() if models else platform.processor() or platform.machine()
+    )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_mb": round(psutil.virtual_memory().total / 2**20),
+    }
 
 
 @cache
@@ -106,6 +122,8 @@ def git_commit() -> str:
     command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         subprocess.run(of_this_file, capture_output=True, check=True, timeout=10)
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"

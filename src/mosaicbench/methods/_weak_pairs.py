@@ -28,7 +28,10 @@ def mutual_neighbors(own: np.ndarray, other: np.ndarray, neighbors: int) -> spar
     neighbors
         How many of the other modality's cells count as near.
     """
-    index = [NearestNeighbors(n_neighbors=min(neighbors, len(x)), metric="cosine").fit(x) for x in (other, own)]
+    index = [
+        NearestNeighbors(n_neighbors=min(neighbors, len(x)), metric="cosine").fit(x)
+        for x in (other, own)
+    ]
     return index[0].kneighbors_graph(own).multiply(index[1].kneighbors_graph(other).T).tocsr()
 
 
@@ -51,7 +54,9 @@ def weakly_paired(train: View, neighbors: int) -> View:
             reason = error
             continue
         one, other = (train.observing(modality) for modality in pair)
-        rows = mutual_neighbors(*(features.of(x, m) for x, m in zip((one, other), pair, strict=True)), neighbors).nonzero()
+        rows = mutual_neighbors(
+            *(features.of(x, m) for x, m in zip((one, other), pair, strict=True)), neighbors
+        ).nonzero()
         blocks.append(_as_one(*(x.take(at) for x, at in zip((one, other), rows, strict=True))))
     if len(blocks) == len(train.blocks):
         raise reason
@@ -61,7 +66,9 @@ def weakly_paired(train: View, neighbors: int) -> View:
 def _as_one(one: Cells, other: Cells) -> Cells:
     """Return cells that show what the same rows of both show."""
     return Cells(
-        names=np.array([f"{a} + {b}" for a, b in zip(one.names, other.names, strict=True)], dtype=object),
+        names=np.array(
+            [f"{a} + {b}" for a, b in zip(one.names, other.names, strict=True)], dtype=object
+        ),
         labels=_agreed(one.labels, other.labels),
         batches=_agreed(one.batches, other.batches),
         **{part: getattr(one, part) | getattr(other, part) for part in BY_MODALITY},

@@ -46,12 +46,21 @@ class CCA:
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Fit on the cells in which every modality was measured."""
         cells = paired_cells(train, *train.modalities)
-        pca = {m: PCA(min(self.components, min(x.shape) - 1), whiten=True, random_state=seed) for m, x in cells.values.items()}
-        whitened = {m: pca[m].fit_transform(x) for m, x in cells.values.items()}  # (cells, components) each
-        _, singular, rotation = np.linalg.svd(np.concatenate(list(whitened.values()), axis=1), full_matrices=False)
+        pca = {
+            m: PCA(min(self.components, min(x.shape) - 1), whiten=True, random_state=seed)
+            for m, x in cells.values.items()
+        }
+        whitened = {
+            m: pca[m].fit_transform(x) for m, x in cells.values.items()
+        }  # (cells, components) each
+        _, singular, rotation = np.linalg.svd(
+            np.concatenate(list(whitened.values()), axis=1), full_matrices=False
+        )
         latent = min(self.latent, *(w.shape[1] for w in whitened.values()))
         edges = np.cumsum([w.shape[1] for w in whitened.values()])[:-1]
-        rotations = np.split(rotation[:latent].T * np.sqrt(len(pca)), edges)  # (components, latent) each
+        rotations = np.split(
+            rotation[:latent].T * np.sqrt(len(pca)), edges
+        )  # (components, latent) each
         # squared singular value / (cells - 1) = 1 + (M - 1) mean correlation: 1 where modalities are unrelated, M where equal
         agreement = singular[:latent] ** 2 / (len(cells) - 1)
         weight = np.clip((agreement - 1) / (len(pca) - 1), 0, 1)
@@ -61,4 +70,6 @@ class CCA:
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the canonical variates, averaged over what is observed, (cells, latent)."""
-        return np.mean([self.pca[m].transform(x) @ self.rotation[m] for m, x in cells.values.items()], axis=0)
+        return np.mean(
+            [self.pca[m].transform(x) @ self.rotation[m] for m, x in cells.values.items()], axis=0
+        )

@@ -39,23 +39,33 @@ class CelltypeMean:
             types = cells.labels.astype(str)
             x = cells.values[modality]
             self.cells[modality] = (x, types)
-            self.means[modality] = {name: x[types == name].mean(axis=0) for name in np.unique(types) if name}
+            self.means[modality] = {
+                name: x[types == name].mean(axis=0) for name in np.unique(types) if name
+            }
         return []
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the mean profile of each cell's true type, (cells, features), standardised."""
         labels = self._labels(cells)
         everywhere = np.zeros(self.features[target], dtype=np.float32)
-        return np.array([self.means[target].get(label, everywhere) for label in labels], dtype=np.float32)
+        return np.array(
+            [self.means[target].get(label, everywhere) for label in labels], dtype=np.float32
+        )
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return values of train cells of each cell's true type, (cells, features, draws), standardised."""
         random, (x, types) = np.random.default_rng(seed), self.cells[target]
         values, labels = x[:, features], self._labels(cells)
         found = np.empty((len(cells), len(features), draws), dtype=np.float32)
         for label in np.unique(labels.astype(str)):
             mine = np.flatnonzero(labels == label)
-            alike = np.flatnonzero(types == label) if label in self.means[target] else np.arange(len(types))
+            alike = (
+                np.flatnonzero(types == label)
+                if label in self.means[target]
+                else np.arange(len(types))
+            )
             found[mine] = np.moveaxis(values[random.choice(alike, (len(mine), draws))], 1, 2)
         return found
 

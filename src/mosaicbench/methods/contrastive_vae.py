@@ -65,7 +65,10 @@ CARD = {
 }
 
 BLEND = "blend "  # in a kept model, begins the names of what is no network's weight
-REGRESSION_COMPONENTS = {"linear": 100, "gaussian": 30}  # principal components that a ridge of this kernel reads
+REGRESSION_COMPONENTS = {
+    "linear": 100,
+    "gaussian": 30,
+}  # principal components that a ridge of this kernel reads
 NEAR = 5  # cells of the other modality among which a weak partner must be, and be mutually
 
 
@@ -98,17 +101,25 @@ class ContrastiveVAE(MixtureVAE):
     def __post_init__(self) -> None:
         """Refuse what is not defined."""
         if self.weights == "last" and self.regression != "none":
-            raise ValueError("weights: last holds out no cells, on which regression is weighed; take regression: none")
+            raise ValueError(
+                "weights: last holds out no cells, on which regression is weighed; take regression: none"
+            )
         if self.components is None and self.linear_path == "cca":
-            raise ValueError("linear_path: cca rotates principal components; with components: null take linear_path: none")
+            raise ValueError(
+                "linear_path: cca rotates principal components; with components: null take linear_path: none"
+            )
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return reconstruction from each modality, its divergence, what labels cost, and the contrast of every two."""
         posteriors, cost = self.encode(x), Cost()
-        drawn = {m: q.rsample().split([self.latent, self.private], -1) for m, q in posteriors.items()}
+        drawn = {
+            m: q.rsample().split([self.latent, self.private], -1) for m, q in posteriors.items()
+        }
         for source, (shared, private) in drawn.items():
             if self.reconstruction_weight:
-                cost += self.reconstruction_weight * self.nll_of(x, shared, {source: private}, list(x))
+                cost += self.reconstruction_weight * self.nll_of(
+                    x, shared, {source: private}, list(x)
+                )
             cost += self.annealed(progress) * kl(posteriors[source]) + self.nll_label(x, shared)
         if self.contrast_weight:
             cost += self.contrast_weight * self.contrast([shared for shared, _ in drawn.values()])
@@ -123,10 +134,18 @@ class ContrastiveVAE(MixtureVAE):
             train, kernel = weakly_paired(train, NEAR), "none" if kernel == "none" else "linear"
         with training.seeded(seed):
             self.make(train)
-            counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
+            counts = [
+                modality for modality, decoder in self.decoders.items() if decoder.reads_counts
+            ]
             divided = training.divide(train, self, counts=counts)
             history = training.minimise(
-                self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, divided=divided
+                self.cost,
+                self.nets,
+                train,
+                budget=self,
+                warmup=self.warmup,
+                counts=counts,
+                divided=divided,
             )
         self.ridge, self.shares = {}, {}
         for pair in combinations(train.modalities, 2) if kernel != "none" else ():
@@ -148,32 +167,50 @@ class ContrastiveVAE(MixtureVAE):
         width = self.latent + self.private
         self.encoders = nn.ModuleDict(
             {
-                m: ResidualEncoder(whiteners.get(m), d, self.hidden, width, rotations.get(m), dropout=self.input_dropout)
+                m: ResidualEncoder(
+                    whiteners.get(m),
+                    d,
+                    self.hidden,
+                    width,
+                    rotations.get(m),
+                    dropout=self.input_dropout,
+                )
                 for m, d in train.features.items()
             }
         )
 
-    def _blend(self, train: View, pair: tuple[str, str], divided: Divided, kernel: str, seed: int) -> None:
+    def _blend(
+        self, train: View, pair: tuple[str, str], divided: Divided, kernel: str, seed: int
+    ) -> None:
         """Fit regressions between two modalities, and find the weights of regression and decoder in each direction.
 
         Cells held out from training decide. What is weighed then is a regression that has not seen these cells; the one that is
         kept has seen all.
         """
-        fitted, held_out = ([x for x in part if set(pair) <= set(x)] for part in (map(_all_of, divided[0]), divided[1]))
+        fitted, held_out = (
+            [x for x in part if set(pair) <= set(x)]
+            for part in (map(_all_of, divided[0]), divided[1])
+        )
         sizes = {m: train.features[m] for m in pair}
-        ridge, whole = (Ridge(components=REGRESSION_COMPONENTS[kernel], kernel=kernel) for _ in range(2))
+        ridge, whole = (
+            Ridge(components=REGRESSION_COMPONENTS[kernel], kernel=kernel) for _ in range(2)
+        )
         ridge.fit(View(tuple(_cells(x.only(*pair)) for x in fitted), sizes), seed)
         whole.fit(View((train.observing(*pair),), sizes), seed)
         decoder = super()
         for source, target in permutations(pair):
             gram, product = np.zeros((2, 2)), np.zeros(2)
             for cells in (_cells(x.only(*pair)) for x in held_out):
-                predicted = [member.impute(cells.only(source), target).ravel() for member in (ridge, decoder)]
+                predicted = [
+                    member.impute(cells.only(source), target).ravel() for member in (ridge, decoder)
+                ]
                 members = np.stack(predicted).astype(float)  # (2, cells x features)
                 gram += members @ members.T
                 product += members @ cells.values[target].ravel()
             self.ridge[source, target] = whole
-            self.shares[source, target] = stacked(gram, product) if held_out else np.array([0.5, 0.5])
+            self.shares[source, target] = (
+                stacked(gram, product) if held_out else np.array([0.5, 0.5])
+            )
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks, and each direction's weights and regression."""
@@ -183,14 +220,21 @@ class ContrastiveVAE(MixtureVAE):
     def load(self, state: dict[str, np.ndarray], train: View) -> None:
         """Make networks and regressions again from what :meth:`state` returned."""
         super().load({name: x for name, x in state.items() if not name.startswith(BLEND)}, train)
-        vars(self).update(restored({name.removeprefix(BLEND): x for name, x in state.items() if name.startswith(BLEND)}))
+        vars(self).update(
+            restored(
+                {name.removeprefix(BLEND): x for name, x in state.items() if name.startswith(BLEND)}
+            )
+        )
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return regression and decoder, weighed, the mean over what is observed, (cells, features), standardised.
 
         Where a direction has no regression, for lack of pairs or because none was asked for, the decoder at the latent.
         """
-        return np.mean([self._imputed(cells.only(source), source, target) for source in cells.modalities], axis=0)
+        return np.mean(
+            [self._imputed(cells.only(source), source, target) for source in cells.modalities],
+            axis=0,
+        )
 
     def _imputed(self, cells: Cells, source: str, target: str) -> np.ndarray:
         decoded = super().impute(cells, target)

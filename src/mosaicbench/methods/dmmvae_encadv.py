@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from mosaicbench.methods.dmmvae_experts import ExpertsDMMVAE
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.critics import Critic, Opponents, Trial, chosen_weight, probe_accuracy, ramp
+from mosaicbench.modeling.critics import (
+    Critic,
+    Opponents,
+    Trial,
+    chosen_weight,
+    probe_accuracy,
+    ramp,
+)
 from mosaicbench.modeling.diagonal import Reading
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.unpaired import one_modality_each
@@ -81,7 +88,9 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
             return cost
         return cost + Cost(
             {
-                f"feedback_{name}": -self.critic_weight * ramp(progress) * self._critic(name).surprise(seen, domain)
+                f"feedback_{name}": -self.critic_weight
+                * ramp(progress)
+                * self._critic(name).surprise(seen, domain)
                 for name, (seen, domain) in self._activations(reading).items()
             }
         )
@@ -89,11 +98,18 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
     def critics(self, train: View) -> dict[str, Critic]:
         """Return the critics that take part."""
         widths = {"hidden": self.trunk, "latent": self.latent} if self.critic_weight else {}
-        return {name: Critic(width, self.critic_hidden, len(train.features)) for name, width in widths.items()}
+        return {
+            name: Critic(width, self.critic_hidden, len(train.features))
+            for name, width in widths.items()
+        }
 
     def critic_rates(self) -> dict[str, float]:
         """Return the critics' learning rates."""
-        return dict.fromkeys(("hidden", "latent"), self.critic_learning_rate) if self.critic_weight else {}
+        return (
+            dict.fromkeys(("hidden", "latent"), self.critic_learning_rate)
+            if self.critic_weight
+            else {}
+        )
 
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
@@ -102,11 +118,16 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         if self.critic_weight == 0:
             return {}
         shown = [self._activations(reading) for reading in readings]
-        return {name: tuple(torch.cat(parts) for parts in zip(*(s[name] for s in shown), strict=True)) for name in shown[0]}
+        return {
+            name: tuple(torch.cat(parts) for parts in zip(*(s[name] for s in shown), strict=True))
+            for name in shown[0]
+        }
 
     def _activations(self, reading: Reading) -> dict[str, tuple[Tensor, Tensor]]:
         """Return critic -> what it sees of cells of one modality, and that modality's number."""
-        domain = torch.full((len(reading.z),), self.numbers[reading.modality], device=reading.z.device)
+        domain = torch.full(
+            (len(reading.z),), self.numbers[reading.modality], device=reading.z.device
+        )
         return {"hidden": (reading.hidden, domain), "latent": (reading.q.mean, domain)}
 
     def _critic(self, name: str) -> Critic:
@@ -127,13 +148,19 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         super().build(train)
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
         critics = nn.ModuleDict(self.critics(train)).to(training.device())
-        self.opponents = Opponents(critics, self._evidence, self.critic_rates(), self.critic_steps) if len(critics) else None
+        self.opponents = (
+            Opponents(critics, self._evidence, self.critic_rates(), self.critic_steps)
+            if len(critics)
+            else None
+        )
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: there are opponents."""
         return super().rules() | {"opponents": self.opponents}
 
-    def _evidence(self, minibatches: Sequence[Minibatch], progress: float) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def _evidence(
+        self, minibatches: Sequence[Minibatch], progress: float
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
         return self.evidence(minibatches, [self.read(x) for x in minibatches], progress)
 
     def _fit_best(self, train: View, seed: int) -> list[dict[str, float]]:
@@ -145,9 +172,16 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         shown = one_modality_each(train, seed)
         trials = {weight: model.trial(shown, seed) for weight, model in fitted.items()}
         best = chosen_weight(trials)
-        made = {name: value for name, value in vars(fitted[best]).items() if name not in self.__dataclass_fields__}
+        made = {
+            name: value
+            for name, value in vars(fitted[best]).items()
+            if name not in self.__dataclass_fields__
+        }
         vars(self).update(made)
-        found = ", ".join(f"{weight:g}: {trial.probe:.2f} and {trial.explained:.3f}" for weight, trial in trials.items())
+        found = ", ".join(
+            f"{weight:g}: {trial.probe:.2f} and {trial.explained:.3f}"
+            for weight, trial in trials.items()
+        )
         chosen = f"lambda {best:g} was chosen (lambda: accuracy of a probe, explained variance of train cells: {found})"
         self.remarks = [chosen, *self.remarks]
         return histories[best]

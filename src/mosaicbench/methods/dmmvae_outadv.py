@@ -81,14 +81,20 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
         domain = torch.full((len(reading.z),), GENERATED, device=reading.z.device)
         for target in self.numbers:
             seen = self._noisy(self.decoded(reading.z, target), progress)
-            cost += Cost({f"feedback_output_{target}": weight * self._critic(f"output_{target}").surprise(seen, domain)})
+            cost += Cost(
+                {
+                    f"feedback_output_{target}": weight
+                    * self._critic(f"output_{target}").surprise(seen, domain)
+                }
+            )
         return cost
 
     def critics(self, train: View) -> dict[str, Critic]:
         """Return the critics of dmmvae_encadv, and one per modality."""
         widths = train.features if self.output_weight else {}
         return super().critics(train) | {
-            f"output_{modality}": Critic(width, self.critic_hidden, 2, spectral=True) for modality, width in widths.items()
+            f"output_{modality}": Critic(width, self.critic_hidden, 2, spectral=True)
+            for modality, width in widths.items()
         }
 
     def critic_rates(self) -> dict[str, float]:
@@ -106,8 +112,16 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
             share = max(1, len(real) // len(readings))
             made = torch.cat([self.decoded(reading.z[:share], target) for reading in readings])
             parts = {REAL: real, GENERATED: made} if self.shows_real else {GENERATED: made}
-            domain = torch.cat([torch.full((len(part),), number, device=real.device) for number, part in parts.items()])
-            shown[f"output_{target}"] = (self._noisy(torch.cat(list(parts.values())), progress), domain)
+            domain = torch.cat(
+                [
+                    torch.full((len(part),), number, device=real.device)
+                    for number, part in parts.items()
+                ]
+            )
+            shown[f"output_{target}"] = (
+                self._noisy(torch.cat(list(parts.values())), progress),
+                domain,
+            )
         return shown
 
     def _noisy(self, x: Tensor, progress: float) -> Tensor:

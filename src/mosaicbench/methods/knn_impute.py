@@ -46,18 +46,27 @@ class KNNImpute:
         self.values = cells.values
         self.pca, self.index = {}, {}
         for modality, x in cells.values.items():
-            self.pca[modality] = PCA(min(self.components, min(x.shape) - 1), random_state=seed).fit(x)
-            self.index[modality] = NearestNeighbors(n_neighbors=min(self.neighbors, len(cells)), algorithm="brute")
+            self.pca[modality] = PCA(min(self.components, min(x.shape) - 1), random_state=seed).fit(
+                x
+            )
+            self.index[modality] = NearestNeighbors(
+                n_neighbors=min(self.neighbors, len(cells)), algorithm="brute"
+            )
             self.index[modality].fit(self.pca[modality].transform(x))
         return []
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the mean over each observed modality's neighbours, (cells, features), standardised."""
         neighbors, values = self._neighbors(cells), self.values[target]
-        parts = [values[neighbors[first : first + AT_ONCE]].mean(axis=1) for first in range(0, len(neighbors), AT_ONCE)]
+        parts = [
+            values[neighbors[first : first + AT_ONCE]].mean(axis=1)
+            for first in range(0, len(neighbors), AT_ONCE)
+        ]
         return np.concatenate(parts)
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return values of neighbours, each as often drawn as the others, (cells, features, draws), standardised."""
         neighbors = self._neighbors(cells)
         drawn = np.random.default_rng(seed).integers(neighbors.shape[1], size=(len(cells), draws))
@@ -66,5 +75,8 @@ class KNNImpute:
 
     def _neighbors(self, cells: Cells) -> np.ndarray:
         """Return the train cells nearest in each observed modality, (cells, all neighbours)."""
-        found = [self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False) for m, x in cells.values.items()]
+        found = [
+            self.index[m].kneighbors(self.pca[m].transform(x), return_distance=False)
+            for m, x in cells.values.items()
+        ]
         return np.concatenate(found, axis=1)

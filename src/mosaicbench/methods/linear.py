@@ -66,6 +66,8 @@ class Linear:
         """Return the regression's prediction, averaged over sources, (cells, features), standardised."""
         return self.ridge.impute(cells, target)
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return the prediction plus residuals of train cells drawn at random, (cells, features, draws), standardised."""
         return self.ridge.draw(cells, target, features, draws, seed)

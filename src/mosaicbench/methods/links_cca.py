@@ -47,12 +47,20 @@ class LinksCCA(LinksBaseline):
         first, centre, *rest = chain(shown)
         a = np.concatenate([self.linked.of(shown.observing(m), m) for m in (first, *rest)])
         b = self.linked.of(shown.observing(centre), centre)
-        a_triangle, b_triangle = (np.linalg.qr(x, mode="r") for x in (a, b))  # A = Q R, so A B' has the values of R_a R_b'
+        a_triangle, b_triangle = (
+            np.linalg.qr(x, mode="r") for x in (a, b)
+        )  # A = Q R, so A B' has the values of R_a R_b'
         u, singular, v = np.linalg.svd(a_triangle @ b_triangle.T, full_matrices=False)
         kept = singular[: self.latent] > 1e-6 * singular[0]
-        u, v, singular = u[:, : self.latent][:, kept], v[: self.latent][kept].T, singular[: self.latent][kept]
+        u, v, singular = (
+            u[:, : self.latent][:, kept],
+            v[: self.latent][kept].T,
+            singular[: self.latent][kept],
+        )
         loadings = b_triangle.T @ v / singular  # U = A B' V / S
-        self.loadings = dict.fromkeys((first, *rest), loadings) | {centre: a_triangle.T @ u / singular}
+        self.loadings = dict.fromkeys((first, *rest), loadings) | {
+            centre: a_triangle.T @ u / singular
+        }
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return singular vectors of length 1, (cells, latent)."""

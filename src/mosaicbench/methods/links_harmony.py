@@ -23,7 +23,12 @@ CARD = {
     "uses": ("links",),
     "gives": ("single", "impute"),
     "claims": ("aligns", "imputes", "reconstructs"),
-    "wraps": {"package": "harmonypy", "module": "harmonypy", "version": "2.1.0", "licence": "GPL-3.0"},
+    "wraps": {
+        "package": "harmonypy",
+        "module": "harmonypy",
+        "version": "2.1.0",
+        "licence": "GPL-3.0",
+    },
     "summary": "Harmony (harmonypy) on linked features, the modality being the batch; imputes the mean of the nearest train "
     "cells.",
     "deviates": "Harmony corrects only the cells that it was run on: the train cells. A cell, also a train cell, is moved by "

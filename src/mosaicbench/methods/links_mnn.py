@@ -70,7 +70,9 @@ class LinksMNN(LinksBaseline):
             weight = np.asarray(mutual.sum(axis=1)).ravel()
             having = np.flatnonzero(weight)
             self.places[modality] = (mutual @ places)[having] / weight[having, None]
-            self.anchored[modality] = nearest(self._own(cells[modality], modality)[having], self.neighbors)
+            self.anchored[modality] = nearest(
+                self._own(cells[modality], modality)[having], self.neighbors
+            )
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return places among the reference's principal components, (cells, latent)."""

@@ -139,7 +139,9 @@ class MMAAVI(MultimodalVAE):
     def held_out_cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the mean bound over all that may be shown of the cells; a game against a critic has no minimum to stop at."""
         subsets = self.subsets(tuple(x))
-        return sum((self.bound(x, self.posterior(x.only(*s)), progress) for s in subsets), Cost()) * (1 / len(subsets))
+        return sum(
+            (self.bound(x, self.posterior(x.only(*s)), progress) for s in subsets), Cost()
+        ) * (1 / len(subsets))
 
     def bound(self, x: Minibatch, q: Normal, progress: float) -> Cost:
         """Return the negative evidence lower bound of all that was measured, given the posterior."""
@@ -152,7 +154,9 @@ class MMAAVI(MultimodalVAE):
         """Return the negative log-likelihood of what was measured, by modality."""
         batch, places = self.batch_weights(x), self.graph.places
         nlls = {m: self.decoders[m].nll(z, v[places[m]], batch, x, m) for m in x}
-        return Cost({f"nll_{m}": self.rescaling[m] * self.share[m] * nll for m, nll in nlls.items()})
+        return Cost(
+            {f"nll_{m}": self.rescaling[m] * self.share[m] * nll for m, nll in nlls.items()}
+        )
 
     def divergence(self, x: Minibatch, q: Normal, z: Tensor) -> Cost:
         """Return the divergence from the mixture prior."""
@@ -191,7 +195,9 @@ class MMAAVI(MultimodalVAE):
     def attention(self, hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return each modality's weight in each cell, (cells,): they sum to one over what is observed."""
         gates = {m: self.gates(h) for m, h in hidden.items()}  # (cells, 2) each
-        scores = torch.stack([torch.sigmoid(gate[:, 0]) * torch.tanh(gate[:, 1]) for gate in gates.values()])
+        scores = torch.stack(
+            [torch.sigmoid(gate[:, 0]) * torch.tanh(gate[:, 1]) for gate in gates.values()]
+        )
         return dict(zip(hidden, torch.softmax(scores, 0), strict=True))
 
     def shown(self, x: Minibatch) -> Minibatch:
@@ -203,12 +209,24 @@ class MMAAVI(MultimodalVAE):
 
     def subsets(self, observed: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Return what may be shown of cells: all that was observed, and, with dropout, each proper subset."""
-        chosen = product((True, False), repeat=len(observed)) if self.modality_dropout else [(True,) * len(observed)]
-        return [tuple(m for m, keep in zip(observed, kept, strict=True) if keep) for kept in chosen if any(kept)]
+        chosen = (
+            product((True, False), repeat=len(observed))
+            if self.modality_dropout
+            else [(True,) * len(observed)]
+        )
+        return [
+            tuple(m for m, keep in zip(observed, kept, strict=True) if keep)
+            for kept in chosen
+            if any(kept)
+        ]
 
     def batch_weights(self, x: Minibatch) -> Tensor:
         """Return (cells, batches): one where the cell is of that batch, equal shares of all where it is of none of them."""
-        codes = torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device) if x.batches is None else x.batches
+        codes = (
+            torch.zeros(x.cells, dtype=torch.long, device=self.gates.weight.device)
+            if x.batches is None
+            else x.batches
+        )
         known = one_hot(codes.clamp_min(0), self.batch_count).float()
         return torch.where(codes[:, None] < 0, 1 / self.batch_count, known)
 
@@ -235,7 +253,11 @@ class MMAAVI(MultimodalVAE):
         self.batches = train.batches
         counted = self.likelihood == "counts"
         sizes = graph_sizes(train, counted)
-        links = {pair: found for pair, found in train.links.items() if found.shape == tuple(sizes[m] for m in pair)}
+        links = {
+            pair: found
+            for pair, found in train.links.items()
+            if found.shape == tuple(sizes[m] for m in pair)
+        }
         pairs = sum(len(block) for block in train.blocks if len(block.modalities) > 1)
         share = self.graph_share
         if share == "auto":
@@ -244,15 +266,29 @@ class MMAAVI(MultimodalVAE):
         self.encoders = nn.ModuleDict({m: self._encoder(d) for m, d in train.features.items()})
         self.gates = nn.Linear(self.hidden, 2, bias=False)
         self.fusion = mlp(self.hidden, self.hidden, 2 * self.latent)
-        self.prior = MixturePrior(self.latent, self.component_count(train), dropout=self.prior_dropout)
+        self.prior = MixturePrior(
+            self.latent, self.component_count(train), dropout=self.prior_dropout
+        )
         scales = train.scales if counted else {}
-        widths = {"latent": self.latent, "hidden": self.hidden, "batches": self.batch_count, "graph_share": share}
-        decoders = {m: HybridDecoder(features=d, scale=scales.get(m), **widths) for m, d in sizes.items()}
+        widths = {
+            "latent": self.latent,
+            "hidden": self.hidden,
+            "batches": self.batch_count,
+            "graph_share": share,
+        }
+        decoders = {
+            m: HybridDecoder(features=d, scale=scales.get(m), **widths) for m, d in sizes.items()
+        }
         self.decoders = nn.ModuleDict(decoders)
         self._rescale(train)
-        having = {m: sum(len(block) for block in train.blocks if m in block.modalities) for m in train.features}
+        having = {
+            m: sum(len(block) for block in train.blocks if m in block.modalities)
+            for m in train.features
+        }
         cells = sum(len(block) for block in train.blocks)
-        self.share = {m: cells / max(n, 1) if self.modality_means else 1.0 for m, n in having.items()}
+        self.share = {
+            m: cells / max(n, 1) if self.modality_means else 1.0 for m, n in having.items()
+        }
         self.opponents = self._opponents(train)
         self._drawn = None
 
@@ -262,7 +298,11 @@ class MMAAVI(MultimodalVAE):
 
     def rules(self) -> dict[str, object]:
         """Return how training differs: every step holds cells of every block, and there is an opponent."""
-        return {"steps": self.steps, "held_out_cost": self.held_out_cost, "opponents": self.opponents}
+        return {
+            "steps": self.steps,
+            "held_out_cost": self.held_out_cost,
+            "opponents": self.opponents,
+        }
 
     def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
         """Yield the minibatches of each step of an epoch."""
@@ -278,12 +318,16 @@ class MMAAVI(MultimodalVAE):
         """Return what is expected of a modality given z, (cells, features), standardised; by default in the mean batch."""
         if batch is None:
             batch = torch.full((len(z), self.batch_count), 1 / self.batch_count, device=z.device)
-        return self.decoders[target].expected(z, self.graph().mean[self.graph.places[target]], batch)
+        return self.decoders[target].expected(
+            z, self.graph().mean[self.graph.places[target]], batch
+        )
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` in the cells' batches at the posterior mean, (cells, features), standardised."""
-        return self.computed(lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)), cells)
+        return self.computed(
+            lambda x: self.decoded(self.posterior(x).mean, target, self.batch_weights(x)), cells
+        )
 
     def computed(self, function: Callable[[Minibatch], Tensor], cells: Cells) -> np.ndarray:
         """Return function(minibatch) of all `cells`, whose batches the function is told, (cells, ...)."""
@@ -300,7 +344,10 @@ class MMAAVI(MultimodalVAE):
 
     def _encoder(self, features: int) -> nn.Module:
         return nn.Sequential(
-            nn.Linear(features, self.hidden), nn.LayerNorm(self.hidden), nn.LeakyReLU(), nn.Dropout(self.dropout)
+            nn.Linear(features, self.hidden),
+            nn.LayerNorm(self.hidden),
+            nn.LeakyReLU(),
+            nn.Dropout(self.dropout),
         )
 
     def _opponents(self, train: View) -> Opponents | None:
@@ -310,10 +357,16 @@ class MMAAVI(MultimodalVAE):
         origins = len(self.patterns) * self.batch_count
         if self.critic_weight == 0 or origins < 2:
             return None
-        critics = nn.ModuleDict({"origin": Critic(self.latent, self.critic_hidden, origins)}).to(training.device())
-        return Opponents(critics, self._evidence, {"origin": self.critic_learning_rate}, self.critic_steps)
+        critics = nn.ModuleDict({"origin": Critic(self.latent, self.critic_hidden, origins)}).to(
+            training.device()
+        )
+        return Opponents(
+            critics, self._evidence, {"origin": self.critic_learning_rate}, self.critic_steps
+        )
 
-    def _evidence(self, minibatches: Sequence[Minibatch], progress: float) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def _evidence(
+        self, minibatches: Sequence[Minibatch], progress: float
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
         shown = [x.only(*subset) for x in minibatches for subset in self.subsets(tuple(x))]
         latents = torch.cat([self.posterior(x).mean for x in shown])
         return {"origin": (latents, torch.cat([self.origin(x) for x in shown]))}

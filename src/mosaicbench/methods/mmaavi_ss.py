@@ -77,12 +77,16 @@ class SemiSupervisedMMAAVI(MMAAVI):
         cost = self.prior.divergence(q, z, x.labels)
         if not self.group_means:
             return cost
-        weight = torch.where(x.labels >= 0, 1 / self._labelled_cells, 1 / max(1 - self._labelled_cells, 1e-6))  # (cells,)
+        weight = torch.where(
+            x.labels >= 0, 1 / self._labelled_cells, 1 / max(1 - self._labelled_cells, 1e-6)
+        )  # (cells,)
         return Cost({name: weight * nats for name, nats in cost.items()})
 
     def nll_of(self, x: Minibatch, z: Tensor, v: Tensor) -> Cost:
         """Return the negative log-likelihood of what was measured, and of the labels: 0 where there is none."""
-        nll = cross_entropy(self.prior.classifier(z), x.labels, reduction="none", ignore_index=-1)  # (cells,)
+        nll = cross_entropy(
+            self.prior.classifier(z), x.labels, reduction="none", ignore_index=-1
+        )  # (cells,)
         weight = self.label_weight / self._labelled_cells if self.group_means else self.label_weight
         return super().nll_of(x, z, v) + Cost(nll_label=weight * nll)
 
@@ -101,7 +105,9 @@ class SemiSupervisedMMAAVI(MMAAVI):
     def build(self, train: View) -> None:
         """Make the networks, and find which share of a step labelled cells are."""
         super().build(train)
-        known = np.concatenate([block.labels != "" for block in train.blocks if block.labels is not None] or [[]])
+        known = np.concatenate(
+            [block.labels != "" for block in train.blocks if block.labels is not None] or [[]]
+        )
         self._labelled_cells = max(self.labelled_share, known.mean() if len(known) else 0.0)
 
     def divided(self, blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
@@ -111,5 +117,7 @@ class SemiSupervisedMMAAVI(MMAAVI):
     @torch.no_grad()
     def predict(self, cells: Cells) -> np.ndarray:
         """Return the most probable known cell type of each cell, (cells,)."""
-        logits = by_pieces(lambda x: self.prior.classifier(self.posterior(x).mean), cells, training.device())
+        logits = by_pieces(
+            lambda x: self.prior.classifier(self.posterior(x).mean), cells, training.device()
+        )
         return self.cell_types[logits[:, : len(self.cell_types)].argmax(1)]

@@ -84,7 +84,9 @@ class MMVAE(MixtureVAE):
         if self.objective == "elbo":
             return
         if self.private or self.beta != 1 or self.alignment:
-            raise ValueError(f"objective: {self.objective} is defined for private: 0, beta: 1 and alignment: 0 only")
+            raise ValueError(
+                f"objective: {self.objective} is defined for private: 0, beta: 1 and alignment: 0 only"
+            )
         self.warmup = 0.0
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
@@ -95,11 +97,19 @@ class MMVAE(MixtureVAE):
     def _elbo(self, x: Minibatch, progress: float) -> Cost:
         posteriors, cost = self.encode(x), Cost()
         for source, q in posteriors.items():
-            shared, private = q.rsample().split([self.latent, self.private], -1)  # (cells, latent), (cells, private)
-            cost += self.nll_of(x, shared, {source: private}, list(x)) + self.annealed(progress) * kl(q)
+            shared, private = q.rsample().split(
+                [self.latent, self.private], -1
+            )  # (cells, latent), (cells, private)
+            cost += self.nll_of(x, shared, {source: private}, list(x)) + self.annealed(
+                progress
+            ) * kl(q)
             cost += self.nll_label(x, shared)
         if self.alignment:
-            cost += self.alignment * progress * disagreement([self.split(q)[0] for q in posteriors.values()])
+            cost += (
+                self.alignment
+                * progress
+                * disagreement([self.split(q)[0] for q in posteriors.values()])
+            )
         return cost
 
     def _importance_weighted(self, x: Minibatch) -> Cost:
@@ -109,9 +119,14 @@ class MMVAE(MixtureVAE):
         z (they are detached in the densities), and what flows back through z is weighted by the normalised weights twice.
         """
         posteriors, cost = self.encode(x), Cost()
-        drawn = {source: q.rsample([self.samples]) for source, q in posteriors.items()}  # (samples, cells, latent) each
+        drawn = {
+            source: q.rsample([self.samples]) for source, q in posteriors.items()
+        }  # (samples, cells, latent) each
         if self.objective == "dreg":
-            posteriors = {m: Normal(q.mean.detach(), q.stddev.detach(), validate_args=False) for m, q in posteriors.items()}
+            posteriors = {
+                m: Normal(q.mean.detach(), q.stddev.detach(), validate_args=False)
+                for m, q in posteriors.items()
+            }
         for source, z in drawn.items():
             log_weights = self._log_weights(x, z, posteriors)  # (samples, cells)
             bound = log_weights.logsumexp(0) - math.log(self.samples)
@@ -126,6 +141,8 @@ class MMVAE(MixtureVAE):
     def _log_weights(self, x: Minibatch, z: Tensor, posteriors: dict[str, Normal]) -> Tensor:
         """Return log v of every draw, (samples, cells)."""
         log_prior = Normal(0, 1, validate_args=False).log_prob(z).sum(-1)
-        log_mixture = torch.stack([q.log_prob(z).sum(-1) for q in posteriors.values()]).logsumexp(0) - math.log(len(posteriors))
+        log_mixture = torch.stack([q.log_prob(z).sum(-1) for q in posteriors.values()]).logsumexp(
+            0
+        ) - math.log(len(posteriors))
         log_likelihood = torch.stack([-sum(self.nll(x, draw).values()) for draw in z])
         return log_prior + log_likelihood - log_mixture

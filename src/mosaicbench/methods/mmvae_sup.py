@@ -43,4 +43,6 @@ class SupervisedMMVAE(Supervised, MMVAE):
         """Refuse the bounds that have no place for a label."""
         super().__post_init__()
         if self.objective != "elbo":
-            raise ValueError(f"objective: {self.objective} has no supervised form; take mmvae, or objective: elbo")
+            raise ValueError(
+                f"objective: {self.objective} has no supervised form; take mmvae, or objective: elbo"
+            )

@@ -58,7 +58,9 @@ class MMVAEpp(MixtureVAE):
         """Return the sum over sources of the own path, the paths to other modalities, and the divergence."""
         cost = Cost()
         for source, q in self.encode(x).items():
-            shared, private = q.rsample().split([self.latent, self.private], -1)  # (cells, latent), (cells, private)
+            shared, private = q.rsample().split(
+                [self.latent, self.private], -1
+            )  # (cells, latent), (cells, private)
             cost += self.nll_of(x, shared.detach(), {source: private}, [source])
             cost += self.nll_of(x, shared, {}, [target for target in x if target != source])
             paid = q if len(x) > 1 else self.split(q)[1]

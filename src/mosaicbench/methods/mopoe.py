@@ -71,7 +71,11 @@ class MoPoE(MVAE):
 
     def cost(self, x: Minibatch, progress: float) -> Cost:
         """Return the negative evidence lower bound of the variant."""
-        return self._mixture(x, progress) if self.variant == "sutter" else super().cost(x, progress) + self._across(x, progress)
+        return (
+            self._mixture(x, progress)
+            if self.variant == "sutter"
+            else super().cost(x, progress) + self._across(x, progress)
+        )
 
     def product(self, experts: list[Normal]) -> Normal:
         """Return the product of experts; only in "martens" with the prior, as in MVAE."""
@@ -80,17 +84,25 @@ class MoPoE(MVAE):
     def _mixture(self, x: Minibatch, progress: float) -> Cost:
         experts = self.encode(x)
         subsets = [s for size in range(1, len(experts) + 1) for s in combinations(experts, size)]
-        codes = [self.code({modality: experts[modality] for modality in subset}) for subset in subsets]
-        divergence = sum((code.kl() for code in codes), Cost()) * (self.annealed(progress) / len(codes))
+        codes = [
+            self.code({modality: experts[modality] for modality in subset}) for subset in subsets
+        ]
+        divergence = sum((code.kl() for code in codes), Cost()) * (
+            self.annealed(progress) / len(codes)
+        )
 
         # Every cell takes its code from one subset, and every subset has as many cells as the others.
         drawn = [code.rsample() for code in codes]
         device = drawn[0][0].device
         chosen = torch.randperm(x.cells, device=device) % len(subsets)
-        shared = torch.stack([s for s, _ in drawn])[chosen, torch.arange(x.cells, device=device)]  # (cells, latent)
+        shared = torch.stack([s for s, _ in drawn])[
+            chosen, torch.arange(x.cells, device=device)
+        ]  # (cells, latent)
         own = dict(drawn[-1][1])  # the last subset is all that is observed
         for modality in own:
-            within = sum(chosen == place for place, subset in enumerate(subsets) if modality in subset)  # (cells,) 0 or 1
+            within = sum(
+                chosen == place for place, subset in enumerate(subsets) if modality in subset
+            )  # (cells,) 0 or 1
             own[modality] = own[modality] * within[:, None]
         return self.nll_of(x, shared, own, list(x)) + divergence + self.nll_label(x, shared)
 
@@ -100,7 +112,10 @@ class MoPoE(MVAE):
             code = self.code({source: q})
             shared = code.shared.rsample()
             others = [target for target in x if target != source]
-            unknown = {target: torch.randn(x.cells, self.private, device=shared.device) for target in others}
+            unknown = {
+                target: torch.randn(x.cells, self.private, device=shared.device)
+                for target in others
+            }
             private = unknown if self.cross_private == "prior_sample" else {}
             cost += self.nll_of(x, shared, private, others)
             cost += self.annealed(progress) * kl(code.shared) + self.nll_label(x, shared)

@@ -40,7 +40,9 @@ class Oracle:
         """Give every query cell its own noise."""
         known = [block.labels for block in train.blocks] + [self.truth.labels]
         self.types = np.unique(np.concatenate(known).astype(str))
-        self.own = 0.1 * np.random.default_rng(seed).standard_normal((len(self.truth.labels), self.noise))
+        self.own = 0.1 * np.random.default_rng(seed).standard_normal(
+            (len(self.truth.labels), self.noise)
+        )
         self.random = np.random.default_rng(seed)
         return []
 
@@ -57,9 +59,14 @@ class Oracle:
         """Return the true values, (cells, features), standardised; the train mean, 0, of cells that have none."""
         return self.truth.values[target][self.rows_of(cells)]
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return draws around a centre around which the truth is a draw, too, (cells, features, draws), standardised."""
-        random, truth = np.random.default_rng([seed, 2]), self.truth.values[target][self.rows_of(cells)][:, features]
+        random, truth = (
+            np.random.default_rng([seed, 2]),
+            self.truth.values[target][self.rows_of(cells)][:, features],
+        )
         centre = truth + DRAWN_SD * random.standard_normal(truth.shape)
         return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
 

@@ -43,19 +43,28 @@ class JointPCA:
         """Fit on the cells in which every modality was measured."""
         cells = train.observing(*train.modalities)
         self.scale = {modality: np.sqrt(d) for modality, d in train.features.items()}
-        x = np.concatenate([cells.values[m] / self.scale[m] for m in train.modalities], axis=1)  # (cells, all features)
+        x = np.concatenate(
+            [cells.values[m] / self.scale[m] for m in train.modalities], axis=1
+        )  # (cells, all features)
         pca = PCA(min(self.latent, min(x.shape) - 1), random_state=seed).fit(x)
-        loadings = pca.components_ * np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))[:, None]
+        loadings = (
+            pca.components_
+            * np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))[:, None]
+        )
         edges = np.cumsum(list(train.features.values()))[:-1]
         self.noise = max(pca.noise_variance_, 1e-6)
-        self.loadings = dict(zip(train.modalities, np.split(loadings, edges, axis=1), strict=True))  # (latent, features) each
+        self.loadings = dict(
+            zip(train.modalities, np.split(loadings, edges, axis=1), strict=True)
+        )  # (latent, features) each
         self.mean = dict(zip(train.modalities, np.split(pca.mean_, edges), strict=True))
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return E[z | observed], (cells, latent)."""
         w = np.concatenate([self.loadings[m] for m in cells.modalities], axis=1)
-        x = np.concatenate([cells.values[m] / self.scale[m] - self.mean[m] for m in cells.modalities], axis=1)
+        x = np.concatenate(
+            [cells.values[m] / self.scale[m] - self.mean[m] for m in cells.modalities], axis=1
+        )
         return np.linalg.solve(w @ w.T + self.noise * np.eye(len(w)), w @ x.T).T
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:

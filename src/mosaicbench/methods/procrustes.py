@@ -47,10 +47,15 @@ class Procrustes:
         scores = {m: self.pca[m].transform(x) for m, x in cells.values.items()}
         self.scale = {m: np.sqrt((z**2).sum(1).mean()) for m, z in scores.items()}
         anchor = scores[train.modalities[0]] / self.scale[train.modalities[0]]
-        self.rotation = {m: orthogonal_procrustes(z / self.scale[m], anchor)[0] for m, z in scores.items()}
+        self.rotation = {
+            m: orthogonal_procrustes(z / self.scale[m], anchor)[0] for m, z in scores.items()
+        }
         return []
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the rotated components, averaged over what is observed, (cells, latent)."""
-        rotated = [self.pca[m].transform(x) / self.scale[m] @ self.rotation[m] for m, x in cells.values.items()]
+        rotated = [
+            self.pca[m].transform(x) / self.scale[m] @ self.rotation[m]
+            for m, x in cells.values.items()
+        ]
         return np.mean(rotated, axis=0)

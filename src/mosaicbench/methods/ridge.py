@@ -69,7 +69,9 @@ class Ridge:
         for source, target in permutations(train.modalities, 2):
             cells = paired_cells(train, source, target)
             regression = self._regression(cells.values[source], seed)
-            self.regression[source, target] = regression.fit(cells.values[source], cells.values[target])
+            self.regression[source, target] = regression.fit(
+                cells.values[source], cells.values[target]
+            )
             rows = random.permutation(len(cells))[:RESIDUALS]
             self.residuals[source, target] = left_out_residuals(
                 regression, cells.values[source], cells.values[target], rows
@@ -83,14 +85,26 @@ class Ridge:
         if self.kernel == "linear":
             return make_pipeline(pca, linear)
         measured = np.random.default_rng([seed, 2]).permutation(len(x))[:MEASURED]
-        gamma = 1 / max(float(np.median(pdist(pca.fit_transform(x)[measured], "sqeuclidean"))), np.finfo(np.float32).eps)
-        return make_pipeline(pca, Nystroem(gamma=gamma, n_components=min(LANDMARKS, len(x)), random_state=seed), linear)
+        gamma = 1 / max(
+            float(np.median(pdist(pca.fit_transform(x)[measured], "sqeuclidean"))),
+            np.finfo(np.float32).eps,
+        )
+        return make_pipeline(
+            pca,
+            Nystroem(gamma=gamma, n_components=min(LANDMARKS, len(x)), random_state=seed),
+            linear,
+        )
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the prediction from what is observed, averaged over sources, (cells, features), standardised."""
-        return np.mean([self.regression[source, target].predict(x) for source, x in cells.values.items()], axis=0)
+        return np.mean(
+            [self.regression[source, target].predict(x) for source, x in cells.values.items()],
+            axis=0,
+        )
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return the prediction plus residuals of train cells drawn at random, (cells, features, draws), standardised."""
         (source,) = cells.modalities
         residuals = self.residuals[source, target][:, features]
@@ -98,7 +112,9 @@ class Ridge:
         return self.impute(cells, target)[:, features, None] + np.moveaxis(residuals[rows], 1, 2)
 
 
-def left_out_residuals(regression: Pipeline, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def left_out_residuals(
+    regression: Pipeline, x: np.ndarray, y: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
     """Return what the regression misses of cells when it is fitted on all others, (rows, features), without fitting it anew.
 
     Parameters
@@ -113,5 +129,7 @@ def left_out_residuals(regression: Pipeline, x: np.ndarray, y: np.ndarray, rows:
     z, linear = regression[:-1].transform(x), regression[-1]
     centred = z - z.mean(axis=0)  # (cells, components or landmarks)
     penalised = centred.T @ centred + linear.alpha_ * np.eye(z.shape[1])
-    leverage = 1 / len(z) + np.einsum("ij,ji->i", centred[rows], np.linalg.solve(penalised, centred[rows].T))
+    leverage = 1 / len(z) + np.einsum(
+        "ij,ji->i", centred[rows], np.linalg.solve(penalised, centred[rows].T)
+    )
     return (y[rows] - linear.predict(z[rows])) / (1 - leverage)[:, None]

@@ -124,7 +124,9 @@ class SCMODAL(Budget):
     critic_hidden: Annotated[int, "at least 1"] = 64
     critic_steps: Annotated[int, "at least 1"] = 5
     critic_learning_rate: Annotated[float, "above 0"] = 3e-3
-    critic_betas: tuple[Annotated[float, "at least 0 and below 1"], Annotated[float, "at least 0 and below 1"]] = (0.9, 0.999)
+    critic_betas: tuple[
+        Annotated[float, "at least 0 and below 1"], Annotated[float, "at least 0 and below 1"]
+    ] = (0.9, 0.999)
     learning_rate: Annotated[float, "above 0"] = 3e-3
     steps: Annotated[int, "at least 1"] = 3000
     epoch_steps: Annotated[int, "at least 1"] | None = None
@@ -151,7 +153,9 @@ class SCMODAL(Budget):
                 error = (self.decoders[m](latent) - x[m]).square().mean(-1)
                 cost += self.reconstruction_weight * Cost({f"reconstruction_{m}": error})
             if self.geometry_weight:
-                cost += -self.geometry_weight * Cost({f"geometry_{m}": preserved_geometry(x[m], latent)})
+                cost += -self.geometry_weight * Cost(
+                    {f"geometry_{m}": preserved_geometry(x[m], latent)}
+                )
         for first, second in self.pairs:
             for source, over in ((first, second), (second, first)):
                 if self.cycle_weight:
@@ -169,7 +173,9 @@ class SCMODAL(Budget):
     def value(self, z: Mapping[str, Tensor], first: str, second: str) -> Cost:
         """Return the value of the game against the pair's critic."""
         critic = self.opponents.critics[_name(first, second)]
-        surprise = [critic.surprise(z[m], _domain(z[m], place)) for place, m in enumerate((first, second))]
+        surprise = [
+            critic.surprise(z[m], _domain(z[m], place)) for place, m in enumerate((first, second))
+        ]
         return Cost({f"feedback_{first}_{second}": sum(surprise)})
 
     # --- the method's contract ---
@@ -179,7 +185,9 @@ class SCMODAL(Budget):
         shown = one_modality_each(train, seed)
         self.chain = chain(shown, self.order)
         self.pairs = list(pairwise(self.chain))
-        features = {pair: linked(shown, pair, components=self.anchor_components) for pair in self.pairs}
+        features = {
+            pair: linked(shown, pair, components=self.anchor_components) for pair in self.pairs
+        }
         with training.seeded(seed):
             self.build(train)
             history = training.minimise(
@@ -205,19 +213,29 @@ class SCMODAL(Budget):
         self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in sizes})
         self.decoders = nn.ModuleDict({m: mlp(self.latent, self.hidden, d) for m, d in sizes})
         self.nets = nn.ModuleList([self.encoders, self.decoders])
-        critics = nn.ModuleDict({_name(*pair): Critic(self.latent, self.critic_hidden, 2) for pair in self.pairs})
+        critics = nn.ModuleDict(
+            {_name(*pair): Critic(self.latent, self.critic_hidden, 2) for pair in self.pairs}
+        )
         if self.initialisation == "normal":
             for weights in (*self.nets.parameters(), *critics.parameters()):
                 nn.init.normal_(weights, std=0.1)
         rates = dict.fromkeys(critics, self.critic_learning_rate)
         critics.to(training.device())
         self.opponents = Opponents(
-            critics, self._evidence, rates, self.critic_steps, self.weight_decay, betas=self.critic_betas
+            critics,
+            self._evidence,
+            rates,
+            self.critic_steps,
+            self.weight_decay,
+            betas=self.critic_betas,
         )
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of the networks, and the Gaussian of the train cells' latents."""
-        return weights_of(self.nets) | {"latent_mean": self.latent_mean.numpy(), "latent_root": self.latent_root.numpy()}
+        return weights_of(self.nets) | {
+            "latent_mean": self.latent_mean.numpy(),
+            "latent_root": self.latent_root.numpy(),
+        }
 
     def load(self, state: dict[str, np.ndarray], train: View) -> None:
         """Make the networks for an outline of the train cells, and give them their weights; critics begin anew."""
@@ -239,7 +257,11 @@ class SCMODAL(Budget):
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the target's decoder at the latents, (cells, features), standardised."""
         (modality,) = cells.modalities
-        return by_pieces(lambda x: self.decoders[target](self.encoders[modality](x[modality])), cells, training.device())
+        return by_pieces(
+            lambda x: self.decoders[target](self.encoders[modality](x[modality])),
+            cells,
+            training.device(),
+        )
 
     @torch.no_grad()
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
@@ -249,7 +271,9 @@ class SCMODAL(Budget):
             z = z.to(training.device())
             return {m: decoder(z).cpu().numpy() for m, decoder in self.decoders.items()}
 
-    def _evidence(self, minibatches: Sequence[Minibatch], progress: float) -> dict[str, tuple[Tensor, Tensor]]:
+    def _evidence(
+        self, minibatches: Sequence[Minibatch], progress: float
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         (x,) = minibatches
         z = {m: self.encoders[m](x[m]) for m in self.chain}
         return {
@@ -269,7 +293,9 @@ class SCMODAL(Budget):
         """Keep the mean and a root of the covariance of the train cells' latents."""
         z = torch.from_numpy(np.concatenate([self.embed(block) for block in shown.blocks])).double()
         self.latent_mean = z.mean(0).float()
-        self.latent_root = torch.linalg.cholesky(torch.cov(z.T) + 1e-6 * torch.eye(self.latent).double()).float()
+        self.latent_root = torch.linalg.cholesky(
+            torch.cov(z.T) + 1e-6 * torch.eye(self.latent).double()
+        ).float()
 
 
 def _name(first: str, second: str) -> str:

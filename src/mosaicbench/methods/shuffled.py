@@ -34,7 +34,9 @@ class Shuffled(Oracle):
         self.permutations = np.random.default_rng([seed, 1])
         return super().fit(train, seed)
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return values of query cells drawn at random, (cells, features, draws), standardised."""
         values = self.truth.values[target][:, features]
         rows = np.random.default_rng([seed, 2]).integers(len(values), size=(len(cells), draws))

@@ -36,6 +36,8 @@ class TrainMean:
         """Return the mean profile for every cell, (cells, features), standardised."""
         return np.zeros((len(cells), self.features[target]), dtype=np.float32)
 
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return the mean profile as every draw, (cells, features, draws), standardised."""
         return np.zeros((len(cells), len(features), draws), dtype=np.float32)

@@ -57,16 +57,24 @@ class MLPVAE(PoEVAE):
     def build(self, train: View) -> None:
         """Make a deterministic encoder per modality, a token for its absence, and the fusion network."""
         super().build(train)
-        self.encoders = nn.ModuleDict({m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()})
+        self.encoders = nn.ModuleDict(
+            {m: mlp(d, self.hidden, self.latent) for m, d in train.features.items()}
+        )
         self.fusion = GaussianEncoder(len(train.features) * self.latent, self.hidden, self.latent)
         learned = self.absent == "left_out"
-        self.tokens = nn.ParameterDict({m: nn.Parameter(torch.zeros(self.latent), learned) for m in train.features})
+        self.tokens = nn.ParameterDict(
+            {m: nn.Parameter(torch.zeros(self.latent), learned) for m in train.features}
+        )
 
     def posterior(self, x: Minibatch) -> Normal:
         """Return the fused posterior; in training, all but one of a cell's modalities may be replaced by their tokens."""
         seen = self.seen(list(x), x.cells)
-        slots = {modality: token.expand(x.cells, -1) for modality, token in self.tokens.items()}  # (cells, latent) each
+        slots = {
+            modality: token.expand(x.cells, -1) for modality, token in self.tokens.items()
+        }  # (cells, latent) each
         for modality, values in x.items():
             encoded = self.encoders[modality](values)
-            slots[modality] = encoded if seen is None else torch.where(seen[modality], encoded, slots[modality])
+            slots[modality] = (
+                encoded if seen is None else torch.where(seen[modality], encoded, slots[modality])
+            )
         return self.fusion(torch.cat(list(slots.values()), -1))

@@ -85,13 +85,22 @@ class PoEVAE(MultimodalVAE):
         if self.absent == "zeros":
             zeros = torch.zeros_like(next(iter(experts.values())).mean)
             absent = Normal(zeros, zeros + 1, validate_args=False)
-            return product_of_experts([*experts.values(), *[absent] * (len(self.decoders) - len(experts))])
+            return product_of_experts(
+                [*experts.values(), *[absent] * (len(self.decoders) - len(experts))]
+            )
         seen = self.seen(list(x), x.cells)
-        return product_of_experts(list(experts.values()), None if seen is None else list(seen.values()))
+        return product_of_experts(
+            list(experts.values()), None if seen is None else list(seen.values())
+        )
 
     def seen(self, observed: list[str], cells: int) -> dict[str, Tensor] | None:
         """Draw which observed modalities each cell shows, (cells, 1) bool each, at least one; None: all of them."""
-        if not self.decoders.training or self.absent == "zeros" or self.modality_dropout == 0 or len(observed) == 1:
+        if (
+            not self.decoders.training
+            or self.absent == "zeros"
+            or self.modality_dropout == 0
+            or len(observed) == 1
+        ):
             return None
         device = next(self.decoders.parameters()).device
         kept = torch.rand(cells, len(observed), device=device) >= self.modality_dropout

@@ -12,7 +12,9 @@ from mosaicbench.metrics._checks import finite, same_shape
 BLOCK_VALUES = 2**21  # numbers of one matrix held in float64 at a time: 16 MB
 
 
-def by_feature(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
+def by_feature(
+    **matrices: np.ndarray | sparse.csr_matrix,
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """Yield the columns of a block and the block of each matrix, features first: (features of the block, cells).
 
     Raises
@@ -21,7 +23,10 @@ def by_feature(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[tuple[sli
         When the shapes differ, or a value is NaN or infinite.
     """
     same_shape(**matrices)
-    columns = {name: matrix.tocsc() if sparse.issparse(matrix) else matrix for name, matrix in matrices.items()}
+    columns = {
+        name: matrix.tocsc() if sparse.issparse(matrix) else matrix
+        for name, matrix in matrices.items()
+    }
     for part in _parts(columns, axis=1):
         yield part, [finite(name, dense(matrix[:, part]).T) for name, matrix in columns.items()]
 
@@ -29,7 +34,10 @@ def by_feature(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[tuple[sli
 def by_cell(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """Yield the rows of a block and the block of each matrix, (cells of the block, features); errors as for features."""
     same_shape(**matrices)
-    rows = {name: matrix.tocsr() if sparse.issparse(matrix) else matrix for name, matrix in matrices.items()}
+    rows = {
+        name: matrix.tocsr() if sparse.issparse(matrix) else matrix
+        for name, matrix in matrices.items()
+    }
     for part in _parts(rows, axis=0):
         yield part, [finite(name, dense(matrix[part])) for name, matrix in rows.items()]
 

@@ -23,11 +23,15 @@ def genes_of_phases(names: Sequence[str]) -> dict[str, np.ndarray] | None:
     """Return phase -> columns of its genes among features, by symbol in any case; None with fewer than three of a phase."""
     upper = [name.upper() for name in names]
     wanted = {phase: set(genes.split()) for phase, genes in GENES.items()}
-    found = {phase: np.flatnonzero([name in genes for name in upper]) for phase, genes in wanted.items()}
+    found = {
+        phase: np.flatnonzero([name in genes for name in upper]) for phase, genes in wanted.items()
+    }
     return found if min(map(len, found.values())) >= FEWEST else None
 
 
-def phase_scores(values: np.ndarray | sparse.csr_matrix, columns: dict[str, np.ndarray]) -> np.ndarray:
+def phase_scores(
+    values: np.ndarray | sparse.csr_matrix, columns: dict[str, np.ndarray]
+) -> np.ndarray:
     """Return the mean over each phase's genes of their standardised values, (cells, phases), from (cells, features) values."""
     scores = []
     for of_phase in columns.values():

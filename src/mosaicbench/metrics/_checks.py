@@ -22,7 +22,9 @@ def matched(**arrays: np.ndarray) -> list[np.ndarray]:
     same_shape(**arrays)
     checked = [finite(name, array) for name, array in arrays.items()]
     if checked[0].ndim != 2:
-        raise ValueError(f"a matrix with rows for at least 2 cells is needed, found shape {checked[0].shape}")
+        raise ValueError(
+            f"a matrix with rows for at least 2 cells is needed, found shape {checked[0].shape}"
+        )
     at_least(2, checked[0])
     return checked
 

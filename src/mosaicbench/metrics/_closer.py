@@ -35,7 +35,9 @@ def _squared_of_partners(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return squared
 
 
-def _counts(a: np.ndarray, b: np.ndarray, own_a: np.ndarray, own_b: np.ndarray, rows: np.ndarray | slice) -> list:
+def _counts(
+    a: np.ndarray, b: np.ndarray, own_a: np.ndarray, own_b: np.ndarray, rows: np.ndarray | slice
+) -> list:
     """Return how many cells are closer than these squared distances, and how many as far but one, of rows of a and of b."""
     rough_a, rough_b, half = rough_of(a, b)
     limits_a = limits_of(own_a, rough_a[:, -2], half, a.shape[1])
@@ -46,4 +48,7 @@ def _counts(a: np.ndarray, b: np.ndarray, own_a: np.ndarray, own_b: np.ndarray, 
     with one_blas_thread():
         counts = count_both_ways(*sides, numba.get_num_threads())
     of_cells = zip(counts, (own_a[rows], own_b), strict=True)
-    return [np.column_stack([closer, tied - 1])[: len(own)].astype(np.int64) for (closer, tied), own in of_cells]  # less itself
+    return [
+        np.column_stack([closer, tied - 1])[: len(own)].astype(np.int64)
+        for (closer, tied), own in of_cells
+    ]  # less itself

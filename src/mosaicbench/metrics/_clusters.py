@@ -23,7 +23,11 @@ def _clusters(cells: bytes, shape: tuple[int, int], number: int) -> np.ndarray:
     from sklearn.cluster import KMeans
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Number of distinct clusters")  # a collapsed latent has fewer than types
-        found = KMeans(number, n_init=STARTS, random_state=0).fit_predict(np.frombuffer(cells).reshape(shape))
+        warnings.filterwarnings(
+            "ignore", message="Number of distinct clusters"
+        )  # a collapsed latent has fewer than types
+        found = KMeans(number, n_init=STARTS, random_state=0).fit_predict(
+            np.frombuffer(cells).reshape(shape)
+        )
     found.flags.writeable = False
     return found

@@ -25,7 +25,9 @@ def pearson_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
 
 def spearman_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     """Return Spearman's r of every feature over cells, (features,); NaN, 0 and errors as in :func:`pearson_columns`."""
-    found = [_pearson(_ranks(x), _ranks(y)) for _, (x, y) in by_feature(truth=truth, imputed=imputed)]
+    found = [
+        _pearson(_ranks(x), _ranks(y)) for _, (x, y) in by_feature(truth=truth, imputed=imputed)
+    ]
     return np.concatenate([np.empty(0), *found])
 
 
@@ -52,8 +54,13 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return Pearson's r of each row, (rows,), of truth x and imputation y."""
     there_is_truth, there_is_guess = (np.ptp(rows, axis=1) > 0 for rows in (x, y))
     x, y = (rows - rows.mean(axis=1, keepdims=True) for rows in (x, y))
-    x, y = (rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny) for rows in (x, y))
-    product, squared_x, squared_y = (np.einsum("ij,ij->i", left, right) for left, right in ((x, y), (x, x), (y, y)))
+    x, y = (
+        rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
+        for rows in (x, y)
+    )
+    product, squared_x, squared_y = (
+        np.einsum("ij,ij->i", left, right) for left, right in ((x, y), (x, x), (y, y))
+    )
     r = np.zeros(len(x))
     np.divide(product, np.sqrt(squared_x * squared_y), out=r, where=there_is_truth & there_is_guess)
     r[~there_is_truth] = np.nan

@@ -57,13 +57,17 @@ def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
     np.dot(rough, there, lower[: len(rough)])
 
 
-@numba.njit(cache=True, inline="always")  # so that the number of cells is a constant, which takes a third of the time
+@numba.njit(
+    cache=True, inline="always"
+)  # so that the number of cells is a constant, which takes a third of the time
 def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: no cover - compiled
     """Return how often row r's bounds of some cells leave open whether a distance is less than the row's own, or the cell's."""
     open_, low_r, high_r = np.int32(0), low[r], high[r]
     for j in range(cells):
         s = bounds[r, start + j]
-        open_ = np.int32(open_ + (s <= high_r) - (s < low_r) + (s <= high_b[start + j]) - (s < low_b[start + j]))
+        open_ = np.int32(
+            open_ + (s <= high_r) - (s < low_r) + (s <= high_b[start + j]) - (s < low_b[start + j])
+        )
     return open_
 
 
@@ -73,7 +77,13 @@ def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover -
     low0, low1, low2, low3 = low[r], low[r + 1], low[r + 2], low[r + 3]
     c0, c1, c2, c3 = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
     for j in range(BLOCK):
-        here, s0, s1, s2, s3 = low_b[j], bounds[r, j], bounds[r + 1, j], bounds[r + 2, j], bounds[r + 3, j]
+        here, s0, s1, s2, s3 = (
+            low_b[j],
+            bounds[r, j],
+            bounds[r + 1, j],
+            bounds[r + 2, j],
+            bounds[r + 3, j],
+        )
         c0, c1 = np.int32(c0 + (s0 < low0)), np.int32(c1 + (s1 < low1))
         c2, c3 = np.int32(c2 + (s2 < low2)), np.int32(c3 + (s3 < low3))
         closer_b[j] = np.int32(closer_b[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
@@ -84,7 +94,9 @@ def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover -
 
 
 @numba.njit(cache=True)
-def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma: no cover - compiled
+def _add_open(
+    bounds, r, rows, closer, tied, block, closer_b, tied_b
+):  # pragma: no cover - compiled
     """Add what row r's bounds leave open, from the squared distances of these pairs, in the order of :func:`_fill_squared`."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     for start in range(0, BLOCK, FEW):
@@ -104,7 +116,9 @@ def _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b):  # pragma
 
 
 @numba.njit(cache=True)
-def _add_tile(bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared):  # pragma: no cover - compiled
+def _add_tile(
+    bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
+):  # pragma: no cover - compiled
     """Add what a block counts in some rows, and back; return for how many fours of rows all distances were computed."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     crowded = 0
@@ -136,7 +150,11 @@ def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover 
     Where the bounds of a block left too much open in half of the fours of rows, the next ones are taken of one block in four.
     """
     (a, own_a, low_a, high_a), (b, own_b, low_b, high_b) = of_a, of_b
-    n, counts_a, counts_b = len(a), np.zeros((2, len(a)), np.int32), np.zeros((threads, 2, len(own_b)), np.int32)
+    n, counts_a, counts_b = (
+        len(a),
+        np.zeros((2, len(a)), np.int32),
+        np.zeros((threads, 2, len(own_b)), np.int32),
+    )
     for thread in numba.prange(threads):
         bounds, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
         for first in range(ROWS * thread, n, ROWS * threads):
@@ -179,7 +197,9 @@ def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: 
 
 
 @numba.njit(cache=True)
-def _keep_nearest(distances, codes, r, closer, of, sizes, last, tied):  # pragma: no cover - compiled
+def _keep_nearest(
+    distances, codes, r, closer, of, sizes, last, tied
+):  # pragma: no cover - compiled
     """Take into row r's list what of a block is closer than the last kept, and count what is as far."""
     candidates = 0
     for j in range(len(distances)):
@@ -260,8 +280,16 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
         rows = np.minimum(np.arange(first, first + ROWS), len(a) - 1)
         lower, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
         some, labels, filled = np.empty(BLOCK), np.empty(BLOCK, np.int64), False
-        closer, of, limits = np.empty((ROWS, ks[-1])), np.empty((ROWS, ks[-1]), np.int64), np.full(ROWS, np.float32(np.inf))
-        sizes, last, tied = np.zeros(ROWS, np.int64), np.full(ROWS, np.inf), np.zeros((ROWS, n_codes), np.int64)
+        closer, of, limits = (
+            np.empty((ROWS, ks[-1])),
+            np.empty((ROWS, ks[-1]), np.int64),
+            np.full(ROWS, np.float32(np.inf)),
+        )
+        sizes, last, tied = (
+            np.zeros(ROWS, np.int64),
+            np.full(ROWS, np.inf),
+            np.zeros((ROWS, n_codes), np.int64),
+        )
         for block in range(len(b_blocks)):
             start, of_block = BLOCK * block, codes[BLOCK * block : BLOCK * (block + 1)]
             _bound_distances(rough[first : first + ROWS], rough_blocks[block], lower)
@@ -279,20 +307,34 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
                     if start <= cell < start + len(of_block):  # is neither closer nor as far
                         distances[cell - start], lower[r, cell - start] = np.nan, np.nan
                 if near > FEW:
-                    _keep_nearest(distances[: len(of_block)], of_block, r, closer, of, sizes, last, tied)
+                    _keep_nearest(
+                        distances[: len(of_block)], of_block, r, closer, of, sizes, last, tied
+                    )
                 else:
-                    taken = _take_passed(a[rows[r]], b_blocks[block], of_block, lower[r], limits[r], some, labels)
+                    taken = _take_passed(
+                        a[rows[r]], b_blocks[block], of_block, lower[r], limits[r], some, labels
+                    )
                     _keep_nearest(some[:taken], labels, r, closer, of, sizes, last, tied)
                 limits[r] = last[r] * half + LEAST
         for r in range(min(ROWS, len(a) - first)):
-            _share_votes(closer[r, : sizes[r]], of[r], last[r], tied[r], ks, votes[first + r], nearest[first + r])
+            _share_votes(
+                closer[r, : sizes[r]],
+                of[r],
+                last[r],
+                tied[r],
+                ks,
+                votes[first + r],
+                nearest[first + r],
+            )
     return votes, nearest
 
 
 @numba.njit(cache=True)
 def _tie_key(row, cell):  # pragma: no cover - compiled
     """Return a number that looks random and depends on nothing but the two places (the finaliser of SplitMix64)."""
-    z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cell + 1) * np.uint64(0xD1B54A32D192ED03)
+    z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cell + 1) * np.uint64(
+        0xD1B54A32D192ED03
+    )
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -309,7 +351,9 @@ def _insert_nearest(squared, row, start, kept, keys, places, size):  # pragma: n
         if size == most and squared[j] == kept[most - 1] and key >= keys[most - 1]:
             continue
         at = min(size, most - 1)
-        while at > 0 and (kept[at - 1] > squared[j] or (kept[at - 1] == squared[j] and keys[at - 1] > key)):
+        while at > 0 and (
+            kept[at - 1] > squared[j] or (kept[at - 1] == squared[j] and keys[at - 1] > key)
+        ):
             kept[at], keys[at], places[at] = kept[at - 1], keys[at - 1], places[at - 1]
             at -= 1
         kept[at], keys[at], places[at] = squared[j], key, start + j
@@ -336,7 +380,11 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
     for group in numba.prange((n + ROWS - 1) // ROWS):
         first = ROWS * group
         rows = np.minimum(np.arange(first, first + ROWS), n - 1)
-        squared, keys, sizes = np.empty((4, BLOCK)), np.empty((ROWS, k), np.uint64), np.zeros(ROWS, np.int64)
+        squared, keys, sizes = (
+            np.empty((4, BLOCK)),
+            np.empty((ROWS, k), np.uint64),
+            np.zeros(ROWS, np.int64),
+        )
         for block in range(len(b_blocks)):
             start = block * BLOCK
             width = min(BLOCK, n - start)
@@ -345,6 +393,12 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
                 for r in range(four, min(four + 4, n - first)):
                     row = first + r
                     sizes[r] = _insert_nearest(
-                        squared[r - four, :width], row, start, squared_distances[row], keys[r], places[row], sizes[r]
+                        squared[r - four, :width],
+                        row,
+                        start,
+                        squared_distances[row],
+                        keys[r],
+                        places[row],
+                        sizes[r],
                     )
     return np.sqrt(squared_distances), places

@@ -30,11 +30,15 @@ def checked(draws: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if draws.ndim != 3 or draws.shape[:2] != truth.shape:
         raise ValueError(f"draws of shape {draws.shape} do not fit a truth of shape {truth.shape}")
     if not truth.size or draws.shape[2] < 2:
-        raise Undefined(f"at least a cell, a feature and two draws are needed, found shape {draws.shape}")
+        raise Undefined(
+            f"at least a cell, a feature and two draws are needed, found shape {draws.shape}"
+        )
     return draws, truth
 
 
-def transforms(draws: np.ndarray, truth: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def transforms(
+    draws: np.ndarray, truth: np.ndarray, std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the lower and the upper end of each PIT, (cells, features); `std` is that of the train cells, (features,)."""
     difference = draws - truth[:, :, None]
     near = TIED * finite("drawn_std", std)[:, None]

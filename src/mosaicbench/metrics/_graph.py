@@ -102,7 +102,9 @@ def neighbors_in(graph: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     graph = loopless(graph)
     numbers = np.diff(graph.indptr)
     if len(set(numbers)) > 1 or not numbers[0]:
-        raise Undefined(f"cells have {numbers.min()} to {numbers.max()} neighbours in this graph; all need as many")
+        raise Undefined(
+            f"cells have {numbers.min()} to {numbers.max()} neighbours in this graph; all need as many"
+        )
     shape = (len(numbers), numbers[0])
     distances, nearest = graph.data.reshape(shape), graph.indices.reshape(shape)
     order = np.argsort(distances, axis=1, kind="stable")
@@ -115,7 +117,9 @@ def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
     """Return a graph as float64 without edges from cells to themselves; edges of length 0 between others stay."""
     coo = sparse.coo_matrix(graph)
     rows = coo.row != coo.col
-    return sparse.csr_matrix((coo.data[rows].astype(np.float64), (coo.row[rows], coo.col[rows])), shape=coo.shape)
+    return sparse.csr_matrix(
+        (coo.data[rows].astype(np.float64), (coo.row[rows], coo.col[rows])), shape=coo.shape
+    )
 
 
 @lru_cache(maxsize=2)

@@ -39,7 +39,9 @@ def recall_of_each(transferred: np.ndarray, labels: np.ndarray) -> dict[str, flo
     """Return, for each label that occurs, the share of its cells to which it was transferred; errors as for the confusion."""
     names, counts = _counted(transferred, labels)
     cells = counts.sum(axis=1)
-    return {str(names[code]): float(counts[code, code] / cells[code]) for code in np.flatnonzero(cells)}
+    return {
+        str(names[code]): float(counts[code, code] / cells[code]) for code in np.flatnonzero(cells)
+    }
 
 
 def _counted(transferred: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -32,8 +32,12 @@ def beyond_nearest(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResul
         When there are fewer than six neighbours.
     """
     if distances.shape[1] < FEWEST:
-        raise Undefined(f"at least {FEWEST} neighbours are needed, the cell itself among them, found {distances.shape[1]}")
+        raise Undefined(
+            f"at least {FEWEST} neighbours are needed, the cell itself among them, found {distances.shape[1]}"
+        )
     others = nearest != np.arange(len(nearest))[:, None]  # all but the first
-    beyond = np.where(others, distances - np.where(others, distances, np.inf).min(axis=1, keepdims=True), 0)
+    beyond = np.where(
+        others, distances - np.where(others, distances, np.inf).min(axis=1, keepdims=True), 0
+    )
     mean = beyond.mean(axis=1, keepdims=True)
     return handed_over(beyond / np.where(mean > 0, mean, 1), nearest)

@@ -31,10 +31,14 @@ def sampling_error(of_compared: np.ndarray, cells: int) -> float:
     It is s / sqrt(m) sqrt(1 - m / n) of m among n cells with the standard deviation s, and 0 where all were compared.
     """
     m = len(of_compared)
-    return float(of_compared.std(ddof=1) / np.sqrt(m) * np.sqrt(1 - m / cells)) if m < cells else 0.0
+    return (
+        float(of_compared.std(ddof=1) / np.sqrt(m) * np.sqrt(1 - m / cells)) if m < cells else 0.0
+    )
 
 
-def fractions_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
+def fractions_closer(
+    latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False
+) -> np.ndarray:
     """Return, for each compared cell, the fraction of other cells of b closer to a_i than its match b_i, ties counting half.
 
     Parameters
@@ -53,7 +57,9 @@ def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = F
     return 2 * counts[:, 0] + counts[:, 1]
 
 
-def closer_and_tied(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
+def closer_and_tied(
+    latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False
+) -> np.ndarray:
     """Return the numbers of other cells of b closer to a_i than b_i, and as far, (compared cells, 2).
 
     The counts of the last six pairs are kept, in both directions: several metrics ask for the same, and for the way back.

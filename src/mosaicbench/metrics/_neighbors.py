@@ -21,7 +21,9 @@ CHUNK = 8192  # cells whose votes are held at a time
 EQUAL = 1e-9  # votes that differ by less are tied: shares are fractions
 
 
-def transfer(reference_latent: np.ndarray, reference_labels: np.ndarray, latent: np.ndarray, *, k: int = 15) -> np.ndarray:
+def transfer(
+    reference_latent: np.ndarray, reference_labels: np.ndarray, latent: np.ndarray, *, k: int = 15
+) -> np.ndarray:
     """Return the labels of :func:`transfer_each` for one k, (cells,)."""
     return transfer_each(reference_latent, reference_labels, latent, ks=[k])[k]
 
@@ -59,30 +61,56 @@ def transfer_each(
     """
     reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
     if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
-        raise ValueError(f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}")
+        raise ValueError(
+            f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}"
+        )
     if len(reference) != len(reference_labels):
-        raise ValueError(f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells")
-    reference, latent = (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
+        raise ValueError(
+            f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells"
+        )
+    reference, latent = (
+        (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
+    )
     labelled = known(reference_labels)
     labels = np.asarray(reference_labels, dtype=object)[labelled].astype(str)
-    names, first, codes, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    names, first, codes, sizes = np.unique(
+        labels, return_index=True, return_inverse=True, return_counts=True
+    )
     by_frequency = np.lexsort((first, -sizes))
     rank = np.argsort(by_frequency)
-    place = np.where(labelled, np.cumsum(labelled) - 1, -1)  # of a reference cell among the labelled ones
+    place = np.where(
+        labelled, np.cumsum(labelled) - 1, -1
+    )  # of a reference cell among the labelled ones
     left_out = np.full(len(latent), -1) if own is None else place[own]
     most = int(labelled.sum()) - (own is not None)
     if most < 1:
         raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
     found = _majority(latent, reference[labelled], rank[codes], len(names), possible, left_out)
-    if cosine and np.any(as_far := has_none(latent)):  # from all reference cells, whatever rounding says
+    if cosine and np.any(
+        as_far := has_none(latent)
+    ):  # from all reference cells, whatever rounding says
         one_place = np.zeros((labelled.sum(), 1))
-        found[as_far] = _majority(np.zeros((as_far.sum(), 1)), one_place, rank[codes], len(names), possible, left_out[as_far])
-    return {k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks}
+        found[as_far] = _majority(
+            np.zeros((as_far.sum(), 1)),
+            one_place,
+            rank[codes],
+            len(names),
+            possible,
+            left_out[as_far],
+        )
+    return {
+        k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks
+    }
 
 
 def votes_of_nearest(
-    latent: np.ndarray, reference: np.ndarray, codes: np.ndarray, n_codes: int, ks: Sequence[int], left_out: np.ndarray
+    latent: np.ndarray,
+    reference: np.ndarray,
+    codes: np.ndarray,
+    n_codes: int,
+    ks: Sequence[int],
+    left_out: np.ndarray,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield, for parts of the cells, the part, votes and squared distance of the nearest of each code, of :func:`count_votes`.
 
@@ -98,11 +126,18 @@ def votes_of_nearest(
 
 
 def _majority(
-    latent: np.ndarray, reference: np.ndarray, codes: np.ndarray, n_codes: int, ks: list[int], left_out: np.ndarray
+    latent: np.ndarray,
+    reference: np.ndarray,
+    codes: np.ndarray,
+    n_codes: int,
+    ks: list[int],
+    left_out: np.ndarray,
 ) -> np.ndarray:
     """Return the winning code for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
-    for part, votes, nearest in votes_of_nearest(latent, reference, codes, n_codes, ks, left_out[:, None]):
+    for part, votes, nearest in votes_of_nearest(
+        latent, reference, codes, n_codes, ks, left_out[:, None]
+    ):
         leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
         winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
     return winners

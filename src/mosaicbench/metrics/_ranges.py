@@ -14,7 +14,11 @@ def within_range(*latents: np.ndarray) -> list[np.ndarray]:
     The order of their distances stays, and with it every tie.
     """
     exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
-    return [np.ldexp(latent, -exponent) for latent in latents] if abs(exponent) > FAR else list(latents)
+    return (
+        [np.ldexp(latent, -exponent) for latent in latents]
+        if abs(exponent) > FAR
+        else list(latents)
+    )
 
 
 def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -28,4 +28,6 @@ def scib(function: str, *arguments: object) -> object:
 
 def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
     """Return (cells, k) distances and places of neighbours, the cell itself first, as scib-metrics takes them."""
-    return import_kept("scib_metrics.nearest_neighbors").NeighborsResults(indices=nearest, distances=distances)
+    return import_kept("scib_metrics.nearest_neighbors").NeighborsResults(
+        indices=nearest, distances=distances
+    )

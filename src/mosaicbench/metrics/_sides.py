@@ -32,7 +32,9 @@ def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
 
 def filled(values: np.ndarray, multiple: int) -> np.ndarray:
     """Return values of cells, (cells, ...), with NaN in place of cells up to a multiple: it is neither less nor equal."""
-    whole = np.full((len(values) + -len(values) % multiple, *values.shape[1:]), np.nan, values.dtype)  # faster than np.pad
+    whole = np.full(
+        (len(values) + -len(values) % multiple, *values.shape[1:]), np.nan, values.dtype
+    )  # faster than np.pad
     whole[: len(values)] = values
     return whole
 
@@ -45,5 +47,7 @@ def one_blas_thread() -> AbstractContextManager:
 @cache
 def _libraries() -> ThreadpoolController:
     """Return the libraries that have threads; looking for them takes longer than many a score."""
-    import_module("scipy.linalg.cython_blas")  # what numba calls; a limit holds only for what is loaded
+    import_module(
+        "scipy.linalg.cython_blas"
+    )  # what numba calls; a limit holds only for what is loaded
     return ThreadpoolController()

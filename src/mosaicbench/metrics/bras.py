@@ -63,7 +63,9 @@ def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:
     """Return (b - a) / max(a, b) of each cell, (cells,): a within its batch, b to all other batches; 0 alone in a batch."""
     own = batch == np.arange(batch.max() + 1)[:, None]  # (batches, cells)
     sums, sizes = own @ unit, own.sum(axis=1)[batch]  # (batches, dims), (cells,)
-    to_own = sizes - np.einsum("ij,ij->i", unit, sums[batch]) - (1 - np.einsum("ij,ij->i", unit, unit))  # without itself
+    to_own = (
+        sizes - np.einsum("ij,ij->i", unit, sums[batch]) - (1 - np.einsum("ij,ij->i", unit, unit))
+    )  # without itself
     to_others = (len(unit) - sizes) - np.einsum("ij,ij->i", unit, sums.sum(axis=0) - sums[batch])
     a, b = to_own / np.maximum(sizes - 1, 1), to_others / (len(unit) - sizes)
     wider = np.maximum(a, b)

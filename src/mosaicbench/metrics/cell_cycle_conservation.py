@@ -27,7 +27,9 @@ CARD = {
 }
 
 
-def cell_cycle_conservation(latent: np.ndarray, values: np.ndarray, cell_cycle: np.ndarray) -> float:
+def cell_cycle_conservation(
+    latent: np.ndarray, values: np.ndarray, cell_cycle: np.ndarray
+) -> float:
     """Return it from (cells, dims) latents, (cells, features) values and (cells, phases) scores of the same cells.
 
     Raises
@@ -37,9 +39,15 @@ def cell_cycle_conservation(latent: np.ndarray, values: np.ndarray, cell_cycle: 
     Undefined
         When the latent or the scores do not vary, or the scores explain nothing of the values.
     """
-    z, x, scores = finite("latent", latent), finite("values", dense(values)), finite("cell_cycle", cell_cycle)
+    z, x, scores = (
+        finite("latent", latent),
+        finite("values", dense(values)),
+        finite("cell_cycle", cell_cycle),
+    )
     if not len(z) == len(x) == len(scores):
-        raise ValueError(f"{len(z)} latents, {len(x)} rows of values and {len(scores)} scores are not of the same cells")
+        raise ValueError(
+            f"{len(z)} latents, {len(x)} rows of values and {len(scores)} scores are not of the same cells"
+        )
     if not np.any(np.ptp(z, axis=0) > 0) or not np.any(np.ptp(scores, axis=0) > 0):
         raise Undefined("the latent or the cell cycle does not vary over the query cells")
     before, after = _explained(x, scores), _explained(z, scores)

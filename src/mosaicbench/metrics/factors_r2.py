@@ -102,6 +102,8 @@ def factors_r2(latent: np.ndarray, factors: np.ndarray, *, leak: bool = False) -
     predicted = np.empty_like(w)
     for held_out in range(FOLDS):
         train = fold != held_out
-        predicted[~train] = Ridge(1.0).fit(z[train], w[train]).predict(z[~train]).reshape(-1, w.shape[1])
+        predicted[~train] = (
+            Ridge(1.0).fit(z[train], w[train]).predict(z[~train]).reshape(-1, w.shape[1])
+        )
     r2 = float(r2_score(w, predicted))
     return max(0.0, r2) if leak else r2

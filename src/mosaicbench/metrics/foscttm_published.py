@@ -98,7 +98,9 @@ def foscttm_published(
     """
     if by_correlation:
         latent_a, latent_b = _unit_latents(latent_a, latent_b)
-    directions = [(latent_a, latent_b), (latent_b, latent_a)] if both_ways else [(latent_a, latent_b)]
+    directions = (
+        [(latent_a, latent_b), (latent_b, latent_a)] if both_ways else [(latent_a, latent_b)]
+    )
     closer = np.mean([closer_and_tied(*pair)[:, 0].mean() for pair in directions])
     fraction = float(closer / (len(latent_a) - others_only))
     return 1 - fraction if turned_round else fraction
@@ -111,7 +113,10 @@ def _unit_latents(latent_a: np.ndarray, latent_b: np.ndarray) -> list[np.ndarray
     """
     if np.shape(latent_a)[1:] and np.shape(latent_a)[1] < 2:
         raise Undefined("a correlation needs at least two dimensions")
-    return [_unit_rows(latent[:, :DIMENSIONS]) for latent in matched(latent_a=latent_a, latent_b=latent_b)]
+    return [
+        _unit_rows(latent[:, :DIMENSIONS])
+        for latent in matched(latent_a=latent_a, latent_b=latent_b)
+    ]
 
 
 def _unit_rows(latent: np.ndarray) -> np.ndarray:

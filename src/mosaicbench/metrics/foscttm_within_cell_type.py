@@ -35,7 +35,9 @@ CARD = {
 }
 
 
-def foscttm_within_cell_type(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray) -> float:
+def foscttm_within_cell_type(
+    latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
+) -> float:
     """Return the mean fraction of cells of the same type closer than the true match, from a to b.
 
     Parameters

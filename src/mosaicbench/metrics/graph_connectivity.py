@@ -37,5 +37,7 @@ def from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
     """Return it from a (cells, cells) graph of neighbours, whatever its entries, and (cells,) labels."""
     rows = known(np.asarray(labels, dtype=object))
     _, codes = labelled(np.zeros((len(rows), 1)), labels)
-    of_any_number = SimpleNamespace(knn_graph_distances=loopless(graph)[rows][:, rows])  # all that is asked of neighbours
+    of_any_number = SimpleNamespace(
+        knn_graph_distances=loopless(graph)[rows][:, rows]
+    )  # all that is asked of neighbours
     return float(scib("graph_connectivity", of_any_number, codes))

@@ -36,10 +36,14 @@ CARD = {
 }
 
 
-BLOCK_VALUES = 2**17  # imputed values of a block of peaks: 1 MB, which lies near the processor while it is searched
+BLOCK_VALUES = (
+    2**17
+)  # imputed values of a block of peaks: 1 MB, which lies near the processor while it is searched
 
 
-def imputation_auroc_per_peak(opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray, *, area: str) -> float:
+def imputation_auroc_per_peak(
+    opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray, *, area: str
+) -> float:
     """Return the mean area over peaks.
 
     Parameters
@@ -62,7 +66,9 @@ def imputation_auroc_per_peak(opened: sparse.csr_matrix, imputed: np.ndarray, lo
     """
     imputed, loadings = finite("imputed", imputed), finite("loadings", loadings)
     if opened.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
-        raise ValueError(f"{opened.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}")
+        raise ValueError(
+            f"{opened.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}"
+        )
     finite("opened", opened.data)
     opened = sparse.csc_matrix(opened)
     opened.eliminate_zeros()
@@ -76,7 +82,9 @@ def imputation_auroc_per_peak(opened: sparse.csr_matrix, imputed: np.ndarray, lo
     areas, areas_of = [np.empty(0)], {"ROC": _roc, "precision and recall": _precision_recall}[area]
     for start in range(0, len(loadings), width):
         peaks = start + np.flatnonzero(varying[start : start + width])
-        scores = (loadings[start : start + width] @ distinct.T)[peaks - start][:, place.ravel()]  # (peaks, cells)
+        scores = (loadings[start : start + width] @ distinct.T)[peaks - start][
+            :, place.ravel()
+        ]  # (peaks, cells)
         rows = np.arange(len(peaks))
         row_of = np.repeat(rows, counts[peaks])
         mine = _keys(row_of, scores[row_of, opened[:, peaks].indices])
@@ -103,9 +111,15 @@ def _roc(mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> n
     return (below - counts**2) / (2 * counts * (n - counts))
 
 
-def _precision_recall(mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
+def _precision_recall(
+    mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int
+) -> np.ndarray:
     """Return the average precision: each open cell adds the precision among the cells that score no less than it."""
     ends = np.cumsum(counts)
     as_high = np.repeat(ends, counts) - np.searchsorted(np.sort(mine), mine, "left")
-    as_high_of_all = np.repeat(n * np.arange(1, len(counts) + 1), counts) - np.searchsorted(ordered, mine, "left")
-    return np.array([np.mean(precisions) for precisions in np.split(as_high / as_high_of_all, ends)[:-1]])
+    as_high_of_all = np.repeat(n * np.arange(1, len(counts) + 1), counts) - np.searchsorted(
+        ordered, mine, "left"
+    )
+    return np.array(
+        [np.mean(precisions) for precisions in np.split(as_high / as_high_of_all, ends)[:-1]]
+    )

@@ -57,14 +57,25 @@ def imputation_correlation_flattened(truth: np.ndarray, imputed: np.ndarray, *, 
         return 0.0
     if of == "Spearman":
         return _correlation(
-            truth, imputed, [_ranking(truth), _ranking(imputed)], np.full(2, (count - 1) / 2), np.full(2, count)
+            truth,
+            imputed,
+            [_ranking(truth), _ranking(imputed)],
+            np.full(2, (count - 1) / 2),
+            np.full(2, count),
         )
-    sums = np.sum([[block.sum() for block in blocks] for _, blocks in by_cell(truth=truth, imputed=imputed)], axis=0)
+    sums = np.sum(
+        [[block.sum() for block in blocks] for _, blocks in by_cell(truth=truth, imputed=imputed)],
+        axis=0,
+    )
     return _correlation(truth, imputed, [np.asarray, np.asarray], sums / count, high - low)
 
 
 def _correlation(
-    truth: np.ndarray, imputed: np.ndarray, take: list[Callable[[np.ndarray], np.ndarray]], mean: np.ndarray, scale: np.ndarray
+    truth: np.ndarray,
+    imputed: np.ndarray,
+    take: list[Callable[[np.ndarray], np.ndarray]],
+    mean: np.ndarray,
+    scale: np.ndarray,
 ) -> float:
     """Return the correlation of what is taken of the values, given its means and scales of about its spread."""
     product, squares = 0.0, np.zeros(2)
@@ -80,7 +91,9 @@ def _ranking(matrix: np.ndarray | sparse.csr_matrix) -> Callable[[np.ndarray], n
     zeros = np.prod(matrix.shape) - len(held)  # which a sparse matrix does not hold
 
     def ranks(values: np.ndarray) -> np.ndarray:
-        values = values.astype(held.dtype)  # as they were: else all that is held would be copied to another type
+        values = values.astype(
+            held.dtype
+        )  # as they were: else all that is held would be copied to another type
         below = np.searchsorted(held, values, "left") + zeros * (values > 0)
         not_above = np.searchsorted(held, values, "right") + zeros * (values >= 0)
         return (below + not_above - 1) / 2

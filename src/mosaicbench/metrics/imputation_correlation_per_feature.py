@@ -33,7 +33,9 @@ CARD = {
 COLUMNS = {"Pearson": pearson_columns, "Spearman": spearman_columns}
 
 
-def imputation_correlation_per_feature(truth: np.ndarray, imputed: np.ndarray, *, of: str, average: str = "mean") -> float:
+def imputation_correlation_per_feature(
+    truth: np.ndarray, imputed: np.ndarray, *, of: str, average: str = "mean"
+) -> float:
     """Return the mean or median correlation over features.
 
     Parameters

@@ -36,10 +36,15 @@ def imputation_cosine_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
     """
     total, cells = 0.0, 0
     for _, (x, y) in by_cell(truth=truth, imputed=imputed):
-        x, y = (rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny) for rows in (x, y))
+        x, y = (
+            rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
+            for rows in (x, y)
+        )
         lengths = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
         both = (lengths[0] > 0) & (lengths[1] > 0)
-        total += (np.einsum("ij,ij->i", x[both], y[both]) / lengths[0][both] / lengths[1][both]).sum()
+        total += (
+            np.einsum("ij,ij->i", x[both], y[both]) / lengths[0][both] / lengths[1][both]
+        ).sum()
         cells += (lengths[0] > 0).sum()
     if cells == 0:
         raise Undefined("every cell's true profile is zeros, which have no direction")

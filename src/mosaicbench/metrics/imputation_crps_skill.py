@@ -25,7 +25,9 @@ CARD = {
 }
 
 
-def imputation_crps_skill(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
+def imputation_crps_skill(
+    draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray
+) -> float:
     """Return the share of the score of draws from all cells that is gone.
 
     Raises
@@ -39,7 +41,9 @@ def imputation_crps_skill(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std:
     if len(score) < 2:
         raise Undefined(f"at least 2 cells are needed, found {len(score)}")
     std = np.asarray(drawn_std, dtype=np.float64)
-    free = mean_distance((np.asarray(drawn_truth, dtype=np.float64)[:, std > 0] / std[std > 0]).T) / 2  # (features,)
+    free = (
+        mean_distance((np.asarray(drawn_truth, dtype=np.float64)[:, std > 0] / std[std > 0]).T) / 2
+    )  # (features,)
     if not free.sum():
         raise Undefined("no value of the truth differs from another: there is nothing to predict")
     return float(1 - score.mean(axis=0).sum() / free.sum())

@@ -23,7 +23,9 @@ CARD = {
 }
 
 
-def imputation_pearson_per_cell_skill(truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray) -> float:
+def imputation_pearson_per_cell_skill(
+    truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray
+) -> float:
     """Return the skill over the train mean; (cells, features) arrays and the (features,) mean over train cells.
 
     Raises

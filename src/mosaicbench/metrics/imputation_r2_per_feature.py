@@ -43,7 +43,9 @@ def _r2(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     """Return R2 of each row, (rows,); NaN where the truth does not vary."""
     varies = np.ptp(truth, axis=1) > 0
     largest = np.abs(truth).max(axis=1, keepdims=True)
-    truth, imputed = (x / np.where(largest > 0, largest, 1) for x in (truth, imputed))  # else squares over- or underflow
+    truth, imputed = (
+        x / np.where(largest > 0, largest, 1) for x in (truth, imputed)
+    )  # else squares over- or underflow
     errors = ((truth - imputed) ** 2).sum(axis=1)
     total = ((truth - truth.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
     return 1 - np.divide(errors, total, out=np.full(len(truth), np.nan), where=varies)

@@ -26,7 +26,9 @@ CARD = {
 }
 
 
-def imputation_skill(truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray, train_std: np.ndarray) -> float:
+def imputation_skill(
+    truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray, train_std: np.ndarray
+) -> float:
     """Return 1 less the ratio of squared errors; (cells, features) matrices and (features,) moments of the train cells.
 
     Raises
@@ -41,7 +43,12 @@ def imputation_skill(truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndar
 
 
 def share_of_error_gone(
-    truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray, guess: Callable[[slice], np.ndarray], *, of: str
+    truth: np.ndarray,
+    imputed: np.ndarray,
+    train_std: np.ndarray,
+    guess: Callable[[slice], np.ndarray],
+    *,
+    of: str,
 ) -> float:
     """Return 1 less the ratio of the imputation's squared errors to those of a guess, which is called `of` in an error.
 

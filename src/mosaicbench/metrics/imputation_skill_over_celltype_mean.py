@@ -27,7 +27,11 @@ CARD = {
 
 
 def imputation_skill_over_celltype_mean(
-    truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray, celltype_profiles: np.ndarray, celltype_of: np.ndarray
+    truth: np.ndarray,
+    imputed: np.ndarray,
+    train_std: np.ndarray,
+    celltype_profiles: np.ndarray,
+    celltype_of: np.ndarray,
 ) -> float:
     """Return 1 less the ratio of squared errors.
 
@@ -48,4 +52,6 @@ def imputation_skill_over_celltype_mean(
         When the cell-type mean is already perfect.
     """
     profiles = finite("celltype_profiles", celltype_profiles)
-    return share_of_error_gone(truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]], of="cell-type mean")
+    return share_of_error_gone(
+        truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]], of="cell-type mean"
+    )

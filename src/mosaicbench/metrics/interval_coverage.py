@@ -26,7 +26,9 @@ CARD = {
 }
 
 
-def interval_coverage(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray, *, percent: int) -> float:
+def interval_coverage(
+    draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray, *, percent: int
+) -> float:
     """Return the share of (cells, features) of the truth inside the middle of (cells, features, draws).
 
     Raises

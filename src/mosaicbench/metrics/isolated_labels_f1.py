@@ -20,7 +20,10 @@ CARD = {
     "K-means with as many clusters as there are types, and with twice as many, on the query cells with a label. scIB takes "
     "clusters of a graph at several resolutions instead. Batches are counted as for the isolated labels.",
     "doi": "10.1038/s41592-021-01336-8",
-    "lacks": {"perfect_is_best": "best is a limit", "cell_order": "K-means starts from random cells"},
+    "lacks": {
+        "perfect_is_best": "best is a limit",
+        "cell_order": "K-means starts from random cells",
+    },
 }
 
 MULTIPLES = (1, 2)  # clusters for each type
@@ -30,7 +33,9 @@ def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarr
     """Return it from (cells, dims) latents and (cells,) labels and batches; errors as for the isolated labels."""
     cells, types = labelled(latent, labels)
     isolated = is_isolated(types, np.asarray(batches, dtype=object)[known(labels)])
-    best = np.max([_best_f1(types, clusters_of(cells, times * len(isolated))) for times in MULTIPLES], axis=0)
+    best = np.max(
+        [_best_f1(types, clusters_of(cells, times * len(isolated))) for times in MULTIPLES], axis=0
+    )
     return float(best[isolated].mean())
 
 

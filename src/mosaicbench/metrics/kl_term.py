@@ -28,7 +28,11 @@ def kl_term(history: dict[str, np.ndarray]) -> float:
     ValueError
         When the entry is not finite.
     """
-    epoch = np.argmax(history["kept"]) if "kept" in history else np.nanargmin(history["validation_cost"])
+    epoch = (
+        np.argmax(history["kept"])
+        if "kept" in history
+        else np.nanargmin(history["validation_cost"])
+    )
     kept = float(history["kl"][epoch])
     if not np.isfinite(kept):
         raise ValueError("the history holds NaN or infinite values")

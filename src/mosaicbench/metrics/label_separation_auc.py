@@ -57,12 +57,20 @@ def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
     z, codes = labelled(latent, labels)
     (z,) = within_range(z)
     spread = np.where(np.ptp(z, axis=0) > 0, z.std(axis=0), 1)
-    z = (z - z.mean(axis=0)) / spread  # the penalty of the regression is then the same for latents of any scale
+    z = (
+        z - z.mean(axis=0)
+    ) / spread  # the penalty of the regression is then the same for latents of any scale
     areas = []
-    for code in [code for code, cells in enumerate(np.bincount(codes)) if cells >= 3 and len(codes) - cells >= 3]:
+    for code in [
+        code
+        for code, cells in enumerate(np.bincount(codes))
+        if cells >= 3 and len(codes) - cells >= 3
+    ]:
         own = codes == code
         for train, test in StratifiedKFold(3, shuffle=True, random_state=0).split(z, own):
-            areas.append(roc_auc_score(own[test], Ridge(1e-3).fit(z[train], own[train]).predict(z[test])))
+            areas.append(
+                roc_auc_score(own[test], Ridge(1e-3).fit(z[train], own[train]).predict(z[test]))
+            )
     if not areas:
         raise Undefined("no cell type has three query cells and three others")
     return float(np.mean(areas))

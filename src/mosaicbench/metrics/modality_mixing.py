@@ -65,7 +65,9 @@ def _shares_of_other(latent_a: np.ndarray, latent_b: np.ndarray) -> np.ndarray:
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
     n, (both,) = len(a), within_range(np.concatenate([a, b]))
     of = np.repeat([0, 1], n)
-    left_out = np.stack([np.arange(2 * n), (np.arange(2 * n) + n) % (2 * n)], axis=1)  # itself, and its partner
+    left_out = np.stack(
+        [np.arange(2 * n), (np.arange(2 * n) + n) % (2 * n)], axis=1
+    )  # itself, and its partner
     k = min(K, 2 * n - 2)
     shares = np.empty(2 * n)
     for part, votes, _ in votes_of_nearest(both, both, of, 2, [k], left_out):

@@ -36,11 +36,15 @@ def per_feature(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarra
     draws, truth = checked(draws, drawn_truth)
     first, last = transforms(draws, truth, drawn_std)
     levels = np.arange(1, draws.shape[2] + 1) / (draws.shape[2] + 1)
-    below = [np.clip((level - first) / (last - first), 0, 1).mean(axis=0) for level in levels]  # (features,) each
+    below = [
+        np.clip((level - first) / (last - first), 0, 1).mean(axis=0) for level in levels
+    ]  # (features,) each
     return np.abs(np.array(below) - levels[:, None]).mean(axis=0)
 
 
 def per_bin(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> np.ndarray:
     """Return how many measured values have their PIT in each of ten bins, (bins,); parts of one where it spans several."""
     ends = transforms(*checked(draws, drawn_truth), drawn_std)
-    return np.array([mass_between(low, high, ends).sum() for low, high in pairwise(np.linspace(0, 1, BINS + 1))])
+    return np.array(
+        [mass_between(low, high, ends).sum() for low, high in pairwise(np.linspace(0, 1, BINS + 1))]
+    )

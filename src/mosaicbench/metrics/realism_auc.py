@@ -40,10 +40,15 @@ def realism_auc(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -
     from sklearn.metrics import roc_auc_score
 
     std = finite("train_std", train_std)
-    real, made = (np.round(x / np.where(std > 0, std, 1), DECIMALS) for x in sampled(truth=truth, imputed=imputed))
+    real, made = (
+        np.round(x / np.where(std > 0, std, 1), DECIMALS)
+        for x in sampled(truth=truth, imputed=imputed)
+    )
     at_least(6, real)
     fold = np.random.default_rng(0).permutation(len(real)) % 3
-    chance = np.empty((2, len(real)))  # of being imputed, for the real and the imputed profile of each cell
+    chance = np.empty(
+        (2, len(real))
+    )  # of being imputed, for the real and the imputed profile of each cell
     for held_out in range(3):
         train, test = fold != held_out, fold == held_out
         forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=0)

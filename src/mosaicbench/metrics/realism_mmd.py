@@ -32,12 +32,18 @@ def realism_mmd(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -
     from sklearn.metrics.pairwise import euclidean_distances
 
     std = finite("train_std", train_std)
-    real, made = (profiles[:, std > 0] / std[std > 0] for profiles in sampled(truth=truth, imputed=imputed))
+    real, made = (
+        profiles[:, std > 0] / std[std > 0] for profiles in sampled(truth=truth, imputed=imputed)
+    )
     within = euclidean_distances(real, squared=True)
     width = np.median(within[np.triu_indices(len(real), 1)])
     width = width if width > 0 else 1.0
     kernels = [
         np.exp(-d / width)
-        for d in (within, euclidean_distances(made, squared=True), euclidean_distances(real, made, squared=True))
+        for d in (
+            within,
+            euclidean_distances(made, squared=True),
+            euclidean_distances(real, made, squared=True),
+        )
     ]
     return float(max(0.0, kernels[0].mean() + kernels[1].mean() - 2 * kernels[2].mean()))

@@ -54,5 +54,7 @@ def reconstruction_r2(latent: np.ndarray, values: np.ndarray) -> float:
     error = 0.0
     for held_out in range(FOLDS):
         test = fold == held_out
-        error += np.sum((x[test] - RidgeCV(PENALTIES).fit(z[~test], x[~test]).predict(z[test])) ** 2)
+        error += np.sum(
+            (x[test] - RidgeCV(PENALTIES).fit(z[~test], x[~test]).predict(z[test])) ** 2
+        )
     return float(1 - error / np.sum(x**2))

@@ -49,7 +49,9 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
     names = names[cells >= FEWEST]
     if len(names) < 2:
         raise Undefined(f"fewer than two cell types have {FEWEST} query cells")
-    distance = cdist(*(np.array([z[labels == name].mean(axis=0) for name in names]) for z in (a, b)))
+    distance = cdist(
+        *(np.array([z[labels == name].mean(axis=0) for name in names]) for z in (a, b))
+    )
     against_ties = 1e-9 * (1 + max(np.abs(a).max(), np.abs(b).max())) * np.eye(len(names))
     rows, columns = linear_sum_assignment(distance + against_ties)
     return float(np.mean(rows == columns))

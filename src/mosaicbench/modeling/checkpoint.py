@@ -114,7 +114,10 @@ class Checkpoint:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, self.path)
-        except (OSError, RuntimeError) as error:  # a training needs no checkpoint: a full disk does not end it
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # a training needs no checkpoint: a full disk does not end it
             print(f"{self.path}: not saved, training goes on ({error})", file=sys.stderr)
         finally:
             with suppress(OSError):
@@ -128,7 +131,10 @@ class Checkpoint:
             if missing:
                 raise KeyError(*sorted(missing))
         except Exception as error:  # damaged bytes make the unpickler raise whatever they spell
-            print(f"{self.path}: not readable as a checkpoint, training begins anew ({error})", file=sys.stderr)
+            print(
+                f"{self.path}: not readable as a checkpoint, training begins anew ({error})",
+                file=sys.stderr,
+            )
             return None
         if (saved.get("format"), saved.get("key")) != (FORMAT, self.key()):
             print(f"{self.path}: of another training, left aside", file=sys.stderr)

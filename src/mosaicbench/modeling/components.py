@@ -26,9 +26,13 @@ class WhitenedComponents(nn.Module):
 
     def __init__(self, mean: np.ndarray, axes: np.ndarray, spread: np.ndarray):
         super().__init__()
-        smallest = np.sqrt(10 * np.finfo(np.float32).eps)  # along a direction without variance everything stays 0
+        smallest = np.sqrt(
+            10 * np.finfo(np.float32).eps
+        )  # along a direction without variance everything stays 0
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
-        self.register_buffer("axes", torch.as_tensor(axes / np.maximum(spread, smallest), dtype=torch.float32))
+        self.register_buffer(
+            "axes", torch.as_tensor(axes / np.maximum(spread, smallest), dtype=torch.float32)
+        )
 
     @property
     def width(self) -> int:
@@ -41,7 +45,9 @@ class WhitenedComponents(nn.Module):
 
 
 @torch.no_grad()
-def canonical_rotations(whiteners: Mapping[str, WhitenedComponents], train: View, latent: int) -> dict[str, np.ndarray]:
+def canonical_rotations(
+    whiteners: Mapping[str, WhitenedComponents], train: View, latent: int
+) -> dict[str, np.ndarray]:
     """Return modality -> (components, latent): generalised canonical correlation analysis of whitened components.
 
     The leading eigenvectors of the correlations of all components, those of two modalities over the cells that have both, 0
@@ -54,9 +60,16 @@ def canonical_rotations(whiteners: Mapping[str, WhitenedComponents], train: View
     correlations = np.eye(edges[-1])
     for one in whiteners:
         for other in whiteners:
-            both = [block for block in train.blocks if one != other and {one, other} <= set(block.values)]
+            both = [
+                block
+                for block in train.blocks
+                if one != other and {one, other} <= set(block.values)
+            ]
             if both:
-                a, b = (_centred(np.concatenate([_of(whiteners[m], block.values[m]) for block in both])) for m in (one, other))
+                a, b = (
+                    _centred(np.concatenate([_of(whiteners[m], block.values[m]) for block in both]))
+                    for m in (one, other)
+                )
                 correlations[places[one], places[other]] = a.T @ b / max(len(a) - 1, 1)
     agreement, vectors = np.linalg.eigh(correlations)
     kept = min(latent, *(whitener.width for whitener in whiteners.values()))

@@ -13,7 +13,10 @@ class Cost(dict[str, Tensor]):
     """
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self | {name: self[name] + value if name in self else value for name, value in other.items()})
+        return Cost(
+            self
+            | {name: self[name] + value if name in self else value for name, value in other.items()}
+        )
 
     def __mul__(self, weight: float) -> Cost:
         return Cost({name: weight * value for name, value in self.items()})

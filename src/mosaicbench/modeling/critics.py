@@ -86,8 +86,13 @@ class Opponents:
 
     def __post_init__(self) -> None:
         """Make their optimiser."""
-        groups = [{"params": self.critics[name].parameters(), "lr": rate} for name, rate in self.learning_rates.items()]
-        self.optimiser = Adam(groups, betas=tuple(self.betas), weight_decay=self.weight_decay, fused=True)
+        groups = [
+            {"params": self.critics[name].parameters(), "lr": rate}
+            for name, rate in self.learning_rates.items()
+        ]
+        self.optimiser = Adam(
+            groups, betas=tuple(self.betas), weight_decay=self.weight_decay, fused=True
+        )
 
     @property
     def stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -102,12 +107,16 @@ class Opponents:
         standing = {}
         for step in range(self.steps):
             logits = {name: self.critics[name](seen) for name, (seen, _) in evidence.items()}
-            surprise = {name: cross_entropy(logits[name], domain) for name, (_, domain) in evidence.items()}
+            surprise = {
+                name: cross_entropy(logits[name], domain) for name, (_, domain) in evidence.items()
+            }
             if step == 0:
                 standing = {
                     f"critic_{name}_{column}": value
                     for name, (_, domain) in evidence.items()
-                    for column, value in _standing(logits[name].detach(), domain, surprise[name].detach()).items()
+                    for column, value in _standing(
+                        logits[name].detach(), domain, surprise[name].detach()
+                    ).items()
                 }
             self.optimiser.zero_grad(set_to_none=True)
             sum(surprise.values()).backward()
@@ -119,14 +128,21 @@ class Opponents:
         found = []
         for name, critic in self.critics.items():
             accuracy, surprise, said, shown = (
-                row[f"critic_{name}_{column}"] for column in ("accuracy", "surprise", "said", "shown")
+                row[f"critic_{name}_{column}"]
+                for column in ("accuracy", "surprise", "said", "shown")
             )
             if shown >= ONE_CLASS:
-                found.append(f"critic {name!r} is shown one domain only, so it has nothing to tell apart")
+                found.append(
+                    f"critic {name!r} is shown one domain only, so it has nothing to tell apart"
+                )
             elif said >= ONE_CLASS and surprise > math.log(critic.domains) + WORSE_THAN_NOTHING:
-                found.append(f"critic {name!r} died: it says the same of every cell and is worse than knowing nothing")
+                found.append(
+                    f"critic {name!r} died: it says the same of every cell and is worse than knowing nothing"
+                )
             elif accuracy >= WINS:
-                found.append(f"critic {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda")
+                found.append(
+                    f"critic {name!r} won: it tells {100 * accuracy:.0f} % of the cells' domains; raise lambda"
+                )
         return found
 
 
@@ -165,7 +181,11 @@ def chosen_weight(trials: Mapping[float, Trial]) -> float:
     trials
         weight -> trial; weight 0 among them. A trial counts whose share of explained variance is at least 95 % of weight 0's.
     """
-    fair = [weight for weight, trial in trials.items() if trial.explained >= (1 - LOSS) * trials[0.0].explained]
+    fair = [
+        weight
+        for weight, trial in trials.items()
+        if trial.explained >= (1 - LOSS) * trials[0.0].explained
+    ]
     return min(sorted(fair or [0.0]), key=lambda weight: trials[weight].probe)
 
 
@@ -182,13 +202,17 @@ def probe_accuracy(latents: Sequence[Tensor], seed: int) -> float:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for held_out in range(3):
-            train, test = (torch.cat([z[rows] for z in drawn]) for rows in (fold != held_out, fold == held_out))
+            train, test = (
+                torch.cat([z[rows] for z in drawn]) for rows in (fold != held_out, fold == held_out)
+            )
             mean, sd = train.mean(0), train.std(0).clamp_min(1e-6)
             critic = Critic(train.shape[1], PROBE_HIDDEN, len(drawn)).to(train.device)
             optimiser = Adam(critic.parameters(), lr=5e-3, weight_decay=1e-3)
             for _ in range(PROBE_STEPS):
                 optimiser.zero_grad()
-                critic.surprise((train - mean) / sd, domain.repeat_interleave(len(train) // len(drawn))).mean().backward()
+                critic.surprise(
+                    (train - mean) / sd, domain.repeat_interleave(len(train) // len(drawn))
+                ).mean().backward()
                 optimiser.step()
             said = critic((test - mean) / sd).argmax(-1)
             right.append(said == domain.repeat_interleave(len(test) // len(drawn)))

@@ -123,10 +123,15 @@ class DiagonalVAE(MultimodalVAE):
     def build(self, train: View) -> None:
         """Make the experts and trunks."""
         by_minibatch = self.normalisation == "minibatch"
-        experts = {m: _normalised(d, self.hidden, by_minibatch=by_minibatch) for m, d in train.features.items()}
+        experts = {
+            m: _normalised(d, self.hidden, by_minibatch=by_minibatch)
+            for m, d in train.features.items()
+        }
         self.experts = nn.ModuleDict(experts)
         self.trunk_of = nn.ModuleDict(self.trunks(train.modalities))
-        self.decoders = nn.ModuleDict({m: self._decoder(train, m, self.hidden) for m in train.features})
+        self.decoders = nn.ModuleDict(
+            {m: self._decoder(train, m, self.hidden) for m in train.features}
+        )
         self._rescale(train)
 
     def rules(self) -> dict[str, object]:

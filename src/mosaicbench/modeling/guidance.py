@@ -47,26 +47,42 @@ class FeatureGraph(nn.Module):
         embedding of its own.
     """
 
-    def __init__(self, sizes: Mapping[str, int], links: Mapping[tuple[str, str], sparse.csr_matrix], latent: int):
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        links: Mapping[tuple[str, str], sparse.csr_matrix],
+        latent: int,
+    ):
         super().__init__()
         first = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
-        self.places = {modality: slice(first[modality], first[modality] + size) for modality, size in sizes.items()}
+        self.places = {
+            modality: slice(first[modality], first[modality] + size)
+            for modality, size in sizes.items()
+        }
         features = sum(sizes.values())
         self.table = nn.Parameter(torch.randn(features, latent) / latent**0.5)
         self.heads = nn.Linear(latent, 2 * latent)
         with torch.no_grad():
-            self.heads.bias[latent:] = FIRST_SPREAD  # at the prior's, embeddings would be noise that cells' latents shrink from
+            self.heads.bias[latent:] = (
+                FIRST_SPREAD  # at the prior's, embeddings would be noise that cells' latents shrink from
+            )
         pairs, signs, ranges = _edges(first, sizes, links)
         self.pairs = nn.Buffer(pairs, persistent=False)  # (links, 2) features
         self.signs = nn.Buffer(signs, persistent=False)  # (links,)
         # (links, 2): first feature, and number of features, of the second one's modality
         self.ranges = nn.Buffer(ranges, persistent=False)
-        self.keys = nn.Buffer(torch.sort(pairs[:, 0] * features + pairs[:, 1]).values, persistent=False)
+        self.keys = nn.Buffer(
+            torch.sort(pairs[:, 0] * features + pairs[:, 1]).values, persistent=False
+        )
         self.smoothing = nn.Buffer(_normalised_adjacency(pairs, signs, features), persistent=False)
 
     def forward(self) -> Normal:
         """Return the posterior of all embeddings, (features, latent); `places` says whose rows are whose."""
-        hidden = self.table + torch.sparse.mm(self.smoothing, self.table) if len(self.pairs) else self.table
+        hidden = (
+            self.table + torch.sparse.mm(self.smoothing, self.table)
+            if len(self.pairs)
+            else self.table
+        )
         mean, spread = self.heads(hidden).chunk(2, -1)
         return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
 
@@ -83,26 +99,40 @@ class FeatureGraph(nn.Module):
         source = pairs[:, 0].repeat(NEGATIVES)
         drawn = begin + (torch.rand(len(source), device=v.device) * size).long()
         keys = source * len(v) + drawn
-        no_link = self.keys[torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)] != keys
+        no_link = (
+            self.keys[torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)] != keys
+        )
         unlinked = -logsigmoid(-signs.repeat(NEGATIVES) * (v[source] * v[drawn]).sum(-1))
         return 0.5 * (linked.mean() + (unlinked * no_link).sum() / no_link.sum().clamp_min(1))
 
 
 def _edges(
-    first: Mapping[str, int], sizes: Mapping[str, int], links: Mapping[tuple[str, str], sparse.csr_matrix]
+    first: Mapping[str, int],
+    sizes: Mapping[str, int],
+    links: Mapping[tuple[str, str], sparse.csr_matrix],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the links once in each direction: their features, their signs, and where the second one's modality lies."""
-    pairs, signs, ranges = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0)], [np.zeros((0, 2), dtype=np.int64)]
+    pairs, signs, ranges = (
+        [np.zeros((0, 2), dtype=np.int64)],
+        [np.zeros(0)],
+        [np.zeros((0, 2), dtype=np.int64)],
+    )
     for one, other in combinations(sizes, 2):
         found = links[one, other].tocoo() if (one, other) in links else None
         if found is None:
             continue
-        there = np.stack([first[one] + found.row, first[other] + found.col], axis=1).astype(np.int64)
+        there = np.stack([first[one] + found.row, first[other] + found.col], axis=1).astype(
+            np.int64
+        )
         for pair, second in ((there, other), (there[:, ::-1], one)):
             pairs.append(pair)
             signs.append(found.data)
             ranges.append(np.tile([first[second], sizes[second]], (len(pair), 1)))
-    joined = (np.concatenate(pairs), np.concatenate(signs).astype(np.float32), np.concatenate(ranges))
+    joined = (
+        np.concatenate(pairs),
+        np.concatenate(signs).astype(np.float32),
+        np.concatenate(ranges),
+    )
     return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in joined)
 
 
@@ -110,7 +140,9 @@ def _normalised_adjacency(pairs: Tensor, signs: Tensor, features: int) -> Tensor
     """Return D^-1/2 A D^-1/2, sparse (features, features), with A the signed links and D the number of each feature's links."""
     degree = torch.bincount(pairs[:, 0], minlength=features).clamp_min(1).float()
     weights = signs * torch.rsqrt(degree[pairs[:, 0]] * degree[pairs[:, 1]])
-    return torch.sparse_coo_tensor(pairs.T, weights, (features, features), check_invariants=True).coalesce()
+    return torch.sparse_coo_tensor(
+        pairs.T, weights, (features, features), check_invariants=True
+    ).coalesce()
 
 
 class HybridDecoder(nn.Module):
@@ -129,7 +161,16 @@ class HybridDecoder(nn.Module):
         How counts become values; None for values without counts.
     """
 
-    def __init__(self, *, latent: int, hidden: int, features: int, batches: int, graph_share: float, scale: Scale | None):
+    def __init__(
+        self,
+        *,
+        latent: int,
+        hidden: int,
+        features: int,
+        batches: int,
+        graph_share: float,
+        scale: Scale | None,
+    ):
         super().__init__()
         self.reads_counts, self.scale, self.graph_share = scale is not None, scale, graph_share
         self.network = mlp(latent, hidden, features)
@@ -138,12 +179,16 @@ class HybridDecoder(nn.Module):
         self.spread = nn.Parameter(torch.zeros(batches if self.reads_counts else 1, features))
         share = np.zeros(features) if scale is None else np.log(np.maximum(scale.share, 1e-8))
         rest = 1.0 if scale is None else max(1 - scale.share.sum(), 1e-8)
-        self.start = nn.Buffer(torch.from_numpy(np.asarray(share, dtype=np.float32)), persistent=False)
+        self.start = nn.Buffer(
+            torch.from_numpy(np.asarray(share, dtype=np.float32)), persistent=False
+        )
         self.rest = nn.Buffer(torch.tensor([[float(np.log(rest))]]), persistent=False)
 
     def logits(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
         """Return the logits, (cells, features), given (cells, latent), (features, latent) and (cells, batches) weights."""
-        told = torch.addmm(self.network(z), z, v.T, beta=1 - self.graph_share, alpha=self.graph_share)
+        told = torch.addmm(
+            self.network(z), z, v.T, beta=1 - self.graph_share, alpha=self.graph_share
+        )
         return torch.addcmul(batch @ (self.shift + self.start), batch @ softplus(self.factor), told)
 
     def nll(self, z: Tensor, v: Tensor, batch: Tensor, x: Minibatch, modality: str) -> Tensor:
@@ -152,12 +197,18 @@ class HybridDecoder(nn.Module):
         if not self.reads_counts:
             return gaussian_nll(x[modality], logits, self._sd())
         total = x.totals[modality].clamp_min(1)
-        return negative_binomial_nll(x.counts[modality], logits, self.rest, total, batch @ self._inverse_dispersion())
+        return negative_binomial_nll(
+            x.counts[modality], logits, self.rest, total, batch @ self._inverse_dispersion()
+        )
 
     def expected(self, z: Tensor, v: Tensor, batch: Tensor) -> Tensor:
         """Return the expected standardised values, (cells, values); of counts, in cells with the train cells' median total."""
         logits = self.logits(z, v, batch)
-        return expected_values(self._counts(logits, batch), self.scale) if self.reads_counts else logits
+        return (
+            expected_values(self._counts(logits, batch), self.scale)
+            if self.reads_counts
+            else logits
+        )
 
     def drawn(self, z: Tensor, v: Tensor, batch: Tensor, columns: Tensor) -> Tensor:
         """Return a draw of each cell's standardised values, (cells, columns); of counts, at the median total."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-Step = Sequence[Tensor]  # rows among each seed's cells, (seeds, cells), and what the cost draws, (seeds, ...) each
+Step = Sequence[
+    Tensor
+]  # rows among each seed's cells, (seeds, cells), and what the cost draws, (seeds, ...) each
 
 EAGER_STEPS = 3  # before a CUDA graph is captured
 

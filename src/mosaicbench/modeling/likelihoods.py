@@ -80,7 +80,9 @@ class NegativeBinomialDecoder(nn.Module):
     def __init__(self, latent: int, hidden: int, scale: Scale):
         super().__init__()
         shares = np.append(scale.share, max(1 - scale.share.sum(), 0))
-        self.network = _beginning_at(np.log(np.maximum(shares, 1e-8)), mlp(latent, hidden, len(shares)))
+        self.network = _beginning_at(
+            np.log(np.maximum(shares, 1e-8)), mlp(latent, hidden, len(shares))
+        )
         self.inverse_dispersion = nn.Parameter(torch.zeros(len(shares) - 1))
         self.scale = scale
 
@@ -95,7 +97,9 @@ class NegativeBinomialDecoder(nn.Module):
         """Return the negative log-likelihood of a modality's counts, (cells,) nats."""
         r = self._positive_inverse_dispersion()
         logits, rest = self.network(z).split([len(r), 1], -1)
-        return negative_binomial_nll(x.counts[modality], logits, rest, x.totals[modality].clamp_min(1), r)
+        return negative_binomial_nll(
+            x.counts[modality], logits, rest, x.totals[modality].clamp_min(1), r
+        )
 
     def _positive_inverse_dispersion(self) -> Tensor:
         return softplus(self.inverse_dispersion) + 1e-2
@@ -117,16 +121,23 @@ class BernoulliDecoder(nn.Module):
     def __init__(self, latent: int, hidden: int, scale: Scale):
         super().__init__()
         opened = np.clip(scale.opened, 1e-4, 1 - 1e-4)
-        self.network = _beginning_at(np.log(opened / (1 - opened)), mlp(latent, hidden, len(opened)))
+        self.network = _beginning_at(
+            np.log(opened / (1 - opened)), mlp(latent, hidden, len(opened))
+        )
         self.scale = scale
 
     def forward(self, z: Tensor, total: Tensor | float) -> Bernoulli:
         """Return the distribution of each cell's open peaks, (cells, peaks)."""
-        return Bernoulli(logits=self.network(z) + self._depth(torch.as_tensor(total, device=z.device)), validate_args=False)
+        return Bernoulli(
+            logits=self.network(z) + self._depth(torch.as_tensor(total, device=z.device)),
+            validate_args=False,
+        )
 
     def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
         """Return the negative log-likelihood of a modality's open peaks, (cells,) nats."""
-        return bernoulli_nll(x.counts[modality], self.network(z), self._depth(x.totals[modality].clamp_min(1)))
+        return bernoulli_nll(
+            x.counts[modality], self.network(z), self._depth(x.totals[modality].clamp_min(1))
+        )
 
     def _depth(self, total: Tensor) -> Tensor:
         return torch.log(total / self.scale.total)
@@ -143,9 +154,13 @@ class BernoulliDecoder(nn.Module):
         return drawn_lsi(self(z, self.scale.total).sample(), self.scale, columns)
 
 
-def counting_decoder(latent: int, hidden: int, scale: Scale) -> NegativeBinomialDecoder | BernoulliDecoder:
+def counting_decoder(
+    latent: int, hidden: int, scale: Scale
+) -> NegativeBinomialDecoder | BernoulliDecoder:
     """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
-    return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(latent, hidden, scale)
+    return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(
+        latent, hidden, scale
+    )
 
 
 def expected_values(counts: NegativeBinomial, scale: Scale) -> Tensor:
@@ -153,7 +168,9 @@ def expected_values(counts: NegativeBinomial, scale: Scale) -> Tensor:
     return expected_of_mixture([(1.0, counts)], scale)
 
 
-def expected_of_mixture(parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Scale) -> Tensor:
+def expected_of_mixture(
+    parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Scale
+) -> Tensor:
     """Return the expected standardised values of counts drawn from a mixture, (cells, features).
 
     Parameters
@@ -167,8 +184,14 @@ def expected_of_mixture(parts: list[tuple[Tensor | float, NegativeBinomial]], sc
 
     if scale.space == "lsi":
         # A peak's chance to be open is that of any count.
-        closed = [torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count)) for _, counts in parts]
-        return expected_lsi(sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)), scale)
+        closed = [
+            torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
+            for _, counts in parts
+        ]
+        return expected_lsi(
+            sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)),
+            scale,
+        )
     if scale.space == "lognorm":
         values = of_log1p(torch.tensor(PER_CELL / scale.total))
     else:

@@ -60,7 +60,9 @@ class FromActivity:
         total = float(np.median(_depth(train, modality)))
         x = _log_normalised(train, modality, columns, total)
         std = x.std(0)
-        return cls(modality, columns, total, x.mean(0), np.where(std > 0, std, 1).astype(np.float32))
+        return cls(
+            modality, columns, total, x.mean(0), np.where(std > 0, std, 1).astype(np.float32)
+        )
 
     def of(self, cells: Cells) -> np.ndarray:
         """Return (cells, columns), standardised."""
@@ -115,13 +117,21 @@ def linked(train: View, modalities: Sequence[str], *, components: int | None = N
         if all(relation is not None for relation in relations.values()):
             break
     else:
-        raise NotApplicable(f"no links lead between {' and '.join(modalities)}; give the dataset `links` (config/README.md)")
-    found = Linked({modality: _reader(train, modality, *own) for modality, own in _joined(relations).items()})
+        raise NotApplicable(
+            f"no links lead between {' and '.join(modalities)}; give the dataset `links` (config/README.md)"
+        )
+    found = Linked(
+        {modality: _reader(train, modality, *own) for modality, own in _joined(relations).items()}
+    )
     if found.columns < 2:
-        raise NotApplicable(f"{found.columns} linked features between {' and '.join(modalities)}, at least 2 are needed")
+        raise NotApplicable(
+            f"{found.columns} linked features between {' and '.join(modalities)}, at least 2 are needed"
+        )
     if components is None or found.columns <= components:
         return found
-    return replace(found, axes=_axes([found.of(train.observing(m), m) for m in modalities], components))
+    return replace(
+        found, axes=_axes([found.of(train.observing(m), m) for m in modalities], components)
+    )
 
 
 def chain(train: View, order: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -138,7 +148,11 @@ def chain(train: View, order: Sequence[str] | None = None) -> tuple[str, ...]:
         if sorted(order) != sorted(modalities):
             raise UserError(f"order: {list(order)} must name each of {', '.join(modalities)} once")
         return tuple(order)
-    hubs = [m for m in modalities if all((m, other) in train.links for other in modalities if other != m)]
+    hubs = [
+        m
+        for m in modalities
+        if all((m, other) in train.links for other in modalities if other != m)
+    ]
     if len(modalities) < 3 or not hubs:
         return modalities
     first, *rest = (m for m in modalities if m != hubs[0])
@@ -171,13 +185,19 @@ def beside_values(train: View, pairs: Mapping[tuple[str, str], Linked]) -> View:
     return replace(train, blocks=tuple(blocks))
 
 
-def _relation(train: View, hub: str, modality: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _relation(
+    train: View, hub: str, modality: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return features of the hub, the columns of `modality` that belong to them, and signs; None where nothing leads there."""
     activity = [block.activity[modality] for block in train.blocks if modality in block.activity]
     values_are_features = modality not in train.scales or train.scales[modality].loadings is None
     if modality == hub:
         everything = np.arange(train.features[hub])
-        return (everything, everything, np.ones(len(everything), np.float32)) if values_are_features and not activity else None
+        return (
+            (everything, everything, np.ones(len(everything), np.float32))
+            if values_are_features and not activity
+            else None
+        )
     if (hub, modality) not in train.links:
         return None
     links = train.links[hub, modality].tocoo()
@@ -199,13 +219,21 @@ def _joined(
         order = np.argsort(features, kind="stable")
         low, high = (np.searchsorted(features[order], feature, side) for side in ("left", "right"))
         left = np.repeat(np.arange(len(feature)), high - low)
-        right = order[np.concatenate([np.arange(0), *(np.arange(a, b) for a, b in zip(low, high, strict=True))])]
-        found = {m: (c[left], s[left]) for m, (c, s) in found.items()} | {modality: (columns[right], signs[right])}
+        right = order[
+            np.concatenate(
+                [np.arange(0), *(np.arange(a, b) for a, b in zip(low, high, strict=True))]
+            )
+        ]
+        found = {m: (c[left], s[left]) for m, (c, s) in found.items()} | {
+            modality: (columns[right], signs[right])
+        }
         feature = feature[left]
     return found
 
 
-def _reader(train: View, modality: str, columns: np.ndarray, signs: np.ndarray) -> FromValues | FromActivity:
+def _reader(
+    train: View, modality: str, columns: np.ndarray, signs: np.ndarray
+) -> FromValues | FromActivity:
     cells = train.observing(modality)
     if modality in cells.activity:
         return FromActivity.fitted(modality, columns, cells)

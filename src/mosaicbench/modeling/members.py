@@ -67,7 +67,9 @@ def _refuse(method: Stackable, view: View) -> None:
         "the cells are not all of one pattern": len(view.blocks) != 1,
         "the method trains by rules of its own": bool(method.rules()),
         "the last weights are kept": method.weights == "last",
-        "only Gaussian likelihoods are stacked": any(decoder.reads_counts for decoder in method.decoders.values()),
+        "only Gaussian likelihoods are stacked": any(
+            decoder.reads_counts for decoder in method.decoders.values()
+        ),
         "only matrix products in float32 are stacked": method.matmul_precision != "float32",
         "the networks have buffers": any(True for _ in method.nets.buffers()),
     }
@@ -83,7 +85,9 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.calls: list[Draw] = []
 
-    def __torch_function__(self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+    def __torch_function__(
+        self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         kwargs = kwargs or {}
         if function is torch.Tensor.register_hook:
             raise NotStackable("the cost changes a gradient with a hook")
@@ -102,11 +106,15 @@ class Replay(TorchFunctionMode):
         super().__init__()
         self.drawn = iter(drawn)
 
-    def __torch_function__(self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+    def __torch_function__(
+        self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         if function is torch.Tensor.normal_ or function in RANDOM:
             return next(self.drawn)
         return function(*args, **(kwargs or {}))
 
 
-def _normal(shape: torch.Size, dtype: torch.dtype, *args: float, generator: torch.Generator, **kwargs: float) -> Tensor:
+def _normal(
+    shape: torch.Size, dtype: torch.dtype, *args: float, generator: torch.Generator, **kwargs: float
+) -> Tensor:
     return torch.empty(shape, dtype=dtype).normal_(*args, generator=generator, **kwargs)

@@ -69,7 +69,13 @@ class Counts:
         seen = int(lengths.sum())
         shift = torch.repeat_interleave(self.firsts[rows] - firsts, lengths, output_size=seen)
         at = shift + torch.arange(seen, device=rows.device)
-        return Counts(firsts, lengths, self.columns.index_select(0, at), self.values.index_select(0, at), self.features)
+        return Counts(
+            firsts,
+            lengths,
+            self.columns.index_select(0, at),
+            self.values.index_select(0, at),
+            self.features,
+        )
 
     @cached_property
     def cells(self) -> Tensor:
@@ -121,14 +127,20 @@ class Minibatch(Mapping[str, Tensor]):
 
     def only(self, *modalities: str) -> Minibatch:
         """Return the same cells as if nothing but `modalities` had been measured in them."""
-        return replace(self, observed={modality: self.observed[modality] for modality in modalities})
+        return replace(
+            self, observed={modality: self.observed[modality] for modality in modalities}
+        )
 
     def take(self, rows: Tensor) -> Minibatch:
         """Return the cells at `rows`."""
         known = {name: getattr(self, name) for name in ("observed", "counts", "totals")}
-        parts = {name: {m: x.index_select(0, rows) for m, x in of.items()} for name, of in known.items()}
+        parts = {
+            name: {m: x.index_select(0, rows) for m, x in of.items()} for name, of in known.items()
+        }
         codes = {name: getattr(self, name) for name in ("labels", "batches")}
-        return Minibatch(**parts, **{name: None if x is None else x[rows] for name, x in codes.items()})
+        return Minibatch(
+            **parts, **{name: None if x is None else x[rows] for name, x in codes.items()}
+        )
 
     def pieces(self) -> Iterator[Minibatch]:
         """Yield all cells in order, a few thousand at a time, so that what is computed of them has a bounded size."""
@@ -166,7 +178,9 @@ class Streamed:
         """Return the cells at `rows` on the device."""
         drawn = self.held.take(rows.cpu().numpy())
         counts = list(self.held.counts)
-        return on_device(drawn, self.device, counts=counts, cell_types=self.cell_types, batches=self.batches)
+        return on_device(
+            drawn, self.device, counts=counts, cell_types=self.cell_types, batches=self.batches
+        )
 
 
 @dataclass(frozen=True)
@@ -208,18 +222,27 @@ def block_of(
         fits = counts_bytes <= HOST_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if fits:
         return on_device(cells, device, counts=counts, cell_types=cell_types, batches=batches)
-    print(f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}", file=sys.stderr)
+    print(
+        f"{len(cells)} cells are streamed: all at once they would take too much memory of the {device.type}",
+        file=sys.stderr,
+    )
     return Streamed(replace(cells, counts=counted), device, cell_types, batches)
 
 
 def by_pieces(
-    function: Callable[[Minibatch], Tensor], cells: Cells, device: torch.device, *, batches: Sequence[str] = ()
+    function: Callable[[Minibatch], Tensor],
+    cells: Cells,
+    device: torch.device,
+    *,
+    batches: Sequence[str] = (),
 ) -> np.ndarray:
     """Return function(minibatch) of all `cells`, computed on the device a few thousand at a time, (cells, ...)."""
     rows = np.arange(len(cells))
     # one at a time: they are copies
     pieces = (cells.take(rows[first : first + PIECE]) for first in range(0, len(cells), PIECE))
-    return np.concatenate([function(on_device(piece, device, batches=batches)).cpu().numpy() for piece in pieces])
+    return np.concatenate(
+        [function(on_device(piece, device, batches=batches)).cpu().numpy() for piece in pieces]
+    )
 
 
 def on_device(
@@ -249,7 +272,10 @@ def on_device(
     return Minibatch(
         observed={modality: torch.from_numpy(x).to(device) for modality, x in cells.values.items()},
         counts={m: Counts.on_device(cells.counts[m], device) for m in counted},
-        totals={m: torch.from_numpy(cells.totals[m].astype(np.float32)[:, None]).to(device) for m in counted},
+        totals={
+            m: torch.from_numpy(cells.totals[m].astype(np.float32)[:, None]).to(device)
+            for m in counted
+        },
         labels=_codes(cells.labels, cell_types, device) if cell_types else None,
         batches=_codes(cells.batches, batches, device) if batches else None,
     )
@@ -258,7 +284,11 @@ def on_device(
 def _codes(names: np.ndarray | None, known: Sequence[str], device: torch.device) -> Tensor | None:
     """Return the position of each cell's name among the known ones, (cells,), -1 where it is not among them."""
     codes = {name: code for code, name in enumerate(known)}
-    return None if names is None else torch.tensor([codes.get(str(name), -1) for name in names], device=device)
+    return (
+        None
+        if names is None
+        else torch.tensor([codes.get(str(name), -1) for name in names], device=device)
+    )
 
 
 def _check_counts(cells: Cells, counts: Collection[str]) -> None:

@@ -56,14 +56,22 @@ class MixturePrior(nn.Module):
         kl_c = (probability * (log_probability + math.log(self.components))).sum(-1)
         if known is not None:
             given = known >= 0
-            probability = torch.where(given[:, None], one_hot(known.clamp_min(0), self.components).float(), probability)
+            probability = torch.where(
+                given[:, None], one_hot(known.clamp_min(0), self.components).float(), probability
+            )
             kl_c = torch.where(given, 0.0, kl_c)
-        component = torch.eye(self.components, device=z.device).repeat(len(z), 1)  # (cells x components, components)
+        component = torch.eye(self.components, device=z.device).repeat(
+            len(z), 1
+        )  # (cells x components, components)
         each = z.repeat_interleave(self.components, 0)  # (cells x components, latent)
         of_u = _normal(self.within(torch.cat([component, each], -1)))
-        under = self.conditional(component, of_u.rsample()).log_prob(each).sum(-1).view_as(probability)
+        under = (
+            self.conditional(component, of_u.rsample()).log_prob(each).sum(-1).view_as(probability)
+        )
         kl_u = (probability * kl(of_u)["kl"].view_as(probability)).sum(-1)
-        return Cost(kl_z=q.log_prob(z).sum(-1) - (probability * under).sum(-1), kl_u=kl_u, kl_c=kl_c)
+        return Cost(
+            kl_z=q.log_prob(z).sum(-1) - (probability * under).sum(-1), kl_u=kl_u, kl_c=kl_c
+        )
 
     def conditional(self, component: Tensor, u: Tensor) -> Normal:
         """Return p(z | c, u) given (cells, components) one-hot and (cells, latent)."""
@@ -72,7 +80,9 @@ class MixturePrior(nn.Module):
     def drawn(self, cells: int) -> Tensor:
         """Return draws of z, (cells, latent)."""
         device = self.generator.weight.device
-        component = one_hot(torch.randint(self.components, (cells,)), self.components).float().to(device)
+        component = (
+            one_hot(torch.randint(self.components, (cells,)), self.components).float().to(device)
+        )
         return self.conditional(component, torch.randn(cells, self.latent).to(device)).sample()
 
 

@@ -21,4 +21,6 @@ class NormalisedByMinibatch(nn.BatchNorm1d):
         """Return the normalised (cells, features)."""
         if len(x) > 1:
             return super().forward(x)
-        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )

@@ -14,7 +14,9 @@ CACHED = 2**17  # numbers that are computed on at once, where memory is slower t
 LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does what a peak costs that is closed nevertheless
 
 
-def negative_binomial_nll(x: Counts, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor) -> Tensor:
+def negative_binomial_nll(
+    x: Counts, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor
+) -> Tensor:
     """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros cost no lgamma.
 
     Parameters
@@ -45,7 +47,9 @@ class _ShareError(torch.autograd.Function):
         mean = log_mean.exp_()
         at_zero = (mean / r).log1p_()  # (cells, features)
         of_r = _each(r, x)
-        more = _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
+        more = (
+            _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
+        )
         more += x.values * (torch.log(of_r + _seen(mean, x)) - of_log_mean)
         ctx.x = x
         ctx.save_for_backward(mean, at_zero, r, of_r, total, torch.exp(rest - log_sum))
@@ -59,7 +63,9 @@ class _ShareError(torch.autograd.Function):
         explained = mean / (mean + r)
         unexplained = x.values * (1 - _seen(explained, x))
         of_log_mean = _added(explained * r, x, -unexplained)
-        summed = of_log_mean.sum(-1, keepdim=True)  # shares sum to one: what one gains, the others lose
+        summed = of_log_mean.sum(
+            -1, keepdim=True
+        )  # shares sum to one: what one gains, the others lose
         of_logits = of_log_mean.addcmul_(mean, summed / total, value=-1).mul_(gradient)
         of_rest = -share_of_rest * summed * gradient
         more = unexplained / of_r + _each(r, x, torch.digamma) - torch.digamma(x.values + of_r)
@@ -103,14 +109,18 @@ class _OpenError(torch.autograd.Function):
     def forward(ctx, x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
         chance, nats = torch.empty_like(logits), torch.empty_like(logits[:, 0])
         rows = max(1, CACHED // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
-        for logit, shift, odds, closed in zip(*(part.split(rows) for part in (logits, depth, chance, nats)), strict=True):
+        for logit, shift, odds, closed in zip(
+            *(part.split(rows) for part in (logits, depth, chance, nats)), strict=True
+        ):
             torch.add(logit, shift, out=odds).clamp_max_(LARGEST_LOGIT).exp_()
             odds_and_one = odds + 1
             odds.div_(odds_and_one)
             torch.sum(odds_and_one.log_(), -1, out=closed)
         ctx.x = x
         ctx.save_for_backward(chance)
-        of_opened = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(LARGEST_LOGIT)  # (open peaks,)
+        of_opened = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(
+            LARGEST_LOGIT
+        )  # (open peaks,)
         return nats.index_add_(0, x.cells, of_opened, alpha=-1)
 
     @staticmethod
@@ -151,10 +161,14 @@ class _GaussianError(torch.autograd.Function):
         _, *for_backward = output
         ctx.mark_non_differentiable(*for_backward)
         ctx.save_for_backward(*for_backward)
-        ctx.set_materialize_grads(False)  # else zeros of the size of the data would be made for what has no gradient
+        ctx.set_materialize_grads(
+            False
+        )  # else zeros of the size of the data would be made for what has no gradient
 
     @staticmethod
-    def backward(ctx, gradient: Tensor | None, *_: None) -> tuple[None, Tensor | None, Tensor | None]:
+    def backward(
+        ctx, gradient: Tensor | None, *_: None
+    ) -> tuple[None, Tensor | None, Tensor | None]:
         if gradient is None:
             return None, None, None
         error, precision_root = ctx.saved_tensors
@@ -163,7 +177,9 @@ class _GaussianError(torch.autograd.Function):
         return None, of_mean, of_sd
 
     @staticmethod
-    def vmap(info, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    def vmap(
+        info, in_dims: tuple[int | None, ...], *inputs: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         """Compute on all seeds at once, by the same code: a rule that PyTorch makes itself takes a fifth of a step's time."""
         stacked = [
             part.expand(info.batch_size, *part.shape) if dim is None else part.movedim(dim, 0)

@@ -42,7 +42,9 @@ def hidden_in_part(x: Tensor, dropout: float) -> Tensor:
     return x * (torch.rand(x.shape, device=x.device) >= dropout) / (1 - dropout)
 
 
-def product(experts: Sequence[Normal], seen: Sequence[Tensor] | None = None, *, prior: float = 0.0) -> Normal:
+def product(
+    experts: Sequence[Normal], seen: Sequence[Tensor] | None = None, *, prior: float = 0.0
+) -> Normal:
     """Multiply Gaussians: precisions add, means are weighted by precision.
 
     Parameters

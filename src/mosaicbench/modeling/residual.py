@@ -12,7 +12,9 @@ from mosaicbench.modeling.components import WhitenedComponents
 from mosaicbench.modeling.networks import mlp
 from mosaicbench.modeling.posteriors import SMALLEST_SD, hidden_in_part
 
-SPREAD_AT_START = -2.0  # softplus(-2) = 0.13: a posterior is narrow at first, so that the linear path is heard
+SPREAD_AT_START = (
+    -2.0
+)  # softplus(-2) = 0.13: a posterior is narrow at first, so that the linear path is heard
 
 
 class ResidualEncoder(nn.Module):
@@ -49,7 +51,9 @@ class ResidualEncoder(nn.Module):
             self.linear = nn.Linear(width, latent, bias=False)
             nn.init.zeros_(self.linear.weight)
             with torch.no_grad():
-                self.linear.weight[: rotation.shape[1]] = torch.from_numpy(rotation.T.copy()).float()
+                self.linear.weight[: rotation.shape[1]] = torch.from_numpy(
+                    rotation.T.copy()
+                ).float()
             _silence(self.network)
 
     def forward(self, x: Tensor) -> Normal:

@@ -22,7 +22,9 @@ def labelled_cells(train: View) -> list[np.ndarray]:
         When none does.
     """
     if not train.cell_types:
-        raise NotApplicable("a semi-supervised method needs train cells with a known cell type, and none has one")
+        raise NotApplicable(
+            "a semi-supervised method needs train cells with a known cell type, and none has one"
+        )
     return [np.asarray(block.labels, dtype=object) != "" for block in train.blocks]
 
 
@@ -38,7 +40,10 @@ def with_labelled(labelled: Sequence[np.ndarray], share: float) -> Steps:
     """
 
     def steps(blocks: list[Part], size: int) -> Iterator[Sequence[Minibatch]]:
-        shows = [torch.from_numpy(own)[block.rows.cpu()].to(device()) for own, block in zip(labelled, blocks, strict=True)]
+        shows = [
+            torch.from_numpy(own)[block.rows.cpu()].to(device())
+            for own, block in zip(labelled, blocks, strict=True)
+        ]
         block_of = torch.repeat_interleave(torch.tensor([len(own) for own in shows])).to(device())
         row_of = torch.cat([torch.arange(len(own), device=device()) for own in shows])
         known = torch.cat(shows).nonzero().squeeze(1)
@@ -48,11 +53,16 @@ def with_labelled(labelled: Sequence[np.ndarray], share: float) -> Steps:
             return
         each = max(1, round(size * max(share, len(known) / len(row_of))))  # labelled cells a step
         count = -(-len(unknown) // max(1, size - each))
-        rounds = [known[torch.randperm(len(known), device=device())] for _ in range(-(-count * each // len(known)))]
+        rounds = [
+            known[torch.randperm(len(known), device=device())]
+            for _ in range(-(-count * each // len(known)))
+        ]
         again = torch.cat(rounds)[: count * each].split(each)
         once = unknown[torch.randperm(len(unknown), device=device())].tensor_split(count)
         for cells in (torch.cat(parts) for parts in zip(again, once, strict=True)):
             of_block = [row_of[cells[block_of[cells] == number]] for number in range(len(blocks))]
-            yield [block.take(rows) for block, rows in zip(blocks, of_block, strict=True) if len(rows)]
+            yield [
+                block.take(rows) for block, rows in zip(blocks, of_block, strict=True) if len(rows)
+            ]
 
     return steps

@@ -38,7 +38,9 @@ class Code:
 
     def rsample(self) -> tuple[Tensor, dict[str, Tensor]]:
         """Return a draw of the shared latent and of each private one."""
-        return self.shared.rsample(), {modality: q.rsample() for modality, q in self.private.items()}
+        return self.shared.rsample(), {
+            modality: q.rsample() for modality, q in self.private.items()
+        }
 
 
 @dataclass(kw_only=True)
@@ -71,7 +73,9 @@ class SharedPrivateVAE(MultimodalVAE):
         """Return the product of some modalities' experts: shared blocks meet, private ones stand alone."""
         parts = {modality: self.split(q) for modality, q in experts.items()}
         shared = self.product([shared for shared, _ in parts.values()])
-        private = {modality: private for modality, (_, private) in parts.items()} if self.private else {}
+        private = (
+            {modality: private for modality, (_, private) in parts.items()} if self.private else {}
+        )
         return Code(shared, {modality: self.product([q]) for modality, q in private.items()})
 
     def product(self, experts: list[Normal]) -> Normal:
@@ -82,11 +86,18 @@ class SharedPrivateVAE(MultimodalVAE):
         """Return what a decoder reads, (cells, latent + private); the private block is 0 where there is none."""
         if not self.private:
             return shared
-        return torch.cat([shared, shared.new_zeros(len(shared), self.private) if private is None else private], -1)
+        return torch.cat(
+            [shared, shared.new_zeros(len(shared), self.private) if private is None else private],
+            -1,
+        )
 
-    def nll_of(self, x: Minibatch, shared: Tensor, private: dict[str, Tensor], targets: list[str]) -> Cost:
+    def nll_of(
+        self, x: Minibatch, shared: Tensor, private: dict[str, Tensor], targets: list[str]
+    ) -> Cost:
         """Return the negative log-likelihood of `targets`, each decoded from the shared and its own private latent."""
-        return sum((self.nll(x, self.with_private(shared, private.get(m)), [m]) for m in targets), Cost())
+        return sum(
+            (self.nll(x, self.with_private(shared, private.get(m)), [m]) for m in targets), Cost()
+        )
 
     def nll_label(self, x: Minibatch, shared: Tensor) -> Cost:
         """Return what the cells' labels cost given the shared latent: nothing, in methods that are not supervised."""
@@ -95,7 +106,10 @@ class SharedPrivateVAE(MultimodalVAE):
     def drawn(self, cells: int) -> dict[str, Tensor]:
         """Return, by modality, a draw of the shared prior, which is the same for all, beside one of its private prior."""
         shared = torch.randn(cells, self.latent).to(training.device())
-        return {m: self.with_private(shared, torch.randn(cells, self.private).to(shared.device)) for m in self.decoders}
+        return {
+            m: self.with_private(shared, torch.randn(cells, self.private).to(shared.device))
+            for m in self.decoders
+        }
 
     def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
         """Return what a modality is measured as given the shared latent and a draw of its private prior, (cells, columns)."""
@@ -122,7 +136,11 @@ class SharedPrivateVAE(MultimodalVAE):
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` from the shared latent alone, (cells, features), standardised."""
         decoder = self.decoders[target]
-        return by_pieces(lambda x: decoder.expected(self.with_private(self.posterior(x).mean)), cells, training.device())
+        return by_pieces(
+            lambda x: decoder.expected(self.with_private(self.posterior(x).mean)),
+            cells,
+            training.device(),
+        )
 
 
 @dataclass(kw_only=True)

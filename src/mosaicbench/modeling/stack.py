@@ -55,57 +55,91 @@ class Stack:
         self.costing = _Costing(self.method)
         self._stack_cells()
         self._stack_parameters()
-        sizes = {(True, len(rows)) for each in members for rows in each.fitted.split(self.method.batch_size)}
+        sizes = {
+            (True, len(rows))
+            for each in members
+            for rows in each.fitted.split(self.method.batch_size)
+        }
         sizes |= {(False, len(rows)) for each in members for rows in each.pieces}
         self.calls = {size: self._calls(*size) for size in sizes}
-        self.width = {train: max(cells for other, cells in sizes if other == train) for train, _ in sizes}
+        self.width = {
+            train: max(cells for other, cells in sizes if other == train) for train, _ in sizes
+        }
         on_gpu = {"capturable": True} if self.device.type == "cuda" else {}
-        self.optimiser = Adam(self.parameters.values(), lr=self.method.learning_rate, fused=True, **on_gpu)
+        self.optimiser = Adam(
+            self.parameters.values(), lr=self.method.learning_rate, fused=True, **on_gpu
+        )
         self.finite = torch.ones(len(members), dtype=torch.bool, device=self.device)
-        self.nats = {name: torch.zeros(len(members), device=self.device) for name in [*self.terms, "validation"]}
+        self.nats = {
+            name: torch.zeros(len(members), device=self.device)
+            for name in [*self.terms, "validation"]
+        }
         self.learn, self.validate = Launched(self._learn), Launched(self._validate)
 
     def _stack_cells(self) -> None:
         blocks = [member.block for member in self.members]
         size = sum(x.nbytes for block in blocks for x in block.values())
-        if self.device.type == "cuda" and size > DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+        if (
+            self.device.type == "cuda"
+            and size > DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]
+        ):
             raise NotStackable("the cells of all seeds do not fit on the GPU at once")
         self.empty = max(block.cells for block in blocks)
         labels = [block.labels for block in blocks]
 
         def stacked(parts: list[Tensor], value: float = 0) -> Tensor:
-            shape = (self.empty + 1, *map(max, zip(*(part.shape[1:] for part in parts), strict=True)))
+            shape = (
+                self.empty + 1,
+                *map(max, zip(*(part.shape[1:] for part in parts), strict=True)),
+            )
             return torch.stack([_padded(part, shape, value) for part in parts]).to(self.device)
 
-        self.cells = {modality: stacked([block[modality] for block in blocks]) for modality in blocks[0]}
+        self.cells = {
+            modality: stacked([block[modality] for block in blocks]) for modality in blocks[0]
+        }
         self.labels = None if labels[0] is None else stacked(labels, -1)
 
     def _stack_parameters(self) -> None:
         own = [dict(_Costing(member.method).named_parameters()) for member in self.members]
-        decoders = {name: module for name, module in self.costing.named_modules() if isinstance(module, GaussianDecoder)}
+        decoders = {
+            name: module
+            for name, module in self.costing.named_modules()
+            if isinstance(module, GaussianDecoder)
+        }
         free = {f"{name}.spread": decoder.free_spread for name, decoder in decoders.items()}
         self.parameters, self.real = {}, {}
         for name, first in own[0].items():
             values = [parameters[name].detach() for parameters in own]
             shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
-            padded = torch.stack([_padded(value, shape, free.get(name, 0)) for value in values]).to(self.device)
+            padded = torch.stack([_padded(value, shape, free.get(name, 0)) for value in values]).to(
+                self.device
+            )
             self.parameters[name] = nn.Parameter(padded, requires_grad=first.requires_grad)
             if any(value.shape != shape for value in values):
                 real = [_padded(torch.ones_like(value), shape) for value in values]
                 self.real[name] = torch.stack(real).to(self.device)
-        self.trained = {name: parameter for name, parameter in self.parameters.items() if parameter.requires_grad}
+        self.trained = {
+            name: parameter
+            for name, parameter in self.parameters.items()
+            if parameter.requires_grad
+        }
 
     def _calls(self, train: bool, cells: int) -> list[list[Draw]]:
         """Return, by seed, the calls of random functions that the cost of so many cells makes; equal shapes share them."""
         shapes = [tuple(x.shape[1:] for x in member.block.values()) for member in self.members]
-        first_of = {shape: member for member, shape in reversed(list(zip(self.members, shapes, strict=True)))}
+        first_of = {
+            shape: member
+            for member, shape in reversed(list(zip(self.members, shapes, strict=True)))
+        }
         calls = {shape: self._recorded(member, train, cells) for shape, member in first_of.items()}
         return [calls[shape] for shape in shapes]
 
     def _recorded(self, member: Member, train: bool, cells: int) -> list[Draw]:
         member.method.nets.train(train)
         with torch.set_grad_enabled(train), Recorder() as recorder:
-            self.terms = list(member.method.cost(member.block.take(torch.arange(cells) % member.block.cells), 1.0))
+            self.terms = list(
+                member.method.cost(member.block.take(torch.arange(cells) % member.block.cells), 1.0)
+            )
         return recorder.calls
 
     def check(self) -> None:
@@ -132,11 +166,17 @@ class Stack:
             weights = dict(_Costing(member.method).named_parameters())
             with Replay(drawn[s][0]):
                 cost = member.method.cost(member.block.take(rows[s][0]), 1.0).total()
-            alone = torch.autograd.grad(cost, [weights[name] for name in self.trained], materialize_grads=True)
+            alone = torch.autograd.grad(
+                cost, [weights[name] for name in self.trained], materialize_grads=True
+            )
             allowed = TOLERANCE * nn.utils.get_total_norm(alone)
             for name, expected in zip(self.trained, alone, strict=True):
-                error = torch.linalg.vector_norm(_cut(together[name][s], expected.shape).cpu() - expected)
-                if allowed.isfinite() and not error <= allowed:  # what is not finite alone fails as it would alone
+                error = torch.linalg.vector_norm(
+                    _cut(together[name][s], expected.shape).cpu() - expected
+                )
+                if (
+                    allowed.isfinite() and not error <= allowed
+                ):  # what is not finite alone fails as it would alone
                     raise NotStackable(f"the gradient of {name} is another in the stack than alone")
 
     # --- what is drawn ---
@@ -146,28 +186,44 @@ class Stack:
         rows = [list(member.minibatches()) for member in self.members]
         steps = self._steps(rows, self._drawn(rows, train=True), train=True)
         held_out = [member.pieces for member in self.members]
-        of_validation = self._steps(held_out, self._drawn(held_out, train=False), train=False) if held_out[0] else []
+        of_validation = (
+            self._steps(held_out, self._drawn(held_out, train=False), train=False)
+            if held_out[0]
+            else []
+        )
         return list(zip(*steps, strict=True)), list(zip(*of_validation, strict=True))
 
     def _drawn(self, rows: list[list[Tensor]], *, train: bool) -> list[list[list[Tensor]]]:
         """Return, by seed, step and call, what the cost draws for these rows."""
         return [
-            [[call(generator=member.generator) for call in self.calls[train, len(step)][s]] for step in own]
+            [
+                [call(generator=member.generator) for call in self.calls[train, len(step)][s]]
+                for step in own
+            ]
             for s, (member, own) in enumerate(zip(self.members, rows, strict=True))
         ]
 
-    def _steps(self, rows: list[list[Tensor]], drawn: list[list[list[Tensor]]], *, train: bool) -> list[Tensor]:
+    def _steps(
+        self, rows: list[list[Tensor]], drawn: list[list[list[Tensor]]], *, train: bool
+    ) -> list[Tensor]:
         """Return rows and draws, given by seed and step, as (steps, seeds, ...) each on the device.
 
         A step is as wide as the widest of any seed; what is padded has the row of the empty cell, which does not count.
         """
         width = self.width[train]
-        of_seeds = [[call(generator=torch.Generator()).shape for call in calls] for calls in self.calls[train, width]]
-        shapes = [tuple(map(max, zip(*shapes, strict=True))) for shapes in zip(*of_seeds, strict=True)]
+        of_seeds = [
+            [call(generator=torch.Generator()).shape for call in calls]
+            for calls in self.calls[train, width]
+        ]
+        shapes = [
+            tuple(map(max, zip(*shapes, strict=True))) for shapes in zip(*of_seeds, strict=True)
+        ]
 
         def stacked(of_seeds: list[list[Tensor]], shape: Sequence[int], value: float = 0) -> Tensor:
             steps = zip(*of_seeds, strict=True)
-            return torch.stack([torch.stack([_padded(own, shape, value) for own in step]) for step in steps]).to(self.device)
+            return torch.stack(
+                [torch.stack([_padded(own, shape, value) for own in step]) for step in steps]
+            ).to(self.device)
 
         called = [[[step[i] for step in own] for own in drawn] for i in range(len(shapes))]
         return [stacked(rows, (width,), self.empty), *map(stacked, called, shapes)]
@@ -178,7 +234,9 @@ class Stack:
         """Return each term summed over the seed's cells, (seeds,) nats, and the number of cells, (seeds,)."""
         rows, *drawn = step
         at = self.seeds[:, None], rows
-        x = {modality: values[at] for modality, values in self.cells.items()}  # (seeds, cells, features) each
+        x = {
+            modality: values[at] for modality, values in self.cells.items()
+        }  # (seeds, cells, features) each
         labels = {} if self.labels is None else {"labels": self.labels[at]}
 
         def of_one(parameters: dict, x: dict, labels: dict, drawn: list) -> dict[str, Tensor]:
@@ -189,7 +247,9 @@ class Stack:
         terms = torch.vmap(of_one)(self.parameters, x, labels, drawn)  # (seeds, cells) each
         return {name: (values * present).sum(-1) for name, values in terms.items()}, present.sum(-1)
 
-    def _gradients(self, step: Step, progress: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _gradients(
+        self, step: Step, progress: float
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the gradients of every seed's mean cost, 0 where padded, and the sums of its terms."""
         nats, cells = self._costs(step, progress)
         total = (sum(nats.values()) / cells).sum()
@@ -199,8 +259,12 @@ class Stack:
 
     def _learn(self, step: Step, progress: float) -> None:
         found, nats = self._gradients(step, progress)
-        gradients = {name: gradient.contiguous() for name, gradient in found.items()}  # as the fused Adam takes them to be
-        norms = [torch.linalg.vector_norm(each.view(len(each), -1), dim=1) for each in gradients.values()]
+        gradients = {
+            name: gradient.contiguous() for name, gradient in found.items()
+        }  # as the fused Adam takes them to be
+        norms = [
+            torch.linalg.vector_norm(each.view(len(each), -1), dim=1) for each in gradients.values()
+        ]
         norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)  # (seeds,)
         shrunk = (self.method.gradient_clip / (norm + 1e-6)).clamp(max=1)
         for name, gradient in gradients.items():
@@ -220,7 +284,10 @@ class Stack:
     def state_dict(self) -> dict:
         """Return parameters and generators."""
         generators = [member.generator.get_state() for member in self.members]
-        return {"parameters": {name: p.detach() for name, p in self.parameters.items()}, "generators": generators}
+        return {
+            "parameters": {name: p.detach() for name, p in self.parameters.items()},
+            "generators": generators,
+        }
 
     @torch.no_grad()
     def load_state_dict(self, state: dict) -> None:
@@ -234,13 +301,18 @@ class Stack:
     def kept(self, better: list[bool], best: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights of the seeds that are better now, and of the others those that were best before."""
         now = torch.tensor(better, device=self.device)
-        return {name: torch.where(_along(now, p), p, best[name].to(self.device)) for name, p in self.parameters.items()}
+        return {
+            name: torch.where(_along(now, p), p, best[name].to(self.device))
+            for name, p in self.parameters.items()
+        }
 
     def give_back(self, best: dict[str, Tensor]) -> None:
         """Put each seed's weights into its own networks."""
         for s, member in enumerate(self.members):
             own = _Costing(member.method)
-            own.load_state_dict({name: _cut(best[name][s], p.shape) for name, p in own.named_parameters()})
+            own.load_state_dict(
+                {name: _cut(best[name][s], p.shape) for name, p in own.named_parameters()}
+            )
             own.to(self.device).eval()
 
     def run_epoch(self, progress: float) -> tuple[list[dict[str, float]], list[bool]]:
@@ -260,7 +332,9 @@ class Stack:
         for s, member in enumerate(self.members):
             terms = {name: nats[name][s] / len(member.fitted) for name in self.terms}
             row = {"cost": sum(terms.values())} | terms
-            held_out = nats["validation"][s] / len(member.held_out) if of_validation else row["cost"]
+            held_out = (
+                nats["validation"][s] / len(member.held_out) if of_validation else row["cost"]
+            )
             rows.append(row | {"validation_cost": held_out})
         return rows, self.finite.tolist()
 
@@ -270,7 +344,11 @@ class Stack:
 
 def _padded(x: Tensor, shape: Sequence[int], value: float = 0) -> Tensor:
     """Return x with `value` behind it in every dimension, as far as `shape`."""
-    missing = [0 if end else size - own for own, size in zip(x.shape, shape, strict=True) for end in (False, True)]
+    missing = [
+        0 if end else size - own
+        for own, size in zip(x.shape, shape, strict=True)
+        for end in (False, True)
+    ]
     return x if x.shape == tuple(shape) else pad(x, missing[::-1], value=value)
 
 

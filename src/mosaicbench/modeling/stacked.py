@@ -31,7 +31,9 @@ from mosaicbench.modeling.stack import Stack
 from mosaicbench.view import History, View
 
 
-def fit_at_once(methods: Sequence[Stackable], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
+def fit_at_once(
+    methods: Sequence[Stackable], views: Sequence[View], seeds: Sequence[int]
+) -> list[History | Diverged]:
     """Train each of `methods`, which differ in nothing, on its view and from its seed, all in the same steps.
 
     The checkpoint of the first method, if it has one, is that of the stack.
@@ -60,7 +62,11 @@ def _trained(stack: Stack) -> list[History | Diverged]:
     stateful = {"stack": stack, "optimiser": stack.optimiser}
     saved = None if budget.checkpoint is None else budget.checkpoint.resume(stateful)
     fresh = {"best": math.inf, "best_epoch": 0, "goes_on": True, "failed": ""}
-    began = {"seeds": [fresh | {"history": []} for _ in stack.members], "best_weights": stack.parameters, "epoch": 0}
+    began = {
+        "seeds": [fresh | {"history": []} for _ in stack.members],
+        "best_weights": stack.parameters,
+        "epoch": 0,
+    }
     seeds, best_weights, epochs_before = (saved or began).values()
 
     for epoch in range(epochs_before + 1, budget.max_epochs + 1):
@@ -70,7 +76,10 @@ def _trained(stack: Stack) -> list[History | Diverged]:
             if seed["goes_on"] and finite:
                 seed["history"].append({"epoch": epoch, "progress": progress} | row)
             elif seed["goes_on"]:
-                seed |= {"goes_on": False, "failed": f"the cost or its gradient was not finite in epoch {epoch}"}
+                seed |= {
+                    "goes_on": False,
+                    "failed": f"the cost or its gradient was not finite in epoch {epoch}",
+                }
             smoothed = schedule.smoothed([each["validation_cost"] for each in seed["history"]])
             better.append(seed["goes_on"] and smoothed < seed["best"])
             if better[-1]:
@@ -80,7 +89,10 @@ def _trained(stack: Stack) -> list[History | Diverged]:
         going_on = [seed["history"][-1] for seed in seeds if seed["goes_on"]]
         if epoch % 10 == 0 or epoch == 1:
             costs = "  ".join(f"{row['validation_cost']:.3f}" for row in going_on)
-            print(f"epoch {epoch:4d}  {len(going_on)} of {len(seeds)} seeds  validation {costs}", file=sys.stderr)
+            print(
+                f"epoch {epoch:4d}  {len(going_on)} of {len(seeds)} seeds  validation {costs}",
+                file=sys.stderr,
+            )
         if not going_on:
             break
         if budget.checkpoint is not None:

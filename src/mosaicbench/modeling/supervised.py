@@ -29,10 +29,14 @@ class Supervised:
         """Make the networks, and the label's decoder among them."""
         super().build(train)
         if not train.cell_types:
-            raise ValueError("a supervised method needs cells with a known cell type, and none of the train cells has one")
+            raise ValueError(
+                "a supervised method needs cells with a known cell type, and none of the train cells has one"
+            )
         self.label_decoder = nn.Linear(self.latent, len(train.cell_types))
 
     def nll_label(self, x: Minibatch, shared: Tensor) -> Cost:
         """Return the weighted cross-entropy of the cells' labels given the shared latent, 0 where the label is unknown."""
-        nll = cross_entropy(self.label_decoder(shared), x.labels, reduction="none", ignore_index=-1)  # (cells,)
+        nll = cross_entropy(
+            self.label_decoder(shared), x.labels, reduction="none", ignore_index=-1
+        )  # (cells,)
         return Cost(nll_label=self.label_weight * nll)

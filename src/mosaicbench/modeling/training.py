@@ -26,13 +26,17 @@ from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
 Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
-Divided = tuple[list[Block], list[Minibatch]]  # the cells of each block to fit, and those to validate on
+Divided = tuple[
+    list[Block], list[Minibatch]
+]  # the cells of each block to fit, and those to validate on
 
 # What training computes with, here and nowhere else. Single precision means single precision: no TF32 in matrix products.
 # On a GPU, operations that have a deterministic form take it.
 ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
 if ARITHMETIC["deterministic"]:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, before it starts
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # what cuBLAS needs for it, before it starts
 
 
 @dataclass(kw_only=True)
@@ -77,7 +81,10 @@ class Budget:
 
     def conditions(self) -> dict[str, object]:
         """Return what training computes with, for the record."""
-        return {"device": torch.cuda.get_device_name() if device().type == "cuda" else "cpu", **ARITHMETIC}
+        return {
+            "device": torch.cuda.get_device_name() if device().type == "cuda" else "cpu",
+            **ARITHMETIC,
+        }
 
 
 def device() -> torch.device:
@@ -96,8 +103,14 @@ def seeded(seed: int) -> Iterator[None]:
 @contextmanager
 def _arithmetic() -> Iterator[None]:
     """Compute as `ARITHMETIC` says inside the block, and as before after it."""
-    precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
-    fills, warns = torch.utils.deterministic.fill_uninitialized_memory, torch.is_deterministic_algorithms_warn_only_enabled()
+    precision, deterministic = (
+        torch.get_float32_matmul_precision(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+    fills, warns = (
+        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     torch.set_float32_matmul_precision(ARITHMETIC["float32_matmul_precision"])
     torch.utils.deterministic.fill_uninitialized_memory = False
     _be_deterministic(ARITHMETIC["deterministic"] and device().type == "cuda", warn_only=True)
@@ -119,7 +132,9 @@ def _be_deterministic(wanted: bool, *, warn_only: bool) -> None:
 def _matmul_precision(budget: Budget) -> Iterator[None]:
     """Multiply matrices inside the block with the precision of the budget."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if budget.matmul_precision == "bfloat16" else before)
+    torch.set_float32_matmul_precision(
+        "medium" if budget.matmul_precision == "bfloat16" else before
+    )
     try:
         yield
     finally:
@@ -146,7 +161,10 @@ def one_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]
     steps = -(-max(block.cells for block in blocks) // size)
     rows_of = []
     for block in blocks:
-        rounds = [torch.randperm(block.cells, device=device()) for _ in range(-(-steps * size // block.cells))]
+        rounds = [
+            torch.randperm(block.cells, device=device())
+            for _ in range(-(-steps * size // block.cells))
+        ]
         rows_of.append(torch.cat(rounds)[: steps * size].split(size))
     for rows in zip(*rows_of, strict=True):
         yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True)]
@@ -156,14 +174,22 @@ def some_of_each(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]
     """Yield every cell once, in steps of `size` cells in sum: of every block its share, so that a step holds every pattern."""
     steps = -(-sum(block.cells for block in blocks) // size)
     pieces = [torch.randperm(block.cells, device=device()).tensor_split(steps) for block in blocks]
-    turns = [torch.randperm(steps).tolist() for _ in blocks]  # else the first steps would get all of what is left over
+    turns = [
+        torch.randperm(steps).tolist() for _ in blocks
+    ]  # else the first steps would get all of what is left over
     for step in range(steps):
         rows = [own[turn[step]] for own, turn in zip(pieces, turns, strict=True)]
         if any(len(chosen) for chosen in rows):
-            yield [block.take(chosen) for block, chosen in zip(blocks, rows, strict=True) if len(chosen)]
+            yield [
+                block.take(chosen)
+                for block, chosen in zip(blocks, rows, strict=True)
+                if len(chosen)
+            ]
 
 
-def side_by_side(blocks: list[Block], size: int, *, steps: int | None = None) -> Iterator[Sequence[Minibatch]]:
+def side_by_side(
+    blocks: list[Block], size: int, *, steps: int | None = None
+) -> Iterator[Sequence[Minibatch]]:
     """Yield steps of one minibatch that holds as many cells of every block: a cost sees them all, and a row is no one cell.
 
     Parameters
@@ -238,12 +264,28 @@ def minimise(
     """
     nets.to(device())
     fitted, held_out = divide(train, budget, counts=counts) if divided is None else divided
-    optimiser = Adam(nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True)
+    optimiser = Adam(
+        nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True
+    )
     schedule = Schedule.of(budget.max_epochs, budget.patience, warmup)
-    stateful = {"nets": nets, "optimiser": optimiser, **({} if opponents is None else opponents.stateful)}
-    history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or ([], float("inf"), None, 0)
+    stateful = {
+        "nets": nets,
+        "optimiser": optimiser,
+        **({} if opponents is None else opponents.stateful),
+    }
+    history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or (
+        [],
+        float("inf"),
+        None,
+        0,
+    )
 
-    bar = tqdm(range(len(history) + 1, budget.max_epochs + 1), desc="training", unit="epoch", disable=not sys.stderr.isatty())
+    bar = tqdm(
+        range(len(history) + 1, budget.max_epochs + 1),
+        desc="training",
+        unit="epoch",
+        disable=not sys.stderr.isatty(),
+    )
     for epoch in bar:
         progress = schedule.progress(epoch)
         nets.train()
@@ -255,7 +297,9 @@ def minimise(
             optimiser.zero_grad(set_to_none=True)
             with _matmul_precision(budget):
                 costs = [cost(x, progress) for x in minibatches]
-                total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
+                total = sum(
+                    each.total() * x.cells for x, each in zip(minibatches, costs, strict=True)
+                )
                 (total / sum(x.cells for x in minibatches)).backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
             if not torch.isfinite(norm):
@@ -267,17 +311,27 @@ def minimise(
         row = {name: float(value) / seen for name, value in terms.items()}
         row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
         with _matmul_precision(budget):
-            row["validation_cost"] = _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
-        row |= {name: float(sum(each[name] for each in standings)) / len(standings) for name in next(iter(standings), ())}
+            row["validation_cost"] = (
+                _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
+            )
+        row |= {
+            name: float(sum(each[name] for each in standings)) / len(standings)
+            for name in next(iter(standings), ())
+        }
         history.append(row)
         bar.set_postfix(cost=f"{row['cost']:.2f}", validation=f"{row['validation_cost']:.2f}")
         if bar.disable and (epoch % 10 == 0 or epoch == 1):
-            print(f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}", file=sys.stderr)
+            print(
+                f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}",
+                file=sys.stderr,
+            )
 
         smoothed = schedule.smoothed([each["validation_cost"] for each in history])
         if budget.weights == "last" or smoothed < best:
             best, best_epoch, best_weights = smoothed, epoch, copy.deepcopy(nets.state_dict())
-        if not schedule.goes_on(epoch, best_epoch) or (most_steps is not None and epoch * steps_taken >= most_steps):
+        if not schedule.goes_on(epoch, best_epoch) or (
+            most_steps is not None and epoch * steps_taken >= most_steps
+        ):
             break
         _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
     if best_weights is None:
@@ -319,10 +373,16 @@ def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[Minibat
     return sum(total for total, _ in sums) / sum(n for _, n in sums)
 
 
-def _resumed(checkpoint: Checkpoint | None, stateful: Mapping[str, Stateful]) -> tuple[list, float, dict, int] | None:
+def _resumed(
+    checkpoint: Checkpoint | None, stateful: Mapping[str, Stateful]
+) -> tuple[list, float, dict, int] | None:
     """Return history, best validation cost, its weights and epoch of a training that was saved; None where it begins."""
     saved = None if checkpoint is None else checkpoint.resume(stateful)
-    return None if saved is None else (saved["history"], saved["best"], saved["best_weights"], saved["best_epoch"])
+    return (
+        None
+        if saved is None
+        else (saved["history"], saved["best"], saved["best_weights"], saved["best_epoch"])
+    )
 
 
 def _save(
@@ -334,5 +394,10 @@ def _save(
     best_epoch: int,
 ) -> None:
     if checkpoint is not None:
-        progress = {"history": history, "best": best, "best_weights": best_weights, "best_epoch": best_epoch}
+        progress = {
+            "history": history,
+            "best": best,
+            "best_weights": best_weights,
+            "best_epoch": best_epoch,
+        }
         checkpoint.save_if_due(stateful, len(history), progress)

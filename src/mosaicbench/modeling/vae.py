@@ -75,7 +75,9 @@ class MultimodalVAE(Budget):
     def nll(self, x: Minibatch, z: Tensor, targets: Iterable[str] | None = None) -> Cost:
         """Return the negative log-likelihood of the targets (default: all that is observed) given z, by modality."""
         targets = x if targets is None else targets
-        return Cost({f"nll_{m}": self.rescaling[m] * self.decoders[m].nll(z, x, m) for m in targets})
+        return Cost(
+            {f"nll_{m}": self.rescaling[m] * self.decoders[m].nll(z, x, m) for m in targets}
+        )
 
     def annealed(self, progress: float) -> float:
         """Return beta at this progress of the warm-up."""
@@ -96,13 +98,23 @@ class MultimodalVAE(Budget):
                 return outcome
         with training.seeded(seed):
             self.make(train)
-            counts = [modality for modality, decoder in self.decoders.items() if decoder.reads_counts]
+            counts = [
+                modality for modality, decoder in self.decoders.items() if decoder.reads_counts
+            ]
             return training.minimise(
-                self.cost, self.nets, train, budget=self, warmup=self.warmup, counts=counts, **self.rules()
+                self.cost,
+                self.nets,
+                train,
+                budget=self,
+                warmup=self.warmup,
+                counts=counts,
+                **self.rules(),
             )
 
     @staticmethod
-    def fit_at_once(methods: Sequence[MultimodalVAE], views: Sequence[View], seeds: Sequence[int]) -> list[History | Diverged]:
+    def fit_at_once(
+        methods: Sequence[MultimodalVAE], views: Sequence[View], seeds: Sequence[int]
+    ) -> list[History | Diverged]:
         """Train several seeds as one stacked model; see :func:`.stacked.fit_at_once`."""
         if type(methods[0]).fit is not MultimodalVAE.fit:
             raise NotStackable("the method does more in its fit than training")
@@ -111,7 +123,9 @@ class MultimodalVAE(Budget):
     def make(self, train: View) -> None:
         """Make all networks, and gather them as `nets`."""
         self.build(train)
-        self.nets = nn.ModuleList([made for made in vars(self).values() if isinstance(made, nn.Module)])
+        self.nets = nn.ModuleList(
+            [made for made in vars(self).values() if isinstance(made, nn.Module)]
+        )
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights of all networks."""
@@ -133,20 +147,27 @@ class MultimodalVAE(Budget):
 
     def _build(self, train: View, width: int, *, dropout: float = 0.0) -> None:
         """Make encoders to, and decoders from, a latent of `width` dimensions; `dropout` is that of what encoders read."""
-        encoders = {m: GaussianEncoder(d, self.hidden, width, dropout=dropout) for m, d in train.features.items()}
+        encoders = {
+            m: GaussianEncoder(d, self.hidden, width, dropout=dropout)
+            for m, d in train.features.items()
+        }
         self.encoders = nn.ModuleDict(encoders)
         self.decoders = nn.ModuleDict({m: self._decoder(train, m, width) for m in train.features})
         self._rescale(train)
 
     def _rescale(self, train: View) -> None:
         widest = max(train.features.values())
-        self.rescaling = {m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()}
+        self.rescaling = {
+            m: widest / d if self.likelihood_rescaling else 1.0 for m, d in train.features.items()
+        }
 
     def _decoder(self, train: View, modality: str, width: int) -> nn.Module:
         if self.likelihood == "gaussian":
             return GaussianDecoder(width, self.hidden, train.features[modality])
         if modality not in train.scales:
-            raise ValueError(f"likelihood: counts needs counts, and modality {modality!r} has none; take gaussian")
+            raise ValueError(
+                f"likelihood: counts needs counts, and modality {modality!r} has none; take gaussian"
+            )
         return counting_decoder(width, self.hidden, train.scales[modality])
 
     @torch.no_grad()
@@ -157,16 +178,22 @@ class MultimodalVAE(Budget):
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
-        return by_pieces(lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device())
+        return by_pieces(
+            lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device()
+        )
 
     @torch.no_grad()
-    def draw(self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """Return draws of some features of `target`, (cells, features, draws): of the posterior, then of the likelihood."""
         columns = torch.as_tensor(features).to(training.device())
 
         def drawn(x: Minibatch) -> Tensor:
             q = self.posterior(x)
-            return torch.stack([self.sampled(q.sample(), target, columns, x) for _ in range(draws)], -1)
+            return torch.stack(
+                [self.sampled(q.sample(), target, columns, x) for _ in range(draws)], -1
+            )
 
         with training.seeded(seed):
             return self.computed(drawn, cells)
@@ -183,7 +210,10 @@ class MultimodalVAE(Budget):
     def generate(self, cells: int, seed: int) -> dict[str, np.ndarray]:
         """Return virtual cells, modality -> (cells, features) standardised: what is expected given draws of the prior."""
         with training.seeded(seed):
-            return {target: self.decoded(z, target).cpu().numpy() for target, z in self.drawn(cells).items()}
+            return {
+                target: self.decoded(z, target).cpu().numpy()
+                for target, z in self.drawn(cells).items()
+            }
 
     def drawn(self, cells: int) -> dict[str, Tensor]:
         """Return, by modality, what its decoder reads of cells drawn from the prior: the same latent in all of them."""

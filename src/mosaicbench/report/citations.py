@@ -34,12 +34,19 @@ class Entry:
 
     def text(self) -> str:
         """Return the entry as BibTeX, under a comment that says what it is cited for."""
-        lines = [f"  {name} = {{{value}}}" for name, value in self.fields.items() if name not in PRIVATE]
+        lines = [
+            f"  {name} = {{{value}}}" for name, value in self.fields.items() if name not in PRIVATE
+        ]
         comment = f"% {'; '.join(self.of)}\n" if self.of else ""
         return f"{comment}@{self.kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
 
 
-def bibtex(runs: pd.DataFrame, scores: pd.DataFrame, records: Sequence[Mapping], citations: Mapping[str, str]) -> str:
+def bibtex(
+    runs: pd.DataFrame,
+    scores: pd.DataFrame,
+    records: Sequence[Mapping],
+    citations: Mapping[str, str],
+) -> str:
     """Return the BibTeX of a benchmark.
 
     Parameters
@@ -57,16 +64,24 @@ def bibtex(runs: pd.DataFrame, scores: pd.DataFrame, records: Sequence[Mapping],
         Entries under comments, each once; the last comment names what has no paper.
     """
     roster = roster_of(runs)
-    wanted: dict[str, list[tuple[Entry, str]]] = {"mosaicbench": [(_itself(records), "this benchmark")]}
+    wanted: dict[str, list[tuple[Entry, str]]] = {
+        "mosaicbench": [(_itself(records), "this benchmark")]
+    }
     without: list[str] = []
     done = runs[runs["status"].isin(("ok", "collapsed"))]
     methods = {roster.method(run): roster.card(run) for run in done["run"].unique()}
     wanted["methods"] = _of_cards(methods, without)
-    metrics = scores.loc[scores["value"].notna() & (scores["metric"] != "status"), "metric"].unique()
+    metrics = scores.loc[
+        scores["value"].notna() & (scores["metric"] != "status"), "metric"
+    ].unique()
     wanted["metrics"] = _of_cards({name: roster.metric(name) for name in metrics}, without)
     wanted["datasets"] = _of_datasets(done["dataset"].unique(), citations, without)
     wanted["packages"] = _of_packages(methods.values(), records, without)
-    parts = [f"% {heading}\n\n" + "\n\n".join(_joined(pairs)) for heading, pairs in _once(wanted).items() if pairs]
+    parts = [
+        f"% {heading}\n\n" + "\n\n".join(_joined(pairs))
+        for heading, pairs in _once(wanted).items()
+        if pairs
+    ]
     if without:
         parts.append(f"% Without a paper that is known here: {', '.join(without)}.")
     return "\n\n".join(parts) + "\n"
@@ -101,23 +116,31 @@ def _of_doi(doi: str, paper: str) -> Entry:
         if entry.fields.get("doi", "").lower() == doi.lower():
             return entry
     return Entry(
-        "misc", "doi_" + re.sub(r"\W+", "_", doi), {"doi": doi, "note": f"{paper}; authors and title stand behind the doi"}
+        "misc",
+        "doi_" + re.sub(r"\W+", "_", doi),
+        {"doi": doi, "note": f"{paper}; authors and title stand behind the doi"},
     )
 
 
-def _of_datasets(names: Iterable[str], citations: Mapping[str, str], without: list[str]) -> list[tuple[Entry, str]]:
+def _of_datasets(
+    names: Iterable[str], citations: Mapping[str, str], without: list[str]
+) -> list[tuple[Entry, str]]:
     found = []
     for name in names:
         citation = citations.get(name, "")
         papers = [entry for entry in _references() if entry.fields.get("cited", "\0") in citation]
-        papers += [_of_doi(doi, citation) for doi in re.findall(r"doi:(10\.\S+?)(?=[,;]|\s|$)", citation)]
+        papers += [
+            _of_doi(doi, citation) for doi in re.findall(r"doi:(10\.\S+?)(?=[,;]|\s|$)", citation)
+        ]
         found += [(entry, f"dataset {name}: {citation}") for entry in papers]
         if not papers:
             without.append(f"dataset {name}" + (f" ({citation})" if citation else ""))
     return found
 
 
-def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping], without: list[str]) -> list[tuple[Entry, str]]:
+def _of_packages(
+    methods: Iterable[Mapping], records: Sequence[Mapping], without: list[str]
+) -> list[tuple[Entry, str]]:
     versions: dict[str, list[str]] = {name: [] for name in ALWAYS} if records else {}
     for record in records:
         for name, version in record["versions"].items():
@@ -127,14 +150,24 @@ def _of_packages(methods: Iterable[Mapping], records: Sequence[Mapping], without
         if package := card.get("wraps"):
             versions.setdefault(package["package"], []).append(package["version"])
     known = {entry.fields["package"]: entry for entry in _references() if "package" in entry.fields}
-    without += [f"package {name} {distinct(versions[name], none='')}".strip() for name in versions if name not in known]
-    return [(known[name], f"{name} {distinct(versions[name], none='')}".strip()) for name in versions if name in known]
+    without += [
+        f"package {name} {distinct(versions[name], none='')}".strip()
+        for name in versions
+        if name not in known
+    ]
+    return [
+        (known[name], f"{name} {distinct(versions[name], none='')}".strip())
+        for name in versions
+        if name in known
+    ]
 
 
 # --- text ----------------------------------------------------------------------------------------------------------------
 
 
-def _once(wanted: Mapping[str, list[tuple[Entry, str]]]) -> dict[str, list[tuple[Entry, list[str]]]]:
+def _once(
+    wanted: Mapping[str, list[tuple[Entry, str]]],
+) -> dict[str, list[tuple[Entry, list[str]]]]:
     """Return heading -> entries with all that they are cited for; each stands under the first heading that asks for it."""
     reasons: dict[str, list[str]] = {}
     place: dict[str, tuple[str, Entry]] = {}
@@ -143,7 +176,12 @@ def _once(wanted: Mapping[str, list[tuple[Entry, str]]]) -> dict[str, list[tuple
             place.setdefault(entry.key, (heading, entry))
             if why not in reasons.setdefault(entry.key, []):
                 reasons[entry.key].append(why)
-    return {heading: [(entry, reasons[key]) for key, (where, entry) in place.items() if where == heading] for heading in wanted}
+    return {
+        heading: [
+            (entry, reasons[key]) for key, (where, entry) in place.items() if where == heading
+        ]
+        for heading in wanted
+    }
 
 
 def _joined(pairs: Iterable[tuple[Entry, list[str]]]) -> list[str]:

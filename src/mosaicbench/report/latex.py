@@ -27,11 +27,39 @@ GROUPS = (
     "realism",
     "resources",
 )
-USES = {"uses_pairs": "pairs", "uses_links": "links", "uses_labels": "labels", "transductive": "query"}
+USES = {
+    "uses_pairs": "pairs",
+    "uses_links": "links",
+    "uses_labels": "labels",
+    "transductive": "query",
+}
 SIGNS = {"yes": r"$\bullet$", "no": "", "unknown": "--"}  # of what a run uses
-SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
-SPECIAL |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
-SPECIAL |= {"|": r"\textbar{}", "[": "{[}", "]": "{]}", '"': "''", "–": "--", "—": "---", "…": r"\ldots{}", "†": r"\dag{}"}
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+}
+SPECIAL |= {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+SPECIAL |= {
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "]": "{]}",
+    '"': "''",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "†": r"\dag{}",
+}
 SPECIAL |= {
     "✗": r"$\times$",
     "×": r"$\times$",
@@ -41,7 +69,13 @@ SPECIAL |= {
     "≥": r"$\geq$",
     "≤": r"$\leq$",
 }
-SPECIAL |= {"α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "δ": r"$\delta$", "λ": r"$\lambda$"}
+SPECIAL |= {
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "δ": r"$\delta$",
+    "λ": r"$\lambda$",
+}
 ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$"}
 UNESCAPED = re.compile(r"[^\x00-\xff]")  # what pdflatex cannot set without a font for it
 BETWEEN = re.compile(r"[\x00-\x20\x7f\x85]+")  # a blank line would end the cell of a table
@@ -58,7 +92,9 @@ def document(places: list[str]) -> str:
         r"\usepackage{booktabs,graphicx}",
     ]
     head += [r"\usepackage[margin=15mm]{geometry}", r"\begin{document}"]
-    return "\n".join([*head, *[rf"\input{{{place}}}\clearpage" for place in places], r"\end{document}", ""])
+    return "\n".join(
+        [*head, *[rf"\input{{{place}}}\clearpage" for place in places], r"\end{document}", ""]
+    )
 
 
 def tables_of(standings: pd.DataFrame, theme: Theme) -> str:
@@ -84,19 +120,36 @@ def tables_of(standings: pd.DataFrame, theme: Theme) -> str:
         for start in range(0, len(metrics), WIDEST):
             chosen = metrics[start : start + WIDEST]
             label = f"tab:{first['dataset']}-{first['scenario']}-{group}{f'-{start // WIDEST + 1}' if start else ''}"
-            parts.append(_table(of_group[of_group["metric"].isin(chosen)], chosen, group, re.sub(r"[^\w:-]", "", label), theme))
+            parts.append(
+                _table(
+                    of_group[of_group["metric"].isin(chosen)],
+                    chosen,
+                    group,
+                    re.sub(r"[^\w:-]", "", label),
+                    theme,
+                )
+            )
     return "\n\n".join(parts) + "\n"
 
 
 def escaped(text: str) -> str:
     """Return a text in which nothing is a command, in one line; a letter that LaTeX may lack becomes a question mark."""
-    return UNESCAPED.sub("?", "".join(SPECIAL.get(letter, letter) for letter in BETWEEN.sub(" ", text)))
+    return UNESCAPED.sub(
+        "?", "".join(SPECIAL.get(letter, letter) for letter in BETWEEN.sub(" ", text))
+    )
 
 
-def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, theme: Theme) -> str:
+def _table(
+    standings: pd.DataFrame, metrics: list[str], group: str, label: str, theme: Theme
+) -> str:
     cells_of = standings.set_index(["run", "metric"])
     runs = theme.order("runs", standings["run"])
-    lines = [r"\begin{table}[htbp]", r"\centering", rf"\caption{{{_caption(standings, group, theme)}}}", rf"\label{{{label}}}"]
+    lines = [
+        r"\begin{table}[htbp]",
+        r"\centering",
+        rf"\caption{{{_caption(standings, group, theme)}}}",
+        rf"\label{{{label}}}",
+    ]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
     lines += [rf"\begin{{tabular}}{{l{'c' * len(USES)}l{'c' * len(metrics)}}}", r"\toprule"]
     headings = ["", *[rf"\rotatebox{{90}}{{{name}}}" for name in USES.values()], "status"]
@@ -107,7 +160,9 @@ def _table(standings: pd.DataFrame, metrics: list[str], group: str, label: str, 
             lines.append(r"\midrule")
         first = cells_of.loc[(run, metrics[0])]
         cells = [escaped(theme.label("runs", run)), *[SIGNS[first[trait]] for trait in USES]]
-        cells += [escaped(str(first["status"]).replace("_", " "))] + [_cell(cells_of.loc[(run, name)]) for name in metrics]
+        cells += [escaped(str(first["status"]).replace("_", " "))] + [
+            _cell(cells_of.loc[(run, name)]) for name in metrics
+        ]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"])
 
@@ -138,8 +193,14 @@ def _cell(standing: pd.Series) -> str:
 def _caption(standings: pd.DataFrame, group: str, theme: Theme) -> str:
     first, over_all = standings.iloc[0], standings["dataset"].iloc[0] == ALL
     scenario = theme.label("scenarios", first["scenario"])
-    where = f"all datasets, {scenario}" if over_all else theme.view(first["dataset"], first["scenario"])
-    what = "Scaled scores, from 0 (chance) to 1 (oracle)" if group == OVERALL else theme.label("groups", group)
+    where = (
+        f"all datasets, {scenario}" if over_all else theme.view(first["dataset"], first["scenario"])
+    )
+    what = (
+        "Scaled scores, from 0 (chance) to 1 (oracle)"
+        if group == OVERALL
+        else theme.label("groups", group)
+    )
     n = int(standings["seeds"].max())
     text = f"{what}: {where}; mean over {n} {'seeds and datasets' if over_all else 'seeds'}"
     kinds = sorted({kind for kind in standings["interval"].dropna() if kind != NO_INTERVAL})

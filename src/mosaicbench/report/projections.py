@@ -12,14 +12,44 @@ from mosaicbench.files.tables import check_contents, read_table
 WHOSE = ["dataset", "scenario", "run", "seed"]
 COLUMNS = {
     "projection": [*WHOSE, "source", "cell", "modality", "cell_type", "batch", "leiden", "x", "y"],
-    "markers": [*WHOSE, "modality", "space", "leiden", "cells", "cell_type", "share", "feature", "marks", "mean", "above"],
+    "markers": [
+        *WHOSE,
+        "modality",
+        "space",
+        "leiden",
+        "cells",
+        "cell_type",
+        "share",
+        "feature",
+        "marks",
+        "mean",
+        "above",
+    ],
     "transfers": [*WHOSE, "direction", "cell_type", "transferred", "cells"],
-    "imputed_values": [*WHOSE, "direction", "space", "feature", "place", "r", "cell", "measured", "imputed"],
+    "imputed_values": [
+        *WHOSE,
+        "direction",
+        "space",
+        "feature",
+        "place",
+        "r",
+        "cell",
+        "measured",
+        "imputed",
+    ],
     "imputed_layout": [*WHOSE, "modality", "direction", "cell", "cell_type", "x", "y"],
 }
 VIRTUAL_COLUMNS = {  # what `generate` writes; the others are `project`'s
     "virtual_cells": [*WHOSE, "origin", "cell", "cell_type", "x", "y"],
-    "virtual_markers": [*WHOSE, "modality", "marker_of", "feature", "cell_type", "real", "generated"],
+    "virtual_markers": [
+        *WHOSE,
+        "modality",
+        "marker_of",
+        "feature",
+        "cell_type",
+        "real",
+        "generated",
+    ],
     "virtual_realism": [*WHOSE, "modality", "realism_auc"],
 }
 NUMBERS = {"real", "generated", "realism_auc"} | {
@@ -39,7 +69,9 @@ NUMBERS = {"real", "generated", "realism_auc"} | {
 MEASURED = "measured"  # in the place of a run and a direction: what was measured
 
 
-def read_projection(folder: str | Path, name: str, view: dict[str, str] | None = None) -> pd.DataFrame:
+def read_projection(
+    folder: str | Path, name: str, view: dict[str, str] | None = None
+) -> pd.DataFrame:
     """Read one table of a view, with names as text; `view` says its dataset and scenario, where they are known.
 
     Raises
@@ -47,11 +79,15 @@ def read_projection(folder: str | Path, name: str, view: dict[str, str] | None =
     files.ContractError
         When it is absent, has other columns, is of another view, or is not as it was written.
     """
-    writer, contents = ("generate", "virtual_contents") if name in VIRTUAL_COLUMNS else ("project", "contents")
+    writer, contents = (
+        ("generate", "virtual_contents") if name in VIRTUAL_COLUMNS else ("project", "contents")
+    )
     check_contents(Path(folder), [name], writer, contents)
     table = read_table(Path(folder) / f"{name}.tsv", (COLUMNS | VIRTUAL_COLUMNS)[name])
     for key, expected in ({} if view is None else view).items():
         for found in table[key].unique():
             check_place(Path(folder) / f"{name}.tsv", {key: found}, {key: expected})
     named = [column for column in table if column not in NUMBERS]
-    return table.assign(**{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in named})
+    return table.assign(
+        **{c: table[c].astype(object).where(table[c].notna(), "").map(str) for c in named}
+    )

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 PARTNER, LABELS, IMPUTATION, SPEED = "partner", "labels", "imputation", "speed"
 METRICS = {PARTNER: FOSCTTM, LABELS: TRANSFER, IMPUTATION: "imputation_pearson_per_feature"}
-BARS = METRICS | {IMPUTATION: "imputation_skill"}  # question -> the metric in which a run must beat a trivial control
+BARS = METRICS | {
+    IMPUTATION: "imputation_skill"
+}  # question -> the metric in which a run must beat a trivial control
 TRIVIAL = {
     PARTNER: "label_oracle",
     IMPUTATION: "celltype_mean",
@@ -43,7 +45,20 @@ NUMBERS = [
     "seeds_needed",
 ]
 NUMBERS += ["seconds", "peak_host_mb"]
-COLUMNS = [*VIEW, "question", "direction", "metric", "run", "signs", "mean", "low", "high", "seeds", "cells", "beaten"]
+COLUMNS = [
+    *VIEW,
+    "question",
+    "direction",
+    "metric",
+    "run",
+    "signs",
+    "mean",
+    "low",
+    "high",
+    "seeds",
+    "cells",
+    "beaten",
+]
 COLUMNS += [
     "beaten_metric",
     "beaten_value",
@@ -100,10 +115,17 @@ def recommended(
         of_view = [run for run in cells if (run.dataset, run.scenario) == view]
         answers = []
         for question, direction, of_question, values in _asked(scores, of_view):
-            row = _answer(question, of_question, values, barred.get(view, ()), roster, (sizes or {}).get(view))
+            row = _answer(
+                question, of_question, values, barred.get(view, ()), roster, (sizes or {}).get(view)
+            )
             if row is not None:
-                row |= dict(zip(VIEW, view, strict=True)) | {"question": question, "direction": direction}
-                row |= {"signs": signs.get((*view, row["run"]), "")} | _cost(view, row["run"], cost_of)
+                row |= dict(zip(VIEW, view, strict=True)) | {
+                    "question": question,
+                    "direction": direction,
+                }
+                row |= {"signs": signs.get((*view, row["run"]), "")} | _cost(
+                    view, row["run"], cost_of
+                )
                 answers.append(row)
         rows += _with_fastest(answers, view, cost_of)
     return checked_recommendations(pd.DataFrame(rows, columns=COLUMNS))
@@ -111,8 +133,13 @@ def recommended(
 
 def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, with names as text and numbers as floats."""
-    text = {name: table[name].astype(object).where(table[name].notna(), "").map(str) for name in set(COLUMNS) - set(NUMBERS)}
-    return table.assign(**text, **{name: pd.to_numeric(table[name]).astype(float) for name in NUMBERS})[COLUMNS]
+    text = {
+        name: table[name].astype(object).where(table[name].notna(), "").map(str)
+        for name in set(COLUMNS) - set(NUMBERS)
+    }
+    return table.assign(
+        **text, **{name: pd.to_numeric(table[name]).astype(float) for name in NUMBERS}
+    )[COLUMNS]
 
 
 # --- words ---------------------------------------------------------------------------------------------------------------
@@ -120,14 +147,21 @@ def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
 
 def sentences(table: pd.DataFrame, theme: Theme) -> list[str]:
     """Return the table as sentences."""
-    return [f"{theme.view(row['dataset'], row['scenario'])}: {sentence(row, theme)}" for row in table.to_dict("records")]
+    return [
+        f"{theme.view(row['dataset'], row['scenario'])}: {sentence(row, theme)}"
+        for row in table.to_dict("records")
+    ]
 
 
 def sentence(row: Mapping[str, object], theme: Theme) -> str:
     """Return what a row says, without its view."""
     if row["question"] != SPEED and not row["run"]:
         return f"for {question_in_words(row, theme)}, none is recommended: {why_none(row, theme)}."
-    cost = "" if pd.isna(row["seconds"]) else f" A fit takes {row['seconds']:.3g} s and {row['peak_host_mb']:.0f} MB."
+    cost = (
+        ""
+        if pd.isna(row["seconds"])
+        else f" A fit takes {row['seconds']:.3g} s and {row['peak_host_mb']:.0f} MB."
+    )
     called = f"{theme.label('runs', row['run'])} {row['signs']}".strip()
     if row["question"] == SPEED:
         return f"the fastest of these is {called}.{cost}"
@@ -146,7 +180,9 @@ def question_in_words(row: Mapping[str, object], theme: Theme) -> str:
     if row["question"] == IMPUTATION:
         source, target = (theme.label("modalities", name) for name in row["direction"].split("->"))
         return f"imputing {target} from {source}"
-    return {PARTNER: "finding a cell's partner", LABELS: "transferring labels", SPEED: "speed"}[row["question"]]
+    return {PARTNER: "finding a cell's partner", LABELS: "transferring labels", SPEED: "speed"}[
+        row["question"]
+    ]
 
 
 def why_none(row: Mapping[str, object], theme: Theme) -> str:
@@ -157,13 +193,17 @@ def why_none(row: Mapping[str, object], theme: Theme) -> str:
         return checks or "no run has the score"
     none = f"none {'of the others ' if names else ''}beats {bar_in_words(row, theme)}"
     if row["nearest"]:
-        none += f", {theme.label('runs', row['nearest'])} comes nearest with {row['nearest_value']:.3f}"
+        none += (
+            f", {theme.label('runs', row['nearest'])} comes nearest with {row['nearest_value']:.3f}"
+        )
     return f"{none}; {checks}" if names else none
 
 
 def bar_in_words(row: Mapping[str, object], theme: Theme) -> str:
     """Return what a run had to beat, with its score."""
-    called = {"chance": "chance", FLOOR: "perfect labels"}.get(row["beaten"]) or theme.label("runs", row["beaten"])
+    called = {"chance": "chance", FLOOR: "perfect labels"}.get(row["beaten"]) or theme.label(
+        "runs", row["beaten"]
+    )
     return f"{called} ({theme.label('metrics', row['beaten_metric'])} {row['beaten_value']:.3f})"
 
 
@@ -190,7 +230,9 @@ def decided_by(row: Mapping[str, object]) -> str:
 # --- evidence ------------------------------------------------------------------------------------------------------------
 
 
-def _asked(scores: pd.DataFrame, cells: list[CellScores]) -> Iterator[tuple[str, str, pd.DataFrame, list[CellScores]]]:
+def _asked(
+    scores: pd.DataFrame, cells: list[CellScores]
+) -> Iterator[tuple[str, str, pd.DataFrame, list[CellScores]]]:
     """Yield question, direction, and the scores and scores of single cells of this question, of one view."""
     for question, metric in METRICS.items():
         of_question = scores[scores["metric"].isin([metric, BARS[question], FLOOR])]
@@ -199,9 +241,17 @@ def _asked(scores: pd.DataFrame, cells: list[CellScores]) -> Iterator[tuple[str,
             continue
         for direction in scores.loc[scores["metric"] == metric, "direction"].unique():
             of_direction = [
-                replace(run, values={key: x for key, x in run.values.items() if key[2] == direction}) for run in cells
+                replace(
+                    run, values={key: x for key, x in run.values.items() if key[2] == direction}
+                )
+                for run in cells
             ]
-            yield question, direction, of_question[of_question["direction"] == direction], of_direction
+            yield (
+                question,
+                direction,
+                of_question[of_question["direction"] == direction],
+                of_direction,
+            )
 
 
 def _answer(
@@ -215,7 +265,9 @@ def _answer(
     """Return the answer to one question in one view; None where fewer than two runs have its score."""
     metric, view = METRICS[question], tuple(scores[VIEW].iloc[0]) if len(scores) else ()
     summary = headline(scores)
-    asked = summary[(summary["metric"] == metric) & summary["run"].map(roster.competes).astype(bool)]
+    asked = summary[
+        (summary["metric"] == metric) & summary["run"].map(roster.competes).astype(bool)
+    ]
     if len(asked) < 2:
         return None
     row = {"metric": metric, "run": "", "level_with": "", "cells": size[1] if size else np.nan}
@@ -223,24 +275,38 @@ def _answer(
     row |= (bar := _bar(question, summary, roster))
     means = summary[summary["metric"] == bar["beaten_metric"]].set_index("run")["mean"]
     gains = roster.sign(bar["beaten_metric"]) * (means - bar["beaten_value"])
-    beats = [run for run in asked["run"] if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0]
+    beats = [
+        run for run in asked["run"] if np.isnan(bar["beaten_value"]) or gains.get(run, np.nan) > 0
+    ]
     unnamed = [run for run in asked["run"] if run not in barred]
     allowed = [run for run in unnamed if run in beats]
     sizes = {view: size} if size else None
     scores = scores[scores["metric"] == metric]
-    of_all = _with_best(paired_tests(scores[scores["run"].isin(asked["run"])], cells, roster, sizes=sizes))
+    of_all = _with_best(
+        paired_tests(scores[scores["run"].isin(asked["run"])], cells, roster, sizes=sizes)
+    )
     row |= {name: of_all[name].quantile(0.5) for name in ("detectable", "detectable_new")}
     scores = scores[scores["run"].isin(allowed)]
     summary = headline(scores)
     merit = merits(summary, roster)
     if merit.isna().all():
         near = gains.reindex(unnamed).dropna()
-        return row | ({"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]} if len(near) else {})
+        return row | (
+            {"nearest": near.idxmax(), "nearest_value": means[near.idxmax()]} if len(near) else {}
+        )
     winner = summary.loc[merit.idxmax()]
     tests = paired_tests(scores, cells, roster, sizes=sizes)
-    others = [run for run in summary.loc[level(summary, tests, roster), "run"] if run != winner["run"]]
-    row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {"level_with": ", ".join(others)}
-    return row | {"seeds_needed": _with_best(tests).loc[others, "seeds_needed"].max(skipna=False) if others else np.nan}
+    others = [
+        run for run in summary.loc[level(summary, tests, roster), "run"] if run != winner["run"]
+    ]
+    row |= {key: winner[key] for key in ("run", "mean", "low", "high", "seeds")} | {
+        "level_with": ", ".join(others)
+    }
+    return row | {
+        "seeds_needed": _with_best(tests).loc[others, "seeds_needed"].max(skipna=False)
+        if others
+        else np.nan
+    }
 
 
 def _with_best(tests: pd.DataFrame) -> pd.DataFrame:
@@ -265,15 +331,27 @@ def _bar(question: str, summary: pd.DataFrame, roster: Roster) -> dict[str, obje
 
 def _cost(view: tuple, run: str, cost_of: pd.DataFrame) -> dict[str, float]:
     key = (*view, run)
-    return cost_of.loc[key].to_dict() if key in cost_of.index else {"seconds": float("nan"), "peak_host_mb": float("nan")}
+    return (
+        cost_of.loc[key].to_dict()
+        if key in cost_of.index
+        else {"seconds": float("nan"), "peak_host_mb": float("nan")}
+    )
 
 
 def _with_fastest(rows: list[dict], view: tuple, cost_of: pd.DataFrame) -> list[dict]:
     """Return the rows of a view, and that of the fastest run of those that they name."""
     named = {run for row in rows for run in [row["run"], *row["level_with"].split(", ")] if run}
-    timed = {run: cost for run in sorted(named) if pd.notna((cost := _cost(view, run, cost_of))["seconds"])}
+    timed = {
+        run: cost
+        for run in sorted(named)
+        if pd.notna((cost := _cost(view, run, cost_of))["seconds"])
+    }
     if not timed:
         return rows
     run = min(timed, key=lambda name: timed[name]["seconds"])
-    names = dict(zip(VIEW, view, strict=True)) | {"question": SPEED, "direction": ALL_DIRECTIONS, "metric": "seconds"}
+    names = dict(zip(VIEW, view, strict=True)) | {
+        "question": SPEED,
+        "direction": ALL_DIRECTIONS,
+        "metric": "seconds",
+    }
     return [*rows, names | {"run": run, "level_with": ""} | timed[run]]

@@ -34,7 +34,9 @@ def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
         When one is absent or broken, or is of another run or seed.
     """
     fits = runs.loc[runs["status"] != "not_applicable", [*RUN, "seed"]]
-    return [read_record(f"{results.fit(**place)}/run.json", place) for place in fits.to_dict("records")]
+    return [
+        read_record(f"{results.fit(**place)}/run.json", place) for place in fits.to_dict("records")
+    ]
 
 
 def read_audits(results: Results, runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
@@ -53,7 +55,11 @@ def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
     """Return what the fits of a benchmark were made with: commit, device, machine and versions."""
     values: dict[str, list[str]] = {}
     for record in records:
-        facts = {"commit": record["git_commit"], "device": record["device"], "threads": record["threads"]}
+        facts = {
+            "commit": record["git_commit"],
+            "device": record["device"],
+            "threads": record["threads"],
+        }
         for part in ("hardware", "arithmetic", "versions"):
             facts |= record.get(part) or {}
         for name, value in facts.items():
@@ -70,7 +76,11 @@ def differing_facts(a: Mapping, b: Mapping) -> pd.DataFrame:
         Columns ``FACT_COLUMNS``; values as JSON, "–" where there is none.
     """
     flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
-    places = [place for place in dict.fromkeys([*flat_a, *flat_b]) if flat_a.get(place) != flat_b.get(place)]
+    places = [
+        place
+        for place in dict.fromkeys([*flat_a, *flat_b])
+        if flat_a.get(place) != flat_b.get(place)
+    ]
     rows = [[place, flat_a.get(place, NOT_GIVEN), flat_b.get(place, NOT_GIVEN)] for place in places]
     return pd.DataFrame(rows, columns=FACT_COLUMNS)
 

@@ -54,7 +54,9 @@ class Roster:
 
     def competing(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a table whose `run` competes."""
-        return table[table["run"].isin([run for run in table["run"].unique() if self.competes(run)])]
+        return table[
+            table["run"].isin([run for run in table["run"].unique() if self.competes(run)])
+        ]
 
     def is_ablation(self, run: str) -> bool:
         """Say whether a run is a method with other hyperparameters than its own."""
@@ -134,4 +136,8 @@ def roster_of(runs: pd.DataFrame) -> Roster:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    return (
+        float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else math.nan
+    )

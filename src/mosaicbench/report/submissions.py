@@ -27,7 +27,12 @@ from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.scale import NEGATIVE, POSITIVE
 from mosaicbench.statistics.summary import headline
 
-FAULTS = ("impossible", "no number", "perfect", "identical seeds")  # gates that a submission may not have
+FAULTS = (
+    "impossible",
+    "no number",
+    "perfect",
+    "identical seeds",
+)  # gates that a submission may not have
 KEYS = SCORE_COLUMNS[:7]
 NEAR = 1e-6  # relative and absolute: two numbers that should be the same
 
@@ -63,7 +68,11 @@ class Submission:
         """Return a short digest of all that the config says of a view: of two equal ones the scores may be compared."""
         stanza = (self.config.get("scenarios") or {}).get(scenario) or {}
         of_view = {key: value for key, value in stanza.items() if key not in ("datasets", "runs")}
-        parts = [(self.config.get("datasets") or {}).get(dataset), of_view, self.config.get("preprocess")]
+        parts = [
+            (self.config.get("datasets") or {}).get(dataset),
+            of_view,
+            self.config.get("preprocess"),
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
     def records_of(self, dataset: str, scenario: str, run: str) -> list[Mapping]:
@@ -101,7 +110,8 @@ def _examined(folder: Path, name: str) -> tuple[Submission | None, list[str]]:
     needed = [results.config, results.table("contents"), results.table("standings")]
     if absent := [Path(file).relative_to(folder) for file in needed if not Path(file).is_file()]:
         return None, [
-            f"there is no {part} in it; name the folder of a finished benchmark (with report.html)" for part in absent
+            f"there is no {part} in it; name the folder of a finished benchmark (with report.html)"
+            for part in absent
         ]
     try:
         tables = read_tables(results.tables)
@@ -109,13 +119,18 @@ def _examined(folder: Path, name: str) -> tuple[Submission | None, list[str]]:
     except UserError as error:
         return None, [str(error)]
     records, reasons = _records(results, tables["runs"])
-    written = datetime.fromtimestamp(Path(results.table("contents")).stat().st_mtime, UTC).strftime("%Y-%m-%d")
+    written = datetime.fromtimestamp(Path(results.table("contents")).stat().st_mtime, UTC).strftime(
+        "%Y-%m-%d"
+    )
     submission = Submission(name, folder, tables, config, records, written)
     reasons += _of_scores(results, tables)
     reasons += _of_versions(records)
     reasons += _of_controls(tables["scores"], tables["runs"], records)
     gates = tables["gates"][tables["gates"]["gate"].isin(FAULTS)]
-    reasons += [f"{'/'.join(line[key] for key in RUN)}: {line['metric']}: {line['message']}" for _, line in gates.iterrows()]
+    reasons += [
+        f"{'/'.join(line[key] for key in RUN)}: {line['metric']}: {line['message']}"
+        for _, line in gates.iterrows()
+    ]
     return submission, reasons
 
 
@@ -136,17 +151,23 @@ def _records(results: Results, runs: pd.DataFrame) -> tuple[list[dict], list[str
         for key in ("method", "status"):
             if str(record[key]) != str(line[key]):
                 where = "/".join(str(value) for value in place.values())
-                reasons.append(f"{where}: tables/runs.tsv says {key} {line[key]!r}, its run.json {record[key]!r}")
+                reasons.append(
+                    f"{where}: tables/runs.tsv says {key} {line[key]!r}, its run.json {record[key]!r}"
+                )
     return records, reasons
 
 
 def _of_scores(results: Results, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return where the tables are not what the runs' own scores give."""
     runs, parts, reasons = tables["runs"], [], []
-    for place in runs.loc[runs["status"] != "not_applicable", RUN].drop_duplicates().to_dict("records"):
+    for place in (
+        runs.loc[runs["status"] != "not_applicable", RUN].drop_duplicates().to_dict("records")
+    ):
         folder = Path(results.run(**place))
         try:
-            check_digest(folder / "scores.tsv", read_cells(folder / "cells.npz", place).digests, "score")
+            check_digest(
+                folder / "scores.tsv", read_cells(folder / "cells.npz", place).digests, "score"
+            )
             parts.append(read_scores(folder / "scores.tsv", place))
         except UserError as error:
             reasons.append(str(error))
@@ -154,20 +175,31 @@ def _of_scores(results: Results, tables: Mapping[str, pd.DataFrame]) -> list[str
         return reasons
     scores, said = checked_scores(joined(parts, SCORE_COLUMNS)), tables["scores"]
     if not _same(scores.set_index(KEYS)["value"], said.set_index(KEYS)["value"]):
-        return ["tables/scores.tsv: does not hold the numbers of the runs' own scores.tsv; run the workflow again"]
+        return [
+            "tables/scores.tsv: does not hold the numbers of the runs' own scores.tsv; run the workflow again"
+        ]
     means = headline(scores).set_index([*RUN, "metric"])["mean"]
     if not _same(means, tables["headline"].set_index([*RUN, "metric"])["mean"]):
-        reasons.append("tables/headline.tsv: its means are not those of the scores; delete it and run the workflow again")
-    of_views = [table[table["dataset"] != ALL] for table in (overall(scores, runs, roster_of(runs)), tables["overall"])]
+        reasons.append(
+            "tables/headline.tsv: its means are not those of the scores; delete it and run the workflow again"
+        )
+    of_views = [
+        table[table["dataset"] != ALL]
+        for table in (overall(scores, runs, roster_of(runs)), tables["overall"])
+    ]
     if not _same(*(table.set_index(RUN)["score"] for table in of_views)):
         reasons.append(
             "tables/overall.tsv: its scores are not those that this version makes; delete it and run the workflow again"
         )
     standings = tables["standings"]
-    shown = standings[(standings["dataset"] != "(all)") & (standings["seeds"] > 0)].set_index([*RUN, "metric"])["mean"]
+    shown = standings[(standings["dataset"] != "(all)") & (standings["seeds"] > 0)].set_index(
+        [*RUN, "metric"]
+    )["mean"]
     known = shown.index.intersection(means.index)
     if not _same(shown.loc[known], means.loc[known]):
-        reasons.append("tables/standings.tsv: its means are not those of the scores; delete it and run the workflow again")
+        reasons.append(
+            "tables/standings.tsv: its means are not those of the scores; delete it and run the workflow again"
+        )
     return reasons
 
 
@@ -175,28 +207,40 @@ def _same(a: pd.Series, b: pd.Series) -> bool:
     """Return whether two columns name the same things, and give them the same numbers."""
     if len(a) != len(b) or set(a.index) != set(b.index):
         return False
-    return bool(np.allclose(a.astype(float), b.loc[a.index].astype(float), rtol=NEAR, atol=NEAR, equal_nan=True))
+    return bool(
+        np.allclose(
+            a.astype(float), b.loc[a.index].astype(float), rtol=NEAR, atol=NEAR, equal_nan=True
+        )
+    )
 
 
 def _of_versions(records: Sequence[Mapping]) -> Iterator[str]:
     """Yield what the versions of the fits forbid."""
-    versions = sorted({str(record["versions"].get("mosaicbench", "not stated")) for record in records})
+    versions = sorted(
+        {str(record["versions"].get("mosaicbench", "not stated")) for record in records}
+    )
     if versions and versions != [__version__]:
         yield (
             f"fitted with mosaicbench {', '.join(versions)}, and this board is made by {__version__}: scores of two versions "
             "are not compared; fit again with this one, or make the board with that one"
         )
-    dirty = sorted({record["git_commit"] for record in records if str(record["git_commit"]).endswith("-dirty")})
+    dirty = sorted(
+        {record["git_commit"] for record in records if str(record["git_commit"]).endswith("-dirty")}
+    )
     if dirty:
         yield f"fitted with changes that no commit holds ({', '.join(dirty)}): nobody could repeat it; commit them, fit again"
 
 
-def _of_controls(scores: pd.DataFrame, runs: pd.DataFrame, records: Sequence[Mapping]) -> Iterator[str]:
+def _of_controls(
+    scores: pd.DataFrame, runs: pd.DataFrame, records: Sequence[Mapping]
+) -> Iterator[str]:
     """Yield what is wrong with the controls: one that a view lacks, that failed, or that is not where theory puts it."""
     roster = roster_of(runs)
     for view, of_view in runs.groupby(VIEW, sort=False):
         where = "/".join(view)
-        methods = {roster.method(run) for run in of_view.loc[of_view["status"] != "not_applicable", "run"]}
+        methods = {
+            roster.method(run) for run in of_view.loc[of_view["status"] != "not_applicable", "run"]
+        }
         if POSITIVE not in methods:
             yield f"{where}: no run of the control {POSITIVE!r}, which pins the upper end of every scale"
         if not methods & set(NEGATIVE):
@@ -205,7 +249,10 @@ def _of_controls(scores: pd.DataFrame, runs: pd.DataFrame, records: Sequence[Map
             if roster.kind(line.run) == "control":
                 yield f"{where}: the control {line.run} {line.status.replace('_', ' ')} with seed {line.seed}"
     sizes = {
-        (record["dataset"], record["scenario"]): (record["cells"]["train"], record["cells"]["query"])
+        (record["dataset"], record["scenario"]): (
+            record["cells"]["train"],
+            record["cells"]["query"],
+        )
         for record in records
         if {"train", "query"} <= set(record["cells"])
     }
@@ -224,9 +271,13 @@ def _against(new: Submission, taken: Sequence[Submission]) -> list[str]:
     reasons = []
     for other in taken:
         for view in _shared_views(new, other):
-            mine, theirs = (_of_mean_profiles(submission.tables, view) for submission in (new, other))
+            mine, theirs = (
+                _of_mean_profiles(submission.tables, view) for submission in (new, other)
+            )
             known = mine.index.intersection(theirs.index)
-            if not np.allclose(mine.loc[known], theirs.loc[known], rtol=1e-3, atol=1e-3, equal_nan=True):
+            if not np.allclose(
+                mine.loc[known], theirs.loc[known], rtol=1e-3, atol=1e-3, equal_nan=True
+            ):
                 reasons.append(
                     f"{'/'.join(view)}: its controls score otherwise than those of {other.name}, whose config says the same of "
                     "this view: the data are not the same; give one of the datasets another name"
@@ -235,7 +286,10 @@ def _against(new: Submission, taken: Sequence[Submission]) -> list[str]:
 
 
 def _shared_views(a: Submission, b: Submission) -> list[tuple[str, str]]:
-    views = [set(map(tuple, submission.tables["runs"][VIEW].drop_duplicates().to_numpy())) for submission in (a, b)]
+    views = [
+        set(map(tuple, submission.tables["runs"][VIEW].drop_duplicates().to_numpy()))
+        for submission in (a, b)
+    ]
     return sorted(view for view in views[0] & views[1] if a.settings(*view) == b.settings(*view))
 
 
@@ -253,7 +307,9 @@ def _free_name(folder: Path, taken: Sequence[Submission]) -> str:
     name = named(folder)
     names = {submission.name for submission in taken}
     return (
-        name if name not in names else next(f"{name} ({n})" for n in range(2, len(names) + 3) if f"{name} ({n})" not in names)
+        name
+        if name not in names
+        else next(f"{name} ({n})" for n in range(2, len(names) + 3) if f"{name} ({n})" not in names)
     )
 
 

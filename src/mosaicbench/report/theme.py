@@ -101,7 +101,9 @@ class Theme:
         if room == "runs":
             if (base := self.roster.tuned_from(name)) is not None:
                 return listed or self._unmarked("runs", base) + TUNED_MARK
-            return listed or (name if self.roster.is_ablation(name) else self._unmarked("methods", name))
+            return listed or (
+                name if self.roster.is_ablation(name) else self._unmarked("methods", name)
+            )
         return listed or self.roster.cards.get(room, {}).get(name, {}).get("label") or name
 
     def metric_of(self, family: str, name: str) -> str:
@@ -113,7 +115,9 @@ class Theme:
         start = self._start_of_cost(name)
         if start is None:
             return name.replace("_", " ")
-        rest = [self.label("modalities", part) for part in name[len(start) + 1 :].split("_") if part]
+        rest = [
+            self.label("modalities", part) for part in name[len(start) + 1 :].split("_") if part
+        ]
         return ", ".join([self.label("costs", start), *([" ".join(rest)] if rest else [])])
 
     def direction(self, direction: str) -> str:
@@ -136,8 +140,13 @@ class Theme:
         if room == "runs":
             return self._order_of_runs(distinct)
         listed = list(self.display[room])
-        entries = {name: self._start_of_cost(name) if room == "costs" else name for name in distinct}
-        places = {name: listed.index(entry) if entry in listed else len(listed) for name, entry in entries.items()}
+        entries = {
+            name: self._start_of_cost(name) if room == "costs" else name for name in distinct
+        }
+        places = {
+            name: listed.index(entry) if entry in listed else len(listed)
+            for name, entry in entries.items()
+        }
         return sorted(distinct, key=lambda name: (places[name], name))
 
     def _order_of_runs(self, runs: list[str]) -> list[str]:
@@ -145,7 +154,12 @@ class Theme:
         roster = self.roster
         methods = self.order("methods", map(roster.method, runs))
         places = {
-            run: (KINDS.index(roster.kind(run)), methods.index(roster.method(run)), roster.is_ablation(run), run)
+            run: (
+                KINDS.index(roster.kind(run)),
+                methods.index(roster.method(run)),
+                roster.is_ablation(run),
+                run,
+            )
             for run in runs
         }
         return sorted(runs, key=places.get)
@@ -153,18 +167,28 @@ class Theme:
     def colour(self, run: str) -> str:
         """Return a run's colour, the same in every figure: its method's, unless display.yaml gives the run one of its own."""
         method = self.roster.method(run)
-        listed = self.display["runs"].get(run, {}).get("colour") or self.display["methods"].get(method, {}).get("colour")
+        listed = self.display["runs"].get(run, {}).get("colour") or self.display["methods"].get(
+            method, {}
+        ).get("colour")
         return listed or self._spare_colour(method)
 
     def marker(self, run: str, *, size: float) -> dict:
         """Return matplotlib's keywords for a run's points: shape by kind unless display.yaml says, open for an ablation."""
         face = "white" if self.roster.is_ablation(run) else self.colour(run)
         shape = self._marker_of_method(run) or MARKERS[self.roster.kind(run)]
-        return {"marker": shape, "ms": size, "mfc": face, "mec": self.colour(run), "linestyle": "none"}
+        return {
+            "marker": shape,
+            "ms": size,
+            "mfc": face,
+            "mec": self.colour(run),
+            "linestyle": "none",
+        }
 
     def line(self, run: str) -> dict:
         """Return matplotlib's keywords for a run's line: dotted for an ablation, dashed for a method with its own marker."""
-        style = ":" if self.roster.is_ablation(run) else "--" if self._marker_of_method(run) else "-"
+        style = (
+            ":" if self.roster.is_ablation(run) else "--" if self._marker_of_method(run) else "-"
+        )
         return {"color": self.colour(run), "linestyle": style}
 
     def _marker_of_method(self, run: str) -> str | None:
@@ -176,11 +200,18 @@ class Theme:
         ordered = self.order("modalities", names) if room == "modalities" else sorted(set(names))
         spare = _shaded(self.display["colours"]["cell_type"])
         listed = self.display.get(room, {})
-        return {name: listed.get(name, {}).get("colour") or spare[place % len(spare)] for place, name in enumerate(ordered)}
+        return {
+            name: listed.get(name, {}).get("colour") or spare[place % len(spare)]
+            for place, name in enumerate(ordered)
+        }
 
     def _start_of_cost(self, name: str) -> str | None:
         """Return the longest listed cost that a cost's name is, or starts with."""
-        listed = [start for start in self.display["costs"] if name == start or name.startswith(f"{start}_")]
+        listed = [
+            start
+            for start in self.display["costs"]
+            if name == start or name.startswith(f"{start}_")
+        ]
         return max(listed, key=len, default=None)
 
     def _spare_colour(self, method: str) -> str:
@@ -223,16 +254,29 @@ def empty(sentence: str, *, title: str = "") -> Figure:
     figure = Figure(figsize=(7, 1.4))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
-    axes.text(0.5, 0.5, sentence, ha="center", va="center", color=QUIET, transform=axes.transAxes, wrap=True)
+    axes.text(
+        0.5,
+        0.5,
+        sentence,
+        ha="center",
+        va="center",
+        color=QUIET,
+        transform=axes.transAxes,
+        wrap=True,
+    )
     if title:
-        axes.text(0.02, 0.92, title, ha="left", va="top", fontweight="bold", transform=axes.transAxes)
+        axes.text(
+            0.02, 0.92, title, ha="left", va="top", fontweight="bold", transform=axes.transAxes
+        )
     return figure
 
 
 def not_drawn(label: str, error: Exception) -> tuple[Figure, pd.DataFrame]:
     """Return what stands in the place of a figure that could not be drawn: the reason, as a picture and as its table."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return empty(f"This figure could not be drawn ({reason}).", title=label), pd.DataFrame({NOT_DRAWN: [reason]})
+    return empty(f"This figure could not be drawn ({reason}).", title=label), pd.DataFrame(
+        {NOT_DRAWN: [reason]}
+    )
 
 
 def save(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:
@@ -261,7 +305,9 @@ def _settle(figure: Figure) -> None:
     """
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if not axis.get_label_text():
-            axis.set_label_coords(0, 0)  # else a place beside the ticks is looked for, though there is no label
+            axis.set_label_coords(
+                0, 0
+            )  # else a place beside the ticks is looked for, though there is no label
     if (engine := figure.get_layout_engine()) is not None:
         FigureCanvasSVG(figure)  # whose sizes of text the layout is of
         engine.execute(figure)
@@ -279,7 +325,9 @@ def _read_display(path: str | Path) -> dict[str, dict]:
     try:
         display = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; `config/display.yaml` holds labels, colours and order") from error
+        raise UserError(
+            f"{path}: no such file; `config/display.yaml` holds labels, colours and order"
+        ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(display, dict) or (unknown := set(display) - {*NAMED, "colours"}):
@@ -289,7 +337,11 @@ def _read_display(path: str | Path) -> dict[str, dict]:
     for room in NAMED:
         for name, entry in complete[room].items():
             if not isinstance(entry, dict) or (wrong := set(entry) - {"label", "colour", "marker"}):
-                fault = f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
-                raise UserError(f"{path}: {room}.{name}: {fault}; write {{label: …, colour: …, marker: …}}")
+                fault = (
+                    f"unknown keys {sorted(wrong)}" if isinstance(entry, dict) else "not a mapping"
+                )
+                raise UserError(
+                    f"{path}: {room}.{name}: {fault}; write {{label: …, colour: …, marker: …}}"
+                )
     complete["colours"].setdefault("cell_type", [SPARE])
     return complete

@@ -26,7 +26,14 @@ COMPARED_ROWS = 200
 
 
 def evidence_of(
-    folder: Path, *, train: MuData, solution: MuData, latents: AnnData, imputed: Modalities, record: dict, history: pd.DataFrame
+    folder: Path,
+    *,
+    train: MuData,
+    solution: MuData,
+    latents: AnnData,
+    imputed: Modalities,
+    record: dict,
+    history: pd.DataFrame,
 ) -> Evidence:
     """Return what is known of one run and seed.
 
@@ -44,15 +51,26 @@ def evidence_of(
     ContractError
         When the rows of the run are not the solution's cells.
     """
-    query_names = {modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()}
+    query_names = {
+        modality: cells.obs["query_name"].astype(str) for modality, cells in solution.mod.items()
+    }
     complete = complete_cells(solution)
     query_names["joint"] = next(iter(query_names.values())).loc[complete]
     rows = places_of(solution) | {"joint": solution.obs_names.get_indexer(complete)}
     sources = list(dict.fromkeys(latents.obs["source"]))
-    of_query, of_train = ({source: latents_of(latents, source, of) for source in sources} for of in ("query", "train"))
-    query = {source: _places(folder, names, query_names[source]) for source, (names, _) in of_query.items()}
-    train_labels = {source: _train_labels(train, source, names) for source, (names, _) in of_train.items()}
-    peaks = {modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"}
+    of_query, of_train = (
+        {source: latents_of(latents, source, of) for source in sources} for of in ("query", "train")
+    )
+    query = {
+        source: _places(folder, names, query_names[source])
+        for source, (names, _) in of_query.items()
+    }
+    train_labels = {
+        source: _train_labels(train, source, names) for source, (names, _) in of_train.items()
+    }
+    peaks = {
+        modality: cells for modality, cells in solution.mod.items() if cells.uns["space"] == "lsi"
+    }
     return Evidence(
         record=record,
         batches=said_of_cells(solution, "batch"),
@@ -63,9 +81,13 @@ def evidence_of(
         train_latents={source: z for source, (_, z) in of_train.items()},
         train_labels=train_labels,
         labelled=_labelled(train, of_train, train_labels),
-        predicted=_where_given({source: predicted_of(latents, source, "query") for source in sources}, query),
+        predicted=_where_given(
+            {source: predicted_of(latents, source, "query") for source in sources}, query
+        ),
         imputed={
-            direction: cells.X[_places(folder, cells.obs_names, query_names[direction.split("->")[0]])]
+            direction: cells.X[
+                _places(folder, cells.obs_names, query_names[direction.split("->")[0]])
+            ]
             for direction, cells in imputed.mod.items()
         },
         drawn=_drawn(imputed, query_names),
@@ -97,7 +119,10 @@ def refuse_one_matrix_twice(view: Path, values: dict[str, np.ndarray | sparse.cs
     for (name, x), (other, y) in combinations(values.items(), 2):
         if x.shape == y.shape and x.shape[1] > 1:
             rows = slice(0, COMPARED_ROWS)
-            x_rows, y_rows = (np.asarray(z[rows].todense() if hasattr(z, "todense") else z[rows]).ravel() for z in (x, y))
+            x_rows, y_rows = (
+                np.asarray(z[rows].todense() if hasattr(z, "todense") else z[rows]).ravel()
+                for z in (x, y)
+            )
             if np.array_equal(x_rows, y_rows) or np.corrcoef(x_rows, y_rows)[0, 1] > NEARLY_EQUAL:
                 raise ContractError(
                     f"{view}/solution.h5mu: modalities {name!r} and {other!r} hold the same matrix, or nearly; "
@@ -121,7 +146,9 @@ def _places(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     return places
 
 
-def _where_given(values: dict[str, np.ndarray | None], query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _where_given(
+    values: dict[str, np.ndarray | None], query: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return source -> the values of the query cells in order, of those sources that have some."""
     return {source: found[query[source]] for source, found in values.items() if found is not None}
 
@@ -131,17 +158,23 @@ def _drawn(imputed: Modalities, query_names: dict[str, pd.Series]) -> dict[str, 
     found = {direction: draws_of(imputed, direction) for direction in imputed.mod}
     places = {source: pd.Index(names) for source, names in query_names.items()}
     return {
-        direction: Drawn(places[direction.split("->")[0]].get_indexer(draws.cells), draws.features, draws.values)
+        direction: Drawn(
+            places[direction.split("->")[0]].get_indexer(draws.cells), draws.features, draws.values
+        )
         for direction, draws in found.items()
         if draws is not None
     }
 
 
-def _private(latents: AnnData, query: dict[str, np.ndarray], rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _private(
+    latents: AnnData, query: dict[str, np.ndarray], rows: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return source -> private latents of the query cells; the joint source has those of all modalities side by side."""
     found = _where_given({source: private_of(latents, source, "query") for source in query}, query)
     if found and "joint" in query:
-        side_by_side = [z[np.searchsorted(rows[source], rows["joint"])] for source, z in found.items()]
+        side_by_side = [
+            z[np.searchsorted(rows[source], rows["joint"])] for source, z in found.items()
+        ]
         found["joint"] = np.concatenate(side_by_side, axis=1)
     return found
 
@@ -171,4 +204,8 @@ def _labelled(
 def _celltype_means(cells: AnnData) -> dict[str, np.ndarray]:
     """Return cell type -> (features,) mean profile of its train cells; cells without a type are left out."""
     x, types = values_of(cells), np.asarray(cells.obs["cell_type"], dtype=object)
-    return {str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel() for t in np.unique(types.astype(str)) if t}
+    return {
+        str(t): np.asarray(x[types == t].mean(axis=0), dtype=np.float32).ravel()
+        for t in np.unique(types.astype(str))
+        if t
+    }

@@ -127,7 +127,9 @@ class Evidence:
         for modality, values in self.truth.items():
             names = len(self.feature_names[modality])
             if values.shape[1] != names:
-                raise ValueError(f"truth of {modality!r} has {values.shape[1]} features, there are {names} feature names")
+                raise ValueError(
+                    f"truth of {modality!r} has {values.shape[1]} features, there are {names} feature names"
+                )
 
     def _check_rows(self, what: str, array: np.ndarray, rows: np.ndarray | None = None) -> None:
         cells = len(self.batches if rows is None else rows)
@@ -145,8 +147,12 @@ class Evidence:
         asked = [Question("run", "-", {}, self._of_run())]
         for source in self.latents:
             rows = self.rows.get(source)
-            asked.append(Question(source, "-", self._of_source(source), self._of_run(rows), rows=rows))
-        for source, target in permutations([source for source in self.latents if source != "joint"], 2):
+            asked.append(
+                Question(source, "-", self._of_source(source), self._of_run(rows), rows=rows)
+            )
+        for source, target in permutations(
+            [source for source in self.latents if source != "joint"], 2
+        ):
             asked += self._of_pair(source, target)
         for direction in self.imputed:
             asked.append(self._of_direction(direction))
@@ -173,7 +179,11 @@ class Evidence:
             needs["history"] = self.history
         if "kept" in self.history:
             needs["trained"] = trained = self._trained()
-            needs |= {"stopping": trained} if self.record["hyperparameters"].get("weights") == "best" else {}
+            needs |= (
+                {"stopping": trained}
+                if self.record["hyperparameters"].get("weights") == "best"
+                else {}
+            )
         return needs
 
     def _trained(self) -> dict[str, int]:
@@ -220,30 +230,47 @@ class Evidence:
         needs: dict[str, object] = {"latent": latent}
         if source in self.private_latents:
             private = self.private_latents[source]
-            needs |= {"private_latent": private, "all_blocks": np.concatenate([latent, private], axis=1)}
+            needs |= {
+                "private_latent": private,
+                "all_blocks": np.concatenate([latent, private], axis=1),
+            }
         if source in self.truth:
             needs["values"] = self.truth[source]
         if self.shared_factors is not None:
             rows = self.rows.get(source)
-            needs["shared_factors"] = self.shared_factors if rows is None else self.shared_factors[rows]
+            needs["shared_factors"] = (
+                self.shared_factors if rows is None else self.shared_factors[rows]
+            )
         if source in self.private_factors:
             needs["private_factors"] = self.private_factors[source]
         if self.has_labels and source in self.predicted:
             needs["predicted"] = self.predicted[source]
         if self.has_labels and self.labelled is not None:
-            needs["classified"] = _entry(_transfer(*self.labelled, latent, ks=[LABEL_NEIGHBORS]), LABEL_NEIGHBORS)
+            needs["classified"] = _entry(
+                _transfer(*self.labelled, latent, ks=[LABEL_NEIGHBORS]), LABEL_NEIGHBORS
+            )
         return needs
 
     def _of_pair(self, source: str, target: str) -> list[Question]:
         """Return what is asked about an ordered pair of modalities: from the first's cells to the second's query cells."""
-        about, latent_a, latent_b = f"{source}->{target}", self.latents[source], self.latents[target]
+        about, latent_a, latent_b = (
+            f"{source}->{target}",
+            self.latents[source],
+            self.latents[target],
+        )
         found = common_rows(self.rows.get(source), self.rows.get(target), len(self.batches))
         if found is None:
-            needs = {"latent_a": latent_a, "latent_b": latent_b} | self._among_query(latent_a, latent_b, None)
-            return [Question(about, "-", needs | self._from_train(source, latent_b), self._of_run())]
+            needs = {"latent_a": latent_a, "latent_b": latent_b} | self._among_query(
+                latent_a, latent_b, None
+            )
+            return [
+                Question(about, "-", needs | self._from_train(source, latent_b), self._of_run())
+            ]
         in_source, in_target, both = found
         rows = self.rows.get(target)
-        carried = Question(about, "-", self._from_train(source, latent_b), self._of_run(rows), rows=rows)
+        carried = Question(
+            about, "-", self._from_train(source, latent_b), self._of_run(rows), rows=rows
+        )
         if len(both):
             a, b = latent_a[in_source], latent_b[in_target]
             needs = {"latent_a": a, "latent_b": b} | self._among_query(a, b, both)
@@ -255,30 +282,53 @@ class Evidence:
             asked = [Question(about, "-", refused, self._of_run(), companions=side_by_side)]
         return [*asked, carried] if carried.own else asked
 
-    def _among_query(self, latent_a: np.ndarray, latent_b: np.ndarray, rows: np.ndarray | None) -> dict[str, object]:
+    def _among_query(
+        self, latent_a: np.ndarray, latent_b: np.ndarray, rows: np.ndarray | None
+    ) -> dict[str, object]:
         """Return labels carried over from query cells in one modality to the same cells in another, own partners aside."""
         if (labels := self.labels_at(rows)) is None:
             return {}
-        among_query = _transfer(latent_a, labels, latent_b, ks=[PRIMARY], own=np.arange(len(latent_b)))
+        among_query = _transfer(
+            latent_a, labels, latent_b, ks=[PRIMARY], own=np.arange(len(latent_b))
+        )
         return {"transferred_without_partner": _entry(among_query, PRIMARY)}
 
     def _from_train(self, source: str, latent_b: np.ndarray) -> dict[str, object]:
         """Return labels carried over from one modality's train cells to query cells in another."""
-        if not (self.has_labels and source in self.train_latents and np.any(self.train_labels[source] != "")):
+        if not (
+            self.has_labels
+            and source in self.train_latents
+            and np.any(self.train_labels[source] != "")
+        ):
             return {}
         sides = self.train_latents[source], self.train_labels[source], latent_b
-        for_each_k, by_direction = _transfer(*sides, ks=NEIGHBORS), _transfer(*sides, ks=[PRIMARY], cosine=True)
+        for_each_k, by_direction = (
+            _transfer(*sides, ks=NEIGHBORS),
+            _transfer(*sides, ks=[PRIMARY], cosine=True),
+        )
         needs = {f"transferred_k{k}": _entry(for_each_k, k) for k in NEIGHBORS if k != PRIMARY}
-        return needs | {"transferred": _entry(for_each_k, PRIMARY), "transferred_cosine": _entry(by_direction, PRIMARY)}
+        return needs | {
+            "transferred": _entry(for_each_k, PRIMARY),
+            "transferred_cosine": _entry(by_direction, PRIMARY),
+        }
 
     def _of_direction(self, direction: str) -> Question:
         """Return what is asked about one direction of an imputation: of cells whose truth is known."""
         source, target = direction.split("->")
         found = common_rows(self.rows.get(source), self.rows.get(target), len(self.batches))
-        imputed, truth, opened, both = self.imputed[direction], self.truth[target], self.opened.get(target), None
+        imputed, truth, opened, both = (
+            self.imputed[direction],
+            self.truth[target],
+            self.opened.get(target),
+            None,
+        )
         if found is not None:
             in_source, in_target, both = found
-            imputed, truth, opened = imputed[in_source], truth[in_target], None if opened is None else opened[in_target]
+            imputed, truth, opened = (
+                imputed[in_source],
+                truth[in_target],
+                None if opened is None else opened[in_target],
+            )
         needs: dict[str, object] = {"imputed": imputed, "truth": truth}
         needs |= {"train_mean": self.train_mean[target], "train_std": self.train_std[target]}
         if self.has_labels and target in self.celltype_means:
@@ -290,7 +340,14 @@ class Evidence:
         if both is not None and not len(both):
             needs |= dict.fromkeys(("imputed", "truth"), without_partners(source, target))
             both = None
-        return Question(direction, self.spaces[target], needs, self._of_run(both), self.feature_names[target], both)
+        return Question(
+            direction,
+            self.spaces[target],
+            needs,
+            self._of_run(both),
+            self.feature_names[target],
+            both,
+        )
 
     def _of_draws(self, direction: str) -> Question:
         """Return what is asked about draws of one direction: of the sampled cells whose truth is known."""
@@ -301,7 +358,10 @@ class Evidence:
             known = np.isin(rows, self.rows[target])
             places = np.searchsorted(self.rows[target], rows[known])
         truth = self.truth[target][places][:, drawn.columns]
-        needs = {"draws": drawn.values[known], "drawn_truth": truth.toarray() if hasattr(truth, "toarray") else truth}
+        needs = {
+            "draws": drawn.values[known],
+            "drawn_truth": truth.toarray() if hasattr(truth, "toarray") else truth,
+        }
         needs["drawn_std"] = self.train_std[target][drawn.columns]
         if not known.any():
             needs |= dict.fromkeys(("draws", "drawn_truth"), without_partners(source, target))
@@ -314,11 +374,15 @@ class Evidence:
         places = {name: place for place, name in enumerate(means)}
         return {
             "celltype_profiles": np.array([*means.values(), self.train_mean[modality]]),
-            "celltype_of": np.array([places.get(label, len(means)) for label in self.labels_at(rows)]),
+            "celltype_of": np.array(
+                [places.get(label, len(means)) for label in self.labels_at(rows)]
+            ),
         }
 
 
-def _transfer(*latents_and_labels: np.ndarray, **options: object) -> Callable[[], dict[int, np.ndarray]]:
+def _transfer(
+    *latents_and_labels: np.ndarray, **options: object
+) -> Callable[[], dict[int, np.ndarray]]:
     """Return a function that transfers labels when it is first called, and imports only then what compiles."""
 
     @cache

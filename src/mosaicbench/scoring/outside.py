@@ -18,17 +18,26 @@ if TYPE_CHECKING:
 
 GROUPS = ("alignment", "label_transfer", "biology", "mixing")
 FEWEST_CELLS = 3
-FROM_GRAPH = "from_graph"  # the function of a metric's file that reads a graph in the place of latents
+FROM_GRAPH = (
+    "from_graph"  # the function of a metric's file that reads a graph in the place of latents
+)
 
 
 def known_of(obs: pd.DataFrame, *, cell_type: str, batch: str) -> pd.DataFrame:
     """Return the columns cell_type and batch, from those of the given names; one that is not there is left out."""
-    there = {name: column for name, column in (("cell_type", cell_type), ("batch", batch)) if column in obs}
+    there = {
+        name: column
+        for name, column in (("cell_type", cell_type), ("batch", batch))
+        if column in obs
+    }
     return obs[list(there.values())].set_axis(list(there), axis=1)
 
 
 def scores_of_embeddings(
-    embeddings: Mapping[str, tuple[pd.Index, np.ndarray]], obs: pd.DataFrame, *, groups: Collection[str] = GROUPS
+    embeddings: Mapping[str, tuple[pd.Index, np.ndarray]],
+    obs: pd.DataFrame,
+    *,
+    groups: Collection[str] = GROUPS,
 ) -> pd.DataFrame:
     """Return a row per metric and source, or ordered pair of sources.
 
@@ -63,7 +72,9 @@ def scores_of_embeddings(
         _check(source, names, z)
         cells = cells[cells.isin(names)]
     if len(cells) < FEWEST_CELLS:
-        raise UserError(f"only {len(cells)} cells are in the truth and in every embedding; give them all the same cell names")
+        raise UserError(
+            f"only {len(cells)} cells are in the truth and in every embedding; give them all the same cell names"
+        )
     widths = {source: z.shape[1] for source, (_, z) in embeddings.items() if source != "joint"}
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{source}: {width}" for source, width in widths.items())
@@ -74,15 +85,21 @@ def scores_of_embeddings(
         batches=_column(known_of_cells, "batch"),
         labels=_column(known_of_cells, "cell_type"),
         latents={
-            source: np.asarray(z, dtype=np.float32)[names.get_indexer(cells)] for source, (names, z) in embeddings.items()
+            source: np.asarray(z, dtype=np.float32)[names.get_indexer(cells)]
+            for source, (names, z) in embeddings.items()
         },
     )
     found = scorer.score(evidence, groups).scores
-    return found[found["direction"] != "run"][["metric", "direction", "value"]].reset_index(drop=True)
+    return found[found["direction"] != "run"][["metric", "direction", "value"]].reset_index(
+        drop=True
+    )
 
 
 def scores_of_graphs(
-    graphs: Mapping[str, tuple[pd.Index, sparse.csr_matrix]], obs: pd.DataFrame, *, groups: Collection[str] = GROUPS
+    graphs: Mapping[str, tuple[pd.Index, sparse.csr_matrix]],
+    obs: pd.DataFrame,
+    *,
+    groups: Collection[str] = GROUPS,
 ) -> pd.DataFrame:
     """Return a row per graph and metric that reads graphs: those whose file has a function ``from_graph``.
 
@@ -108,11 +125,19 @@ def scores_of_graphs(
     for source, (names, graph) in graphs.items():
         cells = pd.Index(names).astype(str)
         if graph.shape != (len(cells), len(cells)):
-            raise UserError(f"graph {source!r}: expected {len(cells)} times {len(cells)} cells, found {graph.shape}")
+            raise UserError(
+                f"graph {source!r}: expected {len(cells)} times {len(cells)} cells, found {graph.shape}"
+            )
         if unknown := (~cells.isin(obs.index.astype(str))).sum():
-            raise UserError(f"graph {source!r}: {unknown} of its {len(cells)} cells are not in the truth; give the same names")
+            raise UserError(
+                f"graph {source!r}: {unknown} of its {len(cells)} cells are not in the truth; give the same names"
+            )
         of_cells = obs.set_axis(obs.index.astype(str)).loc[cells]
-        known = {"labels": _column(of_cells, "cell_type"), "batches": _column(of_cells, "batch"), "graph": graph}
+        known = {
+            "labels": _column(of_cells, "cell_type"),
+            "batches": _column(of_cells, "batch"),
+            "graph": graph,
+        }
         known = {need: x for need, x in known.items() if need == "graph" or len(set(x) - {""}) > 1}
         for metric, card in catalog.cards("metrics").items():
             if card["group"] in groups and catalog.stands_beside("metrics", metric, FROM_GRAPH):
@@ -125,11 +150,17 @@ def scores_of_graphs(
 
 def _check(source: str, names: pd.Index, z: np.ndarray) -> None:
     if len(names) != len(z) or np.ndim(z) != 2:
-        raise UserError(f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape {np.shape(z)}")
+        raise UserError(
+            f"embedding {source!r}: expected (cells, latent) for {len(names)} cells, found shape {np.shape(z)}"
+        )
     if not names.is_unique:
-        raise UserError(f"embedding {source!r} names a cell twice, {names[names.duplicated()][0]!r}; make the names unique")
+        raise UserError(
+            f"embedding {source!r} names a cell twice, {names[names.duplicated()][0]!r}; make the names unique"
+        )
     if not np.isfinite(z).all():
-        raise UserError(f"embedding {source!r} holds NaN or infinite values; leave out the cells that have none")
+        raise UserError(
+            f"embedding {source!r} holds NaN or infinite values; leave out the cells that have none"
+        )
 
 
 def _column(obs: pd.DataFrame, name: str) -> np.ndarray:

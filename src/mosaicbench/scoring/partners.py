@@ -45,13 +45,19 @@ def common_rows(
         return None
     every = np.arange(cells)
     both, in_first, in_second = np.intersect1d(
-        every if first is None else first, every if second is None else second, assume_unique=True, return_indices=True
+        every if first is None else first,
+        every if second is None else second,
+        assume_unique=True,
+        return_indices=True,
     )
     return in_first, in_second, both
 
 
 def companions(
-    latent_a: np.ndarray, latent_b: np.ndarray, labels_a: np.ndarray | None, labels_b: np.ndarray | None
+    latent_a: np.ndarray,
+    latent_b: np.ndarray,
+    labels_a: np.ndarray | None,
+    labels_b: np.ndarray | None,
 ) -> dict[str, Callable[[], np.ndarray]]:
     """Return needs of metrics that compare two modalities without knowing partners: as many cells of each type from either.
 
@@ -92,5 +98,8 @@ def companions(
 def _drawn(types: np.ndarray, numbers: dict[str, int]) -> np.ndarray:
     """Return so many positions of each type, drawn at random; the same whichever modality is named first."""
     random = np.random.default_rng(0)
-    rows = [random.permutation(np.flatnonzero(types == name))[:number] for name, number in numbers.items()]
+    rows = [
+        random.permutation(np.flatnonzero(types == name))[:number]
+        for name, number in numbers.items()
+    ]
     return np.concatenate([np.zeros(0, dtype=int), *rows])

@@ -57,7 +57,9 @@ class Scores:
 
 
 NOTHING = Scores(  # of a run that failed
-    pd.DataFrame([("status", "run", "-", np.nan)], columns=SCORE_COLUMNS), pd.DataFrame(columns=FEATURE_COLUMNS), {}
+    pd.DataFrame([("status", "run", "-", np.nan)], columns=SCORE_COLUMNS),
+    pd.DataFrame(columns=FEATURE_COLUMNS),
+    {},
 )
 
 
@@ -84,12 +86,18 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
         *_parts(evidence, metrics, "by_type"),
         *_parts(evidence, metrics, "by_batch"),
     ]
-    features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FEATURE_COLUMNS)
+    features = (
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FEATURE_COLUMNS)
+    )
     cells = {
-        (name, question.about, question.space): _among_all(values, question.rows, len(evidence.batches))
+        (name, question.about, question.space): _among_all(
+            values, question.rows, len(evidence.batches)
+        )
         for question, name, values in _defined(evidence, metrics, "per_cell")
     }
-    return Scores(pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners))
+    return Scores(
+        pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners)
+    )
 
 
 def means(evidence: Evidence, metrics: Collection[str]) -> dict[str, float]:
@@ -110,15 +118,21 @@ def ask(metric: str, beside: str | None = None, /, **supplied: object) -> float:
     return _value(metric, Question("what was supplied", "-", supplied, {}), beside)[0]
 
 
-def _suited(evidence: Evidence, metrics: list[str], beside: str | None) -> Iterator[tuple[Question, str]]:
+def _suited(
+    evidence: Evidence, metrics: list[str], beside: str | None
+) -> Iterator[tuple[Question, str]]:
     """Yield each question with each metric that it suits; with those that have a function of a name beside them."""
-    having = [name for name in metrics if beside is None or catalog.stands_beside("metrics", name, beside)]
+    having = [
+        name for name in metrics if beside is None or catalog.stands_beside("metrics", name, beside)
+    ]
     needs = {name: catalog.parameters("metrics", name, beside) for name in having}
     for question in evidence.questions:
         yield from ((question, name) for name in having if question.suits(needs[name]))
 
 
-def _defined(evidence: Evidence, metrics: list[str], beside: str) -> Iterator[tuple[Question, str, np.ndarray]]:
+def _defined(
+    evidence: Evidence, metrics: list[str], beside: str
+) -> Iterator[tuple[Question, str, np.ndarray]]:
     """Yield what the functions of a name beside metrics say, where they are defined; the metric's own row says where not."""
     for question, name in _suited(evidence, metrics, beside):
         with suppress(Undefined):
@@ -132,7 +146,9 @@ def _called(metric: str, question: Question, beside: str | None = None) -> objec
     return catalog.function("metrics", metric, beside)(**question.values(needs, partners=partners))
 
 
-def _value(metric: str, question: Question, beside: str | None = None) -> tuple[float, Undefined | None]:
+def _value(
+    metric: str, question: Question, beside: str | None = None
+) -> tuple[float, Undefined | None]:
     """Return a score, or NaN and why it is not defined."""
     try:
         return _called(metric, question, beside), None
@@ -165,7 +181,11 @@ def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.Dat
         names = sorted(set(labels) - {""}) if kind == "by_type" else dict.fromkeys(batches)
         needed = question.values(catalog.parameters("metrics", metric))
         masks = {name: (of == name) & (labels != "") for name in names}
-        parts = {str(name): {need: x[rows] for need, x in needed.items()} for name, rows in masks.items() if rows.any()}
+        parts = {
+            str(name): {need: x[rows] for need, x in needed.items()}
+            for name, rows in masks.items()
+            if rows.any()
+        }
         values = [ask(metric, **part) for part in parts.values()]
         yield _table(catalog.card("metrics", metric)[kind], question, list(parts), values)
 
@@ -179,6 +199,8 @@ def _among_all(values: np.ndarray, rows: np.ndarray | None, cells: int) -> np.nd
     return found
 
 
-def _table(metric: str, question: Question, names: list[str], values: Collection[float]) -> pd.DataFrame:
+def _table(
+    metric: str, question: Question, names: list[str], values: Collection[float]
+) -> pd.DataFrame:
     of = {"metric": metric, "direction": question.about, "space": question.space}
     return pd.DataFrame(of | {"feature": names, "value": values}, columns=FEATURE_COLUMNS)

@@ -32,7 +32,13 @@ CHANGES = {
 }
 
 
-def scores(a: pd.DataFrame, b: pd.DataFrame, by_seed_a: pd.DataFrame, by_seed_b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def scores(
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    by_seed_a: pd.DataFrame,
+    by_seed_b: pd.DataFrame,
+    roster: Roster,
+) -> pd.DataFrame:
     """Return one row per score of two benchmarks: what changed beyond chance first, time and memory last.
 
     A seed is the same split in both, so differences are taken seed by seed, over the seeds that both have. Of scores in which
@@ -53,7 +59,9 @@ def scores(a: pd.DataFrame, b: pd.DataFrame, by_seed_a: pd.DataFrame, by_seed_b:
         Columns ``SCORE_COLUMNS``; `difference` is b less a over the seeds of both, or of the means where they share none, with
         its 95 % t interval; `change` is a key of ``CHANGES``.
     """
-    both = a[[*KEYS, *MEASURES]].merge(b[[*KEYS, *MEASURES]], on=KEYS, how="outer", suffixes=("_a", "_b"), sort=False)
+    both = a[[*KEYS, *MEASURES]].merge(
+        b[[*KEYS, *MEASURES]], on=KEYS, how="outer", suffixes=("_a", "_b"), sort=False
+    )
     paired = _differences(by_seed_a, by_seed_b)
     both = both.merge(paired, on=KEYS, how="left")
     both["paired_seeds"] = both["paired_seeds"].fillna(0).astype(int)
@@ -68,10 +76,14 @@ def scores(a: pd.DataFrame, b: pd.DataFrame, by_seed_a: pd.DataFrame, by_seed_b:
         BETTER: gain > 0,
         WORSE: gain < 0,
     }
-    both["change"] = np.select(list(conditions.values()), list(conditions), default=BEYOND) if len(both) else ""
+    both["change"] = (
+        np.select(list(conditions.values()), list(conditions), default=BEYOND) if len(both) else ""
+    )
     is_resource = both["metric"].map(roster.group) == "resources"
     places = {"resource": is_resource, "place": both["change"].map(list(CHANGES).index)}
-    order = both.assign(**places, size=-both["difference"].abs()).sort_values([*places, "size"], kind="stable")
+    order = both.assign(**places, size=-both["difference"].abs()).sort_values(
+        [*places, "size"], kind="stable"
+    )
     return both.loc[order.index, SCORE_COLUMNS].reset_index(drop=True)
 
 
@@ -82,7 +94,9 @@ def _differences(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     """
     columns = [*KEYS, "seed", "value"]
     parts = [*KEYS, "direction", "space"]
-    given = [side.loc[side["status"] != "not_applicable", parts].drop_duplicates() for side in (a, b)]
+    given = [
+        side.loc[side["status"] != "not_applicable", parts].drop_duplicates() for side in (a, b)
+    ]
     shared = given[0].merge(given[1], on=parts)
     sides = [complete_seed_means(side.merge(shared, on=parts))[columns] for side in (a, b)]
     paired = sides[0].merge(sides[1], on=[*KEYS, "seed"], suffixes=("_a", "_b"))
@@ -90,8 +104,12 @@ def _differences(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     for names, group in paired.groupby(KEYS, sort=False):
         x = (group["value_b"] - group["value_a"]).to_numpy(dtype=float)
         half = half_width(x) if len(x) > 1 else np.nan
-        rows.append([*names, x.mean(), x.mean() - half, x.mean() + half, len(x), bool((x == 0).all())])
-    return pd.DataFrame(rows, columns=[*KEYS, "difference", "low", "high", "paired_seeds", "is_same"])
+        rows.append(
+            [*names, x.mean(), x.mean() - half, x.mean() + half, len(x), bool((x == 0).all())]
+        )
+    return pd.DataFrame(
+        rows, columns=[*KEYS, "difference", "low", "high", "paired_seeds", "is_same"]
+    )
 
 
 def statuses(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
@@ -122,9 +140,14 @@ def fits_of_one(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         Columns: dataset, scenario, run, seeds_a, seeds_b; the seeds that only that one has, as text.
     """
     fit = [*RUN, "seed"]
-    both = a[a["seed"].notna()][fit].merge(b[b["seed"].notna()][fit], on=fit, how="outer", indicator="side")
+    both = a[a["seed"].notna()][fit].merge(
+        b[b["seed"].notna()][fit], on=fit, how="outer", indicator="side"
+    )
     rows = []
     for names, group in both[both["side"] != "both"].groupby(RUN, sort=False):
-        seeds = {side: ", ".join(map(str, group.loc[group["side"] == f"{side}_only", "seed"])) for side in ("left", "right")}
+        seeds = {
+            side: ", ".join(map(str, group.loc[group["side"] == f"{side}_only", "seed"]))
+            for side in ("left", "right")
+        }
         rows.append([*names, seeds["left"], seeds["right"]])
     return pd.DataFrame(rows, columns=[*RUN, "seeds_a", "seeds_b"])

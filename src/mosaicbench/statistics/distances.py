@@ -14,7 +14,15 @@ from mosaicbench.statistics.summary import merits
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
-DISTANCE_COLUMNS = [*VIEW, "metric", *(f"best_{distance}" for distance in DISTANCES), "differs", "runs", "pairs", "turned"]
+DISTANCE_COLUMNS = [
+    *VIEW,
+    "metric",
+    *(f"best_{distance}" for distance in DISTANCES),
+    "differs",
+    "runs",
+    "pairs",
+    "turned",
+]
 SCORES = [score for score, forms in BY_DISTANCE.items() if set(forms.values()) & set(HEADLINE)]
 
 
@@ -40,14 +48,22 @@ def verdicts_by_distance(summary: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     for (dataset, scenario), of_view in merit.groupby(VIEW, sort=False):
         for score in SCORES:
             forms = BY_DISTANCE[score]
-            table = of_view[of_view["metric"].isin(forms.values())].pivot(index="run", columns="metric", values="merit")
+            table = of_view[of_view["metric"].isin(forms.values())].pivot(
+                index="run", columns="metric", values="merit"
+            )
             table = table.reindex(columns=list(forms.values())).dropna()  # (runs, distances)
             if len(table) < 2:
                 continue
-            best = {distance: sorted(table.index[table[form] == table[form].max()]) for distance, form in forms.items()}
+            best = {
+                distance: sorted(table.index[table[form] == table[form].max()])
+                for distance, form in forms.items()
+            }
             row = {"dataset": dataset, "scenario": scenario, "metric": score, "runs": len(table)}
             row |= {f"best_{distance}": ", ".join(runs) for distance, runs in best.items()}
-            row |= {"differs": len(set(map(tuple, best.values()))) > 1, "pairs": len(table) * (len(table) - 1) // 2}
+            row |= {
+                "differs": len(set(map(tuple, best.values()))) > 1,
+                "pairs": len(table) * (len(table) - 1) // 2,
+            }
             rows.append(row | {"turned": _turned(table.to_numpy())})
     return pd.DataFrame(rows, columns=DISTANCE_COLUMNS)
 

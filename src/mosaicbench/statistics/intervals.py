@@ -23,7 +23,9 @@ CELLS_ONLY = "t over cells, one seed"
 OF_THESE_DATASETS = "t over seeds, of these datasets"
 
 
-def half_width_over_cells(values: Mapping[int, np.ndarray], names: Mapping[int, np.ndarray]) -> float:
+def half_width_over_cells(
+    values: Mapping[int, np.ndarray], names: Mapping[int, np.ndarray]
+) -> float:
     """Return half the width of the 95 % interval of the mean over seeds of the mean over cells, seeds taken as they are.
 
     With other cells in every seed this is t sqrt(v / (n S)), with v the mean over S seeds of the variance over n cells. A cell
@@ -43,7 +45,9 @@ def half_width_over_cells(values: Mapping[int, np.ndarray], names: Mapping[int, 
     for seed, x in values.items():
         given = ~np.isnan(x)
         of_seed = x[given].astype(float)
-        deviations.append((of_seed - of_seed.mean()) / (len(of_seed) * len(values)) if len(of_seed) else of_seed)
+        deviations.append(
+            (of_seed - of_seed.mean()) / (len(of_seed) * len(values)) if len(of_seed) else of_seed
+        )
         met.append(names[seed][given])
     cells, distinct = pd.factorize(np.concatenate(met))
     n = len(distinct)
@@ -80,7 +84,10 @@ def over_cells(cells: Iterable[CellScores]) -> dict[tuple, float]:
             by_metric.setdefault(metric, []).append(by_seed)
         for metric, directions in by_metric.items():
             seeds = set.intersection(*(set(by_seed) for by_seed in directions))
-            means = {seed: over_directions([by_seed[seed] for by_seed in directions]) for seed in sorted(seeds)}
+            means = {
+                seed: over_directions([by_seed[seed] for by_seed in directions])
+                for seed in sorted(seeds)
+            }
             if means:
                 widths[(*names, metric)] = half_width_over_cells(means, run.cells)
     return widths
@@ -97,14 +104,19 @@ def with_cells(summary: pd.DataFrame, widths: Mapping[tuple, float]) -> pd.DataF
         As :func:`over_cells` gives them.
     """
     keys = [*RUN, "metric", *(["direction", "space"] if "direction" in summary else [])]
-    of_cells = pd.Series([widths.get(key, np.nan) for key in summary[keys].itertuples(index=False, name=None)], dtype=float)
+    of_cells = pd.Series(
+        [widths.get(key, np.nan) for key in summary[keys].itertuples(index=False, name=None)],
+        dtype=float,
+    )
     of_cells = of_cells.set_axis(summary.index)
     half = np.fmax((summary["high"] - summary["low"]).astype(float) / 2, of_cells)
     has_cells = of_cells.notna()
     kind = summary["interval"].mask(has_cells & (summary["seeds"] > 1), NOT_NARROWER)
     kind = kind.mask(has_cells & (summary["seeds"] == 1), CELLS_ONLY)
     ends = {"low": summary["mean"] - half, "high": summary["mean"] + half}
-    return summary.assign(**{name: end.where(has_cells, summary[name]) for name, end in ends.items()}, interval=kind)
+    return summary.assign(
+        **{name: end.where(has_cells, summary[name]) for name, end in ends.items()}, interval=kind
+    )
 
 
 def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str]:
@@ -121,7 +133,9 @@ def over_datasets(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     mean = np.mean([x.mean(axis=0) for x in values.values()], axis=0)
     if min(len(x) for x in values.values()) < 2:
         return np.full_like(mean, np.nan), np.full_like(mean, np.nan), NO_INTERVAL
-    variances = np.stack([x.var(axis=0, ddof=1) / len(x) for x in values.values()])  # (datasets, columns), of the means
+    variances = np.stack(
+        [x.var(axis=0, ddof=1) / len(x) for x in values.values()]
+    )  # (datasets, columns), of the means
     freedom = np.array([len(x) - 1 for x in values.values()])[:, None]
     total = variances.sum(axis=0)
     with np.errstate(invalid="ignore"):

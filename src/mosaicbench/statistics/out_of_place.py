@@ -24,7 +24,9 @@ KNOWS_NOTHING = {
     "train_mean": (("imputation",), "train_mean_is_chance"),
 }
 KNOWS_ALL = ("alignment", "imputation")  # groups in which the oracle gives the answer itself
-NOT_THE_ANSWER = ("imputation_auroc_per_peak",)  # of peaks, the oracle knows the principal components alone
+NOT_THE_ANSWER = (
+    "imputation_auroc_per_peak",
+)  # of peaks, the oracle knows the principal components alone
 FROM_BEST = 0.02  # what cells that cannot be told apart may take from the oracle
 CELLS = 100  # where nobody knows how many there are
 REMEDY = "the control, the metric or the scoring is wrong, so read no score of this metric here"
@@ -59,9 +61,18 @@ def controls_out_of_place(
 
 def _fault(roster: Roster, run: str, metric: str, value: float, allowed: float) -> str:
     """Return what is wrong with a control's mean score, "" where nothing is."""
-    method, group, lacks = roster.method(run), roster.group(metric), roster.metric(metric).get("lacks", {})
+    method, group, lacks = (
+        roster.method(run),
+        roster.group(metric),
+        roster.metric(metric).get("lacks", {}),
+    )
     best, chance = roster.best(metric), roster.chance(metric)
-    if method == "oracle" and group in KNOWS_ALL and "perfect_is_best" not in lacks and metric not in NOT_THE_ANSWER:
+    if (
+        method == "oracle"
+        and group in KNOWS_ALL
+        and "perfect_is_best" not in lacks
+        and metric not in NOT_THE_ANSWER
+    ):
         # of a metric without a best value the difference is not a number, and no number is larger
         if abs(value - best) > FROM_BEST:
             return f"{value:.3f}, but this control knows the solution and has to be best, {best:g}; {REMEDY}"

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench.statistics.common import ALL, FAILED, GROUPS, NO_INTERVAL, RUN, T_OVER_SEEDS, VIEW, half_width, pooled
+from mosaicbench.statistics.common import (
+    ALL,
+    FAILED,
+    GROUPS,
+    NO_INTERVAL,
+    RUN,
+    T_OVER_SEEDS,
+    VIEW,
+    half_width,
+    pooled,
+)
 from mosaicbench.statistics.intervals import over_datasets
 from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import complete_seed_means
@@ -19,12 +29,37 @@ if TYPE_CHECKING:
 METRICS = [metric for metrics in GROUPS.values() for metric in metrics]
 SCORES = ("score", *GROUPS)
 RANKS = tuple(f"rank_{name}" for name in GROUPS)
-TRIVIAL = {"alignment": "label_oracle", "imputation": "celltype_mean"}  # what a question's score has to exceed; else 0, chance
-OVERALL_COLUMNS = [*RUN, "method", "kind", "rank", "score", "low", "high", "interval", *GROUPS, *RANKS]
-OVERALL_COLUMNS += ["seeds", "of_seeds", "metrics", "of_metrics", "complete", "missing", "not_above", "datasets"]
+TRIVIAL = {
+    "alignment": "label_oracle",
+    "imputation": "celltype_mean",
+}  # what a question's score has to exceed; else 0, chance
+OVERALL_COLUMNS = [
+    *RUN,
+    "method",
+    "kind",
+    "rank",
+    "score",
+    "low",
+    "high",
+    "interval",
+    *GROUPS,
+    *RANKS,
+]
+OVERALL_COLUMNS += [
+    "seeds",
+    "of_seeds",
+    "metrics",
+    "of_metrics",
+    "complete",
+    "missing",
+    "not_above",
+    "datasets",
+]
 
 
-def overall(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster, simulated: Collection[str] = ()) -> pd.DataFrame:
+def overall(
+    scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster, simulated: Collection[str] = ()
+) -> pd.DataFrame:
     """Return the scores of every run and view by question, and over questions; per scenario over datasets, too.
 
     Each metric of :data:`GROUPS` is scaled by ``scale.ends``; the score of a question is the mean of its metrics, the overall
@@ -55,7 +90,9 @@ def overall(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster, simulated:
         for run, seeds in of_view.groupby("run", sort=False):
             names = {"dataset": dataset, "scenario": scenario, "run": run, "datasets": dataset}
             names |= {"method": roster.method(run), "kind": roster.kind(run)}
-            rows.append(names | _score_of_run(scaled_here[scaled_here["run"] == run], seeds, wanted))
+            rows.append(
+                names | _score_of_run(scaled_here[scaled_here["run"] == run], seeds, wanted)
+            )
     of_views = pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])
     parts = [part for part in (of_views, _over_all_datasets(of_views, simulated)) if len(part)]
     table = pd.concat(parts or [of_views], ignore_index=True)
@@ -63,8 +100,17 @@ def overall(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster, simulated:
     views = [table["scenario"], table["dataset"]]
     for name, rank in zip(SCORES, ("rank", *RANKS), strict=True):
         ranked = competes & (table["complete"] if name == "score" else table["whole"]).astype(bool)
-        table[rank] = table[name].astype(float).where(ranked).groupby(views).rank(ascending=False, method="min")
-    below = [_not_above(table[(table[VIEW] == line[VIEW]).all(axis=1)], line) for _, line in table.iterrows()]
+        table[rank] = (
+            table[name]
+            .astype(float)
+            .where(ranked)
+            .groupby(views)
+            .rank(ascending=False, method="min")
+        )
+    below = [
+        _not_above(table[(table[VIEW] == line[VIEW]).all(axis=1)], line)
+        for _, line in table.iterrows()
+    ]
     return table.assign(not_above=below)[OVERALL_COLUMNS]
 
 
@@ -72,7 +118,9 @@ def _not_above(of_view: pd.DataFrame, line: pd.Series) -> str:
     """Return the questions in which a run's score is not above that of the trivial control of its view: "alignment"."""
     found = []
     for name in GROUPS:
-        bar = of_view.loc[of_view["method"] == TRIVIAL.get(name), name].astype(float).fillna(0).max()
+        bar = (
+            of_view.loc[of_view["method"] == TRIVIAL.get(name), name].astype(float).fillna(0).max()
+        )
         if line[name] <= max(0.0, np.nan_to_num(bar)):
             found.append(name)
     return ", ".join(found)
@@ -85,7 +133,9 @@ def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     """
     means = complete_seed_means(scores)
     parts = [means.iloc[:0].assign(scaled=pd.Series(dtype=float))]
-    for (_, _, metric), group in means[means["metric"].isin(METRICS)].groupby([*VIEW, "metric"], sort=False):
+    for (_, _, metric), group in means[means["metric"].isin(METRICS)].groupby(
+        [*VIEW, "metric"], sort=False
+    ):
         scale = ends(group.groupby("run")["value"].mean(), metric, roster)
         width = scale["one"] - scale["zero"]
         if np.isfinite(width) and width * roster.sign(metric) > 0:
@@ -93,7 +143,9 @@ def _scaled_by_seed(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-def _score_of_run(scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]) -> dict[str, object]:
+def _score_of_run(
+    scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]
+) -> dict[str, object]:
     """Return the scores of one run in one view, over the seeds in which it has every metric that it has at all.
 
     Parameters
@@ -108,20 +160,35 @@ def _score_of_run(scaled: pd.DataFrame, seeds: pd.DataFrame, wanted: list[str]) 
     applicable = seeds[seeds["status"] != "not_applicable"]
     by_metric = scaled.pivot(index="seed", columns="metric", values="scaled")  # (seeds, metrics)
     table = by_metric.dropna()
-    questions = {name: [metric for metric in metrics if metric in wanted] for name, metrics in GROUPS.items()}
+    questions = {
+        name: [metric for metric in metrics if metric in wanted] for name, metrics in GROUPS.items()
+    }
     questions = {name: metrics for name, metrics in questions.items() if metrics}
     by_seed = pd.DataFrame(
-        {name: table.reindex(columns=metrics).mean(axis=1, skipna=False) for name, metrics in questions.items()}
+        {
+            name: table.reindex(columns=metrics).mean(axis=1, skipna=False)
+            for name, metrics in questions.items()
+        }
     )
     missing = [metric for metric in wanted if metric not in table] if len(table) else list(wanted)
-    lost = ~applicable["seed"].isin(table.index) if len(table) else applicable["status"].isin(FAILED)
-    reasons = [f"seed {row.seed} {_reason(row.status, row.seed, by_metric)}" for row in applicable[lost].itertuples()]
+    lost = (
+        ~applicable["seed"].isin(table.index) if len(table) else applicable["status"].isin(FAILED)
+    )
+    reasons = [
+        f"seed {row.seed} {_reason(row.status, row.seed, by_metric)}"
+        for row in applicable[lost].itertuples()
+    ]
     reasons = reasons if len(applicable) else ["not applicable"]
     score = by_seed.mean(axis=1, skipna=False).dropna()
-    row = {name: by_seed[name].mean() if name in by_seed else np.nan for name in GROUPS} | _mean_with_interval(score.to_numpy())
+    row = {
+        name: by_seed[name].mean() if name in by_seed else np.nan for name in GROUPS
+    } | _mean_with_interval(score.to_numpy())
     row |= {"seeds": len(table), "of_seeds": len(applicable), "whole": not reasons}
     row |= {"metrics": len(wanted) - len(missing), "of_metrics": len(wanted)}
-    row |= {"complete": bool(wanted) and not missing and not reasons, "missing": ", ".join([*missing, *reasons])}
+    row |= {
+        "complete": bool(wanted) and not missing and not reasons,
+        "missing": ", ".join([*missing, *reasons]),
+    }
     return row | {"by_seed": score.to_numpy()}
 
 
@@ -144,20 +211,39 @@ def _mean_with_interval(x: np.ndarray) -> dict[str, object]:
 def _over_all_datasets(of_views: pd.DataFrame, simulated: Collection[str]) -> pd.DataFrame:
     """Return one row per scenario and run over its datasets, where there are at least two; simulated ones are left out."""
     rows = []
-    for (scenario, run), group in pooled(of_views, simulated).groupby(["scenario", "run"], sort=False):
+    for (scenario, run), group in pooled(of_views, simulated).groupby(
+        ["scenario", "run"], sort=False
+    ):
         if len(group) < 2:
             continue
         first, scored = group.iloc[0], group[group["score"].notna()]
-        row = {"dataset": ALL, "scenario": scenario, "run": run, "method": first["method"], "kind": first["kind"]}
+        row = {
+            "dataset": ALL,
+            "scenario": scenario,
+            "run": run,
+            "method": first["method"],
+            "kind": first["kind"],
+        }
         row |= {name: group[name].astype(float).mean(skipna=False) for name in SCORES}
         row |= {"datasets": ", ".join(group["datasets"]), "whole": bool(group["whole"].all())}
         if len(scored) == len(group):
-            by_dataset = {dataset: x[:, None] for dataset, x in zip(scored["dataset"], scored["by_seed"], strict=True)}
+            by_dataset = {
+                dataset: x[:, None]
+                for dataset, x in zip(scored["dataset"], scored["by_seed"], strict=True)
+            }
             low, high, interval = over_datasets(by_dataset)
             row |= {"low": low[0], "high": high[0], "interval": interval}
         else:
             row |= {"low": np.nan, "high": np.nan, "interval": NO_INTERVAL}
-        row |= {name: int(group[name].sum()) for name in ("seeds", "of_seeds", "metrics", "of_metrics")}
-        missing = [f"{dataset}: {what}" for dataset, what in zip(group["dataset"], group["missing"], strict=True) if what]
-        rows.append(row | {"complete": bool(group["complete"].all()), "missing": "; ".join(missing)})
+        row |= {
+            name: int(group[name].sum()) for name in ("seeds", "of_seeds", "metrics", "of_metrics")
+        }
+        missing = [
+            f"{dataset}: {what}"
+            for dataset, what in zip(group["dataset"], group["missing"], strict=True)
+            if what
+        ]
+        rows.append(
+            row | {"complete": bool(group["complete"].all()), "missing": "; ".join(missing)}
+        )
     return pd.DataFrame(rows, columns=[*OVERALL_COLUMNS, "by_seed", "whole"])

@@ -21,12 +21,51 @@ from mosaicbench.statistics.summary import best, complete_seed_means, headline, 
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
-PAIRED_COLUMNS = [*VIEW, "metric", "run", "against", "role", "test", "effect", "better", "low", "high", "p", "p_holm"]
-PAIRED_COLUMNS += ["low_new", "high_new", "p_new", "p_new_holm", "family", "detectable", "detectable_new", "seeds_needed"]
+PAIRED_COLUMNS = [
+    *VIEW,
+    "metric",
+    "run",
+    "against",
+    "role",
+    "test",
+    "effect",
+    "better",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+]
+PAIRED_COLUMNS += [
+    "low_new",
+    "high_new",
+    "p_new",
+    "p_new_holm",
+    "family",
+    "detectable",
+    "detectable_new",
+    "seeds_needed",
+]
 PAIRED_COLUMNS += ["seeds", "cells", "degrees", "note"]
-NUMBERS = ("effect", "low", "high", "p", "p_holm", "low_new", "high_new", "p_new", "p_new_holm", "detectable", "detectable_new")
+NUMBERS = (
+    "effect",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "low_new",
+    "high_new",
+    "p_new",
+    "p_new_holm",
+    "detectable",
+    "detectable_new",
+)
 NUMBERS += ("seeds_needed", "degrees")
-SPLITS_AND_CELLS, SPLITS, ONE_SPLIT, NO_TEST = "splits and cells", "splits", "cells of one split", "none"
+SPLITS_AND_CELLS, SPLITS, ONE_SPLIT, NO_TEST = (
+    "splits and cells",
+    "splits",
+    "cells of one split",
+    "none",
+)
 BEST, LINEAR, REFERENCE = "best", "linear", "reference"
 
 
@@ -67,20 +106,35 @@ def paired_tests(
     summary = headline(scores)
     winners = summary[best(summary, roster)].groupby([*VIEW, "metric"], sort=False)["run"].first()
     parts = []
-    for (*view, metric), group in complete_seed_means(scores).groupby([*VIEW, "metric"], sort=False):
+    for (*view, metric), group in complete_seed_means(scores).groupby(
+        [*VIEW, "metric"], sort=False
+    ):
         if not roster.is_quality(metric):
             continue
         competing = roster.competing(group)
-        table = competing.pivot(index="seed", columns="run", values="value")[competing["run"].unique()]  # (seeds, runs)
+        table = competing.pivot(index="seed", columns="run", values="value")[
+            competing["run"].unique()
+        ]  # (seeds, runs)
         train, query = (sizes or {}).get(tuple(view), (0, 0))
         names = dict(zip(VIEW, view, strict=True)) | {"metric": metric}
-        by_cell = {run: cell_means(cells_of.get((*view, run)), metric, table.index[table[run].notna()]) for run in table}
+        by_cell = {
+            run: cell_means(cells_of.get((*view, run)), metric, table.index[table[run].notna()])
+            for run in table
+        }
         met = next((cells_of[(*view, run)].cells for run in table if by_cell[run]), {})
         found = set()
         for against, role in _opponents(table, winners.get((*view, metric)), reference, roster):
             runs = [run for run in table if run != against and run not in found]
             found.add(against)
-            rows = _against(table, against, runs, by_cell, met, query / train if train else np.nan, picked=BEST in role)
+            rows = _against(
+                table,
+                against,
+                runs,
+                by_cell,
+                met,
+                query / train if train else np.nan,
+                picked=BEST in role,
+            )
             signs = roster.sign(metric) * rows["effect"]
             better = np.select([signs > 0, signs < 0], [rows["run"], against], "neither")
             parts.append(rows.assign(**names, against=against, role=role, better=better))
@@ -109,8 +163,12 @@ def level(summary: pd.DataFrame, tests: pd.DataFrame, roster: Roster) -> pd.Seri
     equal = p.ge(1 - LEVEL) | (p.isna() & with_best["effect"].eq(0))
     names = [*VIEW, "run", "metric"]
     found = set(with_best.loc[equal, names].itertuples(index=False, name=None))
-    is_equal = pd.Series([name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool)
-    return best(summary, roster) | (is_equal.set_axis(summary.index) & merits(summary, roster).notna())
+    is_equal = pd.Series(
+        [name in found for name in summary[names].itertuples(index=False, name=None)], dtype=bool
+    )
+    return best(summary, roster) | (
+        is_equal.set_axis(summary.index) & merits(summary, roster).notna()
+    )
 
 
 def decisive(tests: pd.DataFrame) -> pd.Series:
@@ -123,7 +181,13 @@ def over_splits(differences: np.ndarray) -> dict[str, object]:
     n = len(differences)
     effect = float(np.mean(differences)) if n else np.nan
     if n < 2 or _are_equal(differences):
-        return {"effect": effect, "low": np.nan, "high": np.nan, "p": np.nan, "note": _why_no_test(n)}
+        return {
+            "effect": effect,
+            "low": np.nan,
+            "high": np.nan,
+            "p": np.nan,
+            "note": _why_no_test(n),
+        }
     low, high, p = interval(effect, float(differences.std(ddof=1) / np.sqrt(n)), n - 1)
     return {"effect": effect, "low": low, "high": high, "p": p, "note": ""}
 
@@ -140,10 +204,14 @@ def holm(p: pd.Series, *, picked: bool = False) -> pd.Series:
     return (ordered * factor).cummax().clip(upper=1).reindex(p.index)
 
 
-def _opponents(table: pd.DataFrame, winner: str | None, reference: str | None, roster: Roster) -> Iterable[tuple[str, str]]:
+def _opponents(
+    table: pd.DataFrame, winner: str | None, reference: str | None, roster: Roster
+) -> Iterable[tuple[str, str]]:
     """Yield whom the runs of (seeds, runs) are compared with, and what that one is: "best, linear"."""
     roles = {winner: [BEST]} if winner is not None else {}
-    named = [(run, LINEAR) for run in table if roster.method(run) == LINEAR and run != reference] + [(reference, REFERENCE)]
+    named = [
+        (run, LINEAR) for run in table if roster.method(run) == LINEAR and run != reference
+    ] + [(reference, REFERENCE)]
     for run, role in named:
         if run in table.columns:
             roles[run] = [*roles.get(run, []), role]
@@ -181,20 +249,34 @@ def _against(
     """
     others = [run for run in table if run != against]
     differences = {run: (table[run] - table[against]).dropna() for run in others}
-    of_cells = {run: _of_cells(by_cell[run], by_cell[against], d.index, met) for run, d in differences.items()}
+    of_cells = {
+        run: _of_cells(by_cell[run], by_cell[against], d.index, met)
+        for run, d in differences.items()
+    }
     within = np.array([variance for variance, _ in of_cells.values()], dtype=float)
-    between = np.array([d.var(ddof=1) if len(d) > 1 else np.nan for d in differences.values()], dtype=float)
+    between = np.array(
+        [d.var(ddof=1) if len(d) > 1 else np.nan for d in differences.values()], dtype=float
+    )
     freedom = np.array([len(d) - 1.0 for d in differences.values()])
     variances, degrees = moderated(between, within, freedom, ratio)
     tests = len(others) * (len(others) + 1) // 2 if picked else len(others)
     rows = []
     for place, (run, d) in enumerate(differences.items()):
-        row = {"run": run, "effect": d.mean(), "seeds": len(d), "cells": of_cells[run][1], "test": NO_TEST, "note": ""}
+        row = {
+            "run": run,
+            "effect": d.mean(),
+            "seeds": len(d),
+            "cells": of_cells[run][1],
+            "test": NO_TEST,
+            "note": "",
+        }
         is_one = len(d) == 1 and within[place] > 0
         variance = within[place] / (1 + np.nan_to_num(ratio)) if is_one else variances[place]
         free = row["cells"] - 1.0 if is_one else degrees[place]
         if is_one or (len(d) > 1 and (within[place] > 0 or not _are_equal(d.to_numpy()))):
-            row["test"] = ONE_SPLIT if is_one else SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS
+            row["test"] = (
+                ONE_SPLIT if is_one else SPLITS if np.isnan(within[place]) else SPLITS_AND_CELLS
+            )
             row |= _tested(row["effect"], variance, len(d), free, ratio, tests)
         else:
             row["note"] = _why_no_test(len(d))
@@ -207,7 +289,10 @@ def _against(
 
 
 def _of_cells(
-    own: Mapping[int, np.ndarray], other: Mapping[int, np.ndarray], seeds: Iterable[int], met: Mapping[int, np.ndarray]
+    own: Mapping[int, np.ndarray],
+    other: Mapping[int, np.ndarray],
+    seeds: Iterable[int],
+    met: Mapping[int, np.ndarray],
 ) -> tuple[float, int]:
     """Return the variance of a mean difference over the query cells of a split, and how many distinct cells there are.
 
@@ -224,7 +309,9 @@ def _of_cells(
     return float(np.mean(variances)) if variances else np.nan, len(np.unique(np.concatenate(names)))
 
 
-def _tested(effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int) -> dict[str, float]:
+def _tested(
+    effect: float, variance: float, seeds: int, degrees: float, ratio: float, tests: int
+) -> dict[str, float]:
     """Return intervals, p values, what is detectable and how many seeds are needed; `tests` is how many p is corrected for."""
     row: dict[str, float] = {"degrees": degrees}
     for name, of_dataset in {"": 0.0, "_new": ratio}.items():

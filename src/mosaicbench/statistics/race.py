@@ -47,7 +47,9 @@ def put_out_after(x: np.ndarray, first: int) -> np.ndarray:
     out = np.zeros(x.shape[:-1], dtype=int)
     for n in range(max(first, FEWEST), min(seeds, last_of(first)) + 1):
         difference = x[..., :, None, :n] - x[..., None, :, :n]  # (..., runs, runs, n)
-        with warnings.catch_warnings(action="ignore"):  # about equal differences: scipy's p is NaN where they are 0
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # about equal differences: scipy's p is NaN where they are 0
             beaten = stats.ttest_1samp(difference, 0, axis=-1, alternative="less").pvalue < level
         standing = out == 0
         loses = (beaten & standing[..., None, :]).any(-1)
@@ -98,7 +100,9 @@ def standing_of(table: pd.DataFrame, sign: float, first: int) -> Standing:
     number = put_out_after(sign * table.to_numpy(dtype=float).T, first)
     out = {run: int(n) for run, n in zip(table, number, strict=True) if n}
     stands = [run for run in table if run not in out]
-    later = tuple(run for run in stands if table[run].isna().any()) if len(stands) > 1 else ()  # a leader needs no more seeds
+    later = (
+        tuple(run for run in stands if table[run].isna().any()) if len(stands) > 1 else ()
+    )  # a leader needs no more seeds
     stands = [run for run in stands if run not in later]
     means = (sign * table[stands]).mean().sort_values(ascending=False, kind="stable")
     return Standing(out, tuple(means.index), (*failed, *later))
@@ -126,7 +130,10 @@ class Race:
 
     def standings(self) -> dict[object, Standing]:
         """Return how each question stands."""
-        return {question: standing_of(table, self.signs[question], self.first) for question, table in self.tables.items()}
+        return {
+            question: standing_of(table, self.signs[question], self.first)
+            for question, table in self.tables.items()
+        }
 
     @property
     def rounds_left(self) -> int:
@@ -135,7 +142,12 @@ class Race:
 
     def wanted(self, entrants_of: Callable[[object, str], object]) -> list[object]:
         """Return what another seed is fitted for; `entrants_of` says of a question and a run what that is."""
-        open_runs = [(question, run) for question, now in self.standings().items() if not now.decided for run in now.standing]
+        open_runs = [
+            (question, run)
+            for question, now in self.standings().items()
+            if not now.decided
+            for run in now.standing
+        ]
         return list(dict.fromkeys(entrants_of(question, run) for question, run in open_runs))
 
     def run(
@@ -150,11 +162,19 @@ class Race:
 
         `fit` fits what it is told with a seed, and returns question -> run -> score.
         """
-        while (entrants := self.wanted(entrants_of)) and self.fits + len(entrants) <= budget and self.rounds_left:
+        while (
+            (entrants := self.wanted(entrants_of))
+            and self.fits + len(entrants) <= budget
+            and self.rounds_left
+        ):
             scores = fit(entrants, seed)
             for question, table in self.tables.items():
-                if row := {run: value for run, value in scores.get(question, {}).items() if run in table}:
-                    self.tables[question] = pd.concat([table, pd.DataFrame([row], index=[seed])])[list(table.columns)]
+                if row := {
+                    run: value for run, value in scores.get(question, {}).items() if run in table
+                }:
+                    self.tables[question] = pd.concat([table, pd.DataFrame([row], index=[seed])])[
+                        list(table.columns)
+                    ]
             self.fits += len(entrants)
             self.rounds.append((seed, len(entrants)))
             seed += 1

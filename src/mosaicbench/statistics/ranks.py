@@ -16,7 +16,19 @@ from mosaicbench.statistics.summary import complete_seed_means
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
-RANK_COLUMNS = ["scenario", "metric", "run", "rank", "low", "high", "interval", "ranked", "datasets", "blocks", "of_blocks"]
+RANK_COLUMNS = [
+    "scenario",
+    "metric",
+    "run",
+    "rank",
+    "low",
+    "high",
+    "interval",
+    "ranked",
+    "datasets",
+    "blocks",
+    "of_blocks",
+]
 RANK_COLUMNS += ["critical_difference", "note"]
 
 
@@ -39,14 +51,28 @@ def ranks(scores: pd.DataFrame, roster: Roster, simulated: Collection[str] = ())
     for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
         if not roster.is_quality(metric):
             continue
-        table = group.pivot(index=["dataset", "seed"], columns="run", values="value")  # (datasets x seeds, runs)
+        table = group.pivot(
+            index=["dataset", "seed"], columns="run", values="value"
+        )  # (datasets x seeds, runs)
         table = table[group["run"].unique()]
         whole = table.dropna(axis="columns")
-        ranked = whole.rank(axis="columns", ascending=roster.sign(metric) < 0) if whole.shape[1] > 1 else whole.iloc[:, :0]
+        ranked = (
+            whole.rank(axis="columns", ascending=roster.sign(metric) < 0)
+            if whole.shape[1] > 1
+            else whole.iloc[:, :0]
+        )
         places = _mean_ranks(ranked)
         for run in table:
-            row = {"scenario": scenario, "metric": metric, "run": run, "blocks": int(table[run].notna().sum())}
-            row |= {"of_blocks": len(table), "datasets": table.index.get_level_values("dataset").nunique()}
+            row = {
+                "scenario": scenario,
+                "metric": metric,
+                "run": run,
+                "blocks": int(table[run].notna().sum()),
+            }
+            row |= {
+                "of_blocks": len(table),
+                "datasets": table.index.get_level_values("dataset").nunique(),
+            }
             row |= {"ranked": ranked.shape[1], "note": "" if run in ranked else _reason(table[run])}
             rows.append(row | places.get(run, {"interval": NO_INTERVAL}))
     return pd.DataFrame(rows, columns=RANK_COLUMNS)
@@ -56,12 +82,22 @@ def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
     """Return run -> mean rank, interval and critical difference; no runs where fewer than two are ranked."""
     if ranked.shape[1] < 2:
         return {}
-    by_dataset = {dataset: part.to_numpy() for dataset, part in ranked.groupby(level="dataset", sort=False)}  # (seeds, runs)
+    by_dataset = {
+        dataset: part.to_numpy() for dataset, part in ranked.groupby(level="dataset", sort=False)
+    }  # (seeds, runs)
     mean = np.mean([x.mean(axis=0) for x in by_dataset.values()], axis=0)
     low, high, interval = over_datasets(by_dataset)
-    difference = critical_difference(ranked.shape[1], len(by_dataset)) if len(by_dataset) > 1 else np.nan
+    difference = (
+        critical_difference(ranked.shape[1], len(by_dataset)) if len(by_dataset) > 1 else np.nan
+    )
     return {
-        run: {"rank": mean[i], "low": low[i], "high": high[i], "interval": interval, "critical_difference": difference}
+        run: {
+            "rank": mean[i],
+            "low": low[i],
+            "high": high[i],
+            "interval": interval,
+            "critical_difference": difference,
+        }
         for i, run in enumerate(ranked)
     }
 
@@ -79,4 +115,8 @@ def critical_difference(runs: int, blocks: int) -> float:
     """Return Nemenyi's critical difference of mean ranks at 5 %, for so many runs over so many blocks (Demšar 2006)."""
     from scipy import stats
 
-    return float(stats.studentized_range.ppf(LEVEL, runs, np.inf) / np.sqrt(2) * np.sqrt(runs * (runs + 1) / (6 * blocks)))
+    return float(
+        stats.studentized_range.ppf(LEVEL, runs, np.inf)
+        / np.sqrt(2)
+        * np.sqrt(runs * (runs + 1) / (6 * blocks))
+    )

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
 POSITIVE = "oracle"
-NEGATIVE = ("random_latent", "shuffled", "constant", "train_mean")  # methods that know nothing about a single cell
+NEGATIVE = (
+    "random_latent",
+    "shuffled",
+    "constant",
+    "train_mean",
+)  # methods that know nothing about a single cell
 
 
 def ends(means: pd.Series, metric: str, roster: Roster) -> dict[str, object]:

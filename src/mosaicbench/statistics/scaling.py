@@ -12,11 +12,24 @@ MEASURES = ("seconds", "cpu_seconds", "host_mb", "device_mb")
 MEMORY = ("host_mb", "device_mb")
 BEFORE_DATA = "import"  # the phase whose memory no data take
 FIT = ["dataset", "scenario", "run", "seed"]
-COLUMNS = ["scenario", "run", "method", "phase", "measure", "datasets", "least_cells", "most_cells", "at_least", "at_most"]
+COLUMNS = [
+    "scenario",
+    "run",
+    "method",
+    "phase",
+    "measure",
+    "datasets",
+    "least_cells",
+    "most_cells",
+    "at_least",
+    "at_most",
+]
 COLUMNS += ["exponent", "last_exponent"]
 
 
-def exponents(phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[Mapping[str, int]]) -> pd.DataFrame:
+def exponents(
+    phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[Mapping[str, int]]
+) -> pd.DataFrame:
     """Return how expenses grow, one row per scenario, run, phase and measure.
 
     Parameters
@@ -40,18 +53,28 @@ def exponents(phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[M
     """
     other_jobs = _other_jobs(jobs) if jobs is not None else None
     parts = [_of_group(phases, other_jobs, dict(group)) for group in sizes]
-    return pd.concat(parts, ignore_index=True)[COLUMNS].round(3) if parts else pd.DataFrame(columns=COLUMNS)
+    return (
+        pd.concat(parts, ignore_index=True)[COLUMNS].round(3)
+        if parts
+        else pd.DataFrame(columns=COLUMNS)
+    )
 
 
 def _other_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
     """Return the jobs other than fits in the columns of phases; one of no method or scenario says "-"."""
-    others = jobs[~jobs["rule"].str.startswith("fit")].rename(columns={"rule": "phase", "peak_host_mb": "host_mb"})
+    others = jobs[~jobs["rule"].str.startswith("fit")].rename(
+        columns={"rule": "phase", "peak_host_mb": "host_mb"}
+    )
     method = others["method"].where(others["method"].fillna("") != "", "-")
     scenario = others["scenario"].where(others["scenario"].fillna("") != "", "-")
-    return others[["dataset", "phase", "seconds", "host_mb"]].assign(scenario=scenario, run=method, method=method, seed=0)
+    return others[["dataset", "phase", "seconds", "host_mb"]].assign(
+        scenario=scenario, run=method, method=method, seed=0
+    )
 
 
-def _of_group(phases: pd.DataFrame, other_jobs: pd.DataFrame | None, cells: dict[str, int]) -> pd.DataFrame:
+def _of_group(
+    phases: pd.DataFrame, other_jobs: pd.DataFrame | None, cells: dict[str, int]
+) -> pd.DataFrame:
     """Return the exponents over one group of datasets, dataset -> number of cells."""
     keys = ["scenario", "run", "method", "phase"]
     of_phases = phases[phases["dataset"].isin(cells)].copy()
@@ -62,14 +85,24 @@ def _of_group(phases: pd.DataFrame, other_jobs: pd.DataFrame | None, cells: dict
     how = {measure: "max" if measure in MEMORY else "sum" for measure in MEASURES}
     of_fits = of_phases.groupby(fit, sort=False).agg(how).reset_index().assign(phase=ALL_PHASES)
     of_jobs = [] if other_jobs is None else [other_jobs[other_jobs["dataset"].isin(cells)]]
-    long = pd.concat([of_phases, of_fits, *of_jobs]).melt([*fit, "phase"], list(MEASURES), "measure", "expense")
+    long = pd.concat([of_phases, of_fits, *of_jobs]).melt(
+        [*fit, "phase"], list(MEASURES), "measure", "expense"
+    )
     long = long.astype({"expense": float})
-    means = long.groupby(["dataset", *keys, "measure"], sort=False)["expense"].mean().dropna().reset_index()
+    means = (
+        long.groupby(["dataset", *keys, "measure"], sort=False)["expense"]
+        .mean()
+        .dropna()
+        .reset_index()
+    )
     means = means.assign(cells=means["dataset"].map(cells)).sort_values("cells", kind="stable")
     rows = []
     for names, by_size in means.groupby([*keys, "measure"], sort=False):
         positive = by_size[by_size["expense"] > 0]
-        x, y = np.log(positive["cells"].to_numpy(dtype=float)), np.log(positive["expense"].to_numpy())
+        x, y = (
+            np.log(positive["cells"].to_numpy(dtype=float)),
+            np.log(positive["expense"].to_numpy()),
+        )
         slope = np.polyfit(x, y, 1)[0] if len(x) > 1 else np.nan
         last = (y[-1] - y[-2]) / (x[-1] - x[-2]) if len(x) > 1 else np.nan
         ends = [*by_size["cells"].iloc[[0, -1]], *by_size["expense"].iloc[[0, -1]]]

@@ -24,7 +24,10 @@ STOPPED = "stopped by the budget"
 TOLERANCE = 1e-9
 NORM_RATIO = "latent_norm_ratio"
 MOST_RATIO = 3.0  # of the lengths of two modalities' latents, before it is named
-MARKS = {STOPPED: "⊣", "scales": "≠"}  # gate -> sign of the runs that it names; every other gate forbids to recommend them
+MARKS = {
+    STOPPED: "⊣",
+    "scales": "≠",
+}  # gate -> sign of the runs that it names; every other gate forbids to recommend them
 
 
 def gates(
@@ -38,7 +41,12 @@ def gates(
     `sizes` are the train and query cells of each dataset and scenario.
     """
     controls = pd.DataFrame(controls_out_of_place(scores, roster, sizes), columns=GATE_COLUMNS)
-    parts = [controls, identical_seeds(scores, roster), stopped_by_budget(scores), suspicious_scores(scores, cells, roster)]
+    parts = [
+        controls,
+        identical_seeds(scores, roster),
+        stopped_by_budget(scores),
+        suspicious_scores(scores, cells, roster),
+    ]
     return joined([*parts, scales(scores, roster)], GATE_COLUMNS)
 
 
@@ -77,7 +85,10 @@ def may_win(overall: pd.DataFrame, findings: pd.DataFrame) -> pd.Series:
     barred = named_by_checks(findings)
 
     def may(line: pd.Series) -> bool:
-        is_named = any(line["run"] in barred.get((name, line["scenario"]), ()) for name in str(line["datasets"]).split(", "))
+        is_named = any(
+            line["run"] in barred.get((name, line["scenario"]), ())
+            for name in str(line["datasets"]).split(", ")
+        )
         answered = [name for name in GROUPS if pd.notna(line[name])]
         below = str(line["not_above"] or "").split(", ") if pd.notna(line["not_above"]) else []
         return not is_named and bool(set(answered) - set(below))
@@ -108,14 +119,14 @@ def identical_seeds(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     for names, of_run in scored.groupby(RUN, sort=False):
         seeds_of: dict[frozenset, list] = {}
         for seed, part in of_run.groupby("seed"):
-            results = frozenset(zip(part["metric"], part["direction"], part["space"], part["value"], strict=True))
+            results = frozenset(
+                zip(part["metric"], part["direction"], part["space"], part["value"], strict=True)
+            )
             seeds_of.setdefault(results, []).append(seed)
         for results, seeds in seeds_of.items():
             if len(seeds) > 1:
                 listed = _listed(seeds)
-                message = (
-                    f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
-                )
+                message = f"seeds {listed} gave identical values in all {len(results)} scores: is the seed read, was a result copied?"
                 rows.append([*names, "identical seeds", "all", listed, message])
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
@@ -130,7 +141,9 @@ def stopped_by_budget(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=GATE_COLUMNS)
 
 
-def suspicious_scores(scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster) -> pd.DataFrame:
+def suspicious_scores(
+    scores: pd.DataFrame, cells: Iterable[CellScores], roster: Roster
+) -> pd.DataFrame:
     """Return one row per run and metric whose scores are suspicious.
 
     "chance": a headline score that cannot be told from chance, or from the strongest negative control, in at least one seed.
@@ -146,7 +159,9 @@ def suspicious_scores(scores: pd.DataFrame, cells: Iterable[CellScores], roster:
 
 def scales(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     """Return one row per run whose latents are more than three times as long in one modality as in another, with any seed."""
-    ratios = roster.competing(scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)])
+    ratios = roster.competing(
+        scores[(scores["metric"] == NORM_RATIO) & (scores["value"] > MOST_RATIO)]
+    )
     rows = []
     for names, of_run in ratios.groupby(RUN, sort=False):
         worst = of_run.loc[of_run["value"].idxmax()]
@@ -168,17 +183,25 @@ def _impossible(scores: pd.DataFrame, roster: Roster) -> Iterable[dict]:
         row = dict(zip(RUN, names, strict=True)) | {"metric": metric}
         if outside.any():
             worst = ", ".join(f"{value:.6g}" for value in pd.unique(values[outside])[:3])
-            message = f"{worst} is outside the bounds {low} to {high}: is the metric or its input wrong?"
+            message = (
+                f"{worst} is outside the bounds {low} to {high}: is the metric or its input wrong?"
+            )
             yield row | {"gate": "impossible", "seeds": _listed(seeds[outside]), "message": message}
         if absent.any():
             message = "the run ended well, but the score is not a number"
             yield row | {"gate": "no number", "seeds": _listed(seeds[absent]), "message": message}
 
 
-def _chance_or_perfect(scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], roster: Roster) -> Iterable[dict]:
+def _chance_or_perfect(
+    scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores], roster: Roster
+) -> Iterable[dict]:
     means = seed_means(scores).dropna(subset="value")
-    tested = [metric for metric in roster.qualities(means["metric"]) if metric in {*HEADLINE, *METRICS}]
-    for (*view, metric), group in means[means["metric"].isin(tested)].groupby([*VIEW, "metric"], sort=False):
+    tested = [
+        metric for metric in roster.qualities(means["metric"]) if metric in {*HEADLINE, *METRICS}
+    ]
+    for (*view, metric), group in means[means["metric"].isin(tested)].groupby(
+        [*VIEW, "metric"], sort=False
+    ):
         table = group.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
         scale = ends(table.mean(), metric, roster)
         best = roster.best(metric)
@@ -191,11 +214,20 @@ def _chance_or_perfect(scores: pd.DataFrame, cells_of: Mapping[tuple, CellScores
                 yield row | {"gate": "perfect", "seeds": _listed(perfect.index), "message": message}
             sides = [cells_of.get((*view, name)) for name in (run, scale["zero_is"])]
             if found := _seeds_at_chance(table, run, metric, scale, sides, roster.sign(metric)):
-                yield row | {"gate": "chance", "seeds": _listed(found), "message": _at_chance(table[run], found, scale)}
+                yield row | {
+                    "gate": "chance",
+                    "seeds": _listed(found),
+                    "message": _at_chance(table[run], found, scale),
+                }
 
 
 def _seeds_at_chance(
-    table: pd.DataFrame, run: str, metric: str, scale: dict, sides: list[CellScores | None], sign: float
+    table: pd.DataFrame,
+    run: str,
+    metric: str,
+    scale: dict,
+    sides: list[CellScores | None],
+    sign: float,
 ) -> list[int]:
     """Return the seeds in which a run cannot be told from chance, or from the control at 0.
 

@@ -55,8 +55,12 @@ def moderated(
         others = ~np.isnan(excess) & (np.arange(len(between)) != place)
         if others.any():
             borrowed = _alike(excess[others], freedom[others]) * freedom[place]
-            expected = max(scale[place] * np.average(excess[others], weights=freedom[others]), least[place])
-            variance[place] = (freedom[place] * between[place] + borrowed * expected) / (freedom[place] + borrowed)
+            expected = max(
+                scale[place] * np.average(excess[others], weights=freedom[others]), least[place]
+            )
+            variance[place] = (freedom[place] * between[place] + borrowed * expected) / (
+                freedom[place] + borrowed
+            )
             degrees[place] += borrowed
     return variance, degrees
 
@@ -73,7 +77,9 @@ def _alike(excess: np.ndarray, freedom: np.ndarray) -> float:
     spread = np.log(excess).var(ddof=1) - np.mean(polygamma(1, freedom / 2))
     if spread <= 0:
         return most
-    return min(most, (1 + np.sqrt(1 + 2 * spread)) / spread / freedom.mean())  # 2 y of trigamma(y) = spread, nearly
+    return min(
+        most, (1 + np.sqrt(1 + 2 * spread)) / spread / freedom.mean()
+    )  # 2 y of trigamma(y) = spread, nearly
 
 
 def share(seeds: float | np.ndarray, ratio: float = 0.0) -> float | np.ndarray:
@@ -87,18 +93,24 @@ def interval(effect: float, error: float, degrees: float) -> tuple[float, float,
     return effect - half, effect + half, float(2 * stdtr(degrees, -abs(effect) / error))
 
 
-def detectable(error: float | np.ndarray, degrees: float | np.ndarray, tests: int) -> float | np.ndarray:
+def detectable(
+    error: float | np.ndarray, degrees: float | np.ndarray, tests: int
+) -> float | np.ndarray:
     """Return the difference that is told from 0 with a probability of 0.8, at 5 % over so many tests (Bonferroni).
 
     The noncentral t is taken as normal, with mean and variance of an estimated standard deviation; that its median is below the
     true one is made up for.
     """
     quantile = stdtrit(degrees, 1 - (1 - LEVEL) / 2 / tests)
-    apart = quantile * (1 - 1 / (4 * degrees)) + ndtri(POWER) * np.sqrt(1 + quantile**2 / (2 * degrees))
+    apart = quantile * (1 - 1 / (4 * degrees)) + ndtri(POWER) * np.sqrt(
+        1 + quantile**2 / (2 * degrees)
+    )
     return apart * error / (1 - 2 / (9 * degrees)) ** 1.5
 
 
-def seeds_needed(effect: float, variance: float, per_seed: float, ratio: float, tests: int) -> float:
+def seeds_needed(
+    effect: float, variance: float, per_seed: float, ratio: float, tests: int
+) -> float:
     """Return the fewest splits with which a difference as large as `effect` is detectable for new cells; NaN if none are.
 
     Parameters
@@ -113,5 +125,7 @@ def seeds_needed(effect: float, variance: float, per_seed: float, ratio: float, 
         As of :func:`detectable`.
     """
     seeds = np.arange(2, MOST_SEEDS + 1)
-    enough = detectable(np.sqrt(variance * share(seeds, ratio)), per_seed * (seeds - 1), tests) <= abs(effect)
+    enough = detectable(
+        np.sqrt(variance * share(seeds, ratio)), per_seed * (seeds - 1), tests
+    ) <= abs(effect)
     return float(seeds[enough.argmax()]) if enough.any() else np.nan

@@ -60,8 +60,19 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
     """
     keys = [*RUN, "metric"]
     scored = scores[(scores["metric"] != "status") & (scores["status"] != "not_applicable")]
-    directions = scored.drop_duplicates([*keys, "direction", "space"]).groupby(keys).size().rename("directions").reset_index()
-    most = directions.groupby([*VIEW, "metric"])["directions"].max().rename("of_directions").reset_index()
+    directions = (
+        scored.drop_duplicates([*keys, "direction", "space"])
+        .groupby(keys)
+        .size()
+        .rename("directions")
+        .reset_index()
+    )
+    most = (
+        directions.groupby([*VIEW, "metric"])["directions"]
+        .max()
+        .rename("of_directions")
+        .reset_index()
+    )
     means = (
         scored.groupby([*keys, "seed"], sort=False)
         .agg(value=("value", "mean"), counted=("value", "count"), status=("status", "first"))
@@ -90,9 +101,17 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     """
     means = seed_means(scores)
     summary = _summarise(means, [*RUN, "metric"])
-    directions = means.drop_duplicates([*RUN, "metric"])[[*RUN, "metric", "directions", "of_directions"]]
+    directions = means.drop_duplicates([*RUN, "metric"])[
+        [*RUN, "metric", "directions", "of_directions"]
+    ]
     summary = summary.merge(directions, on=[*RUN, "metric"], how="left")
-    seeds = means.dropna(subset="value").groupby([*VIEW, "metric"])["seed"].nunique().rename("of_seeds").reset_index()
+    seeds = (
+        means.dropna(subset="value")
+        .groupby([*VIEW, "metric"])["seed"]
+        .nunique()
+        .rename("of_seeds")
+        .reset_index()
+    )
     summary = summary.merge(seeds, on=[*VIEW, "metric"], how="left")
     return summary.loc[summary["seeds"] > 0, HEADLINE_COLUMNS].reset_index(drop=True)
 
@@ -103,7 +122,9 @@ def merits(summary: pd.DataFrame, roster: Roster) -> pd.Series:
     Controls do not compete; a mean that lacks a direction or a seed of its view is not compared, so that all compared means are
     over the same seeds; and neither are metrics whose card does not say which way is better.
     """
-    compared = summary["run"].map(roster.competes).astype(bool) & (summary["directions"] == summary["of_directions"])
+    compared = summary["run"].map(roster.competes).astype(bool) & (
+        summary["directions"] == summary["of_directions"]
+    )
     compared &= summary["seeds"] == summary["of_seeds"]
     return (summary["mean"] * summary["metric"].map(roster.sign).astype(float)).where(compared)
 
@@ -122,10 +143,18 @@ def best(summary: pd.DataFrame, roster: Roster) -> pd.Series:
 
 def _summarise(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return mean, sd, 95 % t interval and number of the values in each group, in order of appearance."""
-    summary = table.groupby(keys, sort=False)["value"].agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count").reset_index()
+    summary = (
+        table.groupby(keys, sort=False)["value"]
+        .agg(mean="mean", sd=lambda x: x.std(ddof=1), seeds="count")
+        .reset_index()
+    )
     several = summary["seeds"] > 1
     n = summary["seeds"].where(several)
     half = pd.Series(t_quantile(n), index=summary.index) * summary["sd"] / np.sqrt(n)
-    kind = pd.Series(np.where(several, T_OVER_SEEDS, NO_INTERVAL), index=summary.index, dtype=object)
+    kind = pd.Series(
+        np.where(several, T_OVER_SEEDS, NO_INTERVAL), index=summary.index, dtype=object
+    )
     means = summary["mean"]
-    return summary.assign(sd=summary["sd"].where(several), low=means - half, high=means + half, interval=kind)
+    return summary.assign(
+        sd=summary["sd"].where(several), low=means - half, high=means + half, interval=kind
+    )

@@ -10,12 +10,26 @@ import pandas as pd
 from mosaicbench.statistics.common import NO_INTERVAL, RUN, VIEW, joined
 from mosaicbench.statistics.summary import headline
 
-SWEEP_COLUMNS = ["quantity", "log", "panel", "line", "x", *RUN, "metric", "direction", "seed", "value", "status"]
+SWEEP_COLUMNS = [
+    "quantity",
+    "log",
+    "panel",
+    "line",
+    "x",
+    *RUN,
+    "metric",
+    "direction",
+    "seed",
+    "value",
+    "status",
+]
 SWEEP_COLUMNS += ["mean", "low", "high", "interval"]
 OVER_DIRECTIONS = "mean"  # in the place of a direction
 
 
-def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
+def sweep_table(
+    sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.DataFrame
+) -> pd.DataFrame:
     """Return one row per panel, line, value of the quantity, metric, direction and seed; none without a sweep.
 
     Parameters
@@ -41,10 +55,18 @@ def sweep_table(sweep: Mapping | None, scores: pd.DataFrame, comparison: pd.Data
         of_metric = scores[scores["metric"] == metric]
         if directions is None:
             summary = headline(of_metric).assign(direction=OVER_DIRECTIONS)
-            values = of_metric.groupby([*RUN, "seed"], as_index=False)["value"].mean().assign(direction=OVER_DIRECTIONS)
+            values = (
+                of_metric.groupby([*RUN, "seed"], as_index=False)["value"]
+                .mean()
+                .assign(direction=OVER_DIRECTIONS)
+            )
         else:
-            summary = comparison[(comparison["metric"] == metric) & comparison["direction"].isin(directions)]
-            values = of_metric.loc[of_metric["direction"].isin(directions), [*RUN, "seed", "direction", "value"]]
+            summary = comparison[
+                (comparison["metric"] == metric) & comparison["direction"].isin(directions)
+            ]
+            values = of_metric.loc[
+                of_metric["direction"].isin(directions), [*RUN, "seed", "direction", "value"]
+            ]
         rows = placed.merge(_directions_of_views(values), on=VIEW, how="inner")
         rows = rows.merge(values, on=[*RUN, "seed", "direction"], how="left")
         summary = summary[[*RUN, "direction", "mean", "low", "high", "interval"]]
@@ -65,25 +87,36 @@ def _placed(runs: pd.DataFrame, series: Mapping[str, Mapping[str, float]]) -> pd
     """Return the runs with their panel, line and x, as often as they are in a series."""
     parts = []
     for name, values in series.items():
-        column = next((column for column in ("dataset", "scenario") if set(values) & set(runs[column])), "run")
+        column = next(
+            (column for column in ("dataset", "scenario") if set(values) & set(runs[column])), "run"
+        )
         members = runs[runs[column].isin(list(values))]
         members = members.assign(x=members[column].map(dict(values)).astype(float))
         if column == "run":
             parts.append(members.assign(line=name, panel=_title(members, VIEW)))
         else:
             fixed = [other for other in VIEW if other != column and runs[other].nunique() > 1]
-            parts.append(members.assign(line=members["run"], panel=name + _title(members, fixed, before=", ")))
+            parts.append(
+                members.assign(
+                    line=members["run"], panel=name + _title(members, fixed, before=", ")
+                )
+            )
     swept = pd.concat(parts, ignore_index=True)
     in_a_series = {name for values in series.values() for name in values}
     if set(swept["run"]) & in_a_series:
         others = runs[~runs["run"].isin(in_a_series)]
-        swept = pd.concat([swept, others.assign(line=others["run"], panel=_title(others, VIEW), x=np.nan)], ignore_index=True)
+        swept = pd.concat(
+            [swept, others.assign(line=others["run"], panel=_title(others, VIEW), x=np.nan)],
+            ignore_index=True,
+        )
     return swept
 
 
 def _title(runs: pd.DataFrame, columns: list[str], *, before: str = "") -> pd.Series:
     texts = [", ".join(names) for names in runs[columns].to_numpy(dtype=object)]
-    return pd.Series([before + text if text else "" for text in texts], index=runs.index, dtype=object)
+    return pd.Series(
+        [before + text if text else "" for text in texts], index=runs.index, dtype=object
+    )
 
 
 def _directions_of_views(values: pd.DataFrame) -> pd.DataFrame:

@@ -17,11 +17,58 @@ from mosaicbench.statistics.summary import complete_seed_means
 if TYPE_CHECKING:
     from mosaicbench.report.roster import Roster
 
-TRIAL_COLUMNS = [*RUN, "seed", "trial", "status", "objective", "best_so_far", "seconds", "cpu_seconds", "cpu_hours", "settings"]
-GAIN_COLUMNS = [*VIEW, "run", "against", "metric", "default", "tuned", "effect", "low", "high", "p", "better", "seeds", "note"]
-SETTING_COLUMNS = ["scenario", "run", "hyperparameter", "dataset", "seed", "default", "found", "agree"]
-PROPOSAL_COLUMNS = ["scenario", "run", "against", "settings", "datasets", "mean_gain", "least_gain", "gains"]
-AGREE = {"higher": "higher than the default", "lower": "lower than the default", "other": "the same other choice"}
+TRIAL_COLUMNS = [
+    *RUN,
+    "seed",
+    "trial",
+    "status",
+    "objective",
+    "best_so_far",
+    "seconds",
+    "cpu_seconds",
+    "cpu_hours",
+    "settings",
+]
+GAIN_COLUMNS = [
+    *VIEW,
+    "run",
+    "against",
+    "metric",
+    "default",
+    "tuned",
+    "effect",
+    "low",
+    "high",
+    "p",
+    "better",
+    "seeds",
+    "note",
+]
+SETTING_COLUMNS = [
+    "scenario",
+    "run",
+    "hyperparameter",
+    "dataset",
+    "seed",
+    "default",
+    "found",
+    "agree",
+]
+PROPOSAL_COLUMNS = [
+    "scenario",
+    "run",
+    "against",
+    "settings",
+    "datasets",
+    "mean_gain",
+    "least_gain",
+    "gains",
+]
+AGREE = {
+    "higher": "higher than the default",
+    "lower": "lower than the default",
+    "other": "the same other choice",
+}
 AGREE |= {"default": "the default", "": "the datasets do not agree"}
 
 
@@ -73,13 +120,25 @@ def gains(scores: pd.DataFrame, tuned: Mapping[str, str], roster: Roster) -> pd.
     """
     means = complete_seed_means(scores)
     rows = []
-    for (dataset, scenario, metric), group in means[means["metric"].isin(CONTESTS)].groupby([*VIEW, "metric"], sort=False):
+    for (dataset, scenario, metric), group in means[means["metric"].isin(CONTESTS)].groupby(
+        [*VIEW, "metric"], sort=False
+    ):
         table = group.pivot(index="seed", columns="run", values="value")  # (seeds, runs)
         for run, against in tuned.items():
             if {run, against} <= set(table):
                 both = table[[run, against]].dropna()
-                names = {"dataset": dataset, "scenario": scenario, "run": run, "against": against, "metric": metric}
-                rows.append(names | {"values": (both[run] - both[against]).to_numpy()} | _levels(both, run, against))
+                names = {
+                    "dataset": dataset,
+                    "scenario": scenario,
+                    "run": run,
+                    "against": against,
+                    "metric": metric,
+                }
+                rows.append(
+                    names
+                    | {"values": (both[run] - both[against]).to_numpy()}
+                    | _levels(both, run, against)
+                )
     of_views = [row | _tested(row["values"], row["metric"], roster) for row in rows]
     return pd.DataFrame([*of_views, *_over_all_datasets(rows, roster)], columns=GAIN_COLUMNS)
 
@@ -97,12 +156,27 @@ def settings(searches: Sequence[tuple[Mapping, pd.DataFrame]]) -> pd.DataFrame:
         first = trials.iloc[0]
         for name in [column for column in trials if column not in COLUMNS]:
             default = None if pd.isna(first[name]) else first[name]
-            names = {"scenario": best["scenario"], "run": best["run"], "hyperparameter": name, "dataset": best["dataset"]}
+            names = {
+                "scenario": best["scenario"],
+                "run": best["run"],
+                "hyperparameter": name,
+                "dataset": best["dataset"],
+            }
             found = best["hyperparameters"].get(name, default)
-            rows.append(names | {"seed": best["seed"], "default": default, "found": found, "side": _side(default, found)})
+            rows.append(
+                names
+                | {
+                    "seed": best["seed"],
+                    "default": default,
+                    "found": found,
+                    "side": _side(default, found),
+                }
+            )
     table = pd.DataFrame(rows, columns=[*SETTING_COLUMNS[:-1], "side"], dtype=object)
     sides = table.groupby(["scenario", "run", "hyperparameter"], sort=False)["side"]
-    agreed = sides.transform(lambda side: side.iloc[0] if len(side) > 1 and side.nunique() == 1 else "")
+    agreed = sides.transform(
+        lambda side: side.iloc[0] if len(side) > 1 and side.nunique() == 1 else ""
+    )
     return table.assign(agree=agreed if len(table) else [])[SETTING_COLUMNS]
 
 
@@ -143,19 +217,27 @@ def proposals(trials: pd.DataFrame, tuned: Mapping[str, str]) -> pd.DataFrame:
                 "mean_gain": per_dataset.mean(),
                 "least_gain": per_dataset.min(),
             }
-            told["gains"] = "; ".join(f"{dataset} {gain:+.3f}" for dataset, gain in per_dataset.items())
+            told["gains"] = "; ".join(
+                f"{dataset} {gain:+.3f}" for dataset, gain in per_dataset.items()
+            )
             rows.append({"scenario": scenario, "run": run, "against": tuned.get(run, run)} | told)
     return pd.DataFrame(rows, columns=PROPOSAL_COLUMNS)
 
 
 def in_words(values: Mapping[str, object]) -> str:
     """Return "latent 33; beta 0.51"; what is left to the method is left out."""
-    return "; ".join(f"{name} {shown(value)}" for name, value in values.items() if not pd.isna(value))
+    return "; ".join(
+        f"{name} {shown(value)}" for name, value in values.items() if not pd.isna(value)
+    )
 
 
 def shown(value: object) -> str:
     """Return a hyperparameter's value as text."""
-    return f"{value:.4g}" if isinstance(value, int | float | np.number) and not isinstance(value, bool) else str(value)
+    return (
+        f"{value:.4g}"
+        if isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _side(default: object, found: object) -> str:
@@ -172,7 +254,10 @@ def _levels(both: pd.DataFrame, run: str, against: str) -> dict[str, float]:
 
 def _tested(differences: np.ndarray, metric: str, roster: Roster) -> dict[str, object]:
     told = over_splits(differences)
-    return told | {"seeds": len(differences), "better": _better(told["low"], told["high"], metric, roster)}
+    return told | {
+        "seeds": len(differences),
+        "better": _better(told["low"], told["high"], metric, roster),
+    }
 
 
 def _better(low: float, high: float, metric: str, roster: Roster) -> str:
@@ -185,15 +270,28 @@ def _better(low: float, high: float, metric: str, roster: Roster) -> str:
 def _over_all_datasets(rows: list[dict], roster: Roster) -> list[dict]:
     """Return rows over the datasets of a scenario, where there are at least two that have the score."""
     found = []
-    table = pd.DataFrame(rows, columns=[*VIEW, "run", "against", "metric", "values", "tuned", "default"])
+    table = pd.DataFrame(
+        rows, columns=[*VIEW, "run", "against", "metric", "values", "tuned", "default"]
+    )
     for names, group in table.groupby(["scenario", "run", "against", "metric"], sort=False):
-        by_dataset = {dataset: x[:, None] for dataset, x in zip(group["dataset"], group["values"], strict=True) if len(x)}
+        by_dataset = {
+            dataset: x[:, None]
+            for dataset, x in zip(group["dataset"], group["values"], strict=True)
+            if len(x)
+        }
         if len(by_dataset) < 2:
             continue
         low, high, interval = over_datasets(by_dataset)
-        row = dict(zip(["scenario", "run", "against", "metric"], names, strict=True)) | {"dataset": ALL}
+        row = dict(zip(["scenario", "run", "against", "metric"], names, strict=True)) | {
+            "dataset": ALL
+        }
         row |= {name: group[name].mean() for name in ("tuned", "default")}
-        row |= {"effect": float(np.mean([x.mean() for x in by_dataset.values()])), "low": low[0], "high": high[0], "p": np.nan}
+        row |= {
+            "effect": float(np.mean([x.mean() for x in by_dataset.values()])),
+            "low": low[0],
+            "high": high[0],
+            "p": np.nan,
+        }
         row |= {"seeds": min(map(len, by_dataset.values())), "note": interval}
         found.append(row | {"better": _better(low[0], high[0], row["metric"], roster)})
     return found

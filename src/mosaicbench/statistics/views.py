@@ -10,7 +10,9 @@ import pandas as pd
 from mosaicbench.statistics.common import RUN, VIEW
 
 EVERY_RUN = "all runs"  # in the place of a run: what is wrong with a view concerns each
-SCALE = re.compile(r"query values vary (\S+) times as much as train values")  # as data/scale.py writes it
+SCALE = re.compile(
+    r"query values vary (\S+) times as much as train values"
+)  # as data/scale.py writes it
 # Of the embedded and simulated sets, with three seeds, ratios are 0.78 to 1.23; of sparse peaks in sample 0.09 to 0.66.
 LOW, HIGH = 2 / 3, 3 / 2
 COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
@@ -39,7 +41,12 @@ def faults_of_views(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
     found = []
     for (*view, modality), rows in whole.groupby([*VIEW, "modality"], sort=False):
         place = dict(zip(VIEW, view, strict=True)) | {"run": EVERY_RUN, "metric": "all"}
-        ratios = rows[rows["role"] == "scale"].set_index("seed")["what"].str.extract(SCALE)[0].astype(float)
+        ratios = (
+            rows[rows["role"] == "scale"]
+            .set_index("seed")["what"]
+            .str.extract(SCALE)[0]
+            .astype(float)
+        )
         outside = ratios[(ratios < LOW) | (ratios > HIGH)]
         if len(outside):
             message = (
@@ -47,12 +54,17 @@ def faults_of_views(audits: Iterable[pd.DataFrame]) -> pd.DataFrame:
                 "were not trained on: was a transform fitted in sample (`out_of_fold: false`), or are query cells of another "
                 "depth?"
             )
-            found.append(place | {"gate": "scale", "seeds": _seeds(outside.index), "message": message})
+            found.append(
+                place | {"gate": "scale", "seeds": _seeds(outside.index), "message": message}
+            )
         leaks = rows[rows["role"] == "fit on all"]
         if len(leaks):
             what = ", ".join(dict.fromkeys(leaks["what"]))
             message = f"of {modality}, {what} were learned from query cells, too (`fit_on: all`): scores are not of new cells"
-            found.append(place | {"gate": "leak", "seeds": _seeds(leaks["seed"].unique()), "message": message})
+            found.append(
+                place
+                | {"gate": "leak", "seeds": _seeds(leaks["seed"].unique()), "message": message}
+            )
     return pd.DataFrame(found, columns=COLUMNS)
 
 

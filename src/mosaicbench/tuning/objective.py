@@ -21,7 +21,11 @@ MEAN = "mean"
 
 def metrics_of(objective: str) -> list[str]:
     """Return the metrics that an objective is made of."""
-    return [metric for metrics in GROUPS.values() for metric in metrics] if objective == MEAN else [objective]
+    return (
+        [metric for metrics in GROUPS.values() for metric in metrics]
+        if objective == MEAN
+        else [objective]
+    )
 
 
 def value_of(objective: str, scores: Mapping[str, float]) -> float | None:
@@ -36,7 +40,10 @@ def value_of(objective: str, scores: Mapping[str, float]) -> float | None:
         value = scores.get(objective, math.nan)
         sign = -1 if catalog.card("metrics", objective)["better"] == "lower" else 1
         return None if math.isnan(value) else sign * value
-    groups = [[_scaled(metric, scores[metric]) for metric in metrics if metric in scores] for metrics in GROUPS.values()]
+    groups = [
+        [_scaled(metric, scores[metric]) for metric in metrics if metric in scores]
+        for metrics in GROUPS.values()
+    ]
     means = [np.mean(group) for group in groups if group]
     return float(np.mean(means)) if means else None
 

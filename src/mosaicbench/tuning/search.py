@@ -22,7 +22,9 @@ RANDOM = 10  # trials after the first
 TRIES = 20  # draws of settings that no earlier trial had
 
 
-def settings_of_trial(number: int, space: spaces.Space, defaults: dict, trials: Sequence[Trial], seed: int) -> dict:
+def settings_of_trial(
+    number: int, space: spaces.Space, defaults: dict, trials: Sequence[Trial], seed: int
+) -> dict:
     """Return the hyperparameters of a trial that differ from the run's own; {} for the first.
 
     Parameters
@@ -48,18 +50,28 @@ def settings_of_trial(number: int, space: spaces.Space, defaults: dict, trials: 
     return chosen
 
 
-def _drawn(number: int, space: spaces.Space, defaults: dict, trials: Sequence[Trial], entropy: list[int]) -> dict:
+def _drawn(
+    number: int, space: spaces.Space, defaults: dict, trials: Sequence[Trial], entropy: list[int]
+) -> dict:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     at_random = number <= RANDOM
-    sampler = optuna.samplers.RandomSampler(seed=state) if at_random else optuna.samplers.TPESampler(seed=state)
+    sampler = (
+        optuna.samplers.RandomSampler(seed=state)
+        if at_random
+        else optuna.samplers.TPESampler(seed=state)
+    )
     study = optuna.create_study(direction="maximize", sampler=sampler)
     distributions = {name: _distribution(optuna, values) for name, values in space.items()}
     for trial in [] if at_random else trials:
         # A default of None is none of the values that are searched.
-        known = {name: value for name, value in {**defaults, **trial.settings}.items() if value is not None}
+        known = {
+            name: value
+            for name, value in {**defaults, **trial.settings}.items()
+            if value is not None
+        }
         told = {"params": known, "distributions": {name: distributions[name] for name in known}}
         study.add_trial(optuna.trial.create_trial(value=_told(trial, trials), **told))
     return study.ask(fixed_distributions=distributions).params
@@ -74,6 +86,9 @@ def _told(trial: Trial, trials: Sequence[Trial]) -> float:
 def _distribution(optuna: object, values: dict) -> object:
     if "choice" in values:
         return optuna.distributions.CategoricalDistribution(values["choice"])
-    kinds = {"int": optuna.distributions.IntDistribution, "float": optuna.distributions.FloatDistribution}
+    kinds = {
+        "int": optuna.distributions.IntDistribution,
+        "float": optuna.distributions.FloatDistribution,
+    }
     kind = "int" if "int" in values else "float"
     return kinds[kind](*values[kind], log=values.get("log", False))

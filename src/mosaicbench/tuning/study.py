@@ -46,7 +46,11 @@ class Trial:
 
     def row(self, defaults: dict) -> dict:
         """Return the trial as a row of trials.tsv, with all that is searched."""
-        told = {key: value for key, value in asdict(self).items() if key not in ("number", "settings", "scores")}
+        told = {
+            key: value
+            for key, value in asdict(self).items()
+            if key not in ("number", "settings", "scores")
+        }
         return {"trial": self.number} | told | defaults | self.settings
 
 
@@ -88,4 +92,7 @@ class Study:
 
 def best_of(trials: list[Trial]) -> Trial:
     """Return the trial of the best objective, the earliest of equals; the first where none has any."""
-    return max(trials, key=lambda trial: (trial.objective is not None, trial.objective or 0.0, -trial.number))
+    return max(
+        trials,
+        key=lambda trial: (trial.objective is not None, trial.objective or 0.0, -trial.number),
+    )

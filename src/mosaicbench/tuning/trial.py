@@ -24,7 +24,15 @@ SCORES = "scores.json"
 NO_LIMIT = Limits(float("inf"), float("inf"))
 
 
-def tried(number: int, settings: dict, fit: Fit, solution: Path, objective: str, limits: Limits, python: str | None) -> Trial:
+def tried(
+    number: int,
+    settings: dict,
+    fit: Fit,
+    solution: Path,
+    objective: str,
+    limits: Limits,
+    python: str | None,
+) -> Trial:
     """Fit with some settings and judge the result.
 
     Parameters
@@ -51,12 +59,16 @@ def tried(number: int, settings: dict, fit: Fit, solution: Path, objective: str,
     scores: dict[str, float] = {}
     status, message = record["status"], record["message"]
     if status in SCORED:
-        _, failure = run_in_child(partial(_score, fit, solution, metrics_of(objective)), Meter(), NO_LIMIT)
+        _, failure = run_in_child(
+            partial(_score, fit, solution, metrics_of(objective)), Meter(), NO_LIMIT
+        )
         if failure is None:
             scores = json.loads((fit.output / SCORES).read_text())
         else:
             status, message = "crashed", f"not scored: {failure['message']}"
-    spent = {measure: round(sum(record[measure].values()), 3) for measure in ("seconds", "cpu_seconds")}
+    spent = {
+        measure: round(sum(record[measure].values()), 3) for measure in ("seconds", "cpu_seconds")
+    }
     value = value_of(objective, scores) if scores else None
     return Trial(number, settings, status, value, **spent, message=message, scores=scores)
 
@@ -75,7 +87,15 @@ def _fit_elsewhere(fit: Fit, limits: Limits, python: str) -> None:
         "seeds": [{"seed": fit.seed, "train": str(fit.train), "query": str(fit.query)}],
         "limits": {"minutes": limits.minutes, "memory_mb": limits.memory_mb},
     }
-    command = [python, "-m", "mosaicbench", "fit", json.dumps(job), "--threads", os.environ.get("OMP_NUM_THREADS", "1")]
+    command = [
+        python,
+        "-m",
+        "mosaicbench",
+        "fit",
+        json.dumps(job),
+        "--threads",
+        os.environ.get("OMP_NUM_THREADS", "1"),
+    ]
     subprocess.run(command, check=True)
 
 

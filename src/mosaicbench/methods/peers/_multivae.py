@@ -55,7 +55,9 @@ class MultiVae:
 
     wraps = None  # a method's CARD["wraps"]; no hyperparameter, hence without annotation
 
-    def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
         """Return the package's model, given the keywords that every configuration has, and the encoders and decoders."""
         raise NotImplementedError
 
@@ -104,7 +106,9 @@ class MultiVae:
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior mean given what is observed, (cells, latent)."""
-        return by_pieces(lambda x: self.model.encode(**self._asked(x), return_mean=True).z, cells, device())
+        return by_pieces(
+            lambda x: self.model.encode(**self._asked(x), return_mean=True).z, cells, device()
+        )
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
@@ -121,7 +125,11 @@ class MultiVae:
 
         observed = dict(x.items())
         cells, here = x.cells, next(iter(observed.values())).device
-        absent = {m: torch.zeros(cells, d, device=here) for m, d in self.features.items() if m not in observed}
+        absent = {
+            m: torch.zeros(cells, d, device=here)
+            for m, d in self.features.items()
+            if m not in observed
+        }
         return {"inputs": MultimodalBaseDataset(observed | absent), "cond_mod": list(observed)}
 
 
@@ -153,7 +161,9 @@ def _load_torchvision() -> None:
         import torchvision  # noqa: F401
 
 
-def _networks(features: dict[str, int], hidden: int, latent: int) -> dict[str, dict[str, nn.Module]]:
+def _networks(
+    features: dict[str, int], hidden: int, latent: int
+) -> dict[str, dict[str, nn.Module]]:
     """Return the encoders and decoders of every modality, as the package wants them."""
     from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
 
@@ -181,7 +191,10 @@ def _networks(features: dict[str, int], hidden: int, latent: int) -> dict[str, d
             return Normal(mean, sd, validate_args=False).log_prob(x)
 
     encoders = {modality: Encoder(width) for modality, width in features.items()}
-    return {"encoders": encoders, "decoders": {modality: Decoder(width) for modality, width in features.items()}}
+    return {
+        "encoders": encoders,
+        "decoders": {modality: Decoder(width) for modality, width in features.items()},
+    }
 
 
 def _told() -> object:
@@ -192,7 +205,9 @@ def _told() -> object:
         def __init__(self):
             self.rows = []
 
-        def on_log(self, training_config: object, logs: dict[str, float], **of_trainer: object) -> None:
+        def on_log(
+            self, training_config: object, logs: dict[str, float], **of_trainer: object
+        ) -> None:
             row = {"epoch": of_trainer["global_step"], "cost": float(logs["train_epoch_loss"])}
             if "eval_epoch_loss" in logs:
                 row["validation_cost"] = float(logs["eval_epoch_loss"])

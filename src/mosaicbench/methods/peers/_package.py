@@ -28,7 +28,9 @@ def need(wraps: dict[str, str]) -> None:
         Says what to install: the run becomes a row with that status, a dash in tables.
     """
     if find_spec(wraps["module"]) is None:
-        raise NotApplicable(f"the package {wraps['package']} is not installed; `make peers` installs {wraps['version']}")
+        raise NotApplicable(
+            f"the package {wraps['package']} is not installed; `make peers` installs {wraps['version']}"
+        )
 
 
 def before_standardising(cells: Cells, modality: str, scale: Scale) -> np.ndarray:
@@ -52,7 +54,12 @@ def apart(seed: int) -> Iterator[None]:
     torch.manual_seed(seed)
     logging.disable(logging.WARNING)
     try:
-        with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(sys.stderr), warnings.catch_warnings():
+        with (
+            TemporaryDirectory() as folder,
+            chdir(folder),
+            redirect_stdout(sys.stderr),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

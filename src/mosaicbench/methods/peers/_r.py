@@ -21,7 +21,9 @@ import numpy as np
 
 from mosaicbench.errors import NotApplicable
 
-RSCRIPT = "MOSAICBENCH_RSCRIPT"  # names the Rscript to use where it is not the first one on the path
+RSCRIPT = (
+    "MOSAICBENCH_RSCRIPT"  # names the Rscript to use where it is not the first one on the path
+)
 NOT_INSTALLED = 42  # exit status of a script whose package is not installed
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies
 LONGEST = 300  # characters of R's message that go into a run's record
@@ -42,7 +44,9 @@ set.seed(given$seed)
 """
 
 
-def run_r(wraps: dict[str, str], script: str, seed: int, **given: np.ndarray | float) -> dict[str, np.ndarray]:
+def run_r(
+    wraps: dict[str, str], script: str, seed: int, **given: np.ndarray | float
+) -> dict[str, np.ndarray]:
     """Run `script` in R and return what it gives.
 
     Parameters
@@ -76,9 +80,13 @@ def run_r(wraps: dict[str, str], script: str, seed: int, **given: np.ndarray | f
         (folder / "script.R").write_text(before + script, encoding="utf-8")
         status, said = _ended([program, "--no-init-file", "script.R"], folder)
         if status == NOT_INSTALLED:
-            raise NotApplicable(f"{program} has no R package {wraps['package']}; {_remedy(wraps['package'])}")
+            raise NotApplicable(
+                f"{program} has no R package {wraps['package']}; {_remedy(wraps['package'])}"
+            )
         if status != 0:
-            raise RuntimeError(f"R ended with exit status {status}: {' '.join(said.split())[-LONGEST:]}")
+            raise RuntimeError(
+                f"R ended with exit status {status}: {' '.join(said.split())[-LONGEST:]}"
+            )
         return _read(folder)
 
 
@@ -93,7 +101,9 @@ def rscript(package: str) -> str:
     named = os.environ.get(RSCRIPT)
     if program := shutil.which(named or "Rscript"):
         return program
-    raise NotApplicable(f"{named or 'Rscript'} was not found; {_remedy(package)}, or name another R's Rscript in {RSCRIPT}")
+    raise NotApplicable(
+        f"{named or 'Rscript'} was not found; {_remedy(package)}, or name another R's Rscript in {RSCRIPT}"
+    )
 
 
 def _remedy(package: str) -> str:
@@ -110,13 +120,23 @@ def _write(folder: Path, given: dict[str, np.ndarray | float]) -> None:
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:
-    rows = [line.split("\t") for line in (folder / "gives.tsv").read_text(encoding="utf-8").splitlines()]
-    return {name: np.fromfile(folder / f"{name}.gives").reshape(int(height), int(width)) for name, height, width in rows}
+    rows = [
+        line.split("\t") for line in (folder / "gives.tsv").read_text(encoding="utf-8").splitlines()
+    ]
+    return {
+        name: np.fromfile(folder / f"{name}.gives").reshape(int(height), int(width))
+        for name, height, width in rows
+    }
 
 
 def _ended(command: list[str], folder: Path) -> tuple[int, str]:
     """Run the command in the folder; return its exit status and what it said, which also goes to a run's log."""
-    words = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    words = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "errors": "replace",
+    }
     done = subprocess.run(command, cwd=folder, check=False, preexec_fn=_end_with_parent(), **words)
     sys.stderr.write(done.stdout)
     return done.returncode, done.stdout

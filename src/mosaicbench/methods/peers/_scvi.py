@@ -57,9 +57,16 @@ def trained(model, **options: object) -> list[dict[str, float]]:
     """Train `model` with the package's own options but for `options`; return its history."""
     model.train(enable_progress_bar=False, **options)
     columns = {"cost": "elbo_train", "validation_cost": "elbo_validation"}
-    found = {name: model.history[column].iloc[:, 0].to_numpy() for name, column in columns.items() if column in model.history}
+    found = {
+        name: model.history[column].iloc[:, 0].to_numpy()
+        for name, column in columns.items()
+        if column in model.history
+    }
     rows = zip(*found.values(), strict=False)
-    return [{"epoch": epoch, **dict(zip(found, map(float, row), strict=True))} for epoch, row in enumerate(rows, 1)]
+    return [
+        {"epoch": epoch, **dict(zip(found, map(float, row), strict=True))}
+        for epoch, row in enumerate(rows, 1)
+    ]
 
 
 class Batches:
@@ -82,10 +89,14 @@ class Batches:
 def negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> NegativeBinomial:
     """Return the distribution with these parameters, both (cells, features)."""
     r = inverse_dispersion.expand_as(mean)
-    return NegativeBinomial(r, logits=torch.log(mean + 1e-8) - torch.log(r + 1e-8), validate_args=False)
+    return NegativeBinomial(
+        r, logits=torch.log(mean + 1e-8) - torch.log(r + 1e-8), validate_args=False
+    )
 
 
-def protein_counts(py: dict[str, Tensor], efficiency: Tensor | float = 1.0) -> list[tuple[Tensor, NegativeBinomial]]:
+def protein_counts(
+    py: dict[str, Tensor], efficiency: Tensor | float = 1.0
+) -> list[tuple[Tensor, NegativeBinomial]]:
     """Return weights and parts of the mixture of background and foreground, the log-normal background rate integrated out.
 
     Parameters
@@ -102,7 +113,9 @@ def protein_counts(py: dict[str, Tensor], efficiency: Tensor | float = 1.0) -> l
     for node, weight in zip(np.sqrt(2) * nodes, weights / np.sqrt(np.pi), strict=True):
         rate = torch.exp(py["back_alpha"] + py["back_beta"] * node) * efficiency
         parts.append((weight * background, negative_binomial(rate, py["r"])))
-        parts.append((weight * (1 - background), negative_binomial(rate * py["fore_scale"], py["r"])))
+        parts.append(
+            (weight * (1 - background), negative_binomial(rate * py["fore_scale"], py["r"]))
+        )
     return parts
 
 
@@ -120,4 +133,7 @@ def inferring() -> Iterator[None]:
 
 def in_pieces(cells: Cells) -> list[Cells]:
     """Return blocks of so many cells as go through a module at once."""
-    return [cells.take(np.arange(first, min(first + AT_ONCE, len(cells)))) for first in range(0, len(cells), AT_ONCE)]
+    return [
+        cells.take(np.arange(first, min(first + AT_ONCE, len(cells))))
+        for first in range(0, len(cells), AT_ONCE)
+    ]

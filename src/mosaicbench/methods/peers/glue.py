@@ -90,15 +90,23 @@ class GLUE:
 
             class Told(SCGLUETrainer):
                 def report_metrics(self, train_state, val_state) -> None:
-                    known = {"cost": train_state.metrics["vae_loss"], "critic": train_state.metrics["dsc_loss"]}
+                    known = {
+                        "cost": train_state.metrics["vae_loss"],
+                        "critic": train_state.metrics["dsc_loss"],
+                    }
                     if val_state is not None:
                         known["validation_cost"] = val_state.metrics["vae_loss"]
-                    history.append({"epoch": len(history) + 1} | {name: float(x) for name, x in known.items()})
+                    history.append(
+                        {"epoch": len(history) + 1} | {name: float(x) for name, x in known.items()}
+                    )
 
             class Model(SCGLUEModel):
                 TRAINER_TYPE = Told
 
-            workers, config.GRAPH_SHUFFLE_NUM_WORKERS = config.GRAPH_SHUFFLE_NUM_WORKERS, 0  # no process beside this one
+            workers, config.GRAPH_SHUFFLE_NUM_WORKERS = (
+                config.GRAPH_SHUFFLE_NUM_WORKERS,
+                0,
+            )  # no process beside this one
             try:
                 graph, data = self._graph(train), {m: self._data(cells[m], m) for m in cells}
                 model = fit_SCGLUE(
@@ -107,13 +115,16 @@ class GLUE:
                     model=Model,
                     skip_balance=min(map(len, cells.values())) < self.balance_from,
                     init_kws={"latent_dim": self.latent, "h_dim": self.hidden, "random_seed": seed},
-                    fit_kws={"directory": "glue"} | ({} if self.epochs is None else {"max_epochs": self.epochs}),
+                    fit_kws={"directory": "glue"}
+                    | ({} if self.epochs is None else {"max_epochs": self.epochs}),
                 )
                 features = torch.as_tensor(model.encode_graph(graph))
             finally:
                 config.GRAPH_SHUFFLE_NUM_WORKERS = workers
         self.network = model.net.eval()
-        self.features = {m: features[getattr(model.net, f"{m}_idx").cpu()].to(model.net.device) for m in cells}
+        self.features = {
+            m: features[getattr(model.net, f"{m}_idx").cpu()].to(model.net.device) for m in cells
+        }
         return history
 
     @torch.inference_mode()
@@ -126,8 +137,15 @@ class GLUE:
         """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
         scale, decoder, found = self.scales[target], self.network.u2x[target], []
         for u in self._u(cells).split(AT_ONCE):
-            library = torch.full((len(u), 1), float(scale.total * scale.share.sum()), device=u.device)
-            counts = decoder(u, self.features[target], torch.zeros(len(u), dtype=torch.long, device=u.device), library)
+            library = torch.full(
+                (len(u), 1), float(scale.total * scale.share.sum()), device=u.device
+            )
+            counts = decoder(
+                u,
+                self.features[target],
+                torch.zeros(len(u), dtype=torch.long, device=u.device),
+                library,
+            )
             found.append(expected_of_mixture([(1.0, counts)], scale).cpu().numpy())
         return np.concatenate(found)
 
@@ -158,7 +176,10 @@ class GLUE:
         """Return the links of every two modalities, both ways, and a loop per feature."""
         import networkx
 
-        graph, names = networkx.MultiDiGraph(), {m: _names(m, len(scale.share)) for m, scale in train.scales.items()}
+        graph, names = (
+            networkx.MultiDiGraph(),
+            {m: _names(m, len(scale.share)) for m, scale in train.scales.items()},
+        )
         for of_modality in names.values():
             graph.add_edges_from((name, name, {"weight": 1.0, "sign": 1}) for name in of_modality)
         for (first, second), links in train.links.items():

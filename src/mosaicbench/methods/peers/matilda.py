@@ -31,7 +31,12 @@ CARD = {
     "uses": ("pairs", "labels", "counts"),
     "gives": ("joint",),
     "claims": (),
-    "wraps": {"package": "matilda-sc", "module": "matilda", "version": "0.2.1", "licence": "Apache-2.0"},
+    "wraps": {
+        "package": "matilda-sc",
+        "module": "matilda",
+        "version": "0.2.1",
+        "licence": "Apache-2.0",
+    },
     "environment": "matilda",
     "summary": "The package's VAE of RNA with proteins, peaks or both, which also classifies: it learns from cells that have "
     "all modalities and a type, rare types filled up with simulated cells. A joint latent: nothing from one modality alone.",
@@ -81,9 +86,13 @@ class Matilda:
         if set(self.order.values()) != set(train.modalities) or tuple(self.order) not in MODES:
             raise NotApplicable("Matilda needs counts of RNA, and of proteins, ATAC or both")
         cells = _typed(paired_cells(train, *self.order.values()))
-        types, codes, sizes = np.unique(cells.labels.astype(str), return_inverse=True, return_counts=True)
+        types, codes, sizes = np.unique(
+            cells.labels.astype(str), return_inverse=True, return_counts=True
+        )
         if len(types) < 2:
-            raise NotApplicable("Matilda needs cells of two types at least with all modalities measured")
+            raise NotApplicable(
+                "Matilda needs cells of two types at least with all modalities measured"
+            )
         self.level = {m: float(cells.counts[m].sum() / len(cells)) for m in self.order.values()}
         with apart(seed), redirect_stderr(StringIO()):
             import matilda
@@ -91,7 +100,10 @@ class Matilda:
             from matilda.learn import model as networks
 
             trained = matilda.train(
-                **{word: AnnData(cells.counts[m].astype(np.float32)) for word, m in self.order.items()},
+                **{
+                    word: AnnData(cells.counts[m].astype(np.float32))
+                    for word, m in self.order.items()
+                },
                 labels=[f"type {code:06}" for code in codes],
                 z_dim=self.latent,
                 epochs=self.passes,
@@ -101,8 +113,13 @@ class Matilda:
                 out_dir="matilda",
             )
             weights = torch.load(trained.model_path, weights_only=True)["state_dict"]
-            widths = {f"nfeatures_{word}": cells.counts[m].shape[1] for word, m in self.order.items()}
-            hidden = {f"hidden_{word}": weights[f"encoder.{layer}.0.weight"].shape[0] for word, layer in self._layers().items()}
+            widths = {
+                f"nfeatures_{word}": cells.counts[m].shape[1] for word, m in self.order.items()
+            }
+            hidden = {
+                f"hidden_{word}": weights[f"encoder.{layer}.0.weight"].shape[0]
+                for word, layer in self._layers().items()
+            }
             made = getattr(networks, f"CiteAutoencoder_{MODES[tuple(self.order)]}")
             self.model = made(**widths, **hidden, z_dim=self.latent, classify_dim=len(types))
             self.model.load_state_dict(weights)
@@ -118,7 +135,9 @@ class Matilda:
             raise NotApplicable("Matilda embeds cells in which all modalities were measured")
         found = []
         for few in in_pieces(cells):
-            x = np.concatenate([self._read(few, modality) for modality in self.order.values()], axis=1)
+            x = np.concatenate(
+                [self._read(few, modality) for modality in self.order.values()], axis=1
+            )
             _, _, mean, _ = self.model(torch.as_tensor(x))
             found.append(mean.numpy())
         return np.concatenate(found)

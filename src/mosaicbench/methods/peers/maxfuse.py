@@ -26,7 +26,12 @@ CARD = {
     "uses": ("links",),
     "gives": ("single", "impute"),
     "claims": (),
-    "wraps": {"package": "maxfuse", "module": "maxfuse", "version": "0.0.2", "licence": "academic, non-commercial"},
+    "wraps": {
+        "package": "maxfuse",
+        "module": "maxfuse",
+        "version": "0.0.2",
+        "licence": "academic, non-commercial",
+    },
     "summary": "Matching of cells by smoothed linked features, refined by CCA; wraps the package `maxfuse`, which you install "
     "yourself where its licence allows you to. Without it, a dash. Two modalities.",
     "deviates": "MaxFuse embeds the cells that it was run on: the train cells. A cell, also a train cell, takes the mean "
@@ -73,7 +78,9 @@ class MaxFuse(LinksBaseline):
         if find_spec("maxfuse") is None:
             raise NotApplicable(INSTALL)
         if len(shown.modalities) != 2:
-            raise NotApplicable(f"MaxFuse matches two modalities, this dataset has {len(shown.modalities)}")
+            raise NotApplicable(
+                f"MaxFuse matches two modalities, this dataset has {len(shown.modalities)}"
+            )
         from maxfuse.model import Fusor
 
         features = linked(shown, shown.modalities)
@@ -81,7 +88,9 @@ class MaxFuse(LinksBaseline):
         pair = sorted(cells, key=lambda m: len(cells[m]))
         shared = [features.of(cells[m], m) for m in pair]
         active = [cells[m].values[m] for m in pair]
-        of_shared, of_active = ([min(self.components, min(x.shape) - 1) for x in arrays] for arrays in (shared, active))
+        of_shared, of_active = (
+            [min(self.components, min(x.shape) - 1) for x in arrays] for arrays in (shared, active)
+        )
         fusor = Fusor(
             shared_arr1=shared[0],
             shared_arr2=shared[1],
@@ -91,15 +100,21 @@ class MaxFuse(LinksBaseline):
             labels1=None,
             labels2=None,
         )
-        fusor.split_into_batches(max_outward_size=5000, matching_ratio=3, metacell_size=2, seed=seed)
+        fusor.split_into_batches(
+            max_outward_size=5000, matching_ratio=3, metacell_size=2, seed=seed
+        )
         graphs = {"resolution1": 2, "resolution2": 2, "resolution_tol": 0.1}
         for side, width in enumerate(of_active, 1):
             graphs |= {f"n_neighbors{side}": self.graph_neighbors, f"svd_components{side}": width}
         fusor.construct_graphs(**graphs)
         weights = {"wt1": self.smoothing, "wt2": self.smoothing}
-        fusor.find_initial_pivots(**weights, svd_components1=of_shared[0], svd_components2=of_shared[1])
+        fusor.find_initial_pivots(
+            **weights, svd_components1=of_shared[0], svd_components2=of_shared[1]
+        )
         widths = {"svd_components1": of_active[0], "svd_components2": of_active[1]}
-        fusor.refine_pivots(**weights, **widths, cca_components=min(self.latent, *of_active), n_iters=3)
+        fusor.refine_pivots(
+            **weights, **widths, cca_components=min(self.latent, *of_active), n_iters=3
+        )
         fusor.filter_bad_matches(target="pivot", filter_prop=self.filtered)
         fusor.propagate(**weights, **widths)
         fusor.filter_bad_matches(target="propagated", filter_prop=0)
@@ -111,4 +126,6 @@ class MaxFuse(LinksBaseline):
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the mean embedding of the nearest train cells, (cells, latent)."""
         (modality,) = cells.modalities
-        return mean_of_nearest(self.likes[modality], cells.values[modality], self.embedded[modality])
+        return mean_of_nearest(
+            self.likes[modality], cells.values[modality], self.embedded[modality]
+        )

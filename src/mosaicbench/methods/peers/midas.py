@@ -19,7 +19,13 @@ from torch import Tensor
 
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.methods.peers._scvi import AT_ONCE, dense, inferring, modality_in, negative_binomial
+from mosaicbench.methods.peers._scvi import (
+    AT_ONCE,
+    dense,
+    inferring,
+    modality_in,
+    negative_binomial,
+)
 from mosaicbench.modeling.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.modeling.training import device, seeded
 from mosaicbench.view import Cells, View
@@ -48,7 +54,11 @@ CARD = {
     },
 }
 
-KNOWN = {"rna": ("lognorm", "RNA"), "adt": ("clr", "proteins"), "atac": ("lsi", "ATAC")}  # the package's names
+KNOWN = {
+    "rna": ("lognorm", "RNA"),
+    "adt": ("clr", "proteins"),
+    "atac": ("lsi", "ATAC"),
+}  # the package's names
 POISSON = 1e6  # inverse dispersion from which on a negative binomial is a Poisson distribution
 
 
@@ -82,7 +92,9 @@ class Midas:
         found = {layer: modality_in(train, *words) for layer, words in KNOWN.items()}
         self.layers = {modality: layer for layer, modality in found.items() if modality is not None}
         if set(self.layers) != set(train.modalities):
-            raise NotApplicable("MIDAS needs every modality to have counts: of RNA, proteins or ATAC")
+            raise NotApplicable(
+                "MIDAS needs every modality to have counts: of RNA, proteins or ATAC"
+            )
         self.scales = train.scales
         with apart(seed), seeded(seed):
             from scmidas import MIDAS
@@ -91,13 +103,26 @@ class Midas:
             MIDAS.setup_mudata(data, batch_key="batch", dims_x=widths)
             model = MIDAS(data, configs=self._configured(widths), batch_size=self.batch_size)
             told = _told()
-            quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-            model.train(max_epochs=self.epochs, accelerator=device().type, devices=1, callbacks=[told], **quiet)
+            quiet = dict.fromkeys(
+                ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"),
+                False,
+            )
+            model.train(
+                max_epochs=self.epochs,
+                accelerator=device().type,
+                devices=1,
+                callbacks=[told],
+                **quiet,
+            )
         if not np.isfinite([row["cost"] for row in told.rows]).all():
             raise Diverged("the cost was not finite")
         codes = {str(name): code for code, name in enumerate(model.batch_names)}
-        sizes = Counter((str(name), block.modalities) for block in train.blocks for name in block.batches)
-        self.batches = [(name, set(seen), codes[_batch(name, seen)]) for (name, seen), _ in sizes.most_common()]
+        sizes = Counter(
+            (str(name), block.modalities) for block in train.blocks for name in block.batches
+        )
+        self.batches = [
+            (name, set(seen), codes[_batch(name, seen)]) for (name, seen), _ in sizes.most_common()
+        ]
         self.net = model.net.to(device()).eval()
         return told.rows
 
@@ -109,7 +134,9 @@ class Midas:
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
-        return self._through(cells, lambda decoded, mean: self._expected(decoded[self.layers[target]], target))
+        return self._through(
+            cells, lambda decoded, mean: self._expected(decoded[self.layers[target]], target)
+        )
 
     def _data(self, train: View):
         """Return all train cells as the package wants them: a table per modality, of the cells in which it was measured."""
@@ -123,28 +150,51 @@ class Midas:
             blocks = [block for block in train.blocks if modality in block.values]
             batches = [_batch(name, block.modalities) for block in blocks for name in block.batches]
             names = np.concatenate([block.names for block in blocks]).astype(str)
-            x = sparse.vstack([block.counts[modality] for block in blocks], format="csr").astype(np.float32)
+            x = sparse.vstack([block.counts[modality] for block in blocks], format="csr").astype(
+                np.float32
+            )
             columns = pd.DataFrame(index=[f"{layer} {feature}" for feature in range(x.shape[1])])
-            tables[layer] = AnnData(x, obs=pd.DataFrame({"batch": batches}, index=names), var=columns)
+            tables[layer] = AnnData(
+                x, obs=pd.DataFrame({"batch": batches}, index=names), var=columns
+            )
         return MuData(tables)
 
     def _widths(self) -> dict[str, list[int]]:
         """Return the package's name of a modality -> how many features each of its encoders reads."""
-        features = {layer: len(self.scales[modality].share) for modality, layer in self.layers.items()}
-        runs = {layer: min(self.chromosomes, width) if layer == "atac" else 1 for layer, width in features.items()}
-        return {layer: [len(run) for run in np.array_split(np.arange(width), runs[layer])] for layer, width in features.items()}
+        features = {
+            layer: len(self.scales[modality].share) for modality, layer in self.layers.items()
+        }
+        runs = {
+            layer: min(self.chromosomes, width) if layer == "atac" else 1
+            for layer, width in features.items()
+        }
+        return {
+            layer: [len(run) for run in np.array_split(np.arange(width), runs[layer])]
+            for layer, width in features.items()
+        }
 
     def _configured(self, widths: dict[str, list[int]]) -> dict[str, object]:
         from scmidas import load_config
 
         here = {"num_workers": 0, "persistent_workers": False, "pin_memory": False}
-        sizes = {"dim_c": self.biological, "dim_u": self.technical, "lr_net": self.learning_rate, "lr_dsc": self.learning_rate}
+        sizes = {
+            "dim_c": self.biological,
+            "dim_u": self.technical,
+            "lr_net": self.learning_rate,
+            "lr_dsc": self.learning_rate,
+        }
         chosen = load_config() | here | sizes
         if len(widths.get("atac", ())) == 1:  # the package asks for their absence
-            chosen = {key: value for key, value in chosen.items() if key not in ("dims_before_enc_atac", "dims_after_dec_atac")}
+            chosen = {
+                key: value
+                for key, value in chosen.items()
+                if key not in ("dims_before_enc_atac", "dims_after_dec_atac")
+            }
         return chosen
 
-    def _through(self, cells: Cells, give: Callable[[dict[str, Tensor], Tensor], Tensor]) -> np.ndarray:
+    def _through(
+        self, cells: Cells, give: Callable[[dict[str, Tensor], Tensor], Tensor]
+    ) -> np.ndarray:
         """Return what `give` makes of the decoders' outputs and the means of (c, u), (cells, columns); batch by batch."""
         batches, rows, found = cells.batches.astype(str), [], []
         for name in np.unique(batches):
@@ -157,12 +207,24 @@ class Midas:
 
     def _asked(self, cells: Cells, batch: str) -> dict[str, dict[str, Tensor]]:
         """Return cells of one batch as the package's network takes them: x, and where the batch is known s."""
-        counts = {self.layers[modality]: dense(cells.counts[modality]).to(device()) for modality in cells.modalities}
-        asked = {"x": {layer: (x > 0).float() if layer == "atac" else x for layer, x in counts.items()}, "e": {}}
+        counts = {
+            self.layers[modality]: dense(cells.counts[modality]).to(device())
+            for modality in cells.modalities
+        }
+        asked = {
+            "x": {layer: (x > 0).float() if layer == "atac" else x for layer, x in counts.items()},
+            "e": {},
+        }
         shown = set(cells.modalities)
-        known = [(seen != shown, code) for name, seen, code in self.batches if name == batch and shown <= seen]
+        known = [
+            (seen != shown, code)
+            for name, seen, code in self.batches
+            if name == batch and shown <= seen
+        ]
         if known:
-            _, code = min(known, key=lambda one: one[0])  # the first of the best: batches are in order of size
+            _, code = min(
+                known, key=lambda one: one[0]
+            )  # the first of the best: batches are in order of size
             asked["s"] = {"joint": torch.full((len(cells), 1), code, device=device())}
         return asked
 
@@ -175,7 +237,9 @@ class Midas:
             rate = torch.softmax(decoded, -1) * float(scale.total * scale.share.sum())
         else:
             rate = decoded.exp()
-        return expected_of_mixture([(1.0, negative_binomial(rate, torch.tensor(POISSON, device=rate.device)))], scale)
+        return expected_of_mixture(
+            [(1.0, negative_binomial(rate, torch.tensor(POISSON, device=rate.device)))], scale
+        )
 
 
 def _batch(name: str, modalities: tuple[str, ...]) -> str:
@@ -191,6 +255,8 @@ def _told() -> object:
             self.rows = []
 
         def on_train_epoch_end(self, trainer: object, module: object) -> None:
-            self.rows.append({"epoch": len(self.rows) + 1, "cost": float(trainer.callback_metrics["loss/net"])})
+            self.rows.append(
+                {"epoch": len(self.rows) + 1, "cost": float(trainer.callback_metrics["loss/net"])}
+            )
 
     return Told()

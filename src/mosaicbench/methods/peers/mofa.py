@@ -69,17 +69,25 @@ class MOFA:
                 [[values[m]] for m in train.modalities],
                 views_names=list(train.modalities),
                 samples_names=[[f"cell {i}" for i in range(cells)]],
-                features_names=[[f"{m} {j}" for j in range(width)] for m, width in train.features.items()],
+                features_names=[
+                    [f"{m} {j}" for j in range(width)] for m, width in train.features.items()
+                ],
             )
             run.set_model_options(factors=min(self.factors, cells - 1))
-            run.set_train_options(iter=self.iterations, convergence_mode=self.convergence, quiet=True, seed=seed)
+            run.set_train_options(
+                iter=self.iterations, convergence_mode=self.convergence, quiet=True, seed=seed
+            )
             run.build()
             run.run()
             weights, noise = (run.model.getNodes()[node].getExpectations() for node in ("W", "Tau"))
             elbo = np.asarray(run.model.getTrainingStats()["elbo"], dtype=np.float64)
         self.mean = {m: np.nanmean(x, axis=0) for m, x in values.items()}
-        self.weights = {m: np.asarray(w["E"]) for m, w in zip(train.modalities, weights, strict=True)}  # (features, factors)
-        precision = {m: np.asarray(tau["E"])[0] for m, tau in zip(train.modalities, noise, strict=True)}  # (features,)
+        self.weights = {
+            m: np.asarray(w["E"]) for m, w in zip(train.modalities, weights, strict=True)
+        }  # (features, factors)
+        precision = {
+            m: np.asarray(tau["E"])[0] for m, tau in zip(train.modalities, noise, strict=True)
+        }  # (features,)
         self.weighted = {m: w * precision[m][:, None] for m, w in self.weights.items()}
         self.information = {}  # (factors, factors): what a modality adds to the posterior's precision
         for m, w in zip(train.modalities, weights, strict=True):
@@ -90,7 +98,9 @@ class MOFA:
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the factors' posterior means given what was measured, (cells, factors)."""
-        pulls = sum((x - self.mean[m]) @ self.weighted[m] for m, x in cells.values.items())  # (cells, factors)
+        pulls = sum(
+            (x - self.mean[m]) @ self.weighted[m] for m, x in cells.values.items()
+        )  # (cells, factors)
         precision = sum(self.information[m] for m in cells.modalities)
         return np.linalg.solve(precision + np.eye(len(precision)), pulls.T).T
 
@@ -104,6 +114,13 @@ def _with_gaps(train: View) -> dict[str, np.ndarray]:
 
     def rows(block: Cells, modality: str, width: int) -> np.ndarray:
         measured = modality in block.values
-        return block.values[modality].astype(np.float64) if measured else np.full((len(block), width), np.nan)
+        return (
+            block.values[modality].astype(np.float64)
+            if measured
+            else np.full((len(block), width), np.nan)
+        )
 
-    return {m: np.concatenate([rows(block, m, width) for block in train.blocks]) for m, width in train.features.items()}
+    return {
+        m: np.concatenate([rows(block, m, width) for block in train.blocks])
+        for m, width in train.features.items()
+    }

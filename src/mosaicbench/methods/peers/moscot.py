@@ -29,7 +29,12 @@ CARD = {
     "uses": ("links",),
     "gives": ("single", "impute"),
     "claims": (),
-    "wraps": {"package": "moscot", "module": "moscot", "version": "0.5.2", "licence": "BSD-3-Clause"},
+    "wraps": {
+        "package": "moscot",
+        "module": "moscot",
+        "version": "0.5.2",
+        "licence": "BSD-3-Clause",
+    },
     "summary": "The package's translation of modalities: Gromov-Wasserstein transport, fused with the distance of cells in "
     "linked features. Each modality moves to the principal components of the first. Imputes the mean of the nearest train "
     "cells.",
@@ -86,7 +91,9 @@ class Moscot(LinksBaseline):
                 plan = self._plan([within[m], within[first]], between)
             rows = plan.sum(axis=1, keepdims=True)
             if not np.isfinite(plan).all() or rows.min() <= 0:
-                raise Diverged(f"no transport of {m} to {first} with epsilon {self.epsilon:g}; a larger one may give it")
+                raise Diverged(
+                    f"no transport of {m} to {first} with epsilon {self.epsilon:g}; a larger one may give it"
+                )
             self.moved[m] = (plan / rows) @ places
 
     def embed(self, cells: Cells) -> np.ndarray:
@@ -110,11 +117,15 @@ class Moscot(LinksBaseline):
         from anndata import AnnData
         from moscot.problems.cross_modality import TranslationProblem
 
-        sides = [AnnData(np.zeros((len(x), 1)), obsm={"within": x}) for x in within]  # the package wants a feature
+        sides = [
+            AnnData(np.zeros((len(x), 1)), obsm={"within": x}) for x in within
+        ]  # the package wants a feature
         for side, x in zip(sides, between or (), strict=False):
             side.obsm["between"] = x
         problem = TranslationProblem(*sides)
-        problem = problem.prepare(src_attr="within", tgt_attr="within", joint_attr="between" if between else None)
+        problem = problem.prepare(
+            src_attr="within", tgt_attr="within", joint_attr="between" if between else None
+        )
         problem = problem.solve(
             alpha=self.alpha if between else 1.0,
             epsilon=self.epsilon,
@@ -129,4 +140,8 @@ class Moscot(LinksBaseline):
 
 def _components(x: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Return the principal components of a modality, (cells, components)."""
-    return PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed).fit_transform(x).astype(np.float64)
+    return (
+        PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed)
+        .fit_transform(x)
+        .astype(np.float64)
+    )

@@ -39,7 +39,12 @@ CARD = {
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
     "claims": (),
-    "wraps": {"package": "multigrate", "module": "multigrate", "version": "1.0.1", "licence": "BSD-3-Clause"},
+    "wraps": {
+        "package": "multigrate",
+        "module": "multigrate",
+        "version": "1.0.1",
+        "licence": "BSD-3-Clause",
+    },
     "environment": "multigrate",
     "summary": "A conditional VAE, by multigrate: a product of experts of RNA counts, proteins and peaks. The distributions of "
     "the modalities' latents are drawn together. Embeds and imputes from any subset.",
@@ -89,21 +94,39 @@ class Multigrate:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         found = {space: modality_in(train, space, what) for space, (what, _) in KNOWN.items()}
-        self.order = [modality for modality in found.values() if modality is not None]  # RNA first, as the package asks
+        self.order = [
+            modality for modality in found.values() if modality is not None
+        ]  # RNA first, as the package asks
         if set(self.order) != set(train.modalities):
-            raise NotApplicable("Multigrate needs every modality to have counts: of RNA, proteins or ATAC")
+            raise NotApplicable(
+                "Multigrate needs every modality to have counts: of RNA, proteins or ATAC"
+            )
         self.scales = train.scales
         self.levels = {m: _level(train, m) for m in self.order if self.scales[m].space == "lsi"}
         with scvi_apart(seed):
             from multigrate.model import MultiVAE
 
             data = self._data(train)
-            MultiVAE.setup_anndata(data, size_factor_key="size", categorical_covariate_keys=["measured", "batch"])
+            MultiVAE.setup_anndata(
+                data, size_factor_key="size", categorical_covariate_keys=["measured", "batch"]
+            )
             losses = [KNOWN[self.scales[modality].space][1] for modality in self.order]
             weights = {"integ": self.alignment, "kl": self.kl}
-            aligned = {"integrate_on": "measured", "alignment_type": "marginal", "modality_alignment": "MMD"}
-            model = MultiVAE(data, losses=losses, z_dim=self.latent, loss_coefs=weights, **aligned if self.alignment else {})
-            history = trained(model, max_epochs=self.epochs, lr=self.learning_rate, batch_size=self.batch_size)
+            aligned = {
+                "integrate_on": "measured",
+                "alignment_type": "marginal",
+                "modality_alignment": "MMD",
+            }
+            model = MultiVAE(
+                data,
+                losses=losses,
+                z_dim=self.latent,
+                loss_coefs=weights,
+                **aligned if self.alignment else {},
+            )
+            history = trained(
+                model, max_epochs=self.epochs, lr=self.learning_rate, batch_size=self.batch_size
+            )
             coded = model.adata_manager.get_state_registry("extra_categorical_covs")["mappings"]
         if not np.isfinite([row["cost"] for row in history]).all():
             raise Diverged("the cost was not finite")
@@ -113,7 +136,9 @@ class Multigrate:
         sizes = Counter()
         for block in train.blocks:
             sizes[frozenset(block.modalities)] += len(block)
-        self.groups = [(measured, codes[self._group(measured)]) for measured, _ in sizes.most_common()]
+        self.groups = [
+            (measured, codes[self._group(measured)]) for measured, _ in sizes.most_common()
+        ]
         return history
 
     @inferring()
@@ -127,8 +152,12 @@ class Multigrate:
         group = self._code(frozenset(cells.modalities) | {target})
         found = []
         for few in in_pieces(cells):
-            decoded = self.module.generative(z_joint=self._z(few), cat_covs=self._covariates(few, group))["rs"]
-            found.append(self._expected(decoded[self.order.index(target)], target, group).cpu().numpy())
+            decoded = self.module.generative(
+                z_joint=self._z(few), cat_covs=self._covariates(few, group)
+            )["rs"]
+            found.append(
+                self._expected(decoded[self.order.index(target)], target, group).cpu().numpy()
+            )
         return np.concatenate(found)
 
     def _data(self, train: View):
@@ -150,13 +179,19 @@ class Multigrate:
             for block in train.blocks
         ]
         columns = {
-            "measured": [self._group(block.modalities) for block in train.blocks for _ in block.names],
+            "measured": [
+                self._group(block.modalities) for block in train.blocks for _ in block.names
+            ],
             "batch": [str(name) for block in train.blocks for name in block.batches],
             "size": np.concatenate([self._sizes(block) for block in train.blocks]),
         }
         names = np.concatenate([block.names for block in train.blocks]).astype(str)
         data = AnnData(sparse.vstack(rows, format="csr"), obs=pd.DataFrame(columns, index=names))
-        data.var_names = [f"{m} {feature}" for m, width in zip(self.order, widths, strict=True) for feature in range(width)]
+        data.var_names = [
+            f"{m} {feature}"
+            for m, width in zip(self.order, widths, strict=True)
+            for feature in range(width)
+        ]
         data.uns["modality_lengths"] = widths
         return data
 
@@ -167,12 +202,18 @@ class Multigrate:
     def _sizes(self, block: Cells) -> np.ndarray:
         """Return each cell's number of RNA counts, of which its rates are shares; 1 of a cell without, (cells,)."""
         rna = [m for m in block.modalities if self.scales[m].space == "lognorm"]
-        return np.maximum(np.asarray(block.counts[rna[0]].sum(1)).ravel(), 1.0) if rna else np.ones(len(block))
+        return (
+            np.maximum(np.asarray(block.counts[rna[0]].sum(1)).ravel(), 1.0)
+            if rna
+            else np.ones(len(block))
+        )
 
     def _code(self, shown: frozenset[str]) -> int:
         """Return the code of the train cells in which just `shown` was measured, else of the largest group with more."""
         more = [(measured != shown, code) for measured, code in self.groups if shown <= measured]
-        return min(more, key=lambda one: one[0])[1] if more else self.groups[0][1]  # groups are in order of size
+        return (
+            min(more, key=lambda one: one[0])[1] if more else self.groups[0][1]
+        )  # groups are in order of size
 
     def _covariates(self, cells: Cells, group: int) -> Tensor:
         """Return the codes of what was measured and of the batch, (cells, 2)."""
@@ -181,14 +222,20 @@ class Multigrate:
 
     def _z(self, cells: Cells) -> Tensor:
         shown = frozenset(cells.modalities)
-        masks = torch.tensor([[modality in shown for modality in self.order]]).expand(len(cells), -1)
+        masks = torch.tensor([[modality in shown for modality in self.order]]).expand(
+            len(cells), -1
+        )
         x = [
             torch.as_tensor(_read(cells, m, self.scales[m]))
             if m in shown
-            else torch.zeros(len(cells), len(self.scales[m].share))  # the package's mask leaves its expert out
+            else torch.zeros(
+                len(cells), len(self.scales[m].share)
+            )  # the package's mask leaves its expert out
             for m in self.order
         ]
-        return self.module.inference(x=torch.cat(x, 1), cat_covs=self._covariates(cells, self._code(shown)), masks=masks)["mu"]
+        return self.module.inference(
+            x=torch.cat(x, 1), cat_covs=self._covariates(cells, self._code(shown)), masks=masks
+        )["mu"]
 
     def _expected(self, decoded: Tensor, target: str, group: int) -> Tensor:
         """Return the expected values given what the decoder of `target` gives, (cells, features)."""
@@ -199,19 +246,29 @@ class Multigrate:
             rate = decoded * float(scale.total * scale.share.sum())
             return expected_of_mixture([(1.0, negative_binomial(rate, dispersion))], scale)
         if scale.space == "lsi":
-            return expected_lsi((decoded / torch.as_tensor(self.levels[target], device=decoded.device)).clamp(0, 1), scale)
-        mean, std = (torch.as_tensor(part, dtype=decoded.dtype, device=decoded.device) for part in (scale.mean, scale.std))
+            return expected_lsi(
+                (decoded / torch.as_tensor(self.levels[target], device=decoded.device)).clamp(0, 1),
+                scale,
+            )
+        mean, std = (
+            torch.as_tensor(part, dtype=decoded.dtype, device=decoded.device)
+            for part in (scale.mean, scale.std)
+        )
         return (decoded - mean) / std
 
 
 def _read(cells: Cells, modality: str, scale) -> np.ndarray:
     """Return what the encoder reads, (cells, counted features): counts of RNA, log-normalised peaks, CLR of proteins."""
-    if scale.space == "clr":  # the package takes a cell whose values add up to 0 or less as not measured: CLR is never below 0
+    if (
+        scale.space == "clr"
+    ):  # the package takes a cell whose values add up to 0 or less as not measured: CLR is never below 0
         return before_standardising(cells, modality, scale).astype(np.float32)
     counts = cells.counts[modality].toarray().astype(np.float32)
     if scale.space == "lognorm":
         return counts
-    return np.log1p(TARGET * counts / np.maximum(cells.totals[modality], 1)[:, None]).astype(np.float32)
+    return np.log1p(TARGET * counts / np.maximum(cells.totals[modality], 1)[:, None]).astype(
+        np.float32
+    )
 
 
 def _level(train: View, modality: str) -> np.ndarray:

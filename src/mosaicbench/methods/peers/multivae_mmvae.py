@@ -21,7 +21,12 @@ CARD = {
     "uses": ("pairs",),
     "gives": ("joint", "single", "impute"),
     "claims": (),
-    "wraps": {"package": "multivae", "module": "multivae", "version": "1.0.3", "licence": "Apache-2.0"},
+    "wraps": {
+        "package": "multivae",
+        "module": "multivae",
+        "version": "1.0.3",
+        "licence": "Apache-2.0",
+    },
     "environment": "multivae",
     "summary": "The package's MMVAE, to check this project's `mmvae` against.",
     "deviates": "Networks and the decoders' learned sd are those of this project's `mmvae`, so that bounds are compared "
@@ -59,7 +64,9 @@ class MultiVaeMMVAE(MultiVae):
 
     wraps = CARD["wraps"]
 
-    def made(self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]) -> nn.Module:
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
         """Return the package's MMVAE."""
         from multivae.models import MMVAE, MMVAEConfig
 

@@ -40,7 +40,12 @@ CARD = {
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
     "claims": (),
-    "wraps": {"package": "scvi-tools", "module": "scvi", "version": "1.4.2", "licence": "BSD-3-Clause"},
+    "wraps": {
+        "package": "scvi-tools",
+        "module": "scvi",
+        "version": "1.4.2",
+        "licence": "BSD-3-Clause",
+    },
     "summary": "A latent per modality, averaged over those measured, of counts of RNA, peaks and proteins, by scvi-tools. "
     "Embeds and imputes from any subset.",
     "deviates": "What was measured in a cell is part of its batch, as in the package's tutorial. Imputed values are decoded "
@@ -89,19 +94,25 @@ class MultiVI:
             history = trained(model, max_epochs=self.epochs)
             coded = list(model.adata_manager.get_state_registry("batch").categorical_mapping)
         self.module = model.module
-        self.batches = {modality: self._decoding(train, modality, coded) for modality in train.modalities}
+        self.batches = {
+            modality: self._decoding(train, modality, coded) for modality in train.modalities
+        }
         self.depth = self._median_depth(train) if "atac" in self.layers else None
         return history
 
     @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means given what was measured, (cells, latent)."""
-        return np.concatenate([self._posterior(few)["qz_m"].cpu().numpy() for few in in_pieces(cells)])
+        return np.concatenate(
+            [self._posterior(few)["qz_m"].cpu().numpy() for few in in_pieces(cells)]
+        )
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target`, (cells, features), standardised."""
-        return np.concatenate([self._expected(few, target).cpu().numpy() for few in in_pieces(cells)])
+        return np.concatenate(
+            [self._expected(few, target).cpu().numpy() for few in in_pieces(cells)]
+        )
 
     def _data(self, train: View):
         """Return all train cells as the package wants them: rows of zeros where a modality is absent."""
@@ -114,12 +125,19 @@ class MultiVI:
         modalities = {}
         for layer, modality in self.layers.items():
             width = len(train.scales[modality].share)
-            parts = [block.counts.get(modality, sparse.csr_matrix((len(block), width))) for block in train.blocks]
+            parts = [
+                block.counts.get(modality, sparse.csr_matrix((len(block), width)))
+                for block in train.blocks
+            ]
             x = sparse.vstack(parts, format="csr").astype(np.float32)
             columns = pd.DataFrame(index=[f"{layer} {feature}" for feature in range(width)])
-            modalities[layer] = AnnData(x.toarray() if layer == "protein" else x, obs=pd.DataFrame(index=names), var=columns)
+            modalities[layer] = AnnData(
+                x.toarray() if layer == "protein" else x, obs=pd.DataFrame(index=names), var=columns
+            )
         data = MuData(modalities)
-        data.obs["batch"] = [f"{name}{_measured(block)}" for block in train.blocks for name in block.batches]
+        data.obs["batch"] = [
+            f"{name}{_measured(block)}" for block in train.blocks for name in block.batches
+        ]
         return data
 
     def _decoding(self, train: View, target: str, coded: list[str]) -> tuple[Batches, str]:
@@ -129,7 +147,9 @@ class MultiVI:
         for block in having:
             sizes[_measured(block)] += len(block)
         suffix = max(sizes, key=sizes.get)
-        return Batches(np.concatenate([block.batches for block in having if _measured(block) == suffix]), coded), suffix
+        return Batches(
+            np.concatenate([block.batches for block in having if _measured(block) == suffix]), coded
+        ), suffix
 
     @inferring()
     def _median_depth(self, train: View) -> Tensor:
@@ -147,13 +167,22 @@ class MultiVI:
             if modality is None:
                 return torch.zeros(len(cells), int(layer == "protein"))
             known = modality in cells.values
-            return dense(cells.counts[modality]) if known else torch.zeros(len(cells), len(self.scales[modality].share))
+            return (
+                dense(cells.counts[modality])
+                if known
+                else torch.zeros(len(cells), len(self.scales[modality].share))
+            )
 
         batch = torch.zeros(len(cells), 1, dtype=torch.long)  # encoders do not read it
         covariates = dict.fromkeys(("cont_covs", "cat_covs", "size_factor"))
         x = torch.cat([counts("rna"), counts("atac")], dim=1)
         return self.module.inference(
-            x=x, y=counts("protein"), batch_index=batch, label=batch, cell_idx=batch.ravel(), **covariates
+            x=x,
+            y=counts("protein"),
+            batch_index=batch,
+            label=batch,
+            cell_idx=batch.ravel(),
+            **covariates,
         )
 
     def _expected(self, cells: Cells, target: str) -> Tensor:
@@ -169,11 +198,16 @@ class MultiVI:
         )
         scale = self.scales[target]
         if scale.space == "lsi":
-            return expected_lsi(decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), scale)
+            return expected_lsi(
+                decoded["p"] * self.depth * torch.sigmoid(self.module.region_factors), scale
+            )
         if scale.space == "clr":
             return expected_of_mixture(protein_counts(decoded["py_"]), scale)
         mean = decoded["px_scale"] * float(scale.total * scale.share.sum())
-        return expected_of_mixture([(torch.sigmoid(-decoded["px_dropout"]), negative_binomial(mean, decoded["px_r"]))], scale)
+        return expected_of_mixture(
+            [(torch.sigmoid(-decoded["px_dropout"]), negative_binomial(mean, decoded["px_r"]))],
+            scale,
+        )
 
 
 def _measured(block: Cells) -> str:

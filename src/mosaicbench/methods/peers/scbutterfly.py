@@ -36,7 +36,12 @@ CARD = {
     "uses": ("pairs", "counts"),
     "gives": ("single", "impute"),
     "claims": (),
-    "wraps": {"package": "scbutterfly", "module": "scButterfly", "version": "0.0.9", "licence": "MIT"},
+    "wraps": {
+        "package": "scbutterfly",
+        "module": "scButterfly",
+        "version": "0.0.9",
+        "licence": "MIT",
+    },
     "environment": "scbutterfly",
     "summary": "The package's translation between RNA and peaks or proteins: autoencoders, trained alone first, and a "
     "translator of their codes, against critics that tell translated codes from own ones. Learns from paired cells, without "
@@ -55,7 +60,10 @@ CARD = {
 }
 
 CODE = 128  # width of what the encoders give the translator
-STRETCHES, PER_STRETCH = 22, 32  # chromosomes of the tutorial's peaks; width of the layer between each one's peaks and the code
+STRETCHES, PER_STRETCH = (
+    22,
+    32,
+)  # chromosomes of the tutorial's peaks; width of the layer between each one's peaks and the code
 VALIDATION = 0.2
 
 
@@ -93,7 +101,9 @@ class ScButterfly:
         others = [modality for modality in train.modalities if modality != self.rna]
         known = self.rna is not None and all(m in train.scales for m in others)
         if not known or len(others) != 1:
-            raise NotApplicable("scButterfly translates between two modalities: counts of RNA, and of ATAC or proteins")
+            raise NotApplicable(
+                "scButterfly translates between two modalities: counts of RNA, and of ATAC or proteins"
+            )
         (self.other,) = others
         cells = paired_cells(train, self.rna, self.other)
         self.scales = train.scales
@@ -105,7 +115,9 @@ class ScButterfly:
         with apart(seed), redirect_stderr(StringIO()):
             trainer = _trainer(peaks=self._has_peaks)
             model = trainer.Model(**self._configured(cells, widths))
-            kl = {m: 20 / widths[m] for m in widths} | ({} if self._has_peaks else {self.other: 1 / 150})
+            kl = {m: 20 / widths[m] for m in widths} | (
+                {} if self._has_peaks else {self.other: 1 / 150}
+            )
             with _as_it_is_here(trainer) as told:
                 model.train(
                     loss_weight=[1, 2, self.critic, kl[self.rna], kl[self.other], sum(kl.values())],
@@ -126,7 +138,10 @@ class ScButterfly:
         self.decoders = {self.rna: model.RNA_decoder, self.other: model.ATAC_decoder}
         self.translator = model.translator
         rows = zip(told["cost"], told["validation_cost"], strict=True)
-        history = [{"epoch": n, "cost": float(cost), "validation_cost": float(left)} for n, (cost, left) in enumerate(rows, 1)]
+        history = [
+            {"epoch": n, "cost": float(cost), "validation_cost": float(left)}
+            for n, (cost, left) in enumerate(rows, 1)
+        ]
         if not np.isfinite([row["cost"] for row in history]).all():
             raise Diverged("the cost was not finite")
         return history
@@ -134,7 +149,9 @@ class ScButterfly:
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means of cells of one modality, (cells, latent)."""
-        return np.concatenate([self._translated(few)["mean"].cpu().numpy() for few in in_pieces(cells)])
+        return np.concatenate(
+            [self._translated(few)["mean"].cpu().numpy() for few in in_pieces(cells)]
+        )
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
@@ -157,7 +174,11 @@ class ScButterfly:
         from anndata import AnnData
 
         peaks = widths[self.other]
-        stretches = [len(part) for part in np.array_split(np.arange(peaks), min(STRETCHES, peaks))] if self._has_peaks else []
+        stretches = (
+            [len(part) for part in np.array_split(np.arange(peaks), min(STRETCHES, peaks))]
+            if self._has_peaks
+            else []
+        )
         between = PER_STRETCH * len(stretches) or CODE
         return {
             "RNA_data": AnnData(self._read(cells, self.rna)),
@@ -169,7 +190,9 @@ class ScButterfly:
             "A_encoder_dim_list": [peaks, between, CODE],
             "A_decoder_dim_list": [CODE, between, peaks],
             "translator_embed_dim": self.latent,
-            "discriminator_dim_list_R": [CODE],  # the package's default is one list, which each model makes longer
+            "discriminator_dim_list_R": [
+                CODE
+            ],  # the package's default is one list, which each model makes longer
             "discriminator_dim_list_A": [CODE],
             "R_noise_rate": self.noise,
         }
@@ -182,7 +205,9 @@ class ScButterfly:
         times = np.maximum(np.asarray(opened.sum(0)).ravel(), 1)
         self.weight = np.log1p(len(cells) / times).astype(np.float32)
         self.weight /= self._read(cells, self.other).max()
-        self.when_open = np.maximum(np.asarray(self._read(cells, self.other).sum(0)).ravel() / times, 1e-8).astype(np.float32)
+        self.when_open = np.maximum(
+            np.asarray(self._read(cells, self.other).sum(0)).ravel() / times, 1e-8
+        ).astype(np.float32)
 
     def _read(self, cells: Cells, modality: str) -> sparse.csr_matrix:
         """Return what the encoder of a modality reads, (cells, counted features)."""
@@ -191,18 +216,26 @@ class ScButterfly:
             return sparse.csr_matrix(before_standardising(cells, modality, scale), dtype=np.float32)
         opened = (cells.counts[modality] > 0).astype(np.float32)
         in_cell = np.maximum(np.asarray(opened.sum(1)).ravel(), 1)
-        return sparse.csr_matrix(sparse.diags(1 / in_cell) @ opened @ sparse.diags(self.weight), dtype=np.float32)
+        return sparse.csr_matrix(
+            sparse.diags(1 / in_cell) @ opened @ sparse.diags(self.weight), dtype=np.float32
+        )
 
     def _translated(self, cells: Cells) -> dict[str, Tensor]:
         """Return the posterior means of cells of one modality, and the code of either modality that they are translated to."""
         (modality,) = cells.modalities
         encoder = self.encoders[modality]
-        x = torch.as_tensor(self._read(cells, modality).toarray(), device=next(encoder.parameters()).device)
-        of_rna, of_other, mean, _ = self.translator.test_model(encoder(x), "RNA" if modality == self.rna else "ATAC")
+        x = torch.as_tensor(
+            self._read(cells, modality).toarray(), device=next(encoder.parameters()).device
+        )
+        of_rna, of_other, mean, _ = self.translator.test_model(
+            encoder(x), "RNA" if modality == self.rna else "ATAC"
+        )
         return {"mean": mean, self.rna: of_rna, self.other: of_other}
 
 
-PARTS = [f"{modality}_{part}" for modality in "RA" for part in ("encoder", "decoder", "translator")] + ["translator"]
+PARTS = [
+    f"{modality}_{part}" for modality in "RA" for part in ("encoder", "decoder", "translator")
+] + ["translator"]
 
 
 def _trainer(*, peaks: bool) -> ModuleType:

@@ -35,7 +35,12 @@ CARD = {
     "uses": ("links", "counts"),
     "gives": ("single", "impute"),
     "claims": (),
-    "wraps": {"package": "scconfluence", "module": "scconfluence", "version": "0.1.1", "licence": "GPL-3.0"},
+    "wraps": {
+        "package": "scconfluence",
+        "module": "scconfluence",
+        "version": "0.1.1",
+        "licence": "GPL-3.0",
+    },
     "environment": "scconfluence",
     "summary": "The package's autoencoders, one per modality, aligned by partial optimal transport of linked features and a "
     "Sinkhorn divergence. Imputes by the decoder of the other modality. Two modalities: of three, the package aligns one pair.",
@@ -98,14 +103,20 @@ class ScConfluence:
         need(CARD["wraps"])
         shown = one_modality_each(train, seed)
         if len(shown.modalities) != 2:
-            raise NotApplicable("scConfluence is for two modalities: of three, the package aligns one pair only")
+            raise NotApplicable(
+                "scConfluence is for two modalities: of three, the package aligns one pair only"
+            )
         if lacking := [m for m in shown.modalities if m not in train.scales]:
             raise NotApplicable(f"scConfluence decodes counts, which {' and '.join(lacking)} lacks")
         self.scales, features = train.scales, linked(shown, shown.modalities)
         cells = {modality: shown.observing(modality) for modality in shown.modalities}
         names = np.unique(np.concatenate([x.batches.astype(str) for x in cells.values()]))
-        self.readers = {m: _Reader(x, m, self.scales[m], self.components, seed) for m, x in cells.items()}
-        distance = np.nan_to_num(cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0)
+        self.readers = {
+            m: _Reader(x, m, self.scales[m], self.components, seed) for m, x in cells.items()
+        }
+        distance = np.nan_to_num(
+            cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0
+        )
         rows: list[dict[str, float]] = []
         with apart(seed):
             from mudata import MuData
@@ -115,13 +126,21 @@ class ScConfluence:
             class Told(Package):
                 def on_train_epoch_end(self) -> None:
                     known = {"cost": "tr_full_loss", "validation_cost": "val_full_loss"}
-                    costs = {name: float(self.trainer.callback_metrics[metric]) for name, metric in known.items()}
+                    costs = {
+                        name: float(self.trainer.callback_metrics[metric])
+                        for name, metric in known.items()
+                    }
                     rows.append({"epoch": len(rows) + 1, **costs})
 
             tables = {m: self._table(x, m, names) for m, x in cells.items()}
-            latent = min(self.latent, *(part.shape[1] for x in tables.values() for part in (x.X, x.obsm["read"])))
+            latent = min(
+                self.latent,
+                *(part.shape[1] for x in tables.values() for part in (x.X, x.obsm["read"])),
+            )
             encoders = {
-                m: AutoEncoder(table, m, batch_key="batch", n_latent=latent, **OPTIONS[self.scales[m].space])
+                m: AutoEncoder(
+                    table, m, batch_key="batch", n_latent=latent, **OPTIONS[self.scales[m].space]
+                )
                 for m, table in tables.items()
             }
             data, pair = MuData(tables), "+".join(cells)
@@ -145,7 +164,9 @@ class ScConfluence:
         self.batches = {}
         for m, x in cells.items():
             codes = encoders[m].batch_dic
-            self.batches[m] = Batches(x.batches, [str(names[number]) for number in sorted(codes, key=codes.get)])
+            self.batches[m] = Batches(
+                x.batches, [str(names[number]) for number in sorted(codes, key=codes.get)]
+            )
         return rows
 
     @inferring()
@@ -160,14 +181,22 @@ class ScConfluence:
         for few in in_pieces(cells):
             z = self._z(few)
             total = torch.full((len(z), 1), float(scale.total * scale.share.sum()), device=z.device)
-            read = {"z": z, "library": total.log(), "batch_index": self.batches[target].of(few.batches).to(z.device)}
-            found.append(self.readers[target].expected(self.encoders[target].generative(read)).cpu().numpy())
+            read = {
+                "z": z,
+                "library": total.log(),
+                "batch_index": self.batches[target].of(few.batches).to(z.device),
+            }
+            found.append(
+                self.readers[target].expected(self.encoders[target].generative(read)).cpu().numpy()
+            )
         return np.concatenate(found)
 
     def _z(self, cells: Cells) -> Tensor:
         (modality,) = cells.modalities
         read = torch.as_tensor(self.readers[modality].read(cells), device=device())
-        return self.encoders[modality].z_encoder(read, self.batches[modality].of(cells.batches).to(device()))[0]
+        return self.encoders[modality].z_encoder(
+            read, self.batches[modality].of(cells.batches).to(device())
+        )[0]
 
     def _table(self, cells: Cells, modality: str, names: np.ndarray):
         """Return train cells as the package wants them; numbers for batches, which it takes in the same order every time."""
@@ -175,7 +204,9 @@ class ScConfluence:
         from anndata import AnnData
 
         numbers = np.searchsorted(names, cells.batches.astype(str))
-        obs = pd.DataFrame({"batch": numbers}, index=[f"{modality} {row}" for row in range(len(cells))])
+        obs = pd.DataFrame(
+            {"batch": numbers}, index=[f"{modality} {row}" for row in range(len(cells))]
+        )
         reader = self.readers[modality]
         data = AnnData(reader.values(cells), obs=obs)
         data.obsm["read"] = reader.read(cells)
@@ -197,16 +228,25 @@ class _Reader:
         if scale.space == "lsi":
             opened = np.asarray((train.counts[modality] > 0).sum(0)).ravel()
             self.idf = np.log1p(len(train) / np.maximum(opened, 1)).astype(np.float32)
-            self.level = self.values(train).sum(0) / np.maximum(opened, 1)  # mean of a peak where it is open
+            self.level = self.values(train).sum(0) / np.maximum(
+                opened, 1
+            )  # mean of a peak where it is open
         if scale.space != "clr":
             values = self.values(train)
-            self.pca = PCA(min(components, *(size - 1 for size in values.shape)), random_state=seed).fit(values)
+            self.pca = PCA(
+                min(components, *(size - 1 for size in values.shape)), random_state=seed
+            ).fit(values)
 
     def values(self, cells: Cells) -> np.ndarray:
         """Return TF-IDF of peaks, log-normalised counts of RNA or CLR of proteins, (cells, counted features) float32."""
         if self.scale.space != "lsi":
-            return (cells.values[self.modality] * self.scale.std + self.scale.mean).astype(np.float32)
-        counts, total = cells.counts[self.modality].toarray(), np.maximum(cells.totals[self.modality], 1)
+            return (cells.values[self.modality] * self.scale.std + self.scale.mean).astype(
+                np.float32
+            )
+        counts, total = (
+            cells.counts[self.modality].toarray(),
+            np.maximum(cells.totals[self.modality], 1),
+        )
         return (np.log1p(TARGET * counts / total[:, None]) * self.idf).astype(np.float32)
 
     def read(self, cells: Cells) -> np.ndarray:
@@ -221,9 +261,14 @@ class _Reader:
             measured = 1 - torch.sigmoid(decoded["x_dropout"])
             return expected_of_mixture([(measured, negative_binomial(x, decoded["x_var"]))], scale)
         if scale.space == "lsi":
-            level = torch.as_tensor(np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device)
+            level = torch.as_tensor(
+                np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device
+            )
             return expected_lsi((x / level).clamp(0, 1), scale)
-        mean, std = (torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in (scale.mean, scale.std))
+        mean, std = (
+            torch.as_tensor(part, dtype=x.dtype, device=x.device)
+            for part in (scale.mean, scale.std)
+        )
         return (x - mean) / std
 
 

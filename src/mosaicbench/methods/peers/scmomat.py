@@ -95,7 +95,9 @@ class ScMoMaT:
         """Factorise the counts of all train cells."""
         need(CARD["wraps"])
         if missing := set(train.modalities) - set(train.scales):
-            raise NotApplicable(f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none")
+            raise NotApplicable(
+                f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none"
+            )
         ranked = [m for m, scale in train.scales.items() if scale.space != "lsi"]
         self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
         batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
@@ -105,7 +107,10 @@ class ScMoMaT:
         with apart(seed):
             from scmomat import scmomat_model
 
-            counts = {m: [self._prepared(x, m) if m in x.values else None for x in batches] for m in train.modalities}
+            counts = {
+                m: [self._prepared(x, m) if m in x.values else None for x in batches]
+                for m in train.modalities
+            }
             model = scmomat_model(
                 counts | {"nbatches": len(batches)},
                 K=self.factors,
@@ -129,7 +134,9 @@ class ScMoMaT:
             offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in shows]
             self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)
         steps = sorted({1, *range(interval, self.iterations + 1, interval)})
-        return [{"epoch": step, "cost": float(cost)} for step, cost in zip(steps, costs, strict=True)]
+        return [
+            {"epoch": step, "cost": float(cost)} for step, cost in zip(steps, costs, strict=True)
+        ]
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the factors that reconstruct what was measured best, each cell by itself, (cells, factors); their mean is 1.
@@ -139,7 +146,9 @@ class ScMoMaT:
         factors = self.factors
         quadratic, linear = np.zeros((factors, factors)), np.zeros((len(cells), factors))
         for m in cells.modalities:
-            basis = self.bases[m] - self.bases[m].mean(axis=1, keepdims=True)  # centred: the offset of the cell drops out
+            basis = self.bases[m] - self.bases[m].mean(
+                axis=1, keepdims=True
+            )  # centred: the offset of the cell drops out
             x = self._prepared(cells, m) - self.offsets[m]
             quadratic += basis @ basis.T / basis.shape[1]
             linear += x @ basis.T / basis.shape[1]
@@ -148,7 +157,11 @@ class ScMoMaT:
     def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
         """Return what is factorised, (cells, features), each cell by itself."""
         counts = cells.counts[modality]
-        return self.ranks[modality].of(counts) if modality in self.ranks else (counts.toarray() > 0).astype(np.float64)
+        return (
+            self.ranks[modality].of(counts)
+            if modality in self.ranks
+            else (counts.toarray() > 0).astype(np.float64)
+        )
 
 
 def _by_batch(block: Cells, smallest: int) -> list[Cells]:

@@ -83,7 +83,9 @@ class SCOT(LinksBaseline):
         self.remarks = []
         with apart(seed):
             os.environ.update({f"POT_BACKEND_DISABLE_{library}": "1" for library in UNUSED})
-            self.moved = {first: drawn[first]} | {m: self._transported(lengths, m, first) @ drawn[first] for m in others}
+            self.moved = {first: drawn[first]} | {
+                m: self._transported(lengths, m, first) @ drawn[first] for m in others
+            }
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the mean place of the nearest cells that were moved, (cells, latent)."""
@@ -115,6 +117,8 @@ class SCOT(LinksBaseline):
             rows = plan.sum(axis=1, keepdims=True)
             if np.isfinite(plan).all() and rows.min() > 0 and abs(rows.sum() - 1) < 1e-2:
                 if doubled:
-                    self.remarks.append(f"no transport of {source} to {target} at a lower epsilon than {epsilon:g}")
+                    self.remarks.append(
+                        f"no transport of {source} to {target} at a lower epsilon than {epsilon:g}"
+                    )
                 return plan / rows
         raise Diverged(f"no transport of {source} to {target} at any epsilon up to {epsilon:g}")

@@ -83,7 +83,9 @@ class ScVaeit:
             raise NotApplicable(f"scVAEIT decodes counts, which {' and '.join(lacking)} lacks")
         self.scales, self.order = train.scales, list(train.modalities)
         self.widths = [len(self.scales[m].share) for m in self.order]
-        likelihoods, layers, embeddings = zip(*(BLOCKS[self.scales[m].space] for m in self.order), strict=True)
+        likelihoods, layers, embeddings = zip(
+            *(BLOCKS[self.scales[m].space] for m in self.order), strict=True
+        )
         weights = 1 / np.array(self.widths)
         config = {
             "dim_input_arr": np.array(self.widths),
@@ -115,8 +117,13 @@ class ScVaeit:
                 tf.config.threading.set_intra_op_parallelism_threads(torch.get_num_threads())
                 tf.config.threading.set_inter_op_parallelism_threads(torch.get_num_threads())
             model = VAEIT(config, x, masks, of_cells, batches[:, None])
-            told = model.train(num_epoch=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
-        history = [{"epoch": epoch, "cost": float(cost)} for epoch, cost in enumerate(told["train"]["total"], 1)]
+            told = model.train(
+                num_epoch=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
+            )
+        history = [
+            {"epoch": epoch, "cost": float(cost)}
+            for epoch, cost in enumerate(told["train"]["total"], 1)
+        ]
         if not np.isfinite([row["cost"] for row in history]).all():
             raise Diverged("the cost was not finite")
         self.model, self.batches = model.vae, Batches(batches, list(model.cat_enc.categories_[0]))
@@ -130,7 +137,9 @@ class ScVaeit:
         """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
         place, scale, found = self.order.index(target), self.scales[target], []
         for few in in_pieces(cells):
-            part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[place]
+            part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[
+                place
+            ]
             if scale.space == "lsi":
                 found.append(expected_lsi(torch.as_tensor(part), scale).numpy())
             else:
@@ -151,18 +160,30 @@ class ScVaeit:
 
     def _mask(self, shown: tuple[str, ...]) -> np.ndarray:
         """Return the package's mask of cells in which `shown` was measured, (features,): 0 there, -1 elsewhere."""
-        return np.repeat([0.0 if m in shown else -1.0 for m in self.order], self.widths).astype(np.float32)
+        return np.repeat([0.0 if m in shown else -1.0 for m in self.order], self.widths).astype(
+            np.float32
+        )
 
     def _asked(self, cells: Cells) -> dict[str, object]:
         """Return the posterior means of cells, and what else the decoder needs of them."""
         import tensorflow as tf
 
         observed = np.tile(self._mask(cells.modalities) == 0, (len(cells), 1))
-        codes = np.eye(len(self.batches.codes), dtype=np.float32)[self.batches.of(cells.batches)[:, 0].numpy()]
+        codes = np.eye(len(self.batches.codes), dtype=np.float32)[
+            self.batches.of(cells.batches)[:, 0].numpy()
+        ]
         x, batches = tf.constant(self._read(cells)), tf.constant(codes)
         hidden = self.model.embed_layer(tf.constant((~observed).astype(np.float32)), training=False)
-        mean, _, _, skipped = self.model.encoder(x, tf.constant(observed), hidden, batches, L=1, training=False)
-        return {"x": x, "hidden": hidden, "batches": batches, "mean": mean, "skipped": tf.zeros_like(skipped)}
+        mean, _, _, skipped = self.model.encoder(
+            x, tf.constant(observed), hidden, batches, L=1, training=False
+        )
+        return {
+            "x": x,
+            "hidden": hidden,
+            "batches": batches,
+            "mean": mean,
+            "skipped": tf.zeros_like(skipped),
+        }
 
     def _decoded(self, *, x, hidden, batches, mean, skipped) -> np.ndarray:
         """Return what the package expects of every feature given posterior means, (cells, features)."""
@@ -170,4 +191,6 @@ class ScVaeit:
 
         everything = tf.ones_like(x, dtype=tf.bool)
         z = mean[:, None]  # one draw of the posterior, at its mean
-        return self.model.decoder(x, hidden, everything, batches, z, skipped, training=False, return_prob=False)[:, 0].numpy()
+        return self.model.decoder(
+            x, hidden, everything, batches, z, skipped, training=False, return_prob=False
+        )[:, 0].numpy()

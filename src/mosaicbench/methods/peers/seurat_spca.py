@@ -83,7 +83,10 @@ class SeuratSPCA:
         """Run Seurat on the train cells in which every modality was measured, and keep the loadings of RNA."""
         self.rna = _rna(train)
         cells = train.observing(*train.modalities)
-        represented = {f"part{i}": self._represented(train, cells, m, seed) for i, m in enumerate(train.modalities)}
+        represented = {
+            f"part{i}": self._represented(train, cells, m, seed)
+            for i, m in enumerate(train.modalities)
+        }
         found = run_r(
             CARD["wraps"],
             SCRIPT,
@@ -100,7 +103,9 @@ class SeuratSPCA:
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the projections of RNA, (cells, latent)."""
         if self.rna not in cells.values:
-            raise NotApplicable("Seurat's supervised components are of RNA, and these cells have none")
+            raise NotApplicable(
+                "Seurat's supervised components are of RNA, and these cells have none"
+            )
         return cells.values[self.rna] @ self.loadings
 
     def _represented(self, train: View, cells: Cells, modality: str, seed: int) -> np.ndarray:
@@ -109,7 +114,9 @@ class SeuratSPCA:
         scale = train.scales.get(modality)
         if scale is not None and scale.space == "lsi":
             return x
-        return PCA(min(self.components, len(cells) - 1, x.shape[1]), random_state=seed).fit_transform(x)
+        return PCA(
+            min(self.components, len(cells) - 1, x.shape[1]), random_state=seed
+        ).fit_transform(x)
 
 
 def _rna(train: View) -> str:
@@ -122,5 +129,7 @@ def _rna(train: View) -> str:
     """
     found = [modality for modality, scale in train.scales.items() if scale.space == "lognorm"]
     if len(found) != 1 or len(train.modalities) < 2:
-        raise NotApplicable("Seurat's supervised components need RNA, one modality of it, and another modality")
+        raise NotApplicable(
+            "Seurat's supervised components need RNA, one modality of it, and another modality"
+        )
     return found[0]

@@ -38,7 +38,12 @@ CARD = {
     "uses": ("pairs", "counts"),
     "gives": ("joint", "single", "impute"),
     "claims": (),
-    "wraps": {"package": "scvi-tools", "module": "scvi", "version": "1.4.2", "licence": "BSD-3-Clause"},
+    "wraps": {
+        "package": "scvi-tools",
+        "module": "scvi",
+        "version": "1.4.2",
+        "licence": "BSD-3-Clause",
+    },
     "summary": "One latent of RNA and protein counts, by scvi-tools. A cell without proteins is one of a batch that has none, "
     "so RNA alone is embedded and proteins are imputed from it; nothing comes from proteins alone. No ATAC.",
     "deviates": "The package wants cells without proteins among those it is trained on: a share of the train cells, `without`, "
@@ -74,13 +79,22 @@ class TotalVI:
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on the cells in which RNA was measured; some of them must have proteins."""
         need(CARD["wraps"])
-        self.rna, self.adt = modality_in(train, "lognorm", "RNA"), modality_in(train, "clr", "proteins")
+        self.rna, self.adt = (
+            modality_in(train, "lognorm", "RNA"),
+            modality_in(train, "clr", "proteins"),
+        )
         if self.rna is None or self.adt is None:
             raise NotApplicable("totalVI needs counts of RNA and of proteins")
         self.scale = train.scales[self.adt]
         cells = paired_cells(train, self.rna, self.adt)
-        shown_again = np.random.default_rng(seed).permutation(len(cells))[: max(1, round(self.without * len(cells)))]
-        alone = [block for block in train.blocks if self.rna in block.values and self.adt not in block.values]
+        shown_again = np.random.default_rng(seed).permutation(len(cells))[
+            : max(1, round(self.without * len(cells)))
+        ]
+        alone = [
+            block
+            for block in train.blocks
+            if self.rna in block.values and self.adt not in block.values
+        ]
         without = [(cells.counts[self.rna][shown_again], cells.batches[shown_again])]
         without += [(block.counts[self.rna], block.batches) for block in alone]
         with scvi_apart(seed):
@@ -89,11 +103,15 @@ class TotalVI:
             from scvi.model import TOTALVI
 
             proteins = cells.counts[self.adt].toarray()
-            data = AnnData(sparse.vstack([cells.counts[self.rna], *(rna for rna, _ in without)], format="csr"))
+            data = AnnData(
+                sparse.vstack([cells.counts[self.rna], *(rna for rna, _ in without)], format="csr")
+            )
             data.obsm["proteins"] = np.zeros((data.n_obs, proteins.shape[1]), dtype=proteins.dtype)
             data.obsm["proteins"][: len(cells)] = proteins
             names = [f"{name}{MEASURED}" for name in cells.batches]
-            data.obs["batch"] = names + [f"{name}{ABSENT}" for _, batches in without for name in batches]
+            data.obs["batch"] = names + [
+                f"{name}{ABSENT}" for _, batches in without for name in batches
+            ]
             TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
             model = TOTALVI(data, n_latent=self.latent)
             history = trained(model, max_epochs=self.epochs)
@@ -110,12 +128,18 @@ class TotalVI:
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected CLR values of proteins, (cells, features), standardised."""
         if target != self.adt:
-            raise NotApplicable("totalVI decodes proteins from RNA only" if target == self.rna else "totalVI has no ATAC")
+            raise NotApplicable(
+                "totalVI decodes proteins from RNA only"
+                if target == self.rna
+                else "totalVI has no ATAC"
+            )
         found = []
         for few in in_pieces(cells):
             z, batch = self._z(few), self.batches.of(few.batches, MEASURED)
             total = dense(few.counts[self.rna]).sum(1, keepdim=True)
-            decoded = self.module.generative(z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch))
+            decoded = self.module.generative(
+                z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch)
+            )
             counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
             found.append(expected_of_mixture(counts, self.scale).cpu().numpy())
         return np.concatenate(found)
@@ -126,6 +150,10 @@ class TotalVI:
         if other := set(cells.modalities) - {self.rna, self.adt}:
             raise NotApplicable(f"totalVI has no encoder of {' and '.join(sorted(other))}")
         x, measured = dense(cells.counts[self.rna]), self.adt in cells.values
-        y = dense(cells.counts[self.adt]) if measured else torch.zeros(len(cells), len(self.scale.share))
+        y = (
+            dense(cells.counts[self.adt])
+            if measured
+            else torch.zeros(len(cells), len(self.scale.share))
+        )
         batch = self.batches.of(cells.batches, MEASURED if measured else ABSENT)
         return self.module.inference(x=x, y=y, batch_index=batch, panel_index=batch)["qz"].loc

@@ -79,14 +79,18 @@ class UniPort:
         self.modalities, self.linked = shown.modalities, linked(shown, shown.modalities)
         cells = {m: shown.observing(m) for m in self.modalities}
         self.own = {m: MinMaxScaler(clip=True).fit(x.values[m]) for m, x in cells.items()}
-        self.common = {m: MinMaxScaler(clip=True).fit(self.linked.of(x, m)) for m, x in cells.items()}
+        self.common = {
+            m: MinMaxScaler(clip=True).fit(self.linked.of(x, m)) for m, x in cells.items()
+        }
         with apart(seed), redirect_stderr(StringIO()):
             import uniport
             from anndata import concat
             from uniport.model.vae import VAE
 
             uniport.Run(
-                adatas=[self._table(m, self.own[m].transform(x.values[m])) for m, x in cells.items()],
+                adatas=[
+                    self._table(m, self.own[m].transform(x.values[m])) for m, x in cells.items()
+                ],
                 adata_cm=concat([self._table(m, self._common(x, m)) for m, x in cells.items()]),
                 mode="h",
                 iteration=self.iterations,
@@ -100,7 +104,9 @@ class UniPort:
                 outdir="uniport",
             )
             made = torch.load("uniport/checkpoint/config.pt", weights_only=True)
-            self.model = VAE(made["enc"], made["dec"], ref_id=made["ref_id"], n_domain=made["n_domain"], mode="h")
+            self.model = VAE(
+                made["enc"], made["dec"], ref_id=made["ref_id"], n_domain=made["n_domain"], mode="h"
+            )
             self.model.load_model("uniport/checkpoint/model.pt")
         self.model.to(device()).eval()
         return []
@@ -113,12 +119,16 @@ class UniPort:
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what the target's decoder of its own features gives at the posterior mean, (cells, features), standardised."""
-        decoded = self.model.decoder(self._z(cells), 1 + self.modalities.index(target))  # decoder 0 is that of linked features
+        decoded = self.model.decoder(
+            self._z(cells), 1 + self.modalities.index(target)
+        )  # decoder 0 is that of linked features
         return self.own[target].inverse_transform(decoded.cpu().numpy()).astype(np.float32)
 
     def _z(self, cells: Cells) -> torch.Tensor:
         (modality,) = cells.modalities
-        return self.model.encoder(torch.as_tensor(self._common(cells, modality), device=device()), 0)[1]
+        return self.model.encoder(
+            torch.as_tensor(self._common(cells, modality), device=device()), 0
+        )[1]
 
     def _common(self, cells: Cells, modality: str) -> np.ndarray:
         """Return the linked features as the encoder reads them, (cells, columns)."""
@@ -129,6 +139,11 @@ class UniPort:
         import pandas as pd
         from anndata import AnnData
 
-        domain = pd.Categorical.from_codes(np.full(len(x), self.modalities.index(modality)), range(len(self.modalities)))
+        domain = pd.Categorical.from_codes(
+            np.full(len(x), self.modalities.index(modality)), range(len(self.modalities))
+        )
         names = [f"{modality}-{row}" for row in range(len(x))]
-        return AnnData(x.astype(np.float32), obs=pd.DataFrame({"domain_id": domain, "source": modality}, index=names))
+        return AnnData(
+            x.astype(np.float32),
+            obs=pd.DataFrame({"domain_id": domain, "source": modality}, index=names),
+        )

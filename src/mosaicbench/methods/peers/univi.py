@@ -48,7 +48,13 @@ CARD = {
 
 # What the user guide recommends for each kind of data; epochs are those over which a weight rises from 0.
 RECIPES = {
-    "citeseq": {"beta": 1.5, "gamma": 5.0, "decoder_dropout": 0.0, "divergence_rises": (0, 0), "alignment_rises": (0, 0)},
+    "citeseq": {
+        "beta": 1.5,
+        "gamma": 5.0,
+        "decoder_dropout": 0.0,
+        "divergence_rises": (0, 0),
+        "alignment_rises": (0, 0),
+    },
     "multiome": {
         "beta": 1.25,
         "gamma": 4.35,
@@ -58,7 +64,9 @@ RECIPES = {
     },
 }
 WIDTHS = {"wide": [512, 256, 128], "narrow": [128, 64]}  # of encoders; decoders mirror them
-WIDE = 500  # features from which on a modality counts as wide: thousands of genes, not proteins or LSI
+WIDE = (
+    500  # features from which on a modality counts as wide: thousands of genes, not proteins or LSI
+)
 
 
 @dataclass(kw_only=True)
@@ -103,13 +111,23 @@ class UniVI:
             cells, recipe = paired_cells(train, *train.modalities), self._recipe(train)
             order = np.random.default_rng(seed).permutation(len(cells))
             held_out = int(self.validation * len(cells))
-            parts = {"train": cells.take(order[held_out:]), "validation": cells.take(order[:held_out])}
-            tables = {part: {m: AnnData(x) for m, x in shown.values.items()} for part, shown in parts.items()}
+            parts = {
+                "train": cells.take(order[held_out:]),
+                "validation": cells.take(order[:held_out]),
+            }
+            tables = {
+                part: {m: AnnData(x) for m, x in shown.values.items()}
+                for part, shown in parts.items()
+            }
             size = min(self.batch_size, len(parts["train"]))
-            self.model = UniVIMultiModalVAE(self._configured(train, recipe), loss_mode="v1", v1_recon="avg")
+            self.model = UniVIMultiModalVAE(
+                self._configured(train, recipe), loss_mode="v1", v1_recon="avg"
+            )
             trainer = UniVITrainer(
                 self.model,
-                make_loader(tables["train"], batch_size=size, shuffle=True, drop_last=True, seed=seed),
+                make_loader(
+                    tables["train"], batch_size=size, shuffle=True, drop_last=True, seed=seed
+                ),
                 make_loader(tables["validation"], batch_size=1024) if held_out else None,
                 TrainingConfig(
                     n_epochs=self.epochs,
@@ -130,8 +148,14 @@ class UniVI:
 
     def _recipe(self, train: View) -> dict:
         spaces = {scale.space for scale in train.scales.values()}
-        name = ("multiome" if "lsi" in spaces else "citeseq") if self.recipe == "auto" else self.recipe
-        given = {key: value for key, value in (("beta", self.beta), ("gamma", self.gamma)) if value is not None}
+        name = (
+            ("multiome" if "lsi" in spaces else "citeseq") if self.recipe == "auto" else self.recipe
+        )
+        given = {
+            key: value
+            for key, value in (("beta", self.beta), ("gamma", self.gamma))
+            if value is not None
+        }
         return RECIPES[name] | given
 
     def _configured(self, train: View, recipe: dict) -> object:
@@ -140,7 +164,9 @@ class UniVI:
         modalities = []
         for modality, features in train.features.items():
             widths = WIDTHS["wide" if features >= WIDE else "narrow"]
-            modalities.append(ModalityConfig(modality, features, widths, widths[::-1], likelihood="gaussian"))
+            modalities.append(
+                ModalityConfig(modality, features, widths, widths[::-1], likelihood="gaussian")
+            )
         return UniVIConfig(
             latent_dim=self.latent,
             modalities=modalities,
@@ -162,7 +188,9 @@ class UniVI:
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what the target's decoder expects at the posterior mean, (cells, features), standardised."""
-        return by_pieces(lambda x: self.model.decode_modalities(self._mean(x))[target], cells, device())
+        return by_pieces(
+            lambda x: self.model.decode_modalities(self._mean(x))[target], cells, device()
+        )
 
     def _mean(self, x: Minibatch) -> torch.Tensor:
         mean, *_ = self.model.encode_fused(dict(x.items()))

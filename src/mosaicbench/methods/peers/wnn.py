@@ -80,14 +80,21 @@ class WNN:
 
             data = MuData({m: AnnData(obsm={"X": x}) for m, x in represented.items()})
             for part in data.mod.values():
-                scanpy.pp.neighbors(part, n_neighbors=min(self.neighbors, len(cells) - 1), use_rep="X", random_state=seed)
+                scanpy.pp.neighbors(
+                    part,
+                    n_neighbors=min(self.neighbors, len(cells) - 1),
+                    use_rep="X",
+                    random_state=seed,
+                )
             muon.pp.neighbors(
                 data,
                 n_bandwidth_neighbors=min(self.bandwidth_neighbors, len(cells) - 1),
                 n_multineighbors=min(self.candidates, len(cells) - 2),
                 random_state=seed,
             )
-            self.weights = np.stack([data.obs[f"{m}:mod_weight"].to_numpy() for m in train.modalities], axis=1)
+            self.weights = np.stack(
+                [data.obs[f"{m}:mod_weight"].to_numpy() for m in train.modalities], axis=1
+            )
         self.modalities = train.modalities
         return []
 
@@ -96,7 +103,10 @@ class WNN:
         represented = {m: self._represented(cells, m) for m in self.modalities}
         near = [self.index[m].kneighbors(x, return_distance=False) for m, x in represented.items()]
         weights = self.weights[np.concatenate(near, axis=1)].mean(axis=1)  # (cells, modalities)
-        return np.concatenate([x * np.sqrt(w)[:, None] for x, w in zip(represented.values(), weights.T, strict=True)], axis=1)
+        return np.concatenate(
+            [x * np.sqrt(w)[:, None] for x, w in zip(represented.values(), weights.T, strict=True)],
+            axis=1,
+        )
 
     def _represented(self, cells: Cells, modality: str) -> np.ndarray:
         """Return components of unit length, (cells, components)."""

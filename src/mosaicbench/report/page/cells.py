@@ -31,12 +31,19 @@ def place_columns() -> list[Column]:
 def metric_column(metric: str, theme: Theme) -> Column:
     """Return the column of a metric, which the first click sorts from the best value on."""
     descending = theme.roster.better(metric) != "lower"
-    return Column(with_arrow(metric, theme), about=theme.roster.metric(metric).get("definition", ""), descending=descending)
+    return Column(
+        with_arrow(metric, theme),
+        about=theme.roster.metric(metric).get("definition", ""),
+        descending=descending,
+    )
 
 
 def trait_columns() -> list[Column]:
     """Return the columns of :func:`trait_cells`."""
-    return [Column(name.removeprefix("uses_").capitalize(), about=about) for name, about in TRAITS.items()]
+    return [
+        Column(name.removeprefix("uses_").capitalize(), about=about)
+        for name, about in TRAITS.items()
+    ]
 
 
 def with_arrow(metric: str, theme: Theme) -> str:
@@ -51,12 +58,18 @@ def with_arrow(metric: str, theme: Theme) -> str:
 def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
     """Return the cell that names a run, with its colour and the signs that checks gave it."""
     meaning = "; ".join(gate for gate, sign in MARKS.items() if sign in signs)
-    return Cell(f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning)
+    return Cell(
+        f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning
+    )
 
 
 def place_cells(run: str, dataset: str, scenario: str, theme: Theme) -> list[Cell | str]:
     """Return the cells that say of which run and view a row is."""
-    return [run_cell(run, theme), theme.label("datasets", dataset), theme.label("scenarios", scenario)]
+    return [
+        run_cell(run, theme),
+        theme.label("datasets", dataset),
+        theme.label("scenarios", scenario),
+    ]
 
 
 def trait_cells(run: str, theme: Theme) -> list[Cell]:
@@ -69,7 +82,11 @@ def trait_cells(run: str, theme: Theme) -> list[Cell]:
 
 def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:
     """Return a number's cell, with three decimals unless `text` says it; a dash, and `why`, where there is none."""
-    return Cell(NOT_GIVEN, sort="", why=why) if pd.isna(value) else Cell(text or three_decimals(value), sort=value, about=about)
+    return (
+        Cell(NOT_GIVEN, sort="", why=why)
+        if pd.isna(value)
+        else Cell(text or three_decimals(value), sort=value, about=about)
+    )
 
 
 def interval_cell(low: float, high: float, *, decimals: int = 3) -> Cell:
@@ -95,7 +112,11 @@ def behind_mean(summary: pd.Series) -> str:
 
 def interval(low: float, high: float, *, decimals: int = 3) -> str:
     """Return "0.100 to 0.200", a dash where there is none."""
-    return NOT_GIVEN if pd.isna(low) or pd.isna(high) else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
+    return (
+        NOT_GIVEN
+        if pd.isna(low) or pd.isna(high)
+        else f"{low:z.{decimals}f} to {high:z.{decimals}f}"
+    )
 
 
 def three_decimals(value: float) -> str:

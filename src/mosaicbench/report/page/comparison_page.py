@@ -45,12 +45,17 @@ def comparison_text(differences: Differences, *, most: int) -> str:
     """Return what differs as text: counts, then every difference beyond chance, at most `most` lines of each kind."""
     beyond = differences.beyond
     scores = beyond[KEYS].assign(
-        **{side.upper(): [_value(line, side) for _, line in beyond.iterrows()] for side in ("a", "b")},
+        **{
+            side.upper(): [_value(line, side) for _, line in beyond.iterrows()]
+            for side in ("a", "b")
+        },
         **{"B - A": [_gap(line) for _, line in beyond.iterrows()], "change": beyond["change"]},
     )
     tables = {
         "Beyond chance (about one in twenty of unchanged scores is called so)": scores,
-        "Fits that ended differently": differences.statuses.drop(columns=["message_a", "message_b"]),
+        "Fits that ended differently": differences.statuses.drop(
+            columns=["message_a", "message_b"]
+        ),
         "Seeds that only one of them has": differences.fits,
         "The configs differ in": differences.config,
         "The fits were made with other": differences.circumstances,
@@ -97,7 +102,11 @@ def _value(line: pd.Series, side: str) -> str:
     mean, low, high = (line[f"{measure}_{side}"] for measure in ("mean", "low", "high"))
     if pd.isna(mean):
         return NOT_GIVEN
-    ends = "" if pd.isna(low) else f" ({' to '.join(number(line['metric'], end) for end in (low, high))})"
+    ends = (
+        ""
+        if pd.isna(low)
+        else f" ({' to '.join(number(line['metric'], end) for end in (low, high))})"
+    )
     return number(line["metric"], mean) + ends
 
 
@@ -121,12 +130,32 @@ def _places(line: pd.Series, theme: Theme) -> list[Cell | str]:
 def _scores(label: str, scores: pd.DataFrame, theme: Theme) -> Grid | None:
     rows = []
     for _, line in scores.iterrows():
-        sides = [number_cell(line[f"mean_{side}"], _value(line, side), about=_seeds(line, side)) for side in ("a", "b")]
-        gap = Cell(_gap(line), sort=sort_key(line["difference"]), about=f"{many(line['paired_seeds'], 'seed')} in both")
-        change = Cell(line["change"], about=CHANGES[line["change"]], mark=MARKS.get(line["change"], ""))
-        rows.append([*_places(line, theme), theme.label("metrics", line["metric"]), *sides, gap, change])
-    columns = [*place_columns(), Column("Score", choices=True), Column("A (95 %)"), Column("B (95 %)")]
-    return grid(label, [*columns, Column("B − A (95 %)", descending=True), Column("Change", choices=True)], rows)
+        sides = [
+            number_cell(line[f"mean_{side}"], _value(line, side), about=_seeds(line, side))
+            for side in ("a", "b")
+        ]
+        gap = Cell(
+            _gap(line),
+            sort=sort_key(line["difference"]),
+            about=f"{many(line['paired_seeds'], 'seed')} in both",
+        )
+        change = Cell(
+            line["change"], about=CHANGES[line["change"]], mark=MARKS.get(line["change"], "")
+        )
+        rows.append(
+            [*_places(line, theme), theme.label("metrics", line["metric"]), *sides, gap, change]
+        )
+    columns = [
+        *place_columns(),
+        Column("Score", choices=True),
+        Column("A (95 %)"),
+        Column("B (95 %)"),
+    ]
+    return grid(
+        label,
+        [*columns, Column("B − A (95 %)", descending=True), Column("Change", choices=True)],
+        rows,
+    )
 
 
 def _seeds(line: pd.Series, side: str) -> str:
@@ -138,16 +167,28 @@ def _seeds(line: pd.Series, side: str) -> str:
 def _statuses(statuses: pd.DataFrame, theme: Theme) -> Grid | None:
     rows = []
     for _, line in statuses.iterrows():
-        cells = [Cell(line[f"status_{side}"].replace("_", " "), why=line[f"message_{side}"]) for side in ("a", "b")]
-        rows.append([*_places(line, theme), NOT_GIVEN if pd.isna(line["seed"]) else str(line["seed"]), *cells])
+        cells = [
+            Cell(line[f"status_{side}"].replace("_", " "), why=line[f"message_{side}"])
+            for side in ("a", "b")
+        ]
+        rows.append(
+            [
+                *_places(line, theme),
+                NOT_GIVEN if pd.isna(line["seed"]) else str(line["seed"]),
+                *cells,
+            ]
+        )
     return grid("Fits that ended differently", [*place_columns(), "Seed", "A", "B"], rows)
 
 
 def _fits(fits: pd.DataFrame, theme: Theme) -> Grid | None:
     rows = [
-        [*_places(line, theme), *(line[side] or NOT_GIVEN for side in ("seeds_a", "seeds_b"))] for _, line in fits.iterrows()
+        [*_places(line, theme), *(line[side] or NOT_GIVEN for side in ("seeds_a", "seeds_b"))]
+        for _, line in fits.iterrows()
     ]
-    return grid("Seeds that only one of them has", [*place_columns(), "Only in A", "Only in B"], rows)
+    return grid(
+        "Seeds that only one of them has", [*place_columns(), "Only in A", "Only in B"], rows
+    )
 
 
 def _facts(label: str, facts: pd.DataFrame) -> Grid | None:

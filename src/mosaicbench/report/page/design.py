@@ -9,10 +9,14 @@ import pandas as pd
 
 from mosaicbench.report.theme import Theme
 
-ON_BOTH_SIDES = re.compile(r"(\d+) of (\d+) groups of (\w+) are on both sides")  # as data/audit.py writes it
+ON_BOTH_SIDES = re.compile(
+    r"(\d+) of (\d+) groups of (\w+) are on both sides"
+)  # as data/audit.py writes it
 
 
-def notes(audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapping], theme: Theme) -> list[str]:
+def notes(
+    audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapping], theme: Theme
+) -> list[str]:
     """Return one sentence per thing that a reader of the scores must know of the view's design.
 
     Parameters
@@ -45,12 +49,20 @@ def notes(audit: pd.DataFrame | None, dataset: str, scenarios: Mapping[str, Mapp
     return sentences
 
 
-def _shared(shared: int, several: int, column: str, dataset: str, scenarios: Mapping[str, Mapping], theme: Theme) -> str:
+def _shared(
+    shared: int,
+    several: int,
+    column: str,
+    dataset: str,
+    scenarios: Mapping[str, Mapping],
+    theme: Theme,
+) -> str:
     """Return that train and query share groups, and the scenario that holds them out."""
     apart = [
         theme.label("scenarios", name)
         for name, stanza in scenarios.items()
-        if (stanza.get("split") or {}).get("by") == column and dataset in stanza.get("datasets", [dataset])
+        if (stanza.get("split") or {}).get("by") == column
+        and dataset in stanza.get("datasets", [dataset])
     ]
     where = (
         f"Scenarios that hold them out: {', '.join(apart)}."

@@ -28,7 +28,9 @@ def verdicts(table: pd.DataFrame, theme: Theme) -> list[str]:
             sentences.append(f"{begin} is the same in {_of_views(len(rows))}; {turned}.")
             continue
         where = "; ".join(_change(row, theme) for row in differ.to_dict("records"))
-        sentences.append(f"{begin} differs in {len(differ)} of {many(len(rows), 'view')}; {turned}. {where}.")
+        sentences.append(
+            f"{begin} differs in {len(differ)} of {many(len(rows), 'view')}; {turned}. {where}."
+        )
     return sentences
 
 
@@ -39,6 +41,11 @@ def _of_views(count: int) -> str:
 def _change(row: dict, theme: Theme) -> str:
     """Return who is best by each distance in one view, the headline's first."""
     order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
-    best = [", ".join(theme.label("runs", run) for run in row[f"best_{distance}"].split(", ")) for distance in order]
-    words = ", ".join(f"{WORDS[distance]} {names}" for distance, names in zip(order, best, strict=True))
+    best = [
+        ", ".join(theme.label("runs", run) for run in row[f"best_{distance}"].split(", "))
+        for distance in order
+    ]
+    words = ", ".join(
+        f"{WORDS[distance]} {names}" for distance, names in zip(order, best, strict=True)
+    )
     return f"{theme.view(row['dataset'], row['scenario'])}: {words}"

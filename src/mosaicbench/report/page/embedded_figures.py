@@ -34,7 +34,9 @@ class EmbeddedFigures:
         self.folder = folder
         self.cards = cards
         self.left = LARGEST_TOTAL
-        self.not_drawn: list[str] = []  # a sentence for each figure that has a reason in its place, as far as asked for
+        self.not_drawn: list[
+            str
+        ] = []  # a sentence for each figure that has a reason in its place, as far as asked for
 
     def of(self, *place: str) -> list[dict]:
         """Return every figure that was drawn for a view (dataset, scenario), a dataset, or, without a place, for all.
@@ -49,12 +51,20 @@ class EmbeddedFigures:
         for name, card in self.cards.items():
             stem = "/".join((*place, name))
             if (self.folder / f"{stem}.svg").is_file():
-                files = {kind: f"{self.folder.name}/{stem}.{kind}" for kind in ("svg", "png", "tsv")}
+                files = {
+                    kind: f"{self.folder.name}/{stem}.{kind}" for kind in ("svg", "png", "tsv")
+                }
                 texts = {"name": name, "label": card["label"], "caption": card["caption"]}
                 reason = _reason(self.folder / f"{stem}.tsv")
                 if reason:
-                    self.not_drawn.append(f"figure not drawn: {card['label']}, {', '.join(place) or 'all datasets'} ({reason})")
-                figures.append(texts | files | {"reason": reason, "uri": None if reason else self._uri(self.folder / stem)})
+                    self.not_drawn.append(
+                        f"figure not drawn: {card['label']}, {', '.join(place) or 'all datasets'} ({reason})"
+                    )
+                figures.append(
+                    texts
+                    | files
+                    | {"reason": reason, "uri": None if reason else self._uri(self.folder / stem)}
+                )
         return figures
 
     def _uri(self, stem: Path) -> str | None:
@@ -96,7 +106,9 @@ def _png_uri(path: Path) -> str:
         picture = Image.open(path)
         picture.load()
     except (OSError, SyntaxError) as error:
-        raise ContractError(f"{path}: is no whole picture ({error}); delete it and run again") from error
+        raise ContractError(
+            f"{path}: is no whole picture ({error}); delete it and run again"
+        ) from error
     with picture:
         picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG")
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -43,12 +43,18 @@ def reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
         return messages(run, runs)
     if theme.roster.is_elsewhere(run):
         of_run = theme.roster.group(metric) == "resources"
-        return ELSEWHERE if of_run else "computed elsewhere, and not in its files, or not defined on these data"
+        return (
+            ELSEWHERE
+            if of_run
+            else "computed elsewhere, and not in its files, or not defined on these data"
+        )
     output, why = GIVES.get(theme.roster.group(metric), ("", ""))
     gives = theme.roster.card(run).get("gives")
     if output and gives is not None and output not in gives:
         return f"not given by this method: {why}"
-    remarks = fits.loc[(fits["status"] == "ok") & (fits["message"] != ""), "message"].dropna().unique()
+    remarks = (
+        fits.loc[(fits["status"] == "ok") & (fits["message"] != ""), "message"].dropna().unique()
+    )
     return "; ".join(["not given by this method, or not defined on these data", *map(str, remarks)])
 
 
@@ -84,7 +90,11 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
 
 def remedies(runs: pd.DataFrame) -> dict[str, str]:
     """Return status -> what to do, of the statuses that occur."""
-    return {status.replace("_", " "): remedy for status, remedy in REMEDIES.items() if status in set(runs["status"])}
+    return {
+        status.replace("_", " "): remedy
+        for status, remedy in REMEDIES.items()
+        if status in set(runs["status"])
+    }
 
 
 def gates(table: pd.DataFrame, theme: Theme) -> Grid | None:

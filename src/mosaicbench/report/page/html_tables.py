@@ -95,11 +95,17 @@ class Grid:
         return sum(map(len, self.sections.values()))
 
 
-def grid(label: str, columns: list[Column | str], rows: list[Row | list[Cell | str]]) -> Grid | None:
+def grid(
+    label: str, columns: list[Column | str], rows: list[Row | list[Cell | str]]
+) -> Grid | None:
     """Return a table of one section, None without rows; a text stands for a column or a cell without anything else."""
     if not rows:
         return None
-    return Grid(label, headed(columns), {"": [entry if isinstance(entry, Row) else row(*entry) for entry in rows]})
+    return Grid(
+        label,
+        headed(columns),
+        {"": [entry if isinstance(entry, Row) else row(*entry) for entry in rows]},
+    )
 
 
 def headed(columns: list[Column | str]) -> tuple[Column, ...]:

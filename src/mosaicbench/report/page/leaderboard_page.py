@@ -20,9 +20,28 @@ from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import ALL, CONTESTS, HEADLINE, VIEW
 
 SCORE = "score"  # the overall score, beside the headline metrics
-COLUMNS = ["dataset", "scenario", "settings", "submission", "run", "method", "kind", "modalities", "budget", "metric", "mean"]
+COLUMNS = [
+    "dataset",
+    "scenario",
+    "settings",
+    "submission",
+    "run",
+    "method",
+    "kind",
+    "modalities",
+    "budget",
+    "metric",
+    "mean",
+]
 COLUMNS += ["low", "high", "interval", "seeds", "of_seeds", "status", "shown", "level"]
-FACTS = ("commit", "device", "mosaicbench", "torch", "python", "cpu")  # of what a run was made with: on the page, in this order
+FACTS = (
+    "commit",
+    "device",
+    "mosaicbench",
+    "torch",
+    "python",
+    "cpu",
+)  # of what a run was made with: on the page, in this order
 
 
 def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.DataFrame:
@@ -50,7 +69,10 @@ def rows(submissions: Sequence[Submission], themes: Mapping[str, Theme]) -> pd.D
         table = table[table["status"] != "not_applicable"]
         views = table[VIEW].apply(tuple, axis=1)
         digests = {view: submission.settings(*view) for view in set(views)}
-        modalities = {view: _modalities(submission.tables["scores"], view, themes[submission.name]) for view in set(views)}
+        modalities = {
+            view: _modalities(submission.tables["scores"], view, themes[submission.name])
+            for view in set(views)
+        }
         parts.append(
             table.assign(
                 submission=submission.name,
@@ -83,7 +105,9 @@ def leaderboard_page(
     themes
         name of a submission -> its theme.
     """
-    refusals = [[named(folder), Cell(why)] for folder, reasons in refused.items() for why in reasons]
+    refusals = [
+        [named(folder), Cell(why)] for folder, reasons in refused.items() for why in reasons
+    ]
     return render(
         "leaderboard.html.j2",
         title="mosaicbench: leaderboard",
@@ -120,7 +144,9 @@ def _level(table: pd.DataFrame, rosters: Mapping[str, Roster]) -> pd.Series:
     return level
 
 
-def _board(table: pd.DataFrame, submissions: Mapping[str, Submission], themes: Mapping[str, Theme]) -> Grid:
+def _board(
+    table: pd.DataFrame, submissions: Mapping[str, Submission], themes: Mapping[str, Theme]
+) -> Grid:
     metrics = [SCORE, *(metric for metric in HEADLINE if metric in set(table["metric"]))]
     theme = next(iter(themes.values()))
     several = table.groupby(VIEW)["settings"].nunique()
@@ -145,26 +171,45 @@ def _overall(of_run: pd.DataFrame) -> tuple[bool, float]:
 
 
 def _columns(metrics: Sequence[str], theme: Theme) -> list[Column]:
-    columns = [Column("Run"), Column("Kind", choices=True), Column("Dataset", choices=True), Column("Scenario", choices=True)]
+    columns = [
+        Column("Run"),
+        Column("Kind", choices=True),
+        Column("Dataset", choices=True),
+        Column("Scenario", choices=True),
+    ]
     columns += [Column("Modalities", choices=True), Column("Budget", choices=True)]
     for metric in metrics:
         if metric == SCORE:
-            columns.append(Column("Overall ↑", about="from 0, chance, to 1, the oracle", descending=True))
+            columns.append(
+                Column("Overall ↑", about="from 0, chance, to 1, the oracle", descending=True)
+            )
             continue
         arrow = ARROWS.get(theme.roster.better(metric), "")
         label = f"{theme.label('metrics', metric)} {arrow}".strip()
         about = theme.roster.metric(metric).get("definition", "")
-        columns.append(Column(label, about=about, descending=theme.roster.better(metric) != "lower"))
-    return [*columns, Column("From", about="the results folder, and what the run was made with", choices=True)]
+        columns.append(
+            Column(label, about=about, descending=theme.roster.better(metric) != "lower")
+        )
+    return [
+        *columns,
+        Column("From", about="the results folder, and what the run was made with", choices=True),
+    ]
 
 
-def _row(of_run: pd.DataFrame, metrics: Sequence[str], submissions: Mapping, themes: Mapping[str, Theme]) -> Row:
+def _row(
+    of_run: pd.DataFrame, metrics: Sequence[str], submissions: Mapping, themes: Mapping[str, Theme]
+) -> Row:
     first = of_run.iloc[0]
     submission, theme = submissions[first["submission"]], themes[first["submission"]]
     place = (first["dataset"], first["scenario"])
     lines = of_run.set_index("metric")
     cells: list[Cell | str] = [run_cell(first["run"], theme), first["kind"]]
-    cells += [theme.label("datasets", place[0]), theme.label("scenarios", place[1]), first["modalities"], first["budget"]]
+    cells += [
+        theme.label("datasets", place[0]),
+        theme.label("scenarios", place[1]),
+        first["modalities"],
+        first["budget"],
+    ]
     for metric in metrics:
         line = lines.loc[metric] if metric in lines.index else None
         if line is None or pd.isna(line["mean"]):
@@ -173,7 +218,11 @@ def _row(of_run: pd.DataFrame, metrics: Sequence[str], submissions: Mapping, the
             cells.append(absent_cell(NOT_GIVEN if line is None else line["shown"], why=why))
             continue
         seeds = f"{line['seeds']:.0f} of {many(int(line['of_seeds']), 'seed')}, interval: {line['interval']}"
-        cells.append(Cell(line["shown"], sort=line["mean"], about=seeds, mark="best" if line["level"] else ""))
+        cells.append(
+            Cell(
+                line["shown"], sort=line["mean"], about=seeds, mark="best" if line["level"] else ""
+            )
+        )
     cells.append(Cell(submission.name, why=provenance(submission, *place, first["run"])))
     return row(*cells, run=first["run"])
 
@@ -190,8 +239,13 @@ def provenance(submission: Submission, dataset: str, scenario: str, run: str) ->
 def _modalities(scores: pd.DataFrame, view: tuple[str, str], theme: Theme) -> str:
     """Return the modalities of a view, as its scores name their directions."""
     directions = of_view(scores, *view)["direction"].unique()
-    names = {name for direction in directions if "->" in direction for name in direction.split("->")}
-    return " + ".join(theme.label("modalities", name) for name in theme.order("modalities", names)) or NOT_GIVEN
+    names = {
+        name for direction in directions if "->" in direction for name in direction.split("->")
+    }
+    return (
+        " + ".join(theme.label("modalities", name) for name in theme.order("modalities", names))
+        or NOT_GIVEN
+    )
 
 
 def _budget(submission: Submission, run: str) -> str:
@@ -209,7 +263,10 @@ def _budget(submission: Submission, run: str) -> str:
 def _in_words(theme: Theme) -> list[dict[str, str]]:
     """Return what the scores of the board are."""
     return [
-        {"label": theme.label("metrics", metric), "definition": theme.roster.metric(metric).get("definition", "")}
+        {
+            "label": theme.label("metrics", metric),
+            "definition": theme.roster.metric(metric).get("definition", ""),
+        }
         for metric in CONTESTS
     ]
 
@@ -220,12 +277,22 @@ def _submissions(submissions: Sequence[Submission]) -> Grid | None:
         runs = submission.tables["runs"]
         facts = circumstances(submission.records)
         fits = runs[runs["status"] != "not_applicable"]
-        counts = (
-            f"{many(len(fits[VIEW].drop_duplicates()), 'view')}, {many(fits['run'].nunique(), 'run')}, {many(len(fits), 'fit')}"
-        )
+        counts = f"{many(len(fits[VIEW].drop_duplicates()), 'view')}, {many(fits['run'].nunique(), 'run')}, {many(len(fits), 'fit')}"
         ended = distinct(fits["status"].astype(str))
-        made = "; ".join(f"{name} {facts[name]}" for name in facts if name not in ("commit", "mosaicbench"))
+        made = "; ".join(
+            f"{name} {facts[name]}" for name in facts if name not in ("commit", "mosaicbench")
+        )
         version, commit = facts.get("mosaicbench", NOT_GIVEN), facts.get("commit", NOT_GIVEN)
         lines.append([submission.name, submission.written, version, commit, counts, ended, made])
-    columns = ["Folder", "Tables of", "mosaicbench", Column("Commit", words=True), Column("Holds", words=True)]
-    return grid("Submissions", [*columns, Column("Ended", words=True), Column("Made with", words=True)], lines)
+    columns = [
+        "Folder",
+        "Tables of",
+        "mosaicbench",
+        Column("Commit", words=True),
+        Column("Holds", words=True),
+    ]
+    return grid(
+        "Submissions",
+        [*columns, Column("Ended", words=True), Column("Made with", words=True)],
+        lines,
+    )

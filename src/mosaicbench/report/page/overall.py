@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from mosaicbench.report.page.cells import interval_cell, number_cell, run_cell, trait_cells, trait_columns
+from mosaicbench.report.page.cells import (
+    interval_cell,
+    number_cell,
+    run_cell,
+    trait_cells,
+    trait_columns,
+)
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, headed, row
 from mosaicbench.report.page.summary import totals
 from mosaicbench.report.tables.text import FEWER
@@ -25,11 +31,19 @@ def scoreboards(overall: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> lis
     ]
 
 
-def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, signs: Mapping[tuple, str], theme: Theme) -> dict:
+def _board(
+    scenario: str,
+    lines: pd.DataFrame,
+    of_scenario: pd.DataFrame,
+    signs: Mapping[tuple, str],
+    theme: Theme,
+) -> dict:
     """Return the board of one scenario; `lines` are its overall scores, `of_scenario` those by dataset too."""
     together = [name for name in str(lines["datasets"].iloc[0]).split(", ") if name]
     by_dataset = of_scenario.set_index(["dataset", "run"])["score"]
-    datasets = theme.order("datasets", (name for name in by_dataset.index.unique("dataset") if name != ALL))
+    datasets = theme.order(
+        "datasets", (name for name in by_dataset.index.unique("dataset") if name != ALL)
+    )
     several = datasets if len(datasets) > 1 else []
     sections: dict[str, list[tuple[float, Row]]] = {"complete": [], "incomplete": [], "control": []}
     missing, absent = [], []
@@ -39,7 +53,13 @@ def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, signs:
         if not line["of_seeds"]:
             absent.append(theme.label("runs", run))
             continue
-        section = "control" if not theme.roster.competes(run) else "complete" if line["complete"] else "incomplete"
+        section = (
+            "control"
+            if not theme.roster.competes(run)
+            else "complete"
+            if line["complete"]
+            else "incomplete"
+        )
         lacks = _what_is_missing(line["missing"], len(together), theme)
         if section == "incomplete":
             missing.append(f"{theme.label('runs', run)} ({lacks})")
@@ -48,12 +68,22 @@ def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, signs:
         sections[section].append((line["rank"], _row(named, line, scores, section, lacks, theme)))
     sections["complete"].sort(key=lambda ranked: ranked[0])
     incomplete = "Without an answer to every question: ranked in those that they answer"
-    headings = {"Every question answered": "complete", incomplete: "incomplete", "Controls": "control"}
-    rows = {heading: [line for _, line in sections[section]] for heading, section in headings.items()}
+    headings = {
+        "Every question answered": "complete",
+        incomplete: "incomplete",
+        "Controls": "control",
+    }
+    rows = {
+        heading: [line for _, line in sections[section]] for heading, section in headings.items()
+    }
     apart = [theme.label("datasets", name) for name in datasets if name not in together]
     title = theme.label("scenarios", scenario).capitalize()
     if several:
-        title += f", mean over {len(together)} datasets" if len(together) > 1 else f", {theme.label('datasets', together[0])}"
+        title += (
+            f", mean over {len(together)} datasets"
+            if len(together) > 1
+            else f", {theme.label('datasets', together[0])}"
+        )
     return {
         "title": title,
         "grid": Grid(f"Overall scores, {title}", _columns(several, theme), rows),
@@ -67,21 +97,36 @@ def _board(scenario: str, lines: pd.DataFrame, of_scenario: pd.DataFrame, signs:
 def _columns(datasets: list[str], theme: Theme) -> tuple[Column, ...]:
     columns = ["Run", "Rank", Column("Overall ↑", descending=True), "95 % interval"]
     for group in groups(theme):
-        columns += [Column(f"{group['label']} ↑", about=group["metrics"], descending=True), Column("Rank in it")]
+        columns += [
+            Column(f"{group['label']} ↑", about=group["metrics"], descending=True),
+            Column("Rank in it"),
+        ]
     columns += [Column(theme.label("datasets", name), descending=True) for name in datasets]
-    columns += [Column("Scores", about="how many of the scores that the overall score is made of"), "Seeds"]
+    columns += [
+        Column("Scores", about="how many of the scores that the overall score is made of"),
+        "Seeds",
+    ]
     return headed([*columns, *trait_columns()])
 
 
-def _row(named: Cell, line: pd.Series, of_datasets: list[float], section: str, lacks: str, theme: Theme) -> Row:
+def _row(
+    named: Cell, line: pd.Series, of_datasets: list[float], section: str, lacks: str, theme: Theme
+) -> Row:
     """Return the row of a run, whose name is in `named`; `lacks` says which scores and seeds it lacks."""
     run = line.name
     reason = f"it lacks {lacks}" if lacks else ""
-    rank = number_cell(line["rank"], f"{line['rank']:.0f}", why="controls are not ranked" if section == "control" else reason)
+    rank = number_cell(
+        line["rank"],
+        f"{line['rank']:.0f}",
+        why="controls are not ranked" if section == "control" else reason,
+    )
     score = number_cell(line["score"], why=reason)
     questions = []
     for name, place in zip(GROUPS, RANKS, strict=True):
-        questions += [number_cell(line[name], why=reason), number_cell(line[place], f"{line[place]:.0f}", why=reason)]
+        questions += [
+            number_cell(line[name], why=reason),
+            number_cell(line[place], f"{line[place]:.0f}", why=reason),
+        ]
     if section == "incomplete" and not pd.isna(line["score"]):
         score = Cell(f"{score.text} {FEWER}", sort=score.sort, why=reason)
     return row(
@@ -107,14 +152,22 @@ def _what_is_missing(missing: object, datasets: int, theme: Theme) -> str:
     everywhere = len(words) == datasets or () in words  # without a dataset's name there is only one
     if everywhere and len(set(words.values())) == 1:
         return next(iter(words.values()))
-    return "; ".join(": ".join([*(theme.label("datasets", name) for name in place), what]) for place, what in words.items())
+    return "; ".join(
+        ": ".join([*(theme.label("datasets", name) for name in place), what])
+        for place, what in words.items()
+    )
 
 
 def _in_groups(names: list[str], theme: Theme) -> str:
     """Return metrics in words, by their group's name where all of a group are among them."""
     whole = [group for group, metrics in GROUPS.items() if set(metrics) <= set(names)]
     rest = [name for name in names if not any(name in GROUPS[group] for group in whole)]
-    return ", ".join([*(group.replace("_", " ") for group in whole), *(theme.label("metrics", name) for name in rest)])
+    return ", ".join(
+        [
+            *(group.replace("_", " ") for group in whole),
+            *(theme.label("metrics", name) for name in rest),
+        ]
+    )
 
 
 def groups(theme: Theme) -> list[dict[str, str]]:
@@ -134,10 +187,14 @@ def ranks(table: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Grid | None
     for scenario in theme.order("scenarios", table.loc[table["metric"].isin(HEADLINE), "scenario"]):
         of_scenario = table[table["scenario"] == scenario]
         for metric in [name for name in HEADLINE if name in set(of_scenario["metric"])]:
-            of_metric = of_scenario[of_scenario["metric"] == metric].sort_values("rank", kind="stable")
+            of_metric = of_scenario[of_scenario["metric"] == metric].sort_values(
+                "rank", kind="stable"
+            )
             for line in of_metric.to_dict("records"):
                 note = line["note"] if isinstance(line["note"], str) else ""
-                rank = number_cell(line["rank"], f"{line['rank']:.2f} of {int(line['ranked'])}", why=note)
+                rank = number_cell(
+                    line["rank"], f"{line['rank']:.2f} of {int(line['ranked'])}", why=note
+                )
                 rows.append(
                     [
                         run_cell(line["run"], theme, signs.get((ALL, scenario, line["run"]), "")),
@@ -148,5 +205,11 @@ def ranks(table: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Grid | None
                     + [interval_cell(line["low"], line["high"], decimals=2)]
                     + [f"{int(line['blocks'])}/{int(line['of_blocks'])}", note]
                 )
-    columns = ["Run", Column("Scenario", choices=True), Column("Score", choices=True), "Mean rank", "95 % interval"]
+    columns = [
+        "Run",
+        Column("Scenario", choices=True),
+        Column("Score", choices=True),
+        "Mean rank",
+        "95 % interval",
+    ]
     return grid("Mean ranks", [*columns, "Datasets x seeds", Column("Note", words=True)], rows)

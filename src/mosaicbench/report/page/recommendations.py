@@ -6,7 +6,13 @@ import pandas as pd
 
 from mosaicbench.report.page.cells import number_cell, run_cell, sort_key
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.report.recommendation import SPEED, bar_in_words, decided_by, question_in_words, why_none
+from mosaicbench.report.recommendation import (
+    SPEED,
+    bar_in_words,
+    decided_by,
+    question_in_words,
+    why_none,
+)
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_interval
 from mosaicbench.report.theme import Theme
 
@@ -23,9 +29,17 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
         Columns ``recommendation.COLUMNS``.
     """
     rows = [_row(row, theme) for row in table.to_dict("records")]
-    columns = [Column("Dataset", choices=True), Column("Scenario", choices=True), Column("Question", choices=True), "Take"]
+    columns = [
+        Column("Dataset", choices=True),
+        Column("Scenario", choices=True),
+        Column("Question", choices=True),
+        "Take",
+    ]
     columns += ["Score", Column("Beats", words=True), Column("Not separable from", words=True)]
-    columns += [Column("Detectable, these cells", about=DETECTABLE), Column("Detectable, new cells", about=DETECTABLE)]
+    columns += [
+        Column("Detectable, these cells", about=DETECTABLE),
+        Column("Detectable, new cells", about=DETECTABLE),
+    ]
     columns += [Column("More splits to decide", about=f"{NEEDED}, beyond those that there are")]
     columns += [Column("Seconds of a fit"), Column("MB of a fit")]
     return grid("Which run to take", columns, rows)
@@ -33,7 +47,11 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
 
 def _row(row: dict, theme: Theme) -> list[Cell | str]:
     taken = run_cell(row["run"], theme, row["signs"]) if row["run"] else Cell("none", mark="warn")
-    score = Cell(NOT_GIVEN, sort="", why="no score: the fastest of the runs that the other rows of this view name")
+    score = Cell(
+        NOT_GIVEN,
+        sort="",
+        why="no score: the fastest of the runs that the other rows of this view name",
+    )
     beats = bar_in_words(row, theme) if row["beaten"] else NOT_GIVEN
     if not row["run"]:
         why = why_none(row, theme)
@@ -41,9 +59,13 @@ def _row(row: dict, theme: Theme) -> list[Cell | str]:
     elif row["question"] != SPEED:
         text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
         score = Cell(f"{theme.label('metrics', row['metric'])} {text}", sort=sort_key(row["mean"]))
-    others = ", ".join(theme.label("runs", name) for name in filter(None, row["level_with"].split(", ")))
+    others = ", ".join(
+        theme.label("runs", name) for name in filter(None, row["level_with"].split(", "))
+    )
     needed = row["seeds_needed"] - row["seeds"]
-    more = number_cell(needed, f"{max(1, needed):.0f}", why=decided_by(row)) if others else NOT_GIVEN
+    more = (
+        number_cell(needed, f"{max(1, needed):.0f}", why=decided_by(row)) if others else NOT_GIVEN
+    )
     question = question_in_words(row, theme)
     return [
         theme.label("datasets", row["dataset"]),

@@ -14,7 +14,13 @@ from mosaicbench.report.roster import NO_QUALITY
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
 
-HARDWARE = {"cpu": "Processor", "cores": "Cores", "memory_mb": "Memory", "device": "Device", "threads": "Threads of a run"}
+HARDWARE = {
+    "cpu": "Processor",
+    "cores": "Cores",
+    "memory_mb": "Memory",
+    "device": "Device",
+    "threads": "Threads of a run",
+}
 
 
 # --- published numbers ---------------------------------------------------------------------------------------------------
@@ -26,7 +32,10 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     for line in numbers.astype(object).where(numbers.notna(), "").to_dict("records"):
         cells = _published_cells(line, theme)
         is_invalid = line["verdict"] == "invalid"
-        remark = Cell(f"Invalid: {line['remark']}" if is_invalid else line["remark"], mark="warn" if is_invalid else "")
+        remark = Cell(
+            f"Invalid: {line['remark']}" if is_invalid else line["remark"],
+            mark="warn" if is_invalid else "",
+        )
         if str(line["comparable"]) != "True":
             apart.append([*cells, Cell(line["differs"], why=line["reason"]), remark])
             continue
@@ -35,13 +44,20 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
         run = theme.label("runs", line["run"]) if line["run"] else ""
         run += " (another method)" if line["same_method"] == "no" else ""
         beside.append([*cells, ours, run, theme.label("scenarios", line["our_scenario"]), remark])
-    columns = [Column("Dataset", choices=True), Column("Method", choices=True), Column("Score", choices=True), "Direction"]
+    columns = [
+        Column("Dataset", choices=True),
+        Column("Method", choices=True),
+        Column("Score", choices=True),
+        "Direction",
+    ]
     columns += [Column("Published", descending=True), Column("n", descending=True)]
     ours = ["Ours", "Run", Column("Scenario", choices=True)]
     differences, remarks = Column("Does not agree in", words=True), Column("Remark", words=True)
     return {
         "beside": grid("Published numbers beside ours", [*columns, *ours, remarks], beside),
-        "apart": grid("Published numbers that do not agree", [*columns, differences, remarks], apart),
+        "apart": grid(
+            "Published numbers that do not agree", [*columns, differences, remarks], apart
+        ),
     }
 
 
@@ -50,11 +66,22 @@ def _published_cells(line: Mapping, theme: Theme) -> list[Cell | str]:
     value = f"{line['value']:g}" + (f" to {line['value_to']:g}" if line["value_to"] != "" else "")
     value += f" ± {line['sd']:g}" if line["sd"] != "" else ""
     value += f" (read to ±{line['precision']:g})" if line["precision"] != "" else ""
-    dataset = theme.label("datasets", line["dataset"]) + (f", {line['condition']}" if line["condition"] else "")
+    dataset = theme.label("datasets", line["dataset"]) + (
+        f", {line['condition']}" if line["condition"] else ""
+    )
     score = line["metric"] + (f" ({line['labels']})" if line["labels"] else "")
-    direction = theme.direction(line["direction"]) if "->" in line["direction"] else line["direction"]
+    direction = (
+        theme.direction(line["direction"]) if "->" in line["direction"] else line["direction"]
+    )
     cells = Cell(f"{int(line['n']):,}", sort=line["n"]) if line["n"] != "" else ""
-    return [dataset, line["method"], Cell(score, about=line["definition"]), direction, Cell(value, sort=line["value"]), cells]
+    return [
+        dataset,
+        line["method"],
+        Cell(score, about=line["definition"]),
+        direction,
+        Cell(value, sort=line["value"]),
+        cells,
+    ]
 
 
 # --- methods, metrics, datasets ------------------------------------------------------------------------------------------
@@ -71,8 +98,16 @@ def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> lis
         card = roster.card(names[0])
         description = {key: ", ".join(card.get(key, ())) for key in ("handles", "uses", "gives")}
         description |= {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
-        description |= {"id": method, "label": theme.label("methods", method), "kind": roster.kind(names[0]), "runs": names}
-        description |= {"colour": theme.colour(names[0]), "transductive": bool(card.get("transductive", False))}
+        description |= {
+            "id": method,
+            "label": theme.label("methods", method),
+            "kind": roster.kind(names[0]),
+            "runs": names,
+        }
+        description |= {
+            "colour": theme.colour(names[0]),
+            "transductive": bool(card.get("transductive", False)),
+        }
         descriptions.append(description | {"hyperparameters": _used(method, names, used)})
     return descriptions
 
@@ -124,7 +159,9 @@ def metric(name: str, theme: Theme) -> dict:
 def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
     """Return group -> its metrics, of the metrics that have scores; groups that say nothing about quality come last."""
     groups: dict[str, list[dict]] = {}
-    for name in theme.order("metrics", (name for name in scores["metric"].unique() if name != "status")):
+    for name in theme.order(
+        "metrics", (name for name in scores["metric"].unique() if name != "status")
+    ):
         description = metric(name, theme)
         groups.setdefault(description["group"], []).append(description)
     last = {group.replace("_", " ") for group in NO_QUALITY}
@@ -136,20 +173,30 @@ def labels_from(config: Mapping, dataset: str) -> list[str] | None:
     return ((config.get("datasets") or {}).get(dataset) or {}).get("labels_from")
 
 
-def datasets(runs: pd.DataFrame, config: Mapping, theme: Theme, registered: Mapping[str, Mapping]) -> list[dict]:
+def datasets(
+    runs: pd.DataFrame, config: Mapping, theme: Theme, registered: Mapping[str, Mapping]
+) -> list[dict]:
     """Return every dataset of the runs: facts of its card or the registry, origin of its types, files that are unverified."""
     descriptions = []
     for name in theme.order("datasets", runs["dataset"]):
         entry = dict(registered.get(name, {}))
         files = entry.pop("unverified", [])
         card = theme.roster.cards["datasets"].get(name, entry)
-        stated = {key: value for key, value in card.items() if key != "label" and value not in ("", (), [])}
+        stated = {
+            key: value
+            for key, value in card.items()
+            if key != "label" and value not in ("", (), [])
+        }
         facts = {key.replace("_", " "): _text(value) for key, value in stated.items()}
         origin = labels_from(config, name)
         if origin is not None:
-            facts["labels from"] = ", ".join(theme.label("modalities", m) for m in origin) or "none of the modalities"
+            facts["labels from"] = (
+                ", ".join(theme.label("modalities", m) for m in origin) or "none of the modalities"
+            )
         if files:
-            facts["unverified"] = f"no checksum and no length is public of {', '.join(files)}: what was first fetched was taken"
+            facts["unverified"] = (
+                f"no checksum and no length is public of {', '.join(files)}: what was first fetched was taken"
+            )
         descriptions.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
     return descriptions
 
@@ -171,7 +218,8 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
     trained = [record["arithmetic"] for record in records if record.get("arithmetic")]
     if trained:
         facts["Training computed with"] = distinct(
-            ", ".join(f"{name} {value}" for name, value in arithmetic.items()) for arithmetic in trained
+            ", ".join(f"{name} {value}" for name, value in arithmetic.items())
+            for arithmetic in trained
         )
     versions: dict[str, list[str]] = {}
     for record in records:
@@ -190,12 +238,17 @@ def _machines(records: Sequence[Mapping]) -> Grid | None:
     """Return one row per distinct machine, with how many fits it did."""
     fits_of: dict[tuple[str, ...], int] = {}
     for record in records:
-        facts = {"device": record["device"], "threads": record["threads"]} | dict(record.get("hardware") or {})
+        facts = {"device": record["device"], "threads": record["threads"]} | dict(
+            record.get("hardware") or {}
+        )
         machine = tuple(_fact(name, facts.get(name)) for name in HARDWARE)
         fits_of[machine] = fits_of.get(machine, 0) + 1
     rows = []
     for machine, fits in fits_of.items():
-        cells = [Cell(text, why="the records do not say" if text == NOT_GIVEN else "") for text in machine]
+        cells = [
+            Cell(text, why="the records do not say" if text == NOT_GIVEN else "")
+            for text in machine
+        ]
         rows.append([*cells, Cell(f"{fits}", sort=fits)])
     return grid("Machines", [*HARDWARE.values(), Column("Fits", descending=True)], rows)
 

@@ -25,9 +25,17 @@ def render(template: str, **context: object) -> str:
         What the template asks for.
     """
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     script = "\n".join((HERE / "assets" / name).read_text("utf-8").strip() for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    inside = {"style": (HERE / "assets/page.css").read_text("utf-8"), "script": script, "script_digest": digest}
+    inside = {
+        "style": (HERE / "assets/page.css").read_text("utf-8"),
+        "script": script,
+        "script_digest": digest,
+    }
     return environment.get_template(template).render(**inside, **context)

@@ -73,13 +73,23 @@ def report_page(
     best_rows = summary.best_runs(tables, theme)
     figures_of_all = embedded.of()
     datasets_of_figures = [
-        {"anchor": f"figures-{dataset}", "title": theme.label("datasets", dataset), "figures": of_dataset}
+        {
+            "anchor": f"figures-{dataset}",
+            "title": theme.label("datasets", dataset),
+            "figures": of_dataset,
+        }
         for dataset in dict.fromkeys(dataset for dataset, _ in places)
         if (of_dataset := embedded.of(dataset))
     ]
     views = [
-        view_section(number, place, tables, embedded, theme, labels_from=labels_from(config, place[0]))
-        | {"design": notes((audits or {}).get(place), place[0], config.get("scenarios") or {}, theme)}
+        view_section(
+            number, place, tables, embedded, theme, labels_from=labels_from(config, place[0])
+        )
+        | {
+            "design": notes(
+                (audits or {}).get(place), place[0], config.get("scenarios") or {}, theme
+            )
+        }
         for number, place in enumerate(places)
     ]
     return render(

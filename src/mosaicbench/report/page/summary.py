@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files.runs import STATUSES
-from mosaicbench.report.page.cells import behind_mean, interval, many, number_cell, run_cell, three_decimals, with_arrow
+from mosaicbench.report.page.cells import (
+    behind_mean,
+    interval,
+    many,
+    number_cell,
+    run_cell,
+    three_decimals,
+    with_arrow,
+)
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
 from mosaicbench.report.roster import KINDS
 from mosaicbench.report.tables.contract import of_view
@@ -40,7 +48,11 @@ def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dic
         "Scenarios": ", ".join(theme.label("scenarios", name) for name in scenarios),
         "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
         "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches"
-        + ("" if len(seeds) >= FEWEST_SEEDS else f". Too few to compare runs: take at least {FEWEST_SEEDS}, better 5"),
+        + (
+            ""
+            if len(seeds) >= FEWEST_SEEDS
+            else f". Too few to compare runs: take at least {FEWEST_SEEDS}, better 5"
+        ),
         "Fits": f"{len(fits)}: {endings(fits)}",
     }
 
@@ -50,12 +62,18 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
 
     A run that holds none out has the cost of the fitted cells as its validation cost.
     """
-    costs = history.pivot_table(index=[*RUN, "seed", "epoch"], columns="cost", values="value").reindex(columns=COSTS)
+    costs = history.pivot_table(
+        index=[*RUN, "seed", "epoch"], columns="cost", values="value"
+    ).reindex(columns=COSTS)
     validated = set(costs.index.get_level_values("run")[costs.diff(axis=1).iloc[:, 1].abs() > 0])
     held_out: dict[float, set[str]] = {}
     for record in records:
         if theme.roster.competes(record["run"]):
-            share = float(record["hyperparameters"].get("validation") or 0) if record["run"] in validated else 0.0
+            share = (
+                float(record["hyperparameters"].get("validation") or 0)
+                if record["run"] in validated
+                else 0.0
+            )
             held_out.setdefault(share, set()).add(record["run"])
     if len(held_out) < 2:
         return ""
@@ -73,7 +91,11 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
 def endings(runs: pd.DataFrame) -> str:
     """Return how the fits of a table of runs ended, and how many runs could not take part: "6 ok, 1 diverged"."""
     counts = runs["status"].value_counts()
-    words = [f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES[:-1] if status in counts]
+    words = [
+        f"{counts[status]} {status.replace('_', ' ')}"
+        for status in STATUSES[:-1]
+        if status in counts
+    ]
     if absent := counts.get("not_applicable", 0):
         words.append(f"and {many(int(absent), 'run')} not applicable")
     return ", ".join(words)
@@ -100,7 +122,9 @@ def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
         if barred := [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]:
             words += f" Not called the best, whatever their score: {', '.join(barred)} (named by a check, or no better than the"
             words += " trivial control in any question)."
-        entries.append({"scenario": theme.label("scenarios", scenario).capitalize(), "words": words})
+        entries.append(
+            {"scenario": theme.label("scenarios", scenario).capitalize(), "words": words}
+        )
     return entries
 
 
@@ -114,7 +138,9 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
     value = f"{three_decimals(first['score'])} (95 % {interval(first['low'], first['high'])})"
     if others.empty:
         return f"{name} is the only run that answers every question: {value}.{_not_above(first)}"
-    words = [f"{name} has the highest overall score of {len(ranked)} runs that answer every question: {value}."]
+    words = [
+        f"{name} has the highest overall score of {len(ranked)} runs that answer every question: {value}."
+    ]
     words[0] += _not_above(first)
     level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
     following = f"Next is {theme.label('runs', others.iloc[0]['run'])} with {three_decimals(others.iloc[0]['score'])}"
@@ -122,24 +148,39 @@ def leader(ranked: pd.DataFrame, theme: Theme) -> str:
         words.append(f"{following}; no interval reaches the leader's.")
     else:
         names = ", ".join(theme.label("runs", run) for run in level["run"])
-        words.append(f"{following}. The intervals of these runs reach the leader's, so their order may be chance: {names}.")
+        words.append(
+            f"{following}. The intervals of these runs reach the leader's, so their order may be chance: {names}."
+        )
     of_other_kinds = others[[theme.roster.kind(run) != kind for run in others["run"]]]
     if len(of_other_kinds):
         run, score = of_other_kinds.iloc[0][["run", "score"]]
-        words.append(f"The best {theme.roster.kind(run)} is {theme.label('runs', run)} with {three_decimals(score)}.")
+        words.append(
+            f"The best {theme.roster.kind(run)} is {theme.label('runs', run)} with {three_decimals(score)}."
+        )
     return " ".join(words)
 
 
 def _not_above(line: pd.Series) -> str:
     """Return in which questions a run is no better than the trivial control, as a sentence after another."""
-    below = [name for name in str(line["not_above"]).split(", ") if name in CONTROLS_OF] if pd.notna(line["not_above"]) else []
-    return f" It is no better than {' and than '.join(f'{CONTROLS_OF[name]}' for name in below)}." if below else ""
+    below = (
+        [name for name in str(line["not_above"]).split(", ") if name in CONTROLS_OF]
+        if pd.notna(line["not_above"])
+        else []
+    )
+    return (
+        f" It is no better than {' and than '.join(f'{CONTROLS_OF[name]}' for name in below)}."
+        if below
+        else ""
+    )
 
 
 def best_runs(tables: Mapping[str, pd.DataFrame], theme: Theme) -> pd.DataFrame:
     """Return the rows of the best runs of each headline score of each view, those that checks name aside."""
     barred, summary = named_by_checks(tables["gates"]), tables["headline"]
-    named = [run in barred.get((dataset, scenario), ()) for dataset, scenario, run in summary[RUN].itertuples(index=False)]
+    named = [
+        run in barred.get((dataset, scenario), ())
+        for dataset, scenario, run in summary[RUN].itertuples(index=False)
+    ]
     summary = summary[summary["metric"].isin(CONTESTS) & ~np.array(named, dtype=bool)]
     return summary[best(summary, theme.roster)]
 
@@ -150,14 +191,27 @@ def winners(best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme)
         return None
     rows = []
     for dataset, scenario in views:
-        cells: list[Cell | str] = [theme.label("datasets", dataset), theme.label("scenarios", scenario)]
+        cells: list[Cell | str] = [
+            theme.label("datasets", dataset),
+            theme.label("scenarios", scenario),
+        ]
         for metric in CONTESTS:
             lines = of_view(best_rows[best_rows["metric"] == metric], dataset, scenario)
             if lines.empty:
-                cells.append(Cell(NOT_GIVEN, why="fewer than two runs, controls aside, have this score in this view"))
+                cells.append(
+                    Cell(
+                        NOT_GIVEN,
+                        why="fewer than two runs, controls aside, have this score in this view",
+                    )
+                )
                 continue
             names = ", ".join(theme.label("runs", run) for run in theme.order("runs", lines["run"]))
-            cells.append(Cell(f"{names} {number(metric, lines['mean'].iloc[0])}", about=behind_mean(lines.iloc[0])))
+            cells.append(
+                Cell(
+                    f"{names} {number(metric, lines['mean'].iloc[0])}",
+                    about=behind_mean(lines.iloc[0]),
+                )
+            )
         rows.append(cells)
     columns = [Column("Dataset", choices=True), Column("Scenario", choices=True)]
     definitions = {metric: theme.roster.metric(metric).get("definition", "") for metric in CONTESTS}
@@ -165,17 +219,27 @@ def winners(best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme)
     return grid("The best run of each score and view", columns, rows)
 
 
-def packages(runs: pd.DataFrame, best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> str:
+def packages(
+    runs: pd.DataFrame, best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme
+) -> str:
     """Return where a wrapped package is the best, in words; nothing where no package took part."""
     wrapped = {run for run in runs["run"] if "wraps" in theme.roster.card(run)}
     if not wrapped or best_rows.empty:
         return ""
-    contests, wins, won_by_packages = best_rows[[*VIEW, "metric"]], [], best_rows["run"].isin(wrapped)
+    contests, wins, won_by_packages = (
+        best_rows[[*VIEW, "metric"]],
+        [],
+        best_rows["run"].isin(wrapped),
+    )
     for dataset, scenario in views:
         won = of_view(best_rows[won_by_packages], dataset, scenario)
         view = ", ".join((theme.label("datasets", dataset), theme.label("scenarios", scenario)))
         for run in theme.order("runs", won["run"]):
-            metrics = [theme.label("metrics", name) for name in CONTESTS if name in set(won.loc[won["run"] == run, "metric"])]
+            metrics = [
+                theme.label("metrics", name)
+                for name in CONTESTS
+                if name in set(won.loc[won["run"] == run, "metric"])
+            ]
             wins.append(f"{theme.label('runs', run)} in {', '.join(metrics)} ({view})")
     of = f"of these {len(contests.drop_duplicates())}"
     if not wins:
@@ -190,11 +254,22 @@ def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return each control's score in every question and scenario, beside what it is for."""
     lines_of = {scenario: lines.set_index("run") for scenario, lines in totals(overall, theme)}
     rows = []
-    for run in theme.order("runs", (run for run in overall["run"] if not theme.roster.competes(run))):
-        scores = [_score(lines, run, question) for lines in lines_of.values() for question in GROUPS]
+    for run in theme.order(
+        "runs", (run for run in overall["run"] if not theme.roster.competes(run))
+    ):
+        scores = [
+            _score(lines, run, question) for lines in lines_of.values() for question in GROUPS
+        ]
         rows.append([run_cell(run, theme), *scores, theme.roster.card(run).get("summary", "")])
-    heads = [(theme.label("scenarios", name), question.replace("_", " ")) for name in lines_of for question in GROUPS]
-    columns = [Column("Control"), *(Column(f"{question}, {scenario}", descending=True) for scenario, question in heads)]
+    heads = [
+        (theme.label("scenarios", name), question.replace("_", " "))
+        for name in lines_of
+        for question in GROUPS
+    ]
+    columns = [
+        Column("Control"),
+        *(Column(f"{question}, {scenario}", descending=True) for scenario, question in heads),
+    ]
     return grid("Scores of the controls", [*columns, Column("What it is", words=True)], rows)
 
 

@@ -32,7 +32,11 @@ def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) ->
     searches = trials.groupby(["dataset", "scenario", "run", "seed"], sort=False)
     hours = trials["cpu_seconds"].sum() / 3600
     objective = asked.get("objective", "mean")
-    judged = "the mean of the scaled scores" if objective == "mean" else theme.label("metrics", objective)
+    judged = (
+        "the mean of the scaled scores"
+        if objective == "mean"
+        else theme.label("metrics", objective)
+    )
     failed = int(trials["objective"].isna().sum())
     told = f"{len(searches)} searches of at most {int(searches.size().max())} trials each, {hours:.2g} CPU hours of fits, "
     told += f"judged by {judged} on {asked.get('share', 0.2):.0%} of the train cells"
@@ -43,7 +47,11 @@ def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) ->
     return {
         "told": told + "." + _nesting(asked, tables["runs"]),
         "verdict": f"Of {int(counts.sum())} comparisons of one score on one dataset, better beyond the seeds: {verdict}.",
-        "gains": grid("What tuning gained", _gain_columns(), [_gain(row, theme) for row in gained.to_dict("records")]),
+        "gains": grid(
+            "What tuning gained",
+            _gain_columns(),
+            [_gain(row, theme) for row in gained.to_dict("records")],
+        ),
         "settings": _settings(tables["tuning_settings"], theme),
         "proposals": _proposals(tables["tuning_proposals"], theme),
     }
@@ -60,7 +68,11 @@ def _nesting(asked: Mapping, runs: pd.DataFrame) -> str:
 
 
 def _gain_columns() -> list[Column | str]:
-    columns = [Column("Run", choices=True), Column("Dataset", choices=True), Column("Scenario", choices=True)]
+    columns = [
+        Column("Run", choices=True),
+        Column("Dataset", choices=True),
+        Column("Scenario", choices=True),
+    ]
     columns += [Column("Score", choices=True), "Defaults", "Tuned"]
     columns += [Column("Difference", about="tuned less defaults, mean over seeds", descending=True)]
     columns += [
@@ -81,7 +93,9 @@ def _gain(row: dict, theme: Theme) -> list[Cell | str]:
         number_cell(row["default"]),
         number_cell(row["tuned"]),
         number_cell(row["effect"], f"{row['effect']:+z.3f}"),
-        Cell(" to ".join(ends), sort=row["low"]) if pd.notna(row["low"]) else number_cell(row["low"], why=why),
+        Cell(" to ".join(ends), sort=row["low"])
+        if pd.notna(row["low"])
+        else number_cell(row["low"], why=why),
         BETTER[row["better"]],
         str(int(row["seeds"])),
     ]
@@ -92,13 +106,20 @@ def _settings(table: pd.DataFrame, theme: Theme) -> Grid | None:
     searches = table[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
     several = searches["seed"].nunique() > 1
     places = list(searches.itertuples(index=False, name=None))
-    heads = [theme.label("datasets", dataset) + (f", seed {seed}" if several else "") for dataset, seed in places]
+    heads = [
+        theme.label("datasets", dataset) + (f", seed {seed}" if several else "")
+        for dataset, seed in places
+    ]
     rows = []
-    for (scenario, run, name), group in table.groupby(["scenario", "run", "hyperparameter"], sort=False):
+    for (scenario, run, name), group in table.groupby(
+        ["scenario", "run", "hyperparameter"], sort=False
+    ):
         found = {(row["dataset"], row["seed"]): row["found"] for row in group.to_dict("records")}
         agree = group["agree"].iloc[0]
         cells = [_value(found.get(place)) for place in places]
-        agreement = AGREE[agree if isinstance(agree, str) else ""] if len(group) > 1 else "one dataset"
+        agreement = (
+            AGREE[agree if isinstance(agree, str) else ""] if len(group) > 1 else "one dataset"
+        )
         row = [
             run_cell(run, theme),
             theme.label("scenarios", scenario),
@@ -108,12 +129,23 @@ def _settings(table: pd.DataFrame, theme: Theme) -> Grid | None:
             agreement,
         ]
         rows.append(row)
-    columns = [Column("Run", choices=True), Column("Scenario", choices=True), Column("Hyperparameter", choices=True), "Default"]
-    return grid("Settings that were found", [*columns, *heads, Column("Agreement", choices=True)], rows)
+    columns = [
+        Column("Run", choices=True),
+        Column("Scenario", choices=True),
+        Column("Hyperparameter", choices=True),
+        "Default",
+    ]
+    return grid(
+        "Settings that were found", [*columns, *heads, Column("Agreement", choices=True)], rows
+    )
 
 
 def _value(value: object) -> Cell | str:
-    return number_cell(float("nan"), why="left to the method") if value is None or pd.isna(value) else shown(_number(value))
+    return (
+        number_cell(float("nan"), why="left to the method")
+        if value is None or pd.isna(value)
+        else shown(_number(value))
+    )
 
 
 def _number(value: object) -> object:
@@ -137,5 +169,9 @@ def _proposals(table: pd.DataFrame, theme: Theme) -> Grid | None:
         for row in table.to_dict("records")
     ]
     columns = [Column("Run"), Column("Scenario", choices=True), Column("Settings", words=True)]
-    columns += [Column("Mean gain", about="of the objective, on inner query cells", descending=True), "Least gain", "Datasets"]
+    columns += [
+        Column("Mean gain", about="of the objective, on inner query cells", descending=True),
+        "Least gain",
+        "Datasets",
+    ]
     return grid("Settings that beat the defaults on every dataset", columns, rows)

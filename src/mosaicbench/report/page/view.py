@@ -60,7 +60,9 @@ def view_section(
         "title": title,
         "statuses": endings(of_tables["runs"]),
         "circular": _circularity(labels_from, theme),
-        "headline": _headline(of_tables, runs, title, theme, circular=bool(labels_from)) if runs else None,
+        "headline": _headline(of_tables, runs, title, theme, circular=bool(labels_from))
+        if runs
+        else None,
         "columns": [metric_in_words(metric, theme) for metric in TABLED],
         "families": _families(of_tables, runs, title, theme, circular=bool(labels_from)),
         "tests": _tests(of_tables["paired_tests"], title, theme),
@@ -94,11 +96,17 @@ def _columns(metrics: Sequence[str], theme: Theme, *, circular: bool) -> list[Co
     ]
 
 
-def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme, *, circular: bool) -> Grid:
+def _headline(
+    tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme, *, circular: bool
+) -> Grid:
     """Return the headline scores of every run of a view."""
     summary = tables["headline"].set_index(["run", "metric"])
-    is_level = level(tables["headline"], tables["paired_tests"], theme.roster).set_axis(summary.index)
-    at_chance = tables["gates"][tables["gates"]["gate"] == "chance"].set_index(["run", "metric"])["message"]
+    is_level = level(tables["headline"], tables["paired_tests"], theme.roster).set_axis(
+        summary.index
+    )
+    at_chance = tables["gates"][tables["gates"]["gate"] == "chance"].set_index(["run", "metric"])[
+        "message"
+    ]
     signs = {run: sign for (*_, run), sign in signs_of(tables["gates"]).items()}
     overview = tables["overview"].set_index("run")
     rows = []
@@ -116,7 +124,14 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
         status = overview.loc[run, "status"]
         why = messages(run, tables["runs"]) if status != "ok" else ""
         cells += [*trait_cells(run, theme), overview.loc[run, "seeds"]]
-        cells.append(Cell(status.replace("_", " "), sort=status, why=why, mark="" if status == "ok" else "warn"))
+        cells.append(
+            Cell(
+                status.replace("_", " "),
+                sort=status,
+                why=why,
+                mark="" if status == "ok" else "warn",
+            )
+        )
         rows.append(row(*cells, run=run))
     columns = ["Run", Column("Kind", choices=True), *_columns(TABLED, theme, circular=circular)]
     columns += [
@@ -127,7 +142,9 @@ def _headline(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     return grid(f"Headline scores, {title}", columns, rows)
 
 
-def _families(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme, *, circular: bool) -> list[dict]:
+def _families(
+    tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, theme: Theme, *, circular: bool
+) -> list[dict]:
     """Return all scores of a view, a table for each group of metrics; those that say nothing about quality come last."""
     summary = tables["headline"].set_index(["run", "metric"])
     groups: dict[str, list[str]] = {}
@@ -137,13 +154,19 @@ def _families(tables: Mapping[str, pd.DataFrame], runs: list[str], title: str, t
     for group, metrics in sorted(groups.items(), key=lambda family: family[0] in NO_QUALITY):
         rows = [_family_row(run, metrics, summary, tables["runs"], theme) for run in runs]
         label = group.replace("_", " ").capitalize()
-        columns = ["Run", Column("Kind", choices=True), *_columns(metrics, theme, circular=circular)]
+        columns = [
+            "Run",
+            Column("Kind", choices=True),
+            *_columns(metrics, theme, circular=circular),
+        ]
         table = grid(f"{label}, {title}", columns, [entry for entry in rows if entry is not None])
         families.append({"label": label, "count": len(metrics), "grid": table})
     return families
 
 
-def _family_row(run: str, metrics: list[str], summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Row | None:
+def _family_row(
+    run: str, metrics: list[str], summary: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> Row | None:
     """Return a run's scores of one group; None where it has none and did not fail."""
     text = absence(runs, run)
     if text == NOT_GIVEN and not any((run, metric) in summary.index for metric in metrics):
@@ -152,7 +175,9 @@ def _family_row(run: str, metrics: list[str], summary: pd.DataFrame, runs: pd.Da
     for metric in metrics:
         if (run, metric) in summary.index:
             line = summary.loc[(run, metric)]
-            cells.append(Cell(mean_with_sd(metric, line), sort=line["mean"], about=behind_mean(line)))
+            cells.append(
+                Cell(mean_with_sd(metric, line), sort=line["mean"], about=behind_mean(line))
+            )
         else:
             cells.append(absent_cell(text, why=reason(run, metric, runs, theme)))
     return row(*cells, run=run)
@@ -168,12 +193,34 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         of_metric = paired[paired["metric"] == metric]
         for against in of_metric["against"].unique():
             pairs = of_metric[of_metric["against"] == against].set_index("run")
-            rows += [_test(pairs.loc[run], run, metric, theme) for run in theme.order("runs", pairs.index)]
+            rows += [
+                _test(pairs.loc[run], run, metric, theme)
+                for run in theme.order("runs", pairs.index)
+            ]
     columns = ["Run", Column("Score", choices=True), Column("Against", choices=True)]
-    columns += [Column("Effect", about="the run's mean minus the other's, in units of the score", descending=True), "Better"]
-    columns += ["Splits", Column("Cells", about="distinct query cells"), "95 %, these cells", "p (Holm), these cells"]
-    columns += ["95 %, new cells", "p (Holm), new cells", Column("Detectable, these cells", about=DETECTABLE)]
-    columns += [Column("Detectable, new cells", about=DETECTABLE), Column("Splits for it", about=NEEDED)]
+    columns += [
+        Column(
+            "Effect",
+            about="the run's mean minus the other's, in units of the score",
+            descending=True,
+        ),
+        "Better",
+    ]
+    columns += [
+        "Splits",
+        Column("Cells", about="distinct query cells"),
+        "95 %, these cells",
+        "p (Holm), these cells",
+    ]
+    columns += [
+        "95 %, new cells",
+        "p (Holm), new cells",
+        Column("Detectable, these cells", about=DETECTABLE),
+    ]
+    columns += [
+        Column("Detectable, new cells", about=DETECTABLE),
+        Column("Splits for it", about=NEEDED),
+    ]
     return grid(f"Paired tests, {title}", [*columns, Column("Note", words=True)], rows)
 
 
@@ -185,14 +232,22 @@ def _test(pair: pd.Series, run: str, metric: str, theme: Theme) -> list[Cell | s
         number_cell(pair["effect"], f"{pair['effect']:+z.3f}"),
         "yes" if pair["better"] == run else "no",
         f"{int(pair['seeds'])}",
-        number_cell(pair["cells"] or np.nan, f"{pair['cells']:.0f}", why="this score has no value for a single cell"),
+        number_cell(
+            pair["cells"] or np.nan,
+            f"{pair['cells']:.0f}",
+            why="this score has no value for a single cell",
+        ),
         interval(pair["low"], pair["high"]),
         number_cell(pair["p_holm"], _p(pair["p_holm"]), why=pair["note"]),
         interval(pair["low_new"], pair["high_new"]),
         number_cell(pair["p_new_holm"], _p(pair["p_new_holm"]), why=pair["note"]),
         number_cell(pair["detectable"]),
         number_cell(pair["detectable_new"]),
-        number_cell(pair["seeds_needed"], f"{pair['seeds_needed']:.0f}", why=f"none up to {MOST_SEEDS}, or not known"),
+        number_cell(
+            pair["seeds_needed"],
+            f"{pair['seeds_needed']:.0f}",
+            why=f"none up to {MOST_SEEDS}, or not known",
+        ),
         pair["note"] if isinstance(pair["note"], str) else "",
     ]
 
@@ -215,7 +270,9 @@ def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
             order = ["run", "against"] if second["better"] == second["run"] else ["against", "run"]
             names = " before ".join(theme.label("runs", run) for run in second[order])
             by = f"by {abs(second['effect']):.3f}"
-            sentences.append(f"{theme.label('metrics', metric)}: {names} {by}. {_told_apart(second)}")
+            sentences.append(
+                f"{theme.label('metrics', metric)}: {names} {by}. {_told_apart(second)}"
+            )
     return sentences
 
 
@@ -231,9 +288,16 @@ def _told_apart(test: pd.Series) -> str:
     if decisive(test.to_frame().T).iloc[0] < 1 - LEVEL or pd.isna(test["p_new_holm"]):
         return " ".join(words)
     if pd.isna(test["seeds_needed"]):
-        return " ".join([*words, f"No number of splits up to {MOST_SEEDS} would do, since all divide the same cells."])
+        return " ".join(
+            [
+                *words,
+                f"No number of splits up to {MOST_SEEDS} would do, since all divide the same cells.",
+            ]
+        )
     more = max(1, int(test["seeds_needed"] - test["seeds"]))
-    return " ".join([*words, f"{many(more, 'more split')} would, if difference and spread stay as they are."])
+    return " ".join(
+        [*words, f"{many(more, 'more split')} would, if difference and spread stay as they are."]
+    )
 
 
 def _p(p: float) -> str:

@@ -20,19 +20,76 @@ from mosaicbench.statistics.ranks import RANK_COLUMNS
 from mosaicbench.statistics.sentinels import GATE_COLUMNS
 from mosaicbench.statistics.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
 from mosaicbench.statistics.sweep import SWEEP_COLUMNS
-from mosaicbench.statistics.tuning import GAIN_COLUMNS, PROPOSAL_COLUMNS, SETTING_COLUMNS, TRIAL_COLUMNS
+from mosaicbench.statistics.tuning import (
+    GAIN_COLUMNS,
+    PROPOSAL_COLUMNS,
+    SETTING_COLUMNS,
+    TRIAL_COLUMNS,
+)
 
-RUN_COLUMNS = [*RUN, "method", "seed", "status", "message", "seconds", "peak_host_mb", "peak_device_mb", "device"]
+RUN_COLUMNS = [
+    *RUN,
+    "method",
+    "seed",
+    "status",
+    "message",
+    "seconds",
+    "peak_host_mb",
+    "peak_device_mb",
+    "device",
+]
 RUN_COLUMNS += ["cpu_seconds", "gpu_seconds"]
 PHASE_COLUMNS = [*RUN, "method", "seed", "phase", "train_cells", "query_cells"]
 PHASE_COLUMNS += ["seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb"]
 OVERVIEW_COLUMNS = [*RUN, "method", "kind", *TRAITS, "seeds", "status", *TABLED]
-PUBLISHED_COLUMNS = ["dataset", "condition", "scenario", "method", "labels", "metric", "direction", "value", "value_to", "sd"]
+PUBLISHED_COLUMNS = [
+    "dataset",
+    "condition",
+    "scenario",
+    "method",
+    "labels",
+    "metric",
+    "direction",
+    "value",
+    "value_to",
+    "sd",
+]
 PUBLISHED_COLUMNS += ["precision", "n", "split", "source", "verdict"]
-PUBLISHED_COLUMNS += ["comparable", "run", "our_scenario", "same_method", "ours", "ours_sd", "ours_seeds"]
+PUBLISHED_COLUMNS += [
+    "comparable",
+    "run",
+    "our_scenario",
+    "same_method",
+    "ours",
+    "ours_sd",
+    "ours_seeds",
+]
 PUBLISHED_COLUMNS += ["differs", "reason", "remark", "definition", "reference"]
-STANDING_COLUMNS = [*RUN, "method", "kind", *TRAITS, "status", "group", "metric", "mean", "sd", "low", "high", "interval"]
-STANDING_COLUMNS += ["seeds", "of_seeds", "rank", "rank_low", "rank_high", "ranked", "best", "level", "shown"]
+STANDING_COLUMNS = [
+    *RUN,
+    "method",
+    "kind",
+    *TRAITS,
+    "status",
+    "group",
+    "metric",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "interval",
+]
+STANDING_COLUMNS += [
+    "seeds",
+    "of_seeds",
+    "rank",
+    "rank_low",
+    "rank_high",
+    "ranked",
+    "best",
+    "level",
+    "shown",
+]
 HISTORY_COLUMNS = [*RUN, "seed", "epoch", "cost", "value"]
 TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which nothing reads
     "scores": SCORE_COLUMNS,
@@ -58,7 +115,9 @@ TABLES = {  # in `tabulate`'s folder, beside expenses, phases and scaling, which
 }
 
 
-def read_tables(folder: str | Path, names: Iterable[str] = tuple(TABLES)) -> dict[str, pd.DataFrame]:
+def read_tables(
+    folder: str | Path, names: Iterable[str] = tuple(TABLES)
+) -> dict[str, pd.DataFrame]:
     """Read those of :data:`TABLES` that are asked for, by name.
 
     Raises
@@ -76,23 +135,31 @@ def read_tables(folder: str | Path, names: Iterable[str] = tuple(TABLES)) -> dic
         "distances": lambda table: _with_truths(table, "differs"),
     }
     tables = {name: read_table(Path(folder) / f"{name}.tsv", TABLES[name]) for name in names}
-    return tables | {name: checked[name](table) for name, table in tables.items() if name in checked}
+    return tables | {
+        name: checked[name](table) for name, table in tables.items() if name in checked
+    }
 
 
 def of_view(table: pd.DataFrame, dataset: str, scenario: str) -> pd.DataFrame:
     """Return the rows of one dataset and scenario."""
-    return table[(table["dataset"] == dataset) & (table["scenario"] == scenario)].reset_index(drop=True)
+    return table[(table["dataset"] == dataset) & (table["scenario"] == scenario)].reset_index(
+        drop=True
+    )
 
 
 def checked_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the contract, with names as text and values as floats."""
-    return _typed(scores, [*VIEW, "run", "metric", "direction", "space", "status"], ["value"])[SCORE_COLUMNS]
+    return _typed(scores, [*VIEW, "run", "metric", "direction", "space", "status"], ["value"])[
+        SCORE_COLUMNS
+    ]
 
 
 def checked_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs with names as text, measurements as floats, and the seed a nullable integer."""
     numbers = ["seconds", "cpu_seconds", "gpu_seconds", "peak_host_mb", "peak_device_mb"]
-    typed = _typed(runs.reindex(columns=RUN_COLUMNS), [*RUN, "method", "status", "message", "device"], numbers)
+    typed = _typed(
+        runs.reindex(columns=RUN_COLUMNS), [*RUN, "method", "status", "message", "device"], numbers
+    )
     return typed.assign(seed=pd.to_numeric(typed["seed"]).astype("Int64"))[RUN_COLUMNS]
 
 
@@ -101,5 +168,10 @@ def _with_truths(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def _typed(table: pd.DataFrame, names: list[str], numbers: list[str]) -> pd.DataFrame:
-    text = {column: table[column].astype(object).where(table[column].notna(), "").map(str) for column in names}
-    return table.assign(**text, **{column: pd.to_numeric(table[column]).astype(float) for column in numbers})
+    text = {
+        column: table[column].astype(object).where(table[column].notna(), "").map(str)
+        for column in names
+    }
+    return table.assign(
+        **text, **{column: pd.to_numeric(table[column]).astype(float) for column in numbers}
+    )

@@ -27,7 +27,10 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Dat
         Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable
         or not given, "✗ diverged" a run of which no seed succeeded, "†" a mean over fewer directions than another run gave.
     """
-    lines = {tuple(line[name] for name in (*RUN, "metric")): line for line in headline(scores).to_dict("records")}
+    lines = {
+        tuple(line[name] for name in (*RUN, "metric")): line
+        for line in headline(scores).to_dict("records")
+    }
     rows = []
     for names, of_run in runs.groupby(RUN, sort=False):
         run = names[-1]

@@ -45,11 +45,15 @@ def read_published(path: str | Path) -> dict:
         raise UserError(f"{path}: {place}: {errors[0].message}")
     for place, number in enumerate(published["numbers"]):
         if number["reference"] not in published["references"]:
-            raise UserError(f"{path}: numbers.{place}: there is no reference {number['reference']!r}")
+            raise UserError(
+                f"{path}: numbers.{place}: there is no reference {number['reference']!r}"
+            )
     return published
 
 
-def beside_ours(published: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], roster: Roster) -> pd.DataFrame:
+def beside_ours(
+    published: Mapping, comparison: pd.DataFrame, kinds: Mapping[str, str], roster: Roster
+) -> pd.DataFrame:
     """Return one row per published number, with ours where both mean the same.
 
     Parameters
@@ -82,11 +86,17 @@ def beside_ours(published: Mapping, comparison: pd.DataFrame, kinds: Mapping[str
         definition = published["definitions"].get(metric) or roster.metric(metric).get("definition")
         if definition is None:
             whose = f"{number['method']} on {number['dataset']}"
-            raise UserError(f"published number of {whose}: the metric {metric!r} is defined nowhere")
+            raise UserError(
+                f"published number of {whose}: the metric {metric!r} is defined nowhere"
+            )
         ours, reasons = _ours(number, comparison, kinds, roster)
         row = {column: number.get(column) for column in PUBLISHED_COLUMNS}
         row |= {"definition": definition, "reference": published["references"][number["reference"]]}
-        row |= {"comparable": not reasons, "differs": ", ".join(reasons), "reason": "; ".join(reasons.values())}
+        row |= {
+            "comparable": not reasons,
+            "differs": ", ".join(reasons),
+            "reason": "; ".join(reasons.values()),
+        }
         rows.append(row | {"remark": number["reason"]} | ours)
     return pd.DataFrame(rows, columns=PUBLISHED_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
 
@@ -119,12 +129,18 @@ def _ours(
     if reasons:
         return {}, reasons
     lower = roster.better(number["metric"]) == "lower"
-    values = _in_direction(roster.competing(of_metric), number["direction"], worst="max" if lower else "min")
+    values = _in_direction(
+        roster.competing(of_metric), number["direction"], worst="max" if lower else "min"
+    )
     if values.empty:
         return {}, {"direction": "no run here gives the score in this direction"}
     same = [run for run in values.index if roster.method(run) == number.get("method_id")]
     run = same[0] if same else values["mean"].idxmin() if lower else values["mean"].idxmax()
-    row = {"run": run, "our_scenario": of_metric["scenario"].iloc[0], "same_method": "yes" if same else "no"}
+    row = {
+        "run": run,
+        "our_scenario": of_metric["scenario"].iloc[0],
+        "same_method": "yes" if same else "no",
+    }
     row |= {"ours": values.loc[run, "mean"]}
     return row | {"ours_sd": values.loc[run, "sd"], "ours_seeds": int(values.loc[run, "seeds"])}, {}
 
@@ -139,7 +155,11 @@ def _of_one_scenario(rows: pd.DataFrame, kind: str, kinds: Mapping[str, str]) ->
 def _in_direction(rows: pd.DataFrame, direction: str, *, worst: str) -> pd.DataFrame:
     """Return run -> mean, sd and seeds in one direction; of `mean` and `worst` over directions there is no sd here."""
     if direction not in ("mean", "worst"):
-        return rows[rows["direction"] == direction].groupby("run", sort=False)[["mean", "sd", "seeds"]].first()
+        return (
+            rows[rows["direction"] == direction]
+            .groupby("run", sort=False)[["mean", "sd", "seeds"]]
+            .first()
+        )
     runs = rows.groupby("run", sort=False)
     means = runs["mean"].agg("mean" if direction == "mean" else worst)
     return pd.DataFrame({"mean": means, "sd": float("nan"), "seeds": runs["seeds"].min()})

@@ -53,7 +53,9 @@ def standings(
     parts = [_of_scores(overall, runs), _of_metrics(headline, paired_tests, runs, roster)]
     if len(over_datasets):
         parts.append(_over_datasets(headline, ranks, over_datasets, runs, roster))
-    identities = pd.concat([_identities(runs, roster), _identities(runs.assign(dataset=ALL), roster)])
+    identities = pd.concat(
+        [_identities(runs, roster), _identities(runs.assign(dataset=ALL), roster)]
+    )
     columns = [name for name in STANDING_COLUMNS if name in RUN or name not in identities]
     table = joined([part.reindex(columns=columns) for part in parts], columns)
     return table.merge(identities, on=RUN, how="left")[STANDING_COLUMNS]
@@ -64,31 +66,51 @@ def _identities(runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     rows = []
     for names, of_run in runs.groupby(RUN, sort=False):
         run = names[-1]
-        row = dict(zip(RUN, names, strict=True)) | {"method": roster.method(run), "kind": roster.kind(run)} | roster.traits(run)
+        row = (
+            dict(zip(RUN, names, strict=True))
+            | {"method": roster.method(run), "kind": roster.kind(run)}
+            | roster.traits(run)
+        )
         seeds = int((of_run["status"] != "not_applicable").sum())
         rows.append(row | {"status": counted(of_run["status"]), "of_seeds": seeds})
     return pd.DataFrame(rows)
 
 
-def _of_metrics(headline: pd.DataFrame, paired_tests: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+def _of_metrics(
+    headline: pd.DataFrame, paired_tests: pd.DataFrame, runs: pd.DataFrame, roster: Roster
+) -> pd.DataFrame:
     """Return the standing of every run of every view in every metric of which the view has a value."""
     metrics = [*roster.qualities(headline["metric"]), *RESOURCES]
     summary = headline[headline["metric"].isin(metrics)]
     contests = merits(summary, roster).groupby([summary[column] for column in [*VIEW, "metric"]])
-    places = {"rank": contests.rank(method="min", ascending=False), "ranked": contests.transform("count")}
-    summary = summary.assign(best=best(summary, roster), level=level(summary, paired_tests, roster), **places)
+    places = {
+        "rank": contests.rank(method="min", ascending=False),
+        "ranked": contests.transform("count"),
+    }
+    summary = summary.assign(
+        best=best(summary, roster), level=level(summary, paired_tests, roster), **places
+    )
     rows = []
     for view, means in summary.groupby(VIEW, sort=False):
         absences = _absences(of_view(runs, *view))
         lines = {(line["metric"], line["run"]): line for line in means.to_dict("records")}
         for metric in [name for name in metrics if name in set(means["metric"])]:
             for run, absent in absences.items():
-                row = dict(zip(VIEW, view, strict=True)) | {"run": run, "group": roster.group(metric), "metric": metric}
+                row = dict(zip(VIEW, view, strict=True)) | {
+                    "run": run,
+                    "group": roster.group(metric),
+                    "metric": metric,
+                }
                 if (metric, run) in lines:
                     line = lines[metric, run]
                     fewer = f" {FEWER}" if line["directions"] < line["of_directions"] else ""
-                    row |= {name: line[name] for name in (*SUMMARY, "rank", "ranked", "best", "level")}
-                    row |= {"shown": mean_with_interval(metric, line["mean"], line["low"], line["high"]) + fewer}
+                    row |= {
+                        name: line[name] for name in (*SUMMARY, "rank", "ranked", "best", "level")
+                    }
+                    row |= {
+                        "shown": mean_with_interval(metric, line["mean"], line["low"], line["high"])
+                        + fewer
+                    }
                 else:
                     row |= {"seeds": 0, "best": False, "level": False, "shown": absent}
                 rows.append(row)
@@ -111,9 +133,18 @@ def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         for metric in [name for name in SCORES if lines[name].notna().any()]:
             ranked = int(lines[ranks_of[metric]].notna().sum())
             for line in lines.to_dict("records"):
-                row = {name: line[name] for name in RUN} | {"group": OVERALL, "metric": metric, "best": False, "level": False}
+                row = {name: line[name] for name in RUN} | {
+                    "group": OVERALL,
+                    "metric": metric,
+                    "best": False,
+                    "level": False,
+                }
                 row |= {"mean": line[metric], "seeds": line["seeds"], "interval": NO_INTERVAL}
-                row |= {"rank": line[ranks_of[metric]], "ranked": ranked, "best": line[ranks_of[metric]] == 1 and ranked > 1}
+                row |= {
+                    "rank": line[ranks_of[metric]],
+                    "ranked": ranked,
+                    "best": line[ranks_of[metric]] == 1 and ranked > 1,
+                }
                 row |= {"level": row["best"]}
                 if metric == "score":
                     row |= {name: line[name] for name in ("low", "high", "interval")}
@@ -130,30 +161,52 @@ def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _over_datasets(
-    headline: pd.DataFrame, ranks: pd.DataFrame, overall: pd.DataFrame, runs: pd.DataFrame, roster: Roster
+    headline: pd.DataFrame,
+    ranks: pd.DataFrame,
+    overall: pd.DataFrame,
+    runs: pd.DataFrame,
+    roster: Roster,
 ) -> pd.DataFrame:
     """Return the standing of every run over the datasets of a scenario, in every metric in which runs are ranked."""
     rows = []
     for scenario in overall["scenario"].unique():
         absences = _absences(runs[runs["scenario"] == scenario])
         of_scenario = headline[headline["scenario"] == scenario]
-        ranks_here = {(rank["metric"], rank["run"]): rank for rank in ranks[ranks["scenario"] == scenario].to_dict("records")}
+        ranks_here = {
+            (rank["metric"], rank["run"]): rank
+            for rank in ranks[ranks["scenario"] == scenario].to_dict("records")
+        }
         for metric in roster.qualities(of_scenario["metric"]):
             of_metric = of_scenario[of_scenario["metric"] == metric]
-            complete = of_metric[of_metric["directions"] == of_metric["of_directions"]].groupby("run")["mean"]
+            complete = of_metric[of_metric["directions"] == of_metric["of_directions"]].groupby(
+                "run"
+            )["mean"]
             means = complete.mean()[complete.size() == of_metric["dataset"].nunique()]
             for run, absent in absences.items():
-                row = {"dataset": ALL, "scenario": scenario, "run": run, "group": roster.group(metric), "metric": metric}
+                row = {
+                    "dataset": ALL,
+                    "scenario": scenario,
+                    "run": run,
+                    "group": roster.group(metric),
+                    "metric": metric,
+                }
                 row |= {"best": False, "interval": NO_INTERVAL, "seeds": 0, "shown": absent}
                 if run in means.index:
                     row |= {"mean": means[run], "shown": number(metric, means[run])}
                     row |= {"seeds": int(of_metric.loc[of_metric["run"] == run, "seeds"].sum())}
                 if (metric, run) in ranks_here:
                     rank = ranks_here[metric, run]
-                    row |= {"rank": rank["rank"], "rank_low": rank["low"], "rank_high": rank["high"], "ranked": rank["ranked"]}
+                    row |= {
+                        "rank": rank["rank"],
+                        "rank_low": rank["low"],
+                        "rank_high": rank["high"],
+                        "ranked": rank["ranked"],
+                    }
                     row |= {"margin": rank["critical_difference"]}
                 rows.append(row)
     table = pd.DataFrame(rows).reindex(columns=[*STANDING_COLUMNS, "margin"])
     first = table.groupby(["scenario", "metric"])["rank"].transform("min")
     is_best = (table["rank"] == first) & (table["ranked"] > 1)
-    return table.assign(best=is_best, level=is_best | (table["rank"] - first <= table["margin"])).drop(columns="margin")
+    return table.assign(
+        best=is_best, level=is_best | (table["rank"] - first <= table["margin"])
+    ).drop(columns="margin")

@@ -47,14 +47,20 @@ def absence(runs: pd.DataFrame, run: str) -> str:
 def counted(statuses: pd.Series) -> str:
     """Return "ok", or "ok ×2, diverged ×1"."""
     counts = statuses.value_counts(sort=False)
-    return counts.index[0] if len(counts) == 1 else ", ".join(f"{status} ×{count}" for status, count in counts.items())
+    return (
+        counts.index[0]
+        if len(counts) == 1
+        else ", ".join(f"{status} ×{count}" for status, count in counts.items())
+    )
 
 
 def distinct(values: Iterable[str], *, none: str = NOT_GIVEN) -> str:
     """Return the value that all share, else each with how many fits have it; `none` where there is no value."""
     counts = pd.Series(list(values), dtype=object).value_counts(sort=False)
     if len(counts) > 1:
-        return ", ".join(f"{value} ({count} fit{'s' if count > 1 else ''})" for value, count in counts.items())
+        return ", ".join(
+            f"{value} ({count} fit{'s' if count > 1 else ''})" for value, count in counts.items()
+        )
     return counts.index[0] if len(counts) else none
 
 
