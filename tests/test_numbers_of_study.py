@@ -86,7 +86,7 @@ def test_without_a_sweep_a_run_is_compared_with_the_first_of_its_method():
     assert gaps["low"].isna().all() and (gaps["n"] == 1).all()
 
 
-@pytest.mark.parametrize("page", ["private_variation", "departures"])
+@pytest.mark.parametrize("page", ["private_variation", "departures", "vaeomics"])
 def test_what_a_page_says_before_its_tables_is_in_its_table_of_numbers(page):
     text = (PAGES / f"{page}.md").read_text(encoding="utf-8").split(gallery.BEGIN)[0]
     known = quotable(page) | (quotable("annealing") if page == "private_variation" else set())
