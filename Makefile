@@ -9,7 +9,7 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-all oldest newest lock mutants chaos lint format setup clean
+.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-all oldest newest lock size lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -74,13 +74,9 @@ bench: $(PEERS)
 	  -o python_functions="bench_*" -p no:xdist --benchmark-json=results/bench.json --benchmark-columns=min,rounds $(ARGS)
 	$(BIN)/python benchmarks/summary.py results/bench.json
 
-# Small faults in the source, one at a time: the tests should notice each. CONTRIBUTING.md lists those that survive.
-mutants: $(READY)
-	$(BIN)/python benchmarks/mutants/run.py $(ARGS)
-
-# The benchmark under attack: kills, faults of the disk, malformed inputs, hostile names. Writes the tables of docs/reliability.md.
-chaos: $(READY)
-	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m chaos $(ARGS)
+# Tokens of code, words of docstrings and rooms: the size that tests/test_code_size.py holds.
+size: $(READY)
+	$(BIN)/python tests/code_size.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
