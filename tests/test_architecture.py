@@ -281,20 +281,6 @@ KEYS = {
     }
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
-    "cite": OF_TABLES
-    | {
-        "cards",
-        "catalog",
-        "spaces",
-        "config_checks",
-        "layout",
-        "registry",
-        "report",
-        "statistics",
-        "value_types",
-    }
-    | {"files/config"},
-    "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_IMPUTING
     | {
         "files/config",

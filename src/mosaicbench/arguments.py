@@ -329,42 +329,7 @@ def parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")
     compare.add_argument("b", type=Path, metavar="B", help="another")
-    default, where = (
-        layout.project_file("config/display.yaml"),
-        "labels (default: the project's own)",
-    )
-    compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    compare.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE.html",
-        help="also write a page, and the table beside it",
-    )
-
-    cite = _add(
-        commands,
-        "cite",
-        "print BibTeX of the methods, metrics, datasets and packages that a benchmark used",
-    )
-    cite.add_argument(
-        "results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark"
-    )
-    cite.add_argument("--output", type=Path, metavar="FILE.bib", help="write it there instead")
-
-    recommend = _add(
-        commands,
-        "recommend",
-        "say which run to take on these data, for each question, with the evidence",
-    )
-    recommend.add_argument(
-        "results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark"
-    )
-    default, where = (
-        layout.project_file("config/display.yaml"),
-        "labels (default: the project's own)",
-    )
-    recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
+    compare.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write every score")
 
     keep = _add(
         commands,

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 from mosaicbench import attempts, jobs, listing
 from mosaicbench.arguments import parser
