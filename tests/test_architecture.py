@@ -281,24 +281,6 @@ KEYS = {
     }
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
-    "race": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "cite": OF_TABLES
-    | {
-        "cards",
-        "catalog",
-        "spaces",
-        "config_checks",
-        "layout",
-        "registry",
-        "report",
-        "statistics",
-        "value_types",
-    }
-    | {"files/config"},
-    "leaderboard": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_IMPUTING
     | {
         "files/config",

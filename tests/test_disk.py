@@ -179,12 +179,12 @@ def test_a_command_that_cannot_make_its_folder_ends_in_one_message(tmp_path, mon
     def refused(**_):
         raise PermissionError(errno.EACCES, "Permission denied", "results/x")
 
-    monkeypatch.setattr("mosaicbench.commands.recommend.main", refused)
+    monkeypatch.setattr("mosaicbench.commands.compare.main", refused)
     with pytest.raises(SystemExit) as ended:
-        cli.main(["recommend", str(tmp_path)])
+        cli.main(["compare", str(tmp_path), str(tmp_path)])
     assert (
         str(ended.value)
-        == "mosaicbench recommend: results/x: Permission denied; mend that, and run again"
+        == "mosaicbench compare: results/x: Permission denied; mend that, and run again"
     )
 
 

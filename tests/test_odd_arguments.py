@@ -5,7 +5,7 @@ import pytest
 
 from mosaicbench.applying.matching import matched
 from mosaicbench.applying.measured import Measured
-from mosaicbench.commands import apply, keep, race
+from mosaicbench.commands import apply, keep
 from mosaicbench.errors import NotWritten, UserError
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.tables import write_table
@@ -29,21 +29,6 @@ def test_a_table_of_another_version_is_refused_by_name(tmp_path):
         UserError, match=r"overall.tsv: has no column 'score', it is of another version"
     ):
         keep.ranked_runs(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("budget", "cores", "message"), [(0, "all", "--budget: at least one"), (-1, "all", "--budget")]
-)
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_a_race_needs_a_budget(tmp_path, budget, cores, message, dry_run):
-    with pytest.raises(UserError, match=message):
-        race.main(results=tmp_path, display=tmp_path, budget=budget, cores=cores, dry_run=dry_run)
-
-
-@pytest.mark.parametrize("cores", ["0", "-1", "x", "", "1.5"])
-def test_a_race_needs_cores(tmp_path, cores):
-    with pytest.raises(UserError, match="--cores: expected a whole number of at least 1, or all"):
-        race.main(results=tmp_path, display=tmp_path, budget=1, cores=cores)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])

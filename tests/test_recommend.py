@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench import cli
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.files.tables import write_table
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.view import first_two
 from mosaicbench.report.recommendation import (
@@ -16,9 +14,7 @@ from mosaicbench.report.recommendation import (
     SPEED,
     decided_by,
     recommended,
-    sentence,
-    sentences,
-    with_what,
+    why_none,
 )
 from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import RUN_COLUMNS
@@ -140,15 +136,9 @@ def test_each_direction_of_imputation_is_a_question_of_its_own_and_must_beat_the
     none = imputing.loc["b->a"]
     assert (none["beaten"], none["nearest"], none["level_with"]) == ("celltype_mean", "mmvae", "")
     assert none["detectable"] > 0  # what the design can tell is said where none is taken, too
-    said = sentence(none, theme_of(tables))
-    assert (
-        "for imputing a from b, none is recommended: none beats Cell-type mean (Imputation skill 0."
-        in said
-    )
-    assert "MMVAE comes nearest with 0." in said
-    assert any(
-        "for imputing b from a, take MVAE" in line for line in sentences(imputing, theme_of(tables))
-    )
+    why = why_none(none, theme_of(tables))
+    assert "none beats Cell-type mean (Imputation skill 0." in why
+    assert "MMVAE comes nearest with 0." in why
     page = recommendations(imputing, theme_of(tables))
     texts = [[cell.text for cell in row.cells] for row in next(iter(page.sections.values()))]
     assert [row[3] for row in texts] == ["MVAE", "none"]
@@ -165,7 +155,7 @@ def test_finding_partners_must_beat_knowing_the_type_and_without_labels_chance(t
     }
     found = answers(tables_of(floor)).loc[PARTNER]
     assert (found["run"], found["beaten"]) == ("", "label_floor")
-    assert "none beats perfect labels (FOSCTTM 0.0" in sentence(found, theme_of(tables))
+    assert "none beats perfect labels (FOSCTTM 0.0" in why_none(found, theme_of(tables))
     unlabelled = {("foscttm", "a->b"): {"mvae": 0.10, "cca": 0.60}}
     found = answers(tables_of(unlabelled)).loc[PARTNER]
     assert (found["run"], found["beaten"], found["beaten_value"], found["level_with"]) == (
@@ -187,7 +177,7 @@ def test_a_run_that_a_check_names_is_not_recommended_nor_called_level_whatever_t
         tables, gates=named((first, "chance"), (other, "perfect"), ("cca", "no number"))
     ).loc[PARTNER]
     assert (found["run"], found["nearest"]) == ("", "")
-    assert "the checks of the scores name" in sentence(found, theme_of(tables))
+    assert "the checks of the scores name" in why_none(found, theme_of(tables))
     elsewhere = named((first, "chance")).assign(dataset="another")
     assert answers(tables, gates=elsewhere).loc[PARTNER, "run"] == first
 
@@ -197,7 +187,6 @@ def test_a_mark_forbids_nothing_and_stands_beside_the_name(tables):
     first = answers(tables).loc[PARTNER, "run"]
     found = answers(tables, gates=named((first, gate))).loc[PARTNER]
     assert (found["run"], found["signs"]) == (first, sign)
-    assert f" {sign} (FOSCTTM" in sentence(found, theme_of(tables))
     (row,) = next(iter(recommendations(found.to_frame().T, theme_of(tables)).sections.values()))
     assert row.cells[3].text.endswith(sign)
     assert row.cells[3].why == gate
@@ -227,14 +216,6 @@ def test_so_many_more_splits_would_decide_or_none_would(tables):
         decided_by(row | {"seeds_needed": 10.0})
         == "about 4 more splits would, if differences and spread stay"
     )
-
-
-def test_what_cannot_be_separated_says_with_what(tables):
-    row = {"cells": 120.0, "seeds": 3.0, "detectable": 0.0412, "detectable_new": 0.0543}
-    said = "with 120 query cells a split and 3 splits (smallest detectable difference 0.041, of new cells 0.054)"
-    assert with_what(row) == said
-    assert "It is not separable from" in sentence(answers(tables).loc[PARTNER], theme_of(tables))
-    assert with_what(row | {"cells": np.nan, "seeds": 1.0, "detectable": np.nan}) == "with 1 split"
 
 
 def test_a_run_that_failed_in_most_seeds_is_not_recommended(tables):
@@ -275,22 +256,6 @@ def test_the_first_two_stand_in_the_order_of_the_splits_of_both(tables):
     )
 
 
-def test_the_command_says_it_in_sentences_and_writes_the_table(tables, tmp_path, capsys):
-    write_table(
-        tmp_path / "tables/recommendations.tsv",
-        recommended(tables, [], roster_of(tables["runs"]), SIZES),
-    )
-    write_table(tmp_path / "tables/runs.tsv", tables["runs"])
-    cli.main(["recommend", str(tmp_path), "--output", str(tmp_path / "recommended.tsv")])
-    said = capsys.readouterr().out
-    assert (
-        "for transferring labels, take CCA" in said
-        and "It is not separable from" in said
-        and "none is recommended" in said
-    )
-    assert (tmp_path / "recommended.tsv").is_file()
-
-
 def test_the_first_lines_of_the_report_are_of_the_same_table(results):
     page, table = results.html, results.tables["recommendations"]
     assert len(table)
@@ -299,8 +264,3 @@ def test_the_first_lines_of_the_report_are_of_the_same_table(results):
     box = page[first : page.index('id="summary"')]
     assert box.count("<tr") == len(table) + 1
     assert all(results.theme.label("runs", run) in box for run in filter(None, table["run"]))
-
-
-def test_a_folder_without_tables_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"recommendations\.tsv"):
-        cli.main(["recommend", str(tmp_path)])

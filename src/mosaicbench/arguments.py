@@ -329,69 +329,7 @@ def parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("a", type=Path, metavar="A", help="a results folder")
     compare.add_argument("b", type=Path, metavar="B", help="another")
-    default, where = (
-        layout.project_file("config/display.yaml"),
-        "labels (default: the project's own)",
-    )
-    compare.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    compare.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE.html",
-        help="also write a page, and the table beside it",
-    )
-
-    board = _add(
-        commands,
-        "leaderboard",
-        "make one page of the runs of several results folders, each checked first",
-    )
-    board.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a results folder")
-    board.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    board.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="a folder for index.html and leaderboard.tsv",
-    )
-
-    cite = _add(
-        commands,
-        "cite",
-        "print BibTeX of the methods, metrics, datasets and packages that a benchmark used",
-    )
-    cite.add_argument(
-        "results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark"
-    )
-    cite.add_argument("--output", type=Path, metavar="FILE.bib", help="write it there instead")
-
-    recommend = _add(
-        commands,
-        "recommend",
-        "say which run to take on these data, for each question, with the evidence",
-    )
-    recommend.add_argument(
-        "results", type=Path, metavar="RESULTS", help="the results folder of a finished benchmark"
-    )
-    default, where = (
-        layout.project_file("config/display.yaml"),
-        "labels (default: the project's own)",
-    )
-    recommend.add_argument("--display", type=Path, default=default, metavar="FILE", help=where)
-    recommend.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write the table")
-    racing = recommend.add_argument_group("a race: more seeds for the runs that are still in")
-    what = "fit further seeds of the runs that paired tests have not put out, until one leads or the budget is spent"
-    racing.add_argument("--race", action="store_true", help=what)
-    racing.add_argument(
-        "--budget", type=int, default=100, metavar="FITS", help="most fits (default: 100)"
-    )
-    racing.add_argument("--cores", default="all", metavar="N", help="for Snakemake (default: all)")
-    racing.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what the next round would fit, and start nothing",
-    )
+    compare.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write every score")
 
     keep = _add(
         commands,

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 from mosaicbench import attempts, jobs, listing
 from mosaicbench.arguments import parser
@@ -73,8 +72,6 @@ def _run(arguments: list[str] | None) -> None:
             _fit(**options)
         elif command in ("adopt", "tune"):
             _do(command, options["job"])
-        elif command == "recommend":
-            _recommend(**options)
         elif command == "score":
             _score(**options)
         elif command == "plan":
@@ -140,20 +137,6 @@ def _fit(
         attempts.fit_within_grant(
             fit, job, attempt=attempt, granted_mb=granted_mb, granted_minutes=granted_minutes
         )
-
-
-def _recommend(
-    race: bool, budget: int, cores: str, dry_run: bool, output: Path | None, **common: object
-) -> None:
-    """Say which run to take, or race for it."""
-    if not race:
-        importlib.import_module("mosaicbench.commands.recommend").main(**common, output=output)
-        return
-    if output is not None:
-        raise UserError("--output: a race has no table; leave --output or --race out")
-    importlib.import_module("mosaicbench.commands.race").main(
-        **common, budget=budget, cores=cores, dry_run=dry_run
-    )
 
 
 def _score(**options: object) -> None:

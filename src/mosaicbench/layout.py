@@ -161,6 +161,11 @@ class Results:
         return self.at("report.html")
 
     @property
+    def citations(self) -> str:
+        """BibTeX of what the benchmark used."""
+        return self.at("citations.bib")
+
+    @property
     def models(self) -> str:
         """The list of the models that are kept because their runs are the best of a view."""
         return self.at("models.tsv")

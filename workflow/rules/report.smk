@@ -137,6 +137,7 @@ rule report:
         pages=parts_of_pages(),
     output:
         report=ANY.report,
+        citations=ANY.citations,
     log:
         LOGS.at("report"),
     group:

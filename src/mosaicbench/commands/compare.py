@@ -1,99 +1,106 @@
-"""Compare: two results folders side by side, on the terminal, as TSV and as an HTML page."""
+"""Compare: the scores of two results folders side by side, seed by seed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mosaicbench.errors import UserError
-from mosaicbench.files.atomic import write_text
-from mosaicbench.files.config import read_config
 from mosaicbench.files.scores import SCORE_COLUMNS
-from mosaicbench.files.tables import check_contents, read_table, write_table
+from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
-from mosaicbench.report.page.comparison_page import Differences, comparison_page, comparison_text
-from mosaicbench.report.records import circumstances, differing_facts, read_records
+from mosaicbench.report.roster import Roster, roster_of
 from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs, checked_scores
-from mosaicbench.report.theme import read_theme
-from mosaicbench.statistics import difference
-from mosaicbench.statistics.summary import HEADLINE_COLUMNS
+from mosaicbench.statistics.common import RUN, half_width
 
-MOST_LINES = 40
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a results folder says of its runs."""
-
-    folder: Path
-    headline: pd.DataFrame
-    scores: pd.DataFrame
-    runs: pd.DataFrame
-    config: dict
-    records: list[dict]
+KEYS = [*RUN, "metric"]
+COLUMNS = [*KEYS, "a", "b", "difference", "low", "high", "seeds", "change"]
+BEYOND = ("better", "worse", "differs")
 
 
-def main(*, a: Path, b: Path, display: Path, output: Path | None) -> None:
-    """Print what differs between two results folders; with `output`, also write the page and ``.tsv`` beside it.
+def main(*, a: Path, b: Path, output: Path | None) -> None:
+    """Print the scores that differ beyond chance between two results folders; with `output`, write every score there.
 
     Parameters
     ----------
     a, b
         Results folders of benchmarks that ran to the end.
-    display
-        ``display.yaml``.
     output
-        An ``.html`` file, or None.
+        A ``.tsv``, or None.
 
     Raises
     ------
     UserError
-        When a folder is not one of results, or `output` is not an ``.html`` file.
+        When a folder is not one of results.
     """
-    if output is not None and output.suffix != ".html":
-        raise UserError(f"--output {output}: name an .html file; the .tsv is written beside it")
-    first, second = _read(Path(a)), _read(Path(b))
-    theme = read_theme(display, pd.concat([first.runs, second.runs], ignore_index=True))
-    differences = Differences(
-        scores=difference.scores(
-            first.headline, second.headline, first.scores, second.scores, theme.roster
-        ),
-        statuses=difference.statuses(first.runs, second.runs),
-        fits=difference.fits_of_one(first.runs, second.runs),
-        config=differing_facts(first.config, second.config),
-        circumstances=differing_facts(circumstances(first.records), circumstances(second.records)),
-    )
-    print(f"A: {first.folder}\nB: {second.folder}\n")
-    print(comparison_text(differences, most=MOST_LINES))
+    first, second = _tables(a), _tables(b)
+    roster = roster_of(pd.concat([first["runs"], second["runs"]]))
+    table = compared(first["scores"], second["scores"], roster)
+    counts = table["change"].value_counts()
+    words = ", ".join([f"{len(table)} scores", *[f"{n} {word}" for word, n in counts.items()]])
+    print(f"A: {a}\nB: {b}\n{words}")
+    beyond = table[table["change"].isin(BEYOND)]
+    if len(beyond):
+        print("\nBeyond chance (so are about one in twenty of unchanged scores):")
+        print(beyond.to_string(index=False, float_format="{:.3g}".format))
     if output is not None:
-        write_table(output.with_suffix(".tsv"), differences.scores)
-        page = comparison_page(
-            differences, folders=(str(first.folder), str(second.folder)), theme=theme
-        )
-        write_text(output, page)
-        print(f"\nWritten: {output} and {output.with_suffix('.tsv')}")
+        write_table(output, table)
 
 
-def _read(folder: Path) -> Finished:
-    results = Results(folder)
-    for file in (
-        results.table("headline"),
-        results.table("scores"),
-        results.table("runs"),
-        results.config,
-        results.runs,
-    ):
-        if not Path(file).exists():
-            part = Path(file).relative_to(folder)
-            raise UserError(
-                f"{folder}: there is no {part} in it; name the results folder of a benchmark that ran to the end (the one with "
-                "report.html)"
+def compared(a: pd.DataFrame, b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return one row per score of two benchmarks: both means, and the difference over the seeds and directions of both.
+
+    A seed is the same split in both, so differences are taken seed by seed.
+
+    Parameters
+    ----------
+    a, b
+        Columns ``files.scores.SCORE_COLUMNS``.
+    roster
+        Which way a metric is better.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``COLUMNS``; `difference` is b less a with its 95 % t interval over `seeds`. `change` is "better", "worse" or
+        "differs" (of a metric of which neither side is better) where the interval excludes 0, else "within"; "no test" with
+        fewer than two seeds in both; "same" where no seed differs; "only in A" and "only in B".
+    """
+    parts = [*KEYS, "direction", "space", "seed"]
+    sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
+    both = sides[0].merge(sides[1], on=parts, how="outer", suffixes=("_a", "_b"), sort=False)
+    rows = []
+    for names, group in both.groupby(KEYS, sort=False):
+        gaps = group.assign(gap=group["value_b"] - group["value_a"]).groupby("seed")["gap"].mean()
+        x = gaps.dropna().to_numpy(dtype=float)
+        means = group[["value_a", "value_b"]].mean()
+        mean = x.mean() if len(x) else np.nan
+        half = half_width(x) if len(x) > 1 else np.nan
+        if means.isna().any():
+            change = "only in B" if np.isnan(means["value_a"]) else "only in A"
+        elif len(x) and not x.any():
+            change = "same"
+        elif len(x) < 2:
+            change = "no test"
+        elif abs(mean) <= half:
+            change = "within"
+        else:
+            change = {1: "better", -1: "worse"}.get(
+                np.sign(mean) * roster.sign(names[-1]), "differs"
             )
-    check_contents(Path(results.tables), ["runs", "headline", "scores"], "tabulate")
-    runs = checked_runs(read_table(results.table("runs"), RUN_COLUMNS))
-    config = read_config(results.config)
-    headline = read_table(results.table("headline"), HEADLINE_COLUMNS)
-    scores = checked_scores(read_table(results.table("scores"), SCORE_COLUMNS))
-    return Finished(folder, headline, scores, runs, config, read_records(results, runs))
+        rows.append([*names, *means, mean, mean - half, mean + half, len(x), change])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _tables(folder: Path) -> dict[str, pd.DataFrame]:
+    results = Results(folder)
+    if not Path(results.table("scores")).is_file():
+        raise UserError(
+            f"{folder}: has no tables/scores.tsv; name the results folder of a benchmark that ran to the end"
+        )
+    return {
+        "scores": checked_scores(read_table(results.table("scores"), SCORE_COLUMNS)),
+        "runs": checked_runs(read_table(results.table("runs"), RUN_COLUMNS)),
+    }

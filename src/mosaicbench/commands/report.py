@@ -7,7 +7,6 @@ from pathlib import Path
 import yaml
 
 from mosaicbench import catalog, registry
-from mosaicbench.commands import _citations
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.layout import Results
@@ -70,7 +69,7 @@ def main(
     views
         "dataset/scenario" in the order of the report.
     output
-        ``report.html``.
+        ``report.html``; ``citations.bib`` is written beside it.
     results
         The results folder, in which every ``run.json`` says the hyperparameters, versions and machines; None leaves them out.
 
@@ -82,6 +81,9 @@ def main(
     contents = read_tables(tables)
     config = config if isinstance(config, dict) else _read_config(config)
     records = [] if results is None else read_records(Results(results), contents["runs"])
+    registered = _registered(config)
+    papers = {name: facts.get("citation", "") for name, facts in registered.items()}
+    citations = bibtex(contents["runs"], contents["scores"], records, papers)
     text = report_page(
         tables=contents,
         figures=Path(figures),
@@ -93,12 +95,11 @@ def main(
         views=views,
         records=records,
         audits={} if results is None else read_audits(Results(results), contents["runs"]),
-        registered=_registered(config),
-        citations=bibtex(
-            contents["runs"], contents["scores"], records, _citations.of_datasets(config)
-        ),
+        registered=registered,
+        citations=citations,
     )
     write_text(output, text)
+    write_text(output.with_name("citations.bib"), citations)
 
 
 def _ordered(names: tuple[str, ...]) -> list[str]:

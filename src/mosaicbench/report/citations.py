@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -18,27 +17,11 @@ from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.text import distinct
 
 REFERENCES = Path(__file__).with_name("references.bib")
-PRIVATE = ("package", "cited")  # fields that are for this file alone
+FIELDS = ("doi", "package", "cited")  # of an entry, by which it is looked up
+PRIVATE = re.compile(r", (?:package|cited) = \{[^{}]*\}")  # fields that are for this file alone
 ITSELF = "mosaicbench"
-ALWAYS = {"snakemake": ""}  # packages that every benchmark used and no record names
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of BibTeX: its kind ("article"), key and fields, whose values have their outer braces left out."""
-
-    kind: str
-    key: str
-    fields: Mapping[str, str]
-    of: tuple[str, ...] = field(default=())
-
-    def text(self) -> str:
-        """Return the entry as BibTeX, under a comment that says what it is cited for."""
-        lines = [
-            f"  {name} = {{{value}}}" for name, value in self.fields.items() if name not in PRIVATE
-        ]
-        comment = f"% {'; '.join(self.of)}\n" if self.of else ""
-        return f"{comment}@{self.kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
+Cited = tuple[str, str]  # BibTeX, and what it is cited for
 
 
 def bibtex(
@@ -64,74 +47,72 @@ def bibtex(
         Entries under comments, each once; the last comment names what has no paper.
     """
     roster = roster_of(runs)
-    wanted: dict[str, list[tuple[Entry, str]]] = {
-        "mosaicbench": [(_itself(records), "this benchmark")]
-    }
-    without: list[str] = []
     done = runs[runs["status"].isin(("ok", "collapsed"))]
     methods = {roster.method(run): roster.card(run) for run in done["run"].unique()}
-    wanted["methods"] = _of_cards(methods, without)
-    metrics = scores.loc[
-        scores["value"].notna() & (scores["metric"] != "status"), "metric"
-    ].unique()
-    wanted["metrics"] = _of_cards({name: roster.metric(name) for name in metrics}, without)
-    wanted["datasets"] = _of_datasets(done["dataset"].unique(), citations, without)
-    wanted["packages"] = _of_packages(methods.values(), records, without)
-    parts = [
-        f"% {heading}\n\n" + "\n\n".join(_joined(pairs))
-        for heading, pairs in _once(wanted).items()
-        if pairs
-    ]
+    has_value = scores["value"].notna() & (scores["metric"] != "status")
+    metrics = {name: roster.metric(name) for name in scores.loc[has_value, "metric"].unique()}
+    without: list[str] = []
+    cited = {
+        "mosaicbench": [_itself(records)],
+        "methods": _of_cards(methods, without),
+        "metrics": _of_cards(metrics, without),
+        "datasets": _of_datasets(done["dataset"].unique(), citations, without),
+        "packages": _of_packages(methods.values(), records, without),
+    }
+    reasons: dict[str, list[str]] = {}
+    heading_of: dict[str, str] = {}  # an entry is printed under the first heading that asks for it
+    for heading, pairs in cited.items():
+        for entry, reason in pairs:
+            heading_of.setdefault(entry, heading)
+            reasons.setdefault(entry, []).append(reason)
+    parts = []
+    for heading in dict.fromkeys(heading_of.values()):
+        parts.append(f"% {heading}")
+        for entry in [entry for entry, under in heading_of.items() if under == heading]:
+            parts.append(f"% {'; '.join(dict.fromkeys(reasons[entry]))}\n{entry}")
     if without:
-        parts.append(f"% Without a paper that is known here: {', '.join(without)}.")
+        parts.append(f"% Without a paper that is known here: {', '.join(dict.fromkeys(without))}.")
     return "\n\n".join(parts) + "\n"
 
 
-# --- what is cited -------------------------------------------------------------------------------------------------------
-
-
-def _itself(records: Sequence[Mapping]) -> Entry:
+def _itself(records: Sequence[Mapping]) -> Cited:
     """Return the entry of this package, with its version and the commits of the fits."""
-    entry = next(entry for entry in _references() if entry.key == ITSELF)
     commits = distinct(str(record["git_commit"]) for record in records) if records else ""
     note = f"Version {__version__}" + (f", commit {commits}" if commits else "")
-    return Entry(entry.kind, entry.key, {**entry.fields, "version": __version__, "note": note})
+    entry = next(entry["text"] for entry in references() if entry.get("package") == ITSELF)
+    return f"{entry[:-1]}, version = {{{__version__}}}, note = {{{note}}}}}", "this benchmark"
 
 
-def _of_cards(cards: Mapping[str, Mapping], without: list[str]) -> list[tuple[Entry, str]]:
-    """Return the papers of cards, each with the label that it stands for; labels without a paper go to `without`."""
+def _of_cards(cards: Mapping[str, Mapping], without: list[str]) -> list[Cited]:
+    """Return the papers of cards, each with the card's label; labels without a paper go to `without`."""
     found = []
     for name, card in cards.items():
         label = card.get("label", name)
         if doi := card.get("doi"):
             found.append((_of_doi(doi, card.get("paper") or f"defines {label}"), label))
-        elif label not in without:
+        else:
             without.append(label)
     return found
 
 
-def _of_doi(doi: str, paper: str) -> Entry:
+def _of_doi(doi: str, paper: str) -> str:
     """Return the entry of a DOI; without one in the file, what the card says of it."""
-    for entry in _references():
-        if entry.fields.get("doi", "").lower() == doi.lower():
-            return entry
-    return Entry(
-        "misc",
-        "doi_" + re.sub(r"\W+", "_", doi),
-        {"doi": doi, "note": f"{paper}; authors and title stand behind the doi"},
-    )
+    for entry in references():
+        if entry.get("doi", "").lower() == doi.lower():
+            return entry["text"]
+    key = re.sub(r"\W+", "_", doi)
+    return f"@misc{{doi_{key}, doi = {{{doi}}}, note = {{{paper}; authors and title are behind the doi}}}}"
 
 
 def _of_datasets(
     names: Iterable[str], citations: Mapping[str, str], without: list[str]
-) -> list[tuple[Entry, str]]:
+) -> list[Cited]:
     found = []
     for name in names:
         citation = citations.get(name, "")
-        papers = [entry for entry in _references() if entry.fields.get("cited", "\0") in citation]
-        papers += [
-            _of_doi(doi, citation) for doi in re.findall(r"doi:(10\.\S+?)(?=[,;]|\s|$)", citation)
-        ]
+        papers = [entry["text"] for entry in references() if entry.get("cited", "\0") in citation]
+        dois = re.findall(r"doi:(10\.\S+?)(?=[,;]|\s|$)", citation)
+        papers += [_of_doi(doi, citation) for doi in dois]
         found += [(entry, f"dataset {name}: {citation}") for entry in papers]
         if not papers:
             without.append(f"dataset {name}" + (f" ({citation})" if citation else ""))
@@ -140,61 +121,34 @@ def _of_datasets(
 
 def _of_packages(
     methods: Iterable[Mapping], records: Sequence[Mapping], without: list[str]
-) -> list[tuple[Entry, str]]:
-    versions: dict[str, list[str]] = {name: [] for name in ALWAYS} if records else {}
+) -> list[Cited]:
+    # Every benchmark used Snakemake, which no record names.
+    versions: dict[str, list[str]] = {"snakemake": []} if records else {}
     for record in records:
         for name, version in record["versions"].items():
-            if name not in ("python", "mosaicbench") and version != "absent":
+            if name not in ("python", ITSELF) and version != "absent":
                 versions.setdefault(name, []).append(str(version))
     for card in methods:
         if package := card.get("wraps"):
             versions.setdefault(package["package"], []).append(package["version"])
-    known = {entry.fields["package"]: entry for entry in _references() if "package" in entry.fields}
-    without += [
-        f"package {name} {distinct(versions[name], none='')}".strip()
-        for name in versions
-        if name not in known
-    ]
-    return [
-        (known[name], f"{name} {distinct(versions[name], none='')}".strip())
-        for name in versions
-        if name in known
-    ]
-
-
-# --- text ----------------------------------------------------------------------------------------------------------------
-
-
-def _once(
-    wanted: Mapping[str, list[tuple[Entry, str]]],
-) -> dict[str, list[tuple[Entry, list[str]]]]:
-    """Return heading -> entries with all that they are cited for; each stands under the first heading that asks for it."""
-    reasons: dict[str, list[str]] = {}
-    place: dict[str, tuple[str, Entry]] = {}
-    for heading, pairs in wanted.items():
-        for entry, why in pairs:
-            place.setdefault(entry.key, (heading, entry))
-            if why not in reasons.setdefault(entry.key, []):
-                reasons[entry.key].append(why)
-    return {
-        heading: [
-            (entry, reasons[key]) for key, (where, entry) in place.items() if where == heading
-        ]
-        for heading in wanted
-    }
-
-
-def _joined(pairs: Iterable[tuple[Entry, list[str]]]) -> list[str]:
-    return [Entry(entry.kind, entry.key, entry.fields, tuple(why)).text() for entry, why in pairs]
+    known = {entry["package"]: entry["text"] for entry in references() if "package" in entry}
+    found = []
+    for name in versions:
+        named = f"{name} {distinct(versions[name], none='')}".strip()
+        if name in known:
+            found.append((known[name], named))
+        else:
+            without.append(f"package {named}")
+    return found
 
 
 @cache
-def _references() -> tuple[Entry, ...]:
-    """Return the entries of the file: one a line, ``@kind{key, name = {value}, …}``."""
-    found = []
-    for line in REFERENCES.read_text(encoding="utf-8").splitlines():
-        if match := re.fullmatch(r"@(\w+)\{([^,]+), (.*)\}", line):
-            kind, key, rest = match.groups()
-            fields = re.findall(r"(\w+) = \{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", rest)
-            found.append(Entry(kind, key, dict(fields)))
-    return tuple(found)
+def references() -> tuple[dict[str, str], ...]:
+    """Return the entries of the file, which has one a line: `text`, and the fields by which an entry is looked up."""
+    lines = REFERENCES.read_text(encoding="utf-8").splitlines()
+    return tuple(
+        dict(re.findall(rf"\b({'|'.join(FIELDS)}) = {{([^{{}}]*)}}", line))
+        | {"text": PRIVATE.sub("", line)}
+        for line in lines
+        if line.startswith("@")
+    )

@@ -145,36 +145,6 @@ def checked_recommendations(table: pd.DataFrame) -> pd.DataFrame:
 # --- words ---------------------------------------------------------------------------------------------------------------
 
 
-def sentences(table: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return the table as sentences."""
-    return [
-        f"{theme.view(row['dataset'], row['scenario'])}: {sentence(row, theme)}"
-        for row in table.to_dict("records")
-    ]
-
-
-def sentence(row: Mapping[str, object], theme: Theme) -> str:
-    """Return what a row says, without its view."""
-    if row["question"] != SPEED and not row["run"]:
-        return f"for {question_in_words(row, theme)}, none is recommended: {why_none(row, theme)}."
-    cost = (
-        ""
-        if pd.isna(row["seconds"])
-        else f" A fit takes {row['seconds']:.3g} s and {row['peak_host_mb']:.0f} MB."
-    )
-    called = f"{theme.label('runs', row['run'])} {row['signs']}".strip()
-    if row["question"] == SPEED:
-        return f"the fastest of these is {called}.{cost}"
-    interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    score = f"{theme.label('metrics', row['metric'])} {row['mean']:.3f}{interval}"
-    beats = f", which beats {bar_in_words(row, theme)}" if row["beaten"] else ""
-    words = f"for {question_in_words(row, theme)}, take {called} ({score}){beats}."
-    if row["level_with"]:
-        others = ", ".join(theme.label("runs", name) for name in row["level_with"].split(", "))
-        words += f" It is not separable from {others} {with_what(row)}; {decided_by(row)}."
-    return words + cost
-
-
 def question_in_words(row: Mapping[str, object], theme: Theme) -> str:
     """Return "imputing ADT from RNA"."""
     if row["question"] == IMPUTATION:
@@ -205,16 +175,6 @@ def bar_in_words(row: Mapping[str, object], theme: Theme) -> str:
         "runs", row["beaten"]
     )
     return f"{called} ({theme.label('metrics', row['beaten_metric'])} {row['beaten_value']:.3f})"
-
-
-def with_what(row: Mapping[str, object]) -> str:
-    """Return "with these 120 query cells and 3 splits (smallest detectable difference 0.041, of new cells 0.054)"."""
-    cells = f"{row['cells']:.0f} query cells a split and " if not pd.isna(row["cells"]) else ""
-    splits = f"{row['seeds']:.0f} split{'s' if row['seeds'] != 1 else ''}"
-    if pd.isna(row["detectable"]):
-        return f"with {cells}{splits}"
-    new = "" if pd.isna(row["detectable_new"]) else f", of new cells {row['detectable_new']:.3f}"
-    return f"with {cells}{splits} (smallest detectable difference {row['detectable']:.3f}{new})"
 
 
 def decided_by(row: Mapping[str, object]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +11,8 @@ from mosaicbench.files.place import check_place
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_audit
 from mosaicbench.layout import Results
-from mosaicbench.report.tables.text import NOT_GIVEN, distinct
+from mosaicbench.report.tables.text import distinct
 from mosaicbench.statistics.common import RUN, VIEW
-
-FACT_COLUMNS = ["what", "a", "b"]
 
 
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:
@@ -65,29 +62,3 @@ def circumstances(records: Sequence[Mapping]) -> dict[str, str]:
         for name, value in facts.items():
             values.setdefault(name, []).append(str(value))
     return {name: distinct(texts) for name, texts in values.items()}
-
-
-def differing_facts(a: Mapping, b: Mapping) -> pd.DataFrame:
-    """Return one row per value that two nested mappings do not share; its place is written ``runs.mvae.beta``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``FACT_COLUMNS``; values as JSON, "–" where there is none.
-    """
-    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
-    places = [
-        place
-        for place in dict.fromkeys([*flat_a, *flat_b])
-        if flat_a.get(place) != flat_b.get(place)
-    ]
-    rows = [[place, flat_a.get(place, NOT_GIVEN), flat_b.get(place, NOT_GIVEN)] for place in places]
-    return pd.DataFrame(rows, columns=FACT_COLUMNS)
-
-
-def _flat(value: object, place: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for name, entry in value.items():
-            yield from _flat(entry, f"{place}.{name}" if place else str(name))
-    else:
-        yield place, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
