@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import checked_runs, checked_scores
 
 CARDS = {

@@ -25,7 +25,7 @@ from mosaicbench.files.scores import (
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.statistics.common import joined
 

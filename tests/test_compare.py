@@ -16,7 +16,7 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.runs import write_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.records import differing_facts
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.statistics import difference, summary
 

@@ -10,7 +10,7 @@ from synthetic_results import DISPLAY
 from mosaicbench import catalog
 from mosaicbench.figures.distances import distances
 from mosaicbench.report.page.distances import verdicts
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics import common

@@ -16,7 +16,7 @@ from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import feature_names, read_view
 from mosaicbench.report.page.cells import trait_cells
 from mosaicbench.report.page.failures import reason
-from mosaicbench.report.roster import TRAITS, roster_of
+from mosaicbench.roster import TRAITS, roster_of
 from mosaicbench.report.theme import Theme
 from mosaicbench.rules import number_of_jobs
 

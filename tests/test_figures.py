@@ -22,7 +22,7 @@ from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import umap
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import projections, theme
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, checked_runs
 from mosaicbench.statistics.overall import overall
 

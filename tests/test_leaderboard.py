@@ -15,7 +15,7 @@ from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report import submissions
 from mosaicbench.report.page import leaderboard_page
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 
 FIT = "runs/pair/paired/mvae/seed-0/run.json"
 

@@ -20,7 +20,7 @@ from mosaicbench.report.recommendation import (
     sentences,
     with_what,
 )
-from mosaicbench.report.roster import roster_of
+from mosaicbench.roster import roster_of
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
 from mosaicbench.statistics.paired import paired_tests

@@ -8,7 +8,7 @@ from made_up_scores import ROSTER, cells_of, scores_of
 from scipy import stats
 
 from mosaicbench.report.page.failures import alarms, gates
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics import sentinels
 from mosaicbench.statistics.common import half_width

@@ -13,7 +13,7 @@ from mosaicbench import catalog
 from mosaicbench.commands import typeset
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
-from mosaicbench.report.roster import TRAITS, Roster
+from mosaicbench.roster import TRAITS, Roster
 from mosaicbench.report.tables.contract import (
     RUN_COLUMNS,
     STANDING_COLUMNS,

@@ -18,7 +18,7 @@ from mosaicbench.files.scores import (
     write_scores,
 )
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.report.roster import TRAITS, Roster
+from mosaicbench.roster import TRAITS, Roster
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.statistics.common import HEADLINE

@@ -27,7 +27,7 @@ from mosaicbench.files.trials import read_trials
 from mosaicbench.layout import Results
 from mosaicbench.meter import PHASES
 from mosaicbench.report.recommendation import recommended
-from mosaicbench.report.roster import roster_of
+from mosaicbench.roster import roster_of
 from mosaicbench.report.tables.contract import (
     HISTORY_COLUMNS,
     PHASE_COLUMNS,

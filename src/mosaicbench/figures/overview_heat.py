@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from mosaicbench.figures._panels import FLOOR, inches, label_rows, measured_resources, name_view
-from mosaicbench.report.roster import TRAITS
+from mosaicbench.roster import TRAITS
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
 from mosaicbench.statistics.common import FOSCTTM, MACRO_F1, RECALL, TRANSFER

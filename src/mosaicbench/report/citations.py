@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench import __version__
-from mosaicbench.report.roster import roster_of
+from mosaicbench.roster import roster_of
 from mosaicbench.report.tables.text import distinct
 
 REFERENCES = Path(__file__).with_name("references.bib")

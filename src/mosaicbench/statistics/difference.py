@@ -11,7 +11,7 @@ from mosaicbench.statistics.common import RUN, half_width
 from mosaicbench.statistics.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 KEYS = [*RUN, "metric"]
 MEASURES = ["mean", "low", "high", "interval", "seeds"]

@@ -12,7 +12,7 @@ from mosaicbench.report.page.failures import reason
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, row
 from mosaicbench.report.page.render import render
 from mosaicbench.report.records import circumstances
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.submissions import Submission, named
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, distinct

@@ -10,7 +10,7 @@ import pandas as pd
 from mosaicbench import catalog
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.report.roster import NO_QUALITY
+from mosaicbench.cards import NO_QUALITY
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
 

@@ -18,7 +18,7 @@ from mosaicbench.report.page.cells import (
     with_arrow,
 )
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.report.roster import KINDS
+from mosaicbench.roster import KINDS
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, counted, mean_with_sd
 from mosaicbench.statistics.common import FAILED, RUN, TABLED

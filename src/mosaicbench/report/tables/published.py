@@ -11,7 +11,7 @@ import yaml
 
 from mosaicbench import layout
 from mosaicbench.errors import UserError
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import PUBLISHED_COLUMNS
 
 SCHEMA = layout.project_file("workflow/schemas/published.schema.yaml")
