@@ -16,8 +16,8 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.runs import write_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.records import differing_facts
-from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import RUN_COLUMNS
+from mosaicbench.roster import Roster
 from mosaicbench.statistics import difference, summary
 
 ROSTER = Roster(

@@ -16,8 +16,8 @@ from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import feature_names, read_view
 from mosaicbench.report.page.cells import trait_cells
 from mosaicbench.report.page.failures import reason
-from mosaicbench.roster import TRAITS, roster_of
 from mosaicbench.report.theme import Theme
+from mosaicbench.roster import TRAITS, roster_of
 from mosaicbench.rules import number_of_jobs
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]

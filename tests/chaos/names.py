@@ -106,7 +106,7 @@ WHAT = {  # what a name is of -> the figures that show it, and the columns of th
     | {"imputation_umap": "cell_type", "virtual_cells": "cell_type"},
     "feature": {
         "marker_dots": "feature",
-        "imputation_scatter": "feature",
+        "imputation": "feature",
         "virtual_cells": "feature",
     },
     "batch": {"umap": "batch", "umap_joint": "batch"},

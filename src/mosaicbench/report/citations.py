@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench import __version__
-from mosaicbench.roster import roster_of
 from mosaicbench.report.tables.text import distinct
+from mosaicbench.roster import roster_of
 
 REFERENCES = Path(__file__).with_name("references.bib")
 PRIVATE = ("package", "cited")  # fields that are for this file alone

@@ -19,8 +19,8 @@ from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import SCORE_COLUMNS, read_cells, read_scores
 from mosaicbench.layout import Results
-from mosaicbench.roster import roster_of
 from mosaicbench.report.tables.contract import checked_scores, read_tables
+from mosaicbench.roster import roster_of
 from mosaicbench.statistics.common import ALL, FAILED, RUN, VIEW, joined
 from mosaicbench.statistics.out_of_place import controls_out_of_place
 from mosaicbench.statistics.overall import overall

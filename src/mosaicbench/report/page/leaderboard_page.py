@@ -12,11 +12,11 @@ from mosaicbench.report.page.failures import reason
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, row
 from mosaicbench.report.page.render import render
 from mosaicbench.report.records import circumstances
-from mosaicbench.roster import Roster
 from mosaicbench.report.submissions import Submission, named
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.common import ALL, CONTESTS, HEADLINE, VIEW
 
 SCORE = "score"  # the overall score, beside the headline metrics

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mosaicbench import catalog
+from mosaicbench.cards import NO_QUALITY
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.cards import NO_QUALITY
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
 

@@ -18,10 +18,10 @@ from mosaicbench.report.page.cells import (
     with_arrow,
 )
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.roster import KINDS
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
+from mosaicbench.roster import KINDS
 from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, GROUPS, RUN, VIEW
 from mosaicbench.statistics.sentinels import named_by_checks
 from mosaicbench.statistics.summary import best

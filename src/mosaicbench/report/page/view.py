@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from mosaicbench.cards import NO_QUALITY
 from mosaicbench.report.page.cells import (
     absent_cell,
     behind_mean,
@@ -25,7 +26,6 @@ from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, r
 from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED
 from mosaicbench.report.page.reference_sections import metric as metric_in_words
 from mosaicbench.report.page.summary import endings
-from mosaicbench.cards import NO_QUALITY
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, mean_with_sd
 from mosaicbench.report.theme import Theme

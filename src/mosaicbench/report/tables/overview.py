@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
 from mosaicbench.report.tables.text import NOT_GIVEN, absence, counted, mean_with_sd
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.common import FAILED, RUN, TABLED
 from mosaicbench.statistics.summary import headline
 

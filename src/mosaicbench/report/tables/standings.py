@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mosaicbench.roster import Roster
 from mosaicbench.report.tables.contract import STANDING_COLUMNS, of_view
 from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval, number
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.common import ALL, NO_INTERVAL, RESOURCES, RUN, VIEW, joined
 from mosaicbench.statistics.overall import RANKS, SCORES
 from mosaicbench.statistics.paired import level
