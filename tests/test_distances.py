@@ -9,7 +9,7 @@ from synthetic_results import DISPLAY
 
 from mosaicbench import catalog
 from mosaicbench.figures.distances import distances
-from mosaicbench.report.page.distances import verdicts
+from mosaicbench.report.page.summary import verdicts
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.theme import Theme
 from mosaicbench.roster import Roster

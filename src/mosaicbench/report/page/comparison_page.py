@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mosaicbench.report.page.cells import many, number_cell, place_cells, place_columns, sort_key
+from mosaicbench.report.page.cells import many, number_cell, run_cell, sort_key
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
 from mosaicbench.report.page.render import render
 from mosaicbench.report.records import FACT_COLUMNS
@@ -15,6 +15,7 @@ from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.difference import BETTER, BEYOND, CHANGES, KEYS, WORSE
 
 MARKS = {BETTER: "best", WORSE: "warn"}
+PLACE = [Column("Run"), Column("Dataset", choices=True), Column("Scenario", choices=True)]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def _table(title: str, table: pd.DataFrame, most: int) -> str:
 
 
 def _places(line: pd.Series, theme: Theme) -> list[Cell | str]:
-    return place_cells(line["run"], line["dataset"], line["scenario"], theme)
+    names = {"datasets": line["dataset"], "scenarios": line["scenario"]}
+    return [run_cell(line["run"], theme), *(theme.label(*name) for name in names.items())]
 
 
 def _scores(label: str, scores: pd.DataFrame, theme: Theme) -> Grid | None:
@@ -146,7 +148,7 @@ def _scores(label: str, scores: pd.DataFrame, theme: Theme) -> Grid | None:
             [*_places(line, theme), theme.label("metrics", line["metric"]), *sides, gap, change]
         )
     columns = [
-        *place_columns(),
+        *PLACE,
         Column("Score", choices=True),
         Column("A (95 %)"),
         Column("B (95 %)"),
@@ -178,7 +180,7 @@ def _statuses(statuses: pd.DataFrame, theme: Theme) -> Grid | None:
                 *cells,
             ]
         )
-    return grid("Fits that ended differently", [*place_columns(), "Seed", "A", "B"], rows)
+    return grid("Fits that ended differently", [*PLACE, "Seed", "A", "B"], rows)
 
 
 def _fits(fits: pd.DataFrame, theme: Theme) -> Grid | None:
@@ -186,9 +188,7 @@ def _fits(fits: pd.DataFrame, theme: Theme) -> Grid | None:
         [*_places(line, theme), *(line[side] or NOT_GIVEN for side in ("seeds_a", "seeds_b"))]
         for _, line in fits.iterrows()
     ]
-    return grid(
-        "Seeds that only one of them has", [*place_columns(), "Only in A", "Only in B"], rows
-    )
+    return grid("Seeds that only one of them has", [*PLACE, "Only in A", "Only in B"], rows)
 
 
 def _facts(label: str, facts: pd.DataFrame) -> Grid | None:
