@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import checked_runs, checked_scores
+from mosaicbench.roster import Roster
 
 CARDS = {
     "methods": {

@@ -25,8 +25,8 @@ from mosaicbench.files.scores import (
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.common import joined
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
@@ -37,30 +37,24 @@ OF_CELLS = (
     "marker_dots",
     "label_confusion",
     "imputation_umap",
-    "imputation_scatter",
+    "imputation_umap_clusters",
+    "virtual_cells",
 )
-OF_CELLS += ("imputation_umap_clusters", "imputation_distributions", "virtual_cells")
 PER_VIEW = (
     "overview_heat",
     "scores_by_run",
-    "imputation_per_feature",
+    "imputation",
     "calibration",
-    "runtime",
+    "resources",
     "distances",
-    "score_by_resources",
     "training_curves",
-)
-PER_VIEW += OF_CELLS
-DRAWN_ONCE = (
     *OF_CELLS,
-    "distances",
-    "score_by_resources",
-    "training_curves",
-)  # of one view, to save time
+)
+DRAWN_ONCE = (*OF_CELLS, "distances", "training_curves")  # of one view, to save time
 DRAWN_TWICE = (
-    "imputation_per_feature",
+    "imputation",
     "calibration",
-    "runtime",
+    "resources",
     "scores_by_run",
 )  # of a view of each dataset
 DRAWN = dict.fromkeys(DRAWN_ONCE, ["pair/unpaired"]) | dict.fromkeys(

@@ -21,6 +21,7 @@ ALLOWED = {
     "cards": ({"errors"}, set()),
     "spaces": ({"errors"}, set()),
     "catalog": ({"cards", "errors", "spaces"}, set()),
+    "roster": ({"cards", "catalog", "spaces"}, {"pandas"}),
     "layout": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
     "usage": (set(), set()),
@@ -33,7 +34,7 @@ ALLOWED = {
     "elsewhere": ({"config_checks", "errors"}, set()),
     "report_choices": ({"catalog", "errors"}, set()),
     "together": ({"catalog", "disk", "layout"}, set()),
-    "tuning_choices": ({"catalog", "errors", "spaces"}, set()),
+    "tuning_choices": ({"cards", "catalog", "errors", "spaces"}, set()),
     "applies": ({"catalog"}, set()),
     "settings": (
         {
@@ -85,12 +86,12 @@ ALLOWED = {
         {"numpy", "scipy", "sklearn", "numba", "threadpoolctl", "jax", "scib_metrics"},
     ),
     "scoring": ({"catalog", "errors", "files", "metrics", "scoring"}, {"numpy", "pandas"}),
-    "statistics": ({"files", "statistics"}, {"numpy", "pandas", "scipy"}),
+    "statistics": ({"files", "roster", "statistics"}, {"numpy", "pandas", "scipy"}),
     "report": (
-        {"catalog", "errors", "files", "layout", "report", "spaces", "statistics"},
+        {"cards", "catalog", "errors", "files", "layout", "report", "roster", "statistics"},
         {"numpy", "pandas", "matplotlib", "PIL", "jinja2", "yaml", "jsonschema"},
     ),
-    "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
+    "figures": ({"report", "roster", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
     "fitting": (
         {"errors", "files", "fitting", "meter", "plain", "sources", "view"},
         {"numpy", "pandas", "scipy", "anndata", "mudata", "psutil"},
@@ -126,6 +127,7 @@ ALLOWED = {
             "fitting",
             "scoring",
             "metrics",
+            "roster",
             "statistics",
             "report",
         }
@@ -215,6 +217,7 @@ KEYS = {
     | {
         "cards",
         "catalog",
+        "roster",
         "files/best",
         "files/trials",
         "fitting",
@@ -248,10 +251,11 @@ KEYS = {
         "usage",
         "report",
         "rules",
+        "roster",
         "statistics",
     },
-    "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
-    "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
+    "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "roster", "statistics"},
+    "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "roster", "statistics"},
     "report": OF_TABLES
     | {
         "cards",
@@ -261,11 +265,12 @@ KEYS = {
         "layout",
         "registry",
         "report",
+        "roster",
         "statistics",
         "value_types",
     },
     "compare": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "roster", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
     | {
         "cards",
@@ -314,7 +319,7 @@ OF_ENTRY = {
     "prepare": ("datasets", {"data"}),
 }
 OF_ENTRY |= {
-    "draw": ("figures", {"report"})
+    "draw": ("figures", {"report", "roster"})
 }  # command -> the shelf of which a job takes one file, and what that may import
 # what files of methods/peers may use besides, where it is installed
 PEERS = {

@@ -8,7 +8,7 @@ from scipy import stats
 from mosaicbench import cli
 from mosaicbench.commands.compare import COLUMNS, compared
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 
 METRICS = {"foscttm": {"better": "lower"}, "nmi": {"better": "higher"}}
 ROSTER = Roster({"metrics": METRICS}, {})

@@ -9,10 +9,10 @@ from synthetic_results import DISPLAY
 
 from mosaicbench import catalog
 from mosaicbench.figures.distances import distances
-from mosaicbench.report.page.distances import verdicts
-from mosaicbench.report.roster import Roster
+from mosaicbench.report.page.summary import verdicts
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.theme import Theme
+from mosaicbench.roster import Roster
 from mosaicbench.statistics import common
 from mosaicbench.statistics.distances import SCORES, verdicts_by_distance
 from mosaicbench.statistics.summary import headline

@@ -141,7 +141,8 @@ def test_mean_ranks_draws_what_the_table_says(results):
 
 
 def test_imputation_quantiles_are_over_features_of_the_mean_over_seeds(results):
-    drawn = read_table(results.folder / "figures/triple/paired/imputation_per_feature.tsv")
+    drawn = read_table(results.folder / "figures/triple/paired/imputation.tsv")
+    drawn = drawn[drawn["panel"] == "features"]
     assert len(drawn["direction"].unique()) == 6
     row = drawn.set_index(["direction", "run"]).loc[("rna->adt", "mvae")]
     features = of_view(results.tables["features"], "triple", "paired")
@@ -202,11 +203,11 @@ def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(
     monkeypatch.setattr(catalog, "function", lambda room, name: fails)
     folder = tmp_path / "results"
     shutil.copytree(results.folder, folder)
-    for picture in (folder / "figures/pair/unpaired").glob("runtime.*"):
+    for picture in (folder / "figures/pair/unpaired").glob("resources.*"):
         picture.unlink()
-    draw_figure(SimpleNamespace(folder=folder), "runtime", folder / "figures", ["pair/unpaired"])
+    draw_figure(SimpleNamespace(folder=folder), "resources", folder / "figures", ["pair/unpaired"])
     assert "ZeroDivisionError" in capsys.readouterr().err
-    stem = folder / "figures/pair/unpaired/runtime"
+    stem = folder / "figures/pair/unpaired/resources"
     assert all(stem.with_suffix(f".{kind}").is_file() for kind in ("svg", "png", "tsv"))
     assert list(read_table(stem.with_suffix(".tsv"))) == ["not_drawn"]
     write_report(SimpleNamespace(folder=folder, views=["pair/unpaired"]), tmp_path / "report.html")
@@ -222,7 +223,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_note_in_the_report(
 def test_tables_that_are_absent_are_no_figure_that_cannot_be_drawn(results, tmp_path):
     with pytest.raises(UserError, match=r"no such file"):
         draw_figure(
-            SimpleNamespace(folder=tmp_path), "runtime", tmp_path / "figures", ["pair/unpaired"]
+            SimpleNamespace(folder=tmp_path), "resources", tmp_path / "figures", ["pair/unpaired"]
         )
     assert not (tmp_path / "figures").exists()
 

@@ -14,10 +14,10 @@ from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import feature_names, read_view
-from mosaicbench.report.page.cells import trait_cells
+from mosaicbench.report.page.cells import trait_columns
 from mosaicbench.report.page.failures import reason
-from mosaicbench.report.roster import TRAITS, roster_of
 from mosaicbench.report.theme import Theme
+from mosaicbench.roster import TRAITS, roster_of
 from mosaicbench.rules import number_of_jobs
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
@@ -320,7 +320,8 @@ def test_it_is_marked_wherever_it_is_named_and_what_is_not_known_is_a_dash_with_
     assert theme.label("runs", "mine") == "mine (elsewhere)"
     assert roster.competes("mine")
     assert roster.traits("mine") == dict.fromkeys(TRAITS, "unknown")
-    assert {(cell.text, cell.why) for cell in trait_cells("mine", theme)} == {
-        ("–", "computed elsewhere, so it cannot be known")
-    }
+    assert {
+        (cell.text, cell.why)
+        for cell in (made({"run": "mine"}) for _, made in trait_columns(theme))
+    } == {("–", "computed elsewhere, so it cannot be known")}
     assert reason("mine", "fit_seconds", runs, theme) == "computed elsewhere, so it cannot be known"

@@ -11,19 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mosaicbench.figures._panels import label_rows
-from mosaicbench.figures.imputation_distributions import imputation_distributions
-from mosaicbench.figures.imputation_scatter import imputation_scatter
-from mosaicbench.figures.imputation_umap import imputation_umap
+from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
 from mosaicbench.figures.marker_dots import marker_dots
 from mosaicbench.figures.overview_heat import FAMILIES, overview_heat
-from mosaicbench.figures.score_by_resources import score_by_resources
+from mosaicbench.figures.resources import resources
 from mosaicbench.figures.training_curves import training_curves
 from mosaicbench.figures.umap import umap
-from mosaicbench.files.scores import SCORE_COLUMNS
+from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.report import projections, theme
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, checked_runs
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.overall import overall
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
@@ -174,9 +172,9 @@ def test_overview_prints_the_place_among_those_that_are_ranked():
 
 
 def test_no_other_run_beats_the_front_in_score_and_cost():
-    figure, drawn = score_by_resources(overall=OVERALL, scores=SCORES, runs=RUNS, theme=THEME)
+    figure, drawn = resources(overall=OVERALL, scores=SCORES, runs=RUNS, theme=THEME)
     of_alignment = drawn[
-        (drawn["score"] == "alignment") & (drawn["resource"] == "fit_seconds")
+        (drawn["score"] == "alignment") & (drawn["metric"] == "fit_seconds")
     ].set_index("run")
     assert of_alignment["front"].to_dict() == {
         "mvae": True,
@@ -184,7 +182,7 @@ def test_no_other_run_beats_the_front_in_score_and_cost():
     }  # CCA lacks recall; controls are ends of the scale
     overall = drawn[drawn["score"] == "score"]
     assert set(overall["run"]) == {"mvae", "mmvaepp"}
-    assert len(figure.axes) == 2
+    assert len(figure.axes) == 3
 
 
 def test_confusion_shares_are_of_the_true_type():
@@ -233,21 +231,17 @@ def _imputed(runs: list[str], cells: int = 50) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def test_histograms_hold_every_cell_once():
-    _, drawn = imputation_distributions(
-        imputed_values=_imputed(["mvae", "mmvaepp"]), runs=RUNS, theme=THEME
-    )
-    counts = drawn.groupby(["direction", "place", "run"])["cells"].sum()
-    assert set(counts) == {50}
-    assert set(drawn["run"]) == {projections.MEASURED, "mvae", "mmvaepp"}
-
-
 def test_a_direction_that_a_run_does_not_impute_is_a_dash():
     values = _imputed(["mvae", "mmvaepp"])
     values = values[(values["run"] != "mvae") | (values["direction"] == "rna->adt")]
-    figure, drawn = imputation_scatter(imputed_values=values, runs=RUNS, theme=THEME)
+    figure, drawn = imputation(
+        features=pd.DataFrame(columns=FEATURE_COLUMNS),
+        imputed_values=values,
+        runs=RUNS,
+        theme=THEME,
+    )
     shown = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert shown.count("–") == 3
+    assert shown.count("–") == 6  # of three scatters, and of three histograms
     assert shown.count("r = 0.50") == 9
     assert len(drawn) == len(values)
 
@@ -315,7 +309,7 @@ def _layout(sources: tuple[str, ...], types: list[str]) -> pd.DataFrame:
 
 def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
     layout = _layout(("rna", "adt"), ["a", "b", "c", ""] * 20)
-    figure, _ = umap(projection=layout, runs=RUNS, theme=THEME)
+    figure, _ = umap(projection=layout, imputed_layout=layout[:0], runs=RUNS, theme=THEME)
     legends = {
         axes.get_legend().get_title().get_text(): axes.get_legend()
         for axes in figure.axes
@@ -329,7 +323,9 @@ def test_a_type_has_one_colour_in_every_figure_and_one_batch_no_column():
         "cell_type": "c",
     }
     few = of_cells("imputed_layout", **two, modality="adt", x=0.0, y=0.0)
-    other, _ = imputation_umap(imputed_layout=few, projection=layout, runs=RUNS, theme=THEME)
+    other, _ = umap(
+        imputed_layout=few, projection=layout, runs=RUNS, imputed_by="cell_type", theme=THEME
+    )
     alone = next(axes.get_legend() for axes in other.axes if axes.get_legend())
 
     def colours(legend: object) -> dict[str, str]:
@@ -353,8 +349,8 @@ def test_imputed_cells_have_the_colour_of_their_cluster_in_the_latents(sources, 
         "cell_type": np.repeat(["a", "b"] * 10, 2),
     }
     points = of_cells("imputed_layout", **where, **names, modality="adt", x=0.0, y=0.0)
-    figure, drawn = imputation_umap(
-        imputed_layout=points, projection=layout, runs=RUNS, by="leiden", theme=THEME
+    figure, drawn = umap(
+        imputed_layout=points, projection=layout, runs=RUNS, imputed_by="leiden", theme=THEME
     )
     clusters = layout[layout["source"] == latent].set_index("cell")["leiden"]
     imputed = drawn[drawn["run"] == "mvae"]
@@ -403,11 +399,8 @@ def _confusion_of_many() -> object:
 
 
 def _umap_of_many() -> object:
-    return umap(
-        projection=_layout(("rna", "adt"), [f"{LONG} {i}" for i in range(40)]),
-        runs=RUNS,
-        theme=THEME,
-    )[0]
+    layout = _layout(("rna", "adt"), [f"{LONG} {i}" for i in range(40)])
+    return umap(projection=layout, imputed_layout=layout[:0], runs=RUNS, theme=THEME)[0]
 
 
 def _resources_of_many() -> object:
@@ -420,7 +413,7 @@ def _resources_of_many() -> object:
     )
     runs = runs_table(MANY)
     totals = overall_scores(scores, runs)
-    return score_by_resources(overall=totals, scores=scores, runs=runs, theme=theme_of(MANY))[0]
+    return resources(overall=totals, scores=scores, runs=runs, theme=theme_of(MANY))[0]
 
 
 def test_rows_are_named_once_and_panels_beside_have_no_ticks_to_lay_out():

@@ -6,7 +6,7 @@ import pytest
 from made_up_scores import CARDS, ROSTER, runs_of, scores_of
 from scipy import stats
 
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.intervals import with_cells
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import PAIRED_COLUMNS, paired_tests

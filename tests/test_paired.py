@@ -10,7 +10,7 @@ from made_up_scores import CARDS, ROSTER, SEEDS, cells_of, scores_of
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.paired import (
     ONE_SPLIT,
     SPLITS,

@@ -13,14 +13,13 @@ from mosaicbench_views import cut_small, small_dataset
 from synthetic_results import DISPLAY, cards, draw_figure, synthetic, tabulate_results, write_report
 
 from mosaicbench import catalog
-from mosaicbench.commands import project, recommend, report, score
+from mosaicbench.commands import project, recommend, score
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import KeptModel, read_model, write_model
 from mosaicbench.files.place import check_place, digest_of
 from mosaicbench.files.scores import CellScores, read_cells, write_cells
 from mosaicbench.files.tables import write_tables
 from mosaicbench.layout import FILES_OF_FIT, Results
-from mosaicbench.report.page import embedded_figures
 from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.records import read_records
 
@@ -248,26 +247,6 @@ def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
             with pytest.raises(UserError, match=message):
                 recommend.main(results=benchmark.folder, display=DISPLAY)
     assert not (tmp_path / "report.html").exists()
-
-
-def test_a_picture_or_a_config_that_was_cut_is_not_reported(benchmark, monkeypatch, tmp_path):
-    monkeypatch.setattr(catalog, "cards", cards)
-    figures = benchmark.folder / "figures"
-    draw_figure(benchmark, "mean_ranks", figures)
-    for name, damaged in (("mean_ranks.svg", "<svg>"), ("mean_ranks.png", "")):
-        monkeypatch.setattr(
-            embedded_figures, "LARGEST_SVG", 10 if name.endswith("png") else 150_000
-        )
-        with (
-            Damaged(figures / name, damaged),
-            pytest.raises(UserError, match=f"{name}: is no whole picture"),
-        ):
-            write_report(benchmark, tmp_path / "report.html")
-    (tmp_path / "config.json").write_text("")
-    with pytest.raises(
-        UserError, match=r"config.json: holds no configuration; delete it and run again"
-    ):
-        report._read_config(tmp_path / "config.json")
 
 
 def test_contents_say_the_rows_of_each_table(benchmark):

@@ -16,9 +16,9 @@ from mosaicbench.report.recommendation import (
     recommended,
     why_none,
 )
-from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
+from mosaicbench.roster import roster_of
 from mosaicbench.statistics.paired import paired_tests
 from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS
 

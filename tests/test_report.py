@@ -44,8 +44,8 @@ from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.page.summary import best_runs, fitted_on, leader, leaders, packages
 from mosaicbench.report.page.view import CIRCULAR, LABEL_GROUPS
 from mosaicbench.report.records import read_audits
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS
 
 HOSTILE = "<script>alert('&\"')</script>"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.report.roster import KINDS, NO_QUALITY, Roster, roster_of
+from mosaicbench.roster import KINDS, NO_QUALITY, Roster, roster_of
 
 METRICS = {
     "foscttm": {

@@ -8,8 +8,8 @@ from made_up_scores import ROSTER, cells_of, scores_of
 from scipy import stats
 
 from mosaicbench.report.page.failures import alarms, gates
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.theme import Theme
+from mosaicbench.roster import Roster
 from mosaicbench.statistics import sentinels
 from mosaicbench.statistics.common import half_width
 from mosaicbench.statistics.out_of_place import controls_out_of_place

@@ -13,7 +13,6 @@ from mosaicbench import catalog
 from mosaicbench.commands import typeset
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
-from mosaicbench.report.roster import TRAITS, Roster
 from mosaicbench.report.tables.contract import (
     RUN_COLUMNS,
     STANDING_COLUMNS,
@@ -21,6 +20,7 @@ from mosaicbench.report.tables.contract import (
     checked_scores,
 )
 from mosaicbench.report.tables.standings import standings
+from mosaicbench.roster import TRAITS, Roster
 from mosaicbench.statistics.common import ALL, RUN
 from mosaicbench.statistics.overall import overall
 from mosaicbench.statistics.paired import paired_tests

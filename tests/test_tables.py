@@ -18,9 +18,9 @@ from mosaicbench.files.scores import (
     write_scores,
 )
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.report.roster import TRAITS, Roster
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
 from mosaicbench.report.tables.overview import overview
+from mosaicbench.roster import TRAITS, Roster
 from mosaicbench.statistics.common import HEADLINE
 from mosaicbench.statistics.sentinels import GATE_COLUMNS, identical_seeds
 from mosaicbench.statistics.summary import best, comparison, headline

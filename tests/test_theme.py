@@ -8,7 +8,7 @@ from synthetic_results import KNOWN, METHODS
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
-from mosaicbench.report.roster import KINDS, Roster
+from mosaicbench.roster import KINDS, Roster
 
 
 def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):

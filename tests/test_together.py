@@ -124,7 +124,7 @@ def test_every_figure_is_drawn_once_and_those_of_cells_apart():
     parts = drawn(catalog.names("figures"))
     assert sorted(figure for part in parts for figure in part) == sorted(catalog.names("figures"))
     assert max(map(len, parts)) <= MOST_FIGURES
-    assert drawn(["umap", "runtime", "marker_dots", "mean_ranks"]) == [
-        ["runtime", "mean_ranks"],
+    assert drawn(["umap", "resources", "marker_dots", "mean_ranks"]) == [
+        ["resources", "mean_ranks"],
         ["umap", "marker_dots"],
     ]

@@ -8,8 +8,8 @@ from mosaicbench.figures.tuning_trials import tuning_trials
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.trials import COLUMNS
 from mosaicbench.report.page.tuning import tuning
-from mosaicbench.report.roster import roster_of
 from mosaicbench.report.theme import read_theme, style
+from mosaicbench.roster import roster_of
 from mosaicbench.statistics.common import ALL
 from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
 

@@ -522,11 +522,11 @@ def test_editing_a_loader_reruns_everything_from_there_and_another_loader_nothin
 
 
 def test_editing_a_figure_draws_it_and_the_report(benchmark):
-    jobs = benchmark.edited("figures/runtime.py", lambda text: text + "\nUNUSED = 1\n")
+    jobs = benchmark.edited("figures/resources.py", lambda text: text + "\nUNUSED = 1\n")
     draws = [job for job in jobs if job.startswith("Draw")]
     assert jobs == {*draws, "Write the report"}
     assert len(draws) == 1
-    assert "runtime" in draws[0]
+    assert "resources" in draws[0]
 
 
 def test_a_hyperparameter_fits_that_run_alone_and_scores_those_of_its_job(benchmark):

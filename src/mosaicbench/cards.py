@@ -85,6 +85,8 @@ GROUPS = {
     "sampling": "what scores of a sample of the query cells are worth, where there are very many",
     "published_variants": "definitions that papers used, for comparison with their numbers",
 }
+# Groups of metrics in which a larger or smaller value is no better result; other people's definitions may reward a collapse.
+NO_QUALITY = ("resources", "reference", "sanity", "published_variants", "sampling")
 BETTER = {"higher": "more is better", "lower": "less is better"}
 BETTER |= {
     "nearer": "the nearer to `best` the better: neither more nor less is, so runs are not ranked by it"

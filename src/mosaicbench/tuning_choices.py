@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mosaicbench import catalog, spaces
+from mosaicbench.cards import NO_QUALITY
 from mosaicbench.errors import UserError, nearest
 from mosaicbench.spaces import TUNED
 
@@ -12,12 +13,6 @@ GROUPS_OF_MEAN = (
     "label_transfer",
     "imputation",
 )  # whose metrics the objective "mean" is made of
-NO_QUALITY = (
-    "resources",
-    "reference",
-    "sanity",
-    "sampling",
-)  # groups of metrics in which a better value is no better result
 
 
 def tuned(tuning: dict | None, runs: dict) -> dict[str, str]:

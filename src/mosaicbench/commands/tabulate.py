@@ -27,7 +27,6 @@ from mosaicbench.files.trials import read_trials
 from mosaicbench.layout import Results
 from mosaicbench.meter import PHASES
 from mosaicbench.report.recommendation import recommended
-from mosaicbench.report.roster import roster_of
 from mosaicbench.report.tables.contract import (
     HISTORY_COLUMNS,
     PHASE_COLUMNS,
@@ -38,6 +37,7 @@ from mosaicbench.report.tables.contract import (
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.standings import standings
+from mosaicbench.roster import roster_of
 from mosaicbench.statistics.common import RUN, joined
 from mosaicbench.statistics.distances import verdicts_by_distance
 from mosaicbench.statistics.intervals import over_cells, with_cells

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mosaicbench.report.tables.text import NOT_GIVEN
-from mosaicbench.report.theme import INK, QUIET, Theme
-from mosaicbench.statistics.common import RESOURCES
+from mosaicbench.report.theme import INK, QUIET, Theme, empty
+from mosaicbench.roster import RESOURCES
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # where chance lies
@@ -23,6 +24,77 @@ OVER_ROWS = {
     "y": 1.0
 }  # of a title: above rows stand no ticks or numbers, which matplotlib would look for at every turn
 FLOOR = 0.01  # the least value on a logarithmic axis
+
+
+def nothing(sentence: str, columns: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
+    """Return a figure that says why there is nothing to draw, and a table of these columns without rows."""
+    return empty(sentence), pd.DataFrame(columns=columns)
+
+
+def stacked(
+    parts: Sequence[tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]],
+) -> tuple[Figure, pd.DataFrame]:
+    """Return a figure of parts under each other, and the rows that they drew.
+
+    Parameters
+    ----------
+    parts
+        Of each part its width and height in inches, and the function that draws into its subfigure and returns the rows drawn.
+    """
+    widths, heights = zip(*(size for size, _ in parts), strict=True)
+    figure = Figure(figsize=(max(widths), sum(heights) + 0.3), layout="constrained")
+    rooms = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    drawn = [draw(room) for room, (_, draw) in zip(rooms, parts, strict=True)]
+    return figure, pd.concat(drawn, ignore_index=True)
+
+
+def head(room: SubFigure, text: str) -> None:
+    """Write what a part of a figure shows above it."""
+    room.suptitle(text, x=0.008, ha="left", fontsize=8.5, fontweight="bold")
+
+
+def shape(panels: int, *, most: int = 3) -> tuple[int, int]:
+    """Return how many lines and columns of panels hold so many, at most `most` side by side."""
+    columns = min(most, panels)
+    return math.ceil(panels / columns), columns
+
+
+def panels_of_directions(
+    room: Figure | SubFigure, directions: pd.DataFrame, rows: list[str], label: str, theme: Theme
+) -> list[Axes]:
+    """Return a panel per direction and space, with a row per run; the lowest of every column says what is across."""
+    lines, columns = shape(len(directions))
+    panels = room.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(directions) :]:
+        axes.set_visible(False)
+    for axes, direction in zip(panels, directions.itertuples(), strict=False):
+        label_rows(axes, theme, rows)
+        axes.set_title(f"{theme.direction(direction.direction)}  ({direction.space})", **OVER_ROWS)
+    for axes in panels[len(directions) - columns : len(directions)]:
+        axes.set_xlabel(label)
+        axes.tick_params(labelbottom=True)
+    return list(panels[: len(directions)])
+
+
+def directions_of(values: pd.DataFrame, theme: Theme) -> pd.DataFrame:
+    """Return the directions and spaces of a table, a row each, in display order."""
+    found = values[["direction", "space"]].drop_duplicates().sort_values("space")
+    order = theme.directions(found["direction"])
+    return found.sort_values("direction", key=lambda names: names.map(order.index), kind="stable")
+
+
+def handles_of_runs(theme: Theme, runs: Sequence[str]) -> list[Line2D]:
+    """Return a legend's markers of runs, in display order."""
+    return [
+        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5))
+        for run in theme.order("runs", runs)
+    ]
+
+
+def dot(label: str, colour: str, *, size: float = 4, **look: object) -> Line2D:
+    """Return a legend's dot."""
+    point = {"marker": "o", "linestyle": "none", "color": colour, "ms": size}
+    return Line2D([], [], label=label, **point | look)
 
 
 def label_rows(axes: Axes, theme: Theme, runs: list[str]) -> None:
@@ -76,6 +148,18 @@ def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) ->
         axes.plot(
             [low, high], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2
         )
+
+
+def write_beside(axes: Axes, row: float, text: str, **look: object) -> None:
+    """Write a text at the right of a row."""
+    look = {"va": "center", "color": QUIET, "fontsize": 6} | look
+    axes.text(1.01, row, text, transform=axes.get_yaxis_transform(), **look)
+
+
+def plain_log(axes: Axes) -> None:
+    """Write the numbers of a logarithmic axis in full, at its larger ticks alone."""
+    axes.xaxis.set_major_formatter(plain_numbers())
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plain_numbers() -> FuncFormatter:
@@ -154,18 +238,7 @@ def key(
     """Fill a panel with the legend of a palette, its first `most` names."""
     axes.axis("off")
     names = list(palette)[:most]
-    handles = [
-        Line2D(
-            [],
-            [],
-            marker="o",
-            ms=4,
-            linestyle="none",
-            color=palette[name],
-            label=shortened(labels[name]),
-        )
-        for name in names
-    ]
+    handles = [dot(shortened(labels[name]), palette[name]) for name in names]
     if len(palette) > most:
         handles.append(Line2D([], [], linestyle="none", label=f"and {len(palette) - most} more"))
     short = max(map(len, labels.values()), default=0) <= 6 and len(handles) > 8

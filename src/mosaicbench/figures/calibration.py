@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mosaicbench.figures._panels import OVER_ROWS, label_rows, name_view, write_absence
+from mosaicbench.figures._panels import (
+    directions_of,
+    name_view,
+    nothing,
+    panels_of_directions,
+    shape,
+    write_absence,
+    write_beside,
+)
 from mosaicbench.report.tables.text import absence
-from mosaicbench.report.theme import INK, QUIET, Theme, empty
+from mosaicbench.report.theme import INK, Theme
 
 CARD = {
     "label": "Calibration of imputed values",
@@ -45,45 +51,37 @@ def calibration(
         The figure, and one row per direction, run and bin: the bin's share of the measured values, and the run's coverage.
     """
     counts = features[features["metric"] == HISTOGRAM]
-    rows = theme.order("runs", counts["run"])
-    spaces = counts.drop_duplicates("direction").set_index("direction")["space"]
-    directions = theme.directions(spaces.index)
-    if not directions:
-        nothing = "No run of this view gives draws of what it imputes, or the group calibration was not scored."
-        return empty(nothing), pd.DataFrame(columns=COLUMNS)
-    columns = min(3, len(directions))
-    lines = math.ceil(len(directions) / columns)
+    if counts.empty:
+        absent = "No run of this view gives draws of what it imputes, or the group calibration was not scored."
+        return nothing(absent, COLUMNS)
+    rows, directions = theme.order("runs", counts["run"]), directions_of(counts, theme)
+    lines, columns = shape(len(directions))
     figure = Figure(
         figsize=(1.4 + 2.7 * columns, lines * (0.8 + ROW * len(rows))), layout="constrained"
     )
-    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     drawn = []
-    for axes, direction in zip(panels, directions, strict=False):
-        label_rows(axes, theme, rows)
-        axes.set_title(f"{theme.direction(direction)}  ({spaces[direction]})", **OVER_ROWS)
+    panels = panels_of_directions(figure, directions, rows, "place among the draws (PIT)", theme)
+    for axes, named in zip(panels, directions.to_dict("records"), strict=True):
         axes.set_xlim(0, 1)
-        of_direction = counts[counts["direction"] == direction]
-        covered = scores[(scores["direction"] == direction) & scores["metric"].isin(COVERAGE)]
+        of_direction = counts[counts["direction"] == named["direction"]]
+        covered = scores[
+            (scores["direction"] == named["direction"]) & scores["metric"].isin(COVERAGE)
+        ]
+        means = covered.groupby(["run", "metric"])["value"].mean().unstack()
+        means = means.reindex(index=rows, columns=COVERAGE)
         for row, run in enumerate(rows):
             table = _shares(of_direction[of_direction["run"] == run])
-            means = (
-                covered[covered["run"] == run].groupby("metric")["value"].mean().reindex(COVERAGE)
-            )
-            text = "" if len(table) else absence(runs, run)
-            named = {"direction": direction, "space": spaces[direction], "run": run, "shown": text}
-            drawn += [named | bar | dict(means) for bar in table.to_dict("records")] or [named]
-            if text:
+            if table.empty:
+                text = absence(runs, run)
                 write_absence(axes, row, text)
+                table = pd.DataFrame({"shown": [text]})
             else:
                 _bars(axes, row, table["share"].to_numpy(), theme.colour(run))
-                _write_coverage(axes, row, means)
-    for place, axes in enumerate(panels):
-        axes.set_visible(place < len(directions))
-        if len(directions) - columns <= place < len(directions):
-            axes.set_xlabel("place among the draws (PIT)")
-            axes.tick_params(labelbottom=True)
+                _write_coverage(axes, row, means.loc[run])
+                table = table.assign(**means.loc[run])
+            drawn.append(table.assign(**named, run=run))
     name_view(figure, theme, runs)
-    return figure, pd.DataFrame(drawn, columns=COLUMNS)
+    return figure, pd.concat(drawn, ignore_index=True).reindex(columns=COLUMNS)
 
 
 def _shares(counts: pd.DataFrame) -> pd.DataFrame:
@@ -112,12 +110,4 @@ def _write_coverage(axes: Axes, row: int, means: pd.Series) -> None:
         for name, value in means.items()
         if np.isfinite(value)
     ]
-    axes.text(
-        1.01,
-        row,
-        "\n".join(parts),
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        color=QUIET,
-        fontsize=6,
-    )
+    write_beside(axes, row, "\n".join(parts))

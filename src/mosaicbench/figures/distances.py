@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import DASHED, name_view
+from mosaicbench.figures._panels import DASHED, handles_of_runs, name_view, nothing
 from mosaicbench.report.page.cells import ARROWS
-from mosaicbench.report.theme import Theme, empty
+from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import BY_DISTANCE, DISTANCES
 from mosaicbench.statistics.distances import SCORES
 
@@ -40,16 +40,15 @@ def distances(
     of_scores = {score: _both(means, score, theme) for score in SCORES}
     of_scores = {score: rows for score, rows in of_scores.items() if len(rows)}
     if not of_scores:
-        return empty("No run of this view has a score by both distances."), pd.DataFrame(
-            columns=COLUMNS
-        )
+        return nothing("No run of this view has a score by both distances.", COLUMNS)
     figure = Figure(figsize=(SIDE * len(of_scores) + 2.2, SIDE + 0.4), layout="constrained")
     for axes, (score, rows) in zip(
         figure.subplots(1, len(of_scores), squeeze=False)[0], of_scores.items(), strict=True
     ):
-        low, high = rows[list(DISTANCES)].to_numpy().min(), rows[list(DISTANCES)].to_numpy().max()
-        edge = 0.06 * (high - low) or 0.01
-        axes.plot([low - edge, high + edge], [low - edge, high + edge], zorder=1, **DASHED)
+        values = rows[list(DISTANCES)].to_numpy()
+        edge = 0.06 * np.ptp(values) or 0.01
+        ends = values.min() - edge, values.max() + edge
+        axes.plot(ends, ends, zorder=1, **DASHED)
         for row in rows.itertuples():
             axes.plot(
                 [row.euclidean],
@@ -58,21 +57,14 @@ def distances(
                 alpha=0.9,
                 **theme.marker(row.run, size=5.5),
             )
-        axes.set_xlim(low - edge, high + edge)
-        axes.set_ylim(low - edge, high + edge)
-        axes.set_aspect("equal")
+        axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="Euclidean", ylabel="cosine")
         axes.grid()
         axes.set_title(f"{theme.label('metrics', score)} {ARROWS[theme.roster.better(score)]}")
-        axes.set_xlabel("Euclidean")
-        axes.set_ylabel("cosine")
     drawn = pd.concat(of_scores.values(), ignore_index=True)[COLUMNS]
-    handles = [
-        Line2D([], [], label=theme.label("runs", run), **theme.marker(run, size=5))
-        for run in theme.order("runs", drawn["run"])
-    ]
-    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.3).set_alignment(
-        "left"
+    legend = figure.legend(
+        handles=handles_of_runs(theme, drawn["run"]), loc="outside right upper", handletextpad=0.3
     )
+    legend.set_alignment("left")
     name_view(figure, theme, runs)
     return figure, drawn
 

@@ -10,9 +10,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import name_cells, shortened, wrapped
+from mosaicbench.figures._panels import name_cells, nothing, shortened, wrapped
 from mosaicbench.report.tables.text import NOT_GIVEN
-from mosaicbench.report.theme import INK, QUIET, Theme, empty
+from mosaicbench.report.theme import INK, QUIET, Theme
 
 CARD = {
     "label": "Confusion of label transfer",
@@ -42,9 +42,7 @@ def label_confusion(
         The figure, and one row per run, direction, type and type taken that occurs.
     """
     if transfers.empty:
-        return empty("No run that was projected carries cell types over."), pd.DataFrame(
-            columns=COLUMNS
-        )
+        return nothing("No run that was projected carries cell types over.", COLUMNS)
     of_row = ["direction", "run", "cell_type"]
     drawn = transfers.assign(
         share=transfers["cells"] / transfers.groupby(of_row)["cells"].transform("sum")

@@ -11,8 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import name_cells, shortened, wrapped
-from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
+from mosaicbench.figures._panels import dot, name_cells, nothing, shortened, wrapped
+from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 
 CARD = {
     "label": "Markers of the Leiden clusters",
@@ -59,9 +59,7 @@ def marker_dots(
         The figure, and one row per dot.
     """
     if markers.empty:
-        return empty("No run that was projected has clusters with markers."), pd.DataFrame(
-            columns=COLUMNS
-        )
+        return nothing("No run that was projected has clusters with markers.", COLUMNS)
     of_feature = markers.groupby(["run", "modality", "feature"])["mean"]
     width = (of_feature.transform("max") - of_feature.transform("min")).replace(0, np.nan)
     drawn = markers.assign(
@@ -164,15 +162,5 @@ def _cluster(name: int, row: pd.Series) -> str:
 
 
 def _sizes() -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            marker="o",
-            linestyle="none",
-            color=QUIET,
-            ms=np.sqrt(LARGEST * share),
-            label=f"{share:.0%}",
-        )
-        for share in (0.1, 0.25, 0.5, 1.0)
-    ]
+    shares = (0.1, 0.25, 0.5, 1.0)
+    return [dot(f"{share:.0%}", QUIET, size=np.sqrt(LARGEST * share)) for share in shares]

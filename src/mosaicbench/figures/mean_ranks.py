@@ -7,9 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mosaicbench.figures._panels import OVER_ROWS, ROW, label_rows, mark_interval, write_absence
+from mosaicbench.figures._panels import (
+    OVER_ROWS,
+    ROW,
+    label_rows,
+    mark_interval,
+    nothing,
+    write_absence,
+)
 from mosaicbench.report.tables.text import NOT_GIVEN
-from mosaicbench.report.theme import QUIET, Theme, empty
+from mosaicbench.report.theme import QUIET, Theme
 from mosaicbench.statistics.common import HEADLINE
 
 CARD = {
@@ -52,9 +59,7 @@ def mean_ranks(*, ranks: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.DataFra
     scenarios = theme.order("scenarios", headlines["scenario"])
     metrics = [metric for metric in HEADLINE if metric in set(headlines["metric"])]
     if not metrics:
-        return empty("No run can be ranked against another in any scenario."), pd.DataFrame(
-            columns=COLUMNS
-        )
+        return nothing("No run can be ranked against another in any scenario.", COLUMNS)
 
     rows_of = {
         name: theme.order("runs", headlines.loc[headlines["scenario"] == name, "run"])

@@ -14,10 +14,17 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from mosaicbench.figures._panels import FLOOR, inches, label_rows, measured_resources, name_view
-from mosaicbench.report.roster import TRAITS
+from mosaicbench.figures._panels import (
+    FLOOR,
+    inches,
+    label_rows,
+    measured_resources,
+    name_view,
+    nothing,
+)
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
-from mosaicbench.report.theme import FAINT, INK, QUIET, Theme, empty
+from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
+from mosaicbench.roster import TRAITS
 from mosaicbench.statistics.common import FOSCTTM, MACRO_F1, RECALL, TRANSFER
 from mosaicbench.statistics.overall import SCORES
 from mosaicbench.statistics.scale import ends
@@ -98,7 +105,7 @@ def overview_heat(
     }
     rows = theme.order("runs", runs["run"])
     if not any(families.values()):
-        return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
+        return nothing("No run of this view has a score to draw.", COLUMNS)
     used = measured_resources(summary, "mean")
     absent = {run: absence(runs, run) for run in rows}
     drawn = pd.concat(

@@ -13,15 +13,17 @@ from mosaicbench.figures._panels import (
     DASHED,
     OVER_ROWS,
     ROW,
+    dot,
     label_rows,
     mark_interval,
     mark_seeds,
     name_view,
+    nothing,
     wrapped,
     write_absence,
 )
 from mosaicbench.report.tables.text import absence
-from mosaicbench.report.theme import INK, QUIET, Theme, empty
+from mosaicbench.report.theme import INK, MARKERS, QUIET, Theme
 from mosaicbench.statistics.common import CONTESTS
 from mosaicbench.statistics.summary import best, seed_means
 
@@ -74,7 +76,7 @@ def scores_by_run(
     of_seeds = dict(tuple(means.groupby(["metric", "run"])))
     rows = theme.order("runs", runs["run"])
     if not metrics:
-        return empty("No run of this view has a score to draw."), pd.DataFrame(columns=COLUMNS)
+        return nothing("No run of this view has a score to draw.", COLUMNS)
 
     width, legend = 1.7 + 1.75 * len(metrics), _legend()
     columns = min(len(legend), int(width / LEGEND_COLUMN))
@@ -92,16 +94,8 @@ def scores_by_run(
             if (metric, run) not in summary:
                 text = absence(runs, run)
                 write_absence(axes, row, text)
-                drawn.append(
-                    {
-                        "metric": metric,
-                        "run": run,
-                        "seeds": 0,
-                        "best": False,
-                        "chance": chance,
-                        "shown": text,
-                    }
-                )
+                absent = {"metric": metric, "run": run, "seeds": 0, "best": False}
+                drawn.append(absent | {"chance": chance, "shown": text})
                 continue
             total = summary[metric, run]
             seeds = of_seeds.get((metric, run), means[:0])
@@ -142,13 +136,10 @@ def _limit(axes: Axes, least: float, most: float) -> None:
 
 
 def _legend() -> list[Line2D]:
-    point = {"linestyle": "none", "color": QUIET}
     return [
-        Line2D([], [], marker="o", ms=2.6, label="seed", **point),
-        Line2D([], [], marker="o", ms=4.6, label="mean (model)", **point),
-        Line2D([], [], marker="s", ms=4.6, label="mean (baseline)", **point),
-        Line2D([], [], marker="D", ms=4.6, label="mean (control)", **point),
+        dot("seed", QUIET, size=2.6),
+        *(dot(f"mean ({kind})", QUIET, size=4.6, marker=mark) for kind, mark in MARKERS.items()),
         Line2D([], [], color=QUIET, linewidth=1.4, label="95 % interval"),
-        Line2D([], [], marker="*", ms=9, mec=INK, label="best, controls aside", **point),
+        dot("best, controls aside", QUIET, size=9, marker="*", mec=INK),
         Line2D([], [], label="chance", **DASHED),
     ]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import DASHED
+from mosaicbench.figures._panels import DASHED, dot
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.statistics.common import FAILED
 from mosaicbench.statistics.sweep import OVER_DIRECTIONS
@@ -88,11 +88,7 @@ def sweep(*, sweep: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> tuple[Fig
         )
         for line, run in lines.items()
     ]
-    marks = [("o", "seed"), ("x", "collapsed or failed")]
-    handles += [
-        Line2D([], [], marker=sign, ms=4, linestyle="none", color=QUIET, label=text)
-        for sign, text in marks
-    ]
+    handles += [dot("seed", QUIET), dot("collapsed or failed", QUIET, marker="x")]
     handles.append(Line2D([], [], label="chance", **DASHED))
     columns_of_legend = min(len(handles), max(2, int(figure.get_figwidth() / 1.8)))
     figure.legend(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mosaicbench.figures._panels import inches, name_view, wrapped
+from mosaicbench.figures._panels import inches, name_view, shape, wrapped
 from mosaicbench.report.theme import Theme, empty
 
 CARD = {
@@ -55,8 +55,7 @@ def training_curves(
         return empty("No run of this view was trained."), drawn
     costs = theme.order("costs", drawn["cost"])
     trained = theme.order("runs", drawn["run"])
-    columns = min(3, len(costs))
-    lines = math.ceil(len(costs) / columns)
+    lines, columns = shape(len(costs))
     named = {run: theme.label("runs", run) for run in trained}
     widest = 0.55 + max(inches(name, rcParams["legend.fontsize"]) for name in named.values())
     beside = min(4, len(trained), max(1, int(WIDTH * columns / widest)))

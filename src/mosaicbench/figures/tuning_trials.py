@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mosaicbench.figures._panels import plain_numbers
+from mosaicbench.figures._panels import dot, plain_numbers
 from mosaicbench.report.theme import QUIET, Theme, empty
 from mosaicbench.statistics.common import VIEW
 
@@ -55,15 +55,11 @@ def tuning_trials(*, trials: pd.DataFrame, theme: Theme) -> tuple[Figure, pd.Dat
         Line2D([], [], label=theme.label("runs", run), linewidth=1.3, color=theme.colour(run))
         for run in runs
     ]
-    marks = [
-        ("o", "white", "defaults"),
-        ("o", QUIET, "settings that were taken"),
-        ("x", QUIET, "failed"),
+    handles += [
+        dot("defaults", QUIET, mfc="white"),
+        dot("settings that were taken", QUIET),
+        dot("failed", QUIET, marker="x"),
     ]
-    for sign, face, text in marks:
-        handles.append(
-            Line2D([], [], marker=sign, mfc=face, mec=QUIET, linestyle="none", ms=4, label=text)
-        )
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure, shown
 

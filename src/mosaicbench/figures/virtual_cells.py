@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from mosaicbench.figures._panels import bare, cloud, dot
 from mosaicbench.report.theme import FAINT, QUIET, SPARE, Theme, empty
 
 CARD = {
@@ -66,10 +66,7 @@ def virtual_cells(
         by_origin.set_title(f"{theme.label('runs', run)}: real and virtual\nclassifier AUC {auc}")
         _types(by_type, cells, types)
         _markers(of_markers, virtual_markers[virtual_markers["run"] == run], theme)
-    dots = [
-        Line2D([], [], marker="o", ms=4, linestyle="none", color=types[name], label=name)
-        for name in types
-    ]
+    dots = [dot(name, colour) for name, colour in types.items()]
     if dots:
         figure.legend(handles=dots, loc="outside lower center", ncols=min(len(dots), 6))
     return figure, virtual_markers
@@ -79,7 +76,14 @@ def _origins(axes: Axes, cells: pd.DataFrame) -> None:
     shuffled = cells.iloc[
         np.random.default_rng(0).permutation(len(cells))
     ]  # so that neither origin lies on top
-    _scatter(axes, shuffled, shuffled["origin"].map(ORIGINS).tolist())
+    bare(axes)
+    cloud(
+        axes,
+        shuffled["x"],
+        shuffled["y"],
+        shuffled["origin"].map(ORIGINS).tolist(),
+        points=len(cells),
+    )
     for name, colour in ORIGINS.items():
         axes.plot([], [], "o", ms=4, color=colour, label={"generated": "virtual"}.get(name, name))
     axes.legend(loc="best")
@@ -87,8 +91,11 @@ def _origins(axes: Axes, cells: pd.DataFrame) -> None:
 
 def _types(axes: Axes, cells: pd.DataFrame, palette: Mapping[str, str]) -> None:
     made = cells[cells["origin"] == "generated"]
-    _scatter(axes, cells[cells["origin"] == "real"], FAINT)
-    _scatter(axes, made, [palette.get(name, SPARE) for name in made["cell_type"]])
+    bare(axes)
+    real = cells[cells["origin"] == "real"]
+    cloud(axes, real["x"], real["y"], FAINT, points=len(cells))
+    colours = [palette.get(name, SPARE) for name in made["cell_type"]]
+    cloud(axes, made["x"], made["y"], colours, points=len(cells))
     axes.set_title("virtual, by the most similar type")
 
 
@@ -107,11 +114,3 @@ def _markers(axes: Axes, markers: pd.DataFrame, theme: Theme) -> None:
         xlabel="mean in real cells (sd)",
         ylabel="mean in virtual cells (sd)",
     )
-
-
-def _scatter(axes: Axes, points: pd.DataFrame, colours: object) -> None:
-    axes.scatter(points["x"], points["y"], c=colours, s=5, linewidths=0, alpha=0.8, rasterized=True)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_aspect("equal", adjustable="datalim")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.files.scores import CellScores
-from mosaicbench.report.roster import Roster
+from mosaicbench.roster import Roster
 from mosaicbench.statistics.common import FOSCTTM, RUN, TRANSFER, VIEW
 from mosaicbench.statistics.paired import BEST, level, paired_tests
 from mosaicbench.statistics.scale import ends

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
-from mosaicbench.report.roster import KINDS, Roster, roster_of
+from mosaicbench.roster import KINDS, Roster, roster_of
 
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "costs")

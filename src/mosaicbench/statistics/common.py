@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from mosaicbench.roster import RESOURCES
+
 VIEW = ["dataset", "scenario"]
 RUN = [*VIEW, "run"]
 FAILED = ("diverged", "out_of_memory", "timeout", "crashed")
@@ -30,7 +32,6 @@ HEADLINE = (
     "fit_seconds",
     "peak_host_mb",
 )
-RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
 GROUPS = {  # what the overall score is made of
     "alignment": (FOSCTTM, RECALL),
     "label_transfer": (TRANSFER, MACRO_F1),

@@ -12,7 +12,7 @@ from mosaicbench.statistics.common import BY_DISTANCE, DISTANCES, HEADLINE, VIEW
 from mosaicbench.statistics.summary import merits
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 DISTANCE_COLUMNS = [
     *VIEW,

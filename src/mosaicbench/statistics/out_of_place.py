@@ -12,7 +12,7 @@ from mosaicbench.statistics.common import VIEW
 from mosaicbench.statistics.summary import seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 GATE = "control"
 # control -> the groups of metrics in which it knows nothing, and the property of a metric's card that says what it then scores:

@@ -24,7 +24,7 @@ from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 METRICS = [metric for metrics in GROUPS.values() for metric in metrics]
 SCORES = ("score", *GROUPS)

@@ -19,7 +19,7 @@ from mosaicbench.statistics.spread import detectable, interval, moderated, seeds
 from mosaicbench.statistics.summary import best, complete_seed_means, headline, merits
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 PAIRED_COLUMNS = [
     *VIEW,

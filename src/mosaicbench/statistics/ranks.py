@@ -14,7 +14,7 @@ from mosaicbench.statistics.intervals import over_datasets
 from mosaicbench.statistics.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 RANK_COLUMNS = [
     "scenario",

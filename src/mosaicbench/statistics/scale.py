@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 POSITIVE = "oracle"
 NEGATIVE = (

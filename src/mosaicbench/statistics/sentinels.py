@@ -17,7 +17,7 @@ from mosaicbench.statistics.scale import ends
 from mosaicbench.statistics.summary import seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 GATE_COLUMNS = [*RUN, "gate", "metric", "seeds", "message"]
 STOPPED = "stopped by the budget"

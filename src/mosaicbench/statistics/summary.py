@@ -15,7 +15,7 @@ import pandas as pd
 from mosaicbench.statistics.common import FAILED, NO_INTERVAL, RUN, T_OVER_SEEDS, VIEW, t_quantile
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 SUMMARY = ["mean", "sd", "low", "high", "interval", "seeds"]
 COMPARISON_COLUMNS = [*RUN, "metric", "direction", "space", *SUMMARY, "failed"]

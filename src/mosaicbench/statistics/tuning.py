@@ -15,7 +15,7 @@ from mosaicbench.statistics.paired import over_splits
 from mosaicbench.statistics.summary import complete_seed_means
 
 if TYPE_CHECKING:
-    from mosaicbench.report.roster import Roster
+    from mosaicbench.roster import Roster
 
 TRIAL_COLUMNS = [
     *RUN,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
 import pandas as pd
 
 from mosaicbench.report.page.html_tables import Cell, Column
@@ -20,12 +24,84 @@ TRAITS = {
 ELSEWHERE = "computed elsewhere, so it cannot be known"
 
 
+Columns = list[tuple[Column | str, Callable[[dict], Cell | str]]]
+
 # --- columns -------------------------------------------------------------------------------------------------------------
 
 
-def place_columns() -> list[Column]:
-    """Return the columns of :func:`place_cells`."""
-    return [Column("Run"), Column("Dataset", choices=True), Column("Scenario", choices=True)]
+def run_column(theme: Theme, key: str = "run", **look: object) -> Columns:
+    """Return the column that names the run of a record, with its `signs` where the record has them."""
+    return [(Column("Run", **look), lambda row: run_cell(row[key], theme, row.get("signs", "")))]
+
+
+def label_columns(theme: Theme, **rooms: str) -> Columns:
+    """Return a column to choose by for each kind of name: its key in a record, and the names of its kind, "datasets"."""
+    return [
+        (Column(key.capitalize(), choices=True), partial(_label, key=key, room=room, theme=theme))
+        for key, room in rooms.items()
+    ]
+
+
+def view_columns(theme: Theme) -> Columns:
+    """Return the columns that name dataset and scenario."""
+    return label_columns(theme, dataset="datasets", scenario="scenarios")
+
+
+def score_column(theme: Theme) -> Columns:
+    """Return the column that names a metric."""
+    label = partial(_label, key="metric", room="metrics", theme=theme)
+    return [(Column("Score", choices=True), label)]
+
+
+def number_column(
+    label: str,
+    key: str,
+    form: str | Callable[[float], str] = "z.3f",
+    *,
+    why: str | Callable[[dict], str] = "",
+    **look: object,
+) -> Columns:
+    """Return the column of a number; `why` says why a record has none, or is the key that does."""
+
+    def cell(row: dict) -> Cell:
+        value = row[key]
+        text = form(value) if callable(form) else f"{value:{form}}"
+        reason = why(row) if callable(why) else text_of(row, why) if why in row else why
+        return number_cell(value, text, why=reason)
+
+    return [(Column(label, **look), cell)]
+
+
+def interval_column(
+    label: str, low: str = "low", high: str = "high", *, decimals: int = 3
+) -> Columns:
+    """Return the column of an interval, which sorts by its lower end."""
+    return [(label, lambda row: interval_cell(row[low], row[high], decimals=decimals))]
+
+
+def text_column(label: str, key: str, **look: object) -> Columns:
+    """Return the column of a text."""
+    return [(Column(label, **look), lambda row: text_of(row, key))]
+
+
+def trait_columns(theme: Theme) -> Columns:
+    """Return "yes" or "no" for each of :data:`TRAITS`, a dash where the run was computed elsewhere."""
+    heads = {name: name.removeprefix("uses_").capitalize() for name in TRAITS}
+    return [
+        (Column(heads[name], about=about), partial(_trait, name=name, theme=theme))
+        for name, about in TRAITS.items()
+    ]
+
+
+def _trait(row: dict, *, name: str, theme: Theme) -> Cell:
+    if theme.roster.is_elsewhere(row["run"]):
+        return Cell(NOT_GIVEN, why=ELSEWHERE)
+    answer = theme.roster.traits(row["run"])[name]
+    return Cell(answer, mark="no" if answer == "no" else "")
+
+
+def _label(row: dict, *, key: str, room: str, theme: Theme) -> str:
+    return theme.label(room, row[key])
 
 
 def metric_column(metric: str, theme: Theme) -> Column:
@@ -36,14 +112,6 @@ def metric_column(metric: str, theme: Theme) -> Column:
         about=theme.roster.metric(metric).get("definition", ""),
         descending=descending,
     )
-
-
-def trait_columns() -> list[Column]:
-    """Return the columns of :func:`trait_cells`."""
-    return [
-        Column(name.removeprefix("uses_").capitalize(), about=about)
-        for name, about in TRAITS.items()
-    ]
 
 
 def with_arrow(metric: str, theme: Theme) -> str:
@@ -61,23 +129,6 @@ def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
     return Cell(
         f"{theme.label('runs', run)} {signs}".strip(), colour=theme.colour(run), why=meaning
     )
-
-
-def place_cells(run: str, dataset: str, scenario: str, theme: Theme) -> list[Cell | str]:
-    """Return the cells that say of which run and view a row is."""
-    return [
-        run_cell(run, theme),
-        theme.label("datasets", dataset),
-        theme.label("scenarios", scenario),
-    ]
-
-
-def trait_cells(run: str, theme: Theme) -> list[Cell]:
-    """Return "yes" or "no" for each of :data:`TRAITS`, a dash where the run was computed elsewhere."""
-    if theme.roster.is_elsewhere(run):
-        return [Cell(NOT_GIVEN, why=ELSEWHERE) for _ in TRAITS]
-    given = theme.roster.traits(run)
-    return [Cell(given[name], mark="no" if given[name] == "no" else "") for name in TRAITS]
 
 
 def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:
@@ -127,6 +178,21 @@ def three_decimals(value: float) -> str:
 def sort_key(value: float) -> float | str:
     """Return what a number sorts by: nothing where it is missing, so that it stays last."""
     return "" if pd.isna(value) else value
+
+
+def text_of(row: dict, key: str) -> str:
+    """Return a record's text, "" where it has none."""
+    return row[key] if isinstance(row[key], str) else ""
+
+
+def joined_labels(theme: Theme, room: str, names: Iterable[str]) -> str:
+    """Return the labels of the distinct names in display order, "A, B"."""
+    return ", ".join(theme.label(room, name) for name in theme.order(room, names))
+
+
+def arranged(rows: pd.DataFrame, *places: pd.Series) -> pd.DataFrame:
+    """Return rows sorted by the first of `places`, then by the next, and as they were where all are equal."""
+    return rows.iloc[np.lexsort([place.to_numpy(dtype=float) for place in reversed(places)])]
 
 
 def many(count: int, what: str) -> str:

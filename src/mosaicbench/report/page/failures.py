@@ -7,8 +7,15 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mosaicbench.layout import Jobs
-from mosaicbench.report.page.cells import ELSEWHERE, place_cells, place_columns, run_cell
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
+from mosaicbench.report.page.cells import (
+    ELSEWHERE,
+    arranged,
+    run_cell,
+    run_column,
+    text_column,
+    view_columns,
+)
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import FAILED, RUN
@@ -27,6 +34,7 @@ REMEDIES = {
     "not_applicable": "The method cannot take part in this scenario by its design, or the config left it out: nothing to mend. "
     "Where the reason names a package or links that are missing, the run takes part once they are there.",
 }
+NOT_IN_FILES = "computed elsewhere, and not in its files, or not defined on these data"
 GIVES = {  # what a method's card must give, so that it has scores of a group
     "alignment": ("single", "it gives no latents of single modalities"),
     "label_transfer": ("single", "it gives no latents of single modalities"),
@@ -43,11 +51,7 @@ def reason(run: str, metric: str, runs: pd.DataFrame, theme: Theme) -> str:
         return messages(run, runs)
     if theme.roster.is_elsewhere(run):
         of_run = theme.roster.group(metric) == "resources"
-        return (
-            ELSEWHERE
-            if of_run
-            else "computed elsewhere, and not in its files, or not defined on these data"
-        )
+        return ELSEWHERE if of_run else NOT_IN_FILES
     output, why = GIVES.get(theme.roster.group(metric), ("", ""))
     gives = theme.roster.card(run).get("gives")
     if output and gives is not None and output not in gives:
@@ -71,21 +75,35 @@ def messages(run: str, runs: pd.DataFrame) -> str:
 
 def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid | None:
     """Return one row per view, run, status and reason, with its seeds: failed, then collapsed, then not applicable."""
-    order = (*FAILED, "collapsed", "not_applicable")
+    order = [*FAILED, "collapsed", "not_applicable"]
     logs = Jobs((config.get("pathvars") or {}).get("logs", "logs"), "log")
-    rows = []
-    groups = runs[runs["status"].isin(order)].groupby([*RUN, "status", "message"], sort=False)
-    for (dataset, scenario, run, status, message), group in groups:
-        seeds = [str(seed) for seed in group["seed"].dropna()]
-        log = logs.of_fit(dataset, scenario, run, seeds[0]) if status in FAILED else ""
-        cells = place_cells(run, dataset, scenario, theme)
-        cells.append(Cell(status.replace("_", " "), mark="warn" if status in FAILED else ""))
-        cells += [text or NOT_GIVEN for text in (", ".join(seeds), message, log)]
-        rows.append((order.index(status), cells))
-    rows.sort(key=lambda ranked: ranked[0])
-    columns = [*place_columns(), Column("Status", choices=True)]
-    columns += ["Seeds", Column("Message", words=True), Column("Log", words=True)]
-    return grid("Failed, collapsed, not applicable", columns, [cells for _, cells in rows])
+
+    def log(row: dict) -> str:
+        first = row["seeds"].split(", ")[0]
+        return (
+            logs.of_fit(*(row[name] for name in RUN), first)
+            if row["status"] in FAILED
+            else NOT_GIVEN
+        )
+
+    ended = runs[runs["status"].isin(order)].groupby([*RUN, "status", "message"], sort=False)
+    seeds = ended["seed"].agg(lambda seeds: ", ".join(map(str, seeds.dropna())))
+    rows = seeds.rename("seeds").reset_index()
+    columns = [
+        *run_column(theme),
+        *view_columns(theme),
+        (
+            Column("Status", choices=True),
+            lambda row: Cell(
+                row["status"].replace("_", " "), mark="warn" if row["status"] in FAILED else ""
+            ),
+        ),
+        ("Seeds", lambda row: row["seeds"] or NOT_GIVEN),
+        (Column("Message", words=True), lambda row: row["message"] or NOT_GIVEN),
+        (Column("Log", words=True), log),
+    ]
+    rows = arranged(rows, rows["status"].map(order.index))
+    return table("Failed, collapsed, not applicable", columns, rows)
 
 
 def remedies(runs: pd.DataFrame) -> dict[str, str]:
@@ -97,15 +115,23 @@ def remedies(runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def gates(table: pd.DataFrame, theme: Theme) -> Grid | None:
+def gates(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return one row per run and gate, whatever the number of scores it is about; None where nothing was found."""
-    rows = []
-    for (dataset, scenario, run, gate), findings in table.groupby([*RUN, "gate"], sort=False):
-        named = Cell(EVERY_RUN) if run == EVERY_RUN else run_cell(run, theme)
-        place = [named, theme.label("datasets", dataset), theme.label("scenarios", scenario)]
-        rows.append([*place, gate, in_words(findings, lambda metric: _label(metric, theme))])
-    columns = [*place_columns(), Column("Gate", choices=True), Column("Finding", words=True)]
-    return grid("What the gates found", columns, rows)
+    rows = [
+        dict(zip([*RUN, "gate"], names, strict=True))
+        | {"finding": in_words(found, lambda metric: _label(metric, theme))}
+        for names, found in findings.groupby([*RUN, "gate"], sort=False)
+    ]
+    columns = [
+        (
+            Column("Run"),
+            lambda row: EVERY_RUN if row["run"] == EVERY_RUN else run_cell(row["run"], theme),
+        ),
+        *view_columns(theme),
+        *text_column("Gate", "gate", choices=True),
+        *text_column("Finding", "finding", words=True),
+    ]
+    return table("What the gates found", columns, rows)
 
 
 def alarms(table: pd.DataFrame, theme: Theme) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import pandas as pd
 
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 
@@ -96,23 +99,64 @@ class Grid:
 
 
 def grid(
-    label: str, columns: list[Column | str], rows: list[Row | list[Cell | str]]
+    label: str,
+    columns: Iterable[Column | str],
+    rows: list[Row | list[Cell | str]] | Mapping[str, list],
 ) -> Grid | None:
-    """Return a table of one section, None without rows; a text stands for a column or a cell without anything else."""
-    if not rows:
+    """Return a table, None without rows; a text serves as a column or a cell without anything else.
+
+    Parameters
+    ----------
+    label
+        What the table is.
+    columns
+        Its columns.
+    rows
+        Its rows, or heading -> rows.
+    """
+    sections = {
+        heading: [entry if isinstance(entry, Row) else row(*entry) for entry in members]
+        for heading, members in (rows if isinstance(rows, Mapping) else {"": rows}).items()
+    }
+    if not any(sections.values()):
         return None
-    return Grid(
-        label,
-        headed(columns),
-        {"": [entry if isinstance(entry, Row) else row(*entry) for entry in rows]},
-    )
-
-
-def headed(columns: list[Column | str]) -> tuple[Column, ...]:
-    """Return columns; a text stands for one without anything else."""
-    return tuple(Column(column) if isinstance(column, str) else column for column in columns)
+    heads = (Column(column) if isinstance(column, str) else column for column in columns)
+    return Grid(label, tuple(heads), sections)
 
 
 def row(*cells: Cell | str, run: str = "") -> Row:
-    """Return a row; a text stands for a cell without anything else."""
+    """Return a row; a text serves as a cell without anything else."""
     return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), run)
+
+
+def table(
+    label: str,
+    columns: Sequence[tuple[Column | str, Callable[[dict], Cell | str]]],
+    rows: pd.DataFrame | list[dict] | Mapping[str, pd.DataFrame],
+    *,
+    by_run: bool = False,
+) -> Grid | None:
+    """Return a table of records, None without any.
+
+    Parameters
+    ----------
+    label
+        What the table is.
+    columns
+        Each with the function that makes its cell of a record.
+    rows
+        The records, or heading -> records.
+    by_run
+        Whether a row is what the table says of its `run`.
+    """
+
+    def filled(records: pd.DataFrame | list[dict]) -> list[Row]:
+        records = records.to_dict("records") if isinstance(records, pd.DataFrame) else records
+        return [
+            row(*(cell(one) for _, cell in columns), run=one["run"] if by_run else "")
+            for one in records
+        ]
+
+    sections = rows if isinstance(rows, Mapping) else {"": rows}
+    filled_sections = {name: filled(records) for name, records in sections.items()}
+    return grid(label, [column for column, _ in columns], filled_sections)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from mosaicbench.report.page.cells import (
-    interval_cell,
+    Columns,
+    arranged,
+    interval_column,
+    joined_labels,
+    label_columns,
     number_cell,
-    run_cell,
-    trait_cells,
+    number_column,
+    run_column,
+    score_column,
+    text_column,
+    text_of,
     trait_columns,
 )
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, Row, grid, headed, row
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
 from mosaicbench.report.page.summary import totals
 from mosaicbench.report.tables.text import FEWER
 from mosaicbench.report.theme import Theme
@@ -40,107 +48,68 @@ def _board(
 ) -> dict:
     """Return the board of one scenario; `lines` are its overall scores, `of_scenario` those by dataset too."""
     together = [name for name in str(lines["datasets"].iloc[0]).split(", ") if name]
-    by_dataset = of_scenario.set_index(["dataset", "run"])["score"]
-    datasets = theme.order(
-        "datasets", (name for name in by_dataset.index.unique("dataset") if name != ALL)
-    )
+    by_dataset = of_scenario.pivot(index="run", columns="dataset", values="score")
+    datasets = theme.order("datasets", by_dataset.columns.difference([ALL]))
     several = datasets if len(datasets) > 1 else []
-    sections: dict[str, list[tuple[float, Row]]] = {"complete": [], "incomplete": [], "control": []}
-    missing, absent = [], []
-    by_run = lines.set_index("run")
-    for run in theme.order("runs", by_run.index):
-        line = by_run.loc[run]
-        if not line["of_seeds"]:
-            absent.append(theme.label("runs", run))
-            continue
-        section = (
-            "control"
-            if not theme.roster.competes(run)
-            else "complete"
-            if line["complete"]
-            else "incomplete"
-        )
-        lacks = _what_is_missing(line["missing"], len(together), theme)
-        if section == "incomplete":
-            missing.append(f"{theme.label('runs', run)} ({lacks})")
-        scores = [by_dataset.loc[(name, run)] for name in several]
-        named = run_cell(run, theme, signs.get((line["dataset"], scenario, run), ""))
-        sections[section].append((line["rank"], _row(named, line, scores, section, lacks, theme)))
-    sections["complete"].sort(key=lambda ranked: ranked[0])
-    incomplete = "Without an answer to every question: ranked in those that they answer"
-    headings = {
-        "Every question answered": "complete",
-        incomplete: "incomplete",
-        "Controls": "control",
-    }
-    rows = {
-        heading: [line for _, line in sections[section]] for heading, section in headings.items()
-    }
-    apart = [theme.label("datasets", name) for name in datasets if name not in together]
+    lines = lines.set_index("run", drop=False).loc[theme.order("runs", lines["run"])]
+    lines = lines.assign(
+        signs=[signs.get((lines["dataset"].iloc[0], scenario, run), "") for run in lines["run"]],
+        lacks=[_what_is_missing(text, len(together), theme) for text in lines["missing"]],
+    ).join(by_dataset[several].add_prefix("in "))
+    ran = lines[lines["of_seeds"] > 0]
+    competes, complete = ran["run"].map(theme.roster.competes), ran["complete"].astype(bool)
+    incomplete = ran[competes & ~complete]
     title = theme.label("scenarios", scenario).capitalize()
     if several:
-        title += (
-            f", mean over {len(together)} datasets"
-            if len(together) > 1
-            else f", {theme.label('datasets', together[0])}"
-        )
+        over = f"mean over {len(together)} datasets"
+        title += f", {over if len(together) > 1 else theme.label('datasets', together[0])}"
+    sections = {
+        "Every question answered": ran[competes & complete].sort_values("rank", kind="stable"),
+        "Without an answer to every question: ranked in those that they answer": incomplete,
+        "Controls": ran[~competes],
+    }
+    lacking = zip(incomplete["run"], incomplete["lacks"], strict=True)
     return {
         "title": title,
-        "grid": Grid(f"Overall scores, {title}", _columns(several, theme), rows),
-        "absent": ", ".join(absent),
-        "apart": ", ".join(apart),
-        "missing": ", ".join(missing),
+        "grid": table(f"Overall scores, {title}", _columns(several, theme), sections, by_run=True),
+        "absent": joined_labels(theme, "runs", lines.loc[lines["of_seeds"] == 0, "run"]),
+        "apart": ", ".join(
+            theme.label("datasets", name) for name in datasets if name not in together
+        ),
+        "missing": ", ".join(f"{theme.label('runs', run)} ({lacks})" for run, lacks in lacking),
         "interval": ", ".join(sorted(set(lines["interval"]) - {NO_INTERVAL})) or NO_INTERVAL,
     }
 
 
-def _columns(datasets: list[str], theme: Theme) -> tuple[Column, ...]:
-    columns = ["Run", "Rank", Column("Overall ↑", descending=True), "95 % interval"]
-    for group in groups(theme):
-        columns += [
-            Column(f"{group['label']} ↑", about=group["metrics"], descending=True),
-            Column("Rank in it"),
-        ]
-    columns += [Column(theme.label("datasets", name), descending=True) for name in datasets]
+def _columns(datasets: list[str], theme: Theme) -> Columns:
+    def reason(row: dict) -> str:
+        return f"it lacks {row['lacks']}" if row["lacks"] else ""
+
+    def unranked(row: dict) -> str:
+        return reason(row) if theme.roster.competes(row["run"]) else "controls are not ranked"
+
+    def score(row: dict) -> Cell:
+        cell = number_cell(row["score"], why=reason(row))
+        is_whole = row["complete"] or not theme.roster.competes(row["run"]) or pd.isna(row["score"])
+        return cell if is_whole else replace(cell, text=f"{cell.text} {FEWER}", why=reason(row))
+
+    columns = run_column(theme) + number_column("Rank", "rank", ".0f", why=unranked)
+    columns += [(Column("Overall ↑", descending=True), score), *interval_column("95 % interval")]
+    for group, name, rank in zip(groups(theme), GROUPS, RANKS, strict=True):
+        look = {"about": group["metrics"], "descending": True}
+        columns += number_column(f"{group['label']} ↑", name, why=reason, **look)
+        columns += number_column("Rank in it", rank, ".0f", why=reason)
+    for name in datasets:
+        why = "not applicable, or without a score"
+        columns += number_column(
+            theme.label("datasets", name), f"in {name}", why=why, descending=True
+        )
+    made_of = Column("Scores", about="how many of the scores that the overall score is made of")
     columns += [
-        Column("Scores", about="how many of the scores that the overall score is made of"),
-        "Seeds",
+        (made_of, lambda row: f"{row['metrics']}/{row['of_metrics']}"),
+        ("Seeds", lambda row: f"{row['seeds']}/{row['of_seeds']}"),
     ]
-    return headed([*columns, *trait_columns()])
-
-
-def _row(
-    named: Cell, line: pd.Series, of_datasets: list[float], section: str, lacks: str, theme: Theme
-) -> Row:
-    """Return the row of a run, whose name is in `named`; `lacks` says which scores and seeds it lacks."""
-    run = line.name
-    reason = f"it lacks {lacks}" if lacks else ""
-    rank = number_cell(
-        line["rank"],
-        f"{line['rank']:.0f}",
-        why="controls are not ranked" if section == "control" else reason,
-    )
-    score = number_cell(line["score"], why=reason)
-    questions = []
-    for name, place in zip(GROUPS, RANKS, strict=True):
-        questions += [
-            number_cell(line[name], why=reason),
-            number_cell(line[place], f"{line[place]:.0f}", why=reason),
-        ]
-    if section == "incomplete" and not pd.isna(line["score"]):
-        score = Cell(f"{score.text} {FEWER}", sort=score.sort, why=reason)
-    return row(
-        named,
-        rank,
-        score,
-        interval_cell(line["low"], line["high"]),
-        *questions,
-        *(number_cell(value, why="not applicable, or without a score") for value in of_datasets),
-        f"{line['metrics']}/{line['of_metrics']}",
-        f"{line['seeds']}/{line['of_seeds']}",
-        *trait_cells(run, theme),
-        run=run,
-    )
+    return columns + trait_columns(theme)
 
 
 def _what_is_missing(missing: object, datasets: int, theme: Theme) -> str:
@@ -181,35 +150,25 @@ def groups(theme: Theme) -> list[dict[str, str]]:
     ]
 
 
-def ranks(table: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Grid | None:
+def ranks(table_of_ranks: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return one row per scenario, headline score and run, the ranked first; None where there is nothing to rank."""
-    rows, signs = [], signs_of(gates)
-    for scenario in theme.order("scenarios", table.loc[table["metric"].isin(HEADLINE), "scenario"]):
-        of_scenario = table[table["scenario"] == scenario]
-        for metric in [name for name in HEADLINE if name in set(of_scenario["metric"])]:
-            of_metric = of_scenario[of_scenario["metric"] == metric].sort_values(
-                "rank", kind="stable"
-            )
-            for line in of_metric.to_dict("records"):
-                note = line["note"] if isinstance(line["note"], str) else ""
-                rank = number_cell(
-                    line["rank"], f"{line['rank']:.2f} of {int(line['ranked'])}", why=note
-                )
-                rows.append(
-                    [
-                        run_cell(line["run"], theme, signs.get((ALL, scenario, line["run"]), "")),
-                        theme.label("scenarios", scenario),
-                        theme.label("metrics", metric),
-                        rank,
-                    ]
-                    + [interval_cell(line["low"], line["high"], decimals=2)]
-                    + [f"{int(line['blocks'])}/{int(line['of_blocks'])}", note]
-                )
-    columns = [
-        "Run",
-        Column("Scenario", choices=True),
-        Column("Score", choices=True),
-        "Mean rank",
-        "95 % interval",
+    rows, signs = table_of_ranks[table_of_ranks["metric"].isin(HEADLINE)], signs_of(gates)
+    scenarios = theme.order("scenarios", rows["scenario"])
+    places = rows["scenario"].map(scenarios.index), rows["metric"].map(HEADLINE.index)
+    rows = arranged(rows, *places, rows["rank"])
+    names = zip(rows["scenario"], rows["run"], strict=True)
+    columns = run_column(theme) + label_columns(theme, scenario="scenarios") + score_column(theme)
+    columns += [
+        (
+            "Mean rank",
+            lambda row: number_cell(
+                row["rank"], f"{row['rank']:.2f} of {row['ranked']:.0f}", why=text_of(row, "note")
+            ),
+        ),
+        *interval_column("95 % interval", decimals=2),
+        ("Datasets x seeds", lambda row: f"{row['blocks']:.0f}/{row['of_blocks']:.0f}"),
     ]
-    return grid("Mean ranks", [*columns, "Datasets x seeds", Column("Note", words=True)], rows)
+    columns += text_column("Note", "note", words=True)
+    return table(
+        "Mean ranks", columns, rows.assign(signs=[signs.get((ALL, *name), "") for name in names])
+    )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
-from mosaicbench.report.page.cells import number_cell, run_cell, sort_key
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
+from mosaicbench.report.page.cells import (
+    number_cell,
+    number_column,
+    run_cell,
+    sort_key,
+    view_columns,
+)
+from mosaicbench.report.page.html_tables import Cell, Column, Grid
+from mosaicbench.report.page.html_tables import table as html_table
 from mosaicbench.report.recommendation import (
     SPEED,
     bar_in_words,
@@ -28,56 +37,55 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
     table
         Columns ``recommendation.COLUMNS``.
     """
-    rows = [_row(row, theme) for row in table.to_dict("records")]
-    columns = [
-        Column("Dataset", choices=True),
-        Column("Scenario", choices=True),
-        Column("Question", choices=True),
-        "Take",
-    ]
-    columns += ["Score", Column("Beats", words=True), Column("Not separable from", words=True)]
+    columns = view_columns(theme)
     columns += [
-        Column("Detectable, these cells", about=DETECTABLE),
-        Column("Detectable, new cells", about=DETECTABLE),
+        (Column("Question", choices=True), lambda row: _begun(question_in_words(row, theme))),
+        ("Take", partial(_taken, theme=theme)),
+        ("Score", partial(_score, theme=theme)),
+        (
+            Column("Beats", words=True),
+            lambda row: bar_in_words(row, theme) if row["beaten"] else NOT_GIVEN,
+        ),
+        (
+            Column("Not separable from", words=True),
+            lambda row: ", ".join(theme.label("runs", run) for run in _others(row)) or NOT_GIVEN,
+        ),
+        *number_column("Detectable, these cells", "detectable", about=DETECTABLE),
+        *number_column("Detectable, new cells", "detectable_new", about=DETECTABLE),
+        (
+            Column("More splits to decide", about=f"{NEEDED}, beyond those that there are"),
+            _more_splits,
+        ),
+        *number_column("Seconds of a fit", "seconds", ".3g", why="not measured"),
+        *number_column("MB of a fit", "peak_host_mb", ".0f", why="not measured"),
     ]
-    columns += [Column("More splits to decide", about=f"{NEEDED}, beyond those that there are")]
-    columns += [Column("Seconds of a fit"), Column("MB of a fit")]
-    return grid("Which run to take", columns, rows)
+    return html_table("Which run to take", columns, table)
 
 
-def _row(row: dict, theme: Theme) -> list[Cell | str]:
-    taken = run_cell(row["run"], theme, row["signs"]) if row["run"] else Cell("none", mark="warn")
-    score = Cell(
-        NOT_GIVEN,
-        sort="",
-        why="no score: the fastest of the runs that the other rows of this view name",
-    )
-    beats = bar_in_words(row, theme) if row["beaten"] else NOT_GIVEN
+def _begun(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _taken(row: dict, *, theme: Theme) -> Cell:
+    taken = row["run"]
+    return run_cell(taken, theme, row["signs"]) if taken else Cell("none", mark="warn")
+
+
+def _score(row: dict, *, theme: Theme) -> Cell:
     if not row["run"]:
-        why = why_none(row, theme)
-        score = Cell(why[0].upper() + why[1:], sort="")
-    elif row["question"] != SPEED:
-        text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
-        score = Cell(f"{theme.label('metrics', row['metric'])} {text}", sort=sort_key(row["mean"]))
-    others = ", ".join(
-        theme.label("runs", name) for name in filter(None, row["level_with"].split(", "))
-    )
+        return Cell(_begun(why_none(row, theme)), sort="")
+    if row["question"] == SPEED:
+        why = "no score: the fastest of the runs that the other rows of this view name"
+        return Cell(NOT_GIVEN, sort="", why=why)
+    text = mean_with_interval(row["metric"], row["mean"], row["low"], row["high"])
+    return Cell(f"{theme.label('metrics', row['metric'])} {text}", sort=sort_key(row["mean"]))
+
+
+def _others(row: dict) -> list[str]:
+    return [run for run in row["level_with"].split(", ") if run]
+
+
+def _more_splits(row: dict) -> Cell | str:
     needed = row["seeds_needed"] - row["seeds"]
-    more = (
-        number_cell(needed, f"{max(1, needed):.0f}", why=decided_by(row)) if others else NOT_GIVEN
-    )
-    question = question_in_words(row, theme)
-    return [
-        theme.label("datasets", row["dataset"]),
-        theme.label("scenarios", row["scenario"]),
-        question[0].upper() + question[1:],
-        taken,
-        score,
-        beats,
-        others or NOT_GIVEN,
-        number_cell(row["detectable"]),
-        number_cell(row["detectable_new"]),
-        more,
-        number_cell(row["seconds"], f"{row['seconds']:.3g}", why="not measured"),
-        number_cell(row["peak_host_mb"], f"{row['peak_host_mb']:.0f}", why="not measured"),
-    ]
+    text = f"{max(1, needed):.0f}"
+    return number_cell(needed, text, why=decided_by(row)) if _others(row) else NOT_GIVEN

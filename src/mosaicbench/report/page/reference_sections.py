@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
 from mosaicbench import catalog
-from mosaicbench.report.page.cells import ARROWS
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.report.roster import NO_QUALITY
+from mosaicbench.cards import NO_QUALITY
+from mosaicbench.report.page.cells import ARROWS, arranged, number_column, text_column
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid, table
+from mosaicbench.report.page.render import said
 from mosaicbench.report.tables.text import NOT_GIVEN, distinct
 from mosaicbench.report.theme import Theme
 
@@ -28,60 +30,76 @@ HARDWARE = {
 
 def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     """Return the published numbers that stand beside ours, and those that may not."""
-    beside, apart = [], []
-    for line in numbers.astype(object).where(numbers.notna(), "").to_dict("records"):
-        cells = _published_cells(line, theme)
-        is_invalid = line["verdict"] == "invalid"
-        remark = Cell(
-            f"Invalid: {line['remark']}" if is_invalid else line["remark"],
-            mark="warn" if is_invalid else "",
-        )
-        if str(line["comparable"]) != "True":
-            apart.append([*cells, Cell(line["differs"], why=line["reason"]), remark])
-            continue
-        sd = f" ± {line['ours_sd']:.3f}" if line["ours_sd"] != "" else ""
-        ours = f"{line['ours']:.3f}{sd}" if line["ours"] != "" else ""
-        run = theme.label("runs", line["run"]) if line["run"] else ""
-        run += " (another method)" if line["same_method"] == "no" else ""
-        beside.append([*cells, ours, run, theme.label("scenarios", line["our_scenario"]), remark])
+    rows = numbers.astype(object).where(numbers.notna(), "")
+    agree = rows["comparable"].astype(str) == "True"
     columns = [
-        Column("Dataset", choices=True),
-        Column("Method", choices=True),
-        Column("Score", choices=True),
-        "Direction",
-    ]
-    columns += [Column("Published", descending=True), Column("n", descending=True)]
-    ours = ["Ours", "Run", Column("Scenario", choices=True)]
-    differences, remarks = Column("Does not agree in", words=True), Column("Remark", words=True)
-    return {
-        "beside": grid("Published numbers beside ours", [*columns, *ours, remarks], beside),
-        "apart": grid(
-            "Published numbers that do not agree", [*columns, differences, remarks], apart
+        (Column("Dataset", choices=True), partial(_of_dataset, theme=theme)),
+        *text_column("Method", "method", choices=True),
+        (
+            Column("Score", choices=True),
+            lambda row: Cell(
+                f"{row['metric']}{_in_brackets(row['labels'])}", about=row["definition"]
+            ),
         ),
+        (
+            "Direction",
+            lambda row: (
+                theme.direction(row["direction"]) if "->" in row["direction"] else row["direction"]
+            ),
+        ),
+        (Column("Published", descending=True), _published),
+        (
+            Column("n", descending=True),
+            lambda row: "" if row["n"] == "" else Cell(f"{int(row['n']):,}", sort=row["n"]),
+        ),
+    ]
+    ours = [
+        (
+            "Ours",
+            lambda row: f"{_number(row['ours'], '.3f')}{_number(row['ours_sd'], '.3f', ' ± ')}",
+        ),
+        ("Run", partial(_our_run, theme=theme)),
+        (
+            Column("Scenario", choices=True),
+            lambda row: theme.label("scenarios", row["our_scenario"]),
+        ),
+    ]
+    differences = Column("Does not agree in", words=True)
+    differing = [(differences, lambda row: Cell(row["differs"], why=row["reason"]))]
+    remark = [(Column("Remark", words=True), _remark)]
+    titles = "Published numbers beside ours", "Published numbers that do not agree"
+    return {
+        "beside": table(titles[0], columns + ours + remark, rows[agree]),
+        "apart": table(titles[1], columns + differing + remark, rows[~agree]),
     }
 
 
-def _published_cells(line: Mapping, theme: Theme) -> list[Cell | str]:
-    """Return what was published: dataset, method, score, direction, value and number of cells."""
-    value = f"{line['value']:g}" + (f" to {line['value_to']:g}" if line["value_to"] != "" else "")
-    value += f" ± {line['sd']:g}" if line["sd"] != "" else ""
-    value += f" (read to ±{line['precision']:g})" if line["precision"] != "" else ""
-    dataset = theme.label("datasets", line["dataset"]) + (
-        f", {line['condition']}" if line["condition"] else ""
-    )
-    score = line["metric"] + (f" ({line['labels']})" if line["labels"] else "")
-    direction = (
-        theme.direction(line["direction"]) if "->" in line["direction"] else line["direction"]
-    )
-    cells = Cell(f"{int(line['n']):,}", sort=line["n"]) if line["n"] != "" else ""
-    return [
-        dataset,
-        line["method"],
-        Cell(score, about=line["definition"]),
-        direction,
-        Cell(value, sort=line["value"]),
-        cells,
-    ]
+def _number(value: object, form: str = "g", before: str = "", after: str = "") -> str:
+    return "" if value == "" else f"{before}{value:{form}}{after}"
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _of_dataset(row: dict, *, theme: Theme) -> str:
+    return ", ".join(filter(None, [theme.label("datasets", row["dataset"]), row["condition"]]))
+
+
+def _published(row: dict) -> Cell:
+    text = _number(row["value"]) + _number(row["value_to"], before=" to ")
+    text += _number(row["sd"], before=" ± ")
+    return Cell(text + _number(row["precision"], "g", " (read to ±", ")"), sort=row["value"])
+
+
+def _our_run(row: dict, *, theme: Theme) -> str:
+    run = theme.label("runs", row["run"]) if row["run"] else ""
+    return run + (" (another method)" if row["same_method"] == "no" else "")
+
+
+def _remark(row: dict) -> Cell:
+    is_invalid = row["verdict"] == "invalid"
+    return Cell(f"Invalid: {row['remark']}", mark="warn") if is_invalid else Cell(row["remark"])
 
 
 # --- methods, metrics, datasets ------------------------------------------------------------------------------------------
@@ -89,56 +107,54 @@ def _published_cells(line: Mapping, theme: Theme) -> list[Cell | str]:
 
 def methods(runs: pd.DataFrame, records: Sequence[Mapping], theme: Theme) -> list[dict]:
     """Return every method that ran, from its card, with the hyperparameters that its runs really had."""
-    roster, used = theme.roster, _hyperparameters(records)
-    runs_of: dict[str, list[str]] = {}
-    for run in theme.order("runs", runs["run"]):
-        runs_of.setdefault(roster.method(run), []).append(run)
+    used = pd.DataFrame(
+        [
+            (record["run"], name, json.dumps(value))
+            for record in records
+            for name, value in record["hyperparameters"].items()
+        ],
+        columns=["run", "name", "value"],
+    ).drop_duplicates()
     descriptions = []
-    for method, names in runs_of.items():
-        card = roster.card(names[0])
+    runs_of = pd.Series(theme.order("runs", runs["run"]), dtype=object)
+    for method, names in runs_of.groupby(runs_of.map(theme.roster.method), sort=False):
+        card = theme.roster.card(names.iloc[0])
         description = {key: ", ".join(card.get(key, ())) for key in ("handles", "uses", "gives")}
         description |= {key: card.get(key, "") for key in ("summary", "deviates", "paper", "doi")}
-        description |= {
-            "id": method,
-            "label": theme.label("methods", method),
-            "kind": roster.kind(names[0]),
-            "runs": names,
-        }
-        description |= {
-            "colour": theme.colour(names[0]),
-            "transductive": bool(card.get("transductive", False)),
-        }
-        descriptions.append(description | {"hyperparameters": _used(method, names, used)})
+        descriptions.append(
+            description
+            | {
+                "id": method,
+                "label": theme.label("methods", method),
+                "kind": theme.roster.kind(names.iloc[0]),
+                "runs": list(names),
+                "colour": theme.colour(names.iloc[0]),
+                "transductive": bool(card.get("transductive", False)),
+                "hyperparameters": _used(method, used[used["run"].isin(names)], list(names)),
+            }
+        )
     return descriptions
 
 
-def _hyperparameters(records: Sequence[Mapping]) -> dict[str, dict[str, list[str]]]:
-    """Return run -> hyperparameter -> the distinct values that its records give, as JSON."""
-    used: dict[str, dict[str, list[str]]] = {}
-    for record in records:
-        for name, value in record["hyperparameters"].items():
-            values = used.setdefault(record["run"], {}).setdefault(name, [])
-            if (text := json.dumps(value)) not in values:
-                values.append(text)
-    return used
-
-
-def _used(method: str, runs: list[str], used: Mapping[str, Mapping[str, list[str]]]) -> Grid | None:
+def _used(method: str, used: pd.DataFrame, runs: list[str]) -> Grid | None:
     """Return a method's hyperparameters, a column per run; None where no record says any."""
-    if not any(run in used for run in runs):
+    if used.empty:
         return None
-    defaults = catalog.hyperparameters(method) if method in catalog.names("methods") else {}
-    rows = []
-    for name in dict.fromkeys([*defaults, *(name for run in runs for name in used.get(run, {}))]):
-        default = json.dumps(defaults[name].default) if name in defaults else NOT_GIVEN
-        cells: list[Cell | str] = [name, default]
-        for run in runs:
-            values = used.get(run, {}).get(name)
-            absent = Cell(NOT_GIVEN, why="no record of this run says it")
-            changed = "best" if values and values != [default] else ""
-            cells.append(Cell(", ".join(values), mark=changed) if values else absent)
-        rows.append(cells)
-    return grid(f"Hyperparameters of {method}", ["Hyperparameter", "Default", *runs], rows)
+    known = catalog.hyperparameters(method) if method in catalog.names("methods") else {}
+    defaults = {name: json.dumps(one.default) for name, one in known.items()}
+    values = used.groupby(["name", "run"], sort=False)["value"].agg(", ".join)
+
+    def cell(row: dict, *, run: str) -> Cell:
+        value = values.get((row["name"], run))
+        if value is None:
+            return Cell(NOT_GIVEN, why="no record of this run says it")
+        return Cell(value, mark="" if value == row["default"] else "best")
+
+    names = dict.fromkeys([*defaults, *arranged(used, used["run"].map(runs.index))["name"]])
+    rows = [{"name": name, "default": defaults.get(name, NOT_GIVEN)} for name in names]
+    columns = text_column("Hyperparameter", "name") + text_column("Default", "default")
+    columns += [(run, partial(cell, run=run)) for run in runs]
+    return table(f"Hyperparameters of {method}", columns, rows)
 
 
 def metric(name: str, theme: Theme) -> dict:
@@ -150,7 +166,6 @@ def metric(name: str, theme: Theme) -> dict:
         "label": theme.label("metrics", name),
         "arrow": ARROWS.get(theme.roster.better(name), ""),
         "ends": ", ".join(ends),
-        "group": theme.roster.group(name).replace("_", " "),
         "definition": card.get("definition", ""),
         "doi": card.get("doi", ""),
     }
@@ -158,14 +173,19 @@ def metric(name: str, theme: Theme) -> dict:
 
 def metrics(scores: pd.DataFrame, theme: Theme) -> dict[str, list[dict]]:
     """Return group -> its metrics, of the metrics that have scores; groups that say nothing about quality come last."""
-    groups: dict[str, list[dict]] = {}
-    for name in theme.order(
-        "metrics", (name for name in scores["metric"].unique() if name != "status")
-    ):
-        description = metric(name, theme)
-        groups.setdefault(description["group"], []).append(description)
-    last = {group.replace("_", " ") for group in NO_QUALITY}
-    return dict(sorted(groups.items(), key=lambda group: group[0] in last))
+    scored = theme.order("metrics", set(scores["metric"]) - {"status"})
+    return {
+        group.replace("_", " "): [metric(name, theme) for name in names]
+        for group, names in in_groups(scored, theme).items()
+    }
+
+
+def in_groups(metrics: list[str], theme: Theme) -> dict[str, list[str]]:
+    """Return group -> its metrics; groups that say nothing about quality come last."""
+    groups: dict[str, list[str]] = {}
+    for name in metrics:
+        groups.setdefault(theme.roster.group(name), []).append(name)
+    return dict(sorted(groups.items(), key=lambda group: group[0] in NO_QUALITY))
 
 
 def labels_from(config: Mapping, dataset: str) -> list[str] | None:
@@ -182,21 +202,17 @@ def datasets(
         entry = dict(registered.get(name, {}))
         files = entry.pop("unverified", [])
         card = theme.roster.cards["datasets"].get(name, entry)
-        stated = {
-            key: value
+        facts = {
+            key.replace("_", " "): _text(value)
             for key, value in card.items()
             if key != "label" and value not in ("", (), [])
         }
-        facts = {key.replace("_", " "): _text(value) for key, value in stated.items()}
         origin = labels_from(config, name)
         if origin is not None:
-            facts["labels from"] = (
-                ", ".join(theme.label("modalities", m) for m in origin) or "none of the modalities"
-            )
+            labels = [theme.label("modalities", modality) for modality in origin]
+            facts["labels from"] = ", ".join(labels) or "none of the modalities"
         if files:
-            facts["unverified"] = (
-                f"no checksum and no length is public of {', '.join(files)}: what was first fetched was taken"
-            )
+            facts["unverified"] = said("unverified", files=files)
         descriptions.append({"id": name, "label": theme.label("datasets", name), "facts": facts})
     return descriptions
 
@@ -221,11 +237,8 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
             ", ".join(f"{name} {value}" for name, value in arithmetic.items())
             for arithmetic in trained
         )
-    versions: dict[str, list[str]] = {}
-    for record in records:
-        for name, version in record["versions"].items():
-            versions.setdefault(name, []).append(str(version))
-    rows = [[name, distinct(versions[name])] for name in sorted(versions)]
+    versions = pd.DataFrame([record["versions"] for record in records], dtype=object)
+    rows = [[name, distinct(versions[name].dropna().map(str))] for name in sorted(versions)]
     return {
         "facts": facts,
         "commits": len({record["git_commit"] for record in records}),
@@ -236,24 +249,22 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
 
 def _machines(records: Sequence[Mapping]) -> Grid | None:
     """Return one row per distinct machine, with how many fits it did."""
-    fits_of: dict[tuple[str, ...], int] = {}
-    for record in records:
-        facts = {"device": record["device"], "threads": record["threads"]} | dict(
-            record.get("hardware") or {}
-        )
-        machine = tuple(_fact(name, facts.get(name)) for name in HARDWARE)
-        fits_of[machine] = fits_of.get(machine, 0) + 1
-    rows = []
-    for machine, fits in fits_of.items():
-        cells = [
-            Cell(text, why="the records do not say" if text == NOT_GIVEN else "")
-            for text in machine
-        ]
-        rows.append([*cells, Cell(f"{fits}", sort=fits)])
-    return grid("Machines", [*HARDWARE.values(), Column("Fits", descending=True)], rows)
+    machines = pd.DataFrame(
+        [
+            {"device": record["device"], "threads": record["threads"]}
+            | (record.get("hardware") or {})
+            for record in records
+        ],
+        dtype=object,
+    ).reindex(columns=list(HARDWARE))
+    fits = machines.groupby(list(HARDWARE), sort=False, dropna=False).size().rename("fits")
+    columns = [(label, partial(_fact, name=name)) for name, label in HARDWARE.items()]
+    columns += number_column("Fits", "fits", ".0f", descending=True)
+    return table("Machines", columns, fits.reset_index())
 
 
-def _fact(name: str, value: object) -> str:
-    if value in (None, ""):
-        return NOT_GIVEN
-    return f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value)
+def _fact(row: dict, *, name: str) -> Cell:
+    value = row[name]
+    if pd.isna(value) or value == "":
+        return Cell(NOT_GIVEN, why="the records do not say")
+    return Cell(f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value))

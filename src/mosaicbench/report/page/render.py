@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mosaicbench.report.page.cells import interval, many, three_decimals
 
 HERE = Path(__file__).parent
 SCRIPTS = ("sortable.min.js", "page.js")
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(HERE),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+ENVIRONMENT.tests |= {"nan": pd.isna, "empty": lambda found: len(found) == 0}
+ENVIRONMENT.filters |= {
+    "many": many,
+    "score": three_decimals,
+    "interval": lambda row: interval(row["low"], row["high"]),
+}
 
 
 def render(template: str, **context: object) -> str:
@@ -24,13 +42,6 @@ def render(template: str, **context: object) -> str:
     context
         What the template asks for.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     script = "\n".join((HERE / "assets" / name).read_text("utf-8").strip() for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     inside = {
@@ -38,4 +49,10 @@ def render(template: str, **context: object) -> str:
         "script": script,
         "script_digest": digest,
     }
-    return environment.get_template(template).render(**inside, **context)
+    return ENVIRONMENT.get_template(template).render(**inside, **context)
+
+
+def said(sentence: str, **facts: object) -> Markup:
+    """Return a sentence of ``sentences.html.j2`` about these facts, which are escaped; "" where it has nothing to say."""
+    text = getattr(ENVIRONMENT.get_template("sentences.html.j2").module, sentence)(**facts)
+    return Markup(re.sub(r"[ \n]+", " ", text).strip())

@@ -10,23 +10,16 @@ import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
 from mosaicbench.report.page.design import notes
-from mosaicbench.report.page.distances import verdicts
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.reference_sections import labels_from
-from mosaicbench.report.page.render import render
+from mosaicbench.report.page.render import render, said
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.page.view import CIRCULAR, view_section
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.sentinels import MARKS
 from mosaicbench.statistics.spread import MOST_SEEDS
-
-QUESTION = (
-    "Cells were measured in several modalities, and the benchmark hides part of what is known. How well does each method bring "
-    "the modalities into one space, so that a cell's partner can be found (alignment) and cell types carry over (label "
-    "transfer), and how well does it predict a modality that was not measured (imputation)?"
-)
 
 
 def report_page(
@@ -95,14 +88,14 @@ def report_page(
     return render(
         "report.html.j2",
         title=config.get("title", "mosaicbench"),
-        question=config.get("question", QUESTION),
+        question=config.get("question", said("question")),
         recommendations=recommendations(tables["recommendations"], theme),
         fitted_on=summary.fitted_on(records, tables["history"], theme),
         most_splits=MOST_SEEDS,
         facts=summary.facts(runs, places, theme),
         leaders=summary.leaders(tables["overall"], theme),
         winners=summary.winners(best_rows, places, theme),
-        distances=verdicts(tables["distances"], theme),
+        distances=summary.verdicts(tables["distances"], theme),
         packages=summary.packages(runs, best_rows, places, theme),
         controls=summary.controls(tables["overall"], theme),
         troubles=summary.troubles(runs, theme) + embedded.not_drawn,

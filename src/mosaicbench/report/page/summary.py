@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.report.page.cells import (
     behind_mean,
-    interval,
+    joined_labels,
     many,
+    metric_column,
     number_cell,
     run_cell,
-    three_decimals,
-    with_arrow,
+    view_columns,
 )
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
-from mosaicbench.report.roster import KINDS
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
+from mosaicbench.report.page.render import said
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import ALL, CONTESTS, FAILED, GROUPS, RUN, VIEW
+from mosaicbench.roster import KINDS
+from mosaicbench.statistics.common import (
+    ALL,
+    CONTESTS,
+    DISTANCE,
+    DISTANCES,
+    FAILED,
+    GROUPS,
+    RUN,
+    VIEW,
+)
 from mosaicbench.statistics.sentinels import named_by_checks
 from mosaicbench.statistics.summary import best
 
@@ -32,6 +45,7 @@ CONTROLS_OF = {  # question -> what a run has to beat in it
     "imputation": "the mean of each cell's type (in imputation)",
 }
 COSTS = ["cost", "validation_cost"]
+NO_CONTEST = "fewer than two runs, controls aside, have this score in this view"
 FEWEST_SEEDS = 3  # with two, a t interval reaches 12.7 standard errors to each side
 
 
@@ -41,18 +55,11 @@ def facts(runs: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme) -> dic
     seeds = sorted(int(seed) for seed in fits["seed"].dropna().unique())
     kinds = pd.Series({run: theme.roster.kind(run) for run in runs["run"].unique()}, dtype=object)
     per_kind = [many(int((kinds == kind).sum()), kind) for kind in KINDS if (kinds == kind).any()]
-    datasets = theme.order("datasets", (dataset for dataset, _ in views))
-    scenarios = theme.order("scenarios", (scenario for _, scenario in views))
     return {
-        "Datasets": ", ".join(theme.label("datasets", name) for name in datasets),
-        "Scenarios": ", ".join(theme.label("scenarios", name) for name in scenarios),
+        "Datasets": joined_labels(theme, "datasets", (dataset for dataset, _ in views)),
+        "Scenarios": joined_labels(theme, "scenarios", (scenario for _, scenario in views)),
         "Runs": f"{len(kinds)} ({', '.join(per_kind)})",
-        "Seeds": f"{len(seeds)} ({', '.join(map(str, seeds))}); each repeats the whole experiment: split, start, minibatches"
-        + (
-            ""
-            if len(seeds) >= FEWEST_SEEDS
-            else f". Too few to compare runs: take at least {FEWEST_SEEDS}, better 5"
-        ),
+        "Seeds": said("seeds", seeds=seeds, fewest=FEWEST_SEEDS),
         "Fits": f"{len(fits)}: {endings(fits)}",
     }
 
@@ -68,24 +75,13 @@ def fitted_on(records: Sequence[Mapping], history: pd.DataFrame, theme: Theme) -
     validated = set(costs.index.get_level_values("run")[costs.diff(axis=1).iloc[:, 1].abs() > 0])
     held_out: dict[float, set[str]] = {}
     for record in records:
-        if theme.roster.competes(record["run"]):
-            share = (
-                float(record["hyperparameters"].get("validation") or 0)
-                if record["run"] in validated
-                else 0.0
-            )
-            held_out.setdefault(share, set()).add(record["run"])
-    if len(held_out) < 2:
-        return ""
-    words = []
-    for share, runs in sorted(held_out.items(), reverse=True):
-        names = ", ".join(theme.label("runs", run) for run in theme.order("runs", runs))
-        words.append(
-            f"{names} fit {100 * (1 - share):.0f} % of the train cells, the others tell when to stop"
-            if share
-            else f"{names} fit all"
-        )
-    return "; ".join(words) + "."
+        run = record["run"]
+        if theme.roster.competes(run):
+            share = record["hyperparameters"].get("validation") if run in validated else 0
+            held_out.setdefault(float(share or 0), set()).add(run)
+    shares = sorted(held_out.items(), reverse=True)
+    named = [(share, joined_labels(theme, "runs", runs)) for share, runs in shares]
+    return said("fitted_on", shares=named) if len(named) > 1 else ""
 
 
 def endings(runs: pd.DataFrame) -> str:
@@ -118,59 +114,29 @@ def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
     entries = []
     for scenario, lines in totals(overall, theme):
         ranked = lines.dropna(subset="rank").sort_values("rank", kind="stable")
-        words = leader(ranked[ranked["may_win"]], theme)
-        if barred := [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]:
-            words += f" Not called the best, whatever their score: {', '.join(barred)} (named by a check, or no better than the"
-            words += " trivial control in any question)."
-        entries.append(
-            {"scenario": theme.label("scenarios", scenario).capitalize(), "words": words}
-        )
+        barred = [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]
+        words = f"{leader(ranked[ranked['may_win']], theme)} {said('barred', names=barred)}".strip()
+        label = theme.label("scenarios", scenario).capitalize()
+        entries.append({"scenario": label, "words": Markup(words)})
     return entries
 
 
 def leader(ranked: pd.DataFrame, theme: Theme) -> str:
     """Return in words who leads the ranked runs of a scenario, first to last."""
     if ranked.empty:
-        return "None leads: no run that may be called the best answers every question."
+        return said("nobody_leads")
+    kinds = ranked["run"].map(theme.roster.kind)
+    ranked = ranked.assign(kind=kinds, label=[theme.label("runs", run) for run in ranked["run"]])
     first, others = ranked.iloc[0], ranked.iloc[1:]
-    kind = theme.roster.kind(first["run"])
-    name = f"{theme.label('runs', first['run'])} ({kind})"
-    value = f"{three_decimals(first['score'])} (95 % {interval(first['low'], first['high'])})"
-    if others.empty:
-        return f"{name} is the only run that answers every question: {value}.{_not_above(first)}"
-    words = [
-        f"{name} has the highest overall score of {len(ranked)} runs that answer every question: {value}."
-    ]
-    words[0] += _not_above(first)
     level = others[(others["high"] >= first["low"]) | others["high"].isna() | pd.isna(first["low"])]
-    following = f"Next is {theme.label('runs', others.iloc[0]['run'])} with {three_decimals(others.iloc[0]['score'])}"
-    if level.empty:
-        words.append(f"{following}; no interval reaches the leader's.")
-    else:
-        names = ", ".join(theme.label("runs", run) for run in level["run"])
-        words.append(
-            f"{following}. The intervals of these runs reach the leader's, so their order may be chance: {names}."
-        )
-    of_other_kinds = others[[theme.roster.kind(run) != kind for run in others["run"]]]
-    if len(of_other_kinds):
-        run, score = of_other_kinds.iloc[0][["run", "score"]]
-        words.append(
-            f"The best {theme.roster.kind(run)} is {theme.label('runs', run)} with {three_decimals(score)}."
-        )
-    return " ".join(words)
-
-
-def _not_above(line: pd.Series) -> str:
-    """Return in which questions a run is no better than the trivial control, as a sentence after another."""
-    below = (
-        [name for name in str(line["not_above"]).split(", ") if name in CONTROLS_OF]
-        if pd.notna(line["not_above"])
-        else []
-    )
-    return (
-        f" It is no better than {' and than '.join(f'{CONTROLS_OF[name]}' for name in below)}."
-        if below
-        else ""
+    questions = str(first["not_above"]).split(", ")
+    return said(
+        "leader",
+        first=first,
+        others=others.to_dict("records"),
+        level=level["label"],
+        other_kinds=others[others["kind"] != first["kind"]].to_dict("records"),
+        below=[CONTROLS_OF[name] for name in questions if name in CONTROLS_OF],
     )
 
 
@@ -189,34 +155,22 @@ def winners(best_rows: pd.DataFrame, views: list[tuple[str, ...]], theme: Theme)
     """Return who is best in each headline score of each view; None where nobody competes."""
     if best_rows.empty:
         return None
-    rows = []
-    for dataset, scenario in views:
-        cells: list[Cell | str] = [
-            theme.label("datasets", dataset),
-            theme.label("scenarios", scenario),
-        ]
-        for metric in CONTESTS:
-            lines = of_view(best_rows[best_rows["metric"] == metric], dataset, scenario)
-            if lines.empty:
-                cells.append(
-                    Cell(
-                        NOT_GIVEN,
-                        why="fewer than two runs, controls aside, have this score in this view",
-                    )
-                )
-                continue
-            names = ", ".join(theme.label("runs", run) for run in theme.order("runs", lines["run"]))
-            cells.append(
-                Cell(
-                    f"{names} {number(metric, lines['mean'].iloc[0])}",
-                    about=behind_mean(lines.iloc[0]),
-                )
-            )
-        rows.append(cells)
-    columns = [Column("Dataset", choices=True), Column("Scenario", choices=True)]
-    definitions = {metric: theme.roster.metric(metric).get("definition", "") for metric in CONTESTS}
-    columns += [Column(with_arrow(metric, theme), about=definitions[metric]) for metric in CONTESTS]
-    return grid("The best run of each score and view", columns, rows)
+
+    def cell(row: dict, *, metric: str) -> Cell:
+        lines = of_view(best_rows[best_rows["metric"] == metric], row["dataset"], row["scenario"])
+        if lines.empty:
+            return Cell(NOT_GIVEN, why=NO_CONTEST)
+        text = (
+            f"{joined_labels(theme, 'runs', lines['run'])} {number(metric, lines['mean'].iloc[0])}"
+        )
+        return Cell(text, about=behind_mean(lines.iloc[0]))
+
+    columns = view_columns(theme)
+    for metric in CONTESTS:
+        column = replace(metric_column(metric, theme), descending=False)
+        columns.append((column, partial(cell, metric=metric)))
+    rows = pd.DataFrame(views, columns=VIEW)
+    return table("The best run of each score and view", columns, rows)
 
 
 def packages(
@@ -226,25 +180,16 @@ def packages(
     wrapped = {run for run in runs["run"] if "wraps" in theme.roster.card(run)}
     if not wrapped or best_rows.empty:
         return ""
-    contests, wins, won_by_packages = (
-        best_rows[[*VIEW, "metric"]],
-        [],
-        best_rows["run"].isin(wrapped),
-    )
-    for dataset, scenario in views:
-        won = of_view(best_rows[won_by_packages], dataset, scenario)
-        view = ", ".join((theme.label("datasets", dataset), theme.label("scenarios", scenario)))
-        for run in theme.order("runs", won["run"]):
-            metrics = [
-                theme.label("metrics", name)
-                for name in CONTESTS
-                if name in set(won.loc[won["run"] == run, "metric"])
-            ]
-            wins.append(f"{theme.label('runs', run)} in {', '.join(metrics)} ({view})")
-    of = f"of these {len(contests.drop_duplicates())}"
-    if not wins:
-        return f"No wrapped package has the best mean in any {of}."
-    return f"Wrapped packages have the best mean in {len(contests[won_by_packages].drop_duplicates())} {of}: {'; '.join(wins)}."
+    won, of_metric = best_rows[best_rows["run"].isin(wrapped)], [*VIEW, "metric"]
+    wins = []
+    for view in views:
+        here = of_view(won, *view)
+        for run in theme.order("runs", here["run"]):
+            metrics = set(here.loc[here["run"] == run, "metric"])
+            names = [theme.label("metrics", name) for name in CONTESTS if name in metrics]
+            wins.append((theme.label("runs", run), ", ".join(names), theme.view(*view)))
+    counts = [len(rows.drop_duplicates(of_metric)) for rows in (won, best_rows)]
+    return said("packages", wins=wins, won=counts[0], contests=counts[1])
 
 
 # --- controls and failures -----------------------------------------------------------------------------------------------
@@ -252,31 +197,38 @@ def packages(
 
 def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return each control's score in every question and scenario, beside what it is for."""
-    lines_of = {scenario: lines.set_index("run") for scenario, lines in totals(overall, theme)}
-    rows = []
-    for run in theme.order(
-        "runs", (run for run in overall["run"] if not theme.roster.competes(run))
-    ):
-        scores = [
-            _score(lines, run, question) for lines in lines_of.values() for question in GROUPS
-        ]
-        rows.append([run_cell(run, theme), *scores, theme.roster.card(run).get("summary", "")])
-    heads = [
-        (theme.label("scenarios", name), question.replace("_", " "))
-        for name in lines_of
-        for question in GROUPS
-    ]
-    columns = [
-        Column("Control"),
-        *(Column(f"{question}, {scenario}", descending=True) for scenario, question in heads),
-    ]
-    return grid("Scores of the controls", [*columns, Column("What it is", words=True)], rows)
+    columns = [(Column("Control"), lambda row: run_cell(row["run"], theme))]
+    for scenario, lines in totals(overall, theme):
+        taking = lines[lines["of_seeds"] > 0].set_index("run")
+        for question in GROUPS:
+            head = f"{question.replace('_', ' ')}, {theme.label('scenarios', scenario)}"
+            score = partial(_score, scores=taking[question])
+            columns.append((Column(head, descending=True), score))
+    what = Column("What it is", words=True)
+    columns.append((what, lambda row: theme.roster.card(row["run"]).get("summary", "")))
+    runs = [run for run in theme.order("runs", overall["run"]) if not theme.roster.competes(run)]
+    return table("Scores of the controls", columns, [{"run": run} for run in runs])
 
 
-def _score(lines: pd.DataFrame, run: str, question: str) -> Cell:
-    if run not in lines.index or not lines.loc[run, "of_seeds"]:
+def _score(row: dict, *, scores: pd.Series) -> Cell:
+    if row["run"] not in scores.index:
         return Cell(NOT_GIVEN, why="not applicable in this scenario")
-    return number_cell(lines.loc[run, question], why="it does not answer this question")
+    return number_cell(scores[row["run"]], why="it does not answer this question")
+
+
+def verdicts(by_distance: pd.DataFrame, theme: Theme) -> list[str]:
+    """Return a sentence per score: in how many views another run is best by another distance, and where.
+
+    Parameters
+    ----------
+    by_distance
+        Columns ``distances.DISTANCE_COLUMNS``.
+    """
+    order = sorted(DISTANCES, key=lambda distance: distance != DISTANCE)
+    return [
+        said("verdict", score=score, rows=rows, order=order, theme=theme)
+        for score, rows in by_distance.groupby("metric", sort=False)
+    ]
 
 
 def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
@@ -286,6 +238,6 @@ def troubles(runs: pd.DataFrame, theme: Theme) -> list[str]:
         fits = runs[runs["status"] == status]
         fits = theme.roster.competing(fits) if status == "collapsed" else fits
         if len(fits):
-            listed = ", ".join(theme.label("runs", run) for run in theme.order("runs", fits["run"]))
+            listed = joined_labels(theme, "runs", fits["run"])
             sentences.append(f"{many(len(fits), 'fit')} {status.replace('_', ' ')}: {listed}")
     return sentences

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
-from mosaicbench.report.page.cells import number_cell, run_cell, three_decimals, with_arrow
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid
+from mosaicbench.report.page.cells import (
+    Columns,
+    label_columns,
+    number_cell,
+    number_column,
+    run_column,
+    text_column,
+    text_of,
+    three_decimals,
+    with_arrow,
+)
+from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
+from mosaicbench.report.page.render import said
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import ALL
 from mosaicbench.statistics.tuning import AGREE, shown
@@ -30,114 +42,79 @@ def tuning(tables: Mapping[str, pd.DataFrame], config: Mapping, theme: Theme) ->
         return None
     asked = config.get("tuning") or {}
     searches = trials.groupby(["dataset", "scenario", "run", "seed"], sort=False)
-    hours = trials["cpu_seconds"].sum() / 3600
-    objective = asked.get("objective", "mean")
-    judged = (
-        "the mean of the scaled scores"
-        if objective == "mean"
-        else theme.label("metrics", objective)
-    )
-    failed = int(trials["objective"].isna().sum())
-    told = f"{len(searches)} searches of at most {int(searches.size().max())} trials each, {hours:.2g} CPU hours of fits, "
-    told += f"judged by {judged} on {asked.get('share', 0.2):.0%} of the train cells"
-    told += f"; {failed} trials failed or have no score" if failed else ""
     gained = tables["tuning_gains"]
-    counts = gained[gained["dataset"] != ALL]["better"].value_counts()
-    verdict = ", ".join(f"{words} {int(counts.get(key, 0))}" for key, words in BETTER.items())
+    counts = gained.loc[gained["dataset"] != ALL, "better"].value_counts()
+    told = said(
+        "searches",
+        count=len(searches),
+        most=searches.size().max(),
+        hours=trials["cpu_seconds"].sum() / 3600,
+        objective=asked.get("objective", "mean"),
+        share=asked.get("share", 0.2),
+        failed=trials["objective"].isna().sum(),
+        of_first_seed=not asked.get("per_seed") and tables["runs"]["seed"].nunique() > 1,
+        theme=theme,
+    )
     return {
-        "told": told + "." + _nesting(asked, tables["runs"]),
-        "verdict": f"Of {int(counts.sum())} comparisons of one score on one dataset, better beyond the seeds: {verdict}.",
-        "gains": grid(
-            "What tuning gained",
-            _gain_columns(),
-            [_gain(row, theme) for row in gained.to_dict("records")],
-        ),
+        "told": told,
+        "verdict": said("gained", counts=counts, better=BETTER),
+        "gains": table("What tuning gained", _gain_columns(theme), gained),
         "settings": _settings(tables["tuning_settings"], theme),
         "proposals": _proposals(tables["tuning_proposals"], theme),
     }
 
 
-def _nesting(asked: Mapping, runs: pd.DataFrame) -> str:
-    """Say what cells of other seeds have to do with the search, where it is not repeated for each."""
-    if asked.get("per_seed") or runs["seed"].nunique() < 2:
-        return ""
-    return (
-        " They read the train cells of the first seed, among which are most query cells of the other seeds: tuned scores may be"
-        " a little flattered there (per_seed: true searches for each seed)."
-    )
+def _gain_columns(theme: Theme) -> Columns:
+    def interval(row: dict) -> Cell:
+        ends = [three_decimals(row[end]) for end in ("low", "high")]
+        return number_cell(row["low"], " to ".join(ends), why=text_of(row, "note"))
 
-
-def _gain_columns() -> list[Column | str]:
-    columns = [
-        Column("Run", choices=True),
-        Column("Dataset", choices=True),
-        Column("Scenario", choices=True),
-    ]
-    columns += [Column("Score", choices=True), "Defaults", "Tuned"]
-    columns += [Column("Difference", about="tuned less defaults, mean over seeds", descending=True)]
-    columns += [
-        Column("95 % interval", about="paired t over seeds; over all datasets, of these datasets"),
-        Column("Better", choices=True),
-    ]
-    return [*columns, "Seeds"]
-
-
-def _gain(row: dict, theme: Theme) -> list[Cell | str]:
-    ends = [three_decimals(row[end]) for end in ("low", "high")]
-    why = row["note"] if isinstance(row["note"], str) else ""
+    difference = {"about": "tuned less defaults, mean over seeds", "descending": True}
+    about = "paired t over seeds; over all datasets, of these datasets"
     return [
-        run_cell(row["against"], theme),
-        "all datasets" if row["dataset"] == ALL else theme.label("datasets", row["dataset"]),
-        theme.label("scenarios", row["scenario"]),
-        with_arrow(row["metric"], theme),
-        number_cell(row["default"]),
-        number_cell(row["tuned"]),
-        number_cell(row["effect"], f"{row['effect']:+z.3f}"),
-        Cell(" to ".join(ends), sort=row["low"])
-        if pd.notna(row["low"])
-        else number_cell(row["low"], why=why),
-        BETTER[row["better"]],
-        str(int(row["seeds"])),
+        *run_column(theme, "against", choices=True),
+        (
+            Column("Dataset", choices=True),
+            lambda row: (
+                "all datasets" if row["dataset"] == ALL else theme.label("datasets", row["dataset"])
+            ),
+        ),
+        *label_columns(theme, scenario="scenarios"),
+        (Column("Score", choices=True), lambda row: with_arrow(row["metric"], theme)),
+        *number_column("Defaults", "default"),
+        *number_column("Tuned", "tuned"),
+        *number_column("Difference", "effect", "+z.3f", **difference),
+        (Column("95 % interval", about=about), interval),
+        (Column("Better", choices=True), lambda row: BETTER[row["better"]]),
+        ("Seeds", lambda row: str(int(row["seeds"]))),
     ]
 
 
-def _settings(table: pd.DataFrame, theme: Theme) -> Grid | None:
+def _settings(found: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return a row per run and hyperparameter, a column per search."""
-    searches = table[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
+    searches = found[["dataset", "seed"]].drop_duplicates().sort_values("seed", kind="stable")
     several = searches["seed"].nunique() > 1
-    places = list(searches.itertuples(index=False, name=None))
-    heads = [
-        theme.label("datasets", dataset) + (f", seed {seed}" if several else "")
-        for dataset, seed in places
-    ]
-    rows = []
-    for (scenario, run, name), group in table.groupby(
-        ["scenario", "run", "hyperparameter"], sort=False
-    ):
-        found = {(row["dataset"], row["seed"]): row["found"] for row in group.to_dict("records")}
-        agree = group["agree"].iloc[0]
-        cells = [_value(found.get(place)) for place in places]
-        agreement = (
-            AGREE[agree if isinstance(agree, str) else ""] if len(group) > 1 else "one dataset"
-        )
-        row = [
-            run_cell(run, theme),
-            theme.label("scenarios", scenario),
-            name,
-            _value(group["default"].iloc[0]),
-            *cells,
+    settings = found.groupby(["scenario", "run", "hyperparameter"], sort=False)
+    rows = settings[["default", "agree"]].first().assign(places=settings.size()).reset_index()
+    values = found.set_index(["scenario", "run", "hyperparameter", "dataset", "seed"])["found"]
+
+    def value(row: dict, *, place: tuple) -> Cell | str:
+        return _value(values.get((row["scenario"], row["run"], row["hyperparameter"], *place)))
+
+    columns = run_column(theme, choices=True) + label_columns(theme, scenario="scenarios")
+    columns += text_column("Hyperparameter", "hyperparameter", choices=True)
+    columns += [("Default", lambda row: _value(row["default"]))]
+    for dataset, seed in searches.itertuples(index=False, name=None):
+        head = theme.label("datasets", dataset) + (f", seed {seed}" if several else "")
+        columns.append((head, partial(value, place=(dataset, seed))))
+    agreement = Column("Agreement", choices=True)
+    columns += [
+        (
             agreement,
-        ]
-        rows.append(row)
-    columns = [
-        Column("Run", choices=True),
-        Column("Scenario", choices=True),
-        Column("Hyperparameter", choices=True),
-        "Default",
+            lambda row: AGREE[text_of(row, "agree")] if row["places"] > 1 else "one dataset",
+        )
     ]
-    return grid(
-        "Settings that were found", [*columns, *heads, Column("Agreement", choices=True)], rows
-    )
+    return table("Settings that were found", columns, rows)
 
 
 def _value(value: object) -> Cell | str:
@@ -156,22 +133,14 @@ def _number(value: object) -> object:
         return value
 
 
-def _proposals(table: pd.DataFrame, theme: Theme) -> Grid | None:
-    rows = [
-        [
-            run_cell(row["against"], theme),
-            theme.label("scenarios", row["scenario"]),
-            row["settings"],
-            number_cell(row["mean_gain"], f"{row['mean_gain']:+.3f}"),
-            number_cell(row["least_gain"], f"{row['least_gain']:+.3f}"),
-            str(row["datasets"]),
-        ]
-        for row in table.to_dict("records")
+def _proposals(found: pd.DataFrame, theme: Theme) -> Grid | None:
+    mean = {"about": "of the objective, on inner query cells", "descending": True}
+    columns = [
+        *run_column(theme, "against"),
+        *label_columns(theme, scenario="scenarios"),
+        *text_column("Settings", "settings", words=True),
+        *number_column("Mean gain", "mean_gain", "+.3f", **mean),
+        *number_column("Least gain", "least_gain", "+.3f"),
+        ("Datasets", lambda row: str(row["datasets"])),
     ]
-    columns = [Column("Run"), Column("Scenario", choices=True), Column("Settings", words=True)]
-    columns += [
-        Column("Mean gain", about="of the objective, on inner query cells", descending=True),
-        "Least gain",
-        "Datasets",
-    ]
-    return grid("Settings that beat the defaults on every dataset", columns, rows)
+    return table("Settings that beat the defaults on every dataset", columns, found)

@@ -11,7 +11,7 @@ from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
 from mosaicbench.report.recommendation import checked_recommendations
-from mosaicbench.report.roster import TRAITS
+from mosaicbench.roster import TRAITS
 from mosaicbench.statistics.common import RUN, TABLED, VIEW
 from mosaicbench.statistics.distances import DISTANCE_COLUMNS
 from mosaicbench.statistics.overall import OVERALL_COLUMNS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
-from mosaicbench.report.tables.text import NOT_GIVEN, absence, counted, mean_with_sd
-from mosaicbench.statistics.common import FAILED, RUN, TABLED
+from mosaicbench.report.tables.standings import identities
+from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_sd
+from mosaicbench.roster import Roster
+from mosaicbench.statistics.common import RUN, TABLED
 from mosaicbench.statistics.summary import headline
 
 
@@ -27,24 +28,17 @@ def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.Dat
         Columns ``contract.OVERVIEW_COLUMNS``: "0.123 ± 0.004" is the mean and standard deviation over seeds, "–" not applicable
         or not given, "✗ diverged" a run of which no seed succeeded, "†" a mean over fewer directions than another run gave.
     """
-    lines = {
-        tuple(line[name] for name in (*RUN, "metric")): line
-        for line in headline(scores).to_dict("records")
-    }
-    rows = []
-    for names, of_run in runs.groupby(RUN, sort=False):
-        run = names[-1]
-        applicable = of_run[of_run["status"] != "not_applicable"]
-        succeeded = int((~applicable["status"].isin(FAILED)).sum())
-        row = dict(zip(RUN, names, strict=True)) | {
-            "method": roster.method(run),
-            "kind": roster.kind(run),
-            **roster.traits(run),
-            "seeds": f"{succeeded}/{len(applicable)}" if len(applicable) else NOT_GIVEN,
-            "status": counted(of_run["status"]),
-        }
-        for metric in TABLED:
-            line = lines.get((*names, metric))
-            row[metric] = mean_with_sd(metric, line) if line else absence(of_run, run)
-        rows.append(row)
-    return pd.DataFrame(rows, columns=OVERVIEW_COLUMNS)
+    means = headline(scores)
+    means = means[means["metric"].isin(TABLED)]
+    texts = means.assign(
+        text=[mean_with_sd(line["metric"], line) for line in means.to_dict("records")]
+    ).pivot(index=RUN, columns="metric", values="text")
+    table = identities(runs, roster).set_index(RUN)
+    table = table.join(texts.reindex(columns=list(TABLED)))
+    ran = table["of_seeds"] > 0
+    table["seeds"] = (table["seeds"].astype(str) + "/" + table["of_seeds"].astype(str)).where(
+        ran, NOT_GIVEN
+    )
+    for metric in TABLED:
+        table[metric] = table[metric].fillna(table["absent"])
+    return table.reset_index()[OVERVIEW_COLUMNS]

@@ -11,8 +11,8 @@ import yaml
 
 from mosaicbench import layout
 from mosaicbench.errors import UserError
-from mosaicbench.report.roster import Roster
 from mosaicbench.report.tables.contract import PUBLISHED_COLUMNS
+from mosaicbench.roster import Roster
 
 SCHEMA = layout.project_file("workflow/schemas/published.schema.yaml")
 NUMBERS = ["value", "value_to", "sd", "precision", "n", "ours", "ours_sd", "ours_seeds"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mosaicbench.report.roster import Roster
-from mosaicbench.report.tables.contract import STANDING_COLUMNS, of_view
-from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval, number
-from mosaicbench.statistics.common import ALL, NO_INTERVAL, RESOURCES, RUN, VIEW, joined
+from mosaicbench.report.tables.contract import STANDING_COLUMNS
+from mosaicbench.report.tables.text import FEWER, absence, counted, mean_with_interval
+from mosaicbench.roster import Roster
+from mosaicbench.statistics.common import ALL, FAILED, NO_INTERVAL, RESOURCES, RUN, VIEW, joined
 from mosaicbench.statistics.overall import RANKS, SCORES
 from mosaicbench.statistics.paired import level
 from mosaicbench.statistics.summary import SUMMARY, best, merits
@@ -49,164 +49,104 @@ def standings(
         seed succeeded, "†" for a mean over fewer directions, or an overall score of fewer metrics, than another run
         gave.
     """
-    over_datasets = overall[overall["dataset"] == ALL]
-    parts = [_of_scores(overall, runs), _of_metrics(headline, paired_tests, runs, roster)]
-    if len(over_datasets):
-        parts.append(_over_datasets(headline, ranks, over_datasets, runs, roster))
-    identities = pd.concat(
-        [_identities(runs, roster), _identities(runs.assign(dataset=ALL), roster)]
-    )
-    columns = [name for name in STANDING_COLUMNS if name in RUN or name not in identities]
-    table = joined([part.reindex(columns=columns) for part in parts], columns)
-    return table.merge(identities, on=RUN, how="left")[STANDING_COLUMNS]
+    everywhere = pd.concat([runs, runs.assign(dataset=ALL)])
+    who = identities(everywhere, roster).drop(columns="seeds")
+    parts = [
+        _of_scores(overall),
+        _of_metrics(headline, paired_tests, roster),
+        _over_datasets(headline, ranks, overall, roster),
+    ]
+    columns = [*STANDING_COLUMNS, "absent", "fewer"]
+    tables = []
+    for part in parts:
+        asked = part[[*VIEW, "metric"]].drop_duplicates().merge(who, on=VIEW)
+        tables.append(asked.merge(part, on=[*RUN, "metric"], how="left").reindex(columns=columns))
+    table = joined(tables, columns)
+    has = table["mean"].notna()
+    values = table[["metric", "mean", "low", "high"]].itertuples(index=False)
+    texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
+    return table.assign(
+        group=table["metric"].map(roster.group).mask(table["metric"].isin(SCORES), OVERALL),
+        shown=(texts + table["fewer"].map({True: f" {FEWER}"}).fillna("")).where(
+            has, table["absent"]
+        ),
+        seeds=table["seeds"].where(has, 0).astype(int),
+        interval=table["interval"].mask(
+            table["interval"].isna() & (table["dataset"] == ALL), NO_INTERVAL
+        ),
+        **{name: table[name].eq(True) for name in ("best", "level")},
+    )[STANDING_COLUMNS]
 
 
-def _identities(runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return method, kind, traits, status and number of seeds of every run of every view."""
+def identities(runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return a row per run of every view: what it is and uses, how its seeds ended, and what is written where it has no value."""
     rows = []
     for names, of_run in runs.groupby(RUN, sort=False):
-        run = names[-1]
-        row = (
-            dict(zip(RUN, names, strict=True))
-            | {"method": roster.method(run), "kind": roster.kind(run)}
-            | roster.traits(run)
-        )
-        seeds = int((of_run["status"] != "not_applicable").sum())
-        rows.append(row | {"status": counted(of_run["status"]), "of_seeds": seeds})
+        run, statuses = names[-1], of_run["status"]
+        ran = statuses[statuses != "not_applicable"]
+        row = dict(zip(RUN, names, strict=True)) | roster.traits(run)
+        row |= {"method": roster.method(run), "kind": roster.kind(run), "status": counted(statuses)}
+        row |= {"of_seeds": len(ran), "seeds": int((~ran.isin(FAILED)).sum())}
+        rows.append(row | {"absent": absence(of_run, run)})
     return pd.DataFrame(rows)
 
 
-def _of_metrics(
-    headline: pd.DataFrame, paired_tests: pd.DataFrame, runs: pd.DataFrame, roster: Roster
-) -> pd.DataFrame:
-    """Return the standing of every run of every view in every metric of which the view has a value."""
+def _of_metrics(headline: pd.DataFrame, paired_tests: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """Return the standing of the runs of every view in every metric of which the view has a value."""
     metrics = [*roster.qualities(headline["metric"]), *RESOURCES]
     summary = headline[headline["metric"].isin(metrics)]
     contests = merits(summary, roster).groupby([summary[column] for column in [*VIEW, "metric"]])
-    places = {
-        "rank": contests.rank(method="min", ascending=False),
-        "ranked": contests.transform("count"),
-    }
-    summary = summary.assign(
-        best=best(summary, roster), level=level(summary, paired_tests, roster), **places
+    table = summary[[*RUN, "metric", *SUMMARY]].assign(
+        rank=contests.rank(method="min", ascending=False),
+        ranked=contests.transform("count"),
+        best=best(summary, roster),
+        level=level(summary, paired_tests, roster),
+        fewer=summary["directions"] < summary["of_directions"],
     )
-    rows = []
-    for view, means in summary.groupby(VIEW, sort=False):
-        absences = _absences(of_view(runs, *view))
-        lines = {(line["metric"], line["run"]): line for line in means.to_dict("records")}
-        for metric in [name for name in metrics if name in set(means["metric"])]:
-            for run, absent in absences.items():
-                row = dict(zip(VIEW, view, strict=True)) | {
-                    "run": run,
-                    "group": roster.group(metric),
-                    "metric": metric,
-                }
-                if (metric, run) in lines:
-                    line = lines[metric, run]
-                    fewer = f" {FEWER}" if line["directions"] < line["of_directions"] else ""
-                    row |= {
-                        name: line[name] for name in (*SUMMARY, "rank", "ranked", "best", "level")
-                    }
-                    row |= {
-                        "shown": mean_with_interval(metric, line["mean"], line["low"], line["high"])
-                        + fewer
-                    }
-                else:
-                    row |= {"seeds": 0, "best": False, "level": False, "shown": absent}
-                rows.append(row)
-    return pd.DataFrame(rows)
+    views = table.groupby(VIEW, sort=False).ngroup()
+    return table.iloc[np.lexsort([table["metric"].map(metrics.index), views])]
 
 
-def _absences(runs: pd.DataFrame) -> dict[str, str]:
-    """Return run -> what stands in the place of a value that it does not have."""
-    return {run: absence(runs, run) for run in runs["run"].unique()}
-
-
-def _of_scores(overall: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def _of_scores(overall: pd.DataFrame) -> pd.DataFrame:
     """Return the standing of every run in the overall score and in the groups that it averages."""
-    rows = []
-    ranks_of = dict(zip(SCORES, ("rank", *RANKS), strict=True))
-    for (dataset, scenario), lines in overall.groupby(VIEW, sort=False):
-        runs_here = runs[runs["scenario"] == scenario]
-        absences = _absences(runs_here if dataset == ALL else of_view(runs, dataset, scenario))
-        reached = lines.loc[lines["rank"] == 1, ["low", "score"]].min(axis=1).min()
-        for metric in [name for name in SCORES if lines[name].notna().any()]:
-            ranked = int(lines[ranks_of[metric]].notna().sum())
-            for line in lines.to_dict("records"):
-                row = {name: line[name] for name in RUN} | {
-                    "group": OVERALL,
-                    "metric": metric,
-                    "best": False,
-                    "level": False,
-                }
-                row |= {"mean": line[metric], "seeds": line["seeds"], "interval": NO_INTERVAL}
-                row |= {
-                    "rank": line[ranks_of[metric]],
-                    "ranked": ranked,
-                    "best": line[ranks_of[metric]] == 1 and ranked > 1,
-                }
-                row |= {"level": row["best"]}
-                if metric == "score":
-                    row |= {name: line[name] for name in ("low", "high", "interval")}
-                    reaches = np.fmax(line["high"], line["score"]) >= reached
-                    row |= {"level": bool(reaches and not np.isnan(line["rank"]) and ranked > 1)}
-                if np.isnan(line[metric]):
-                    row |= {"seeds": 0, "shown": absences[line["run"]]}
-                else:
-                    fewer = f" {FEWER}" if metric == "score" and not line["complete"] else ""
-                    interval = row.get("low", np.nan), row.get("high", np.nan)
-                    row |= {"shown": mean_with_interval(metric, line[metric], *interval) + fewer}
-                rows.append(row)
-    return pd.DataFrame(rows)
+    parts, views = [], [overall[column] for column in VIEW]
+    for metric, rank in zip(SCORES, ("rank", *RANKS), strict=True):
+        ranked = overall[rank].groupby(views).transform("count")
+        part = overall[[*RUN, "seeds"]].assign(
+            metric=metric, mean=overall[metric], rank=overall[rank], ranked=ranked
+        )
+        part["best"] = part["level"] = (part["rank"] == 1) & (ranked > 1)
+        part["interval"] = NO_INTERVAL
+        if metric == "score":
+            part = part.assign(**overall[["low", "high", "interval"]], fewer=~overall["complete"])
+            ends = overall[["low", "score"]].min(axis=1).where(overall["rank"] == 1)
+            reaches = np.fmax(overall["high"], overall["score"]) >= ends.groupby(views).transform(
+                "min"
+            )
+            part["level"] = reaches & part["rank"].notna() & (ranked > 1)
+        parts.append(part[part["mean"].groupby(views).transform("count") > 0])
+    table = pd.concat(parts)
+    return table.iloc[np.argsort(table.groupby(VIEW, sort=False).ngroup(), kind="stable")]
 
 
 def _over_datasets(
-    headline: pd.DataFrame,
-    ranks: pd.DataFrame,
-    overall: pd.DataFrame,
-    runs: pd.DataFrame,
-    roster: Roster,
+    headline: pd.DataFrame, ranks: pd.DataFrame, overall: pd.DataFrame, roster: Roster
 ) -> pd.DataFrame:
-    """Return the standing of every run over the datasets of a scenario, in every metric in which runs are ranked."""
-    rows = []
-    for scenario in overall["scenario"].unique():
-        absences = _absences(runs[runs["scenario"] == scenario])
-        of_scenario = headline[headline["scenario"] == scenario]
-        ranks_here = {
-            (rank["metric"], rank["run"]): rank
-            for rank in ranks[ranks["scenario"] == scenario].to_dict("records")
-        }
-        for metric in roster.qualities(of_scenario["metric"]):
-            of_metric = of_scenario[of_scenario["metric"] == metric]
-            complete = of_metric[of_metric["directions"] == of_metric["of_directions"]].groupby(
-                "run"
-            )["mean"]
-            means = complete.mean()[complete.size() == of_metric["dataset"].nunique()]
-            for run, absent in absences.items():
-                row = {
-                    "dataset": ALL,
-                    "scenario": scenario,
-                    "run": run,
-                    "group": roster.group(metric),
-                    "metric": metric,
-                }
-                row |= {"best": False, "interval": NO_INTERVAL, "seeds": 0, "shown": absent}
-                if run in means.index:
-                    row |= {"mean": means[run], "shown": number(metric, means[run])}
-                    row |= {"seeds": int(of_metric.loc[of_metric["run"] == run, "seeds"].sum())}
-                if (metric, run) in ranks_here:
-                    rank = ranks_here[metric, run]
-                    row |= {
-                        "rank": rank["rank"],
-                        "rank_low": rank["low"],
-                        "rank_high": rank["high"],
-                        "ranked": rank["ranked"],
-                    }
-                    row |= {"margin": rank["critical_difference"]}
-                rows.append(row)
-    table = pd.DataFrame(rows).reindex(columns=[*STANDING_COLUMNS, "margin"])
-    first = table.groupby(["scenario", "metric"])["rank"].transform("min")
-    is_best = (table["rank"] == first) & (table["ranked"] > 1)
-    return table.assign(
-        best=is_best, level=is_best | (table["rank"] - first <= table["margin"])
-    ).drop(columns="margin")
+    """Return the standing of the runs over the datasets of a scenario, in every metric in which runs are ranked."""
+    of, keys = ["scenario", "metric"], ["scenario", "metric", "run"]
+    scenarios = list(overall.loc[overall["dataset"] == ALL, "scenario"].unique())
+    asked = headline[
+        headline["scenario"].isin(scenarios) & headline["metric"].map(roster.is_quality)
+    ]
+    complete = asked[asked["directions"] == asked["of_directions"]]
+    table = asked.groupby(keys, sort=False)["seeds"].sum().to_frame()
+    table = table.join(complete.groupby(keys)["mean"].agg(["mean", "size"])).reset_index()
+    datasets = table.merge(asked.groupby(of)["dataset"].nunique().reset_index(), on=of)["dataset"]
+    table["mean"] = table["mean"].where(table["size"] == datasets)
+    named = {"low": "rank_low", "high": "rank_high", "critical_difference": "margin"}
+    places = ranks.rename(columns=named)[[*keys, "rank", *named.values(), "ranked"]]
+    table = table.merge(places, on=keys, how="left").assign(dataset=ALL)
+    behind = table["rank"] - table.groupby(of)["rank"].transform("min")
+    is_best = (behind == 0) & (table["ranked"] > 1)
+    table = table.assign(best=is_best, level=is_best | (behind <= table["margin"]))
+    return table.iloc[np.argsort(table["scenario"].map(scenarios.index), kind="stable")]

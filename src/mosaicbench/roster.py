@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mosaicbench import catalog
+from mosaicbench.cards import KIND, NO_QUALITY
 from mosaicbench.spaces import TUNED
-from mosaicbench.statistics.common import RESOURCES
 
-KINDS = ("model", "baseline", "control")
+KINDS = tuple(KIND)
 TRAITS = ("transductive", "uses_labels", "uses_links", "uses_pairs")
-# Groups of metrics in which less or more is not better science; other people's definitions may reward a collapse.
-NO_QUALITY = ("resources", "reference", "sanity", "published_variants", "sampling")
+RESOURCES = ("fit_seconds", "peak_host_mb", "peak_device_mb")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,252 @@
+"""How well features are predicted: r of every feature, three of them in full, and how their values are distributed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
+
+from mosaicbench.figures._panels import (
+    DASHED,
+    ROW,
+    cloud,
+    directions_of,
+    head,
+    name_view,
+    nothing,
+    panels_of_directions,
+    shape,
+    shortened,
+    stacked,
+    wrapped,
+    write_absence,
+    write_beside,
+)
+from mosaicbench.report.projections import MEASURED
+from mosaicbench.report.tables.text import NOT_GIVEN, absence
+from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
+
+CARD = {
+    "label": "Imputed and measured values",
+    "caption": (
+        "Top: Pearson correlation between imputed and true values of a feature over the query cells, one value per feature: "
+        "the mean over the seeds in which the feature was selected and its correlation defined. The box spans the middle half "
+        "of the features, its line is the median, whiskers reach the 5th and 95th percentile; n is the number of features "
+        "with a value, in brackets how many had none because they are constant. A correlation of 0 is chance. Middle: imputed "
+        "(vertical) against measured (horizontal) values of three features per direction, those with the best, the median and "
+        "the worst Pearson r by the mean over the runs shown, so that all runs show the same. A point is a query cell of the "
+        "first seed, at most 500 at random; r is over all query cells. On the dashed line both are equal; a flat cloud is a "
+        "prediction of the mean. A dash: the run does not impute this direction. Bottom: histograms of the same values, "
+        "measured in the top row and in grey; the tick is a mean, heights are scaled to each row's highest bar. An imputation "
+        "that is too sure is narrower than what was measured; one that misses dropout has no peak at 0."
+    ),
+    "needs": ["features", "imputed_values", "runs"],
+    "per": "view",
+}
+METRIC = "imputation_pearson_per_feature"
+QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
+OF_FEATURES = ["direction", "space", "run", *QUANTILES, "features", "undefined", "seeds", "shown"]
+OF_CELLS = ["place", "feature", "seed", "cell", "measured", "imputed", "r"]
+COLUMNS = ["panel", *OF_FEATURES, *OF_CELLS]
+PLACES = ["best", "median", "worst"]
+BINS = 30
+BAR_ROW = 0.36  # inches
+SIDE, LABELS, WIDTH = (
+    1.3,
+    1.0,
+    8.0,
+)  # inches: of a scatter, of its labels, of directions side by side
+
+Part = tuple[tuple[float, float], Callable[[SubFigure], pd.DataFrame]]
+
+
+def imputation(
+    *, features: pd.DataFrame, imputed_values: pd.DataFrame, runs: pd.DataFrame, theme: Theme
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw how one view's features are imputed.
+
+    Returns
+    -------
+    tuple
+        The figure, and the rows of its panels: "features" has the quantiles of a direction and run, "cells" the values of the
+        scatters, which are those of the histograms, too.
+    """
+    correlations = features[features["metric"] == METRIC]
+    parts = [_correlations(correlations, runs, theme)] if len(correlations) else []
+    if len(imputed_values):
+        parts += [_scatters(imputed_values, theme), _histograms(imputed_values, theme)]
+    if not parts:
+        return nothing("No run of this view imputes a modality.", COLUMNS)
+    figure, drawn = stacked(parts)
+    name_view(figure, theme, runs)
+    return figure, drawn.reindex(columns=COLUMNS)
+
+
+# --- every feature -------------------------------------------------------------------------------------------------------
+
+
+def _correlations(values: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Part:
+    rows, directions = theme.order("runs", values["run"]), directions_of(values, theme)
+    summaries = [
+        _quantiles(values, direction, space, run) | {"run": run, "shown": ""}
+        for direction, space in directions.itertuples(index=False)
+        for run in rows
+    ]
+    drawn = pd.DataFrame(summaries).assign(panel="features")
+    lacking = drawn["features"] == 0
+    drawn.loc[lacking, "shown"] = [absence(runs, run) for run in drawn.loc[lacking, "run"]]
+
+    def draw(room: SubFigure) -> pd.DataFrame:
+        head(room, "Pearson r of every feature, all seeds")
+        panels = panels_of_directions(room, directions, rows, "Pearson r of a feature", theme)
+        low, high = drawn["q05"].min(), drawn["q95"].max()
+        panels[0].set_xlim(np.fmin(low, 0) - 0.05, np.fmax(high, 0.05) + 0.05)
+        for axes in panels:
+            axes.grid(axis="x")
+            axes.axvline(0, **DASHED)
+        for (axes, (row, run)), summary in zip(
+            product(panels, enumerate(rows)), drawn.to_dict("records"), strict=True
+        ):
+            if summary["shown"]:
+                write_absence(axes, row, summary["shown"])
+            else:
+                _box(axes, row, summary, theme.colour(run))
+        return drawn
+
+    lines, columns = shape(len(directions))
+    return (1.4 + 2.7 * columns, 0.2 + lines * (0.75 + ROW * len(rows))), draw
+
+
+def _quantiles(values: pd.DataFrame, direction: str, space: str, run: str) -> dict:
+    """Return quantiles over features of the mean over seeds."""
+    named = {"direction": direction, "space": space}
+    rows = values[(values[[*named, "run"]] == [direction, space, run]).all(axis=1)]
+    means = rows.groupby("feature")["value"].mean()
+    quantiles = {name: means.quantile(q) for name, q in QUANTILES.items()}
+    counts = {"features": means.count(), "undefined": means.isna().sum()}
+    return named | quantiles | counts | {"seeds": rows["seed"].nunique()}
+
+
+def _box(axes: Axes, row: int, summary: dict, colour: str) -> None:
+    axes.plot([summary["q05"], summary["q95"]], [row, row], color=colour, linewidth=1.1, zorder=2)
+    width = summary["q75"] - summary["q25"]
+    look = {"facecolor": colour, "edgecolor": colour, "alpha": 0.55, "zorder": 3}
+    axes.add_patch(Rectangle((summary["q25"], row - 0.3), width, 0.6, **look))
+    line = {"color": INK, "linewidth": 1.6, "solid_capstyle": "butt", "zorder": 4}
+    axes.plot([summary["median"]] * 2, [row - 0.3, row + 0.3], **line)
+    undefined = f" ({summary['undefined']})" if summary["undefined"] else ""
+    write_beside(axes, row, f"n = {summary['features']}{undefined}")
+
+
+# --- three features ------------------------------------------------------------------------------------------------------
+
+
+def _of_features(values: pd.DataFrame, theme: Theme) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return (direction, place, rows), directions in display order, features from best to worst."""
+    groups = dict(tuple(values.groupby(["direction", "place"])))
+    places = product(theme.directions(values["direction"]), PLACES)
+    return [(*key, groups[key]) for key in places if key in groups]
+
+
+def _title(place: str, values: pd.DataFrame) -> str:
+    return f"{place}: {shortened(values['feature'].iloc[0], most=22)}"
+
+
+def _cells(values: pd.DataFrame) -> str:
+    return f"seed {values['seed'].iloc[0]}, {values['cell'].nunique():,} query cells"
+
+
+def _scatters(values: pd.DataFrame, theme: Theme) -> Part:
+    columns, rows = theme.order("runs", values["run"]), _of_features(values, theme)
+    directions = len(rows) / len(PLACES)
+    width = LABELS + SIDE * len(columns)  # of a block: directions under each other
+    most = max(1 if directions <= 3 else 2, int(WIDTH // width))
+    lines = len(PLACES) * math.ceil(directions / most)
+    blocks = math.ceil(len(rows) / lines)  # side by side
+
+    def draw(room: SubFigure) -> pd.DataFrame:
+        head(room, f"Imputed against measured values, {_cells(values)}")
+        panels = room.subplots(lines, blocks * len(columns), squeeze=False)
+        for axes in panels[
+            len(rows) - lines * (blocks - 1) :, (blocks - 1) * len(columns) :
+        ].ravel():
+            axes.set_visible(False)
+        for number, (direction, place, of_feature) in enumerate(rows):
+            block, line = divmod(number, lines)
+            axes_of_feature = panels[line, block * len(columns) : (block + 1) * len(columns)]
+            for axes, run in zip(axes_of_feature, columns, strict=True):
+                _scatter(axes, of_feature, run, theme)
+                axes.tick_params(labelsize=6, labelleft=run == columns[0])
+                if line == 0:
+                    axes.set_title(wrapped(theme.label("runs", run), width=16))
+            label = f"{theme.direction(direction)}\n{_title(place, of_feature)}"
+            axes_of_feature[0].set_ylabel(label, fontsize=7)
+        room.supxlabel("measured", fontsize=8)
+        room.supylabel("imputed", fontsize=8)
+        return values.assign(panel="cells")
+
+    return (0.2 + blocks * width, 0.8 + SIDE * lines), draw
+
+
+def _scatter(axes: Axes, of_feature: pd.DataFrame, run: str, theme: Theme) -> None:
+    """Draw one run's values of a feature, on the axes that all runs' values of it need."""
+    both = of_feature[["measured", "imputed"]].to_numpy()
+    low, high = both.min(), both.max()
+    edge = 0.05 * (high - low or 1)
+    points = of_feature[of_feature["run"] == run]
+    axes.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge))
+    axes.axline((low, low), slope=1, zorder=0, **DASHED)
+    cloud(axes, points["measured"], points["imputed"], theme.colour(run), points=len(points))
+    text = f"r = {points['r'].iloc[0]:z.2f}" if len(points) else NOT_GIVEN
+    axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=7)
+
+
+def _histograms(values: pd.DataFrame, theme: Theme) -> Part:
+    rows = [MEASURED, *theme.order("runs", values["run"])]
+    directions = theme.directions(values["direction"])
+
+    def draw(room: SubFigure) -> pd.DataFrame:
+        head(room, f"Distributions of these values, {_cells(values)}")
+        panels = room.subplots(len(directions), len(PLACES), squeeze=False, sharey=True)
+        for direction, place, of_feature in _of_features(values, theme):
+            axes = panels[directions.index(direction), PLACES.index(place)]
+            bins = np.histogram_bin_edges(of_feature[["measured", "imputed"]].to_numpy(), BINS)
+            measured = of_feature.drop_duplicates("cell")["measured"]
+            for row, run in enumerate(rows):
+                imputed = of_feature.loc[of_feature["run"] == run, "imputed"]
+                x, colour = (measured, QUIET) if run == MEASURED else (imputed, theme.colour(run))
+                _histogram(axes, row, x, bins, colour, ground=measured)
+            axes.set_title(_title(place, of_feature), fontweight="normal")
+            axes.set_ylim(len(rows) - 0.85, -1)
+            axes.spines["left"].set_visible(False)
+        for (first, middle, last), direction in zip(panels, directions, strict=True):
+            first.tick_params(axis="y", length=0)
+            labels = ["measured", *[theme.label("runs", run) for run in rows[1:]]]
+            first.set_yticks(range(len(rows)), labels)
+            first.set_ylabel(theme.direction(direction), fontweight="bold")
+            middle.set_xlabel("value")
+            for axes in (middle, last):
+                axes.yaxis.set_visible(False)
+        return pd.DataFrame()
+
+    return (7.4, 0.5 + len(directions) * (0.7 + BAR_ROW * len(rows))), draw
+
+
+def _histogram(
+    axes: Axes, row: int, values: pd.Series, bins: np.ndarray, colour: str, *, ground: pd.Series
+) -> None:
+    """Draw a histogram that rises from a row's line, before the measured one in grey."""
+    if values.empty:
+        write_absence(axes, row, NOT_GIVEN)
+        return
+    for x, face, alpha in ((ground, FAINT, 1), (values, colour, 0.75)):
+        counts = np.histogram(x, bins)[0]
+        heights = 0.85 * counts / counts.max()
+        axes.stairs(row - heights, bins, baseline=row, fill=True, color=face, alpha=alpha)
+    axes.plot([values.mean()] * 2, [row, row - 0.3], color=INK, linewidth=1.2)
