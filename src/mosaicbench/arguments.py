@@ -509,9 +509,7 @@ def _add_arguments_of_applying(command: argparse.ArgumentParser) -> None:
 
 def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
     """Add what a job of fits takes: its description, or the same of a single run by hand; and what it was granted."""
-    described = (
-        "runs, seeds, limits and stacked, in JSON; or a file that holds them, or - for stdin"
-    )
+    described = "runs, seeds and limits, in JSON; or a file that holds them, or - for stdin"
     fit.add_argument("job", nargs="?", metavar="JOB", help=described)
     alone = fit.add_argument_group("a single run, without JOB")
     alone.add_argument("--method", help="a method's id; `mosaicbench list methods` shows all")

@@ -9,7 +9,6 @@ runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its
           of a tuned run, tuned: best.json of each seed, whose hyperparameters are added when the job runs
 seeds     of each: seed; train, query and, for positive controls, solution: files of the view
 limits    minutes and memory_mb of each fit; none by default
-stacked   whether the seeds of each run are trained at once where that can be; false by default
 ========  =======================================================================================================
 """
 
@@ -23,7 +22,7 @@ from mosaicbench import catalog, layout
 from mosaicbench.errors import UserError
 
 NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
-KEYS = {"runs", "seeds", "limits", "stacked"}
+KEYS = {"runs", "seeds", "limits"}
 NEEDED = {
     "runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"),
     "seeds": ("seed", "train", "query"),

@@ -23,27 +23,6 @@ class Scored(NamedTuple):
     scenarios: list[str]
 
 
-def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
-    """Return the runs whose seeds may be trained as one stacked model, as far as cards tell: models of paired cells.
-
-    Parameters
-    ----------
-    runs
-        name -> run of the config.
-    tuned_per_seed
-        Whether each seed of a tuned run has settings of its own, which cannot be stacked.
-    """
-    cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
-    return [
-        name
-        for name, card in cards.items()
-        if card["kind"] == "model"
-        and not {"wraps", "elsewhere"} & card.keys()
-        and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
-        and not (runs[name].tuned_from and tuned_per_seed)
-    ]
-
-
 def of_kind(kind: str, runs: dict) -> list[str]:
     """Return the runs of a kind, of name -> run of the config, that one job may fit: neither tuned nor wrapped."""
     cards = {

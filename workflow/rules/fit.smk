@@ -45,42 +45,6 @@ if fitted_alone("model"):
             run=any_of(run for run in runs_of_kinds("model") if run in bench.until_scored),
 
 
-# All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
-if bench.seeds_at_once and fitted_alone("model"):
-
-    rule fit_seeds:
-        input:
-            train=files_of_views("train.h5mu"),
-            query=files_of_views("query.h5mu"),
-            tuned=settings_found,
-            code=code_of_method,
-        output:
-            files_of_runs("{run}"),
-        log:
-            LOGS.fit_of_seeds(*OF_RUN),
-        wildcard_constraints:
-            scenario=any_of(scenarios_of_kind("paired")),
-            run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            gpu=gpus_here,
-            mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
-            attempt=number_of_attempt,
-        params:
-            expenses=EXPENSES.fit_of_seeds(*OF_RUN),
-            job=job_of_stacked_seeds,
-        message:
-            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-        shell:
-            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
-            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
-
-    ruleorder: fit_seeds > fit_model
-
-
 # Fits that are over before a job of their own would have started: those of all seeds in one, one after the other.
 if fitted_alone("baseline", "control"):
 

@@ -2,7 +2,7 @@
 FILES_OF_FIT = expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing=True)
 
 
-def job_of_fits(wildcards, runs, seeds, stacked=False):
+def job_of_fits(wildcards, runs, seeds):
     """What one job is told to fit, as src/mosaicbench/jobs.py describes it; scheduling is no part of it."""
     of_view = names_of_view(wildcards)
     parts = ["train", "query", "solution"] if read_solution(runs) else ["train", "query"]
@@ -28,7 +28,6 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                 for seed in seeds
             ],
             "limits": bench.limits,
-            "stacked": stacked,
         }
     )
 
@@ -59,19 +58,9 @@ def job_of_all_seeds(wildcards):
     return job_of_fits(wildcards, [wildcards.run], bench.seeds)
 
 
-def job_of_stacked_seeds(wildcards):
-    return job_of_fits(wildcards, [wildcards.run], bench.seeds, stacked=True)
-
-
 def job_of_runs(runs):
-    """Return a function of the wildcards of a view: all seeds of these runs, each run's at once where that can be."""
-
-    def job(wildcards):
-        paired = bench.scenarios[wildcards.scenario]["kind"] == "paired"
-        stacked = bench.seeds_at_once and paired and not set(runs).isdisjoint(bench.stackable)
-        return job_of_fits(wildcards, runs, bench.seeds, stacked)
-
-    return job
+    """Return a function of the wildcards of a view: all seeds of these runs."""
+    return lambda wildcards: job_of_fits(wildcards, runs, bench.seeds)
 
 
 def code_of_method(wildcards):
@@ -152,7 +141,3 @@ def job_of_adoption(wildcards):
     return as_json(
         {name: wildcards[name] for name in ("dataset", "scenario", "run")} | {"seeds": seeds}
     )
-
-
-def scenarios_of_kind(kind):
-    return [name for name, stanza in bench.scenarios.items() if stanza["kind"] == kind]

@@ -98,7 +98,7 @@ def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> 
         "message": "; ".join(remarks),
         "hyperparameters": facts,
     }
-    record |= {"cells": {"train": train.n_obs, "query": query.n_obs}, "seeds_at_once": 1}
+    record |= {"cells": {"train": train.n_obs, "query": query.n_obs}}
     record |= {"digests": {"history.tsv": digest_of(output / "history.tsv")}}
     write_record(
         output / "run.json",

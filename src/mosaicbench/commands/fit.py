@@ -1,4 +1,4 @@
-"""Fit: one run, each of many, or all seeds of a run trained at once, as one job describes them."""
+"""Fit: one run, or each of many, as one job describes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def main(
     runs: list[dict],
     seeds: list[dict],
     limits: dict,
-    stacked: bool = False,
     usable: dict | None = None,
     checkpoint_seconds: float = 60,
     failure: dict | None = None,
@@ -35,8 +34,6 @@ def main(
         left out.
     limits
         minutes and memory_mb of each fit. A run that passes one is stopped and gets the status "timeout" or "out_of_memory".
-    stacked
-        Whether the seeds of each run are trained at once where that can be, else one after the other.
     usable
         minutes and memory_mb of all fits together; by default the limits, as many times the minutes as there are seeds.
     checkpoint_seconds
@@ -53,7 +50,7 @@ def main(
     """
     fits = _fits(runs, seeds)
     if failure is not None:
-        record_failure(fits, failure, seeds_at_once=len(seeds) if stacked else 1)
+        record_failure(fits, failure)
         return
     each = Limits(limits["minutes"], limits["memory_mb"])
     together = (
@@ -65,7 +62,6 @@ def main(
         each,
         minutes=together.minutes,
         checkpoint_seconds=checkpoint_seconds,
-        at_once=len(seeds) if stacked else 0,
     )
 
 

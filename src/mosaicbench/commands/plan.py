@@ -95,7 +95,7 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
     lines.append(
         f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}"
     )
-    models = plan[plan["rule"].isin(["fit_model", "fit_seeds", "tune_model"])]
+    models = plan[plan["rule"].isin(["fit_model", "tune_model"])]
     on_gpu = models.loc[models["on_gpu"], ["hours", "low_hours", "high_hours"]].sum()
     largest = plan.loc[plan["memory_mb"].idxmax()]
     what = " ".join(filter(None, largest[["rule", "method", "dataset", "scenario"]]))

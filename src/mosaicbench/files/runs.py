@@ -68,14 +68,12 @@ RECORD_KEYS = {
 }
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
 # What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
-# killed training was resumed, what it computed with, how many seeds were trained at once and share its seconds, and the
-# digest of its history.
+# killed training was resumed, what it computed with, and the digest of its history.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
 LATER_RECORD_KEYS |= {
     "cells": {},
     "resumed_after": [],
     "arithmetic": {},
-    "seeds_at_once": 1,
     "digests": {},
 }
 

@@ -16,10 +16,10 @@ from torch.nn.functional import softplus
 
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.linked import one_modality_each
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import NormalisedByMinibatch, mlp
 from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
-from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.modeling.vae import MultimodalVAE
 from mosaicbench.view import View
 

@@ -19,11 +19,15 @@ from torch import Tensor, nn
 from torch.distributions import NegativeBinomial, Normal
 from torch.nn.functional import logsigmoid, softplus
 
-from mosaicbench.modeling.draws import drawn_of_counts, drawn_of_normal
-from mosaicbench.modeling.likelihoods import expected_values
+from mosaicbench.modeling.likelihoods import (
+    drawn_of_counts,
+    drawn_of_normal,
+    expected_values,
+    gaussian_nll,
+    negative_binomial_nll,
+)
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.nll import gaussian_nll, negative_binomial_nll
 from mosaicbench.modeling.posteriors import SMALLEST_SD
 from mosaicbench.view import Scale, View
 
