@@ -210,23 +210,13 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
         "_2": (["links_cca", "oracle"], ["unpaired"]),
     }
     assert number_of_jobs(bench)["score"] == 2
-    for apart in ({"keep_imputed": "until_scored"}, {"few_jobs": False}):
-        bench = settings.load(MINIMAL | few | apart)
-        assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
-            "_controls": ["oracle"],
-            "_1": ["cca"],
-            "_2": ["links_cca"],
-        }
-        assert number_of_jobs(bench)["score"] == 4
-
-
-def test_what_scoring_reads_of_a_run_that_is_kept_stays():
-    asked = MINIMAL | {
-        "runs": {"knn_impute": {}, "mofa": {}, "mvae": {}},
-        "keep_imputed": "until_scored",
+    bench = settings.load(MINIMAL | few | {"few_jobs": False})
+    assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
+        "_controls": ["oracle"],
+        "_1": ["cca"],
+        "_2": ["links_cca"],
     }
-    assert settings.load(asked).until_scored == ["knn_impute", "mofa"]
-    assert settings.load(asked | {"keep": ["best", "knn_impute"]}).until_scored == ["mofa"]
+    assert number_of_jobs(bench)["score"] == 4
 
 
 def test_the_budget_reaches_every_trained_run_and_nothing_else():

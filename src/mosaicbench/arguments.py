@@ -418,23 +418,6 @@ def parser() -> argparse.ArgumentParser:
     )
     keep.add_argument("--threads", type=int)
 
-    impute = _add(
-        commands,
-        "impute",
-        "write what a run imputed, also where it keeps a small model in the place of the values",
-    )
-    impute.add_argument(
-        "run", type=Path, metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K"
-    )
-    impute.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
-    impute.add_argument(
-        "--view",
-        type=Path,
-        metavar="DIR",
-        help="the folder of its view (default: in the same results folder)",
-    )
-    impute.set_defaults(threads=1)  # as the fit had: with more, it would have kept its values
-
     apply = _add(
         commands,
         "apply",

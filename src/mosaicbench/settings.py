@@ -128,16 +128,10 @@ class Settings:
 
     @cached_property
     def scored_together(self) -> dict[str, together.Scored]:
-        """The runs that one job per view scores, by the name of that job's files; what goes once it is scored stays apart."""
-        if self.config["few_jobs"] and not self.until_scored:
+        """The runs that one job per view scores, by the name of that job's files."""
+        if self.config["few_jobs"]:
             return together.scored_by_scenario(self.applicable)
-        return together.scored(self.common_controls, self.applicable, self.until_scored)
-
-    @cached_property
-    def until_scored(self) -> list[str]:
-        """The runs whose imputed values and latents of train cells are deleted once nothing is left that reads them."""
-        going = together.until_scored(self.runs, self.config["keep_imputed"])
-        return [run for run in going if run not in self.kept]
+        return together.scored(self.common_controls, self.applicable)
 
     @cached_property
     def laid_out_together(self) -> list[list[tuple[str, str]]]:

@@ -18,7 +18,6 @@ def job_of_fits(wildcards, runs, seeds):
                     "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
                 }
                 | kept_model(wildcards.dataset, run, seeds)
-                | imputed_values()
                 | tuned_settings(of_view, run, seeds)
                 for run in runs
             ],
@@ -43,11 +42,6 @@ def kept_model(dataset, run, seeds):
     return which | {
         "licence": catalog.card("datasets", bench.datasets[dataset]["loader"])["licence"]
     }
-
-
-def imputed_values():
-    """What a job says where small models may stand in the place of imputed values; else nothing, so that jobs stay the same."""
-    return {} if bench.config["keep_imputed"] is True else {"keep_imputed": False}
 
 
 def job_of_one_seed(wildcards):
@@ -83,22 +77,10 @@ def read_solution(runs):
     )
 
 
-def files_of_fits(runs):
-    """As `files_of_runs`, those that go once they are scored marked so for Snakemake."""
-    return [
-        file
-        for run in runs
-        for file in (until_scored if run in bench.until_scored else list)(files_of_runs([run]))
-    ]
-
-
-def until_scored(files):
-    return [temp(file) if Path(file).name in layout.FILES_TO_SCORE else file for file in files]
-
-
-def staying(runs):
-    """Those of the runs of which nothing goes once it is scored."""
-    return [run for run in runs if run not in bench.until_scored]
+def outputs_of_fits(files):
+    """With `keep_imputed: false`, Snakemake deletes imputed values when the last job that reads them is done."""
+    keep = bench.config["keep_imputed"]
+    return [file if keep or Path(file).name != "imputed.h5mu" else temp(file) for file in files]
 
 
 def runs_of_kinds(*kinds):

@@ -26,9 +26,8 @@ def main(
     runs
         Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; and outputs,
         its folders, one per seed. Where its models are kept, keep: true and the licence of the data;
-        candidate: the one seed whose model is kept, if it can be, until the best run is known. keep_imputed: false where a
-        small model may stand in the place of imputed values. Of a tuned run, tuned: ``best.json`` of each seed, whose
-        hyperparameters are added to its own.
+        candidate: the one seed whose model is kept, if it can be, until the best run is known. Of a tuned run, tuned:
+        ``best.json`` of each seed, whose hyperparameters are added to its own.
     seeds
         Of each: seed; train, query and solution, files of the view. The solution, which only positive controls read, may be
         left out.
@@ -79,7 +78,6 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
             output=Path(output),
             keep=run.get("keep", False),
             candidate=run.get("candidate") == seed["seed"],
-            keep_imputed=run.get("keep_imputed", True),
             licence=run.get("licence", ""),
         )
         for run in runs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -64,12 +63,6 @@ def main(
     counts = rules.number_of_jobs(config)
     plan = expenses.plan(config, known, sizes)
     text = described(plan, counts, source=str(measured or table))
-    if config.until_scored:
-        kept = replace(config, config=config.config | {"keep_imputed": False})
-        most = expenses.plan(kept, known, sizes)
-        text = text.replace(
-            gone := _disk(plan), f"{gone}; until all is scored at most {_disk(most)}"
-        )
     print(text)
 
 

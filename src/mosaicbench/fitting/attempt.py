@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 
 from mosaicbench.errors import FolderTaken, NotApplicable, NotWritten, UserError
@@ -60,14 +60,14 @@ def fit_each(
         When an input file breaks its contract.
     """
     end = time.monotonic() + 60 * minutes
-    shared = Shared.by(fits)
+    parts, shared_seconds = _shared(fits)
     for fit in fits:
         meter = Meter()
-        for phase, seconds in shared.seconds.items():
+        for phase, seconds in shared_seconds.items():
             meter.credit(phase, *seconds)
         minutes_left = max(0.0, (end - time.monotonic()) / 60)
         its_limits = replace(limits, minutes=min(limits.minutes, minutes_left))
-        _fit_in_child(fit, shared.parts, meter, its_limits, checkpoint_seconds)
+        _fit_in_child(fit, parts, meter, its_limits, checkpoint_seconds)
 
 
 def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
@@ -78,44 +78,28 @@ def record_failure(fits: Sequence[Fit], failure: Failure) -> None:
         fit.release_folder()
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What the process that forks fits has done for all of them: each would have done it again.
+def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]:
+    """Import what the methods of several fits need, and read the parts of views that :func:`.read_shared` names.
 
-    Attributes
-    ----------
-    parts
-        Of views, without solutions: those that several fits read. A child has a copy of its own.
-    seconds
-        Phase -> wall-clock and CPU seconds, for each fit.
+    Returns
+    -------
+    parts, seconds
+        Of views; a child has a copy of its own. Phase -> each fit's share of the wall-clock and CPU seconds.
     """
+    parts, seconds = {}, {}
 
-    parts: Parts
-    seconds: dict[str, tuple[float, float]]
+    def import_methods() -> None:
+        for module in dict.fromkeys(fit.module for fit in fits):
+            import_for(module)
 
-    @classmethod
-    def by(cls, fits: Sequence[Fit]) -> Shared:
-        """Import what the methods of several fits need, and read the parts of views that :func:`.read_shared` names."""
-        if len(fits) == 1:
-            return cls({}, {})
-        parts, seconds = {}, {}
-        for phase, work in {
-            "import": _import,
-            "read": lambda fits: parts.update(read_shared(fits)),
-        }.items():
-            wall, cpu = time.monotonic(), time.process_time()
-            with suppress(Exception):  # then each fit says so itself
-                work(fits)
-            seconds[phase] = (
-                (time.monotonic() - wall) / len(fits),
-                (time.process_time() - cpu) / len(fits),
-            )
-        return cls(parts, seconds)
-
-
-def _import(fits: Sequence[Fit]) -> None:
-    for module in dict.fromkeys(fit.module for fit in fits):
-        import_for(module)
+    work = {"import": import_methods, "read": lambda: parts.update(read_shared(fits))}
+    for phase, do in work.items() if len(fits) > 1 else ():
+        wall, cpu = time.monotonic(), time.process_time()
+        with suppress(Exception):  # then each fit says so itself
+            do()
+        spent = time.monotonic() - wall, time.process_time() - cpu
+        seconds[phase] = tuple(each / len(fits) for each in spent)
+    return parts, seconds
 
 
 def _fit_in_child(

@@ -28,7 +28,7 @@ from mosaicbench.modeling.likelihoods import (
 )
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.posteriors import SMALLEST_SD
+from mosaicbench.modeling.posteriors import normal_of
 from mosaicbench.view import Scale, View
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ class FeatureGraph(nn.Module):
             if len(self.pairs)
             else self.table
         )
-        mean, spread = self.heads(hidden).chunk(2, -1)
-        return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+        return normal_of(self.heads(hidden))
 
     def nll(self, v: Tensor) -> Tensor:
         """Return the nats of telling pairs that are linked from pairs that are not, a mean over either kind: a scalar.

@@ -155,14 +155,12 @@ class MultimodalVAE(Budget):
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior mean given what is observed, (cells, latent)."""
-        return by_pieces(lambda x: self.posterior(x).mean, cells, training.device())
+        return self.computed(lambda x: self.posterior(x).mean, cells)
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
-        return by_pieces(
-            lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device()
-        )
+        return self.computed(lambda x: self.decoded(self.posterior(x).mean, target), cells)
 
     @torch.no_grad()
     def draw(
