@@ -26,7 +26,6 @@ RNA_ADT, RNA_ATAC = (
     "Training on RNA and ATAC counts, 10,000 peaks",
 )
 RNA_MANY_PEAKS = "Training on RNA and ATAC counts, 30,000 peaks"
-ROUNDED = "products in bfloat16"
 GAUSSIAN = "Training on standardised values, defaults"
 GAUSSIAN_METHODS = [
     name
@@ -77,9 +76,7 @@ def _parameters(nets):
     ("group", "who", "hyperparameters", "goal"),
     [
         (RNA_ADT, "vae_poe", AS_TOTALVI, 2.5),
-        (RNA_ADT, f"vae_poe, {ROUNDED}", AS_TOTALVI | {"matmul_precision": "bfloat16"}, None),
         (RNA_ATAC, "vae_poe", AS_MULTIVI, 4.0),
-        (RNA_ATAC, f"vae_poe, {ROUNDED}", AS_MULTIVI | {"matmul_precision": "bfloat16"}, None),
         (
             RNA_ATAC,
             "vae_poe, layers of 256, not 100",
@@ -87,12 +84,6 @@ def _parameters(nets):
             None,
         ),
         (RNA_MANY_PEAKS, "vae_poe", AS_LARGE_MULTIVI, 4.0),
-        (
-            RNA_MANY_PEAKS,
-            f"vae_poe, {ROUNDED}",
-            AS_LARGE_MULTIVI | {"matmul_precision": "bfloat16"},
-            None,
-        ),
     ],
 )
 def bench_counts(benchmark, measure, views, group, who, hyperparameters, goal):

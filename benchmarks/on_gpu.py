@@ -11,8 +11,6 @@ scmodal     `scmodal-paper` of config/studies/originals.yaml, which has the size
 ends        every model of this package, with its defaults, on embedded cells: CITE-seq, or TEA-seq without pairs where it
             handles no paired cells. Means and standard deviations over seeds of scores of query cells, on the GPU and on the
             CPU: FOSCTTM of the two single modalities, and mean r per feature of values imputed in both directions
-
-`python benchmarks/seeds_at_once.py` measures several seeds in one training.
 """
 
 from __future__ import annotations
@@ -50,10 +48,7 @@ HAO = {"cells": 161_764, "genes": 2000, "proteins": 228}
 LARGE = [
     ("vae_poe", {"likelihood": "counts", "batch_size": 256}),
     ("vae_poe", {"likelihood": "counts", "batch_size": 4096}),
-    (
-        "mvae",
-        {"batch_size": 256},
-    ),  # a stack of one, its steps launched as CUDA graphs; it is never streamed
+    ("mvae", {"batch_size": 256}),  # it is never streamed
 ]
 MODELS = [
     name

@@ -42,7 +42,7 @@ from mosaicbench.fitting.method import method_class
 from mosaicbench.metrics import foscttm, imputation_skill
 from mosaicbench.metrics._neighbors import transfer
 from mosaicbench.modeling import training
-from mosaicbench.modeling.schedule import LONGEST, WINDOW
+from mosaicbench.modeling.training import LONGEST, WINDOW
 
 PATIENCE, WARMUP = 30, 0.2
 RULES = {

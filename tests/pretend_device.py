@@ -2,7 +2,7 @@
 
 PyTorch's device "meta" lends its name, since any build knows it. An operation that is given tensors of both places fails as on
 a GPU; one that is given none of the CPU's gives to the last bit what it gives there. What a GPU would silently wait for fails,
-too: an index that is a list of Python. While :func:`captured`, so does all else that no CUDA graph can hold.
+too: an index that is a list of Python.
 """
 
 from __future__ import annotations
@@ -28,13 +28,6 @@ MAY_INDEX = {
     torch.ops.aten.index_put_.default,
     torch.ops.aten._index_put_impl_.default,
 }
-# What waits for a GPU, and cannot be part of a CUDA graph, beside copies from one device to the other.
-WAITS = {
-    torch.ops.aten._local_scalar_dense.default,
-    torch.ops.aten.nonzero.default,
-    torch.ops.aten.masked_select.default,
-}
-_capturing = False
 
 
 class There(torch.Tensor):
@@ -84,8 +77,6 @@ def _computed(function: Callable, args: tuple, kwargs: dict) -> object:
     there, asked = any(isinstance(x, There) for x in given), kwargs.get("device")
     if there:
         _check_one_device(function, args, given)
-    if there and _capturing:
-        _check_capture(function, given, asked)
     args_here, kwargs_here = tree_map_only(There, lambda x: x.here, (args, kwargs))
     made = function(
         *args_here, **(kwargs_here if asked is None else kwargs_here | {"device": "cpu"})
@@ -113,14 +104,6 @@ def _check_one_device(function: Callable, args: tuple, given: list[torch.Tensor]
             f"{tuple(x.shape)} {'there' if isinstance(x, There) else 'here'}" for x in given
         )
         raise RuntimeError(f"{function} is given tensors of two devices: {places}")
-
-
-def _check_capture(
-    function: Callable, given: list[torch.Tensor], asked: torch.device | None
-) -> None:
-    masks = function in MAY_INDEX and any(x.dtype == torch.bool for x in given[1:])
-    if function in WAITS or masks or asked not in (None, DEVICE):
-        raise RuntimeError(f"no CUDA graph can hold {function}: it waits for the device")
 
 
 @contextmanager
@@ -156,14 +139,3 @@ def pretended(monkeypatch) -> Iterator[None]:
                 "ignore", message="for .*: copying from a non-meta parameter"
             )  # it copies all the same
             yield
-
-
-@contextmanager
-def captured() -> Iterator[None]:
-    """Refuse what no CUDA graph can hold, as capturing one does."""
-    global _capturing
-    _capturing = True
-    try:
-        yield
-    finally:
-        _capturing = False

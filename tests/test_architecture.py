@@ -75,7 +75,7 @@ ALLOWED = {
         {"errors", "files", "data", "datasets"},
         {"numpy", "scipy", "pandas", "h5py", "rdata", "anndata", "mudata", "scanpy"},
     ),
-    "modeling": ({"errors", "view", "modeling"}, {"numpy", "torch", "tqdm"}),
+    "modeling": ({"errors", "view", "modeling"}, {"numpy", "torch"}),
     "plain": ({"errors"}, {"numpy"}),
     "methods": (
         {"errors", "view", "modeling", "methods", "plain"},
@@ -179,7 +179,6 @@ OF_VIEWS = {
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_TABLES = OF_SCORES | {"files/trials"}
-OF_IMPUTING = OF_RUNS | {"files/digests", "files/models", "fitting", "plain", "sources"}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {
     "applying",
     "data",
@@ -227,13 +226,12 @@ KEYS = {
         "plain",
         "scoring",
     }
-    | {"files/digests", "files/models"}
-    | {"sources", "spaces", "statistics", "tuning"},
-    "fit": OF_IMPUTING | {"files/best", "meter", "usage"},
-    "impute": OF_IMPUTING | {"layout"},
+    | {"files/models", "sources", "spaces", "statistics", "tuning"},
+    "fit": OF_RUNS
+    | {"files/best", "files/models", "fitting", "meter", "plain", "sources", "usage"},
     "adopt": OF_RUNS | {"fitting", "sources"},
-    "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
-    "project": OF_IMPUTING | {"metrics", "report"},
+    "score": OF_SCORES | {"cards", "catalog", "spaces", "metrics", "scoring"},
+    "project": OF_RUNS | {"metrics", "report"},
     "generate": OF_RUNS
     | {"files/generated", "files/models"}
     | {"cards", "catalog", "spaces", "fitting", "metrics", "plain", "report", "scoring", "sources"},

@@ -21,8 +21,12 @@ from mosaicbench.metrics.imputation_crps import imputation_crps
 from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
 from mosaicbench.metrics.interval_coverage import interval_coverage
 from mosaicbench.metrics.pit_distance import per_bin, pit_distance
-from mosaicbench.modeling.draws import drawn_lsi, drawn_of_counts
-from mosaicbench.modeling.likelihoods import expected_lsi, expected_values
+from mosaicbench.modeling.likelihoods import (
+    drawn_lsi,
+    drawn_of_counts,
+    expected_lsi,
+    expected_values,
+)
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.view import Scale
 

@@ -136,7 +136,6 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
         ),
         ("mosaicbench.commands.score", {"torch", "scanpy", "matplotlib"}),
         ("mosaicbench.commands.project", {"torch"}),
-        ("mosaicbench.commands.impute", {"torch", "scanpy", "sklearn", "matplotlib"}),
         ("mosaicbench.commands.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
         ("mosaicbench.commands.draw", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.report", {"torch", "scanpy", "anndata"}),

@@ -15,9 +15,9 @@ from mosaicbench.methods.contrastive_vae import ContrastiveVAE, _cells, stacked,
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.ridge import Ridge
 from mosaicbench.modeling import training
-from mosaicbench.modeling.components import canonical_rotations
-from mosaicbench.modeling.contrast import Contrast
+from mosaicbench.modeling.costs import Contrast
 from mosaicbench.modeling.minibatch import Minibatch, on_device
+from mosaicbench.modeling.residual import canonical_rotations
 from mosaicbench.modeling.vae import MultimodalVAE
 from mosaicbench.view import View
 

@@ -9,16 +9,15 @@ import torch
 from conftest import linear_cells, paired_view
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
-from pretend_device import DEVICE, There, captured, pretended
+from pretend_device import DEVICE, There, pretended
 from test_methods import MODELS, VIEWS, gives
-from test_stacked import STACKABLE
 from test_training import counted_view
 
 from mosaicbench import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import read_record
 from mosaicbench.fitting.method import method_class
-from mosaicbench.modeling import launches, minibatch
+from mosaicbench.modeling import minibatch
 
 SMALL = {"max_epochs": 1, "batch_size": 64, "hidden": 16}
 
@@ -94,41 +93,6 @@ def test_counts_come_to_the_device_resident_or_streamed(monkeypatch, streamed):
     assert_same_there(monkeypatch, "vae_poe", counted_view(), query, likelihood="counts")
 
 
-@pytest.mark.parametrize(("method", "hyperparameters"), STACKABLE)
-def test_seeds_at_once_are_stacked_on_the_device_in_steps_that_a_graph_can_hold(
-    monkeypatch, method, hyperparameters
-):
-    views = [paired_view(90, seed=seed) for seed in range(2)]
-
-    def stack():
-        methods = [made(method, **SMALL | hyperparameters) for _ in views]
-        return methods, methods[0].fit_at_once(methods, views, [0, 1])
-
-    expected = stack()
-    with pretended(monkeypatch):
-        monkeypatch.setattr(launches.Launched, "__call__", capturing)
-        found = stack()
-        latents = [instance.embed(views[0].blocks[0]) for instance in found[0]]
-    assert found[1] == expected[1]
-    for instance, values in zip(expected[0], latents, strict=True):
-        np.testing.assert_array_equal(values, instance.embed(views[0].blocks[0]))
-
-
-def capturing(self, step, progress):
-    with captured():
-        self.function(step, progress)
-
-
-@pytest.mark.parametrize(
-    "waiting", [lambda x: float(x.sum()), lambda x: x[x > 0], lambda x: x.cpu(), lambda x: x[[0]]]
-)
-def test_what_waits_for_the_device_cannot_be_captured(monkeypatch, waiting):
-    with pretended(monkeypatch):
-        x = torch.zeros(2, 3, device=DEVICE)
-        with captured(), pytest.raises(RuntimeError, match="waits for the device"):
-            waiting(x)
-
-
 def assert_goes_on(method, place):
     """Train 4 epochs in one go, and 3 and then the fourth from what was saved to a place: both give the same."""
     train, query = VIEWS[widest(method)](), linear_cells(20, seed=5, name="query")
@@ -166,8 +130,7 @@ def test_a_model_that_was_kept_gives_the_same_there(monkeypatch):
     np.testing.assert_array_equal(found, method.embed(query))
 
 
-@pytest.mark.parametrize("stacked", [False, True])
-def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path, stacked):
+def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path):
     """A driver that has started before a fork is of no use to the child."""
     dataset, asked = small_dataset(), tmp_path / "asked"
 
@@ -182,10 +145,10 @@ def test_the_process_that_forks_fits_asks_for_no_gpu(monkeypatch, tmp_path, stac
     ]
     outputs = [tmp_path / f"run/seed-{seed}" for seed in range(2)]
     run = run_of("mvae", outputs, hyperparameters={"max_epochs": 1})
-    fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS, stacked=stacked)
+    fit.main(runs=[run], seeds=seeds_of(views, range(2)), limits=LIMITS)
     assert [read_record(output / "run.json")["status"] for output in outputs] == ["ok"] * 2
     processes = set(map(int, asked.read_text().split()))
-    assert len(processes) == (1 if stacked else 2)
+    assert len(processes) == 2
     assert os.getpid() not in processes
 
 

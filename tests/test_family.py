@@ -25,7 +25,7 @@ from mosaicbench.methods.mvae import MVAE
 from mosaicbench.methods.mvae_sup import SupervisedMVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.modeling import nll, training
+from mosaicbench.modeling import likelihoods, training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import (
     Critic,
@@ -35,14 +35,16 @@ from mosaicbench.modeling.critics import (
     probe_accuracy,
     ramp,
 )
-from mosaicbench.modeling.diagonal import one_modality_each
 from mosaicbench.modeling.likelihoods import (
     BernoulliDecoder,
     NegativeBinomialDecoder,
+    bernoulli_nll,
     expected_log1p,
+    gaussian_nll,
+    negative_binomial_nll,
 )
+from mosaicbench.modeling.linked import one_modality_each
 from mosaicbench.modeling.minibatch import Counts, Minibatch, on_device
-from mosaicbench.modeling.nll import bernoulli_nll, gaussian_nll, negative_binomial_nll
 from mosaicbench.modeling.posteriors import disagreement, kl, product, product_of_experts
 from mosaicbench.view import Cells, Scale, View
 
@@ -711,9 +713,9 @@ def test_bernoulli_is_the_closed_form_and_rises_with_depth():
     assert (decoder(z, 50.0).mean > decoder(z, 5.0).mean).all()
 
 
-@pytest.mark.parametrize("cached", [1, 30, nll.CACHED])
+@pytest.mark.parametrize("cached", [1, 30, likelihoods.CACHED])
 def test_bernoulli_nats_and_gradients_are_torchs(monkeypatch, cached):
-    monkeypatch.setattr(nll, "CACHED", cached)
+    monkeypatch.setattr(likelihoods, "CACHED", cached)
     torch.manual_seed(0)
     counts = torch.poisson(torch.full((6, 9), 0.4))
     counts[2] = 0
@@ -729,7 +731,7 @@ def test_bernoulli_nats_and_gradients_are_torchs(monkeypatch, cached):
     )
     far = bernoulli_nll(held, logits.float() + 1e4, depth.float())
     torch.testing.assert_close(
-        far, nll.LARGEST_LOGIT * (counts == 0).sum(1).float()
+        far, likelihoods.LARGEST_LOGIT * (counts == 0).sum(1).float()
     )  # what is open costs nothing
 
 

@@ -14,9 +14,8 @@ from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import attempts, cluster, files
 from mosaicbench.commands import fit
-from mosaicbench.errors import ContractError, Diverged, NotStackable, UserError
+from mosaicbench.errors import ContractError, Diverged, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
-from mosaicbench.files.tables import read_table
 from mosaicbench.fitting import attempt, process
 from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.fitting.method import import_for
@@ -26,8 +25,6 @@ from mosaicbench.modeling.training import Budget
 SEEDS = (0, 1)
 METHODS = ("oracle", "ridge", "mvae")
 DIVERGES = {"mvae": {"max_epochs": 2, "learning_rate": 1e30}}
-SHORT = {"max_epochs": 2, "hidden": 16}
-MVAE = "mosaicbench.methods.mvae"
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +44,21 @@ def fit_in_attempt(number, job, *, minutes=10.0, usable_mb=8000):
     attempts.fit_within_grant(fit.main, job, attempt=number, **granted)
 
 
-# --- one after the other ---
-
-
-def fit_all(views, folder, methods=METHODS, *, number=cluster.ATTEMPTS, **usable):
-    folders = {method: [folder / method / f"seed-{seed}" for seed in SEEDS] for method in methods}
+def fit_all(
+    views, folder, methods=METHODS, *, number=cluster.ATTEMPTS, hyperparameters=None, **usable
+):
+    seeds = SEEDS[: len(views)]
+    folders = {method: [folder / method / f"seed-{seed}" for seed in seeds] for method in methods}
     job = {
         "runs": [
-            run_of(name, outputs, hyperparameters=DIVERGES.get(name))
+            run_of(name, outputs, hyperparameters=hyperparameters or DIVERGES.get(name))
             for name, outputs in folders.items()
         ],
-        "seeds": seeds_of(views, SEEDS),
+        "seeds": seeds_of(views, seeds),
         "limits": {"minutes": 5, "memory_mb": 8000},
     }
+    if "checkpoint_seconds" in usable:
+        job["checkpoint_seconds"] = usable.pop("checkpoint_seconds")
     fit_in_attempt(number, job, **usable)
     outputs = [output for of_method in folders.values() for output in of_method]
     return {
@@ -163,25 +162,6 @@ def test_no_fit_has_more_memory_than_its_job_was_granted(views, tmp_path, monkey
         fit_all(views, tmp_path, ("oracle", "ridge"), usable_mb=50, number=1)
 
 
-def test_the_seeds_of_each_of_several_runs_are_trained_at_once_where_that_can_be(views, tmp_path):
-    outputs = {
-        method: [tmp_path / method / str(seed) for seed in SEEDS]
-        for method in ("mvae", "dmmvae_base")
-    }
-    runs = [run_of(method, folders, hyperparameters=SHORT) for method, folders in outputs.items()]
-    fit.main(
-        runs=runs,
-        seeds=seeds_of(views, SEEDS),
-        limits={"minutes": 5, "memory_mb": 8000},
-        stacked=True,
-    )
-    for method, at_once in (("mvae", 2), ("dmmvae_base", 1)):
-        records = [read_record(output / "run.json") for output in outputs[method]]
-        assert [(record["status"], record["seeds_at_once"]) for record in records] == [
-            ("ok", at_once)
-        ] * 2
-
-
 @pytest.mark.parametrize("methods", [("ridge",), ("ridge", "cca")])
 def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path, capfd, methods):
     (tmp_path / "train.h5mu").write_bytes(b"no view")
@@ -191,107 +171,21 @@ def test_a_broken_file_among_several_fits_is_the_users(views, tmp_path, capfd, m
     assert not list((tmp_path / "runs").glob("*/seed-1/run.json"))
 
 
-# --- all seeds of a run at once ---
-
-
-def fit_stack(
-    views,
-    folder,
-    *,
-    method=MVAE,
-    hyperparameters=SHORT,
-    number=1,
-    minutes=10.0,
-    limit_minutes=5.0,
-    **more,
-):
-    outputs = [folder / f"seed-{seed}" for seed in SEEDS]
-    job = {
-        "runs": [run_of(method, outputs, hyperparameters=hyperparameters)],
-        "seeds": seeds_of(views, SEEDS, parts=("train", "query")),
-        "limits": {"minutes": limit_minutes, "memory_mb": 8000},
-        "stacked": True,
-    }
-    fit_in_attempt(number, job | more, minutes=minutes)
-    return outputs, [read_record(output / "run.json") for output in outputs]
-
-
-def test_seeds_at_once_give_what_fits_of_their_own_give(views, tmp_path):
-    outputs, records = fit_stack(views, tmp_path / "at_once")
-    for seed, view, output, record in zip(SEEDS, views, outputs, records, strict=True):
-        alone = tmp_path / f"alone-{seed}"
-        expected = fit_one(view, alone, "mvae", hyperparameters=SHORT, seed=seed)
-        differ = {key for key in expected if record[key] != expected[key]}
-        assert differ <= {
-            "seconds",
-            "cpu_seconds",
-            "host_mb",
-            "peak_host_mb",
-            "seeds_at_once",
-            "digests",
-        }
-        assert (record["seeds_at_once"], expected["seeds_at_once"]) == (2, 1)
-        assert sorted(path.name for path in output.iterdir()) == sorted(
-            path.name for path in alone.iterdir()
-        )
-        latents = [read_latents(folder / "latents.h5ad") for folder in (output, alone)]
-        np.testing.assert_allclose(latents[0].X, latents[1].X, rtol=1e-5, atol=1e-5)
-        assert latents[0].obs.equals(latents[1].obs)
-        imputed = [read_imputed(folder / "imputed.h5mu") for folder in (output, alone)]
-        for direction, cells in imputed[1].mod.items():
-            np.testing.assert_allclose(imputed[0][direction].X, cells.X, rtol=1e-5, atol=1e-5)
-        histories = [read_table(folder / "history.tsv") for folder in (output, alone)]
-        np.testing.assert_allclose(*(history.to_numpy() for history in histories), rtol=1e-5)
-
-
-def test_seeds_share_what_they_did_together():
-    def meter(account):
-        return types.SimpleNamespace(
-            account=lambda earlier=None: {name: dict(value) for name, value in account.items()}
-        )
-
-    shared = {
-        "seconds": {"import": 1.0, "fit": 9.0},
-        "cpu_seconds": {"fit": 6.0},
-        "gpu_seconds": {"fit": 3.0},
-    }
-    own = {"seconds": {"embed": 2.0}, "cpu_seconds": {"embed": 1.0}, "gpu_seconds": {"embed": 0.0}}
-    memory = [
-        {"host_mb": {phase: mb}, "device_mb": {}}
-        for phase, mb in (("fit", 500.0), ("embed", 600.0))
-    ]
-    accounts = shared | memory[0], own | memory[1]
-    meters = attempt.Meters(
-        *(meter(each) if i == 0 else [meter(each)] * 3 for i, each in enumerate(accounts))
-    )
-    meters.shared.account = lambda earlier=None: accounts[0] | {"device": "cpu"}
-    found = meters.account(2)
-    assert found["seconds"] == {"import": 0.333, "fit": 3.0, "embed": 2.0}
-    assert found["cpu_seconds"] == {"fit": 2.0, "embed": 1.0}
-    assert found["gpu_seconds"] == {"fit": 1.0, "embed": 0.0}
-    assert (found["peak_host_mb"], found["peak_device_mb"]) == (600.0, None)
-
-
 @dataclass(kw_only=True)
 class Misbehaving(Budget):
-    """A method whose stack does what the test says, and whose fit is no trouble."""
+    """A method whose fit does what the test says for the first seed, and is no trouble for the second."""
 
     what: str = ""
 
-    @staticmethod
-    def fit_at_once(methods, views, seeds):
-        what = methods[0].what
-        if what == "crash":
-            raise RuntimeError("shapes do not match")
-        if what == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if what == "exit":
-            os._exit(9)
-        if what == "refuse":
-            raise NotStackable("for a reason")
-        return [[], Diverged("the cost was not finite in epoch 3")]
-
     def fit(self, train, seed):
+        if seed == 0 and self.what == "crash":
+            raise RuntimeError("shapes do not match")
+        if seed == 0 and self.what == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if seed == 0 and self.what == "exit":
+            os._exit(9)
+        if seed == 0 and self.what == "diverge":
+            raise Diverged("the cost was not finite in epoch 3")
         return []
 
     def embed(self, cells):
@@ -300,7 +194,7 @@ class Misbehaving(Budget):
 
 @pytest.fixture
 def misbehaving(monkeypatch):
-    module = types.ModuleType("misbehaving_stack")
+    module = types.ModuleType("misbehaving_method")
     module.CARD = {"uses": (), "gives": ("single",)}
     Misbehaving.__module__ = module.__name__
     module.Misbehaving = Misbehaving
@@ -310,46 +204,29 @@ def misbehaving(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("what", "statuses", "message"),
+    ("what", "status", "message"),
     [
-        ("crash", ["crashed"] * 2, "RuntimeError: shapes do not match"),
-        ("exit", ["crashed"] * 2, "exit status 9; 2 seeds were fitted at once"),
-        ("kill", ["out_of_memory"] * 2, "killed by the operating system"),
-        ("diverge", ["ok", "diverged"], "not finite in epoch 3"),
+        ("crash", "crashed", "RuntimeError: shapes do not match"),
+        ("exit", "crashed", "exit status 9"),
+        ("kill", "out_of_memory", "killed by the operating system"),
+        ("diverge", "diverged", "not finite in epoch 3"),
     ],
 )
-def test_what_befalls_a_stack_is_a_row_for_each_seed(
-    views, tmp_path, misbehaving, what, statuses, message
+def test_what_befalls_one_seed_is_its_row_and_leaves_the_other_alone(
+    views, tmp_path, misbehaving, what, status, message
 ):
-    outputs, records = fit_stack(
-        views, tmp_path, method=misbehaving, hyperparameters={"what": what}, number=3
-    )
-    assert [record["status"] for record in records] == statuses
-    assert [record["seed"] for record in records] == list(SEEDS)
-    assert message in records[-1]["message"]
-    assert read_latents(outputs[-1] / "latents.h5ad").n_obs == 0
+    records = fit_all(views, tmp_path, (misbehaving,), hyperparameters={"what": what})
+    failed, other = records.values()
+    assert (failed["status"], other["status"]) == (status, "ok")
+    assert message in failed["message"]
+    assert read_latents(tmp_path / misbehaving / "seed-0/latents.h5ad").n_obs == 0
 
 
-def test_a_stack_that_takes_too_long_is_a_row_for_each_seed_and_keeps_its_checkpoint(
-    views, tmp_path
-):
+def test_a_training_that_takes_too_long_is_a_row_and_keeps_its_checkpoint(views, tmp_path):
     long = {"max_epochs": 100_000, "patience": 100_000}
-    what = {"hyperparameters": long, "number": 3, "checkpoint_seconds": 0.0}
-    outputs, records = fit_stack(views, tmp_path, limit_minutes=0.06, **what)
-    assert [record["status"] for record in records] == ["timeout"] * 2
-    assert all("stopped after 0.12 minutes" in record["message"] for record in records)
-    assert [(output / CHECKPOINT).exists() for output in outputs] == [True, False]
+    what = {"hyperparameters": long, "checkpoint_seconds": 0.0}
+    records = fit_all(views[:1], tmp_path, ("mvae",), minutes=0.08, **what)
+    assert [record["status"] for record in records.values()] == ["timeout"]
+    assert (tmp_path / "mvae/seed-0" / CHECKPOINT).exists()
     with pytest.raises(UserError, match="the next attempt gets more"):
-        fit_stack(views, tmp_path, minutes=0.03, **what | {"number": 1})
-
-
-def test_what_cannot_be_stacked_is_fitted_one_seed_after_the_other(views, tmp_path, misbehaving):
-    records = fit_stack(views, tmp_path, method=misbehaving, hyperparameters={"what": "refuse"})[1]
-    assert [(record["status"], record["seeds_at_once"]) for record in records] == [("ok", 1)] * 2
-
-
-def test_a_broken_file_of_a_stack_is_the_users(views, tmp_path):
-    broken = [views[0], tmp_path]
-    (tmp_path / "train.h5mu").write_bytes(b"no view")
-    with pytest.raises(UserError, match="could not start"):
-        fit_stack(broken, tmp_path)
+        fit_all(views[:1], tmp_path, ("mvae",), minutes=0.03, number=1, **what)

@@ -124,4 +124,4 @@ def test_what_has_no_prior_or_too_few_cells_is_refused(place, tmp_path, method, 
 def test_what_was_computed_elsewhere_has_no_model_to_keep(place):
     _, record = place
     with pytest.raises(UserError, match="elsewhere-ok: 'elsewhere' was computed elsewhere"):
-        keep.main(runs=[record("elsewhere", seeds_at_once=1)])
+        keep.main(runs=[record("elsewhere")])

@@ -9,21 +9,18 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, linear_cells, paired_view
+from conftest import REPOSITORY, linear_cells
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 from pretend_device import training_on
 from test_device import SMALL, assert_goes_on, made, widest
 from test_methods import MODELS, VIEWS, gives
-from test_stacked import STACKABLE
 from test_training import counted_view
 
-from mosaicbench.errors import NotStackable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.views import as_view, read_view
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.modeling import minibatch, stack
-from mosaicbench.modeling.stack import Stack
+from mosaicbench.modeling import minibatch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -64,29 +61,6 @@ def test_a_model_ends_where_it_does_on_the_cpu_within_the_spread_of_seeds(monkey
     assert (np.abs(there.mean(0) - here.mean(0)) <= 4 * spread + 1e-3 * np.abs(here.mean(0))).all()
 
 
-@pytest.mark.parametrize(("method", "hyperparameters"), STACKABLE)
-def test_a_seed_is_launched_as_graphs_and_draws_what_it_draws_on_the_cpu(
-    monkeypatch, capsys, method, hyperparameters
-):
-    stacks, init = [], Stack.__init__
-
-    def kept(self, members):
-        init(self, members)
-        stacks.append(self)
-
-    monkeypatch.setattr(Stack, "__init__", kept)
-    view, brief = paired_view(), SMALL | {"max_epochs": 4}
-    on_gpu, again = (made(method, **brief | hyperparameters) for _ in range(2))
-    history = on_gpu.fit(view, 0)
-    assert again.fit(view, 0) == history  # to the last bit
-    assert [each.learn.graph is not None for each in stacks] == [True, True]
-    assert "no CUDA graph" not in capsys.readouterr().err
-    with training_on(monkeypatch, CPU):
-        expected = made(method, **brief | hyperparameters).fit(view, 0)
-    for found, row in zip(history, expected, strict=True):
-        assert found == pytest.approx(row, rel=1e-3)
-
-
 @pytest.mark.parametrize("method", MODELS)
 def test_the_same_seed_gives_the_same_bits(method):
     train, query = VIEWS[widest(method)](), linear_cells(20, seed=5, name="query")
@@ -112,15 +86,15 @@ def test_a_killed_training_goes_on(tmp_path, method):
 FIT = "import json, sys; from mosaicbench.commands import fit; fit.main(**json.loads(sys.argv[1]))"
 
 
-def fit_in_a_new_process(folder, method, seeds, **more):
+def fit_in_a_new_process(folder, method, seeds):
     """Fit a method as a job does, since a child that is forked from a process with a GPU has none; return the run's folders."""
     views = [
         cut_small(small_dataset(), "paired", folder / f"view-{seed}", seed=seed) for seed in seeds
     ]
     outputs = [folder / f"run/seed-{seed}" for seed in seeds]
     hyperparameters = {"max_epochs": 2} if method == "mvae" else {}
-    run = run_of(method, outputs, hyperparameters=hyperparameters, keep_imputed=False)
-    job = json.dumps({"runs": [run], "seeds": seeds_of(views, seeds), "limits": LIMITS, **more})
+    run = run_of(method, outputs, hyperparameters=hyperparameters)
+    job = json.dumps({"runs": [run], "seeds": seeds_of(views, seeds), "limits": LIMITS})
     path = os.pathsep.join(map(str, (REPOSITORY / "src", folder)))
     subprocess.run(
         [sys.executable, "-c", FIT, job], env=os.environ | {"PYTHONPATH": path}, check=True
@@ -128,15 +102,14 @@ def fit_in_a_new_process(folder, method, seeds, **more):
     return outputs
 
 
-@pytest.mark.parametrize("stacked", [False, True])
-def test_a_job_of_fits_counts_what_it_takes_of_the_gpu(tmp_path, stacked):
-    for output in fit_in_a_new_process(tmp_path, "mvae", range(2), stacked=stacked):
+def test_a_job_of_fits_counts_what_it_takes_of_the_gpu(tmp_path):
+    for output in fit_in_a_new_process(tmp_path, "mvae", range(2)):
         record = read_record(output / "run.json")
         assert (record["status"], record["device"]) == ("ok", torch.cuda.get_device_name())
         assert 4 * weights_for(tmp_path / "view-0") / 2**20 < record["peak_device_mb"] < 1000
         assert record["gpu_seconds"]["fit"] == record["seconds"]["fit"] > 0
         assert len(read_latents(output / "latents.h5ad"))
-        assert read_imputed(output / "imputed.h5mu").mod  # scores are worked out without a GPU
+        assert read_imputed(output / "imputed.h5mu").mod
 
 
 def weights_for(view):
@@ -167,10 +140,3 @@ def test_a_gpu_whose_memory_is_full_is_a_row(tmp_path):
     record = read_record(output / "run.json")
     assert record["status"] == "out_of_memory"
     assert "Tried to allocate" in record["message"]
-
-
-def test_seeds_that_do_not_fit_at_once_are_trained_one_by_one(monkeypatch):
-    monkeypatch.setattr(stack, "DEVICE_SHARE", 0)
-    with pytest.raises(NotStackable, match="do not fit on the GPU"):
-        MVAE.fit_at_once([MVAE(**SMALL)], [paired_view()], [0])
-    assert MVAE(**SMALL).fit(paired_view(), 0)

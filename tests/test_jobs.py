@@ -47,7 +47,7 @@ def without(entry, key):
     [
         ("absent.json", "not readable as the description of a job.*absent.json"),
         ('{"runs": [', "not readable as the description of a job"),
-        (JOB | {"seed": 0}, "a job has no key 'seed'; it has limits, runs, seeds, stacked"),
+        (JOB | {"seed": 0}, "a job has no key 'seed'; it has limits, runs, seeds"),
         (
             JOB | {"limits": {"minuts": 5}},
             "limits have no key 'minuts'; they have minutes, memory_mb",

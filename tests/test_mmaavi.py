@@ -23,11 +23,11 @@ from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
 from mosaicbench.modeling import training
 from mosaicbench.modeling.guidance import FeatureGraph
+from mosaicbench.modeling.likelihoods import negative_binomial_nll
 from mosaicbench.modeling.minibatch import Counts, Part, on_device
 from mosaicbench.modeling.mixture import MixturePrior
-from mosaicbench.modeling.nll import negative_binomial_nll
 from mosaicbench.modeling.posteriors import kl
-from mosaicbench.modeling.semisupervised import with_labelled
+from mosaicbench.modeling.training import with_labelled
 from mosaicbench.view import View
 
 CPU = torch.device("cpu")

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from mosaicbench_fits import LIMITS, fit_one, run_of, seeds_of
+from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench import catalog, cli
-from mosaicbench.commands import fit
 from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.models import is_kept, read_model
@@ -172,22 +171,13 @@ def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
         cli.main(["keep"])
 
 
-def test_the_first_seed_the_seeds_fitted_at_once_and_the_licence_are_those_of_the_config(
-    tmp_path, capsys
-):
+def test_the_first_seed_and_the_licence_are_those_of_the_config(tmp_path, capsys):
     results, dataset, seeds = tmp_path / "results", small_dataset(), (2, 0, 1)
     (results / "views/small/paired").mkdir(parents=True)
-    views = [
-        cut_small(dataset, "paired", results / f"views/small/paired/seed-{seed}", seed)
-        for seed in seeds
-    ]
     folders = [results / f"runs/small/paired/mvae/seed-{seed}" for seed in seeds]
-    job = {
-        "runs": [run_of("mvae", folders[:2], hyperparameters=SHORT)],
-        "seeds": seeds_of(views[:2], seeds[:2]),
-    }
-    fit.main(**job, limits=LIMITS, stacked=True)
-    fit_one(views[2], folders[2], "mvae", hyperparameters=SHORT, seed=1)  # of an earlier config
+    for seed, folder in zip(seeds, folders, strict=True):
+        view = cut_small(dataset, "paired", results / f"views/small/paired/seed-{seed}", seed)
+        fit_one(view, folder, "mvae", hyperparameters=SHORT, seed=seed)
     overall = {
         "dataset": ["small"],
         "scenario": "paired",
@@ -209,12 +199,6 @@ def test_the_first_seed_the_seeds_fitted_at_once_and_the_licence_are_those_of_th
         == catalog.card("datasets", "embedded")["licence"]
         != ""
     )
-    (results / "config.json").write_text(json.dumps(config | {"seeds": [0, 1]}))
-    with pytest.raises(
-        SystemExit,
-        match=r"seed-2: it was fitted at once with seeds that .*config.json, key seeds, does not name",
-    ):
-        cli.main(["keep", str(folders[0])])
 
 
 def test_the_best_run_keeps_the_model_of_its_fit_and_other_candidates_lose_theirs(tmp_path, capsys):

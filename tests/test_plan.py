@@ -243,21 +243,14 @@ def test_disk_of_fits_is_counted_from_cells_and_features(results):
         )
         return table[table["rule"].str.startswith("fit")].groupby("method")["disk_mb"].sum()
 
-    kept, without, until = (
-        disk_of_fits(),
-        disk_of_fits(keep_imputed=False),
-        disk_of_fits(keep_imputed="until_scored"),
-    )
+    kept, without = disk_of_fits(), disk_of_fits(keep_imputed=False)
     values = 2 * 20_000 * 2200 * 4 / 1e6  # seeds, query cells, features of either modality
     latents = 2 * 100_000 * 3 * 20 * 4 / 1e6
     assert 0.8 * (latents + values) < kept["mvae"] < latents + values  # compressed
     assert 0.8 * latents < kept["cca"] < latents  # it imputes nothing
     assert kept["mvae"] - without["mvae"] > 0.8 * values
-    assert until[["mvae", "cca"]].equals(without[["mvae", "cca"]])
-    assert without["knn_impute"] - until["knn_impute"] > 0.5 * values
-    assert without[["cca", "knn_impute"]].equals(
-        kept[["cca", "knn_impute"]]
-    )  # nothing smaller can stand in their place
+    assert kept["knn_impute"] - without["knn_impute"] > 0.5 * values
+    assert without["cca"] == kept["cca"]
 
 
 @pytest.mark.parametrize(
@@ -282,8 +275,6 @@ def test_latents_are_counted_of_the_modalities_that_cells_show(stanza, shown, co
         "vae_poe": (shown + complete) * train,
     }  # latents of single modalities, and joint ones
     for method, number in rows.items():
-        taken = 1e6 * disk.of_fit(method, {"latent": width}, shape, keep_imputed=disk.UNTIL_SCORED)
-        assert taken < 0.01 * number * 4 * width
         taken = 1e6 * disk.of_fit(method, {"latent": width}, shape, keep_imputed=False)
         assert 0.85 * number * 4 * width < taken < 0.95 * number * 4 * width
 
@@ -299,21 +290,6 @@ def test_a_view_is_counted_of_the_modalities_that_cells_show():
     )  # query cells are in the solution, too
     assert whole == pytest.approx(12000 * (2000 * 0.25 + 200 * 5) / 1e6)
     assert disk.of_view({"all": 2200}, paired) == []
-
-
-def test_the_papers_plan_honours_its_key(capsys, tmp_path):
-    text = (REPOSITORY / "config/paper.yaml").read_text()
-    lines = {}
-    for choice in ("until_scored", "false", "true"):
-        (tmp_path / "paper.yaml").write_text(
-            text.replace("keep_imputed: until_scored", f"keep_imputed: {choice}")
-        )
-        cli.main(["plan", str(tmp_path / "paper.yaml")])
-        lines[choice] = re.search(r"^disk +(.+)", capsys.readouterr().out, re.MULTILINE)[1]
-    until, without, kept = (float(line.split()[0]) for line in lines.values())
-    assert until < 0.5 * without < 0.5 * 0.7 * kept
-    assert until <= 40  # what `paper.yaml` itself says
-    assert lines["until_scored"].endswith(f"; until all is scored at most {lines['false']}")
 
 
 def test_plan_writes_the_costs_it_used_and_reads_them_again(results, tmp_path, capsys):

@@ -210,23 +210,13 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
         "_2": (["links_cca", "oracle"], ["unpaired"]),
     }
     assert number_of_jobs(bench)["score"] == 2
-    for apart in ({"keep_imputed": "until_scored"}, {"few_jobs": False}):
-        bench = settings.load(MINIMAL | few | apart)
-        assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
-            "_controls": ["oracle"],
-            "_1": ["cca"],
-            "_2": ["links_cca"],
-        }
-        assert number_of_jobs(bench)["score"] == 4
-
-
-def test_what_scoring_reads_of_a_run_that_is_kept_stays():
-    asked = MINIMAL | {
-        "runs": {"knn_impute": {}, "mofa": {}, "mvae": {}},
-        "keep_imputed": "until_scored",
+    bench = settings.load(MINIMAL | few | {"few_jobs": False})
+    assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
+        "_controls": ["oracle"],
+        "_1": ["cca"],
+        "_2": ["links_cca"],
     }
-    assert settings.load(asked).until_scored == ["knn_impute", "mofa"]
-    assert settings.load(asked | {"keep": ["best", "knn_impute"]}).until_scored == ["mofa"]
+    assert number_of_jobs(bench)["score"] == 4
 
 
 def test_the_budget_reaches_every_trained_run_and_nothing_else():
@@ -268,10 +258,6 @@ def test_a_run_overrides_the_budget():
         (
             {"runs": {"mvae": {"minibatch": 64}}},
             "config key runs.mvae: method 'mvae' has no hyperparameter 'minibatch'; 'batch_size' has its place now",
-        ),
-        (
-            {"runs": {"mvae": {"products": "bfloat16"}}},
-            "no hyperparameter 'products'; 'matmul_precision' has its place now",
         ),
         ({"runs": {"cca": {"minibatch": 64}}}, "method 'cca' has no hyperparameter 'minibatch'; "),
     ],
@@ -461,10 +447,6 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             "runs.mmvae_sup: objective: dreg has no supervised form",
         ),
         (
-            {"training": {"seeds_at_once": "maybe"}},
-            r"training\.seeds_at_once: 'maybe' is not .*; there are: auto, true, false",
-        ),
-        (
             {"scenarios": {"p": {"kind": "pared"}}},
             r"scenarios\.p\.kind: 'pared' is not possible; did you mean 'paired'",
         ),
@@ -549,13 +531,9 @@ def test_mistakes_are_named(change, message):
 
 
 def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
-    texts = {"few_jobs": "true", "keep_imputed": "false", "training": {"seeds_at_once": "true"}}
+    texts = {"few_jobs": "true", "keep_imputed": "false"}
     config = settings.load({"datasets": {"simulated": {}}} | texts).config
-    assert (config["few_jobs"], config["keep_imputed"], config["training"]["seeds_at_once"]) == (
-        True,
-        False,
-        True,
-    )
+    assert (config["few_jobs"], config["keep_imputed"]) == (True, False)
 
 
 def test_the_default_groups_of_metrics_are_those_that_cost_little():

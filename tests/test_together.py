@@ -3,7 +3,6 @@
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.settings import Run
 from mosaicbench.together import (
     MOST_FIGURES,
     MOST_RUNS,
@@ -12,7 +11,6 @@ from mosaicbench.together import (
     fitted,
     scored,
     scored_by_scenario,
-    until_scored,
 )
 
 
@@ -62,24 +60,6 @@ def test_with_few_jobs_controls_are_scored_with_the_other_runs_of_their_scenario
         <= MOST_RUNS_OF_FEW_JOBS
     )
     assert scored_by_scenario([]) == {}
-
-
-def test_runs_whose_values_go_are_scored_alone_so_that_no_other_asks_for_them():
-    exist = views_of(["vae", "mofa", "cca", "zero"], A)
-    expected = {"_controls": ["zero"], "_1": ["vae", "cca"], "_2": ["mofa"]}
-    assert {
-        part: runs for part, (runs, _) in scored(["zero"], exist, alone=["mofa", "zero"]).items()
-    } == expected
-
-
-def test_values_that_go_are_those_that_no_model_gives_again():
-    runs = {
-        name: Run(name, name, {})
-        for name in ("mvae", "ridge", "cca", "mofa", "knn_impute", "oracle", "train_mean")
-    }
-    runs["mine"] = Run("mine", catalog.ELSEWHERE, {})
-    assert until_scored(runs, "until_scored") == ["mofa", "knn_impute", "oracle"]
-    assert until_scored(runs, False) == until_scored(runs, True) == []
 
 
 def test_baselines_of_the_same_views_are_fitted_together_and_one_alone_by_itself():

@@ -87,17 +87,7 @@ def test_a_killed_training_ends_as_one_that_was_not(method_class, tmp_path):
     np.testing.assert_array_equal(whole.embed(cells), last.embed(cells))
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        "key",
-        "truncated",
-        "a key lost",
-        "not a dict",
-        "bytes that spell a KeyError",
-        "other networks",
-    ],
-)
+@pytest.mark.parametrize("spoil", ["key", "truncated"])
 def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     whole = fitted(MVAE)
     expected = whole.fit(view_of(whole), seed=3)
@@ -105,25 +95,10 @@ def test_a_checkpoint_that_does_not_fit_is_left_aside(tmp_path, capsys, spoil):
     killed_in(fitted(MVAE, place), epoch=3)
     if spoil == "truncated":
         place.write_bytes(place.read_bytes()[:1000])
-    if spoil == "a key lost":
-        saved = torch.load(place, weights_only=True)
-        del saved["spent"]
-        torch.save(saved, place)
-    if spoil == "not a dict":
-        torch.save([1], place)
-    if spoil == "bytes that spell a KeyError":
-        place.write_bytes(
-            b"\x80\x02h\x05."
-        )  # a pickle that asks for a remembered value that is not there
     last = fitted(MVAE, place, key="another" if spoil == "key" else "this")
-    if spoil == "other networks":
-        saved = torch.load(place, weights_only=True)
-        saved["state"]["critic"] = {}
-        torch.save(saved, place)
     assert last.fit(view_of(last), seed=3) == expected
     assert last.checkpoint.resumed_after == []
-    if spoil != "other networks":
-        assert str(place) in capsys.readouterr().err
+    assert str(place) in capsys.readouterr().err
 
 
 def test_a_checkpoint_is_written_no_more_often_than_asked(tmp_path):
@@ -322,7 +297,7 @@ from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
 from mosaicbench.methods.vae_poe import PoEVAE
 
 EncoderAdversarialDMMVAE(max_epochs=1).fit(unpaired_view(60), seed=0)
-PoEVAE.fit_at_once([PoEVAE(max_epochs=1) for _ in range(2)], [paired_view(60, seed=seed) for seed in range(2)], [0, 1])
+PoEVAE(max_epochs=1).fit(paired_view(60), seed=0)
 print(sorted({"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys()))
 """
 

@@ -495,10 +495,6 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         "per_seed": False,
     }
     assert (bench.tuned_seeds, bench_with(per_seed=True).tuned_seeds) == ([0], [0, 1])
-    assert "mvae-tuned" in bench.stackable
-    assert (
-        "mvae-tuned" not in bench_with(per_seed=True).stackable
-    )  # each seed has settings of its own
     assert list(bench_with(runs=["cca"]).runs)[-1] == "cca-tuned"
     assert [place[2] for place in bench_with(runs=["cca"]).tuned] == ["cca-tuned"]
 

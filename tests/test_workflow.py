@@ -277,7 +277,6 @@ def test_a_checkout_in_a_folder_of_any_name_writes_nothing_beside_itself(benchma
     }
     assert {path.name for path in benchmark.folder.iterdir()} <= known | {
         "snakemake.html",
-        "at_once",
         "mine.h5ad",
     }
 
@@ -579,26 +578,6 @@ def test_jobs_start_at_any_rate_unless_one_was_asked_for(tmp_path, asked, limite
     assert f"limited: {limited}" in done.stdout, done.stderr[-2000:]
 
 
-AT_ONCE = TINY | {"training": TINY["training"] | {"seeds_at_once": True}}
-
-
-def test_seeds_at_once_are_one_job_where_cells_are_paired_and_models_stack(benchmark):
-    unpaired = {"unpaired": {"kind": "unpaired"}}
-    jobs = benchmark.planned(
-        AT_ONCE | {"scenarios": TINY["scenarios"] | unpaired, "pathvars": {"results": "other"}}
-    )
-    stacked = {
-        f"Fit {run} on pbmc68k_split, paired, all seeds" for run in ("mvae", "mmvaepp", "diverges")
-    }
-    fits = {job for job in jobs if job.startswith("Fit")}
-    assert stacked <= fits
-    assert {job for job in fits if re.search("seed .$", job)} == {
-        f"Fit {run} on pbmc68k_split, unpaired, seed {seed}"
-        for run in ("mvae", "diverges")
-        for seed in (0, 1)
-    }
-
-
 def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_score_all_runs(
     benchmark,
 ):
@@ -619,27 +598,6 @@ def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_sc
     jobs, with_key = (benchmark.planned(config | {"few_jobs": key}) for key in (False, True))
     assert alone <= jobs
     assert with_key == jobs - alone | together | {"Cut pbmc68k_split, paired, seed 0 1"}
-
-
-def test_seeds_at_once_score_as_each_alone(benchmark):
-    compared = ("mvae", "diverges")
-    runs = {run: TINY["runs"][run] for run in compared}
-    benchmark.write_config(
-        AT_ONCE | {"runs": runs, "report": {}, "pathvars": {"results": "at_once"}}
-    )
-    place = "runs/pbmc68k_split/paired"
-    targets = [f"at_once/{place}/{run}/scores.tsv" for run in compared]
-    done = benchmark.snakemake("--cores", "2", *targets)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for run in compared:
-        alone, at_once = (
-            read_scores(benchmark.folder / results / place / run / "scores.tsv")
-            for results in ("results", "at_once")
-        )
-        timed = alone["metric"].isin(["fit_seconds", "peak_host_mb"])
-        pd.testing.assert_frame_equal(at_once[~timed], alone[~timed], rtol=1e-5, atol=1e-5)
-    record = read_record(benchmark.folder / f"at_once/{place}/mvae/seed-1/run.json")
-    assert (record["status"], record["seeds_at_once"]) == ("ok", 2)
 
 
 @pytest.mark.parametrize(

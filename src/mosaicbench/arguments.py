@@ -356,23 +356,6 @@ def parser() -> argparse.ArgumentParser:
     )
     keep.add_argument("--threads", type=int)
 
-    impute = _add(
-        commands,
-        "impute",
-        "write what a run imputed, also where it keeps a small model in the place of the values",
-    )
-    impute.add_argument(
-        "run", type=Path, metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K"
-    )
-    impute.add_argument("--output", type=Path, required=True, metavar="FILE.h5mu")
-    impute.add_argument(
-        "--view",
-        type=Path,
-        metavar="DIR",
-        help="the folder of its view (default: in the same results folder)",
-    )
-    impute.set_defaults(threads=1)  # as the fit had: with more, it would have kept its values
-
     apply = _add(
         commands,
         "apply",
@@ -447,9 +430,7 @@ def _add_arguments_of_applying(command: argparse.ArgumentParser) -> None:
 
 def _add_arguments_of_fit(fit: argparse.ArgumentParser) -> None:
     """Add what a job of fits takes: its description, or the same of a single run by hand; and what it was granted."""
-    described = (
-        "runs, seeds, limits and stacked, in JSON; or a file that holds them, or - for stdin"
-    )
+    described = "runs, seeds and limits, in JSON; or a file that holds them, or - for stdin"
     fit.add_argument("job", nargs="?", metavar="JOB", help=described)
     alone = fit.add_argument_group("a single run, without JOB")
     alone.add_argument("--method", help="a method's id; `mosaicbench list methods` shows all")

@@ -29,7 +29,7 @@ def fit_within_grant(
     Parameters
     ----------
     fit, job
-        ``commands.fit.main``, and its keywords `runs`, `seeds`, `limits` and `stacked`. ``attempt.json`` in the first of the
+        ``commands.fit.main``, and its keywords `runs`, `seeds` and `limits`. ``attempt.json`` in the first of the
         runs' folders says that an attempt is under way, or was when it was killed.
     attempt
         1 for the first.

@@ -30,8 +30,6 @@ OF_THE_DISK = {
     errno.EROFS,
 }
 
-IMPUTE_AGAIN = {"score", "project", "impute"}  # commands that may
-
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; where the reader of its words goes away, as ``head`` does, end without a word of that."""
@@ -61,10 +59,6 @@ def _run(arguments: list[str] | None) -> None:
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
             os.environ[f"{library}_NUM_THREADS"] = str(threads)
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if command in IMPUTE_AGAIN:
-        os.environ["CUDA_VISIBLE_DEVICES"] = (
-            ""  # before torch is imported: only a fit without a GPU leaves values to its model
-        )
     try:
         if command == "list":
             listing.main(**options)

@@ -20,7 +20,6 @@ from mosaicbench.errors import UserError, nearest
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}")
 RENAMED = {
     "minibatch": "batch_size",
-    "products": "matmul_precision",
     "baselines_at_once": "few_jobs",
     "blend": "regression",
     "ridge_components": "regression",

@@ -1,7 +1,6 @@
-"""How much disk views and fits take, from numbers of cells and features: latents, and imputed values or a model for them.
+"""How much disk views and fits take, from numbers of cells and features: latents and imputed values.
 
-Four bytes a number, of which compression leaves `PACKED`; what else a row of latents says takes `ROW` bytes. A model in the
-place of imputed values takes two matrices of features x hidden units, or of features x components where there is no network.
+Four bytes a number, of which compression leaves `PACKED`; what else a row of latents says takes `ROW` bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ PACKED = (
 OF_LATENTS = 0.87  # of latents, as measured of 11 methods (.86 to .88)
 OF_CONTROLS = 0.4  # of a control's latents: .00 of constant, .06 and .44 of those that know the solution, .87 of random ones
 ROW = 3  # bytes, the names of cells, sources and subsets among them
-CELL = 8  # bytes of a train cell in a model: its name, type and batch
 DRAWS = 1e6  # bytes of the draws of one direction
 OF_CELLS = 0.55  # of means of measured cells, many of them 0
 CONTROLS = 0.3  # of a control's values, which are measured ones, or a few profiles row after row
@@ -26,7 +24,6 @@ PER_CELL = {
     "atac": 84.0,
 }  # bytes of a view's cell: of a gene, a protein, a component of 10,000 peaks
 LOADINGS = 1.9e6  # bytes of these components in each file of a view
-UNTIL_SCORED = "until_scored"  # a choice of the config's `keep_imputed`
 SPREAD = (0.8, 1, 1.2)  # low, expected, high
 
 
@@ -95,16 +92,8 @@ def of_view(features: dict[str, int], shape: Shape) -> list[float]:
 def of_run(settings, run: str, shape: Shape) -> list[float]:
     """Return the megabytes of a fit of a config's run (``settings.Settings``), nothing of what was computed elsewhere."""
     method, given = settings.runs[run].method, settings.runs[run].hyperparameters
-    keeps = (
-        UNTIL_SCORED if run in settings.until_scored else settings.config["keep_imputed"] is True
-    )
+    keeps = settings.config["keep_imputed"]
     return [] if method == catalog.ELSEWHERE else [of_fit(method, given, shape, keep_imputed=keeps)]
-
-
-def may_keep_model(method: str) -> bool:
-    """Return whether a small model may stand in the place of what a method of this project imputes."""
-    card = catalog.card("methods", method)
-    return not ("wraps" in card or "solution" in card["uses"] or _means_of_cells(method))
 
 
 def _means_of_cells(method: str) -> bool:
@@ -114,47 +103,23 @@ def _means_of_cells(method: str) -> bool:
     ] == "baseline" and "neighbors" in catalog.hyperparameters(method)
 
 
-def of_fit(method: str, hyperparameters: dict, shape: Shape, *, keep_imputed: bool | str) -> float:
-    """Return the megabytes of one fit.
-
-    Parameters
-    ----------
-    hyperparameters
-        Those that differ from the method's defaults.
-    shape
-        Of its view.
-    keep_imputed
-        Whether it keeps imputed values; `UNTIL_SCORED` if not even that, or latents of train cells, which no model gives again.
-    """
+def of_fit(method: str, hyperparameters: dict, shape: Shape, *, keep_imputed: bool) -> float:
+    """Return the megabytes of one fit on a view of this shape; of `hyperparameters` those that differ from the defaults."""
     card = catalog.card("methods", method)
     chosen = {
         name: known.default for name, known in catalog.hyperparameters(method).items()
     } | hyperparameters
     single, joint = "single" in card["gives"], "joint" in card["gives"]
     rows = shape.query * (single * shape.modalities + joint * shape.joint)
-    if keep_imputed != UNTIL_SCORED:
-        rows += shape.train * (single * shape.shown + joint * shape.joint * shape.complete)
+    rows += shape.train * (single * shape.shown + joint * shape.joint * shape.complete)
     width = (chosen.get("latent") or 20) + (chosen.get("private") or 0)
     size = rows * (4 * width * (OF_CONTROLS if card["kind"] == "control" else OF_LATENTS) + ROW)
-    if "impute" in card["gives"] and keep_imputed != UNTIL_SCORED:
-        values = 4 * PACKED * shape.query * (shape.modalities - 1) * shape.features
-        values *= (
-            CONTROLS
-            if card["kind"] == "control"
-            else OF_CELLS / PACKED
-            if _means_of_cells(method)
-            else 1
-        )
-        size += (
-            values
-            if keep_imputed or not may_keep_model(method)
-            else min(values, _model(chosen, shape))
-        )
+    if "impute" in card["gives"] and keep_imputed:
+        values = 4 * shape.query * (shape.modalities - 1) * shape.features
+        if card["kind"] == "control":
+            values *= PACKED * CONTROLS
+        else:
+            values *= OF_CELLS if _means_of_cells(method) else PACKED
+        size += values
         size += DRAWS * shape.modalities * (shape.modalities - 1) * ("draws" in card["gives"])
     return size / 1e6
-
-
-def _model(chosen: dict, shape: Shape) -> float:
-    """Return the bytes of the model that may stand in the place of imputed values."""
-    width = chosen.get("hidden") or chosen.get("components") or chosen.get("latent") or 1
-    return 2 * 4 * width * shape.features + CELL * shape.train

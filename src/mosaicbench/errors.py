@@ -32,10 +32,6 @@ class NotApplicable(ValueError):
     """
 
 
-class NotStackable(ValueError):
-    """Several seeds cannot be trained as one stacked model and have to be trained one by one; nothing was trained yet."""
-
-
 class FolderTaken(UserError):
     """Another job has begun to fit into the folder of this one's run, so this one may write nothing there."""
 

@@ -66,7 +66,6 @@ PLAN_COLUMNS += [
 MEASURED_AS = {
     "fit_controls": "fit_baseline",
     "fit_baselines": "fit_baseline",
-    "fit_seeds": "fit_model",
     "fit_models": "fit_model",
 }
 MEASURED_AS |= {"divide": "cut", "tune_model": "fit_model", "tune_baseline": "fit_baseline"}
@@ -208,7 +207,7 @@ def plan(
         )
         for scenario, name in [(s, r) for d, s, r in settings.applicable if d == dataset]:
             run = settings.runs[name]
-            fitting = rule_of_fit(settings, scenario, name)
+            fitting = rule_of_fit(settings, name)
             epochs = run.hyperparameters.get("max_epochs")
             taken = disk.of_run(settings, name, views[scenario])
             jobs.append(
@@ -297,9 +296,7 @@ def _planned(job: tuple, like: pd.DataFrame) -> dict | None:
         factors = [r_c**c * r_f**f * r_e**e for c, f, e in zip(*RANGES[what], strict=True)]
         return [min(factors), factors[1], max(factors)]
 
-    times = growing(
-        "fit_model" if rule in ("fit_model", "fit_seeds", "fit_models", "tune_model") else "others"
-    )
+    times = growing("fit_model" if rule in ("fit_model", "fit_models", "tune_model") else "others")
     measured_here = (base["dataset"], base["scenario"]) == (
         dataset,
         scenario,

@@ -5,11 +5,9 @@ A description of fits is JSON with the keys
 ========  =======================================================================================================
 runs      of each: dataset, scenario, run, method, hyperparameters; outputs, its folders, one per seed; where models are
           kept, keep: true and the data's licence; candidate: the seed whose model is kept in case it will be wanted;
-          keep_imputed: false where a small model may stand in the place of imputed values;
           of a tuned run, tuned: best.json of each seed, whose hyperparameters are added when the job runs
 seeds     of each: seed; train, query and, for positive controls, solution: files of the view
 limits    minutes and memory_mb of each fit; none by default
-stacked   whether the seeds of each run are trained at once where that can be; false by default
 ========  =======================================================================================================
 """
 
@@ -23,7 +21,7 @@ from mosaicbench import catalog, layout
 from mosaicbench.errors import UserError
 
 NO_LIMITS = {"minutes": float("inf"), "memory_mb": float("inf")}
-KEYS = {"runs", "seeds", "limits", "stacked"}
+KEYS = {"runs", "seeds", "limits"}
 NEEDED = {
     "runs": ("dataset", "scenario", "run", "method", "hyperparameters", "outputs"),
     "seeds": ("seed", "train", "query"),

@@ -20,10 +20,6 @@ INSTALLED = PACKAGE / "_project"  # setup.py copies the project's files here whe
 
 PARTS_OF_VIEW = ("train.h5mu", "query.h5mu", "solution.h5mu")
 FILES_OF_FIT = ("latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "history.tsv", "run.json")
-FILES_TO_SCORE = (
-    "train_latents.h5ad",
-    "imputed.h5mu",
-)  # of them, those that only scores and pictures are made from
 FILES_OF_TUNING = ("trials.tsv", "best.json")
 FILES_OF_SCORES = ("scores.tsv", "features.tsv", "cells.npz")
 TABLES = (

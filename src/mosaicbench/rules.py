@@ -24,9 +24,9 @@ def number_of_jobs(settings) -> dict[str, int]:
     counts["prepare"] = len(settings.datasets)
     counts["cut"] = len(settings.views) * (1 if settings.config["few_jobs"] else seeds)
     fitted_together = {run for runs in settings.fitted_together.values() for run in runs}
-    for _, scenario, run in settings.applicable:
+    for _, _, run in settings.applicable:
         if run not in fitted_together:
-            fitting = rule_of_fit(settings, scenario, run)
+            fitting = rule_of_fit(settings, run)
             counts[fitting] += seeds if fitting == "fit_model" else 1
     counts.update(
         _rule_of_part(part) for part in _jobs_of_parts(settings, settings.fitted_together)
@@ -45,17 +45,12 @@ def number_of_jobs(settings) -> dict[str, int]:
     return {rule: count for rule, count in counts.items() if count}
 
 
-def rule_of_fit(settings, scenario: str, run: str) -> str:
-    """Return the rule that fits a run on views of a scenario."""
+def rule_of_fit(settings, run: str) -> str:
+    """Return the rule that fits a run."""
     for part, runs in settings.fitted_together.items():
         if run in runs:
             return _rule_of_part(part)
-    stacked = (
-        settings.seeds_at_once
-        and run in settings.stackable
-        and settings.scenarios[scenario]["kind"] == "paired"
-    )
-    return "fit_seeds" if stacked else rule_of(settings.runs[run].method)
+    return rule_of(settings.runs[run].method)
 
 
 def rule_of(method: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -90,11 +89,6 @@ class Settings:
         return _views(self.datasets, self.scenarios)
 
     @property
-    def stackable(self) -> list[str]:
-        """The runs whose seeds may be trained as one stacked model, as far as cards tell: models of paired cells."""
-        return together.stackable(self.runs, tuned_per_seed=self.tuning.get("per_seed", False))
-
-    @property
     def tuning(self) -> dict:
         """What the config says of tuning, {} where nothing is tuned."""
         return self.config.get("tuning") or {}
@@ -108,14 +102,6 @@ class Settings:
     def tuned_seeds(self) -> list[int]:
         """The seeds on whose train cells settings are searched for."""
         return self.seeds if self.tuning.get("per_seed") else self.seeds[:1]
-
-    @property
-    def seeds_at_once(self) -> bool:
-        """Whether one job trains all seeds of a run; `auto` looks for a GPU here, which for a cluster is the wrong place."""
-        chosen = self.config["training"]["seeds_at_once"]
-        return len(self.seeds) > 1 and (
-            shutil.which("nvidia-smi") is not None if chosen == "auto" else chosen
-        )
 
     @cached_property
     def common_controls(self) -> list[str]:
@@ -142,16 +128,10 @@ class Settings:
 
     @cached_property
     def scored_together(self) -> dict[str, together.Scored]:
-        """The runs that one job per view scores, by the name of that job's files; what goes once it is scored stays apart."""
-        if self.config["few_jobs"] and not self.until_scored:
+        """The runs that one job per view scores, by the name of that job's files."""
+        if self.config["few_jobs"]:
             return together.scored_by_scenario(self.applicable)
-        return together.scored(self.common_controls, self.applicable, self.until_scored)
-
-    @cached_property
-    def until_scored(self) -> list[str]:
-        """The runs whose imputed values and latents of train cells are deleted once nothing is left that reads them."""
-        going = together.until_scored(self.runs, self.config["keep_imputed"])
-        return [run for run in going if run not in self.kept]
+        return together.scored(self.common_controls, self.applicable)
 
     @cached_property
     def laid_out_together(self) -> list[list[tuple[str, str]]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from mosaicbench import catalog, disk
+from mosaicbench import catalog
 from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS, VIRTUAL
 
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
@@ -21,27 +20,6 @@ class Scored(NamedTuple):
 
     runs: list[str]
     scenarios: list[str]
-
-
-def stackable(runs: dict, *, tuned_per_seed: bool) -> list[str]:
-    """Return the runs whose seeds may be trained as one stacked model, as far as cards tell: models of paired cells.
-
-    Parameters
-    ----------
-    runs
-        name -> run of the config.
-    tuned_per_seed
-        Whether each seed of a tuned run has settings of its own, which cannot be stacked.
-    """
-    cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
-    return [
-        name
-        for name, card in cards.items()
-        if card["kind"] == "model"
-        and not {"wraps", "elsewhere"} & card.keys()
-        and {"pairs"} <= set(card["uses"]) <= {"pairs", "labels"}
-        and not (runs[name].tuned_from and tuned_per_seed)
-    ]
 
 
 def of_kind(kind: str, runs: dict) -> list[str]:
@@ -98,9 +76,7 @@ def fitted(
     return ({CONTROLS: controls} if controls else {}) | numbered
 
 
-def scored(
-    controls: list[str], applicable: list[tuple[str, str, str]], alone: Sequence[str] = ()
-) -> dict[str, Scored]:
+def scored(controls: list[str], applicable: list[tuple[str, str, str]]) -> dict[str, Scored]:
     """Return which runs one job per view scores, under the name of that job's files.
 
     Parameters
@@ -109,8 +85,6 @@ def scored(
         Those that exist in every view: they are the first part.
     applicable
         (dataset, scenario, run) of every run that exists. Further parts are of runs that exist in the same views.
-    alone
-        Runs that no others are scored with, unless they are controls.
 
     Returns
     -------
@@ -119,13 +93,9 @@ def scored(
     """
     scenarios = list(dict.fromkeys(scenario for _, scenario, _ in applicable))
     others = list(dict.fromkeys(run for _, _, run in applicable if run not in controls))
-    sharing = [run for run in others if run not in alone]
     parts = [
-        part
-        for runs in _in_same_views(sharing, applicable)
-        for part in _shared_out(runs, MOST_RUNS)
+        part for runs in _in_same_views(others, applicable) for part in _shared_out(runs, MOST_RUNS)
     ]
-    parts += [[run] for run in others if run in alone]
     named = ({CONTROLS: controls} if controls else {}) | {
         f"_{number}": runs for number, runs in enumerate(parts, start=1)
     }
@@ -147,15 +117,6 @@ def scored_by_scenario(applicable: list[tuple[str, str, str]]) -> dict[str, Scor
             for part in _shared_out(runs, MOST_RUNS_OF_FEW_JOBS)
         ]
     return {f"_{number}": part for number, part in enumerate(parts, start=1)}
-
-
-def until_scored(runs: dict, keep_imputed: bool | str) -> list[str]:
-    """Return the runs, of name -> run of the config, whose values go once they are scored: those that no model gives again."""
-    if keep_imputed != disk.UNTIL_SCORED:
-        return []
-    fitted = [run for run in runs.values() if run.method != catalog.ELSEWHERE]
-    imputing = [run for run in fitted if "impute" in catalog.card("methods", run.method)["gives"]]
-    return [run.name for run in imputing if not disk.may_keep_model(run.method)]
 
 
 def laid_out(views: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:

@@ -9,7 +9,7 @@ and no zeros that stand for "missing", so a method cannot mistake one for the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,8 +18,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from scipy import sparse
-
-    from mosaicbench.errors import Diverged
 
 History = list[
     dict[str, float]
@@ -342,20 +340,6 @@ class Method(Protocol):
         `train` is an outline of the train cells: blocks, types, batches, scales and links as in `fit`, but every value is 0.
         """
 
-    @staticmethod
-    def fit_at_once(
-        methods: Sequence[Method], views: Sequence[View], seeds: Sequence[int]
-    ) -> list[History | Diverged]:
-        """Fit one object of the class for each seed, all at the same time, and return what `fit` of each would have returned.
-
-        A seed that diverged stands as its exception, so that the others end well.
-
-        Raises
-        ------
-        NotStackable
-            When these cannot be fitted at once; nothing was done, and they are fitted one after the other.
-        """
-
 
 PARTS = frozenset(
     name for name in {**vars(Method), **Method.__annotations__} if not name.startswith("_")
@@ -363,7 +347,7 @@ PARTS = frozenset(
 
 
 def offers(method: object, part: str) -> bool:
-    """Return whether a method, or its class, has this part of the contract, as "generate" or "fit_at_once".
+    """Return whether a method, or its class, has this part of the contract, as "generate" or "state".
 
     Raises
     ------

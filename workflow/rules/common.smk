@@ -115,11 +115,6 @@ def folders_of_views(wildcards):
     return [RESULTS.view(*names_of_view(wildcards), seed) for seed in bench.seeds]
 
 
-def if_imputed_again(files):
-    """What imputed values are worked out from once more, where runs may keep a model in the place of them; else nothing."""
-    return [] if bench.config["keep_imputed"] is True else files
-
-
 def listed(part, runs):
     return "the controls" if part == layout.CONTROLS else ", ".join(runs)
 

@@ -13,11 +13,11 @@ if fitted_alone("model"):
             tuned=settings_found,
             code=code_of_method,
         output:
-            FILES_OF_FIT,
+            outputs_of_fits(FILES_OF_FIT),
         log:
             LOGS.fit(*OF_RUN, "{seed}"),
         wildcard_constraints:
-            run=any_of(staying(fitted_alone("model"))),
+            run=any_of(fitted_alone("model")),
         conda:
             ENVIRONMENT
         threads: 1
@@ -36,50 +36,6 @@ if fitted_alone("model"):
             "{params.python:q} -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
             " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
-    # With `keep_imputed: until_scored`, values that no small model gives again, and these runs' latents of train cells, go when
-    # the last job that reads them is done.
-    use rule fit_model as fit_model_until_scored with:
-        output:
-            until_scored(FILES_OF_FIT),
-        wildcard_constraints:
-            run=any_of(run for run in runs_of_kinds("model") if run in bench.until_scored),
-
-
-# All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
-if bench.seeds_at_once and fitted_alone("model"):
-
-    rule fit_seeds:
-        input:
-            train=files_of_views("train.h5mu"),
-            query=files_of_views("query.h5mu"),
-            tuned=settings_found,
-            code=code_of_method,
-        output:
-            files_of_runs("{run}"),
-        log:
-            LOGS.fit_of_seeds(*OF_RUN),
-        wildcard_constraints:
-            scenario=any_of(scenarios_of_kind("paired")),
-            run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
-        conda:
-            ENVIRONMENT
-        threads: 1
-        resources:
-            gpu=gpus_here,
-            mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
-            attempt=number_of_attempt,
-        params:
-            expenses=EXPENSES.fit_of_seeds(*OF_RUN),
-            job=job_of_stacked_seeds,
-        message:
-            "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-        shell:
-            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
-            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
-
-    ruleorder: fit_seeds > fit_model
-
 
 # Fits that are over before a job of their own would have started: those of all seeds in one, one after the other.
 if fitted_alone("baseline", "control"):
@@ -92,11 +48,11 @@ if fitted_alone("baseline", "control"):
             tuned=settings_found,
             code=code_of_method,
         output:
-            files_of_runs("{run}"),
+            outputs_of_fits(files_of_runs("{run}")),
         log:
             LOGS.fit_of_seeds(*OF_RUN),
         wildcard_constraints:
-            run=any_of(staying(fitted_alone("baseline", "control"))),
+            run=any_of(fitted_alone("baseline", "control")),
         conda:
             ENVIRONMENT
         threads: 1
@@ -112,14 +68,6 @@ if fitted_alone("baseline", "control"):
         shell:
             "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
             " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
-
-    use rule fit_baseline as fit_baseline_until_scored with:
-        output:
-            until_scored(files_of_runs("{run}")),
-        wildcard_constraints:
-            run=any_of(
-                run for run in fitted_alone("baseline", "control") if run in bench.until_scored
-            ),
 
 
 # What a user computed with other programs: held to the contracts of all runs, and scored as they are.
@@ -161,7 +109,7 @@ for part, runs in bench.fitted_together.items():
             solution=files_of_views("solution.h5mu") if read_solution(runs) else [],
             code=code_of_fits(runs),
         output:
-            files_of_fits(runs),
+            outputs_of_fits(files_of_runs(runs)),
         log:
             LOGS.fit_of_runs(*OF_VIEW, part),
         conda:

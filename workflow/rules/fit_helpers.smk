@@ -2,7 +2,7 @@
 FILES_OF_FIT = expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing=True)
 
 
-def job_of_fits(wildcards, runs, seeds, stacked=False):
+def job_of_fits(wildcards, runs, seeds):
     """What one job is told to fit, as src/mosaicbench/jobs.py describes it; scheduling is no part of it."""
     of_view = names_of_view(wildcards)
     parts = ["train", "query", "solution"] if read_solution(runs) else ["train", "query"]
@@ -18,7 +18,6 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                     "outputs": [RESULTS.fit(*of_view, run, seed) for seed in seeds],
                 }
                 | kept_model(wildcards.dataset, run, seeds)
-                | imputed_values()
                 | tuned_settings(of_view, run, seeds)
                 for run in runs
             ],
@@ -28,7 +27,6 @@ def job_of_fits(wildcards, runs, seeds, stacked=False):
                 for seed in seeds
             ],
             "limits": bench.limits,
-            "stacked": stacked,
         }
     )
 
@@ -46,11 +44,6 @@ def kept_model(dataset, run, seeds):
     }
 
 
-def imputed_values():
-    """What a job says where small models may stand in the place of imputed values; else nothing, so that jobs stay the same."""
-    return {} if bench.config["keep_imputed"] is True else {"keep_imputed": False}
-
-
 def job_of_one_seed(wildcards):
     return job_of_fits(wildcards, [wildcards.run], [int(wildcards.seed)])
 
@@ -59,19 +52,9 @@ def job_of_all_seeds(wildcards):
     return job_of_fits(wildcards, [wildcards.run], bench.seeds)
 
 
-def job_of_stacked_seeds(wildcards):
-    return job_of_fits(wildcards, [wildcards.run], bench.seeds, stacked=True)
-
-
 def job_of_runs(runs):
-    """Return a function of the wildcards of a view: all seeds of these runs, each run's at once where that can be."""
-
-    def job(wildcards):
-        paired = bench.scenarios[wildcards.scenario]["kind"] == "paired"
-        stacked = bench.seeds_at_once and paired and not set(runs).isdisjoint(bench.stackable)
-        return job_of_fits(wildcards, runs, bench.seeds, stacked)
-
-    return job
+    """Return a function of the wildcards of a view: all seeds of these runs."""
+    return lambda wildcards: job_of_fits(wildcards, runs, bench.seeds)
 
 
 def code_of_method(wildcards):
@@ -94,22 +77,10 @@ def read_solution(runs):
     )
 
 
-def files_of_fits(runs):
-    """As `files_of_runs`, those that go once they are scored marked so for Snakemake."""
-    return [
-        file
-        for run in runs
-        for file in (until_scored if run in bench.until_scored else list)(files_of_runs([run]))
-    ]
-
-
-def until_scored(files):
-    return [temp(file) if Path(file).name in layout.FILES_TO_SCORE else file for file in files]
-
-
-def staying(runs):
-    """Those of the runs of which nothing goes once it is scored."""
-    return [run for run in runs if run not in bench.until_scored]
+def outputs_of_fits(files):
+    """With `keep_imputed: false`, Snakemake deletes imputed values when the last job that reads them is done."""
+    keep = bench.config["keep_imputed"]
+    return [file if keep or Path(file).name != "imputed.h5mu" else temp(file) for file in files]
 
 
 def runs_of_kinds(*kinds):
@@ -152,7 +123,3 @@ def job_of_adoption(wildcards):
     return as_json(
         {name: wildcards[name] for name in ("dataset", "scenario", "run")} | {"seeds": seeds}
     )
-
-
-def scenarios_of_kind(kind):
-    return [name for name, stanza in bench.scenarios.items() if stanza["kind"] == kind]

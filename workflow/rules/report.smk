@@ -10,7 +10,6 @@ for number, views in enumerate(bench.laid_out_together, start=1):
         input:
             files_of_projected_runs(views),
             files_of_first_views(views, "train.h5mu", "solution.h5mu"),
-            query=if_imputed_again(files_of_first_views(views, "query.h5mu")),
             code=code_of_command("project"),
         output:
             tables_of_projections(views),

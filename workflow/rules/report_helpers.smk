@@ -32,7 +32,7 @@ def generated_runs(wildcards):
 
 
 def files_of_projected_runs(views):
-    files = ["latents.h5ad", *layout.FILES_TO_SCORE, "run.json"]
+    files = ["latents.h5ad", "train_latents.h5ad", "imputed.h5mu", "run.json"]
     return [
         f"{ANY.fit(*view, run, bench.seeds[0])}/{file}"
         for view, run in projected_runs(views)

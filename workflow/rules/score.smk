@@ -11,7 +11,6 @@ for part, (runs, scenarios) in bench.scored_together.items():
             files_of_runs(runs),
             files_of_views("train.h5mu"),
             files_of_views("solution.h5mu"),
-            query=if_imputed_again(files_of_views("query.h5mu")),
             code=code_of_command("score", *metric_modules()),
         output:
             scores=files_of_scores(runs, "scores.tsv"),
@@ -21,7 +20,7 @@ for part, (runs, scenarios) in bench.scored_together.items():
             LOGS.score(*OF_VIEW, part),
         wildcard_constraints:
             scenario=any_of(scenarios),
-        priority: int(not staying(runs))  # what goes then takes much disk
+        priority: int(not bench.config["keep_imputed"])  # imputed values take much disk until then
         conda:
             ENVIRONMENT
         threads: 1

@@ -87,8 +87,7 @@ def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> 
         print(f"remark: {identity['run']}, seed {identity['seed']}: {remark}", file=sys.stderr)
 
     output.mkdir(parents=True, exist_ok=True)
-    for earlier in ("imputer", "model"):  # of a fit
-        shutil.rmtree(output / earlier, ignore_errors=True)
+    shutil.rmtree(output / "model", ignore_errors=True)  # of an earlier fit
     write_latents(output / "latents.h5ad", latents_table(latents, identity=identity))
     write_imputed(output / "imputed.h5mu", imputed_values(imputed, query, identity=identity))
     write_history(output / "history.tsv", [])
@@ -98,7 +97,7 @@ def _adopt(identity: dict, view: Path, files: dict[str, Path], output: Path) -> 
         "message": "; ".join(remarks),
         "hyperparameters": facts,
     }
-    record |= {"cells": {"train": train.n_obs, "query": query.n_obs}, "seeds_at_once": 1}
+    record |= {"cells": {"train": train.n_obs, "query": query.n_obs}}
     record |= {"digests": {"history.tsv": digest_of(output / "history.tsv")}}
     write_record(
         output / "run.json",

@@ -11,8 +11,8 @@ from mosaicbench.errors import UserError
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.layout import Results
-from mosaicbench.roster import Roster, roster_of
 from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs, checked_scores
+from mosaicbench.roster import Roster, roster_of
 from mosaicbench.statistics.common import RUN, half_width
 
 KEYS = [*RUN, "metric"]

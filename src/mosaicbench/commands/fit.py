@@ -1,4 +1,4 @@
-"""Fit: one run, each of many, or all seeds of a run trained at once, as one job describes them."""
+"""Fit: one run, or each of many, as one job describes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def main(
     runs: list[dict],
     seeds: list[dict],
     limits: dict,
-    stacked: bool = False,
     usable: dict | None = None,
     checkpoint_seconds: float = 60,
     failure: dict | None = None,
@@ -27,16 +26,13 @@ def main(
     runs
         Of each: dataset, scenario, run, method; module, the dotted name of the method's module; hyperparameters; and outputs,
         its folders, one per seed. Where its models are kept, keep: true and the licence of the data;
-        candidate: the one seed whose model is kept, if it can be, until the best run is known. keep_imputed: false where a
-        small model may stand in the place of imputed values. Of a tuned run, tuned: ``best.json`` of each seed, whose
-        hyperparameters are added to its own.
+        candidate: the one seed whose model is kept, if it can be, until the best run is known. Of a tuned run, tuned:
+        ``best.json`` of each seed, whose hyperparameters are added to its own.
     seeds
         Of each: seed; train, query and solution, files of the view. The solution, which only positive controls read, may be
         left out.
     limits
         minutes and memory_mb of each fit. A run that passes one is stopped and gets the status "timeout" or "out_of_memory".
-    stacked
-        Whether the seeds of each run are trained at once where that can be, else one after the other.
     usable
         minutes and memory_mb of all fits together; by default the limits, as many times the minutes as there are seeds.
     checkpoint_seconds
@@ -53,7 +49,7 @@ def main(
     """
     fits = _fits(runs, seeds)
     if failure is not None:
-        record_failure(fits, failure, seeds_at_once=len(seeds) if stacked else 1)
+        record_failure(fits, failure)
         return
     each = Limits(limits["minutes"], limits["memory_mb"])
     together = (
@@ -65,7 +61,6 @@ def main(
         each,
         minutes=together.minutes,
         checkpoint_seconds=checkpoint_seconds,
-        at_once=len(seeds) if stacked else 0,
     )
 
 
@@ -83,7 +78,6 @@ def _fits(runs: list[dict], seeds: list[dict]) -> list[Fit]:
             output=Path(output),
             keep=run.get("keep", False),
             candidate=run.get("candidate") == seed["seed"],
-            keep_imputed=run.get("keep_imputed", True),
             licence=run.get("licence", ""),
         )
         for run in runs

@@ -161,7 +161,7 @@ def _seed(folder: Path) -> int:
 
 
 def _keep(folder: Path) -> None:
-    """Fit one run as it was fitted, all seeds at once where they were, and keep the model of this seed."""
+    """Fit one run again as it was fitted, and keep its model."""
     record = read_record(folder / "run.json")
     if record["status"] not in ("ok", "collapsed"):
         raise UserError(f"{folder}: its status is {record['status']}, so there is no model to keep")
@@ -169,42 +169,21 @@ def _keep(folder: Path) -> None:
         raise UserError(
             f"{folder}: {record['run']!r} was computed elsewhere, so it has no model; name a run that was fitted here"
         )
-    together = record["seeds_at_once"] > 1
-    lies = Results(folder.parents[4])
-    config = _config(lies)
-    folders = (
-        _folders_of_seeds(config, lies, *(record[key] for key in NAMES)) if together else [folder]
-    )
-    if folder not in folders or together and len(folders) != record["seeds_at_once"]:
-        raise UserError(
-            f"{folder}: it was fitted at once with seeds that {lies.config}, key seeds, does not name, so it cannot be fitted"
-            f" as it was; run the benchmark with these seeds"
-        )
-    fits = [_fit(each) for each in folders]
-    module = importlib.import_module(fits[0].module)
-    opened = [open_view(module, fit) for fit in fits]
-    methods, views, seeds = (
-        [each.method for each in opened],
-        [each.view() for each in opened],
-        [fit.seed for fit in fits],
-    )
+    fit = _fit(folder)
+    module = importlib.import_module(fit.module)
+    fitted = open_view(module, fit)
     print(
         f"fitting {record['run']} on {record['dataset']}, {record['scenario']} again",
         file=sys.stderr,
     )
-    outcomes = (
-        methods[0].fit_at_once(methods, views, seeds)
-        if together
-        else [methods[0].fit(views[0], seeds[0])]
-    )
-    place = folders.index(folder)
-    if isinstance(outcomes[place], Diverged):
+    try:
+        fitted.method.fit(fitted.view(), fit.seed)
+    except Diverged as error:
         raise UserError(
             f"{folder}: fitted again it diverged; packages or the machine are others than before"
-        )
-    fit, fitted = fits[place], opened[place]
+        ) from error
     latents, _ = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
-    licence = _licence(config, record["dataset"])
+    licence = _licence(_config(Results(folder.parents[4])), record["dataset"])
     keep(
         fit.model,
         fitted.method,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -64,12 +63,6 @@ def main(
     counts = rules.number_of_jobs(config)
     plan = expenses.plan(config, known, sizes)
     text = described(plan, counts, source=str(measured or table))
-    if config.until_scored:
-        kept = replace(config, config=config.config | {"keep_imputed": False})
-        most = expenses.plan(kept, known, sizes)
-        text = text.replace(
-            gone := _disk(plan), f"{gone}; until all is scored at most {_disk(most)}"
-        )
     print(text)
 
 
@@ -95,7 +88,7 @@ def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str
     lines.append(
         f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}"
     )
-    models = plan[plan["rule"].isin(["fit_model", "fit_seeds", "tune_model"])]
+    models = plan[plan["rule"].isin(["fit_model", "tune_model"])]
     on_gpu = models.loc[models["on_gpu"], ["hours", "low_hours", "high_hours"]].sum()
     largest = plan.loc[plan["memory_mb"].idxmax()]
     what = " ".join(filter(None, largest[["rule", "method", "dataset", "scenario"]]))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cache, partial
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ import pandas as pd
 
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import ContractError
-from mosaicbench.files.runs import latents_of, read_latents, read_record
+from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.views import (
     complete_cells,
@@ -26,7 +25,6 @@ from mosaicbench.files.views import (
     read_view,
     space_values,
 )
-from mosaicbench.fitting.imputing import imputed_of
 from mosaicbench.metrics._correlation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
 
@@ -75,9 +73,6 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
     truth = read_view(view_folder / "solution.h5mu", "solution")
     view = identity_of(truth)
     learned = read_view(view_folder / "train.h5mu", "train", view)
-    query = cache(
-        partial(read_view, view_folder / "query.h5mu", "query", view)
-    )  # read where values are imputed again
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
     found: dict[str, list[pd.DataFrame]] = {
@@ -95,7 +90,7 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
         parts["transfers"] = _transfers(folder, latents, learned, truth)
         for name, part in parts.items():
             found[name].append(part.assign(run=record["run"]))
-        for direction, values in imputed_of(folder, record, query).mod.items():
+        for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
             if (own := _imputed(folder, direction, values, truth, few)) is not None:
                 imputed[(record["run"], direction)] = own
     found["imputed_values"].append(_extreme_features(imputed, truth, few))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from mosaicbench.errors import UserError
 from mosaicbench.files.place import digest_of
-from mosaicbench.files.runs import read_history, read_latents, read_record
+from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
     SCORE_COLUMNS,
@@ -22,12 +21,11 @@ from mosaicbench.files.scores import (
 )
 from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import identity_of, read_view
-from mosaicbench.fitting.imputing import imputed_of
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.collect import evidence_of, refuse_one_matrix_twice, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mudata import MuData
 
@@ -65,7 +63,6 @@ def main(
     for seed, view in enumerate(views):
         train = read_view(view / "train.h5mu", "train")
         solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
-        query = cache(partial(read_view, view / "query.h5mu", "query", identity_of(train)))
         refuse_one_matrix_twice(
             view, {modality: values_of(measured) for modality, measured in solution.mod.items()}
         )
@@ -73,7 +70,7 @@ def main(
             if place in failed:
                 continue
             try:
-                found[place].add(folder, train, solution, query, groups)
+                found[place].add(folder, train, solution, groups)
             except Exception as error:
                 failed[place] = error
     for place, paths in enumerate(zip(scores, features, cells, strict=True)):
@@ -106,10 +103,9 @@ class _Run:
         folder: Path,
         train: MuData,
         solution: MuData,
-        query: Callable[[], MuData],
         groups: Sequence[str],
     ) -> None:
-        """Score one seed; a run that failed is one row that says so. `query` is read where values are imputed again."""
+        """Score one seed; a run that failed is one row that says so."""
         record = read_record(folder / "run.json", identity_of(solution) | self.whose)
         print(
             f"scoring {record['run']} on {record['dataset']}, {record['scenario']}, seed {record['seed']}",
@@ -119,7 +115,7 @@ class _Run:
         seed = record["seed"]
         if record["status"] in ("ok", "collapsed"):
             read = {"latents": read_latents(folder / "latents.h5ad", record)}
-            read |= {"imputed": imputed_of(folder, record, query)}
+            read |= {"imputed": read_imputed(folder / "imputed.h5mu", record)}
             history = read_history(folder / "history.tsv", record)
             evidence = evidence_of(
                 folder, train=train, solution=solution, record=record, history=history, **read

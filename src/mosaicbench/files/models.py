@@ -25,7 +25,6 @@ from mosaicbench.files.place import check_digest, check_place, digest_of
 
 FORMAT = 3  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder
-IMPUTER = "imputer"  # beside it, a model without latents that stands in the place of imputed values
 FACTS = {
     "format",
     "method",

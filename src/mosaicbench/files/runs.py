@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 WHOSE = ("dataset", "scenario", "run", "seed")
 PRIVATE = "private"  # the key of .obsm of private latents
 DRAWS = "draws"  # the key of .uns of a direction of imputed values
-DIGESTS = "digests"  # of imputed values that are not kept
 PREDICTED = "predicted"  # the column of .obs of latents in which a method says the cell type
 STATUSES = ("ok", "collapsed", "diverged", "out_of_memory", "timeout", "crashed", "not_applicable")
 RECORD_KEYS = {
@@ -68,14 +67,12 @@ RECORD_KEYS = {
 }
 RECORD_KEYS |= {"peak_host_mb", "peak_device_mb", "device", "threads", "versions", "git_commit"}
 # What records of an older version lack, and how it is read there: costs by phase, numbers of cells, the epochs after which a
-# killed training was resumed, what it computed with, how many seeds were trained at once and share its seconds, and the
-# digest of its history.
+# killed training was resumed, what it computed with, and the digest of its history.
 LATER_RECORD_KEYS = {"cpu_seconds": {}, "gpu_seconds": {}, "host_mb": {}, "device_mb": {}}
 LATER_RECORD_KEYS |= {
     "cells": {},
     "resumed_after": [],
     "arithmetic": {},
-    "seeds_at_once": 1,
     "digests": {},
 }
 
@@ -188,7 +185,7 @@ def read_latents(path: str | Path, place: Mapping | None = None) -> AnnData:
     query = read_part_of_latents(path, place)
     if not query.n_obs or (query.obs["subset"] == "train").any():
         return query  # no latents at all; or an older version wrote all into one file
-    train = read_part_of_latents(_refuse_deleted(train_latents(path)), place)
+    train = read_part_of_latents(train_latents(path), place)
     x, obs = (
         np.concatenate([train.X, query.X]),
         pd.concat([train.obs, query.obs]),
@@ -205,16 +202,6 @@ def read_part_of_latents(path: str | Path, place: Mapping | None = None) -> AnnD
     _check_latents(path, latents)
     check_place(path, latents.uns[KEY], _whose(place))
     return latents
-
-
-def _refuse_deleted(path: str | Path) -> Path:
-    """Return a file that is read to score a run; say what to do where it is not there."""
-    if not Path(path).is_file():
-        raise ContractError(
-            f"{path}: no such file; with `keep_imputed: until_scored` it is deleted once it is scored: delete its folder and "
-            "run again, with the run named in the config's `keep` where it is to stay"
-        )
-    return Path(path)
 
 
 def _check_latents(path: str | Path, latents: AnnData) -> None:
@@ -309,12 +296,12 @@ def write_imputed(path: str | Path, imputed: Modalities) -> None:
 
 def read_imputed(path: str | Path, place: Mapping | None = None) -> Modalities:
     """Read and check a run's imputed values; `place` is as of :func:`read_latents`."""
-    imputed = read_modalities(_refuse_deleted(path), "imputed")
-    if DIGESTS in imputed.uns[KEY]:
+    if not Path(path).is_file():
         raise ContractError(
-            f"{path}: holds digests of imputed values, which the model in the folder imputer beside it gives: write them with "
-            "`mosaicbench impute RUN --output FILE`; where that folder is gone, delete the run's and fit it again"
+            f"{path}: no such file; with `keep_imputed: false` it is deleted once it is scored: delete the run's folder, set "
+            "`keep_imputed: true` and run again"
         )
+    imputed = read_modalities(path, "imputed")
     _check_imputed(path, imputed)
     check_place(path, imputed.uns[KEY], _whose(place))
     return imputed

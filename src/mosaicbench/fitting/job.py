@@ -37,8 +37,6 @@ class Fit:
         Whether the fitted model is kept there; if it cannot be, the run's message says so.
     candidate
         Whether it is kept in case it will be wanted; if it cannot be, nothing is said.
-    keep_imputed
-        Whether imputed values are kept; else a model that gives them again to the last bit, where there is one that is smaller.
     licence
         Of the data, for a kept model.
     ticket
@@ -54,7 +52,6 @@ class Fit:
     output: Path
     keep: bool = False
     candidate: bool = False
-    keep_imputed: bool = True
     licence: str = ""
     ticket: str = field(default_factory=lambda: uuid4().hex)
 
@@ -72,11 +69,6 @@ class Fit:
     def model(self) -> Path:
         """The folder of the model, where it is kept."""
         return self.output / "model"
-
-    @property
-    def imputer(self) -> Path:
-        """The folder of the model that stands in the place of imputed values."""
-        return self.output / "imputer"
 
     @property
     def checkpoint(self) -> Path:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.place import OF_VIEW, check_place, digest_of
-from mosaicbench.fitting.imputing import imputed_by, keep_imputer
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of, import_for, method_class
 from mosaicbench.meter import Meter
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from mosaicbench.files.runs import Draws
-    from mosaicbench.view import History, Method, View
+    from mosaicbench.view import Cells, History, Method, View
 
 # Of each direction: enough for coverage, few enough that draws take no more disk than imputed values. A truth that is like its
 # draws has 40 places among 39 of them, which intervals of 50 % and 90 % and 10 bins divide evenly.
@@ -62,6 +61,15 @@ class MethodOnView:
     def cells(self) -> dict[str, int]:
         """The numbers of train and query cells."""
         return {"train": self.train.n_obs, "query": self.query.n_obs}
+
+    def shown_cells(self, subset: str, source: str) -> Cells:
+        """Return train or query cells of one modality, or, of the source joint, those that have all; labels of query cells never."""
+        from mosaicbench.files.views import as_cells, complete_cells
+
+        part, joint = getattr(self, subset), source == "joint"
+        shown = self.shown | {"labels": self.shown["labels"] and subset == "train"}
+        modalities = list(part.mod) if joint else [source]
+        return as_cells(part, modalities, complete_cells(part) if joint else None, **shown)
 
     def view(self) -> View:
         """Return what the method trains on."""
@@ -160,7 +168,6 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     """
     import numpy as np
 
-    from mosaicbench.files.digests import digested
     from mosaicbench.files.runs import (
         imputed_table,
         is_collapsed,
@@ -199,12 +206,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
         latents_table(latents, private, predicted, identity=fit.identity),
     )
     values = imputed_table(imputed, fitted.query, draws, identity=fit.identity)
-    shutil.rmtree(fit.imputer, ignore_errors=True)  # that of an earlier fit
     write_imputed(fit.output / "imputed.h5mu", values)
-    if not fit.keep_imputed and keep_imputer(
-        fitted, fit, values, on_gpu=meter.account()["device"] != "cpu"
-    ):
-        write_imputed(fit.output / "imputed.h5mu", digested(values))
     write_history(fit.output / "history.tsv", history)
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
@@ -262,7 +264,6 @@ def write_failure(fit: Fit, record: dict) -> None:
 
     fit.check_claim()
     remove_partial(fit.output)
-    shutil.rmtree(fit.imputer, ignore_errors=True)
     write_latents(fit.output / "latents.h5ad", latents_table({}, identity=fit.identity))
     write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None, identity=fit.identity))
     write_history(fit.output / "history.tsv", [])
@@ -279,20 +280,16 @@ def remove_partial(output: Path) -> None:
 
 def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
     """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
-    from mosaicbench.files.views import as_cells, complete_cells
+    from mosaicbench.files.views import complete_cells
 
     latents, refused = {}, {}
     joint = "joint" in fitted.gives and len(complete_cells(fitted.query)) > 0
     for subset, part in (("train", fitted.train), ("query", fitted.query)):
-        sources = (
-            {modality: [modality] for modality in part.mod} if "single" in fitted.gives else {}
-        )
+        sources = list(part.mod) if "single" in fitted.gives else []
         if joint and len(complete_cells(part)):
-            sources["joint"] = list(part.mod)
-        for source, modalities in sources.items():
-            names = complete_cells(part) if source == "joint" else None
-            shown = fitted.shown | {"labels": fitted.shown["labels"] and subset == "train"}
-            cells = as_cells(part, modalities, names, **shown)
+            sources.append("joint")
+        for source in sources:
+            cells = fitted.shown_cells(subset, source)
             try:
                 latents[source, subset] = (cells.names, fitted.method.embed(cells))
             except NotApplicable as reason:
@@ -305,10 +302,8 @@ def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
 
 def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
     """Return (modality, subset) -> private latents of the cells that `embedded` embeds, in their order; {} if without width."""
-    from mosaicbench.files.views import as_cells
-
     private = {
-        (modality, subset): fitted.method.embed_private(as_cells(part, [modality]))
+        (modality, subset): fitted.method.embed_private(fitted.shown_cells(subset, modality))
         for subset, part in (("train", fitted.train), ("query", fitted.query))
         for modality in part.mod
     }
@@ -317,26 +312,20 @@ def _embed_private(fitted: MethodOnView) -> dict[tuple[str, str], np.ndarray]:
 
 def _predict(fitted: MethodOnView, latents: dict) -> dict[tuple[str, str], np.ndarray]:
     """Return (source, "query") -> the cell types that the method predicts for the query cells that `embedded` embeds."""
-    from mosaicbench.files.views import as_cells, complete_cells
-
-    predicted, query = {}, fitted.query
-    for source, subset in latents:
-        if subset == "query":
-            modalities = list(query.mod) if source == "joint" else [source]
-            names = complete_cells(query) if source == "joint" else None
-            cells = as_cells(query, modalities, names, **fitted.shown | {"labels": False})
-            predicted[source, subset] = fitted.method.predict(cells)
-    return predicted
+    return {
+        (source, subset): fitted.method.predict(fitted.shown_cells(subset, source))
+        for source, subset in latents
+        if subset == "query"
+    }
 
 
 def _impute(fitted: MethodOnView) -> tuple[dict, list[str]]:
     """Return (source, target) -> (names, standardised values), and why a direction between two modalities is not there."""
     imputed, left_out = {}, []
     for source, target in permutations(fitted.query.mod, 2):
+        cells = fitted.shown_cells("query", source)
         try:
-            imputed[source, target] = imputed_by(
-                fitted.method, fitted.query, source, target, fitted.shown
-            )
+            imputed[source, target] = (cells.names, fitted.method.impute(cells, target))
         except NotApplicable as reason:
             left_out.append(f"no {source}->{target}: {reason}")
     return imputed, left_out
@@ -350,11 +339,11 @@ def _draw(fitted: MethodOnView, imputed: dict, seed: int) -> dict[tuple[str, str
     import numpy as np
 
     from mosaicbench.files.runs import Draws
-    from mosaicbench.files.views import as_cells, feature_names
+    from mosaicbench.files.views import feature_names
 
     order, found = list(fitted.query.mod), {}
     for source, target in imputed:
-        cells = as_cells(fitted.query, [source], **fitted.shown | {"labels": False})
+        cells = fitted.shown_cells("query", source)
         of_cells, of_features = (
             np.random.default_rng([seed, order.index(m), i]) for i, m in enumerate((source, target))
         )

@@ -8,7 +8,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +31,7 @@ REPORTED_VERSIONS = (
 )
 
 
-def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
+def new_record(fit: Fit) -> dict:
     """Return a record that says everything known before the run."""
     return fit.identity | {
         "status": "crashed",
@@ -40,7 +39,6 @@ def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
         "hyperparameters": fit.hyperparameters,
         "cells": {},
         "resumed_after": [],
-        "seeds_at_once": seeds_at_once,
         "arithmetic": {},
         "threads": threads(),
         "hardware": _hardware(),
@@ -49,22 +47,14 @@ def new_record(fit: Fit, *, seeds_at_once: int) -> dict:
     }
 
 
-def decisive(fits: Sequence[Fit], method: object) -> dict:
-    """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes.
-
-    Parameters
-    ----------
-    fits
-        Those that are trained together, or one.
-    method
-        The method object of the first.
-    """
-    code = sources.of("mosaicbench.fitting.attempt", fits[0].module)
+def decisive(fit: Fit, method: object) -> dict:
+    """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
+    code = sources.of("mosaicbench.fitting.attempt", fit.module)
     return {
-        "method": fits[0].module,
+        "method": fit.module,
         "hyperparameters": hyperparameters_of(method),
         "conditions": method.conditions(),
-        "seeds": [fit.seed for fit in fits],
+        "seed": fit.seed,
         "code": [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in code],
         "versions": versions(),
         "threads": threads(),
@@ -72,12 +62,11 @@ def decisive(fits: Sequence[Fit], method: object) -> dict:
     }
 
 
-def digest(decides: dict, train: Sequence[Path]) -> str:
+def digest(decides: dict, train: Path) -> str:
     """Return a digest of what `decisive` returned and of the data."""
     sha256 = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
-    for path in train:
-        with path.open("rb") as stream:
-            sha256.update(hashlib.file_digest(stream, "sha256").digest())
+    with train.open("rb") as stream:
+        sha256.update(hashlib.file_digest(stream, "sha256").digest())
     return sha256.hexdigest()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench.modeling.unpaired import one_modality_each
+from mosaicbench.modeling.linked import one_modality_each
 from mosaicbench.view import Cells, View
 
 

@@ -26,12 +26,10 @@ from torch import nn
 from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.ridge import Ridge
 from mosaicbench.modeling import training
-from mosaicbench.modeling.components import WhitenedComponents, canonical_rotations
-from mosaicbench.modeling.contrast import Contrast
-from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.costs import Contrast, Cost
 from mosaicbench.modeling.minibatch import Block, Minibatch
 from mosaicbench.modeling.posteriors import kl
-from mosaicbench.modeling.residual import ResidualEncoder
+from mosaicbench.modeling.residual import ResidualEncoder, WhitenedComponents, canonical_rotations
 from mosaicbench.modeling.shared_private import MixtureVAE
 from mosaicbench.modeling.training import Divided
 from mosaicbench.plain import described, restored

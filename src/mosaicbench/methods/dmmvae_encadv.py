@@ -25,8 +25,8 @@ from mosaicbench.modeling.critics import (
     ramp,
 )
 from mosaicbench.modeling.diagonal import Reading
+from mosaicbench.modeling.linked import one_modality_each
 from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import View
 
 CARD = {

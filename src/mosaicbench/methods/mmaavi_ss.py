@@ -20,7 +20,7 @@ from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Block, Minibatch, by_pieces
-from mosaicbench.modeling.semisupervised import labelled_cells, with_labelled
+from mosaicbench.modeling.training import labelled_cells, with_labelled
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -36,12 +36,10 @@ from mosaicbench.modeling import training
 from mosaicbench.modeling.anchors import anchor_distance, mutual_neighbors, preserved_geometry
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import Critic, Opponents
-from mosaicbench.modeling.linked import beside_values, chain, column_name, linked
+from mosaicbench.modeling.linked import beside_values, chain, column_name, linked, one_modality_each
 from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.training import Budget
-from mosaicbench.modeling.unpaired import one_modality_each
-from mosaicbench.modeling.weights import give_weights, weights_of
+from mosaicbench.modeling.training import Budget, give_weights, weights_of
 from mosaicbench.view import Cells, View
 
 CARD = {

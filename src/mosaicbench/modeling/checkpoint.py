@@ -13,9 +13,6 @@ from typing import Protocol
 
 import torch
 
-FORMAT = 1  # of what a checkpoint holds
-HELD = {"format", "key", "state", "random", "epoch", "progress", "resumed_after", "spent"}
-
 
 class Stateful(Protocol):
     """Networks and optimisers: whatever can say its state and take it back."""
@@ -69,7 +66,7 @@ class Checkpoint:
             None where there is nothing to resume: no file, one of another training, or one that cannot be read.
         """
         saved = self._read() if self.path.is_file() else None
-        if saved is None or saved["state"].keys() != stateful.keys():
+        if saved is None:
             return None
         for name, thing in stateful.items():
             thing.load_state_dict(saved["state"][name])
@@ -98,7 +95,6 @@ class Checkpoint:
         if torch.cuda.is_available():
             random["cuda"] = torch.cuda.get_rng_state()
         held = {
-            "format": FORMAT,
             "key": self.key(),
             "state": {name: thing.state_dict() for name, thing in stateful.items()},
             "random": random,
@@ -127,16 +123,14 @@ class Checkpoint:
     def _read(self) -> dict | None:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            missing = HELD - saved.keys()
-            if missing:
-                raise KeyError(*sorted(missing))
+            key = saved["key"]
         except Exception as error:  # damaged bytes make the unpickler raise whatever they spell
             print(
                 f"{self.path}: not readable as a checkpoint, training begins anew ({error})",
                 file=sys.stderr,
             )
             return None
-        if (saved.get("format"), saved.get("key")) != (FORMAT, self.key()):
+        if key != self.key():
             print(f"{self.path}: of another training, left aside", file=sys.stderr)
             return None
         return saved

@@ -12,14 +12,13 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 from torch.distributions import Normal
-from torch.nn.functional import softplus
 
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
+from mosaicbench.modeling.linked import one_modality_each
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import NormalisedByMinibatch, mlp
-from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
-from mosaicbench.modeling.unpaired import one_modality_each
+from mosaicbench.modeling.posteriors import kl, normal_of
 from mosaicbench.modeling.vae import MultimodalVAE
 from mosaicbench.view import View
 
@@ -35,8 +34,7 @@ class Trunk(nn.Module):
 
     def posterior(self, hidden: Tensor) -> Normal:
         """Return the posterior of each cell from the trunk's hidden layer."""
-        mean, spread = self.heads(hidden).chunk(2, -1)  # (cells, latent) each
-        return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+        return normal_of(self.heads(hidden))
 
 
 @dataclass(frozen=True)

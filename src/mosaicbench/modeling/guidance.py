@@ -19,12 +19,16 @@ from torch import Tensor, nn
 from torch.distributions import NegativeBinomial, Normal
 from torch.nn.functional import logsigmoid, softplus
 
-from mosaicbench.modeling.draws import drawn_of_counts, drawn_of_normal
-from mosaicbench.modeling.likelihoods import expected_values
+from mosaicbench.modeling.likelihoods import (
+    drawn_of_counts,
+    drawn_of_normal,
+    expected_values,
+    gaussian_nll,
+    negative_binomial_nll,
+)
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.nll import gaussian_nll, negative_binomial_nll
-from mosaicbench.modeling.posteriors import SMALLEST_SD
+from mosaicbench.modeling.posteriors import normal_of
 from mosaicbench.view import Scale, View
 
 if TYPE_CHECKING:
@@ -83,8 +87,7 @@ class FeatureGraph(nn.Module):
             if len(self.pairs)
             else self.table
         )
-        mean, spread = self.heads(hidden).chunk(2, -1)
-        return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+        return normal_of(self.heads(hidden))
 
     def nll(self, v: Tensor) -> Tensor:
         """Return the nats of telling pairs that are linked from pairs that are not, a mean over either kind: a scalar.

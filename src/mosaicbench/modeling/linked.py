@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mosaicbench.errors import NotApplicable, UserError
-from mosaicbench.view import Cells, View
+from mosaicbench.view import Cells, View, concatenate
 
 CLIPPED = 10.0  # standard deviations, as the values of a view
 
@@ -255,3 +255,13 @@ def _axes(parts: Sequence[np.ndarray], components: int) -> np.ndarray:
     covariance = sum(np.cov(x, rowvar=False) for x in parts)
     _, vectors = np.linalg.eigh(covariance)
     return vectors[:, ::-1][:, :components].astype(np.float32)
+
+
+def one_modality_each(train: View, seed: int) -> View:
+    """Return the view with one block per modality, in which no cell is in two; drawn by the seed where there is a choice."""
+    random, shown = np.random.default_rng(seed), {modality: [] for modality in train.modalities}
+    for block in train.blocks:
+        turn = random.permutation(len(block)) % len(block.modalities)
+        for place, modality in enumerate(block.modalities):
+            shown[modality].append(block.only(modality).take(turn == place))
+    return replace(train, blocks=tuple(concatenate(parts) for parts in shown.values() if parts))

@@ -212,7 +212,6 @@ def block_of(
 
     Parameters and errors are those of :func:`on_device`.
     """
-    _check_counts(cells, counts)
     counted = {modality: x for modality, x in cells.counts.items() if modality in counts}
     counts_bytes = sum(x.data.nbytes + x.indices.nbytes for x in counted.values())
     if device.type == "cuda":
@@ -267,7 +266,8 @@ def on_device(
     ValueError
         When counts are wanted of a modality that has none.
     """
-    _check_counts(cells, counts)
+    if without := sorted(set(counts) & set(cells.values) - set(cells.counts)):
+        raise ValueError(f"a likelihood of counts needs counts, and {', '.join(without)} has none")
     counted = [modality for modality in cells.values if modality in counts]
     return Minibatch(
         observed={modality: torch.from_numpy(x).to(device) for modality, x in cells.values.items()},
@@ -289,8 +289,3 @@ def _codes(names: np.ndarray | None, known: Sequence[str], device: torch.device)
         if names is None
         else torch.tensor([codes.get(str(name), -1) for name in names], device=device)
     )
-
-
-def _check_counts(cells: Cells, counts: Collection[str]) -> None:
-    if without := sorted(set(counts) & set(cells.values) - set(cells.counts)):
-        raise ValueError(f"a likelihood of counts needs counts, and {', '.join(without)} has none")

@@ -16,11 +16,11 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import one_hot
 
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.networks import NormalisedByMinibatch, mlp
-from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
+from mosaicbench.modeling.posteriors import kl, normal_of
 
 INFERENCE_HIDDEN = 50
 
@@ -64,7 +64,7 @@ class MixturePrior(nn.Module):
             len(z), 1
         )  # (cells x components, components)
         each = z.repeat_interleave(self.components, 0)  # (cells x components, latent)
-        of_u = _normal(self.within(torch.cat([component, each], -1)))
+        of_u = normal_of(self.within(torch.cat([component, each], -1)))
         under = (
             self.conditional(component, of_u.rsample()).log_prob(each).sum(-1).view_as(probability)
         )
@@ -75,7 +75,7 @@ class MixturePrior(nn.Module):
 
     def conditional(self, component: Tensor, u: Tensor) -> Normal:
         """Return p(z | c, u) given (cells, components) one-hot and (cells, latent)."""
-        return _normal(self.generator(torch.cat([component, u], -1)))
+        return normal_of(self.generator(torch.cat([component, u], -1)))
 
     def drawn(self, cells: int) -> Tensor:
         """Return draws of z, (cells, latent)."""
@@ -96,8 +96,3 @@ def _inference(features: int, outputs: int, dropout: float | None) -> nn.Sequent
         nn.Dropout(dropout),
     ]
     return nn.Sequential(*hidden, nn.Linear(INFERENCE_HIDDEN, outputs))
-
-
-def _normal(parameters: Tensor) -> Normal:
-    mean, spread = parameters.chunk(2, -1)
-    return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)

@@ -16,6 +16,12 @@ from mosaicbench.modeling.networks import mlp
 SMALLEST_SD = 1e-3
 
 
+def normal_of(parameters: Tensor) -> Normal:
+    """Return the Normal of (cells, 2 latent) outputs of a layer: means, and what softplus makes standard deviations of."""
+    mean, spread = parameters.chunk(2, -1)
+    return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+
+
 class GaussianEncoder(nn.Module):
     """x (cells, features) -> q(z | x), a Normal of shape (cells, latent); in training, of x with some values at 0, their mean.
 
@@ -33,8 +39,7 @@ class GaussianEncoder(nn.Module):
         """Return the posterior of each cell."""
         if self.dropout and self.training:
             x = hidden_in_part(x, self.dropout)
-        mean, spread = self.network(x).chunk(2, -1)  # (cells, latent) each
-        return Normal(mean, softplus(spread) + SMALLEST_SD, validate_args=False)
+        return normal_of(self.network(x))
 
 
 def hidden_in_part(x: Tensor, dropout: float) -> Tensor:

@@ -16,7 +16,7 @@ from torch.distributions import Normal
 
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Minibatch, by_pieces
+from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.modeling.posteriors import kl, product, product_of_experts
 from mosaicbench.modeling.vae import MultimodalVAE
 from mosaicbench.view import Cells, View
@@ -130,16 +130,14 @@ class SharedPrivateVAE(MultimodalVAE):
             (expert,) = self.encode(x).values()
             return self.product([self.split(expert)[1]]).mean
 
-        return by_pieces(of_one, cells, training.device())
+        return self.computed(of_one, cells)
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` from the shared latent alone, (cells, features), standardised."""
         decoder = self.decoders[target]
-        return by_pieces(
-            lambda x: decoder.expected(self.with_private(self.posterior(x).mean)),
-            cells,
-            training.device(),
+        return self.computed(
+            lambda x: decoder.expected(self.with_private(self.posterior(x).mean)), cells
         )
 
 

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from mosaicbench.errors import Diverged
-from mosaicbench.modeling.checkpoint import Checkpoint, Stateful
+from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.modeling.checkpoint import Checkpoint
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import Opponents
 from mosaicbench.modeling.minibatch import Block, Minibatch, Part, block_of
 from mosaicbench.modeling.optimiser import Adam
-from mosaicbench.modeling.schedule import NEVER_FINITE, Schedule
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
 Steps = Callable[[list[Block], int], Iterator[Sequence[Minibatch]]]
-Divided = tuple[
-    list[Block], list[Minibatch]
-]  # the cells of each block to fit, and those to validate on
+# The cells of each block to fit, and those to validate on.
+Divided = tuple[list[Block], list[Minibatch]]
 
-# What training computes with, here and nowhere else. Single precision means single precision: no TF32 in matrix products.
-# On a GPU, operations that have a deterministic form take it.
+# What training computes with, for the record. Single precision means single precision: no TF32 in matrix products. On a GPU,
+# operations that have a deterministic form take it, for which cuBLAS needs the variable before it starts.
 ARITHMETIC = {"float32_matmul_precision": "highest", "deterministic": True}
-if ARITHMETIC["deterministic"]:
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # what cuBLAS needs for it, before it starts
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+LONGEST = 100  # a warm-up is a fraction of at most this many epochs
+# The validation cost is a mean over this many epochs, since that of one epoch depends on what was drawn for its few cells.
+WINDOW = 5
 
 
 @dataclass(kw_only=True)
@@ -56,9 +56,6 @@ class Budget:
         Fraction of the train cells of each block that is held out to decide when to stop.
     gradient_clip
         Largest norm of the gradient.
-    matmul_precision
-        Of the products of matrices: "float32", or "bfloat16": factors are rounded to it where the processor has instructions
-        for that (on a GPU, to TF32), and sums, weights, likelihoods and everything after training stay in float32.
     weights
         "best": those of the epoch with the lowest validation cost. "last": every epoch is trained, no cell is held out, and the
         weights of the last epoch are kept, as many authors do.
@@ -70,7 +67,6 @@ class Budget:
     learning_rate: Annotated[float, "above 0"] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
     gradient_clip: Annotated[float, "above 0"] = 10.0
-    matmul_precision: Literal["float32", "bfloat16"] = "float32"
     weights: Literal["best", "last"] = "best"
 
     checkpoint = None  # a Checkpoint, once there is a place for one; no hyperparameter, hence without annotation
@@ -103,17 +99,17 @@ def seeded(seed: int) -> Iterator[None]:
 @contextmanager
 def _arithmetic() -> Iterator[None]:
     """Compute as `ARITHMETIC` says inside the block, and as before after it."""
-    precision, deterministic = (
+    precision, fills = (
         torch.get_float32_matmul_precision(),
-        torch.are_deterministic_algorithms_enabled(),
-    )
-    fills, warns = (
         torch.utils.deterministic.fill_uninitialized_memory,
+    )
+    deterministic, warns = (
+        torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.set_float32_matmul_precision(ARITHMETIC["float32_matmul_precision"])
     torch.utils.deterministic.fill_uninitialized_memory = False
-    _be_deterministic(ARITHMETIC["deterministic"] and device().type == "cuda", warn_only=True)
+    _be_deterministic(device().type == "cuda", warn_only=True)
     try:
         yield
     finally:
@@ -128,17 +124,32 @@ def _be_deterministic(wanted: bool, *, warn_only: bool) -> None:
         torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
 
-@contextmanager
-def _matmul_precision(budget: Budget) -> Iterator[None]:
-    """Multiply matrices inside the block with the precision of the budget."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(
-        "medium" if budget.matmul_precision == "bfloat16" else before
-    )
+def weights_of(nets: nn.Module) -> dict[str, np.ndarray]:
+    """Return the parameters and buffers of trained networks by name."""
+    return {
+        name: tensor.detach().cpu().contiguous().numpy()
+        for name, tensor in nets.state_dict().items()
+    }
+
+
+def give_weights(nets: nn.Module, weights: dict[str, np.ndarray]) -> None:
+    """Give networks the parameters and buffers that :func:`weights_of` returned, ready to embed.
+
+    Raises
+    ------
+    ValueError
+        When names or shapes are those of other networks.
+    """
     try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+        nets.load_state_dict(
+            {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+        )
+    except RuntimeError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    nets.to(device()).eval()
+
+
+# --- the steps of an epoch ---
 
 
 def each_alone(blocks: list[Block], size: int) -> Iterator[Sequence[Minibatch]]:
@@ -207,6 +218,64 @@ def _redrawn(blocks: list[Block], size: int, steps: int) -> Iterator[Sequence[Mi
         yield [block.take(torch.randint(block.cells, (size,), device=device())) for block in blocks]
 
 
+def labelled_cells(train: View) -> list[np.ndarray]:
+    """Return which cells of each block show their type, (cells,) bool each.
+
+    Raises
+    ------
+    NotApplicable
+        When none does.
+    """
+    if not train.cell_types:
+        raise NotApplicable(
+            "a semi-supervised method needs train cells with a known cell type, and none has one"
+        )
+    return [np.asarray(block.labels, dtype=object) != "" for block in train.blocks]
+
+
+def with_labelled(labelled: Sequence[np.ndarray], share: float) -> Steps:
+    """Return steps in which `share` of the cells are labelled, or more where more of all cells are.
+
+    An epoch sees every unlabelled cell once, and the labelled ones as often as it takes; a step holds cells of every block.
+
+    Parameters
+    ----------
+    labelled
+        Which cells of each block are, (cells,) bool each, in the order of the blocks.
+    """
+
+    def steps(blocks: list[Part], size: int) -> Iterator[Sequence[Minibatch]]:
+        shows = [
+            torch.from_numpy(own)[block.rows.cpu()].to(device())
+            for own, block in zip(labelled, blocks, strict=True)
+        ]
+        block_of = torch.repeat_interleave(torch.tensor([len(own) for own in shows])).to(device())
+        row_of = torch.cat([torch.arange(len(own), device=device()) for own in shows])
+        known = torch.cat(shows).nonzero().squeeze(1)
+        unknown = (~torch.cat(shows)).nonzero().squeeze(1)
+        if not len(unknown) or not len(known):
+            yield from some_of_each(blocks, size)
+            return
+        each = max(1, round(size * max(share, len(known) / len(row_of))))  # labelled cells a step
+        count = -(-len(unknown) // max(1, size - each))
+        rounds = [
+            known[torch.randperm(len(known), device=device())]
+            for _ in range(-(-count * each // len(known)))
+        ]
+        again = torch.cat(rounds)[: count * each].split(each)
+        once = unknown[torch.randperm(len(unknown), device=device())].tensor_split(count)
+        for cells in (torch.cat(parts) for parts in zip(again, once, strict=True)):
+            of_block = [row_of[cells[block_of[cells] == number]] for number in range(len(blocks))]
+            yield [
+                block.take(rows) for block, rows in zip(blocks, of_block, strict=True) if len(rows)
+            ]
+
+    return steps
+
+
+# --- the loop ---
+
+
 def minimise(
     cost: CostFunction,
     nets: nn.Module,
@@ -267,27 +336,17 @@ def minimise(
     optimiser = Adam(
         nets.parameters(), lr=budget.learning_rate, weight_decay=weight_decay, fused=True
     )
-    schedule = Schedule.of(budget.max_epochs, budget.patience, warmup)
-    stateful = {
-        "nets": nets,
-        "optimiser": optimiser,
-        **({} if opponents is None else opponents.stateful),
-    }
-    history, best, best_weights, best_epoch = _resumed(budget.checkpoint, stateful) or (
-        [],
-        float("inf"),
-        None,
-        0,
-    )
+    warm = max(1, round(warmup * min(budget.max_epochs, LONGEST)))
+    stateful = {"nets": nets, "optimiser": optimiser}
+    if opponents is not None:
+        stateful |= opponents.stateful
+    done = {"history": [], "best": math.inf, "best_epoch": 0, "best_weights": None}
+    if budget.checkpoint is not None:
+        done |= budget.checkpoint.resume(stateful) or {}
+    history = done["history"]
 
-    bar = tqdm(
-        range(len(history) + 1, budget.max_epochs + 1),
-        desc="training",
-        unit="epoch",
-        disable=not sys.stderr.isatty(),
-    )
-    for epoch in bar:
-        progress = schedule.progress(epoch)
+    for epoch in range(len(history) + 1, budget.max_epochs + 1):
+        progress = min(1.0, epoch / warm)
         nets.train()
         terms, seen, steps_taken, standings = Cost(), 0, 0, []
         for minibatches in steps(fitted, budget.batch_size):
@@ -295,12 +354,9 @@ def minimise(
             if opponents is not None:
                 standings.append(opponents.learn(minibatches, progress))
             optimiser.zero_grad(set_to_none=True)
-            with _matmul_precision(budget):
-                costs = [cost(x, progress) for x in minibatches]
-                total = sum(
-                    each.total() * x.cells for x, each in zip(minibatches, costs, strict=True)
-                )
-                (total / sum(x.cells for x in minibatches)).backward()
+            costs = [cost(x, progress) for x in minibatches]
+            total = sum(each.total() * x.cells for x, each in zip(minibatches, costs, strict=True))
+            (total / sum(x.cells for x in minibatches)).backward()
             norm = nn.utils.clip_grad_norm_(nets.parameters(), budget.gradient_clip)
             if not torch.isfinite(norm):
                 raise Diverged(f"the cost or its gradient was not finite in epoch {epoch}")
@@ -310,40 +366,37 @@ def minimise(
                 seen += x.cells
         row = {name: float(value) / seen for name, value in terms.items()}
         row = {"epoch": epoch, "progress": progress, "cost": sum(row.values())} | row
-        with _matmul_precision(budget):
-            row["validation_cost"] = (
-                _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
-            )
+        row["validation_cost"] = (
+            _validation_cost(held_out_cost or cost, nets, held_out) if held_out else row["cost"]
+        )
         row |= {
             name: float(sum(each[name] for each in standings)) / len(standings)
             for name in next(iter(standings), ())
         }
         history.append(row)
-        bar.set_postfix(cost=f"{row['cost']:.2f}", validation=f"{row['validation_cost']:.2f}")
-        if bar.disable and (epoch % 10 == 0 or epoch == 1):
+        if epoch % 10 == 0 or epoch == 1:
             print(
                 f"epoch {epoch:4d}  cost {row['cost']:.3f}  validation {row['validation_cost']:.3f}",
                 file=sys.stderr,
             )
 
-        smoothed = schedule.smoothed([each["validation_cost"] for each in history])
-        if budget.weights == "last" or smoothed < best:
-            best, best_epoch, best_weights = smoothed, epoch, copy.deepcopy(nets.state_dict())
-        if not schedule.goes_on(epoch, best_epoch) or (
+        # Weights of the warm-up minimise another cost, so they are not kept, and patience begins after it.
+        recent = [each["validation_cost"] for each in history[warm - 1 :][-WINDOW:]]
+        smoothed = sum(recent) / len(recent) if recent else math.inf
+        if budget.weights == "last" or smoothed < done["best"]:
+            weights = copy.deepcopy(nets.state_dict())
+            done |= {"best": smoothed, "best_epoch": epoch, "best_weights": weights}
+        if epoch - max(done["best_epoch"], warm) >= budget.patience or (
             most_steps is not None and epoch * steps_taken >= most_steps
         ):
             break
-        _save(budget.checkpoint, stateful, history, best, best_weights, best_epoch)
-    if best_weights is None:
-        raise Diverged(NEVER_FINITE)
-    nets.load_state_dict(best_weights)
+        if budget.checkpoint is not None:
+            budget.checkpoint.save_if_due(stateful, epoch, done)
+    if done["best_weights"] is None:
+        raise Diverged("the validation cost was never finite after the warm-up")
+    nets.load_state_dict(done["best_weights"])
     nets.eval()
-    return with_kept(history, best_epoch)
-
-
-def with_kept(history: list[dict[str, float]], kept_epoch: int) -> list[dict[str, float]]:
-    """Return the history with a column "kept": 1 in the epoch whose weights were kept, else 0."""
-    return [row | {"kept": float(row["epoch"] == kept_epoch)} for row in history]
+    return [row | {"kept": float(row["epoch"] == done["best_epoch"])} for row in history]
 
 
 def divide(train: View, budget: Budget, *, counts: Collection[str] = ()) -> Divided:
@@ -371,33 +424,3 @@ def _validation_cost(cost: CostFunction, nets: nn.Module, held_out: list[Minibat
     pieces = [piece for block in held_out for piece in block.pieces()]
     sums = [(float(cost(piece, 1.0).total()) * piece.cells, piece.cells) for piece in pieces]
     return sum(total for total, _ in sums) / sum(n for _, n in sums)
-
-
-def _resumed(
-    checkpoint: Checkpoint | None, stateful: Mapping[str, Stateful]
-) -> tuple[list, float, dict, int] | None:
-    """Return history, best validation cost, its weights and epoch of a training that was saved; None where it begins."""
-    saved = None if checkpoint is None else checkpoint.resume(stateful)
-    return (
-        None
-        if saved is None
-        else (saved["history"], saved["best"], saved["best_weights"], saved["best_epoch"])
-    )
-
-
-def _save(
-    checkpoint: Checkpoint | None,
-    stateful: Mapping[str, Stateful],
-    history: list[dict[str, float]],
-    best: float,
-    best_weights: dict | None,
-    best_epoch: int,
-) -> None:
-    if checkpoint is not None:
-        progress = {
-            "history": history,
-            "best": best,
-            "best_weights": best_weights,
-            "best_epoch": best_epoch,
-        }
-        checkpoint.save_if_due(stateful, len(history), progress)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,15 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from mosaicbench.errors import Diverged, NotStackable
-from mosaicbench.modeling import stacked, training
+from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.likelihoods import GaussianDecoder, counting_decoder
 from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.posteriors import GaussianEncoder, product_of_experts
-from mosaicbench.modeling.training import Budget
-from mosaicbench.modeling.weights import give_weights, weights_of
-from mosaicbench.view import Cells, History, View
+from mosaicbench.modeling.training import Budget, give_weights, weights_of
+from mosaicbench.view import Cells, View
 
 STEEPNESS = 12  # of the sigmoid ramp of beta
 
@@ -89,13 +86,7 @@ class MultimodalVAE(Budget):
     # --- the method's contract ---
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
-        """Train on `train` and return the history, one dict per epoch; on a GPU as a stack of one seed where it can be."""
-        if training.device().type == "cuda":
-            with suppress(NotStackable):
-                (outcome,) = stacked.fit_at_once([self], [train], [seed])
-                if isinstance(outcome, Diverged):
-                    raise outcome
-                return outcome
+        """Train on `train` and return the history, one dict per epoch."""
         with training.seeded(seed):
             self.make(train)
             counts = [
@@ -110,15 +101,6 @@ class MultimodalVAE(Budget):
                 counts=counts,
                 **self.rules(),
             )
-
-    @staticmethod
-    def fit_at_once(
-        methods: Sequence[MultimodalVAE], views: Sequence[View], seeds: Sequence[int]
-    ) -> list[History | Diverged]:
-        """Train several seeds as one stacked model; see :func:`.stacked.fit_at_once`."""
-        if type(methods[0]).fit is not MultimodalVAE.fit:
-            raise NotStackable("the method does more in its fit than training")
-        return stacked.fit_at_once(methods, views, seeds)
 
     def make(self, train: View) -> None:
         """Make all networks, and gather them as `nets`."""
@@ -173,14 +155,12 @@ class MultimodalVAE(Budget):
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior mean given what is observed, (cells, latent)."""
-        return by_pieces(lambda x: self.posterior(x).mean, cells, training.device())
+        return self.computed(lambda x: self.posterior(x).mean, cells)
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what is expected of `target` at the posterior mean, (cells, features), standardised."""
-        return by_pieces(
-            lambda x: self.decoded(self.posterior(x).mean, target), cells, training.device()
-        )
+        return self.computed(lambda x: self.decoded(self.posterior(x).mean, target), cells)
 
     @torch.no_grad()
     def draw(

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.modeling.likelihoods import expected_of_mixture
-from mosaicbench.modeling.unpaired import one_modality_each
+from mosaicbench.modeling.linked import one_modality_each
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -21,9 +21,8 @@ from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.methods.peers._scvi import Batches, in_pieces, inferring, negative_binomial
 from mosaicbench.modeling.likelihoods import expected_lsi, expected_of_mixture
-from mosaicbench.modeling.linked import linked
+from mosaicbench.modeling.linked import linked, one_modality_each
 from mosaicbench.modeling.training import device
-from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import Cells, Scale, View
 
 CARD = {

@@ -18,9 +18,8 @@ from sklearn.preprocessing import MinMaxScaler
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.modeling.linked import linked
+from mosaicbench.modeling.linked import linked, one_modality_each
 from mosaicbench.modeling.training import device
-from mosaicbench.modeling.unpaired import one_modality_each
 from mosaicbench.view import Cells, View
 
 CARD = {

@@ -1,0 +1,41 @@
+"""Imputed values that are not kept: they go once they are scored, and a score that is made again fits its runs again."""
+
+import re
+
+from test_workflow import Benchmark
+
+RUNS = {"pca_joint": {"latent": 2}, "knn_impute": {}, "shuffled": {}}
+MANY = {"loader": "simulated", "cells": 300, "modalities": ["rna", "adt"], "n_rna": 60, "n_adt": 20}
+CONFIG = {
+    "datasets": {"many": MANY},
+    "scenarios": {"paired": {"kind": "paired"}},
+    "runs": RUNS,
+    "seeds": [0],
+    "metrics": {"groups": ["imputation"]},
+    "keep_imputed": False,
+}
+
+
+def jobs_of_scores(benchmark, *words):
+    """Have Snakemake score the runs, and return which runs it fits and scores."""
+    targets = [f"results/runs/many/paired/{run}/scores.tsv" for run in RUNS]
+    done = benchmark.snakemake("--cores", "1", *words, *targets)
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(
+        r"^ *Job \d+: (Fit|Score) (.+) on many", done.stdout + done.stderr, flags=re.MULTILINE
+    )
+    return {(what, run) for what, names in jobs for run in names.split(", ")}
+
+
+def test_imputed_values_go_once_they_are_scored_and_another_score_fits_again(tmp_path):
+    benchmark, of_runs = Benchmark(tmp_path), tmp_path / "results/runs/many/paired"
+    benchmark.write_config(CONFIG)
+    models = {(what, run) for what in ("Fit", "Score") for run in ("pca_joint", "knn_impute")}
+    controls = {(what, "the controls") for what in ("Fit", "Score")}
+    assert jobs_of_scores(benchmark) == models | controls
+    assert not list(of_runs.glob("*/seed-0/imputed.h5mu"))
+    for file in ("latents.h5ad", "train_latents.h5ad", "run.json"):
+        assert {path.parts[-3] for path in of_runs.glob(f"*/seed-0/{file}")} == set(RUNS)
+    assert jobs_of_scores(benchmark, "--dry-run") == set()
+    (of_runs / "pca_joint/scores.tsv").unlink()
+    assert jobs_of_scores(benchmark, "--dry-run") == models
