@@ -18,7 +18,6 @@ matrices, bandwidth what operations read and write (were nothing cached). The fi
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from mosaicbench import catalog
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 from mosaicbench.modeling import training
 from mosaicbench.modeling.stacked import Member, Stack
 from mosaicbench.view import Cells, View
@@ -106,7 +104,7 @@ def main() -> None:
 
 def measured(method: str, views: list[View], epochs: int) -> Iterator[tuple[str, Work, int, float]]:
     """Yield each way to train these seeds: its name, work of a step, steps of an epoch, seconds of an epoch."""
-    instance = method_class(importlib.import_module(catalog.module("methods", method)))
+    instance = method_named(method).create
 
     def alone(epochs: int) -> None:
         for seed, view in enumerate(views):

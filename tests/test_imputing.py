@@ -277,7 +277,13 @@ def kept_values(results, folder, method, capfd, **names):
 
 def test_values_that_the_model_does_not_give_again_are_kept(results, tmp_path, monkeypatch, capfd):
     module = types.ModuleType("restless_method")
-    module.CARD = {"uses": (), "gives": ("impute",), "label": "Restless"}
+    module.CARD = {
+        "kind": "model",
+        "handles": ("paired",),
+        "uses": (),
+        "gives": ("impute",),
+        "label": "Restless",
+    }
     monkeypatch.setattr(Restless, "__module__", module.__name__)
     module.Restless = Restless
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -303,7 +309,7 @@ def test_values_that_scoring_would_compute_otherwise_are_kept(
     assert "with 4 threads" in kept_values(results, tmp_path / "threads", "pca_joint", capfd)
     monkeypatch.undo()
     record = {"gives": ("impute",), "uses": (), "wraps": {"package": "x"}, "label": "Wrapped"}
-    monkeypatch.setattr(imputing, "import_for", lambda name: types.SimpleNamespace(CARD=record))
+    monkeypatch.setattr(imputing, "import_for", lambda *name: types.SimpleNamespace(card=record))
     assert "models of other packages are not kept" in kept_values(
         results, tmp_path / "wrapped", "pca_joint", capfd
     )

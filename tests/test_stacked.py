@@ -1,7 +1,6 @@
 """Seeds at once: a stack ends as its seeds do alone, takes as many operations for any number of them, and refuses the rest."""
 
 import functools
-import importlib
 import math
 from collections import Counter
 from dataclasses import replace
@@ -12,9 +11,8 @@ import torch
 from conftest import linear_cells, mosaic_view, paired_view
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mosaicbench import catalog
 from mosaicbench.errors import Diverged, NotStackable
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
@@ -66,7 +64,7 @@ def views_of_other_widths():
 def alone_and_stacked(method, views, **hyperparameters):
     """Return, of each, (method objects, histories or why there is none) of a seed per view."""
     if isinstance(method, str):
-        method = method_class(importlib.import_module(catalog.module("methods", method)))
+        method = method_named(method).create
     alone, together = ([method(**SMALL | hyperparameters) for _ in views] for _ in range(2))
     outcomes = []
     for seed, (one, view) in enumerate(zip(alone, views, strict=True)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from mosaicbench.files.runs import latents_of, read_part_of_latents, read_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.keeping import keep
+from mosaicbench.fitting.method import implementation
 from mosaicbench.fitting.outputs import embedded, open_view
 from mosaicbench.layout import Results
 
@@ -181,8 +181,8 @@ def _keep(folder: Path) -> None:
             f" as it was; run the benchmark with these seeds"
         )
     fits = [_fit(each) for each in folders]
-    module = importlib.import_module(fits[0].module)
-    opened = [open_view(module, fit) for fit in fits]
+    method = implementation(fits[0].module, fits[0].identity["method"])
+    opened = [open_view(method, fit) for fit in fits]
     methods, views, seeds = (
         [each.method for each in opened],
         [each.view() for each in opened],
@@ -208,7 +208,7 @@ def _keep(folder: Path) -> None:
     keep(
         fit.model,
         fitted.method,
-        module,
+        method,
         fitted.train,
         latents,
         identity=fit.identity,

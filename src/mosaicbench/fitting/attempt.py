@@ -24,7 +24,7 @@ from mosaicbench.errors import (
     UserError,
 )
 from mosaicbench.fitting.job import Fit, Limits
-from mosaicbench.fitting.method import import_for, method_class
+from mosaicbench.fitting.method import import_for
 from mosaicbench.fitting.outputs import (
     MethodOnView,
     Parts,
@@ -153,8 +153,8 @@ class Shared:
 
 
 def _import(fits: Sequence[Fit]) -> None:
-    for module in dict.fromkeys(fit.module for fit in fits):
-        import_for(module)
+    for fit in fits:
+        import_for(fit.module, fit.identity["method"])
 
 
 @dataclass(frozen=True)
@@ -276,14 +276,14 @@ def _fit(
 ) -> None:
     """Import, read and train; then write what each fit gave."""
     meters.shared.enter("import")
-    module = import_for(fits[0].module)
+    implementation = import_for(fits[0].module, fits[0].identity["method"])
     from mosaicbench.view import offers
 
-    if stacked and not offers(method_class(module), "fit_at_once"):
+    if stacked and not offers(implementation.create, "fit_at_once"):
         raise NotStackable("the method cannot train them at once")
 
     meters.shared.enter("read")
-    opened = [open_view(module, fit, parts) for fit in fits]
+    opened = [open_view(implementation, fit, parts) for fit in fits]
     for record, each in zip(records, opened, strict=True):
         record["cells"] = each.cells  # also in the row of a fit that fails from here on
     methods, views, seeds = (

@@ -59,7 +59,7 @@ def keep_imputer(fitted: object, fit: Fit, values: Modalities, *, on_gpu: bool) 
 
     if not len(values.mod):
         return False
-    module = import_for(fit.module)
+    implementation = import_for(fit.module, fit.identity["method"])
     try:
         if on_gpu:
             raise UserError("they were worked out on a GPU, and scores are worked out without one")
@@ -67,12 +67,12 @@ def keep_imputer(fitted: object, fit: Fit, values: Modalities, *, on_gpu: bool) 
             raise UserError(
                 f"they were worked out with {threads()} threads, and scores are worked out with one"
             )
-        if "wraps" in module.CARD:
+        if "wraps" in implementation.card:
             raise UserError("the models of other packages are not kept")
         keep(
             fit.imputer,
             fitted.method,
-            module,
+            implementation,
             fitted.train,
             {},
             identity=fit.identity,
@@ -184,7 +184,7 @@ class Imputer:
             check_place(
                 folder / "model.json", kept.facts["identity"], {key: record[key] for key in WHOSE}
             )
-            method = revived(kept, import_for(kept.facts["module"]))
+            method = revived(kept, import_for(kept.facts["module"], kept.facts["method"]))
         except UserError as error:
             raise ContractError(
                 f"{folder.parent}: the model of its imputed values cannot be used ({error}); delete this folder and run again"

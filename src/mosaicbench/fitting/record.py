@@ -61,7 +61,7 @@ def decisive(fits: Sequence[Fit], method: object) -> dict:
     """
     code = sources.of("mosaicbench.fitting.attempt", fits[0].module)
     return {
-        "method": fits[0].module,
+        "method": [fits[0].module, fits[0].identity["method"]],
         "hyperparameters": hyperparameters_of(method),
         "conditions": method.conditions(),
         "seeds": [fit.seed for fit in fits],
