@@ -13,13 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mosaicbench.errors import Diverged, NotStackable
 from mosaicbench.fitting.method import method_named
+from mosaicbench.methods.fusion import MLPVAE, PoEVAE
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
 from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.methods.vae_mlp import MLPVAE
-from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.modeling import launches, stacked, training
 from mosaicbench.modeling.members import Member
 from mosaicbench.modeling.stack import Stack

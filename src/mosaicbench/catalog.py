@@ -1,6 +1,6 @@
 """What there is: every card and every hyperparameter, read from source text without importing it.
 
-A file with a ``CARD`` *is* the method, metric, dataset or figure of its name: ``methods/ridge.py`` would be method ``ridge``.
+A file with a ``CARD`` *is* the method, metric, dataset or figure of its name: ``methods/scmodal.py`` is method ``scmodal``.
 A file of several has ``CARDS`` instead, id -> card, in the order of its classes: the last class belongs to the last card. A card
 is a literal dict, and a method's hyperparameters are the annotated fields of its dataclass and of those it inherits from, so
 the workflow knows them without importing torch. Standard library only.
