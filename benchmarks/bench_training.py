@@ -1,7 +1,6 @@
 """Training: cells seen per CPU second, against the packages' own loops and against the bare matrix products of a model."""
 
 import contextlib
-import importlib
 import io
 import logging
 import warnings
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 
 EPOCHS = 3
 COUNTS = {"batch_size": 256, "likelihood": "counts"}
@@ -62,7 +61,7 @@ def _train_cells(dataset, *pair, **options):
 
 
 def _train(method, view, **hyperparameters):
-    instance = method_class(importlib.import_module(catalog.module("methods", method)))
+    instance = method_named(method).create
     fitted = instance(max_epochs=EPOCHS, **hyperparameters)
     fitted.fit(view, 0)
     return fitted

@@ -16,7 +16,6 @@ ends        every model of this package, with its defaults, on embedded cells: C
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import subprocess
@@ -37,7 +36,7 @@ from mosaicbench.data import embedded, scenarios
 from mosaicbench.data.links import linked
 from mosaicbench.datasets import simulated
 from mosaicbench.files.views import as_cells, as_view, unstandardised_values
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 from mosaicbench.modeling import minibatch, training
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
@@ -249,9 +248,7 @@ def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuD
 
 def made(method: str, hyperparameters: dict) -> training.Budget:
     """Return a method object."""
-    return method_class(importlib.import_module(catalog.module("methods", method)))(
-        **hyperparameters
-    )
+    return method_named(method).create(**hyperparameters)
 
 
 if __name__ == "__main__":

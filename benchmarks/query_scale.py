@@ -23,9 +23,7 @@ from mosaicbench.data import embedded
 from mosaicbench.data.scenarios import cut
 from mosaicbench.datasets import own_files, pbmc68k_split, simulated
 from mosaicbench.files.views import as_cells, as_view, standardised_values
-from mosaicbench.methods.cca import CCA
-from mosaicbench.methods.pca_joint import JointPCA
-from mosaicbench.methods.procrustes import Procrustes
+from mosaicbench.methods.linear import CCA, JointPCA, Procrustes
 
 SEEDS = 3
 TABLE = Path(__file__).parents[1] / "docs/results/query_scale.tsv"

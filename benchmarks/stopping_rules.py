@@ -20,7 +20,6 @@ one that is lower by 0.5 % of the fall since the first epoch ("half_percent"). "
 from __future__ import annotations
 
 import argparse
-import importlib
 from itertools import permutations
 from pathlib import Path
 from unittest import mock
@@ -29,7 +28,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mosaicbench import catalog
 from mosaicbench.files.views import (
     as_cells,
     as_view,
@@ -38,7 +36,7 @@ from mosaicbench.files.views import (
     space_values,
     unstandardised_values,
 )
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 from mosaicbench.metrics import foscttm, imputation_skill
 from mosaicbench.metrics._neighbors import transfer
 from mosaicbench.modeling import training
@@ -84,8 +82,8 @@ def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
         read_view(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution")
     )
     identity = {key: identity_of(train)[key] for key in ("dataset", "seed")} | {"method": name}
-    module = importlib.import_module(catalog.module("methods", name))
-    method = method_class(module)(max_epochs=epochs, patience=epochs)
+    asked = method_named(name)
+    method = asked.create(max_epochs=epochs, patience=epochs)
     losses, scores = [], {}
 
     def held_out_losses(
@@ -103,7 +101,7 @@ def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
 
     with mock.patch.object(training, "_validation_cost", held_out_losses):
         method.fit(
-            as_view(train, labels=False, links="links" in module.CARD.get("uses", ())),
+            as_view(train, labels=False, links="links" in asked.card["uses"]),
             identity["seed"],
         )
     kept = {rule: kept_by(rule, np.array(losses)) for rule in RULES} | {"last": (epochs, epochs)}

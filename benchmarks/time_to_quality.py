@@ -58,6 +58,7 @@ from mosaicbench.data import embedded, scenarios
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.views import as_cells, as_view, said_of_cells, unstandardised_values
+from mosaicbench.methods.fusion import PoEVAE
 from mosaicbench.methods.peers import _scvi
 from mosaicbench.methods.peers._scvi import (
     Batches,
@@ -69,7 +70,6 @@ from mosaicbench.methods.peers._scvi import (
 )
 from mosaicbench.methods.peers.multivi import MultiVI
 from mosaicbench.methods.peers.totalvi import MEASURED, TotalVI
-from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.metrics._neighbors import transfer
 from mosaicbench.modeling import training
 from mosaicbench.modeling.minibatch import on_device

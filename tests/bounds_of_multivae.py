@@ -10,11 +10,11 @@ import torch
 from torch.distributions import Normal
 
 from mosaicbench.methods import mmvae, mopoe, mvae
-from mosaicbench.methods.peers import _multivae
+from mosaicbench.methods.peers import multivae
 from mosaicbench.modeling.minibatch import Minibatch
 from mosaicbench.view import View
 
-_multivae._load_torchvision()
+multivae._load_torchvision()
 
 from multivae.data import MultimodalBaseDataset  # noqa: E402
 from multivae.models import MMVAE, MVAE, MMVAEConfig, MoPoE, MoPoEConfig, MVAEConfig  # noqa: E402
@@ -41,7 +41,7 @@ class Shared(BaseEncoder):
 def pair(ours, model, config, narrow=0.0, **options):
     """Return our method, built, and the package's with the same networks."""
     ours.build(View((), FEATURES))
-    networks = _multivae._networks(FEATURES, ours.hidden, LATENT)
+    networks = multivae._networks(FEATURES, ours.hidden, LATENT)
     networks["encoders"] = {m: Shared(encoder, narrow) for m, encoder in ours.encoders.items()}
     for modality, decoder in networks["decoders"].items():
         decoder.own = ours.decoders[modality]

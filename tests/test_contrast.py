@@ -10,10 +10,9 @@ from scipy.spatial.distance import cdist, pdist
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._weak_pairs import weakly_paired
-from mosaicbench.methods.cca import CCA
-from mosaicbench.methods.contrastive_vae import ContrastiveVAE, _cells, stacked, whitened
+from mosaicbench.methods.contrastive import ContrastiveVAE, _cells, stacked, whitened
+from mosaicbench.methods.linear import CCA, Ridge
 from mosaicbench.methods.mmvae import MMVAE
-from mosaicbench.methods.ridge import Ridge
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Contrast
 from mosaicbench.modeling.minibatch import Minibatch, on_device

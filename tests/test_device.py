@@ -1,6 +1,5 @@
 """What trains elsewhere than on the CPU keeps all it computes with there: held to it without a GPU, by a second device."""
 
-import importlib
 import os
 
 import numpy as np
@@ -16,7 +15,7 @@ from test_training import counted_view
 from mosaicbench import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import read_record
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 from mosaicbench.modeling import minibatch
 
 SMALL = {"max_epochs": 1, "batch_size": 64, "hidden": 16}
@@ -33,7 +32,7 @@ def widest(method):
 
 def made(method, **hyperparameters):
     if isinstance(method, str):
-        method = method_class(importlib.import_module(catalog.module("methods", method)))
+        method = method_named(method).create
     return method(**hyperparameters)
 
 

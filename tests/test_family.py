@@ -12,19 +12,17 @@ from torch import nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal, kl_divergence
 
 from mosaicbench.errors import Diverged
-from mosaicbench.methods.dmmvae_base import BaseDMMVAE
-from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
-from mosaicbench.methods.dmmvae_experts import ExpertsDMMVAE
-from mosaicbench.methods.dmmvae_outadv import OutputAdversarialDMMVAE
+from mosaicbench.methods.dmmvae import (
+    BaseDMMVAE,
+    EncoderAdversarialDMMVAE,
+    ExpertsDMMVAE,
+    OutputAdversarialDMMVAE,
+)
+from mosaicbench.methods.fusion import MLPVAE, PoEVAE
 from mosaicbench.methods.mmvae import MMVAE
-from mosaicbench.methods.mmvaepp import MMVAEpp
-from mosaicbench.methods.mmvaepp_sup import SupervisedMMVAEpp
-from mosaicbench.methods.mopoe import MoPoE
-from mosaicbench.methods.mopoe_sup import SupervisedMoPoE
-from mosaicbench.methods.mvae import MVAE
-from mosaicbench.methods.mvae_sup import SupervisedMVAE
-from mosaicbench.methods.vae_mlp import MLPVAE
-from mosaicbench.methods.vae_poe import PoEVAE
+from mosaicbench.methods.mmvaepp import MMVAEpp, SupervisedMMVAEpp
+from mosaicbench.methods.mopoe import MoPoE, SupervisedMoPoE
+from mosaicbench.methods.mvae import MVAE, SupervisedMVAE
 from mosaicbench.modeling import likelihoods, training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import (

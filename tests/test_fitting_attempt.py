@@ -94,7 +94,7 @@ def test_every_seed_of_every_run_ends_as_a_fit_of_its_own(views, tmp_path):
 SLOW = """
 import time
 time.sleep(0.6)
-CARD = {"uses": (), "gives": ("single",)}
+CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
 class Slow:
     __dataclass_fields__ = {}
     def fit(self, train, seed):
@@ -124,11 +124,11 @@ def test_cells_that_several_fits_read_are_read_once_unless_they_are_many(
     assert read_shared([alone, fits[1]]) == {}
     shared = read_shared(fits)
     assert list(shared) == [view / f"{part}.h5mu" for view in views for part in ("train", "query")]
-    opened = open_view(import_for(alone.module), alone, shared)
+    opened = open_view(import_for(alone.module, alone.identity["method"]), alone, shared)
     assert (opened.train, opened.query) == (shared[alone.train], shared[alone.query])
     of_another_seed = replace(alone, identity=alone.identity | {"seed": 7})
     with pytest.raises(ContractError, match="is of seed 0, but lies where seed 7 belongs"):
-        open_view(import_for(alone.module), of_another_seed, shared)
+        open_view(import_for(alone.module, alone.identity["method"]), of_another_seed, shared)
     monkeypatch.setattr("mosaicbench.fitting.outputs.SMALL", alone.train.stat().st_size)
     assert read_shared(fits) == {}
 
@@ -195,7 +195,7 @@ class Misbehaving(Budget):
 @pytest.fixture
 def misbehaving(monkeypatch):
     module = types.ModuleType("misbehaving_method")
-    module.CARD = {"uses": (), "gives": ("single",)}
+    module.CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
     Misbehaving.__module__ = module.__name__
     module.Misbehaving = Misbehaving
     monkeypatch.setitem(sys.modules, module.__name__, module)

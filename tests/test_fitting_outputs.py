@@ -54,7 +54,12 @@ class OneWay:
 @pytest.mark.parametrize("reads", ["left", "neither"])
 def test_what_a_method_cannot_do_is_left_out_and_said(paired, tmp_path, monkeypatch, reads):
     module = types.ModuleType("one_way_method")
-    module.CARD = {"uses": (), "gives": ("joint", "single", "impute")}
+    module.CARD = {
+        "kind": "model",
+        "handles": ("paired",),
+        "uses": (),
+        "gives": ("joint", "single", "impute"),
+    }
     OneWay.__module__ = module.__name__
     query = read_view(paired / "query.h5mu", "query")
     module.OneWay, OneWay.width = OneWay, {m: cells.n_vars for m, cells in query.mod.items()}
@@ -103,7 +108,12 @@ def test_private_latents_lie_beside_the_shared_ones_of_their_cells(
     paired, tmp_path, monkeypatch, private
 ):
     module = types.ModuleType("method_with_private")
-    module.CARD = {"uses": (), "gives": ("joint", "single", "private")}
+    module.CARD = {
+        "kind": "model",
+        "handles": ("paired",),
+        "uses": (),
+        "gives": ("joint", "single", "private"),
+    }
     monkeypatch.setattr(WithPrivate, "__module__", module.__name__)
     module.WithPrivate = WithPrivate
     monkeypatch.setitem(sys.modules, module.__name__, module)

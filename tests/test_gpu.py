@@ -122,7 +122,7 @@ GREEDY = """
 from dataclasses import dataclass
 import torch
 
-CARD = {"uses": (), "gives": ("single",)}
+CARD = {"kind": "model", "handles": ("paired",), "uses": (), "gives": ("single",)}
 
 @dataclass(kw_only=True)
 class Greedy:

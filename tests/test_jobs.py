@@ -28,7 +28,7 @@ def test_a_description_is_read_wherever_it_is(tmp_path, monkeypatch, given_as):
     (tmp_path / "job.json").write_text(text)
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     job = jobs.described({"text": text, "file": str(tmp_path / "job.json"), "stdin": "-"}[given_as])
-    assert job == JOB | {"runs": [RUN | {"module": "mosaicbench.methods.ridge"}]}
+    assert job == JOB | {"runs": [RUN | {"module": "mosaicbench.methods.linear"}]}
 
 
 def test_without_limits_there_are_none():
@@ -105,7 +105,7 @@ def test_options_describe_a_single_run(asked):
         ]
     )
     names = {"dataset": "d", "scenario": "unnamed", "run": "ridge", "method": "ridge"}
-    run = names | {"module": "mosaicbench.methods.ridge", "hyperparameters": {}, "outputs": ["o"]}
+    run = names | {"module": "mosaicbench.methods.linear", "hyperparameters": {}, "outputs": ["o"]}
     assert asked == [
         {
             "runs": [run],

@@ -19,8 +19,7 @@ from mosaicbench.files.runs import latents_of, predicted_of, read_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import read_view, space_values
-from mosaicbench.methods.mmaavi import MMAAVI
-from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
+from mosaicbench.methods.mmaavi import MMAAVI, SemiSupervisedMMAAVI
 from mosaicbench.modeling import training
 from mosaicbench.modeling.guidance import FeatureGraph
 from mosaicbench.modeling.likelihoods import negative_binomial_nll

@@ -77,10 +77,10 @@ def test_a_kept_model_gives_what_the_benchmark_scored(views, tmp_path, name):
         "message"
     ]
     kept = read_model(folder)
-    module = import_for(kept.facts["module"])
-    method = revived(kept, module)
+    kind = import_for(kept.facts["module"], kept.facts["method"])
+    method = revived(kept, kind)
     query = read_view(view_for(views, name) / "query.h5mu", "query")
-    uses, gives = module.CARD["uses"], module.CARD["gives"]
+    uses, gives = kind.card["uses"], kind.card["gives"]
     latents, imputed = read_latents(folder / "latents.h5ad"), read_imputed(folder / "imputed.h5mu")
     seen = 0
     for source in latents.obs["source"].unique():
@@ -129,7 +129,7 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(views, tmp_path):
     path.write_text(json.dumps(facts | {"hyperparameters": {"gone": 1}}))
     kept = read_model(folder)
     with pytest.raises(UserError, match="does not fit this version's method"):
-        revived(kept, import_for(facts["module"]))
+        revived(kept, import_for(facts["module"], facts["method"]))
 
 
 def test_a_model_names_no_class_but_known_ones(views, tmp_path):
@@ -139,7 +139,7 @@ def test_a_model_names_no_class_but_known_ones(views, tmp_path):
     )
     kept.state["description"] = np.frombuffer(evil.encode(), dtype=np.uint8)
     with pytest.raises(UserError, match=r"subprocess\.Popen"):
-        revived(kept, import_for(kept.facts["module"]))
+        revived(kept, import_for(kept.facts["module"], kept.facts["method"]))
 
 
 @pytest.mark.parametrize("name", ["cca", "mvae"])

@@ -5,14 +5,13 @@ from dataclasses import replace
 import pytest
 from conftest import FEATURES, linear_cells, links_among
 
-from mosaicbench.methods.contrastive_vae import ContrastiveVAE
+from mosaicbench.methods.contrastive import ContrastiveVAE
+from mosaicbench.methods.fusion import MLPVAE, PoEVAE
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
 from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.methods.vae_mlp import MLPVAE
-from mosaicbench.methods.vae_poe import PoEVAE
 from mosaicbench.metrics.foscttm import foscttm
 from mosaicbench.view import View
 

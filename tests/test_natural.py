@@ -18,9 +18,8 @@ from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
 from mosaicbench.files.views import as_truth, as_view, read_view
+from mosaicbench.methods.controls import Oracle, RandomLatent
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.methods.oracle import Oracle
-from mosaicbench.methods.random_latent import RandomLatent
 from mosaicbench.scoring.evidence import Evidence
 from mosaicbench.scoring.scorer import score as scores_of
 from mosaicbench.statistics.summary import headline

@@ -141,7 +141,7 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
     plain = provenance.plain
     counted = {
         "metrics/foscttm.py",
-        "methods/cca.py",
+        "methods/linear.py",
         "modeling/training.py",
         "data/preprocess.py",
         "datasets/simulated.py",
@@ -182,9 +182,9 @@ def study(tmp_path, monkeypatch):
                 }
             )
         )
-        stamped = sources.ROOT / "mosaicbench/methods/cca.py"
+        stamped = sources.ROOT / "mosaicbench/methods/linear.py"
         digest = hashlib.sha256(stamped.read_bytes()).hexdigest()
-        (folder / "code/fit-123.txt").write_text(f"{digest}  mosaicbench/methods/cca.py\n")
+        (folder / "code/fit-123.txt").write_text(f"{digest}  mosaicbench/methods/linear.py\n")
     keys = {
         "config/studies/multivae.yaml": "m{}",
         "config/config.yaml": "c{}",
@@ -256,7 +256,7 @@ def test_scores_that_differ_in_the_last_digit_are_not_equal(study, value):
 
 def test_results_of_other_code_are_not_compared(study):
     stamp = study / "new/code/fit-123.txt"
-    stamp.write_text("0" * 64 + "  mosaicbench/methods/cca.py\n")
+    stamp.write_text("0" * 64 + "  mosaicbench/methods/linear.py\n")
     with pytest.raises(UserError, match="other code than the present"):
         provenance.compare(study / "old", study / "new")
     stamp.write_text((study / "old/code/fit-123.txt").read_text())

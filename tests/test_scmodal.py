@@ -11,9 +11,7 @@ import torch
 from conftest import linear_cells, linked_world, links_among, paired_view, unpaired_view
 
 from mosaicbench.errors import NotApplicable
-from mosaicbench.methods.links_cca import LinksCCA
-from mosaicbench.methods.links_harmony import LinksHarmony
-from mosaicbench.methods.links_mnn import LinksMNN
+from mosaicbench.methods.linked import LinksCCA, LinksHarmony, LinksMNN
 from mosaicbench.methods.peers.maxfuse import MaxFuse
 from mosaicbench.methods.scmodal import SCMODAL
 from mosaicbench.metrics.foscttm import foscttm

@@ -14,8 +14,8 @@ from scipy import sparse
 from torch import nn
 
 from mosaicbench.errors import Diverged
-from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
-from mosaicbench.methods.mmaavi_ss import SemiSupervisedMMAAVI
+from mosaicbench.methods.dmmvae import EncoderAdversarialDMMVAE
+from mosaicbench.methods.mmaavi import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.modeling import minibatch, training
 from mosaicbench.modeling.costs import Cost
@@ -293,8 +293,8 @@ def test_more_than_100_epochs_leave_the_warm_up_as_it_is(epochs, warm):
 WITHOUT_COMPILER = """
 import sys
 from conftest import paired_view, unpaired_view
-from mosaicbench.methods.dmmvae_encadv import EncoderAdversarialDMMVAE
-from mosaicbench.methods.vae_poe import PoEVAE
+from mosaicbench.methods.dmmvae import EncoderAdversarialDMMVAE
+from mosaicbench.methods.fusion import PoEVAE
 
 EncoderAdversarialDMMVAE(max_epochs=1).fit(unpaired_view(60), seed=0)
 PoEVAE(max_epochs=1).fit(paired_view(60), seed=0)

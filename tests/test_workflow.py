@@ -486,8 +486,8 @@ def test_editing_a_method_reruns_its_fits_and_their_scores(benchmark):
 def test_editing_a_control_reruns_the_controls_and_a_baseline_itself(benchmark):
     on = "on pbmc68k_split, paired"
     for file, who, together in (
-        ("methods/constant.py", "the controls", {"the controls"}),
-        ("methods/ridge.py", "ridge", TOGETHER),
+        ("methods/controls.py", "the controls", {"the controls"}),
+        ("methods/linear.py", "ridge", TOGETHER),
     ):
         jobs = benchmark.edited(file, lambda text: text + "\nUNUSED = 1\n")
         assert {job for job in jobs if job.startswith("Fit")} == {f"Fit {who} {on}, all seeds"}

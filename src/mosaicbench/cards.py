@@ -5,7 +5,7 @@ A card is a literal dict at the top of a file, which the workflow reads without 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from mosaicbench.errors import UserError, nearest
@@ -49,13 +49,14 @@ PARTS_OF = {
     "private": "embed_private",
     "impute": "impute",
     "draws": "draw",
-}
-PARTS_OF |= {"labels": "predict"}
+    "labels": "predict",
+}  # what a method gives -> the function that gives it
 NEEDED_BY = {
     "aligns": "single",
     "imputes": "impute",
     "reconstructs": "impute",
 }  # claim -> what a method with it gives
+TEXTS = ("paper", "doi", "summary", "deviates")  # empty where a method's card says nothing
 
 # What stands in the place of a method's card for a result that was computed outside of the benchmark.
 ELSEWHERE = "elsewhere"
@@ -196,8 +197,70 @@ def check(room: str, file: str, card: object) -> None:
             raise UserError(f"{file}: CARD lacks the key {key!r}: {rule.expects}")
         if key in card:
             _check_value(f"{file}: CARD, key {key!r}", card[key], rule)
-    if room == "methods":
-        _check_method(file, card)
+
+
+def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, object]:
+    """Return id -> card of a file: those of its ``CARDS``, or its ``CARD`` under the name of the file.
+
+    A card of ``CARDS`` that says ``"like": "mvae"`` takes what it does not say from that card, which stands above it.
+
+    Parameters
+    ----------
+    file
+        For the message.
+    stem
+        The file's name without its ending.
+    assigned
+        The values of CARD and CARDS, where the file has them.
+
+    Raises
+    ------
+    UserError
+        When CARDS is no dict of dicts, or a card is like one that is not above it.
+    """
+    cards = assigned.get("CARDS", {stem: assigned.get("CARD")})
+    if "CARDS" in assigned and not (
+        isinstance(cards, dict) and cards and all(isinstance(one, dict) for one in cards.values())
+    ):
+        raise UserError(f"{file}: CARDS has to be a dict of cards, id -> dict, found {cards!r}")
+    found: dict[str, object] = {}
+    for name, card in cards.items():
+        other = card.get("like") if isinstance(card, dict) else None
+        if other is not None and other not in found:
+            raise UserError(
+                f"{file}: CARDS, {name}, key 'like': no card {other!r} above it{nearest(other, found)}"
+            )
+        found[name] = {**found[other], **card} if other else card
+    return found
+
+
+def with_defaults(card: dict, functions: Collection[str]) -> dict:
+    """Return a method's card with what follows where it says nothing: gives, claims, and texts that are empty.
+
+    A method gives what its class has a function for; joint latents not where it handles only cells of one modality. A model or
+    baseline claims to align and to impute where it gives that; a model also to generate where it can, and to be random. Of a
+    package of others or a control nothing is claimed.
+
+    Parameters
+    ----------
+    card
+        As its file has it.
+    functions
+        The names of the functions that the method's class has.
+    """
+    apart = set(card["handles"]) == {"unpaired"}
+    gives = [
+        word
+        for word, part in PARTS_OF.items()
+        if part in functions and not (apart and word == "joint")
+    ]
+    whole = dict.fromkeys(TEXTS, "") | {"gives": tuple(gives)} | card
+    claims = [word for word in ("aligns", "imputes") if NEEDED_BY[word] in whole["gives"]]
+    if card["kind"] == "model":
+        claims += ["generates", "random"] if "generate" in functions else ["random"]
+    if card["kind"] == "control" or "wraps" in card:
+        claims = []
+    return {"claims": tuple(claims)} | whole
 
 
 def variants(
@@ -275,7 +338,13 @@ def _check_value(where: str, value: object, rule: Key) -> None:
             raise UserError(f"{where}: there is no word {word!r}{nearest(word, rule.words)}")
 
 
-def _check_method(file: str, card: dict) -> None:
+def check_method(file: str, card: dict) -> None:
+    """Refuse a method's whole card, as :func:`with_defaults` returns it, where two keys contradict each other.
+
+    Raises
+    ------
+    UserError
+    """
     if not card["handles"] or not card["gives"]:
         empty = "gives" if card["handles"] else "handles"
         raise UserError(
@@ -288,10 +357,6 @@ def _check_method(file: str, card: dict) -> None:
     if "draws" in card["gives"] and "impute" not in card["gives"]:
         raise UserError(
             f"{file}: CARD, key 'gives': 'draws' needs 'impute', for draws are of what is imputed"
-        )
-    if not card["claims"] and card["kind"] != "control" and "wraps" not in card:
-        raise UserError(
-            f"{file}: CARD, key 'claims': at least one of {', '.join(CLAIMS)}; tests hold the method to it"
         )
     for claim in card["claims"]:
         if claim in NEEDED_BY and NEEDED_BY[claim] not in card["gives"]:
@@ -337,8 +402,8 @@ def _word(words: dict[str, str], *, optional: bool = False) -> Key:
     return Key(f"one of {', '.join(words)}", _is_text, words, optional)
 
 
-def _words(words: dict[str, str]) -> Key:
-    return Key(f"a tuple of words, out of {', '.join(words)}", _is_words, words)
+def _words(words: dict[str, str], *, optional: bool = False) -> Key:
+    return Key(f"a tuple of words, out of {', '.join(words)}", _is_words, words, optional)
 
 
 def _number(expects: str) -> Key:
@@ -349,14 +414,15 @@ KEYS = {
     "methods": {
         "label": _text("how tables and figures name the method"),
         "kind": _word(KIND),
-        "paper": _text('authors and year, "" where there is no paper'),
-        "doi": _text('of the paper, "" where there is none'),
         "handles": _words(HANDLES),
         "uses": _words(USES),
-        "gives": _words(GIVES),
-        "claims": _words(CLAIMS),
-        "summary": _text("one or two sentences about how it works"),
-        "deviates": _text('what differs from the paper, and why, "" where nothing does'),
+        "gives": _words(GIVES, optional=True),
+        "claims": _words(CLAIMS, optional=True),
+        "paper": _text("authors and year", optional=True),
+        "doi": _text("of the paper", optional=True),
+        "summary": _text("one or two sentences about how it works", optional=True),
+        "deviates": _text("what differs from the paper, and why", optional=True),
+        "like": _text("the card above from which it takes what it does not say", optional=True),
         "paths": Key(
             "a tuple of words, those of docs/site/drawing.py", _is_words, {}, optional=True
         ),

@@ -1,17 +1,18 @@
 """What there is: every card and every hyperparameter, read from source text without importing it.
 
-Discovery is by file name: ``methods/mvae.py`` *is* method ``mvae``. A card is a literal dict, and a method's hyperparameters
-are the annotated fields of its dataclass and of those it inherits from, so the workflow knows them without importing torch.
-Standard library only.
+A file with a ``CARD`` *is* the method, metric, dataset or figure of its name: ``methods/scmodal.py`` is method ``scmodal``.
+A file of several has ``CARDS`` instead, id -> card, in the order of its classes: the last class belongs to the last card. A card
+is a literal dict, and a method's hyperparameters are the annotated fields of its dataclass and of those it inherits from, so
+the workflow knows them without importing torch. Standard library only.
 
-One idea with several forms is one file: its card has ``variants``, and their names are its ids (see ``cards.variants``).
+One metric with several forms is one file: its card has ``variants``, and their names are its ids (see ``cards.variants``).
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -40,13 +41,14 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One id: its file, whether it is the file's first, its card if it has one, and how a variant asks its file's function."""
+    """One id: its file, its card if it has one, its place from the end of the file, and how a variant asks its function."""
 
     path: Path
     first: bool = True
     card: object = None
     keywords: dict[str, object] = field(default_factory=dict)
     takes: dict[str, str] = field(default_factory=dict)
+    place: int = -1
 
 
 @cache
@@ -94,12 +96,13 @@ def card(room: str, name: str) -> dict:
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]
-    contract.check(
-        room,
-        _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}",
-        entry.card,
-    )
-    return entry.card
+    file = _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}"
+    contract.check(room, file, entry.card)
+    if room != "methods":
+        return entry.card
+    whole = contract.with_defaults(entry.card, _functions(name))
+    contract.check_method(file, whole)
+    return whole
 
 
 def cards(room: str) -> dict[str, dict]:
@@ -118,15 +121,16 @@ def module(room: str, name: str) -> str:
 @cache
 def hyperparameters(method: str) -> dict[str, Hyperparameter]:
     """Return the keywords that a method accepts, its own after those it inherits."""
-    path = _entries("methods")[method].path
-    return _fields(path, _method_class(path).name)
+    found: dict[str, Hyperparameter] = {}
+    for path, definition in _lineage(method):
+        found |= _fields(path, definition)
+    return found
 
 
 @cache
 def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
     """Return the ``__post_init__`` of a method's class, after those of its bases: what it refuses of its hyperparameters."""
-    path = _entries("methods")[method].path
-    return tuple(_refusals(path, _method_class(path).name))
+    return tuple(node for node in _functions_of(_lineage(method)) if node.name == "__post_init__")
 
 
 @cache
@@ -185,8 +189,12 @@ def _entries(room: str) -> dict[str, _Entry]:
     """Return every id of a room, sorted as if each had a file."""
     found: dict[str, _Entry] = {}
     for path in sorted((PACKAGE / room).rglob("[!_]*.py")):
-        card = _card(path)
-        made = {path.stem: _Entry(path, card=card)}
+        cards = _cards(path)
+        made = {
+            name: _Entry(path, card=card, place=place - len(cards))
+            for place, (name, card) in enumerate(cards.items())
+        }
+        card = cards.get(path.stem)
         if room in ("metrics", "figures") and isinstance(card, dict) and "variants" in card:
             forms = contract.variants(_name(path), card, _defaults(_function(room, path)))
             made = {
@@ -215,18 +223,15 @@ def _name(path: Path) -> str:
     return str(path.relative_to(PACKAGE.parent))
 
 
-def _card(path: Path) -> dict | None:
+def _cards(path: Path) -> dict[str, object]:
+    """Return id -> card of a file: what ``CARDS`` has, or ``CARD`` under the file's name, which is None where there is neither."""
+    found = {}
     for node in _tree(path).body:
-        targets = (
-            node.targets
-            if isinstance(node, ast.Assign)
-            else [node.target]
-            if isinstance(node, ast.AnnAssign)
-            else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == "CARD" for target in targets):
-            return _written_out(node.value, f"{_name(path)}: CARD")
-    return None
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in ("CARD", "CARDS"):
+                found[name] = _written_out(node.value, f"{_name(path)}: {name}")
+    return contract.of_file(_name(path), path.stem, found)
 
 
 def _written_out(value: ast.expr, what: str) -> object:
@@ -267,16 +272,49 @@ def _class(path: Path, name: str) -> ast.ClassDef:
     return classes[name]
 
 
-def _method_class(path: Path) -> ast.ClassDef:
-    """Return the class of a method: the last public one of its file, a dataclass."""
-    if not _classes(path):
-        raise UserError(f"{_name(path)}: no public class; the last one of the file is the method")
-    found = _classes(path)[-1]
+def _method_class(method: str) -> ast.ClassDef:
+    """Return the class of a method, a dataclass: the last public one of its file, or that in the place of its card."""
+    entry = _entries("methods")[method]
+    classes, ids = _classes(entry.path), len(_cards(entry.path))
+    if len(classes) < ids:
+        few = f"{len(classes)} public classes for {ids} CARDS" if ids > 1 else "no public class"
+        raise UserError(
+            f"{_name(entry.path)}: {few}; the last ones of the file are the methods, in the order of their cards"
+        )
+    found = classes[entry.place]
     if not any("dataclass" in ast.unparse(decorator) for decorator in found.decorator_list):
         raise UserError(
-            f"{_name(path)}: class {found.name} needs `@dataclass(kw_only=True)`: its fields are the hyperparameters"
+            f"{_name(entry.path)}: class {found.name} needs `@dataclass(kw_only=True)`: its fields are the hyperparameters"
         )
     return found
+
+
+@cache
+def _lineage(method: str) -> tuple[tuple[Path, ast.ClassDef], ...]:
+    """Return a method's class after those of this package that it derives from, each with its file."""
+    return tuple(_ancestry(_entries("methods")[method].path, _method_class(method)))
+
+
+def _ancestry(path: Path, definition: ast.ClassDef) -> list[tuple[Path, ast.ClassDef]]:
+    found = []
+    for base in definition.bases:
+        if isinstance(base, ast.Name) and (home := _home(path, base.id)) is not None:
+            found += _ancestry(home, _class(home, base.id))
+    return [*found, (path, definition)]
+
+
+def _functions_of(lineage: Sequence[tuple[Path, ast.ClassDef]]) -> list[ast.FunctionDef]:
+    return [
+        node
+        for _, definition in lineage
+        for node in definition.body
+        if isinstance(node, ast.FunctionDef)
+    ]
+
+
+def _functions(method: str) -> set[str]:
+    """Return the names of the functions that a method's class defines or inherits from this package."""
+    return {node.name for node in _functions_of(_lineage(method))}
 
 
 def _check_needs(metric: str) -> None:
@@ -299,8 +337,7 @@ def _check_space(method: str, known: dict[str, Hyperparameter]) -> None:
 
 def _check_parts(method: str) -> None:
     """Refuse a method whose class lacks what its card promises."""
-    path = _entries("methods")[method].path
-    name, promises = _method_class(path).name, card("methods", method)
+    promises = card("methods", method)
     needed = {"fit": "every method has it"} | {
         contract.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
     }
@@ -308,21 +345,14 @@ def _check_parts(method: str) -> None:
     needed |= (
         {"generate": "its card claims 'generates'"} if "generates" in promises["claims"] else {}
     )
+    lineage = _lineage(method)
+    known = {definition.name for _, definition in lineage}
+    if {ast.unparse(base) for _, definition in lineage for base in definition.bases} - known:
+        return  # what a class of another package has is not known here
+    path, definition = lineage[-1]
     for part, why in needed.items():
-        if not _defines(path, name, part):
-            raise UserError(f"{_name(path)}: class {name} has no method `{part}`: {why}")
-
-
-def _defines(path: Path, class_name: str, part: str) -> bool:
-    """Return whether a class or one of its bases defines a function; True also where a base is not of this package."""
-    definition = _class(path, class_name)
-    if any(isinstance(node, ast.FunctionDef) and node.name == part for node in definition.body):
-        return True
-    homes = [
-        (_home(path, base.id), base.id) if isinstance(base, ast.Name) else (None, "")
-        for base in definition.bases
-    ]
-    return any(home is None or _defines(home, base, part) for home, base in homes)
+        if part not in _functions(method):
+            raise UserError(f"{_name(path)}: class {definition.name} has no method `{part}`: {why}")
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:
@@ -364,16 +394,12 @@ def _defaults(function: ast.FunctionDef) -> dict[str, object]:
     return {argument.arg: ast.literal_eval(default) for argument, default in pairs}
 
 
-def _fields(path: Path, class_name: str) -> dict[str, Hyperparameter]:
-    """Collect annotated fields of a class after those of its in-package bases, in order of definition."""
-    definition = _class(path, class_name)
-    found: dict[str, Hyperparameter] = {}
-    for base in definition.bases:
-        if isinstance(base, ast.Name) and (home := _home(path, base.id)) is not None:
-            found |= _fields(home, base.id)
+def _fields(path: Path, definition: ast.ClassDef) -> dict[str, Hyperparameter]:
+    """Return the annotated fields of a class, in order."""
+    found = {}
     for node in definition.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            what = f"{_name(path)}: the default of {class_name}.{node.target.id}"
+            what = f"{_name(path)}: the default of {definition.name}.{node.target.id}"
             if node.value is None:
                 raise UserError(
                     f"{what} is missing: a hyperparameter has one, in its class and nowhere else"
@@ -382,22 +408,6 @@ def _fields(path: Path, class_name: str) -> dict[str, Hyperparameter]:
                 _text(node.annotation), _written_out(node.value, what)
             )
     return found
-
-
-def _refusals(path: Path, class_name: str) -> list[ast.FunctionDef]:
-    definition = _class(path, class_name)
-    homes = {
-        base.id: _home(path, base.id) for base in definition.bases if isinstance(base, ast.Name)
-    }
-    inherited = [
-        one for name, home in homes.items() if home is not None for one in _refusals(home, name)
-    ]
-    own = [
-        node
-        for node in definition.body
-        if isinstance(node, ast.FunctionDef) and node.name == "__post_init__"
-    ]
-    return inherited + own
 
 
 def _home(path: Path, name: str) -> Path | None:

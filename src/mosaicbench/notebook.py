@@ -56,11 +56,11 @@ def integrate(
     from mosaicbench.applying.training import trained
 
     given = {} if hyperparameters is None else hyperparameters
-    module = method_asked(method, given, seed)
+    implementation = method_asked(method, given, seed)
     folder = None if keep is None else Path(keep)
-    return trained(mdata, module, hyperparameters=given, seed=seed, folder=folder, **options).apply(
-        mdata, impute=impute
-    )
+    return trained(
+        mdata, implementation, hyperparameters=given, seed=seed, folder=folder, **options
+    ).apply(mdata, impute=impute)
 
 
 def apply(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
-
 from mosaicbench import catalog, config_checks
+from mosaicbench.fitting.method import Implementation, method_named
 
 
-def method_asked(method: str, hyperparameters: dict, seed: int) -> ModuleType:
-    """Return the module of a method.
+def method_asked(method: str, hyperparameters: dict, seed: int) -> Implementation:
+    """Return a method.
 
     Raises
     ------
@@ -24,4 +22,4 @@ def method_asked(method: str, hyperparameters: dict, seed: int) -> ModuleType:
     config_checks.check_type(
         "seed", seed, f'Annotated[int, "at least 0 and at most {config_checks.LARGEST}"]', where=""
     )
-    return importlib.import_module(catalog.module("methods", method))
+    return method_named(method)

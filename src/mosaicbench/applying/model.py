@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mosaicbench.applying.output import table, write
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.models import KeptModel, read_model
 from mosaicbench.fitting.keeping import revived
+from mosaicbench.fitting.method import implementation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Model:
             When there is none, or this version cannot use it.
         """
         kept = read_model(Path(folder))
-        return cls(kept, revived(kept, importlib.import_module(kept.facts["module"])))
+        return cls(kept, revived(kept, implementation(kept.facts["module"], kept.facts["method"])))
 
     def apply(
         self, cells: MuData | AnnData, *, impute: bool = True, least_share: float = LEAST_SHARE

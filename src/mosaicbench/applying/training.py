@@ -13,17 +13,15 @@ from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.views import as_cells, as_view, complete_cells
 from mosaicbench.fitting.keeping import keep
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import Implementation
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from mudata import MuData
 
 
 def trained(
     cells: Path | MuData,
-    module: ModuleType,
+    implementation: Implementation,
     *,
     hyperparameters: dict,
     seed: int,
@@ -36,8 +34,8 @@ def trained(
     ----------
     cells
         An ``.h5mu``, a 10x ``.h5`` or a Matrix Market folder; or a MuData.
-    module
-        The method's.
+    implementation
+        The method.
     folder
         Where the model is kept; None keeps it nowhere.
     **options
@@ -52,7 +50,7 @@ def trained(
         with tempfile.TemporaryDirectory() as place:
             return trained(
                 cells,
-                module,
+                implementation,
                 hyperparameters=hyperparameters,
                 seed=seed,
                 folder=Path(place),
@@ -62,13 +60,13 @@ def trained(
         place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()
     ]:
         raise UserError(f"{folder}: no model can be kept here, {files[0]} is a file; name a folder")
-    if "solution" in module.CARD["uses"] or "wraps" in module.CARD:
+    if "solution" in implementation.card["uses"] or "wraps" in implementation.card:
         raise UserError(
-            f"{module.CARD['label']} cannot be kept for other cells; take one of mosaicbench's own methods"
+            f"{implementation.card['label']} cannot be kept for other cells; take one of mosaicbench's own methods"
         )
-    if "paired" not in module.CARD["handles"]:
+    if "paired" not in implementation.card["handles"]:
         raise UserError(
-            f"{module.CARD['label']} is for cells that are never paired; take a method that handles paired cells"
+            f"{implementation.card['label']} is for cells that are never paired; take a method that handles paired cells"
         )
     dataset = _dataset(cells, options)
     train = all_cells(
@@ -76,14 +74,14 @@ def trained(
         dataset_name=cells.name if isinstance(cells, Path) else "cells in memory",
         seed=seed,
     )
-    if (kind := train.uns["mosaicbench"]["kind"]) not in module.CARD["handles"]:
+    if (kind := train.uns["mosaicbench"]["kind"]) not in implementation.card["handles"]:
         raise UserError(
-            f"{module.CARD['label']} does not handle these cells, which are {kind}: not every cell is in every modality; take "
+            f"{implementation.card['label']} does not handle these cells, which are {kind}: not every cell is in every modality; take "
             "a method that does (docs/methods.md), or give only the cells that are in every modality"
         )
-    shown = {word: word in module.CARD["uses"] for word in ("labels", "links", "counts")}
+    shown = {word: word in implementation.card["uses"] for word in ("labels", "links", "counts")}
     try:
-        method = method_class(module)(**hyperparameters)
+        method = implementation.create(**hyperparameters)
     except TypeError as error:
         raise UserError(
             f"hyperparameters: {error}; `mosaicbench list methods` names the methods"
@@ -92,7 +90,7 @@ def trained(
         method.fit(as_view(train, labels=shown["labels"], links=shown["links"]), seed)
     except NotApplicable as reason:
         raise UserError(
-            f"{module.CARD['label']} cannot be fitted to these cells: {reason}"
+            f"{implementation.card['label']} cannot be fitted to these cells: {reason}"
         ) from reason
     except Diverged as reason:
         change = (
@@ -101,15 +99,15 @@ def trained(
             else "other hyperparameters"
         )
         raise UserError(
-            f"{module.CARD['label']}: training diverged ({reason}); give {change}, or another seed"
+            f"{implementation.card['label']}: training diverged ({reason}); give {change}, or another seed"
         ) from reason
-    identity = train.uns["mosaicbench"] | {"run": module.__name__.rsplit(".", 1)[-1]}
+    identity = train.uns["mosaicbench"] | {"run": implementation.name}
     keep(
         folder,
         method,
-        module,
+        implementation,
         train,
-        _latents(method, module, train, shown),
+        _latents(method, implementation, train, shown),
         identity=identity,
         licence="the user's",
     )
@@ -126,9 +124,11 @@ def _dataset(cells: Path | MuData, options: dict) -> MuData:
         return load(None, path=str(path), **options)
 
 
-def _latents(method: object, module: ModuleType, train: MuData, shown: dict[str, bool]) -> dict:
+def _latents(
+    method: object, implementation: Implementation, train: MuData, shown: dict[str, bool]
+) -> dict:
     """Return (source, "train") -> (names, latents), as a run of the benchmark has them."""
-    gives, latents = module.CARD["gives"], {}
+    gives, latents = implementation.card["gives"], {}
     sources = {modality: [modality] for modality in train.mod} if "single" in gives else {}
     if "joint" in gives and len(complete_cells(train)):
         sources["joint"] = list(train.mod)

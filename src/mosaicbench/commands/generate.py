@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from mosaicbench.files.views import (
     standardised_values,
 )
 from mosaicbench.fitting.keeping import revived
-from mosaicbench.fitting.method import method_class
+from mosaicbench.fitting.method import method_named
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
 from mosaicbench.scoring import scorer
 from mosaicbench.view import offers
@@ -148,17 +147,16 @@ def _drawn(
         raise UserError(
             f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out"
         )
-    module = importlib.import_module(catalog.module("methods", name))
-    method = method_class(module)
-    if not offers(method, "generate"):
+    method = method_named(name)
+    if not offers(method.create, "generate"):
         raise UserError(
             f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs"
         )
     if is_kept(folder):
-        return revived(read_model(folder), module).generate(cells, seed)
+        return revived(read_model(folder), method).generate(cells, seed)
     print(f"fitting {record['run']} again", file=sys.stderr)
-    model = method(**record["hyperparameters"])
-    uses = catalog.card("methods", name)["uses"]
+    model = method.create(**record["hyperparameters"])
+    uses = method.card["uses"]
     model.fit(as_view(train, labels="labels" in uses, links="links" in uses), record["seed"])
     return model.generate(cells, seed)
 

@@ -53,7 +53,9 @@ def main(
             f"{cells}: is a folder; read it in Python, split it into modalities, and write them as one .h5mu"
         )
     given = {} if hyperparameters is None else hyperparameters
-    module = method_asked(method, given, seed)
+    implementation = method_asked(method, given, seed)
     options = {"cell_type": cell_type, "batch": batch, "values": values, "kinds": kinds}
-    fitted = trained(cells, module, hyperparameters=given, seed=seed, folder=model, **options)
+    fitted = trained(
+        cells, implementation, hyperparameters=given, seed=seed, folder=model, **options
+    )
     tell(fitted.apply_to_file(cells, output, impute=impute, least_share=least_share))

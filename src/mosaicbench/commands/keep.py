@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from mosaicbench.files.runs import latents_of, read_part_of_latents, read_record
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.keeping import keep
+from mosaicbench.fitting.method import implementation
 from mosaicbench.fitting.outputs import embedded, open_view
 from mosaicbench.layout import Results
 
@@ -170,8 +170,8 @@ def _keep(folder: Path) -> None:
             f"{folder}: {record['run']!r} was computed elsewhere, so it has no model; name a run that was fitted here"
         )
     fit = _fit(folder)
-    module = importlib.import_module(fit.module)
-    fitted = open_view(module, fit)
+    method = implementation(fit.module, fit.identity["method"])
+    fitted = open_view(method, fit)
     print(
         f"fitting {record['run']} on {record['dataset']}, {record['scenario']} again",
         file=sys.stderr,
@@ -187,7 +187,7 @@ def _keep(folder: Path) -> None:
     keep(
         fit.model,
         fitted.method,
-        module,
+        method,
         fitted.train,
         latents,
         identity=fit.identity,

@@ -95,7 +95,7 @@ def main(
     )
     if python is None:
         with suppress(Exception):  # then each trial says so itself
-            import_for(fit.module)
+            import_for(fit.module, method)
     import_for_scores()
 
     done: list[Trial] = []

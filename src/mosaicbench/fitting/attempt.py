@@ -89,8 +89,8 @@ def _shared(fits: Sequence[Fit]) -> tuple[Parts, dict[str, tuple[float, float]]]
     parts, seconds = {}, {}
 
     def import_methods() -> None:
-        for module in dict.fromkeys(fit.module for fit in fits):
-            import_for(module)
+        for fit in fits:
+            import_for(fit.module, fit.identity["method"])
 
     work = {"import": import_methods, "read": lambda: parts.update(read_shared(fits))}
     for phase, do in work.items() if len(fits) > 1 else ():
@@ -140,12 +140,12 @@ def _work(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds
 def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds: float) -> None:
     """Import, read and train; then write what the fit gave."""
     meter.enter("import")
-    module = import_for(fit.module)
+    implementation = import_for(fit.module, fit.identity["method"])
     from mosaicbench.files.runs import write_record
     from mosaicbench.view import offers
 
     meter.enter("read")
-    fitted = open_view(module, fit, parts)
+    fitted = open_view(implementation, fit, parts)
     record["cells"] = fitted.cells  # also in the row of a fit that fails from here on
     method, view = fitted.method, fitted.view()
 

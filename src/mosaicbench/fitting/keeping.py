@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mosaicbench.errors import UserError
-from mosaicbench.fitting.method import hyperparameters_of, method_class
+from mosaicbench.fitting.method import Implementation, hyperparameters_of
 from mosaicbench.fitting.record import versions
 from mosaicbench.plain import described, restored
 from mosaicbench.view import Cells, Scale, View, offers
@@ -25,7 +24,7 @@ SCALE = ("mean", "std", "share", "opened", "when_open", "loadings")  # arrays of
 def keep(
     folder: Path,
     method: object,
-    module: ModuleType,
+    implementation: Implementation,
     train: MuData,
     latents: dict,
     *,
@@ -36,8 +35,8 @@ def keep(
 
     Parameters
     ----------
-    module
-        The method's, with its card.
+    implementation
+        Its class and card.
     train
         The train cells that it was fitted to.
     latents
@@ -55,18 +54,18 @@ def keep(
     from mosaicbench.files.models import KeptModel, write_model
     from mosaicbench.files.views import as_view
 
-    if "solution" in module.CARD["uses"]:
+    if "solution" in implementation.card["uses"]:
         raise UserError(
-            f"{module.CARD['label']} knows the solution, so it has no model for other cells"
+            f"{implementation.card['label']} knows the solution, so it has no model for other cells"
         )
     weights = offers(method, "state")
     state = method.state() if weights else described(_learned(method))
-    view = as_view(train, labels=True, links="links" in module.CARD["uses"])
+    view = as_view(train, labels=True, links="links" in implementation.card["uses"])
     facts = {
         "identity": identity,
-        "method": module.__name__.rsplit(".", 1)[-1],
-        "module": module.__name__,
-        "card": module.CARD,
+        "method": implementation.name,
+        "module": implementation.module,
+        "card": implementation.card,
         "hyperparameters": hyperparameters_of(method),
         "versions": versions(),
         "licence": licence,
@@ -81,7 +80,7 @@ def keep(
     write_model(folder, KeptModel(facts, state, arrays), weights=weights)
 
 
-def revived(kept: KeptModel, module: ModuleType) -> object:
+def revived(kept: KeptModel, implementation: Implementation) -> object:
     """Return the method object of a kept model, as it was when `fit` had returned.
 
     Raises
@@ -90,7 +89,7 @@ def revived(kept: KeptModel, module: ModuleType) -> object:
         When this version's method is another than the one that was kept.
     """
     try:
-        method = method_class(module)(**kept.facts["hyperparameters"])
+        method = implementation.create(**kept.facts["hyperparameters"])
         if offers(method, "load"):
             method.load(kept.state, outline(kept))
         else:

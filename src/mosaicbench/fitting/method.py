@@ -1,26 +1,55 @@
-"""The class that a method's module defines."""
+"""A method, imported: its class and its card."""
 
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from dataclasses import dataclass
+
+from mosaicbench import cards as contract
+from mosaicbench import catalog
 
 
-def import_for(method: str) -> ModuleType:
-    """Import what a fit needs, which takes longer than a short one's fit, and return the method's module."""
+@dataclass(frozen=True)
+class Implementation:
+    """A method of the catalogue: its id, the dotted name of its module, its class, and its card with all defaults."""
+
+    name: str
+    module: str
+    create: type
+    card: dict
+
+
+def import_for(module: str, name: str) -> Implementation:
+    """Import what a fit needs, which takes longer than a short one's fit, and return the method."""
     for needed in ("mosaicbench.files.views", "mosaicbench.files.runs", "mudata"):
         importlib.import_module(needed)
-    return importlib.import_module(method)
+    return implementation(module, name)
 
 
-def method_class(module: ModuleType) -> type:
-    """Return the last public class that the module itself defines."""
+def method_named(name: str) -> Implementation:
+    """Import a method of the catalogue by its id."""
+    return implementation(catalog.module("methods", name), name)
+
+
+def implementation(module: str, name: str) -> Implementation:
+    """Import the module of a method and return the class that is in the place of its card, with that card.
+
+    Parameters
+    ----------
+    module
+        Its dotted name.
+    name
+        The id of the method.
+    """
+    things = vars(importlib.import_module(module))
+    cards = contract.of_file(module, name, things)
     defined = [
         thing
-        for name, thing in vars(module).items()
-        if isinstance(thing, type) and not name.startswith("_")
+        for key, thing in things.items()
+        if isinstance(thing, type) and thing.__module__ == module and not key.startswith("_")
     ]
-    return [thing for thing in defined if thing.__module__ == module.__name__][-1]
+    create = defined[list(cards).index(name) - len(cards)]
+    return Implementation(name, module, create, contract.with_defaults(cards[name], dir(create)))
 
 
 def hyperparameters_of(method: object) -> dict:

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.place import OF_VIEW, check_place, digest_of
 from mosaicbench.fitting.job import Fit
-from mosaicbench.fitting.method import hyperparameters_of, import_for, method_class
+from mosaicbench.fitting.method import Implementation, hyperparameters_of, import_for
 from mosaicbench.meter import Meter
 
 if TYPE_CHECKING:
@@ -91,24 +91,26 @@ def read_shared(fits: Sequence[Fit]) -> Parts:
     return {path: read_view(path, noun) for path, noun in shared}
 
 
-def open_view(module: ModuleType, fit: Fit, parts: Parts = MappingProxyType({})) -> MethodOnView:
+def open_view(
+    implementation: Implementation, fit: Fit, parts: Parts = MappingProxyType({})
+) -> MethodOnView:
     """Make a method object and read what it may see, but for those parts that have been read."""
     from mosaicbench.files.views import as_truth, identity_of, read_view
 
-    method, uses = method_class(module)(**fit.hyperparameters), module.CARD["uses"]
+    method, uses = implementation.create(**fit.hyperparameters), implementation.card["uses"]
     train, query = (
         parts[path] if path in parts else read_view(path, noun)
         for path, noun in ((fit.train, "train"), (fit.query, "query"))
     )
     check_place(fit.train, identity_of(train), {key: fit.identity[key] for key in OF_VIEW})
     check_place(fit.query, identity_of(query), identity_of(train))
-    _check_pairing(train, module.CARD)
+    _check_pairing(train, implementation.card)
     if "solution" in uses:
         if fit.solution is None:
             raise UserError(f"{fit.identity['method']} reads the solution, and this job names none")
         method.reveal(as_truth(read_view(fit.solution, "solution", identity_of(train))))
     shown = {word: word in uses for word in ("labels", "links", "counts")}
-    return MethodOnView(method, module.CARD["gives"], train, query, shown)
+    return MethodOnView(method, implementation.card["gives"], train, query, shown)
 
 
 def _check_pairing(train: MuData, card: dict) -> None:
@@ -234,7 +236,7 @@ def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
         keep(
             fit.model,
             fitted.method,
-            import_for(fit.module),
+            import_for(fit.module, fit.identity["method"]),
             fitted.train,
             latents,
             identity=fit.identity,

@@ -51,7 +51,7 @@ def decisive(fit: Fit, method: object) -> dict:
     """Return what decides the result of a training, but for the data: what is asked for, the code, and what computes."""
     code = sources.of("mosaicbench.fitting.attempt", fit.module)
     return {
-        "method": fit.module,
+        "method": [fit.module, fit.identity["method"]],
         "hyperparameters": hyperparameters_of(method),
         "conditions": method.conditions(),
         "seed": fit.seed,

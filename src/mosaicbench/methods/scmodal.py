@@ -49,7 +49,6 @@ CARD = {
     "doi": "10.1038/s41467-025-60333-z",
     "handles": ("unpaired",),
     "uses": ("links",),
-    "gives": ("single", "impute"),
     "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
     "paths": ("alone -> itself", "cycle", "critic of latents", "anchors"),
     "advice": "Cells that are never paired, with features that are linked. Run links_mnn beside it: on some data "

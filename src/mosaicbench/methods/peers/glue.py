@@ -27,8 +27,6 @@ CARD = {
     "doi": "10.1038/s41587-022-01284-4",
     "handles": ("unpaired",),
     "uses": ("links",),
-    "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {"package": "scglue", "module": "scglue", "version": "0.4.1", "licence": "MIT"},
     "summary": "Encoders of each modality into one latent, aligned by a critic and by a graph of linked features, by scglue. "
     "Imputes by decoding counts, which the package calls experimental.",

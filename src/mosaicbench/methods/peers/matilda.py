@@ -30,7 +30,6 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "labels", "counts"),
     "gives": ("joint",),
-    "claims": (),
     "wraps": {
         "package": "matilda-sc",
         "module": "matilda",

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 
 from mosaicbench.errors import NotApplicable
-from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 from mosaicbench.modeling.linked import linked
 from mosaicbench.view import Cells, View
 
@@ -24,8 +24,6 @@ CARD = {
     "doi": "10.1038/s41587-023-01935-0",
     "handles": ("unpaired",),
     "uses": ("links",),
-    "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "maxfuse",
         "module": "maxfuse",

@@ -37,8 +37,6 @@ CARD = {
     "doi": "10.1038/s41587-023-02040-y",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
-    "gives": ("joint", "single", "impute"),
-    "claims": (),
     "wraps": {"package": "scmidas", "module": "scmidas", "version": "0.3.0", "licence": "MIT"},
     "environment": "midas",
     "summary": "A product of experts of counts of RNA, proteins and open peaks, by scmidas: a biological latent, which is what "

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.modeling.linked import linked
 from mosaicbench.view import Cells, View
@@ -27,8 +27,6 @@ CARD = {
     "doi": "10.1038/s41586-024-08453-2",
     "handles": ("unpaired",),
     "uses": ("links",),
-    "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "moscot",
         "module": "moscot",

@@ -37,8 +37,6 @@ CARD = {
     "doi": "10.1101/2022.03.16.484643",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
-    "gives": ("joint", "single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "multigrate",
         "module": "multigrate",

@@ -38,8 +38,6 @@ CARD = {
     "doi": "10.1038/s41592-023-01909-9",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
-    "gives": ("joint", "single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "scvi-tools",
         "module": "scvi",

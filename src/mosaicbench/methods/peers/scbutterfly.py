@@ -35,7 +35,6 @@ CARD = {
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
     "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "scbutterfly",
         "module": "scButterfly",

@@ -32,8 +32,6 @@ CARD = {
     "doi": "10.1038/s41467-024-51382-x",
     "handles": ("unpaired",),
     "uses": ("links", "counts"),
-    "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "scconfluence",
         "module": "scconfluence",

@@ -28,8 +28,6 @@ CARD = {
     "doi": "10.1038/s41467-023-36066-2",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
-    "gives": ("joint", "single"),
-    "claims": (),
     "wraps": {"package": "scmomat", "module": "scmomat", "version": "0.2.2", "licence": "MIT"},
     "summary": "Tri-factorisation of all modalities' matrices with common cell factors, by scmomat. The factors are scored.",
     "deviates": "The package embeds the cells that it was run on. A cell's factors, also a train cell's, are those that "

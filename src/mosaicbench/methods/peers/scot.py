@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import kneighbors_graph
 
 from mosaicbench.errors import Diverged
-from mosaicbench.methods._links_baseline import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.view import Cells, View
 
@@ -28,8 +28,6 @@ CARD = {
     "doi": "10.1089/cmb.2021.0446",
     "handles": ("unpaired",),
     "uses": (),
-    "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {"package": "POT", "module": "ot", "version": "0.9.7", "licence": "MIT"},
     "summary": "Gromov-Wasserstein transport between shortest paths over each modality's neighbour graph, solved by POT. "
     "Each modality moves to the first one's principal components. Imputes the mean of the nearest train cells.",

@@ -26,8 +26,6 @@ CARD = {
     "doi": "10.1073/pnas.2214414119",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
-    "gives": ("joint", "single", "impute"),
-    "claims": (),
     "wraps": {"package": "scvaeit", "module": "scVAEIT", "version": "1.1.1", "licence": "MIT"},
     "environment": "scvaeit",
     "summary": "The package's VAE of all features at once, in which single features and whole modalities are masked and filled "

@@ -24,8 +24,6 @@ CARD = {
     "doi": "10.1016/j.cell.2021.04.048",
     "handles": ("paired",),
     "uses": ("pairs",),
-    "gives": ("joint", "single"),
-    "claims": (),
     "wraps": {"package": "Seurat", "module": "R", "version": "4.3.0", "licence": "MIT"},
     "summary": "What Seurat maps RNA cells onto a multimodal reference with, in R: principal components of RNA, supervised by "
     "the weighted nearest neighbours of the train cells. Embeds RNA; nothing comes from another modality alone, no values.",

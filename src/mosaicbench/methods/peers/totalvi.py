@@ -36,8 +36,6 @@ CARD = {
     "doi": "10.1038/s41592-020-01050-x",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs", "counts"),
-    "gives": ("joint", "single", "impute"),
-    "claims": (),
     "wraps": {
         "package": "scvi-tools",
         "module": "scvi",

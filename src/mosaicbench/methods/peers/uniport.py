@@ -29,8 +29,6 @@ CARD = {
     "doi": "10.1038/s41467-022-35094-8",
     "handles": ("unpaired",),
     "uses": ("links",),
-    "gives": ("single", "impute"),
-    "claims": (),
     "wraps": {"package": "uniport", "module": "uniport", "version": "1.3", "licence": "MIT"},
     "environment": "uniport",
     "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "

@@ -30,8 +30,6 @@ CARD = {
     "doi": "10.1101/gr.281431.125",
     "handles": ("paired", "mosaic"),
     "uses": ("pairs",),
-    "gives": ("joint", "single", "impute"),
-    "claims": (),
     "wraps": {"package": "univi", "module": "univi", "version": "1.2.1", "licence": "MIT"},
     "summary": "The package's VAE: one Gaussian encoder and decoder per modality, self- and cross-reconstruction, and the "
     "divergence between the posteriors of a cell's modalities.",

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mosaicbench.methods._links_baseline import nearest
+from mosaicbench.methods.linked import nearest
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.view import Cells, View
 
@@ -25,7 +25,6 @@ CARD = {
     "handles": ("paired",),
     "uses": ("pairs",),
     "gives": ("joint",),
-    "claims": (),
     "wraps": {"package": "muon", "module": "muon", "version": "0.1.9", "licence": "BSD-3-Clause"},
     "summary": "Weighted nearest neighbours by muon: each cell weighs its modalities. No modality alone, no values.",
     "deviates": "WNN gives a graph of the cells that it was run on, not a latent. Its weights are muon's, of the train cells; "

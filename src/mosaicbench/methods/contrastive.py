@@ -24,41 +24,59 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from mosaicbench.methods._weak_pairs import weakly_paired
-from mosaicbench.methods.ridge import Ridge
+from mosaicbench.methods.linear import Ridge
 from mosaicbench.modeling import training
 from mosaicbench.modeling.costs import Contrast, Cost
 from mosaicbench.modeling.minibatch import Block, Minibatch
 from mosaicbench.modeling.posteriors import kl
 from mosaicbench.modeling.residual import ResidualEncoder, WhitenedComponents, canonical_rotations
 from mosaicbench.modeling.shared_private import MixtureVAE
+from mosaicbench.modeling.supervised import Supervised
 from mosaicbench.modeling.training import Divided
 from mosaicbench.plain import described, restored
 from mosaicbench.view import Cells, View
 
-CARD = {
-    "label": "Contrastive VAE",
-    "kind": "model",
-    "own": True,
-    "paper": "",
-    "doi": "",
-    "handles": ("paired", "mosaic", "unpaired"),
-    "uses": ("pairs", "links"),
-    "gives": ("joint", "single", "private", "impute"),
-    "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
-    "paths": ("alone -> itself", "alone -> others", "contrast"),
-    "advice": "Paired cells and mosaics, where one model is to align and to impute. Where cells are few, CCA and "
-    "ridge are as good (docs/results/contrast.md).",
-    "summary": "This project's own. VAEs of whitened principal components, with a linear path that starts as CCA, whose "
-    "latents must tell each cell from the others by its other modality; imputes by decoder and kernel ridge together.",
-    "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
-    "scCLIP and scPairing, which contrast cosines of networks that start at random.",
-    "space": {
-        "latent": {"int": [8, 64], "log": True},
-        "learning_rate": {"float": [0.0003, 0.003], "log": True},
-        "beta": {"float": [0.03, 10.0], "log": True},
-        "contrast_weight": {"float": [3.0, 300.0], "log": True},
-        "sharpness": {"float": [0.3, 3.0], "log": True},
-        "components": {"int": [20, 100], "log": True},
+CARDS = {
+    "contrastive_vae": {
+        "label": "Contrastive VAE",
+        "kind": "model",
+        "own": True,
+        "handles": ("paired", "mosaic", "unpaired"),
+        "uses": ("pairs", "links"),
+        "gives": ("joint", "single", "private", "impute"),
+        "claims": ("aligns", "imputes", "reconstructs", "generates", "random"),
+        "paths": ("alone -> itself", "alone -> others", "contrast"),
+        "advice": "Paired cells and mosaics, where one model is to align and to impute. Where cells are few, CCA and "
+        "ridge are as good (docs/results/contrast.md).",
+        "summary": "This project's own. VAEs of whitened principal components, with a linear path that starts as CCA, whose "
+        "latents must tell each cell from the others by its other modality; imputes by decoder and kernel ridge together.",
+        "deviates": "There is no original. Near to it are DCCA, which correlates and does not contrast, and "
+        "scCLIP and scPairing, which contrast cosines of networks that start at random.",
+        "space": {
+            "latent": {"int": [8, 64], "log": True},
+            "learning_rate": {"float": [0.0003, 0.003], "log": True},
+            "beta": {"float": [0.03, 10.0], "log": True},
+            "contrast_weight": {"float": [3.0, 300.0], "log": True},
+            "sharpness": {"float": [0.3, 3.0], "log": True},
+            "components": {"int": [20, 100], "log": True},
+        },
+    },
+    "contrastive_vae_sup": {
+        "like": "contrastive_vae",
+        "label": "Contrastive VAE supervised",
+        "uses": ("pairs", "links", "labels"),
+        "paths": ("alone -> itself", "alone -> others", "contrast", "types"),
+        "advice": "As contrastive_vae, where train cells have types that the latent should follow. Scores of labels then reward "
+        "what it was told; imputation and FOSCTTM do not.",
+        "summary": "This project's own: the contrastive VAE with a linear decoder of the cell type from the shared latent.",
+        "deviates": "There is no original.",
+        "space": {
+            "latent": {"int": [8, 64], "log": True},
+            "learning_rate": {"float": [0.0003, 0.003], "log": True},
+            "beta": {"float": [0.03, 10.0], "log": True},
+            "contrast_weight": {"float": [3.0, 300.0], "log": True},
+            "label_weight": {"float": [10.0, 1000.0], "log": True},
+        },
     },
 }
 
@@ -270,3 +288,8 @@ def _all_of(block: Block) -> Minibatch:
 def _cells(x: Minibatch) -> Cells:
     names = np.arange(x.cells).astype(str).astype(object)
     return Cells(names=names, values={m: values.cpu().numpy() for m, values in x.items()})
+
+
+@dataclass(kw_only=True)
+class SupervisedContrastiveVAE(Supervised, ContrastiveVAE):
+    """The shared latent must also tell the cell type: sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] } is added."""

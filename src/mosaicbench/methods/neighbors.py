@@ -12,21 +12,19 @@ from sklearn.neighbors import NearestNeighbors
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.view import Cells, View
 
-CARD = {
-    "label": "kNN",
-    "kind": "baseline",
-    "paper": "",
-    "doi": "",
-    "handles": ("paired", "mosaic"),
-    "uses": ("pairs",),
-    "gives": ("impute", "draws"),
-    "claims": ("imputes",),
-    "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components; a draw is "
-    "the value of one of them.",
-    "deviates": "Of a mosaic, the train cells that show all modalities.",
-    "space": {
-        "neighbors": {"int": [5, 100], "log": True},
-        "components": {"int": [10, 100], "log": True},
+CARDS = {
+    "knn_impute": {
+        "label": "kNN",
+        "kind": "baseline",
+        "handles": ("paired", "mosaic"),
+        "uses": ("pairs",),
+        "summary": "Imputes the mean of the target over the 20 nearest train cells in the source's principal components; a draw is "
+        "the value of one of them.",
+        "deviates": "Of a mosaic, the train cells that show all modalities.",
+        "space": {
+            "neighbors": {"int": [5, 100], "log": True},
+            "components": {"int": [10, 100], "log": True},
+        },
     },
 }
 

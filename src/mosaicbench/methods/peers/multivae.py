@@ -1,7 +1,7 @@
-"""What the methods of the package `multivae` share: its data, its trainer, and networks as wide and deep as this project's own.
+"""MVAE, MMVAE and MoPoE as the package `multivae` has them, with networks as wide and deep as this project's own.
 
-A method says which of the package's models it is. Encoders, decoders with their learned standard deviations, and the width of
-the latent are those of this project's methods of the same name: a difference in scores is one of bounds, not of networks.
+Encoders, decoders with their learned standard deviations, and the width of the latent are those of this project's methods of the
+same name: a difference in scores is one of bounds, not of networks.
 """
 
 from __future__ import annotations
@@ -25,6 +25,61 @@ from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.networks import mlp
 from mosaicbench.modeling.training import device, seeded
 from mosaicbench.view import Cells, View
+
+CARDS = {
+    "multivae_mvae": {
+        "label": "MVAE (multivae)",
+        "kind": "model",
+        "paper": "Wu & Goodman 2018",
+        "doi": "10.48550/arXiv.1802.05335",
+        "handles": ("paired",),
+        "uses": ("pairs",),
+        "wraps": {
+            "package": "multivae",
+            "module": "multivae",
+            "version": "1.0.3",
+            "licence": "Apache-2.0",
+        },
+        "environment": "multivae",
+        "summary": "The package's MVAE, to check this project's `mvae` against.",
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mvae`, so that bounds are compared "
+        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
+        "stop early. "
+        "The posterior's sd is the exponential of half a linear output, here a softplus.",
+        "space": {
+            "latent": {"int": [8, 64], "log": True},
+            "learning_rate": {"float": [0.0003, 0.003], "log": True},
+            "beta": {"float": [0.03, 10.0], "log": True},
+        },
+    },
+    "multivae_mmvae": {
+        "like": "multivae_mvae",
+        "label": "MMVAE (multivae)",
+        "paper": "Shi et al. 2019",
+        "doi": "10.48550/arXiv.1911.03393",
+        "summary": "The package's MMVAE, to check this project's `mmvae` against.",
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mmvae`, so that bounds are compared "
+        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
+        "stop early. "
+        "The joint latent is the mean of the modalities'.",
+        "space": {
+            "latent": {"int": [8, 64], "log": True},
+            "learning_rate": {"float": [0.0003, 0.003], "log": True},
+            "samples": {"int": [5, 20], "log": True},
+        },
+    },
+    "multivae_mopoe": {
+        "like": "multivae_mvae",
+        "label": "MoPoE (multivae)",
+        "paper": "Sutter et al. 2021",
+        "doi": "10.48550/arXiv.2105.02470",
+        "summary": "The package's MoPoE, to check this project's `mopoe` against.",
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mopoe`, so that bounds are compared "
+        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
+        "stop early. "
+        "The joint latent is the mean over all subsets of their posterior means; here it is the product of all experts.",
+    },
+}
 
 BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what torchvision's operators on boxes take and give
 
@@ -53,8 +108,6 @@ class MultiVae:
     learning_rate: Annotated[float, "above 0"] = 1e-3
     validation: Annotated[float, "at least 0 and below 1"] = 0.1
 
-    wraps = None  # a method's CARD["wraps"]; no hyperparameter, hence without annotation
-
     def made(
         self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
     ) -> nn.Module:
@@ -63,7 +116,7 @@ class MultiVae:
 
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train the package's model; return its history."""
-        need(self.wraps)
+        need(CARDS["multivae_mvae"]["wraps"])
         with apart(seed), seeded(seed), redirect_stderr(StringIO()), _unchecked():
             _load_torchvision()
             from multivae.data import MultimodalBaseDataset
@@ -214,3 +267,91 @@ def _told() -> object:
             self.rows.append(row)
 
     return Told()
+
+
+@dataclass(kw_only=True)
+class MultiVaeMVAE(MultiVae):
+    """The package's MVAE, without random subsets beyond the single modalities.
+
+    Its products of experts contain the prior, as in this project's `mvae`; beta rises from 0 over `warmup` epochs.
+
+    Attributes
+    ----------
+    beta
+        Weight of the divergence from the prior.
+    warmup
+        Epochs over which it rises from 0.
+    """
+
+    beta: Annotated[float, "at least 0"] = 1.0
+    warmup: Annotated[int, "at least 0"] = 10
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's MVAE."""
+        from multivae.models import MVAE, MVAEConfig
+
+        return MVAE(MVAEConfig(**shared, beta=self.beta, warmup=self.warmup), **networks)
+
+
+@dataclass(kw_only=True)
+class MultiVaeMMVAE(MultiVae):
+    """The package's MMVAE: importance weighted, Laplace posteriors, a prior whose width is learned.
+
+    This project's `mmvae` with `objective: dreg` is `posterior: normal, learn_prior: false` here.
+
+    Attributes
+    ----------
+    posterior
+        Distribution of posteriors and prior.
+    learn_prior
+        Whether the prior's width is learned.
+    objective
+        "dreg", importance weighted with doubly reparameterised gradients, or "iwae".
+    samples
+        Draws per expert.
+    """
+
+    posterior: Literal["laplace_with_softmax", "normal"] = "laplace_with_softmax"
+    learn_prior: bool = True
+    objective: Literal["dreg", "iwae"] = "dreg"
+    samples: Annotated[int, "at least 1"] = 10
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's MMVAE."""
+        from multivae.models import MMVAE, MMVAEConfig
+
+        config = MMVAEConfig(
+            **shared,
+            K=self.samples,
+            prior_and_posterior_dist=self.posterior,
+            learn_prior=self.learn_prior,
+            loss=f"{self.objective}_looser",
+        )
+        return MMVAE(config, **networks)
+
+
+@dataclass(kw_only=True)
+class MultiVaeMoPoE(MultiVae):
+    """The package's MoPoE: the prior is an expert of the product of all modalities, and of no other.
+
+    In this project's `mopoe` it is an expert of none.
+
+    Attributes
+    ----------
+    beta
+        Weight of the divergence from the prior.
+    """
+
+    beta: Annotated[float, "at least 0"] = 1.0
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's MoPoE."""
+        from multivae.models import MoPoE, MoPoEConfig
+
+        return MoPoE(MoPoEConfig(**shared, beta=self.beta), **networks)

@@ -1,0 +1,258 @@
+"""Controls: what no information, cell types alone, and a perfect answer score. They pin the ends of every scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from mosaicbench.view import Cells, Truth, View
+
+CARDS = {
+    "constant": {
+        "label": "Constant latent",
+        "kind": "control",
+        "handles": ("paired", "mosaic", "unpaired"),
+        "uses": (),
+        "summary": "The same latent for every cell: FOSCTTM 0.5 because ties count half; its status must read collapsed.",
+    },
+    "random_latent": {
+        "like": "constant",
+        "label": "Random latent",
+        "claims": ("random",),
+        "summary": "Standard normal noise for every cell and source: FOSCTTM 0.5, label transfer at chance.",
+    },
+    "train_mean": {
+        "like": "constant",
+        "label": "Train mean",
+        "summary": "Imputes the mean profile of the train cells into every cell: the zero of every skill. All its draws "
+        "are that mean, so no interval has any width: what a collapsed prediction looks like.",
+    },
+    "label_oracle": {
+        "label": "Label oracle",
+        "kind": "control",
+        "handles": ("paired", "mosaic", "unpaired"),
+        "uses": ("solution", "labels"),
+        "summary": "All cells of a type share one latent: FOSCTTM is the label floor, and 0.5 within a type.",
+    },
+    "celltype_mean": {
+        "like": "label_oracle",
+        "label": "Cell-type mean",
+        "summary": "Imputes the mean profile of the train cells of the query cell's true type: zero of its skill. Its draws are "
+        "values of those cells.",
+    },
+    "oracle": {
+        "like": "label_oracle",
+        "label": "Oracle",
+        "claims": ("aligns", "imputes", "random"),
+        "summary": "Knows the solution: one latent per cell in every modality, cell types far apart, the true values imputed; "
+        "the truth is hidden among draws that differ from it by known noise, so that their calibration is right by construction.",
+    },
+    "shuffled": {
+        "like": "label_oracle",
+        "label": "Shuffled",
+        "claims": ("random",),
+        "summary": "The oracle's latents and values, permuted among the query cells of each modality: whatever is not chance "
+        "here is a property of the metric or of the data's marginals. Its draws are values of any query cells: calibrated, and of "
+        "no cell in particular.",
+    },
+}
+
+
+@dataclass(kw_only=True)
+class Constant:
+    """A constant latent, zeros: what total collapse looks like."""
+
+    latent: Annotated[int, "at least 1"] = 20
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Learn nothing."""
+        return []
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return zeros, (cells, latent)."""
+        return np.zeros((len(cells), self.latent))
+
+
+@dataclass(kw_only=True)
+class RandomLatent:
+    """Random latents, drawn anew at every call: what no information looks like."""
+
+    latent: Annotated[int, "at least 1"] = 20
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Start the generator."""
+        self.random = np.random.default_rng(seed)
+        return []
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return noise, (cells, latent)."""
+        return self.random.standard_normal((len(cells), self.latent))
+
+
+@dataclass(kw_only=True)
+class TrainMean:
+    """The imputation that looks at no cell: zero in standardised values, the mean of the train cells."""
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Note the numbers of features."""
+        self.features = train.features
+        return []
+
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the mean profile for every cell, (cells, features), standardised."""
+        return np.zeros((len(cells), self.features[target]), dtype=np.float32)
+
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
+        """Return the mean profile as every draw, (cells, features, draws), standardised."""
+        return np.zeros((len(cells), len(features), draws), dtype=np.float32)
+
+
+@dataclass(kw_only=True)
+class LabelOracle:
+    """The true cell type, one-hot, and nothing more: what a score gives for labels alone."""
+
+    def reveal(self, truth: Truth) -> None:
+        """Receive the solution, before `fit`."""
+        self.truth = truth
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Learn which types there are; an unknown type, "", is one of them."""
+        known = [block.labels for block in train.blocks] + [self.truth.labels]
+        self.types = np.unique(np.concatenate(known).astype(str))
+        return []
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the type, (cells, types)."""
+        rows = self.truth.rows_of(cells)
+        labels = cells.labels if rows is None else self.truth.labels[rows]
+        return (labels.astype(str)[:, None] == self.types).astype(float)
+
+
+@dataclass(kw_only=True)
+class CelltypeMean:
+    """The mean of the train cells of a cell's true type; zero, the mean of all, where a type is unknown or has none."""
+
+    def reveal(self, truth: Truth) -> None:
+        """Receive the solution, before `fit`."""
+        self.truth = truth
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Take the mean of each type and modality over the train cells in which the modality was observed."""
+        self.features, self.means, self.cells = train.features, {}, {}
+        for modality in train.modalities:
+            cells = train.observing(modality)
+            types = cells.labels.astype(str)
+            x = cells.values[modality]
+            self.cells[modality] = (x, types)
+            self.means[modality] = {
+                name: x[types == name].mean(axis=0) for name in np.unique(types) if name
+            }
+        return []
+
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the mean profile of each cell's true type, (cells, features), standardised."""
+        labels = self._labels(cells)
+        everywhere = np.zeros(self.features[target], dtype=np.float32)
+        return np.array(
+            [self.means[target].get(label, everywhere) for label in labels], dtype=np.float32
+        )
+
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
+        """Return values of train cells of each cell's true type, (cells, features, draws), standardised."""
+        random, (x, types) = np.random.default_rng(seed), self.cells[target]
+        values, labels = x[:, features], self._labels(cells)
+        found = np.empty((len(cells), len(features), draws), dtype=np.float32)
+        for label in np.unique(labels.astype(str)):
+            mine = np.flatnonzero(labels == label)
+            alike = (
+                np.flatnonzero(types == label)
+                if label in self.means[target]
+                else np.arange(len(types))
+            )
+            found[mine] = np.moveaxis(values[random.choice(alike, (len(mine), draws))], 1, 2)
+        return found
+
+    def _labels(self, cells: Cells) -> np.ndarray:
+        """Return the cells' true types, "" where unknown."""
+        return self.truth.labels[self.truth.rows_of(cells)]
+
+
+DRAWN_SD = 0.1  # of that noise, in standard deviations of the train cells
+
+
+@dataclass(kw_only=True)
+class Oracle:
+    """A perfect answer, built from the solution: the cell's type, one-hot, beside a little noise of each cell."""
+
+    noise: Annotated[int, "at least 0"] = 8
+
+    def reveal(self, truth: Truth) -> None:
+        """Receive the solution, before `fit`."""
+        self.truth = truth
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Give every query cell its own noise."""
+        known = [block.labels for block in train.blocks] + [self.truth.labels]
+        self.types = np.unique(np.concatenate(known).astype(str))
+        self.own = 0.1 * np.random.default_rng(seed).standard_normal(
+            (len(self.truth.labels), self.noise)
+        )
+        self.random = np.random.default_rng(seed)
+        return []
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return type and noise, (cells, types + noise)."""
+        rows = self.rows_of(cells)
+        if rows is None:
+            labels, own = cells.labels, 0.1 * self.random.standard_normal((len(cells), self.noise))
+        else:
+            labels, own = self.truth.labels[rows], self.own[rows]
+        return np.concatenate([labels.astype(str)[:, None] == self.types, own], axis=1)
+
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the true values, (cells, features), standardised; the train mean, 0, of cells that have none."""
+        return self.truth.values[target][self.rows_of(cells)]
+
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
+        """Return draws around a centre around which the truth is a draw, too, (cells, features, draws), standardised."""
+        random, truth = (
+            np.random.default_rng([seed, 2]),
+            self.truth.values[target][self.rows_of(cells)][:, features],
+        )
+        centre = truth + DRAWN_SD * random.standard_normal(truth.shape)
+        return centre[:, :, None] + DRAWN_SD * random.standard_normal((*truth.shape, draws))
+
+    def rows_of(self, cells: Cells) -> np.ndarray | None:
+        """Return whose truth is told of each query cell, (cells,); None for train cells."""
+        return self.truth.rows_of(cells)
+
+
+@dataclass(kw_only=True)
+class Shuffled(Oracle):
+    """A perfect answer, given to the wrong cells: every call permutes the query cells anew."""
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Prepare the oracle and the permutations."""
+        self.permutations = np.random.default_rng([seed, 1])
+        return super().fit(train, seed)
+
+    def draw(
+        self, cells: Cells, target: str, features: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
+        """Return values of query cells drawn at random, (cells, features, draws), standardised."""
+        values = self.truth.values[target][:, features]
+        rows = np.random.default_rng([seed, 2]).integers(len(values), size=(len(cells), draws))
+        return np.moveaxis(values[rows], 1, 2)
+
+    def rows_of(self, cells: Cells) -> np.ndarray | None:
+        """Return the query cells whose truth is told instead, (cells,); None for train cells."""
+        rows = super().rows_of(cells)
+        return None if rows is None else self.permutations.permutation(rows)
