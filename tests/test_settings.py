@@ -11,7 +11,6 @@ from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between
-from mosaicbench.rules import number_of_jobs
 
 SWEEP = {"label": "n", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "mmvaepp": 2}}}
 MINIMAL = {"datasets": {"simulated": {}}}
@@ -209,7 +208,6 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
         "_1": (["cca", "oracle"], ["paired"]),
         "_2": (["links_cca", "oracle"], ["unpaired"]),
     }
-    assert number_of_jobs(bench)["score"] == 2
     for apart in ({"keep_imputed": "until_scored"}, {"few_jobs": False}):
         bench = settings.load(MINIMAL | few | apart)
         assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
@@ -217,7 +215,6 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
             "_1": ["cca"],
             "_2": ["links_cca"],
         }
-        assert number_of_jobs(bench)["score"] == 4
 
 
 def test_what_scoring_reads_of_a_run_that_is_kept_stays():

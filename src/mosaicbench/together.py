@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mosaicbench import catalog, disk
+from mosaicbench import catalog
 from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS, VIRTUAL
 
+UNTIL_SCORED = "until_scored"  # a choice of the config's `keep_imputed`
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
 MOST_RUNS_OF_FEW_JOBS = 20
 MOST_MODELS = 2  # of one job; of more, a machine of many cores would wait for the last
@@ -151,11 +152,18 @@ def scored_by_scenario(applicable: list[tuple[str, str, str]]) -> dict[str, Scor
 
 def until_scored(runs: dict, keep_imputed: bool | str) -> list[str]:
     """Return the runs, of name -> run of the config, whose values go once they are scored: those that no model gives again."""
-    if keep_imputed != disk.UNTIL_SCORED:
+    if keep_imputed != UNTIL_SCORED:
         return []
     fitted = [run for run in runs.values() if run.method != catalog.ELSEWHERE]
     imputing = [run for run in fitted if "impute" in catalog.card("methods", run.method)["gives"]]
-    return [run.name for run in imputing if not disk.may_keep_model(run.method)]
+    return [run.name for run in imputing if not may_keep_model(run.method)]
+
+
+def may_keep_model(method: str) -> bool:
+    """Return whether a small model may replace what a method of this project imputes."""
+    card = catalog.card("methods", method)
+    means_of_cells = card["kind"] == "baseline" and "neighbors" in catalog.hyperparameters(method)
+    return not ("wraps" in card or "solution" in card["uses"] or means_of_cells)
 
 
 def laid_out(views: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
