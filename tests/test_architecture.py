@@ -96,7 +96,7 @@ ALLOWED = {
     ),
     "tuning": (
         {"catalog", "files", "fitting", "meter", "scoring", "spaces", "statistics", "tuning"},
-        {"numpy", "optuna"},
+        {"numpy", "optuna", "pandas"},
     ),
     "cluster": ({"errors"}, set()),
     "attempts": ({"cluster", "errors", "files"}, set()),

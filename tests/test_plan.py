@@ -113,7 +113,7 @@ def test_the_shipped_table_has_every_method_of_the_project():
     table = read_table(REPOSITORY / "config/expenses.tsv", resources.COLUMNS)
     cards = catalog.cards("methods")
     own = {name for name, card in cards.items() if "wraps" not in card}
-    assert own | {"score", "other"} == set(table["work"])
+    assert own | {"score", "other"} <= set(table["work"])
     assert not table.isna().any(axis=None)
 
 
