@@ -5,14 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
-import numpy as np
 import pytest
 from conftest import REPOSITORY
 
 from mosaicbench import catalog, cli, listing
-from mosaicbench.job_expenses import read_job_expenses
 
 ADOPTION = {"dataset": "d", "scenario": "s", "run": "r"}
 SEARCH = {
@@ -61,28 +58,6 @@ def test_a_config_that_is_no_yaml_is_a_message_without_a_traceback(tmp_path):
     assert done.returncode == 2
     assert "my.yaml: not valid YAML" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_command_says_what_it_took_once_it_has_ended_well(tmp_path):
-    took, begun = tmp_path / "expenses/list.tsv", time.monotonic()
-    ballast = np.ones(2**26)  # 512 MB of the process that starts it, which are not its own
-    child = "import time\nwhile time.process_time() < 0.5: pass"
-    work = f"import subprocess, sys; from mosaicbench import cli, listing; child = [sys.executable, '-c', {child!r}]\n"
-    work += "listing.main = lambda **_: subprocess.run(child); cli.main(sys.argv[1:])"
-    assert python("-c", work, "--expenses", str(took), "list").returncode == 0
-    spent, wall = read_job_expenses(took), time.monotonic() - begun
-    assert 0.5 < spent["cpu_seconds"] < wall + 0.5  # of the child, too
-    assert 0.4 < spent["seconds"] < wall
-    assert 5 < spent["peak_mb"] < ballast.nbytes / 2**21
-    refused = tmp_path / "refused.tsv"
-    assert (
-        python(
-            "-m", "mosaicbench", "--expenses", str(refused), "draw", "--figures", "umpa"
-        ).returncode
-        != 0
-    )
-    assert not refused.exists()
-    assert read_job_expenses(refused) == {}
 
 
 def test_an_unknown_method_names_the_nearest():

@@ -1,5 +1,7 @@
 """What jobs ask of a cluster, and what it can give: SLURM's answers are text here; tests/test_slurm.py asks a real one."""
 
+import math
+
 import pytest
 
 from mosaicbench import cluster
@@ -30,9 +32,13 @@ SMALL = {
 
 def test_partitions_are_read_as_slurm_writes_them():
     assert [p.name for p in OFFERED.values() if p.is_default] == ["cpu"]
-    assert [OFFERED[name].minutes for name in ("cpu", "gpu", "old")] == [36 * 60, 150, None]
+    assert [OFFERED[name].minutes for name in ("cpu", "gpu", "old")] == [36 * 60, 150, math.inf]
     assert OFFERED["gpu"].nodes == ((32, 128000, (("", 2),)), (32, 128000, (("a100", 4),)))
-    assert (OFFERED["gpu"].mem_mb, OFFERED["gpu"].cpus, OFFERED["cpu"].mem_mb) == (64000, 16, None)
+    assert (OFFERED["gpu"].mem_mb, OFFERED["gpu"].cpus, OFFERED["cpu"].mem_mb) == (
+        64000,
+        16,
+        math.inf,
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,38 +56,22 @@ def test_what_a_partition_has_is_not_refused(fits):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("asked", "could"),
     [
-        (
-            {"mem_mb": 256001},
-            r"rule cut asks for 1 CPU, 256001 MB, but partition cpu has no such node .*no partition of this",
-        ),
-        ({"cpus": 64, "mem_mb": 256001}, "no partition of this cluster could start it"),
-        (
-            {"minutes": 2161},
-            "asks for 2161 minutes, but partition cpu gives at most 2160; no partition",
-        ),
-        (
-            {"gpus": 1},
-            r"and 1 GPU, but partition cpu has no such node .*no GPU.*slurm_partition could be: gpu",
-        ),
-        ({"partition": "gpu", "gpus": 8}, "8 GPU, but partition gpu has no such node .*4 GPU a100"),
-        ({"partition": "gpu", "gpus": 1, "gpu_model": "h100"}, "1 GPU of model h100"),
-        (
-            {"partition": "gpu", "mem_mb": 64001},
-            "64001 MB, but partition gpu gives at most 64000; slurm_partition could be: cpu",
-        ),
-        ({"partition": "gpu", "cpus": 17}, "17 CPUs, but partition gpu gives at most 16"),
-        ({"partition": "old"}, "partition old, which is not up"),
-        ({"partition": "gpus"}, "partition gpus, which does not exist; there are cpu, gpu, old"),
-        (
-            {"partition": "gpu,old", "minutes": 200},
-            "200 minutes, but partition gpu gives at most 150 and .*old, which is not up",
-        ),
+        ({"mem_mb": 256001}, "no partition"),
+        ({"minutes": 2161}, "no partition"),
+        ({"gpus": 1}, "gpu"),
+        ({"partition": "gpu", "gpus": 8}, "no partition"),
+        ({"partition": "gpu", "gpus": 1, "gpu_model": "h100"}, "no partition"),
+        ({"partition": "gpu", "mem_mb": 64001}, "cpu"),
+        ({"partition": "gpu", "cpus": 17}, "cpu"),
+        ({"partition": "old"}, "cpu, gpu"),
+        ({"partition": "gpus"}, "cpu, gpu"),
+        ({"partition": "gpu,old", "minutes": 200}, "cpu"),
     ],
 )
-def test_what_would_wait_for_ever_is_refused_with_what_to_change(asked, message):
-    with pytest.raises(UserError, match=message):
+def test_what_would_wait_for_ever_is_refused_with_what_to_change(asked, could):
+    with pytest.raises(UserError, match=f"rule cut .*slurm_partition could be: {could}"):
         cluster.check_requests([Request(**SMALL), Request(**SMALL | asked)], OFFERED)
 
 
@@ -96,9 +86,7 @@ def test_every_rule_is_named_once():
 
 def test_a_cluster_without_a_default_partition_wants_one_named():
     gpu = {"gpu": OFFERED["gpu"]}
-    with pytest.raises(
-        UserError, match=r"rule cut names no partition .*slurm_partition could be: gpu"
-    ):
+    with pytest.raises(UserError, match=r"rule cut .*no default.*slurm_partition could be: gpu"):
         cluster.check_requests([Request(**SMALL)], gpu)
 
 

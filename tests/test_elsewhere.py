@@ -18,7 +18,6 @@ from mosaicbench.report.page.cells import trait_columns
 from mosaicbench.report.page.failures import reason
 from mosaicbench.report.theme import Theme
 from mosaicbench.roster import TRAITS, roster_of
-from mosaicbench.rules import number_of_jobs
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
 IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}
@@ -274,7 +273,6 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
             bench.not_applicable[-1]["reason"]
             == "computed elsewhere, for other datasets or scenarios"
         )
-    assert number_of_jobs(bench)["adopt"] == 1
 
 
 @pytest.mark.usefixtures("there")

@@ -11,7 +11,6 @@ from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between
-from mosaicbench.rules import number_of_jobs
 
 SWEEP = {"label": "n", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "mmvaepp": 2}}}
 MINIMAL = {"datasets": {"simulated": {}}}
@@ -209,14 +208,12 @@ def test_with_few_jobs_a_view_scores_all_its_runs_in_one_job_unless_values_of_so
         "_1": (["cca", "oracle"], ["paired"]),
         "_2": (["links_cca", "oracle"], ["unpaired"]),
     }
-    assert number_of_jobs(bench)["score"] == 2
     bench = settings.load(MINIMAL | few | {"few_jobs": False})
     assert {part: runs for part, (runs, _) in bench.scored_together.items()} == {
         "_controls": ["oracle"],
         "_1": ["cca"],
         "_2": ["links_cca"],
     }
-    assert number_of_jobs(bench)["score"] == 4
 
 
 def test_the_budget_reaches_every_trained_run_and_nothing_else():

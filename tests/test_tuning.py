@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-from dataclasses import replace
 
 import forked
 import numpy as np
@@ -24,9 +23,9 @@ from mosaicbench.files.best import KEYS, read_best, write_best
 from mosaicbench.files.dataset import ACTIVITY
 from mosaicbench.files.trials import read_trials
 from mosaicbench.files.views import read_view, space_values, write_view
+from mosaicbench.tuning import search
 from mosaicbench.tuning.objective import metrics_of, value_of
-from mosaicbench.tuning.search import RANDOM, settings_of_trial
-from mosaicbench.tuning.study import Study, Trial, best_of
+from mosaicbench.tuning.search import RANDOM, best_of, settings_of
 
 SPACE = {
     "latent": {"int": [5, 64], "log": True},
@@ -198,60 +197,62 @@ def test_any_metric_can_be_the_objective_and_more_is_better():
 # --- the search ---
 
 
-def judged(number, settings):
-    latent = settings.get("latent", 20)
-    return Trial(number, settings, "ok", -((math.log(latent) - math.log(40)) ** 2), 1.0, 1.0)
+OUTCOME = {"status": "ok", "seconds": 1.0, "cpu_seconds": 1.0, "message": ""}
 
 
-def searched(trials, seed=0, fails=()):
-    done = []
-    for number in range(trials):
-        trial = judged(number, settings_of_trial(number, SPACE, DEFAULTS, done, seed))
-        done.append(replace(trial, status="diverged", objective=None) if number in fails else trial)
+def judged(settings):
+    return -((math.log(settings.get("latent", 20)) - math.log(40)) ** 2), OUTCOME
+
+
+def searched(folder, trials, seed=0, fails=(), space=SPACE, defaults=DEFAULTS):
+    study = search.opened(folder, f"{seed}{fails}")
+    while len(done := study.trials) < trials:
+        chosen = search.next_settings(done, space, defaults, seed)
+        value, outcome = judged(chosen)
+        value = None if len(done) in fails else value
+        search.keep(study, space, defaults | chosen, value, outcome)
     return done
 
 
-def test_the_first_trial_has_the_defaults_and_all_others_lie_in_the_space():
-    done = searched(RANDOM + 6)
-    assert done[0].settings == {}
+def test_the_first_trial_has_the_defaults_and_all_others_lie_in_the_space(tmp_path):
+    done = searched(tmp_path, RANDOM + 6)
+    assert settings_of(done[0]) == {}
     for trial in done[1:]:
-        assert set(trial.settings) == set(SPACE)
-        assert all(spaces.holds(SPACE[name], value) for name, value in trial.settings.items())
-    assert len({json.dumps(trial.settings) for trial in done}) == len(done)
+        assert set(trial.params) == set(SPACE)
+        assert all(spaces.holds(SPACE[name], value) for name, value in trial.params.items())
+    assert len({json.dumps(trial.params) for trial in done}) == len(done)
 
 
-def test_the_random_trials_are_the_same_whatever_was_found_so_that_datasets_share_them():
-    one = searched(RANDOM + 3)
-    other = searched(RANDOM + 3, fails=[best_of(one[: RANDOM + 1]).number])
-    assert [t.settings for t in one[: RANDOM + 1]] == [t.settings for t in other[: RANDOM + 1]]
-    assert [t.settings for t in one[RANDOM + 1 :]] != [t.settings for t in other[RANDOM + 1 :]]
-    assert [t.settings for t in one[1:]] != [t.settings for t in searched(RANDOM + 3, seed=1)[1:]]
+def test_the_random_trials_are_the_same_whatever_was_found_so_that_datasets_share_them(tmp_path):
+    one = searched(tmp_path, RANDOM + 3)
+    other = searched(tmp_path, RANDOM + 3, fails=[best_of(one[: RANDOM + 1]).number])
+    another = searched(tmp_path, RANDOM + 3, seed=1)
+    assert [t.params for t in one[: RANDOM + 1]] == [t.params for t in other[: RANDOM + 1]]
+    assert [t.params for t in one[RANDOM + 1 :]] != [t.params for t in other[RANDOM + 1 :]]
+    assert [t.params for t in one[1:]] != [t.params for t in another[1:]]
 
 
-def test_after_the_random_trials_the_search_stays_near_what_was_good():
-    done = searched(RANDOM + 20)
-    far = [abs(math.log(trial.settings["latent"] / 40)) for trial in done[1:]]
+def test_after_the_random_trials_the_search_stays_near_what_was_good(tmp_path):
+    done = searched(tmp_path, RANDOM + 20)
+    far = [abs(math.log(trial.params["latent"] / 40)) for trial in done[1:]]
     assert np.mean(far[RANDOM:]) < 0.7 * np.mean(far[:RANDOM])
 
 
-def test_settings_are_drawn_once_as_long_as_there_are_others():
-    space, done = {"latent": {"int": [1, 6]}}, []
-    for number in range(6):
-        done.append(judged(number, settings_of_trial(number, space, {"latent": 4}, done, 0)))
-    assert sorted(trial.settings.get("latent", 4) for trial in done) == [1, 2, 3, 4, 5, 6]
+def test_settings_are_drawn_once_as_long_as_there_are_others(tmp_path):
+    done = searched(tmp_path, 6, space={"latent": {"int": [1, 6]}}, defaults={"latent": 4})
+    assert sorted(trial.params["latent"] for trial in done) == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed():
-    trials = [
-        Trial(number, {}, "ok", value, 1.0, 1.0)
-        for number, value in enumerate([0.2, 0.5, 0.5, None])
-    ]
-    assert best_of(trials).number == 1
-    assert best_of([replace(trial, objective=None) for trial in trials]).number == 0
-    assert (
-        best_of([replace(trials[3], number=0), replace(trials[0], number=1, objective=-0.4)]).number
-        == 1
-    )
+def test_the_best_is_the_earliest_of_equals_and_the_defaults_where_all_failed(tmp_path):
+    def best(*values):
+        study = search.opened(tmp_path, str(values))
+        for value in values:
+            search.keep(study, SPACE, DEFAULTS, value, OUTCOME)
+        return best_of(study.trials).number
+
+    assert best(0.2, 0.5, 0.5, None) == 1
+    assert best(None, None) == 0
+    assert best(None, -0.4) == 1
 
 
 # --- the command ---
@@ -327,25 +328,23 @@ def test_poisoned_query_and_solution_leave_the_settings_alone(job, view, tmp_pat
     for part, file in again.items():
         assert same(read_view(job["view"] / f"{part}.h5mu", part), read_view(file, part))
     read = []
-    monkeypatch.setattr(
-        tune, "tried", lambda *asked: read.append(asked) or judged(asked[0], asked[1])
-    )
+    monkeypatch.setattr(tune, "tried", lambda *asked: read.append(asked) or judged(asked[0]))
     tune.main(**job)
     assert {
-        path.parent for _, _, fit, solution, *_ in read for path in (fit.train, fit.query, solution)
+        path.parent for _, fit, solution, *_ in read for path in (fit.train, fit.query, solution)
     } == {job["view"]}
-    assert all(fit.solution is None for _, _, fit, *_ in read)
+    assert all(fit.solution is None for _, fit, *_ in read)
 
 
 def fake(monkeypatch, killed_at=None):
-    """Judge trials without fitting; return the numbers of those that were tried."""
+    """Judge trials without fitting; return the settings of those that were tried."""
     asked = []
 
-    def tried(number, settings, *_):
-        if number == killed_at:
+    def tried(settings, *_):
+        if len(asked) == killed_at:
             raise KeyboardInterrupt
-        asked.append(number)
-        return judged(number, settings)
+        asked.append(settings)
+        return judged(settings)
 
     monkeypatch.setattr(tune, "tried", tried)
     return asked
@@ -362,24 +361,15 @@ def test_a_killed_search_goes_on_and_ends_as_if_it_had_not_been(job, monkeypatch
     assert not (cut_short["output"] / "best.json").exists()
     asked = fake(monkeypatch)
     tune.main(**cut_short)
-    assert asked == [RANDOM + 2, RANDOM + 3]
+    assert len(asked) == 2
     for name in ("trials.tsv", "best.json"):
         assert (whole["output"] / name).read_text() == (cut_short["output"] / name).read_text()
     asked = fake(monkeypatch)
     tune.main(**cut_short | {"trials": RANDOM + 5})  # more trials are added to those that were
-    assert asked == [RANDOM + 4]
+    assert len(asked) == 1
     asked = fake(monkeypatch)
     tune.main(**cut_short | {"hyperparameters": {}})  # another question begins again
-    assert asked == list(range(RANDOM + 4))
-
-
-def test_a_trial_whose_file_was_cut_short_is_tried_again(tmp_path):
-    study = Study(tmp_path, "key")
-    study.keep(judged(0, {"latent": 7}))
-    assert study.ended(0) == judged(0, {"latent": 7})
-    (tmp_path / ".trials/00000.json").write_text('{"number": 0,')
-    assert study.ended(0) is None
-    assert Study(tmp_path, "another").ended(0) is None
+    assert len(asked) == RANDOM + 4
 
 
 def test_failures_are_trials(job, monkeypatch):
@@ -400,9 +390,7 @@ def test_failures_are_trials(job, monkeypatch):
         0,
         2,
     )
-    monkeypatch.setattr(
-        tune, "tried", lambda number, *_: Trial(number, {}, "not_applicable", None, 0.0, 0.0)
-    )
+    monkeypatch.setattr(tune, "tried", lambda *_: (None, OUTCOME | {"status": "not_applicable"}))
     tune.main(**job)
     assert (
         read_best(job["output"] / "best.json")["trials"] == 1

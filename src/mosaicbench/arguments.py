@@ -41,8 +41,6 @@ def parser() -> argparse.ArgumentParser:
         prog="mosaicbench", description="A benchmark of multimodal VAEs for single-cell data."
     )
     whole.add_argument("--version", action="version", version=__version__)
-    what = "write what the command took to this file, once it has ended well: seconds, CPU seconds, and the most memory"
-    whole.add_argument("--expenses", type=Path, metavar="FILE.tsv", help=what)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = _add(
@@ -289,7 +287,7 @@ def parser() -> argparse.ArgumentParser:
     plan = _add(
         commands,
         "plan",
-        "tell, before a benchmark runs, its number of jobs, CPU-hours, GPU-hours, disk and memory",
+        "tell, before a benchmark runs, its hours, memory and disk",
     )
     default = str(layout.project_file("config/config.yaml"))
     plan.add_argument(
@@ -298,9 +296,6 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         default=default,
         help="a config (default: the default benchmark)",
-    )
-    plan.add_argument(
-        "--measured", type=Path, metavar="DIR", help="the results folder of a finished benchmark"
     )
     where = "a table of expenses, such as a finished benchmark's tables/expenses.tsv (default: the one that ships)"
     default = layout.project_file("config/expenses.tsv")
@@ -314,12 +309,6 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=CELLS,FEATURES",
         help=where,
-    )
-    plan.add_argument(
-        "--write",
-        type=Path,
-        metavar="FILE",
-        help="write the expenses that were used to this file, whose larger views stay",
     )
 
     compare = _add(

@@ -11,12 +11,10 @@ import inspect
 import os
 import signal
 import sys
-import time
 
 from mosaicbench import attempts, jobs, listing
 from mosaicbench.arguments import parser
 from mosaicbench.errors import NotWritten, UserError
-from mosaicbench.job_expenses import write_job_expenses
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {
@@ -47,13 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
-    begun = time.monotonic()
     options = vars(parser().parse_args(arguments))
-    command, threads, expenses = (
-        options.pop("command"),
-        options.pop("threads", None),
-        options.pop("expenses"),
-    )
+    command, threads = options.pop("command"), options.pop("threads", None)
     if threads is not None:
         # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
@@ -78,8 +71,6 @@ def _run(arguments: list[str] | None) -> None:
             )
         else:
             importlib.import_module(f"mosaicbench.commands.{command}").main(**options)
-        if expenses is not None:
-            write_job_expenses(expenses, begun)
     except NotWritten as error:
         print(f"mosaicbench {command}: {error}", file=sys.stderr, flush=True)
         os._exit(

@@ -23,14 +23,14 @@ STATUS_OF_STATE = {"OUT_OF_MEMORY": "out_of_memory", "TIMEOUT": "timeout", "DEAD
 
 @dataclass(frozen=True)
 class Partition:
-    """What one partition offers: `nodes` are its machines' (CPUs, MB, GPUs by model); None means without a limit."""
+    """What one partition offers: `nodes` are its machines' (CPUs, MB, GPUs by model); limits may be infinite."""
 
     name: str
     is_default: bool
     is_up: bool
-    minutes: float | None
-    mem_mb: float | None
-    cpus: float | None
+    minutes: float
+    mem_mb: float
+    cpus: float
     nodes: tuple[tuple[int, int, tuple[tuple[str, int], ...]], ...]
 
 
@@ -119,28 +119,32 @@ def parsed_partitions(described: str, nodes: str) -> dict[str, Partition]:
 
 
 def check_requests(requests: Iterable[Request], offered: dict[str, Partition]) -> None:
-    """Refuse requests that would wait for ever.
+    """Refuse requests that SLURM would leave pending for ever.
 
     Raises
     ------
     UserError
         One message for all: which rule asks for what, what its partition offers, which partition could give it.
     """
+    default = next((name for name, partition in offered.items() if partition.is_default), "")
     problems = {}
     for request in sorted(dict.fromkeys(requests), key=lambda request: request.rule):
-        name = request.partition or next((p.name for p in offered.values() if p.is_default), None)
-        if name is None:
-            what = "names no partition (slurm_partition), and this cluster has no default one"
-            problems.setdefault((request.rule, what), _could(request, offered))
+        names = (request.partition or default).split(",")
+        if any(name in offered and _gives(offered[name], request) for name in names):
             continue
-        why_not = [_why_not(request, offered, choice) for choice in name.split(",")]
-        if all(why_not):
-            problems.setdefault((request.rule, " and ".join(why_not)), _could(request, offered))
+        there = "; ".join(_described(offered[name]) for name in names if name in offered)
+        could = [name for name, partition in offered.items() if _gives(partition, request)]
+        problems[
+            f"rule {request.rule} asks partition {' or '.join(filter(None, names)) or '(no default)'} for"
+            f" {request.cpus} CPU, {request.mem_mb} MB, {request.minutes} minutes, {request.gpus} GPU"
+            f" {request.gpu_model}".rstrip()
+            + f" ({there or 'there is no such partition'}); slurm_partition could be:"
+            f" {', '.join(could) or 'no partition of this cluster'}"
+        ] = None
     if problems:
-        lines = [f"  rule {rule} {what}; {remedy}" for (rule, what), remedy in problems.items()]
         raise UserError(
-            "nothing was submitted: the last attempts of these rules, which ask for most, could never start here:\n"
-            + "\n".join(lines)
+            "nothing was submitted: the last attempts of these rules, which ask for most, could never start here:\n  "
+            + "\n  ".join(problems)
             + "\nChange default-resources, set-resources or (for rules in groups) group-components in the profile,"
             " profiles/slurm/profile.yaml, or limits in the config."
         )
@@ -172,56 +176,31 @@ def status_of_killed(job: str | None) -> tuple[str, str]:
     return STATUS_OF_STATE.get(state, "crashed"), f"which SLURM calls {state}"
 
 
-def _why_not(request: Request, offered: dict[str, Partition], name: str) -> str:
-    """Return why a partition can never start a request, in words that follow "rule NAME"; "" if it can."""
-    if name not in offered:
-        return f"asks for partition {name}, which does not exist; there are {', '.join(offered)}"
-    partition = offered[name]
-    asked_gpus = f"{request.gpus} GPU" + (
-        f" of model {request.gpu_model}" if request.gpu_model else ""
-    )
-    if not partition.is_up:
-        return f"asks for partition {name}, which is not up"
-    if partition.minutes is not None and request.minutes > partition.minutes:
-        return f"asks for {request.minutes} minutes, but partition {name} gives at most {partition.minutes:g}"
-    if partition.mem_mb is not None and request.mem_mb > partition.mem_mb:
-        return (
-            f"asks for {request.mem_mb} MB, but partition {name} gives at most {partition.mem_mb:g}"
+def _gives(partition: Partition, request: Request) -> bool:
+    """Return whether a partition can ever start a request."""
+    limits = (partition.minutes, partition.mem_mb, partition.cpus)
+    asked = (request.minutes, request.mem_mb, request.cpus)
+    return (
+        partition.is_up
+        and all(most >= number for most, number in zip(limits, asked, strict=True))
+        and any(
+            cpus >= request.cpus
+            and mem_mb >= request.mem_mb
+            and request.gpus <= sum(n for model, n in gpus if request.gpu_model in ("", model))
+            for cpus, mem_mb, gpus in partition.nodes
         )
-    if partition.cpus is not None and request.cpus > partition.cpus:
-        return (
-            f"asks for {request.cpus} CPUs, but partition {name} gives at most {partition.cpus:g}"
-        )
-    if any(_fits(request, node) for node in partition.nodes):
-        return ""
-    asked = f"{request.cpus} CPU, {request.mem_mb} MB" + (
-        f" and {asked_gpus}" if request.gpus else ""
     )
-    return f"asks for {asked}, but partition {name} has no such node ({_described(partition)})"
-
-
-def _fits(request: Request, node: tuple[int, int, tuple[tuple[str, int], ...]]) -> bool:
-    cpus, mem_mb, gpus = node
-    counted = [count for model, count in gpus if request.gpu_model in ("", model)]
-    return request.cpus <= cpus and request.mem_mb <= mem_mb and request.gpus <= sum(counted)
 
 
 def _described(partition: Partition) -> str:
-    if not partition.nodes:
-        return "it has no nodes"
-    kinds = []
-    for cpus, mem_mb, gpus in partition.nodes:
-        counted = [f"{count} GPU {model}".strip() for model, count in gpus] or ["no GPU"]
-        kinds.append(f"{cpus} CPU, {mem_mb} MB, {' and '.join(counted)}")
-    return "its nodes have " + ", or ".join(kinds)
-
-
-def _could(request: Request, offered: dict[str, Partition]) -> str:
-    able = [name for name in offered if not _why_not(request, offered, name)]
+    nodes = [
+        " ".join([f"{cpus} CPU {mem_mb} MB", *(f"{count} GPU {model}" for model, count in gpus)])
+        for cpus, mem_mb, gpus in partition.nodes
+    ]
+    state = "" if partition.is_up else " is not up;"
     return (
-        f"slurm_partition could be: {', '.join(able)}"
-        if able
-        else "no partition of this cluster could start it"
+        f"{partition.name}{state} gives at most {partition.minutes:g} minutes, {partition.mem_mb:g} MB,"
+        f" {partition.cpus:g} CPU; its nodes: {', '.join(nodes) or 'no node'}"
     )
 
 
@@ -233,14 +212,14 @@ def _gpus(gres: str) -> dict[str, int]:
     return found
 
 
-def _number(text: str) -> float | None:
-    return None if text in ("UNLIMITED", "INFINITE") else float(text)
+def _number(text: str) -> float:
+    return math.inf if text in ("UNLIMITED", "INFINITE") else float(text)
 
 
-def _minutes(text: str) -> float | None:
-    """Return minutes from SLURM's [days-]hours:minutes:seconds, None where there is no limit."""
+def _minutes(text: str) -> float:
+    """Return minutes from SLURM's [days-]hours:minutes:seconds."""
     if text in ("UNLIMITED", "INFINITE"):
-        return None
+        return math.inf
     days, _, clock = text.rpartition("-")
     hours, minutes, seconds = ([0, 0, 0] + [int(part) for part in clock.split(":")])[-3:]
     return 1440 * int(days or 0) + 60 * hours + minutes + seconds / 60

@@ -178,7 +178,7 @@ class Results:
 
     @property
     def expenses(self) -> Jobs:
-        """Where jobs write what they took."""
+        """Where Snakemake writes what jobs took."""
         return Jobs(self.at("expenses"), "tsv")
 
 

@@ -13,13 +13,22 @@ import time
 
 import psutil
 
-from mosaicbench.usage import cpu_seconds_of, peak_mb_of
-
 PHASES = ("import", "read", "fit", "embed", "impute", "draw", "write")
 ON_DEVICE = ("fit", "embed", "impute", "draw")  # phases that compute where torch computes
 MEASURES = ("seconds", "cpu_seconds", "gpu_seconds", "host_mb", "device_mb")
 BEFORE = -1  # no phase yet
 LONGEST_NAME = 200  # bytes of a device's name
+
+
+def cpu_seconds_of(who: int) -> float:
+    """Return the CPU seconds of this process (``RUSAGE_SELF``), or of its children that have ended (``RUSAGE_CHILDREN``)."""
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_mb_of(who: int) -> float:
+    """Return the most resident memory that this process had, or one of its children that have ended, in MB of 2^20 bytes."""
+    return resource.getrusage(who).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 class Meter:

@@ -58,7 +58,7 @@ RESULTS = layout.Results(
     bench.results
 )  # of this benchmark, for params, where Snakemake fills in no <results>
 ANY = layout.Results("<results>")  # of any benchmark, for the files of rules
-EXPENSES, LOGS = RESULTS.expenses, layout.Jobs("<logs>", "log")
+EXPENSES, LOGS = ANY.expenses, layout.Jobs("<logs>", "log")
 OF_VIEW = ("{dataset}", "{scenario}")
 OF_RUN = (*OF_VIEW, "{run}")
 VIEW = ANY.view(*OF_VIEW, "{seed}")

@@ -26,17 +26,18 @@ rule prepare:
         ANY.dataset("{dataset}"),
     log:
         LOGS.prepare("{dataset}"),
+    benchmark:
+        EXPENSES.prepare("{dataset}")
     conda:
         ENVIRONMENT
     params:
-        expenses=EXPENSES.prepare("{dataset}"),
         loader=loader,
         options=loader_options,
         raw=raw_folder,
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} prepare --dataset {wildcards.dataset:q}"
+        "python -m mosaicbench prepare --dataset {wildcards.dataset:q}"
         " --loader {params.loader:q} --options {params.options:q} {params.raw:q} --output {output:q} 2> {log:q}"
 
 
@@ -52,16 +53,17 @@ rule cut:
         audit=files_of_cut("audit.tsv"),
     log:
         file_of_cut(LOGS),
+    benchmark:
+        file_of_cut(EXPENSES)
     conda:
         ENVIRONMENT
     params:
-        expenses=file_of_cut(EXPENSES),
         kind=scenario_kind,
         options=cut_options,
         seeds=bench.seeds if bench.config["few_jobs"] else "{seed}",
     message:
         "Cut {wildcards.dataset}, {wildcards.scenario}, seed {params.seeds}"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} cut --dataset {input.dataset:q} --scenario {wildcards.scenario:q}"
+        "python -m mosaicbench cut --dataset {input.dataset:q} --scenario {wildcards.scenario:q}"
         " --kind {params.kind:q} --options {params.options:q} --seeds {params.seeds:q}"
         " --train {output.train:q} --query {output.query:q} --solution {output.solution:q} 2> {log:q}"

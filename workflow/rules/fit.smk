@@ -27,13 +27,12 @@ if fitted_alone("model"):
             runtime=minutes_of_fit,
             attempt=number_of_attempt,
         params:
-            expenses=EXPENSES.fit(*OF_RUN, "{seed}"),
             python=python_of_method,
             job=job_of_one_seed,
         message:
             "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
         shell:
-            "{params.python:q} -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
+            "{params.python:q} -m mosaicbench fit {params.job:q} --threads {threads}"
             " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
@@ -61,12 +60,11 @@ if fitted_alone("baseline", "control"):
             runtime=minutes_of_fit_of_seeds,
             attempt=number_of_attempt,
         params:
-            expenses=EXPENSES.fit_of_seeds(*OF_RUN),
             job=job_of_all_seeds,
         message:
             "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
         shell:
-            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
+            "python -m mosaicbench fit {params.job:q} --threads {threads}"
             " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
 
@@ -89,12 +87,11 @@ if runs_from_elsewhere():
         conda:
             ENVIRONMENT
         params:
-            expenses=EXPENSES.adopt(*OF_RUN),
             job=job_of_adoption,
         message:
             "Adopt {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
         shell:
-            "python -m mosaicbench --expenses {params.expenses:q} adopt {params.job:q} 2> {log:q}"
+            "python -m mosaicbench adopt {params.job:q} 2> {log:q}"
 
 
 # Controls are cheap, so they rerun together, as do baselines, and models by twos, with `few_jobs`.
@@ -121,10 +118,9 @@ for part, runs in bench.fitted_together.items():
             runtime=minutes_of_fit_of_seeds,
             attempt=number_of_attempt,
         params:
-            expenses=EXPENSES.fit_of_runs(*OF_VIEW, f"_{runs[0]}"),  # a part's number may change, and no fit for that
             job=job_of_runs(runs),
         message:
             f"Fit {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}, all seeds"
         shell:
-            "python -m mosaicbench --expenses {params.expenses:q} fit {params.job:q} --threads {threads}"
+            "python -m mosaicbench fit {params.job:q} --threads {threads}"
             " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"

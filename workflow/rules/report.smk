@@ -15,6 +15,8 @@ for number, views in enumerate(bench.laid_out_together, start=1):
             tables_of_projections(views),
         log:
             LOGS.at("project", number),
+        benchmark:
+            EXPENSES.at("project", number)
         priority: -1  # beside `tabulate`, which has no other company
         conda:
             ENVIRONMENT
@@ -22,14 +24,13 @@ for number, views in enumerate(bench.laid_out_together, start=1):
         resources:
             runtime=minutes_of_projecting(views),
         params:
-            expenses=EXPENSES.at("project", number),
             views=views_and_projected_runs(views),
             seed=bench.seeds[0],
             projections=projections_folder,
         message:
             f"Lay out the query cells of {', '.join('/'.join(view) for view in views)}"
         shell:
-            "python -m mosaicbench --expenses {params.expenses:q} project {params.views:q} --seed {params.seed:q}"
+            "python -m mosaicbench project {params.views:q} --seed {params.seed:q}"
             " --output {params.projections:q} --threads {threads} 2> {log:q}"
 
 
@@ -51,7 +52,6 @@ rule generate:
         ENVIRONMENT
     threads: 1
     params:
-        expenses=EXPENSES.of_view("generate", *OF_VIEW),
         runs=folders_of_generated_runs,
         seed=bench.seeds[0],
         view=folder_of_first_view,
@@ -59,7 +59,7 @@ rule generate:
     message:
         "Generate cells of {wildcards.dataset}, {wildcards.scenario}"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} generate --runs {params.runs:q} --view {params.view:q}"
+        "python -m mosaicbench generate --runs {params.runs:q} --view {params.view:q}"
         " --seed {params.seed:q} --output {output.cells:q} --tables {params.tables:q} --threads {threads} 2> {log:q}"
 
 
@@ -78,6 +78,8 @@ for number, figures in enumerate(bench.drawn_together, start=1):
             [file for figure in figures for file in files_of_figure(figure)],
         log:
             LOGS.at("draw", number),
+        benchmark:
+            EXPENSES.at("draw", number)
         group:
             group_on_cluster
         conda:
@@ -85,7 +87,6 @@ for number, figures in enumerate(bench.drawn_together, start=1):
         resources:
             runtime=minutes_of_drawing,
         params:
-            expenses=EXPENSES.at("draw", number),
             drawn=figures,
             tables=subpath(input[0], parent=True),
             projections=projections_folder,
@@ -94,7 +95,7 @@ for number, figures in enumerate(bench.drawn_together, start=1):
         message:
             f"Draw {', '.join(figures)}"
         shell:
-            "python -m mosaicbench --expenses {params.expenses:q} draw --figures {params.drawn:q} --tables {params.tables:q}"
+            "python -m mosaicbench draw --figures {params.drawn:q} --tables {params.tables:q}"
             " --projections {params.projections:q} --display {input.display:q} --views {params.views:q}"
             " --output {params.figures:q} 2> {log:q}"
 
@@ -114,14 +115,13 @@ rule typeset:
     conda:
         ENVIRONMENT
     params:
-        expenses=EXPENSES.at("typeset", "latex"),
         tables=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
         views=views_as_words(),
     message:
         "Write the tables as LaTeX"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} typeset --tables {params.tables:q} --display {input.display:q}"
+        "python -m mosaicbench typeset --tables {params.tables:q} --display {input.display:q}"
         " --views {params.views:q} --output {params.folder:q} 2> {log:q}"
 
 
@@ -139,12 +139,13 @@ rule report:
         citations=ANY.citations,
     log:
         LOGS.at("report"),
+    benchmark:
+        EXPENSES.at("report", "report")
     group:
         group_on_cluster
     conda:
         ENVIRONMENT
     params:
-        expenses=EXPENSES.at("report", "report"),
         tables=tables_folder,
         figures=figures_folder,
         results=subpath(output.report, parent=True),
@@ -152,6 +153,6 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} report --tables {params.tables:q} --figures {params.figures:q}"
+        "python -m mosaicbench report --tables {params.tables:q} --figures {params.figures:q}"
         " --display {input.display:q} --config {input.config:q} --results {params.results:q}"
         " --views {params.views:q} --output {output.report:q} 2> {log:q}"

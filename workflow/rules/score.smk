@@ -18,6 +18,8 @@ for part, (runs, scenarios) in bench.scored_together.items():
             cells=files_of_scores(runs, "cells.npz"),
         log:
             LOGS.score(*OF_VIEW, part),
+        benchmark:
+            EXPENSES.score(*OF_VIEW, part)
         wildcard_constraints:
             scenario=any_of(scenarios),
         priority: int(not bench.config["keep_imputed"])  # imputed values take much disk until then
@@ -27,14 +29,13 @@ for part, (runs, scenarios) in bench.scored_together.items():
         resources:
             runtime=minutes_of_scoring(runs),
         params:
-            expenses=EXPENSES.score(*OF_VIEW, part),
             runs=folders_of(runs),
             views=folders_of_views,
             groups=bench.groups,
         message:
             f"Score {listed(part, runs)} on {{wildcards.dataset}}, {{wildcards.scenario}}"
         shell:
-            "python -m mosaicbench --expenses {params.expenses:q} score --runs {params.runs:q} --views {params.views:q}"
+            "python -m mosaicbench score --runs {params.runs:q} --views {params.views:q}"
             " --groups {params.groups:q} --scores {output.scores:q} --features {output.features:q}"
             " --cells {output.cells:q} --threads {threads} 2> {log:q}"
 
@@ -70,13 +71,12 @@ rule keep_best:
         ENVIRONMENT
     threads: 1
     params:
-        expenses=EXPENSES.at("keep_best", "models"),
         results=subpath(output[0], parent=True),
         named=bench.kept,
     message:
         "Keep the model of the best run of each view"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} keep --best {params.results:q} --table {output:q}"
+        "python -m mosaicbench keep --best {params.results:q} --table {output:q}"
         " --named {params.named:q} --threads {threads} 2> {log:q} >&2"
 
 
@@ -95,16 +95,17 @@ rule tabulate:
         reported_tables([ANY.table(name) for name in layout.TABLES]),
     log:
         LOGS.at("tabulate"),
+    benchmark:
+        EXPENSES.at("tabulate", "tables")
     group:
         group_on_cluster
     conda:
         ENVIRONMENT
     params:
-        expenses=EXPENSES.at("tabulate", "tables"),
         folder=subpath(output[0], parent=True),
         results=subpath(output[0], ancestor=2),
     message:
         "Join the scores into tables"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} tabulate --config {input.config:q} --results {params.results:q}"
+        "python -m mosaicbench tabulate --config {input.config:q} --results {params.results:q}"
         " --published {input.published:q} --output {params.folder:q} 2> {log:q}"

@@ -15,14 +15,13 @@ rule divide:
     conda:
         ENVIRONMENT
     params:
-        expenses=EXPENSES.divide(*OF_VIEW, "{seed}"),
         share=bench.tuning.get("share"),
         seed=bench.tuning.get("seed"),
         by=column_of_split,
     message:
         "Divide the train cells of {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} divide --view {input.train:q} --share {params.share:q}"
+        "python -m mosaicbench divide --view {input.train:q} --share {params.share:q}"
         " --seed {params.seed:q} {params.by:q} --train {output.train:q} --query {output.query:q}"
         " --solution {output.solution:q} 2> {log:q}"
 
@@ -49,12 +48,11 @@ rule tune_model:
         mem_mb=memory_of_trial,
         runtime=minutes_of_trials,
     params:
-        expenses=EXPENSES.tune(*OF_RUN, "{seed}"),
         job=job_of_tuning,
     message:
         "Tune {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, seed {wildcards.seed}"
     shell:
-        "python -m mosaicbench --expenses {params.expenses:q} tune {params.job:q} --threads {threads} 2> {log:q}"
+        "python -m mosaicbench tune {params.job:q} --threads {threads} 2> {log:q}"
 
 
 use rule tune_model as tune_baseline with:

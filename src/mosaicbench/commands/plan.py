@@ -1,140 +1,73 @@
-"""Plan: before a benchmark runs, how many jobs it has and what it will take, from what a finished one took."""
+"""Plan: before a benchmark runs, what it will take, from what a finished one took."""
 
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 
-import pandas as pd
-
-from mosaicbench import catalog, expenses, registry, rules
+from mosaicbench import catalog, registry, resources
 from mosaicbench.data import preprocess
 from mosaicbench.errors import UserError
-from mosaicbench.files.tables import read_table, write_table
-
-UNMEASURED = {"fetch": "waits for the network", "record_config": "none"}
+from mosaicbench.files.tables import read_table
 
 
-def main(
-    *,
-    config,
-    measured: Path | None,
-    table: Path,
-    shapes: dict[str, tuple[int, int]],
-    write: Path | None,
-) -> None:
-    """Print the number of jobs by rule, and CPU-hours, GPU-hours, disk and memory, each as low - expected - high.
+def main(*, config, table: Path, shapes: dict[str, tuple[int, int]]) -> None:
+    """Print hours of one core, by work, the memory of the largest job, and the disk: one estimate of each.
 
     Parameters
     ----------
     config
         A checked config (``settings.Settings``).
-    measured
-        The results folder of a finished benchmark; None takes `table`, the expenses that ship with the project.
     table
-        A table of expenses as ``tables/expenses.tsv`` is one.
+        A table of expenses, such as ``tables/expenses.tsv`` of a finished benchmark.
     shapes
-        dataset -> numbers of cells and features, for datasets whose size nothing else tells.
-    write
-        Also write the expenses that were used to this file. What it already says of views with more train cells than were
-        measured now stays, and is used, too.
+        dataset -> numbers of cells and features, for datasets whose size neither the registry nor the config has.
 
     Raises
     ------
     UserError
-        When nothing was measured, or the size of a dataset is not known.
+        When the size of a dataset is not known.
     """
-    known = expenses.measured(measured) if measured else read_table(table, expenses.COLUMNS)
-    known = known[known["cells"] > 0].reset_index(drop=True)
-    if not len(known):
-        raise UserError(
-            f"{measured or table}: no run whose view is there, so nothing tells what a run of its size costs"
-        )
-    if write:
-        known = (
-            known
-            if not write.is_file()
-            else _with_larger(known, read_table(write, expenses.COLUMNS))
-        )
-        write_table(write, known)
     sizes = _sizes(config) | {
         name: (cells, {"all": features}) for name, (cells, features) in shapes.items()
     }
-    counts = rules.number_of_jobs(config)
-    plan = expenses.plan(config, known, sizes)
-    text = described(plan, counts, source=str(measured or table))
-    print(text)
-
-
-def _with_larger(known: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
-    """Return expenses, and of earlier ones those of larger views."""
-    larger = earlier[
-        (earlier["cells"] > known["cells"].max()) & ~earlier["dataset"].isin(set(known["dataset"]))
-    ]
-    return pd.concat([known, larger], ignore_index=True) if len(larger) else known
-
-
-def described(plan: pd.DataFrame, counts: dict[str, int], *, source: str) -> str:
-    """Return the plan as text."""
-    lines = [f"{'rule':14}{'jobs':>8}   hours: expected (low to high)"]
-    for rule, count in counts.items():
-        hours = plan.loc[plan["rule"] == rule, ["hours", "low_hours", "high_hours"]]
-        told = (
-            _range(hours.sum())
-            if len(hours) and hours.notna().all(axis=None)
-            else UNMEASURED.get(rule, "not measured")
-        )
-        lines.append(f"{rule:14}{count:>8}   {told}")
-    lines.append(
-        f"{'all':14}{sum(counts.values()):>8}   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}"
+    for dataset in config.datasets:
+        if dataset not in sizes:
+            raise UserError(
+                f"the size of dataset {dataset!r} is not known; give it: --shape {dataset}=CELLS,FEATURES"
+            )
+    plan = resources.planned(config, read_table(table, resources.COLUMNS), sizes)
+    hours = plan.groupby("work", sort=False)[["jobs", "hours"]].sum().sort_values("hours")
+    largest = plan.loc[plan["mb"].idxmax()]
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    print(f"{'work':22}{'times':>8}{'hours':>10}")
+    for work, row in hours[::-1].iterrows():
+        print(f"{work:22}{row['jobs']:>8.0f}{row['hours']:>10.3g}")
+    print(f"{'all':22}{'':8}{hours['hours'].sum():>10.3g}\n")
+    print("Hours are of one core, as if no training stopped early; a GPU shortens those of models.")
+    print(
+        f"memory  {largest['mb'] / 1000:.3g} GB in the largest job"
+        f" ({largest['work']} on {largest['dataset']}, {largest['scenario']})"
     )
-    models = plan[plan["rule"].isin(["fit_model", "tune_model"])]
-    on_gpu = models.loc[models["on_gpu"], ["hours", "low_hours", "high_hours"]].sum()
-    largest = plan.loc[plan["memory_mb"].idxmax()]
-    what = " ".join(filter(None, largest[["rule", "method", "dataset", "scenario"]]))
-    unknown = f"not measured on a GPU; of the CPU-hours, {models['hours'].sum():.3g} are of models"
-    lines += [
-        "",
-        f"CPU-hours   {_range(plan[['hours', 'low_hours', 'high_hours']].sum())}, one core each",
-        f"GPU-hours   {_range(on_gpu) if models['on_gpu'].any() or not len(models) else unknown}",
-        f"disk        {_disk(plan)}",
-        f"memory      {_range(largest[['memory_mb', 'low_mb', 'high_mb']] / 1000)} GB in the largest job ({what})",
-        "",
-        f"From {source}, scaled where another size is planned: models in proportion to cells and epochs, and to",
-        "features to the power 0 to 1; all else to cells to the power 0.5 to 1.5; memory to both to the power 0 to 1.",
-        "Snakemake's own time comes on top: less than a second a job, or some seconds a submission on a cluster.",
-    ]
-    return "\n".join(lines)
-
-
-def _disk(plan: pd.DataFrame) -> str:
-    return f"{_range(plan[['disk_mb', 'low_disk_mb', 'high_disk_mb']].sum() / 1000)} GB"
-
-
-def _range(values: pd.Series) -> str:
-    expected, low, high = values
-    return f"{expected:.3g} ({low:.3g} to {high:.3g})"
+    print(f"disk    {plan['disk_gb'].sum():.3g} GB; {free:.3g} GB are free here")
+    print(f"Scaled from {table} in proportion to cells and epochs.")
 
 
 def _sizes(config) -> dict[str, tuple[int, dict[str, int]]]:
-    """Return dataset -> cells, and modality -> features, of those whose size stands in the registry or the config."""
+    """Return dataset -> cells, and modality -> features, of those whose size the registry or the config has."""
     known = registry.load(config.config["registry"] or registry.REGISTRY)
     sizes = {}
     for name, dataset in config.datasets.items():
-        shape = known.get(dataset["entry"], {}).get("shape") or {}
-        if shape.get("cells"):
-            features = {
-                m: _features(m, n, config.preprocess) for m, n in shape.items() if m != "cells"
-            }
-            sizes[name] = (shape["cells"], features)
-        elif dataset["loader"] == "simulated":
+        shape = dict(known.get(dataset["entry"], {}).get("shape") or {})
+        if dataset["loader"] == "simulated":
             drawn = {
                 key: p.default for key, p in catalog.parameters("datasets", "simulated").items()
             } | dataset["options"]
-            features = {
-                m: _features(m, drawn[f"n_{m}"], config.preprocess) for m in drawn["modalities"]
-            }
-            sizes[name] = (drawn["cells"], features)
+            shape = {"cells": drawn["cells"]} | {m: drawn[f"n_{m}"] for m in drawn["modalities"]}
+        if cells := shape.pop("cells", None):
+            features = {m: _features(m, n, config.preprocess) for m, n in shape.items()}
+            sizes[name] = (cells, features)
     return sizes
 
 

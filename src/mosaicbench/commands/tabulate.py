@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mosaicbench import expenses
+from mosaicbench import resources
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
@@ -98,7 +98,7 @@ def main(
     published
         ``published.yaml``.
     results
-        The results folder, whose expenses are measured.
+        The results folder, in which jobs wrote what they took.
     output
         The folder.
     places, seeds
@@ -168,8 +168,8 @@ def main(
         "tuning_proposals": proposals(tables["trials"], tuned),
     }
     tables["distances"] = verdicts_by_distance(tables["headline"], roster)
-    if records:
-        tables["expenses"] = expenses.measured(results, records)
+    jobs = resources.jobs_of(Results(results))
+    tables["expenses"] = resources.measured(tables["phases"], tables["history"], jobs)
     summaries = {
         name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")
     }
@@ -178,7 +178,7 @@ def main(
     )
     tables["recommendations"] = recommended(tables, cell_scores, roster, sizes_of_views)
     tables["standings"] = standings(**summaries, roster=roster)
-    tables["scaling"] = exponents(tables["phases"], tables.get("expenses"), sizes)
+    tables["scaling"] = exponents(tables["phases"], jobs, sizes)
     write_tables(Path(output), tables)
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
         word = "ALARM" if gate == GATE else "warning"

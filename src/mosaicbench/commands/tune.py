@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +16,15 @@ from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.method import import_for
 from mosaicbench.fitting.record import digest, versions
 from mosaicbench.tuning.objective import metrics_of
-from mosaicbench.tuning.search import settings_of_trial
-from mosaicbench.tuning.study import Study, Trial, best_of
+from mosaicbench.tuning.search import (
+    FOLDER,
+    best_of,
+    keep,
+    next_settings,
+    opened,
+    settings_of,
+    table_of,
+)
 from mosaicbench.tuning.trial import import_for_scores, tried
 
 
@@ -35,7 +43,7 @@ def main(
 ) -> None:
     """Write ``trials.tsv`` and ``best.json``.
 
-    Trials that have ended are kept in a hidden folder: where a search was killed, the next one with the same data, code and
+    Trials that have ended are kept in a journal in a hidden folder: where a search was killed, the next one with the same data, code and
     settings goes on after them, and one that asks for more trials adds to them.
 
     Parameters
@@ -83,7 +91,7 @@ def main(
         "seed": seed,
     }
     asked |= {"limits": limits, "versions": versions(), "code": _code(method, objective)}
-    study = Study(Path(output), digest(asked, list(parts.values())))
+    study = opened(output, digest(asked, list(parts.values())))
     fit = Fit(
         identity=identity,
         module=catalog.module("methods", method),
@@ -91,35 +99,32 @@ def main(
         train=parts["train"],
         query=parts["query"],
         solution=None,
-        output=study.workplace,
+        output=Path(output) / FOLDER / "fit",
     )
     if python is None:
         with suppress(Exception):  # then each trial says so itself
             import_for(fit.module, method)
     import_for_scores()
 
-    done: list[Trial] = []
-    for number in range(trials):
-        trial = study.ended(number)
-        if trial is None:
-            settings = settings_of_trial(number, space, defaults, done, seed)
-            trial = tried(
-                number, settings, fit, parts["solution"], objective, Limits(**limits), python
-            )
-            study.keep(trial)
-        done.append(trial)
-        _tell(trial, done, trials)
-        if number == 0 and trial.status == "not_applicable":
+    done = study.trials[:trials]
+    while len(done) < trials:
+        settings = next_settings(done, space, defaults, seed)
+        judged = tried(settings, fit, parts["solution"], objective, Limits(**limits), python)
+        keep(study, space, defaults | settings, *judged)
+        shutil.rmtree(fit.output, ignore_errors=True)
+        done = study.trials
+        _tell(done, trials)
+        if done[0].user_attrs["status"] == "not_applicable":
             break  # no setting makes it applicable
     best = best_of(done)
     found = {key: identity[key] for key in ("dataset", "scenario", "seed", "run", "method")} | {
         "of": of,
         "metric": objective,
     }
-    found |= {"trials": len(done), "ended": sum(trial.objective is not None for trial in done)}
-    found |= {"best_trial": best.number, "best": best.objective, "default": done[0].objective}
-    write_trials(Path(output) / "trials.tsv", [trial.row(defaults) for trial in done], list(space))
-    write_best(Path(output) / "best.json", found | {"hyperparameters": best.settings})
+    found |= {"trials": len(done), "ended": sum(trial.value is not None for trial in done)}
+    found |= {"best_trial": best.number, "best": best.value, "default": done[0].value}
+    write_trials(Path(output) / "trials.tsv", table_of(study)[: len(done)], list(space))
+    write_best(Path(output) / "best.json", found | {"hyperparameters": settings_of(best)})
 
 
 def _code(method: str, objective: str) -> list[str]:
@@ -129,15 +134,10 @@ def _code(method: str, objective: str) -> list[str]:
     return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
 
 
-def _tell(trial: Trial, done: list[Trial], of: int) -> None:
+def _tell(done: list, of: int) -> None:
     """Say on stderr how far the search is."""
-    value = "no score" if trial.objective is None else f"objective {trial.objective:.4f}"
-    best = best_of(done)
-    leads = (
-        "" if best.objective is None else f"; best {best.objective:.4f}, trial {best.number + 1}"
-    )
-    print(
-        f"trial {trial.number + 1} of {of}: {trial.status}, {value}, {trial.seconds:.1f} s{leads}",
-        file=sys.stderr,
-        flush=True,
-    )
+    trial, best = done[-1], best_of(done)
+    value = "no score" if trial.value is None else f"objective {trial.value:.4f}"
+    leads = "" if best.value is None else f"; best {best.value:.4f}, trial {best.number + 1}"
+    said = f"{trial.user_attrs['status']}, {value}, {trial.user_attrs['seconds']:.1f} s"
+    print(f"trial {len(done)} of {of}: {said}{leads}", file=sys.stderr, flush=True)

@@ -20,8 +20,10 @@ COLUMNS = [
 ]  # then a column per hyperparameter
 
 
-def write_trials(path: Path, trials: Sequence[dict], searched: Sequence[str]) -> None:
-    """Write trials: dicts of `COLUMNS` and of the hyperparameters that were `searched`; NA is a default of None."""
+def write_trials(
+    path: Path, trials: Sequence[dict] | pd.DataFrame, searched: Sequence[str]
+) -> None:
+    """Write trials, of `COLUMNS` and of the hyperparameters that were `searched`; NA is a default of None."""
     write_table(path, pd.DataFrame(trials, columns=[*COLUMNS, *searched]))
 
 

@@ -28,7 +28,7 @@ COLUMNS += ["exponent", "last_exponent"]
 
 
 def exponents(
-    phases: pd.DataFrame, jobs: pd.DataFrame | None, sizes: Sequence[Mapping[str, int]]
+    phases: pd.DataFrame, jobs: pd.DataFrame, sizes: Sequence[Mapping[str, int]]
 ) -> pd.DataFrame:
     """Return how expenses grow, one row per scenario, run, phase and measure.
 
@@ -37,8 +37,7 @@ def exponents(
     phases
         Columns ``tables.contract.PHASE_COLUMNS``; seeds are averaged.
     jobs
-        Expenses of whole jobs, columns ``expenses.COLUMNS``: those of other rules than fits count as phases called after the
-        rule.
+        Jobs that are no fits, columns ``resources.JOB_COLUMNS``: each counts as a phase called after its rule.
     sizes
         Groups of datasets, dataset -> number of cells.
 
@@ -51,7 +50,7 @@ def exponents(
         that of its imports; that of other jobs is all they had, so that only `last_exponent` tells much of it.
         NA where fewer than two datasets have an expense above 0.
     """
-    other_jobs = _other_jobs(jobs) if jobs is not None else None
+    other_jobs = jobs.rename(columns={"rule": "phase"}).assign(run="-", method="-", seed=0)
     parts = [_of_group(phases, other_jobs, dict(group)) for group in sizes]
     return (
         pd.concat(parts, ignore_index=True)[COLUMNS].round(3)
@@ -60,20 +59,8 @@ def exponents(
     )
 
 
-def _other_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Return the jobs other than fits in the columns of phases; one of no method or scenario says "-"."""
-    others = jobs[~jobs["rule"].str.startswith("fit")].rename(
-        columns={"rule": "phase", "peak_host_mb": "host_mb"}
-    )
-    method = others["method"].where(others["method"].fillna("") != "", "-")
-    scenario = others["scenario"].where(others["scenario"].fillna("") != "", "-")
-    return others[["dataset", "phase", "seconds", "host_mb"]].assign(
-        scenario=scenario, run=method, method=method, seed=0
-    )
-
-
 def _of_group(
-    phases: pd.DataFrame, other_jobs: pd.DataFrame | None, cells: dict[str, int]
+    phases: pd.DataFrame, other_jobs: pd.DataFrame, cells: dict[str, int]
 ) -> pd.DataFrame:
     """Return the exponents over one group of datasets, dataset -> number of cells."""
     keys = ["scenario", "run", "method", "phase"]
@@ -84,8 +71,8 @@ def _of_group(
     fit = ["dataset", "seed", *keys[:-1]]
     how = {measure: "max" if measure in MEMORY else "sum" for measure in MEASURES}
     of_fits = of_phases.groupby(fit, sort=False).agg(how).reset_index().assign(phase=ALL_PHASES)
-    of_jobs = [] if other_jobs is None else [other_jobs[other_jobs["dataset"].isin(cells)]]
-    long = pd.concat([of_phases, of_fits, *of_jobs]).melt(
+    of_jobs = other_jobs[other_jobs["dataset"].isin(cells)]
+    long = pd.concat([of_phases, of_fits, of_jobs]).melt(
         [*fit, "phase"], list(MEASURES), "measure", "expense"
     )
     long = long.astype({"expense": float})

@@ -17,7 +17,6 @@ from mosaicbench.fitting.job import Fit, Limits
 from mosaicbench.fitting.process import run_in_child
 from mosaicbench.meter import Meter
 from mosaicbench.tuning.objective import metrics_of, value_of
-from mosaicbench.tuning.study import Trial
 
 SCORED = ("ok", "collapsed")
 SCORES = "scores.json"
@@ -25,19 +24,18 @@ NO_LIMIT = Limits(float("inf"), float("inf"))
 
 
 def tried(
-    number: int,
     settings: dict,
     fit: Fit,
     solution: Path,
     objective: str,
     limits: Limits,
     python: str | None,
-) -> Trial:
-    """Fit with some settings and judge the result.
+) -> tuple[float | None, dict]:
+    """Fit with some settings; return the objective, None where there is none, and the trial's other columns of trials.tsv.
 
     Parameters
     ----------
-    number, settings
+    settings
         Of the trial.
     fit
         What the run asks for without these settings.
@@ -70,7 +68,7 @@ def tried(
         measure: round(sum(record[measure].values()), 3) for measure in ("seconds", "cpu_seconds")
     }
     value = value_of(objective, scores) if scores else None
-    return Trial(number, settings, status, value, **spent, message=message, scores=scores)
+    return value, {"status": status, **spent, "message": message}
 
 
 def import_for_scores() -> None:
