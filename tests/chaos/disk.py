@@ -21,7 +21,7 @@ LIMITED = (
     "prepare",
     "cut",
     "fit",
-    "stacked fit",
+    "fit of seeds",
     "baselines",
     "score",
     "tabulate",

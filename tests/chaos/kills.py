@@ -30,10 +30,10 @@ KILLS = (
     ("fit killed alone: its child dies with it", "fit", "process", False, 3, 0),
     ("fit killed amid training, goes on from its checkpoint", "fit", "process", True, 4, 1),
     ("child of a fit killed, as by a full memory", "fit", "child", True, 2, 0),
-    ("stacked fit killed", "stacked fit", "tree", False, 3, 0),
+    ("fit of seeds killed", "fit of seeds", "tree", False, 3, 0),
     (
-        "stacked fit killed amid training, goes on from its checkpoint",
-        "stacked fit",
+        "fit of seeds killed amid training, goes on from its checkpoint",
+        "fit of seeds",
         "tree",
         True,
         3,

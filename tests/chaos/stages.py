@@ -49,7 +49,7 @@ def config_of(epochs: int) -> dict:
     return {
         "datasets": {"simulated": {"cells": 150, "modalities": ["rna", "adt"]}},
         "scenarios": {"paired": {"kind": "paired"}},
-        "runs": {"mvae": {}, "stacked": {"method": "vae_poe"}, "cca": {}, "constant": {}},
+        "runs": {"mvae": {}, "poe": {"method": "vae_poe"}, "cca": {}, "constant": {}},
         "seeds": list(SEEDS),
         "training": {"max_epochs": epochs, "patience": epochs},
         "metrics": {"groups": ["alignment", "imputation"]},
@@ -141,12 +141,11 @@ class Reference:
         found += [self._cut(seed, view) for seed, view in zip(SEEDS, views, strict=True)]
         found += [self._fit("fit", ["mvae"], [0]), self._fit("second fit", ["mvae"], [1])]
         found += [
-            self._fit("stacked fit", ["stacked"], SEEDS, stacked=True),
+            self._fit("fit of seeds", ["poe"], SEEDS),
             self._fit("baselines", ["cca", "constant"], SEEDS),
         ]
         found += [
-            self._score(name, run, views)
-            for name, run in (("score", "mvae"), ("score stacked", "stacked"))
+            self._score(name, run, views) for name, run in (("score", "mvae"), ("score poe", "poe"))
         ]
         found += [
             self._score("score cca", "cca", views),
@@ -224,7 +223,7 @@ class Reference:
             [*files.values(), f"{view}/audit.tsv"],
         )
 
-    def _fit(self, name: str, runs: list[str], seeds: list[int], *, stacked: bool = False) -> Stage:
+    def _fit(self, name: str, runs: list[str], seeds: list[int]) -> Stage:
         parts = ("train", "query")
         jobs = [
             {
@@ -241,7 +240,7 @@ class Reference:
             {"seed": s} | {part: f"{LIES.view(*VIEW, s)}/{part}.h5mu" for part in parts}
             for s in seeds
         ]
-        job = {"runs": jobs, "seeds": of_seeds, "limits": self.bench.limits, "stacked": stacked}
+        job = {"runs": jobs, "seeds": of_seeds, "limits": self.bench.limits}
         granted = [
             "--attempt",
             "3",

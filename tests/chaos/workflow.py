@@ -22,7 +22,7 @@ EPOCHS = 15  # seconds of training, so that fits are met in it
 TARGETS = [LIES.table(name) for name in ("scores", "features", "comparison", "ranks")]
 OF_RUNS = [
     f"{LIES.run(*VIEW, run)}/{file}"
-    for run in ("mvae", "stacked", "cca")
+    for run in ("mvae", "poe", "cca")
     for file in ("scores.tsv", "features.tsv")
 ]
 OF_FITS = [
