@@ -20,7 +20,7 @@ from mosaicbench.methods.mvae import MVAE
 from mosaicbench.modeling import minibatch, training
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.minibatch import Part, Streamed, block_of, by_pieces, on_device
-from mosaicbench.modeling.optimiser import Adam
+from mosaicbench.modeling.networks import Adam
 from mosaicbench.view import Scale, View
 
 

@@ -20,8 +20,10 @@ from mosaicbench.meter import Meter
 
 if TYPE_CHECKING:
     import numpy as np
+    from anndata import AnnData
     from mudata import MuData
 
+    from mosaicbench.files._h5 import Modalities
     from mosaicbench.files.runs import Draws
     from mosaicbench.view import Cells, History, Method, View
 
@@ -170,14 +172,7 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
     """
     import numpy as np
 
-    from mosaicbench.files.runs import (
-        imputed_table,
-        is_collapsed,
-        latents_table,
-        write_history,
-        write_imputed,
-        write_latents,
-    )
+    from mosaicbench.files.runs import imputed_table, is_collapsed, latents_table
 
     meter.enter("embed")
     latents, no_latents = embedded(fitted) if {"joint", "single"} & set(fitted.gives) else ({}, [])
@@ -203,13 +198,12 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
 
     meter.enter("write")
     fit.check_claim()
-    write_latents(
-        fit.output / "latents.h5ad",
+    digests = _write_files(
+        fit,
         latents_table(latents, private, predicted, identity=fit.identity),
+        imputed_table(imputed, fitted.query, draws, identity=fit.identity),
+        history,
     )
-    values = imputed_table(imputed, fitted.query, draws, identity=fit.identity)
-    write_imputed(fit.output / "imputed.h5mu", values)
-    write_history(fit.output / "history.tsv", history)
     collapsed = bool(latents) and is_collapsed(latents)
     remarks = ["no latent dimension varies over the query cells"] if collapsed else []
     remarks += [*getattr(fitted.method, "remarks", []), *left_out]
@@ -224,8 +218,20 @@ def write_outputs(meter: Meter, fitted: MethodOnView, history: History, fit: Fit
         "status": "collapsed" if collapsed else "ok",
         "message": "; ".join(remarks),
         "hyperparameters": hyperparameters_of(fitted.method),
-        "digests": {"history.tsv": digest_of(fit.output / "history.tsv")},
+        "digests": digests,
     }
+
+
+def _write_files(
+    fit: Fit, latents: AnnData, imputed: Modalities, history: History
+) -> dict[str, str]:
+    """Write a run's tables, and return the digests that its record has of them."""
+    from mosaicbench.files.runs import write_history, write_imputed, write_latents
+
+    write_latents(fit.output / "latents.h5ad", latents)
+    write_imputed(fit.output / "imputed.h5mu", imputed)
+    write_history(fit.output / "history.tsv", history)
+    return {"history.tsv": digest_of(fit.output / "history.tsv")}
 
 
 def _keep(fitted: MethodOnView, fit: Fit, latents: dict) -> list[str]:
@@ -255,23 +261,13 @@ def write_failure(fit: Fit, record: dict) -> None:
     FolderTaken
         When another job fits this run now.
     """
-    from mosaicbench.files.runs import (
-        imputed_table,
-        latents_table,
-        write_history,
-        write_imputed,
-        write_latents,
-        write_record,
-    )
+    from mosaicbench.files.runs import imputed_table, latents_table, write_record
 
     fit.check_claim()
     remove_partial(fit.output)
-    write_latents(fit.output / "latents.h5ad", latents_table({}, identity=fit.identity))
-    write_imputed(fit.output / "imputed.h5mu", imputed_table({}, None, identity=fit.identity))
-    write_history(fit.output / "history.tsv", [])
-    write_record(
-        fit.record, record | {"digests": {"history.tsv": digest_of(fit.output / "history.tsv")}}
-    )
+    latents = latents_table({}, identity=fit.identity)
+    values = imputed_table({}, None, identity=fit.identity)
+    write_record(fit.record, record | {"digests": _write_files(fit, latents, values, [])})
 
 
 def remove_partial(output: Path) -> None:

@@ -18,8 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.optimiser import Adam
+from mosaicbench.modeling.networks import Adam, mlp
 
 WINS = 0.95  # accuracy above which a critic has won
 ONE_CLASS = 0.99  # share of cells in one domain, above which a critic says the same of all of them

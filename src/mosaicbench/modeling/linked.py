@@ -6,6 +6,8 @@ with the link's sign; in ATAC, the gene's activity. A gene that is linked with t
 
     rna, adt: a column per link        rna, atac: a column per gene with activity
     atac, adt: a column per link of a protein with a gene that has activity; the hub, rna, is in neither
+
+:func:`one_modality_each` hides the pairs that a view has.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from mosaicbench.modeling.checkpoint import Checkpoint
 from mosaicbench.modeling.costs import Cost
 from mosaicbench.modeling.critics import Opponents
 from mosaicbench.modeling.minibatch import Block, Minibatch, Part, block_of
-from mosaicbench.modeling.optimiser import Adam
+from mosaicbench.modeling.networks import Adam
 from mosaicbench.view import View
 
 CostFunction = Callable[[Minibatch, float], Cost]
