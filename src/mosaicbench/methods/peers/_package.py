@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stdout
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from mosaicbench.errors import NotApplicable
+from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.view import Cells, Scale
 
 
@@ -36,6 +36,23 @@ def need(wraps: dict[str, str]) -> None:
 def before_standardising(cells: Cells, modality: str, scale: Scale) -> np.ndarray:
     """Return log-normalised counts or CLR as they were, (cells, features): never below 0, where rounding would put them."""
     return np.maximum(cells.values[modality] * scale.std + scale.mean, 0)
+
+
+def history(**columns: Sequence[float]) -> list[dict[str, float]]:
+    """Return the rows of a history from a package's columns, such as cost; a column without a number is left out.
+
+    Raises
+    ------
+    Diverged
+        When a cost is not finite.
+    """
+    told = {name: [float(x) for x in column] for name, column in columns.items() if len(column)}
+    if not np.isfinite(told["cost"]).all():
+        raise Diverged("the cost was not finite")
+    return [
+        {"epoch": epoch, **dict(zip(told, row, strict=True))}
+        for epoch, row in enumerate(zip(*told.values(), strict=False), 1)
+    ]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Query cells go straight through the trained module, with the means of posteriors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.distributions import NegativeBinomial
 
 from mosaicbench.errors import NotApplicable
-from mosaicbench.methods.peers._package import apart
-from mosaicbench.view import Cells, View
+from mosaicbench.methods.peers._package import apart, history
+from mosaicbench.view import Cells, Scale, View
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -39,6 +39,12 @@ def modality_in(train: View, space: str, what: str) -> str | None:
     return found[0] if found else None
 
 
+def modalities_in(train: View, known: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Return word -> the modality with counts in its space, of the words of `known`: word -> space, what it is called."""
+    found = {word: modality_in(train, *asked) for word, asked in known.items()}
+    return {word: modality for word, modality in found.items() if modality is not None}
+
+
 @contextmanager
 def scvi_apart(seed: int) -> Iterator[None]:
     """Let scvi-tools draw from the seed, also its split into training and validation cells; see `apart`."""
@@ -57,16 +63,12 @@ def trained(model, **options: object) -> list[dict[str, float]]:
     """Train `model` with the package's own options but for `options`; return its history."""
     model.train(enable_progress_bar=False, **options)
     columns = {"cost": "elbo_train", "validation_cost": "elbo_validation"}
-    found = {
+    told = {
         name: model.history[column].iloc[:, 0].to_numpy()
         for name, column in columns.items()
         if column in model.history
     }
-    rows = zip(*found.values(), strict=False)
-    return [
-        {"epoch": epoch, **dict(zip(found, map(float, row), strict=True))}
-        for epoch, row in enumerate(rows, 1)
-    ]
+    return history(**told)
 
 
 class Batches:
@@ -137,3 +139,18 @@ def in_pieces(cells: Cells) -> list[Cells]:
         cells.take(np.arange(first, min(first + AT_ONCE, len(cells))))
         for first in range(0, len(cells), AT_ONCE)
     ]
+
+
+def piecewise(function: Callable[[Cells], Tensor | np.ndarray], cells: Cells) -> np.ndarray:
+    """Return function(block) of all `cells`, in blocks of so many as go through a module at once, (cells, ...)."""
+    return np.concatenate(
+        [torch.as_tensor(function(few)).cpu().numpy() for few in in_pieces(cells)]
+    )
+
+
+def standardised(x: Tensor, scale: Scale) -> Tensor:
+    """Return values in the units of the train cells' standard deviations, (cells, features)."""
+    mean, std = (
+        torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in (scale.mean, scale.std)
+    )
+    return (x - mean) / std

@@ -19,7 +19,7 @@ import torch
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.methods._pairs import paired_cells
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.methods.peers._scvi import in_pieces, inferring, modality_in
+from mosaicbench.methods.peers._scvi import inferring, modalities_in, piecewise
 from mosaicbench.view import Cells, View
 
 CARD = {
@@ -51,10 +51,10 @@ CARD = {
 }
 
 KNOWN = {
-    "lognorm": ("rna", "RNA"),
-    "clr": ("adt", "proteins"),
-    "lsi": ("atac", "ATAC"),
-}  # space -> the package's word, and ours
+    "rna": ("lognorm", "RNA"),
+    "adt": ("clr", "proteins"),
+    "atac": ("lsi", "ATAC"),
+}  # the package's word -> space, and our word
 MODES = {("rna", "adt"): "CITEseq", ("rna", "atac"): "SHAREseq", ("rna", "adt", "atac"): "TEAseq"}
 
 
@@ -80,8 +80,7 @@ class Matilda:
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on the cells that have all modalities and a type; the package keeps no history."""
         need(CARD["wraps"])
-        found = {word: modality_in(train, space, what) for space, (word, what) in KNOWN.items()}
-        self.order = {word: modality for word, modality in found.items() if modality is not None}
+        self.order = modalities_in(train, KNOWN)
         if set(self.order.values()) != set(train.modalities) or tuple(self.order) not in MODES:
             raise NotApplicable("Matilda needs counts of RNA, and of proteins, ATAC or both")
         cells = _typed(paired_cells(train, *self.order.values()))
@@ -132,14 +131,14 @@ class Matilda:
         """Return the posterior means given all modalities, (cells, latent)."""
         if set(cells.modalities) != set(self.order.values()):
             raise NotApplicable("Matilda embeds cells in which all modalities were measured")
-        found = []
-        for few in in_pieces(cells):
+
+        def mean(few: Cells) -> torch.Tensor:
             x = np.concatenate(
                 [self._read(few, modality) for modality in self.order.values()], axis=1
             )
-            _, _, mean, _ = self.model(torch.as_tensor(x))
-            found.append(mean.numpy())
-        return np.concatenate(found)
+            return self.model(torch.as_tensor(x))[2]
+
+        return piecewise(mean, cells)
 
     def _layers(self) -> dict[str, str]:
         """Return the package's name of each modality's own layer of the encoder."""

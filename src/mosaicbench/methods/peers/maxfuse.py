@@ -13,9 +13,9 @@ from typing import Annotated
 import numpy as np
 
 from mosaicbench.errors import NotApplicable
-from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.peers._moved import Moved
 from mosaicbench.modeling.linked import linked
-from mosaicbench.view import Cells, View
+from mosaicbench.view import View
 
 CARD = {
     "label": "MaxFuse",
@@ -51,7 +51,7 @@ INSTALL = (
 
 
 @dataclass(kw_only=True)
-class MaxFuse(LinksBaseline):
+class MaxFuse(Moved):
     """The package's own steps, with the options of its tutorials.
 
     Attributes
@@ -118,12 +118,5 @@ class MaxFuse(LinksBaseline):
         fusor.filter_bad_matches(target="propagated", filter_prop=0)
         embedded = fusor.get_embedding(*active)
         width = min(self.latent, *(np.shape(z)[1] for z in embedded))
-        self.embedded = {m: np.asarray(z)[:, :width] for m, z in zip(pair, embedded, strict=True)}
-        self.likes = {m: nearest(x, self.neighbors) for m, x in zip(pair, active, strict=True)}
-
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the mean embedding of the nearest train cells, (cells, latent)."""
-        (modality,) = cells.modalities
-        return mean_of_nearest(
-            self.likes[modality], cells.values[modality], self.embedded[modality]
-        )
+        self.moved = {m: np.asarray(z)[:, :width] for m, z in zip(pair, embedded, strict=True)}
+        self.index_places(dict(zip(pair, active, strict=True)))

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods.peers._package import apart, need
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods.peers._package import apart, history, need
 from mosaicbench.methods.peers._scvi import (
     AT_ONCE,
     dense,
     inferring,
-    modality_in,
+    modalities_in,
     negative_binomial,
 )
 from mosaicbench.modeling.likelihoods import expected_lsi, expected_of_mixture
@@ -87,8 +87,7 @@ class Midas:
     def fit(self, train: View, seed: int) -> list[dict[str, float]]:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
-        found = {layer: modality_in(train, *words) for layer, words in KNOWN.items()}
-        self.layers = {modality: layer for layer, modality in found.items() if modality is not None}
+        self.layers = {m: layer for layer, m in modalities_in(train, KNOWN).items()}
         if set(self.layers) != set(train.modalities):
             raise NotApplicable(
                 "MIDAS needs every modality to have counts: of RNA, proteins or ATAC"
@@ -112,8 +111,7 @@ class Midas:
                 callbacks=[told],
                 **quiet,
             )
-        if not np.isfinite([row["cost"] for row in told.rows]).all():
-            raise Diverged("the cost was not finite")
+        rows = history(cost=told.costs)
         codes = {str(name): code for code, name in enumerate(model.batch_names)}
         sizes = Counter(
             (str(name), block.modalities) for block in train.blocks for name in block.batches
@@ -122,7 +120,7 @@ class Midas:
             (name, set(seen), codes[_batch(name, seen)]) for (name, seen), _ in sizes.most_common()
         ]
         self.net = model.net.to(device()).eval()
-        return told.rows
+        return rows
 
     @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
@@ -245,16 +243,14 @@ def _batch(name: str, modalities: tuple[str, ...]) -> str:
 
 
 def _told() -> object:
-    """Return a callback of the package's trainer that keeps its mean costs of every epoch as rows of a history."""
+    """Return a callback of the package's trainer that keeps its mean costs of every epoch ."""
     from lightning import Callback
 
     class Told(Callback):
         def __init__(self):
-            self.rows = []
+            self.costs = []
 
         def on_train_epoch_end(self, trainer: object, module: object) -> None:
-            self.rows.append(
-                {"epoch": len(self.rows) + 1, "cost": float(trainer.callback_metrics["loss/net"])}
-            )
+            self.costs.append(trainer.callback_metrics["loss/net"].item())
 
     return Told()

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.peers._moved import Moved, components
 from mosaicbench.methods.peers._package import apart, need
 from mosaicbench.modeling.linked import linked
 from mosaicbench.view import Cells, View
@@ -47,7 +46,7 @@ CARD = {
 
 
 @dataclass(kw_only=True)
-class Moscot(LinksBaseline):
+class Moscot(Moved):
     """Weights of this project's choosing: the package's own, alpha 1 and epsilon 0.01, leave the linked features out.
 
     Attributes
@@ -74,13 +73,9 @@ class Moscot(LinksBaseline):
     def align(self, shown: View, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""
         need(CARD["wraps"])
-        random, drawn, within = np.random.default_rng(seed), {}, {}
-        for m in shown.modalities:
-            cells = shown.observing(m)
-            drawn[m] = cells.take(np.sort(random.permutation(len(cells))[: self.cells]))
-            within[m] = _components(drawn[m].values[m], self.components, seed)
+        drawn = self.drawn(shown, self.cells, seed)
+        within = {m: components(x.values[m], self.components, seed) for m, x in drawn.items()}
         first, *others = shown.modalities
-        self.near = {m: nearest(cells.values[m], self.neighbors) for m, cells in drawn.items()}
         places = within[first][:, : self.latent]
         self.moved, self.remarks = {first: places}, []
         for m in others:
@@ -93,11 +88,6 @@ class Moscot(LinksBaseline):
                     f"no transport of {m} to {first} with epsilon {self.epsilon:g}; a larger one may give it"
                 )
             self.moved[m] = (plan / rows) @ places
-
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the mean place of the nearest cells that were moved, (cells, latent)."""
-        (modality,) = cells.modalities
-        return mean_of_nearest(self.near[modality], cells.values[modality], self.moved[modality])
 
     def _between(self, shown: View, drawn: dict[str, Cells], *pair: str) -> list[np.ndarray] | None:
         """Return the linked features of cells of two modalities, (cells, components) each; None where there are none."""
@@ -134,12 +124,3 @@ class Moscot(LinksBaseline):
         if not solution.converged:
             self.remarks.append("the solver stopped before its plan had settled")
         return np.asarray(solution.transport_matrix, dtype=np.float64)
-
-
-def _components(x: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Return the principal components of a modality, (cells, components)."""
-    return (
-        PCA(min(most, *(size - 1 for size in x.shape)), random_state=seed)
-        .fit_transform(x)
-        .astype(np.float64)
-    )

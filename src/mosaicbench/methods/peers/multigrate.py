@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.peers._package import before_standardising, need
 from mosaicbench.methods.peers._scvi import (
     Batches,
-    in_pieces,
     inferring,
     modality_in,
     negative_binomial,
+    piecewise,
     scvi_apart,
+    standardised,
     trained,
 )
 from mosaicbench.modeling.likelihoods import expected_lsi, expected_of_mixture
@@ -126,8 +127,6 @@ class Multigrate:
                 model, max_epochs=self.epochs, lr=self.learning_rate, batch_size=self.batch_size
             )
             coded = model.adata_manager.get_state_registry("extra_categorical_covs")["mappings"]
-        if not np.isfinite([row["cost"] for row in history]).all():
-            raise Diverged("the cost was not finite")
         names = np.concatenate([block.batches for block in train.blocks])
         self.batches, self.module = Batches(names, list(coded["batch"])), model.module
         codes = {name: code for code, name in enumerate(coded["measured"])}
@@ -142,21 +141,20 @@ class Multigrate:
     @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means given what was measured, (cells, latent)."""
-        return np.concatenate([self._z(few).cpu().numpy() for few in in_pieces(cells)])
+        return piecewise(self._z, cells)
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
         group = self._code(frozenset(cells.modalities) | {target})
-        found = []
-        for few in in_pieces(cells):
+
+        def expected(few: Cells) -> Tensor:
             decoded = self.module.generative(
                 z_joint=self._z(few), cat_covs=self._covariates(few, group)
             )["rs"]
-            found.append(
-                self._expected(decoded[self.order.index(target)], target, group).cpu().numpy()
-            )
-        return np.concatenate(found)
+            return self._expected(decoded[self.order.index(target)], target, group)
+
+        return piecewise(expected, cells)
 
     def _data(self, train: View):
         """Return all train cells as the package wants them: one table of all modalities, zeros where one was not measured."""
@@ -248,11 +246,7 @@ class Multigrate:
                 (decoded / torch.as_tensor(self.levels[target], device=decoded.device)).clamp(0, 1),
                 scale,
             )
-        mean, std = (
-            torch.as_tensor(part, dtype=decoded.dtype, device=decoded.device)
-            for part in (scale.mean, scale.std)
-        )
-        return (decoded - mean) / std
+        return standardised(decoded, scale)
 
 
 def _read(cells: Cells, modality: str, scale) -> np.ndarray:

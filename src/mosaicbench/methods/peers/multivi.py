@@ -22,8 +22,9 @@ from mosaicbench.methods.peers._scvi import (
     dense,
     in_pieces,
     inferring,
-    modality_in,
+    modalities_in,
     negative_binomial,
+    piecewise,
     protein_counts,
     scvi_apart,
     trained,
@@ -77,8 +78,7 @@ class MultiVI:
         """Train on all cells, whatever was measured in them."""
         need(CARD["wraps"])
         named = {"rna": ("lognorm", "RNA"), "atac": ("lsi", "ATAC"), "protein": ("clr", "proteins")}
-        found = {layer: modality_in(train, *words) for layer, words in named.items()}
-        self.layers = {layer: modality for layer, modality in found.items() if modality is not None}
+        self.layers = modalities_in(train, named)
         if "rna" not in self.layers or set(self.layers.values()) != set(train.modalities):
             raise NotApplicable("MultiVI needs counts of RNA, and of ATAC or proteins")
         self.scales = train.scales
@@ -101,16 +101,12 @@ class MultiVI:
     @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means given what was measured, (cells, latent)."""
-        return np.concatenate(
-            [self._posterior(few)["qz_m"].cpu().numpy() for few in in_pieces(cells)]
-        )
+        return piecewise(lambda few: self._posterior(few)["qz_m"], cells)
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target`, (cells, features), standardised."""
-        return np.concatenate(
-            [self._expected(few, target).cpu().numpy() for few in in_pieces(cells)]
-        )
+        return piecewise(lambda few: self._expected(few, target), cells)
 
     def _data(self, train: View):
         """Return all train cells as the package wants them: rows of zeros where a modality is absent."""

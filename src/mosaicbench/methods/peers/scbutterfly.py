@@ -20,10 +20,10 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.methods.peers._package import apart, before_standardising, need
-from mosaicbench.methods.peers._scvi import in_pieces, modality_in
+from mosaicbench.methods.peers._package import apart, before_standardising, history, need
+from mosaicbench.methods.peers._scvi import modality_in, piecewise
 from mosaicbench.modeling.likelihoods import expected_lsi
 from mosaicbench.view import Cells, View
 
@@ -136,33 +136,25 @@ class ScButterfly:
         self.encoders = {self.rna: model.RNA_encoder, self.other: model.ATAC_encoder}
         self.decoders = {self.rna: model.RNA_decoder, self.other: model.ATAC_decoder}
         self.translator = model.translator
-        rows = zip(told["cost"], told["validation_cost"], strict=True)
-        history = [
-            {"epoch": n, "cost": float(cost), "validation_cost": float(left)}
-            for n, (cost, left) in enumerate(rows, 1)
-        ]
-        if not np.isfinite([row["cost"] for row in history]).all():
-            raise Diverged("the cost was not finite")
-        return history
+        return history(**told)
 
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means of cells of one modality, (cells, latent)."""
-        return np.concatenate(
-            [self._translated(few)["mean"].cpu().numpy() for few in in_pieces(cells)]
-        )
+        return piecewise(lambda few: self._translated(few)["mean"], cells)
 
     @torch.no_grad()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return what the decoder of `target` gives at the posterior mean, (cells, features), standardised."""
-        scale, found = self.scales[target], []
-        for few in in_pieces(cells):
+        scale = self.scales[target]
+
+        def expected(few: Cells) -> Tensor | np.ndarray:
             decoded = self.decoders[target](self._translated(few)[target]).cpu()
             if scale.space == "lsi":
-                found.append(expected_lsi(decoded / torch.as_tensor(self.when_open), scale).numpy())
-            else:
-                found.append((decoded.numpy() - scale.mean) / scale.std)
-        return np.concatenate(found)
+                return expected_lsi(decoded / torch.as_tensor(self.when_open), scale)
+            return (decoded.numpy() - scale.mean) / scale.std
+
+        return piecewise(expected, cells)
 
     @property
     def _has_peaks(self) -> bool:

@@ -17,9 +17,15 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.methods.peers._scvi import Batches, in_pieces, inferring, negative_binomial
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods.peers._package import apart, history, need
+from mosaicbench.methods.peers._scvi import (
+    Batches,
+    inferring,
+    negative_binomial,
+    piecewise,
+    standardised,
+)
 from mosaicbench.modeling.likelihoods import expected_lsi, expected_of_mixture
 from mosaicbench.modeling.linked import linked, one_modality_each
 from mosaicbench.modeling.training import device
@@ -114,7 +120,7 @@ class ScConfluence:
         distance = np.nan_to_num(
             cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0
         )
-        rows: list[dict[str, float]] = []
+        told: dict[str, list[float]] = {"cost": [], "validation_cost": []}
         with apart(seed):
             from mudata import MuData
             from scconfluence.model import ScConfluence as Package
@@ -122,12 +128,8 @@ class ScConfluence:
 
             class Told(Package):
                 def on_train_epoch_end(self) -> None:
-                    known = {"cost": "tr_full_loss", "validation_cost": "val_full_loss"}
-                    costs = {
-                        name: float(self.trainer.callback_metrics[metric])
-                        for name, metric in known.items()
-                    }
-                    rows.append({"epoch": len(rows) + 1, **costs})
+                    for column, part in zip(told.values(), ("tr", "val"), strict=True):
+                        column.append(self.trainer.callback_metrics[f"{part}_full_loss"].item())
 
             tables = {m: self._table(x, m, names) for m, x in cells.items()}
             latent = min(
@@ -155,8 +157,7 @@ class ScConfluence:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-        if not np.isfinite([row["cost"] for row in rows]).all():
-            raise Diverged("the cost was not finite")
+        rows = history(**told)
         self.encoders = model.aes.to(device()).eval()
         self.batches = {}
         for m, x in cells.items():
@@ -169,13 +170,14 @@ class ScConfluence:
     @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means of cells of one modality, (cells, latent)."""
-        return np.concatenate([self._z(few).cpu().numpy() for few in in_pieces(cells)])
+        return piecewise(self._z, cells)
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
-        scale, found = self.scales[target], []
-        for few in in_pieces(cells):
+        scale = self.scales[target]
+
+        def expected(few: Cells) -> Tensor:
             z = self._z(few)
             total = torch.full((len(z), 1), float(scale.total * scale.share.sum()), device=z.device)
             read = {
@@ -183,10 +185,9 @@ class ScConfluence:
                 "library": total.log(),
                 "batch_index": self.batches[target].of(few.batches).to(z.device),
             }
-            found.append(
-                self.readers[target].expected(self.encoders[target].generative(read)).cpu().numpy()
-            )
-        return np.concatenate(found)
+            return self.readers[target].expected(self.encoders[target].generative(read))
+
+        return piecewise(expected, cells)
 
     def _z(self, cells: Cells) -> Tensor:
         (modality,) = cells.modalities
@@ -262,11 +263,7 @@ class _Reader:
                 np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device
             )
             return expected_lsi((x / level).clamp(0, 1), scale)
-        mean, std = (
-            torch.as_tensor(part, dtype=x.dtype, device=x.device)
-            for part in (scale.mean, scale.std)
-        )
-        return (x - mean) / std
+        return standardised(x, scale)
 
 
 def _leaves_no_small_rest(size: int, counts: tuple[int, ...]) -> bool:

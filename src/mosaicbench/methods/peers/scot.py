@@ -13,13 +13,12 @@ from typing import Annotated
 
 import numpy as np
 from scipy.sparse.csgraph import shortest_path
-from sklearn.decomposition import PCA
 from sklearn.neighbors import kneighbors_graph
 
 from mosaicbench.errors import Diverged
-from mosaicbench.methods.linked import LinksBaseline, mean_of_nearest, nearest
+from mosaicbench.methods.peers._moved import Moved, components
 from mosaicbench.methods.peers._package import apart, need
-from mosaicbench.view import Cells, View
+from mosaicbench.view import View
 
 CARD = {
     "label": "SCOT",
@@ -45,7 +44,7 @@ UNUSED = ("JAX", "TENSORFLOW", "CUPY")  # array libraries that POT would load if
 
 
 @dataclass(kw_only=True)
-class SCOT(LinksBaseline):
+class SCOT(Moved):
     """The published defaults.
 
     Attributes
@@ -69,13 +68,8 @@ class SCOT(LinksBaseline):
     def align(self, shown: View, seed: int) -> None:
         """Move the drawn train cells of every modality to the first one's principal components."""
         need(CARD["wraps"])
-        random, drawn, values = np.random.default_rng(seed), {}, {}
-        for m in shown.modalities:
-            x = shown.observing(m).values[m]
-            values[m] = x[np.sort(random.permutation(len(x))[: self.cells])]
-            most = min(self.latent, *(size - 1 for size in x.shape))
-            drawn[m] = PCA(most, random_state=seed).fit_transform(values[m]).astype(np.float64)
-        self.near = {m: nearest(x, self.neighbors) for m, x in values.items()}
+        cells = self.drawn(shown, self.cells, seed)
+        drawn = {m: components(x.values[m], self.latent, seed) for m, x in cells.items()}
         first, *others = shown.modalities
         lengths = {m: self._paths(x) for m, x in drawn.items()}
         self.remarks = []
@@ -84,11 +78,6 @@ class SCOT(LinksBaseline):
             self.moved = {first: drawn[first]} | {
                 m: self._transported(lengths, m, first) @ drawn[first] for m in others
             }
-
-    def embed(self, cells: Cells) -> np.ndarray:
-        """Return the mean place of the nearest cells that were moved, (cells, latent)."""
-        (modality,) = cells.modalities
-        return mean_of_nearest(self.near[modality], cells.values[modality], self.moved[modality])
 
     def _paths(self, x: np.ndarray) -> np.ndarray:
         """Return the numbers of steps between cells on the graph, over the largest, (cells, cells)."""

@@ -13,9 +13,9 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from mosaicbench.errors import Diverged, NotApplicable
-from mosaicbench.methods.peers._package import apart, before_standardising, need
-from mosaicbench.methods.peers._scvi import Batches, in_pieces
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods.peers._package import apart, before_standardising, history, need
+from mosaicbench.methods.peers._scvi import Batches, piecewise
 from mosaicbench.modeling.likelihoods import expected_lsi
 from mosaicbench.view import Cells, View
 
@@ -118,31 +118,27 @@ class ScVaeit:
             told = model.train(
                 num_epoch=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
             )
-        history = [
-            {"epoch": epoch, "cost": float(cost)}
-            for epoch, cost in enumerate(told["train"]["total"], 1)
-        ]
-        if not np.isfinite([row["cost"] for row in history]).all():
-            raise Diverged("the cost was not finite")
+        rows = history(cost=told["train"]["total"])
         self.model, self.batches = model.vae, Batches(batches, list(model.cat_enc.categories_[0]))
-        return history
+        return rows
 
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means given what was measured, (cells, latent)."""
-        return np.concatenate([self._asked(few)["mean"].numpy() for few in in_pieces(cells)])
+        return piecewise(lambda few: self._asked(few)["mean"].numpy(), cells)
 
     def impute(self, cells: Cells, target: str) -> np.ndarray:
         """Return the expected values of `target` at the posterior mean, (cells, features), standardised."""
-        place, scale, found = self.order.index(target), self.scales[target], []
-        for few in in_pieces(cells):
+        place, scale = self.order.index(target), self.scales[target]
+
+        def expected(few: Cells) -> torch.Tensor | np.ndarray:
             part = np.split(self._decoded(**self._asked(few)), np.cumsum(self.widths)[:-1], axis=1)[
                 place
             ]
             if scale.space == "lsi":
-                found.append(expected_lsi(torch.as_tensor(part), scale).numpy())
-            else:
-                found.append((part - scale.mean) / scale.std)
-        return np.concatenate(found)
+                return expected_lsi(torch.as_tensor(part), scale)
+            return (part - scale.mean) / scale.std
+
+        return piecewise(expected, cells)
 
     def _read(self, cells: Cells) -> np.ndarray:
         """Return all modalities side by side, 0 where one was not measured, (cells, features)."""

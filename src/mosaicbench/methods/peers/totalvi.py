@@ -19,9 +19,9 @@ from mosaicbench.methods.peers._package import need
 from mosaicbench.methods.peers._scvi import (
     Batches,
     dense,
-    in_pieces,
     inferring,
     modality_in,
+    piecewise,
     protein_counts,
     scvi_apart,
     trained,
@@ -120,7 +120,7 @@ class TotalVI:
     @inferring()
     def embed(self, cells: Cells) -> np.ndarray:
         """Return the posterior means, (cells, latent)."""
-        return np.concatenate([self._z(few).cpu().numpy() for few in in_pieces(cells)])
+        return piecewise(self._z, cells)
 
     @inferring()
     def impute(self, cells: Cells, target: str) -> np.ndarray:
@@ -131,16 +131,17 @@ class TotalVI:
                 if target == self.rna
                 else "totalVI has no ATAC"
             )
-        found = []
-        for few in in_pieces(cells):
+
+        def expected(few: Cells) -> torch.Tensor:
             z, batch = self._z(few), self.batches.of(few.batches, MEASURED)
             total = dense(few.counts[self.rna]).sum(1, keepdim=True)
             decoded = self.module.generative(
                 z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch)
             )
             counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
-            found.append(expected_of_mixture(counts, self.scale).cpu().numpy())
-        return np.concatenate(found)
+            return expected_of_mixture(counts, self.scale)
+
+        return piecewise(expected, cells)
 
     def _z(self, cells: Cells) -> torch.Tensor:
         if self.rna not in cells.values:

@@ -16,9 +16,8 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from mosaicbench.errors import Diverged
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.methods.peers._package import apart, need
+from mosaicbench.methods.peers._package import apart, history, need
 from mosaicbench.modeling.minibatch import Minibatch, by_pieces
 from mosaicbench.modeling.training import device, seeded
 from mosaicbench.view import Cells, View
@@ -140,9 +139,7 @@ class UniVI:
             )
             told = trainer.fit()
         self.model.eval()
-        if not np.isfinite(told["train_loss"]).all():
-            raise Diverged("the cost was not finite")
-        return _history(told)
+        return history(cost=told["train_loss"], validation_cost=told["val_loss"])
 
     def _recipe(self, train: View) -> dict:
         spaces = {scale.space for scale in train.scales.values()}
@@ -193,11 +190,3 @@ class UniVI:
     def _mean(self, x: Minibatch) -> torch.Tensor:
         mean, *_ = self.model.encode_fused(dict(x.items()))
         return mean
-
-
-def _history(told: dict[str, list[float]]) -> list[dict[str, float]]:
-    """Return the package's history as rows; its costs are means over minibatches, in nats per cell up to a constant."""
-    rows = [{"epoch": epoch, "cost": cost} for epoch, cost in enumerate(told["train_loss"], 1)]
-    for row, validation in zip(rows, told["val_loss"], strict=False):
-        row["validation_cost"] = validation
-    return rows
