@@ -233,10 +233,8 @@ KEYS = {
     "impute": OF_IMPUTING | {"layout"},
     "adopt": OF_RUNS | {"fitting", "sources"},
     "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
-    "project": OF_IMPUTING | {"metrics", "report"},
-    "generate": OF_RUNS
-    | {"files/generated", "files/models"}
-    | {"cards", "catalog", "spaces", "fitting", "metrics", "plain", "report", "scoring", "sources"},
+    "project": OF_IMPUTING
+    | {"cards", "catalog", "spaces", "files/generated", "metrics", "report", "scoring"},
     "tabulate": OF_TABLES
     | {
         "files/best",
