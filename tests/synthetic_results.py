@@ -293,14 +293,14 @@ def made_projections(
     random: np.random.Generator,
     name: Callable[[str], str] = str,
 ) -> dict[str, pd.DataFrame]:
-    """Return what `project` and `generate` gather of the cells of one view: every table of their contract.
+    """Return what `project` gathers of the cells of one view: every table of their contract.
 
     `name` says what cell types, features, batches and cells are called instead of "type 1", "f1", "b" and "c1".
     """
     cells, modalities = 60, MODALITIES[dataset]
     types = np.array([name(f"type {t}") for t in random.integers(0, 5, cells)], dtype=object)
     names = [name(f"c{cell}") for cell in range(cells)]
-    contract = projections.COLUMNS | projections.VIRTUAL_COLUMNS
+    contract = projections.COLUMNS
     found: dict[str, list] = {name: [] for name in contract}
     for run in runs:
         for source in ("joint", *modalities):

@@ -221,11 +221,9 @@ KEYS = {
     "fit": OF_RUNS
     | {"files/best", "files/models", "fitting", "meter", "plain", "sources", "usage"},
     "adopt": OF_RUNS | {"fitting", "sources"},
-    "score": OF_SCORES | {"cards", "catalog", "spaces", "metrics", "scoring"},
-    "project": OF_RUNS | {"metrics", "report"},
-    "generate": OF_RUNS
-    | {"files/generated", "files/models"}
-    | {"cards", "catalog", "spaces", "fitting", "metrics", "plain", "report", "scoring", "sources"},
+    "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
+    "project": OF_IMPUTING
+    | {"cards", "catalog", "spaces", "files/generated", "metrics", "report", "scoring"},
     "tabulate": OF_TABLES
     | {
         "files/best",

@@ -13,7 +13,7 @@ from mosaicbench_views import cut_small, small_dataset
 from synthetic_results import DISPLAY, cards, draw_figure, synthetic, tabulate_results, write_report
 
 from mosaicbench import catalog
-from mosaicbench.commands import project, recommend, score
+from mosaicbench.commands import project, score
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import KeptModel, read_model, write_model
 from mosaicbench.files.place import check_place, digest_of

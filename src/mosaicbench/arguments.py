@@ -226,27 +226,15 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="a folder: a view's tables stand in its DATASET/SCENARIO",
     )
-    project.add_argument("--threads", type=int)
-
-    generate = _add(
-        commands,
-        "generate",
-        "draw virtual cells from the priors of runs' models, and hold them against real ones",
-    )
-    generate.add_argument(
-        "--runs", type=Path, nargs="*", default=[], help="folders of one view and seed"
-    )
-    generate.add_argument("--view", type=Path, required=True, help="the folder of that view")
-    generate.add_argument("--cells", type=int, default=500)
-    generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--output", type=Path, required=True, help="a folder")
-    generate.add_argument(
-        "--tables",
+    project.add_argument(
+        "--generate",
         type=Path,
-        metavar="DIR",
-        help="a folder for the tables (default: that of --output)",
+        nargs="*",
+        default=[],
+        metavar="RUN",
+        help="folders of runs on these views from whose models virtual cells are drawn",
     )
-    generate.add_argument("--threads", type=int)
+    project.add_argument("--threads", type=int)
 
     tabulate = _add(commands, "tabulate", "join scores into tables")
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")

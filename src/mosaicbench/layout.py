@@ -52,14 +52,11 @@ PROJECTIONS = (
     "transfers",
     "imputed_values",
     "imputed_layout",
-    "contents",
-)  # what `project` writes
-VIRTUAL = (
     "virtual_cells",
     "virtual_markers",
     "virtual_realism",
-    "virtual_contents",
-)  # what `generate` writes
+    "contents",
+)  # what `project` writes
 # Of logs and expenses that runs of a view share; no run's name begins with an underscore.
 CONTROLS, BASELINES, MODELS = "_controls", "_baselines", "_models"
 
@@ -135,16 +132,12 @@ class Results:
 
     @property
     def projections(self) -> str:
-        """The folder of what figures of cells need, ``PROJECTIONS`` and ``VIRTUAL`` of every view."""
+        """The folder of what figures of cells need, ``PROJECTIONS`` of every view."""
         return self.at("projections")
 
     def projection(self, dataset: str, scenario: str) -> str:
         """Return the folder of what figures of a view's cells need."""
         return self.at("projections", dataset, scenario)
-
-    def generated(self, dataset: str, scenario: str) -> str:
-        """Return the folder of a view's virtual cells."""
-        return self.at("generated", dataset, scenario)
 
     @property
     def figures(self) -> str:

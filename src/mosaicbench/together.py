@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from mosaicbench import catalog
-from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS, VIRTUAL
+from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS
 
 UNTIL_SCORED = "until_scored"  # a choice of the config's `keep_imputed`
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
@@ -127,9 +127,10 @@ def laid_out(views: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 
 def drawn(figures: list[str]) -> list[list[str]]:
     """Return which figures one job draws: those that show cells, which wait until these are laid out, or those that do not."""
-    of_cells = {*PROJECTIONS, *VIRTUAL}
     showing = [
-        figure for figure in figures if of_cells & catalog.parameters("figures", figure).keys()
+        figure
+        for figure in figures
+        if set(PROJECTIONS) & catalog.parameters("figures", figure).keys()
     ]
     others = [figure for figure in figures if figure not in showing]
     return [*_shared_out(others, MOST_FIGURES), *_shared_out(showing, MOST_FIGURES)]

@@ -10,9 +10,14 @@ for number, views in enumerate(bench.laid_out_together, start=1):
         input:
             files_of_projected_runs(views),
             files_of_first_views(views, "train.h5mu", "solution.h5mu"),
-            code=code_of_command("project"),
+            generated=[
+                f"{ANY.fit(*view, run, bench.seeds[0])}/run.json"
+                for view, run in generated_runs(views)
+            ],
+            code=code_of_projecting(views),
         output:
             tables_of_projections(views),
+            [directory(f"{ANY.projection(*view)}/virtual") for view in views],
         log:
             LOGS.at("project", number),
         benchmark:
@@ -26,41 +31,13 @@ for number, views in enumerate(bench.laid_out_together, start=1):
         params:
             views=views_and_projected_runs(views),
             seed=bench.seeds[0],
+            generated=folders_of_generated_runs(views),
             projections=projections_folder,
         message:
             f"Lay out the query cells of {', '.join('/'.join(view) for view in views)}"
         shell:
             "python -m mosaicbench project {params.views:q} --seed {params.seed:q}"
-            " --output {params.projections:q} --threads {threads} 2> {log:q}"
-
-
-rule generate:
-    input:
-        records_of_generated_runs,
-        train=first_view("train.h5mu"),
-        solution=first_view("solution.h5mu"),
-        code=code_of_generated_runs,
-    output:
-        expand(
-            f"{ANY.projection(*OF_VIEW)}/{{table}}.tsv", table=layout.VIRTUAL, allow_missing=True
-        ),
-        cells=directory(ANY.generated(*OF_VIEW)),
-    log:
-        LOGS.of_view("generate", *OF_VIEW),
-    priority: -1  # beside `tabulate`, which has no other company
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        runs=folders_of_generated_runs,
-        seed=bench.seeds[0],
-        view=folder_of_first_view,
-        tables=subpath(output[0], parent=True),
-    message:
-        "Generate cells of {wildcards.dataset}, {wildcards.scenario}"
-    shell:
-        "python -m mosaicbench generate --runs {params.runs:q} --view {params.view:q}"
-        " --seed {params.seed:q} --output {output.cells:q} --tables {params.tables:q} --threads {threads} 2> {log:q}"
+            " --generate {params.generated:q} --output {params.projections:q} --threads {threads} 2> {log:q}"
 
 
 # Figures are drawn together, four or fewer to a job.

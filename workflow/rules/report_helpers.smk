@@ -27,8 +27,10 @@ def projected_runs(views):
     return [(view, run) for view in views for run in existing_runs(view, bench.projected)]
 
 
-def generated_runs(wildcards):
-    return existing_runs(names_of_view(wildcards), bench.config["report"]["generated_runs"])
+def generated_runs(views):
+    """Pairs of a view and a run of which virtual cells are drawn."""
+    asked = bench.config["report"]["generated_runs"]
+    return [(view, run) for view in views for run in existing_runs(view, asked)]
 
 
 def files_of_projected_runs(views):
@@ -57,28 +59,10 @@ def views_and_projected_runs(views):
     return words
 
 
-def records_of_generated_runs(wildcards):
-    return files_of_first_seed(generated_runs(wildcards), ["run.json"])
-
-
-def files_of_first_seed(runs, files):
-    return expand(f"{FIT}/{{file}}", run=runs, seed=bench.seeds[0], file=files, allow_missing=True)
-
-
-def first_view(file):
-    return expand(f"{VIEW}/{file}", seed=bench.seeds[0], allow_missing=True)
-
-
-def folder_of_first_view(wildcards):
-    return folders_of_views(wildcards)[0]
-
-
-def folders_of_generated_runs(wildcards):
-    return folders_of_first_seed(wildcards, generated_runs(wildcards))
-
-
-def folders_of_first_seed(wildcards, runs):
-    return [RESULTS.fit(*names_of_view(wildcards), run, bench.seeds[0]) for run in runs]
+def folders_of_generated_runs(views):
+    return lambda wildcards: [
+        RESULTS.fit(*view, run, bench.seeds[0]) for view, run in generated_runs(views)
+    ]
 
 
 def tables_of_projections(views):
@@ -87,10 +71,10 @@ def tables_of_projections(views):
     ]
 
 
-def code_of_generated_runs(wildcards):
-    methods = {bench.runs[run].method for run in generated_runs(wildcards)}
+def code_of_projecting(views):
+    methods = {bench.runs[run].method for _, run in generated_runs(views)}
     return code_of_command(
-        "generate", *(catalog.module("methods", name) for name in sorted(methods))
+        "project", *(catalog.module("methods", name) for name in sorted(methods))
     )
 
 
@@ -130,9 +114,9 @@ def files_of_figure(figure):
 
 
 def projections_of_figures(figures):
-    """Those of the tables that `project` and `generate` write which the figures ask for, of every view."""
+    """Those of the tables that `project` writes which the figures ask for, of every view."""
     asked = {name for figure in figures for name in catalog.parameters("figures", figure)}
-    needed = [table for table in [*layout.PROJECTIONS, *layout.VIRTUAL] if table in asked]
+    needed = [table for table in layout.PROJECTIONS if table in asked]
     return [f"{ANY.projection(*view)}/{table}.tsv" for view in bench.views for table in needed]
 
 

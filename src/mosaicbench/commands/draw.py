@@ -10,7 +10,7 @@ import pandas as pd
 
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
-from mosaicbench.report.projections import COLUMNS, VIRTUAL_COLUMNS, read_projection
+from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.tables.contract import TABLES, of_view, read_tables
 from mosaicbench.report.theme import Theme, not_drawn, read_theme, save, style
 
@@ -35,7 +35,7 @@ def main(
     tables
         The folder that ``tabulate`` wrote.
     projections
-        The folder that ``project`` and ``generate`` wrote, with one folder per dataset and scenario; read only for figures of
+        The folder that ``project`` wrote, with one folder per dataset and scenario; read only for figures of
         cells.
     display
         ``display.yaml``.
@@ -102,11 +102,7 @@ def _of_view(
     """Return the tables of one view, those of its cells from the folder that `project` wrote."""
     dataset, scenario = view.split("/")
     whose = {"dataset": dataset, "scenario": scenario}
-    of_cells = {
-        name: read_projection(projected, name, whose)
-        for name in needs
-        if name in COLUMNS | VIRTUAL_COLUMNS
-    }
+    of_cells = {name: read_projection(projected, name, whose) for name in needs if name in COLUMNS}
     return of_cells | {
         name: of_view(contents[name], dataset, scenario) for name in needs if name not in of_cells
     }

@@ -1,4 +1,4 @@
-"""Project chosen runs onto what pictures of cells show: layouts, clusters and their markers, carried labels, imputed values.
+"""Project chosen runs onto what pictures of cells show: layouts, markers of clusters, carried labels, imputed and virtual cells.
 
 Everything is worked out for the same random cells of the view, so that the pictures of two runs can be laid side by side.
 """
@@ -6,6 +6,7 @@ Everything is worked out for the same random cells of the view, so that the pict
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.commands._umap import Neighbourhood
+from mosaicbench.commands._virtual import virtual_cells
 from mosaicbench.errors import ContractError
+from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.views import (
@@ -52,7 +55,9 @@ class _Imputed:
     values: np.ndarray
 
 
-def main(*, views: list[list[Path]], seed: int, output: Path) -> None:
+def main(
+    *, views: list[list[Path]], seed: int, output: Path, generate: Sequence[Path] = ()
+) -> None:
     """Write every table of ``report.projections.COLUMNS`` as ``.tsv``; a run without what a table shows has no rows in it.
 
     Parameters
@@ -62,22 +67,27 @@ def main(*, views: list[list[Path]], seed: int, output: Path) -> None:
     seed
         Of the choice of cells, of UMAP and of Leiden clustering.
     output
-        A folder. A view's tables stand in DATASET/SCENARIO.
+        A folder. It holds a view's tables in DATASET/SCENARIO, and virtual cells in a folder ``virtual`` beside them.
+    generate
+        Folders of runs on any of these views from whose models virtual cells are drawn.
     """
     for view, *runs in views:
-        _project(view, runs, seed, Path(output))
+        _project(view, runs, seed, Path(output), generate)
 
 
-def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> None:
+def _project(
+    view_folder: Path, runs: list[Path], seed: int, output: Path, generate: Sequence[Path]
+) -> None:
     """Write the tables of one view."""
     truth = read_view(view_folder / "solution.h5mu", "solution")
     view = identity_of(truth)
     learned = read_view(view_folder / "train.h5mu", "train", view)
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
-    found: dict[str, list[pd.DataFrame]] = {
-        name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()
-    }
+    found = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
+    of_view = [
+        folder for folder in generate if view.items() <= read_record(folder / "run.json").items()
+    ]
     imputed: dict[tuple[str, str], _Imputed] = {}
     for folder in runs:
         record = read_record(folder / "run.json", view)
@@ -95,11 +105,11 @@ def _project(view_folder: Path, runs: list[Path], seed: int, output: Path) -> No
                 imputed[(record["run"], direction)] = own
     found["imputed_values"].append(_extreme_features(imputed, truth, few))
     found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
-    tables = output / view["dataset"] / view["scenario"]
-    write_tables(
-        tables,
-        {name: _joined(found[name]).assign(**view)[columns] for name, columns in COLUMNS.items()},
-    )
+    folder = output / view["dataset"] / view["scenario"]
+    make_folder(folder / "virtual")
+    tables = {name: _joined(parts).assign(**view)[COLUMNS[name]] for name, parts in found.items()}
+    tables |= virtual_cells(of_view, learned, truth, seed, folder / "virtual")
+    write_tables(folder, tables)
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

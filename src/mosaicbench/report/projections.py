@@ -1,4 +1,4 @@
-"""What is gathered of the cells of chosen runs, first seed, one folder per view: what `project` and `generate` owe `draw`."""
+"""What is gathered of the cells of chosen runs, first seed, one folder per view: what `project` owes `draw`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ COLUMNS = {
         "imputed",
     ],
     "imputed_layout": [*WHOSE, "modality", "direction", "cell", "cell_type", "x", "y"],
-}
-VIRTUAL_COLUMNS = {  # what `generate` writes; the others are `project`'s
     "virtual_cells": [*WHOSE, "origin", "cell", "cell_type", "x", "y"],
     "virtual_markers": [
         *WHOSE,
@@ -52,7 +50,8 @@ VIRTUAL_COLUMNS = {  # what `generate` writes; the others are `project`'s
     ],
     "virtual_realism": [*WHOSE, "modality", "realism_auc"],
 }
-NUMBERS = {"real", "generated", "realism_auc"} | {
+VIRTUAL = ("virtual_cells", "virtual_markers", "virtual_realism")
+NUMBERS = {
     "seed",
     "leiden",
     "x",
@@ -65,6 +64,9 @@ NUMBERS = {"real", "generated", "realism_auc"} | {
     "r",
     "measured",
     "imputed",
+    "real",
+    "generated",
+    "realism_auc",
 }
 MEASURED = "measured"  # in the place of a run and a direction: what was measured
 
@@ -79,12 +81,9 @@ def read_projection(
     files.ContractError
         When it is absent, has other columns, is of another view, or is not as it was written.
     """
-    writer, contents = (
-        ("generate", "virtual_contents") if name in VIRTUAL_COLUMNS else ("project", "contents")
-    )
-    check_contents(Path(folder), [name], writer, contents)
-    table = read_table(Path(folder) / f"{name}.tsv", (COLUMNS | VIRTUAL_COLUMNS)[name])
-    for key, expected in ({} if view is None else view).items():
+    check_contents(Path(folder), [name], "project")
+    table = read_table(Path(folder) / f"{name}.tsv", COLUMNS[name])
+    for key, expected in (view or {}).items():
         for found in table[key].unique():
             check_place(Path(folder) / f"{name}.tsv", {key: found}, {key: expected})
     named = [column for column in table if column not in NUMBERS]

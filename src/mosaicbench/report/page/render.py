@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from mosaicbench.report.page.cells import interval, many, three_decimals
 
@@ -52,7 +51,7 @@ def render(template: str, **context: object) -> str:
     return ENVIRONMENT.get_template(template).render(**inside, **context)
 
 
-def said(sentence: str, **facts: object) -> Markup:
+def said(sentence: str, **facts: object) -> str:
     """Return a sentence of ``sentences.html.j2`` about these facts, which are escaped; "" where it has nothing to say."""
     text = getattr(ENVIRONMENT.get_template("sentences.html.j2").module, sentence)(**facts)
-    return Markup(re.sub(r"[ \n]+", " ", text).strip())
+    return type(text)(re.sub(r"[ \n]+", " ", text).strip())  # escaped already

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.report.page.cells import (
@@ -115,9 +114,9 @@ def leaders(overall: pd.DataFrame, theme: Theme) -> list[dict[str, str]]:
     for scenario, lines in totals(overall, theme):
         ranked = lines.dropna(subset="rank").sort_values("rank", kind="stable")
         barred = [theme.label("runs", run) for run in ranked.loc[~ranked["may_win"], "run"]]
-        words = f"{leader(ranked[ranked['may_win']], theme)} {said('barred', names=barred)}".strip()
+        words = leader(ranked[ranked["may_win"]], theme) + " " + said("barred", names=barred)
         label = theme.label("scenarios", scenario).capitalize()
-        entries.append({"scenario": label, "words": Markup(words)})
+        entries.append({"scenario": label, "words": words.strip()})
     return entries
 
 

@@ -1,4 +1,4 @@
-"""Generate: virtual cells from the prior of a fitted model, in modalities that were perhaps never measured together."""
+"""Virtual cells from the prior of a fitted model, in modalities that were perhaps never measured together."""
 
 from __future__ import annotations
 
@@ -9,93 +9,68 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench import catalog
 from mosaicbench.commands._umap import Neighbourhood
-from mosaicbench.errors import UserError
-from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.generated import generated_table, write_generated
-from mosaicbench.files.models import is_kept, read_model
+from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import read_record
-from mosaicbench.files.tables import write_tables
 from mosaicbench.files.views import (
-    as_view,
     complete_cells,
     feature_names,
     identity_of,
-    read_view,
     standardised_values,
 )
 from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import method_named
-from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
+from mosaicbench.report.projections import COLUMNS, VIRTUAL, WHOSE
 from mosaicbench.scoring import scorer
-from mosaicbench.view import offers
 
 if TYPE_CHECKING:
     from mudata import MuData
 
+CELLS = 500  # of each run
 MARKERS = 2  # per cell type and modality
 FEWEST = 6  # cells that a classifier can tell from others
 
 
-def main(
-    *, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None
-) -> None:
+def virtual_cells(
+    folders: list[Path], train: MuData, solution: MuData, seed: int, output: Path
+) -> dict[str, pd.DataFrame]:
     """Draw cells from the priors of some runs' models, and hold them against the query cells.
-
-    Models that were kept are used as they are; any other is fitted again, since the same view, hyperparameters and seed give
-    the same model. A run that failed has no model, and no rows.
 
     Parameters
     ----------
-    runs
-        Folders of runs of one view and seed.
-    view
-        The folder of that view.
-    cells, seed
-        How many to draw of each run, and what draws them.
+    folders
+        Folders of runs whose models are kept, of one view and seed; one that failed has no model, and no rows.
+    train, solution
+        The parts of that view.
+    seed
+        What draws the cells.
     output
         The folder to write into: ``{run}.h5mu``, values in each modality's space, ``obs["cell_type"]`` the type whose mean real
         profile is most alike.
-    tables
-        The folder for the tables of ``report.projections.VIRTUAL_COLUMNS``: a layout of real and virtual cells, mean
-        standardised values of marker features by cell type, how well a classifier tells the one from the other. Default:
-        `output`.
 
-    Raises
-    ------
-    UserError
-        When a method has no prior to draw from, or fewer than six cells are asked for.
+    Returns
+    -------
+    dict
+        The tables of ``report.projections.VIRTUAL``: a layout of real and virtual cells, mean standardised values of marker
+        features by cell type, how well a classifier tells the one from the other.
     """
-    if cells < FEWEST:
-        raise UserError(
-            f"--cells: at least {FEWEST} are needed to compare them with real ones, found {cells}"
-        )
-    train = read_view(view / "train.h5mu", "train")
-    solution = read_view(view / "solution.h5mu", "solution", identity_of(train))
-    make_folder(output)
-    found = {name: [pd.DataFrame(columns=columns)] for name, columns in VIRTUAL_COLUMNS.items()}
-    for folder in runs:
+    found = {name: [pd.DataFrame(columns=COLUMNS[name])] for name in VIRTUAL}
+    for folder in folders:
         record = read_record(folder / "run.json", identity_of(train))
         if record["status"] not in ("ok", "collapsed"):
-            print(
-                f"{record['run']}: its status is {record['status']}, so there is no model to draw from",
-                file=sys.stderr,
-            )
             continue
+        print(f"drawing cells of {record['run']}", file=sys.stderr)
+        method = method_named(record["method"])
+        generated = revived(read_model(folder), method).generate(CELLS, seed)
         whose = {key: record[key] for key in WHOSE}
-        generated = _drawn(folder, record, train, cells, seed)
-        names = np.array([f"virtual-{cell:06d}" for cell in range(cells)], dtype=object)
+        names = np.array([f"virtual-{cell:06d}" for cell in range(CELLS)], dtype=object)
         types, parts = _held_against(solution, generated, names, seed)
         for name, part in parts.items():
             found[name].append(part.assign(**whose))
-        write_generated(
-            output / f"{record['run']}.h5mu", generated_table(generated, train, names, types, whose)
-        )
-    made = {
-        name: pd.concat(parts[1:] or parts)[VIRTUAL_COLUMNS[name]] for name, parts in found.items()
-    }
-    write_tables(output if tables is None else tables, made, "virtual_contents")
+        table = generated_table(generated, train, names, types, whose)
+        write_generated(output / f"{record['run']}.h5mu", table)
+    return {name: pd.concat(parts[1:] or parts)[COLUMNS[name]] for name, parts in found.items()}
 
 
 def _held_against(
@@ -138,29 +113,6 @@ def _held_against(
     }
 
 
-def _drawn(
-    folder: Path, record: dict, train: MuData, cells: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Return modality -> (cells, features) standardised values of virtual cells."""
-    name = record["method"]
-    if name == catalog.ELSEWHERE:
-        raise UserError(
-            f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out"
-        )
-    method = method_named(name)
-    if not offers(method.create, "generate"):
-        raise UserError(
-            f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs"
-        )
-    if is_kept(folder):
-        return revived(read_model(folder), method).generate(cells, seed)
-    print(f"fitting {record['run']} again", file=sys.stderr)
-    model = method.create(**record["hyperparameters"])
-    uses = method.card["uses"]
-    model.fit(as_view(train, labels="labels" in uses, links="links" in uses), record["seed"])
-    return model.generate(cells, seed)
-
-
 def _side_by_side(values: dict[str, np.ndarray]) -> np.ndarray:
     """Return (cells, all features), every modality weighing the same."""
     return np.concatenate([x / np.sqrt(x.shape[1]) for x in values.values()], axis=1)
@@ -185,21 +137,19 @@ def _markers(
     """Return the mean of every type's markers in every type: those that lie highest above the other types, in real cells."""
     rows, known = [], sorted(set(labels) - {""})
     for modality, x in real.items():
+        means, made = (
+            pd.DataFrame(values).groupby(of_cells).mean().reindex(known)
+            for values, of_cells in ((x, labels), (generated[modality], types))
+        )
         for marker_of in known if len(known) > 1 else []:
             inside = labels == marker_of
             above = x[inside].mean(axis=0) - x[~inside].mean(axis=0)
             for place in np.argsort(-above, kind="stable")[:MARKERS]:
-                for cell_type in known:
-                    made = generated[modality][types == cell_type, place]
-                    row = (modality, marker_of, feature_names[modality][place], cell_type)
-                    rows.append(
-                        (
-                            *row,
-                            x[labels == cell_type, place].mean(),
-                            made.mean() if len(made) else np.nan,
-                        )
-                    )
-    return pd.DataFrame(rows, columns=VIRTUAL_COLUMNS["virtual_markers"][len(WHOSE) :])
+                feature = feature_names[modality][place]
+                named = {"modality": modality, "marker_of": marker_of, "feature": feature}
+                values = {"real": means[place], "generated": made[place]}
+                rows.append(pd.DataFrame(named | {"cell_type": known} | values))
+    return pd.concat(rows) if rows else pd.DataFrame(columns=COLUMNS["virtual_markers"])
 
 
 def _realism(real: np.ndarray, generated: np.ndarray, seed: int) -> float:
