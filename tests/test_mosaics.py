@@ -13,7 +13,7 @@ from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.methods.vae_mlp import MLPVAE
 from mosaicbench.methods.vae_poe import PoEVAE
-from mosaicbench.metrics.foscttm import foscttm
+from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.view import View
 
 NOISE = 0.08  # in FOSCTTM, of two trainings of some hundred steps

@@ -16,7 +16,7 @@ from mosaicbench.methods.links_harmony import LinksHarmony
 from mosaicbench.methods.links_mnn import LinksMNN
 from mosaicbench.methods.peers.maxfuse import MaxFuse
 from mosaicbench.methods.scmodal import SCMODAL
-from mosaicbench.metrics.foscttm import foscttm
+from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.modeling import training
 from mosaicbench.modeling.minibatch import Minibatch, on_device
 

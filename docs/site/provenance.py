@@ -115,7 +115,7 @@ def _plain(node: object, of_card: bool) -> str:
         return repr(node)
     of_card |= isinstance(node, ast.Assign) and [
         getattr(target, "id", "") for target in node.targets
-    ] == ["CARD"]
+    ] in (["CARD"], ["CARDS"])
     if of_card and isinstance(node, ast.Dict):
         pairs = [
             pair
