@@ -98,7 +98,7 @@ $(READY): pyproject.toml envs/constraints.txt
 	  { echo 'this Python cannot make environments; on Debian and Ubuntu:  apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[dev,docs,slurm]"
-	$(BIN)/python -m mosaicbench.metrics._compile
+	$(BIN)/python -c "from mosaicbench.metrics._nearest import compile_loops; compile_loops()"
 	$(BIN)/python -m mosaicbench.commands._umap
 	@touch $@
 

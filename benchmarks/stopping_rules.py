@@ -37,8 +37,9 @@ from mosaicbench.files.views import (
     unstandardised_values,
 )
 from mosaicbench.fitting.method import method_named
-from mosaicbench.metrics import foscttm, imputation_skill
-from mosaicbench.metrics._neighbors import transfer
+from mosaicbench.metrics._nearest import transfer
+from mosaicbench.metrics.alignment import foscttm
+from mosaicbench.metrics.imputation import imputation_skill
 from mosaicbench.modeling import training
 from mosaicbench.modeling.training import LONGEST, WINDOW
 
@@ -144,16 +145,14 @@ def scored(method: object, train: object, query: object, solution: object) -> di
     }
     skills = {}
     for source, target in permutations(solution.mod, 2):
-        found["foscttm"].append(foscttm.foscttm(latents[source], latents[target]))
-        found["foscttm_cosine"].append(
-            foscttm.foscttm(_unit(latents[source]), _unit(latents[target]))
-        )
+        found["foscttm"].append(foscttm(latents[source], latents[target]))
+        found["foscttm_cosine"].append(foscttm(_unit(latents[source]), _unit(latents[target])))
         labels = np.asarray(solution[target].obs["cell_type"], dtype=object)
         transferred = transfer(of_train[source], types[source], latents[target])
         found["label_transfer_accuracy"].append((transferred == labels)[labels != ""].mean())
         imputed = unstandardised_values(solution[target], method.impute(cells[source], target))
         moments = (solution[target].uns["mean"], solution[target].uns["std"])
-        skill = imputation_skill.imputation_skill(space_values(solution[target]), imputed, *moments)
+        skill = imputation_skill(space_values(solution[target]), imputed, *moments)
         skills[f"imputation_skill {source}->{target}"] = skill
     return {metric: float(np.mean(values)) for metric, values in found.items()} | skills
 

@@ -70,7 +70,7 @@ from mosaicbench.methods.peers._scvi import (
 )
 from mosaicbench.methods.peers.multivi import MultiVI
 from mosaicbench.methods.peers.totalvi import MEASURED, TotalVI
-from mosaicbench.metrics._neighbors import transfer
+from mosaicbench.metrics._nearest import transfer
 from mosaicbench.modeling import training
 from mosaicbench.modeling.minibatch import on_device
 from mosaicbench.scoring.collect import values_of

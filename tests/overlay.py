@@ -24,26 +24,25 @@ PARTS = (
     "tests",
     "docs",
 )
+COMPILE = "from mosaicbench.metrics._nearest import compile_loops; compile_loops()"
 LOOPS = REPOSITORY / "src/mosaicbench/metrics"
 
 
 @cache
 def compile_loops() -> None:
     """Have the loops of the scores compiled in this checkout, so that no copy of it has to: that takes 12 s each time."""
-    with (LOOPS / "_distances.py").open() as lock:
+    with (LOOPS / "_nearest.py").open() as lock:
         fcntl.flock(
             lock, fcntl.LOCK_EX
         )  # of the tests' processes, one compiles and the others wait
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-        subprocess.run(
-            [sys.executable, "-m", "mosaicbench.metrics._compile"], env=environment, check=True
-        )
+        subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True)
 
 
 def lend_loops(package: Path) -> None:
     """Give compiled loops to a package that was installed from this checkout; they hold for sources of the same age."""
     compile_loops()
-    shutil.copystat(LOOPS / "_distances.py", package / "metrics/_distances.py")
+    shutil.copystat(LOOPS / "_nearest.py", package / "metrics/_nearest.py")
     for loop in LOOPS.glob("__pycache__/*.nb[ci]"):
         shutil.copy2(loop, package / "metrics/__pycache__")
 

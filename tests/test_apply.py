@@ -23,7 +23,7 @@ from mosaicbench.files.runs import latents_of, read_imputed, read_latents
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import read_view
 from mosaicbench.methods.mmvae import MMVAE
-from mosaicbench.metrics import _graph
+from mosaicbench.metrics import _nearest
 from mosaicbench.scoring import scorer
 
 VALUES = {"values": "lognorm"}  # of the small data
@@ -311,7 +311,7 @@ def test_a_graph_is_scored_by_the_metrics_that_read_graphs(place, tmp_path):
 
 def graph_of(z, k):
     """Return the distances of each cell's neighbours, itself aside."""
-    distances, nearest = _graph.neighbors(z, k)
+    distances, nearest = _nearest.neighbors(z, k)
     rows = np.repeat(np.arange(len(z)), k - 1)
     return sparse.csr_matrix(
         (distances[:, 1:].ravel(), (rows, nearest[:, 1:].ravel())), shape=(len(z), len(z))

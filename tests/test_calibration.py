@@ -1,7 +1,5 @@
 """Draws of imputed values: what each method draws, and what its score says of calibration, against independent references."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -17,10 +15,14 @@ from mosaicbench.commands import score
 from mosaicbench.files.runs import draws_of, read_imputed
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
-from mosaicbench.metrics.imputation_crps import imputation_crps
-from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
-from mosaicbench.metrics.interval_coverage import interval_coverage
-from mosaicbench.metrics.pit_distance import per_bin, pit_distance
+from mosaicbench.metrics.calibration import (
+    coverage_50,
+    coverage_90,
+    imputation_crps,
+    imputation_crps_skill,
+    pit_distance,
+    pit_distance_by_bin,
+)
 from mosaicbench.modeling.likelihoods import (
     drawn_lsi,
     drawn_of_counts,
@@ -99,14 +101,14 @@ def test_coverage_and_pit_are_those_of_places_counted_one_by_one():
     shares = np.array(
         [[naive_places(draws[i, f], truth[i, f]) for f in range(4)] for i in range(30)]
     )  # (cells, features, 40)
-    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(
+    assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
         shares[..., 10:30].sum(-1).mean()
     )
-    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=90) == pytest.approx(
+    assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(
         shares[..., 2:38].sum(-1).mean()
     )
     np.testing.assert_allclose(
-        per_bin(draws, truth, np.ones(truth.shape[1])),
+        pit_distance_by_bin(draws, truth, np.ones(truth.shape[1])),
         shares.reshape(30, 4, 10, 4).sum((0, 1, 3)),
         atol=1e-9,
     )
@@ -128,14 +130,14 @@ def test_what_single_precision_tore_apart_is_equal():
     )
     assert not np.array_equal(back == 0, drawn == 0)
     assert pit_distance(back, truth, std) < 0.02
-    assert interval_coverage(back, truth, std, percent=50) == pytest.approx(0.5, abs=0.02)
-    bins = per_bin(back, truth, std)
+    assert coverage_50(back, truth, std) == pytest.approx(0.5, abs=0.02)
+    bins = pit_distance_by_bin(back, truth, std)
     assert bins.max() < 1.05 * bins.min()
 
 
 @pytest.mark.parametrize(
     "metric",
-    [imputation_crps, imputation_crps_skill, pit_distance, partial(interval_coverage, percent=90)],
+    [imputation_crps, imputation_crps_skill, pit_distance, coverage_90],
 )
 def test_no_score_depends_on_the_unit_of_a_feature(metric):
     random, units = np.random.default_rng(5), np.array([1, 10, 0.01, 500])
@@ -153,12 +155,9 @@ def test_both_ends_of_the_scale():
 
     def scores(centre, sd):
         draws = centre[:, :, None] + sd * random.standard_normal((1500, 4, 39))
-        covered = [
-            interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=percent)
-            for percent in (50, 90)
-        ]
         return (
-            *covered,
+            coverage_50(draws, truth, np.ones(4)),
+            coverage_90(draws, truth, np.ones(4)),
             pit_distance(draws, truth, np.ones(truth.shape[1])),
             imputation_crps_skill(draws, truth, np.ones(4)),
         )
@@ -201,12 +200,8 @@ def test_draws_that_are_calibrated_by_construction_are(method):
     query = linear_cells(200, seed=7, name="query")
     instance, truth = fitted(method, paired_view(400), query), query.values["adt"][:, ALL]
     draws = instance.draw(query.only("rna"), "adt", ALL, 39, 0)
-    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=50) == pytest.approx(
-        0.5, abs=0.06
-    )
-    assert interval_coverage(draws, truth, np.ones(truth.shape[1]), percent=90) == pytest.approx(
-        0.9, abs=0.04
-    )
+    assert coverage_50(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.5, abs=0.06)
+    assert coverage_90(draws, truth, np.ones(truth.shape[1])) == pytest.approx(0.9, abs=0.04)
     assert pit_distance(draws, truth, np.ones(truth.shape[1])) < 0.06
     if method == "shuffled":
         assert imputation_crps_skill(draws, truth, np.ones(5)) == pytest.approx(0, abs=0.06)

@@ -295,75 +295,72 @@ def test_a_mistake_is_one_message(room, right, wrong, message, shelves):
         settings.load({"datasets": {"simulated": {}}})
 
 
-VARIANTS = METRIC.replace('"label": "Toy"', '"label": "Top {k}"').replace(
-    "}\n",
-    """    "variants": {
-        "toy": {"keywords": {"k": 2}, "best": 1.0, "better": "higher"},
-        "top_1": {"keywords": {"k": 1}},
-        "top_own": {"keywords": {"k": 3}, "takes": {"latent_b": "private_latent"}},
+TABLE = '''"""A toy."""
+
+CARDS = {
+    "top_1": {
+        "label": "Top 1",
+        "group": "alignment",
+        "better": "lower",
+        "bounds": [0.0, 1.0],
+        "definition": "A toy.",
+    },
+    "top_own": {
+        "label": "Top own",
+        "group": "alignment",
+        "better": "higher",
+        "best": 1.0,
+        "bounds": [0.0, 1.0],
+        "definition": "A toy.",
     },
 }
-""",
-)
-VARIANTS = VARIANTS.replace(
-    "def toy(latent_a, latent_b):", "def toy(latent_a, latent_b, *, k, strict=False):"
-)
-VARIANTS += """
 
-def per_cell(latent_a):
+
+def top_1(latent_a, latent_b):
+    """Return nothing."""
+    return 0.0
+
+
+def top_1_by_cell(latent_a):
+    """Return nothing."""
     return latent_a[:, 0]
-"""
 
 
-def test_variants_are_ids_of_their_own(shelves):
-    shelves("metrics", VARIANTS)
+def top_own(latent_a, private_latent):
+    """Return nothing."""
+    return 0.0
+'''
+
+
+def test_a_file_may_hold_several_metrics(shelves):
+    shelves("metrics", TABLE)
     settings.load({"datasets": {"simulated": {}}})
     listed = catalog.names("metrics")
     assert list(listed) == sorted(listed)
-    assert {"top_1", "toy", "top_own"} < set(listed)
-    assert catalog.card("metrics", "top_1") == {
-        **catalog.card("metrics", "toy"),
-        "label": "Top 1",
-        "best": 0.0,
-        "better": "lower",
-    }
-    assert {catalog.module("metrics", name) for name in ("toy", "top_1")} == {
-        "mosaicbench.metrics.toy"
-    }
-    assert list(catalog.parameters("metrics", "top_1")) == ["latent_a", "latent_b"]
+    assert {"top_1", "top_own"} < set(listed)
+    assert "toy" not in listed
+    absent = {name: catalog.card("metrics", "top_1")[name] for name in ("best", "chance", "doi")}
+    assert absent == {"best": None, "chance": None, "doi": ""}
+    assert catalog.card("metrics", "top_own")["best"] == 1.0
+    assert catalog.module("metrics", "top_1") == "mosaicbench.metrics.toy"
     assert list(catalog.parameters("metrics", "top_own")) == ["latent_a", "private_latent"]
-    assert list(catalog.parameters("metrics", "toy", "per_cell")) == ["latent_a"]
-    assert [
-        catalog.stands_beside("metrics", name, "per_cell")
-        for name in ("toy", "top_1", "recall_at_1")
-    ] == [
-        True,
-        False,
-        False,
-    ]
+    assert list(catalog.parameters("metrics", "top_1", "by_cell")) == ["latent_a"]
+    having = [catalog.stands_beside(name, "by_cell") for name in ("top_1", "top_own", "foscttm")]
+    assert having == [True, False, True]
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ('"best": 1.0,', '"bets": 1.0,', ": CARD has an unknown key 'bets'; did you mean 'best'"),
-        (
-            '"keywords": {"k": 1}',
-            '"keywords": {"l": 1}',
-            ", top_1: a text of the card has braces that name no keyword",
-        ),
-        (
-            '"takes": {"latent_b"',
-            '"takes": {"latent_c"',
-            ", top_own: function `toy` has no parameter 'latent_c'; did you mean",
-        ),
-        ('{"k": 2},', "{2},", ": CARD, key 'variants': expected a dict id -> dict"),
-        ('"top_1"', '"recall_at_1"', ": metrics has recall_at_1 already, in another file"),
+        ('"best": 1.0,', '"bets": 1.0,', ", top_own: CARD has an unknown key 'bets'; .*'best'"),
+        ("def top_1(", "def top_2(", ": no function `top_1`; did you mean 'top_2'"),
+        ('"top_1": {', '"foscttm": {', ": metrics has foscttm already, in another file"),
+        ("CARDS = {", "CARDS = 3, {", ": CARDS has to be a dict"),
     ],
 )
-def test_a_mistake_in_a_variant_is_one_message(right, wrong, message, shelves):
-    assert right in VARIANTS
-    shelves("metrics", VARIANTS.replace(right, wrong, 1))
+def test_a_mistake_in_a_table_of_cards_is_one_message(right, wrong, message, shelves):
+    assert right in TABLE
+    shelves("metrics", TABLE.replace(right, wrong, 1))
     with pytest.raises(UserError, match=f"^mosaicbench/metrics/toy.py{message}"):
         settings.load({"datasets": {"simulated": {}}})
 

@@ -6,10 +6,9 @@ from made_up_scores import cells_of
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.scores import read_cells, write_cells
-from mosaicbench.metrics.foscttm import foscttm
-from mosaicbench.metrics.foscttm_cosine import foscttm_cosine
-from mosaicbench.metrics.imputation_pearson_per_cell import imputation_pearson_per_cell
-from mosaicbench.metrics.label_transfer_accuracy import label_transfer_accuracy
+from mosaicbench.metrics.alignment import foscttm, foscttm_cosine
+from mosaicbench.metrics.imputation import imputation_pearson_per_cell
+from mosaicbench.metrics.label_transfer import label_transfer_accuracy
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.evidence import Evidence
 
@@ -65,7 +64,7 @@ def test_the_mean_over_cells_is_the_score():
     np.testing.assert_allclose(
         found["imputation_pearson_per_cell", "rna->adt", "clr"].mean(), r, rtol=1e-6
     )
-    from mosaicbench.metrics._neighbors import transfer, transfer_each
+    from mosaicbench.metrics._nearest import transfer, transfer_each
 
     accuracy = label_transfer_accuracy(
         transfer(known["train_latents"]["adt"], known["labels"], a), known["labels"]

@@ -15,7 +15,7 @@ from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.views import as_cells, read_view, standardised_values
-from mosaicbench.metrics.label_separation_auc import label_separation_auc
+from mosaicbench.metrics.disentanglement import label_separation_auc
 
 OWN = [
     name for name in catalog.names("methods") if ".peers." not in catalog.module("methods", name)

@@ -10,7 +10,7 @@ from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_v
 from mosaicbench import catalog
 from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import hyperparameters_of, method_named
-from mosaicbench.metrics.imputation_crps_skill import imputation_crps_skill
+from mosaicbench.metrics.calibration import imputation_crps_skill
 from mosaicbench.view import Cells, Truth, View, concatenate
 
 # All but wrapped packages, which are not installed here.

@@ -1,7 +1,7 @@
 """Every metric x every property, and an independent reference for each."""
 
 from copy import deepcopy
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,14 +26,18 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
 from mosaicbench import cards, catalog
-from mosaicbench.metrics import _blocks, _correlation, _matches
-from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
+from mosaicbench.metrics import _checks, _nearest, imputation
 from mosaicbench.metrics._checks import Undefined
-from mosaicbench.metrics._directions import directions
-from mosaicbench.metrics._graph import neighbors
-from mosaicbench.metrics._labels import confusion, recall_of_each
-from mosaicbench.metrics._matches import compared, twice_closer
-from mosaicbench.metrics._neighbors import transfer, transfer_each
+from mosaicbench.metrics._labels import genes_of_phases, phase_scores
+from mosaicbench.metrics._nearest import (
+    compared,
+    directions,
+    neighbors,
+    transfer,
+    transfer_each,
+    twice_closer,
+)
+from mosaicbench.metrics.label_transfer import confusion, recall_of_each
 
 METRICS = catalog.names("metrics")
 CARDS = catalog.cards("metrics")
@@ -475,7 +479,7 @@ def test_no_metric_changes_its_arguments(metric):
     before = {need: needs[need].copy() for need in PER_CELL}
     evaluate(metric, needs)
     for need, value in before.items():
-        np.testing.assert_array_equal(_blocks.dense(needs[need]), _blocks.dense(value))
+        np.testing.assert_array_equal(_checks.dense(needs[need]), _checks.dense(value))
 
 
 # --- references: alignment -----------------------------------------------------------------------------------------------
@@ -535,9 +539,9 @@ def pairs_of_latents():
 
 def sample(monkeypatch, cells):
     """Compare only so many cells, of any number, with all others."""
-    monkeypatch.setattr(_matches, "EXACT", 1)
-    monkeypatch.setattr(_matches, "SAMPLE", cells)
-    monkeypatch.setattr(_matches, "_counted", lru_cache(_matches._counted.__wrapped__))
+    monkeypatch.setattr(_nearest, "EXACT", 1)
+    monkeypatch.setattr(_nearest, "SAMPLE", cells)
+    monkeypatch.setattr(_nearest, "_counted", _nearest.remembered(6)(_nearest.counts_both_ways))
 
 
 @pytest.mark.parametrize("kind", pairs_of_latents())
@@ -561,7 +565,7 @@ def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_as
     random = np.random.default_rng(1)
     drawn = [fractions[random.choice(len(a), 100, replace=False)] for _ in range(2000)]
     spread = np.std([each.mean() for each in drawn])
-    assert np.mean([_matches.sampling_error(each, len(a)) for each in drawn]) == pytest.approx(
+    assert np.mean([_nearest.sampling_error(each, len(a)) for each in drawn]) == pytest.approx(
         spread, rel=0.1
     )
     sample(monkeypatch, 100)
@@ -570,10 +574,10 @@ def test_the_error_of_a_sample_is_that_of_many_samples_and_the_exact_score_is_as
     assert evaluate("foscttm_exact", needs) == exact == pytest.approx(fractions.mean())
     assert (
         evaluate("foscttm_standard_error", needs)
-        == _matches.sampling_error(fractions[rows], len(a))
+        == _nearest.sampling_error(fractions[rows], len(a))
         > 0
     )
-    of_cells = catalog.function("metrics", "foscttm", "per_cell")(**needs)
+    of_cells = catalog.function("metrics", "foscttm", "by_cell")(**needs)
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(of_cells)), rows)
     np.testing.assert_allclose(of_cells[rows], fractions[rows])
 
@@ -787,7 +791,7 @@ def test_counts_of_closer_directions_are_the_naive_ones(kind, monkeypatch):
     fractions = expected / 2 / (len(a) - 1)
     assert evaluate("foscttm_cosine", needs) == pytest.approx(fractions.mean(), abs=1e-15)
     np.testing.assert_allclose(
-        catalog.function("metrics", "foscttm_cosine", "per_cell")(**needs), fractions
+        catalog.function("metrics", "foscttm_cosine", "by_cell")(**needs), fractions
     )
     sample(monkeypatch, max(1, len(a) // 3))
     np.testing.assert_array_equal(twice_closer(a, b, cosine=True), expected[compared(len(a))])
@@ -941,7 +945,7 @@ def test_chunks_of_cells_do_not_change_votes(monkeypatch):
     labels, own = TYPES[random.integers(0, 4, 150)], random.permutation(150)
     whole = transfer_each(a, labels, b, ks=(1, 15), own=own)
     mixing = evaluate("modality_mixing", {"latent_a": a, "latent_b": b})
-    monkeypatch.setattr("mosaicbench.metrics._neighbors.CHUNK", 37)
+    monkeypatch.setattr("mosaicbench.metrics._nearest.CHUNK", 37)
     for k, transferred in transfer_each(a, labels, b, ks=(1, 15), own=own).items():
         np.testing.assert_array_equal(transferred, whole[k])
     assert evaluate("modality_mixing", {"latent_a": a, "latent_b": b}) == pytest.approx(mixing)
@@ -1091,8 +1095,8 @@ def test_pearson_is_that_of_scipy_and_counts_a_constant_imputation_as_zero():
         naive_pearson(truth, imputed), abs=1e-12
     )
     assert evaluate("imputation_constant_features", needs) == 1.0
-    assert np.flatnonzero(np.isnan(_correlation.pearson_columns(truth, imputed))).tolist() == [4]
-    assert _correlation.pearson_columns(truth, imputed)[7] == 0
+    assert np.flatnonzero(np.isnan(imputation.pearson_columns(truth, imputed))).tolist() == [4]
+    assert imputation.pearson_columns(truth, imputed)[7] == 0
 
 
 def test_spearman_is_that_of_scipy():
@@ -1152,7 +1156,7 @@ def test_auroc_is_that_of_sklearn_peak_by_peak(monkeypatch):
     needs["opened"].data[:0] = 0
     assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     for block in (200, 80):  # two peaks, one: then some have none to ask about
-        monkeypatch.setattr("mosaicbench.metrics.imputation_auroc_per_peak.BLOCK_VALUES", block)
+        monkeypatch.setattr("mosaicbench.metrics.imputation.PEAK_VALUES", block)
         assert evaluate("imputation_auroc_per_peak", needs) == pytest.approx(expected)
     with pytest.raises(Undefined, match="none or all"):
         evaluate(
@@ -1195,7 +1199,7 @@ def test_auprc_is_the_average_precision_of_sklearn_peak_by_peak(monkeypatch):
 @pytest.mark.parametrize("block", [1, 41, 10_000])
 def test_flattened_pearson_is_that_of_scipy(monkeypatch, block):
     truth, imputed = sparse_values()
-    monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
+    monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
     expected = pearsonr(truth.ravel().astype(float), imputed.ravel().astype(float)).statistic
     needs = {"truth": sparse.csr_matrix(truth), "imputed": imputed}
     assert evaluate("imputation_pearson_flattened", needs) == pytest.approx(expected, abs=1e-12)
@@ -1212,7 +1216,7 @@ def test_flattened_pearson_is_that_of_scipy(monkeypatch, block):
 
 @pytest.mark.parametrize("block", [1, 7, 2**21])
 def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
-    monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
+    monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
     random = np.random.default_rng(0)
     truth = np.round(random.standard_normal((30, 4)), 1) * (
         random.random((30, 4)) < 0.4
@@ -1239,7 +1243,7 @@ def test_flattened_spearman_is_that_of_scipy(monkeypatch, block):
 
 @pytest.mark.parametrize("block", [1, 10_000])
 def test_recovery_of_markers_against_plain_loops(monkeypatch, block):
-    monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
+    monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
     truth, imputed = (x.astype(float) for x in sparse_values())
     labels = np.array(["a"] * 15 + ["b"] * 12 + ["few"] * 2 + [""] * 11, dtype=object)
     kept, correlations = labels != "", []
@@ -1296,7 +1300,7 @@ def test_a_constant_imputation_is_not_dropped():
     truth, imputed = sparse_values()
     flat = imputed.copy()
     flat[:, 20] = 5
-    r = _correlation.pearson_columns(truth, imputed)[20]
+    r = imputation.pearson_columns(truth, imputed)[20]
     before, after = (
         evaluate("imputation_pearson_per_feature", {"truth": truth, "imputed": x})
         for x in (imputed, flat)
@@ -1315,7 +1319,7 @@ def test_blocks_do_not_change_a_score(monkeypatch, block):
     }
     metrics = sorted(PEARSON | SKILL | {"imputation_constant_features"})
     whole = [evaluate(metric, needs) for metric in metrics]
-    monkeypatch.setattr(_blocks, "BLOCK_VALUES", block)
+    monkeypatch.setattr(_checks, "BLOCK_VALUES", block)
     np.testing.assert_allclose([evaluate(metric, needs) for metric in metrics], whole, atol=1e-12)
 
 

@@ -12,7 +12,7 @@ from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp
 from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.metrics.foscttm import foscttm
+from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.view import View
 
 NOISE = 0.08  # in FOSCTTM, of two trainings of some hundred steps

@@ -6,12 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from mosaicbench.metrics import _closer, _distances
-from mosaicbench.metrics._closer import count_closer, count_closer_of
-from mosaicbench.metrics._distances import count_votes
-from mosaicbench.metrics._neighbors import votes_of_nearest
-from mosaicbench.metrics._ranges import LEAST, limits_of, rough_of, within_range
-from mosaicbench.metrics._sides import sides_of
+from mosaicbench.metrics import _nearest
+from mosaicbench.metrics._nearest import (
+    LEAST,
+    count_closer,
+    count_votes,
+    limits_of,
+    rough_of,
+    sides_of,
+    votes_of_nearest,
+    within_range,
+)
 
 CELLS, REFERENCE, KS = 150, 1500, [1, 5, 15, 50]
 
@@ -162,7 +167,7 @@ def test_the_bound_is_close_where_cells_are_not():
 def test_cells_that_are_certainly_farther_are_left_out():
     """Where float32 calls all cells farther, those of the first block vote alone: there is no limit before."""
     a, b = latents("normal")
-    codes = np.minimum(np.arange(REFERENCE) // _distances.BLOCK, 2)
+    codes = np.minimum(np.arange(REFERENCE) // _nearest.BLOCK, 2)
     votes, _ = count_votes(
         bounded_by(np.inf, sides_of(a, b)),
         REFERENCE,
@@ -184,7 +189,7 @@ def pairs(case):
 @pytest.mark.parametrize("case", CASES)
 def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch):
     a, b = pairs(case)
-    monkeypatch.setattr(_closer.numba, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(_nearest.numba, "get_num_threads", lambda: threads)
     squared = squared_distances(a, b)
     own = np.diag(squared)
     expected = [
@@ -195,7 +200,7 @@ def test_counts_are_those_of_all_distances_in_float64(case, threads, monkeypatch
     ]
     np.testing.assert_array_equal(count_closer(a, b), expected)
     rows = np.random.default_rng(2).permutation(len(a))[:601]
-    np.testing.assert_array_equal(count_closer_of(rows, a, b), expected[0][rows])
+    np.testing.assert_array_equal(count_closer(a, b, rows)[0], expected[0][rows])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -221,10 +226,10 @@ def test_bounds_decide_about_nearly_all_distances():
 
 
 COMPILED_AHEAD = """
-from mosaicbench.metrics import _compile, _distances
+from mosaicbench.metrics import _nearest
 
-_compile.main()
-called = {name: loop for name, loop in vars(_distances).items() if getattr(loop, "targetoptions", {}).get("parallel")}
+_nearest.compile_loops()
+called = {name: loop for name, loop in vars(_nearest).items() if getattr(loop, "targetoptions", {}).get("parallel")}
 print(sorted(called), [name for name, loop in called.items() if not loop.signatures])
 """
 

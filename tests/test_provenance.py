@@ -90,9 +90,9 @@ def test_comments_formatting_and_prose_are_no_code(tmp_path):
         path.write_text(code)
         return provenance.plain(path)
 
-    code = 'CARD = {"label": "A", "gives": ("joint",), "variants": {"x": {"definition": "of a"}}}\n'
+    code = 'CARDS = {"x": {"label": "A", "gives": ("joint",), "definition": "of a"}}\n'
     code += "\n\ndef f(x):\n    return x + 1\n"
-    same = '"""New."""\nCARD = {\n    "label": "B", "gives": ("joint",),\n    "variants": {"x": {"definition": "b"}}}\n'
+    same = '"""New."""\nCARDS = {\n    "x": {"label": "B", "gives": ("joint",), "definition": "b"}}\n'
     same += "def f(x):\n"
     same += '    "What."\n    return (x  # why\n            + 1)\n'
     assert key(code) == key(same)
@@ -140,17 +140,17 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
         assert key(text.replace(old, new)) != before, new
     plain = provenance.plain
     counted = {
-        "metrics/foscttm.py",
         "methods/linear.py",
+        "metrics/alignment.py",
         "modeling/training.py",
         "data/preprocess.py",
         "datasets/simulated.py",
     }
-    counted |= {"metrics/_closer.py"}
+    counted |= {"metrics/_nearest.py"}
     for edited in [
         *counted,
         "methods/mopoe.py",
-        "metrics/graph_connectivity.py",
+        "metrics/biology.py",
         "report/theme.py",
     ]:
         path = sources.ROOT / "mosaicbench" / edited

@@ -14,7 +14,7 @@ from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.linked import LinksCCA, LinksHarmony, LinksMNN
 from mosaicbench.methods.peers.maxfuse import MaxFuse
 from mosaicbench.methods.scmodal import SCMODAL
-from mosaicbench.metrics.foscttm import foscttm
+from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.modeling import training
 from mosaicbench.modeling.minibatch import Minibatch, on_device
 

@@ -348,7 +348,7 @@ def test_recall_of_each_type_stands_beside_the_accuracy():
 
 def test_a_cells_own_partner_does_not_vote_where_it_is_left_out():
     """Pairs of cells lie together, far from all others; the two cells of a pair differ in type."""
-    from mosaicbench.metrics._neighbors import (
+    from mosaicbench.metrics._nearest import (
         transfer_each,
     )  # compiles, which the others are spared
 

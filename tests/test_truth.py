@@ -6,8 +6,8 @@ from mosaicbench.data import scenarios
 from mosaicbench.datasets import synthetic_gp
 from mosaicbench.files.views import as_cells, as_view, space_values, unstandardised_values
 from mosaicbench.fitting.method import method_named
-from mosaicbench.metrics.foscttm import foscttm
-from mosaicbench.metrics.shared_features_r2 import shared_features_r2
+from mosaicbench.metrics.alignment import foscttm
+from mosaicbench.metrics.disentanglement import shared_features_r2
 
 RUNS = {
     "mvae": {},

@@ -94,7 +94,7 @@ print(Compiled.functions)
 WORK = {
     "lays out": "from mosaicbench.commands._umap import Neighbourhood\n"
     "Neighbourhood.of(np.random.default_rng(0).random((40, 3))).layout(0)",
-    "asks scib-metrics": "from mosaicbench.metrics._scib import scib\n"
+    "asks scib-metrics": "from mosaicbench.metrics._nearest import scib\n"
     "scib('silhouette_label', np.random.default_rng(0).random((40, 3)), np.repeat([0, 1], 20))",
 }
 

@@ -429,12 +429,12 @@ def test_a_run_from_elsewhere_stands_beside_the_others_and_is_marked(benchmark):
 def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark):
     assert benchmark.planned() == set()
     (benchmark.folder / "src/mosaicbench/modeling/training.py").touch()
-    (benchmark.folder / "src/mosaicbench/metrics/foscttm.py").touch()
+    (benchmark.folder / "src/mosaicbench/metrics/alignment.py").touch()
     assert benchmark.planned() == set()
 
 
 def test_editing_a_metric_rescores_and_retrains_nothing(benchmark):
-    jobs = benchmark.edited("metrics/foscttm.py", lambda text: text + "\nUNUSED = 1\n")
+    jobs = benchmark.edited("metrics/alignment.py", lambda text: text + "\nUNUSED = 1\n")
     assert "Score" in stages(jobs)
     assert not stages(jobs) & {"Fit", "Cut", "Prepare"}
     assert scored(jobs) == TOGETHER | {"the controls"}

@@ -34,8 +34,8 @@ def ours(folder: Path) -> None:
     from sklearn.decomposition import PCA
 
     from mosaicbench.data import embedded
-    from mosaicbench.metrics._clusters import clusters_of
-    from mosaicbench.metrics._graph import neighbors
+    from mosaicbench.metrics._nearest import neighbors
+    from mosaicbench.metrics.biology import clusters_of
     from mosaicbench.scoring.outside import scores_of_embeddings
 
     dataset = embedded.load("bmmc_cite_small")

@@ -145,6 +145,8 @@ PER = {
     "view": "one figure for each dataset and scenario",
     "all": "one figure of the whole benchmark",
 }
+# What a card says that leaves out one of these keys.
+ABSENT = {"metrics": {"best": None, "chance": None, "doi": ""}}
 
 
 @dataclass(frozen=True)
@@ -263,19 +265,15 @@ def with_defaults(card: dict, functions: Collection[str]) -> dict:
     return {"claims": tuple(claims)} | whole
 
 
-def variants(
-    file: str, card: dict, defaults: dict[str, object]
-) -> dict[str, tuple[dict, dict, dict]]:
-    """Return the forms of a card's idea: id -> its card, the keywords of its function, and what its parameters take.
+def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
+    """Return the forms of a figure: id -> its card, and the keywords of its function.
 
     A card with ``variants`` stands for these ids, and not for the file's own unless it is among them::
 
-        CARD = {"label": "Recall@{k}",
-                "variants": {"recall_at_1": {"keywords": {"k": 1}}, "recall_at_10": {"keywords": {"k": 10}}}}
+        CARD = {"needs": ["projection"],
+                "variants": {"umap": {"label": "..."}, "umap_joint": {"label": "...", "keywords": {"joint": True}}}}
 
-    The card of a variant is the common card with what the variant says instead; a text may name a keyword in braces. Two of
-    its keys are for the function: ``keywords`` are passed to it, and ``takes`` says which need a parameter takes where that
-    is not called like the parameter: ``"takes": {"latent": "private_latent"}``.
+    The card of a variant is the common card with what the variant says instead; ``keywords`` are passed to the function.
 
     Parameters
     ----------
@@ -289,40 +287,19 @@ def variants(
     Raises
     ------
     UserError
-        When a variant is not a dict, or a text names a keyword that there is not.
+        When a variant is not a dict.
     """
-    if not isinstance(card["variants"], dict) or not all(
-        map(_is_variant, card["variants"].values())
-    ):
-        raise UserError(
-            f"{file}: CARD, key 'variants': expected a dict id -> dict, where 'keywords' and 'takes' are dicts too"
-        )
     found = {}
     for name, differs in card["variants"].items():
-        keywords = defaults | differs.get("keywords", {})
-        merged = {
-            key: value
-            for key, value in (card | differs).items()
-            if key not in ("variants", "keywords", "takes")
-        }
-        try:
-            merged |= {
-                key: text.format(**keywords)
-                for key, text in merged.items()
-                if keywords and isinstance(text, str)
-            }
-        except (KeyError, IndexError, ValueError) as error:
+        if not isinstance(differs, dict):
             raise UserError(
-                f"{file}, {name}: a text of the card has braces that name no keyword ({error})"
-            ) from error
-        found[name] = (merged, keywords, differs.get("takes", {}))
+                f"{file}: CARD, key 'variants': expected a dict id -> dict, found {differs!r} of {name}"
+            )
+        own = card | differs
+        keywords = defaults | own.pop("keywords", {})
+        del own["variants"]
+        found[name] = (own, keywords)
     return found
-
-
-def _is_variant(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(value.get(key, {}), dict) for key in ("keywords", "takes")
-    )
 
 
 def _check_value(where: str, value: object, rule: Key) -> None:
@@ -406,8 +383,8 @@ def _words(words: dict[str, str], *, optional: bool = False) -> Key:
     return Key(f"a tuple of words, out of {', '.join(words)}", _is_words, words, optional)
 
 
-def _number(expects: str) -> Key:
-    return Key(f"a number or None, {expects}", _is_number, {})
+def _number(expects: str, *, optional: bool = False) -> Key:
+    return Key(f"a number or None, {expects}", _is_number, {}, optional)
 
 
 KEYS = {
@@ -450,16 +427,16 @@ KEYS = {
     "metrics": {
         "label": _text("how tables and figures name the metric"),
         "group": _word(GROUPS),
-        "best": _number("the value of a perfect answer"),
+        "best": _number("the value of a perfect answer", optional=True),
         "better": _word(BETTER),
-        "chance": _number("the value of an answer that knows nothing"),
+        "chance": _number("the value of an answer that knows nothing", optional=True),
         "bounds": Key(
             "the lowest and the highest value, None where there is none: [0.0, None]",
             _is_bounds,
             {},
         ),
         "definition": _text("what is computed, in one or two sentences"),
-        "doi": _text('of the paper that defines it, "" where there is none'),
+        "doi": _text("of the paper that defines it", optional=True),
         "lacks": Key(
             f"a dict of properties that it lacks: why, out of {', '.join(PROPERTIES)}",
             _is_reasons,

@@ -5,7 +5,7 @@ A file of several has ``CARDS`` instead, id -> card, in the order of its classes
 is a literal dict, and a method's hyperparameters are the annotated fields of its dataclass and of those it inherits from, so
 the workflow knows them without importing torch. Standard library only.
 
-One metric with several forms is one file: its card has ``variants``, and their names are its ids (see ``cards.variants``).
+A figure of several forms may be one function: its card has ``variants``, and their names are its ids (see ``cards.variants``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import ast
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from mosaicbench import cards as contract
@@ -28,7 +28,8 @@ ROOMS = (
     "methods",
     "metrics",
     "figures",
-)  # the shelves: folders in which one file is one thing with a card
+)  # the shelves: folders of things with cards
+FUNCTIONS = {"datasets": "load", "data": "curated"}  # elsewhere a function is called like its id
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,12 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One id: its file, its card if it has one, its place from the end of the file, and how a variant asks its function."""
+    """One id: its file, card and function, the keywords by which a variant asks that, and its place from the file's end."""
 
     path: Path
-    first: bool = True
-    card: object = None
+    card: object
+    function: str
     keywords: dict[str, object] = field(default_factory=dict)
-    takes: dict[str, str] = field(default_factory=dict)
     place: int = -1
 
 
@@ -64,7 +64,8 @@ def check() -> None:
         for name, entry in _entries(room).items():
             if entry.card is None:
                 raise UserError(
-                    f"{_name(entry.path)}: no CARD; a file without one that only helps others has a name that starts with '_'"
+                    f"{_name(entry.path)}: no CARD and no CARDS; a file without that only helps others has a name that starts "
+                    "with '_'"
                 )
             card(room, name)
             if room == "methods":
@@ -96,12 +97,12 @@ def card(room: str, name: str) -> dict:
     if name not in names(room):
         raise UserError(f"{room} has no {name!r}{nearest(name, names(room))}")
     entry = _entries(room)[name]
-    file = _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}"
-    contract.check(room, file, entry.card)
-    if room != "methods":
-        return entry.card
-    whole = contract.with_defaults(entry.card, _functions(name))
-    contract.check_method(file, whole)
+    where = _name(entry.path) if name == entry.path.stem else f"{_name(entry.path)}, {name}"
+    contract.check(room, where, entry.card)
+    whole = contract.ABSENT.get(room, {}) | entry.card
+    if room == "methods":
+        whole = contract.with_defaults(whole, _functions(name))
+        contract.check_method(where, whole)
     return whole
 
 
@@ -134,54 +135,45 @@ def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
 
 
 @cache
-def parameters(room: str, name: str, beside: str | None = None) -> dict[str, Hyperparameter]:
+def parameters(room: str, name: str, beside: str = "") -> dict[str, Hyperparameter]:
     """Return what the function of a metric, dataset or figure needs: its parameters, less the keywords of a variant.
 
-    It is called like its file (``load`` in that of a dataset); `beside` names another one, as in :func:`stands_beside`.
+    It is called like the id (``load`` of a dataset); `beside` names one beside it, as in :func:`stands_beside`.
 
     Raises
     ------
     UserError
         When there is no such function, or a variant names a parameter that it does not have.
     """
-    entry = _asked(room, name, beside)
-    function = _function(room, entry.path, beside)
+    entry = _entries(room)[name]
+    function = _function(entry.path, _called(entry, beside))
     arguments, defaults = [*function.args.args, *function.args.kwonlyargs], _defaults(function)
     known = {a.arg: Hyperparameter(_text(a.annotation), defaults.get(a.arg)) for a in arguments}
-    for parameter in (*entry.keywords, *entry.takes):
+    for parameter in entry.keywords:
         if parameter not in known:
             hint = nearest(parameter, known)
             raise UserError(
                 f"{_name(entry.path)}, {name}: function `{function.name}` has no parameter {parameter!r}{hint}"
             )
-    return {entry.takes.get(key, key): known[key] for key in known if key not in entry.keywords}
+    return {key: known[key] for key in known if key not in entry.keywords}
 
 
 @cache
-def function(room: str, name: str, beside: str | None = None) -> Callable:
+def function(room: str, name: str, beside: str = "") -> Callable:
     """Import and return the function of a metric or figure; it takes what :func:`parameters` names, by keyword."""
-    entry = _asked(room, name, beside)
-    call = getattr(
-        importlib.import_module(module(room, name)), _function(room, entry.path, beside).name
-    )
-    called = {need: parameter for parameter, need in entry.takes.items()}
-    return lambda **supplied: call(
-        **{called.get(key, key): value for key, value in supplied.items()}, **entry.keywords
-    )
-
-
-def stands_beside(room: str, name: str, function: str) -> bool:
-    """Say whether a file defines a further function, such as ``per_cell``: it belongs to the first of the file's ids."""
     entry = _entries(room)[name]
-    return entry.first and any(
-        node.name == function != entry.path.stem for node in _public_functions(entry.path)
-    )
+    call = getattr(importlib.import_module(module(room, name)), _called(entry, beside))
+    return partial(call, **entry.keywords)
 
 
-def _asked(room: str, name: str, beside: str | None) -> _Entry:
-    """Return an entry; what a variant says of its function is not for the functions beside that."""
-    entry = _entries(room)[name]
-    return entry if beside is None else _Entry(entry.path, card=entry.card)
+def stands_beside(metric: str, beside: str) -> bool:
+    """Say whether a metric has a further function, such as ``foscttm_by_cell`` for "by_cell"."""
+    entry = _entries("metrics")[metric]
+    return any(node.name == _called(entry, beside) for node in _public_functions(entry.path))
+
+
+def _called(entry: _Entry, beside: str) -> str:
+    return f"{entry.function}_{beside}" if beside else entry.function
 
 
 @cache
@@ -189,17 +181,17 @@ def _entries(room: str) -> dict[str, _Entry]:
     """Return every id of a room, sorted as if each had a file."""
     found: dict[str, _Entry] = {}
     for path in sorted((PACKAGE / room).rglob("[!_]*.py")):
-        cards = _cards(path)
-        made = {
-            name: _Entry(path, card=card, place=place - len(cards))
-            for place, (name, card) in enumerate(cards.items())
-        }
-        card = cards.get(path.stem)
-        if room in ("metrics", "figures") and isinstance(card, dict) and "variants" in card:
-            forms = contract.variants(_name(path), card, _defaults(_function(room, path)))
-            made = {
-                name: _Entry(path, name == next(iter(forms)), *form) for name, form in forms.items()
-            }
+        made, cards = {}, _cards(path)
+        for place, (name, card) in enumerate(cards.items()):
+            if room == "figures" and isinstance(card, dict) and "variants" in card:
+                forms = contract.variants(_name(path), card, _defaults(_function(path, name)))
+                made |= {
+                    form: _Entry(path, own, name, keywords)
+                    for form, (own, keywords) in forms.items()
+                }
+            else:
+                called = FUNCTIONS.get(room, name)
+                made[name] = _Entry(path, card, called, place=place - len(cards))
         if twice := set(found) & set(made):
             raise UserError(
                 f"{_name(path)}: {room} has {', '.join(sorted(twice))} already, in another file"
@@ -319,12 +311,11 @@ def _functions(method: str) -> set[str]:
 
 def _check_needs(metric: str) -> None:
     """Refuse a metric that needs what the scorer does not know: it would never be asked."""
-    path = _entries("metrics")[metric].path
     for need in parameters("metrics", metric):
         if need not in contract.NEEDS:
-            hint = nearest(need, contract.NEEDS)
+            file, hint = _name(_entries("metrics")[metric].path), nearest(need, contract.NEEDS)
             raise UserError(
-                f"{_name(path)}: the parameter {need!r} of `{path.stem}` is nothing that the scorer knows{hint}"
+                f"{file}: the parameter {need!r} of `{metric}` is nothing that the scorer knows{hint}"
             )
 
 
@@ -371,15 +362,12 @@ def _public_functions(path: Path) -> list[ast.FunctionDef]:
     ]
 
 
-def _function(room: str, path: Path, beside: str | None = None) -> ast.FunctionDef:
-    """Return a file's function of a name: by default of that which its room says, or else the last public one."""
-    wanted = beside or {"datasets": "load", "metrics": path.stem, "figures": path.stem}.get(room)
+def _function(path: Path, name: str) -> ast.FunctionDef:
     functions = {node.name: node for node in _public_functions(path)}
-    if wanted is not None and wanted not in functions:
-        raise UserError(
-            f"{_name(path)}: no function `{wanted}`{nearest(wanted, functions) if functions else ''}"
-        )
-    return functions[wanted] if wanted else list(functions.values())[-1]
+    if name not in functions:
+        hint = nearest(name, functions) if functions else ""
+        raise UserError(f"{_name(path)}: no function `{name}`{hint}")
+    return functions[name]
 
 
 def _defaults(function: ast.FunctionDef) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mosaicbench.metrics._kept import import_kept
+from mosaicbench.metrics._nearest import import_kept
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -28,7 +28,7 @@ from mosaicbench.files.views import (
     read_view,
     space_values,
 )
-from mosaicbench.metrics._correlation import pearson_columns
+from mosaicbench.metrics.imputation import pearson_columns
 from mosaicbench.report.projections import COLUMNS, MEASURED
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
 
 def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -> pd.DataFrame:
     """Return how many query cells of each type took which type from train cells of another modality."""
-    from mosaicbench.metrics._neighbors import transfer
+    from mosaicbench.metrics._nearest import transfer
 
     parts = [pd.DataFrame(columns=COLUMNS["transfers"])]
     query = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])

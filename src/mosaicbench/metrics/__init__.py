@@ -1,1 +1,1 @@
-"""One file per metric: arrays in, a float out."""
+"""Metrics, a file for each question: arrays in, a float out."""

@@ -1,8 +1,23 @@
-"""True labels against those that cells are said to have."""
+"""Cell types, batches and phases of the cell cycle: which are known, and as codes or scores."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy import sparse
+
+from mosaicbench.metrics._checks import Undefined, dense, finite, same_cells
+
+# Genes of the two later phases of the cell cycle (Tirosh et al. 2016).
+GENES = {
+    "S": "MCM5 PCNA TYMS FEN1 MCM2 MCM4 RRM1 UNG GINS2 MCM6 CDCA7 DTL PRIM1 UHRF1 HELLS RFC2 RPA2 NASP RAD51AP1 GMNN WDR76 "
+    "SLBP CCNE2 UBR7 POLD3 MSH2 ATAD2 RAD51 RRM2 CDC45 CDC6 EXO1 TIPIN DSCC1 BLM CASP8AP2 USP1 CLSPN POLA1 CHAF1B BRIP1 E2F8",
+    "G2M": "HMGB2 CDK1 NUSAP1 UBE2C BIRC5 TPX2 TOP2A NDC80 CKS2 NUF2 CKS1B MKI67 TMPO CENPF TACC3 SMC4 CCNB2 CKAP2L CKAP2 "
+    "AURKB BUB1 KIF11 ANP32E TUBB4B GTSE1 KIF20B HJURP CDCA3 CDC20 TTK CDC25C KIF2C RANGAP1 NCAPD2 DLGAP5 CDCA2 CDCA8 ECT2 "
+    "KIF23 HMMR AURKA PSRC1 ANLN LBR CKAP5 CENPE CTCF NEK2 G2E3 GAS2L3 CBX5 CENPA",
+}
+FEWEST = 3  # genes of each phase
 
 
 def known(labels: np.ndarray) -> np.ndarray:
@@ -22,37 +37,72 @@ def known(labels: np.ndarray) -> np.ndarray:
     return rows
 
 
-def confusion(transferred: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the number of cells by true (rows) and transferred (columns) label; cells whose true label is "" are left out.
-
-    Rows and columns are all labels that occur in either, in one order.
+def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latents and label codes of the cells with a label, (cells, dims) and (cells,).
 
     Raises
     ------
     ValueError
-        When the arrays differ in length, a label is not text, or no true label is known.
+        When the arrays differ in length, a value is not finite, or a label is not text.
+    Undefined
+        When there are fewer than two types.
     """
-    return _counted(transferred, labels)[1]
-
-
-def recall_of_each(transferred: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return, for each label that occurs, the share of its cells to which it was transferred; errors as for the confusion."""
-    names, counts = _counted(transferred, labels)
-    cells = counts.sum(axis=1)
-    return {
-        str(names[code]): float(counts[code, code] / cells[code]) for code in np.flatnonzero(cells)
-    }
-
-
-def _counted(transferred: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the names of the rows and columns, and the counts."""
-    labels, transferred = np.asarray(labels, dtype=object), np.asarray(transferred, dtype=object)
-    if labels.shape != transferred.shape:
-        raise ValueError(f"{len(labels)} labels do not match {len(transferred)} transferred ones")
+    latent, labels = finite("latent", latent), np.asarray(labels, dtype=object)
+    same_cells(latent=latent, labels=labels)
     rows = known(labels)
-    known(transferred)
-    both = np.concatenate([labels[rows], transferred[rows]]).astype(str)
-    names, codes = np.unique(both, return_inverse=True)
-    counts = np.zeros((len(names), len(names)), dtype=int)
-    np.add.at(counts, tuple(codes.reshape(2, -1)), 1)
-    return names, counts
+    codes = codes_of(labels[rows])
+    if codes.max() == 0:
+        raise Undefined("all labelled query cells are of one type")
+    return latent[rows], codes
+
+
+def with_batch(batches: np.ndarray) -> np.ndarray:
+    """Return which cells have a batch, (cells,) bool; the others have ""."""
+    return np.asarray(batches, dtype=object) != ""
+
+
+def batch_codes(batches: np.ndarray) -> np.ndarray:
+    """Return the codes of :func:`codes_of`; raise `Undefined` where a cell has no batch, or all have the same."""
+    if not with_batch(batches).all():
+        raise Undefined("some cells of this graph have no batch")
+    codes = codes_of(batches)
+    if codes.max(initial=0) == 0:
+        raise Undefined("all query cells are of one batch")
+    return codes
+
+
+def codes_of(names: np.ndarray) -> np.ndarray:
+    """Return the place of each name in the order of first appearance, so that the wording of names never matters.
+
+    Raises
+    ------
+    ValueError
+        When a name is not text (NaN, None).
+    """
+    names = np.asarray(names, dtype=object)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("names of labels and batches must be text")
+    _, first, codes = np.unique(names.astype(str), return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes]
+
+
+def genes_of_phases(names: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """Return phase -> columns of its genes, by symbol in any case; None where a phase has fewer than three."""
+    upper = [name.upper() for name in names]
+    wanted = {phase: set(genes.split()) for phase, genes in GENES.items()}
+    found = {
+        phase: np.flatnonzero([name in genes for name in upper]) for phase, genes in wanted.items()
+    }
+    return found if min(map(len, found.values())) >= FEWEST else None
+
+
+def phase_scores(
+    values: np.ndarray | sparse.csr_matrix, columns: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return the mean over each phase's genes of their standardised values, (cells, phases), from (cells, features) values."""
+    scores = []
+    for of_phase in columns.values():
+        x = np.asarray(dense(values[:, of_phase]), dtype=np.float64)
+        spread = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1)
+        scores.append(((x - x.mean(axis=0)) / spread).mean(axis=1))
+    return np.stack(scores, axis=1)

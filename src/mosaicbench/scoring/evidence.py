@@ -205,7 +205,7 @@ class Evidence:
     @cached_property
     def _phases(self) -> tuple[np.ndarray | None, Callable[[], np.ndarray]] | None:
         """Rows of the modality that has the genes of the cell cycle, and a function that scores its phases, once; or None."""
-        from mosaicbench.metrics._cell_cycle import genes_of_phases, phase_scores
+        from mosaicbench.metrics._labels import genes_of_phases, phase_scores
 
         for modality, values in self.truth.items():
             if columns := genes_of_phases(self.feature_names[modality]):
@@ -387,7 +387,7 @@ def _transfer(
 
     @cache
     def transferred() -> dict[int, np.ndarray]:
-        from mosaicbench.metrics._neighbors import transfer_each
+        from mosaicbench.metrics._nearest import transfer_each
 
         return transfer_each(*latents_and_labels, **options)
 

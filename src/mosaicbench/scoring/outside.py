@@ -140,7 +140,7 @@ def scores_of_graphs(
         }
         known = {need: x for need, x in known.items() if need == "graph" or len(set(x) - {""}) > 1}
         for metric, card in catalog.cards("metrics").items():
-            if card["group"] in groups and catalog.stands_beside("metrics", metric, FROM_GRAPH):
+            if card["group"] in groups and catalog.stands_beside(metric, FROM_GRAPH):
                 needs = catalog.parameters("metrics", metric, FROM_GRAPH)
                 if set(needs) <= set(known):
                     supplied = {need: known[need] for need in needs}

@@ -1,12 +1,12 @@
 """Asks every metric that applies, and what stands behind it: its scores of single cells, features, cell types and batches.
 
-What a metric's file defines beside the metric itself belongs to the first of its ids, where its card has several variants:
+A metric's file may define functions beside that of a metric, here ``m``:
 
-``per_cell(...)``
+``m_by_cell(...)``
     (cells,) scores of single cells, NaN where a cell has none, whose mean is the metric: for intervals and tests over cells.
-``per_feature(...)``
+``m_by_feature(...)``
     (features,) scores of single features.
-``per_bin(...)``
+``m_by_bin(...)``
     (bins,) counts in bins of equal width between 0 and 1, which the card's ``by_bin`` names.
 
 A card may ask for the metric of the cells of one type or one batch alone: ``by_type``, ``by_batch``. A metric that is not
@@ -75,7 +75,7 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
     """
     metrics = [name for name, card in catalog.cards("metrics").items() if card["group"] in groups]
     rows, without_partners = [], set()
-    for question, name in _suited(evidence, metrics, None):
+    for question, name in _suited(evidence, metrics):
         value, reason = _value(name, question)
         rows.append((name, question.about, question.space, value))
         if isinstance(reason, NoPartners):
@@ -93,7 +93,7 @@ def score(evidence: Evidence, groups: Collection[str]) -> Scores:
         (name, question.about, question.space): _among_all(
             values, question.rows, len(evidence.batches)
         )
-        for question, name, values in _defined(evidence, metrics, "per_cell")
+        for question, name, values in _defined(evidence, metrics, "by_cell")
     }
     return Scores(
         pd.DataFrame(rows, columns=SCORE_COLUMNS), features, cells, frozenset(without_partners)
@@ -106,25 +106,23 @@ def means(evidence: Evidence, metrics: Collection[str]) -> dict[str, float]:
     Metrics that nothing is asked about, and those that need partners where there are none, are left out.
     """
     values: dict[str, list[float]] = {}
-    for question, name in _suited(evidence, list(metrics), None):
+    for question, name in _suited(evidence, list(metrics)):
         value, reason = _value(name, question)
         if not isinstance(reason, NoPartners):
             values.setdefault(name, []).append(value)
     return {name: float(np.mean(each)) for name, each in values.items()}
 
 
-def ask(metric: str, beside: str | None = None, /, **supplied: object) -> float:
+def ask(metric: str, beside: str = "", /, **supplied: object) -> float:
     """Return one metric, or a function beside it, of what it needs, NaN where it is not defined."""
     return _value(metric, Question("what was supplied", "-", supplied, {}), beside)[0]
 
 
 def _suited(
-    evidence: Evidence, metrics: list[str], beside: str | None
+    evidence: Evidence, metrics: list[str], beside: str = ""
 ) -> Iterator[tuple[Question, str]]:
     """Yield each question with each metric that it suits; with those that have a function of a name beside them."""
-    having = [
-        name for name in metrics if beside is None or catalog.stands_beside("metrics", name, beside)
-    ]
+    having = [name for name in metrics if not beside or catalog.stands_beside(name, beside)]
     needs = {name: catalog.parameters("metrics", name, beside) for name in having}
     for question in evidence.questions:
         yield from ((question, name) for name in having if question.suits(needs[name]))
@@ -139,16 +137,14 @@ def _defined(
             yield question, name, np.asarray(_called(name, question, beside))
 
 
-def _called(metric: str, question: Question, beside: str | None = None) -> object:
+def _called(metric: str, question: Question, beside: str = "") -> object:
     """Return what a metric, or a function beside it, says to a question."""
     needs = catalog.parameters("metrics", metric, beside)
     partners = not catalog.card("metrics", metric).get("without_partners", False)
     return catalog.function("metrics", metric, beside)(**question.values(needs, partners=partners))
 
 
-def _value(
-    metric: str, question: Question, beside: str | None = None
-) -> tuple[float, Undefined | None]:
+def _value(metric: str, question: Question, beside: str = "") -> tuple[float, Undefined | None]:
     """Return a score, or NaN and why it is not defined."""
     try:
         return _called(metric, question, beside), None
@@ -159,13 +155,13 @@ def _value(
 
 def _features(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the scores of single features, of every metric and direction."""
-    for question, name, values in _defined(evidence, metrics, "per_feature"):
+    for question, name, values in _defined(evidence, metrics, "by_feature"):
         yield _table(name, question, question.features, values)
 
 
 def _bins(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
     """Yield the counts by bin, of every metric that has some and every direction."""
-    for question, name, counts in _defined(evidence, metrics, "per_bin"):
+    for question, name, counts in _defined(evidence, metrics, "by_bin"):
         edges = np.linspace(0, 1, len(counts) + 1)
         bins = [f"{low:.1f} to {high:.1f}" for low, high in pairwise(edges)]
         yield _table(catalog.card("metrics", name)["by_bin"], question, bins, counts)
@@ -174,7 +170,7 @@ def _bins(evidence: Evidence, metrics: list[str]) -> Iterator[pd.DataFrame]:
 def _parts(evidence: Evidence, metrics: list[str], kind: str) -> Iterator[pd.DataFrame]:
     """Yield the scores of the cells of one type or one batch alone, where a card has the key `kind`; of known type only."""
     having = [name for name in metrics if kind in catalog.card("metrics", name)]
-    for question, metric in _suited(evidence, having, None):
+    for question, metric in _suited(evidence, having):
         rows = slice(None) if question.rows is None else question.rows
         labels, batches = np.asarray(evidence.labels, dtype=object)[rows], evidence.batches[rows]
         of = labels if kind == "by_type" else batches

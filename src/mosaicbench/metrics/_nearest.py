@@ -1,0 +1,932 @@
+"""Which cells are near which: compared exactly, block by block, with memory linear in cells.
+
+Distances are direct differences in float64, summed in one order everywhere, so that equal vectors give equal distances.
+Expansions through matrix products do not: they break ties and call a collapsed embedding perfect. So the compiled loops take one
+in float32 only to leave out what it shows for certain (:func:`rough_of` has the proof).
+
+Cosine distance is a Euclidean one, between rows of length 1 (:func:`directions`), so the same loops serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import cache, lru_cache, partial, wraps
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+from scipy import sparse
+from threadpoolctl import ThreadpoolController
+
+from mosaicbench.metrics._checks import Undefined, finite, matched
+from mosaicbench.metrics._labels import known
+
+if TYPE_CHECKING:
+    from scib_metrics.nearest_neighbors import NeighborsResults
+
+FAR = 400  # binary orders of magnitude; squares of values beyond would leave the range of float64
+LEAST = 2.0**-100  # of a limit in float32: more than what values too small for float32 add up to
+BLOCK = 256  # cells of b that stay in the nearest cache
+ROWS = 256  # rows of a for which a block is fetched once
+FEW = 32  # distances from a block that are computed one by one, a divisor of BLOCK; of more, all the block's are, at once
+EXACT = 100_000  # cells up to which every one is compared with all others
+SAMPLE = 20_000  # cells that are, of more
+CHUNK = 8192  # cells whose votes are held at a time
+EQUAL = 1e-9  # votes that differ by less are tied: they are sums of fractions
+MOST = 90  # neighbours that a metric asks for
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def within_range(*latents: np.ndarray) -> list[np.ndarray]:
+    """Return latents times one power of two, where they are so large or small that their squares are not numbers any more.
+
+    The order of their distances stays, and with it every tie.
+    """
+    exponent = int(np.frexp(max(np.abs(latent).max(initial=0) for latent in latents))[1])
+    return (
+        [np.ldexp(latent, -exponent) for latent in latents]
+        if abs(exponent) > FAR
+        else list(latents)
+    )
+
+
+def rough_of(latent: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return latents, (cells, dims) and (reference cells, dims), in the form that bounds their distances in float32.
+
+    Both are centred and multiplied by one power of two, so that no value exceeds 1. Let x and y be such vectors, d half their
+    squared distance, s = |x|² + |y|², c the :func:`margin`, and h_x = (1/2 - c)|x|², likewise h_y. Then h_x + h_y - x·y in
+    float32 is no more than d, and no less than d - 2cs.
+
+    Proof: without rounding it is d - cs; rounding changes that by less than cs. Let n be the dimensions and u = 2^-24. As
+    |x||y| <= s / 2 and h_x + h_y <= s / 2, rounding x and y to float32 changes x·y by 2u|x||y| <= us at most; n + 2 products
+    and sums, in any order, by (n + 2)u(|x||y| + h_x + h_y) <= (n + 2)us; rounding h_x and h_y by us / 2; what float64 rounds,
+    distances that are compared with the bounds included, is far less than us. So cs, with c = (2n + 16)u, is more than twice
+    the sum, which leaves room for squares of u. Values too small for float32 add less than LEAST to a limit, and rounding a
+    limit to float32 changes its order with no float32.
+
+    Returns
+    -------
+    rough, rough_reference, half
+        (-x, h_x, 1) and (y, 1, h_y), (cells, dims + 2) each, whose products are h_x + h_y - x·y; both in float32. Half of what
+        multiplies a squared distance.
+    """
+    centre = reference.mean(axis=0)
+    centred = [latent - centre, reference - centre]
+    largest = max(np.abs(x).max(initial=0) for x in centred)
+    exponent = max(int(np.frexp(largest)[1]), -FAR)  # what is smaller still adds less than LEAST
+    x, y = (np.ldexp(x, -exponent) for x in centred)
+    h_x, h_y = ((0.5 - margin(latent.shape[1])) * np.square(x).sum(axis=1) for x in (x, y))
+    pairs = (-x, h_x, np.ones(len(x))), (y, np.ones(len(y)), h_y)
+    rough, rough_reference = (np.column_stack(pair).astype(np.float32) for pair in pairs)
+    return rough, rough_reference, 0.5 * 4.0**-exponent
+
+
+def margin(dims: int) -> float:
+    """Return how much rounding may change a distance of so many dimensions, see :func:`rough_of`."""
+    return (dims + 8) / 2**23
+
+
+def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.ndarray:
+    """Return between which bounds in float32 distances from each cell may be less than a given one, and may be not.
+
+    A distance whose bound by :func:`rough_of` is below the first limit is certainly less, above the second certainly more.
+
+    Proof: let t be half the given distance, squared and scaled. If d <= t, the bound is no more than t. If d >= t, it is no
+    less than d - 2c(|x|² + |y|²) >= d - 2c(3|x|² + 4d), as |y|² <= (|x| + sqrt(2d))² <= 2|x|² + 4d; that grows with d, so it is
+    at least (1 - 8c)t - 6c|x|², and |x|² = h / (1/2 - c) < 7h / 3.
+
+    Parameters
+    ----------
+    squared, h
+        (cells,) squared distances; and h of the cells, from `rough`.
+    half, dims
+        From :func:`rough_of`; of latents.
+
+    Returns
+    -------
+    limits
+        (2, cells) in float32.
+    """
+    c, t = margin(dims), squared * half
+    return np.stack([(1 - 8 * c) * t - 14 * c * h - LEAST, t + LEAST]).astype(np.float32)
+
+
+# --- compiled loops ---
+
+
+@numba.njit(cache=True)
+def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
+    """Write squared distances of four rows of a to a block of cells, so that the block is loaded once for all four."""
+    squared[:] = 0.0
+    for k in range(0, a.shape[1], 2):
+        here, next_ = there[k], there[k + 1]
+        x0, x1, x2, x3 = a[rows[0], k], a[rows[1], k], a[rows[2], k], a[rows[3], k]
+        y0, y1, y2, y3 = a[rows[0], k + 1], a[rows[1], k + 1], a[rows[2], k + 1], a[rows[3], k + 1]
+        for j in range(BLOCK):
+            squared[0, j] = (squared[0, j] + (x0 - here[j]) ** 2) + (y0 - next_[j]) ** 2
+            squared[1, j] = (squared[1, j] + (x1 - here[j]) ** 2) + (y1 - next_[j]) ** 2
+            squared[2, j] = (squared[2, j] + (x2 - here[j]) ** 2) + (y2 - next_[j]) ** 2
+            squared[3, j] = (squared[3, j] + (x3 - here[j]) ** 2) + (y3 - next_[j]) ** 2
+
+
+@numba.njit(cache=True)
+def _count_from_row(squared, own):  # pragma: no cover - compiled
+    """Return how many of a block's squared distances are less than the row's own, and how many as large."""
+    closer, tied = 0, 0
+    for j in range(BLOCK):
+        closer += squared[j] < own
+        tied += squared[j] == own
+    return closer, tied
+
+
+@numba.njit(cache=True)
+def _count_from_block(squared, own, closer, tied):  # pragma: no cover - compiled
+    """Add to each cell of a block how many of four rows are closer than its own, and how many as far."""
+    for j in range(BLOCK):
+        here, s0, s1, s2, s3 = own[j], squared[0, j], squared[1, j], squared[2, j], squared[3, j]
+        closer[j] = np.int32(closer[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
+        tied[j] = np.int32(tied[j] + (s0 == here) + (s1 == here) + (s2 == here) + (s3 == here))
+
+
+@numba.njit(cache=True)
+def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
+    """Write what bounds the distances of rows from a block of cells, see :func:`rough_of`."""
+    np.dot(rough, there, lower[: len(rough)])
+
+
+@numba.njit(
+    cache=True, inline="always"
+)  # so that the number of cells is a constant, which takes a third of the time
+def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: no cover - compiled
+    """Return how often row r's bounds of some cells leave open whether a distance is less than the row's own, or the cell's."""
+    open_, low_r, high_r = np.int32(0), low[r], high[r]
+    for j in range(cells):
+        s = bounds[r, start + j]
+        open_ = np.int32(
+            open_ + (s <= high_r) - (s < low_r) + (s <= high_b[start + j]) - (s < low_b[start + j])
+        )
+    return open_
+
+
+@numba.njit(cache=True)
+def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover - compiled
+    """Add how many of a block are certainly closer than the own to four rows from r on, and of these to each of the block."""
+    low0, low1, low2, low3 = low[r], low[r + 1], low[r + 2], low[r + 3]
+    c0, c1, c2, c3 = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+    for j in range(BLOCK):
+        here, s0, s1, s2, s3 = (
+            low_b[j],
+            bounds[r, j],
+            bounds[r + 1, j],
+            bounds[r + 2, j],
+            bounds[r + 3, j],
+        )
+        c0, c1 = np.int32(c0 + (s0 < low0)), np.int32(c1 + (s1 < low1))
+        c2, c3 = np.int32(c2 + (s2 < low2)), np.int32(c3 + (s3 < low3))
+        closer_b[j] = np.int32(closer_b[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
+    closer[r] += c0
+    closer[r + 1] += c1
+    closer[r + 2] += c2
+    closer[r + 3] += c3
+
+
+@numba.njit(cache=True)
+def _add_open(
+    bounds, r, rows, closer, tied, block, closer_b, tied_b
+):  # pragma: no cover - compiled
+    """Add what row r's bounds leave open, from the squared distances of these pairs, in the order of :func:`_fill_squared`."""
+    (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
+    for start in range(0, BLOCK, FEW):
+        if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
+            continue
+        for j in range(start, start + FEW):
+            s = bounds[r, j]
+            of_row, of_cell = (s <= high[r]) - (s < low[r]), (s <= high_b[j]) - (s < low_b[j])
+            if of_row + of_cell > 0:
+                squared = 0.0
+                for k in range(a.shape[1]):
+                    squared += (a[r, k] - there[k, j]) ** 2
+                closer[r] += of_row * (squared < own[r])
+                tied[r] += of_row * (squared == own[r])
+                closer_b[j] += of_cell * (squared < own_b[j])
+                tied_b[j] += of_cell * (squared == own_b[j])
+
+
+@numba.njit(cache=True)
+def _add_tile(
+    bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
+):  # pragma: no cover - compiled
+    """Add what a block counts in some rows, and back; return for how many fours of rows all distances were computed."""
+    (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
+    crowded = 0
+    for four in range(0, len(a), 4):
+        open_ = 0
+        if bounded:
+            for r in range(four, four + 4):
+                open_ += _count_open(bounds, r, low, high, low_b, high_b, 0, BLOCK)
+        if bounded and open_ <= FEW:
+            _add_certain(bounds, four, low, closer, low_b, closer_b)
+            if open_ > 0:
+                for r in range(four, four + 4):
+                    _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
+            continue
+        crowded += 1
+        _fill_squared(a, np.arange(four, four + 4), there, squared)
+        for r in range(four, four + 4):
+            less, equal = _count_from_row(squared[r - four], own[r])
+            closer[r] += less
+            tied[r] += equal
+        _count_from_block(squared, own_b, closer_b, tied_b)
+    return crowded
+
+
+@numba.njit(parallel=True, cache=True)
+def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover - compiled
+    """Return how many are closer and as far as the own: (2, rows), and (2, cells) back.
+
+    Where the bounds of a block left too much open in half of the fours of rows, the next ones are taken of one block in four.
+    """
+    (a, own_a, low_a, high_a), (b, own_b, low_b, high_b) = of_a, of_b
+    n, counts_a, counts_b = (
+        len(a),
+        np.zeros((2, len(a)), np.int32),
+        np.zeros((threads, 2, len(own_b)), np.int32),
+    )
+    for thread in numba.prange(threads):
+        bounds, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
+        for first in range(ROWS * thread, n, ROWS * threads):
+            at, crowded = slice(first, first + ROWS), 0
+            rows = a[at], own_a[at], low_a[at], high_a[at]
+            for number in range(len(b)):
+                cells = slice(BLOCK * number, BLOCK * (number + 1))
+                block = b[number], own_b[cells], low_b[cells], high_b[cells]
+                bounded = number % 4 == 0 or 8 * crowded < len(rows[0])
+                if bounded:
+                    _bound_distances(rough_a[at], rough_b[number], bounds)
+                crowded = _add_tile(
+                    bounds, bounded, rows, counts_a[0, at], counts_a[1, at],
+                    block, counts_b[thread, 0, cells], counts_b[thread, 1, cells], squared,
+                )  # fmt: skip
+    return counts_a, counts_b.sum(axis=0)
+
+
+@numba.njit(cache=True)
+def _count_near(lower, limit):  # pragma: no cover - compiled
+    """Return how many cells of a block pass a row's limit."""
+    near = 0
+    for j in range(len(lower)):
+        near += lower[j] <= limit
+    return near
+
+
+@numba.njit(cache=True)
+def _take_passed(here, there, codes, lower, limit, squared, labels):  # pragma: no cover - compiled
+    """Write squared distances, in the order of :func:`_fill_squared`, and labels of what passes the limit; return how many."""
+    taken = 0
+    for j in range(len(codes)):
+        if lower[j] <= limit:
+            distance = 0.0
+            for k in range(len(here)):
+                distance += (here[k] - there[k, j]) ** 2
+            squared[taken], labels[taken] = distance, codes[j]
+            taken += 1
+    return taken
+
+
+@numba.njit(cache=True)
+def _keep_nearest(
+    distances, codes, r, closer, of, sizes, last, tied
+):  # pragma: no cover - compiled
+    """Take into row r's list what of a block is closer than the last kept, and count what is as far."""
+    candidates = 0
+    for j in range(len(distances)):
+        candidates += distances[j] <= last[r]
+    if candidates == 0:
+        return
+    for j in range(len(distances)):
+        if distances[j] == last[r]:
+            tied[r, codes[j]] += 1
+        elif distances[j] < last[r]:
+            place = sizes[r]
+            while place > 0 and closer[r, place - 1] > distances[j]:
+                closer[r, place], of[r, place] = closer[r, place - 1], of[r, place - 1]
+                place -= 1
+            closer[r, place], of[r, place] = distances[j], codes[j]
+            sizes[r] += 1
+            if sizes[r] == closer.shape[1]:  # the farthest of them is the k-th now
+                last[r] = closer[r, sizes[r] - 1]
+                tied[r] = 0
+                while sizes[r] > 0 and closer[r, sizes[r] - 1] == last[r]:
+                    sizes[r] -= 1
+                    tied[r, of[r, sizes[r]]] += 1
+
+
+@numba.njit(cache=True)
+def _share_votes(closer, of, last, tied, ks, votes, nearest):  # pragma: no cover - compiled
+    """Write one row's votes for each k, and the distance of the nearest of each label, from what was kept."""
+    for place in range(len(closer)):
+        nearest[of[place]] = min(nearest[of[place]], closer[place])
+    for code in range(len(tied)):
+        if tied[code] > 0:
+            nearest[code] = min(nearest[code], last)
+    for at in range(len(ks)):
+        k = ks[at]
+        kth = closer[k - 1] if k <= len(closer) else last
+        sure = 0
+        while sure < len(closer) and closer[sure] < kth:
+            votes[at, of[sure]] += 1
+            sure += 1
+        end = sure
+        while end < len(closer) and closer[end] == kth:
+            end += 1
+        if k <= len(closer):
+            for place in range(sure, end):
+                votes[at, of[place]] += (k - sure) / (end - sure)
+        else:
+            for code in range(len(tied)):
+                votes[at, code] += tied[code] * (k - sure) / tied.sum()
+
+
+@numba.njit(parallel=True, cache=True)
+def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - compiled
+    """Count the labels of the nearest of n cells for several numbers of neighbours at once.
+
+    Cells as far as the k-th share the votes that the closer ones leave. So that this needs no second pass, the cells closer
+    than the k-th are kept in order, and those as far as it only as counts of their labels.
+
+    Parameters
+    ----------
+    sides
+        What :func:`sides_of` returns of cells and reference.
+    codes
+        (n,) label of each reference cell, below `n_codes`.
+    ks
+        Numbers of neighbours, ascending, the last no more than the reference cells that are not left out.
+    left_out
+        (cells, any) reference cells that do not vote for a row; -1 stands for none.
+
+    Returns
+    -------
+    votes, nearest
+        (cells, ks, labels) votes; (cells, labels) squared distance of the nearest of each label among the last k.
+    """
+    a, b_blocks, rough, rough_blocks, half = sides
+    votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
+    for group in numba.prange((len(a) + ROWS - 1) // ROWS):
+        first = ROWS * group
+        rows = np.minimum(np.arange(first, first + ROWS), len(a) - 1)
+        lower, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
+        some, labels, filled = np.empty(BLOCK), np.empty(BLOCK, np.int64), False
+        closer, of, limits = (
+            np.empty((ROWS, ks[-1])),
+            np.empty((ROWS, ks[-1]), np.int64),
+            np.full(ROWS, np.float32(np.inf)),
+        )
+        sizes, last, tied = (
+            np.zeros(ROWS, np.int64),
+            np.full(ROWS, np.inf),
+            np.zeros((ROWS, n_codes), np.int64),
+        )
+        for block in range(len(b_blocks)):
+            start, of_block = BLOCK * block, codes[BLOCK * block : BLOCK * (block + 1)]
+            _bound_distances(rough[first : first + ROWS], rough_blocks[block], lower)
+            for r in range(min(ROWS, len(a) - first)):
+                if r % 4 == 0:
+                    filled = False
+                near = _count_near(lower[r, : len(of_block)], limits[r])
+                if near == 0:
+                    continue
+                if near > FEW and not filled:
+                    _fill_squared(a, rows[r - r % 4 : r - r % 4 + 4], b_blocks[block], squared)
+                    filled = True
+                distances = squared[r % 4]
+                for cell in left_out[rows[r]]:
+                    if start <= cell < start + len(of_block):  # is neither closer nor as far
+                        distances[cell - start], lower[r, cell - start] = np.nan, np.nan
+                if near > FEW:
+                    _keep_nearest(
+                        distances[: len(of_block)], of_block, r, closer, of, sizes, last, tied
+                    )
+                else:
+                    taken = _take_passed(
+                        a[rows[r]], b_blocks[block], of_block, lower[r], limits[r], some, labels
+                    )
+                    _keep_nearest(some[:taken], labels, r, closer, of, sizes, last, tied)
+                limits[r] = last[r] * half + LEAST
+        for r in range(min(ROWS, len(a) - first)):
+            _share_votes(
+                closer[r, : sizes[r]],
+                of[r],
+                last[r],
+                tied[r],
+                ks,
+                votes[first + r],
+                nearest[first + r],
+            )
+    return votes, nearest
+
+
+@numba.njit(cache=True)
+def _tie_key(row, cell):  # pragma: no cover - compiled
+    """Return a number that looks random and depends on nothing but the two places (the finaliser of SplitMix64)."""
+    z = np.uint64(row) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(cell + 1) * np.uint64(
+        0xD1B54A32D192ED03
+    )
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@numba.njit(cache=True)
+def _insert_nearest(squared, row, start, kept, keys, places, size):  # pragma: no cover - compiled
+    """Take into a row's sorted list what of a block is closer than the last kept, or as far with a smaller key."""
+    most = len(kept)
+    for j in range(len(squared)):
+        if size == most and squared[j] > kept[most - 1]:
+            continue
+        key = np.uint64(0) if start + j == row else _tie_key(row, start + j)
+        if size == most and squared[j] == kept[most - 1] and key >= keys[most - 1]:
+            continue
+        at = min(size, most - 1)
+        while at > 0 and (
+            kept[at - 1] > squared[j] or (kept[at - 1] == squared[j] and keys[at - 1] > key)
+        ):
+            kept[at], keys[at], places[at] = kept[at - 1], keys[at - 1], places[at - 1]
+            at -= 1
+        kept[at], keys[at], places[at] = squared[j], key, start + j
+        size = min(size + 1, most)
+    return size
+
+
+@numba.njit(parallel=True, cache=True)
+def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
+    """Return the distances and places of the k nearest of the same cells, (cells, k) each, the cell itself first.
+
+    Each cell draws among those that are equally far by random numbers of its own, the same in every call, so that ties
+    follow neither the order of rows nor the choice of another cell.
+
+    Parameters
+    ----------
+    a, b_blocks
+        Rows (cells, dims) and blocks of the cells.
+    k
+        No more than there are cells.
+    """
+    n = len(a)
+    squared_distances, places = np.empty((n, k)), np.empty((n, k), np.int64)
+    for group in numba.prange((n + ROWS - 1) // ROWS):
+        first = ROWS * group
+        rows = np.minimum(np.arange(first, first + ROWS), n - 1)
+        squared, keys, sizes = (
+            np.empty((4, BLOCK)),
+            np.empty((ROWS, k), np.uint64),
+            np.zeros(ROWS, np.int64),
+        )
+        for block in range(len(b_blocks)):
+            start = block * BLOCK
+            width = min(BLOCK, n - start)
+            for four in range(0, min(ROWS, n - first), 4):
+                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
+                for r in range(four, min(four + 4, n - first)):
+                    row = first + r
+                    sizes[r] = _insert_nearest(
+                        squared[r - four, :width],
+                        row,
+                        start,
+                        squared_distances[row],
+                        keys[r],
+                        places[row],
+                        sizes[r],
+                    )
+    return np.sqrt(squared_distances), places
+
+
+# --- latents as the loops take them ---------------------------------------------------------------
+
+
+def remembered(most: int) -> Callable:
+    """Keep the last `most` answers of a function of arrays, for several metrics ask the same; they cannot be changed."""
+
+    def decorate(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        @lru_cache(most)
+        def of_bytes(*arrays: tuple) -> np.ndarray:
+            found = function(*(np.frombuffer(x, kind).reshape(shape) for x, kind, shape in arrays))
+            found.flags.writeable = False
+            return found
+
+        @wraps(function)
+        def asked(*arrays: np.ndarray) -> np.ndarray:
+            return of_bytes(*((x.tobytes(), x.dtype, x.shape) for x in map(np.asarray, arrays)))
+
+        return asked
+
+    return decorate
+
+
+def directions(latent: np.ndarray) -> np.ndarray:
+    """Return rows of length 1, (cells, dims + 1): the last column is 1 where the latent has length 0, else 0.
+
+    Between rows of length 1, the squared Euclidean distance is 2 (1 - cosine). A latent of length 0 has cosine 0 with every
+    other: its row is a right angle away from all.
+
+    Latents that are multiples of each other give the same numbers, bit for bit: each is divided by its largest value first, and
+    the quotient of a division does not change when both sides are multiplied by one number.
+
+    Parameters
+    ----------
+    latent
+        (cells, dims), finite.
+    """
+    largest = np.abs(latent).max(axis=1, initial=0)
+    scaled = latent / np.where(largest > 0, largest, 1)[:, None]
+    squared = np.zeros(len(latent))
+    for values in scaled.T:  # in one order for every row, whatever the number of rows
+        squared += values**2
+    length = np.where(largest > 0, np.sqrt(squared), 1)
+    return np.column_stack([scaled / length[:, None], largest == 0])
+
+
+def rows_of(latent: np.ndarray) -> np.ndarray:
+    """Return latents, (cells, dims), with a zero column where that makes the dimensions even."""
+    return np.ascontiguousarray(np.pad(latent, ((0, 0), (0, latent.shape[1] % 2))))
+
+
+def blocks_of(latent: np.ndarray) -> np.ndarray:
+    """Lay latents, (cells, dims), out in blocks of cells, dimensions first: (blocks, even dims, BLOCK), filled with zeros."""
+    padded = np.pad(latent, ((0, -len(latent) % BLOCK), (0, latent.shape[1] % 2)))
+    return np.ascontiguousarray(padded.reshape(-1, BLOCK, padded.shape[1]).transpose(0, 2, 1))
+
+
+def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
+    """Return rows of latents, blocks of a reference, and their :func:`rough_of`, with the reference's in blocks."""
+    rough, rough_reference, half = rough_of(latent, reference)
+    return rows_of(latent), blocks_of(reference), rows_of(rough), blocks_of(rough_reference), half
+
+
+def _filled(values: np.ndarray, multiple: int) -> np.ndarray:
+    """Append NaN, which is neither less nor equal, until the number of rows is a multiple."""
+    whole = np.full(
+        (len(values) + -len(values) % multiple, *values.shape[1:]), np.nan, values.dtype
+    )
+    whole[: len(values)] = values
+    return whole
+
+
+def _one_blas_thread() -> AbstractContextManager:
+    """Have each product within compiled loops take one thread: numba's threads share out the cells."""
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return the libraries that have threads; looking for them takes longer than many a score."""
+    import_module("scipy.linalg.cython_blas")  # numba calls it; a limit needs it loaded
+    return ThreadpoolController()
+
+
+# --- cells closer than the own partner: FOSCTTM, recall, rank -------------------------------------
+
+
+def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -> list[np.ndarray]:
+    """Return how many cells are closer than the own partner, in the same row of the other latent, and how many as far.
+
+    One pass over the distances gives both directions: (cells, 2) from a to b, and from b to a. Of some `rows` of a alone,
+    (rows, 2), only the first direction counts.
+    """
+    a, b = within_range(a, b)
+    own_a = np.zeros(len(a))  # squared distances of partners, summed in the order of the loops
+    for x, y in zip(a.T, b.T, strict=True):
+        own_a += (x - y) ** 2
+    own_b = own_a if rows is None else np.full(len(b), -np.inf)  # no distance is less
+    rows = slice(None) if rows is None else rows
+    rough_a, rough_b, half = rough_of(a, b)
+    limits_a = limits_of(own_a, rough_a[:, -2], half, a.shape[1])
+    limits_b = limits_of(own_b, rough_b[:, -1], half, a.shape[1])
+    own = own_a[rows], own_b
+    a, rough_a, *limits_a = (_filled(values[rows], 4) for values in (a, rough_a, own_a, *limits_a))
+    b, rough_b, *limits_b = (_filled(values, BLOCK) for values in (b, rough_b, own_b, *limits_b))
+    sides = rows_of(rough_a), (rows_of(a), *limits_a), blocks_of(rough_b), (blocks_of(b), *limits_b)
+    with _one_blas_thread():
+        counts = count_both_ways(*sides, numba.get_num_threads())
+    return [
+        np.column_stack([closer, tied - 1])[: len(of_cells)].astype(np.int64)  # less itself
+        for (closer, tied), of_cells in zip(counts, own, strict=True)
+    ]
+
+
+def compared(cells: int) -> np.ndarray:
+    """Return which of so many cells are compared with all others: all up to `EXACT`, of more the same `SAMPLE` every time.
+
+    A mean over the sample is an unbiased estimate of the mean over all, with the :func:`sampling_error`.
+    """
+    if cells <= EXACT:
+        return np.arange(cells)
+    return np.sort(np.random.default_rng(0).choice(cells, SAMPLE, replace=False))
+
+
+def sampling_error(of_compared: np.ndarray, cells: int) -> float:
+    """Return the standard error, as an estimate of the mean over all cells, of the mean over those that were compared.
+
+    It is s / sqrt(m) sqrt(1 - m / n) of m among n cells with the standard deviation s, and 0 where all were compared.
+    """
+    m = len(of_compared)
+    if m == cells:
+        return 0.0
+    return float(of_compared.std(ddof=1) / np.sqrt(m) * np.sqrt(1 - m / cells))
+
+
+def counts_both_ways(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the numbers of closer and of tied cells from x to y, and back, (2, compared cells, 2); of float64 latents."""
+    rows = compared(len(x))
+    if len(rows) == len(x):
+        return np.stack(count_closer(x, y))
+    return np.stack([count_closer(x, y, rows)[0], count_closer(y, x, rows)[0]])
+
+
+_counted = remembered(6)(counts_both_ways)  # three modalities have three pairs, by two distances
+
+
+def closer_and_tied(
+    latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False
+) -> np.ndarray:
+    """Return the numbers of other cells of b closer to a_i than its match b_i, and as far, (compared cells, 2).
+
+    Parameters
+    ----------
+    latent_a, latent_b
+        (cells, dims); row i of both is the same cell.
+    cosine
+        Whether distance is 1 - cosine, instead of Euclidean.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or a value is not finite.
+    Undefined
+        When there are fewer than two cells.
+    """
+    latents = matched(latent_a=latent_a, latent_b=latent_b)
+    a, b = map(directions, latents) if cosine else latents
+    turned = a.tobytes() > b.tobytes()  # so that the way back is the same question
+    counts = _counted(b, a)[1] if turned else _counted(a, b)[0]
+    if not cosine:
+        return counts
+    no_direction = a[compared(len(a)), -1] > 0
+    return np.where(no_direction[:, None], [0, len(a) - 1], counts)
+
+
+def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
+    """Return 2 x (number of other cells of b closer to a_i than b_i) + (number as far), an integer for each compared cell."""
+    counts = closer_and_tied(latent_a, latent_b, cosine=cosine)
+    return 2 * counts[:, 0] + counts[:, 1]
+
+
+def fractions_closer(
+    latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False
+) -> np.ndarray:
+    """Return the fraction of other cells of b closer to a_i than b_i, ties counting half, for each compared cell."""
+    return twice_closer(latent_a, latent_b, cosine=cosine) / (2 * (len(latent_a) - 1))
+
+
+# --- votes of the nearest: label transfer, modality mixing ----------------------------------------
+
+
+def transfer(
+    reference_latent: np.ndarray, reference_labels: np.ndarray, latent: np.ndarray, *, k: int = 15
+) -> np.ndarray:
+    """Return the labels of :func:`transfer_each` for one k, (cells,)."""
+    return transfer_each(reference_latent, reference_labels, latent, ks=[k])[k]
+
+
+def transfer_each(
+    reference_latent: np.ndarray,
+    reference_labels: np.ndarray,
+    latent: np.ndarray,
+    *,
+    ks: Sequence[int],
+    own: np.ndarray | None = None,
+    cosine: bool = False,
+) -> dict[int, np.ndarray]:
+    """Return the majority label of the k nearest labelled reference cells of each cell, for each k.
+
+    Reference cells as far as the k-th share the remaining votes equally. So a collapsed embedding predicts the most frequent
+    type, and cannot profit from the order of rows.
+
+    Parameters
+    ----------
+    reference_latent
+        (reference cells, dims).
+    reference_labels
+        (reference cells,); a cell labelled "" does not vote.
+    latent
+        (cells, dims).
+    own
+        (cells,) the reference cell that may not vote for a cell, its own partner; by default all may.
+    cosine
+        Whether distance is 1 - cosine, instead of Euclidean.
+
+    Returns
+    -------
+    labels
+        k -> (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label in the
+        reference, then to the one that comes first there; what a label is called never matters. All vote where there are
+        fewer than k.
+    """
+    reference, latent = finite("reference_latent", reference_latent), finite("latent", latent)
+    if reference.ndim != 2 or latent.ndim != 2 or reference.shape[1] != latent.shape[1]:
+        raise ValueError(
+            f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}"
+        )
+    if len(reference) != len(reference_labels):
+        raise ValueError(
+            f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells"
+        )
+    reference, latent = (
+        (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
+    )
+    labelled = known(reference_labels)
+    labels = np.asarray(reference_labels, dtype=object)[labelled].astype(str)
+    names, first, codes, sizes = np.unique(
+        labels, return_index=True, return_inverse=True, return_counts=True
+    )
+    by_frequency = np.lexsort((first, -sizes))
+    codes = np.argsort(by_frequency)[codes]
+    place = np.where(labelled, np.cumsum(labelled) - 1, -1)  # among the labelled ones
+    left_out = np.full(len(latent), -1) if own is None else place[own]
+    most = len(labels) - (own is not None)
+    if most < 1:
+        raise Undefined("at least one labelled reference cell beside the own partner is needed")
+    possible = sorted({min(k, most) for k in ks})
+    found = _majority(latent, reference[labelled], codes, len(names), possible, left_out)
+    if cosine and np.any(no_direction := latent[:, -1] > 0):
+        # All reference cells are as far from these, whatever rounding says.
+        nowhere, one_place = np.zeros((no_direction.sum(), 1)), np.zeros((len(labels), 1))
+        found[no_direction] = _majority(
+            nowhere, one_place, codes, len(names), possible, left_out[no_direction]
+        )
+    return {
+        k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks
+    }
+
+
+def votes_of_nearest(
+    latent: np.ndarray,
+    reference: np.ndarray,
+    codes: np.ndarray,
+    n_codes: int,
+    ks: Sequence[int],
+    left_out: np.ndarray,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield, for parts of the cells, the part, votes and squared distance of the nearest of each code, of :func:`count_votes`.
+
+    `left_out`, (cells, any), names the reference cells that do not vote for a cell, -1 none; `ks` are ascending.
+    """
+    rows, blocks, rough, rough_blocks, half = sides_of(latent, reference)
+    codes, ks = codes.astype(np.int64), np.array(ks)
+    for part in (slice(start, start + CHUNK) for start in range(0, len(latent), CHUNK)):
+        sides = rows[part], blocks, rough[part], rough_blocks, half
+        with _one_blas_thread():
+            counted = count_votes(sides, len(reference), codes, n_codes, ks, left_out[part])
+        yield part, *counted
+
+
+def _majority(
+    latent: np.ndarray,
+    reference: np.ndarray,
+    codes: np.ndarray,
+    n_codes: int,
+    ks: list[int],
+    left_out: np.ndarray,
+) -> np.ndarray:
+    """Return the winning code for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
+    winners = np.empty((len(latent), len(ks)), dtype=int)
+    for part, votes, nearest in votes_of_nearest(
+        latent, reference, codes, n_codes, ks, left_out[:, None]
+    ):
+        leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
+        winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
+    return winners
+
+
+# --- neighbours: biology, mixing ------------------------------------------------------------------
+
+
+def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return distances and places of the k nearest cells of each, itself first, nearest first, each (cells, k); exact.
+
+    All cells where there are fewer than k. Each cell draws at random, but always the same, among cells that are equally far:
+    a latent with ties, such as a constant one, then scores like random neighbours, whatever the order of rows.
+    """
+    distances, nearest = _neighbors(finite("latent", latent), np.asarray(max(k, MOST)))[:, :, :k]
+    return distances, nearest.astype(np.int64)
+
+
+@remembered(2)
+def _neighbors(latent: np.ndarray, k: np.ndarray) -> np.ndarray:
+    (cells,) = within_range(latent)
+    return np.stack(nearest_cells(rows_of(cells), blocks_of(cells), min(int(k), len(cells))))
+
+
+def neighbors_in(graph: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :func:`neighbors` does, from a (cells, cells) graph whose entries are distances to neighbours.
+
+    Raises
+    ------
+    Undefined
+        When cells have different numbers of neighbours, as in a graph of connectivities.
+    """
+    graph = loopless(graph)
+    numbers = np.diff(graph.indptr)
+    if len(set(numbers)) > 1 or not numbers[0]:
+        raise Undefined(
+            f"cells have {numbers.min()} to {numbers.max()} neighbours in this graph; all need as many"
+        )
+    shape = (len(numbers), numbers[0])
+    distances, nearest = graph.data.reshape(shape), graph.indices.reshape(shape)
+    order = np.argsort(distances, axis=1, kind="stable")
+    distances, nearest = (np.take_along_axis(x, order, axis=1) for x in (distances, nearest))
+    itself = np.arange(len(numbers))[:, None]
+    return np.hstack([np.zeros_like(distances[:, :1]), distances]), np.hstack([itself, nearest])
+
+
+def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return a graph as float64 without edges from cells to themselves; edges of length 0 between others stay."""
+    coo = sparse.coo_matrix(graph)
+    rows = coo.row != coo.col
+    return sparse.csr_matrix(
+        (coo.data[rows].astype(np.float64), (coo.row[rows], coo.col[rows])), shape=coo.shape
+    )
+
+
+# --- scib-metrics ---------------------------------------------------------------------------------
+
+
+def scib(function: str, *arguments: object) -> object:
+    """Return what a function of ``scib_metrics`` or ``scib_metrics.utils`` says, in double precision on the processor.
+
+    In single precision, jax's default, a latent far from its origin loses its distances, and one of very small or large values
+    is read as collapsed.
+    """
+    import jax
+
+    scib_metrics = import_kept("scib_metrics")
+    home = scib_metrics if hasattr(scib_metrics, function) else scib_metrics.utils
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        return getattr(home, function)(*arguments)
+
+
+def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
+    """Return (cells, k) distances and places of neighbours, the cell itself first, as scib-metrics takes them."""
+    return import_kept("scib_metrics.nearest_neighbors").NeighborsResults(
+        indices=nearest, distances=distances
+    )
+
+
+def lisi(function: str, distances: np.ndarray, nearest: np.ndarray, codes: np.ndarray) -> float:
+    """Return a local inverse Simpson index of codes, (cells,), from neighbours, (cells, k), the cell itself first.
+
+    It is computed from distances beyond the nearest, in units of the mean of these over the cell's neighbours. Neither changes
+    the index: the weights of a neighbourhood are exp(-beta distance), with a beta of its own, and sum to 1. But where
+    distances are much larger than their differences, or than 1, all weights would be too small for a number.
+
+    Raises
+    ------
+    Undefined
+        When there are fewer than six neighbours, of which a third has no neighbourhood.
+    """
+    if distances.shape[1] < 6:
+        raise Undefined(
+            f"at least 6 neighbours are needed, the cell itself among them, found {distances.shape[1]}"
+        )
+    others = nearest != np.arange(len(nearest))[:, None]  # all but the first
+    beyond = np.where(
+        others, distances - np.where(others, distances, np.inf).min(axis=1, keepdims=True), 0
+    )
+    mean = beyond.mean(axis=1, keepdims=True)
+    return float(scib(function, handed_over(beyond / np.where(mean > 0, mean, 1), nearest), codes))
+
+
+def import_kept(package: str) -> ModuleType:
+    """Import a package that numba compiles while it is imported, such as umap-learn, and keep what is compiled.
+
+    It stays beside the files of its functions, or in the user's cache folder where they cannot be written to, for this
+    version of a file, of Python and numba, and for this processor. Where the package was imported before, nothing changes.
+    """
+    njit = numba.njit
+    numba.njit = partial(njit, cache=True)
+    try:
+        return import_module(package)
+    finally:
+        numba.njit = njit
+
+
+def compile_loops() -> None:
+    """Compile the loops ahead, by a few cells; otherwise each is compiled at its first use. The cache holds until an edit."""
+    z = np.random.default_rng(0).random((20, 3))
+    count_closer(z, z)
+    transfer_each(z, np.array(["a"] * 20, dtype=object), z, ks=[1])
+    neighbors(z, 5)

@@ -1,0 +1,520 @@
+"""How near imputed values are to measured ones, and what else they keep of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from scipy import sparse
+from scipy.stats import rankdata
+
+from mosaicbench.metrics._checks import (
+    Undefined,
+    by_cell,
+    by_feature,
+    finite,
+    same_cells,
+)
+from mosaicbench.metrics._labels import codes_of, known
+
+CARDS = {
+    "imputation_pearson_per_feature": {
+        "label": "Imputation Pearson per feature",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [-1.0, 1.0],
+        "definition": "The mean over features of Pearson's r between imputed and true values "
+        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "0, a feature whose truth is constant is left out and counted.",
+    },
+    "imputation_pearson_per_feature_median": {
+        "label": "Imputation Pearson per feature, median",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [-1.0, 1.0],
+        "definition": "The median over features of Pearson's r between imputed and true values "
+        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "0, a feature whose truth is constant is left out and counted.",
+    },
+    "imputation_spearman_per_feature": {
+        "label": "Imputation Spearman per feature",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [-1.0, 1.0],
+        "definition": "The mean over features of Spearman's r between imputed and true values "
+        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "0, a feature whose truth is constant is left out and counted.",
+    },
+    "imputation_spearman_per_feature_median": {
+        "label": "Imputation Spearman per feature, median",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [-1.0, 1.0],
+        "definition": "The median over features of Spearman's r between imputed and true values "
+        "across query cells, in the target's value space; a feature imputed as a constant counts "
+        "0, a feature whose truth is constant is left out and counted.",
+    },
+    "imputation_r2_per_feature": {
+        "label": "Imputation R² per feature, median",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [None, 1.0],
+        "definition": "Median over features of 1 - SSE / SST across query cells, in the target's "
+        "value space, SST about the query cells' own mean; a feature whose truth is constant is "
+        "left out and counted. The median, for the mean is ruled by features that hardly vary. No "
+        "predictor that does not look at the query cells exceeds 0.",
+        "lacks": {
+            "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+            "train_mean_is_chance": "chance is another predictor",
+        },
+    },
+    "imputation_pearson_per_cell": {
+        "label": "Imputation Pearson per cell",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "bounds": [-1.0, 1.0],
+        "definition": "Mean over query cells of Pearson's r between imputed and true profile "
+        "across features, in the target's value space; a cell imputed as a constant counts 0, a "
+        "cell whose truth is constant has no r. Nearly blind: the train mean alone scores high; "
+        "read it beside its skill.",
+    },
+    "imputation_pearson_per_cell_skill": {
+        "label": "Skill of Pearson per cell",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [None, 1.0],
+        "definition": "(r - r0) / (1 - r0), with r the mean Pearson per cell and r0 the one of the "
+        "train cells' mean profile; 0 is no better than the same profile for every cell.",
+        "lacks": {
+            "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+        },
+    },
+    "imputation_cosine_per_cell": {
+        "label": "Imputation cosine per cell",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "bounds": [-1.0, 1.0],
+        "definition": "Mean over query cells of the cosine between imputed and true profile, in "
+        "the target's value space; a cell imputed as zeros counts 0, a cell whose truth is zeros "
+        "has no cosine. Nearly blind where values are not centred: one profile for every cell "
+        "scores high; it is here because publications give it.",
+        "lacks": {
+            "collapse_is_not_rewarded": "is nearly blind, as its definition warns",
+        },
+    },
+    "imputation_rmse": {
+        "label": "Imputation RMSE",
+        "group": "imputation",
+        "best": 0.0,
+        "better": "lower",
+        "bounds": [0.0, None],
+        "definition": "Root of the mean over query cells and features of the squared difference "
+        "between imputed and true values, in units of the target's value space.",
+    },
+    "imputation_skill": {
+        "label": "Imputation skill",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [None, 1.0],
+        "definition": "1 - SSE(imputed) / SSE(train mean), squared errors summed over query cells "
+        "and features, each feature in units of its standard deviation over train cells (LSI "
+        "components in one common unit, a feature that is constant there as it is); 0 is the train "
+        "mean.",
+        "lacks": {
+            "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+        },
+    },
+    "imputation_skill_over_celltype_mean": {
+        "label": "Imputation skill over cell-type mean",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [None, 1.0],
+        "definition": "1 - SSE(imputed) / SSE(cell-type mean), squared errors summed over query "
+        "cells and features, each feature in units of its standard deviation over train cells, one "
+        "that is constant there as it is; the cell-type mean is the mean profile of the train "
+        "cells of the query cell's true type, and the mean of all train cells where the type is "
+        "unknown or has no train cell. 0 is perfect knowledge of the type and of nothing else.",
+        "lacks": {
+            "shuffled_is_chance": "chance is another predictor, and a permuted cell is worse",
+            "train_mean_is_chance": "chance is another predictor",
+        },
+    },
+    "imputation_auroc_per_peak": {
+        "label": "Imputation AUROC per peak",
+        "group": "imputation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.5,
+        "bounds": [0.0, 1.0],
+        "definition": "Mean over peaks of the area under the ROC curve of imputed accessibility "
+        "for being open (a count above 0) across query cells, ties counting half; imputed LSI is "
+        "taken back to peaks through the loadings, without the depth component, so even the "
+        "truth's own LSI does not score 1. Peaks open in none or all of the cells are left out.",
+    },
+    "imputation_auprc_per_peak": {
+        "label": "Imputation AUPRC per peak",
+        "group": "preservation",
+        "best": 1.0,
+        "better": "higher",
+        "bounds": [0.0, 1.0],
+        "definition": "As the AUROC per peak, with the area under the curve of precision and "
+        "recall (average precision): the mean, over the cells in which the peak is open, of the "
+        "share of open ones among the cells imputed as high or higher. Chance is the share of "
+        "cells in which a peak is open, so it depends on the data.",
+    },
+    "marker_recovery": {
+        "label": "Recovery of markers",
+        "group": "preservation",
+        "best": 1.0,
+        "better": "higher",
+        "chance": 0.0,
+        "bounds": [-1.0, 1.0],
+        "definition": "Mean over cell types of Spearman's r, over features, between differential "
+        "expression in imputed and in measured values: the difference of a feature's means inside "
+        "and outside the type, in standard deviations of that feature over the query cells; 0 for "
+        "a feature that does not vary. Types with at least 3 query cells, and 3 others.",
+    },
+}
+
+FEWEST = 3  # query cells of a type with markers, and of all others
+PEAK_VALUES = 2**17  # imputed values of a block of peaks: 1 MB, which a processor searches fast
+
+
+def imputation_pearson_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the mean correlation over features, from (cells, features) arrays, dense or sparse.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or a value is not finite.
+    Undefined
+        When no feature of the truth varies.
+    """
+    return _average(pearson_columns(truth, imputed))
+
+
+def imputation_pearson_per_feature_by_feature(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of each feature, (features,); NaN where the truth does not vary."""
+    return pearson_columns(truth, imputed)
+
+
+def imputation_pearson_per_feature_median(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the median correlation over features; errors as of the mean."""
+    return _average(pearson_columns(truth, imputed), np.nanmedian)
+
+
+def imputation_spearman_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the mean correlation of ranks over features; errors as of Pearson's."""
+    return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))))
+
+
+def imputation_spearman_per_feature_median(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the median correlation of ranks over features; errors as of Pearson's."""
+    return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))), np.nanmedian)
+
+
+def imputation_r2_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the median coefficient of determination over features; errors as of the correlations."""
+    blocks = by_feature(truth=truth, imputed=imputed)
+    return _average(np.concatenate([_r2(x, y) for x, y in blocks]), np.nanmedian)
+
+
+def imputation_pearson_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the mean correlation over cells; errors as over features."""
+    return _average(imputation_pearson_per_cell_by_cell(truth, imputed))
+
+
+def imputation_pearson_per_cell_by_cell(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return r of each cell, (cells,); NaN where the true profile does not vary."""
+    return _correlations(blocks for _, blocks in by_cell(truth=truth, imputed=imputed))
+
+
+def imputation_pearson_per_cell_skill(
+    truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray
+) -> float:
+    """Return the skill over the train cells' mean, (features,); not defined where that is perfect."""
+    reached = imputation_pearson_per_cell(truth, imputed)
+    free = imputation_pearson_per_cell(truth, np.broadcast_to(train_mean, truth.shape))
+    if free == 1:
+        raise Undefined("every cell's true profile is the train mean's: there is nothing to gain")
+    return float((reached - free) / (1 - free))
+
+
+def imputation_cosine_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the mean cosine over cells; not defined where every cell's truth is zeros."""
+    total, cells = 0.0, 0
+    for _, blocks in by_cell(truth=truth, imputed=imputed):
+        x, y = map(_scaled, blocks)
+        lengths = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
+        both = (lengths[0] > 0) & (lengths[1] > 0)
+        products = np.einsum("ij,ij->i", x[both], y[both])
+        total += (products / lengths[0][both] / lengths[1][both]).sum()
+        cells += (lengths[0] > 0).sum()
+    if cells == 0:
+        raise Undefined("every cell's true profile is zeros, which have no direction")
+    return float(np.clip(total / cells, -1, 1))
+
+
+def imputation_rmse(truth: np.ndarray, imputed: np.ndarray) -> float:
+    """Return the root mean squared error."""
+    total = sum(((x - y) ** 2).sum() for _, (x, y) in by_cell(truth=truth, imputed=imputed))
+    return float(np.sqrt(total / np.prod(np.shape(truth))))
+
+
+def imputation_skill(
+    truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray, train_std: np.ndarray
+) -> float:
+    """Return 1 less the ratio of squared errors to those of the train cells' mean, (features,).
+
+    Features without a standard deviation over train cells, (features,), are left out.
+
+    Raises
+    ------
+    ValueError
+        When shapes differ or a value is not finite.
+    Undefined
+        When the train mean is already perfect.
+    """
+    mean = finite("train_mean", train_mean)
+    return _share_of_error_gone(truth, imputed, train_std, lambda cells: mean)
+
+
+def imputation_skill_over_celltype_mean(
+    truth: np.ndarray,
+    imputed: np.ndarray,
+    train_std: np.ndarray,
+    celltype_profiles: np.ndarray,
+    celltype_of: np.ndarray,
+) -> float:
+    """Return the same of the cell type's mean: (types, features) profiles, and (cells,) the row of each cell's own."""
+    profiles = finite("celltype_profiles", celltype_profiles)
+    return _share_of_error_gone(
+        truth, imputed, train_std, lambda cells: profiles[celltype_of[cells]]
+    )
+
+
+def imputation_auroc_per_peak(
+    opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
+) -> float:
+    """Return the mean area under the ROC curve over peaks.
+
+    Parameters
+    ----------
+    opened
+        (cells, peaks) sparse, not zero where open.
+    imputed
+        (cells, components).
+    loadings
+        (peaks, components).
+
+    Raises
+    ------
+    ValueError
+        When shapes do not fit or a value is not finite.
+    Undefined
+        When every peak is open in none or all of the cells.
+    """
+    return _mean_area(_roc, opened, imputed, loadings)
+
+
+def imputation_auprc_per_peak(
+    opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
+) -> float:
+    """Return the mean area under the curve of precision and recall; errors as of the ROC curve."""
+    return _mean_area(_precision_recall, opened, imputed, loadings)
+
+
+def marker_recovery(truth: np.ndarray, imputed: np.ndarray, labels: np.ndarray) -> float:
+    """Return it from (cells, features) arrays, dense or sparse, and (cells,) labels.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, a value is not finite, or a label is not text.
+    Undefined
+        When no type has three cells and three others, or no feature differs between types.
+    """
+    rows = np.flatnonzero(known(labels))
+    same_cells(truth=truth, labels=labels)
+    codes = codes_of(np.asarray(labels, dtype=object)[rows])
+    inside = codes == np.arange(codes.max() + 1)[:, None]  # (types, cells)
+    inside = inside[(inside.sum(axis=1) >= FEWEST) & ((~inside).sum(axis=1) >= FEWEST)]
+    if not len(inside):
+        raise Undefined(f"no cell type has {FEWEST} query cells and {FEWEST} others")
+    effects = [
+        [_effects(block[:, rows], inside) for block in blocks]
+        for blocks in by_feature(truth=truth, imputed=imputed)
+    ]
+    both = [
+        np.concatenate(each, axis=1) for each in zip(*effects, strict=True)
+    ]  # (types, features)
+    return _average(_correlations(_ranks([both])))
+
+
+def pearson_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of every feature over cells, (features,).
+
+    NaN where the truth does not vary, for there is nothing to predict; 0 where only the imputation does not, for it predicts
+    nothing.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, or a value is NaN or infinite.
+    """
+    return _correlations(by_feature(truth=truth, imputed=imputed))
+
+
+def _correlations(blocks: Iterable[list[np.ndarray]]) -> np.ndarray:
+    """Return Pearson's r of every row, from blocks of rows of truth and imputation."""
+    return np.concatenate([np.empty(0), *(_pearson(x, y) for x, y in blocks)])
+
+
+def _ranks(blocks: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
+    """Yield ranks within rows; equal values share their mean rank."""
+    for block in blocks:
+        yield [rankdata(rows, axis=1) for rows in block]
+
+
+def _average(r: np.ndarray, average: Callable = np.nanmean) -> float:
+    """Return the average of what is not NaN."""
+    if np.isnan(r).all():
+        raise Undefined("nothing of the truth varies, so there is nothing to predict")
+    return float(average(r))
+
+
+def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of each row, (rows,), of truth x and imputation y."""
+    there_is_truth, there_is_guess = (np.ptp(rows, axis=1) > 0 for rows in (x, y))
+    x, y = (_scaled(rows - rows.mean(axis=1, keepdims=True)) for rows in (x, y))
+    product, squared_x, squared_y = (
+        np.einsum("ij,ij->i", left, right) for left, right in ((x, y), (x, x), (y, y))
+    )
+    r = np.zeros(len(x))
+    np.divide(product, np.sqrt(squared_x * squared_y), out=r, where=there_is_truth & there_is_guess)
+    r[~there_is_truth] = np.nan
+    return np.clip(r, -1, 1)
+
+
+def _scaled(rows: np.ndarray) -> np.ndarray:
+    """Divide each row by its largest value, so that no square over- or underflows."""
+    return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def _r2(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Return R2 of each row, (rows,); NaN where the truth does not vary."""
+    varies = np.ptp(truth, axis=1) > 0
+    largest = np.abs(truth).max(axis=1, keepdims=True)
+    truth, imputed = (
+        x / np.where(largest > 0, largest, 1) for x in (truth, imputed)
+    )  # else squares over- or underflow
+    errors = ((truth - imputed) ** 2).sum(axis=1)
+    total = ((truth - truth.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    return 1 - np.divide(errors, total, out=np.full(len(truth), np.nan), where=varies)
+
+
+def _share_of_error_gone(
+    truth: np.ndarray,
+    imputed: np.ndarray,
+    train_std: np.ndarray,
+    guess: Callable[[slice], np.ndarray],
+) -> float:
+    """Return 1 less the ratio of the imputation's squared errors to those of a guess: a profile for cells, or one for each."""
+    std = finite("train_std", train_std)
+    used = std > 0
+    errors = free = 0.0
+    for part, (x, y) in by_cell(truth=truth, imputed=imputed):
+        errors += (((x - y)[:, used] / std[used]) ** 2).sum()
+        free += (((x - guess(part))[:, used] / std[used]) ** 2).sum()
+    if free == 0:
+        raise Undefined("the truth equals the guess everywhere: there is nothing to gain")
+    return float(1 - errors / free)
+
+
+def _effects(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return the difference of means inside and outside each type in standard deviations, (types, features)."""
+    varies = np.ptp(x, axis=1) > 0
+    within = inside / inside.sum(axis=1, keepdims=True)
+    outside = ~inside / (~inside).sum(axis=1, keepdims=True)
+    centred = x - x.mean(axis=1, keepdims=True)
+    return np.where(varies, (within - outside) @ centred.T / np.where(varies, x.std(axis=1), 1), 0)
+
+
+def _mean_area(
+    area: Callable, opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
+) -> float:
+    imputed, loadings = finite("imputed", imputed), finite("loadings", loadings)
+    if opened.shape != (len(imputed), len(loadings)) or imputed.shape[1] != loadings.shape[1]:
+        raise ValueError(
+            f"{opened.shape} cells and peaks do not fit imputed {imputed.shape} and loadings {loadings.shape}"
+        )
+    finite("opened", opened.data)
+    opened = sparse.csc_matrix(opened)
+    opened.eliminate_zeros()
+    # Equal imputations must give equal scores, and a product of matrices may round two equal rows differently.
+    distinct, place = np.unique(imputed, axis=0, return_inverse=True)
+    n, width = len(imputed), max(1, PEAK_VALUES // len(imputed))
+    counts = np.diff(opened.indptr).astype(np.int64)  # squares of more than 46,340 pass 32 bits
+    varying = (counts > 0) & (counts < n)
+    if not varying.any():
+        raise Undefined("every peak is open in none or all of the cells")
+    areas = [np.empty(0)]
+    for start in range(0, len(loadings), width):
+        peaks = start + np.flatnonzero(varying[start : start + width])
+        products = loadings[start : start + width] @ distinct.T
+        scores = products[peaks - start][:, place.ravel()]  # (peaks, cells)
+        rows = np.arange(len(peaks))
+        row_of = np.repeat(rows, counts[peaks])
+        mine = _keys(row_of, scores[row_of, opened[:, peaks].indices])
+        ordered = _keys(rows[:, None], np.sort(scores, axis=1)).ravel()
+        areas.append(area(mine, ordered, counts[peaks], n))
+    return float(sum(np.concatenate(areas)) / varying.sum())
+
+
+def _keys(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return complex numbers, which NumPy orders by row and then by score: one search finds all scores, each in its own row."""
+    keys = np.empty(scores.shape, dtype=complex)
+    keys.real, keys.imag = row, scores
+    return keys
+
+
+def _roc(mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int) -> np.ndarray:
+    """Return the area of each peak: the chance that an open cell scores above a closed one.
+
+    `mine` are the keys of open cells, `counts` of each peak, and `ordered` those of all `n` cells of each.
+    """
+    places = np.searchsorted(ordered, mine, "left") + np.searchsorted(ordered, mine, "right")
+    row_of = np.repeat(np.arange(len(counts)), counts)
+    below = np.bincount(row_of, places - 2 * n * row_of, len(counts))  # whole numbers
+    return (below - counts**2) / (2 * counts * (n - counts))
+
+
+def _precision_recall(
+    mine: np.ndarray, ordered: np.ndarray, counts: np.ndarray, n: int
+) -> np.ndarray:
+    """Return the average precision: each open cell adds the precision among the cells that score no less than it."""
+    ends = np.cumsum(counts)
+    as_high = np.repeat(ends, counts) - np.searchsorted(np.sort(mine), mine, "left")
+    ends_of_all = np.repeat(n * np.arange(1, len(counts) + 1), counts)
+    as_high_of_all = ends_of_all - np.searchsorted(ordered, mine, "left")
+    return np.array(
+        [np.mean(precisions) for precisions in np.split(as_high / as_high_of_all, ends)[:-1]]
+    )

@@ -1,0 +1,192 @@
+"""Whether a run has the marks of a failed training, and what the data allow, whatever the method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mosaicbench.metrics._checks import Undefined, by_feature, finite, matched
+from mosaicbench.metrics._labels import known
+from mosaicbench.metrics._nearest import fractions_closer
+
+CARDS = {
+    "active_units": {
+        "label": "Active units",
+        "group": "sanity",
+        "better": "higher",
+        "bounds": [0.0, None],
+        "definition": "Number of latent dimensions whose value (the posterior mean, for a VAE) has "
+        "a variance above 0.01 over the query cells; 0 is a collapsed latent.",
+        "doi": "10.48550/arXiv.1509.00519",
+    },
+    "kl_term": {
+        "label": "KL term (nats per cell)",
+        "group": "sanity",
+        "better": "higher",
+        "bounds": [0.0, None],
+        "definition": "The divergence of the posteriors from the prior in the epoch whose weights "
+        "were kept, in nats per cell, with the weight it had in the cost and summed over the "
+        "posteriors that the method trains; near 0 the latents say nothing.",
+    },
+    "kept_epoch": {
+        "label": "Epoch kept",
+        "group": "sanity",
+        "better": "lower",
+        "bounds": [1.0, None],
+        "definition": "The number of the epoch whose weights a trained method kept: that of the "
+        "lowest validation cost, or the last where the run says so.",
+    },
+    "stopped_by_budget": {
+        "label": "Stopped by the budget",
+        "group": "sanity",
+        "best": 0.0,
+        "better": "lower",
+        "bounds": [0.0, 1.0],
+        "definition": "1 where a training reached `max_epochs` less than `patience` epochs after "
+        "the epoch whose weights it kept, so that more epochs might have lowered its validation "
+        "cost; else 0. Not defined where the last weights are kept.",
+    },
+    "alignment_at_chance": {
+        "label": "Alignment at chance",
+        "group": "sanity",
+        "best": 0.0,
+        "better": "lower",
+        "chance": 1.0,
+        "bounds": [0.0, 1.0],
+        "definition": "1 where the mean over cells of FOSCTTM, plus two standard errors, reaches "
+        "0.5, so that the alignment is no better than chance; else 0.",
+        "lacks": {
+            "shuffled_is_chance": "is a test, which errs in 2 % of draws",
+            "noise_never_improves": "is a flag",
+        },
+    },
+    "equal_latents": {
+        "label": "Equal latents",
+        "group": "sanity",
+        "better": "lower",
+        "bounds": [0.0, 1.0],
+        "definition": "Share of query cells whose latents in both modalities are equal in every "
+        "dimension. Above 0 for anything but a control, the two modalities were not two "
+        "measurements (one file read twice), or the latent is constant.",
+    },
+    "latent_norm_ratio": {
+        "label": "Ratio of latent lengths",
+        "group": "sanity",
+        "better": "lower",
+        "bounds": [1.0, None],
+        "definition": "Root mean squared length of the latents of the modality in which it is "
+        "larger over that of the other, over the query cells. Far above 1, Euclidean distances "
+        "between modalities compare scales as much as cells: read the scores by cosine distance "
+        "beside them.",
+        "lacks": {
+            "collapse_is_not_rewarded": "says nothing about how good a latent is",
+        },
+    },
+    "label_floor": {
+        "label": "FOSCTTM of perfect labels",
+        "group": "reference",
+        "better": "lower",
+        "bounds": [0.0, 0.5],
+        "definition": "Half the sum of squared shares of the cell types among the query cells: "
+        "what FOSCTTM is when all cells of a type share one latent. A property of the data, the "
+        "same for every run.",
+    },
+    "unlabelled_cells": {
+        "label": "Unlabelled query cells",
+        "group": "reference",
+        "better": "lower",
+        "bounds": [0.0, None],
+        "definition": "Number of query cells without a cell type (unassigned, or marked unknown in "
+        "the dataset's stanza), which the scores of labels leave out. A property of the data, the "
+        "same for every run.",
+    },
+    "imputation_constant_features": {
+        "label": "Constant features",
+        "group": "reference",
+        "better": "lower",
+        "bounds": [0.0, None],
+        "definition": "Number of the target's features whose true values do not vary over the "
+        "query cells, so that no correlation exists.",
+    },
+}
+
+
+def active_units(latent: np.ndarray) -> float:
+    """Return the number of dimensions of latent, (cells, dims), with a variance above 0.01."""
+    return float((finite("latent", latent).var(axis=0) > 0.01).sum())
+
+
+def kl_term(history: dict[str, np.ndarray]) -> float:
+    """Return the entry of "kl" of the epoch whose weights were kept, from the columns of a run's history, (epochs,) each.
+
+    In that epoch "kept" is 1, or "validation_cost" is lowest in the history of a package that has no such column.
+
+    Raises
+    ------
+    ValueError
+        When the entry is not finite.
+    """
+    epoch = (
+        np.argmax(history["kept"])
+        if "kept" in history
+        else np.nanargmin(history["validation_cost"])
+    )
+    kept = float(history["kl"][epoch])
+    if not np.isfinite(kept):
+        raise ValueError("the history holds NaN or infinite values")
+    return max(0.0, kept)
+
+
+def kept_epoch(trained: Mapping[str, int]) -> float:
+    """Return ``trained["kept_epoch"]``."""
+    return float(trained["kept_epoch"])
+
+
+def stopped_by_budget(stopping: Mapping[str, int]) -> float:
+    """Return 1.0 or 0.0, from the numbers "epochs" trained, "kept_epoch", "max_epochs" and "patience"."""
+    capped = stopping["epochs"] == stopping["max_epochs"]
+    return float(capped and stopping["epochs"] - stopping["kept_epoch"] < stopping["patience"])
+
+
+def alignment_at_chance(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
+    """Return 1.0 or 0.0, from a to b, (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    fractions = fractions_closer(latent_a, latent_b)
+    return float(fractions.mean() + 2 * fractions.std(ddof=1) / np.sqrt(len(fractions)) >= 0.5)
+
+
+def equal_latents(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
+    """Return the share, from (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    a, b = matched(latent_a=latent_a, latent_b=latent_b)
+    return float(np.all(a == b, axis=1).mean())
+
+
+def latent_norm_ratio(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
+    """Return the ratio, from (cells, dims) latents whose rows match; not defined where all of a modality have length 0."""
+    shorter, longer = sorted(map(_rms_length, matched(latent_a=latent_a, latent_b=latent_b)))
+    if shorter == 0:
+        raise Undefined("all latents of a modality have length 0")
+    return longer / shorter
+
+
+def label_floor(labels: np.ndarray) -> float:
+    """Return half the sum of squared label shares over cells with a label, (cells,)."""
+    labels = np.asarray(labels, dtype=object)
+    _, sizes = np.unique(labels[known(labels)].astype(str), return_counts=True)
+    return float(0.5 * ((sizes / sizes.sum()) ** 2).sum())
+
+
+def unlabelled_cells(labels: np.ndarray) -> float:
+    """Return the number of labels, (cells,), that are ""; refuse labels of which none is known."""
+    return float((~known(labels)).sum())
+
+
+def imputation_constant_features(truth: np.ndarray) -> float:
+    """Return the number of columns of truth, (cells, features), without variance."""
+    return float(sum((np.ptp(x, axis=1) == 0).sum() for (x,) in by_feature(truth=truth)))
+
+
+def _rms_length(latent: np.ndarray) -> float:
+    """Return the root mean squared length of (cells, dims) latents, however large or small their values are."""
+    largest = float(np.abs(latent).max(initial=0))
+    return largest and largest * float(np.sqrt(np.square(latent / largest).sum(axis=1).mean()))
