@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
-from synthetic_results import DISPLAY, cards, draw_figure, synthetic, tabulate_results, write_report
+from synthetic_results import cards, draw_figure, synthetic, tabulate_results, write_report
 
 from mosaicbench import catalog
 from mosaicbench.commands import project, score
@@ -243,9 +243,6 @@ def test_a_table_that_was_cut_is_neither_drawn_nor_reported(
             draw_figure(benchmark, figure, tmp_path)
         with pytest.raises(UserError, match=message):
             write_report(benchmark, tmp_path / "report.html")
-        if table == "runs":
-            with pytest.raises(UserError, match=message):
-                recommend.main(results=benchmark.folder, display=DISPLAY)
     assert not (tmp_path / "report.html").exists()
 
 
