@@ -114,7 +114,7 @@ def _edges(
     sizes: Mapping[str, int],
     links: Mapping[tuple[str, str], sparse.csr_matrix],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the links once in each direction: their features, their signs, and where the second one's modality begins and how large it is."""
+    """Return the links once in each direction: features, signs, and the first feature and size of the second one's modality."""
     pairs, signs, ranges = (
         [np.zeros((0, 2), dtype=np.int64)],
         [np.zeros(0)],
