@@ -474,7 +474,7 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
             r"datasets\.mine\.path: there is no file a.h5ad",
         ),
         ({"keep": ["ccaa"]}, r"config key keep: there is no run 'ccaa'; did you mean 'cca'"),
-        ({"keep_imputed": "no"}, r"config key keep_imputed: 'no' is not possible"),
+        ({"keep_imputed": "no"}, r"config key keep_imputed: .*'no'"),
         (
             {"keep": ["oracle"]},
             r"config key keep: 'oracle' is a control, which has no model for other cells",

@@ -1,11 +1,11 @@
 """What training minimises: named costs per cell, in nats; and the contrast, a cost of latents alone.
 
-A cell, seen in one modality, must be told from the other cells of its minibatch by its other modality:
+A cell, seen in one modality, must be recognised among the cells of its minibatch by its other modality:
 
     contrast = sum_{m < n} 1/2 { - log softmax_j( -t |m_i - n_j|^2 )_i  - log softmax_j( -t |n_i - m_j|^2 )_i }
 
 m_i and n_i are the latents of cell i in two modalities; t is the sharpness, 1 over a temperature, and learned. Latents that
-say nothing cost log(cells) nats for each pair of modalities; latents by which every cell is told cost 0. What lies between
+say nothing cost log(cells) nats for each pair of modalities; latents that recognise every cell cost 0. The difference between
 log(cells) and the cost is a lower bound of the information that the two latents have in common. Sources: van den Oord et al.
 2018, doi 10.48550/arXiv.1807.03748; in both directions, Radford et al. 2021, doi 10.48550/arXiv.2103.00020, with cosines.
 """

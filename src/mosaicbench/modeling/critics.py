@@ -22,7 +22,7 @@ from mosaicbench.modeling.networks import Adam, mlp
 
 WINS = 0.95  # accuracy above which a critic has won
 ONE_CLASS = 0.99  # share of cells in one domain, above which a critic says the same of all of them
-WORSE_THAN_NOTHING = 0.1  # nats that a critic's surprise may lie above that of knowing nothing
+WORSE_THAN_NOTHING = 0.1  # nats by which a critic's surprise may exceed that of knowing nothing
 
 LOSS = 0.05  # of explained variance, that a weight may cost
 PROBE_HIDDEN, PROBE_STEPS = 64, 200

@@ -47,7 +47,7 @@ class FeatureGraph(nn.Module):
     sizes
         modality -> number of features.
     links
-        (modality, modality) -> (features of the one, of the other), 1, -1 or 0; where there are none, every feature has an
+        (modality, modality) -> (features of the one, of the other), 1, -1 or 0; without links, every feature has an
         embedding of its own.
     """
 
@@ -81,7 +81,7 @@ class FeatureGraph(nn.Module):
         self.smoothing = nn.Buffer(_normalised_adjacency(pairs, signs, features), persistent=False)
 
     def forward(self) -> Normal:
-        """Return the posterior of all embeddings, (features, latent); `places` says whose rows are whose."""
+        """Return the posterior of all embeddings, (features, latent); `places` says which rows belong to which modality."""
         hidden = (
             self.table + torch.sparse.mm(self.smoothing, self.table)
             if len(self.pairs)
@@ -114,7 +114,7 @@ def _edges(
     sizes: Mapping[str, int],
     links: Mapping[tuple[str, str], sparse.csr_matrix],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the links once in each direction: their features, their signs, and where the second one's modality lies."""
+    """Return the links once in each direction: features, signs, and the first feature and size of the second one's modality."""
     pairs, signs, ranges = (
         [np.zeros((0, 2), dtype=np.int64)],
         [np.zeros(0)],

@@ -213,7 +213,7 @@ def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
     """Return E[log(1 + factor x)] of counts x, (cells, features).
 
     The log of the mean is not the mean of the log, and for counts near zero the two are far apart: probabilities are summed up
-    to a bound, and what is left stands at its own mean.
+    to a bound, and the rest is taken at its own mean.
     """
     inverse_dispersion, mean = counts.total_count, counts.mean
     odds = mean / (mean + inverse_dispersion)

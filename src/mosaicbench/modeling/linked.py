@@ -143,7 +143,7 @@ def chain(train: View, order: Sequence[str] | None = None) -> tuple[str, ...]:
     ----------
     order
         All modalities of the view, in any order. None takes the dataset's, but of three or more, one that has links with all
-        others stands second, so that it is a neighbour of two.
+        others comes second, so that it is a neighbour of two.
     """
     modalities = train.modalities
     if order is not None:

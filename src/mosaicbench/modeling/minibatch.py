@@ -24,7 +24,7 @@ PIECE = 4096  # cells that are computed on at once, where no minibatch says so
 
 
 class Block(Protocol):
-    """Cells that share what was observed, wherever they lie."""
+    """Cells that share what was observed, on the device or in the memory of the host."""
 
     cells: int
 
@@ -84,7 +84,7 @@ class Counts:
 
     @cached_property
     def places(self) -> Tensor:
-        """Where each count stands among all (cells, features), flattened; (non-zeros,)."""
+        """The position of each count among all (cells, features), flattened; (non-zeros,)."""
         return self.cells * self.features + self.columns
 
 
@@ -259,7 +259,7 @@ def on_device(
     counts
         The modalities whose counts are wanted.
     cell_types, batches
-        What codes of labels and of batches stand for; without any, they are left out.
+        The names that codes of labels and of batches refer to; without any, they are left out.
 
     Raises
     ------

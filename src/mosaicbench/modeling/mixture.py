@@ -6,7 +6,7 @@ With inference networks q(c | z) and q(u | c, z), the divergence of q(z | x) is 
 
     kl_z = E_q [ log q(z | x) - log p(z | c, u) ],   kl_u = E_q KL(q(u | c, z) || p(u)),   kl_c = KL(q(c | z) || p(c))
 
-Where the component of a cell is known, it stands in the place of c, and kl_c is not paid.
+Where the component of a cell is known, it replaces c, and kl_c is not paid.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from mosaicbench.view import Cells, View
 class Code:
     """Posteriors of a cell's shared latent, and of the private latent of each modality that says something about its own.
 
-    Where private latents have no dimensions, there are none.
+    `private` is empty where private latents have no dimensions.
     """
 
     shared: Normal
@@ -70,7 +70,7 @@ class SharedPrivateVAE(MultimodalVAE):
         return shared, private
 
     def code(self, experts: dict[str, Normal]) -> Code:
-        """Return the product of some modalities' experts: shared blocks meet, private ones stand alone."""
+        """Return the product of some modalities' experts: shared blocks are multiplied, private ones are not."""
         parts = {modality: self.split(q) for modality, q in experts.items()}
         shared = self.product([shared for shared, _ in parts.values()])
         private = (
