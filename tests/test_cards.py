@@ -18,14 +18,11 @@ from dataclasses import dataclass
 CARD = {
     "label": "Toy",
     "kind": "baseline",
-    "paper": "",
-    "doi": "",
     "handles": ("paired",),
     "uses": (),
     "gives": ("single", "impute"),
     "claims": ("imputes",),
     "summary": "A toy.",
-    "deviates": "",
 }
 
 
@@ -82,12 +79,7 @@ def toy(scores, theme):
 TEXTS = {"methods": METHOD, "metrics": METRIC, "datasets": DATASET, "figures": FIGURE}
 # room, what an author wrote, what should stand there, the message after the file's name
 MISTAKES = [
-    (
-        "methods",
-        '    "gives": ("single", "impute"),\n',
-        "",
-        ": CARD lacks the key 'gives': a tuple of words, out of joint, single",
-    ),
+    ("methods", '    "uses": (),\n', "", ": CARD lacks the key 'uses': a tuple of words"),
     (
         "methods",
         '"handles": ',
@@ -142,7 +134,6 @@ MISTAKES = [
         '("alings",)',
         ": CARD, key 'claims': there is no word 'alings'; did you mean 'aligns'?",
     ),
-    ("methods", '("imputes",)', "()", ": CARD, key 'claims': at least one of aligns, imputes"),
     (
         "methods",
         '("single", "impute")',
@@ -163,14 +154,14 @@ MISTAKES = [
     ),
     (
         "methods",
-        '"deviates": ""',
-        '"deviates": "", "space": {"sizes": {"int": [1, 9]}}',
+        '"summary": "A toy."',
+        '"summary": "A toy.", "space": {"sizes": {"int": [1, 9]}}',
         ": CARD, key 'space': the method has no hyperparameter 'sizes'; did you mean 'size'?",
     ),
     (
         "methods",
-        '"deviates": ""',
-        '"deviates": "", "space": {"size": {"int": [4, 9]}}',
+        '"summary": "A toy."',
+        '"summary": "A toy.", "space": {"size": {"int": [4, 9]}}',
         ": CARD, key 'space': size: the default, 3, is none of the values to search, 4 to 9",
     ),
     ("methods", "CARD = {", "card = {", ": no CARD; "),
@@ -363,6 +354,67 @@ def test_a_mistake_in_a_table_of_cards_is_one_message(right, wrong, message, she
     shelves("metrics", TABLE.replace(right, wrong, 1))
     with pytest.raises(UserError, match=f"^mosaicbench/metrics/toy.py{message}"):
         settings.load({"datasets": {"simulated": {}}})
+
+
+FAMILY = (
+    METHOD.replace("CARD = {", 'CARDS = {"toy_one": {').replace(
+        """}
+
+
+@data""",
+        """}, "toy_two": {"like": "toy_one", "label": "Toy two", "uses": ("labels",)}}
+
+
+@data""",
+    )
+    + """
+
+@dataclass(kw_only=True)
+class Two(Toy):
+    width: int = 4
+"""
+)
+
+
+def test_a_file_of_several_methods_has_their_cards_in_the_order_of_its_classes(shelves):
+    shelves("methods", FAMILY)
+    settings.load({"datasets": {"simulated": {}}})
+    one, two = (catalog.card("methods", name) for name in ("toy_one", "toy_two"))
+    assert two == one | {"like": "toy_one", "label": "Toy two", "uses": ("labels",)}
+    assert "toy" not in catalog.names("methods")
+    assert list(catalog.hyperparameters("toy_one")) == ["size"]
+    assert list(catalog.hyperparameters("toy_two")) == ["size", "width"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ('"like": "toy_one"', '"like": "toy_on"', ": CARDS, toy_two, key 'like': .*'toy_one'"),
+        ("class Two(Toy)", "class _Two(Toy)", ": 1 public classes for 2 CARDS"),
+        ('("labels",)', '("label",)', ", toy_two: CARD, key 'uses': .*'labels'"),
+        ('"toy_two"', '"mvae"', ": methods has mvae already, in another file"),
+    ],
+)
+def test_a_mistake_in_a_file_of_several_is_one_message(right, wrong, message, shelves):
+    assert right in FAMILY
+    shelves("methods", FAMILY.replace(right, wrong, 1))
+    with pytest.raises(UserError, match=f"^mosaicbench/methods/(toy|mvae).py{message}"):
+        settings.load({"datasets": {"simulated": {}}})
+
+
+def test_a_card_that_says_little_has_what_follows_from_class_and_kind():
+    bare = {"label": "x", "kind": "model", "handles": ("paired",), "uses": ()}
+    whole = cards.with_defaults(bare, {"fit", "embed", "impute", "draw", "generate"})
+    assert whole["gives"] == ("joint", "single", "impute", "draws")
+    assert whole["claims"] == ("aligns", "imputes", "generates", "random")
+    assert whole["summary"] == whole["doi"] == ""
+    assert cards.with_defaults(bare | {"kind": "control"}, {"embed"})["claims"] == ()
+    assert cards.with_defaults(bare | {"handles": ("unpaired",)}, {"embed"})["gives"] == ("single",)
+    assert cards.with_defaults(bare | {"claims": (), "gives": ("joint",)}, {"embed"}) == {
+        **whole,
+        "claims": (),
+        "gives": ("joint",),
+    }
 
 
 def test_a_base_that_is_not_there_is_named(shelves):

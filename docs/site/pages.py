@@ -5,7 +5,6 @@ A page of a method: what its card says, its equation as its file says it, its pa
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -231,12 +230,10 @@ def _defaults(name: str) -> str:
 
 
 def _equation(name: str) -> str:
-    """Return the docstring of a method's file without its first line."""
-    source = (
-        REPOSITORY / "src" / Path(*catalog.module("methods", name).split(".")).with_suffix(".py")
-    )
-    docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-    return docstring.partition("\n")[2].strip("\n")
+    """Return the docstrings of a method's file and class, each without its first line and what it says of parameters."""
+    texts = [text.partition("Attributes\n---")[0] for text in catalog.documentation(name)]
+    bodies = [text.partition("\n")[2].strip("\n") for text in texts]
+    return "\n\n".join(filter(None, bodies))
 
 
 def _text(words: str) -> str:

@@ -128,6 +128,12 @@ def hyperparameters(method: str) -> dict[str, Hyperparameter]:
     return found
 
 
+def documentation(method: str) -> tuple[str, str]:
+    """Return the docstrings of a method's file and of its class."""
+    path, definition = _lineage(method)[-1]
+    return tuple(ast.get_docstring(node) or "" for node in (_tree(path), definition))
+
+
 @cache
 def refusals(method: str) -> tuple[ast.FunctionDef, ...]:
     """Return the ``__post_init__`` of a method's class, after those of its bases: what it refuses of its hyperparameters."""

@@ -226,11 +226,11 @@ class Truth:
 
 
 class Method(Protocol):
-    """What the class of a method offers: the last public class of its file, a dataclass whose fields are its hyperparameters.
+    """What the class of a method offers, a dataclass whose fields are its hyperparameters.
 
-    Every method has `fit`. The card says what else it must have: `embed` where it gives "joint" or "single", `impute` where it
-    gives "impute", `draw` where it gives "draws", `embed_private` where it gives "private", `predict` where it gives "labels",
-    and `reveal` where it uses "solution". All other parts are optional, and :func:`offers` says whether a method has one.
+    It is the last public class of its file; of a file with CARDS, the last ones are the methods, in the order of their cards.
+    Every method has `fit`, and one that uses "solution" has `reveal`. What else it has says what it gives: `embed` latents,
+    `embed_private` private latents, `impute` imputed values, `draw` draws of them, `predict` cell types. All other parts are optional, and :func:`offers` says whether a method has one.
 
     The order of calls: ``Method(**hyperparameters)``, `reveal`, `save_at`, `fit`, then any of the others, any number of times.
 

@@ -292,4 +292,7 @@ def _cells(x: Minibatch) -> Cells:
 
 @dataclass(kw_only=True)
 class SupervisedContrastiveVAE(Supervised, ContrastiveVAE):
-    """The shared latent must also tell the cell type: sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] } is added."""
+    """Supervised: the shared latent must also tell the cell type, where it is known.
+
+    cost = contrastive VAE\'s + sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] }
+    """

@@ -178,21 +178,16 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
             }
         )
 
-    def critics(self, train: View) -> dict[str, Critic]:
-        """Return the critics that take part."""
+    def critics(self, train: View) -> dict[str, tuple[Critic, float]]:
+        """Return the critics that take part, each with its learning rate."""
         widths = {"hidden": self.trunk, "latent": self.latent} if self.critic_weight else {}
         return {
-            name: Critic(width, self.critic_hidden, len(train.features))
+            name: (
+                Critic(width, self.critic_hidden, len(train.features)),
+                self.critic_learning_rate,
+            )
             for name, width in widths.items()
         }
-
-    def critic_rates(self) -> dict[str, float]:
-        """Return the critics' learning rates."""
-        return (
-            dict.fromkeys(("hidden", "latent"), self.critic_learning_rate)
-            if self.critic_weight
-            else {}
-        )
 
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float
@@ -230,10 +225,12 @@ class EncoderAdversarialDMMVAE(ExpertsDMMVAE):
         """Make the networks, then the critics, who stand outside what the model trains."""
         super().build(train)
         self.numbers = {modality: number for number, modality in enumerate(train.features)}
-        critics = nn.ModuleDict(self.critics(train)).to(training.device())
+        made = self.critics(train)
+        critics = nn.ModuleDict({name: critic for name, (critic, _) in made.items()})
+        rates = {name: rate for name, (_, rate) in made.items()}
         self.opponents = (
-            Opponents(critics, self._evidence, self.critic_rates(), self.critic_steps)
-            if len(critics)
+            Opponents(critics.to(training.device()), self._evidence, rates, self.critic_steps)
+            if made
             else None
         )
 
@@ -323,18 +320,16 @@ class OutputAdversarialDMMVAE(EncoderAdversarialDMMVAE):
             )
         return cost
 
-    def critics(self, train: View) -> dict[str, Critic]:
-        """Return the critics of dmmvae_encadv, and one per modality."""
+    def critics(self, train: View) -> dict[str, tuple[Critic, float]]:
+        """Return the critics of dmmvae_encadv, and one per modality that learns at a quarter of their rate."""
         widths = train.features if self.output_weight else {}
         return super().critics(train) | {
-            f"output_{modality}": Critic(width, self.critic_hidden, 2, spectral=True)
+            f"output_{modality}": (
+                Critic(width, self.critic_hidden, 2, spectral=True),
+                self.critic_learning_rate / 4,
+            )
             for modality, width in widths.items()
         }
-
-    def critic_rates(self) -> dict[str, float]:
-        """Return the learning rates: output critics learn at a quarter of the others'."""
-        outputs = [f"output_{modality}" for modality in self.numbers] if self.output_weight else []
-        return super().critic_rates() | dict.fromkeys(outputs, self.critic_learning_rate / 4)
 
     def evidence(
         self, minibatches: Sequence[Minibatch], readings: list[Reading], progress: float

@@ -171,7 +171,10 @@ class MMVAE(MixtureVAE):
 
 @dataclass(kw_only=True)
 class SupervisedMMVAE(Supervised, MMVAE):
-    """The shared latent must also tell the cell type, where it is known: cost = sum_m { mmvae's - label_weight E_{q_m} [ log p(y | s) ] }."""
+    """Supervised: the shared latent must also tell the cell type, where it is known.
+
+    cost = sum_m { mmvae's - label_weight E_{q_m} [ log p(y | s) ] }
+    """
 
     def __post_init__(self) -> None:
         """Refuse the bounds that have no place for a label."""

@@ -93,4 +93,7 @@ class MMVAEpp(MixtureVAE):
 
 @dataclass(kw_only=True)
 class SupervisedMMVAEpp(Supervised, MMVAEpp):
-    """The shared latent must also tell the cell type, where it is known: cost = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }."""
+    """Supervised: the shared latent must also tell the cell type, where it is known.
+
+    cost = sum_m { mmvaepp's - label_weight E_{q_m} [ log p(y | s) ] }
+    """

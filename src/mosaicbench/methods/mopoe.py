@@ -146,4 +146,7 @@ class MoPoE(MVAE):
 
 @dataclass(kw_only=True)
 class SupervisedMoPoE(Supervised, MoPoE):
-    """The shared latent must also tell the cell type, where it is known: cost = mopoe's - label_weight E_q [ log p(y | s) ]."""
+    """Supervised: the shared latent must also tell the cell type, where it is known.
+
+    cost = mopoe's - label_weight E_q [ log p(y | s) ]
+    """

@@ -81,4 +81,7 @@ class MVAE(SharedPrivateVAE):
 
 @dataclass(kw_only=True)
 class SupervisedMVAE(Supervised, MVAE):
-    """The shared latent must also tell the cell type, where it is known: cost = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }."""
+    """Supervised: the shared latent must also tell the cell type, where it is known.
+
+    cost = sum_S { mvae's - label_weight E_{q_S} [ log p(y | s) ] }
+    """
