@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
-from mosaicbench.metrics._checks import Undefined, finite, matched
+from mosaicbench.metrics._checks import Undefined, finite, matched, same_cells
 from mosaicbench.metrics._labels import known
 
 if TYPE_CHECKING:
@@ -741,10 +741,7 @@ def transfer_each(
         raise ValueError(
             f"latents of the same dimensions are needed, found {reference.shape} and {latent.shape}"
         )
-    if len(reference) != len(reference_labels):
-        raise ValueError(
-            f"{len(reference_labels)} reference labels do not match {len(reference)} reference cells"
-        )
+    same_cells(reference_latent=reference, reference_labels=reference_labels)
     reference, latent = (
         (directions(reference), directions(latent)) if cosine else within_range(reference, latent)
     )

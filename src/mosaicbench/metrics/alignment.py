@@ -153,12 +153,7 @@ def foscttm(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     latent_a, latent_b
         (cells, dims); row i of both is the same cell.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or a value is not finite.
-    Undefined
-        When there are fewer than two cells.
+    Undefined when there are fewer than two cells.
     """
     return float(fractions_closer(latent_a, latent_b).mean())
 

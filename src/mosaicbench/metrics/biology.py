@@ -170,14 +170,9 @@ MULTIPLES = (1, 2)  # clusters for each type
 
 
 def ari(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels.
+    """Return it from latents and labels.
 
-    Raises
-    ------
-    ValueError
-        When the arrays differ in length, a value is not finite, or a label is not text.
-    Undefined
-        When all labelled cells are of one type.
+    Undefined when all labelled cells are of one type.
     """
     from sklearn.metrics import adjusted_rand_score
 
@@ -186,7 +181,7 @@ def ari(latent: np.ndarray, labels: np.ndarray) -> float:
 
 
 def nmi(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels; errors as of ARI."""
+    """Return it from latents and labels."""
     from sklearn.metrics import normalized_mutual_info_score
 
     cells, types = labelled(latent, labels)
@@ -195,19 +190,19 @@ def nmi(latent: np.ndarray, labels: np.ndarray) -> float:
 
 
 def label_silhouette(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels; errors as of ARI."""
+    """Return it from latents and labels."""
     return float((1 + _widths(*labelled(latent, labels)).mean()) / 2)
 
 
 def isolated_labels(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels and batches; not defined where no cell has a batch."""
+    """Return it from latents, labels and batches; not defined where no cell has a batch."""
     known_latent, types = labelled(latent, labels)
     width = np.bincount(types, _widths(known_latent, types)) / np.bincount(types)
     return float((1 + width[_is_isolated(types, labels, batches)].mean()) / 2)
 
 
 def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels and batches; not defined where no cell has a batch."""
+    """Return it from latents, labels and batches; not defined where no cell has a batch."""
     cells, types = labelled(latent, labels)
     isolated = _is_isolated(types, labels, batches)
     clusters = [clusters_of(cells, times * len(isolated)) for times in MULTIPLES]
@@ -216,13 +211,13 @@ def isolated_labels_f1(latent: np.ndarray, labels: np.ndarray, batches: np.ndarr
 
 
 def graph_connectivity(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels; errors as of ARI."""
+    """Return it from latents and labels."""
     known_latent, codes = labelled(latent, labels)
     return float(scib("graph_connectivity", handed_over(*neighbors(known_latent, 15)), codes))
 
 
 def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of neighbours, whatever its entries, and (cells,) labels."""
+    """Return it from a (cells, cells) graph of neighbours, whatever its entries, and labels."""
     rows = known(labels)
     _, codes = labelled(np.zeros((len(rows), 1)), labels)
     of_any_number = SimpleNamespace(  # scib-metrics asks no more of neighbours
@@ -232,13 +227,13 @@ def graph_connectivity_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) 
 
 
 def clisi(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels; errors as of ARI."""
+    """Return it from latents and labels."""
     known_latent, codes = labelled(latent, labels)
     return lisi("clisi_knn", *neighbors(known_latent, MOST), codes)
 
 
 def clisi_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of distances and (cells,) labels, of as many neighbours as the graph has."""
+    """Return it from a (cells, cells) graph of distances and labels, of as many neighbours as the graph has."""
     if not known(labels).all():
         raise Undefined("some cells of this graph have no label")
     _, codes = labelled(np.zeros((len(labels), 1)), labels)
@@ -246,7 +241,7 @@ def clisi_from_graph(graph: sparse.csr_matrix, labels: np.ndarray) -> float:
 
 
 def mean_average_precision(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels; errors as of ARI."""
+    """Return it from latents and labels."""
     z, types = labelled(latent, labels)
     k = max(1, round(SHARE * len(z)))
     _, nearest = neighbors(z, k + 1)
@@ -260,12 +255,7 @@ def cell_cycle_conservation(
 ) -> float:
     """Return it from (cells, dims) latents, (cells, features) values and (cells, phases) scores of the same cells.
 
-    Raises
-    ------
-    ValueError
-        When the numbers of cells differ or a value is not finite.
-    Undefined
-        When the latent or the scores do not vary, or the scores explain nothing of the values.
+    Undefined when the latent or the scores do not vary, or the scores explain nothing of the values.
     """
     z, x = finite("latent", latent), finite("values", dense(values))
     scores = finite("cell_cycle", cell_cycle)

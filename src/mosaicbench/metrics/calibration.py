@@ -106,25 +106,20 @@ BINS = 10
 def coverage_50(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
     """Return the share of the truth, (cells, features), inside the middle half of (cells, features, draws).
 
-    Raises
-    ------
-    ValueError
-        When shapes do not fit or a value is not finite.
-    Undefined
-        When there are no cells, no features, or fewer than two draws.
+    Undefined when there are no cells, no features, or fewer than two draws.
     """
     return float(_mass_between(0.25, 0.75, _transforms(draws, drawn_truth, drawn_std)).mean())
 
 
 def coverage_90(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the share inside the middle 90 %; errors as of the middle half."""
+    """Return the share inside the middle 90 %."""
     outside = (1 - 90 / 100) / 2
     ends = _transforms(draws, drawn_truth, drawn_std)
     return float(_mass_between(outside, 1 - outside, ends).mean())
 
 
 def pit_distance(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
-    """Return the mean distance, from (cells, features, draws), (cells, features) and (features,); errors as of the coverage."""
+    """Return the mean distance, from (cells, features, draws), (cells, features) and (features,)."""
     return float(pit_distance_by_feature(draws, drawn_truth, drawn_std).mean())
 
 
@@ -150,12 +145,7 @@ def pit_distance_by_bin(
 def imputation_crps(draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray) -> float:
     """Return the mean score, from (cells, features, draws), (cells, features) and (features,).
 
-    Raises
-    ------
-    ValueError
-        When shapes do not fit or a value is not finite.
-    Undefined
-        When there are no cells, fewer than two draws, or no feature varies over the train cells.
+    Undefined when there are no cells, fewer than two draws, or no feature varies over the train cells.
     """
     return float(_crps(draws, drawn_truth, drawn_std).mean())
 
@@ -179,7 +169,7 @@ def imputation_crps_by_feature(
 def imputation_crps_skill(
     draws: np.ndarray, drawn_truth: np.ndarray, drawn_std: np.ndarray
 ) -> float:
-    """Return the share of the score of draws from all cells that is gone; errors as of the score, and of fewer than two cells."""
+    """Return the share of the score of draws from all cells that is gone; undefined of one cell."""
     score = _crps(draws, drawn_truth, drawn_std)
     at_least(2, score)
     std = np.asarray(drawn_std, dtype=np.float64)

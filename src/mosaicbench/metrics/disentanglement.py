@@ -162,35 +162,30 @@ PENALTIES = (1, 10, 100, 1000, 10000)
 
 
 def shared_factors_r2(latent: np.ndarray, shared_factors: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells, factors).
+    """Return it from latents and true factors.
 
-    Raises
-    ------
-    ValueError
-        When the numbers of cells differ or a value is not finite.
-    Undefined
-        When there are fewer than five cells, no factor, or a factor does not vary.
+    Undefined when there are fewer than five cells, no factor, or a factor does not vary.
     """
     return _factors_r2(latent, shared_factors)
 
 
 def private_factors_r2(private_latent: np.ndarray, private_factors: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells, factors); errors as of the shared ones."""
+    """Return it from latents and true factors."""
     return _factors_r2(private_latent, private_factors)
 
 
 def private_factors_leak(latent: np.ndarray, private_factors: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells, factors); errors as of the R2."""
+    """Return it from latents and true factors."""
     return max(0.0, _factors_r2(latent, private_factors))
 
 
 def shared_factors_leak(private_latent: np.ndarray, shared_factors: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells, factors); errors as of the R2."""
+    """Return it from latents and true factors."""
     return max(0.0, _factors_r2(private_latent, shared_factors))
 
 
 def shared_features_r2(truth: np.ndarray, imputed: np.ndarray, shared_driven: np.ndarray) -> float:
-    """Return it from (cells, features) arrays and a (features,) mask; errors as of ``imputation_r2_per_feature``."""
+    """Return it from (cells, features) arrays and a (features,) mask."""
     same_shape(truth=truth, imputed=imputed)
     columns = np.flatnonzero(shared_driven)
     return imputation_r2_per_feature(dense(truth[:, columns]), dense(imputed[:, columns]))
@@ -199,12 +194,7 @@ def shared_features_r2(truth: np.ndarray, imputed: np.ndarray, shared_driven: np
 def reconstruction_r2(latent: np.ndarray, values: np.ndarray) -> float:
     """Return it from (cells, dims) latents and (cells, features) values, dense or sparse.
 
-    Raises
-    ------
-    ValueError
-        When the numbers of cells differ or a value is not finite.
-    Undefined
-        When there are fewer than five cells, or no feature varies.
+    Undefined when there are fewer than five cells, or no feature varies.
     """
     from sklearn.linear_model import RidgeCV
 
@@ -219,14 +209,9 @@ def reconstruction_r2(latent: np.ndarray, values: np.ndarray) -> float:
 
 
 def label_separation_auc(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels.
+    """Return it from latents and labels.
 
-    Raises
-    ------
-    ValueError
-        When the arrays differ in length or a value is not finite.
-    Undefined
-        When fewer than two types have three cells.
+    Undefined when fewer than two types have three cells.
     """
     from sklearn.linear_model import Ridge
     from sklearn.metrics import roc_auc_score

@@ -201,12 +201,7 @@ PEAK_VALUES = 2**17  # imputed values of a block of peaks: 1 MB, which a process
 def imputation_pearson_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
     """Return the mean correlation over features, from (cells, features) arrays, dense or sparse.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or a value is not finite.
-    Undefined
-        When no feature of the truth varies.
+    Undefined when no feature of the truth varies.
     """
     return _average(pearson_columns(truth, imputed))
 
@@ -217,28 +212,28 @@ def imputation_pearson_per_feature_by_feature(truth: np.ndarray, imputed: np.nda
 
 
 def imputation_pearson_per_feature_median(truth: np.ndarray, imputed: np.ndarray) -> float:
-    """Return the median correlation over features; errors as of the mean."""
+    """Return the median correlation over features."""
     return _average(pearson_columns(truth, imputed), np.nanmedian)
 
 
 def imputation_spearman_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
-    """Return the mean correlation of ranks over features; errors as of Pearson's."""
+    """Return the mean correlation of ranks over features."""
     return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))))
 
 
 def imputation_spearman_per_feature_median(truth: np.ndarray, imputed: np.ndarray) -> float:
-    """Return the median correlation of ranks over features; errors as of Pearson's."""
+    """Return the median correlation of ranks over features."""
     return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))), np.nanmedian)
 
 
 def imputation_r2_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
-    """Return the median coefficient of determination over features; errors as of the correlations."""
+    """Return the median coefficient of determination over features."""
     blocks = by_feature(truth=truth, imputed=imputed)
     return _average(np.concatenate([_r2(x, y) for x, y in blocks]), np.nanmedian)
 
 
 def imputation_pearson_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
-    """Return the mean correlation over cells; errors as over features."""
+    """Return the mean correlation over cells."""
     return _average(imputation_pearson_per_cell_by_cell(truth, imputed))
 
 
@@ -286,12 +281,7 @@ def imputation_skill(
 
     Features without a standard deviation over train cells, (features,), are left out.
 
-    Raises
-    ------
-    ValueError
-        When shapes differ or a value is not finite.
-    Undefined
-        When the train mean is already perfect.
+    Undefined when the train mean is already perfect.
     """
     mean = finite("train_mean", train_mean)
     return _share_of_error_gone(truth, imputed, train_std, lambda cells: mean)
@@ -325,12 +315,7 @@ def imputation_auroc_per_peak(
     loadings
         (peaks, components).
 
-    Raises
-    ------
-    ValueError
-        When shapes do not fit or a value is not finite.
-    Undefined
-        When every peak is open in none or all of the cells.
+    Undefined when every peak is open in none or all of the cells.
     """
     return _mean_area(_roc, opened, imputed, loadings)
 
@@ -338,19 +323,14 @@ def imputation_auroc_per_peak(
 def imputation_auprc_per_peak(
     opened: sparse.csr_matrix, imputed: np.ndarray, loadings: np.ndarray
 ) -> float:
-    """Return the mean area under the curve of precision and recall; errors as of the ROC curve."""
+    """Return the mean area under the curve of precision and recall."""
     return _mean_area(_precision_recall, opened, imputed, loadings)
 
 
 def marker_recovery(truth: np.ndarray, imputed: np.ndarray, labels: np.ndarray) -> float:
     """Return it from (cells, features) arrays, dense or sparse, and (cells,) labels.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ, a value is not finite, or a label is not text.
-    Undefined
-        When no type has three cells and three others, or no feature differs between types.
+    Undefined when no type has three cells and three others, or no feature differs between types.
     """
     rows = np.flatnonzero(known(labels))
     same_cells(truth=truth, labels=labels)
@@ -374,11 +354,6 @@ def pearson_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
 
     NaN where the truth does not vary, for there is nothing to predict; 0 where only the imputation does not, for it predicts
     nothing.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ, or a value is NaN or infinite.
     """
     return _correlations(by_feature(truth=truth, imputed=imputed))
 

@@ -137,13 +137,7 @@ FEWEST = 5  # query cells of a type that is matched
 
 
 def label_transfer_accuracy(transferred: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of right types, (cells,) each; cells labelled "" are left out.
-
-    Raises
-    ------
-    ValueError
-        When the arrays differ in length, a label is not text, or no true label is known.
-    """
+    """Return the share of right types, (cells,) each; cells labelled "" are left out."""
     _, counts = confusion(transferred, labels)
     return float(np.trace(counts) / counts.sum())
 
@@ -204,14 +198,9 @@ def label_transfer_balanced_accuracy(transferred: np.ndarray, labels: np.ndarray
 
 
 def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match, and (cells,) labels.
+    """Return the share of types.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or a value is not finite.
-    Undefined
-        When fewer than two types have five cells.
+    Undefined when fewer than two types have five cells.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
@@ -242,7 +231,7 @@ def label_prediction_balanced_accuracy_10nn(classified: np.ndarray, labels: np.n
 
 
 def recall_of_each(types: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return, for each label that occurs, the share of its cells that have this type; errors as of the confusion."""
+    """Return, for each label that occurs, the share of its cells that have this type."""
     names, counts = confusion(types, labels)
     cells = counts.sum(axis=1)
     return {
@@ -251,13 +240,7 @@ def recall_of_each(types: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def confusion(types: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return all types that occur, and the number of cells by label (rows) and type (columns); labels "" are left out.
-
-    Raises
-    ------
-    ValueError
-        When the arrays differ in length, a label is not text, or no true label is known.
-    """
+    """Return all types that occur, and the number of cells by label (rows) and type (columns); labels "" are left out."""
     labels, types = np.asarray(labels, dtype=object), np.asarray(types, dtype=object)
     same_cells(labels=labels, types=types)
     rows = known(labels)

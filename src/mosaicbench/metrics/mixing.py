@@ -127,47 +127,37 @@ EQUAL = 1e-12  # distances below are rounding: the cells have one direction
 
 
 def ilisi(latent: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) batches.
+    """Return it from latents and batches.
 
-    Raises
-    ------
-    ValueError
-        When a value is not finite, or a batch is not text.
-    Undefined
-        When all cells with a batch are of one.
+    Undefined when all cells with a batch are of one.
     """
     batched, codes = _of_batches(latent, batches)
     return lisi("ilisi_knn", *neighbors(batched, MOST), codes)
 
 
 def ilisi_from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of distances and (cells,) batches, of as many neighbours as the graph has."""
+    """Return it from a (cells, cells) graph of distances and batches, of as many neighbours as the graph has."""
     return lisi("ilisi_knn", *neighbors_in(graph), batch_codes(batches))
 
 
 def kbet(latent: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) batches; errors as of iLISI."""
+    """Return it from latents and batches."""
     batched, codes = _of_batches(latent, batches)
     return float(scib("kbet", handed_over(*neighbors(batched, 50)), codes)[0])
 
 
 def kbet_from_graph(graph: sparse.csr_matrix, batches: np.ndarray) -> float:
-    """Return it from a (cells, cells) graph of distances and (cells,) batches, of as many neighbours as the graph has."""
+    """Return it from a (cells, cells) graph of distances and batches, of as many neighbours as the graph has."""
     return float(scib("kbet", handed_over(*neighbors_in(graph)), batch_codes(batches))[0])
 
 
 def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
-    """Return it from (cells, dims) latents and (cells,) labels and batches.
+    """Return it from latents, labels and batches.
 
     The mean cosine distance of a cell to a set of cells is 1 less its product with the mean of their unit vectors, so
     distances are summed exactly without a matrix of them.
 
-    Raises
-    ------
-    ValueError
-        When the arrays differ in length, a value is not finite, or a name is not text.
-    Undefined
-        When fewer than two types are known, or none has cells of several batches with two cells in one of them.
+    Undefined when fewer than two types are known, or none has cells of several batches with two cells in one of them.
     """
     rows = with_batch(batches)
     labels, batches = (np.asarray(names, dtype=object)[rows] for names in (labels, batches))

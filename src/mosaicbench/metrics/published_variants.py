@@ -118,7 +118,7 @@ DIMENSIONS = 15  # of which MaxFuse takes the correlation
 
 
 def foscttm_glue(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    """Return it from latents whose rows match."""
     return _closer_both_ways(latent_a, latent_b) / len(latent_a)
 
 
@@ -131,29 +131,24 @@ def foscttm_maxfuse(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 
 def foscttm_midas(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    """Return it from latents whose rows match."""
     return 1 - foscttm_glue(latent_a, latent_b)
 
 
 def foscttm_scot(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    """Return it from latents whose rows match."""
     return _closer_both_ways(latent_a, latent_b) / (len(latent_a) - 1)
 
 
 def foscttm_univi(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    """Return it from latents whose rows match."""
     return _closer(latent_a, latent_b) / (len(latent_a) - 1)
 
 
 def imputation_pearson_flattened(truth: np.ndarray, imputed: np.ndarray) -> float:
     """Return it from (cells, features) arrays, dense or sparse, in blocks; 0 where the imputation is one number.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or a value is not finite.
-    Undefined
-        When the truth is one number.
+    Undefined when the truth is one number.
     """
     range_, count = _range_and_count(truth, imputed)
     sums = np.sum(

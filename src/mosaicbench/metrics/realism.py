@@ -59,12 +59,7 @@ DECIMALS = 3  # of a standard deviation: a tree would tell 0 from 1e-8, the roun
 def realism_auc(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -> float:
     """Return it from (cells, features) arrays, dense or sparse, and (features,) standard deviations of the train cells.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or a value is not finite.
-    Undefined
-        When there are fewer than six cells.
+    Undefined when there are fewer than six cells.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -91,7 +86,7 @@ def realism_mmd(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -
 
 
 def modality_probe(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return it from (cells, dims) latents whose rows match; errors as for ``realism_auc``."""
+    """Return it from latents whose rows match."""
     both = _sampled(latent_a=latent_a, latent_b=latent_b)
     said = _forest(both, trees=50).argmax(axis=2)
     return float(max(0.5, np.mean(said == [[0], [1]])))

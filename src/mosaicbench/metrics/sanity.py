@@ -121,11 +121,6 @@ def kl_term(history: dict[str, np.ndarray]) -> float:
     """Return the entry of "kl" of the epoch whose weights were kept, from the columns of a run's history, (epochs,) each.
 
     In that epoch "kept" is 1, or "validation_cost" is lowest in the history of a package that has no such column.
-
-    Raises
-    ------
-    ValueError
-        When the entry is not finite.
     """
     epoch = (
         np.argmax(history["kept"])
@@ -150,19 +145,19 @@ def stopped_by_budget(stopping: Mapping[str, int]) -> float:
 
 
 def alignment_at_chance(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return 1.0 or 0.0, from a to b, (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    """Return 1.0 or 0.0, from a to b, (cells, dims) latents whose rows match."""
     fractions = fractions_closer(latent_a, latent_b)
     return float(fractions.mean() + 2 * fractions.std(ddof=1) / np.sqrt(len(fractions)) >= 0.5)
 
 
 def equal_latents(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the share, from (cells, dims) latents whose rows match; errors as for FOSCTTM."""
+    """Return the share, from latents whose rows match."""
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
     return float(np.all(a == b, axis=1).mean())
 
 
 def latent_norm_ratio(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
-    """Return the ratio, from (cells, dims) latents whose rows match; not defined where all of a modality have length 0."""
+    """Return the ratio, from latents whose rows match; not defined where all of a modality have length 0."""
     shorter, longer = sorted(map(_rms_length, matched(latent_a=latent_a, latent_b=latent_b)))
     if shorter == 0:
         raise Undefined("all latents of a modality have length 0")
