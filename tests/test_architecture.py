@@ -51,7 +51,7 @@ ALLOWED = {
     ),
     "files": (
         {"errors", "view", "files"},
-        {"numpy", "pandas", "scipy", "h5py", "anndata", "mudata", "safetensors"},
+        {"numpy", "pandas", "scipy", "h5py", "anndata", "mudata"},
     ),
     "data": (
         {"errors", "files", "data"},
@@ -106,8 +106,18 @@ ALLOWED = {
     "resources": ({"catalog", "layout"}, {"pandas"}),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
-        {"applying", "catalog", "config_checks", "data", "errors", "files", "fitting", "view"},
-        {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},
+        {
+            "applying",
+            "catalog",
+            "config_checks",
+            "data",
+            "errors",
+            "files",
+            "fitting",
+            "metrics",
+            "view",
+        },
+        {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy"},
     ),
     "commands": (
         {
@@ -150,7 +160,7 @@ ALLOWED = {
             "yaml",
         },
     ),
-    "notebook": ({"applying", "errors", "scoring"}, set()),
+    "api": ({"applying", "errors", "scoring"}, set()),
     "cli": ({"arguments", "attempts", "errors", "jobs", "listing"}, set()),
     "__main__": ({"cli"}, set()),
 }
@@ -175,6 +185,7 @@ OF_APPLYING = OF_VIEWS - {"files/tables"} | {
     "data",
     "files/models",
     "fitting",
+    "metrics",
     "plain",
     "sources",
 }
@@ -282,19 +293,7 @@ KEYS = {
     "leaderboard": OF_TABLES
     | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "keep": OF_IMPUTING
-    | {
-        "files/config",
-        "cards",
-        "catalog",
-        "spaces",
-        "config_checks",
-        "layout",
-        "meter",
-        "registry",
-        "value_types",
-    },
-    "apply": OF_APPLYING,
+    "apply": OF_APPLYING | {"files/tables", "layout"},
     "score_latents": {
         "cards",
         "catalog",
@@ -306,7 +305,9 @@ KEYS = {
         "files/tables",
     }
     | {"metrics", "scoring"},
-    "integrate": OF_APPLYING | {"cards", "catalog", "config_checks", "spaces", "value_types"},
+    "integrate": OF_APPLYING
+    | {"files/tables", "layout"}
+    | {"cards", "catalog", "config_checks", "spaces", "value_types"},
 }
 OF_ENTRY = {
     "fit": ("methods", {"modeling"}),

@@ -6,7 +6,7 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench.commands import generate, keep
+from mosaicbench.commands import generate
 from mosaicbench.errors import UserError
 from mosaicbench.figures.virtual_cells import virtual_cells
 from mosaicbench.files._h5 import KEY, quiet_mudata
@@ -119,9 +119,3 @@ def test_what_has_no_prior_or_too_few_cells_is_refused(place, tmp_path, method, 
     view, record = place
     with pytest.raises(UserError, match=message):
         generate.main(runs=[record(method)], view=view, cells=cells, seed=0, output=tmp_path)
-
-
-def test_what_was_computed_elsewhere_has_no_model_to_keep(place):
-    _, record = place
-    with pytest.raises(UserError, match="elsewhere-ok: 'elsewhere' was computed elsewhere"):
-        keep.main(runs=[record("elsewhere", seeds_at_once=1)])

@@ -32,12 +32,23 @@ def transfer_each(
     reference_latent: np.ndarray,
     reference_labels: np.ndarray,
     latent: np.ndarray,
+    **how: object,
+) -> dict[int, np.ndarray]:
+    """Return k -> the labels of :func:`transfer_with_share`, (cells,)."""
+    transferred = transfer_with_share(reference_latent, reference_labels, latent, **how)
+    return {k: labels for k, (labels, _) in transferred.items()}
+
+
+def transfer_with_share(
+    reference_latent: np.ndarray,
+    reference_labels: np.ndarray,
+    latent: np.ndarray,
     *,
     ks: Sequence[int],
     own: np.ndarray | None = None,
     cosine: bool = False,
-) -> dict[int, np.ndarray]:
-    """Return the majority label of the k nearest labelled reference cells of each cell, for each k.
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Return the majority label of the k nearest labelled reference cells of each cell, and its share of the votes, for each k.
 
     Parameters
     ----------
@@ -54,8 +65,8 @@ def transfer_each(
 
     Returns
     -------
-    labels
-        k -> (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label in the
+    transferred
+        k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter, then to the more frequent label in the
         reference, then to the one that comes first there; what a label is called never matters. All vote where there are
         fewer than k.
     """
@@ -86,12 +97,14 @@ def transfer_each(
     if most < 1:
         raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
-    found = _majority(latent, reference[labelled], rank[codes], len(names), possible, left_out)
+    found, votes = _majority(
+        latent, reference[labelled], rank[codes], len(names), possible, left_out
+    )
     if cosine and np.any(
         as_far := has_none(latent)
     ):  # from all reference cells, whatever rounding says
         one_place = np.zeros((labelled.sum(), 1))
-        found[as_far] = _majority(
+        found[as_far], votes[as_far] = _majority(
             np.zeros((as_far.sum(), 1)),
             one_place,
             rank[codes],
@@ -99,8 +112,10 @@ def transfer_each(
             possible,
             left_out[as_far],
         )
+    place_of = {k: possible.index(min(k, most)) for k in ks}
     return {
-        k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks
+        k: (names[by_frequency[found[:, i]]].astype(object), votes[:, i] / possible[i])
+        for k, i in place_of.items()
     }
 
 
@@ -132,12 +147,14 @@ def _majority(
     n_codes: int,
     ks: list[int],
     left_out: np.ndarray,
-) -> np.ndarray:
-    """Return the winning code for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the winning code and its votes for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
+    of_winners = np.empty((len(latent), len(ks)))
     for part, votes, nearest in votes_of_nearest(
         latent, reference, codes, n_codes, ks, left_out[:, None]
     ):
         leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
         winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
-    return winners
+        of_winners[part] = np.take_along_axis(votes, winners[part][:, :, None], axis=2)[:, :, 0]
+    return winners, of_winners
