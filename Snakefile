@@ -37,7 +37,6 @@ rule all:
     input:
         ANY.report,
         f"{ANY.latex}/document.tex",
-        ANY.models if bench.candidates else [],
 
 
 onstart:

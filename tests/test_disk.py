@@ -54,13 +54,13 @@ try:
 except NotWritten as error:
     print(error)
 """,
-    "model.safetensors": """
+    "model.npz": """
 import sys, numpy as np
 from pathlib import Path
 from mosaicbench.files.models import KeptModel, write_model
 from mosaicbench.errors import NotWritten
 try:
-    write_model(Path(sys.argv[1]).parent, KeptModel({}, {"w": np.ones(50000)}, {"m": np.ones(3)}), weights=True)
+    write_model(Path(sys.argv[1]).parent, KeptModel({}, {"w": np.ones(50000)}, {"m": np.ones(3)}))
 except NotWritten as error:
     print(error)
 """,

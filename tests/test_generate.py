@@ -7,8 +7,7 @@ from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench.commands import _virtual, keep, project
-from mosaicbench.errors import UserError
+from mosaicbench.commands import _virtual, project
 from mosaicbench.figures.virtual_cells import virtual_cells
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.runs import RECORD_KEYS, write_record
@@ -97,9 +96,3 @@ def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(plac
         **tables, theme=theme.read_theme(REPOSITORY / "config/display.yaml", RUNS)
     )
     assert "No run" in figure.axes[0].texts[0].get_text()
-
-
-def test_what_was_computed_elsewhere_has_no_model_to_keep(place):
-    _, record = place
-    with pytest.raises(UserError, match="elsewhere: 'elsewhere' was computed elsewhere"):
-        keep.main(runs=[record("elsewhere")])

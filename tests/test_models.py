@@ -8,12 +8,13 @@ import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog, cli
+from mosaicbench import catalog
+from mosaicbench.commands.apply import recommended_run
 from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
-from mosaicbench.files.tables import read_table, write_table
+from mosaicbench.files.tables import write_table
 from mosaicbench.files.views import as_cells, read_view, unstandardised_values
 from mosaicbench.fitting.keeping import outline, revived
 from mosaicbench.fitting.method import import_for
@@ -142,130 +143,32 @@ def test_a_model_names_no_class_but_known_ones(views, tmp_path):
         revived(kept, import_for(kept.facts["module"], kept.facts["method"]))
 
 
-@pytest.mark.parametrize("name", ["cca", "mvae"])
-def test_a_run_that_is_over_is_kept_later(tmp_path, capsys, name):
-    results = tmp_path / "results"
-    view = results / "views/small/paired/seed-0"
-    view.parent.mkdir(parents=True)
-    cut_small(small_dataset(), "paired", view)
-    folder = results / f"runs/small/paired/{name}/seed-0"
-    fit_one(view, folder, name, hyperparameters=SHORT if name == "mvae" else {})
-    (folder / "train_latents.h5ad").unlink()  # as it may be once it is scored
-    overall = {
-        "dataset": "small",
-        "scenario": "paired",
-        "run": [name, "oracle"],
-        "method": [name, "oracle"],
-    }
-    overall |= {
-        "kind": ["model", "control"],
-        "score": [0.5, 1.0],
-        "complete": [True, True],
-        "may_win": True,
-    }
-    write_table(results / "tables/overall.tsv", pd.DataFrame(overall))
-    cli.main(["keep", "--best", str(results)])
-    assert "bit for bit as before" in capsys.readouterr().out
-    assert read_model(folder).facts["method"] == name
-    with pytest.raises(SystemExit, match="name the folder of a run"):
-        cli.main(["keep"])
+def test_apply_finds_the_run_that_is_recommended(tmp_path):
+    results, names = tmp_path / "results", ["cca", "pca_joint", "ridge", "oracle"]
+    for view in ("a/paired", "b/paired"):
+        for name in names[:3]:
+            model = results / f"runs/{view}/{name}/seed-0/model/model.json"
+            model.parent.mkdir(parents=True)
+            model.touch()
 
+    def recommended(view=None, **told):
+        rows = {"dataset": "a", "scenario": "paired", "run": names, "complete": True}
+        rows |= {"kind": [*3 * ["baseline"], "control"], "score": [0.5, 0.6, 0.7, 1.0]}
+        tables = [pd.DataFrame(rows | {"may_win": [True, True, False, True]} | told)]
+        if view:
+            tables.append(tables[0].assign(dataset="b"))
+        write_table(results / "tables/overall.tsv", pd.concat(tables))
+        return recommended_run(results, None if view == "none" else view)
 
-def test_the_first_seed_and_the_licence_are_those_of_the_config(tmp_path, capsys):
-    results, dataset, seeds = tmp_path / "results", small_dataset(), (2, 0, 1)
-    (results / "views/small/paired").mkdir(parents=True)
-    folders = [results / f"runs/small/paired/mvae/seed-{seed}" for seed in seeds]
-    for seed, folder in zip(seeds, folders, strict=True):
-        view = cut_small(dataset, "paired", results / f"views/small/paired/seed-{seed}", seed)
-        fit_one(view, folder, "mvae", hyperparameters=SHORT, seed=seed)
-    overall = {
-        "dataset": ["small"],
-        "scenario": "paired",
-        "run": "mvae",
-        "method": "mvae",
-        "kind": "model",
-    }
-    write_table(
-        results / "tables/overall.tsv",
-        pd.DataFrame(overall | {"score": 0.5, "complete": True, "may_win": True}),
-    )
-    config = {"seeds": [2, 0], "datasets": {"small": {"from": "teaseq_small"}}, "registry": None}
-    (results / "config.json").write_text(json.dumps(config))
-    cli.main(["keep", "--best", str(results)])
-    assert "bit for bit as before" in capsys.readouterr().out
-    assert [is_kept(folder) for folder in folders] == [True, False, False]
-    assert (
-        read_model(folders[0]).facts["licence"]
-        == catalog.card("datasets", "embedded")["licence"]
-        != ""
-    )
-
-
-def test_the_best_run_keeps_the_model_of_its_fit_and_other_candidates_lose_theirs(tmp_path, capsys):
-    results, names = tmp_path / "results", ("cca", "pca_joint", "ridge")
-    view = results / "views/small/paired/seed-0"
-    view.parent.mkdir(parents=True)
-    cut_small(small_dataset(), "paired", view)
-    folders = {name: results / f"runs/small/paired/{name}/seed-0" for name in names}
-    for name, folder in folders.items():
-        fit_one(
-            view, folder, name, names={"dataset": "small", "scenario": "paired", "candidate": 0}
-        )
-        assert is_kept(folder)
-    overall = {
-        "dataset": "small",
-        "scenario": "paired",
-        "run": names,
-        "method": names,
-        "kind": "baseline",
-    }
-    write_table(
-        results / "tables/overall.tsv",
-        pd.DataFrame(overall | {"score": [0.5, 0.6, 0.1], "complete": True, "may_win": True}),
-    )
-    command = [
-        "keep",
-        "--best",
-        str(results),
-        "--table",
-        str(results / "models.tsv"),
-        "--named",
-        "ridge",
-    ]
-    written = (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns
-    cli.main(command)
-    assert "again" not in capsys.readouterr().err
-    assert (folders["pca_joint"] / "model/model.json").stat().st_mtime_ns == written
-    assert {name for name, folder in folders.items() if is_kept(folder)} == {"pca_joint", "ridge"}
-    row = read_table(results / "models.tsv").iloc[0]
-    assert (row["run"], row["seed"], row["model"]) == (
-        "pca_joint",
-        0,
-        f"{folders['pca_joint']}/model",
-    )
-    write_table(
-        results / "tables/overall.tsv",
-        pd.DataFrame(overall | {"score": [0.7, 0.6, 0.1], "complete": True, "may_win": True}),
-    )
-    cli.main(command)  # another one is the best now: its model is fitted again
-    assert "fitting cca" in capsys.readouterr().err
-    assert {name for name, folder in folders.items() if is_kept(folder)} == {"cca", "ridge"}
-    barred = pd.DataFrame(
-        overall
-        | {
-            "score": [0.7, 0.6, None],
-            "complete": [True, True, False],
-            "may_win": [False, False, True],
-        }
-    )
-    write_table(
-        results / "tables/overall.tsv", barred
-    )  # checks name the first two, the third answers not every question
-    cli.main(command)
-    assert read_table(results / "models.tsv").empty
-    assert {name for name, folder in folders.items() if is_kept(folder)} == {
-        "ridge"
-    }  # which the config names
+    assert recommended() == results / "runs/a/paired/pca_joint/seed-0"
+    assert recommended("b/paired") == results / "runs/b/paired/pca_joint/seed-0"
+    assert recommended(score=[0.5, None, 0.7, 1.0]) == results / "runs/a/paired/cca/seed-0"
+    with pytest.raises(UserError, match="--view: a/paired, b/paired"):
+        recommended("none")
+    with pytest.raises(UserError, match="no recommended run of c/paired"):
+        recommended("c/paired")
+    with pytest.raises(UserError, match="no recommended run kept a model"):
+        recommended(may_win=False)
 
 
 def test_a_candidate_that_cannot_be_kept_says_nothing_and_only_its_seed_is_kept(views, tmp_path):

@@ -5,30 +5,9 @@ import pytest
 
 from mosaicbench.applying.matching import matched
 from mosaicbench.applying.measured import Measured
-from mosaicbench.commands import apply, keep
+from mosaicbench.commands import apply
 from mosaicbench.errors import NotWritten, UserError
 from mosaicbench.files.atomic import make_folder
-from mosaicbench.files.tables import write_table
-from mosaicbench.layout import Results
-from mosaicbench.statistics.overall import OVERALL_COLUMNS
-
-
-def test_a_benchmark_without_any_score_has_no_run_to_keep(tmp_path):
-    write_table(
-        Results(tmp_path).table("overall"), pd.DataFrame(columns=[*OVERALL_COLUMNS, "may_win"])
-    )
-    assert keep.ranked_runs(tmp_path) == []
-
-
-def test_a_table_of_another_version_is_refused_by_name(tmp_path):
-    write_table(
-        Results(tmp_path).table("overall"),
-        pd.DataFrame(columns=["dataset", "scenario", "kind", "method", "complete", "may_win"]),
-    )
-    with pytest.raises(
-        UserError, match=r"overall.tsv: has no column 'score', it is of another version"
-    ):
-        keep.ranked_runs(tmp_path)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])

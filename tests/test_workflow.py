@@ -20,6 +20,7 @@ from overlay import compile_loops
 
 from mosaicbench import catalog
 from mosaicbench.commands import draw
+from mosaicbench.commands.apply import recommended_run
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.scores import read_scores
@@ -392,21 +393,18 @@ def test_a_diverged_run_is_a_row_and_the_rest_goes_on(benchmark):
     assert "diverged" in (benchmark.folder / "results/report.html").read_text()
 
 
-def test_the_best_run_of_the_view_and_those_that_generate_keep_their_models(benchmark):
+def test_competitors_and_runs_that_generate_keep_their_models(benchmark):
     results = benchmark.folder / "results"
-    best = pd.read_csv(results / "models.tsv", sep="\t")
-    overall = pd.read_csv(results / "tables/overall.tsv", sep="\t")
-    overall = overall.query("kind != 'control' and run != 'mine' and may_win and complete")
-    assert list(best["run"]) == list(overall.sort_values("score", ascending=False)["run"].head(1))
     kept = {
         (path.parts[-4], path.parts[-3])
         for path in results.glob("runs/*/*/*/seed-*/model/model.json")
     }
-    assert kept == {
-        *((run, "seed-0") for run in best["run"]),
-        ("mmvaepp", "seed-0"),
-        ("mmvaepp", "seed-1"),
+    cards = {
+        name: catalog.card("methods", TINY["runs"][name].get("method", name)) for name, _ in kept
     }
+    assert {card["kind"] for card in cards.values()} == {"model", "baseline"}
+    assert {name for name, seed in kept if seed == "seed-1"} == {"mmvaepp"}
+    assert recommended_run(results).parent.name in {name for name, _ in kept}
 
 
 def test_a_run_from_elsewhere_stands_beside_the_others_and_is_marked(benchmark):

@@ -8,5 +8,5 @@ def __getattr__(name: str) -> object:
     if name in ("integrate", "apply", "score"):
         import importlib
 
-        return getattr(importlib.import_module("mosaicbench.notebook"), name)
+        return getattr(importlib.import_module("mosaicbench.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

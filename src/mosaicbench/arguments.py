@@ -308,31 +308,6 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("b", type=Path, metavar="B", help="another")
     compare.add_argument("--output", type=Path, metavar="FILE.tsv", help="also write every score")
 
-    keep = _add(
-        commands,
-        "keep",
-        "keep the models of runs that are over: fit them again, and check that nothing changed",
-    )
-    keep.add_argument(
-        "runs", type=Path, nargs="*", metavar="RUN", help="results/runs/DATASET/SCENARIO/RUN/seed-K"
-    )
-    where = "a results folder: the run of each view with the best overall score, first seed"
-    keep.add_argument("--best", type=Path, metavar="RESULTS", help=where)
-    keep.add_argument(
-        "--table",
-        type=Path,
-        metavar="FILE.tsv",
-        help="list the best, and remove other models of first seeds",
-    )
-    keep.add_argument(
-        "--named",
-        nargs="*",
-        default=[],
-        metavar="RUN",
-        help="whose models --table leaves where they are",
-    )
-    keep.add_argument("--threads", type=int)
-
     apply = _add(
         commands,
         "apply",
@@ -342,8 +317,10 @@ def parser() -> argparse.ArgumentParser:
         "run",
         type=Path,
         metavar="RUN",
-        help="the folder of a run whose model was kept, or of a model",
+        help="the folder of a run whose model was kept, of a model, or of results: the best run's",
     )
+    where = "with a results folder of several of them"
+    apply.add_argument("--view", metavar="DATASET/SCENARIO", help=where)
     apply.add_argument(
         "cells",
         type=Path,

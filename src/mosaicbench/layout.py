@@ -155,11 +155,6 @@ class Results:
         return self.at("citations.bib")
 
     @property
-    def models(self) -> str:
-        """The list of the models that are kept because their runs are the best of a view."""
-        return self.at("models.tsv")
-
-    @property
     def config(self) -> str:
         """The recorded config, with every default filled in."""
         return self.at("config.json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mosaicbench import catalog
 from mosaicbench.errors import UserError, nearest
 
-BEST_OF_VIEW = "best"  # in `keep`, the run of each view with the best overall score
+BEST_OF_VIEW = "best"  # in `keep`, all runs that may have the best overall score of a view, with the first seed
 
 
 def check(config: dict, datasets: dict, scenarios: dict, runs: dict) -> None:

@@ -44,6 +44,8 @@ def measured(phases: pd.DataFrame, history: pd.DataFrame, jobs: pd.DataFrame) ->
     jobs
         What :func:`jobs_of` returned.
     """
+    if not len(phases):
+        return pd.DataFrame(columns=COLUMNS)
     phases = phases.astype({"seconds": float, "host_mb": float, "train_cells": float})
     fits = phases.groupby(FIT, sort=False).agg(
         seconds=("seconds", "sum"), mb=("host_mb", "max"), cells=("train_cells", "max")

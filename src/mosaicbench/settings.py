@@ -151,7 +151,7 @@ class Settings:
 
     @cached_property
     def candidates(self) -> list[str]:
-        """The runs one of which may be the best of a view: they keep the model of the first seed until that is known."""
+        """The runs that keep the model of the first seed, since one of them may be the best of a view."""
         if report_choices.BEST_OF_VIEW not in self.config["keep"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}

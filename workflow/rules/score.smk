@@ -56,30 +56,6 @@ rule record_config:
         "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
 
 
-# The best run of each view keeps the model of its first seed; the other candidates' models are removed.
-rule keep_best:
-    input:
-        ANY.table("overall"),
-        code=code_of_command("keep"),
-    output:
-        ANY.models,
-    log:
-        LOGS.at("keep_best"),
-    group:
-        group_on_cluster
-    conda:
-        ENVIRONMENT
-    threads: 1
-    params:
-        results=subpath(output[0], parent=True),
-        named=bench.kept,
-    message:
-        "Keep the model of the best run of each view"
-    shell:
-        "python -m mosaicbench keep --best {params.results:q} --table {output:q}"
-        " --named {params.named:q} --threads {threads} 2> {log:q} >&2"
-
-
 rule tabulate:
     input:
         applicable(f"{RUN}/scores.tsv"),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mosaicbench.applying.matching import Matched
 from mosaicbench.applying.measured import OwnCells, chunks
-from mosaicbench.applying.types import of_source
+from mosaicbench.applying.types import types_of
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.models import KeptModel
 from mosaicbench.view import Cells
@@ -148,7 +148,7 @@ def _embed(
     batches: pd.Series,
 ) -> None:
     """Add the latents and types of one source."""
-    types, latents, tables = of_source(kept.view, source), [], []
+    latents, tables = [], []
     try:
         for rows in chunks(len(names), AT_ONCE):
             z = np.asarray(
@@ -156,8 +156,8 @@ def _embed(
                 dtype=np.float32,
             )
             latents.append(z)
-            if types is not None:
-                tables.append(types.of(z))
+            if (types := types_of(kept.view, source, z)) is not None:
+                tables.append(types)
     except NotApplicable as reason:
         applied.remarks.append(f"no latents of {source}: {reason}")
         return

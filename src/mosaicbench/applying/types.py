@@ -1,51 +1,29 @@
-"""Types of the train cells, transferred to cells near them in the model's latent space."""
+"""Types of the train cells, transferred to cells near them in the model's latent space as the benchmark transfers them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import NearestNeighbors
 
-NEIGHBORS = 15
+from mosaicbench.metrics._nearest import transfer_with_share
+
+K = 15  # nearest train cells that vote
 
 
-class TypesOfTrainCells:
-    """The train cells of one source that have a type.
+def types_of(view: dict[str, np.ndarray], source: str, latents: np.ndarray) -> pd.DataFrame | None:
+    """Return each cell's type, and the share of its 15 nearest train cells that have it; None where no train cell has a type.
 
     Parameters
     ----------
+    view
+        Of a kept model.
+    source
+        Of the latents: a modality, or "joint".
     latents
-        (cells, latent) of the train cells.
-    types
-        (cells,) their types, "" where unknown.
+        (cells, latent) of the cells.
     """
-
-    def __init__(self, latents: np.ndarray, types: np.ndarray):
-        typed = types != ""
-        self.names, self.codes = np.unique(types[typed], return_inverse=True)
-        self.index = NearestNeighbors(
-            n_neighbors=min(NEIGHBORS, int(typed.sum())), algorithm="brute"
-        ).fit(latents[typed])
-
-    def of(self, latents: np.ndarray) -> pd.DataFrame:
-        """Return each cell's type, the most frequent of its nearest train cells, and the share of them that have it.
-
-        Where several are as frequent, it is the first in alphabetical order.
-        """
-        near = self.codes[
-            self.index.kneighbors(latents, return_distance=False)
-        ]  # (cells, neighbours)
-        votes = np.stack([(near == code).sum(axis=1) for code in range(len(self.names))], axis=1)
-        best = votes.argmax(axis=1)
-        share = votes[np.arange(len(votes)), best] / near.shape[1]
-        return pd.DataFrame(
-            {"cell_type": self.names[best].astype(object), "agreement": share.astype(np.float32)}
-        )
-
-
-def of_source(view: dict[str, np.ndarray], source: str) -> TypesOfTrainCells | None:
-    """Return the typed train cells of a source of latents in a model's view; None where none has a type."""
-    key = f"latents/{source}"
-    if key not in view or not np.any(view[f"{key}/cell_types"] != ""):
+    known = view.get(f"latents/{source}/cell_types")
+    if known is None or not np.any(known != ""):
         return None
-    return TypesOfTrainCells(view[key], view[f"{key}/cell_types"].astype(str))
+    types, share = transfer_with_share(view[f"latents/{source}"], known, latents, ks=[K])[K]
+    return pd.DataFrame({"cell_type": types, "agreement": share.astype(np.float32)})

@@ -7,17 +7,26 @@ from pathlib import Path
 
 from mosaicbench.applying.model import Model
 from mosaicbench.errors import UserError
+from mosaicbench.files.models import is_kept
+from mosaicbench.files.tables import read_table
+from mosaicbench.layout import Results
 
 
 def main(
-    *, run: Path, cells: Path, output: Path, impute: bool = True, least_share: float = 0.5
+    *,
+    run: Path,
+    cells: Path,
+    output: Path,
+    impute: bool = True,
+    least_share: float = 0.5,
+    view: str | None = None,
 ) -> None:
     """Write the user's cells with what the model of a run gives of them.
 
     Parameters
     ----------
     run
-        The folder of a run whose model was kept, or of a model.
+        The folder of a run whose model was kept, or of a model; or a results folder, of which :func:`recommended_run` is taken.
     cells
         ``.h5mu``, ``.h5ad`` or 10x ``.h5`` with some of the model's modalities.
     output
@@ -27,6 +36,8 @@ def main(
         Whether modalities that cells lack are imputed.
     least_share
         Share of a modality's features that must be there.
+    view
+        "DATASET/SCENARIO", in which the recommended run is looked for; not needed where the results folder has one only.
 
     Raises
     ------
@@ -34,7 +45,46 @@ def main(
         When the model or the cells cannot be used.
     """
     check_output(output, cells)
+    if Path(Results(run).table("overall")).is_file():
+        run = recommended_run(run, view)
+        print(f"the model of {run}")
     tell(Model.read(run).apply_to_file(cells, output, impute=impute, least_share=least_share))
+
+
+def recommended_run(results: Path, view: str | None = None) -> Path:
+    """Return the folder of the fit with a model of the run with the best overall score, controls aside.
+
+    A run that a check names, or that is above the trivial control in no question, is not recommended.
+
+    Parameters
+    ----------
+    view
+        "DATASET/SCENARIO"; not needed where only one has such a run.
+
+    Raises
+    ------
+    UserError
+        When no such run has a model, or several views have one and none is named.
+    """
+    lies = Results(results)
+    table = read_table(lies.table("overall"))
+    table = table[(table["kind"] != "control") & table["score"].notna()]
+    table = table[table["may_win"].astype(str) == "True"]
+    table = table.sort_values(["complete", "score"], ascending=False, kind="stable")
+    found: dict[str, Path] = {}
+    for names in table[["dataset", "scenario", "run"]].to_numpy():
+        for fit in sorted(Path(lies.run(*names)).glob("seed-*")):
+            if is_kept(fit):
+                found.setdefault("/".join(names[:2]), fit)
+    if view is None and len(found) > 1:
+        raise UserError(f"{results}: name one of its views with --view: {', '.join(found)}")
+    chosen = found.get(view) if view else next(iter(found.values()), None)
+    if chosen is None:
+        raise UserError(
+            f"{results}: no recommended run{f' of {view}' if view else ''} kept a model; views that have one:"
+            f" {', '.join(found) or 'none'}; say `keep: [best]` in the config and run the benchmark again, or name a run's folder"
+        )
+    return chosen
 
 
 def check_output(output: Path, cells: Path) -> None:

@@ -36,7 +36,7 @@ class Fit:
     keep
         Whether the fitted model is kept there; if it cannot be, the run's message says so.
     candidate
-        Whether it is kept in case it will be wanted; if it cannot be, nothing is said.
+        Whether it is kept since it may be the best; if it cannot be, nothing is said.
     licence
         Of the data, for a kept model.
     ticket

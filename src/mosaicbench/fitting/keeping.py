@@ -58,8 +58,7 @@ def keep(
         raise UserError(
             f"{implementation.card['label']} knows the solution, so it has no model for other cells"
         )
-    weights = offers(method, "state")
-    state = method.state() if weights else described(_learned(method))
+    state = method.state() if offers(method, "state") else described(_learned(method))
     view = as_view(train, labels=True, links="links" in implementation.card["uses"])
     facts = {
         "identity": identity,
@@ -77,7 +76,7 @@ def keep(
         for key, array in _transform_of(cells).items()
     }
     arrays |= _outline_of(view) | _latents_of(latents, view)
-    write_model(folder, KeptModel(facts, state, arrays), weights=weights)
+    write_model(folder, KeptModel(facts, state, arrays))
 
 
 def revived(kept: KeptModel, implementation: Implementation) -> object:

@@ -706,12 +706,23 @@ def transfer_each(
     reference_latent: np.ndarray,
     reference_labels: np.ndarray,
     latent: np.ndarray,
+    **how: object,
+) -> dict[int, np.ndarray]:
+    """Return k -> the labels of :func:`transfer_with_share`, (cells,)."""
+    transferred = transfer_with_share(reference_latent, reference_labels, latent, **how)
+    return {k: labels for k, (labels, _) in transferred.items()}
+
+
+def transfer_with_share(
+    reference_latent: np.ndarray,
+    reference_labels: np.ndarray,
+    latent: np.ndarray,
     *,
     ks: Sequence[int],
     own: np.ndarray | None = None,
     cosine: bool = False,
-) -> dict[int, np.ndarray]:
-    """Return the majority label of the k nearest labelled reference cells of each cell, for each k.
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Return the majority label of the k nearest labelled reference cells of each cell, and its share of the votes, for each k.
 
     Reference cells as far as the k-th share the remaining votes equally. So a collapsed embedding predicts the most frequent
     type, and cannot profit from the order of rows.
@@ -731,8 +742,8 @@ def transfer_each(
 
     Returns
     -------
-    labels
-        k -> (cells,) object. A tied vote goes to the label with the nearest voter, then to the more frequent label in the
+    transferred
+        k -> (cells,) object, and (cells,). A tied vote goes to the label with the nearest voter, then to the more frequent label in the
         reference, then to the one that comes first there; what a label is called never matters. All vote where there are
         fewer than k.
     """
@@ -758,15 +769,17 @@ def transfer_each(
     if most < 1:
         raise Undefined("at least one labelled reference cell beside the own partner is needed")
     possible = sorted({min(k, most) for k in ks})
-    found = _majority(latent, reference[labelled], codes, len(names), possible, left_out)
+    found, votes = _majority(latent, reference[labelled], codes, len(names), possible, left_out)
     if cosine and np.any(no_direction := latent[:, -1] > 0):
         # All reference cells are as far from these, whatever rounding says.
         nowhere, one_place = np.zeros((no_direction.sum(), 1)), np.zeros((len(labels), 1))
-        found[no_direction] = _majority(
+        found[no_direction], votes[no_direction] = _majority(
             nowhere, one_place, codes, len(names), possible, left_out[no_direction]
         )
+    place_of = {k: possible.index(min(k, most)) for k in ks}
     return {
-        k: names[by_frequency[found[:, possible.index(min(k, most))]]].astype(object) for k in ks
+        k: (names[by_frequency[found[:, i]]].astype(object), votes[:, i] / possible[i])
+        for k, i in place_of.items()
     }
 
 
@@ -798,15 +811,17 @@ def _majority(
     n_codes: int,
     ks: list[int],
     left_out: np.ndarray,
-) -> np.ndarray:
-    """Return the winning code for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the winning code and its votes for each cell and k; codes are ordered by frequency, so the first wins a full tie."""
     winners = np.empty((len(latent), len(ks)), dtype=int)
+    of_winners = np.empty((len(latent), len(ks)))
     for part, votes, nearest in votes_of_nearest(
         latent, reference, codes, n_codes, ks, left_out[:, None]
     ):
         leading = votes >= votes.max(axis=2, keepdims=True) - EQUAL
         winners[part] = np.where(leading, nearest[:, None, :], np.inf).argmin(axis=2)
-    return winners
+        of_winners[part] = np.take_along_axis(votes, winners[part][:, :, None], axis=2)[:, :, 0]
+    return winners, of_winners
 
 
 # --- neighbours: biology, mixing ------------------------------------------------------------------
