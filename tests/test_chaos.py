@@ -1,11 +1,9 @@
 """The attacks of ``make chaos`` in their short form, and the table that they write."""
 
 import importlib
-import os
-import signal
 
 import pytest
-from chaos import files, malformed
+from chaos import malformed
 from chaos.__main__ import PAGE, PARTS
 from chaos.outcomes import Outcome, table, write_into
 
@@ -53,20 +51,6 @@ def test_the_page_has_a_place_for_every_part(tmp_path):
     for part in PARTS:
         write_into(copy, part, "")
     assert [line for line in copy.read_text().splitlines() if line.startswith("#")] == headings
-
-
-@pytest.mark.parametrize(
-    "fault", [lambda **_: {}["x"], lambda **_: os.kill(os.getpid(), signal.SIGSEGV)]
-)
-def test_a_traceback_and_a_process_that_is_brought_down_do_not_survive(
-    tmp_path, monkeypatch, fault
-):
-    options, _ = files.dataset_in("csv", tmp_path / "own")
-    monkeypatch.setattr(files.prepare, "main", fault)
-    outcome = Outcome("a fault")
-    files._judge(outcome, "a try", options, tmp_path / "own")
-    assert (outcome.tried, outcome.tracebacks, outcome.survived) == (1, 1, 0)
-    assert outcome.notes[0].startswith("a try: ")
 
 
 def test_a_wrong_acceptance_is_wrong_in_silence_and_a_wrong_refusal_no_survival():

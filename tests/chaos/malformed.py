@@ -1,4 +1,4 @@
-"""Malformed configs and files: each ends in one message that names what to mend, or is valid and is taken as it stands.
+"""Malformed configs: each ends in one message that names what to mend, or is valid and is taken as it stands.
 
 The grammar of configs, ``CONFIG``, says for each key what it accepts. It is written down a second time on purpose, independent
 of the schema and of the methods' fields: a try takes a valid config, puts an odd value, name or key somewhere, and asks the
@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from chaos import files
 from chaos.outcomes import Outcome
 from mosaicbench import settings
 from mosaicbench.errors import UserError
@@ -389,13 +388,13 @@ def valid_config(folder: Path) -> dict:
 
 
 def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
-    """Return what became of odd values, odd names and keys, and damaged files of data."""
+    """Return what became of odd values, odd names and keys."""
     draw = random.Random(seed)
     of_configs = [
         odd_values(draw, folder, 100 if short else 600),
         odd_keys(draw, folder, 40 if short else 200),
     ]
-    return of_configs + files.attack(short=short, seed=seed, folder=folder / "files")
+    return of_configs
 
 
 def odd_values(draw: random.Random, folder: Path, tries: int) -> Outcome:
