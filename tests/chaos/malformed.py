@@ -390,11 +390,10 @@ def valid_config(folder: Path) -> dict:
 def attack(*, short: bool, seed: int, folder: Path) -> list[Outcome]:
     """Return what became of odd values, odd names and keys."""
     draw = random.Random(seed)
-    of_configs = [
+    return [
         odd_values(draw, folder, 100 if short else 600),
         odd_keys(draw, folder, 40 if short else 200),
     ]
-    return of_configs
 
 
 def odd_values(draw: random.Random, folder: Path, tries: int) -> Outcome:
