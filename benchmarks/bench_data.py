@@ -95,7 +95,7 @@ def feature_barcode_matrix(dataset, tmp_path_factory):
 
 @pytest.mark.benchmark(group="Reading of a 10x HDF5 file, 5,000 cells, 3,000 genes")
 def bench_reading(measure, feature_barcode_matrix):
-    from mosaicbench.data.readers import tenx_h5
+    from mosaicbench.data.read import tenx_h5
 
     measure(lambda: tenx_h5(feature_barcode_matrix), role="ours", size=5000, unit="cells")
 

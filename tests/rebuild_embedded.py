@@ -26,8 +26,8 @@ from scipy import sparse
 
 from mosaicbench import catalog, registry
 from mosaicbench.data.assemble import source_values
-from mosaicbench.data.curate import curated
 from mosaicbench.data.embedded import FOLDER, GROUPS
+from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.pairing import stratified
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata

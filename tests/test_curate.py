@@ -13,7 +13,7 @@ from mosaicbench.commands import prepare
 from mosaicbench.data import checks
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.curate import curated
+from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -97,8 +97,6 @@ def test_as_many_cells_are_kept_as_are_asked_for(dataset):
         "beyond the number of cells asked for": dataset.n_obs - 5
     }
     assert all_of_them.n_obs == dataset.n_obs
-    with pytest.raises(UserError, match="cells: must be at least 1"):
-        curated(dataset, cells=0)
 
 
 def test_features_seen_in_too_few_of_the_kept_cells_go(dataset, raw_counts):
@@ -125,7 +123,7 @@ def test_curation_leaves_its_argument_alone(dataset):
         ({"qc": {"atac": {"min_features": 1}}}, "qc: no modality 'atac'; there are rna, adt"),
         (
             {"qc": {"rna": {"min_genes": 1}}},
-            "qc.rna: unknown threshold 'min_genes'; there are min_features",
+            "qc.rna: unknown option 'min_genes'; there are min_features",
         ),
         (
             {"qc": {"rna": {"min_features": 99}}},
@@ -140,7 +138,7 @@ def test_curation_leaves_its_argument_alone(dataset):
         ({"labels": {"column": "type"}}, "labels: the key 'path' is missing"),
         (
             {"labels": {"path": "t.csv", "columns": "type"}},
-            "labels: unknown key 'columns'; there are path",
+            "labels: unknown option 'columns'; there are path",
         ),
         (
             {"labels": {"path": "t.xlsx", "column": "type"}},
@@ -336,7 +334,7 @@ def test_barcodes_written_in_two_ways_are_refused_with_what_to_do(
     path["adt"] = write(tmp_path, "adt", raw_counts["adt"], names)
     with pytest.raises(UserError, match=message):
         own_files.load(tmp_path, path=path)
-    assert checks.name_hint({"rna": pd.Index(["x_AC1"]), "adt": pd.Index(["AC1_x"])}).endswith(
+    assert checks._name_hint({"rna": pd.Index(["x_AC1"]), "adt": pd.Index(["AC1_x"])}).endswith(
         "the order of their parts"
     )
 
@@ -510,7 +508,7 @@ def test_irrelevant_features_are_those_least_associated(told_apart):
         ({"cell_type": "z", "relevant": {"rna": 2}}, "no cell is called 'z'; there are a, b, c"),
         ({"cell_type": "a", "relevant": {"dna": 2}}, "no modality 'dna'"),
         ({"cell_type": "a", "relevant": {"rna": 20}, "irrelevant": {"rna": 11}}, "it has 30"),
-        ({"cell_type": "a", "top": {"rna": 2}}, "unknown key 'top'"),
+        ({"cell_type": "a", "top": {"rna": 2}}, "unknown option 'top'"),
     ],
 )
 def test_association_refuses(told_apart, options, message):

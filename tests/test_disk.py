@@ -1,4 +1,4 @@
-"""A disk that takes nothing: one message, no half of a file, what was there stays; strays of the dead are removed."""
+"""A disk that takes nothing: one message, no half of a file, what was there stays; what a killed process left is written over."""
 
 import errno
 import json
@@ -123,27 +123,12 @@ def test_an_error_of_the_block_itself_passes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_strays_of_dead_processes_are_removed_and_of_living_ones_are_not(tmp_path):
+def test_what_a_killed_process_left_is_written_over(tmp_path):
     path = tmp_path / "scores.[1].tsv"
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    here = writer._machine()
-    stray, own, other, elsewhere, old = (
-        tmp_path / name
-        for name in (
-            f".scores.[1].{here}-{dead.pid}.partial.tsv",
-            f".scores.[1].{here}-{os.getppid()}.partial.tsv",
-            f".scores.{here}-{dead.pid}.partial.tsv",
-            f".scores.[1].another-{dead.pid}.partial.tsv",
-            f".scores.[1].another-{dead.pid + 1}.partial.tsv",
-        )
-    )
-    for each in (stray, own, other, elsewhere, old):
-        each.write_text("half of")
-    os.utime(old, (0, 0))
+    (tmp_path / ".scores.[1].partial.tsv").write_text("half of a long file")
     write_text(path, "whole")
     assert path.read_text() == "whole"
-    assert set(tmp_path.iterdir()) == {path, own, other, elsewhere}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 CLI = """

@@ -630,7 +630,7 @@ def test_the_registry_is_valid_and_its_readers_exist():
         assert stanza["loader"] is None or stanza["loader"] in catalog.names("datasets"), name
         if stanza["loader"] is not None:
             known = catalog.parameters("datasets", stanza["loader"]) | catalog.parameters(
-                "data", "curate"
+                "data", "labels_qc"
             )
             assert set(stanza["options"]) <= set(known), name
         for file in registry.raw_files(entries, name):

@@ -13,7 +13,7 @@ from scipy import sparse
 from mosaicbench.commands import prepare
 from mosaicbench.data import antibodies, embedded, links, scenarios
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.curate import curated
+from mosaicbench.data.labels_qc import curated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
@@ -220,7 +220,7 @@ def test_panels_in_use_are_covered(dataset, proteins, controls, published):
 
 def test_genes_of_the_table_are_genes(published):
     """All but those that only other haplotypes of the KIR locus have, and one that the annotation calls a pseudogene."""
-    from mosaicbench.data.readers import tenx_h5
+    from mosaicbench.data.read import tenx_h5
 
     known = set(tenx_h5(published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5")["rna"].var_names)
     absent = {gene for genes in antibodies._targets().values() for gene in genes} - known

@@ -10,9 +10,8 @@ from mosaicbench_fits import fit_one
 
 from mosaicbench.commands import cut, prepare, score
 from mosaicbench.data import scenarios
-from mosaicbench.data.batches import file_of_each_cell
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.columns import column_of_cells
+from mosaicbench.data.own_files import column_of_cells, file_of_each_cell
 from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError

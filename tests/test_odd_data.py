@@ -12,9 +12,9 @@ from scipy import sparse
 
 from mosaicbench.applying.measured import opened as shown
 from mosaicbench.commands import prepare
-from mosaicbench.data import pairing, readers
-from mosaicbench.data.checks import DataWarning, check_names
-from mosaicbench.data.curate import curated
+from mosaicbench.data import pairing, read
+from mosaicbench.data.checks import DataWarning, _check_name
+from mosaicbench.data.labels_qc import curated
 from mosaicbench.datasets import own_files
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
@@ -54,14 +54,7 @@ def loaded(folder, rna, adt=None, **options):
 @pytest.mark.parametrize("name", ["joint", "a/b", "", "/abs", "a->b", " x", "x\n", "..", 1])
 def test_a_modality_that_cannot_be_carried_is_refused(name):
     with pytest.raises(UserError, match="modality .*(taken by the latents|use letters)"):
-        check_names(["rna", name])
-
-
-def test_such_a_modality_is_refused_before_its_file_is_read():
-    with pytest.raises(UserError, match="modality 'joint': this name is taken"):
-        own_files.load(
-            None, path={"joint": "absent.h5ad", "adt": "absent.h5ad"}, kinds={"joint": "rna"}
-        )
+        _check_name(name)
 
 
 def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
@@ -86,7 +79,7 @@ def test_names_that_look_missing_are_carried_from_the_file_to_a_table(tmp_path):
 
 def test_a_cell_called_na_in_a_csv_keeps_its_name(tmp_path):
     (tmp_path / "rna.csv").write_text("cell,a,b\nNA,1,2\nnull,0,3\n")
-    assert list(readers.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
+    assert list(read.csv_counts(tmp_path / "rna.csv", index="cell").obs_names) == ["NA", "null"]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +90,9 @@ def test_a_text_that_begins_as_an_enormous_number_does_not_end_the_process(tmp_p
     (tmp_path / "contents.tsv").write_text(f"table\trows\tsha256\na.tsv\t3\t{text}\n")
     (tmp_path / "rna.csv").write_text(f"cell,a\nA,{text}\n")
     code = (
-        "from mosaicbench.files.tables import read_table; from mosaicbench.data import readers; import sys;"
+        "from mosaicbench.files.tables import read_table; from mosaicbench.data import read; import sys;"
         "print(read_table(sys.argv[1])['sha256'][0]);"
-        "readers.csv_counts(sys.argv[2], index='cell')"
+        "read.csv_counts(sys.argv[2], index='cell')"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "contents.tsv"), str(tmp_path / "rna.csv")]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -119,58 +112,7 @@ def test_links_of_modalities_with_a_hyphen_are_told(tmp_path, capsys):
     assert "links rna-5p-adt-b" in capsys.readouterr().err
 
 
-# --- matrices that point outside themselves ---------------------------------------------------------------------------------
-
-
-def tenx(path, indices, indptr):
-    with h5py.File(path, "w") as file:
-        group = file.create_group("matrix")
-        group["data"], group["indices"], group["indptr"] = (
-            np.ones(len(indices), dtype=np.int32),
-            indices,
-            indptr,
-        )
-        group["shape"], group["barcodes"] = [3, len(indptr) - 1], np.array([b"a", b"b"])
-        features = group.create_group("features")
-        features["id"] = features["name"] = np.array([b"g1", b"g2", b"p1"])
-        features["feature_type"] = np.array(
-            [b"Gene Expression", b"Gene Expression", b"Antibody Capture"]
-        )
-
-
-@pytest.mark.parametrize(
-    ("indices", "indptr", "message"),
-    [
-        ([0, -1, 2], [0, 2, 3], "the index -1 is outside of 0 to 2"),
-        ([0, 9999, 2], [0, 2, 3], "the index 9999 is outside of 0 to 2"),
-        ([0, 1, 2], [0, 3, 2], "indptr does not divide"),
-        ([0, 1, 2], [0, 2, 9], "indptr does not divide"),
-    ],
-)
-def test_a_10x_file_that_points_outside_itself_is_refused(tmp_path, indices, indptr, message):
-    tenx(tmp_path / "x.h5", indices, indptr)
-    for read in (readers.tenx_h5, shown):
-        with pytest.raises(UserError, match=rf"x.h5: matrix: .*{message}"):
-            read(tmp_path / "x.h5")
-
-
-@pytest.mark.parametrize("kind", ["csr", "csc"])
-@pytest.mark.parametrize(
-    ("key", "value"), [("indptr", 10**6), ("indptr", -5), ("indices", 10**6), ("indices", -1)]
-)
-def test_an_h5ad_that_points_outside_itself_is_refused(tmp_path, kind, key, value):
-    cells = annotated(counts(6))
-    cells.X = cells.X.asformat(kind)
-    path = written(tmp_path, {"rna": cells, "adt": annotated(counts(8, seed=1, scale=5))})
-    with h5py.File(path["rna"], "r+") as file:
-        file[f"X/{key}"][5] = value
-    fault = "indptr does not divide" if key == "indptr" else f"the index {value} is outside"
-    with pytest.raises(
-        UserError, match=rf"0.h5ad: (X: .*{fault}.*; the file is damaged|cannot be read)"
-    ):
-        own_files.load(None, path=path)
-    with pytest.raises(UserError, match=rf"0.h5ad.*/X: .*{fault}.*; the file is damaged"):
-        shown(path["rna"]).modalities["cells"].matrices[0].take(np.arange(CELLS))
+# --- files of another kind ----------------------------------------------------------------------
 
 
 def test_an_unknown_encoding_is_one_message(tmp_path):
@@ -209,17 +151,6 @@ def test_an_h5mu_named_h5ad_and_the_reverse_say_so(tmp_path):
 # --- numbers that lie -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("top", [1e9, 1e38])
-def test_counts_too_large_for_any_sequencing_are_told(tmp_path, top):
-    values = counts(6)
-    values[0, 0] = top
-    with pytest.warns(
-        DataWarning,
-        match=r"modality 'rna': its largest count is 1e\+.*more than any sequencing gives",
-    ):
-        loaded(tmp_path, annotated(values))
-
-
 def test_rounded_logarithms_are_told(tmp_path):
     raw = counts(200, scale=0.3)
     logs = np.round(np.log1p(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1) * 1e4))
@@ -239,15 +170,6 @@ def test_unlabelled_that_names_every_type_is_told(tmp_path):
     dataset = loaded(tmp_path, annotated(counts(6)))
     with pytest.warns(DataWarning, match="unlabelled: names every cell type"):
         curated(dataset, unlabelled=["a", "b"])
-
-
-@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), "3", True, None])
-def test_a_threshold_that_is_no_finite_number_is_refused(tmp_path, threshold):
-    dataset = loaded(tmp_path, annotated(counts(6)))
-    with pytest.raises(
-        UserError, match=r"qc.rna.min_features: a finite number was expected, found"
-    ):
-        curated(dataset, qc={"rna": {"min_features": threshold}})
 
 
 # --- messages that name what is to blame ----------------------------------------------------------------------------------

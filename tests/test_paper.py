@@ -16,7 +16,7 @@ from faulty_server import serving
 from test_workflow import Benchmark
 
 from mosaicbench import catalog, cli, registry, settings
-from mosaicbench.data import lock, readers
+from mosaicbench.data import lock, read
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
@@ -214,7 +214,7 @@ def test_a_missing_file_names_the_command_that_brings_it(tmp_path):
 
 
 def test_the_rds_table_is_read_as_r_wrote_it(fetched):
-    table = readers.rds_table(fetched.raw / "multiome_pbmc10k/pbmc_multimodal.meta.rds")
+    table = read.rds_table(fetched.raw / "multiome_pbmc10k/pbmc_multimodal.meta.rds")
     assert table.index[0].endswith("-1")
     assert "predicted.id" in table
 

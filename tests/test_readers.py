@@ -12,7 +12,7 @@ import rdata
 from scipy import sparse
 from scipy.io import mmwrite
 
-from mosaicbench.data import readers
+from mosaicbench.data import read
 from mosaicbench.errors import UserError
 
 
@@ -52,7 +52,7 @@ def arc(tmp_path, counts):
 
 
 def test_arc_file_is_split_and_keeps_ids_and_intervals(arc, counts):
-    found = readers.tenx_h5(arc)
+    found = read.tenx_h5(arc)
     assert list(found) == ["rna", "atac"]
     assert list(found["rna"].var_names) == ["G", "G-1", "MT-X"]
     assert list(found["rna"].var["gene_ids"]) == ["ENSG1", "ENSG2", "ENSG3"]
@@ -76,7 +76,7 @@ def test_arc_file_is_split_and_keeps_ids_and_intervals(arc, counts):
 
 def test_genuine_cell_ranger_file(published):
     path = published("pbmc1k_citeseq") / "1K_pbmc_citeseq.h5"
-    found = readers.tenx_h5(path)
+    found = read.tenx_h5(path)
     assert {modality: cells.shape for modality, cells in found.items()} == {
         "rna": (892, 36601),
         "adt": (892, 10),
@@ -117,7 +117,7 @@ def test_matrix_market_with_any_number_of_feature_columns(
         file.writelines(f"cell{i}\n" for i in range(7))
     with opening(paths["f.tsv"], "wt") as file:
         file.writelines(f"{line}\n" for line in lines)
-    cells = readers.mex(paths["m.mtx"], paths["b.tsv"], paths["f.tsv"])
+    cells = read.mex(paths["m.mtx"], paths["b.tsv"], paths["f.tsv"])
     assert (list(cells.var_names), list(cells.var["gene_ids"])) == (names, ids)
     assert list(cells.obs_names) == [f"cell{i}" for i in range(7)]
     np.testing.assert_array_equal(cells.X.toarray(), counts[:, :3])
@@ -130,7 +130,7 @@ def test_matrix_market_of_cell_ranger_arc_keeps_coordinates(tmp_path, counts):
     (tmp_path / "f.tsv").write_text(
         "E1\tA\tGene Expression\tchr1\t5\t9\nE2\tB\tGene Expression\t\t\t\n"
     )
-    cells = readers.mex(tmp_path / "m.mtx", tmp_path / "b.tsv", tmp_path / "f.tsv")
+    cells = read.mex(tmp_path / "m.mtx", tmp_path / "b.tsv", tmp_path / "f.tsv")
     assert cells.var[["chrom", "start", "end"]].to_numpy().tolist() == [
         ["chr1", 5, 9],
         ["", -1, -1],
@@ -138,7 +138,7 @@ def test_matrix_market_of_cell_ranger_arc_keeps_coordinates(tmp_path, counts):
     with pytest.raises(
         UserError, match=r"m.mtx is 2 x 7, but .*f.tsv names 2 features and .*f.tsv 2 cells"
     ):
-        readers.mex(tmp_path / "m.mtx", tmp_path / "f.tsv", tmp_path / "f.tsv")
+        read.mex(tmp_path / "m.mtx", tmp_path / "f.tsv", tmp_path / "f.tsv")
 
 
 def test_csv_of_adt_counts(tmp_path):
@@ -147,19 +147,19 @@ def test_csv_of_adt_counts(tmp_path):
         {"cell_barcode": ["AC", "GT"], "total": [3, 0], "CD3": [3, 0], "CD4": [0, 0]}
     )
     table.to_csv(path, index=False)
-    cells = readers.csv_counts(path, index="cell_barcode", drop=["total"])
+    cells = read.csv_counts(path, index="cell_barcode", drop=["total"])
     assert (list(cells.obs_names), list(cells.var_names)) == (["AC", "GT"], ["CD3", "CD4"])
     assert cells.X.toarray().tolist() == [[3, 0], [0, 0]]
     with pytest.raises(
         UserError, match="no column 'barcode'; there are cell_barcode, total, CD3, CD4"
     ):
-        readers.csv_counts(path, index="barcode")
+        read.csv_counts(path, index="barcode")
     table.assign(total="x").to_csv(path, index=False)
     with pytest.raises(UserError, match="column 'total' holds no numbers"):
-        readers.csv_counts(path, index="cell_barcode")
+        read.csv_counts(path, index="cell_barcode")
     table.assign(cell_barcode="AC").to_csv(path, index=False)
     with pytest.raises(UserError, match="names a cell twice, 'AC'"):
-        readers.csv_counts(path, index="cell_barcode")
+        read.csv_counts(path, index="cell_barcode")
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bytes])
@@ -176,37 +176,34 @@ def test_r_table_with_row_names_and_factors(tmp_path, compress):
     assert written.count(codes) == 1
     as_r_does = written.replace(codes, struct.pack(">3i", 2, 1, -(2**31)))
     (tmp_path / "meta.rds").write_bytes(compress(as_r_does))
-    found = readers.rds_table(tmp_path / "meta.rds")
-    labels, matched = readers.labels_joined(
+    found = read.rds_table(tmp_path / "meta.rds")
+    labels, matched = read.labels_joined(
         ["CC-1", "TT-1", "AA-1", "GG-1"], found, barcode=None, column="predicted.id"
     )
     assert (list(labels), matched) == (["B", "", "T", ""], 3)
     rdata.write_rds(tmp_path / "list.rds", {"a": 1})
     with pytest.raises(UserError, match=r"list.rds: holds a dict, not a data frame"):
-        readers.rds_table(tmp_path / "list.rds")
+        read.rds_table(tmp_path / "list.rds")
 
 
 def test_labels_are_joined_by_barcode():
     table = pd.DataFrame(
         {"barcode": ["AA-3", "CC-3", "AA-4", "GG-3"], "type": ["T", "B", "other well", np.nan]}
     )
-    labels, matched = readers.labels_joined(
+    labels, matched = read.labels_joined(
         ["GG-1", "AA-1", "TT-1"], table, barcode="barcode", column="type", remove="-3", suffix="-1"
     )
     assert (list(labels), matched) == (["", "T", ""], 2)
     plain = pd.DataFrame({"barcode": ["AA", "AA"], "type": ["T", "T"]})
     assert (
-        readers.labels_joined(["AA-1"], plain, barcode="barcode", column="type", suffix="-1")[1]
-        == 1
+        read.labels_joined(["AA-1"], plain, barcode="barcode", column="type", suffix="-1")[1] == 1
     )
     with pytest.raises(
         UserError, match="barcode 'AA' stands twice with different entries in column 'type'"
     ):
-        readers.labels_joined(
-            ["AA"], plain.assign(type=["T", "B"]), barcode="barcode", column="type"
-        )
+        read.labels_joined(["AA"], plain.assign(type=["T", "B"]), barcode="barcode", column="type")
     with pytest.raises(UserError, match="labels: no column 'label'; there are barcode, type"):
-        readers.labels_joined(["AA"], plain, barcode="barcode", column="label")
+        read.labels_joined(["AA"], plain, barcode="barcode", column="label")
 
 
 def test_intervals_are_read_from_names():
@@ -219,7 +216,7 @@ def test_intervals_are_read_from_names():
         ["", -1, -1],
         ["", -1, -1],
     ]
-    assert readers.coordinates(names).to_numpy().tolist() == expected
+    assert read.coordinates(names).to_numpy().tolist() == expected
 
 
 @pytest.mark.parametrize("cut", [0, 100, 3000])
@@ -229,19 +226,17 @@ def test_a_truncated_file_is_one_sentence(arc, tmp_path, cut):
     with pytest.raises(
         UserError, match="broken.h5: cannot be read, it is truncated or of another kind"
     ):
-        readers.tenx_h5(tmp_path / "broken.h5")
+        read.tenx_h5(tmp_path / "broken.h5")
     (tmp_path / "broken.mtx.gz").write_bytes(
         gzip.compress(b"%%MatrixMarket matrix coordinate integer general\n2 2 2\n")[:30]
     )
     with pytest.raises(UserError, match="broken.mtx.gz: cannot be read"):
-        readers.mex(
-            tmp_path / "broken.mtx.gz", _named(tmp_path, "b.tsv"), _named(tmp_path, "f.tsv")
-        )
+        read.mex(tmp_path / "broken.mtx.gz", _named(tmp_path, "b.tsv"), _named(tmp_path, "f.tsv"))
     (tmp_path / "broken.rds").write_bytes(b"X\n")
     with pytest.raises(UserError, match="broken.rds: cannot be read"):
-        readers.rds_table(tmp_path / "broken.rds")
+        read.rds_table(tmp_path / "broken.rds")
     with pytest.raises(UserError, match="nowhere.h5: no such file"):
-        readers.tenx_h5(tmp_path / "nowhere.h5")
+        read.tenx_h5(tmp_path / "nowhere.h5")
 
 
 def test_other_hdf5_files_are_refused(tmp_path, counts):
@@ -251,12 +246,12 @@ def test_other_hdf5_files_are_refused(tmp_path, counts):
         UserError,
         match="no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later",
     ):
-        readers.tenx_h5(tmp_path / "old.h5")
+        read.tenx_h5(tmp_path / "old.h5")
     features = {"id": ["a"] * 6, "name": ["a"] * 6, "feature_type": ["Custom"] * 6}
     with pytest.raises(
         UserError, match="no feature is of a type in Gene Expression, Peaks, Antibody Capture"
     ):
-        readers.tenx_h5(write_tenx(tmp_path / "custom.h5", counts, features))
+        read.tenx_h5(write_tenx(tmp_path / "custom.h5", counts, features))
 
 
 def _named(folder, name):

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from mosaicbench.commands import cut, prepare
-from mosaicbench.data import features, lsi, pairing, preprocess, scenarios
+from mosaicbench.data import fitted, lsi, pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
@@ -552,11 +552,11 @@ def test_every_step_that_learns_is_audited():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    functions = [function for _, function in inspect.getmembers(features, inspect.isfunction)]
+    functions = [function for _, function in inspect.getmembers(fitted, inspect.isfunction)]
     public = {
         f.__name__: f
         for f in functions
-        if f.__module__ == features.__name__ and not f.__name__.startswith("_")
+        if f.__module__ == fitted.__name__ and not f.__name__.startswith("_")
     }
     learning = {
         name

@@ -15,7 +15,7 @@ from mosaicbench_views import cut_small, small_dataset
 from mosaicbench import catalog, settings, spaces
 from mosaicbench.commands import divide, fit, tune
 from mosaicbench.data import scenarios
-from mosaicbench.data.inner import inner_view
+from mosaicbench.data.scenarios import inner_view
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY

@@ -7,8 +7,8 @@ import pytest
 from made_up_scores import ROSTER
 
 from mosaicbench.data import embedded, scenarios
-from mosaicbench.data.inner import inner_view
 from mosaicbench.data.preprocess import KINDS, OF_ALL_KINDS
+from mosaicbench.data.scenarios import inner_view
 from mosaicbench.errors import UserError
 from mosaicbench.files.views import space_values
 from mosaicbench.report.page.failures import gates

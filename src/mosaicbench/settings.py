@@ -331,7 +331,7 @@ def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     options = entry["options"] | {
         key: value for key, value in stanza.items() if key not in ("loader", "from", "labels_from")
     }
-    parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
+    parameters = catalog.parameters("data", "labels_qc") | catalog.parameters("datasets", loader)
     parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
     for key, value in options.items():
         if key not in parameters:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data import readers
+from mosaicbench.data import read
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
 
@@ -113,7 +113,7 @@ def opened(cells: Path | MuData | AnnData) -> OwnCells:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     if path.suffix == ".h5":
-        parts = readers.tenx_h5(path)
+        parts = read.tenx_h5(path)
         return OwnCells(
             {name: _in_memory(each) for name, each in parts.items()},
             next(iter(parts.values())).obs[[]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.data.inner import inner_view
+from mosaicbench.data.scenarios import inner_view
 from mosaicbench.files.views import read_view, write_view
 
 
@@ -18,7 +18,7 @@ def main(
     view
         ``train.h5mu`` of the view.
     share, seed, by
-        As of ``data.inner.inner_view``.
+        As of ``data.scenarios.inner_view``.
     train, query, solution
         The files to write.
     """

@@ -16,7 +16,7 @@ from mosaicbench import __version__, catalog
 from mosaicbench.data import lock
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.data.checks import DataWarning
-from mosaicbench.data.curate import curated
+from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.pairing import patterns
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
@@ -35,7 +35,7 @@ def main(
     loader
         The file of ``mosaicbench.data`` that reads it.
     options
-        Keywords of the loader, and of ``data.curate.curated`` (labels, unlabelled, dropped_types, qc, cells, links, gtf,
+        Keywords of the loader, and of ``data.labels_qc.curated`` (labels, unlabelled, dropped_types, qc, cells, links, gtf,
         upstream) unless the loader has a keyword of that name itself.
     output
         The file to write.

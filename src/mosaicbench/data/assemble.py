@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data.checks import check_modalities
+from mosaicbench.data.checks import check_measured
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
 
@@ -55,6 +55,11 @@ class Measurement:
     chosen: str = ""
 
 
+def continuous(table: pd.DataFrame) -> Measurement:
+    """Return a table of cells x features as a modality of continuous values."""
+    return Measurement(table.to_numpy(np.float32), table.columns, "continuous", "continuous")
+
+
 def assembled(
     measured: dict[str, Measurement],
     *,
@@ -62,6 +67,7 @@ def assembled(
     cell_type: Sequence[str],
     batch: Sequence[str],
     groups: dict[str, Sequence[str]] | None = None,
+    labels: str | None = None,
 ) -> MuData:
     """Return a dataset of `cells` without the features that are zero in all of them.
 
@@ -75,24 +81,22 @@ def assembled(
         (cells,) names, labels ("" = unknown) and batches.
     groups
         Further columns of ``obs`` that a scenario may split by: column -> (cells,) names, such as donors.
+    labels
+        The key that asked for labels, for messages; None if labels may be absent.
 
     Raises
     ------
     UserError
-        When a modality is empty, or two modalities hold the same numbers: then one file was given twice, and every score would
-        be perfect.
+        When ``checks.check_measured`` refuses the modalities.
     """
     index = pd.Index([str(name) for name in cells], dtype=object)
     modalities = {
         modality: _modality(measurement, index) for modality, measurement in measured.items()
     }
-    check_modalities(modalities)
+    types = pd.Series([str(name) for name in cell_type], index=index, dtype=object)
+    check_measured(modalities, types, labels)
     dataset = joined(modalities)
-    for column, names in {
-        "cell_type": cell_type,
-        "batch": batch,
-        **({} if groups is None else groups),
-    }.items():
+    for column, names in {"cell_type": types, "batch": batch, **(groups or {})}.items():
         dataset.obs[column] = categorical(names)
     return dataset
 
@@ -183,14 +187,22 @@ def source_values(cells: AnnData) -> sparse.csr_matrix:
 def check_options(
     function: Callable, options: dict, where: str, others: Sequence[str] = ()
 ) -> None:
-    """Refuse keys of `options` that are no keyword of `function`; `where` is the key that they stand under.
+    """Refuse keys of `options` that are no keyword of `function`, and the absence of one that it needs.
 
-    A message names the keywords, and `others`, which are known besides.
+    Parameters
+    ----------
+    where
+        The key that holds the options, for messages.
+    others
+        Further keys that are known.
     """
-    known = [
-        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ] + list(others)
-    if unknown := sorted(set(options) - set(known)):
+    parameters = inspect.signature(function).parameters.values()
+    keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    known = ", ".join([*keywords, *others]) or "none"
+    if unknown := sorted(set(options) - {*keywords, *others}):
         raise UserError(
-            f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}"
+            f"{where}: unknown option {', '.join(map(repr, unknown))}; there are {known}"
         )
+    for name, default in keywords.items():
+        if default is inspect.Parameter.empty and name not in options:
+            raise UserError(f"{where}: the key {name!r} is missing; there are {known}")

@@ -1,10 +1,9 @@
-"""Input that would make a benchmark lie: refused by name, or warned about with what to do."""
+"""Refuse input that would make a benchmark lie, and warn of what is odd, each with what to do."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -17,20 +16,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 RESERVED = "joint"  # what latents of all modalities together are called
-NAME = re.compile(
-    r"\w[\w.+ -]*"
-)  # a name is a group of a file, a part of "rna->adt", and of a column's name
-EXACT = 2**24  # whole numbers from here on are no longer all different as float32
+NAME = re.compile(r"\w[\w.+ -]*")  # it is a group of a file, a part of "rna->adt" and of columns
 LARGEST_LOGARITHM = 12  # rounded up: of a share of ten thousand, or of a count
-RICH, MANY = (
-    500,
-    100,
-)  # features seen in a cell, and cells, of which the largest count cannot be so small
+# Features seen in a cell, and cells, of which the largest count cannot be so small.
+RICH, MANY = 500, 100
 SAMPLE, FEATURES = 1000, 200  # cells and features per modality that the test for twins looks at
-SAME, SUSPICIOUS = (
-    0.99,
-    0.9,
-)  # median, over features, of the best rank correlation with a feature of the other modality
+# Median, over features, of the best rank correlation with a feature of the other modality.
+SAME, SUSPICIOUS = 0.99, 0.9
 MOST = 0.5  # share of the cells above which "most" begins
 
 
@@ -43,70 +35,79 @@ def warn(message: str) -> None:
     warnings.warn(message, DataWarning, stacklevel=3)
 
 
-def check_names(modalities: Iterable[str]) -> None:
-    """Refuse names of modalities that files, tables or directions cannot carry.
-
-    Raises
-    ------
-    UserError
-    """
-    for name in modalities:
-        if name == RESERVED:
-            raise UserError(
-                f"modality {name!r}: this name is taken by the latents of all modalities together; give it another one"
-            )
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise UserError(
-                f"modality {name!r}: a modality's name becomes part of files, columns and directions such as 'rna->adt'; "
-                "use letters, digits, '_', '-', '+', '.' and spaces"
-            )
-
-
-def check_modalities(modalities: dict[str, AnnData]) -> None:
-    """Refuse a modality without features or with one, and two that hold the same thing; warn about odd cells and counts.
+def check_measured(
+    modalities: dict[str, AnnData], types: pd.Series, labels: str | None = None
+) -> None:
+    """Check names, values and labels of all that was read: refuse what would make a benchmark lie, warn of what is odd.
 
     Parameters
     ----------
     modalities
-        modality -> cells x features of the same cells, values in ``layers[uns["values"]]``.
+        modality -> its cells x features, values in ``layers[uns["values"]]``.
+    types
+        cell -> its type, "" where unknown, of all cells.
+    labels
+        The key that asked for labels, for messages; None if labels may be absent.
 
     Raises
     ------
     UserError
-        When a modality's name cannot be carried, or it has no cell or fewer than two features that were seen; or when two hold
-        equal or nearly collinear numbers.
+        When no file or table can carry a modality's name; when a modality has no cell or fewer than two features that were
+        seen, or names its cells otherwise than the others; when two modalities hold equal or nearly collinear numbers: then
+        one file was given twice, and every score would be perfect; or when `labels` is given and no cell has one.
     """
-    check_names(modalities)
+    for name in modalities:
+        _check_name(name)
+    _check_overlap({modality: cells.obs_names for modality, cells in modalities.items()})
     for modality, cells in modalities.items():
-        if cells.n_obs == 0 or cells.n_vars == 0:
-            raise UserError(
-                f"modality {modality!r} is empty: no feature was seen in any of its {cells.n_obs} cells; "
-                "give the file that holds its counts, or leave the modality out"
-            )
-        if cells.n_vars == 1:
-            raise UserError(
-                f"modality {modality!r}: only one feature, {cells.var_names[0]!r}, was seen in its {cells.n_obs} cells, and "
-                "methods and scores need two or more; give more features, or leave the modality out"
-            )
-        if cells.uns["values"] == "counts" and cells.uns["kind"] != "atac":
-            _warn_of_counts(modality, cells.layers["counts"])
-        silent = int(np.sum(np.diff(cells.layers[cells.uns["values"]].indptr) == 0))
-        if silent:
-            warn(
-                f"modality {modality!r}: {silent} of {cells.n_obs} cells show no feature at all; "
-                f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
-            )
-    refuse_twins(modalities)
+        _check_values(modality, cells)
+    _refuse_twins(modalities)
+    if labels is not None:
+        check_labels(types.to_numpy(), labels)
+        for modality, cells in modalities.items():
+            if not np.any(types[cells.obs_names] != ""):
+                warn(
+                    f"{labels}: no cell of modality {modality!r} has a label, so scores that need labels leave out those that "
+                    "only it has; add the column to its file, too"
+                )
+
+
+def _check_name(name: str) -> None:
+    if name == RESERVED:
+        raise UserError(
+            f"modality {name!r}: this name is taken by the latents of all modalities together; give it another one"
+        )
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(
+            f"modality {name!r}: a modality's name becomes part of files, columns and directions such as 'rna->adt'; "
+            "use letters, digits, '_', '-', '+', '.' and spaces"
+        )
+
+
+def _check_values(modality: str, cells: AnnData) -> None:
+    if cells.n_obs == 0 or cells.n_vars == 0:
+        raise UserError(
+            f"modality {modality!r} is empty: no feature was seen in any of its {cells.n_obs} cells; "
+            "give the file that holds its counts, or leave the modality out"
+        )
+    if cells.n_vars == 1:
+        raise UserError(
+            f"modality {modality!r}: only one feature, {cells.var_names[0]!r}, was seen in its {cells.n_obs} cells, and "
+            "methods and scores need two or more; give more features, or leave the modality out"
+        )
+    if cells.uns["values"] == "counts" and cells.uns["kind"] != "atac":
+        _warn_of_counts(modality, cells.layers["counts"])
+    silent = int(np.sum(np.diff(cells.layers[cells.uns["values"]].indptr) == 0))
+    if silent:
+        warn(
+            f"modality {modality!r}: {silent} of {cells.n_obs} cells show no feature at all; "
+            f"say qc: {{{modality}: {{min_counts: 1}}}} to drop them"
+        )
 
 
 def _warn_of_counts(modality: str, counts: object) -> None:
-    """Warn of whole numbers that hardly are counts: too large, or logarithms that were rounded."""
+    """Warn of whole numbers that are probably logarithms that were rounded."""
     top = float(counts.data.max(initial=0))
-    if top >= EXACT:
-        warn(
-            f"modality {modality!r}: its largest count is {top:g}, more than any sequencing gives, as of intensities, "
-            "identifiers or damaged values; check the file, and give raw counts"
-        )
     if top > LARGEST_LOGARITHM:
         return
     often = int(np.bincount(counts.data.astype(np.int64)).argmax()) if counts.nnz else 1
@@ -124,7 +125,7 @@ def _warn_of_counts(modality: str, counts: object) -> None:
         )
 
 
-def refuse_twins(modalities: dict[str, AnnData]) -> None:
+def _refuse_twins(modalities: dict[str, AnnData]) -> None:
     """Refuse two modalities that are one measurement given twice, scaled, transformed or reordered though it may be.
 
     For each of the features seen in most cells of the modality with fewer features, the best absolute rank correlation with a
@@ -132,13 +133,10 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
     """
     for (name, cells), (other_name, other) in combinations(modalities.items(), 2):
         values, others = cells.layers[cells.uns["values"]], other.layers[other.uns["values"]]
-        if not cells.obs_names.equals(other.obs_names) and len(
-            both := cells.obs_names.intersection(other.obs_names)
-        ):
-            values, others = (
-                values[cells.obs_names.get_indexer(both)],
-                others[other.obs_names.get_indexer(both)],
-            )
+        shared = cells.obs_names.intersection(other.obs_names)
+        if 0 < len(shared) < max(cells.n_obs, other.n_obs):
+            values = values[cells.obs_names.get_indexer(shared)]
+            others = others[other.obs_names.get_indexer(shared)]
         if (
             values.shape == others.shape
             and values.nnz == others.nnz
@@ -148,7 +146,7 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
                 f"modalities {name!r} and {other_name!r} hold identical numbers, so the same file was given twice; "
                 "give each modality its own file"
             )
-        if len(cells.obs_names.intersection(other.obs_names)) == 0:
+        if not len(shared):
             continue  # no cell to compare them by
         likeness = _likeness(*sorted((values, others), key=lambda matrix: matrix.shape[1]))
         if likeness > SAME:
@@ -163,107 +161,81 @@ def refuse_twins(modalities: dict[str, AnnData]) -> None:
             )
 
 
-def check_labels(
-    labels: np.ndarray,
-    where: str,
-    indexes: dict[str, pd.Index] | None = None,
-    names: pd.Index | None = None,
-) -> None:
-    """Warn where most cells, or all of a modality, have no label; refuse that no cell has one though labels were asked for.
+def check_labels(types: np.ndarray, where: str) -> None:
+    """Warn if most cells have no label; refuse that no cell has one.
 
     Parameters
     ----------
-    labels
+    types
         (cells,) types, "" where unknown.
     where
         The key that asked for them, for messages.
-    indexes, names
-        modality -> names of its cells, and the names of all (cells,), where modalities have different cells.
     """
-    missing = int(np.sum(labels == ""))
-    if missing == len(labels):
+    missing = int(np.sum(types == ""))
+    if missing == len(types):
         raise UserError(
             f"{where}: no cell has a label; check the column and the cell names, or leave the labels out"
         )
-    if missing > MOST * len(labels):
+    if missing > MOST * len(types):
         warn(
-            f"{where}: {missing} of {len(labels)} cells have no label, so scores that need labels rest on few cells; "
+            f"{where}: {missing} of {len(types)} cells have no label, so scores that need labels rest on few cells; "
             "check that the cell names are those of the labels"
         )
-    for modality, index in ({} if indexes is None else indexes).items():
-        if not np.any(labels[names.get_indexer(index)] != ""):
-            warn(
-                f"{where}: no cell of modality {modality!r} has a label, so scores that need labels leave out those that only "
-                "it has; add the column to its file, too"
-            )
 
 
-def check_overlap(indexes: dict[str, pd.Index], where: str) -> None:
-    """Say how many cells share modalities; refuse names that differ only in how they are written.
-
-    Parameters
-    ----------
-    indexes
-        modality -> names of its cells.
-    where
-        The key that names their files, for messages.
-    """
+def _check_overlap(names: dict[str, pd.Index]) -> None:
+    """Warn of how few cells share modalities; refuse names that differ only in how they are written."""
     counts = pd.Series(
-        np.concatenate([np.asarray(index, dtype=object) for index in indexes.values()])
+        np.concatenate([np.asarray(index, dtype=object) for index in names.values()])
     ).value_counts()
-    shared, in_all = int((counts > 1).sum()), int((counts == len(indexes)).sum())
+    shared, in_all = int((counts > 1).sum()), int((counts == len(names)).sum())
     firsts = ", ".join(
-        f"{modality}: {index[0]}, …" for modality, index in indexes.items() if len(index)
+        f"{modality}: {index[0]}, …" for modality, index in names.items() if len(index)
     )
-    if hint := name_hint(indexes):
-        alone = [modality for modality, index in indexes.items() if not counts[index].gt(1).any()]
-        who = (
-            f"modality {alone[0]!r} shares no cell with any other modality"
-            if len(alone) == 1
-            else ""
-        )
-        who = who or "no cell name is in every modality"
-        raise UserError(f"{where}: {who} ({firsts}){hint}; give all files the same cell names")
+    alone = [modality for modality, index in names.items() if not counts[index].gt(1).any()]
+    if hint := _name_hint(names):
+        who = "no cell name is in every modality"
+        if len(alone) == 1:
+            who = f"modality {alone[0]!r} shares no cell with any other modality"
+        raise UserError(f"path: {who} ({firsts}){hint}; give all files the same cell names")
     if shared == 0:
         warn(
-            f"{where}: no cell is in two modalities ({firsts}), so there is no pair to learn or to score by; "
+            f"path: no cell is in two modalities ({firsts}), so there is no pair to learn or to score by; "
             "scenarios of kind natural and unpaired can be cut, paired and mosaic cannot"
         )
         return
-    for modality, index in indexes.items():
-        if not counts[index].gt(1).any():
-            warn(
-                f"{where}: modality {modality!r} shares no cell with any other modality ({firsts}), "
-                "so no pair with it is learned or scored"
-            )
+    for modality in alone:
+        warn(
+            f"path: modality {modality!r} shares no cell with any other modality ({firsts}), "
+            "so no pair with it is learned or scored"
+        )
     if in_all < MOST * len(counts):
         warn(
-            f"{where}: only {in_all} of {len(counts)} cells are in every modality, {shared} are in at least two; the others "
+            f"path: only {in_all} of {len(counts)} cells are in every modality, {shared} are in at least two; the others "
             "are kept as they are. Check that all files name the cells in the same way, and that no barcode means different "
             "cells in two files: put the sample in front where it does"
         )
 
 
-def name_hint(names: dict[str, pd.Index]) -> str:
-    """Return how cell names of two modalities that share nothing could be brought together, "" where nothing simple helps.
+def _name_hint(names: dict[str, pd.Index]) -> str:
+    """Return how cell names of two modalities that share no cell could be brought together, "" if nothing simple helps.
 
     Some barcodes of different samples agree by chance, so most of the smaller modality's names must.
     """
     for (first, index), (other, other_index) in combinations(names.items(), 2):
         if len(index.intersection(other_index)):
             continue
-        bare, other_bare = (_without_ending(names_of_one) for names_of_one in (index, other_index))
+        bare, other_bare = _without_ending(index), _without_ending(other_index)
         enough = MOST * min(len(bare), len(other_bare))
         if len(bare & other_bare) > enough:
             return f"; those of {first!r} and {other!r} agree but for an ending such as '-1'"
-        reversed_parts = {"_".join(reversed(name.split("_"))) for name in bare}
-        if len(reversed_parts & other_bare) > enough:
+        if len({"_".join(reversed(name.split("_"))) for name in bare} & other_bare) > enough:
             return f"; those of {first!r} and {other!r} agree but for the order of their parts"
     return ""
 
 
 def _without_ending(names: pd.Index) -> set[str]:
-    """Return names without an ending such as "-1"; as they are where the ending is what tells them apart."""
+    """Return names without an ending such as "-1"; as they are if the ending is what tells them apart."""
     bare = set(names.str.replace(r"-\d+$", "", regex=True))
     return bare if len(bare) > MOST * len(names) else set(names)
 

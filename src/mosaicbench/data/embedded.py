@@ -11,7 +11,6 @@ features before, and ``groups.COLUMN`` is a column of cells that a scenario may 
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +20,9 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled, categorical
-from mosaicbench.data.curate import curated
+from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.links import with_links
-from mosaicbench.data.readers import coordinates
-from mosaicbench.errors import UserError
+from mosaicbench.data.read import coordinates
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -47,15 +45,9 @@ def load(name: str, *, cell_type: str = "merged", cells: int | None = None) -> M
         lose their label. "published": the names as published.
     cells
         At most so many cells are kept, drawn as ``curated`` draws them; a type must have 10 of these.
-
-    Raises
-    ------
-    UserError
-        When `cell_type` is neither, or the file is absent or damaged.
     """
-    if cell_type not in ("merged", "published"):
-        raise UserError(f"cell_type: must be merged or published, found {cell_type!r}")
-    members = _unpacked(FOLDER / f"{name}.npz")
+    with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as archive:
+        members = {key: archive[key] for key in archive.files}
     texts = {
         key: _text_unpacked(member)
         for key, member in members.items()
@@ -107,30 +99,9 @@ def merged(name: str, types: list[str]) -> list[str]:
     table = pd.read_csv(MERGED, sep="\t", dtype=str, keep_default_na=False)
     own = table[table["dataset"] == name]
     names = dict(zip(own["published"], own["merged"], strict=True))
-    found = [names.get(published, published) for published in types]
-    cells = Counter(found)
-    return [each if cells[each] >= FEWEST else "" for each in found]
-
-
-def _unpacked(path: Path) -> dict[str, np.ndarray]:
-    """Return the members of an archive.
-
-    Raises
-    ------
-    UserError
-        When the file is absent or no such archive.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: this file is part of mosaicbench, but absent; install the package again"
-        ) from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: not the file that mosaicbench ships ({error}); install the package again"
-        ) from error
+    coarse = [names.get(published, published) for published in types]
+    cells = Counter(coarse)
+    return [each if cells[each] >= FEWEST else "" for each in coarse]
 
 
 def _counts_unpacked(name: str, members: dict[str, np.ndarray]) -> sparse.csr_matrix:

@@ -25,7 +25,7 @@ from scipy import sparse
 from mosaicbench.data.antibodies import bare, is_isotype, target_genes
 from mosaicbench.data.assemble import rewrapped
 from mosaicbench.data.checks import warn
-from mosaicbench.data.readers import coordinates, opened
+from mosaicbench.data.read import coordinates, opened
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import LINKS, feature_offsets, links_between
 
@@ -358,7 +358,6 @@ def _gtf_genes(file: Path) -> pd.DataFrame:
         header=None,
         usecols=[0, 2, 3, 4, 6, 8],
         dtype={0: str, 2: str, 6: str, 8: str},
-        float_precision="round_trip",  # the other parser of numbers ends at 1e9999999999 with a segmentation fault
         chunksize=200_000,
     )
     lines = pd.concat([block[block[2] == "gene"] for block in blocks])

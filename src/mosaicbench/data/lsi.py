@@ -16,8 +16,15 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import source_values
-from mosaicbench.data.features import open_peaks
-from mosaicbench.data.fitted import Learned, check_at_least, counted, learned, per_cell, shell
+from mosaicbench.data.fitted import (
+    Learned,
+    check_at_least,
+    counted,
+    learned,
+    open_peaks,
+    per_cell,
+    shell,
+)
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:

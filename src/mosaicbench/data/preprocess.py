@@ -14,8 +14,8 @@ A fitted transform is a small value: what it holds is all that was learned from 
 that each of it was learned from.
 
 Raw counts of the chosen features travel along in ``layers["counts"]``, each cell's total over all features in
-``obs["total"]``; :func:`binarised` makes open peaks of counts. The way back from what methods work on: standardised ->
-``files.unstandardised`` -> the value space; LSI -> :func:`.lsi.tf_idf_from_lsi`; lognorm -> :func:`counts_from_lognorm`.
+``obs["total"]``. The way back from what methods work on: standardised -> ``files.unstandardised`` -> the value space; lognorm
+-> :func:`counts_from_lognorm`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,17 @@ import numpy as np
 from scipy import sparse
 
 from mosaicbench.data.assemble import check_options, source_values
-from mosaicbench.data.features import moments, variable_genes, varying_most
-from mosaicbench.data.fitted import PER_CELL, Learned, check_at_least, learned, per_cell, shell
+from mosaicbench.data.fitted import (
+    PER_CELL,
+    Learned,
+    check_at_least,
+    learned,
+    moments,
+    per_cell,
+    shell,
+    variable_genes,
+    varying_most,
+)
 from mosaicbench.data.lsi import Lsi
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import VALUES
@@ -233,13 +242,6 @@ ALL = "all"  # cells that a transform may be learned from, query cells included
 OF_ALL_KINDS = ("standardise", "fit_on")  # options of every kind
 KEPT_OPTIONS = ("standardise", "out_of_fold", "transform")  # that an inner view takes over
 KINDS = {"rna": LogNormalised, "atac": Lsi, "adt": Clr, "continuous": Continuous}
-
-
-def binarised(cells: AnnData) -> sparse.csr_matrix:
-    """Return which features of a view's modality were seen, (cells, features) of 0 and 1, sparse float32."""
-    from sklearn.preprocessing import binarize
-
-    return binarize(sparse.csr_matrix(cells.layers["counts"], dtype=np.float32))
 
 
 def counts_from_lognorm(x: np.ndarray, totals: np.ndarray) -> np.ndarray:

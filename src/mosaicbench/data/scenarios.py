@@ -1,4 +1,7 @@
-"""How pairing is hidden: a dataset becomes what a method may see (train, query) and what only the scorer receives (solution).
+"""Split a dataset: what a method may see (train, query), and what only the scorer receives (solution).
+
+A split is made in four steps: divide the cells into train and query; design which train cells show what, and which show their
+type; fit each modality's transform on train cells and apply it to the query; assemble the three parts, with links and audit.
 
 =========  ==================================================  =====================================================
 kind       train cells                                         query
@@ -14,14 +17,16 @@ A dataset may have cells that lack modalities. A query drawn at random then come
 modalities, so that there are true partners to score by, and from all cells of a modality that shares none; `paired` takes only
 cells with all modalities, in train cells and query. A `split` takes whole groups, whatever their cells have.
 
-Absence is an absent row. Where every cell has all modalities, the query is the same cells for every kind of scenario with the
+Absence is an absent row. If every cell has all modalities, the query is the same cells for every kind of scenario with the
 same seed and split; only what is hidden differs. Validation cells are not cut here: training draws them from the train cells,
 so no score ever sees them, and what is fitted before (features, moments) is fitted on train cells, validation ones included.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -29,9 +34,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mosaicbench.data import links, scale
+from mosaicbench.data import links
 from mosaicbench.data.assemble import categorical, check_options, joined, source_values
-from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table
+from mosaicbench.data.audit import AUDIT_COLUMNS, audit_table, variation
 from mosaicbench.data.fitted import Learned
 from mosaicbench.data.pairing import (
     KINDS,
@@ -47,17 +52,17 @@ from mosaicbench.data.preprocess import ALL, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between, measured_in
+from mosaicbench.files.views import said_of_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-SHARED, PRIVATE = (
-    "shared_factors",
-    "private_factors",
-)  # what a simulated dataset knows: keys of obsm, for the solution only
+# What a simulated dataset knows, for the solution only: keys of obsm; and of var, which features the shared factors move.
+SHARED, PRIVATE, DRIVEN = "shared_factors", "private_factors", "shared_driven"
 CORRUPTION = 1  # beside the seed, what draws wrong links, so that they change nothing else
-DRIVEN = "shared_driven"  # which features the shared factors move: a column of var, for the solution only
+SHOWN = 1  # beside the seed, what draws the cells that show their type: the same cells, whatever is shown of their types
+NOUNS = ("train", "query", "solution")
 
 
 def cut(
@@ -87,13 +92,13 @@ def cut(
     seed
         Draws the division, the order of the rows, and with it their names.
     query_fraction
-        Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a class). A class of few
-        cells may lie wholly on one side. Not used where `split` is given.
+        Fraction of the cells that become the query, stratified by cell type (unlabelled cells are a class). All of a class of
+        few cells may be on one side. Not used if `split` is given.
     split
         ``{"by": column of obs, "held_out": [names]}``: the query is those batches, donors or wells, whole. Without
         ``held_out`` the seed leaves one out: the seed-th in order of name, beginning again after the last.
     preprocess
-        kind of modality -> options of its transform, where they differ from the defaults in ``preprocess``.
+        kind of modality -> options of its transform, if they differ from the defaults in ``preprocess``.
     labelled
         Which train cells show their cell type, options of :func:`few_labels`; all that have one if left out.
     corrupted_links
@@ -105,8 +110,8 @@ def cut(
     Returns
     -------
     dict of MuData
-        "train", "query" and "solution", which satisfy the contracts in ``files``. Links between features stand in the ``varp``
-        of each, gene activities in the ATAC modality's ``obsm``, and in the solution ``uns["audit"]``: ``audit.audit_table``.
+        "train", "query" and "solution", which satisfy the contracts in ``files``. Each has links between features in ``varp``
+        and gene activities in the ATAC modality's ``obsm``; the solution has ``audit.audit_table`` in ``uns["audit"]``.
         The train cells of a `natural` scenario say in ``uns`` which kind they amount to, ``pairing``; those of any, which
         modalities have no query cell in common, ``without_partners``.
 
@@ -121,108 +126,27 @@ def cut(
     if kind not in KINDS:
         raise UserError(f"kind: unknown scenario kind {kind!r}; there are {', '.join(KINDS)}")
     check_options(KINDS[kind], hiding, f"scenario {scenario}")
-    preprocess = {} if preprocess is None else preprocess
+    preprocess = preprocess or {}
     check_preprocess(preprocess)
+    check_cells(kind, scenario, dataset_name, measured_in(dataset))
 
     rng = np.random.default_rng(seed)
-    labels = np.asarray(dataset.obs["cell_type"], dtype=object)
-    batches = np.asarray(dataset.obs["batch"], dtype=object)
-    has = measured_in(dataset)
-    check_cells(kind, scenario, dataset_name, has)
-    used = (
-        np.all(list(has.values()), axis=0)
-        if kind == "paired"
-        else np.ones(dataset.n_obs, dtype=bool)
-    )
-    if split is None:
-        in_query = _random_split(
-            labels, {m: mask & used for m, mask in has.items()}, query_fraction, rng
-        )
-    else:
-        in_query = used & _split_by(dataset.obs, seed, **_checked(split))
-    query_cells = np.flatnonzero(in_query)
-    train_cells = rng.permutation(np.flatnonzero(used & ~in_query))
-    measured = designed(
-        kind, labels[train_cells], {m: mask[train_cells] for m, mask in has.items()}, rng, hiding
-    )
-    _check_sizes(measured, {modality: mask[query_cells] for modality, mask in has.items()})
-    told = labels
-    if labelled is not None:
-        check_options(few_labels, labelled, "labelled")
-        told = np.full(len(labels), "", dtype=object)
-        # Its own source of chance: the same cells, whatever is shown of their types.
-        chosen = few_labels(
-            labels[train_cells], batches[train_cells], np.random.default_rng([seed, 1]), **labelled
-        )
-        told[train_cells[chosen]] = labels[train_cells[chosen]]
-
-    train_names = np.array([f"train-{cell:06d}" for cell in range(len(train_cells))], dtype=object)
-    joint_order = rng.permutation(len(query_cells))
-    joint_place = np.argsort(joint_order)
-    train, query, solution, places, log, scales = {}, {}, {}, {}, {}, []
-    for modality, cells in dataset.mod.items():
-        row_of = cells.obs_names.get_indexer(dataset.obs_names)  # (cells,), -1 where absent
-        rows = train_cells[measured.train[modality]]
-        observed = _rows(cells, row_of[rows])
-        observed.var["kept"] = _encodes_protein(dataset, modality)
-        options = preprocess.get(cells.uns["kind"], {})
-        fit_to = observed
-        if options.get("fit_on") == ALL:
-            fit_to = _rows(cells, row_of[np.flatnonzero(used & has[modality])])
-            fit_to.var["kept"] = observed.var["kept"]
-        fitted, train[modality] = Preprocessing.fit_transform(observed, fit_to, **options)
-        train[modality].obs_names = pd.Index(train_names[measured.train[modality]])
-        if split is not None:  # so that train cells can be divided in the same way once more
-            train[modality].obs[split["by"]] = categorical(dataset.obs[split["by"]].iloc[rows])
-        train[modality].obs["cell_type"] = categorical(told[rows])
-        train[modality].obs["batch"] = categorical(batches[rows])
-        log[modality] = [
-            *fitted.log,
-            Learned("cell types shown", observed.obs_names[told[rows] != ""], "label"),
-        ]
-        del observed, fit_to
-
-        within = np.flatnonzero(
-            has[modality][query_cells]
-        )  # of the query cells, those measured in the modality
-        own = query_cells[within]
-        order = np.argsort(joint_place[within]) if measured.joint else rng.permutation(len(own))
-        names = np.sort(joint_place[within]) if measured.joint else np.arange(len(own))
-        prefix = "query" if measured.joint else f"{modality}-query"
-        held_out = fitted.transform(_rows(cells, row_of[own]))
-        query[modality] = held_out[order].copy()
-        scales.append(
-            (
-                modality,
-                Learned(scale.in_words(train[modality], held_out), dataset.obs_names[own], "scale"),
-            )
-        )
-        query[modality].obs_names = pd.Index([f"{prefix}-{name:06d}" for name in names])
-        query[modality].obs["batch"] = categorical(batches[own[order]])
-        solution[modality] = _told(
-            held_out, cells, row_of[own], query[modality].obs_names[np.argsort(order)]
-        )
-        solution[modality].obs["cell_type"] = categorical(labels[own])
-        solution[modality].obs["batch"] = categorical(batches[own])
-        places[modality] = {
-            "train": row_of[rows],
-            "query": row_of[own[order]],
-            "solution": row_of[own],
-        }
-
-    parts = {
-        noun: joined(mod)
-        for noun, mod in (("train", train), ("query", query), ("solution", solution))
+    division = _divide(dataset, kind, seed, query_fraction, split, rng)
+    design = _design(dataset, division, kind, seed, labelled, hiding, rng)
+    by = None if split is None else split["by"]
+    order = rng.permutation(len(division.query))
+    transformed = {
+        modality: _transform(dataset, modality, division, design, preprocess, by, order, rng)
+        for modality in dataset.mod
     }
-    if SHARED in dataset.obsm:
-        parts["solution"].obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[query_cells]
     if corrupted_links:
-        chosen = {modality: list(cells.var_names) for modality, cells in train.items()}
+        chosen = {m: list(each.parts["train"].var_names) for m, each in transformed.items()}
         dataset = links.corrupted(
             dataset, corrupted_links, chosen, np.random.default_rng([seed, CORRUPTION])
         )
+    parts = {noun: _part(dataset, noun, transformed) for noun in NOUNS}
+    train, solution = parts["train"], parts["solution"]
     for noun, part in parts.items():
-        _link(dataset, part, {modality: of_part[noun] for modality, of_part in places.items()})
         part.uns[KEY] = {
             "noun": noun,
             "dataset": dataset_name,
@@ -230,105 +154,106 @@ def cut(
             "kind": kind,
             "seed": seed,
         }
-    fitted_cells = {modality: cells.n_obs for modality, cells in train.items()}
-    parts["train"].uns[KEY] |= {"fitted_on": "train cells", "fitted_cells": fitted_cells}
+    train.uns[KEY] |= {
+        "fitted_on": "train cells",
+        "fitted_cells": {modality: cells.n_obs for modality, cells in train.mod.items()},
+    }
     if kind == "natural":
-        parts["train"].uns[KEY]["pairing"] = _pairing(
-            {m: mask[train_cells] for m, mask in has.items()}
-        )
+        train.uns[KEY]["pairing"] = _pairing(division.has_of(division.train))
     if apart := [
         f"{one} and {other}"
-        for one, other in combinations(has, 2)
-        if not np.any(has[one] & has[other] & in_query)
+        for one, other in combinations(division.has, 2)
+        if not np.any(division.has[one] & division.has[other] & division.in_query)
     ]:
-        parts["train"].uns[KEY]["without_partners"] = apart
-    others = [
-        *_designs(measured, dataset.obs_names[train_cells]),
-        *_measurements(dataset.obs_names, has, used),
-        *scales,
-    ]
-    others += [
-        (m, Learned(cells.uns["chosen"], cells.obs_names, "design"))
-        for m, cells in dataset.mod.items()
-        if "chosen" in cells.uns
-    ]
+        train.uns[KEY]["without_partners"] = apart
+    if SHARED in dataset.obsm:
+        solution.obsm[SHARED] = np.asarray(dataset.obsm[SHARED])[division.query]
+    # In the order of the names of train cells.
+    solution.uns["train_cells"] = np.asarray(dataset.obs_names[division.train], dtype=str)
     audit = audit_table(
-        dataset.obs[used], in_query[used], log, stratified=split is None, others=others
+        dataset.obs[division.used],
+        division.in_query[division.used],
+        {modality: each.log for modality, each in transformed.items()},
+        stratified=split is None,
+        others=_designs(dataset, division, design, transformed),
     )
-    parts["solution"].uns["train_cells"] = np.asarray(
-        dataset.obs_names[train_cells], dtype=str
-    )  # in the order of train_names
-    parts["solution"].uns["audit"] = audit.assign(
-        dataset=dataset_name, scenario=scenario, seed=seed
-    )[AUDIT_COLUMNS]
+    solution.uns["audit"] = audit.assign(dataset=dataset_name, scenario=scenario, seed=seed)[
+        AUDIT_COLUMNS
+    ]
     return parts
 
 
-def all_cells(
-    dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None
-) -> MuData:
-    """Return all cells of a dataset as train cells under their own names: what a model of one's own cells is fitted to.
+# --- which cells are train and query ----------------------------------------------------------------------------------------
 
-    Parameters
+
+@dataclass(frozen=True)
+class Division:
+    """Which cells of a dataset are train and query.
+
+    Attributes
     ----------
-    dataset, dataset_name, seed, preprocess
-        As of :func:`cut`; nothing is hidden and nothing is drawn.
+    has
+        modality -> (cells,) mask of those that were measured in it.
+    used, in_query
+        (cells,) masks of the cells that take part, and of the query.
+    train, query
+        Positions of train cells, in random order, and of query cells, ascending.
     """
-    preprocess = {} if preprocess is None else preprocess
-    check_preprocess(preprocess)
-    train: dict[str, AnnData] = {}
-    for modality, cells in dataset.mod.items():
-        observed = _rows(cells, np.arange(cells.n_obs))
-        observed.var["kept"] = _encodes_protein(dataset, modality)
-        _, train[modality] = Preprocessing.fit_transform(
-            observed, **preprocess.get(cells.uns["kind"], {})
+
+    has: dict[str, np.ndarray]
+    used: np.ndarray
+    in_query: np.ndarray
+    train: np.ndarray
+    query: np.ndarray
+
+    def has_of(self, cells: np.ndarray) -> dict[str, np.ndarray]:
+        """Return `has` of these cells alone."""
+        return {modality: mask[cells] for modality, mask in self.has.items()}
+
+
+def _divide(
+    dataset: MuData,
+    kind: str,
+    seed: int,
+    query_fraction: float,
+    split: dict | None,
+    rng: np.random.Generator,
+) -> Division:
+    has = measured_in(dataset)
+    used = np.ones(dataset.n_obs, dtype=bool)
+    if kind == "paired":
+        used = np.all(list(has.values()), axis=0)
+    if split is None:
+        in_query = _random_query(
+            np.asarray(dataset.obs["cell_type"], dtype=object),
+            {modality: mask & used for modality, mask in has.items()},
+            query_fraction,
+            rng,
         )
-        for column in ("cell_type", "batch"):
-            train[modality].obs[column] = categorical(dataset.obs.loc[cells.obs_names, column])
-    whole = joined(train)
-    _link(
-        dataset,
-        whole,
-        {modality: np.arange(cells.n_obs) for modality, cells in dataset.mod.items()},
-    )
-    kind = _pairing(measured_in(dataset))
-    whole.uns[KEY] = {
-        "noun": "train",
-        "dataset": dataset_name,
-        "scenario": "integrate",
-        "kind": kind,
-        "seed": seed,
-    }
-    return whole
+    else:
+        check_options(_groups_held_out, split, "split")
+        in_query = used & _groups_held_out(dataset.obs, seed, **split)
+    train = rng.permutation(np.flatnonzero(used & ~in_query))
+    return Division(has, used, in_query, train, np.flatnonzero(in_query))
 
 
-def _checked(split: dict) -> dict:
-    if "by" not in split:
-        raise UserError(
-            "split: the key 'by' is missing; it names a column of the dataset, such as batch"
-        )
-    check_options(_split_by, split, "split")
-    return split
-
-
-def _random_split(
+def _random_query(
     labels: np.ndarray, has: dict[str, np.ndarray], query_fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return a mask of the query cells, stratified by cell type, and by what was measured where that differs."""
+    """Return a mask of the query cells, stratified by cell type, and by what was measured if that differs."""
     if not 0 < query_fraction < 1:
         raise UserError(f"query_fraction: must lie between 0 and 1, found {query_fraction}")
-    possible = with_partners(has)
-    classes = labels.astype(str).astype(object)
+    possible = np.flatnonzero(with_partners(has))
+    classes = labels[possible].astype(str).astype(object)
     if len(several := patterns({m: mask[possible] for m, mask in has.items()})) > 1:
         for number, (_, rows) in enumerate(several):
-            at = np.flatnonzero(possible)[rows]
-            classes[at] = f"{number} " + classes[at]
+            classes[rows] = f"{number} " + classes[rows]
     in_query = np.zeros(len(labels), dtype=bool)
-    in_query[possible] = stratified(classes[possible], query_fraction, rng)
+    in_query[possible] = stratified(classes, query_fraction, rng)
     return in_query
 
 
-def _split_by(
+def _groups_held_out(
     obs: pd.DataFrame, seed: int, *, by: str, held_out: Sequence[str] | None = None
 ) -> np.ndarray:
     """Return a mask of the query cells: whole groups of the column `by`."""
@@ -336,7 +261,7 @@ def _split_by(
         raise UserError(
             f"split.by: the dataset has no column {by!r}; there are {', '.join(map(str, obs.columns))}"
         )
-    groups = np.array([str(name) for name in obs[by]], dtype=object)
+    groups = obs[by].astype(str).to_numpy(dtype=object)
     names = sorted(set(groups))
     if len(names) < 2:
         raise UserError(
@@ -354,111 +279,40 @@ def _split_by(
     return np.isin(groups, chosen)
 
 
-def _designs(measured: Measured, names: pd.Index) -> list[tuple[str, Learned]]:
-    """Return, for the audit, what decided which train cells are measured in what; `names` are those of the train cells."""
-    found = []
-    if measured.balanced:
-        found.append(
-            (
-                "-",
-                Learned(
-                    "hidden cell types balance which cells are measured in what", names, "design"
-                ),
-            )
-        )
-    for modality, (types, cells) in measured.left_out.items():
-        found.append(
-            (
-                modality,
-                Learned(
-                    f"train cells of these types are left out: {', '.join(types)}",
-                    names[cells],
-                    "design",
-                ),
-            )
-        )
-    return found
+# --- which train cells show what --------------------------------------------------------------------------------------------
 
 
-def _measurements(
-    names: pd.Index, has: dict[str, np.ndarray], used: np.ndarray
-) -> list[tuple[str, Learned]]:
-    """Return, for the audit, how many cells were measured in what, where cells differ, and which are left out."""
-    several = patterns(has)
-    if len(several) == 1:
-        return []
-    found = [
-        ("-", Learned(f"cells measured in {'+'.join(pattern)}", names[rows], "design"))
-        for pattern, rows in several
+@dataclass(frozen=True)
+class Design:
+    """Which train cells were measured in what, and (cells of the dataset,) the cell types that train cells show."""
+
+    measured: Measured
+    types: np.ndarray
+
+
+def _design(
+    dataset: MuData,
+    division: Division,
+    kind: str,
+    seed: int,
+    labelled: dict | None,
+    hiding: dict,
+    rng: np.random.Generator,
+) -> Design:
+    types = np.asarray(dataset.obs["cell_type"], dtype=object)
+    train = division.train
+    measured = designed(kind, types[train], division.has_of(train), rng, hiding)
+    _check_sizes(measured, division.has_of(division.query))
+    if labelled is None:
+        return Design(measured, types)
+    check_options(few_labels, labelled, "labelled")
+    batches = np.asarray(dataset.obs["batch"], dtype=object)[train]
+    shown = train[
+        few_labels(types[train], batches, np.random.default_rng([seed, SHOWN]), **labelled)
     ]
-    if not used.all():
-        found.append(
-            ("-", Learned("cells without all modalities are left out", names[~used], "design"))
-        )
-    else:
-        found.append(
-            (
-                "-",
-                Learned(
-                    "cells that a random query is drawn from", names[with_partners(has)], "design"
-                ),
-            )
-        )
-    return found
-
-
-def _pairing(has: dict[str, np.ndarray]) -> str:
-    """Return the kind that train cells amount to: "paired", "unpaired" where none has two modalities, or "mosaic"."""
-    number = np.sum(list(has.values()), axis=0)
-    return (
-        "paired" if np.all(number == len(has)) else "unpaired" if np.all(number < 2) else "mosaic"
-    )
-
-
-def _rows(cells: AnnData, rows: np.ndarray) -> AnnData:
-    """Return cells with their values alone, copied once: a view would copy them at every look."""
-    from anndata import AnnData
-
-    layer = cells.uns["values"]
-    return AnnData(
-        obs=cells.obs[[column for column in ("total",) if column in cells.obs]].iloc[rows],
-        var=pd.DataFrame(index=cells.var_names),
-        layers={layer: source_values(cells)[rows]},
-        uns={"kind": cells.uns["kind"], "values": layer},
-    )
-
-
-def _encodes_protein(dataset: MuData, modality: str) -> np.ndarray:
-    """Return which features are linked with a protein: they carry the links, so they are chosen however little they vary."""
-    proteins = [
-        other
-        for other, cells in dataset.mod.items()
-        if cells.uns["kind"] == "adt" and other != modality
-    ]
-    linked = [links_between(dataset, modality, other).getnnz(axis=1) > 0 for other in proteins]
-    return np.any(linked, axis=0) if linked else np.zeros(dataset[modality].n_vars, dtype=bool)
-
-
-def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
-    """Give a part the links among its features, and its ATAC modalities the activities of its genes, from all their peaks."""
-    restricted = links.restricted(dataset, part)
-    kinds = {modality: cells.uns["kind"] for modality, cells in part.mod.items()}
-    genes = next((modality for modality, kind in kinds.items() if kind == "rna"), None)
-    for modality, cells in part.mod.items():
-        if restricted is None or genes is None or kinds[modality] != "atac":
-            continue
-        kept = dataset[genes].var_names.get_indexer(part[genes].var_names)
-        of_genes = links_between(dataset, genes, modality)[kept]
-        if ACTIVITY in dataset[modality].obsm:  # of more peaks than these cells show
-            cells.obsm[ACTIVITY] = sparse.csr_matrix(dataset[modality].obsm[ACTIVITY])[
-                places[modality]
-            ][:, kept]
-        elif of_genes.nnz:
-            cells.obsm[ACTIVITY] = links.gene_activity(
-                source_values(dataset[modality])[places[modality]], of_genes
-            )
-    if restricted is not None:
-        part.varp[LINKS] = restricted
+    few = np.full(len(types), "", dtype=object)
+    few[shown] = types[shown]
+    return Design(measured, few)
 
 
 def _check_sizes(measured: Measured, in_query: dict[str, np.ndarray]) -> None:
@@ -471,12 +325,320 @@ def _check_sizes(measured: Measured, in_query: dict[str, np.ndarray]) -> None:
         )
 
 
-def _told(held_out: AnnData, source: AnnData, rows: np.ndarray, query_names: pd.Index) -> AnnData:
-    """Return held-out cells with the name of their row in the query and what is known of their private factors and features."""
-    told = held_out.copy()
-    told.obs["query_name"] = np.asarray(query_names, dtype=object)
-    if PRIVATE in source.obsm:
-        told.obsm[PRIVATE] = np.asarray(source.obsm[PRIVATE])[rows]
-    if DRIVEN in source.var:
-        told.var[DRIVEN] = source.var.loc[told.var_names, DRIVEN].to_numpy(dtype=bool)
-    return told
+# --- one modality's values ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """One modality of a split.
+
+    Attributes
+    ----------
+    parts
+        noun -> its cells, in the value space.
+    places
+        noun -> positions of its rows among the dataset's rows of the modality.
+    log
+        What was learned from which train cells.
+    variation
+        How much query values vary beside train values, for the audit.
+    """
+
+    parts: dict[str, AnnData]
+    places: dict[str, np.ndarray]
+    log: list[Learned]
+    variation: Learned
+
+
+def _transform(
+    dataset: MuData,
+    modality: str,
+    division: Division,
+    design: Design,
+    preprocess: dict[str, dict],
+    by: str | None,
+    order: np.ndarray,
+    rng: np.random.Generator,
+) -> Transformed:
+    """Fit a modality's transform on its train cells and apply it to its query cells.
+
+    `order` is a random order of all query cells, and `by` the column that the split is made by.
+    """
+    cells, measured = dataset[modality], design.measured
+    row_of = cells.obs_names.get_indexer(dataset.obs_names)  # (cells,), -1 where absent
+    options = preprocess.get(cells.uns["kind"], {})
+    batches = dataset.obs["batch"]
+    train = division.train[measured.train[modality]]
+    observed = _rows(dataset, modality, row_of[train])
+    fit_to = observed
+    if options.get("fit_on") == ALL:
+        everywhere = np.flatnonzero(division.used & division.has[modality])
+        fit_to = _rows(dataset, modality, row_of[everywhere])
+    fitted, shown = Preprocessing.fit_transform(observed, fit_to, **options)
+    shown.obs_names = pd.Index([f"train-{number:06d}" for number in measured.train[modality]])
+    if by is not None:  # so that train cells can be divided in the same way once more
+        shown.obs[by] = categorical(dataset.obs[by].iloc[train])
+    shown.obs["cell_type"] = categorical(design.types[train])
+    shown.obs["batch"] = categorical(batches.iloc[train])
+    labelled = observed.obs_names[design.types[train] != ""]
+
+    within = np.flatnonzero(division.has[modality][division.query])
+    own = division.query[within]
+    held_out = fitted.transform(_rows(dataset, modality, row_of[own]))
+    if measured.joint:  # names say which rows are one cell
+        numbers = np.argsort(order)[within]
+        rows, prefix = np.argsort(numbers), "query"
+        numbers = np.sort(numbers)
+    else:
+        rows, prefix = rng.permutation(len(own)), f"{modality}-query"
+        numbers = np.arange(len(own))
+    query = held_out[rows].copy()
+    query.obs_names = pd.Index([f"{prefix}-{number:06d}" for number in numbers])
+    query.obs["batch"] = categorical(batches.iloc[own[rows]])
+
+    solution = held_out.copy()
+    solution.obs["query_name"] = np.asarray(query.obs_names[np.argsort(rows)], dtype=object)
+    if PRIVATE in cells.obsm:
+        solution.obsm[PRIVATE] = np.asarray(cells.obsm[PRIVATE])[row_of[own]]
+    if DRIVEN in cells.var:
+        solution.var[DRIVEN] = cells.var.loc[solution.var_names, DRIVEN].to_numpy(dtype=bool)
+    solution.obs["cell_type"] = categorical(dataset.obs["cell_type"].iloc[own])
+    solution.obs["batch"] = categorical(batches.iloc[own])
+    return Transformed(
+        parts={"train": shown, "query": query, "solution": solution},
+        places={"train": row_of[train], "query": row_of[own[rows]], "solution": row_of[own]},
+        log=[*fitted.log, Learned("cell types shown", labelled, "label")],
+        variation=Learned(variation(shown, held_out), dataset.obs_names[own], "scale"),
+    )
+
+
+def _rows(dataset: MuData, modality: str, rows: np.ndarray) -> AnnData:
+    """Return cells with their values alone, copied once: a view would copy them at every look.
+
+    ``var["kept"]`` says which features encode a measured protein: they carry the links, so they are chosen however little they
+    vary.
+    """
+    from anndata import AnnData
+
+    cells = dataset[modality]
+    layer = cells.uns["values"]
+    proteins = [other for other in dataset.mod if dataset[other].uns["kind"] == "adt"]
+    encodes = np.zeros(cells.n_vars, dtype=bool)
+    for other in proteins:
+        if other != modality:
+            encodes |= links_between(dataset, modality, other).getnnz(axis=1) > 0
+    return AnnData(
+        obs=cells.obs[[column for column in ("total",) if column in cells.obs]].iloc[rows],
+        var=pd.DataFrame({"kept": encodes}, index=cells.var_names),
+        layers={layer: source_values(cells)[rows]},
+        uns={"kind": cells.uns["kind"], "values": layer},
+    )
+
+
+# --- a part, and what the audit says of it ------------------------------------------------------------------------------------
+
+
+def _part(dataset: MuData, noun: str, transformed: dict[str, Transformed]) -> MuData:
+    part = joined({modality: each.parts[noun] for modality, each in transformed.items()})
+    _link(dataset, part, {modality: each.places[noun] for modality, each in transformed.items()})
+    return part
+
+
+def _link(dataset: MuData, part: MuData, places: dict[str, np.ndarray]) -> None:
+    """Give a part the links among its features, and its ATAC modalities the activities of its genes, from all their peaks."""
+    restricted = links.restricted(dataset, part)
+    if restricted is None:
+        return
+    kinds = {modality: cells.uns["kind"] for modality, cells in part.mod.items()}
+    genes = next((modality for modality, kind in kinds.items() if kind == "rna"), None)
+    for modality, cells in part.mod.items():
+        if genes is None or kinds[modality] != "atac":
+            continue
+        kept = dataset[genes].var_names.get_indexer(part[genes].var_names)
+        of_genes = links_between(dataset, genes, modality)[kept]
+        if ACTIVITY in dataset[modality].obsm:  # of more peaks than these cells show
+            activity = sparse.csr_matrix(dataset[modality].obsm[ACTIVITY])
+            cells.obsm[ACTIVITY] = activity[places[modality]][:, kept]
+        elif of_genes.nnz:
+            counts = source_values(dataset[modality])[places[modality]]
+            cells.obsm[ACTIVITY] = links.gene_activity(counts, of_genes)
+    part.varp[LINKS] = restricted
+
+
+def _pairing(has: dict[str, np.ndarray]) -> str:
+    """Return the kind that train cells amount to: "paired", "unpaired" if none has two modalities, or "mosaic"."""
+    number = np.sum(list(has.values()), axis=0)
+    return (
+        "paired" if np.all(number == len(has)) else "unpaired" if np.all(number < 2) else "mosaic"
+    )
+
+
+def _designs(
+    dataset: MuData, division: Division, design: Design, transformed: dict[str, Transformed]
+) -> list[tuple[str, Learned]]:
+    """Return, for the audit, modality and what decided which cells are measured in what or which features there are."""
+    names = dataset.obs_names
+    of_train = names[division.train]
+    entries = []
+    if design.measured.balanced:
+        entries.append(
+            ("-", "hidden cell types balance which cells are measured in what", of_train)
+        )
+    for modality, (types, cells) in design.measured.left_out.items():
+        what = f"train cells of these types are left out: {', '.join(types)}"
+        entries.append((modality, what, of_train[cells]))
+    if len(several := patterns(division.has)) > 1:
+        for pattern, rows in several:
+            entries.append(("-", f"cells measured in {'+'.join(pattern)}", names[rows]))
+        if not division.used.all():
+            left_out = names[~division.used]
+            entries.append(("-", "cells without all modalities are left out", left_out))
+        else:
+            drawn_from = names[with_partners(division.has)]
+            entries.append(("-", "cells that a random query is drawn from", drawn_from))
+    chosen = [
+        (modality, cells.uns["chosen"], cells.obs_names)
+        for modality, cells in dataset.mod.items()
+        if "chosen" in cells.uns
+    ]
+    return [
+        *((modality, Learned(what, cells, "design")) for modality, what, cells in entries),
+        *((modality, each.variation) for modality, each in transformed.items()),
+        *((modality, Learned(what, cells, "design")) for modality, what, cells in chosen),
+    ]
+
+
+# --- other splits -------------------------------------------------------------------------------------------------------------
+
+
+def all_cells(
+    dataset: MuData, *, dataset_name: str, seed: int, preprocess: dict[str, dict] | None = None
+) -> MuData:
+    """Return all cells of a dataset as train cells under their own names: what a model of one's own cells is fitted to.
+
+    Parameters
+    ----------
+    dataset, dataset_name, seed, preprocess
+        As of :func:`cut`; nothing is hidden and nothing is drawn.
+    """
+    preprocess = preprocess or {}
+    check_preprocess(preprocess)
+    train, places = {}, {}
+    for modality, cells in dataset.mod.items():
+        places[modality] = np.arange(cells.n_obs)
+        _, train[modality] = Preprocessing.fit_transform(
+            _rows(dataset, modality, places[modality]), **preprocess.get(cells.uns["kind"], {})
+        )
+        for column in ("cell_type", "batch"):
+            train[modality].obs[column] = categorical(dataset.obs.loc[cells.obs_names, column])
+    whole = joined(train)
+    _link(dataset, whole, places)
+    whole.uns[KEY] = {
+        "noun": "train",
+        "dataset": dataset_name,
+        "scenario": "integrate",
+        "kind": _pairing(measured_in(dataset)),
+        "seed": seed,
+    }
+    return whole
+
+
+def inner_view(
+    train: MuData, *, share: float, seed: int, by: str | None = None
+) -> dict[str, MuData]:
+    """Divide the train cells of a view once more, so that settings are chosen without any query cell.
+
+    The inner view is made of ``train.h5mu`` alone, so it knows no more than that file says: cells that the scenario left with
+    one modality have no partners here either, and types that it hides stay hidden. Features are those of the view, which all
+    train cells chose; idf, decomposition and moments are fitted again, on the inner train cells.
+
+    Parameters
+    ----------
+    train
+        The train cells of a view.
+    share
+        Of the cells that a query is drawn from, those that become the inner query; as ``query_fraction`` of a scenario.
+    seed
+        Draws the division, together with the view's own seed.
+    by
+        The column by which the scenario splits; one of its groups is left out. If train cells are all of one group, or `by` is
+        None, cells are drawn at random, stratified by type.
+
+    Returns
+    -------
+    dict of MuData
+        Train, query and solution, which say of themselves the view's dataset, scenario and seed.
+
+    Raises
+    ------
+    UserError
+        When there is no such column, or too few cells are left.
+    """
+    view = train.uns[KEY]
+    for modality, cells in train.mod.items():
+        if by is not None and by not in cells.obs:
+            raise UserError(
+                f"--by: the train cells of {modality} have no column {by!r}; there are {', '.join(map(str, cells.obs))}"
+            )
+    dataset = _as_dataset(train, by)
+    if by is not None and dataset.obs[by].nunique() < 2:
+        print(
+            f"all train cells have the same {by}, so the inner query is drawn at random",
+            file=sys.stderr,
+        )
+        by = None
+    parts = cut(
+        dataset,
+        dataset_name=str(view["dataset"]),
+        scenario=str(view["scenario"]),
+        kind="paired" if view["kind"] == "paired" else "natural",  # what was to be hidden is hidden
+        seed=int(np.random.SeedSequence([seed, view["seed"]]).generate_state(1)[0]),
+        query_fraction=share,
+        split=None if by is None else {"by": by},
+        preprocess=_all_features(train),
+    )
+    for part in parts.values():
+        part.uns[KEY]["seed"] = view["seed"]
+    parts["solution"].uns["audit"] = parts["solution"].uns["audit"].assign(seed=view["seed"])
+    return parts
+
+
+def _as_dataset(train: MuData, by: str | None) -> MuData:
+    """Return train cells as a dataset: what was measured of the view's features, and what is known of the cells."""
+    dataset = joined({modality: _source(cells) for modality, cells in train.mod.items()})
+    for column in dict.fromkeys(["cell_type", "batch", *([] if by is None else [by])]):
+        said = pd.Series(said_of_cells(train, column), index=train.obs_names, dtype=object)
+        dataset.obs[column] = categorical(said[dataset.obs_names])
+    if LINKS in train.varp:
+        dataset.varp[LINKS] = train.varp[LINKS]
+    return dataset
+
+
+def _source(cells: AnnData) -> AnnData:
+    """Return one modality of a dataset: its source values, and where they are counts each cell's total over all features."""
+    from anndata import AnnData
+
+    values = "counts" if "counts" in cells.layers else cells.uns["space"]
+    source = AnnData(
+        obs=cells.obs[[column for column in ("total",) if column in cells.obs]].copy(),
+        var=cells.var[[]].copy(),
+        layers={values: cells.layers["counts"] if values == "counts" else cells.X},
+        uns={"kind": cells.uns["kind"], "values": values},
+    )
+    if ACTIVITY in cells.obsm:
+        source.obsm[ACTIVITY] = cells.obsm[ACTIVITY]
+    return source
+
+
+def _all_features(train: MuData) -> dict[str, dict]:
+    """Return options of preprocessing that keep a view's transforms, its features that vary, and its number of components."""
+    most = max(cells.n_vars for cells in train.mod.values())
+    options = {"rna": {"features": most}}
+    if components := [
+        cells.obsm["X_lsi"].shape[1] for cells in train.mod.values() if "X_lsi" in cells.obsm
+    ]:
+        options["atac"] = {"features": max(most, 3), "components": max(components)}
+    for cells in train.mod.values():
+        kind = cells.uns["kind"]
+        options[kind] = dict(cells.uns.get("preprocess", {})) | options.get(kind, {})
+    return options

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found, r_matrix
-from mosaicbench.data.readers import opened
+from mosaicbench.data.assemble import assembled, continuous
+from mosaicbench.data.read import found, r_matrix, rda_list
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +33,9 @@ MATRICES = {
 PARTS = ("data.train", "data.test")  # the authors' division, which becomes the batch
 
 
-def load(raw: Path, *, modalities: Sequence[str] = ("rna", "mirna")) -> MuData:
+def load(
+    raw: Path, *, modalities: Sequence[Literal["rna", "mirna", "protein"]] = ("rna", "mirna")
+) -> MuData:
     """Return the tumours measured in every modality; all modalities are continuous.
 
     Parameters
@@ -47,49 +48,29 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "mirna")) -> MuData:
     Raises
     ------
     UserError
-        When a modality is unknown, or the file is absent or of another layout.
+        When the file is absent or of another layout.
     """
-    if unknown := sorted(set(modalities) - set(MATRICES)):
-        raise UserError(
-            f"modalities: unknown {unknown[0]!r}; breast_tcga knows {', '.join(MATRICES)}"
-        )
     path = found(raw, "breast.TCGA.rda")
-    parts = {
-        part: content
-        for part, content in _parts(path).items()
-        if all(MATRICES[m] in content for m in modalities)
-    }
-    measured, subtypes = (
-        {},
-        np.concatenate([np.asarray(content["subtype"]).astype(str) for content in parts.values()]),
-    )
-    for modality in modalities:
-        name = MATRICES[modality]
-        table = pd.concat(
-            [r_matrix(content[name], path, name) for content in parts.values()], join="inner"
-        )
-        if len(table) != len(subtypes):
-            raise UserError(
-                f"{path}: {len(table)} tumours have {name}, and {len(subtypes)} a subtype"
-            )
-        measured[modality] = Measurement(
-            table.to_numpy(np.float32), table.columns, "continuous", "continuous"
-        )
-        tumours = table.index
-    batch = np.concatenate(
-        [[part.removeprefix("data.")] * len(content["subtype"]) for part, content in parts.items()]
-    )
-    return assembled(measured, cells=tumours, cell_type=subtypes, batch=batch)
-
-
-def _parts(path: Path) -> dict[str, dict]:
-    import rdata
-
-    content = opened(path, rdata.read_rda).get("breast.TCGA")
-    if not isinstance(content, dict) or not all(
-        "subtype" in content.get(part, {}) for part in PARTS
-    ):
+    content = rda_list(path, "breast.TCGA")
+    if not all("subtype" in content.get(part, {}) for part in PARTS):
         raise UserError(
             f"{path}: expected a list breast.TCGA of {' and '.join(PARTS)}, each with a subtype; this is another file"
         )
-    return {part: content[part] for part in PARTS}
+    parts = [
+        part
+        for part in PARTS
+        if all(MATRICES[modality] in content[part] for modality in modalities)
+    ]
+    tables = {
+        modality: pd.concat(
+            [r_matrix(content[part], MATRICES[modality], path) for part in parts], join="inner"
+        )
+        for modality in modalities
+    }
+    subtypes = [np.asarray(content[part]["subtype"]).astype(str) for part in parts]
+    return assembled(
+        {modality: continuous(table) for modality, table in tables.items()},
+        cells=tables[modalities[0]].index,
+        cell_type=np.concatenate(subtypes),
+        batch=np.repeat([part.removeprefix("data.") for part in parts], [*map(len, subtypes)]),
+    )

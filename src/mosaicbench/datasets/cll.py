@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 
-from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found, r_matrix
-from mosaicbench.data.readers import opened
+from mosaicbench.data.assemble import assembled, continuous
+from mosaicbench.data.read import found, r_matrix, rda_list, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +32,14 @@ MATRICES = {
 STATUS = {"0": "unmutated", "1": "mutated"}
 
 
-def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> MuData:
+def load(
+    raw: Path,
+    *,
+    modalities: Sequence[Literal["rna", "methylation", "drugs", "mutations"]] = (
+        "rna",
+        "methylation",
+    ),
+) -> MuData:
     """Return the patients with a known status who were measured in every modality; all modalities are continuous.
 
     Parameters
@@ -49,16 +54,11 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> Mu
     Raises
     ------
     UserError
-        When a modality is unknown, or a file is absent or of another layout.
+        When a file is absent or of another layout.
     """
-    if unknown := sorted(set(modalities) - set(MATRICES)):
-        raise UserError(f"modalities: unknown {unknown[0]!r}; cll knows {', '.join(MATRICES)}")
     path = found(raw, "CLL_data.RData")
-    matrices = _matrices(path)
-    tables = {
-        modality: r_matrix(matrices[MATRICES[modality]], path, MATRICES[modality]).T
-        for modality in modalities
-    }
+    content = rda_list(path, "CLL_data")
+    tables = {modality: r_matrix(content, MATRICES[modality], path).T for modality in modalities}
     status = _status(found(raw, "sample_metadata.txt"))
 
     patients = pd.Index(status.index[status != ""])
@@ -68,34 +68,25 @@ def load(raw: Path, *, modalities: Sequence[str] = ("rna", "methylation")) -> Mu
         raise UserError(
             f"{path}: no patient with an IGHV status is measured in {' and '.join(modalities)}"
         )
-    measured = {}
-    for modality, table in tables.items():
-        values = table.loc[patients].dropna(axis=1).drop(columns="IGHV", errors="ignore")
-        measured[modality] = Measurement(
-            values.to_numpy(np.float32), values.columns, "continuous", "continuous"
-        )
     dataset = assembled(
-        measured, cells=patients, cell_type=status.loc[patients], batch=["all"] * len(patients)
+        {
+            modality: continuous(
+                table.loc[patients].dropna(axis=1).drop(columns="IGHV", errors="ignore")
+            )
+            for modality, table in tables.items()
+        },
+        cells=patients,
+        cell_type=status.loc[patients],
+        batch=["all"] * len(patients),
     )
     listed = set().union(*(table.index for table in tables.values()))
     dataset.uns["cells_dropped"] = len(listed) - len(patients)
     return dataset
 
 
-def _matrices(path: Path) -> dict:
-    import rdata
-
-    content = opened(path, rdata.read_rda)
-    if "CLL_data" not in content or not set(MATRICES.values()) <= set(content["CLL_data"]):
-        raise UserError(
-            f"{path}: expected a list CLL_data with {', '.join(MATRICES.values())}; this is another file"
-        )
-    return content["CLL_data"]
-
-
 def _status(path: Path) -> pd.Series:
     """Return patient -> "mutated", "unmutated" or ""."""
-    table = opened(path, lambda file: pd.read_csv(file, sep="\t", dtype=str))
+    table = text_table(path, sep="\t")
     for column in ("sample", "IGHV"):
         if column not in table:
             raise UserError(f"{path}: no column {column!r}; there are {', '.join(table.columns)}")

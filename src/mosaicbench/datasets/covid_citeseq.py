@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found
-from mosaicbench.data.readers import opened
+from mosaicbench.data.read import annotated, found, obs_columns
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from mudata import MuData
 
 CARD = {
@@ -55,11 +53,10 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
         When the file is absent or unreadable, has not the column, or names a feature of one modality twice.
     """
     path = found(raw, "liu_demo.h5ad")
-    whole = opened(path, _read)
-    if absent := [
-        column for column in (cell_type, batch, *GROUPS.values()) if column not in whole.obs
-    ]:
-        raise UserError(f"{path}: no obs column {absent[0]!r}; there are {', '.join(whole.obs)}")
+    whole = annotated(path)
+    types_of_cells, batches, *groups = obs_columns(
+        whole, [cell_type, batch, *GROUPS.values()], path
+    )
     types = whole.var["feature_types"].astype(str).to_numpy()
     measured = {}
     for kind, name in KINDS.items():
@@ -67,29 +64,14 @@ def load(raw: Path, *, cell_type: str = "mergedcelltype", batch: str = "Batch") 
         names = whole.var_names[columns]
         if not names.is_unique:
             raise UserError(
-                f"{path}: two {name} features are called {names[names.duplicated()][0]!r}; {_REMEDY}"
+                f"{path}: two {name} features are called {names[names.duplicated()][0]!r}; this is not the file that the "
+                "registry states: delete it and run `mosaicbench fetch covid_citeseq`"
             )
         measured[kind] = Measurement(whole.X[:, columns], names, kind, chosen=CHOSEN.get(kind, ""))
-    groups = {column: whole.obs[theirs] for column, theirs in GROUPS.items()}
     return assembled(
         measured,
         cells=whole.obs_names,
-        cell_type=whole.obs[cell_type],
-        batch=whole.obs[batch],
-        groups=groups,
+        cell_type=types_of_cells,
+        batch=batches,
+        groups=dict(zip(GROUPS, groups, strict=True)),
     )
-
-
-def _read(path: Path) -> AnnData:
-    import warnings
-
-    import anndata
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Variable names are not unique"
-        )  # of both modalities together
-        return anndata.read_h5ad(path)
-
-
-_REMEDY = "this is not the file that the registry states: delete it and run `mosaicbench fetch covid_citeseq`"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mosaicbench.data import embedded
 
@@ -23,7 +23,7 @@ def load(
     raw: Path | None,
     *,
     name: str,
-    cell_type: str = "merged",
+    cell_type: Literal["merged", "published"] = "merged",
     cells: Annotated[int, "at least 1"] | None = None,
 ) -> MuData:
     """Return an embedded dataset.

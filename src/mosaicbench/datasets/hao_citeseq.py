@@ -5,15 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
-
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.raw import check_matched, found, measurement
-from mosaicbench.data.readers import labels_joined, mex, opened
-from mosaicbench.errors import UserError
+from mosaicbench.data.read import PARTS, found, labels_joined, measurement, mex, text_table
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from mudata import MuData
 
 CARD = {
@@ -50,19 +45,15 @@ def load(
     UserError
         When a file is absent or unreadable, a column is not there, or the metadata are of other cells.
     """
-    modalities = {kind: _matrix(raw, kind.upper()) for kind in ("rna", "adt")}
+    modalities = {
+        kind: mex(*(found(raw, f"GSM*_{kind.upper()}_*-{part}.gz") for part in PARTS))
+        for kind in ("rna", "adt")
+    }
     path = found(raw, "GSE164378_sc.meta.data_*.csv.gz")
-    table = opened(
-        path, lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False)
-    )
+    table = text_table(path, index_col=0)
     every = modalities["rna"].obs_names
     both = every[every.isin(modalities["adt"].obs_names)]
-    if batch not in table.columns:
-        raise UserError(
-            f"batch: {path} has no column {batch!r}; there are {', '.join(table.columns)}"
-        )
-    doublet, matched = labels_joined(both, table, barcode=None, column="celltype.l2")
-    check_matched(matched, len(table), len(both), path)
+    doublet, _ = labels_joined(both, table, barcode=None, column="celltype.l2", where=path)
     names = both[doublet != DOUBLET]
     types, matched = labels_joined(names, table, barcode=None, column=cell_type)
     columns = {
@@ -81,11 +72,3 @@ def load(
     dataset.uns["dropped"] = {"doublets, by celltype.l2": len(both) - len(names)}
     dataset.uns["labels_matched"] = matched
     return dataset
-
-
-def _matrix(raw: Path, kind: str) -> AnnData:
-    names = {
-        part: found(raw, f"GSM*_{kind}_*-{part}.gz")
-        for part in ("matrix.mtx", "barcodes.tsv", "features.tsv")
-    }
-    return mex(names["matrix.mtx"], names["barcodes.tsv"], names["features.tsv"])

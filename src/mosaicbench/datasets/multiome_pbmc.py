@@ -1,4 +1,4 @@
-"""10x Multiome of PBMC: RNA and open chromatin of the same nuclei, from one Cell Ranger ARC file."""
+"""10x Multiome of PBMC: RNA and open chromatin of the same nuclei, from one Cell Ranger ARC file or SIMBA's 100 cells of it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,35 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import assembled
-from mosaicbench.data.raw import check_matched, found, measurement, on_chromosomes
-from mosaicbench.data.readers import labels_joined, rds_table, tenx_h5
+from mosaicbench.data.read import (
+    annotated,
+    coordinates,
+    found,
+    labels_joined,
+    measurement,
+    on_chromosomes,
+    rds_table,
+    tenx_h5,
+)
+from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
 
 CARD = {
     "label": "10x Multiome PBMC",
     "summary": "RNA and ATAC of blood nuclei, granulocytes removed by sorting; counts, peaks on chromosomes",
     "labels": "SCENT's transfer from the Hao 2021 reference by RNA alone: RNA has an advantage; none for the 3k set",
-    "licence": "CC-BY-4.0 (to be verified); labels MIT",
-    "citation": "10x Genomics, PBMC from a healthy donor, granulocytes removed through cell sorting; labels: SCENT",
+    "licence": "CC-BY-4.0 (to be verified); the copy of 100 cells BSD-3-Clause (pinellolab/simba); labels MIT",
+    "citation": "10x Genomics, PBMC from a healthy donor, granulocytes removed through cell sorting; labels: SCENT; copy of 100 "
+    "cells: Chen et al. 2023, Nature Methods (SIMBA)",
 }
 
 LABELS = "pbmc_multimodal.meta.rds"
+OF_SIMBA = (
+    "10xpbmc_{}_subset.h5ad"  # whose cells are called as SCENT's, with "_rna" or "_atac" at the end
+)
 
 
 def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
@@ -32,28 +46,25 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
     Parameters
     ----------
     raw
-        Folder of the ARC file and, where there are labels, of SCENT's table.
+        Folder of the ARC file, or of 10xpbmc_rna_subset.h5ad and 10xpbmc_atac_subset.h5ad; and of SCENT's table of labels.
     cell_type
-        Column of that table. Cells that it does not list are unlabelled.
+        Column of that table. Cells that it does not list are unlabelled; without the table all are.
 
     Raises
     ------
     UserError
-        When a file is absent or unreadable, or the table belongs to other cells.
+        When a file is absent or unreadable, the files are not of the same cells, or the table belongs to other cells.
     """
-    modalities = tenx_h5(found(raw, "*_filtered_feature_bc_matrix.h5"))
+    of_simba = (Path(raw) / OF_SIMBA.format("rna")).is_file()
+    modalities = _of_simba(raw) if of_simba else _of_ten_x(raw)
     names = modalities["rna"].obs_names
     types, matched = np.full(len(names), "", dtype=object), 0
     if (path := Path(raw) / LABELS).is_file():
         table = rds_table(path)
         barcode = _column_of_barcodes(table, names)
-        types, matched = labels_joined(names, table, barcode=barcode, column=cell_type)
-        check_matched(matched, len(table), len(names), path)
+        types, matched = labels_joined(names, table, barcode=barcode, column=cell_type, where=path)
     dataset = assembled(
-        {
-            "rna": measurement(modalities["rna"], "rna", names),
-            "atac": measurement(on_chromosomes(modalities["atac"]), "atac", names),
-        },
+        {kind: measurement(modalities[kind], kind, names) for kind in ("rna", "atac")},
         cells=names,
         cell_type=types,
         batch=["all"] * len(names),
@@ -62,8 +73,27 @@ def load(raw: Path, *, cell_type: str = "predicted.id") -> MuData:
     return dataset
 
 
+def _of_ten_x(raw: Path) -> dict[str, AnnData]:
+    modalities = tenx_h5(found(raw, "*_filtered_feature_bc_matrix.h5"))
+    return modalities | {"atac": on_chromosomes(modalities["atac"])}
+
+
+def _of_simba(raw: Path) -> dict[str, AnnData]:
+    modalities = {kind: annotated(found(raw, OF_SIMBA.format(kind))) for kind in ("rna", "atac")}
+    for kind, cells in modalities.items():
+        cells.obs_names = cells.obs_names.str.removesuffix(f"_{kind}")
+    rna, atac = modalities.values()
+    if not rna.obs_names.equals(atac.obs_names):
+        raise UserError(
+            f"{raw}: the files of RNA and ATAC do not name the same cells in the same order"
+        )
+    rna.var = rna.var[["gene_ids"]]
+    atac.var = coordinates(atac.var_names).set_axis(atac.var_names, axis=0)
+    return modalities
+
+
 def _column_of_barcodes(table: pd.DataFrame, names: pd.Index) -> str | None:
-    """Return the column that names most cells, None for the row names: the publisher does not say where the barcodes stand."""
+    """Return the column that names most cells, None for the row names: the publisher does not say where the barcodes are."""
     counts = {None: int(table.index.isin(names).sum())}
     counts |= {column: int(table[column].isin(names).sum()) for column in table}
     return max(counts, key=counts.get)

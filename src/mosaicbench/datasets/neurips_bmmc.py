@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found
-from mosaicbench.data.readers import coordinates, opened
+from mosaicbench.data.read import annotated, coordinates, found, obs_columns, opened
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,9 +48,7 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
     """
     path = found(raw, "GSE194122_openproblems_neurips2021_*_BMMC_processed.h5ad.gz")
     whole = opened(path, _unpacked)
-    for column in (cell_type, batch):
-        if column not in whole.obs:
-            raise UserError(f"{path}: no obs column {column!r}; there are {', '.join(whole.obs)}")
+    types_of_cells, batches = obs_columns(whole, [cell_type, batch], path)
     if "counts" not in whole.layers:
         raise UserError(f'{path}: no layers["counts"]; X is normalised and cannot stand for them')
     types = whole.var["feature_types"].astype(str).to_numpy()
@@ -67,17 +64,15 @@ def load(raw: Path, *, cell_type: str = "cell_type", batch: str = "batch") -> Mu
     return assembled(
         measured,
         cells=whole.obs_names,
-        cell_type=whole.obs[cell_type],
-        batch=whole.obs[batch],
+        cell_type=types_of_cells,
+        batch=batches,
         groups=groups,
     )
 
 
 def _unpacked(path: Path) -> AnnData:
-    import anndata
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / path.stem
         with gzip.open(path) as packed, file.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, 2**20)
-        return anndata.read_h5ad(file)
+        return annotated(file)

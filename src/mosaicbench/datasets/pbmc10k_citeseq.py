@@ -10,8 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import check_matched, found
-from mosaicbench.data.readers import labels_joined, opened
+from mosaicbench.data.read import found, labels_joined, opened, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,9 +46,9 @@ def load(raw: Path) -> MuData:
             f"{raw}: pbmc10k_harmo_rna.csv.gz and pbmc10k_harmo_pro.csv.gz do not name the same cells in one order"
         )
     path = found(raw, "truth_10X10k.csv")
-    table = opened(path, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))
-    types, matched = labels_joined(rna.columns, table, barcode="Barcode", column="trueType")
-    check_matched(matched, len(table), rna.shape[1], path)
+    types, matched = labels_joined(
+        rna.columns, text_table(path), barcode="Barcode", column="trueType", where=path
+    )
     dataset = assembled(
         {
             kind: Measurement(sparse.csr_matrix(x.to_numpy().T), x.index, kind)

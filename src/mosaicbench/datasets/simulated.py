@@ -92,39 +92,13 @@ def load(
     Raises
     ------
     UserError
-        When a modality is unknown or a number is too small.
+        When `private_features` names no modality.
     """
-    if not modalities:
-        raise UserError(f"modalities: at least one of {', '.join(STREAMS)}")
-    if unknown := sorted(set(modalities) - set(STREAMS)):
-        raise UserError(
-            f"modalities: unknown {', '.join(map(repr, unknown))}; simulated knows {', '.join(STREAMS)}"
-        )
     further = {} if private_features is None else private_features
     if unknown := sorted(set(further) - set(modalities)):
         raise UserError(
             f"private_features: no modality {unknown[0]!r}; there are {', '.join(modalities)}"
         )
-    smallest = {
-        "cells": (cells, 10),
-        "cell_types": (cell_types, 1),
-        "batches": (batches, 1),
-        "shared": (shared, 1),
-    }
-    smallest |= {
-        "private": (private, 0),
-        "n_rna": (n_rna, 2),
-        "n_atac": (n_atac, 2),
-        "n_adt": (n_adt, 2),
-    }
-    smallest |= {
-        f"private_features.{modality}": (number, 0) for modality, number in further.items()
-    }
-    if fragments is not None and not fragments > 0:
-        raise UserError(f"fragments: must be above 0, found {fragments}")
-    for key, (given, least) in smallest.items():
-        if given < least:
-            raise UserError(f"{key}: must be at least {least}, found {given}")
 
     rng = np.random.default_rng([seed, 0])
     proportions = 0.8 ** np.arange(cell_types)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -61,21 +60,7 @@ def load(
     -------
     MuData
         ``obsm["shared_factors"]`` (cells, 6).
-
-    Raises
-    ------
-    UserError
-        When a number is out of range.
     """
-    if not 0 <= conserved <= 1:
-        raise UserError(f"conserved: must lie between 0 and 1, found {conserved}")
-    for key, given, least in (
-        ("cells", cells, 10),
-        ("cell_types", cell_types, 1),
-        ("own_genes", own_genes, 0),
-    ):
-        if given < least:
-            raise UserError(f"{key}: must be at least {least}, found {given}")
     random, shared, private = np.random.default_rng(seed), 6, 3
     proportions = 0.8 ** np.arange(cell_types)
     types = random.choice(cell_types, size=cells, p=proportions / proportions.sum())

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
 from mosaicbench.data.links import with_links
-from mosaicbench.data.raw import found
-from mosaicbench.data.readers import coordinates, opened
+from mosaicbench.data.read import coordinates, found, opened, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,10 +47,7 @@ def load(
     UserError
         When a file is absent or unreadable, the shapes do not fit each other, or a column or batch is absent.
     """
-    cells = opened(
-        found(raw, "meta_c1.csv"),
-        lambda file: pd.read_csv(file, index_col=0, dtype=str, keep_default_na=False),
-    )
+    cells = text_table(found(raw, "meta_c1.csv"), index_col=0)
     if cell_type not in cells:
         raise UserError(
             f"cell_type: no column {cell_type!r} in meta_c1.csv; there are {', '.join(cells)}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from scipy import sparse
 
-from mosaicbench.data import readers
 from mosaicbench.data.assemble import Measurement, assembled
+from mosaicbench.data.read import annotated, obs_columns
 from mosaicbench.datasets import pbmc10k_citeseq
 from mosaicbench.datasets.pbmc68k_split import stratified_half
 from mosaicbench.errors import UserError
@@ -59,10 +59,8 @@ def load(
     Raises
     ------
     UserError
-        When the file or the column is absent, its values are no counts, or `overlap` is not between 0 and 1.
+        When the file or the column is absent, or its values are no counts.
     """
-    if not 0 <= overlap <= 1:
-        raise UserError(f"overlap: must lie between 0 and 1, found {overlap}")
     source, types = _published(raw) if path is None else _own(raw, path, cell_type)
     counts = sparse.csc_matrix(source.layers.get("counts", source.X), dtype=np.float32)
     if np.any(counts.data < 0) or np.any(counts.data != np.round(counts.data)):
@@ -94,14 +92,10 @@ def _published(raw: Path | None) -> tuple[AnnData, Sequence[str]]:
 
 
 def _own(raw: Path | None, path: str, cell_type: str | None) -> tuple[AnnData, Sequence[str]]:
-    import anndata
-
-    source = readers.opened((Path() if raw is None else Path(raw)) / path, anndata.read_h5ad)
-    if cell_type is not None and cell_type not in source.obs:
-        raise UserError(
-            f"cell_type: no obs column {cell_type!r} in {path}; there are {', '.join(source.obs)}"
-        )
-    return source, [""] * source.n_obs if cell_type is None else source.obs[cell_type].astype(str)
+    source = annotated((Path() if raw is None else Path(raw)) / path)
+    if cell_type is None:
+        return source, [""] * source.n_obs
+    return source, obs_columns(source, [cell_type], f"cell_type: {path}")[0].astype(str)
 
 
 def _part(

@@ -72,25 +72,13 @@ def load(
     Raises
     ------
     UserError
-        When a modality is unknown or a number is too small.
+        When a modality is unknown.
     """
     given = {} if private_features is None else private_features
     if unknown := sorted(set(given) - set(STREAMS)):
         raise UserError(
             f"private_features: no modality {unknown[0]!r}; there are {', '.join(STREAMS)}"
         )
-    smallest = {
-        "cells": (cells, 10),
-        "shared_features": (shared_features, 1),
-        "shared": (shared, 1),
-        "private": (private, 1),
-    }
-    smallest |= {
-        f"private_features.{modality}": (number, 0) for modality, number in given.items()
-    } | {"noise": (noise, 0)}
-    for key, (number, least) in smallest.items():
-        if number < least:
-            raise UserError(f"{key}: must be at least {least}, found {number}")
 
     s = np.random.default_rng([seed, 0]).uniform(-2, 2, (cells, shared))
     of_shared = _root(s)

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found
-from mosaicbench.data.readers import opened
+from mosaicbench.data.read import found, opened, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def load(
         When a file is absent or of another layout, or no sample is left.
     """
     path = found(raw, "BRCA_clinicalMatrix")
-    clinical = opened(path, lambda file: pd.read_csv(file, sep="\t", dtype=str))
+    clinical = text_table(path, sep="\t")
     for column in ("sampleID", cell_type):
         if column not in clinical:
             raise UserError(

@@ -12,8 +12,15 @@ import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import check_matched, found, measurement, on_chromosomes
-from mosaicbench.data.readers import csv_counts, labels_joined, opened, tenx_h5
+from mosaicbench.data.read import (
+    csv_counts,
+    found,
+    labels_joined,
+    measurement,
+    on_chromosomes,
+    opened,
+    tenx_h5,
+)
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,8 +60,6 @@ def load(
     UserError
         When a file is absent or unreadable, wells differ in genes or antibodies, or the labels are of other cells.
     """
-    if not wells:
-        raise UserError("wells: name at least one, such as W3")
     parts = {well: _well(raw, well) for well in wells}
     table = _labels(Path(raw) / LABELS) if (Path(raw) / LABELS).is_file() else None
     measured = {kind: _joined(parts, kind) for kind in ("rna", "adt")}
@@ -139,6 +144,4 @@ def _types(
     if own.empty:
         ends = ", ".join(sorted(set(table["well"].dropna())))
         raise UserError(f"{path}: no barcode ends in the number of well {well}; they end in {ends}")
-    types, matched = labels_joined(names, own, barcode="cell", column=column, suffix="-1")
-    check_matched(matched, len(own), len(names), path)
-    return types, matched
+    return labels_joined(names, own, barcode="cell", column=column, suffix="-1", where=path)

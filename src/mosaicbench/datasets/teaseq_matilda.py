@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from mosaicbench.data.assemble import Measurement, assembled
-from mosaicbench.data.raw import found
-from mosaicbench.data.readers import opened
+from mosaicbench.data.read import found, opened, text_table
 from mosaicbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ def load(raw: Path) -> MuData:
             f"{raw}: train_rna.h5 and train_adt.h5 do not name the same cells in the same order"
         )
     table = found(raw, "train_cty.csv")
-    types = opened(table, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))["x"]
+    types = text_table(table)["x"]
     if len(types) != len(cells["rna"]):
         raise UserError(f"{table}: {len(types)} types, but {len(cells['rna'])} cells")
     return assembled(measured, cells=cells["rna"], cell_type=types, batch=["all"] * len(types))

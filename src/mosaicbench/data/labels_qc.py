@@ -1,0 +1,322 @@
+"""What any dataset may be asked for after loading: labels from a table, quality control, fewer features, links.
+
+Quality control has fixed thresholds from the config and looks at each cell alone, so nothing is learned from any cell.
+
+`association` makes a dataset by design: the features that tell one cell type from the rest, beside a chosen number of those
+that tell least, as Märtens and Yau (2024) study private variation on real data. What is relevant to a binary label stays the
+same while ever more irrelevant features join it. The features are chosen with the label and all cells, query cells included:
+this makes the dataset, as a simulation would, and is no preprocessing. Scores of that label on such data say how methods
+compare, not how well the label can be predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data import links as feature_links
+from mosaicbench.data.assemble import (
+    categorical,
+    check_options,
+    joined,
+    rewrapped,
+    seen_in,
+    source_values,
+)
+from mosaicbench.data.checks import check_labels, warn
+from mosaicbench.data.read import labels_joined, read_table
+from mosaicbench.errors import UserError
+from mosaicbench.files.dataset import LINKS, measured_in
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+OTHERS = "other"  # the type of all cells that are not of the type of `association`
+PER_CELL = 1e4  # counts per cell after normalisation
+
+
+def curated(
+    dataset: MuData,
+    raw: Path | None = None,
+    *,
+    labels: dict | None = None,
+    unlabelled: Sequence[str] = (),
+    dropped_types: Sequence[str] = (),
+    qc: dict[str, dict] | None = None,
+    association: dict | None = None,
+    cells: Annotated[int, "at least 1"] | None = None,
+    links: str | bool = True,
+    gtf: str | None = None,
+    upstream: Annotated[int, "at least 0"] = 2000,
+) -> MuData:
+    """Return a dataset with the labels, the cells and the links that its stanza asks for; raw counts stay as they are.
+
+    Parameters
+    ----------
+    dataset
+        As a loader returns it.
+    raw
+        Folder that relative paths start from; None for the working directory.
+    labels
+        ``path`` of a .tsv, .csv or .rds table, its columns ``barcode`` (left out: the first column, or R's row names) and
+        ``column``; where the table's barcodes lack an ending, ``suffix``; where theirs must go first, ``remove``.
+    unlabelled
+        Cell types that mean "unknown"; their cells stay, without a label. A name that does not occur is refused: a misspelt
+        one would silently become a cell type.
+    dropped_types
+        Cell types whose cells are dropped, such as doublets.
+    qc
+        modality -> thresholds a cell must meet: ``min_features``, ``max_features`` (genes, peaks or proteins seen),
+        ``min_counts``, ``max_counts`` (their sum), ``max_mito`` (share of counts in genes called MT-, between 0 and 1); and
+        ``min_cells``, in how many of the kept cells a feature must be seen (default 1).
+    association
+        ``cell_type``: the type that is told from all others, which are then called "other" (unlabelled cells stay so);
+        ``relevant``, ``irrelevant``: modality -> number of the most, and of the least, associated features, which ``var`` marks
+        in ``relevant``. Their RNA counts become log-normalised values, with each cell's total over all genes. A modality under
+        neither key keeps all its features.
+    cells
+        At most so many cells are kept, of those that passed, drawn at random, always the same.
+    links
+        True: peaks and proteins are linked to genes as far as coordinates and antibody names are known; where neither is, links
+        that the loader brought stay. A path: a table with the columns `modality modality sign`. False: none.
+    gtf
+        Gene annotation, for peak links where the data have no gene coordinates.
+    upstream
+        Bases before a gene's start within which a peak is still linked to it.
+
+    Returns
+    -------
+    MuData
+        ``uns["curation"]``: ``dropped`` (reason -> cells that it applies to; a cell may have several), ``labels_matched``.
+
+    Raises
+    ------
+    UserError
+        When an option or a name is unknown, no barcode matches, or no cell is left.
+    """
+    folder = Path() if raw is None else Path(raw)
+    types = np.asarray(dataset.obs["cell_type"], dtype=object)
+    notes: dict = {"dropped": {}}
+    if labels is not None:
+        check_options(_joined_labels, labels, "labels")
+        types, notes["labels_matched"] = _joined_labels(dataset.obs_names, folder, **labels)
+    _check_types("unlabelled", unlabelled, types)
+    _check_types("dropped_types", dropped_types, types)
+    any_known = bool(np.any(types != ""))
+    types = np.where(np.isin(types.astype(str), [str(name) for name in unlabelled]), "", types)
+    if any_known and not np.any(types != ""):
+        warn(
+            "unlabelled: names every cell type, so no cell has a label; leave out those that are known"
+        )
+
+    keep = np.ones(dataset.n_obs, dtype=bool)
+    for name in dropped_types:
+        keep &= types != str(name)
+        notes["dropped"][f"cell type {name}"] = int(np.sum(types == str(name)))
+    min_cells = {}
+    for modality, thresholds in (qc or {}).items():
+        _check_modalities("qc", qc, dataset)
+        check_options(_failing, thresholds, f"qc.{modality}", others=["min_cells"])
+        per_cell = dict(thresholds)
+        min_cells[modality] = per_cell.pop("min_cells", 1)
+        measured = np.flatnonzero(measured_in(dataset)[modality])
+        for reason, failing in _failing(dataset[modality], modality, **per_cell).items():
+            keep[measured[failing]] = False
+            notes["dropped"][reason] = int(failing.sum())
+    if not keep.any():
+        reasons = ", ".join(f"{reason}: {cells}" for reason, cells in notes["dropped"].items())
+        raise UserError(f"qc: no cell is left ({reasons}); loosen the thresholds")
+    if cells is not None and cells < keep.sum():
+        passed = np.random.default_rng(0).permutation(np.flatnonzero(keep))
+        notes["dropped"]["beyond the number of cells asked for"] = len(passed) - cells
+        keep[passed[cells:]] = False
+
+    dataset = rewrapped(dataset)
+    dataset.obs["cell_type"] = categorical(types)
+    if not keep.all() or any(least > 1 for least in min_cells.values()):
+        dataset = _subset(dataset, keep, min_cells)
+    types = np.asarray(dataset.obs["cell_type"], dtype=object)
+    if labels is not None or np.any(types != ""):
+        check_labels(types, "labels")
+    if association is not None:
+        check_options(_by_association, association, "association")
+        dataset = _by_association(dataset, **association)
+    if links is not False:
+        table = folder / links if isinstance(links, str) else None
+        annotation = None if gtf is None else folder / gtf
+        dataset = feature_links.linked(dataset, table=table, gtf=annotation, upstream=upstream)
+    elif LINKS in dataset.varp:
+        del dataset.varp[LINKS], dataset.uns[LINKS]
+    dataset.uns["curation"] = notes
+    return dataset
+
+
+def _joined_labels(
+    names: pd.Index,
+    folder: Path,
+    *,
+    path: str,
+    column: str,
+    barcode: str | None = None,
+    suffix: str = "",
+    remove: str = "",
+) -> tuple[np.ndarray, int]:
+    table = read_table(folder / path)
+    if barcode is None and isinstance(table.index, pd.RangeIndex):  # no row names of R
+        barcode = table.columns[0]
+    types, matched = labels_joined(
+        names, table, barcode=barcode, column=column, suffix=suffix, remove=remove
+    )
+    if matched == 0:
+        theirs = (table.index if barcode is None else table[barcode])[0]
+        raise UserError(
+            f"labels: no cell is in {path}: cells are called {names[0]!r}, …, its barcodes {theirs!r}, …; "
+            "give suffix or remove if only an ending differs"
+        )
+    return types, matched
+
+
+def _check_types(key: str, names: Sequence[str], types: np.ndarray) -> None:
+    there = {str(name) for name in types}
+    if absent := sorted({str(name) for name in names} - there):
+        raise UserError(
+            f"{key}: no cell is called {absent[0]!r}; there are {', '.join(sorted(there - {''}))}"
+        )
+
+
+def _check_modalities(key: str, given: dict, dataset: MuData) -> None:
+    if unknown := sorted(set(given) - set(dataset.mod)):
+        raise UserError(f"{key}: no modality {unknown[0]!r}; there are {', '.join(dataset.mod)}")
+
+
+def _failing(
+    cells: AnnData,
+    modality: str,
+    *,
+    min_features: int | None = None,
+    max_features: int | None = None,
+    min_counts: int | None = None,
+    max_counts: int | None = None,
+    max_mito: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Return reason -> (cells,) mask of those that do not meet a threshold."""
+    of_counts = {"min_counts": min_counts, "max_counts": max_counts, "max_mito": max_mito}
+    asked = [name for name, threshold in of_counts.items() if threshold is not None]
+    if asked and cells.uns["values"] != "counts":
+        raise UserError(
+            f"qc.{modality}.{asked[0]}: this modality has no counts; use min_features or max_features"
+        )
+    values = source_values(cells)
+    features = np.diff(values.indptr)
+    counts = np.asarray(values.sum(axis=1), dtype=np.float64).ravel()
+    share = None
+    if max_mito is not None:
+        mito = cells.var_names.str.upper().str.startswith("MT-")
+        if not mito.any():
+            raise UserError(
+                f"qc.{modality}.max_mito: no gene's name begins with MT-, so there is no mitochondrial fraction"
+            )
+        of_mito = np.asarray(values[:, mito].sum(axis=1), dtype=np.float64).ravel()
+        share = of_mito / np.maximum(counts, 1)
+    thresholds = {
+        "min_features": (min_features, np.less, features),
+        "max_features": (max_features, np.greater, features),
+        "min_counts": (min_counts, np.less, counts),
+        "max_counts": (max_counts, np.greater, counts),
+        "max_mito": (max_mito, np.greater, share),
+    }
+    return {
+        f"{modality} {name} {threshold}": fails(measure, threshold)
+        for name, (threshold, fails, measure) in thresholds.items()
+        if threshold is not None
+    }
+
+
+def _subset(dataset: MuData, keep: np.ndarray, min_cells: dict[str, int]) -> MuData:
+    """Return the kept cells, without the features that fewer than `min_cells` (default 1) of them show."""
+    modalities = {}
+    in_modality = measured_in(dataset)
+    for modality, cells in dataset.mod.items():
+        if not np.any(left := keep[in_modality[modality]]):
+            raise UserError(
+                f"qc: no cell of modality {modality!r} is left; loosen the thresholds, or leave the modality out"
+            )
+        kept = cells[left].copy()
+        columns = seen_in(source_values(kept)) >= min_cells.get(modality, 1)
+        if columns.sum() == 1 < kept.n_vars:
+            raise UserError(
+                f"qc.{modality}: only one feature is seen in the {keep.sum()} cells kept; loosen min_cells or the thresholds"
+            )
+        if not columns.any():
+            raise UserError(
+                f"qc.{modality}: no feature is seen in {min_cells.get(modality, 1)} of the {left.sum()} cells kept"
+            )
+        modalities[modality] = kept if columns.all() else kept[:, columns].copy()
+    smaller = joined(modalities)
+    for column in dataset.obs:
+        smaller.obs[column] = categorical(np.asarray(dataset.obs[column], dtype=object)[keep])
+    smaller.uns |= dataset.uns
+    smaller.obsm.update(
+        {key: matrix[keep] for key, matrix in dataset.obsm.items() if key not in dataset.mod}
+    )
+    if (links := feature_links.restricted(dataset, smaller)) is not None:
+        smaller.varp[LINKS] = links
+    return smaller
+
+
+def _by_association(
+    dataset: MuData,
+    *,
+    cell_type: str,
+    relevant: dict[str, int] | None = None,
+    irrelevant: dict[str, int] | None = None,
+) -> MuData:
+    """Return a dataset of two cell types, one and "other", with the features most and least associated with it."""
+    types, wanted = np.asarray(dataset.obs["cell_type"], dtype=object), str(cell_type)
+    _check_types("association.cell_type", [wanted], types)
+    relevant, irrelevant = relevant or {}, irrelevant or {}
+    _check_modalities("association.relevant", relevant, dataset)
+    _check_modalities("association.irrelevant", irrelevant, dataset)
+    two = np.where((types == wanted) | (types == ""), types, OTHERS)
+    modalities = dict(dataset.mod)
+    for modality in {**relevant, **irrelevant}:
+        most, least = int(relevant.get(modality, 0)), int(irrelevant.get(modality, 0))
+        features = modalities[modality].n_vars
+        if not 0 < most + least <= features:
+            raise UserError(
+                f"association: {most} relevant and {least} irrelevant features of modality {modality!r} were asked for, "
+                f"it has {features}"
+            )
+        types_here = two[measured_in(dataset)[modality]]
+        modalities[modality] = _associated(modalities[modality], types_here, wanted, most, least)
+    designed = rewrapped(dataset, modalities)
+    designed.obs["cell_type"] = categorical(two)
+    return designed
+
+
+def _associated(cells: AnnData, types: np.ndarray, wanted: str, most: int, least: int) -> AnnData:
+    """Return a modality's most and least associated features, in the order of the dataset."""
+    from sklearn.feature_selection import r_regression
+
+    compared = source_values(cells)
+    if cells.uns["values"] == "counts":  # values that do not follow a cell's depth
+        totals = np.maximum(np.asarray(compared.sum(axis=1)).ravel(), 1)
+        per_cell = sparse.diags((PER_CELL / totals).astype(np.float32)) @ compared
+        compared = sparse.csr_matrix(per_cell).log1p()
+    known = types != ""
+    r = r_regression(compared[known].astype(np.float64), (types[known] == wanted).astype(float))
+    ranked = np.argsort(-np.abs(r), kind="stable")
+    columns = np.sort(np.concatenate([ranked[:most], ranked[len(ranked) - least :]]))
+    chosen = cells[:, columns].copy()
+    chosen.var["relevant"] = np.isin(columns, ranked[:most])
+    if cells.uns["kind"] == "rna" and cells.uns["values"] == "counts":
+        del chosen.layers["counts"]
+        chosen.layers["lognorm"] = compared[:, columns]
+        chosen.uns["values"] = "lognorm"
+    return chosen

@@ -1,0 +1,481 @@
+"""Read what publishers and users have: 10x ``.h5``, Matrix Market, csv, R, ``.h5ad``, ``.h5mu``, tables of labels.
+
+A reader of counts returns cells x features with the raw values in ``X`` (CSR, float32) and cell names as the file has them.
+``var`` holds what the file says of features: ``gene_ids``, ``feature_types``, ``genome``, and ``chrom``, ``start``, ``end``
+(as in BED; "" and -1 where unknown).
+
+Cell Ranger ARC's interval of a *gene* is not the gene's body but the span of its transcription start sites, without strand:
+MIR1302-2HG has chr1:29553-30267, from its first start site to its last, though the gene ends at 31,109.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.data.assemble import Measurement
+from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import quiet_mudata
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+FEATURE_TYPES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "adt"}
+OTHER_TYPES = {
+    "CRISPR Guide Capture",
+    "Multiplexing Capture",
+    "Custom",
+    "Antigen Capture",
+    "VDJ",
+    "VDJ-T",
+    "VDJ-B",
+}
+PARTS = ("matrix.mtx", "barcodes.tsv", "features.tsv")  # of a Matrix Market folder
+VALUES = 2**23  # of a csv table that are dense in memory at once
+INTERVAL = r"^(?P<chrom>.+?)[:_-](?P<start>\d+)[-_](?P<end>\d+)$"
+FEWEST_MATCHED = 0.5  # a table of labels that names fewer of its own cells is another experiment's
+
+
+def opened(path: str | Path, reader: Callable[[Path], Any]) -> Any:
+    """Return what `reader` makes of a file; an error of a library becomes one sentence with the file's name.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, truncated or of another kind.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"path: {file}: no such file; paths start from {Path.cwd()}")
+    try:
+        return reader(file)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # each library has its own errors for a truncated file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"path: {file}: cannot be read, it is truncated or of another kind ({reason})"
+        ) from error
+
+
+def found(raw: Path, pattern: str) -> Path:
+    """Return the one file in the folder `raw` whose name matches `pattern`.
+
+    Raises
+    ------
+    UserError
+        When no file or more than one matches.
+    """
+    paths = sorted(Path(raw).glob(pattern))
+    if len(paths) != 1:
+        there = ", ".join(path.name for path in paths) or "none"
+        raise UserError(
+            f"{raw}: one file {pattern} was expected, there is {there}; run `mosaicbench fetch {Path(raw).name}`"
+        )
+    return paths[0]
+
+
+def tenx_h5(path: str | Path) -> dict[str, AnnData]:
+    """Read a feature-barcode matrix of Cell Ranger (3 or later) or Cell Ranger ARC.
+
+    Returns
+    -------
+    dict of AnnData
+        "rna", "atac", "adt", as far as the file has them; features of other types are left out. Names that occur twice within a
+        modality are made unique.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, truncated, or not of this format, or has none of the three modalities.
+    """
+    modalities = by_feature_type(opened(path, _tenx))
+    if not modalities:
+        raise UserError(f"path: {path}: no feature is of a type in {', '.join(FEATURE_TYPES)}")
+    return modalities
+
+
+def _tenx(file: Path) -> AnnData:
+    import h5py
+    import scanpy
+
+    with h5py.File(file) as content:
+        if "matrix" not in content:
+            raise UserError(
+                f"path: {file}: no group 'matrix'; this is not a feature-barcode matrix of Cell Ranger 3 or later"
+            )
+    with quiet_mudata():
+        cells = scanpy.read_10x_h5(file, gex_only=False)
+    if "interval" in cells.var:
+        cells.var = _with_coordinates(cells.var, coordinates(cells.var["interval"]))
+    return cells
+
+
+def by_feature_type(cells: AnnData) -> dict[str, AnnData]:
+    """Return modality -> cells, by the feature types of 10x; cells without feature types are rna."""
+    if "feature_types" not in cells.var:
+        return {"rna": cells}
+    types, modalities = cells.var["feature_types"].to_numpy(), {}
+    with quiet_mudata():
+        for name, modality in FEATURE_TYPES.items():
+            if np.any(of_type := types == name):
+                modalities[modality] = cells if of_type.all() else cells[:, of_type].copy()
+                modalities[modality].var_names_make_unique()
+    return modalities
+
+
+def mex_folder(folder: Path) -> AnnData:
+    """Read a Matrix Market folder of Cell Ranger; ``features.tsv`` may be called ``genes.tsv``, each file may be gzipped."""
+    files = []
+    for part in PARTS:
+        choices = [folder / part, folder / f"{part}.gz"]
+        choices += [folder / "genes.tsv"] if part == "features.tsv" else []
+        existing = [file for file in choices if file.is_file()]
+        if not existing:
+            raise UserError(
+                f"path: {folder} has no {part} or {part}.gz; a Matrix Market folder has {', '.join(PARTS)}"
+            )
+        files.append(existing[0])
+    return mex(*files)
+
+
+def mex(matrix: str | Path, barcodes: str | Path, features: str | Path) -> AnnData:
+    """Read a Matrix Market matrix with the names of its cells and features; each file may be gzipped.
+
+    Parameters
+    ----------
+    matrix
+        ``matrix.mtx``, features x cells as Cell Ranger writes it; a matrix of cells x features is recognised by the names.
+    barcodes
+        One cell name a line (further columns are ignored).
+    features
+        One feature a line: a name; id and name; id, name and type; or these and chrom, start, end, as Cell Ranger ARC writes.
+        An empty name is replaced by the id.
+
+    Raises
+    ------
+    UserError
+        When a file is absent or unreadable, or the numbers of names are not the matrix's shape.
+    """
+    from anndata import AnnData
+    from scipy.io import mmread
+
+    table = _feature_table(opened(features, _rows))
+    names = opened(barcodes, _rows)[0]
+    values = sparse.csr_matrix(opened(matrix, mmread), dtype=np.float32)
+    if values.shape == (len(table), len(names)):
+        values = values.T.tocsr()
+    elif values.shape != (len(names), len(table)):
+        raise UserError(
+            f"path: {matrix} is {values.shape[0]} x {values.shape[1]}, but {features} names {len(table)} features and "
+            f"{barcodes} {len(names)} cells; take the three files of one matrix"
+        )
+    with quiet_mudata():
+        cells = AnnData(values, obs=pd.DataFrame(index=names.to_list()), var=table)
+    cells.var_names_make_unique()
+    return cells
+
+
+def _rows(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
+
+
+def _feature_table(rows: pd.DataFrame) -> pd.DataFrame:
+    ids, names = rows[0], rows[0]
+    known = {*FEATURE_TYPES, *OTHER_TYPES}
+    types = next((column for column in rows if column and set(rows[column]) <= known), None)
+    if 1 in rows and types != 1:
+        names = rows[1].where(rows[1] != "", ids)
+    table = pd.DataFrame(
+        {"gene_ids": ids.to_numpy()}, index=pd.Index(names.to_list(), dtype=object)
+    )
+    if types is not None:
+        table["feature_types"] = rows[types].to_numpy()
+    if rows.shape[1] >= 6:
+        places = rows[3].where(rows[4] != "") + ":" + rows[4] + "-" + rows[5]
+        table = _with_coordinates(table, coordinates(places))
+    return table
+
+
+def coordinates(names: Sequence[str]) -> pd.DataFrame:
+    """Return chrom, start, end of intervals such as "chr1:9790-10675", "chr1-9790-10675" or "chr1_9790_10675".
+
+    Returns
+    -------
+    DataFrame
+        One row per name; chrom "" and start, end -1 where a name is no interval.
+    """
+    parts = pd.Series([str(name) for name in names], dtype=object).str.extract(INTERVAL)
+    ends = parts[["start", "end"]].fillna("-1").astype(np.int64)
+    return pd.DataFrame(
+        {
+            "chrom": parts["chrom"].fillna("").astype(object),
+            "start": ends["start"],
+            "end": ends["end"],
+        }
+    )
+
+
+def _with_coordinates(frame: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**{column: places[column].to_numpy() for column in places})
+
+
+def csv_counts(path: str | Path, *, index: str | None = None, drop: Sequence[str] = ()) -> AnnData:
+    """Read a comma-separated table of one row per cell and one column per feature; it may be gzipped.
+
+    It is read block by block: a table of empty droplets is mostly zeros.
+
+    Parameters
+    ----------
+    path
+        The file.
+    index
+        The column of cell names; the first where None.
+    drop
+        Columns that are no features, such as totals.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, a column is not there or holds no numbers, or a name occurs twice.
+    """
+    return opened(path, lambda file: _csv(file, index, drop))
+
+
+def _csv(file: Path, index: str | None, drop: Sequence[str]) -> AnnData:
+    from anndata import AnnData
+
+    header = pd.read_csv(file, nrows=0).columns
+    index = header[0] if index is None else index
+    for name in (index, *drop):
+        if name not in header:
+            raise UserError(
+                f"path: {file}: no column {name!r}; there are {', '.join(map(str, header[:20]))}"
+            )
+    names, values = [], []
+    blocks = pd.read_csv(
+        file,
+        chunksize=max(1, VALUES // len(header)),
+        float_precision="round_trip",
+        converters={index: "_".__add__},  # so that a cell called NA has a name
+    )
+    for block in blocks:
+        numbers = block.drop(columns=[index, *drop])
+        texts = [name for name in numbers if not pd.api.types.is_numeric_dtype(numbers[name])]
+        if texts:
+            raise UserError(
+                f"path: {file}: column {texts[0]!r} holds no numbers; name it under `drop`"
+            )
+        names += block[index].str.removeprefix("_").to_list()
+        values.append(sparse.csr_matrix(numbers.to_numpy(dtype=np.float32)))
+    if not values:
+        raise UserError(f"path: {file} has no row")
+    cells = pd.Index(names, dtype=object)
+    if not cells.is_unique:
+        raise UserError(
+            f"path: {file} names a cell twice, {cells[cells.duplicated()][0]!r}; make the cell names unique"
+        )
+    table = AnnData(
+        sparse.vstack(values, format="csr"),
+        obs=pd.DataFrame(index=cells),
+        var=pd.DataFrame(index=numbers.columns.astype(str)),
+    )
+    table.var_names_make_unique()
+    return table
+
+
+def annotated(path: Path) -> AnnData | MuData:
+    """Read an ``.h5ad`` or ``.h5mu``.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, or holds the other of the two.
+    """
+    return opened(path, _annotated)
+
+
+def _annotated(file: Path) -> AnnData | MuData:
+    import anndata
+    import h5py
+    import mudata
+
+    with h5py.File(file) as content:
+        is_mudata = "mod" in content
+    if is_mudata and file.suffix != ".h5mu":
+        raise UserError(
+            f"path: {file}: holds a MuData, of several modalities; name it .h5mu, and give it as path: FILE.h5mu"
+        )
+    if not is_mudata and file.suffix == ".h5mu":
+        raise UserError(
+            f"path: {file}: holds no MuData; if it is an AnnData, name it .h5ad, and give it as path: {{MODALITY: FILE}}"
+        )
+    with quiet_mudata():
+        return mudata.read_h5mu(file) if is_mudata else anndata.read_h5ad(file)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table of cells: ``.tsv``, ``.csv`` (both may end in ``.gz``) or ``.rds``; all entries are texts, "" is missing.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, or its name has another ending.
+    """
+    name = Path(path).name.lower().removesuffix(".gz")
+    if name.endswith(".rds"):
+        return rds_table(path)
+    if not name.endswith((".tsv", ".csv", ".txt")):
+        raise UserError(f"labels: {path} is neither .tsv, .csv nor .rds")
+    return text_table(path, sep="," if name.endswith(".csv") else "\t", na_values=[""])
+
+
+def text_table(path: str | Path, **options: object) -> pd.DataFrame:
+    """Read a csv table whose entries are all texts; `options` are those of ``pandas.read_csv``."""
+    return opened(path, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False, **options))
+
+
+def rds_table(path: str | Path) -> pd.DataFrame:
+    """Read a data frame that R's ``saveRDS`` wrote; its row names become the index.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, or holds something else than a data frame.
+    """
+    import rdata
+
+    table = opened(path, rdata.read_rds)
+    if not isinstance(table, pd.DataFrame):
+        raise UserError(
+            f"path: {path}: holds a {type(table).__name__}, not a data frame; save the table alone with saveRDS"
+        )
+    return table.set_axis(table.index.astype(str), axis=0)
+
+
+def rda_list(path: Path, name: str) -> dict:
+    """Read the list `name` of an ``.rda`` or ``.RData`` file."""
+    import rdata
+
+    content = opened(path, rdata.read_rda)
+    if not isinstance(content.get(name), dict):
+        raise UserError(f"{path}: expected a list {name}; this is another file")
+    return content[name]
+
+
+def r_matrix(content: dict, name: str, path: Path) -> pd.DataFrame:
+    """Return a matrix of a list of an R file as a table with texts as names of its rows and columns.
+
+    Raises
+    ------
+    UserError
+        When the list has no such matrix, or the matrix does not name its rows and columns.
+    """
+    matrix = content.get(name)
+    if not hasattr(matrix, "to_pandas") or not set(matrix.dims) <= set(matrix.indexes):
+        raise UserError(f"{path}: no matrix {name} that names its rows and columns")
+    table = matrix.to_pandas()
+    return table.set_axis(table.index.astype(str), axis=0).set_axis(
+        table.columns.astype(str), axis=1
+    )
+
+
+def labels_joined(
+    names: Sequence[str],
+    table: pd.DataFrame,
+    *,
+    barcode: str | None,
+    column: str,
+    suffix: str = "",
+    remove: str = "",
+    where: Path | None = None,
+) -> tuple[np.ndarray, int]:
+    """Look up each cell's entry in a table of labels.
+
+    Parameters
+    ----------
+    names
+        (cells,) cell names.
+    table
+        One row per barcode.
+    barcode
+        The column of barcodes; None for the table's index.
+    column
+        The column to look up.
+    suffix
+        What the barcodes of the table lack at their end, e.g. "-1".
+    remove
+        What they end with that the cell names do not; other rows (other wells) are passed over. Taken off before `suffix` is
+        put on.
+    where
+        The table's file, if most of its rows must be among the cells.
+
+    Returns
+    -------
+    labels, n_matched
+        (cells,) texts, "" where a cell is not in the table or has no entry; and how many cells are in the table.
+
+    Raises
+    ------
+    UserError
+        When a column is not there, two rows of one barcode disagree, or the table is of other cells.
+    """
+    for name in [column] if barcode is None else [barcode, column]:
+        if name not in table.columns:
+            raise UserError(
+                f"labels: no column {name!r}; there are {', '.join(map(str, table.columns))}"
+            )
+    keys = pd.Series(table.index if barcode is None else table[barcode]).astype(str)
+    entries = table[column].astype(object)
+    rows = pd.DataFrame(
+        {"key": keys.to_numpy(), "text": entries.where(entries.notna(), "").astype(str).to_numpy()}
+    )
+    rows = rows[rows["key"].str.endswith(remove)].drop_duplicates()
+    texts = rows["text"].set_axis([key.removesuffix(remove) + suffix for key in rows["key"]])
+    if not texts.index.is_unique:
+        twice = texts.index[texts.index.duplicated()][0]
+        raise UserError(
+            f"labels: barcode {twice!r} stands twice with different entries in column {column!r}; keep one of them"
+        )
+    labels = texts.reindex([str(name) for name in names])
+    matched = int(labels.notna().sum())
+    if where is not None and matched < FEWEST_MATCHED * min(len(table), len(names)):
+        raise UserError(
+            f"{where}: only {matched} of its {len(table)} barcodes are among the {len(names)} cells; it belongs to "
+            "other cells, or names them in another way"
+        )
+    return labels.fillna("").to_numpy(dtype=object), matched
+
+
+def obs_columns(cells: AnnData, names: Sequence[str], path: Path | str) -> list[pd.Series]:
+    """Return columns of ``obs``.
+
+    Raises
+    ------
+    UserError
+        When a column is not there.
+    """
+    for name in names:
+        if name not in cells.obs:
+            raise UserError(f"{path}: no obs column {name!r}; there are {', '.join(cells.obs)}")
+    return [cells.obs[name] for name in names]
+
+
+def measurement(cells: AnnData, kind: str, names: pd.Index) -> Measurement:
+    """Return the counts of the cells `names`, in their order; a matrix that has them so already is not copied."""
+    values = (
+        cells.X if cells.obs_names.equals(names) else cells.X[cells.obs_names.get_indexer(names)]
+    )
+    return Measurement(values, cells.var_names, kind, annotation=cells.var)
+
+
+def on_chromosomes(peaks: AnnData) -> AnnData:
+    """Return the peaks on chromosomes: unplaced contigs (GL…, KI…) have no place in a genome browser or near a gene."""
+    keep = peaks.var["chrom"].astype(str).str.startswith("chr").to_numpy()
+    return peaks if keep.all() else peaks[:, keep].copy()
