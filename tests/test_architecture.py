@@ -25,30 +25,13 @@ ALLOWED = {
     "view": (set(), {"numpy", "scipy"}),
     "usage": (set(), set()),
     "meter": ({"usage"}, {"psutil"}),
-    "registry": ({"config_checks", "errors", "layout"}, set()),
     "download": ({"errors"}, {"pooch", "requests", "urllib3", "tqdm"}),
-    "wheels": ({"download", "errors", "registry"}, set()),
-    "value_types": (set(), set()),
-    "config_checks": ({"errors", "spaces", "value_types"}, {"jsonschema", "yaml"}),
-    "elsewhere": ({"config_checks", "errors"}, set()),
-    "report_choices": ({"catalog", "errors"}, set()),
+    "wheels": ({"config", "download", "errors"}, set()),
+    "elsewhere": ({"errors"}, set()),
     "together": ({"catalog", "disk", "layout"}, set()),
-    "tuning_choices": ({"catalog", "errors", "spaces"}, set()),
-    "applies": ({"catalog"}, set()),
-    "settings": (
-        {
-            "applies",
-            "catalog",
-            "config_checks",
-            "elsewhere",
-            "errors",
-            "layout",
-            "registry",
-            "report_choices",
-            "together",
-            "tuning_choices",
-        },
-        set(),
+    "config": (
+        {"cards", "catalog", "config", "elsewhere", "errors", "layout", "spaces", "together"},
+        {"annotated_types", "pydantic", "yaml"},
     ),
     "files": (
         {"errors", "view", "files"},
@@ -103,7 +86,7 @@ ALLOWED = {
     "attempts": ({"cluster", "errors", "files"}, set()),
     "jobs": ({"catalog", "errors", "layout"}, set()),
     "listing": ({"catalog", "rooms", "spaces"}, set()),
-    "arguments": ({"catalog", "errors", "layout", "settings"}, set()),
+    "arguments": ({"catalog", "errors", "config", "layout"}, set()),
     "disk": ({"catalog"}, set()),
     "job_expenses": ({"files", "usage"}, set()),
     "expenses": (
@@ -113,7 +96,7 @@ ALLOWED = {
     "rules": ({"catalog"}, set()),
     "stamps": ({"files", "sources"}, set()),
     "applying": (
-        {"applying", "catalog", "config_checks", "data", "errors", "files", "fitting", "view"},
+        {"applying", "catalog", "config", "data", "errors", "files", "fitting", "view"},
         {"anndata", "h5py", "mudata", "numpy", "pandas", "scipy", "sklearn"},
     ),
     "commands": (
@@ -131,7 +114,7 @@ ALLOWED = {
         }
         | {
             "catalog",
-            "registry",
+            "config",
             "download",
             "wheels",
             "meter",
@@ -188,15 +171,13 @@ OF_APPLYING = OF_VIEWS - {"files/tables"} | {
 }
 KEYS = {
     "fetch": {
-        "spaces",
-        "config_checks",
+        "cards",
+        "config",
         "data",
         "download",
         "errors",
         "files/atomic",
         "layout",
-        "registry",
-        "value_types",
         "wheels",
     },
     "prepare": {
@@ -257,12 +238,10 @@ KEYS = {
         "cards",
         "catalog",
         "spaces",
-        "config_checks",
+        "config",
         "layout",
-        "registry",
         "report",
         "statistics",
-        "value_types",
     },
     "compare": OF_TABLES
     | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
@@ -279,7 +258,7 @@ KEYS = {
         "rules",
         "usage",
     }
-    | {"config_checks", "registry", "value_types"},
+    | {"config"},
     "run": {"errors", "layout"},
     "race": OF_TABLES
     | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
@@ -288,12 +267,10 @@ KEYS = {
         "cards",
         "catalog",
         "spaces",
-        "config_checks",
+        "config",
         "layout",
-        "registry",
         "report",
         "statistics",
-        "value_types",
     }
     | {"files/config"},
     "leaderboard": OF_TABLES
@@ -305,12 +282,10 @@ KEYS = {
         "cards",
         "catalog",
         "spaces",
-        "config_checks",
+        "config",
         "layout",
         "meter",
         "usage",
-        "registry",
-        "value_types",
     },
     "apply": OF_APPLYING,
     "score_latents": {
@@ -324,7 +299,7 @@ KEYS = {
         "files/tables",
     }
     | {"metrics", "scoring"},
-    "integrate": OF_APPLYING | {"cards", "catalog", "config_checks", "spaces", "value_types"},
+    "integrate": OF_APPLYING | {"cards", "catalog", "config", "elsewhere", "layout", "spaces"},
 }
 OF_ENTRY = {
     "fit": ("methods", {"modeling"}),
@@ -429,7 +404,7 @@ def test_scheduling_cannot_repeat_a_fit():
         "attempts",
         "jobs",
         "cli",
-        "settings",
+        "config",
         "catalog",
     }
 

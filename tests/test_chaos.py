@@ -5,11 +5,9 @@ import os
 import signal
 
 import pytest
-from chaos import files, malformed
+from chaos import files
 from chaos.__main__ import PAGE, PARTS
 from chaos.outcomes import Outcome, table, write_into
-
-from mosaicbench import settings
 
 
 def test_a_table_counts_what_did_not_survive():
@@ -67,18 +65,3 @@ def test_a_traceback_and_a_process_that_is_brought_down_do_not_survive(
     files._judge(outcome, "a try", options, tmp_path / "own")
     assert (outcome.tried, outcome.tracebacks, outcome.survived) == (1, 1, 0)
     assert outcome.notes[0].startswith("a try: ")
-
-
-def test_a_wrong_acceptance_is_wrong_in_silence_and_a_wrong_refusal_no_survival():
-    outcome = Outcome("a fault")
-    malformed.judge(outcome, "accepted", lambda: None, "key", allowed=False)
-    malformed.judge(
-        outcome, "refused", lambda: settings.load({"datasets": {}}), "datasets", allowed=True
-    )
-    malformed.judge(
-        outcome, "without key", lambda: settings.load({"datasets": {}}), "elsewhere", allowed=False
-    )
-    malformed.judge(
-        outcome, "right", lambda: settings.load({"datasets": {}}), "datasets", allowed=False
-    )
-    assert (outcome.tried, outcome.silent, outcome.tracebacks, outcome.survived) == (4, 1, 2, 1)

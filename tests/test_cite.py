@@ -8,7 +8,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import __version__, catalog, cli, registry
+from mosaicbench import __version__, catalog, cli
+from mosaicbench.config import registry
 from mosaicbench.files.runs import write_record
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import write_tables

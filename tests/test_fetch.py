@@ -19,8 +19,9 @@ import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
 
-from mosaicbench import catalog, cli, download, registry, wheels
+from mosaicbench import catalog, cli, download, wheels
 from mosaicbench.commands import fetch, prepare
+from mosaicbench.config import registry
 from mosaicbench.data import lock
 from mosaicbench.errors import UserError
 

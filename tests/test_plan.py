@@ -12,8 +12,9 @@ import pytest
 from conftest import REPOSITORY
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import cli, disk, expenses, rules, settings
+from mosaicbench import cli, disk, expenses, rules
 from mosaicbench.commands import plan
+from mosaicbench.config import settings
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import RECORD_KEYS, read_record, write_history, write_record
 from mosaicbench.files.tables import read_table, write_table

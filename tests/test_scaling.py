@@ -8,8 +8,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import expenses, settings
+from mosaicbench import expenses
 from mosaicbench.commands import tabulate
+from mosaicbench.config import settings
 from mosaicbench.files.runs import read_record
 from mosaicbench.report.tables.contract import PHASE_COLUMNS, checked_runs
 from mosaicbench.statistics import scaling

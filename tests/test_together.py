@@ -3,7 +3,7 @@
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.settings import Run
+from mosaicbench.config.settings import Run
 from mosaicbench.together import (
     MOST_FIGURES,
     MOST_RUNS,

@@ -148,7 +148,7 @@ def plan(
     Parameters
     ----------
     settings
-        A checked config (``mosaicbench.settings.Settings``).
+        A checked config (``mosaicbench.config.settings.Settings``).
     expenses
         What :func:`measured` returned.
     shapes

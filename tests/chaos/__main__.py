@@ -1,7 +1,7 @@
 """Run the attacks: ``make chaos``, or ``PYTHONPATH=src:tests python -m chaos``.
 
 python -m chaos                     # every part in full; writes the tables of docs/reliability.md
-python -m chaos malformed --short   # one part, some tries of each kind; writes nothing
+python -m chaos files --short   # one part, some tries of each kind; writes nothing
 python -m chaos --seed 7            # other tries
 """
 
@@ -18,7 +18,7 @@ from chaos.outcomes import table, write_into
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reliability.md"
 # Files beside this one; the marks of the page have these names.
-PARTS = ("kills", "workflow", "slurm", "disk", "malformed", "names")
+PARTS = ("kills", "workflow", "slurm", "disk", "files", "names")
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 import forked
 import yaml
 
-from mosaicbench import settings
+from mosaicbench.config import settings
 from mosaicbench.layout import (
     FILES_OF_FIT,
     FILES_OF_SCORES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mosaicbench import registry
+from mosaicbench.config import registry
 
 
 def of_datasets(config: Mapping) -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench import catalog, registry
+from mosaicbench import catalog
+from mosaicbench.config import registry
 from mosaicbench.errors import Diverged, UserError
 from mosaicbench.files.config import read_config
 from mosaicbench.files.models import is_kept

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog, expenses, registry, rules
+from mosaicbench import catalog, expenses, rules
+from mosaicbench.config import registry
 from mosaicbench.data import preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_table

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from mosaicbench import catalog, registry
+from mosaicbench import catalog
 from mosaicbench.commands import _citations
+from mosaicbench.config import registry
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.layout import Results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -9,20 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mosaicbench import (
-    applies,
-    catalog,
-    config_checks,
-    elsewhere,
-    layout,
-    registry,
-    report_choices,
-    together,
-    tuning_choices,
-)
-from mosaicbench.errors import UserError, nearest
+from mosaicbench import catalog, elsewhere, together
+from mosaicbench.config import references, registry
+from mosaicbench.config.checking import Mistake, faults, read_yaml, refuse
+from mosaicbench.config.schema import ALL, BEST_OF_VIEW, Config
+from mosaicbench.errors import UserError
+from mosaicbench.spaces import TUNED
 
-SCHEMA = layout.project_file("workflow/schemas/config.schema.yaml")
+STANZAS = ("datasets", "scenarios", "runs")  # sections whose keys are names that a person chose
 
 
 @dataclass(frozen=True)
@@ -166,13 +161,13 @@ class Settings:
     @cached_property
     def kept(self) -> list[str]:
         """The runs whose models are kept, with every seed."""
-        named = [name for name in self.config["keep"] if name != report_choices.BEST_OF_VIEW]
+        named = [name for name in self.config["keep"] if name != BEST_OF_VIEW]
         return list(dict.fromkeys([*named, *self.config["report"]["generated_runs"]]))
 
     @cached_property
     def candidates(self) -> list[str]:
         """The runs one of which may be the best of a view: they keep the model of the first seed until that is known."""
-        if report_choices.BEST_OF_VIEW not in self.config["keep"]:
+        if BEST_OF_VIEW not in self.config["keep"]:
             return []
         cards = {name: catalog.card("methods", run.method) for name, run in self.runs.items()}
         return [
@@ -196,91 +191,69 @@ class Settings:
 def read(path: Path) -> Settings:
     """Load the config that a ``.yaml`` file holds, or ``results/config.json``."""
     if path.suffix != ".json":
-        return load(config_checks.read_yaml(path))
+        return load(read_yaml(path))
     try:
         return load(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(
             f"{path}: not readable as JSON ({error}); the workflow writes it anew where it is deleted"
         ) from error
 
 
-def load(config: dict) -> Settings:
+def load(config: object) -> Settings:
     """Check `config` and return what the benchmark is made of.
 
     Raises
     ------
     UserError
-        At the first mistake: an unknown key or name (with the nearest valid one), a wrong type, a missing file, a wrong card.
+        With all mistakes in one message: unknown keys or names (with the nearest valid one), wrong types, missing files.
     """
-    config = config_checks.checked(config, config_checks.read_schema(SCHEMA))
     catalog.check()
-    for method in catalog.names("methods"):
-        known = catalog.hyperparameters(method)
-        config_checks.check_declared(f"method {method}", known, defaults=True)
-        config_checks.check_space(
-            f"method {method}", catalog.card("methods", method).get("space", {}), known
-        )
-    for loader in catalog.names("datasets"):
-        config_checks.check_declared(
-            f"dataset {loader}", catalog.parameters("datasets", loader), defaults=False
-        )
-    known = _registry(config["registry"])
+    mistakes = faults(Config, config)
+    if not isinstance(config, dict):
+        refuse(mistakes)
+    config, sound = _completed(config, mistakes)
+    known = registry.load()
+    try:
+        known = registry.load(config["registry"]) if config["registry"] else known
+    except UserError as error:
+        mistakes.append(("registry", str(error)))
+    refuse([*mistakes, *references.mistakes(config, sound, known)])
+
+    runs = {name: _run(name, stanza or {}, config) for name, stanza in config["runs"].items()}
+    for name in _tuned(config.get("tuning"), runs):
+        runs[name + TUNED] = replace(runs[name], name=name + TUNED, tuned_from=name)
     raw = f"{config['pathvars'].get('resources', 'resources')}/raw"
-    for name, stanza in config["runs"].items():
-        if elsewhere.is_meant(stanza or {}):
-            elsewhere.check(name, stanza, config)
-    runs = {
-        name: _run(name, stanza or {}, config["training"])
-        for name, stanza in config["runs"].items()
-    }
-    for name, base in tuning_choices.tuned(config.get("tuning"), runs).items():
-        runs[name] = replace(runs[base], name=name, tuned_from=base)
     datasets = {
         name: _dataset(name, stanza or {}, known, raw)
         for name, stanza in config["datasets"].items()
     }
     for name, dataset in datasets.items():
         if dataset["labels_from"] is not None:
-            config["datasets"][name] = (config["datasets"][name] or {}) | {
-                "labels_from": dataset["labels_from"]
-            }
+            said = {"labels_from": dataset["labels_from"]}
+            config["datasets"][name] = (config["datasets"][name] or {}) | said
     scenarios = config["scenarios"]
-    for scenario, stanza in scenarios.items():
-        config_checks.check_scenario(scenario, stanza, datasets, runs)
-    if unused := sorted(set(datasets) - {dataset for dataset, _ in _views(datasets, scenarios)}):
-        raise UserError(
-            f"config key datasets.{unused[0]}: each scenario names others in its key datasets; add it to one, or leave it out"
-        )
     applicable, not_applicable = [], []
     for dataset, scenario in _views(datasets, scenarios):
         for run in runs.values():
-            reason = applies.why_not(run, scenarios[scenario]) or elsewhere.why_not(
+            reason = _why_not(run, scenarios[scenario]) or elsewhere.why_not(
                 run.hyperparameters, dataset, scenario
             )
+            row = {"dataset": dataset, "scenario": scenario, "run": run.name}
             if reason is None:
-                applicable.append((dataset, scenario, run.name))
+                applicable.append(tuple(row.values()))
             else:
-                row = {
-                    "dataset": dataset,
-                    "scenario": scenario,
-                    "run": run.name,
-                    "method": run.method,
-                    "reason": reason,
-                }
-                not_applicable.append(row)
+                not_applicable.append(row | {"method": run.method, "reason": reason})
     for dataset, scenario, run in applicable:
-        if runs[run].method == catalog.ELSEWHERE:
-            elsewhere.files(
-                run, runs[run].hyperparameters, dataset, scenario, config["seeds"]
-            )  # refuses one that is not there
-    models = [
-        n
-        for n, run in runs.items()
-        if not run.tuned_from and catalog.card("methods", run.method)["kind"] == "model"
-    ]
-    projected = config["report"].setdefault("projected_runs", models[:4])
-    report_choices.check(config, datasets, scenarios, runs)
+        if runs[run].method == catalog.ELSEWHERE:  # refuses a file that is not there
+            elsewhere.files(run, runs[run].hyperparameters, dataset, scenario, config["seeds"])
+    if config["report"]["projected_runs"] is None:
+        cards = {name: catalog.card("methods", run.method) for name, run in runs.items()}
+        config["report"]["projected_runs"] = [
+            name
+            for name, run in runs.items()
+            if not run.tuned_from and cards[name]["kind"] == "model"
+        ][:4]
     return Settings(
         config=config,
         datasets=datasets,
@@ -290,151 +263,116 @@ def load(config: dict) -> Settings:
         limits=config["limits"],
         preprocess=config["preprocess"],
         groups=config["metrics"]["groups"],
-        projected=projected,
+        projected=config["report"]["projected_runs"],
         applicable=applicable,
         not_applicable=not_applicable,
     )
 
 
-def _registry(file: str | None) -> dict[str, dict]:
-    """Return the project's registry, or the config's own in its place."""
-    if file is None:
-        return registry.load()
-    try:
-        return registry.load(file)
-    except UserError as error:
-        raise UserError(f"config key registry: {error}") from error
+def _completed(config: dict, mistakes: list[Mistake]) -> tuple[dict, dict[str, dict]]:
+    """Return a config with its defaults, those also for what is wrong, and the stanzas that are right as far as types tell."""
+
+    def is_sound(key: str) -> bool:
+        return not any(f"{wrong}.".startswith(f"{key}.") for wrong, _ in mistakes)
+
+    config = copy.deepcopy(config)
+    chosen = {key: value for key, value in config.items() if key not in STANZAS and is_sound(key)}
+    chosen = {key: value for key, value in chosen.items() if key in Config.model_fields}
+    model = Config.model_validate({"datasets": {"any": None}} | chosen)
+    complete = model.model_dump(exclude=set(STANZAS)) | {
+        key: chosen.get(key, {}) for key in ("preprocess", "pathvars")
+    }
+    if "tuning" not in chosen:
+        del complete["tuning"]
+    for key in STANZAS:
+        given = config.get(key)
+        complete[key] = given if isinstance(given, dict) else getattr(model, key)
+    return complete, {
+        key: {name: stanza for name, stanza in complete[key].items() if is_sound(f"{key}.{name}")}
+        for key in STANZAS
+    }
 
 
-def _run(name: str, stanza: dict, training: dict) -> Run:
-    config_checks.check_name("runs", name)
-    if elsewhere.is_meant(stanza):
-        return Run(name, catalog.ELSEWHERE, stanza)
-    method = stanza.get("method", name)
-    config_checks.check_type(f"runs.{name}.method", method, "str")
-    if method not in catalog.names("methods"):
-        hint = nearest(method, catalog.names("methods"))
-        raise UserError(f"config key runs.{name}: there is no method {method!r}{hint}")
-    known = catalog.hyperparameters(method)
+def _run(name: str, stanza: dict, config: dict) -> Run:
+    method = references.method_of(name, stanza)
+    if method == catalog.ELSEWHERE:
+        return Run(name, method, stanza)
     given = {key: value for key, value in stanza.items() if key != "method"}
-    config_checks.check_hyperparameters(
-        f"runs.{name}", method, given, known, catalog.refusals(method)
-    )
-    wrapped = "wraps" in catalog.card(
-        "methods", method
-    )  # its documentation says how long to train it
-    budget = {} if wrapped else {key: value for key, value in training.items() if key in known}
+    known = catalog.hyperparameters(method)
+    if "wraps" in catalog.card("methods", method):  # its documentation says how long to train it
+        return Run(name, method, given)
+    budget = {key: value for key, value in config["training"].items() if key in known}
     return Run(name, method, budget | given)
+
+
+def _tuned(tuning: dict | None, runs: dict[str, Run]) -> list[str]:
+    """Return the runs that are tuned, in the order of the runs."""
+    if not tuning:
+        return []
+    if tuning["runs"] != ALL:
+        return [name for name in runs if name in tuning["runs"]]
+    return [
+        name
+        for name, run in runs.items()
+        if not references.why_untuned(run.method, run.hyperparameters)
+    ]
 
 
 def _dataset(name: str, stanza: dict, known: dict, raw: str) -> dict:
     """Return the loader, its options, and the files it reads; a stanza completes or overrides the registry's entry."""
-    config_checks.check_name("datasets", name)
-    if not {"path", "loader", "from"} & set(stanza) and name not in known:
-        hint = nearest(name, known)
-        raise UserError(
-            f"config key datasets.{name}: not in config/datasets.yaml and without a `path` to your own data{hint}"
-        )
-    for key in {"from", "loader"} & stanza.keys():
-        config_checks.check_type(f"datasets.{name}.{key}", stanza[key], "str")
-    source = _entry(name, stanza, known)
-    entry = {"loader": None, "options": {}, "files": {}} if source is None else known[source]
-    loader = registry.loader_of(name, stanza, known)
-    if loader is None:
-        raise UserError(
-            f"config key datasets.{name}: `mosaicbench fetch {source}` brings its files, but no loader reads them yet"
-        )
-    if loader not in catalog.names("datasets"):
-        raise UserError(
-            f"config key datasets.{name}.loader: there is no {loader!r}{nearest(loader, catalog.names('datasets'))}"
-        )
-    options = entry["options"] | {
-        key: value for key, value in stanza.items() if key not in ("loader", "from", "labels_from")
-    }
-    parameters = catalog.parameters("data", "curate") | catalog.parameters("datasets", loader)
-    parameters = {key: p for key, p in parameters.items() if key not in ("dataset", "raw")}
-    for key, value in options.items():
-        if key not in parameters:
-            raise UserError(
-                f"config key datasets.{name}: unknown key {key!r}{nearest(key, parameters)}"
-            )
-        config_checks.check_type(f"datasets.{name}.{key}", value, parameters[key].annotation)
-    labels_from = stanza.get("labels_from", entry.get("labels_from"))
-    folder = f"{raw}/{source}" if entry["files"] else None
+    source = stanza.get("from", name if "path" not in stanza else None)
+    source = source if source in known else None
+    entry = {"options": {}, "files": {}} if source is None else known[source]
+    given = {key: value for key, value in stanza.items() if key not in references.ABOUT}
+    options, folder = entry["options"] | given, f"{raw}/{source}" if entry["files"] else None
     needed = [
         f"{folder}/{file}"
         for file, facts in entry["files"].items()
         if not facts.get("optional", False)
     ]
-    inputs = needed or _own_inputs(name, options)
     return {
-        "loader": loader,
+        "loader": registry.loader_of(name, stanza, known),
         "options": options,
-        "inputs": inputs,
+        "inputs": needed or _own_inputs(options),
         "raw": folder,
         "entry": source,
-        "labels_from": labels_from,
+        "labels_from": stanza.get("labels_from", entry.get("labels_from")),
     }
 
 
-def _entry(name: str, stanza: dict, known: dict) -> str | None:
-    """Return the id of the registry's entry that a stanza completes, None for data of one's own."""
-    if "from" not in stanza:
-        return name if name in known and "path" not in stanza else None
-    if "path" in stanza:
-        raise UserError(
-            f"config key datasets.{name}: give either `from`, an entry of the registry, or a `path` to your own data"
-        )
-    if stanza["from"] not in known:
-        hint = nearest(str(stanza["from"]), known)
-        raise UserError(
-            f"config key datasets.{name}.from: there is no {stanza['from']!r} in config/datasets.yaml{hint}"
-        )
-    return stanza["from"]
+def _own_inputs(options: dict) -> list[str]:
+    """Return the files that a stanza names; of a folder, its parts."""
+    return [
+        part
+        for files in references.named_files(options).values()
+        for file in files
+        for part in (references.parts_of_folder(Path(file)) if os.path.isdir(file) else [file])
+    ]
 
 
-def _own_inputs(name: str, options: dict) -> list[str]:
-    """Return the files that a stanza names: data, one or one per modality, and tables of labels, links and genes."""
-    path = options.get("path", [])
-    of_modalities = path.values() if isinstance(path, dict) else [path] if path else []
-    named = {
-        "path": [
-            file
-            for given in of_modalities
-            for file in (given if isinstance(given, list) else [given])
-        ]
-    }
-    named["labels.path"] = (
-        [options["labels"]["path"]] if "path" in (options.get("labels") or {}) else []
-    )
-    named |= {
-        key: [options[key]] if isinstance(options.get(key), str) else [] for key in ("links", "gtf")
-    }
-    inputs = []
-    if "path" in options and not named["path"]:
-        raise UserError(f"config key datasets.{name}.path: it names no file")
-    for key, files in named.items():
-        for file in map(Path, files):
-            if (
-                os.path.isdir(file) and key == "path"
-            ):  # which, unlike Path, takes a name that is too long
-                parts = [
-                    part
-                    for part in file.iterdir()
-                    if part.name.removesuffix(".gz").endswith((".mtx", ".tsv"))
-                ]
-                if not parts:
-                    raise UserError(
-                        f"config key datasets.{name}.path: the folder {file} has no matrix.mtx and no .tsv files"
-                    )
-                inputs += sorted(map(str, parts))
-            elif os.path.isfile(file):
-                inputs.append(str(file))
-            else:
-                raise UserError(
-                    f"config key datasets.{name}.{key}: there is no file {file} (relative paths start at {Path.cwd()})"
-                )
-    return inputs
+def _why_not(run: Run, stanza: dict) -> str | None:
+    """Return why a run does not apply to a scenario, None if it does; a tuned run applies where the one that it tunes does."""
+    handles = catalog.card("methods", run.method)["handles"]
+    kind, described = _pairing(stanza)
+    if kind != "natural" and kind not in handles:
+        return f"needs {' or '.join(handles)} cells, this scenario is {described}"
+    if not {run.name, run.tuned_from} & set(stanza.get("runs", [run.name])):
+        return "left out of this scenario by the config"
+    return None
+
+
+def _pairing(stanza: dict) -> tuple[str, str]:
+    """Return the kind that decides which methods apply, and how to say it: a mosaic of one-modality blocks has no pair.
+
+    What kind the cells of a natural scenario amount to is known once the dataset is prepared: a fit that does not apply says
+    so.
+    """
+    blocks, share = stanza.get("blocks", [[1, 2]]), stanza.get("paired_fraction")
+    if stanza["kind"] == "mosaic" and (share == 0 or all(len(block) == 1 for block in blocks)):
+        return "unpaired", "a mosaic without a paired cell, so unpaired"
+    if stanza["kind"] == "mosaic" and share == 1:
+        return "paired", "a mosaic of paired cells only, so paired"
+    return stanza["kind"], stanza["kind"]
 
 
 def _views(datasets: dict, scenarios: dict) -> list[tuple[str, str]]:
