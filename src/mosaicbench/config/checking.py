@@ -27,11 +27,8 @@ from pydantic import (
 from mosaicbench.errors import UserError, nearest
 
 LONGEST = 120  # signs of a value in a message
-# A line break or another sign that cannot be seen would end a line of a table.
-Text = Annotated[
-    str,
-    StringConstraints(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f\x85\u2028\u2029]*$"),
-]
+VISIBLE = r"^[^\x00-\x1f\x7f\x85\u2028\u2029]*$"  # a line break would end a line of a table
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=VISIBLE)]
 WORDS = {
     "Input should": "should",
     "a valid string": "text",
@@ -188,7 +185,7 @@ def _of_value(error: dict) -> tuple[str, str]:
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"]), ""
-    if kind == "string_pattern_mismatch":
+    if context.get("pattern") == VISIBLE:
         return f"{shown(value)} has a line break or another sign that cannot be seen", ""
     if error["loc"][-1:] == ("[key]",) or kind == "invalid_key":
         return f"the name {value!r} is not text; write it in quotes", ""
