@@ -9,7 +9,7 @@ ARGS ?=
 CORES ?= all
 PICTURES := overview_heat calibration label_confusion training_curves
 
-.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-all oldest newest lock size lint format setup clean
+.PHONY: benchmark docs provenance restamp figure size-table peers bench test test-all oldest newest lock schema size lint format setup clean
 
 benchmark: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -65,6 +65,10 @@ lock: $(READY)
 	$(BIN)/python -m pip install --quiet "uv>=0.9" packaging
 	$(BIN)/python envs/lock.py
 	$(BIN)/python envs/conda_form.py
+
+# The JSON schema of configs, for editors, from the models in src/mosaicbench/config/schema.py.
+schema: $(READY)
+	$(BIN)/python -m mosaicbench.config.schema
 
 # Speed, against the wrapped packages: some minutes, on a machine that does nothing else. Results stay in docs/benchmarks.
 bench: $(PEERS)

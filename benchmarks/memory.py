@@ -23,8 +23,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mosaicbench import registry
 from mosaicbench.commands import fetch
+from mosaicbench.config import registry
 
 SCENARIOS = {
     "paired": {"kind": "paired"},

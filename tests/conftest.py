@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def published():
     """Return a function: dataset of the registry -> folder of its published files, or a skip that names them."""
-    from mosaicbench import registry
+    from mosaicbench.config import registry
 
     mirror = os.environ.get("MOSAICBENCH_MIRROR")
     folders = [*([Path(mirror)] if mirror else []), REPOSITORY / "resources/raw"]

@@ -23,7 +23,7 @@ from rdata.conversion.to_r import build_r_object
 from scipy import sparse
 from scipy.io import mmwrite
 
-from mosaicbench import registry
+from mosaicbench.config import registry
 from mosaicbench.datasets import simulated
 
 TYPES = ["CD14 Mono", "CD4 Naive", "CD8 Naive", "NK", "B naive"]

@@ -8,7 +8,8 @@ import forked
 import pytest
 from overlay import Overlay
 
-from mosaicbench import cards, catalog, settings
+from mosaicbench import cards, catalog
+from mosaicbench.config import settings
 from mosaicbench.errors import UserError
 
 METHOD = '''"""A toy."""

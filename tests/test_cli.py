@@ -104,7 +104,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
     ("module", "absent"),
     [
         ("mosaicbench.cli", {"numpy", "pandas", "torch"}),
-        ("mosaicbench.settings", {"numpy", "pandas", "torch"}),
+        ("mosaicbench.config.settings", {"numpy", "pandas", "torch"}),
         (
             "mosaicbench.commands.fit",
             {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"},

@@ -8,8 +8,9 @@ import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog, settings
+from mosaicbench import catalog
 from mosaicbench.commands import adopt, score
+from mosaicbench.config import settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
@@ -285,8 +286,8 @@ def test_a_stanza_names_a_file_for_all_seeds_one_for_each_or_a_pattern():
         ),
         ({"latents": "seed-{sed}.h5ad"}, "there is no file seed-{sed}.h5ad"),
         ({"latents": ["one.h5ad"]}, "a list has a file for each of the seeds 3, 5"),
-        ({"latents": 3}, "runs.mine.latents: expected text or a list of text, found 3"),
-        ({"latents": "one.h5ad", "beta": 2}, "a run that was computed elsewhere has no key 'beta'"),
+        ({"latents": 3}, "runs.mine.latents: should be text or should be a list, found 3"),
+        ({"latents": "one.h5ad", "beta": 2}, "runs.mine: unknown key 'beta'"),
         (
             {"latents": "one.h5ad", "scenarios": ["piared"]},
             "there is no scenario 'piared'; did you mean 'paired'",

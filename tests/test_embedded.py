@@ -10,8 +10,8 @@ import yaml
 from faulty_server import serving
 from scipy import sparse, stats
 
-from mosaicbench import registry
 from mosaicbench.commands import fetch, prepare
+from mosaicbench.config import registry
 from mosaicbench.data import embedded
 from mosaicbench.data.labels_qc import curated
 from mosaicbench.data.preprocess import Preprocessing

@@ -19,8 +19,9 @@ import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
 
-from mosaicbench import catalog, cli, download, registry, wheels
+from mosaicbench import catalog, cli, download, wheels
 from mosaicbench.commands import fetch, prepare
+from mosaicbench.config import registry
 from mosaicbench.data import lock
 from mosaicbench.errors import UserError
 
@@ -664,17 +665,17 @@ def test_same_url_same_facts():
     [
         (
             {"url": "ftp://x/a", "bytes": 1},
-            r"key cells\.files\.a\.bin\.url: 'ftp://x/a' is not possible .*http",
+            r"key cells\.files\.a\.bin\.url: .*http.*'ftp://x/a'",
         ),
         ({"url": "http://x/a"}, r"key cells\.files\.a\.bin: the key 'bytes' is missing"),
         ({"url": "http://x/a", "bytes": 0}, r"key cells\.files\.a\.bin\.bytes"),
         (
             {"url": "http://x/a", "bytes": 1, "md5": "abc"},
-            r"key cells\.files\.a\.bin\.md5: 'abc' is not possible .32 digits",
+            r"key cells\.files\.a\.bin\.md5: .*32.*'abc'",
         ),
         (
             {"url": "http://x/a", "bytes": 1, "sources": "me"},
-            r"key cells\.files\.a\.bin\.sources: expected a list, found 'me'",
+            r"key cells\.files\.a\.bin\.sources: .*list, found 'me'",
         ),
         (
             {"url": "http://x/a", "bytes": 1, "sha": "abc"},

@@ -15,7 +15,8 @@ from conftest import REPOSITORY
 from faulty_server import serving
 from test_workflow import Benchmark
 
-from mosaicbench import catalog, cli, registry, settings
+from mosaicbench import catalog, cli
+from mosaicbench.config import registry, settings
 from mosaicbench.data import lock, read
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY

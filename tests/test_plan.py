@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, cli, resources, settings
+from mosaicbench import catalog, cli, resources
+from mosaicbench.config import settings
 from mosaicbench.files.tables import read_table
 from mosaicbench.layout import Results
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import resources, settings
+from mosaicbench import resources
 from mosaicbench.commands import tabulate
+from mosaicbench.config import settings
 from mosaicbench.files.runs import read_record
 from mosaicbench.report.tables.contract import PHASE_COLUMNS, checked_runs
 from mosaicbench.statistics import scaling

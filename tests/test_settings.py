@@ -6,13 +6,13 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import cards, catalog, config_checks, settings
+from mosaicbench import catalog
+from mosaicbench.config import schema, settings
 from mosaicbench.data import embedded
 from mosaicbench.data.links import linked
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import links_between
 
-SWEEP = {"label": "n", "metrics": {"foscttm": None}, "series": {"runs": {"mvae": 1, "mmvaepp": 2}}}
 MINIMAL = {"datasets": {"simulated": {}}}
 
 
@@ -60,9 +60,63 @@ def test_no_view_of_the_default_benchmark_shows_only_models_that_need_pairs_they
     "path", sorted((REPOSITORY / "config/studies").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_every_study_is_a_valid_config(path):
-    bench = settings.load(yaml.safe_load(path.read_text()))
+    bench = settings.read(path)
     assert bench.applicable
     assert bench.results == f"results/studies/{path.stem}"
+    assert settings.load(bench.config) == bench
+
+
+@pytest.mark.parametrize("name", ["config", "paper"])
+def test_the_other_shipped_configs_are_valid(name):
+    assert settings.read(REPOSITORY / f"config/{name}.yaml").applicable
+
+
+MALFORMED = yaml.safe_load((REPOSITORY / "tests/malformed_configs.yaml").read_text())
+
+
+def refused_keys(config):
+    """Return the keys that the message about a config names."""
+    with pytest.raises(UserError) as refused:
+        settings.load(MINIMAL | config)
+    lines = str(refused.value).splitlines()
+    return [line.removeprefix("config key ").split(": ")[0] for line in lines]
+
+
+@pytest.mark.parametrize("one", MALFORMED, ids=lambda one: str(one["config"])[:60])
+def test_a_malformed_config_is_refused_with_its_key(one, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rna.csv").touch()
+    assert one["key"] in refused_keys(one["config"])
+
+
+def test_all_mistakes_of_a_config_are_in_one_message():
+    runs = {"mvae": {"latent": 0, "latnet": 1, "beta": "1e-3"}, "mvea": {}, "cca": {}}
+    scenarios = {"p": {"kind": "pared"}, "q": {"kind": "paired", "runs": ["cca2"]}}
+    wrong = {"runs": runs, "scenarios": scenarios, "seeds": [1, "a"], "keep": ["mmvae"], "sedes": 1}
+    assert set(refused_keys(wrong)) == {
+        "9 mistakes:",
+        "runs.mvae.latent",
+        "runs.mvae",
+        "runs.mvae.beta",
+        "runs.mvea",
+        "scenarios.p.kind",
+        "scenarios.q.runs",
+        "seeds.1",
+        "keep",
+        "top level",
+    }
+
+
+def test_a_message_names_the_nearest_key_and_what_to_write():
+    wrong = {"training": {"max_epoch": 1}, "runs": {"mvea": {}, "mvae": {"beta": "1e-3"}}}
+    with pytest.raises(UserError) as refused:
+        settings.load(MINIMAL | wrong)
+    for hint in ("did you mean 'max_epochs'?", "did you mean 'mvae'?", "write 0.001"):
+        assert hint in str(refused.value)
+
+
+def test_the_schema_for_editors_is_current():
+    assert schema.EDITORS_SCHEMA.read_text() == schema.editors_schema(), "run `make schema`"
 
 
 def test_no_config_and_no_page_names_a_path_outside_the_project():
@@ -245,27 +299,6 @@ def test_a_run_overrides_the_budget():
     }
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (
-            {"training": {"minibatch": 64}},
-            "config key training: unknown key 'minibatch'; 'batch_size' has its place now",
-        ),
-        (
-            {"runs": {"mvae": {"minibatch": 64}}},
-            "config key runs.mvae: method 'mvae' has no hyperparameter 'minibatch'; 'batch_size' has its place now",
-        ),
-        ({"runs": {"cca": {"minibatch": 64}}}, "method 'cca' has no hyperparameter 'minibatch'; "),
-    ],
-)
-def test_a_key_of_an_older_version_is_told_its_new_name(config, message):
-    with pytest.raises(UserError) as refused:
-        settings.load(MINIMAL | config)
-    assert message in str(refused.value)
-    assert ("now" in str(refused.value)) == ("now" in message)
-
-
 def test_what_does_not_apply_is_settled_with_its_reason():
     bench = settings.load(MINIMAL)
     row = next(r for r in bench.not_applicable if r["run"] == "cca")
@@ -353,180 +386,6 @@ def test_every_file_that_a_stanza_names_is_an_input(tmp_path):
         settings.load({"datasets": {"mine": stanza}})
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"scenarios": {"m": {"kind": "mosaic"}}},
-            r"scenarios\.m: a mosaic needs either paired_fraction or blocks, found none",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "paired", "paired_fraction": 0.1}}},
-            r"scenarios\.m\.paired_fraction: only a mosaic has it",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "paired", "balanced": False}}},
-            r"scenarios\.m\.balanced: in a paired scenario",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "unpaired", "imbalance": {"adt": "B"}}}},
-            r"scenarios\.m\.imbalance\.adt",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "mosaic", "paired_fraction": 2}}},
-            r"scenarios\.m\.paired_fraction: 2 is greater than",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "mosaic", "blocks": [["rna"]], "shares": [1, 2]}}},
-            r"scenarios\.m\.shares: one number for",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "paired", "split": {"held_out": ["a"]}}}},
-            r"scenarios\.m\.split: the key 'by' is missing",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "paired", "datasets": ["simulate"]}}},
-            r"scenarios\.m\.datasets: .*did you mean 'simulated'",
-        ),
-        (
-            {"scenarios": {"m": {"kind": "paired", "runs": ["mmvea"]}}},
-            r"scenarios\.m\.runs: there is no run 'mmvea'; did you mean 'mmvae'",
-        ),
-        (
-            {"datasets": {"x": {"from": "teaseq_matild"}}},
-            r"datasets\.x\.from: there is no 'teaseq_matild'.*'teaseq_matilda'",
-        ),
-        (
-            {"datasets": {"simulated": {"labels_from": "rna"}}},
-            r"simulated\.labels_from: expected a list, found 'rna' \(the modalities .*such as \[rna, adt\]",
-        ),
-        (
-            {"datasets": {"x": {"from": "teaseq", "path": "a"}}},
-            r"datasets\.x: give either `from`, .*, or a `path`",
-        ),
-        ({"sedes": [1]}, "top level: unknown key 'sedes'; did you mean 'seeds'"),
-        ({"datasets": {}}, "datasets: .*non-empty|datasets: .*should|datasets: .*not have enough"),
-        ({"seeds": [1, 1]}, "seeds: .*non-unique"),
-        ({"seeds": ["a"]}, r"seeds\.0: expected a whole number, found 'a'"),
-        ({"seeds": []}, "seeds: "),
-        ({"runs": {"mvea": {}}}, r"runs\.mvea: there is no method 'mvea'; did you mean 'mvae'"),
-        (
-            {"runs": {"x": {"method": "mmvaep"}}},
-            r"runs\.x: there is no method 'mmvaep'; did you mean 'mmvaepp'",
-        ),
-        (
-            {"runs": {"mvae": {"latnet": 3}}},
-            r"runs\.mvae: method 'mvae' has no hyperparameter 'latnet'; did you mean 'latent'",
-        ),
-        (
-            {"runs": {"mvae": {"latent": "3"}}},
-            r"runs\.mvae\.latent: expected a whole number of at least 1, found '3'; .* write 3",
-        ),
-        (
-            {"runs": {"mvae": {"latent": True}}},
-            r"runs\.mvae\.latent: expected a whole number of at least 1, found True",
-        ),
-        ({"runs": {"a/b": {"method": "mvae"}}}, "runs: 'a/b' becomes a folder's name"),
-        (
-            {"datasets": {"all_datasets": {"from": "simulated"}}},
-            "datasets: 'all_datasets' is the folder of tables over all",
-        ),
-        (
-            {"runs": {"own": {"method": "contrastive_vae", "components": None}}},
-            "runs.own: linear_path: cca rotates principal components; with components: null take linear_path: none",
-        ),
-        (
-            {"runs": {"mmvae": {"objective": "iwae", "beta": 2}}},
-            "runs.mmvae: objective: iwae is defined for private: 0, beta: 1",
-        ),
-        (
-            {"runs": {"mmvae_sup": {"objective": "dreg"}}},
-            "runs.mmvae_sup: objective: dreg has no supervised form",
-        ),
-        (
-            {"scenarios": {"p": {"kind": "pared"}}},
-            r"scenarios\.p\.kind: 'pared' is not possible; did you mean 'paired'",
-        ),
-        ({"scenarios": {"p": {}}}, r"scenarios\.p: the key 'kind' is missing"),
-        (
-            {"training": {"max_epoch": 1}},
-            "training: unknown key 'max_epoch'; did you mean 'max_epochs'",
-        ),
-        ({"training": {"max_epochs": 0}}, r"training\.max_epochs: 0 is less than"),
-        (
-            {"datasets": {"pbmc68k": {}}},
-            r"datasets\.pbmc68k: not in config/datasets.yaml.*did you mean 'pbmc68k_split'",
-        ),
-        (
-            {"datasets": {"simulated": {"cels": 3}}},
-            r"datasets\.simulated: unknown key 'cels'; did you mean 'cells'",
-        ),
-        (
-            {"datasets": {"simulated": {"loader": "simulate"}}},
-            r"datasets\.simulated\.loader: there is no 'simulate'; did you mean",
-        ),
-        (
-            {"datasets": {"mine": {"path": "nowhere.h5mu"}}},
-            r"datasets\.mine\.path: there is no file nowhere.h5mu",
-        ),
-        (
-            {"datasets": {"mine": {"path": {"rna": "a.h5ad"}}}},
-            r"datasets\.mine\.path: there is no file a.h5ad",
-        ),
-        ({"keep": ["ccaa"]}, r"config key keep: there is no run 'ccaa'; did you mean 'cca'"),
-        ({"keep_imputed": "no"}, r"config key keep_imputed: .*'no'"),
-        (
-            {"keep": ["oracle"]},
-            r"config key keep: 'oracle' is a control, which has no model for other cells",
-        ),
-        (
-            {"report": {"generated_runs": ["ridge"]}},
-            r"report\.generated_runs: 'ridge' has no prior for virtual",
-        ),
-        (
-            {"report": {"generated_runs": ["ridg"]}},
-            r"report\.generated_runs: there is no run 'ridg'; did you mean 'ridge'",
-        ),
-        (
-            {"runs": {"totalvi": {}}, "report": {"generated_runs": ["totalvi"]}},
-            r"generated_runs: 'totalvi' wraps a package",
-        ),
-        (
-            {"report": {"projected_runs": ["mmvaee"]}},
-            r"report\.projected_runs: there is no run 'mmvaee'; did you mean 'mmvae'",
-        ),
-        (
-            {"report": {"reference_run": "cca2"}},
-            r"report\.reference_run: there is no run 'cca2'; did you mean 'cca'",
-        ),
-        ({"report": {"sweep": {"label": "n"}}}, r"report\.sweep: .*'metrics'"),
-        (
-            {"report": {"sweep": SWEEP | {"metrics": {"fosctm": None}}}},
-            r"sweep\.metrics: there is no metric 'fosctm'; did you mean 'foscttm'",
-        ),
-        (
-            {"report": {"sweep": SWEEP | {"metrics": {"shared_factors_r2": None}}}},
-            r"sweep\.metrics: .*group 'disentanglement', which metrics\.groups leaves out",
-        ),
-        (
-            {"report": {"sweep": SWEEP | {"series": {"runs": {"mvae": 1, "paired": 2}}}}},
-            r"sweep\.series\.runs: '(mvae|paired)' is no dataset, scenario or run as the others",
-        ),
-        (
-            {
-                "report": {
-                    "sweep": SWEEP | {"log": True, "series": {"runs": {"mmvae": 0, "mmvaepp": 2}}}
-                }
-            },
-            r"sweep\.series\.runs: 0 cannot stand on a logarithmic axis",
-        ),
-    ],
-)
-def test_mistakes_are_named(change, message):
-    with pytest.raises(UserError, match=message):
-        settings.load(MINIMAL | change)
-
-
 def test_true_and_false_may_be_texts_as_snakemake_reads_them_from_a_command_line():
     texts = {"few_jobs": "true", "keep_imputed": "false"}
     config = settings.load({"datasets": {"simulated": {}}} | texts).config
@@ -547,110 +406,6 @@ def test_the_default_groups_of_metrics_are_those_that_cost_little():
     assert chosen.groups == ["biology"]
 
 
-def test_the_schema_knows_every_group_of_metrics():
-    schema = yaml.safe_load(settings.SCHEMA.read_text())
-    known = schema["properties"]["metrics"]["properties"]["groups"]["items"]["enum"]
-    assert set(known) == {card["group"] for card in catalog.cards("metrics").values()}
-    with pytest.raises(
-        UserError, match=r"metrics\.groups\.0: 'biologie' is not possible; did you mean 'biology'"
-    ):
-        settings.load(MINIMAL | {"metrics": {"groups": ["biologie"]}})
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        *[
-            ({"runs": {odd: {"method": "mvae"}}}, f"config key runs: the name {odd!r} is not text")
-            for odd in (1, 1.5, True, None)
-        ],
-        ({"datasets": {2: {}}}, "config key datasets: the name 2 is not text; write it in quotes"),
-        ({"datasets": {"x": {"path": 5}}}, "datasets.x.path: expected text or a mapping"),
-        ({"datasets": {"x": {"path": ["a"]}}}, "datasets.x.path: expected text or a mapping"),
-        (
-            {"datasets": {"x": {"path": {"rna": {"a": "b"}}}}},
-            "datasets.x.path: expected text or a mapping",
-        ),
-        (
-            {"datasets": {"x": {"path": "a", "groups": "donor"}}},
-            "datasets.x.groups: expected a list of text, found 'donor'",
-        ),
-        (
-            {"datasets": {"x": {"path": "a", "kinds": ["rna"]}}},
-            "datasets.x.kinds: expected a mapping",
-        ),
-        (
-            {"datasets": {"x": {"path": "a", "qc": {"rna": 3}}}},
-            "datasets.x.qc.rna: expected a mapping, found 3",
-        ),
-        (
-            {"datasets": {"x": {"path": "a", "labels": [1]}}},
-            "datasets.x.labels: expected a mapping",
-        ),
-        (
-            {"datasets": {"x": {"path": "a", "association": 4}}},
-            "datasets.x.association: expected a mapping or null, found 4",
-        ),
-        ({"datasets": {"x": {"from": ["teaseq"]}}}, "datasets.x.from: expected text"),
-        ({"datasets": {"x": {"loader": {}}}}, "datasets.x.loader: expected text"),
-        (
-            {"datasets": {"simulated": {"cells": 0}}},
-            "simulated.cells: expected a whole number of at least 10, found 0",
-        ),
-        ({"runs": {"x": {"method": ["mvae"]}}}, "runs.x.method: expected text"),
-        ({"seeds": [1.0]}, "seeds.0: expected a whole number, found 1.0"),
-        ({"seeds": [2**64]}, "seeds.0: 18446744073709551616 is greater than"),
-        ({"limits": {"minutes": float("inf")}}, "limits.minutes: inf is not a finite number"),
-        ({"limits": {"memory_mb": float("nan")}}, "limits.memory_mb: nan is not a finite number"),
-        ({"runs": {"mvae": {"beta": float("nan")}}}, "runs.mvae.beta: nan is not a finite number"),
-        ({"runs": {"mvae": {"beta": -1}}}, "runs.mvae.beta: expected a number of at least 0"),
-        (
-            {"runs": {"mvae": {"latent": 0}}},
-            "runs.mvae.latent: expected a whole number of at least 1, found 0",
-        ),
-        (
-            {"runs": {"mvae": {"learning_rate": 0}}},
-            "runs.mvae.learning_rate: expected a number above 0",
-        ),
-        (
-            {"runs": {"cca": {"components": 0}}},
-            "runs.cca.components: expected a whole number of at least 1, found 0",
-        ),
-        (
-            {"runs": {"contrastive_vae": {"blend": True}}},
-            "no hyperparameter 'blend'; 'regression' has its place now",
-        ),
-        (
-            {"runs": {"contrastive_vae": {"ridge_components": 9}}},
-            "'ridge_components'; 'regression' has its place now",
-        ),
-        (
-            {"pathvars": {"benchmarks": "x"}},
-            "pathvars: unknown key 'benchmarks'; there are: results, resources, logs",
-        ),
-        ({"pathvars": {"reslts": "x"}}, "pathvars: unknown key 'reslts'; did you mean 'results'"),
-        (
-            {"pathvars": {"results": "x; touch y; echo z"}},
-            "pathvars.results: .*is not possible .*stands in commands, so it is made of letters",
-        ),
-        ({"pathvars": {"results": "-x"}}, "pathvars.results: '-x' is not possible"),
-        ({"pathvars": {"logs": "$(touch y)"}}, "pathvars.logs: .*touch.* is not possible"),
-        ({"pathvars": {"logs": "a\n"}}, "pathvars.logs: 'a.n' has a line break"),
-        ({"pathvars": {"logs": ""}}, "pathvars.logs: '' is not possible"),
-    ],
-)
-def test_odd_names_types_and_ranges_end_in_one_message(change, message):
-    with pytest.raises(UserError, match=message):
-        settings.load(MINIMAL | change)
-
-
-def test_every_group_of_metrics_can_be_asked_for_in_a_config():
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
-    assert set(schema["properties"]["metrics"]["properties"]["groups"]["items"]["enum"]) == set(
-        cards.GROUPS
-    )
-
-
 def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit():
     own = {"method": "contrastive_vae", "components": None, "linear_path": "none"}
     assert settings.load(MINIMAL | {"runs": {"own": own, "mmvae": {"objective": "iwae"}}}).runs[
@@ -662,15 +417,3 @@ def test_a_right_combination_passes_and_every_refusal_can_be_asked_before_a_fit(
             assert loaded <= {"self", "ValueError", "super"}, (
                 f"{method}: {loaded}: a config could not be held to it"
             )
-
-
-def test_a_file_of_a_config_that_says_a_key_twice_is_refused(tmp_path):
-    (tmp_path / "one.yaml").write_text(
-        "datasets: {simulated: {}}\nseeds: [1]\nruns:\n  mvae: {beta: 1}\n  cca:\n  mvae: {beta: 2}\n"
-    )
-    (tmp_path / "other.json").write_text('{\n\t"seeds": [1]}')
-    config_checks.check_files([str(tmp_path / "other.json"), "absent.yaml"])
-    with pytest.raises(
-        UserError, match=r"one.yaml: .*the key 'mvae' stands twice in one mapping, in lines 4 and 6"
-    ):
-        config_checks.check_files([str(tmp_path / "other.json"), str(tmp_path / "one.yaml")])

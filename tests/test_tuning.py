@@ -12,8 +12,9 @@ from conftest import REPOSITORY
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog, settings, spaces
+from mosaicbench import catalog, spaces
 from mosaicbench.commands import divide, fit, tune
+from mosaicbench.config import settings
 from mosaicbench.data import scenarios
 from mosaicbench.data.scenarios import inner_view
 from mosaicbench.datasets import simulated

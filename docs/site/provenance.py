@@ -66,7 +66,8 @@ ASKED += "import json, pathlib; print(json.dumps(provenance.keys(pathlib.Path({t
 
 def code_key(config: Path) -> str:
     """Return the key of the present code for a study, 12 hexadecimal digits; `config` is YAML or a ``results/config.json``."""
-    from mosaicbench import catalog, settings, sources
+    from mosaicbench import catalog, sources
+    from mosaicbench.config import settings
 
     bench = settings.read(config)
     tuning = bench.config.get("tuning") or {}
@@ -95,7 +96,8 @@ def code_key(config: Path) -> str:
 
 def methods_of(config: Path) -> list[str]:
     """Return the methods of a study that are code of this package."""
-    from mosaicbench import catalog, settings
+    from mosaicbench import catalog
+    from mosaicbench.config import settings
 
     return sorted(
         {run.method for run in settings.read(config).runs.values()} & set(catalog.names("methods"))

@@ -413,7 +413,7 @@ def _groups() -> tuple[str, ...]:
 
 
 def _settings(path: str) -> object:
-    from mosaicbench import settings
+    from mosaicbench.config import settings
 
     try:
         return settings.read(Path(path))

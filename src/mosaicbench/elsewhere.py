@@ -6,33 +6,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mosaicbench import config_checks
-from mosaicbench.errors import UserError, nearest
+from mosaicbench.errors import UserError
 
 PARTS = ("latents", "imputed")  # at least one of them
-PLACES = ("datasets", "scenarios")  # the views that the files are of
-TYPES = dict.fromkeys(PARTS, "str | list[str]") | dict.fromkeys(PLACES, "list[str]")
 
 
 def is_meant(stanza: dict) -> bool:
     """Say whether a stanza of `runs` names files and no method."""
     return "method" not in stanza and bool(set(PARTS) & stanza.keys())
-
-
-def check(run: str, stanza: dict, config: dict) -> None:
-    """Refuse a key that such a stanza does not have, a value of another type, and a dataset or scenario that is not there."""
-    for key, value in stanza.items():
-        if key not in TYPES:
-            raise UserError(
-                f"config key runs.{run}: a run that was computed elsewhere has no key {key!r}{nearest(key, TYPES)}"
-            )
-        config_checks.check_type(f"runs.{run}.{key}", value, TYPES[key])
-    for key in PLACES:
-        for name in stanza.get(key, ()):
-            if name not in config[key]:
-                raise UserError(
-                    f"config key runs.{run}.{key}: there is no {key[:-1]} {name!r}{nearest(name, config[key])}"
-                )
 
 
 def why_not(stanza: dict, dataset: str, scenario: str) -> str | None:

@@ -79,7 +79,7 @@ def planned(
     Parameters
     ----------
     settings
-        A checked config (``mosaicbench.settings.Settings``).
+        A checked config (``mosaicbench.config.settings.Settings``).
     expenses
         A table, columns `COLUMNS`.
     shapes

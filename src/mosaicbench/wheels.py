@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mosaicbench.config.registry import Package
 from mosaicbench.download import Unavailable, copy
 from mosaicbench.errors import UserError
-from mosaicbench.registry import Package
 
 DOWNLOAD = (
     "-m",

@@ -18,13 +18,11 @@ try:
     from mosaicbench import (
         catalog,
         cluster,
-        config_checks,
         elsewhere,
         layout,
-        settings,
         stamps,
-        tuning_choices,
     )
+    from mosaicbench.config import checking, references, schema, settings
     from mosaicbench.errors import UserError
 except ImportError as error:
     raise WorkflowError(
@@ -35,7 +33,11 @@ except ImportError as error:
 # A workflow that uses this one as a module may have set these by itself.
 PATHVARS = {name: workflow.pathvars.get(name) for name in ("results", "resources", "logs")}
 try:
-    config_checks.check_files(workflow.configfiles)
+    for file in workflow.configfiles:
+        if Path(file).suffix == ".yaml" and Path(file).is_file():
+            checking.read_yaml(
+                Path(file)
+            )  # refuses a key that is there twice; Snakemake takes the last
     bench = settings.load(config | {"pathvars": (config.get("pathvars") or {}) | PATHVARS})
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -48,7 +48,7 @@ def code_of_tuning(wildcards):
 
 
 def groups_of_objective(objective):
-    return tuning_choices.GROUPS_OF_MEAN if objective == tuning_choices.MEAN else ()
+    return references.GROUPS_OF_MEAN if objective == schema.MEAN else ()
 
 
 def seed_of_settings(seed):

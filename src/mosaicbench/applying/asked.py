@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mosaicbench import catalog, config_checks
+from mosaicbench import catalog
+from mosaicbench.config.checking import faults, refuse
+from mosaicbench.config.references import of_hyperparameters
+from mosaicbench.config.schema import Seed
 from mosaicbench.fitting.method import Implementation, method_named
 
 
@@ -15,11 +18,6 @@ def method_asked(method: str, hyperparameters: dict, seed: int) -> Implementatio
         When there is no such method, it does not have such hyperparameters, or there is no such seed.
     """
     catalog.card("methods", method)  # refuses an unknown one, with the nearest
-    known, refusals = catalog.hyperparameters(method), catalog.refusals(method)
-    config_checks.check_hyperparameters(
-        "hyperparameters", method, hyperparameters, known, refusals, where=""
-    )
-    config_checks.check_type(
-        "seed", seed, f'Annotated[int, "at least 0 and at most {config_checks.LARGEST}"]', where=""
-    )
+    mistakes = [*of_hyperparameters("hyperparameters", method, hyperparameters)]
+    refuse([*mistakes, *faults(Seed, seed, "seed")], what="")
     return method_named(method)

@@ -6,7 +6,8 @@ import inspect
 import shutil
 from pathlib import Path
 
-from mosaicbench import catalog, registry, resources
+from mosaicbench import catalog, resources
+from mosaicbench.config import registry
 from mosaicbench.data import preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table

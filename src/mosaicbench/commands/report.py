@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from mosaicbench import catalog, registry
+from mosaicbench import catalog
+from mosaicbench.config import registry
 from mosaicbench.files.atomic import write_text
 from mosaicbench.layout import Results
 from mosaicbench.report.citations import bibtex

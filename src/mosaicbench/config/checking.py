@@ -1,0 +1,289 @@
+"""Read YAML, hold it against pydantic's models, and say in one message all that is wrong with it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import annotated_types
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from mosaicbench.errors import UserError, nearest
+
+LONGEST = 120  # signs of a value in a message
+VISIBLE = r"^[^\x00-\x1f\x7f\x85\u2028\u2029]*$"  # a line break would end a line of a table
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=VISIBLE)]
+WORDS = {
+    "Input should": "should",
+    "a valid string": "text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid list": "a list",
+    "a valid tuple": "a list",
+    " after validation": "",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    "less than": "below",
+}  # what pydantic says, and how the annotations of this package say it
+BOUNDS = {
+    "at least": annotated_types.Ge,
+    "at most": annotated_types.Le,
+    "above": annotated_types.Gt,
+    "below": annotated_types.Lt,
+}
+Mistake = tuple[str, str]  # the key, and what is wrong with it
+
+
+class Strict(BaseModel):
+    """A mapping with these keys alone, their values taken as YAML gives them: the text "3" is no number."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+
+class Options(Strict):
+    """Keywords of code, where a tuple of Python is a list of YAML."""
+
+    model_config = ConfigDict(strict=False, use_attribute_docstrings=False)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """A safe loader that refuses a mapping with the same key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return the mapping."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines and key.value != "<<":
+                raise yaml.YAMLError(
+                    f"the key {key.value!r} is there twice in one mapping, in lines {lines[key.value]} and {line}; rename one or "
+                    "take it out"
+                )
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file holds.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or unreadable, is not YAML, or has a key twice, of which one would be lost.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file; paths start from {Path.cwd()}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())[:300]})") from error
+
+
+def refuse(mistakes: Iterable[Mistake], what: str = "config key") -> None:
+    """Raise one UserError with all mistakes, if there are any; `what` precedes each key."""
+    lines = list(dict.fromkeys(f"{what} {key}: {wrong}".lstrip() for key, wrong in mistakes))
+    if lines:
+        counted = [f"{len(lines)} mistakes:"] if len(lines) > 1 else []
+        raise UserError("\n".join(counted + lines))
+
+
+def faults(kind: Any, content: object, place: str = "") -> list[Mistake]:
+    """Return all that a model refuses of what a file or a stanza holds.
+
+    Parameters
+    ----------
+    kind
+        A model, or a type of several.
+    content
+        As YAML gives it.
+    place
+        The key of `content` in its file.
+    """
+    try:
+        TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        found: dict[tuple, list[str]] = {}
+        for one in error.errors(include_url=False):
+            fault, loc = one["type"], one["loc"]
+            keys = _keys(content, loc)
+            if fault in ("extra_forbidden", "missing"):
+                keys = keys[:-1] if fault == "extra_forbidden" else keys
+                wrong = _of_key(fault, loc[-1], _names(kind, keys))
+                found[(*keys, fault, loc[-1])] = [key_at(place, keys), "", wrong]
+            else:
+                wrong, value = _of_value(one)
+                found.setdefault(tuple(keys), [key_at(place, keys), value]).append(wrong)
+        return [
+            (key, " or ".join(dict.fromkeys(wrong)) + value)
+            for key, value, *wrong in found.values()
+        ]
+    return []
+
+
+def key_at(place: str, keys: Iterable[object]) -> str:
+    """Return how messages name a key: "runs.mvae.beta"."""
+    return ".".join(map(str, [place, *keys] if place else keys)) or "top level"
+
+
+def _keys(content: object, loc: tuple) -> list:
+    """Return the keys on the way to a fault, without pydantic's names of types."""
+    keys = []
+    for part in loc[: -2 if loc[-1:] == ("[key]",) else None]:
+        in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
+        if in_list or (isinstance(content, dict) and part in content):
+            content = content[part]
+            keys.append(part)
+    return keys
+
+
+def _names(kind: Any, keys: list) -> list[str]:
+    """Return the keys that a model, or what is inside of it at `keys`, may have."""
+    if hasattr(kind, "model_fields"):
+        if not keys:
+            return [field.alias or name for name, field in kind.model_fields.items()]
+        field = kind.model_fields.get(keys[0])
+        return [] if field is None else _names(field.annotation, keys[1:])
+    below = keys[1:] if get_origin(kind) in (dict, list) else keys
+    return next((names for part in get_args(kind) if (names := _names(part, below))), [])
+
+
+def _of_key(kind: str, name: object, known: list[str]) -> str:
+    if kind == "missing":
+        return f"the key {name!r} is missing"
+    return f"unknown key {name!r}{nearest(name, known)}"
+
+
+def _of_value(error: dict) -> tuple[str, str]:
+    """Return what pydantic says that a value should be, and which one is there."""
+    value, kind, context = error["input"], error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"]), ""
+    if context.get("pattern") == VISIBLE:
+        return f"{shown(value)} has a line break or another sign that cannot be seen", ""
+    if error["loc"][-1:] == ("[key]",) or kind == "invalid_key":
+        return f"the name {value!r} is not text; write it in quotes", ""
+    expected = re.sub(
+        r"a valid dictionary( or instance of \w+)?|a valid instance of \w+",
+        "a mapping",
+        error["msg"],
+    )
+    for pydantics, ours in WORDS.items():
+        expected = expected.replace(pydantics, ours)
+    hint = _hint(value, kind, context)
+    return f"{expected[0].lower()}{expected[1:]}", f", found {shown(value)}{hint}"
+
+
+def _hint(value: object, kind: str, context: dict) -> str:
+    """Return the nearest choice, or the number that YAML took for text, as it does with 1e-3 and with what is in quotes."""
+    if kind == "literal_error":
+        hint = nearest(str(value), re.findall(r"[\w-]+", context["expected"]))
+        return hint if hint.endswith("?") else ""
+    if isinstance(value, str) and kind in ("int_type", "float_type"):
+        try:
+            return f"; YAML reads this as text, write {float(value):g}"
+        except ValueError:
+            return ""
+    return ""
+
+
+def shown(value: object) -> str:
+    """Return how a message shows a value: as Python writes it, shortened."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+class _Ranged:
+    """`Annotated` as code of this package uses it: with a range in words, such as "at least 0 and below 1"."""
+
+    def __class_getitem__(cls, parts: tuple) -> object:
+        """Return the type with pydantic's bounds."""
+        bounds = []
+        for part in parts[1].split(" and "):
+            word, _, number = part.rpartition(" ")
+            if word not in BOUNDS:
+                raise UserError(
+                    f"{parts[1]!r} is no range; write such as 'at least 0 and below 1', out of {', '.join(BOUNDS)}"
+                )
+            bounds.append(BOUNDS[word](float(number)))
+        return Annotated[(parts[0], *bounds)]
+
+
+TYPES = {
+    "int": StrictInt,
+    "float": StrictFloat,
+    "str": Text,
+    "bool": StrictBool,
+    "Literal": Literal,
+    "Annotated": _Ranged,
+    "dict": dict,
+    "tuple": tuple,
+    "list": list,
+    "Sequence": list,
+}  # the types that YAML has, by their names in annotations
+
+
+@cache
+def kind_of(annotation: str) -> Any:
+    """Return the type that an annotation of code states, read as text, so that no class is imported to know it."""
+    tree = ast.parse(annotation or "object", mode="eval")
+    if {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - TYPES.keys():
+        return Any  # left to whoever takes the value
+    return eval(annotation, TYPES)  # noqa: S307 - our own code
+
+
+def options(name: str, declared: dict) -> type[Options]:
+    """Return the model of the keywords of code: name -> ``catalog.Hyperparameter``."""
+    fields: dict[str, Any] = {key: (kind_of(one.annotation), None) for key, one in declared.items()}
+    return create_model(name, __base__=Options, **fields)
+
+
+def refused_together(refusals: tuple[ast.FunctionDef, ...], values: dict) -> Iterable[str]:
+    """Return why values that are right one by one are refused together by a method's class.
+
+    Parameters
+    ----------
+    refusals
+        What looks at them: ``catalog.refusals``. One that does more than to look is left to the fit.
+    values
+        All hyperparameters.
+    """
+    for function in refusals:
+        body = [one for one in function.body if "super()" not in ast.unparse(one)] or [ast.Pass()]
+        alone = ast.FunctionDef(
+            name="refuse", args=function.args, body=body, decorator_list=[], returns=None
+        )
+        scope: dict = {}
+        exec(compile(ast.fix_missing_locations(ast.Module([alone], [])), "refusals", "exec"), scope)  # noqa: S102 - our own code
+        try:
+            scope["refuse"](SimpleNamespace(**values))
+        except ValueError as error:
+            yield str(error)
+        except (AttributeError, NameError):
+            continue
