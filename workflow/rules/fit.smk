@@ -24,7 +24,7 @@ if fitted_alone("model"):
         resources:
             gpu=gpus_here,
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit,
+            runtime=minutes_of_fits(1),
             attempt=number_of_attempt,
         params:
             python=python_of_method,
@@ -47,7 +47,7 @@ if fitted_alone("model"):
 # All seeds of a run in one job, trained at once. It writes what fit_model writes, seed by seed.
 if bench.seeds_at_once and fitted_alone("model"):
 
-    rule fit_seeds:
+    use rule fit_model as fit_seeds with:
         input:
             train=files_of_views("train.h5mu"),
             query=files_of_views("query.h5mu"),
@@ -60,21 +60,16 @@ if bench.seeds_at_once and fitted_alone("model"):
         wildcard_constraints:
             scenario=any_of(scenarios_of_kind("paired")),
             run=any_of(run for run in fitted_alone("model") if run in bench.stackable),
-        conda:
-            ENVIRONMENT
-        threads: 1
         resources:
             gpu=gpus_here,
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
+            runtime=minutes_of_fits(len(bench.seeds)),
             attempt=number_of_attempt,
         params:
+            python="python",
             job=job_of_stacked_seeds,
         message:
             "Fit {wildcards.run} on {wildcards.dataset}, {wildcards.scenario}, all seeds"
-        shell:
-            "python -m mosaicbench fit {params.job:q} --threads {threads}"
-            " --attempt {resources.attempt} --granted-mb {resources.mem_mb} --granted-minutes {resources.runtime} 2> {log:q}"
 
     ruleorder: fit_seeds > fit_model
 
@@ -100,7 +95,7 @@ if fitted_alone("baseline", "control"):
         threads: 1
         resources:
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
+            runtime=minutes_of_fits(len(bench.seeds)),
             attempt=number_of_attempt,
         params:
             job=job_of_all_seeds,
@@ -166,7 +161,7 @@ for part, runs in bench.fitted_together.items():
         resources:
             gpu=gpus_of(runs),
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
+            runtime=minutes_of_fits(len(bench.seeds)),
             attempt=number_of_attempt,
         params:
             job=job_of_runs(runs),

@@ -7,7 +7,6 @@ import pandas as pd
 
 from mosaicbench.metrics._neighbors import transfer_with_share
 
-
 K = 15  # nearest train cells that vote
 
 
