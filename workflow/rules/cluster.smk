@@ -13,19 +13,21 @@ def group_on_cluster(wildcards):
     return "report" if on_cluster() else None
 
 
-def gpus_here(wildcards):
-    """One GPU for a model where this machine has one. On a cluster the profile asks for them: the submitting machine may have none."""
-    return gpus_of([wildcards.run])(wildcards)
-
-
 def gpus_of(runs):
-    """Return a function of the wildcards of a view: one GPU for these runs, as `gpus_here`."""
+    """Return a function of the wildcards: one GPU where one of these runs is a model and this machine has one.
+
+    On a cluster the profile asks for them: the submitting machine may have none.
+    """
 
     def gpus(wildcards):
         kinds = {catalog.card("methods", bench.runs[run].method)["kind"] for run in runs}
         return int("model" in kinds and not on_cluster() and finds_gpu())
 
     return gpus
+
+
+def gpus_here(wildcards):
+    return gpus_of([wildcards.run])(wildcards)
 
 
 @cache
@@ -37,48 +39,27 @@ def memory_of_fit(wildcards, attempt):
     return cluster.requested_mb(bench.limits["memory_mb"], share_of_limits(attempt))
 
 
-def minutes_of_fit(wildcards, attempt):
-    return cluster.requested_minutes(bench.limits["minutes"], share_of_limits(attempt))
-
-
-def minutes_of_fit_of_seeds(wildcards, attempt):
-    """As long as they take one after the other, which is what is done where they cannot be trained at once."""
-    return cluster.requested_minutes(
-        bench.limits["minutes"] * len(bench.seeds), share_of_limits(attempt)
-    )
-
-
-def minutes_of_scoring(runs):
-    """Return a function of the attempt: two minutes to start, and two for each run and seed."""
-
-    def minutes(wildcards, attempt):
-        return (2 + 2 * len(runs) * len(bench.seeds)) * attempt
-
-    return minutes
-
-
 def memory_of_trial(wildcards, attempt):
     """All that the limits allow at once: a trial that was stopped for less would count as one that failed."""
     return cluster.requested_mb(bench.limits["memory_mb"], 1)
 
 
-def minutes_of_trials(wildcards, attempt):
-    """What no trial has taken yet is left to the next attempt, which goes on after those that have ended."""
-    return cluster.requested_minutes(
-        bench.limits["minutes"] * bench.tuning["trials"], share_of_limits(attempt)
-    )
+def minutes_of_fits(fits):
+    """Return a function of the attempt: as long as so many fits take one after the other."""
 
-
-def minutes_of_projecting(views):
     def minutes(wildcards, attempt):
-        return (10 + 10 * len(views)) * attempt
+        return cluster.requested_minutes(bench.limits["minutes"] * fits, share_of_limits(attempt))
 
     return minutes
 
 
-def minutes_of_drawing(wildcards, attempt):
-    """Of a few figures: little, since a submission asks for the sum over all."""
-    return 20 * attempt
+def minutes_of(first):
+    """Return a function of the attempt: so many minutes, and as many more each time."""
+
+    def minutes(wildcards, attempt):
+        return first * attempt
+
+    return minutes
 
 
 def share_of_limits(attempt):

@@ -24,7 +24,7 @@ if fitted_alone("model"):
         resources:
             gpu=gpus_here,
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit,
+            runtime=minutes_of_fits(1),
             attempt=number_of_attempt,
         params:
             python=python_of_method,
@@ -57,7 +57,7 @@ if fitted_alone("baseline", "control"):
         threads: 1
         resources:
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
+            runtime=minutes_of_fits(len(bench.seeds)),
             attempt=number_of_attempt,
         params:
             job=job_of_all_seeds,
@@ -115,7 +115,7 @@ for part, runs in bench.fitted_together.items():
         resources:
             gpu=gpus_of(runs),
             mem_mb=memory_of_fit,
-            runtime=minutes_of_fit_of_seeds,
+            runtime=minutes_of_fits(len(bench.seeds)),
             attempt=number_of_attempt,
         params:
             job=job_of_runs(runs),

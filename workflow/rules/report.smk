@@ -27,7 +27,7 @@ for number, views in enumerate(bench.laid_out_together, start=1):
             ENVIRONMENT
         threads: 1
         resources:
-            runtime=minutes_of_projecting(views),
+            runtime=minutes_of(10 + 10 * len(views)),
         params:
             views=views_and_projected_runs(views),
             seed=bench.seeds[0],
@@ -62,7 +62,7 @@ for number, figures in enumerate(bench.drawn_together, start=1):
         conda:
             ENVIRONMENT
         resources:
-            runtime=minutes_of_drawing,
+            runtime=minutes_of(20),
         params:
             drawn=figures,
             tables=subpath(input[0], parent=True),

@@ -27,7 +27,7 @@ for part, (runs, scenarios) in bench.scored_together.items():
             ENVIRONMENT
         threads: 1
         resources:
-            runtime=minutes_of_scoring(runs),
+            runtime=minutes_of(2 + 2 * len(runs) * len(bench.seeds)),
         params:
             runs=folders_of(runs),
             views=folders_of_views,

@@ -46,7 +46,7 @@ rule tune_model:
     resources:
         gpu=gpus_here,
         mem_mb=memory_of_trial,
-        runtime=minutes_of_trials,
+        runtime=minutes_of_fits(bench.tuning.get("trials", 0)),
     params:
         job=job_of_tuning,
     message:

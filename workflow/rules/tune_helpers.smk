@@ -37,18 +37,13 @@ def job_of_tuning(wildcards):
 def code_of_tuning(wildcards):
     """The search, the method, and the metrics that judge it."""
     objective = bench.tuning["objective"]
-    cards = catalog.cards("metrics")
     judges = [
-        name
-        for name, card in cards.items()
-        if name == objective or card["group"] in groups_of_objective(objective)
+        catalog.module("metrics", name)
+        for name, card in catalog.cards("metrics").items()
+        if name == objective
+        or (objective == schema.MEAN and card["group"] in references.GROUPS_OF_MEAN)
     ]
-    modules = [catalog.module("metrics", name) for name in judges]
-    return code_of_command("tune", catalog.module("methods", method(wildcards)), *modules)
-
-
-def groups_of_objective(objective):
-    return references.GROUPS_OF_MEAN if objective == schema.MEAN else ()
+    return code_of_command("tune", catalog.module("methods", method(wildcards)), *judges)
 
 
 def seed_of_settings(seed):
@@ -56,28 +51,23 @@ def seed_of_settings(seed):
     return int(seed) if int(seed) in bench.tuned_seeds else bench.tuned_seeds[0]
 
 
-def settings_found(wildcards):
-    """The files of settings that the fits of a tuned run take; nothing for any other run."""
-    if not bench.runs[wildcards.run].tuned_from:
+def files_of_settings(results, of_view, run, seeds):
+    """The files of settings that the fits of a tuned run take, one per seed; nothing for any other run."""
+    if not bench.runs[run].tuned_from:
         return []
+    return [f"{results.tuning(*of_view, run, seed_of_settings(seed))}/best.json" for seed in seeds]
+
+
+def settings_found(wildcards):
     seeds = [wildcards.seed] if hasattr(wildcards, "seed") else bench.seeds
-    return sorted(
-        {
-            f"{ANY.tuning(*names_of_run(wildcards), seed_of_settings(seed))}/best.json"
-            for seed in seeds
-        }
-    )
+    files = files_of_settings(ANY, names_of_view(wildcards), wildcards.run, seeds)
+    return sorted(set(files))
 
 
 def tuned_settings(of_view, run, seeds):
     """What a job of fits says of a tuned run; nothing of others, so that their jobs stay the same."""
-    if not bench.runs[run].tuned_from:
-        return {}
-    return {
-        "tuned": [
-            f"{RESULTS.tuning(*of_view, run, seed_of_settings(seed))}/best.json" for seed in seeds
-        ]
-    }
+    files = files_of_settings(RESULTS, of_view, run, seeds)
+    return {"tuned": files} if files else {}
 
 
 def files_of_tuning():
