@@ -8,7 +8,6 @@ from typing import NamedTuple
 from mosaicbench import catalog
 from mosaicbench.layout import BASELINES, CONTROLS, MODELS, PROJECTIONS
 
-UNTIL_SCORED = "until_scored"  # a choice of the config's `keep_imputed`
 MOST_RUNS = 10  # of one job; on a cluster, more would wait in line
 MOST_RUNS_OF_FEW_JOBS = 20
 MOST_MODELS = 2  # of one job; of more, a machine of many cores would wait for the last
