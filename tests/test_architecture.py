@@ -467,7 +467,7 @@ def imported(tree):
 
 def test_imports_found_by_their_lines_are_those_of_the_whole_code():
     files = sorted(PACKAGE.rglob("*.py"))
-    assert len(files) > 300
+    assert len(files) > 200
     for path in files:
         text = path.read_text()
         assert imported(sources._import_statements(text)) == imported(ast.parse(text)), path
