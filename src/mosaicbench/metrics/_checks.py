@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
+Matrix = np.ndarray | sparse.csr_matrix
 BLOCK_VALUES = 2**21  # numbers of one matrix held in float64 at a time: 16 MB
 
 
@@ -40,14 +41,14 @@ def at_least(fewest: int, cells: np.ndarray) -> None:
         raise Undefined(f"at least {fewest} cells are needed, found {len(cells)}")
 
 
-def same_cells(**arrays: np.ndarray | sparse.csr_matrix) -> None:
+def same_cells(**arrays: Matrix) -> None:
     """Refuse arrays with different numbers of rows."""
     if len({np.shape(array)[0] for array in arrays.values()}) > 1:
         found = ", ".join(f"{np.shape(array)[0]} of {name}" for name, array in arrays.items())
         raise ValueError(f"the rows must be the same cells, but the numbers do not match: {found}")
 
 
-def same_shape(**arrays: np.ndarray | sparse.csr_matrix) -> None:
+def same_shape(**arrays: Matrix) -> None:
     """Refuse arrays of different shapes, without looking at their values."""
     if len({np.shape(array) for array in arrays.values()}) > 1:
         shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
@@ -62,12 +63,12 @@ def finite(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def dense(matrix: np.ndarray | sparse.csr_matrix) -> np.ndarray:
+def dense(matrix: Matrix) -> np.ndarray:
     """Return the matrix as an array."""
     return matrix.toarray() if sparse.issparse(matrix) else matrix
 
 
-def by_cell(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
+def by_cell(**matrices: Matrix) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """Yield the rows of a block, and this block of each matrix as float64, (cells of the block, features).
 
     Raises
@@ -86,7 +87,7 @@ def by_cell(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[tuple[slice,
         yield part, [finite(name, dense(matrix[part])) for name, matrix in rows.items()]
 
 
-def by_feature(**matrices: np.ndarray | sparse.csr_matrix) -> Iterator[list[np.ndarray]]:
+def by_feature(**matrices: Matrix) -> Iterator[list[np.ndarray]]:
     """Yield the same features of each matrix, (features of the block, cells); errors as of :func:`by_cell`."""
     for _, blocks in by_cell(**{name: matrix.T for name, matrix in matrices.items()}):
         yield blocks

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
 
-from mosaicbench.metrics._checks import Undefined, dense, finite, same_cells
+from mosaicbench.metrics._checks import Matrix, Undefined, dense, finite, same_cells
 
 # Genes of the two later phases of the cell cycle (Tirosh et al. 2016).
 GENES = {
@@ -28,7 +27,6 @@ def known(labels: np.ndarray) -> np.ndarray:
     ValueError
         When a label is not text (NaN, None), or none is known.
     """
-    labels = np.asarray(labels, dtype=object)
     if not all(isinstance(label, str) for label in labels):
         raise ValueError('labels must be text, "" where unknown')
     rows = labels != ""
@@ -47,7 +45,7 @@ def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
     Undefined
         When there are fewer than two types.
     """
-    latent, labels = finite("latent", latent), np.asarray(labels, dtype=object)
+    latent = finite("latent", latent)
     same_cells(latent=latent, labels=labels)
     rows = known(labels)
     codes = codes_of(labels[rows])
@@ -58,7 +56,7 @@ def labelled(latent: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def with_batch(batches: np.ndarray) -> np.ndarray:
     """Return which cells have a batch, (cells,) bool; the others have ""."""
-    return np.asarray(batches, dtype=object) != ""
+    return batches != ""
 
 
 def batch_codes(batches: np.ndarray) -> np.ndarray:
@@ -79,7 +77,6 @@ def codes_of(names: np.ndarray) -> np.ndarray:
     ValueError
         When a name is not text (NaN, None).
     """
-    names = np.asarray(names, dtype=object)
     if not all(isinstance(name, str) for name in names):
         raise ValueError("names of labels and batches must be text")
     _, first, codes = np.unique(names.astype(str), return_index=True, return_inverse=True)
@@ -96,9 +93,7 @@ def genes_of_phases(names: Sequence[str]) -> dict[str, np.ndarray] | None:
     return found if min(map(len, found.values())) >= FEWEST else None
 
 
-def phase_scores(
-    values: np.ndarray | sparse.csr_matrix, columns: dict[str, np.ndarray]
-) -> np.ndarray:
+def phase_scores(values: Matrix, columns: dict[str, np.ndarray]) -> np.ndarray:
     """Return the mean over each phase's genes of their standardised values, (cells, phases), from (cells, features) values."""
     scores = []
     for of_phase in columns.values():

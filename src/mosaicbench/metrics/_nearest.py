@@ -38,11 +38,11 @@ CHUNK = 8192  # cells whose votes are held at a time
 EQUAL = 1e-9  # votes that differ by less are tied: they are sums of fractions
 MOST = 90  # neighbours that a metric asks for
 
-# --- numbers -------------------------------------------------------------------------------------
+# --- numbers ---
 
 
 def within_range(*latents: np.ndarray) -> list[np.ndarray]:
-    """Return latents times one power of two, where they are so large or small that their squares are not numbers any more.
+    """Return latents times one power of two, where their squares would over- or underflow.
 
     The order of their distances stays, and with it every tie.
     """
@@ -145,7 +145,7 @@ def _count_from_row(squared, own):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _count_from_block(squared, own, closer, tied):  # pragma: no cover - compiled
-    """Add to each cell of a block how many of four rows are closer than its own, and how many as far."""
+    """Add to each cell of a block how many of four rows are closer than its own, and as far."""
     for j in range(BLOCK):
         here, s0, s1, s2, s3 = own[j], squared[0, j], squared[1, j], squared[2, j], squared[3, j]
         closer[j] = np.int32(closer[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
@@ -162,7 +162,7 @@ def _bound_distances(rough, there, lower):  # pragma: no cover - compiled
     cache=True, inline="always"
 )  # so that the number of cells is a constant, which takes a third of the time
 def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: no cover - compiled
-    """Return how often row r's bounds of some cells leave open whether a distance is less than the row's own, or the cell's."""
+    """Return how often row r's bounds leave open whether a distance is less than the row's own, or the cell's."""
     open_, low_r, high_r = np.int32(0), low[r], high[r]
     for j in range(cells):
         s = bounds[r, start + j]
@@ -505,11 +505,11 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
     return np.sqrt(squared_distances), places
 
 
-# --- latents as the loops take them ---------------------------------------------------------------
+# --- latents as the loops take them ---
 
 
 def remembered(most: int) -> Callable:
-    """Keep the last `most` answers of a function of arrays, for several metrics ask the same; they cannot be changed."""
+    """Keep the last `most` answers of a function of arrays: several metrics ask the same."""
 
     def decorate(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         @lru_cache(most)
@@ -562,7 +562,7 @@ def blocks_of(latent: np.ndarray) -> np.ndarray:
 
 
 def sides_of(latent: np.ndarray, reference: np.ndarray) -> tuple:
-    """Return rows of latents, blocks of a reference, and their :func:`rough_of`, with the reference's in blocks."""
+    """Return rows of latents, blocks of a reference, and their :func:`rough_of` likewise."""
     rough, rough_reference, half = rough_of(latent, reference)
     return rows_of(latent), blocks_of(reference), rows_of(rough), blocks_of(rough_reference), half
 
@@ -588,7 +588,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-# --- cells closer than the own partner: FOSCTTM, recall, rank -------------------------------------
+# --- cells closer than the own partner: FOSCTTM, recall, rank ---
 
 
 def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -> list[np.ndarray]:
@@ -619,20 +619,14 @@ def count_closer(a: np.ndarray, b: np.ndarray, rows: np.ndarray | None = None) -
 
 
 def compared(cells: int) -> np.ndarray:
-    """Return which of so many cells are compared with all others: all up to `EXACT`, of more the same `SAMPLE` every time.
-
-    A mean over the sample is an unbiased estimate of the mean over all, with the :func:`sampling_error`.
-    """
+    """Return which cells are compared with all others: all up to `EXACT`, of more the same `SAMPLE` every time."""
     if cells <= EXACT:
         return np.arange(cells)
     return np.sort(np.random.default_rng(0).choice(cells, SAMPLE, replace=False))
 
 
 def sampling_error(of_compared: np.ndarray, cells: int) -> float:
-    """Return the standard error, as an estimate of the mean over all cells, of the mean over those that were compared.
-
-    It is s / sqrt(m) sqrt(1 - m / n) of m among n cells with the standard deviation s, and 0 where all were compared.
-    """
+    """Return the standard error of the mean over m compared ones of n cells: s / sqrt(m) sqrt(1 - m / n)."""
     m = len(of_compared)
     if m == cells:
         return 0.0
@@ -680,7 +674,7 @@ def closer_and_tied(
 
 
 def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False) -> np.ndarray:
-    """Return 2 x (number of other cells of b closer to a_i than b_i) + (number as far), an integer for each compared cell."""
+    """Return 2 x (cells of b closer to a_i than b_i) + (cells as far), for each compared cell."""
     counts = closer_and_tied(latent_a, latent_b, cosine=cosine)
     return 2 * counts[:, 0] + counts[:, 1]
 
@@ -688,11 +682,11 @@ def twice_closer(latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = F
 def fractions_closer(
     latent_a: np.ndarray, latent_b: np.ndarray, *, cosine: bool = False
 ) -> np.ndarray:
-    """Return the fraction of other cells of b closer to a_i than b_i, ties counting half, for each compared cell."""
+    """Return the fraction of other cells of b closer to a_i than b_i; ties count half."""
     return twice_closer(latent_a, latent_b, cosine=cosine) / (2 * (len(latent_a) - 1))
 
 
-# --- votes of the nearest: label transfer, modality mixing ----------------------------------------
+# --- votes of the nearest: label transfer, modality mixing ---
 
 
 def transfer(
@@ -824,7 +818,7 @@ def _majority(
     return winners, of_winners
 
 
-# --- neighbours: biology, mixing ------------------------------------------------------------------
+# --- neighbours: biology, mixing ---
 
 
 def neighbors(latent: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -874,7 +868,7 @@ def loopless(graph: sparse.csr_matrix) -> sparse.csr_matrix:
     )
 
 
-# --- scib-metrics ---------------------------------------------------------------------------------
+# --- scib-metrics ---
 
 
 def scib(function: str, *arguments: object) -> object:
@@ -892,7 +886,7 @@ def scib(function: str, *arguments: object) -> object:
 
 
 def handed_over(distances: np.ndarray, nearest: np.ndarray) -> NeighborsResults:
-    """Return (cells, k) distances and places of neighbours, the cell itself first, as scib-metrics takes them."""
+    """Return the answer of :func:`neighbors` as scib-metrics takes it."""
     return import_kept("scib_metrics.nearest_neighbors").NeighborsResults(
         indices=nearest, distances=distances
     )
@@ -925,8 +919,8 @@ def lisi(function: str, distances: np.ndarray, nearest: np.ndarray, codes: np.nd
 def import_kept(package: str) -> ModuleType:
     """Import a package that numba compiles while it is imported, such as umap-learn, and keep what is compiled.
 
-    It stays beside the files of its functions, or in the user's cache folder where they cannot be written to, for this
-    version of a file, of Python and numba, and for this processor. Where the package was imported before, nothing changes.
+    It stays beside the package's files, or in the user's cache folder where they cannot be written to. Where the package was
+    imported before, nothing changes.
     """
     njit = numba.njit
     numba.njit = partial(njit, cache=True)
@@ -937,7 +931,7 @@ def import_kept(package: str) -> ModuleType:
 
 
 def compile_loops() -> None:
-    """Compile the loops ahead, by a few cells; otherwise each is compiled at its first use. The cache holds until an edit."""
+    """Compile the loops ahead of their first use; what is compiled holds until this file is edited."""
     z = np.random.default_rng(0).random((20, 3))
     count_closer(z, z)
     transfer_each(z, np.array(["a"] * 20, dtype=object), z, ks=[1])

@@ -178,7 +178,6 @@ def foscttm_within_cell_type(
 ) -> float:
     """Return the mean fraction of cells of the same type closer than the true match; cells labelled "" are left out."""
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    labels = np.asarray(labels, dtype=object)
     same_cells(latents=a, labels=labels)
     rows = np.flatnonzero(known(labels))
     names, types = np.unique(labels[rows].astype(str), return_inverse=True)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import sparse
 
-from mosaicbench.metrics._checks import Undefined, dense, finite, same_cells
+from mosaicbench.metrics._checks import Matrix, Undefined, dense, finite, same_cells
 from mosaicbench.metrics._labels import codes_of, known, labelled, with_batch
 from mosaicbench.metrics._nearest import (
     MOST,
@@ -250,9 +250,7 @@ def mean_average_precision(latent: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean((precision * same).sum(axis=1) / np.maximum(same.sum(axis=1), 1)))
 
 
-def cell_cycle_conservation(
-    latent: np.ndarray, values: np.ndarray, cell_cycle: np.ndarray
-) -> float:
+def cell_cycle_conservation(latent: np.ndarray, values: Matrix, cell_cycle: np.ndarray) -> float:
     """Return it from (cells, dims) latents, (cells, features) values and (cells, phases) scores of the same cells.
 
     Undefined when the latent or the scores do not vary, or the scores explain nothing of the values.
@@ -302,7 +300,7 @@ def _is_isolated(types: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> 
 
     A cell without a batch says nothing of where its type occurs, and a type of such cells alone is not isolated.
     """
-    batches = np.asarray(batches, dtype=object)[known(labels)]
+    batches = batches[known(labels)]
     rows = with_batch(batches)
     if not rows.any():
         raise Undefined("no labelled query cell has a batch")

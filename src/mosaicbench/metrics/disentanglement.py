@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Undefined, at_least, dense, finite, same_cells, same_shape
+from mosaicbench.metrics._checks import (
+    Matrix,
+    Undefined,
+    at_least,
+    dense,
+    finite,
+    same_cells,
+    same_shape,
+)
 from mosaicbench.metrics._labels import labelled
 from mosaicbench.metrics._nearest import within_range
 from mosaicbench.metrics.imputation import imputation_r2_per_feature
@@ -184,14 +192,14 @@ def shared_factors_leak(private_latent: np.ndarray, shared_factors: np.ndarray) 
     return max(0.0, _factors_r2(private_latent, shared_factors))
 
 
-def shared_features_r2(truth: np.ndarray, imputed: np.ndarray, shared_driven: np.ndarray) -> float:
+def shared_features_r2(truth: Matrix, imputed: Matrix, shared_driven: np.ndarray) -> float:
     """Return it from (cells, features) arrays and a (features,) mask."""
     same_shape(truth=truth, imputed=imputed)
     columns = np.flatnonzero(shared_driven)
     return imputation_r2_per_feature(dense(truth[:, columns]), dense(imputed[:, columns]))
 
 
-def reconstruction_r2(latent: np.ndarray, values: np.ndarray) -> float:
+def reconstruction_r2(latent: np.ndarray, values: Matrix) -> float:
     """Return it from (cells, dims) latents and (cells, features) values, dense or sparse.
 
     Undefined when there are fewer than five cells, or no feature varies.

@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from mosaicbench.metrics._checks import (
+    Matrix,
     Undefined,
     by_cell,
     by_feature,
@@ -198,7 +199,7 @@ FEWEST = 3  # query cells of a type with markers, and of all others
 PEAK_VALUES = 2**17  # imputed values of a block of peaks: 1 MB, which a processor searches fast
 
 
-def imputation_pearson_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_pearson_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean correlation over features, from (cells, features) arrays, dense or sparse.
 
     Undefined when no feature of the truth varies.
@@ -206,44 +207,44 @@ def imputation_pearson_per_feature(truth: np.ndarray, imputed: np.ndarray) -> fl
     return _average(pearson_columns(truth, imputed))
 
 
-def imputation_pearson_per_feature_by_feature(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+def imputation_pearson_per_feature_by_feature(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return Pearson's r of each feature, (features,); NaN where the truth does not vary."""
     return pearson_columns(truth, imputed)
 
 
-def imputation_pearson_per_feature_median(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_pearson_per_feature_median(truth: Matrix, imputed: Matrix) -> float:
     """Return the median correlation over features."""
     return _average(pearson_columns(truth, imputed), np.nanmedian)
 
 
-def imputation_spearman_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_spearman_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean correlation of ranks over features."""
     return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))))
 
 
-def imputation_spearman_per_feature_median(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_spearman_per_feature_median(truth: Matrix, imputed: Matrix) -> float:
     """Return the median correlation of ranks over features."""
     return _average(_correlations(_ranks(by_feature(truth=truth, imputed=imputed))), np.nanmedian)
 
 
-def imputation_r2_per_feature(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_r2_per_feature(truth: Matrix, imputed: Matrix) -> float:
     """Return the median coefficient of determination over features."""
     blocks = by_feature(truth=truth, imputed=imputed)
     return _average(np.concatenate([_r2(x, y) for x, y in blocks]), np.nanmedian)
 
 
-def imputation_pearson_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_pearson_per_cell(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean correlation over cells."""
     return _average(imputation_pearson_per_cell_by_cell(truth, imputed))
 
 
-def imputation_pearson_per_cell_by_cell(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+def imputation_pearson_per_cell_by_cell(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return r of each cell, (cells,); NaN where the true profile does not vary."""
     return _correlations(blocks for _, blocks in by_cell(truth=truth, imputed=imputed))
 
 
 def imputation_pearson_per_cell_skill(
-    truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray
+    truth: Matrix, imputed: Matrix, train_mean: np.ndarray
 ) -> float:
     """Return the skill over the train cells' mean, (features,); not defined where that is perfect."""
     reached = imputation_pearson_per_cell(truth, imputed)
@@ -253,7 +254,7 @@ def imputation_pearson_per_cell_skill(
     return float((reached - free) / (1 - free))
 
 
-def imputation_cosine_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_cosine_per_cell(truth: Matrix, imputed: Matrix) -> float:
     """Return the mean cosine over cells; not defined where every cell's truth is zeros."""
     total, cells = 0.0, 0
     for _, blocks in by_cell(truth=truth, imputed=imputed):
@@ -268,14 +269,14 @@ def imputation_cosine_per_cell(truth: np.ndarray, imputed: np.ndarray) -> float:
     return float(np.clip(total / cells, -1, 1))
 
 
-def imputation_rmse(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_rmse(truth: Matrix, imputed: Matrix) -> float:
     """Return the root mean squared error."""
     total = sum(((x - y) ** 2).sum() for _, (x, y) in by_cell(truth=truth, imputed=imputed))
     return float(np.sqrt(total / np.prod(np.shape(truth))))
 
 
 def imputation_skill(
-    truth: np.ndarray, imputed: np.ndarray, train_mean: np.ndarray, train_std: np.ndarray
+    truth: Matrix, imputed: Matrix, train_mean: np.ndarray, train_std: np.ndarray
 ) -> float:
     """Return 1 less the ratio of squared errors to those of the train cells' mean, (features,).
 
@@ -288,8 +289,8 @@ def imputation_skill(
 
 
 def imputation_skill_over_celltype_mean(
-    truth: np.ndarray,
-    imputed: np.ndarray,
+    truth: Matrix,
+    imputed: Matrix,
     train_std: np.ndarray,
     celltype_profiles: np.ndarray,
     celltype_of: np.ndarray,
@@ -327,14 +328,14 @@ def imputation_auprc_per_peak(
     return _mean_area(_precision_recall, opened, imputed, loadings)
 
 
-def marker_recovery(truth: np.ndarray, imputed: np.ndarray, labels: np.ndarray) -> float:
+def marker_recovery(truth: Matrix, imputed: Matrix, labels: np.ndarray) -> float:
     """Return it from (cells, features) arrays, dense or sparse, and (cells,) labels.
 
     Undefined when no type has three cells and three others, or no feature differs between types.
     """
     rows = np.flatnonzero(known(labels))
     same_cells(truth=truth, labels=labels)
-    codes = codes_of(np.asarray(labels, dtype=object)[rows])
+    codes = codes_of(labels[rows])
     inside = codes == np.arange(codes.max() + 1)[:, None]  # (types, cells)
     inside = inside[(inside.sum(axis=1) >= FEWEST) & ((~inside).sum(axis=1) >= FEWEST)]
     if not len(inside):
@@ -349,7 +350,7 @@ def marker_recovery(truth: np.ndarray, imputed: np.ndarray, labels: np.ndarray) 
     return _average(_correlations(_ranks([both])))
 
 
-def pearson_columns(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+def pearson_columns(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return Pearson's r of every feature over cells, (features,).
 
     NaN where the truth does not vary, for there is nothing to predict; 0 where only the imputation does not, for it predicts
@@ -394,7 +395,7 @@ def _scaled(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(float).tiny)
 
 
-def _r2(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+def _r2(truth: Matrix, imputed: Matrix) -> np.ndarray:
     """Return R2 of each row, (rows,); NaN where the truth does not vary."""
     varies = np.ptp(truth, axis=1) > 0
     largest = np.abs(truth).max(axis=1, keepdims=True)
@@ -407,8 +408,8 @@ def _r2(truth: np.ndarray, imputed: np.ndarray) -> np.ndarray:
 
 
 def _share_of_error_gone(
-    truth: np.ndarray,
-    imputed: np.ndarray,
+    truth: Matrix,
+    imputed: Matrix,
     train_std: np.ndarray,
     guess: Callable[[slice], np.ndarray],
 ) -> float:

@@ -206,7 +206,6 @@ def types_matched(latent_a: np.ndarray, latent_b: np.ndarray, labels: np.ndarray
     from scipy.spatial.distance import cdist
 
     a, b = matched(latent_a=latent_a, latent_b=latent_b)
-    labels = np.asarray(labels, dtype=object)
     same_cells(latents=a, labels=labels)
     names, cells = np.unique(labels[known(labels)].astype(str), return_counts=True)
     names = names[cells >= FEWEST]
@@ -241,7 +240,6 @@ def recall_of_each(types: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 def confusion(types: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return all types that occur, and the number of cells by label (rows) and type (columns); labels "" are left out."""
-    labels, types = np.asarray(labels, dtype=object), np.asarray(types, dtype=object)
     same_cells(labels=labels, types=types)
     rows = known(labels)
     known(types)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import entr
 
-from mosaicbench.metrics._checks import Undefined, dense, finite, matched
+from mosaicbench.metrics._checks import Matrix, Undefined, dense, finite, matched
 from mosaicbench.metrics._labels import batch_codes, codes_of, known, labelled, with_batch
 from mosaicbench.metrics._nearest import (
     MOST,
@@ -160,7 +160,7 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     Undefined when fewer than two types are known, or none has cells of several batches with two cells in one of them.
     """
     rows = with_batch(batches)
-    labels, batches = (np.asarray(names, dtype=object)[rows] for names in (labels, batches))
+    labels, batches = labels[rows], batches[rows]
     z, types = labelled(finite("latent", latent)[rows], labels)
     of_batch = codes_of(batches[known(labels)])
     tiny = np.finfo(float).tiny
@@ -178,13 +178,13 @@ def bras(latent: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> float:
     return float(np.mean(scores))
 
 
-def pcr(latent: np.ndarray, values: np.ndarray, batches: np.ndarray) -> float:
+def pcr(latent: np.ndarray, values: Matrix, batches: np.ndarray) -> float:
     """Return it from (cells, dims) latents, (cells, features) values of the same cells, and (cells,) batches."""
     rows = with_batch(batches)
     values, latent = finite("values", dense(values))[rows], finite("latent", latent)[rows]
     if not np.any(np.ptp(latent, axis=0) > 0):
         raise Undefined("the latent has no variance to explain")
-    codes = codes_of(np.asarray(batches, dtype=object)[rows])
+    codes = codes_of(batches[rows])
     before, after = _between(values, codes), _between(latent, codes)
     if before == 0:
         raise Undefined("the batches explain nothing of the values")
@@ -205,7 +205,7 @@ def modality_mixing_entropy(latent_a: np.ndarray, latent_b: np.ndarray) -> float
 def _of_batches(latent: np.ndarray, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the latents and batch codes of the cells with a batch, (cells, dims) and (cells,)."""
     rows = with_batch(batches)
-    return finite("latent", latent)[rows], batch_codes(np.asarray(batches, dtype=object)[rows])
+    return finite("latent", latent)[rows], batch_codes(batches[rows])
 
 
 def _widths(unit: np.ndarray, batch: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from mosaicbench.metrics._checks import Undefined, by_cell, matched
+from mosaicbench.metrics._checks import Matrix, Undefined, by_cell, matched
 from mosaicbench.metrics._nearest import closer_and_tied
 
 CARDS = {
@@ -145,7 +145,7 @@ def foscttm_univi(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
     return _closer(latent_a, latent_b) / (len(latent_a) - 1)
 
 
-def imputation_pearson_flattened(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_pearson_flattened(truth: Matrix, imputed: Matrix) -> float:
     """Return it from (cells, features) arrays, dense or sparse, in blocks; 0 where the imputation is one number.
 
     Undefined when the truth is one number.
@@ -158,7 +158,7 @@ def imputation_pearson_flattened(truth: np.ndarray, imputed: np.ndarray) -> floa
     return _correlation(truth, imputed, [np.asarray, np.asarray], sums / count, range_)
 
 
-def imputation_spearman_flattened(truth: np.ndarray, imputed: np.ndarray) -> float:
+def imputation_spearman_flattened(truth: Matrix, imputed: Matrix) -> float:
     """Return the same of ranks among all values, equal ones sharing their mean rank; it holds a sorted copy of each matrix."""
     range_, count = _range_and_count(truth, imputed)
     ranks = [_ranking(truth), _ranking(imputed)]
@@ -187,7 +187,7 @@ def _unit_rows(latent: np.ndarray) -> np.ndarray:
     return centred / np.where(length > 0, length, 1)
 
 
-def _range_and_count(truth: np.ndarray, imputed: np.ndarray) -> tuple[np.ndarray, int]:
+def _range_and_count(truth: Matrix, imputed: Matrix) -> tuple[np.ndarray, int]:
     """Return the range of values of either matrix, (2,), and how many values each has."""
     low, high, count = np.full(2, np.inf), np.full(2, -np.inf), 0
     for _, blocks in by_cell(truth=truth, imputed=imputed):
@@ -200,8 +200,8 @@ def _range_and_count(truth: np.ndarray, imputed: np.ndarray) -> tuple[np.ndarray
 
 
 def _correlation(
-    truth: np.ndarray,
-    imputed: np.ndarray,
+    truth: Matrix,
+    imputed: Matrix,
     take: list[Callable[[np.ndarray], np.ndarray]],
     mean: np.ndarray,
     scale: np.ndarray,
@@ -216,12 +216,12 @@ def _correlation(
     return float(np.clip(product / np.sqrt(squares[0] * squares[1]), -1, 1))
 
 
-def _ranking(matrix: np.ndarray | sparse.csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
+def _ranking(matrix: Matrix) -> Callable[[np.ndarray], np.ndarray]:
     """Return what gives values their rank among all values of a matrix, from 0; equal ones share their mean rank."""
     held = np.sort(matrix.data if sparse.issparse(matrix) else matrix, axis=None)
     zeros = np.prod(matrix.shape) - len(held)  # which a sparse matrix does not hold
 
-    def ranks(values: np.ndarray) -> np.ndarray:
+    def ranks(values: Matrix) -> np.ndarray:
         values = values.astype(held.dtype)  # else all that is held would be copied to another type
         below = np.searchsorted(held, values, "left") + zeros * (values > 0)
         not_above = np.searchsorted(held, values, "right") + zeros * (values >= 0)

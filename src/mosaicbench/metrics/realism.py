@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mosaicbench.metrics._checks import at_least, dense, finite, matched, same_shape
+from mosaicbench.metrics._checks import Matrix, at_least, dense, finite, matched, same_shape
 
 CARDS = {
     "realism_auc": {
@@ -56,7 +56,7 @@ MOST_CELLS = 2000  # more take too long
 DECIMALS = 3  # of a standard deviation: a tree would tell 0 from 1e-8, the rounding of an imputation in other units
 
 
-def realism_auc(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -> float:
+def realism_auc(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
     """Return it from (cells, features) arrays, dense or sparse, and (features,) standard deviations of the train cells.
 
     Undefined when there are fewer than six cells.
@@ -70,7 +70,7 @@ def realism_auc(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -
     return float(max(0.5, roc_auc_score(np.repeat([0, 1], len(both[0])), chance.ravel())))
 
 
-def realism_mmd(truth: np.ndarray, imputed: np.ndarray, train_std: np.ndarray) -> float:
+def realism_mmd(truth: Matrix, imputed: Matrix, train_std: np.ndarray) -> float:
     """Return it from (cells, features) arrays, dense or sparse, and (features,) standard deviations of the train cells."""
     from sklearn.metrics.pairwise import euclidean_distances
 

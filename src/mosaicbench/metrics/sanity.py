@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mosaicbench.metrics._checks import Undefined, by_feature, finite, matched
+from mosaicbench.metrics._checks import Matrix, Undefined, by_feature, finite, matched
 from mosaicbench.metrics._labels import known
 from mosaicbench.metrics._nearest import fractions_closer
 
@@ -166,7 +166,6 @@ def latent_norm_ratio(latent_a: np.ndarray, latent_b: np.ndarray) -> float:
 
 def label_floor(labels: np.ndarray) -> float:
     """Return half the sum of squared label shares over cells with a label, (cells,)."""
-    labels = np.asarray(labels, dtype=object)
     _, sizes = np.unique(labels[known(labels)].astype(str), return_counts=True)
     return float(0.5 * ((sizes / sizes.sum()) ** 2).sum())
 
@@ -176,7 +175,7 @@ def unlabelled_cells(labels: np.ndarray) -> float:
     return float((~known(labels)).sum())
 
 
-def imputation_constant_features(truth: np.ndarray) -> float:
+def imputation_constant_features(truth: Matrix) -> float:
     """Return the number of columns of truth, (cells, features), without variance."""
     return float(sum((np.ptp(x, axis=1) == 0).sum() for (x,) in by_feature(truth=truth)))
 
