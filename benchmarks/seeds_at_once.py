@@ -29,7 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from mosaicbench.fitting.method import method_named
+from mosaicbench import catalog
 from mosaicbench.modeling import training
 from mosaicbench.modeling.stacked import Member, Stack
 from mosaicbench.view import Cells, View
@@ -104,7 +104,7 @@ def main() -> None:
 
 def measured(method: str, views: list[View], epochs: int) -> Iterator[tuple[str, Work, int, float]]:
     """Yield each way to train these seeds: its name, work of a step, steps of an epoch, seconds of an epoch."""
-    instance = method_named(method).create
+    instance = catalog.method_class(method)
 
     def alone(epochs: int) -> None:
         for seed, view in enumerate(views):

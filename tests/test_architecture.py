@@ -18,9 +18,10 @@ ALLOWED = {
     "errors": (set(), set()),
     "sources": (set(), set()),
     "rooms": (set(), set()),
-    "cards": ({"errors"}, set()),
+    "card_defaults": ({"errors"}, set()),
+    "cards": ({"card_defaults", "errors"}, set()),
     "spaces": ({"errors"}, set()),
-    "catalog": ({"cards", "errors", "spaces"}, set()),
+    "catalog": ({"card_defaults", "cards", "errors", "spaces"}, set()),
     "layout": (set(), set()),
     "view": (set(), {"numpy", "scipy"}),
     "usage": (set(), set()),
@@ -92,7 +93,7 @@ ALLOWED = {
     ),
     "figures": ({"report", "statistics", "figures"}, {"numpy", "pandas", "matplotlib"}),
     "fitting": (
-        {"errors", "files", "fitting", "meter", "plain", "sources", "view"},
+        {"card_defaults", "errors", "files", "fitting", "meter", "plain", "sources", "view"},
         {"numpy", "pandas", "scipy", "anndata", "mudata", "psutil"},
     ),
     "tuning": (
@@ -177,9 +178,17 @@ OF_VIEWS = {
 OF_RUNS = OF_VIEWS | {"files/runs"}
 OF_SCORES = OF_RUNS | {"files/scores"}
 OF_TABLES = OF_SCORES | {"files/trials"}
-OF_IMPUTING = OF_RUNS | {"files/digests", "files/models", "fitting", "plain", "sources"}
+OF_IMPUTING = OF_RUNS | {
+    "card_defaults",
+    "files/digests",
+    "files/models",
+    "fitting",
+    "plain",
+    "sources",
+}
 OF_APPLYING = OF_VIEWS - {"files/tables"} | {
     "applying",
+    "card_defaults",
     "data",
     "files/models",
     "fitting",
@@ -200,6 +209,7 @@ KEYS = {
         "wheels",
     },
     "prepare": {
+        "card_defaults",
         "cards",
         "catalog",
         "spaces",
@@ -213,6 +223,7 @@ KEYS = {
     "divide": OF_VIEWS - {"files/tables"} | {"data"},
     "tune": OF_RUNS
     | {
+        "card_defaults",
         "cards",
         "catalog",
         "files/best",
@@ -228,15 +239,29 @@ KEYS = {
     | {"sources", "spaces", "statistics", "tuning"},
     "fit": OF_IMPUTING | {"files/best", "meter", "usage"},
     "impute": OF_IMPUTING | {"layout"},
-    "adopt": OF_RUNS | {"fitting", "sources"},
-    "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
+    "adopt": OF_RUNS | {"card_defaults", "fitting", "sources"},
+    "score": OF_SCORES
+    | OF_IMPUTING
+    | {"card_defaults", "cards", "catalog", "spaces", "metrics", "scoring"},
     "project": OF_IMPUTING | {"metrics", "report"},
     "generate": OF_RUNS
     | {"files/generated", "files/models"}
-    | {"cards", "catalog", "spaces", "fitting", "metrics", "plain", "report", "scoring", "sources"},
+    | {
+        "card_defaults",
+        "cards",
+        "catalog",
+        "spaces",
+        "fitting",
+        "metrics",
+        "plain",
+        "report",
+        "scoring",
+        "sources",
+    },
     "tabulate": OF_TABLES
     | {
         "files/best",
+        "card_defaults",
         "cards",
         "catalog",
         "disk",
@@ -250,10 +275,11 @@ KEYS = {
         "rules",
         "statistics",
     },
-    "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
-    "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
+    "draw": OF_TABLES | {"card_defaults", "cards", "catalog", "spaces", "report", "statistics"},
+    "typeset": OF_TABLES | {"card_defaults", "cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {
+        "card_defaults",
         "cards",
         "catalog",
         "spaces",
@@ -265,9 +291,19 @@ KEYS = {
         "value_types",
     },
     "compare": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    | {
+        "files/config",
+        "card_defaults",
+        "cards",
+        "catalog",
+        "spaces",
+        "layout",
+        "report",
+        "statistics",
+    },
     "plan": OF_VIEWS - {"view", "files/views"}
     | {
+        "card_defaults",
         "cards",
         "catalog",
         "disk",
@@ -282,9 +318,19 @@ KEYS = {
     | {"config_checks", "registry", "value_types"},
     "run": {"errors", "layout"},
     "race": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    | {
+        "files/config",
+        "card_defaults",
+        "cards",
+        "catalog",
+        "spaces",
+        "layout",
+        "report",
+        "statistics",
+    },
     "cite": OF_TABLES
     | {
+        "card_defaults",
         "cards",
         "catalog",
         "spaces",
@@ -297,11 +343,22 @@ KEYS = {
     }
     | {"files/config"},
     "leaderboard": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
-    "recommend": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
+    | {
+        "files/config",
+        "card_defaults",
+        "cards",
+        "catalog",
+        "spaces",
+        "layout",
+        "report",
+        "statistics",
+    },
+    "recommend": OF_TABLES
+    | {"card_defaults", "cards", "catalog", "spaces", "layout", "report", "statistics"},
     "keep": OF_IMPUTING
     | {
         "files/config",
+        "card_defaults",
         "cards",
         "catalog",
         "spaces",
@@ -314,6 +371,7 @@ KEYS = {
     },
     "apply": OF_APPLYING,
     "score_latents": {
+        "card_defaults",
         "cards",
         "catalog",
         "spaces",
@@ -324,7 +382,8 @@ KEYS = {
         "files/tables",
     }
     | {"metrics", "scoring"},
-    "integrate": OF_APPLYING | {"cards", "catalog", "config_checks", "spaces", "value_types"},
+    "integrate": OF_APPLYING
+    | {"card_defaults", "cards", "catalog", "config_checks", "spaces", "value_types"},
 }
 OF_ENTRY = {
     "fit": ("methods", {"modeling"}),

@@ -11,8 +11,8 @@ import torch
 from conftest import linear_cells, mosaic_view, paired_view
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mosaicbench import catalog
 from mosaicbench.errors import Diverged, NotStackable
-from mosaicbench.fitting.method import method_named
 from mosaicbench.methods.fusion import MLPVAE, PoEVAE
 from mosaicbench.methods.mmaavi import MMAAVI
 from mosaicbench.methods.mmvae import MMVAE
@@ -63,7 +63,7 @@ def views_of_other_widths():
 def alone_and_stacked(method, views, **hyperparameters):
     """Return, of each, (method objects, histories or why there is none) of a seed per view."""
     if isinstance(method, str):
-        method = method_named(method).create
+        method = catalog.method_class(method)
     alone, together = ([method(**SMALL | hyperparameters) for _ in views] for _ in range(2))
     outcomes = []
     for seed, (one, view) in enumerate(zip(alone, views, strict=True)):

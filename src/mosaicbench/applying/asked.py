@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mosaicbench import catalog, config_checks
-from mosaicbench.fitting.method import Implementation, method_named
+from mosaicbench.fitting.method import Implementation, implementation
 
 
 def method_asked(method: str, hyperparameters: dict, seed: int) -> Implementation:
@@ -22,4 +22,4 @@ def method_asked(method: str, hyperparameters: dict, seed: int) -> Implementatio
     config_checks.check_type(
         "seed", seed, f'Annotated[int, "at least 0 and at most {config_checks.LARGEST}"]', where=""
     )
-    return method_named(method)
+    return implementation(catalog.module("methods", method), method)

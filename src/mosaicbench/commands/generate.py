@@ -26,7 +26,7 @@ from mosaicbench.files.views import (
     standardised_values,
 )
 from mosaicbench.fitting.keeping import revived
-from mosaicbench.fitting.method import method_named
+from mosaicbench.fitting.method import implementation
 from mosaicbench.report.projections import VIRTUAL_COLUMNS, WHOSE
 from mosaicbench.scoring import scorer
 from mosaicbench.view import offers
@@ -147,7 +147,7 @@ def _drawn(
         raise UserError(
             f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out"
         )
-    method = method_named(name)
+    method = implementation(catalog.module("methods", name), name)
     if not offers(method.create, "generate"):
         raise UserError(
             f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs"

@@ -296,5 +296,5 @@ def _cells(x: Minibatch) -> Cells:
 class SupervisedContrastiveVAE(Supervised, ContrastiveVAE):
     """Supervised: the shared latent must also tell the cell type, where it is known.
 
-    cost = contrastive VAE\'s + sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] }
+    cost = contrastive VAE's + sum_m { - label_weight E_{q_m} [ log p(y | s_m) ] }
     """
