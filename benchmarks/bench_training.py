@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from mosaicbench import catalog
-from mosaicbench.fitting.method import method_named
 
 EPOCHS = 3
 COUNTS = {"batch_size": 256, "likelihood": "counts"}
@@ -61,7 +60,7 @@ def _train_cells(dataset, *pair, **options):
 
 
 def _train(method, view, **hyperparameters):
-    instance = method_named(method).create
+    instance = catalog.method_class(method)
     fitted = instance(max_epochs=EPOCHS, **hyperparameters)
     fitted.fit(view, 0)
     return fitted

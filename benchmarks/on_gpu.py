@@ -36,7 +36,6 @@ from mosaicbench.data import embedded, scenarios
 from mosaicbench.data.links import linked
 from mosaicbench.datasets import simulated
 from mosaicbench.files.views import as_cells, as_view, unstandardised_values
-from mosaicbench.fitting.method import method_named
 from mosaicbench.modeling import minibatch, training
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
@@ -248,7 +247,7 @@ def cut(dataset: str, kind: str, seed: int) -> tuple[View, dict[str, Cells], MuD
 
 def made(method: str, hyperparameters: dict) -> training.Budget:
     """Return a method object."""
-    return method_named(method).create(**hyperparameters)
+    return catalog.method_class(method)(**hyperparameters)
 
 
 if __name__ == "__main__":

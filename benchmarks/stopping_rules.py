@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mosaicbench import catalog
 from mosaicbench.files.views import (
     as_cells,
     as_view,
@@ -36,7 +37,6 @@ from mosaicbench.files.views import (
     space_values,
     unstandardised_values,
 )
-from mosaicbench.fitting.method import method_named
 from mosaicbench.metrics._nearest import transfer
 from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.metrics.imputation import imputation_skill
@@ -83,8 +83,7 @@ def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
         read_view(split / f"{noun}.h5mu", noun) for noun in ("train", "query", "solution")
     )
     identity = {key: identity_of(train)[key] for key in ("dataset", "seed")} | {"method": name}
-    asked = method_named(name)
-    method = asked.create(max_epochs=epochs, patience=epochs)
+    method = catalog.method_class(name)(max_epochs=epochs, patience=epochs)
     losses, scores = [], {}
 
     def held_out_losses(
@@ -102,7 +101,7 @@ def trained(split: Path, name: str, epochs: int, every: int) -> list[dict]:
 
     with mock.patch.object(training, "_validation_cost", held_out_losses):
         method.fit(
-            as_view(train, labels=False, links="links" in asked.card["uses"]),
+            as_view(train, labels=False, links="links" in catalog.card("methods", name)["uses"]),
             identity["seed"],
         )
     kept = {rule: kept_by(rule, np.array(losses)) for rule in RULES} | {"last": (epochs, epochs)}

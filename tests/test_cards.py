@@ -8,7 +8,7 @@ import forked
 import pytest
 from overlay import Overlay
 
-from mosaicbench import cards, catalog
+from mosaicbench import card_defaults, cards, catalog
 from mosaicbench.config import settings
 from mosaicbench.errors import UserError
 
@@ -405,13 +405,13 @@ def test_a_mistake_in_a_file_of_several_is_one_message(right, wrong, message, sh
 
 def test_a_card_that_says_little_has_what_follows_from_class_and_kind():
     bare = {"label": "x", "kind": "model", "handles": ("paired",), "uses": ()}
-    whole = cards.with_defaults(bare, {"fit", "embed", "impute", "draw", "generate"})
+    whole = card_defaults.whole(bare, {"fit", "embed", "impute", "draw", "generate"})
     assert whole["gives"] == ("joint", "single", "impute", "draws")
     assert whole["claims"] == ("aligns", "imputes", "generates", "random")
     assert whole["summary"] == whole["doi"] == ""
-    assert cards.with_defaults(bare | {"kind": "control"}, {"embed"})["claims"] == ()
-    assert cards.with_defaults(bare | {"handles": ("unpaired",)}, {"embed"})["gives"] == ("single",)
-    assert cards.with_defaults(bare | {"claims": (), "gives": ("joint",)}, {"embed"}) == {
+    assert card_defaults.whole(bare | {"kind": "control"}, {"embed"})["claims"] == ()
+    assert card_defaults.whole(bare | {"handles": ("unpaired",)}, {"embed"})["gives"] == ("single",)
+    assert card_defaults.whole(bare | {"claims": (), "gives": ("joint",)}, {"embed"}) == {
         **whole,
         "claims": (),
         "gives": ("joint",),
@@ -455,7 +455,7 @@ def test_every_word_says_what_it_means():
         cards.NEEDS,
     ):
         assert all(len(meaning.split()) > 2 for meaning in words.values())
-    assert set(cards.PARTS_OF) == set(cards.GIVES)
+    assert set(card_defaults.PARTS_OF) == set(cards.GIVES)
 
 
 def test_snakemake_ends_with_the_message_alone(tmp_path):

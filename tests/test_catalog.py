@@ -9,7 +9,6 @@ from conftest import REPOSITORY
 
 from mosaicbench import catalog
 from mosaicbench.errors import UserError
-from mosaicbench.fitting.method import method_named
 from mosaicbench.view import offers
 
 ENTRIES = [(room, name) for room in catalog.ROOMS for name in catalog.names(room)]
@@ -28,7 +27,7 @@ def test_cards_are_short_texts(room, name):
 
 @pytest.mark.parametrize("name", catalog.names("methods"))
 def test_hyperparameters_read_from_source_are_those_of_the_class(name):
-    method = method_named(name).create
+    method = catalog.method_class(name)
     read = {key: parameter.default for key, parameter in catalog.hyperparameters(name).items()}
     assert read == {field.name: field.default for field in dataclasses.fields(method)}
 
@@ -36,7 +35,7 @@ def test_hyperparameters_read_from_source_are_those_of_the_class(name):
 @pytest.mark.parametrize("name", catalog.names("methods"))
 def test_method_offers_what_its_card_gives(name):
     method, card = (
-        method_named(name).create,
+        catalog.method_class(name),
         catalog.card("methods", name),
     )
     assert offers(method, "fit")

@@ -15,7 +15,6 @@ from test_training import counted_view
 from mosaicbench import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import read_record
-from mosaicbench.fitting.method import method_named
 from mosaicbench.modeling import minibatch
 
 SMALL = {"max_epochs": 1, "batch_size": 64, "hidden": 16}
@@ -32,7 +31,7 @@ def widest(method):
 
 def made(method, **hyperparameters):
     if isinstance(method, str):
-        method = method_named(method).create
+        method = catalog.method_class(method)
     return method(**hyperparameters)
 
 

@@ -9,7 +9,7 @@ from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_v
 
 from mosaicbench import catalog
 from mosaicbench.errors import NotApplicable
-from mosaicbench.fitting.method import hyperparameters_of, method_named
+from mosaicbench.fitting.method import hyperparameters_of
 from mosaicbench.metrics.calibration import imputation_crps_skill
 from mosaicbench.view import Cells, Truth, View, concatenate
 
@@ -35,7 +35,7 @@ def fitted(method: str, train: View, query: Cells, seed: int = 0, **hyperparamet
     """Return the method, fitted; models briefly, positive controls with the solution revealed."""
     if catalog.card("methods", method)["kind"] == "model":
         hyperparameters = {"max_epochs": 3, "batch_size": 64} | hyperparameters
-    instance = method_named(method).create(**hyperparameters)
+    instance = catalog.method_class(method)(**hyperparameters)
     if "solution" in catalog.card("methods", method)["uses"]:
         rows = {name: row for row, name in enumerate(query.names)}
         instance.reveal(Truth(rows=rows, labels=query.labels, values=query.values))
@@ -119,7 +119,7 @@ def test_a_fit_changes_no_hyperparameter(method):
     """What a record and a kept model say of a run is what it was made with."""
     instance, _ = briefly(method)
     asked = {"max_epochs": 3, "batch_size": 64} if method in MODELS else {}
-    given = method_named(method).create(**asked)
+    given = catalog.method_class(method)(**asked)
     assert hyperparameters_of(instance) == hyperparameters_of(given)
 
 

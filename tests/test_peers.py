@@ -32,7 +32,6 @@ from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.views import as_cells, as_view, complete_cells, space_values, write_view
 from mosaicbench.fitting import attempt
-from mosaicbench.fitting.method import method_named
 from mosaicbench.methods.peers import _package
 from mosaicbench.view import Cells, View
 
@@ -173,7 +172,7 @@ def outputs(name: str, instance, query, rows: slice = slice(None)) -> dict[str, 
 
 def fitted(name: str, train: View, seed: int = 0):
     """Return the peer, fitted briefly, and its history."""
-    instance = method_named(name).create(**PEERS[name][0])
+    instance = catalog.method_class(name)(**PEERS[name][0])
     return instance, instance.fit(train, seed)
 
 
@@ -497,7 +496,7 @@ def test_factors_of_train_cells_are_those_that_mofa_ended_with(parts, monkeypatc
 
     monkeypatch.setattr(network, "getTrainingStats", kept)
     train, _ = parts(("rna", "adt"), "paired")
-    instance = method_named("mofa").create(convergence="slow")
+    instance = catalog.method_class("mofa")(convergence="slow")
     instance.fit(train, 0)
     np.testing.assert_allclose(instance.embed(train.observing("rna", "adt")), ended[0], atol=0.02)
 
@@ -526,7 +525,7 @@ def test_scot_finds_the_same_tree_in_other_coordinates():
         Cells(names=np.array([f"{m} {i}" for i in range(210)], dtype=object), values={m: views[m]})
         for m in views
     )
-    scot = method_named("scot").create
+    scot = catalog.method_class("scot")
     instance = scot(graph_neighbors=10, epsilon=5e-3, iterations=30, sinkhorn=200, neighbors=3)
     instance.fit(View(blocks, dict.fromkeys(views, 8)), 0)
     left, right = (instance.embed(block) for block in blocks)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from mosaicbench import catalog
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import synthetic_gp
 from mosaicbench.files.views import as_cells, as_view, space_values, unstandardised_values
-from mosaicbench.fitting.method import method_named
 from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.metrics.disentanglement import shared_features_r2
 
@@ -42,7 +42,7 @@ def scores():
     rows = query["first"].obs_names.get_indexer(truth.obs["query_name"])
     found = {}
     for run, options in RUNS.items():
-        method = method_named(run).create(**COMMON, **options)
+        method = catalog.method_class(run)(**COMMON, **options)
         method.fit(train, 0)
         cells = {modality: as_cells(query, [modality]) for modality in query.mod}
         imputed = unstandardised_values(query["first"], method.impute(cells["second"], "first"))[

@@ -5,9 +5,10 @@ A card is a literal dict at the top of a file, which the workflow reads without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from mosaicbench.card_defaults import NEEDED_BY
 from mosaicbench.errors import UserError, nearest
 
 # Words of a method's card, and what each of them says.
@@ -43,20 +44,6 @@ CLAIMS = {
     "generates": "draws virtual cells: `generate`",
     "random": "draws random numbers, so that another seed gives another result",
 }
-PARTS_OF = {
-    "joint": "embed",
-    "single": "embed",
-    "private": "embed_private",
-    "impute": "impute",
-    "draws": "draw",
-    "labels": "predict",
-}  # what a method gives -> the function that gives it
-NEEDED_BY = {
-    "aligns": "single",
-    "imputes": "impute",
-    "reconstructs": "impute",
-}  # claim -> what a method with it gives
-TEXTS = ("paper", "doi", "summary", "deviates")  # empty where a method's card says nothing
 
 # What stands in the place of a method's card for a result that was computed outside of the benchmark.
 ELSEWHERE = "elsewhere"
@@ -201,70 +188,6 @@ def check(room: str, file: str, card: object) -> None:
             _check_value(f"{file}: CARD, key {key!r}", card[key], rule)
 
 
-def of_file(file: str, stem: str, assigned: dict[str, object]) -> dict[str, object]:
-    """Return id -> card of a file: those of its ``CARDS``, or its ``CARD`` under the name of the file.
-
-    A card of ``CARDS`` that says ``"like": "mvae"`` takes what it does not say from that card, which stands above it.
-
-    Parameters
-    ----------
-    file
-        For the message.
-    stem
-        The file's name without its ending.
-    assigned
-        The values of CARD and CARDS, where the file has them.
-
-    Raises
-    ------
-    UserError
-        When CARDS is no dict of dicts, or a card is like one that is not above it.
-    """
-    cards = assigned.get("CARDS", {stem: assigned.get("CARD")})
-    if "CARDS" in assigned and not (
-        isinstance(cards, dict) and cards and all(isinstance(one, dict) for one in cards.values())
-    ):
-        raise UserError(f"{file}: CARDS has to be a dict of cards, id -> dict, found {cards!r}")
-    found: dict[str, object] = {}
-    for name, card in cards.items():
-        other = card.get("like") if isinstance(card, dict) else None
-        if other is not None and other not in found:
-            raise UserError(
-                f"{file}: CARDS, {name}, key 'like': no card {other!r} above it{nearest(other, found)}"
-            )
-        found[name] = {**found[other], **card} if other else card
-    return found
-
-
-def with_defaults(card: dict, functions: Collection[str]) -> dict:
-    """Return a method's card with what follows where it says nothing: gives, claims, and texts that are empty.
-
-    A method gives what its class has a function for; joint latents not where it handles only cells of one modality. A model or
-    baseline claims to align and to impute where it gives that; a model also to generate where it can, and to be random. Of a
-    package of others or a control nothing is claimed.
-
-    Parameters
-    ----------
-    card
-        As its file has it.
-    functions
-        The names of the functions that the method's class has.
-    """
-    apart = set(card["handles"]) == {"unpaired"}
-    gives = [
-        word
-        for word, part in PARTS_OF.items()
-        if part in functions and not (apart and word == "joint")
-    ]
-    whole = dict.fromkeys(TEXTS, "") | {"gives": tuple(gives)} | card
-    claims = [word for word in ("aligns", "imputes") if NEEDED_BY[word] in whole["gives"]]
-    if card["kind"] == "model":
-        claims += ["generates", "random"] if "generate" in functions else ["random"]
-    if card["kind"] == "control" or "wraps" in card:
-        claims = []
-    return {"claims": tuple(claims)} | whole
-
-
 def variants(file: str, card: dict, defaults: dict[str, object]) -> dict[str, tuple[dict, dict]]:
     """Return the forms of a figure: id -> its card, and the keywords of its function.
 
@@ -316,7 +239,7 @@ def _check_value(where: str, value: object, rule: Key) -> None:
 
 
 def check_method(file: str, card: dict) -> None:
-    """Refuse a method's whole card, as :func:`with_defaults` returns it, where two keys contradict each other.
+    """Refuse a method's whole card, as ``card_defaults.whole`` returns it, where two keys contradict each other.
 
     Raises
     ------

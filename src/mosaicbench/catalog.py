@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
+from mosaicbench import card_defaults, spaces
 from mosaicbench import cards as contract
-from mosaicbench import spaces
 from mosaicbench.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
@@ -101,7 +101,7 @@ def card(room: str, name: str) -> dict:
     contract.check(room, where, entry.card)
     whole = contract.ABSENT.get(room, {}) | entry.card
     if room == "methods":
-        whole = contract.with_defaults(whole, _functions(name))
+        whole = card_defaults.whole(whole, _functions(name))
         contract.check_method(where, whole)
     return whole
 
@@ -126,6 +126,11 @@ def hyperparameters(method: str) -> dict[str, Hyperparameter]:
     for path, definition in _lineage(method):
         found |= _fields(path, definition)
     return found
+
+
+def method_class(method: str) -> type:
+    """Import and return the class of a method."""
+    return getattr(importlib.import_module(module("methods", method)), _method_class(method).name)
 
 
 def documentation(method: str) -> tuple[str, str]:
@@ -229,7 +234,7 @@ def _cards(path: Path) -> dict[str, object]:
             name = node.targets[0].id
             if name in ("CARD", "CARDS"):
                 found[name] = _written_out(node.value, f"{_name(path)}: {name}")
-    return contract.of_file(_name(path), path.stem, found)
+    return card_defaults.of_file(_name(path), path.stem, found)
 
 
 def _written_out(value: ast.expr, what: str) -> object:
@@ -336,7 +341,7 @@ def _check_parts(method: str) -> None:
     """Refuse a method whose class lacks what its card promises."""
     promises = card("methods", method)
     needed = {"fit": "every method has it"} | {
-        contract.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
+        card_defaults.PARTS_OF[word]: f"its card gives {word!r}" for word in promises["gives"]
     }
     needed |= {"reveal": "its card uses 'solution'"} if "solution" in promises["uses"] else {}
     needed |= (

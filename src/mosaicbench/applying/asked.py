@@ -6,7 +6,7 @@ from mosaicbench import catalog
 from mosaicbench.config.checking import faults, refuse
 from mosaicbench.config.references import of_hyperparameters
 from mosaicbench.config.schema import Seed
-from mosaicbench.fitting.method import Implementation, method_named
+from mosaicbench.fitting.method import Implementation, implementation
 
 
 def method_asked(method: str, hyperparameters: dict, seed: int) -> Implementation:
@@ -20,4 +20,4 @@ def method_asked(method: str, hyperparameters: dict, seed: int) -> Implementatio
     catalog.card("methods", method)  # refuses an unknown one, with the nearest
     mistakes = [*of_hyperparameters("hyperparameters", method, hyperparameters)]
     refuse([*mistakes, *faults(Seed, seed, "seed")], what="")
-    return method_named(method)
+    return implementation(catalog.module("methods", method), method)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mosaicbench import catalog
 from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.files.generated import generated_table, write_generated
 from mosaicbench.files.models import read_model
@@ -20,7 +21,7 @@ from mosaicbench.files.views import (
     standardised_values,
 )
 from mosaicbench.fitting.keeping import revived
-from mosaicbench.fitting.method import method_named
+from mosaicbench.fitting.method import implementation
 from mosaicbench.report.projections import COLUMNS, VIRTUAL, WHOSE
 from mosaicbench.scoring import scorer
 
@@ -61,7 +62,7 @@ def virtual_cells(
         if record["status"] not in ("ok", "collapsed"):
             continue
         print(f"drawing cells of {record['run']}", file=sys.stderr)
-        method = method_named(record["method"])
+        method = implementation(catalog.module("methods", record["method"]), record["method"])
         generated = revived(read_model(folder), method).generate(CELLS, seed)
         whose = {key: record[key] for key in WHOSE}
         names = np.array([f"virtual-{cell:06d}" for cell in range(CELLS)], dtype=object)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from mosaicbench import cards as contract
-from mosaicbench import catalog
+from mosaicbench import card_defaults
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,6 @@ def import_for(module: str, name: str) -> Implementation:
     return implementation(module, name)
 
 
-def method_named(name: str) -> Implementation:
-    """Import a method of the catalogue by its id."""
-    return implementation(catalog.module("methods", name), name)
-
-
 def implementation(module: str, name: str) -> Implementation:
     """Import the module of a method and return the class that is in the place of its card, with that card.
 
@@ -42,14 +36,14 @@ def implementation(module: str, name: str) -> Implementation:
         The id of the method.
     """
     things = vars(importlib.import_module(module))
-    cards = contract.of_file(module, name, things)
+    cards = card_defaults.of_file(module, name, things)
     defined = [
         thing
         for key, thing in things.items()
         if isinstance(thing, type) and thing.__module__ == module and not key.startswith("_")
     ]
     create = defined[list(cards).index(name) - len(cards)]
-    return Implementation(name, module, create, contract.with_defaults(cards[name], dir(create)))
+    return Implementation(name, module, create, card_defaults.whole(cards[name], dir(create)))
 
 
 def hyperparameters_of(method: object) -> dict:
