@@ -234,7 +234,8 @@ KEYS = {
     "adopt": OF_RUNS | {"fitting", "sources"},
     "score": OF_SCORES | OF_IMPUTING | {"cards", "catalog", "spaces", "metrics", "scoring"},
     "project": OF_IMPUTING
-    | {"cards", "catalog", "spaces", "files/generated", "metrics", "report", "scoring"},
+    | {"cards", "catalog", "spaces", "files/generated", "metrics", "report", "roster", "scoring"}
+    | {"statistics"},
     "tabulate": OF_TABLES
     | {
         "files/best",
