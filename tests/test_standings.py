@@ -122,10 +122,10 @@ def _standings(datasets: tuple[str, ...] = ("d_1", "e")) -> pd.DataFrame:
         "headline": headline(scores),
         "overall": overall(scores, runs, ROSTER),
         "ranks": ranks(scores, ROSTER),
+        "runs": runs,
+        "paired_tests": paired_tests(scores, [], ROSTER),
     }
-    return standings(
-        **tables, runs=runs, paired_tests=paired_tests(scores, [], ROSTER), roster=ROSTER
-    )
+    return standings(tables, ROSTER)
 
 
 STANDINGS = _standings()

@@ -24,6 +24,7 @@ from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import implementation
 from mosaicbench.report.projections import COLUMNS, VIRTUAL, WHOSE
 from mosaicbench.scoring import scorer
+from mosaicbench.statistics.common import joined
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -56,7 +57,7 @@ def virtual_cells(
         The tables of ``report.projections.VIRTUAL``: a layout of real and virtual cells, mean standardised values of marker
         features by cell type, how well a classifier tells the one from the other.
     """
-    found = {name: [pd.DataFrame(columns=COLUMNS[name])] for name in VIRTUAL}
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in VIRTUAL}
     for folder in folders:
         record = read_record(folder / "run.json", identity_of(train))
         if record["status"] not in ("ok", "collapsed"):
@@ -71,7 +72,7 @@ def virtual_cells(
             found[name].append(part.assign(**whose))
         table = generated_table(generated, train, names, types, whose)
         write_generated(output / f"{record['run']}.h5mu", table)
-    return {name: pd.concat(parts[1:] or parts)[COLUMNS[name]] for name, parts in found.items()}
+    return {name: joined(parts, COLUMNS[name]) for name, parts in found.items()}
 
 
 def _held_against(
@@ -150,7 +151,7 @@ def _markers(
                 named = {"modality": modality, "marker_of": marker_of, "feature": feature}
                 values = {"real": means[place], "generated": made[place]}
                 rows.append(pd.DataFrame(named | {"cell_type": known} | values))
-    return pd.concat(rows) if rows else pd.DataFrame(columns=COLUMNS["virtual_markers"])
+    return joined(rows, COLUMNS["virtual_markers"][len(WHOSE) :])
 
 
 def _realism(real: np.ndarray, generated: np.ndarray, seed: int) -> float:

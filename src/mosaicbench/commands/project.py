@@ -29,7 +29,8 @@ from mosaicbench.files.views import (
     space_values,
 )
 from mosaicbench.metrics.imputation import pearson_columns
-from mosaicbench.report.projections import COLUMNS, MEASURED
+from mosaicbench.report.projections import COLUMNS, MEASURED, WHOSE
+from mosaicbench.statistics.common import joined
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -84,7 +85,7 @@ def _project(
     learned = read_view(view_folder / "train.h5mu", "train", view)
     cells = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_CELLS])
     few = np.sort(np.random.default_rng(seed).permutation(len(truth.obs_names))[:MOST_IMPUTED])
-    found = {name: [pd.DataFrame(columns=columns)] for name, columns in COLUMNS.items()}
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
     of_view = [
         folder for folder in generate if view.items() <= read_record(folder / "run.json").items()
     ]
@@ -96,25 +97,23 @@ def _project(
         print(f"projecting {record['run']}", file=sys.stderr)
         latents = read_latents(folder / "latents.h5ad", record)
         layouts = _layouts(folder, latents, truth, cells, seed)
-        parts = {"projection": layouts, "markers": _markers(layouts, truth)}
+        parts = {"projection": [layouts], "markers": _markers(layouts, truth)}
         parts["transfers"] = _transfers(folder, latents, learned, truth)
-        for name, part in parts.items():
-            found[name].append(part.assign(run=record["run"]))
+        for name, tables in parts.items():
+            found[name] += [table.assign(run=record["run"]) for table in tables]
         for direction, values in read_imputed(folder / "imputed.h5mu", record).mod.items():
             if (own := _imputed(folder, direction, values, truth, few)) is not None:
                 imputed[(record["run"], direction)] = own
-    found["imputed_values"].append(_extreme_features(imputed, truth, few))
-    found["imputed_layout"].append(_imputed_layouts(imputed, truth, few, seed))
+    found["imputed_values"] += _extreme_features(imputed, truth)
+    found["imputed_layout"] += _imputed_layouts(imputed, truth, few, seed)
     folder = output / view["dataset"] / view["scenario"]
     make_folder(folder / "virtual")
-    tables = {name: _joined(parts).assign(**view)[COLUMNS[name]] for name, parts in found.items()}
+    tables = {
+        name: joined([part.assign(**view) for part in parts], COLUMNS[name])
+        for name, parts in found.items()
+    }
     tables |= virtual_cells(of_view, learned, truth, seed, folder / "virtual")
     write_tables(folder, tables)
-
-
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of all parts; the first may be empty and says the columns where there are none."""
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
 # --- latents -------------------------------------------------------------------------------------------------------------
@@ -125,7 +124,7 @@ def _layouts(
 ) -> pd.DataFrame:
     """Return coordinates and clusters: one layout of the joint latents, one of all modalities' latents together."""
     there = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
-    parts = [pd.DataFrame(columns=COLUMNS["projection"])]
+    parts = []
     for sources in (["joint"], list(truth.mod)):
         sources = [
             source
@@ -144,7 +143,7 @@ def _layouts(
                 [_cells(truth, source, cells) for source in sources], ignore_index=True
             )
             parts.append(named.assign(leiden=neighbourhood.clusters(seed), x=x, y=y))
-    return _joined(parts)
+    return joined(parts, COLUMNS["projection"][len(WHOSE) :])
 
 
 def _cells(truth: MuData, source: str, cells: np.ndarray) -> pd.DataFrame:
@@ -183,14 +182,14 @@ def _rows(folder: Path, names: pd.Index, wanted: pd.Series) -> np.ndarray:
     return rows
 
 
-def _markers(layouts: pd.DataFrame, truth: MuData) -> pd.DataFrame:
+def _markers(layouts: pd.DataFrame, truth: MuData) -> list[pd.DataFrame]:
     """Return measured means of the clusters' marker features, of modalities whose features have names.
 
     Clusters are those of the joint latents, else of the modality's own. A cluster's markers are the features with the highest t
     against all other cells (the variance overestimated, as scanpy's default). `above` is the share of a cluster's cells above
     0, of other than log-normalised values above the mean of all cells; `share` is that of its most frequent cell type.
     """
-    parts = [pd.DataFrame(columns=COLUMNS["markers"])]
+    parts = []
     for modality, measured in truth.mod.items():
         if measured.uns["space"] == "lsi":
             continue
@@ -202,29 +201,23 @@ def _markers(layouts: pd.DataFrame, truth: MuData) -> pd.DataFrame:
             x = space_values(measured[of_source["cell"].to_list()])
             features = feature_names(measured)
             marked = _marking(x, of_source["leiden"].to_numpy(), clusters)
-            floor = np.zeros(x.shape[1]) if measured.uns["space"] == "lognorm" else x.mean(axis=0)
-            rows = []
+            floor = 0 if measured.uns["space"] == "lognorm" else x.mean(axis=0)
+            columns = list(marked)
             for cluster in clusters:
                 own = (of_source["leiden"] == cluster).to_numpy()
-                types = of_source.loc[
-                    own & (of_source["cell_type"] != ""), "cell_type"
-                ].value_counts()
-                named = {
-                    "modality": modality,
-                    "space": measured.uns["space"],
-                    "leiden": cluster,
-                    "cells": int(own.sum()),
+                types = of_source.loc[own, "cell_type"]
+                types = types[types != ""].value_counts()
+                named = {"modality": modality, "space": measured.uns["space"], "leiden": cluster}
+                named |= {"cells": own.sum(), "cell_type": types.index[0] if len(types) else ""}
+                values = {
+                    "share": types.iloc[0] / own.sum() if len(types) else np.nan,
+                    "feature": [features[column] for column in columns],
+                    "marks": list(marked.values()),
+                    "mean": x[own][:, columns].mean(axis=0),
+                    "above": (x[own] > floor)[:, columns].mean(axis=0),
                 }
-                named |= {"cell_type": types.index[0] if len(types) else ""}
-                named |= {"share": types.iloc[0] / own.sum() if len(types) else np.nan}
-                for column, marks in marked.items():
-                    values = {
-                        "mean": float(x[own, column].mean()),
-                        "above": float((x[own, column] > floor[column]).mean()),
-                    }
-                    rows.append(named | {"feature": features[column], "marks": marks} | values)
-            parts.append(pd.DataFrame(rows))
-    return _joined(parts)
+                parts.append(pd.DataFrame(named | values))
+    return parts
 
 
 def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int, int]:
@@ -249,11 +242,13 @@ def _marking(x: np.ndarray, leiden: np.ndarray, clusters: pd.Index) -> dict[int,
     return marked
 
 
-def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -> pd.DataFrame:
+def _transfers(
+    folder: Path, latents: AnnData, learned: MuData, truth: MuData
+) -> list[pd.DataFrame]:
     """Return how many query cells of each type took which type from train cells of another modality."""
     from mosaicbench.metrics._nearest import transfer
 
-    parts = [pd.DataFrame(columns=COLUMNS["transfers"])]
+    parts = []
     query = set(latents.obs.loc[latents.obs["subset"] == "query", "source"])
     for source, target in permutations(
         [modality for modality in truth.mod if modality in query], 2
@@ -268,7 +263,7 @@ def _transfers(folder: Path, latents: AnnData, learned: MuData, truth: MuData) -
             types != ""
         ].value_counts(sort=False)
         parts.append(counts.rename("cells").reset_index().assign(direction=f"{source}->{target}"))
-    return _joined(parts)
+    return parts
 
 
 # --- imputed values ------------------------------------------------------------------------------------------------------
@@ -290,10 +285,10 @@ def _imputed(
 
 
 def _extreme_features(
-    imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray
-) -> pd.DataFrame:
+    imputed: dict[tuple[str, str], _Imputed], truth: MuData
+) -> list[pd.DataFrame]:
     """Return measured beside imputed values of the features with the best, median and worst mean r over the runs."""
-    parts = [pd.DataFrame(columns=COLUMNS["imputed_values"])]
+    parts = []
     for direction in dict.fromkeys(direction for _, direction in imputed):
         runs = [name for name, own in imputed if own == direction]
         mean = np.mean([imputed[(name, direction)].r for name in runs], axis=0)
@@ -321,17 +316,17 @@ def _extreme_features(
                 }
                 values |= {"cell": own.cells}
                 parts.append(pd.DataFrame(named | {"place": place, "r": own.r[column]} | values))
-    return _joined(parts)
+    return parts
 
 
 def _imputed_layouts(
     imputed: dict[tuple[str, str], _Imputed], truth: MuData, few: np.ndarray, seed: int
-) -> pd.DataFrame:
+) -> list[pd.DataFrame]:
     """Return one layout per imputed modality, of its measured values and all values imputed for the same cells.
 
     Both are laid out on the first principal components of the measured values, which are centred and not standardised.
     """
-    parts = [pd.DataFrame(columns=COLUMNS["imputed_layout"])]
+    parts = []
     for modality in truth.mod:
         keys = [key for key in imputed if key[1].split("->")[1] == modality]
         if not keys:
@@ -355,4 +350,4 @@ def _imputed_layouts(
             named = {"run": name, "modality": modality, "direction": direction}
             named |= {"cell": known.index, "cell_type": known["cell_type"].astype(str)}
             parts.append(pd.DataFrame(named | {"x": own[:, 0], "y": own[:, 1]}))
-    return _joined(parts)
+    return parts

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mosaicbench import resources
-from mosaicbench.errors import ContractError, UserError
+from mosaicbench.errors import UserError
 from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
@@ -120,15 +119,12 @@ def main(
     fits = [place | {"seed": seed} for place in places for seed in seeds]
     read = {path: read_record(path, place) for path, place in zip(records, fits, strict=True)}
     all_runs = checked_runs(_runs(read, not_applicable, methods))
-    order = _places(all_runs, methods)
+    order = _order(all_runs, methods)
     all_runs = _sorted(all_runs, order)
     cell_scores = [read_cells(*each) for each in zip(cells, places, strict=True)]
-    for kind in (scores, features):
-        for path, of_cells in zip(kind, cell_scores, strict=True):
-            check_digest(path, of_cells.digests, "score")
+    for path, of_cells in zip([*scores, *features], cell_scores * 2, strict=True):
+        check_digest(path, of_cells.digests, "score")
     own_scores = [read_scores(*each) for each in zip(scores, places, strict=True)]
-    for path, table in zip(scores, own_scores, strict=True):
-        _check_seeds(path, table, seeds)
     all_scores = _sorted(checked_scores(joined(own_scores, SCORE_COLUMNS)), order)
     all_features = joined(
         [read_features(*each) for each in zip(features, places, strict=True)], FEATURE_COLUMNS
@@ -162,22 +158,19 @@ def main(
         for place, folder in searches
     ]
     tuned = {best["run"]: best["of"] for best, _ in found}
-    tables |= {"trials": trials_table(found), "tuning_gains": gains(all_scores, tuned, roster)}
+    trials = trials_table(found)
     tables |= {
+        "trials": trials,
+        "tuning_gains": gains(all_scores, tuned, roster),
         "tuning_settings": settings(found),
-        "tuning_proposals": proposals(tables["trials"], tuned),
+        "tuning_proposals": proposals(trials, tuned),
+        "distances": verdicts_by_distance(tables["headline"], roster),
+        "standings": standings(tables, roster),
+        "recommendations": recommended(tables, cell_scores, roster, sizes_of_views),
+        "overall": tables["overall"].assign(may_win=may_win(tables["overall"], tables["gates"])),
     }
-    tables["distances"] = verdicts_by_distance(tables["headline"], roster)
     jobs = resources.jobs_of(Results(results))
     tables["expenses"] = resources.measured(tables["phases"], tables["history"], jobs)
-    summaries = {
-        name: tables[name] for name in ("headline", "overall", "ranks", "runs", "paired_tests")
-    }
-    tables["overall"] = tables["overall"].assign(
-        may_win=may_win(tables["overall"], tables["gates"])
-    )
-    tables["recommendations"] = recommended(tables, cell_scores, roster, sizes_of_views)
-    tables["standings"] = standings(**summaries, roster=roster)
     tables["scaling"] = exponents(tables["phases"], jobs, sizes)
     write_tables(Path(output), tables)
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
@@ -193,15 +186,6 @@ def _audits(results: Results, fits: Iterable[Mapping]) -> Iterable[pd.DataFrame]
     ):
         if path.is_file():
             yield read_audit(path)
-
-
-def _check_seeds(path: Path, scores: pd.DataFrame, seeds: Sequence[int]) -> None:
-    """Refuse scores in which a seed has no row, or which have one of another seed: a seed that failed has one, too."""
-    found, expected = set(scores["seed"]), set(seeds)
-    if found != expected:
-        raise ContractError(
-            f"{path}: has rows of the seeds {sorted(found)}, and the benchmark has {sorted(expected)}; delete it and run again"
-        )
 
 
 def _runs(
@@ -229,15 +213,9 @@ def _history(records: Iterable[dict], histories: list[Path]) -> pd.DataFrame:
     """Return the costs of every epoch, long; a run that is not trained has none."""
     parts = []
     for record, path in zip(records, histories, strict=True):
-        epochs = (
-            read_history(path, record).drop(columns="progress", errors="ignore").set_index("epoch")
-        )
-        of_costs = {
-            "epoch": np.tile(epochs.index, epochs.shape[1]),
-            "cost": np.repeat(epochs.columns, len(epochs)),
-        }
-        of_costs["value"] = epochs.to_numpy().ravel(order="F")
-        parts.append(pd.DataFrame({column: record[column] for column in (*RUN, "seed")} | of_costs))
+        costs = read_history(path, record).drop(columns="progress", errors="ignore")
+        names = {column: record[column] for column in (*RUN, "seed")}
+        parts.append(costs.melt("epoch", var_name="cost").assign(**names))
     return joined(parts, HISTORY_COLUMNS).dropna(subset="value")
 
 
@@ -265,38 +243,33 @@ def _sizes_of_views(
     """
     scored: dict[tuple[str, str], int] = {}
     for run in cells:
-        of_seeds = [len(names) for names in run.cells.values()]
-        scored[run.dataset, run.scenario] = max(
-            [scored.get((run.dataset, run.scenario), 0), *of_seeds]
-        )
+        view = run.dataset, run.scenario
+        scored[view] = max([scored.get(view, 0), *map(len, run.cells.values())])
     sizes: dict[tuple[str, str], tuple[int, int]] = {}
     for record in records:
         if {"train", "query"} <= set(record["cells"]):
-            view, given = (
-                (record["dataset"], record["scenario"]),
-                (record["cells"]["train"], record["cells"]["query"]),
-            )
+            view = record["dataset"], record["scenario"]
+            given = record["cells"]["train"], record["cells"]["query"]
             sizes[view] = tuple(map(max, sizes.get(view, given), given))
     return {view: (train, scored.get(view) or query) for view, (train, query) in sizes.items()}
 
 
-def _places(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, int]]:
-    """Return column -> name -> place: datasets and scenarios as they first appear, runs as `methods` lists them."""
-    values = {
+def _order(runs: pd.DataFrame, methods: dict[str, str]) -> dict[str, pd.Index]:
+    """Return column -> names in order: datasets and scenarios as they first appear, runs as `methods` lists them."""
+    names = {
         "dataset": runs["dataset"],
         "scenario": runs["scenario"],
         "run": [*methods, *runs["run"]],
     }
-    return {
-        column: {name: place for place, name in enumerate(dict.fromkeys(names))}
-        for column, names in values.items()
-    }
+    return {column: pd.Index(of_column).unique() for column, of_column in names.items()}
 
 
-def _sorted(table: pd.DataFrame, places: dict[str, dict[str, int]]) -> pd.DataFrame:
-    keys = pd.DataFrame(
-        {column: table[column].map(place) for column, place in places.items()}
-    ).assign(seed=table["seed"])
-    return table.loc[keys.sort_values([*places, "seed"], kind="stable").index].reset_index(
-        drop=True
+def _sorted(table: pd.DataFrame, order: dict[str, pd.Index]) -> pd.DataFrame:
+    return table.sort_values(
+        [*order, "seed"],
+        key=lambda column: (
+            order[column.name].get_indexer(column) if column.name in order else column
+        ),
+        kind="stable",
+        ignore_index=True,
     )

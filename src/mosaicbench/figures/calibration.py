@@ -78,7 +78,7 @@ def calibration(
             else:
                 _bars(axes, row, table["share"].to_numpy(), theme.colour(run))
                 _write_coverage(axes, row, means.loc[run])
-                table = table.assign(**means.loc[run])
+                table = table.assign(**means.loc[run], shown="")
             drawn.append(table.assign(**named, run=run))
     name_view(figure, theme, runs)
     return figure, pd.concat(drawn, ignore_index=True).reindex(columns=COLUMNS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 from mosaicbench.figures._panels import (
     FLOOR,
@@ -107,19 +107,22 @@ def overview_heat(
     if not any(families.values()):
         return nothing("No run of this view has a score to draw.", COLUMNS)
     used = measured_resources(summary, "mean")
-    absent = {run: absence(runs, run) for run in rows}
+    parts = _scores(overall)
+    for family, names in (families | {"resources": used}).items():
+        for name in names:
+            means = summary[summary["metric"] == name].set_index("run")
+            cells = _resource(means, name) if family == "resources" else _scaled(means, name, theme)
+            parts.append((family, name, cells))
+    absent = [absence(runs, run) for run in rows]
     drawn = pd.concat(
         [
-            _bars(overall, absent),
-            *[
-                _cells(family, metric, summary, absent, theme)
-                for family, names in families.items()
-                for metric in names
-            ],
-            *[_resources(metric, summary, absent) for metric in used],
-        ],
-        ignore_index=True,
-    )[COLUMNS]
+            cells.reindex(rows).assign(family=family, metric=name, absent=absent)
+            for family, name, cells in parts
+        ]
+    ).reset_index(names="run")
+    drawn["shown"] = drawn["shown"].fillna(drawn["absent"])
+    drawn["seeds"] = drawn["seeds"].fillna(0).astype(int)
+    drawn = drawn.reindex(columns=COLUMNS)
     columns = _columns(families, used, drawn)
 
     width, top = columns[-1].left + columns[-1].width, 1.35
@@ -152,64 +155,38 @@ def overview_heat(
     return figure, drawn
 
 
-def _bars(overall: pd.DataFrame, absent: dict[str, str]) -> pd.DataFrame:
-    """Return the overall score of every run, and its groups."""
-    lines, ranked = overall.set_index("run"), overall["rank"].notna().sum()
-    parts = []
+def _scores(overall: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return the overall score of every run, and its groups, each with its family."""
+    lines, parts = overall.set_index("run"), []
+    is_ranked = lines["rank"].notna().sum() > 1
     for name in SCORES:
         means = lines.dropna(subset=name)
-        is_whole = means["complete"] | (name != "score")
-        texts = [
-            f"{mean:z.2f}{'' if whole else FEWER}"
-            for mean, whole in zip(means[name], is_whole, strict=True)
-        ]
+        lacks = ~means["complete"].astype(bool) & (name == "score")
+        texts = means[name].map("{:z.2f}".format) + lacks.map({True: FEWER, False: ""})
         cells = means[["seeds"]].assign(mean=means[name], scaled=means[name], shown=texts)
-        if name == "score" and ranked > 1:
-            cells["rank"] = means["rank"]
-        parts.append(_of_all_runs(cells, "score", name, absent))
-    return pd.concat(parts, ignore_index=True)
+        cells["rank"] = means["rank"] if name == "score" and is_ranked else np.nan
+        parts.append(("score", name, cells))
+    return parts
 
 
-def _cells(
-    family: str, metric: str, summary: pd.DataFrame, absent: dict[str, str], theme: Theme
-) -> pd.DataFrame:
+def _scaled(means: pd.DataFrame, metric: str, theme: Theme) -> pd.DataFrame:
     """Return a metric's mean of every run, and its place on the scale from 0 to 1."""
-    means = summary[summary["metric"] == metric].set_index("run")
     scale = ends(means["mean"], metric, theme.roster)
     width = scale["one"] - scale["zero"]
-    scaled = (means["mean"] - scale["zero"]) / (
-        width if width * theme.roster.sign(metric) > 0 else np.nan
-    )
-    is_whole = means["directions"] == means["of_directions"]
-    numbers = [re.sub(r"^(-?)0\.", r"\1.", number(metric, mean)) for mean in means["mean"]]
-    texts = [text if whole else text + FEWER for text, whole in zip(numbers, is_whole, strict=True)]
-    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
-    return _of_all_runs(cells, family, metric, absent).assign(**scale)
+    has_scale = width * theme.roster.sign(metric) > 0
+    scaled = (means["mean"] - scale["zero"]) / (width if has_scale else np.nan)
+    texts = means["mean"].map(partial(number, metric))
+    texts = texts.str.replace(r"^(-?)0\.", r"\1.", regex=True)
+    texts = texts.where(means["directions"] == means["of_directions"], texts + FEWER)
+    return means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts, **scale)
 
 
-def _resources(metric: str, summary: pd.DataFrame, absent: dict[str, str]) -> pd.DataFrame:
+def _resource(means: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return what every run took; `scaled` is its place between the least and the most, on a logarithmic scale."""
-    means = summary[summary["metric"] == metric].set_index("run")
     logs = np.log10(means["mean"].clip(lower=FLOOR))
     scaled = (logs - logs.min()) / (logs.max() - logs.min() or 1)
-    texts = [number(metric, mean) for mean in means["mean"]]
-    cells = means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
-    return _of_all_runs(cells, "resources", metric, absent)
-
-
-def _of_all_runs(
-    cells: pd.DataFrame, family: str, metric: str, absent: dict[str, str]
-) -> pd.DataFrame:
-    """Return one row for each of the runs of `absent`, which says why one without a row in `cells` has no value."""
-    table = cells.reindex(list(absent)).rename_axis("run").reset_index()
-    texts = [
-        sign if pd.isna(text) else text
-        for sign, text in zip(absent.values(), table["shown"], strict=True)
-    ]
-    seeds = table["seeds"].fillna(0).astype(int)
-    return table.assign(family=family, metric=metric, seeds=seeds, shown=texts).reindex(
-        columns=COLUMNS
-    )
+    texts = means["mean"].map(partial(number, metric))
+    return means[["mean", "sd", "seeds"]].assign(scaled=scaled, shown=texts)
 
 
 def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFrame) -> list[_Column]:
@@ -228,68 +205,45 @@ def _columns(families: dict[str, list[str]], used: list[str], drawn: pd.DataFram
     return columns
 
 
+def _write(axes: Axes, x: float, y: float, text: str, **look: object) -> None:
+    axes.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 6.2, "color": INK} | look)
+
+
+def _box(axes: Axes, left: float, row: float, size: tuple[float, float], **look: object) -> None:
+    """Draw a box in the middle of a row; as an artist, since `add_patch` takes three times as long to find its outline."""
+    width, height = size
+    axes.add_artist(Rectangle((left, row - height / 2), width, height, edgecolor="none", **look))
+
+
 def _dots(axes: Axes, column: _Column, used: list[str]) -> None:
     """Draw what the runs use, a row each."""
     middle = column.left + column.width / 2
-    rows = {
-        answer: [row for row, said in enumerate(used) if said == answer]
-        for answer in ("yes", "no", "unknown")
-    }
-    for answer, face, edge in (("yes", INK, INK), ("no", "white", "#CCCCCC")):
-        axes.plot(
-            [middle] * len(rows[answer]), rows[answer], "o", ms=4.2, mfc=face, mec=edge, mew=0.7
-        )
-    for row in rows["unknown"]:
-        axes.text(middle, row, NOT_GIVEN, ha="center", va="center", color=QUIET, fontsize=6)
+    for row, answer in enumerate(used):
+        if answer == "unknown":
+            _write(axes, middle, row, NOT_GIVEN, color=QUIET)
+        else:
+            face, edge = (INK, INK) if answer == "yes" else ("white", "#CCCCCC")
+            axes.plot([middle], [row], "o", ms=4.2, mfc=face, mec=edge, mew=0.7)
 
 
 def _value(axes: Axes, column: _Column, row: int, cell: dict, colour: str) -> None:
-    """Draw one score: a coloured cell, or a bar; where there is no value, only the sign of absence.
-
-    The axes' limits stand, so patches are added as artists: `add_patch` would ask each for its outline, a third of the time.
-    """
-    middle = column.left + column.width / 2
+    """Draw one score: a coloured cell, or a bar; where there is no value, only the sign of absence."""
+    middle, scaled = column.left + column.width / 2, cell["scaled"]
     if np.isnan(cell["mean"]):
-        sign, _, reason = cell["shown"].partition(" ")
-        text = cell["shown"] if column.name == "score" and reason else sign
-        axes.text(middle, row, text, ha="center", va="center", color=QUIET, fontsize=6)
+        text = cell["shown"] if column.name == "score" else cell["shown"].split()[0]
+        _write(axes, middle, row, text, color=QUIET)
     elif column.kind == "heat":
-        scaled = cell["scaled"]
         face = "white" if np.isnan(scaled) else COLOURS(np.clip(scaled, 0, 1) * DARKEST)
-        box = (column.left + 0.03, row - 0.42)
-        style = "round,pad=0,rounding_size=0.06"
-        axes.add_artist(
-            FancyBboxPatch(
-                box, column.width - 0.06, 0.84, boxstyle=style, facecolor=face, edgecolor="none"
-            )
-        )
-        ink = INK if np.isnan(scaled) or scaled < 0.55 else "white"
-        axes.text(middle, row, cell["shown"], ha="center", va="center", color=ink, fontsize=6.2)
+        _box(axes, column.left + 0.03, row, (column.width - 0.06, 0.84), facecolor=face)
+        _write(axes, middle, row, cell["shown"], color="white" if scaled >= 0.55 else INK)
     else:
-        full = 0.45
-        width = full * (
-            np.clip(cell["scaled"], 0, 1) if column.kind == "bar" else 0.04 + 0.96 * cell["scaled"]
-        )
-        face = colour if column.kind == "bar" else "#A9A9A9"
-        axes.add_artist(
-            Rectangle(
-                (column.left, row - 0.36), full, 0.72, facecolor=FAINT, edgecolor="none", alpha=0.6
-            )
-        )
-        axes.add_artist(
-            Rectangle(
-                (column.left, row - 0.36), width, 0.72, facecolor=face, edgecolor="none", alpha=0.75
-            )
-        )
+        is_score = column.kind == "bar"
+        full, part = 0.45, np.clip(scaled, 0, 1) if is_score else 0.04 + 0.96 * scaled
+        _box(axes, column.left, row, (full, 0.72), facecolor=FAINT, alpha=0.6)
+        face = colour if is_score else "#A9A9A9"
+        _box(axes, column.left, row, (full * part, 0.72), facecolor=face, alpha=0.75)
         place = "" if np.isnan(cell["rank"]) else f" #{int(cell['rank'])}"
-        axes.text(
-            column.left + full + 0.04,
-            row,
-            cell["shown"] + place,
-            va="center",
-            color=INK,
-            fontsize=6.2,
-        )
+        _write(axes, column.left + full + 0.04, row, cell["shown"] + place, ha="left")
 
 
 def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
@@ -297,52 +251,25 @@ def _headings(axes: Axes, columns: list[_Column], theme: Theme) -> None:
     over = axes.get_xaxis_transform()
     rows = axes.get_ylim()[0] + 0.5
     per_inch = 1 / (ROW * rows)  # axes fraction of an inch
+    slanted = {"rotation": 50, "rotation_mode": "anchor", "ha": "left", "fontsize": 6.3}
     for column in columns:
         if column.kind == "dot":
             label = column.name.removeprefix("uses_")
+        elif column.family == "score":
+            label = theme.label("groups", column.name)
         else:
-            score = column.family == "score"
-            label = (
-                theme.label("groups", column.name)
-                if score
-                else theme.metric_of(column.family, column.name)
-            )
-        axes.text(
-            column.left + (column.width / 2 if column.kind in ("dot", "heat") else 0.2),
-            1 + 0.06 * per_inch,
-            label,
-            rotation=50,
-            rotation_mode="anchor",
-            ha="left",
-            va="center",
-            transform=over,
-            fontsize=6.3,
-        )
+            label = theme.metric_of(column.family, column.name)
+        middle = column.left + (column.width / 2 if column.kind in ("dot", "heat") else 0.2)
+        _write(axes, middle, 1 + 0.06 * per_inch, label, transform=over, **slanted)
+    named, y = {"uses": "Uses", "score": "Scaled scores"}, -0.07 * per_inch
+    head = {"va": "top", "fontsize": 7, "fontweight": "bold", "transform": over}
     for family in dict.fromkeys(column.family for column in columns):
         members = [column for column in columns if column.family == family]
         left, right = members[0].left, members[-1].left + members[-1].width
-        y = -0.07 * per_inch
-        axes.plot(
-            [left + 0.02, right - 0.04],
-            [y, y],
-            color=QUIET,
-            linewidth=1.2,
-            transform=over,
-            clip_on=False,
-        )
-        label = {"uses": "Uses", "score": "Scaled scores"}.get(family) or theme.label(
-            "groups", family
-        )
-        axes.text(
-            (left + right) / 2,
-            y - 0.05 * per_inch,
-            label,
-            ha="center",
-            va="top",
-            transform=over,
-            fontsize=7,
-            fontweight="bold",
-        )
+        line = {"color": QUIET, "linewidth": 1.2, "transform": over, "clip_on": False}
+        axes.plot([left + 0.02, right - 0.04], [y, y], **line)
+        label = named.get(family) or theme.label("groups", family)
+        _write(axes, (left + right) / 2, y - 0.05 * per_inch, label, **head)
 
 
 def _scale(figure: Figure, size: np.ndarray, left: float) -> None:

@@ -37,7 +37,7 @@ def run_column(theme: Theme, key: str = "run", **look: object) -> Columns:
 def label_columns(theme: Theme, **rooms: str) -> Columns:
     """Return a column to choose by for each kind of name: its key in a record, and the names of its kind, "datasets"."""
     return [
-        (Column(key.capitalize(), choices=True), partial(_label, key=key, room=room, theme=theme))
+        (key.capitalize(), partial(_label, key=key, room=room, theme=theme))
         for key, room in rooms.items()
     ]
 
@@ -50,7 +50,7 @@ def view_columns(theme: Theme) -> Columns:
 def score_column(theme: Theme) -> Columns:
     """Return the column that names a metric."""
     label = partial(_label, key="metric", room="metrics", theme=theme)
-    return [(Column("Score", choices=True), label)]
+    return [("Score", label)]
 
 
 def number_column(
@@ -79,9 +79,9 @@ def interval_column(
     return [(label, lambda row: interval_cell(row[low], row[high], decimals=decimals))]
 
 
-def text_column(label: str, key: str, **look: object) -> Columns:
+def text_column(label: str, key: str) -> Columns:
     """Return the column of a text."""
-    return [(Column(label, **look), lambda row: text_of(row, key))]
+    return [(label, lambda row: text_of(row, key))]
 
 
 def trait_columns(theme: Theme) -> Columns:

@@ -15,7 +15,7 @@ from mosaicbench.report.page.cells import (
     text_column,
     view_columns,
 )
-from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
+from mosaicbench.report.page.html_tables import Cell, Grid, table
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
 from mosaicbench.statistics.common import FAILED, RUN
@@ -93,14 +93,14 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
         *run_column(theme),
         *view_columns(theme),
         (
-            Column("Status", choices=True),
+            "Status",
             lambda row: Cell(
                 row["status"].replace("_", " "), mark="warn" if row["status"] in FAILED else ""
             ),
         ),
         ("Seeds", lambda row: row["seeds"] or NOT_GIVEN),
-        (Column("Message", words=True), lambda row: row["message"] or NOT_GIVEN),
-        (Column("Log", words=True), log),
+        ("Message", lambda row: row["message"] or NOT_GIVEN),
+        ("Log", log),
     ]
     rows = arranged(rows, rows["status"].map(order.index))
     return table("Failed, collapsed, not applicable", columns, rows)
@@ -124,12 +124,12 @@ def gates(findings: pd.DataFrame, theme: Theme) -> Grid | None:
     ]
     columns = [
         (
-            Column("Run"),
+            "Run",
             lambda row: EVERY_RUN if row["run"] == EVERY_RUN else run_cell(row["run"], theme),
         ),
         *view_columns(theme),
-        *text_column("Gate", "gate", choices=True),
-        *text_column("Finding", "finding", words=True),
+        *text_column("Gate", "gate"),
+        *text_column("Finding", "finding"),
     ]
     return table("What the gates found", columns, rows)
 

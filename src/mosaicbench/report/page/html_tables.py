@@ -9,6 +9,34 @@ import pandas as pd
 
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 
+CHOICES = {  # columns among whose values a reader chooses
+    "Against",
+    "Agreement",
+    "Better",
+    "Dataset",
+    "Gate",
+    "Hyperparameter",
+    "Kind",
+    "Method",
+    "Question",
+    "Scenario",
+    "Score",
+    "Status",
+}
+WORDS = {  # columns of texts that may be broken into lines
+    "Beats",
+    "Does not agree in",
+    "Finding",
+    "Log",
+    "Message",
+    "Not separable from",
+    "Note",
+    "Remark",
+    "Settings",
+    "Version of the runs",
+    "What it is",
+}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -103,7 +131,7 @@ def grid(
     columns: Iterable[Column | str],
     rows: list[Row | list[Cell | str]] | Mapping[str, list],
 ) -> Grid | None:
-    """Return a table, None without rows; a text serves as a column or a cell without anything else.
+    """Return a table, None without rows; a text serves as a column of :data:`CHOICES` or :data:`WORDS`, or a plain one.
 
     Parameters
     ----------
@@ -120,7 +148,12 @@ def grid(
     }
     if not any(sections.values()):
         return None
-    heads = (Column(column) if isinstance(column, str) else column for column in columns)
+    heads = (
+        Column(column, choices=column in CHOICES, words=column in WORDS)
+        if isinstance(column, str)
+        else column
+        for column in columns
+    )
     return Grid(label, tuple(heads), sections)
 
 

@@ -168,7 +168,7 @@ def ranks(table_of_ranks: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> Gr
         *interval_column("95 % interval", decimals=2),
         ("Datasets x seeds", lambda row: f"{row['blocks']:.0f}/{row['of_blocks']:.0f}"),
     ]
-    columns += text_column("Note", "note", words=True)
+    columns += text_column("Note", "note")
     return table(
         "Mean ranks", columns, rows.assign(signs=[signs.get((ALL, *name), "") for name in names])
     )

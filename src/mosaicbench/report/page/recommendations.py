@@ -39,15 +39,15 @@ def recommendations(table: pd.DataFrame, theme: Theme) -> Grid | None:
     """
     columns = view_columns(theme)
     columns += [
-        (Column("Question", choices=True), lambda row: _begun(question_in_words(row, theme))),
+        ("Question", lambda row: _begun(question_in_words(row, theme))),
         ("Take", partial(_taken, theme=theme)),
-        ("Score", partial(_score, theme=theme)),
+        (Column("Score"), partial(_score, theme=theme)),
         (
-            Column("Beats", words=True),
+            "Beats",
             lambda row: bar_in_words(row, theme) if row["beaten"] else NOT_GIVEN,
         ),
         (
-            Column("Not separable from", words=True),
+            "Not separable from",
             lambda row: ", ".join(theme.label("runs", run) for run in _others(row)) or NOT_GIVEN,
         ),
         *number_column("Detectable, these cells", "detectable", about=DETECTABLE),

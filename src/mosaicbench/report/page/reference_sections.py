@@ -33,10 +33,10 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
     rows = numbers.astype(object).where(numbers.notna(), "")
     agree = rows["comparable"].astype(str) == "True"
     columns = [
-        (Column("Dataset", choices=True), partial(_of_dataset, theme=theme)),
-        *text_column("Method", "method", choices=True),
+        ("Dataset", partial(_of_dataset, theme=theme)),
+        *text_column("Method", "method"),
         (
-            Column("Score", choices=True),
+            "Score",
             lambda row: Cell(
                 f"{row['metric']}{_in_brackets(row['labels'])}", about=row["definition"]
             ),
@@ -60,13 +60,13 @@ def published(numbers: pd.DataFrame, theme: Theme) -> dict[str, Grid | None]:
         ),
         ("Run", partial(_our_run, theme=theme)),
         (
-            Column("Scenario", choices=True),
+            "Scenario",
             lambda row: theme.label("scenarios", row["our_scenario"]),
         ),
     ]
-    differences = Column("Does not agree in", words=True)
+    differences = "Does not agree in"
     differing = [(differences, lambda row: Cell(row["differs"], why=row["reason"]))]
-    remark = [(Column("Remark", words=True), _remark)]
+    remark = [("Remark", _remark)]
     titles = "Published numbers beside ours", "Published numbers that do not agree"
     return {
         "beside": table(titles[0], columns + ours + remark, rows[agree]),
@@ -242,7 +242,7 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
     return {
         "facts": facts,
         "commits": len({record["git_commit"] for record in records}),
-        "versions": grid("Versions", ["Package", Column("Version of the runs", words=True)], rows),
+        "versions": grid("Versions", ["Package", "Version of the runs"], rows),
         "machines": _machines(records),
     }
 

@@ -196,14 +196,14 @@ def packages(
 
 def controls(overall: pd.DataFrame, theme: Theme) -> Grid | None:
     """Return each control's score in every question and scenario, beside what it is for."""
-    columns = [(Column("Control"), lambda row: run_cell(row["run"], theme))]
+    columns = [("Control", lambda row: run_cell(row["run"], theme))]
     for scenario, lines in totals(overall, theme):
         taking = lines[lines["of_seeds"] > 0].set_index("run")
         for question in GROUPS:
             head = f"{question.replace('_', ' ')}, {theme.label('scenarios', scenario)}"
             score = partial(_score, scores=taking[question])
             columns.append((Column(head, descending=True), score))
-    what = Column("What it is", words=True)
+    what = "What it is"
     columns.append((what, lambda row: theme.roster.card(row["run"]).get("summary", "")))
     runs = [run for run in theme.order("runs", overall["run"]) if not theme.roster.competes(run)]
     return table("Scores of the controls", columns, [{"run": run} for run in runs])

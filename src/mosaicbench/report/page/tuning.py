@@ -74,18 +74,18 @@ def _gain_columns(theme: Theme) -> Columns:
     return [
         *run_column(theme, "against", choices=True),
         (
-            Column("Dataset", choices=True),
+            "Dataset",
             lambda row: (
                 "all datasets" if row["dataset"] == ALL else theme.label("datasets", row["dataset"])
             ),
         ),
         *label_columns(theme, scenario="scenarios"),
-        (Column("Score", choices=True), lambda row: with_arrow(row["metric"], theme)),
+        ("Score", lambda row: with_arrow(row["metric"], theme)),
         *number_column("Defaults", "default"),
         *number_column("Tuned", "tuned"),
         *number_column("Difference", "effect", "+z.3f", **difference),
         (Column("95 % interval", about=about), interval),
-        (Column("Better", choices=True), lambda row: BETTER[row["better"]]),
+        ("Better", lambda row: BETTER[row["better"]]),
         ("Seeds", lambda row: str(int(row["seeds"]))),
     ]
 
@@ -102,12 +102,12 @@ def _settings(found: pd.DataFrame, theme: Theme) -> Grid | None:
         return _value(values.get((row["scenario"], row["run"], row["hyperparameter"], *place)))
 
     columns = run_column(theme, choices=True) + label_columns(theme, scenario="scenarios")
-    columns += text_column("Hyperparameter", "hyperparameter", choices=True)
+    columns += text_column("Hyperparameter", "hyperparameter")
     columns += [("Default", lambda row: _value(row["default"]))]
     for dataset, seed in searches.itertuples(index=False, name=None):
         head = theme.label("datasets", dataset) + (f", seed {seed}" if several else "")
         columns.append((head, partial(value, place=(dataset, seed))))
-    agreement = Column("Agreement", choices=True)
+    agreement = "Agreement"
     columns += [
         (
             agreement,
@@ -138,7 +138,7 @@ def _proposals(found: pd.DataFrame, theme: Theme) -> Grid | None:
     columns = [
         *run_column(theme, "against"),
         *label_columns(theme, scenario="scenarios"),
-        *text_column("Settings", "settings", words=True),
+        *text_column("Settings", "settings"),
         *number_column("Mean gain", "mean_gain", "+.3f", **mean),
         *number_column("Least gain", "least_gain", "+.3f"),
         ("Datasets", lambda row: str(row["datasets"])),

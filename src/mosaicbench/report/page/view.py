@@ -127,7 +127,7 @@ class _Scores:
 
         seeds = Column("Seeds", about="how many of the seeds that ran gave scores")
         columns = self._columns(TABLED, cell) + trait_columns(self.theme)
-        columns += [(seeds, lambda row: row["seeds"]), (Column("Status", choices=True), status)]
+        columns += [(seeds, lambda row: row["seeds"]), ("Status", status)]
         rows = self.rows.assign(signs=self.signs)
         return table(f"Headline scores, {title}", columns, rows, by_run=True)
 
@@ -155,7 +155,7 @@ class _Scores:
 
     def _columns(self, metrics: Iterable[str], cell: Callable[[dict, str], Cell]) -> Columns:
         """Return the columns of runs and of metrics, those of label scores with the sign of circular ones where they are."""
-        kind = Column("Kind", choices=True), lambda row: self.theme.roster.kind(row["run"])
+        kind = "Kind", lambda row: self.theme.roster.kind(row["run"])
         columns = [*run_column(self.theme), kind]
         for metric in metrics:
             column = metric_column(metric, self.theme)
@@ -186,7 +186,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         *run_column(theme),
         *score_column(theme),
         (
-            Column("Against", choices=True),
+            "Against",
             lambda row: f"{theme.label('runs', row['against'])} ({row['role']})",
         ),
         *number_column("Effect", "effect", "+z.3f", **effect),
@@ -200,7 +200,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
         *number_column("Detectable, these cells", "detectable", about=DETECTABLE),
         *number_column("Detectable, new cells", "detectable_new", about=DETECTABLE),
         *number_column("Splits for it", "seeds_needed", ".0f", why=FEW, about=NEEDED),
-        *text_column("Note", "note", words=True),
+        *text_column("Note", "note"),
     ]
     return table(f"Paired tests, {title}", columns, rows.replace({"cells": {0: np.nan}}))
 

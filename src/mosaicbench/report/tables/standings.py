@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -16,15 +18,7 @@ from mosaicbench.statistics.summary import SUMMARY, best, merits
 OVERALL = "overall"  # the group of the overall score and of the groups that it averages
 
 
-def standings(
-    *,
-    headline: pd.DataFrame,
-    overall: pd.DataFrame,
-    ranks: pd.DataFrame,
-    runs: pd.DataFrame,
-    paired_tests: pd.DataFrame,
-    roster: Roster,
-) -> pd.DataFrame:
+def standings(tables: Mapping[str, pd.DataFrame], roster: Roster) -> pd.DataFrame:
     """Return one row per run and score of every view, and of every scenario over its datasets, if several.
 
     Scores are the metrics of quality, resources, and the overall score with its groups. A run without a value keeps its row,
@@ -32,8 +26,8 @@ def standings(
 
     Parameters
     ----------
-    headline, overall, ranks, runs, paired_tests
-        Tables of these names, with intervals.
+    tables
+        "headline", "overall", "ranks", "runs" and "paired_tests", as `tabulate` makes them.
     roster
         Who competes, and what is true of runs and metrics.
 
@@ -49,19 +43,20 @@ def standings(
         seed succeeded, "†" for a mean over fewer directions, or an overall score of fewer metrics, than another run
         gave.
     """
+    headline, overall, runs = (tables[name] for name in ("headline", "overall", "runs"))
     everywhere = pd.concat([runs, runs.assign(dataset=ALL)])
     who = identities(everywhere, roster).drop(columns="seeds")
     parts = [
         _of_scores(overall),
-        _of_metrics(headline, paired_tests, roster),
-        _over_datasets(headline, ranks, overall, roster),
+        _of_metrics(headline, tables["paired_tests"], roster),
+        _over_datasets(headline, tables["ranks"], overall, roster),
     ]
     columns = [*STANDING_COLUMNS, "absent", "fewer"]
-    tables = []
+    filled = []
     for part in parts:
         asked = part[[*VIEW, "metric"]].drop_duplicates().merge(who, on=VIEW)
-        tables.append(asked.merge(part, on=[*RUN, "metric"], how="left").reindex(columns=columns))
-    table = joined(tables, columns)
+        filled.append(asked.merge(part, on=[*RUN, "metric"], how="left").reindex(columns=columns))
+    table = joined(filled, columns)
     has = table["mean"].notna()
     values = table[["metric", "mean", "low", "high"]].itertuples(index=False)
     texts = pd.Series([mean_with_interval(*value) for value in values], dtype=object)
