@@ -251,7 +251,6 @@ KEYS = {
         "statistics",
     },
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
-    "typeset": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {
         "cards",

@@ -129,7 +129,7 @@ def measured(folder: Path, records: Iterable[Path] | None = None) -> pd.DataFram
         took, made = [results.expenses.prepare(one["dataset"])], [results.dataset(one["dataset"])]
         jobs.append(_other_job("prepare", one, took, made) | {"scenario": ""})
     largest = runs.loc[(runs["cells"] * runs["features"]).idxmax()].to_dict()
-    made_of = {"project": results.projections, "tabulate": results.tables, "typeset": results.latex}
+    made_of = {"project": results.projections, "tabulate": results.tables}
     made_of |= {"draw": results.figures, "report": results.report}
     for name, made in made_of.items():
         whole = largest | {"dataset": "", "scenario": ""}

@@ -75,7 +75,7 @@ def rule_of_tuning(method: str) -> str:
 def jobs_over_all(settings) -> dict[str, int]:
     """Return rule -> number of its jobs, of what is made of all views together."""
     projected, drawn = settings.laid_out_together, settings.drawn_together
-    return {"project": len(projected), "tabulate": 1, "typeset": 1, "draw": len(drawn), "report": 1}
+    return {"project": len(projected), "tabulate": 1, "draw": len(drawn), "report": 1}
 
 
 def _rule_of_part(part: str) -> str:

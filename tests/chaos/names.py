@@ -23,10 +23,11 @@ import yaml
 
 from chaos.outcomes import Outcome
 from mosaicbench import catalog
-from mosaicbench.commands import draw, report, typeset
+from mosaicbench.commands import draw, report
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report import latex
-from mosaicbench.report.theme import NOT_DRAWN
+from mosaicbench.report.tables.contract import read_tables
+from mosaicbench.report.theme import NOT_DRAWN, read_theme
 
 TEXTS = [
     "$\\frac{1}{$ x",
@@ -216,7 +217,7 @@ def in_figures(
 
 
 def as_labels(results: object, texts: list[str], figures: tuple[str, ...], folder: Path) -> None:
-    """Call runs, datasets, scenarios and metrics by hostile labels; draw, typeset and write the report."""
+    """Call runs, datasets, scenarios and metrics by hostile labels; draw, write the report and LaTeX."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(results.folder / "tables", folder / "tables")
     display = yaml.safe_load(synthetic_results.DISPLAY.read_text())
@@ -231,21 +232,18 @@ def as_labels(results: object, texts: list[str], figures: tuple[str, ...], folde
     (folder / "display.yaml").write_text(yaml.safe_dump(display))
     for figure in figures:
         _drawn(figure, folder, folder / "display.yaml")
-    typeset.main(
-        tables=folder / "tables",
-        display=folder / "display.yaml",
-        views=results.views,
-        output=folder / "latex",
-    )
-    typeset_texts = {
-        file.stem: file.read_text(encoding="utf-8") for file in (folder / "latex").rglob("*.tex")
+    tables = read_tables(folder / "tables")
+    names = read_theme(folder / "display.yaml", tables["runs"])
+    set_texts = {
+        scenario: latex.latex_tables(rows, names)
+        for (_, scenario), rows in tables["standings"].groupby(["dataset", "scenario"])
     }
-    for text in typeset_texts.values():
+    for text in set_texts.values():
         check_latex(text)
     page = _reported(results, folder, folder / "display.yaml")
     shown = " ".join(page.words.split())
     for (room, _), text in given.items():
-        assert room != "runs" or latex.escaped(text) in typeset_texts["paired"], (
+        assert room != "runs" or latex.escaped(text) in set_texts["paired"], (
             f"not in LaTeX: {text!r}"
         )
         assert room not in ("runs", "datasets") or " ".join(text.split()) in shown, (
@@ -280,8 +278,6 @@ def as_id(name: str, folder: Path) -> None:
         for table in ("scores", "headline", "standings", "runs"):
             found = read_table(folder / f"tables/{table}.tsv").astype(str)
             assert {"dataset", "scenario", "run"} <= set(found), table
-        from mosaicbench.report.tables.contract import read_tables
-
         tables = read_tables(folder / "tables")
         for table in ("scores", "headline", "runs", "overview"):
             for column in ("dataset", "scenario", "run"):
@@ -290,12 +286,6 @@ def as_id(name: str, folder: Path) -> None:
                 )
         for figure in ("scores_by_run", "overview_heat", "mean_ranks"):
             _drawn(figure, folder, synthetic_results.DISPLAY, views=results.views)
-        typeset.main(
-            tables=folder / "tables",
-            display=synthetic_results.DISPLAY,
-            views=results.views,
-            output=folder / "latex",
-        )
         page = _reported(results, folder, synthetic_results.DISPLAY)
         assert name in page.words, "the page does not show the id"
 

@@ -91,9 +91,11 @@ rule tabulate:
         files_of_tuning(),
         config=ANY.config,
         published=of_project("config/published.yaml"),
+        display=of_project("config/display.yaml"),
         code=code_of_command("tabulate"),
     output:
         reported_tables([ANY.table(name) for name in layout.TABLES]),
+        directory(ANY.latex),
     log:
         LOGS.at("tabulate"),
     group:
@@ -108,4 +110,4 @@ rule tabulate:
         "Join the scores into tables"
     shell:
         "python -m mosaicbench --expenses {params.expenses:q} tabulate --config {input.config:q} --results {params.results:q}"
-        " --published {input.published:q} --output {params.folder:q} 2> {log:q}"
+        " --published {input.published:q} --display {input.display:q} --output {params.folder:q} 2> {log:q}"
