@@ -263,8 +263,7 @@ KEYS = {
         "statistics",
         "value_types",
     },
-    "compare": OF_TABLES
-    | {"files/config", "cards", "catalog", "spaces", "layout", "report", "statistics"},
+    "compare": OF_TABLES | {"cards", "catalog", "spaces", "layout", "report", "statistics"},
     "plan": OF_VIEWS - {"view", "files/views"}
     | {
         "cards",
