@@ -253,6 +253,7 @@ KEYS = {
     "draw": OF_TABLES | {"cards", "catalog", "spaces", "report", "statistics"},
     "report": OF_TABLES
     | {
+        "files/config",
         "cards",
         "catalog",
         "spaces",

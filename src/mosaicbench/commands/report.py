@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from mosaicbench import catalog, registry
-from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.config import read_config
 from mosaicbench.layout import Results
 from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
@@ -79,7 +77,7 @@ def main(
         When a file is absent or not what its place says.
     """
     contents = read_tables(tables)
-    config = config if isinstance(config, dict) else _read_config(config)
+    config = config if isinstance(config, dict) else read_config(config)
     records = [] if results is None else read_records(Results(results), contents["runs"])
     registered = _registered(config)
     papers = {name: facts.get("citation", "") for name, facts in registered.items()}
@@ -121,13 +119,3 @@ def _registered(config: dict) -> dict[str, dict]:
                 file.name for file in files if file.bytes is None and not file.digests
             ]
     return found
-
-
-def _read_config(path: Path) -> dict:
-    try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a readable configuration ({error})") from error
-    if not isinstance(config, dict) or not config:
-        raise UserError(f"{path}: holds no configuration; delete it and run again")
-    return config
