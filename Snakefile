@@ -36,7 +36,6 @@ rule all:
     default_target: True
     input:
         ANY.report,
-        f"{ANY.latex}/document.tex",
 
 
 onstart:

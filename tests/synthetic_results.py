@@ -537,6 +537,7 @@ def tabulate_results(found: SimpleNamespace, output: Path) -> None:
         reference=None,
         sweep=SWEEP,
         published=PUBLISHED,
+        display=DISPLAY,
         results=found.folder,
         output=output,
         places=found.places,

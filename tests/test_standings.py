@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench import catalog
-from mosaicbench.commands import typeset
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
 from mosaicbench.report.tables.contract import (
@@ -199,26 +197,23 @@ def test_traits_say_what_a_run_uses():
 
 
 def test_latex_escapes_bolds_dashes_and_crosses():
-    text = latex.tables_of(STANDINGS[STANDINGS["dataset"] == "d_1"], THEME)
+    text = latex.latex_tables(STANDINGS[STANDINGS["dataset"] == "d_1"], THEME)
     assert r"my\_run\&50\%" in text
     assert r"\caption{Alignment: d\_1, paired" in text
-    bold = re.findall(r"\\textbf\{([^}]*)\}", text)
-    assert "0.100" in bold and "0.000" not in bold
-    failed = [line for line in text.splitlines() if line.startswith(r"my\_run")]
-    assert all(re.search(r"& \$\\times\$ diverged \\\\$", line) for line in failed)
-    cca = [line for line in text.splitlines() if line.startswith("cca")]
-    assert any(line.endswith(r"-- \\") for line in cca)
-    for table in text.split(r"\begin{table}")[1:]:
-        assert [table.count(rule) for rule in (r"\toprule", r"\bottomrule", r"\end{table}")] == [
-            1,
-            1,
-            1,
-        ]
-        assert table.count(r"\midrule") == 3  # below the head, before baselines, before controls
-        body = table.split(r"\toprule")[1].split(r"\bottomrule")[0]
-        lines = [line for line in body.splitlines() if line.endswith(r" \\")]
-        assert len({re.sub(r"\\&", "", line).count("&") for line in lines}) == 1
-        assert len(lines) == 1 + len(KINDS)
+    bold = re.findall(r"\\textbf\{([^}]*)\{", text)
+    assert "0.100 " in bold and "0.000" not in " ".join(bold)
+    lines = text.splitlines()
+    failed = [line for line in lines if line.startswith(r"my\_run")]
+    assert failed and all(line.endswith(r"& $\times$ diverged \\") for line in failed)
+    assert any(line.startswith("cca") and line.endswith(r"-- \\") for line in lines)
+    tables = text.split(r"\begin{table}")[1:]
+    assert len(tables) == STANDINGS.loc[STANDINGS["dataset"] == "d_1", "group"].nunique()
+    for table in tables:
+        head, body = table.split(r"\midrule")
+        rows = body.split(r"\bottomrule")[0].strip().splitlines()
+        assert len(rows) == len(KINDS)
+        widths = {line.replace(r"\&", "").count("&") for line in [*rows, head.splitlines()[-1]]}
+        assert len(widths) == 1
 
 
 @pytest.mark.parametrize("text", [r"a_b % & # $ { } ~ ^ \ < > |", "β → ✗ – † ± ≥ 𝔘"])
@@ -228,26 +223,12 @@ def test_no_letter_is_left_that_latex_would_take_for_a_command(text):
     assert all(ord(letter) < 256 for letter in found)
 
 
-def test_the_document_can_be_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        typeset, "read_tables", lambda folder: {"standings": STANDINGS, "runs": _results()[1]}
-    )
-    monkeypatch.setattr(catalog, "cards", lambda room: CARDS[room])
-    typeset.main(
-        tables=tmp_path,
-        display=DISPLAY,
-        views=["d_1/paired", "e/paired"],
-        output=tmp_path / "latex",
-    )
-    written = {
-        str(path.relative_to(tmp_path / "latex")) for path in (tmp_path / "latex").rglob("*.tex")
-    }
-    assert written == {"d_1/paired.tex", "e/paired.tex", "all_datasets/paired.tex", "document.tex"}
-    if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
-    done = subprocess.run(
-        command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False
-    )
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_the_tables_can_be_set(tmp_path):
+    parts = [latex.latex_tables(rows, THEME) for _, rows in STANDINGS.groupby(["dataset"])]
+    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}" + "\n".join(parts)
+    (tmp_path / "all.tex").write_text(document + r"\end{document}", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "latex/document.pdf").is_file()

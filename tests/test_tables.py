@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_up_scores import ROSTER as SMALL
 from made_up_scores import SEEDS, runs_of, scores_of
-from synthetic_results import METHODS, PUBLISHED, ROSTER, cards
+from synthetic_results import DISPLAY, METHODS, PUBLISHED, ROSTER, cards
 
 from mosaicbench import catalog
 from mosaicbench.commands import tabulate
@@ -255,6 +255,7 @@ def test_tabulate_warns_and_refuses_a_record_of_another_method(
         "reference": None,
         "sweep": None,
         "published": PUBLISHED,
+        "display": DISPLAY,
         "results": results.folder,
     }
     tabulate.main(scores=[tmp_path / "scores.tsv"], methods={"mvae": "mvae"}, **common)

@@ -240,6 +240,7 @@ def parser() -> argparse.ArgumentParser:
     tabulate.add_argument("--config", type=_settings, required=True, help="the recorded config")
     tabulate.add_argument("--results", type=Path, required=True, help="the results folder")
     tabulate.add_argument("--published", type=Path, required=True, help="published.yaml")
+    tabulate.add_argument("--display", type=Path, required=True, help="display.yaml")
     tabulate.add_argument("--output", type=Path, required=True, help="a folder")
 
     draw = _add(commands, "draw", "draw figures for every view")
@@ -252,12 +253,6 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("--display", type=Path, required=True)
     draw.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
     draw.add_argument("--output", type=Path, required=True, help="a folder")
-
-    typeset = _add(commands, "typeset", "write the tables of a paper, as LaTeX")
-    typeset.add_argument("--tables", type=Path, required=True)
-    typeset.add_argument("--display", type=Path, required=True)
-    typeset.add_argument("--views", nargs="+", required=True, metavar="DATASET/SCENARIO")
-    typeset.add_argument("--output", type=Path, required=True, help="a folder")
 
     report = _add(commands, "report", "write the HTML report")
     report.add_argument("--tables", type=Path, required=True)

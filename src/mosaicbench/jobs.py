@@ -153,7 +153,7 @@ def _simulated(datasets: dict[str, dict]) -> list[str]:
     ]
 
 
-def of_tables(config: object, results: Path, published: Path, output: Path) -> dict:
+def of_tables(config: object, results: Path, published: Path, display: Path, output: Path) -> dict:
     """Return the keywords of ``commands.tabulate.main``: the files that the runs of a config have written."""
     lies = layout.Results(results)
     scores, features, cells = (
@@ -172,6 +172,7 @@ def of_tables(config: object, results: Path, published: Path, output: Path) -> d
         "reference": config.config["report"]["reference_run"],
         "sweep": config.config["report"]["sweep"],
         "published": published,
+        "display": display,
         "results": results,
         "output": output,
         "places": [

@@ -1,4 +1,4 @@
-# tables -> figures, LaTeX, report
+# tables -> figures, report
 
 
 # Cells of several views are laid out together: to import scanpy and umap-learn takes longer than to lay out one.
@@ -75,31 +75,6 @@ for number, figures in enumerate(bench.drawn_together, start=1):
             "python -m mosaicbench draw --figures {params.drawn:q} --tables {params.tables:q}"
             " --projections {params.projections:q} --display {input.display:q} --views {params.views:q}"
             " --output {params.figures:q} 2> {log:q}"
-
-
-rule typeset:
-    input:
-        rules.tabulate.output,
-        display=of_project("config/display.yaml"),
-        code=code_of_command("typeset"),
-    output:
-        f"{ANY.latex}/document.tex",
-        expand(f"{ANY.latex}/{{view}}.tex", view=views_as_words()),
-    log:
-        LOGS.at("typeset"),
-    group:
-        group_on_cluster
-    conda:
-        ENVIRONMENT
-    params:
-        tables=subpath(input[0], parent=True),
-        folder=subpath(output[0], parent=True),
-        views=views_as_words(),
-    message:
-        "Write the tables as LaTeX"
-    shell:
-        "python -m mosaicbench typeset --tables {params.tables:q} --display {input.display:q}"
-        " --views {params.views:q} --output {params.folder:q} 2> {log:q}"
 
 
 rule report:

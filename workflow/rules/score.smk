@@ -66,9 +66,11 @@ rule tabulate:
         files_of_tuning(),
         config=ANY.config,
         published=of_project("config/published.yaml"),
+        display=of_project("config/display.yaml"),
         code=code_of_command("tabulate"),
     output:
         reported_tables([ANY.table(name) for name in layout.TABLES]),
+        directory(ANY.latex),
     log:
         LOGS.at("tabulate"),
     benchmark:
@@ -84,4 +86,4 @@ rule tabulate:
         "Join the scores into tables"
     shell:
         "python -m mosaicbench tabulate --config {input.config:q} --results {params.results:q}"
-        " --published {input.published:q} --output {params.folder:q} 2> {log:q}"
+        " --published {input.published:q} --display {input.display:q} --output {params.folder:q} 2> {log:q}"

@@ -43,16 +43,7 @@ def main(
         "dataset/scenario" of each view to draw.
     output
         The folder of the figures.
-
-    Raises
-    ------
-    UserError
-        When there is no such figure.
     """
-    if unknown := [figure for figure in figures if figure not in catalog.names("figures")]:
-        raise UserError(
-            f"there is no figure {unknown[0]!r}; the figures are {', '.join(catalog.names('figures'))}"
-        )
     needed = {"runs"}.union(*map(_needs, figures))
     contents = read_tables(tables, [name for name in TABLES if name in needed])
     theme = read_theme(display, contents["runs"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from mosaicbench import catalog
 from mosaicbench.config import registry
 from mosaicbench.files.atomic import write_text
+from mosaicbench.files.config import read_config
 from mosaicbench.layout import Results
 from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
@@ -76,8 +75,7 @@ def main(
         When a file is absent or not what its place says.
     """
     contents = read_tables(tables)
-    if not isinstance(config, dict):
-        config = yaml.safe_load(Path(config).read_text("utf-8"))
+    config = config if isinstance(config, dict) else read_config(config)
     records = [] if results is None else read_records(Results(results), contents["runs"])
     registered = _registered(config)
     papers = {name: facts.get("citation", "") for name, facts in registered.items()}

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mosaicbench import resources
 from mosaicbench.errors import UserError
+from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
 from mosaicbench.files.place import check_digest
 from mosaicbench.files.runs import read_history, read_record
@@ -25,6 +26,7 @@ from mosaicbench.files.tables import read_audit, write_tables
 from mosaicbench.files.trials import read_trials
 from mosaicbench.layout import Results
 from mosaicbench.meter import PHASES
+from mosaicbench.report.latex import latex_tables
 from mosaicbench.report.recommendation import recommended
 from mosaicbench.report.tables.contract import (
     HISTORY_COLUMNS,
@@ -36,8 +38,9 @@ from mosaicbench.report.tables.contract import (
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
 from mosaicbench.report.tables.standings import standings
+from mosaicbench.report.theme import read_theme
 from mosaicbench.roster import roster_of
-from mosaicbench.statistics.common import RUN, joined
+from mosaicbench.statistics.common import ALL, RUN, VIEW, joined
 from mosaicbench.statistics.distances import verdicts_by_distance
 from mosaicbench.statistics.intervals import over_cells, with_cells
 from mosaicbench.statistics.out_of_place import GATE
@@ -67,6 +70,7 @@ def main(
     reference: str | None,
     sweep: dict | None,
     published: Path,
+    display: Path,
     results: Path,
     output: Path,
     places: Sequence[dict[str, str]],
@@ -76,6 +80,8 @@ def main(
     searches: Sequence[tuple[dict, Path]] = (),
 ) -> None:
     """Write every table of ``contract.TABLES`` as ``.tsv`` into a folder, and three more: expenses, phases and scaling.
+
+    The standings are also written as LaTeX: ``latex/{dataset}/{scenario}.tex``, and ``latex/all_datasets/{scenario}.tex``.
 
     A gate that finds something also warns on stderr, once per run. In ``runs.tsv``, seconds are sums over a record's phases.
 
@@ -96,6 +102,8 @@ def main(
         The config's ``report: sweep``, None without one.
     published
         ``published.yaml``.
+    display
+        ``display.yaml``.
     results
         The results folder, in which jobs wrote what they took.
     output
@@ -173,6 +181,10 @@ def main(
     tables["expenses"] = resources.measured(tables["phases"], tables["history"], jobs)
     tables["scaling"] = exponents(tables["phases"], jobs, sizes)
     write_tables(Path(output), tables)
+    theme = read_theme(display, all_runs)
+    for (dataset, scenario), rows in tables["standings"].groupby(VIEW, sort=False):
+        place = "all_datasets" if dataset == ALL else dataset
+        write_text(Path(output, "latex", place, f"{scenario}.tex"), latex_tables(rows, theme))
     for (*names, gate), findings in tables["gates"].groupby([*RUN, "gate"], sort=False):
         word = "ALARM" if gate == GATE else "warning"
         print(f"{word}: {'/'.join(names)}: {gate}: {in_words(findings)}", file=sys.stderr)

@@ -59,17 +59,20 @@ def bibtex(
         "datasets": _of_datasets(done["dataset"].unique(), citations, without),
         "packages": _of_packages(methods.values(), records, without),
     }
+    entries: dict[str, str] = {}  # key -> BibTeX
+    heading_of: dict[str, str] = {}  # key -> the first heading that asks for it
     reasons: dict[str, list[str]] = {}
-    heading_of: dict[str, str] = {}  # an entry is printed under the first heading that asks for it
     for heading, pairs in cited.items():
         for entry, reason in pairs:
-            heading_of.setdefault(entry, heading)
-            reasons.setdefault(entry, []).append(reason)
+            key = entry.partition(",")[0]
+            entries.setdefault(key, entry)
+            heading_of.setdefault(key, heading)
+            reasons.setdefault(key, []).append(reason)
     parts = []
     for heading in dict.fromkeys(heading_of.values()):
         parts.append(f"% {heading}")
-        for entry in [entry for entry, under in heading_of.items() if under == heading]:
-            parts.append(f"% {'; '.join(dict.fromkeys(reasons[entry]))}\n{entry}")
+        for key in [key for key, under in heading_of.items() if under == heading]:
+            parts.append(f"% {'; '.join(dict.fromkeys(reasons[key]))}\n{entries[key]}")
     if without:
         parts.append(f"% Without a paper that is known here: {', '.join(dict.fromkeys(without))}.")
     return "\n\n".join(parts) + "\n"

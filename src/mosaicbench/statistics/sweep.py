@@ -67,7 +67,9 @@ def sweep_table(
             values = of_metric.loc[
                 of_metric["direction"].isin(directions), [*RUN, "seed", "direction", "value"]
             ]
-        rows = placed.merge(_directions_of_views(values), on=VIEW, how="inner")
+        # A failed run has to be seen missing in each direction that any run of its view has.
+        directions_of_views = values[[*VIEW, "direction"]].drop_duplicates()
+        rows = placed.merge(directions_of_views, on=VIEW, how="inner")
         rows = rows.merge(values, on=[*RUN, "seed", "direction"], how="left")
         summary = summary[[*RUN, "direction", "mean", "low", "high", "interval"]]
         parts.append(rows.merge(summary, on=[*RUN, "direction"], how="left").assign(metric=metric))
@@ -117,8 +119,3 @@ def _title(runs: pd.DataFrame, columns: list[str], *, before: str = "") -> pd.Se
     return pd.Series(
         [before + text if text else "" for text in texts], index=runs.index, dtype=object
     )
-
-
-def _directions_of_views(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the directions that any run of a view has: a failed run has to be seen missing in each."""
-    return values[[*VIEW, "direction"]].drop_duplicates()

@@ -137,7 +137,7 @@ def gains(scores: pd.DataFrame, tuned: Mapping[str, str], roster: Roster) -> pd.
                 rows.append(
                     names
                     | {"values": (both[run] - both[against]).to_numpy()}
-                    | _levels(both, run, against)
+                    | {"tuned": both[run].mean(), "default": both[against].mean()}
                 )
     of_views = [row | _tested(row["values"], row["metric"], roster) for row in rows]
     return pd.DataFrame([*of_views, *_over_all_datasets(rows, roster)], columns=GAIN_COLUMNS)
@@ -246,10 +246,6 @@ def _side(default: object, found: object) -> str:
     if isinstance(default, int | float | np.number):
         return "higher" if found > default else "lower"
     return "other"
-
-
-def _levels(both: pd.DataFrame, run: str, against: str) -> dict[str, float]:
-    return {"tuned": both[run].mean(), "default": both[against].mean()}
 
 
 def _tested(differences: np.ndarray, metric: str, roster: Roster) -> dict[str, object]:
