@@ -31,7 +31,7 @@ FAR = 400  # binary orders of magnitude; squares of values beyond would leave th
 LEAST = 2.0**-100  # of a limit in float32: more than what values too small for float32 add up to
 BLOCK = 256  # cells of b that stay in the nearest cache
 ROWS = 256  # rows of a for which a block is fetched once
-FEW = 32  # distances from a block that are computed one by one, a divisor of BLOCK; of more, all the block's are, at once
+FEW = 32  # distances of a block that are computed one by one, a divisor of BLOCK; of more, all are, at once
 EXACT = 100_000  # cells up to which every one is compared with all others
 SAMPLE = 20_000  # cells that are, of more
 CHUNK = 8192  # cells whose votes are held at a time
@@ -119,37 +119,27 @@ def limits_of(squared: np.ndarray, h: np.ndarray, half: float, dims: int) -> np.
 
 
 @numba.njit(cache=True)
-def _fill_squared(a, rows, there, squared):  # pragma: no cover - compiled
-    """Write squared distances of four rows of a to a block of cells, so that the block is loaded once for all four."""
+def _fill_squared(here, there, squared):  # pragma: no cover - compiled
+    """Write the squared distances of a row to a block of cells."""
     squared[:] = 0.0
-    for k in range(0, a.shape[1], 2):
-        here, next_ = there[k], there[k + 1]
-        x0, x1, x2, x3 = a[rows[0], k], a[rows[1], k], a[rows[2], k], a[rows[3], k]
-        y0, y1, y2, y3 = a[rows[0], k + 1], a[rows[1], k + 1], a[rows[2], k + 1], a[rows[3], k + 1]
+    for k in range(0, len(here), 2):
+        x, y, first, second = here[k], here[k + 1], there[k], there[k + 1]
         for j in range(BLOCK):
-            squared[0, j] = (squared[0, j] + (x0 - here[j]) ** 2) + (y0 - next_[j]) ** 2
-            squared[1, j] = (squared[1, j] + (x1 - here[j]) ** 2) + (y1 - next_[j]) ** 2
-            squared[2, j] = (squared[2, j] + (x2 - here[j]) ** 2) + (y2 - next_[j]) ** 2
-            squared[3, j] = (squared[3, j] + (x3 - here[j]) ** 2) + (y3 - next_[j]) ** 2
+            squared[j] = (squared[j] + (x - first[j]) ** 2) + (y - second[j]) ** 2
 
 
 @numba.njit(cache=True)
-def _count_from_row(squared, own):  # pragma: no cover - compiled
-    """Return how many of a block's squared distances are less than the row's own, and how many as large."""
-    closer, tied = 0, 0
+def _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b):  # pragma: no cover
+    """Count what of a block is closer than a row's own or as far, and back."""
+    mine, less, equal = own[r], np.int32(0), np.int32(0)
     for j in range(BLOCK):
-        closer += squared[j] < own
-        tied += squared[j] == own
-    return closer, tied
-
-
-@numba.njit(cache=True)
-def _count_from_block(squared, own, closer, tied):  # pragma: no cover - compiled
-    """Add to each cell of a block how many of four rows are closer than its own, and as far."""
-    for j in range(BLOCK):
-        here, s0, s1, s2, s3 = own[j], squared[0, j], squared[1, j], squared[2, j], squared[3, j]
-        closer[j] = np.int32(closer[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
-        tied[j] = np.int32(tied[j] + (s0 == here) + (s1 == here) + (s2 == here) + (s3 == here))
+        s = squared[j]
+        less += np.int32(s < mine)
+        equal += np.int32(s == mine)
+        closer_b[j] += np.int32(s < own_b[j])
+        tied_b[j] += np.int32(s == own_b[j])
+    closer[r] += less
+    tied[r] += equal
 
 
 @numba.njit(cache=True)
@@ -173,32 +163,21 @@ def _count_open(bounds, r, low, high, low_b, high_b, start, cells):  # pragma: n
 
 
 @numba.njit(cache=True)
-def _add_certain(bounds, r, low, closer, low_b, closer_b):  # pragma: no cover - compiled
-    """Add how many of a block are certainly closer than the own to four rows from r on, and of these to each of the block."""
-    low0, low1, low2, low3 = low[r], low[r + 1], low[r + 2], low[r + 3]
-    c0, c1, c2, c3 = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
-    for j in range(BLOCK):
-        here, s0, s1, s2, s3 = (
-            low_b[j],
-            bounds[r, j],
-            bounds[r + 1, j],
-            bounds[r + 2, j],
-            bounds[r + 3, j],
-        )
-        c0, c1 = np.int32(c0 + (s0 < low0)), np.int32(c1 + (s1 < low1))
-        c2, c3 = np.int32(c2 + (s2 < low2)), np.int32(c3 + (s3 < low3))
-        closer_b[j] = np.int32(closer_b[j] + (s0 < here) + (s1 < here) + (s2 < here) + (s3 < here))
-    closer[r] += c0
-    closer[r + 1] += c1
-    closer[r + 2] += c2
-    closer[r + 3] += c3
+def _add_certain(bounds, first, low, closer, low_b, closer_b):  # pragma: no cover - compiled
+    """Count what of a block is certainly closer than the own of four rows, and back."""
+    for r in range(first, first + 4):
+        mine, less = low[r], np.int32(0)
+        for j in range(BLOCK):
+            less += np.int32(bounds[r, j] < mine)
+            closer_b[j] += np.int32(bounds[r, j] < low_b[j])
+        closer[r] += less
 
 
 @numba.njit(cache=True)
 def _add_open(
     bounds, r, rows, closer, tied, block, closer_b, tied_b
 ):  # pragma: no cover - compiled
-    """Add what row r's bounds leave open, from the squared distances of these pairs, in the order of :func:`_fill_squared`."""
+    """Count what row r's bounds leave open, from distances summed in the order of :func:`_fill_squared`."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     for start in range(0, BLOCK, FEW):
         if _count_open(bounds, r, low, high, low_b, high_b, start, FEW) == 0:
@@ -220,7 +199,7 @@ def _add_open(
 def _add_tile(
     bounds, bounded, rows, closer, tied, block, closer_b, tied_b, squared
 ):  # pragma: no cover - compiled
-    """Add what a block counts in some rows, and back; return for how many fours of rows all distances were computed."""
+    """Count a block for some rows, and back; return for how many fours of rows all distances were computed."""
     (a, own, low, high), (there, own_b, low_b, high_b) = rows, block
     crowded = 0
     for four in range(0, len(a), 4):
@@ -235,12 +214,9 @@ def _add_tile(
                     _add_open(bounds, r, rows, closer, tied, block, closer_b, tied_b)
             continue
         crowded += 1
-        _fill_squared(a, np.arange(four, four + 4), there, squared)
         for r in range(four, four + 4):
-            less, equal = _count_from_row(squared[r - four], own[r])
-            closer[r] += less
-            tied[r] += equal
-        _count_from_block(squared, own_b, closer_b, tied_b)
+            _fill_squared(a[r], there, squared)
+            _add_all(squared, r, own, closer, tied, own_b, closer_b, tied_b)
     return crowded
 
 
@@ -257,7 +233,7 @@ def count_both_ways(rough_a, of_a, rough_b, of_b, threads):  # pragma: no cover 
         np.zeros((threads, 2, len(own_b)), np.int32),
     )
     for thread in numba.prange(threads):
-        bounds, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
+        bounds, squared = np.empty((ROWS, BLOCK), np.float32), np.empty(BLOCK)
         for first in range(ROWS * thread, n, ROWS * threads):
             at, crowded = slice(first, first + ROWS), 0
             rows = a[at], own_a[at], low_a[at], high_a[at]
@@ -378,9 +354,8 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
     votes, nearest = np.zeros((len(a), len(ks), n_codes)), np.full((len(a), n_codes), np.inf)
     for group in numba.prange((len(a) + ROWS - 1) // ROWS):
         first = ROWS * group
-        rows = np.minimum(np.arange(first, first + ROWS), len(a) - 1)
-        lower, squared = np.empty((ROWS, BLOCK), np.float32), np.empty((4, BLOCK))
-        some, labels, filled = np.empty(BLOCK), np.empty(BLOCK, np.int64), False
+        lower, squared = np.empty((ROWS, BLOCK), np.float32), np.empty(BLOCK)
+        labels = np.empty(BLOCK, np.int64)
         closer, of, limits = (
             np.empty((ROWS, ks[-1])),
             np.empty((ROWS, ks[-1]), np.int64),
@@ -395,27 +370,24 @@ def count_votes(sides, n, codes, n_codes, ks, left_out):  # pragma: no cover - c
             start, of_block = BLOCK * block, codes[BLOCK * block : BLOCK * (block + 1)]
             _bound_distances(rough[first : first + ROWS], rough_blocks[block], lower)
             for r in range(min(ROWS, len(a) - first)):
-                if r % 4 == 0:
-                    filled = False
+                row = first + r
+                for cell in left_out[row]:
+                    if start <= cell < start + BLOCK:  # is neither closer nor as far
+                        lower[r, cell - start] = np.nan
                 near = _count_near(lower[r, : len(of_block)], limits[r])
-                if near == 0:
-                    continue
-                if near > FEW and not filled:
-                    _fill_squared(a, rows[r - r % 4 : r - r % 4 + 4], b_blocks[block], squared)
-                    filled = True
-                distances = squared[r % 4]
-                for cell in left_out[rows[r]]:
-                    if start <= cell < start + len(of_block):  # is neither closer nor as far
-                        distances[cell - start], lower[r, cell - start] = np.nan, np.nan
                 if near > FEW:
+                    _fill_squared(a[row], b_blocks[block], squared)
+                    for cell in left_out[row]:
+                        if start <= cell < start + BLOCK:
+                            squared[cell - start] = np.nan
                     _keep_nearest(
-                        distances[: len(of_block)], of_block, r, closer, of, sizes, last, tied
+                        squared[: len(of_block)], of_block, r, closer, of, sizes, last, tied
                     )
-                else:
+                elif near > 0:
                     taken = _take_passed(
-                        a[rows[r]], b_blocks[block], of_block, lower[r], limits[r], some, labels
+                        a[row], b_blocks[block], of_block, lower[r], limits[r], squared, labels
                     )
-                    _keep_nearest(some[:taken], labels, r, closer, of, sizes, last, tied)
+                    _keep_nearest(squared[:taken], labels, r, closer, of, sizes, last, tied)
                 limits[r] = last[r] * half + LEAST
         for r in range(min(ROWS, len(a) - first)):
             _share_votes(
@@ -480,28 +452,18 @@ def nearest_cells(a, b_blocks, k):  # pragma: no cover - compiled
     squared_distances, places = np.empty((n, k)), np.empty((n, k), np.int64)
     for group in numba.prange((n + ROWS - 1) // ROWS):
         first = ROWS * group
-        rows = np.minimum(np.arange(first, first + ROWS), n - 1)
-        squared, keys, sizes = (
-            np.empty((4, BLOCK)),
-            np.empty((ROWS, k), np.uint64),
-            np.zeros(ROWS, np.int64),
-        )
+        squared, keys = np.empty(BLOCK), np.empty((ROWS, k), np.uint64)
+        sizes = np.zeros(ROWS, np.int64)
         for block in range(len(b_blocks)):
             start = block * BLOCK
             width = min(BLOCK, n - start)
-            for four in range(0, min(ROWS, n - first), 4):
-                _fill_squared(a, rows[four : four + 4], b_blocks[block], squared)
-                for r in range(four, min(four + 4, n - first)):
-                    row = first + r
-                    sizes[r] = _insert_nearest(
-                        squared[r - four, :width],
-                        row,
-                        start,
-                        squared_distances[row],
-                        keys[r],
-                        places[row],
-                        sizes[r],
-                    )
+            for r in range(min(ROWS, n - first)):
+                row = first + r
+                _fill_squared(a[row], b_blocks[block], squared)
+                sizes[r] = _insert_nearest(
+                    squared[:width], row, start,
+                    squared_distances[row], keys[r], places[row], sizes[r],
+                )  # fmt: skip
     return np.sqrt(squared_distances), places
 
 
