@@ -21,7 +21,7 @@ from mosaicbench import catalog, cli, disk
 from mosaicbench.commands import project, score
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import KEY, read_mudata, write_mudata
+from mosaicbench.files._h5 import KEY, read_mudata, write_h5
 from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import DIGESTS, draws_of, read_imputed, read_record, write_record
 from mosaicbench.files.views import read_view
@@ -239,7 +239,7 @@ def test_a_model_and_digests_of_another_run_are_refused(results, tmp_path):
         imputed_of(folder, record, lambda: query_of(results))
     table = read_mudata(folder / "imputed.h5mu", "imputed")
     table.uns[KEY]["run"] = "another"
-    write_mudata(folder / "imputed.h5mu", table)
+    write_h5(folder / "imputed.h5mu", table)
     with pytest.raises(ContractError, match=r"imputer/model.json: is of run pca_joint_without"):
         imputed_of(folder, record, lambda: query_of(results))
 
