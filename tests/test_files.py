@@ -265,7 +265,7 @@ def test_a_compressed_file_holds_what_it_held(tmp_path, monkeypatch, view):
     train = read_view(view / "train.h5mu", "train")
     first = next(iter(train.mod))
     train[first].obs["cell_type"] = "Zelle ü"
-    monkeypatch.setattr(_h5, "MANY", 0)
+    monkeypatch.setattr(_h5, "LARGE", 0)
     write_view(tmp_path / "packed.h5mu", train)
     packed = read_view(tmp_path / "packed.h5mu", "train")
     for modality, cells in train.mod.items():

@@ -134,16 +134,11 @@ def mosaic(
     return _without_types(measured, labels, imbalance)
 
 
-def natural(labels: np.ndarray, modalities: list[str], rng: np.random.Generator) -> Measured:
-    """Nothing is hidden: each cell shows the modalities that it was measured in, all of them where :func:`designed` says so."""
-    return paired(labels, modalities, rng)
-
-
 KINDS: dict[str, Callable[..., Measured]] = {
     "paired": paired,
     "unpaired": unpaired,
     "mosaic": mosaic,
-    "natural": natural,
+    "natural": paired,  # each cell shows the modalities that it was measured in: `designed` sees to it
 }
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-MANY = 2**19  # values from which on a file is worth compressing
+STRUCTURE = 2**18  # bytes, at most, of a file's groups, headers and attributes
+NAME, VALUE = 64, 8  # bytes, about, of a name and of a value with its place
+LARGE = 2**22  # bytes from which on a file is worth compressing
 GZIP = {"compression": "gzip", "compression_opts": 1}  # higher levels take twice as long to write
 KEY = "mosaicbench"  # the key of .uns under which a file says what it is
 
@@ -65,21 +67,24 @@ def check_finite(path: str | Path, what: str, array: np.ndarray) -> None:
         raise ContractError(f"{path}: {what!r} holds NaN or infinite values")
 
 
-def write_mudata(path: str | Path, thing: MuData) -> None:
-    """Write an ``.h5mu`` whole or not at all."""
-    with atomic(path) as temporary, quiet_mudata():
-        thing.write_h5mu(temporary, **compression_of(*thing.mod.values()))
+def write_h5(path: str | Path, thing: AnnData | MuData) -> None:
+    """Write an ``.h5ad`` or ``.h5mu`` whole or not at all; a large one is compressed."""
+    size = size_of(*(thing.mod.values() if hasattr(thing, "mod") else [thing]))
+    with atomic(path, size=size) as temporary, quiet_mudata():
+        thing.write(temporary, **(GZIP if size >= LARGE else {}))
 
 
-def compression_of(*parts: AnnData) -> dict:
-    """Return the keywords of HDF5 that compress a file of many values, {} for one of few."""
-    matrices = [
-        matrix for part in parts for matrix in (part.X, *part.layers.values(), *part.obsm.values())
-    ]
-    values = sum(
-        matrix.nnz if scipy.sparse.issparse(matrix) else np.size(matrix) for matrix in matrices
-    )
-    return GZIP if values >= MANY else {}
+def size_of(*parts: AnnData) -> int:
+    """Return about how many bytes these take in a file without compression."""
+    size = STRUCTURE
+    for part in parts:
+        size += NAME * (
+            part.n_obs * (1 + part.obs.shape[1]) + part.n_vars * (1 + part.var.shape[1])
+        )
+        for matrix in (part.X, *part.layers.values(), *part.obsm.values(), *part.varm.values()):
+            values = matrix.nnz if scipy.sparse.issparse(matrix) else np.size(matrix)
+            size += VALUE * values
+    return size
 
 
 def write_modalities(path: str | Path, thing: Modalities) -> None:
@@ -89,7 +94,7 @@ def write_modalities(path: str | Path, thing: Modalities) -> None:
     with quiet_mudata():
         whole = mudata.MuData(thing.mod)
     whole.uns.update(thing.uns)
-    write_mudata(path, whole)
+    write_h5(path, whole)
 
 
 def read_modalities(path: str | Path, noun: str) -> Modalities:

@@ -5,8 +5,11 @@ Standard library only, since the command line imports this before any fit forks.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,10 +37,16 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, *, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place only when the block ends without an error.
 
     The next attempt at the same file writes over what a process that was killed left.
+
+    Parameters
+    ----------
+    size
+        Bytes that are to come, about. If there is no room for them nothing is begun: HDF5, whose file the disk stops taking,
+        can end the whole process.
 
     Raises
     ------
@@ -50,6 +59,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(path.parent, size)
         yield temporary
         os.replace(temporary, path)
     except Exception as error:
@@ -69,6 +79,15 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a small text file whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Raise the OSError that the writing of a file of `size` bytes would end in, as far as that is known before."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most != resource.RLIM_INFINITY and size > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(folder))
+    if size > shutil.disk_usage(folder).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _refusal(error: Exception) -> str | None:

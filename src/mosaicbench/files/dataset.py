@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 
 from mosaicbench.errors import ContractError
-from mosaicbench.files._h5 import check_finite, check_names, check_noun, read_mudata, write_mudata
+from mosaicbench.files._h5 import check_finite, check_names, check_noun, read_mudata, write_h5
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -39,7 +39,7 @@ VALUES = {
 def write_dataset(path: str | Path, dataset: MuData) -> None:
     """Check and write a dataset."""
     _check_dataset(path, dataset)
-    write_mudata(path, dataset)
+    write_h5(path, dataset)
 
 
 def read_dataset(path: str | Path) -> MuData:

@@ -14,7 +14,7 @@ from mosaicbench.files._h5 import (
     check_names,
     check_noun,
     quiet_mudata,
-    write_mudata,
+    write_h5,
 )
 from mosaicbench.files.views import feature_names, unstandardised_values
 
@@ -55,4 +55,4 @@ def write_generated(path: str | Path, generated: MuData) -> None:
     for modality, cells in generated.mod.items():
         check_names(path, modality, cells)
         check_finite(path, modality, cells.X)
-    write_mudata(path, generated)
+    write_h5(path, generated)

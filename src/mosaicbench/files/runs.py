@@ -34,12 +34,12 @@ from mosaicbench.files._h5 import (
     check_finite,
     check_names,
     check_noun,
-    compression_of,
     read_cells,
     read_modalities,
+    write_h5,
     write_modalities,
 )
-from mosaicbench.files.atomic import atomic, write_text
+from mosaicbench.files.atomic import write_text
 from mosaicbench.files.place import check_digest, check_place
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.files.views import SPACES, feature_names, unstandardised_values
@@ -168,8 +168,7 @@ def write_latents(path: str | Path, latents: AnnData) -> None:
     of_train = (latents.obs["subset"] == "train").to_numpy()
     for part, rows in ((path, ~of_train), (train_latents(path), of_train)):
         table = latents[rows].copy()
-        with atomic(part) as temporary:
-            table.write_h5ad(temporary, **compression_of(table))
+        write_h5(part, table)
 
 
 def train_latents(path: str | Path) -> Path:
