@@ -66,7 +66,6 @@ ALLOWED = {
             "mudata",
             "scanpy",
             "bioframe",
-            "pooch",
         },
     ),
     "datasets": (

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
 from mosaicbench.commands import generate
@@ -45,7 +46,10 @@ def place(tmp_path_factory):
 
 def test_virtual_cells_are_written_compared_and_drawn(place, tmp_path):
     view, record = place
-    runs = [record("dmmvae_experts", max_epochs=2), record("mvae", "diverged")]
+    names = {"dataset": "small", "scenario": "unpaired", "keep": True}
+    run = tmp_path / "run"
+    fit_one(view, run, "dmmvae_experts", hyperparameters={"max_epochs": 2}, names=names)
+    runs = [run, record("mvae", "diverged")]
     generate.main(runs=runs, view=view, cells=40, seed=3, output=tmp_path)
     assert not (tmp_path / "mvae.h5mu").exists()
     with quiet_mudata():
@@ -112,6 +116,7 @@ def test_a_view_without_a_model_has_empty_tables_and_a_picture_that_says_so(plac
     [
         ("ridge", 40, "no prior to draw cells from"),
         ("mvae", 3, "at least 6"),
+        ("mvae", 40, "no model was kept"),
         ("elsewhere", 40, "elsewhere-ok: 'elsewhere' was computed elsewhere"),
     ],
 )

@@ -15,11 +15,10 @@ from mosaicbench.commands._umap import Neighbourhood
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import make_folder
 from mosaicbench.files.generated import generated_table, write_generated
-from mosaicbench.files.models import is_kept, read_model
+from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import write_tables
 from mosaicbench.files.views import (
-    as_view,
     complete_cells,
     feature_names,
     identity_of,
@@ -42,10 +41,9 @@ FEWEST = 6  # cells that a classifier can tell from others
 def main(
     *, runs: list[Path], view: Path, cells: int, seed: int, output: Path, tables: Path | None = None
 ) -> None:
-    """Draw cells from the priors of some runs' models, and hold them against the query cells.
+    """Draw cells from the priors of some runs' kept models, and hold them against the query cells.
 
-    Models that were kept are used as they are; any other is fitted again, since the same view, hyperparameters and seed give
-    the same model. A run that failed has no model, and no rows.
+    A run that failed has no model, and no rows.
 
     Parameters
     ----------
@@ -66,7 +64,7 @@ def main(
     Raises
     ------
     UserError
-        When a method has no prior to draw from, or fewer than six cells are asked for.
+        When a method has no prior to draw from, a run kept no model, or fewer than six cells are asked for.
     """
     if cells < FEWEST:
         raise UserError(
@@ -85,7 +83,7 @@ def main(
             )
             continue
         whose = {key: record[key] for key in WHOSE}
-        generated = _drawn(folder, record, train, cells, seed)
+        generated = _drawn(folder, record, cells, seed)
         names = np.array([f"virtual-{cell:06d}" for cell in range(cells)], dtype=object)
         types, parts = _held_against(solution, generated, names, seed)
         for name, part in parts.items():
@@ -139,9 +137,7 @@ def _held_against(
     }
 
 
-def _drawn(
-    folder: Path, record: dict, train: MuData, cells: int, seed: int
-) -> dict[str, np.ndarray]:
+def _drawn(folder: Path, record: dict, cells: int, seed: int) -> dict[str, np.ndarray]:
     """Return modality -> (cells, features) standardised values of virtual cells."""
     name = record["method"]
     if name == catalog.ELSEWHERE:
@@ -149,18 +145,11 @@ def _drawn(
             f"{folder}: {record['run']!r} was computed elsewhere, so nothing can draw virtual cells; leave it out"
         )
     module = importlib.import_module(catalog.module("methods", name))
-    method = method_class(module)
-    if not offers(method, "generate"):
+    if not offers(method_class(module), "generate"):
         raise UserError(
             f"method {name!r} has no prior to draw cells from; take a run of one of the VAEs"
         )
-    if is_kept(folder):
-        return revived(read_model(folder), module).generate(cells, seed)
-    print(f"fitting {record['run']} again", file=sys.stderr)
-    model = method(**record["hyperparameters"])
-    uses = catalog.card("methods", name)["uses"]
-    model.fit(as_view(train, labels="labels" in uses, links="links" in uses), record["seed"])
-    return model.generate(cells, seed)
+    return revived(read_model(folder), module).generate(cells, seed)
 
 
 def _side_by_side(values: dict[str, np.ndarray]) -> np.ndarray:
