@@ -7,6 +7,7 @@ A file of unchanged length and time stamp is taken as it is; any other is read a
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,11 @@ NAME = "lock.json"
 
 def digests(path: Path) -> dict[str, str]:
     """Return the "md5" and "sha256" of a file."""
-    import pooch
-
-    return {kind: pooch.file_hash(path, alg=kind) for kind in ("md5", "sha256")}
+    found = {}
+    for kind in ("md5", "sha256"):
+        with path.open("rb") as file:
+            found[kind] = hashlib.file_digest(file, kind).hexdigest()
+    return found
 
 
 def read(raw: Path) -> dict[str, dict[str, dict]]:
