@@ -648,7 +648,7 @@ def test_seeds_at_once_score_as_each_alone(benchmark):
         ({"sedes": [0]}, "unknown key 'sedes'; did you mean 'seeds'"),
         ({"runs": {"mvea": {}}}, "there is no method 'mvea'; did you mean 'mvae'"),
         ({"datasets": {"mine": {"path": "absent.h5mu"}}}, "there is no file absent.h5mu"),
-        ({"seeds": "all"}, "seeds: expected a list, found 'all'"),
+        ({"seeds": "all"}, "seeds: should be a list, found 'all'"),
     ],
 )
 def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change, message):
