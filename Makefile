@@ -82,7 +82,7 @@ bench: $(PEERS)
 mutants: $(READY)
 	$(BIN)/python benchmarks/mutants/run.py $(ARGS)
 
-# The benchmark under attack: kills, faults of the disk, malformed inputs, hostile names. Writes the tables of docs/reliability.md.
+# The benchmark under attack: kills, faults of the disk, damaged files, hostile names. Writes the tables of docs/reliability.md.
 chaos: $(READY)
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m chaos $(ARGS)
 
