@@ -19,6 +19,7 @@ exec(Path(__path__[0], "__init__.py").read_text(encoding="utf-8"))
 SUFFIXES = {
     "",
     ".def",
+    ".json",
     ".py",
     ".rst",
     ".smk",

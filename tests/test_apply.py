@@ -576,23 +576,23 @@ def test_training_that_diverges_ends_in_one_message(own):
     [
         (
             {"hyperparameters": {"latent": "x"}},
-            "hyperparameters.latent: expected a whole number of at least 1, found 'x'",
+            "hyperparameters.latent: .*found 'x'",
         ),
         (
             {"hyperparameters": {"latent": -2}},
-            "hyperparameters.latent: expected a whole number of at least 1, found -2",
+            "hyperparameters.latent: .*at least 1, found -2",
         ),
         (
             {"hyperparameters": {"latnet": 2}},
-            "hyperparameters: .*no hyperparameter 'latnet'; did you mean 'latent'",
+            "hyperparameters: .*'latnet'; did you mean 'latent'",
         ),
         (
             {"hyperparameters": {"regression": "foo"}},
-            "hyperparameters.regression: expected .*found 'foo'",
+            "hyperparameters.regression: .*found 'foo'",
         ),
         (
             {"seed": -1},
-            "^seed: expected a whole number of at least 0 and at most 4294967295, found -1",
+            "^seed: .*at least 0, found -1",
         ),
     ],
 )

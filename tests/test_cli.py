@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, cli, listing
+from mosaicbench import arguments, catalog, cli, listing
+from mosaicbench.config import settings
+from mosaicbench.errors import nearest
 
 ADOPTION = {"dataset": "d", "scenario": "s", "run": "r"}
 SEARCH = {
@@ -205,3 +208,28 @@ def test_a_cut_needs_as_many_files_as_seeds(tmp_path):
                 *files,
             ]
         )
+
+
+def test_every_help_has_an_example_that_can_be_typed(monkeypatch):
+    monkeypatch.setattr(settings, "read", lambda path: path)
+    for name, (_, example, *_) in arguments.commands().items():
+        assert vars(arguments.parser().parse_args(shlex.split(example)))["command"] == name
+
+
+def test_without_a_command_all_are_shown_those_for_users_first(capsys):
+    cli.main([])
+    shown = capsys.readouterr().out
+    places = [shown.index(f"\n  {name} ") for name in arguments.commands()]
+    assert places == sorted(places)
+    assert set(arguments.FOR_USERS) <= set(arguments.commands())
+
+
+@pytest.mark.parametrize("typed", ["fetsh", "FETCH"])
+def test_a_command_that_there_is_not_names_the_nearest(typed, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([typed])
+    assert "did you mean 'fetch'?" in capsys.readouterr().err
+
+
+def test_the_nearest_name_is_told_in_any_case():
+    assert nearest("MVAE", ["mmvae", "mvae"]) == "; did you mean 'mvae'?"

@@ -584,7 +584,7 @@ def test_few_jobs_cut_all_seeds_fit_baselines_together_and_models_by_twos_and_sc
         ({"sedes": [0]}, "unknown key 'sedes'; did you mean 'seeds'"),
         ({"runs": {"mvea": {}}}, "there is no method 'mvea'; did you mean 'mvae'"),
         ({"datasets": {"mine": {"path": "absent.h5mu"}}}, "there is no file absent.h5mu"),
-        ({"seeds": "all"}, "seeds: expected a list, found 'all'"),
+        ({"seeds": "all"}, "seeds: should be a list, found 'all'"),
     ],
 )
 def test_a_mistake_in_the_config_is_one_message_before_any_job(benchmark, change, message):

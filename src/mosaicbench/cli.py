@@ -45,7 +45,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> None:
     """Run one command; a user's mistake ends with one message and exit status 1."""
-    options = vars(parser().parse_args(arguments))
+    typed = parser()
+    options = vars(typed.parse_args(arguments))
+    if options["command"] is None:
+        typed.print_help()
+        return
     command, threads = options.pop("command"), options.pop("threads", None)
     if threads is not None:
         # Before numpy or torch is imported: each job computes with exactly the threads that it was granted.

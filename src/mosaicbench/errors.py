@@ -9,8 +9,9 @@ from collections.abc import Iterable
 def nearest(name: str, known: Iterable[object]) -> str:
     """Return how a message about an unknown name goes on: with the nearest valid one, or with all that there are."""
     names = list(map(str, known))
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(names)}"
+    small = {each.lower(): each for each in reversed(names)}
+    close = difflib.get_close_matches(str(name).lower(), small, n=1, cutoff=0.5)
+    return f"; did you mean {small[close[0]]!r}?" if close else f"; there are: {', '.join(names)}"
 
 
 class UserError(ValueError):

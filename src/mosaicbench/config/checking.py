@@ -31,6 +31,7 @@ VISIBLE = r"^[^\x00-\x1f\x7f\x85\u2028\u2029]*$"  # a line break would end a lin
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=VISIBLE)]
 WORDS = {
     "Input should": "should",
+    "True, False": "true, false",
     "a valid string": "text",
     "a valid integer": "a whole number",
     "a valid number": "a number",
