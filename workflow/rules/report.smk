@@ -11,7 +11,10 @@ for number, views in enumerate(bench.laid_out_together, start=1):
             files_of_projected_runs(views),
             files_of_first_views(views, "train.h5mu", "solution.h5mu"),
             query=if_imputed_again(files_of_first_views(views, "query.h5mu")),
-            generated=[f"{ANY.fit(*view, run, bench.seeds[0])}/run.json" for view, run in generated_runs(views)],
+            generated=[
+                f"{ANY.fit(*view, run, bench.seeds[0])}/run.json"
+                for view, run in generated_runs(views)
+            ],
             code=code_of_projecting(views),
         output:
             tables_of_projections(views),
