@@ -175,7 +175,7 @@ class _Scores:
 
 
 def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
-    """Return the paired tests of the headline scores, of these cells beside new ones; None where there are none."""
+    """Return the paired tests of the headline scores, of these cells beside new ones; None without any."""
     rows = paired[paired["metric"].isin(HEADLINE)]
     against = rows.groupby("metric")["against"].transform(lambda names: pd.factorize(names)[0])
     runs = rows["run"].map(theme.order("runs", rows["run"]).index)
@@ -209,7 +209,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
 
 
 def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return one sentence per headline score: the first two runs, whether they are told apart, and what could be.
+    """Return one sentence per headline score: the first two runs, whether the tests separate them, and what would.
 
     Parameters
     ----------
