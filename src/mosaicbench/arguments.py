@@ -476,7 +476,6 @@ def parser() -> argparse.ArgumentParser:
             else:
                 group.add_argument(one[0], **one[1])
     # as the fit had: with more threads, it would have kept its values
-    added.choices["impute"].set_defaults(threads=1)
     return whole
 
 

@@ -1,4 +1,4 @@
-"""What several figures share: rows that are runs, what stands where a run has no value, clouds of cells and their legends."""
+"""What several figures share: rows that are runs, the sign of a missing value, clouds of cells and their legends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mosaicbench.report.theme import INK, QUIET, Theme, empty
 from mosaicbench.roster import RESOURCES
 
 ROW = 0.24  # inches
-DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # where chance lies
+DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance
 OVER_ROWS = {
     "y": 1.0
 }  # of a title: above rows stand no ticks or numbers, which matplotlib would look for at every turn
@@ -143,7 +143,7 @@ def mark_seeds(axes: Axes, row: int, values: pd.Series, colour: str) -> None:
 
 
 def mark_interval(axes: Axes, row: int, low: float, high: float, colour: str) -> None:
-    """Draw an interval along a row, nothing where there is none."""
+    """Draw an interval along a row, nothing where it is missing."""
     if np.isfinite(low):
         axes.plot(
             [low, high], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2

@@ -85,14 +85,14 @@ def calibration(
 
 
 def _shares(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return each bin's share of all counts of a run, over its seeds; no rows where there are none."""
+    """Return each bin's share of all counts of a run, over its seeds; no rows without counts."""
     by_bin = counts.groupby("feature", sort=True)["value"].sum()
     table = pd.DataFrame({"bin": by_bin.index, "share": by_bin.to_numpy()})
     return table.assign(share=table["share"] / table["share"].sum(), seeds=counts["seed"].nunique())
 
 
 def _bars(axes: Axes, row: int, shares: np.ndarray, colour: str) -> None:
-    """Draw a histogram that stands on the lower edge of a row, and the height of a calibrated one."""
+    """Draw a histogram that rises from the lower edge of a row, and the height of a calibrated one."""
     edges, heights = np.linspace(0, 1, len(shares) + 1), TALLEST * shares / shares.max()
     floor = row + 0.42  # rows count downwards
     look = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.4, "alpha": 0.75}

@@ -131,7 +131,7 @@ def _layouts(drawn: pd.DataFrame, runs: pd.DataFrame, theme: Theme) -> Figure:
         points = drawn[drawn["run"] == run]
         points = points.iloc[
             np.random.default_rng(0).permutation(len(points))
-        ]  # so that no group lies on top of another
+        ]  # so that no group covers another
         for axes, column in zip(axes_of_run, columns, strict=True):
             bare(axes)
             cloud(

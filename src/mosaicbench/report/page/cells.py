@@ -1,4 +1,4 @@
-"""The columns and cells that tables of the pages share: runs, places, metrics, numbers and what stands behind them."""
+"""The columns and cells that tables of the pages share: runs, places, metrics, numbers and what they rest on."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def run_cell(run: str, theme: Theme, signs: str = "") -> Cell:
 
 
 def number_cell(value: float, text: str = "", *, why: str = "", about: str = "") -> Cell:
-    """Return a number's cell, with three decimals unless `text` says it; a dash, and `why`, where there is none."""
+    """Return a number's cell, with three decimals unless `text` says it; a dash, and `why`, where it is missing."""
     return (
         Cell(NOT_GIVEN, sort="", why=why)
         if pd.isna(value)
@@ -154,7 +154,7 @@ def absent_cell(text: str, *, why: str) -> Cell:
 
 
 def behind_mean(summary: pd.Series) -> str:
-    """Return what stands behind a mean: its interval, and how many seeds."""
+    """Return what a mean rests on: its interval, and how many seeds."""
     seeds = many(int(summary["seeds"]), "seed")
     if pd.isna(summary["low"]):
         return f"{seeds}, no interval"
@@ -162,7 +162,7 @@ def behind_mean(summary: pd.Series) -> str:
 
 
 def interval(low: float, high: float, *, decimals: int = 3) -> str:
-    """Return "0.100 to 0.200", a dash where there is none."""
+    """Return "0.100 to 0.200", a dash where an end is missing."""
     return (
         NOT_GIVEN
         if pd.isna(low) or pd.isna(high)

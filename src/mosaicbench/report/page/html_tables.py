@@ -12,7 +12,6 @@ from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 CHOICES = {  # columns among whose values a reader chooses
     "Against",
     "Agreement",
-    "Better",
     "Dataset",
     "Gate",
     "Hyperparameter",

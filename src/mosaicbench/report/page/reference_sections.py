@@ -152,7 +152,10 @@ def _used(method: str, used: pd.DataFrame, runs: list[str]) -> Grid | None:
 
     names = dict.fromkeys([*defaults, *arranged(used, used["run"].map(runs.index))["name"]])
     rows = [{"name": name, "default": defaults.get(name, NOT_GIVEN)} for name in names]
-    columns = text_column("Hyperparameter", "name") + text_column("Default", "default")
+    columns = [
+        (Column("Hyperparameter"), lambda row: row["name"]),
+        *text_column("Default", "default"),
+    ]
     columns += [(run, partial(cell, run=run)) for run in runs]
     return table(f"Hyperparameters of {method}", columns, rows)
 

@@ -9,10 +9,8 @@ import pandas as pd
 import yaml
 
 from mosaicbench.report.page import failures, overall, reference_sections, summary
-from mosaicbench.report.page.design import notes
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.recommendations import recommendations
-from mosaicbench.report.page.reference_sections import labels_from
 from mosaicbench.report.page.render import render, said
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.page.view import CIRCULAR, view_section
@@ -65,24 +63,8 @@ def report_page(
     places = [tuple(view.split("/")) for view in views]
     best_rows = summary.best_runs(tables, theme)
     figures_of_all = embedded.of()
-    datasets_of_figures = [
-        {
-            "anchor": f"figures-{dataset}",
-            "title": theme.label("datasets", dataset),
-            "figures": of_dataset,
-        }
-        for dataset in dict.fromkeys(dataset for dataset, _ in places)
-        if (of_dataset := embedded.of(dataset))
-    ]
-    views = [
-        view_section(
-            number, place, tables, embedded, theme, labels_from=labels_from(config, place[0])
-        )
-        | {
-            "design": notes(
-                (audits or {}).get(place), place[0], config.get("scenarios") or {}, theme
-            )
-        }
+    of_views = [
+        view_section(number, place, tables, embedded, theme, config, (audits or {}).get(place))
         for number, place in enumerate(places)
     ]
     return render(
@@ -104,8 +86,7 @@ def report_page(
         groups=overall.groups(theme),
         tuning=tuning(tables, config, theme),
         ranks=overall.ranks(tables["ranks"], tables["gates"], theme),
-        datasets_of_figures=datasets_of_figures,
-        views=views,
+        views=of_views,
         unsuccessful=failures.unsuccessful_runs(runs, config, theme),
         remedies=failures.remedies(runs),
         alarms=failures.alarms(tables["gates"], theme),

@@ -85,7 +85,7 @@ def _gain_columns(theme: Theme) -> Columns:
         *number_column("Tuned", "tuned"),
         *number_column("Difference", "effect", "+z.3f", **difference),
         (Column("95 % interval", about=about), interval),
-        ("Better", lambda row: BETTER[row["better"]]),
+        (Column("Better", choices=True), lambda row: BETTER[row["better"]]),
         ("Seeds", lambda row: str(int(row["seeds"]))),
     ]
 

@@ -22,11 +22,12 @@ from mosaicbench.report.page.cells import (
     text_column,
     trait_columns,
 )
+from mosaicbench.report.page.design import notes
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.failures import messages, reason
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
 from mosaicbench.report.page.recommendations import DETECTABLE, NEEDED
-from mosaicbench.report.page.reference_sections import in_groups
+from mosaicbench.report.page.reference_sections import in_groups, labels_from
 from mosaicbench.report.page.reference_sections import metric as metric_in_words
 from mosaicbench.report.page.render import said
 from mosaicbench.report.page.summary import endings
@@ -50,22 +51,24 @@ def view_section(
     tables: Mapping[str, pd.DataFrame],
     figures: EmbeddedFigures,
     theme: Theme,
-    *,
-    labels_from: list[str] | None = None,
+    config: Mapping,
+    audit: pd.DataFrame | None,
 ) -> dict:
     """Return what the report holds of one view (dataset, scenario).
 
-    `number` counts the views from 0; `labels_from` are the modalities that the cell types were derived from, None if unknown.
+    `number` counts the views from 0; `audit` is the ``audit.tsv`` of one of its seeds, None if there is none.
     """
     of_tables = {name: of_view(tables[name], *place) for name in TABLES}
     title = theme.view(*place)
-    circular = " and ".join(theme.label("modalities", name) for name in labels_from or ())
+    origin = labels_from(config, place[0]) or ()
+    circular = " and ".join(theme.label("modalities", name) for name in origin)
     of_scores = (
         _Scores(of_tables, theme, circular=bool(circular)) if len(of_tables["runs"]) else None
     )
     return {
         "anchor": f"view-{number + 1}",
         "title": title,
+        "design": notes(audit, place[0], config.get("scenarios") or {}, theme),
         "statuses": endings(of_tables["runs"]),
         "circular": circular,
         "headline": of_scores and of_scores.headline(title),
@@ -172,7 +175,7 @@ class _Scores:
 
 
 def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
-    """Return the paired tests of the headline scores, of these cells beside new ones; None where there are none."""
+    """Return the paired tests of the headline scores, of these cells beside new ones; None without any."""
     rows = paired[paired["metric"].isin(HEADLINE)]
     against = rows.groupby("metric")["against"].transform(lambda names: pd.factorize(names)[0])
     runs = rows["run"].map(theme.order("runs", rows["run"]).index)
@@ -206,7 +209,7 @@ def _tests(paired: pd.DataFrame, title: str, theme: Theme) -> Grid | None:
 
 
 def first_two(paired: pd.DataFrame, theme: Theme) -> list[str]:
-    """Return one sentence per headline score: the first two runs, whether they are told apart, and what could be.
+    """Return one sentence per headline score: the first two runs, whether the tests separate them, and what would.
 
     Parameters
     ----------
