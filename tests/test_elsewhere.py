@@ -206,7 +206,7 @@ def test_names_of_the_view_need_to_say_of_which_view(fitted, view, tmp_path):
 
 
 def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, view, tmp_path):
-    for kept in ("imputer", "model"):
+    for kept in ("model",):
         (tmp_path / "mine" / kept).mkdir(parents=True)
         (tmp_path / "mine" / kept / "model.json").write_text("{}")
     run = adopted(
@@ -214,7 +214,7 @@ def test_what_an_earlier_fit_kept_is_not_of_what_is_adopted(fitted, view, tmp_pa
         tmp_path,
         latents=written(as_made_elsewhere(fitted, view, own_names(view)), tmp_path / "a.h5ad"),
     )
-    assert not {"imputer", "model"} & {path.name for path in run.iterdir()}
+    assert not {"model"} & {path.name for path in run.iterdir()}
     assert "foscttm" in set(scores_of(run, view, tmp_path)["metric"])
 
 
