@@ -1528,7 +1528,7 @@ def test_bras_is_that_of_scib_metrics(noise):
     assert evaluate("bras", needs | {"latent": 1e-200 * z}) == pytest.approx(
         evaluate("bras", needs), abs=1e-9
     )
-    with pytest.raises(Undefined, match="several batches"):
+    with pytest.raises(Undefined, match="two batches"):
         evaluate("bras", needs | {"batches": np.array(["one"] * 300, dtype=object)})
 
 
