@@ -71,15 +71,17 @@ def compared(a: pd.DataFrame, b: pd.DataFrame, roster: Roster) -> pd.DataFrame:
     parts = [*KEYS, "direction", "space", "seed"]
     sides = [side.loc[side["value"].notna(), [*parts, "value"]] for side in (a, b)]
     both = sides[0].merge(sides[1], on=parts, how="outer", suffixes=("_a", "_b"), sort=False)
+    both["gap"] = both["value_b"] - both["value_a"]
+    seeds = both.groupby([*KEYS, "seed"], sort=False)["gap"].mean().dropna()
+    gaps = {names: x.to_numpy(dtype=float) for names, x in seeds.groupby(KEYS, sort=False)}
+    both_means = both.groupby(KEYS, sort=False)[["value_a", "value_b"]].mean()
     rows = []
-    for names, group in both.groupby(KEYS, sort=False):
-        gaps = group.assign(gap=group["value_b"] - group["value_a"]).groupby("seed")["gap"].mean()
-        x = gaps.dropna().to_numpy(dtype=float)
-        means = group[["value_a", "value_b"]].mean()
+    for names, means in zip(both_means.index, both_means.to_numpy(dtype=float), strict=True):
+        x = gaps.get(names, np.empty(0))
         mean = x.mean() if len(x) else np.nan
         half = half_width(x) if len(x) > 1 else np.nan
-        if means.isna().any():
-            change = "only in B" if np.isnan(means["value_a"]) else "only in A"
+        if np.isnan(means).any():
+            change = "only in B" if np.isnan(means[0]) else "only in A"
         elif len(x) and not x.any():
             change = "same"
         elif len(x) < 2:
