@@ -248,7 +248,7 @@ def test_a_leader_is_apart_only_where_no_interval_reaches_it(results, second, wo
     ranked = pd.DataFrame(rows, columns=["run", "rank", "score", "low", "high"])
     ranked.loc[1, "high"] = max(second)
     ranked["not_above"] = ["alignment, imputation", ""]
-    said = leader(ranked, results.theme)
+    said = html.unescape(leader(ranked, results.theme))
     assert words in said
     assert "The best baseline is PCA_JOINT" in said
     assert (

@@ -252,22 +252,23 @@ def provenance(runs: pd.DataFrame, records: Sequence[Mapping]) -> dict[str, obje
 
 def _machines(records: Sequence[Mapping]) -> Grid | None:
     """Return one row per distinct machine, with how many fits it did."""
-    machines = pd.DataFrame(
-        [
-            {"device": record["device"], "threads": record["threads"]}
-            | (record.get("hardware") or {})
-            for record in records
-        ],
-        dtype=object,
-    ).reindex(columns=list(HARDWARE))
-    fits = machines.groupby(list(HARDWARE), sort=False, dropna=False).size().rename("fits")
-    columns = [(label, partial(_fact, name=name)) for name, label in HARDWARE.items()]
+    machines = []
+    for record in records:
+        facts = {"device": record["device"], "threads": record["threads"]}
+        facts |= record.get("hardware") or {}
+        machines.append([_fact(name, facts.get(name)) for name in HARDWARE])
+    names = list(HARDWARE)
+    fits = pd.DataFrame(machines, columns=names).groupby(names, sort=False).size()
+    columns = [(label, partial(_said, name=name)) for name, label in HARDWARE.items()]
     columns += number_column("Fits", "fits", ".0f", descending=True)
-    return table("Machines", columns, fits.reset_index())
+    return table("Machines", columns, fits.rename("fits").reset_index())
 
 
-def _fact(row: dict, *, name: str) -> Cell:
-    value = row[name]
-    if pd.isna(value) or value == "":
-        return Cell(NOT_GIVEN, why="the records do not say")
-    return Cell(f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value))
+def _fact(name: str, value: object) -> str:
+    if value in (None, ""):
+        return NOT_GIVEN
+    return f"{value / 1024:.0f} GiB" if name == "memory_mb" else str(value)
+
+
+def _said(row: dict, *, name: str) -> Cell:
+    return Cell(row[name], why="the records do not say" if row[name] == NOT_GIVEN else "")
