@@ -318,7 +318,9 @@ def test_values_that_scoring_would_compute_otherwise_are_kept(
 def test_values_of_a_gpu_are_kept(results, tmp_path, capsys):
     values = read_imputed(fit_folder(results, "pca_joint", True) / "imputed.h5mu")
     fit = types.SimpleNamespace(
-        module=catalog.module("methods", "pca_joint"), imputer=tmp_path / "imputer"
+        module=catalog.module("methods", "pca_joint"),
+        identity={"method": "pca_joint"},
+        imputer=tmp_path / "imputer",
     )
     assert not imputing.keep_imputer(None, fit, values, on_gpu=True)
     assert "worked out on a GPU" in capsys.readouterr().err
