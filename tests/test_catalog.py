@@ -77,5 +77,7 @@ def test_every_metric_and_figure_has_a_function():
 def test_cards_of_metrics_are_in_the_order_of_their_functions():
     files = {catalog.module("metrics", name) for name in catalog.names("metrics")}
     for module in map(importlib.import_module, files):
+        if not hasattr(module, "CARDS"):
+            continue
         names = [name for name in vars(module) if name in module.CARDS]
         assert names == list(module.CARDS), module.__name__
