@@ -165,7 +165,7 @@ MISTAKES = [
         '"summary": "A toy.", "space": {"size": {"int": [4, 9]}}',
         ": CARD, key 'space': size: the default, 3, is none of the values to search, 4 to 9",
     ),
-    ("methods", "CARD = {", "card = {", ": no CARD; "),
+    ("methods", "CARD = {", "card = {", ": no CARD and no CARDS; "),
     ("methods", "CARD = {", "CARD = [{", ", line 5: not readable as Python"),
     ("methods", "size: int = 3", "size: int", ": the default of Toy.size is missing"),
     (

@@ -86,8 +86,8 @@ def unsuccessful_runs(runs: pd.DataFrame, config: Mapping, theme: Theme) -> Grid
             else NOT_GIVEN
         )
 
-    ended = runs[runs["status"].isin(order)].groupby([*RUN, "status", "message"], sort=False)
-    seeds = ended["seed"].agg(lambda seeds: ", ".join(map(str, seeds.dropna())))
+    ended = runs[runs["status"].isin(order)].astype({"seed": str}).replace({"seed": {"<NA>": ""}})
+    seeds = ended.groupby([*RUN, "status", "message"], sort=False)["seed"].agg(", ".join)
     rows = seeds.rename("seeds").reset_index()
     columns = [
         *run_column(theme),
