@@ -305,7 +305,7 @@ def view(tmp_path_factory):
 
 @pytest.mark.parametrize("method", ["oracle", "train_mean", "ridge"])
 def test_a_run_has_draws_that_its_scores_speak_of(view, tmp_path, method):
-    record = fit_one(view, tmp_path, f"mosaicbench.methods.{method}")
+    record = fit_one(view, tmp_path, method)
     assert "draw" in record["seconds"]
     imputed = read_imputed(tmp_path / "imputed.h5mu")
     draws = draws_of(imputed, "left->right")

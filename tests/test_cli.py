@@ -114,7 +114,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
         ),
         ("mosaicbench.commands.score", {"torch", "scanpy", "matplotlib"}),
         ("mosaicbench.commands.project", {"torch"}),
-        ("mosaicbench.commands.tabulate", {"torch", "scanpy", "anndata", "matplotlib"}),
+        ("mosaicbench.commands.tabulate", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.draw", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.report", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.compare", {"torch", "scanpy", "anndata"}),

@@ -82,7 +82,8 @@ def recommended_run(results: Path, view: str | None = None) -> Path:
     if chosen is None:
         raise UserError(
             f"{results}: no recommended run{f' of {view}' if view else ''} kept a model; views that have one:"
-            f" {', '.join(found) or 'none'}; say `keep: [best]` in the config and run the benchmark again, or name a run's folder"
+            f" {', '.join(found) or 'none'}; where the report recommends none, name a run's folder; for its model, say `keep: [best]` in the config and run the"
+            " benchmark again"
         )
     return chosen
 
