@@ -253,7 +253,7 @@ def test_latents_of_train_cells_lie_in_a_file_of_their_own_and_are_read_with_the
     (tmp_path / "train_latents.h5ad").unlink()
     with pytest.raises(
         ContractError,
-        match=r"train_latents.h5ad: no such file; .*delete its folder and run again.*`keep`",
+        match="train_latents.h5ad: no such file",
     ):
         read_latents(path)
     write_latents(path, latents_table({}))
