@@ -494,7 +494,7 @@ def test_every_run_that_has_something_to_search_has_a_tuned_one_beside_it():
         ({"runs": ["mvea"]}, "tuning.runs: there is no run 'mvea'; did you mean 'mvae'"),
         ({"runs": ["oracle"]}, "tuning.runs: 'oracle' cannot be tuned: a control"),
         ({"runs": ["fixed"]}, "tuning.runs: 'fixed' cannot be tuned: its stanza states all"),
-        ({"runs": "every"}, "tuning.runs: expected 'all' or a list of runs, found 'every'"),
+        ({"runs": "every"}, "tuning.runs: should be 'all' or should be a list, found 'every'"),
         ({"runs": []}, "tuning.runs"),
         ({"trials": 0}, "tuning.trials"),
         ({"share": 1}, "tuning.share"),

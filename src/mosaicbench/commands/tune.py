@@ -91,7 +91,7 @@ def main(
         "seed": seed,
     }
     asked |= {"limits": limits, "versions": versions(), "code": _code(method, objective)}
-    study = opened(output, digest(asked, list(parts.values())))
+    study = opened(output, digest(asked, *parts.values()))
     fit = Fit(
         identity=identity,
         module=catalog.module("methods", method),

@@ -62,11 +62,12 @@ def decisive(fit: Fit, method: object) -> dict:
     }
 
 
-def digest(decides: dict, train: Path) -> str:
-    """Return a digest of what `decisive` returned and of the data."""
+def digest(decides: dict, *data: Path) -> str:
+    """Return a digest of what `decisive` returned and of the files of data."""
     sha256 = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
-    with train.open("rb") as stream:
-        sha256.update(hashlib.file_digest(stream, "sha256").digest())
+    for path in data:
+        with path.open("rb") as stream:
+            sha256.update(hashlib.file_digest(stream, "sha256").digest())
     return sha256.hexdigest()
 
 
