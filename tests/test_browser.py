@@ -3,10 +3,8 @@
 import pytest
 import synthetic_results
 from browser import Browser, chromium
-from test_compare import DISPLAY, results
 
 from mosaicbench import catalog
-from mosaicbench.commands import compare
 
 pytestmark = [
     pytest.mark.browser,
@@ -25,7 +23,7 @@ RUNS = f"[...{TABLE}.tBodies[0].rows].filter(row => row.offsetHeight).map(row =>
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Return the folder of a report, with two of its figures, and of a page of `compare`."""
+    """Return the folder of a report, with two of its figures."""
     folder = tmp_path_factory.mktemp("pages")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "cards", synthetic_results.cards)
@@ -34,11 +32,6 @@ def pages(tmp_path_factory):
         for figure in ("scores_by_run", "mean_ranks"):
             synthetic_results.draw_figure(found, figure, folder / "figures")
         synthetic_results.write_report(found, folder / "report.html")
-    a, b = (
-        results(folder / "a", mean=0.3),
-        results(folder / "b", mean=0.1, status="diverged", seeds=range(12)),
-    )
-    compare.main(a=a, b=b, display=DISPLAY, output=folder / "changes.html")
     return folder
 
 
@@ -48,22 +41,19 @@ def window():
         yield browser
 
 
-@pytest.mark.parametrize("page", ["report.html", "changes.html"])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_page_stands_alone_and_fits_its_window(pages, window, page, width, dark):
-    window.open(pages / page, width=width, dark=dark)
+def test_a_page_stands_alone_and_fits_its_window(pages, window, width, dark):
+    window.open(pages / "report.html", width=width, dark=dark)
     window.run("document.querySelectorAll('details').forEach(details => { details.open = true; })")
     window.run("document.querySelectorAll('img').forEach(image => { image.loading = 'eager'; })")
     window.wait("[...document.images].every(image => image.complete)")
     assert window.run("document.documentElement.scrollWidth") <= width
     assert window.run("[...document.images].filter(image => !image.naturalWidth).length") == 0
-    assert window.run("document.images.length") == (
-        len(synthetic_results.MODALITIES) * 2 + 1 if page == "report.html" else 0
-    )
+    assert window.run("document.images.length") == len(synthetic_results.MODALITIES) * 2 + 1
     assert window.console == []
     assert {request for request in window.requests if not request.startswith("data:")} == {
-        (pages / page).as_uri()
+        (pages / "report.html").as_uri()
     }
     assert window.run("matchMedia('(prefers-color-scheme: dark)').matches") == dark
 
