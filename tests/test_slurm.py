@@ -142,7 +142,7 @@ def test_a_request_that_can_never_start_is_refused_at_once(slurm, tmp_path):
         ),
         (
             {"slurm_partition": "gpus"},
-            r"asks partition gpus .* there is no such partition.* could be: cpu, gpu",
+            r"asks partition gpus .*there is no such partition.* could be: cpu, gpu",
         ),
     ]:
         before, start = len(jobs_of_slurm()), time.monotonic()
