@@ -75,7 +75,8 @@ def _settings(path: str) -> object:
     try:
         return settings.read(Path(path))
     except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+        named = str(error).startswith(path)
+        raise argparse.ArgumentTypeError(str(error) if named else f"{path}: {error}") from error
 
 
 def _shape(text: str) -> tuple[str, tuple[int, int]]:

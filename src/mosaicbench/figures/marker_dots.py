@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mosaicbench.figures._panels import dot, name_cells, nothing, shortened, wrapped
+from mosaicbench.report.projections import COLUMNS as OF_CELLS
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
 
 CARD = {
@@ -28,21 +29,7 @@ CARD = {
     "needs": ["markers", "runs"],
     "per": "view",
 }
-COLUMNS = [
-    "run",
-    "seed",
-    "modality",
-    "space",
-    "leiden",
-    "cells",
-    "cell_type",
-    "share",
-    "feature",
-    "marks",
-    "mean",
-    "above",
-]
-COLUMNS += ["scaled"]
+COLUMNS = [*(name for name in OF_CELLS["markers"] if name not in ("dataset", "scenario")), "scaled"]
 COLOURS = "YlGnBu"
 DOT = 0.155  # inches
 LARGEST = 44.0  # points squared

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mosaicbench.errors import NotWritten
 
-# How HDF5, safetensors and its older versions say what the operating system answered.
+# How HDF5 and libraries in Rust say what the operating system answered.
 OF_LIBRARIES = re.compile(r"(?:errno = |os error |Os \{ code: )(\d+)")
 
 

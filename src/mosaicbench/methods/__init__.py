@@ -1,1 +1,1 @@
-"""One file per method: models, baselines, controls."""
+"""Methods: models, baselines, controls; a file has one, or a family of them."""
