@@ -30,7 +30,7 @@ SUFFIXES = {
 
 
 class BuildWithWorkflow(build_py):
-    """Build the package, and copy the project's files to where ``mosaicbench.layout`` looks for them."""
+    """Build the package, and copy the project's files to where ``mosaicbench.workflow.layout`` looks for them."""
 
     def run(self) -> None:
         """Copy, unless the package is installed as editable: then it finds them in the checkout."""

@@ -27,7 +27,7 @@ def small(tmp_path_factory):
     """A view of the embedded cells, and a run of a control on it."""
     from mosaicbench.data import scenarios
     from mosaicbench.datasets import pbmc68k_split
-    from mosaicbench.files.views import write_view
+    from mosaicbench.files.splits import write_view
 
     folder = tmp_path_factory.mktemp("small")
     parts = scenarios.cut(
@@ -84,7 +84,7 @@ def bench_imports(measure):
 
 @pytest.mark.benchmark(group="Scoring of one run, all groups, 140 query cells")
 def bench_score(measure, small):
-    from mosaicbench import catalog
+    from mosaicbench.catalog import catalog
 
     _fit(small, "mvae", max_epochs=1)
     groups = sorted({card["group"] for card in catalog.cards("metrics").values()})

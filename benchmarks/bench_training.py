@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 
 EPOCHS = 3
 COUNTS = {"batch_size": 256, "likelihood": "counts"}
@@ -48,7 +48,7 @@ def views(dataset):
 
 def _train_cells(dataset, *pair, **options):
     from mosaicbench.data import scenarios
-    from mosaicbench.files.views import as_view
+    from mosaicbench.files.splits import as_view
 
     parts = scenarios.cut(dataset, dataset_name="d", scenario="s", kind="paired", seed=0, **options)
     view = as_view(parts["train"], labels=False)

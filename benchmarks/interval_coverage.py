@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mosaicbench.statistics.paired import holm
-from mosaicbench.statistics.spread import detectable, moderated, share
+from mosaicbench.stats.paired import holm
+from mosaicbench.stats.spread import detectable, moderated, share
 
 CELLS = 300
 REPLICATES = 400

@@ -31,15 +31,15 @@ import torch
 import yaml
 from mudata import MuData
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.contract import Cells, View
 from mosaicbench.data import embedded, scenarios
 from mosaicbench.data.links import linked
 from mosaicbench.datasets import simulated
-from mosaicbench.files.views import as_cells, as_view, unstandardised_values
-from mosaicbench.modeling import minibatch, training
+from mosaicbench.files.splits import as_cells, as_view, unstandardised_values
+from mosaicbench.models import minibatch, training
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
-from mosaicbench.view import Cells, View
 
 ORIGINALS = Path(__file__).parents[1] / "config/studies/originals.yaml"
 HAO = {"cells": 161_764, "genes": 2000, "proteins": 228}

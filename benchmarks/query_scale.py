@@ -22,7 +22,7 @@ import pandas as pd
 from mosaicbench.data import embedded
 from mosaicbench.data.scenarios import cut
 from mosaicbench.datasets import own_files, pbmc68k_split, simulated
-from mosaicbench.files.views import as_cells, as_view, standardised_values
+from mosaicbench.files.splits import as_cells, as_view, standardised_values
 from mosaicbench.methods.linear import CCA, JointPCA, Procrustes
 
 SEEDS = 3

@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mosaicbench import catalog
-from mosaicbench.files.views import (
+from mosaicbench.catalog import catalog
+from mosaicbench.files.splits import (
     as_cells,
     as_view,
     identity_of,
@@ -40,8 +40,8 @@ from mosaicbench.files.views import (
 from mosaicbench.metrics._nearest import transfer
 from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.metrics.imputation import imputation_skill
-from mosaicbench.modeling import training
-from mosaicbench.modeling.training import LONGEST, WINDOW
+from mosaicbench.models import training
+from mosaicbench.models.training import LONGEST, WINDOW
 
 PATIENCE, WARMUP = 30, 0.2
 RULES = {

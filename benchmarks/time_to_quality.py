@@ -54,13 +54,17 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from scvi.distributions import NegativeBinomial
 
+from mosaicbench.contract import Cells, View
 from mosaicbench.data import embedded, scenarios
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.views import as_cells, as_view, said_of_cells, unstandardised_values
+from mosaicbench.files.splits import as_cells, as_view, said_of_cells, unstandardised_values
 from mosaicbench.methods.fusion import PoEVAE
-from mosaicbench.methods.peers import _scvi
-from mosaicbench.methods.peers._scvi import (
+from mosaicbench.metrics._nearest import transfer
+from mosaicbench.models import training
+from mosaicbench.models.minibatch import on_device
+from mosaicbench.peers import _scvi
+from mosaicbench.peers._scvi import (
     Batches,
     dense,
     in_pieces,
@@ -68,14 +72,10 @@ from mosaicbench.methods.peers._scvi import (
     scvi_apart,
     trained,
 )
-from mosaicbench.methods.peers.multivi import MultiVI
-from mosaicbench.methods.peers.totalvi import MEASURED, TotalVI
-from mosaicbench.metrics._nearest import transfer
-from mosaicbench.modeling import training
-from mosaicbench.modeling.minibatch import on_device
+from mosaicbench.peers.multivi import MultiVI
+from mosaicbench.peers.totalvi import MEASURED, TotalVI
 from mosaicbench.scoring.collect import values_of
 from mosaicbench.scoring.scorer import ask
-from mosaicbench.view import Cells, View
 
 REPOSITORY = Path(__file__).parents[1]
 CURVES = REPOSITORY / "results/time_to_quality"

@@ -9,10 +9,10 @@ import math
 import torch
 from torch.distributions import Normal
 
+from mosaicbench.contract import View
 from mosaicbench.methods import mmvae, mopoe, mvae
-from mosaicbench.methods.peers import multivae
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.view import View
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.peers import multivae
 
 multivae._load_torchvision()
 

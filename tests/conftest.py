@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from mosaicbench.view import Cells, View
+from mosaicbench.contract import Cells, View
 
 REPOSITORY = Path(__file__).parents[1]
 FEATURES = {"rna": 30, "atac": 20, "adt": 12}

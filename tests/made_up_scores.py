@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.files.scores import CellScores
 from mosaicbench.report.tables.contract import checked_runs, checked_scores
-from mosaicbench.roster import Roster
 
 CARDS = {
     "methods": {

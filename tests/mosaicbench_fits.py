@@ -9,10 +9,10 @@ import numpy as np
 import torch._dynamo  # noqa: F401 (all training imports it: once here, not in each process that is forked for a fit)
 from conftest import REPOSITORY
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import draws_of, read_imputed, read_latents, read_record
-from mosaicbench.files.views import read_view, write_view
+from mosaicbench.files.splits import read_view, write_view
 
 # A job in a process of its own that forks for no fit: what a wrapped package imports and compiles is there for the next one.
 WITHOUT_FORKS = """

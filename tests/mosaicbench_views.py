@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mosaicbench.data import links, scenarios
 from mosaicbench.datasets import pbmc68k_split
-from mosaicbench.files.views import write_view
+from mosaicbench.files.splits import write_view
 
 
 def small_dataset():

@@ -18,7 +18,7 @@ from torch.utils import _foreach_utils
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from mosaicbench.modeling import training
+from mosaicbench.models import training
 
 DEVICE = torch.device("meta")
 # What takes tensors of both on a GPU, too: copies from one to the other, and rows of a GPU's tensor by indices of the CPU.

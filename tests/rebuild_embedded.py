@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.data.assemble import source_values
 from mosaicbench.data.embedded import FOLDER, GROUPS

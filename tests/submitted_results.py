@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import synthetic_results
 
-from mosaicbench import __version__, catalog
+from mosaicbench import __version__
+from mosaicbench.catalog import catalog
 
 CONFIG = {
     "datasets": {"pair": None},

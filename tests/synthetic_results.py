@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.commands import draw, report, tabulate
 from mosaicbench.files.best import write_best
 from mosaicbench.files.runs import write_record
@@ -26,8 +27,7 @@ from mosaicbench.files.tables import write_table
 from mosaicbench.files.trials import write_trials
 from mosaicbench.report import projections, theme
 from mosaicbench.report.tables.contract import read_tables
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.common import joined
+from mosaicbench.stats.common import joined
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 PUBLISHED = Path(__file__).parents[1] / "config/published.yaml"

@@ -8,10 +8,10 @@ import torch
 from conftest import FEATURES, linear_cells, links_among, unpaired_view
 from scipy import sparse
 
+from mosaicbench.contract import Scale
 from mosaicbench.errors import NotApplicable, UserError
-from mosaicbench.modeling import anchors
-from mosaicbench.modeling.linked import beside_values, chain, linked
-from mosaicbench.view import Scale
+from mosaicbench.models import anchors
+from mosaicbench.models.linked import beside_values, chain, linked
 
 THREE = ("rna", "atac", "adt")
 

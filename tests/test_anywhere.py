@@ -244,7 +244,7 @@ def test_jobs_of_an_installed_package_are_lent_nothing_but_the_package(installed
             sys.executable,
             "-S",
             "-c",
-            "import mosaicbench, mosaicbench.layout as l; print(mosaicbench.__version__, l.PACKAGE)",
+            "import mosaicbench, mosaicbench.workflow.layout as l; print(mosaicbench.__version__, l.PACKAGE)",
         ],
         capture_output=True,
         text=True,

@@ -13,15 +13,15 @@ from scipy import sparse
 
 import mosaicbench
 from mosaicbench import cli
-from mosaicbench.applying.measured import holding, opened
-from mosaicbench.applying.model import Model
+from mosaicbench.apply.measured import holding, opened
+from mosaicbench.apply.model import Model
 from mosaicbench.commands import apply, integrate
 from mosaicbench.data.assemble import joined
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents
+from mosaicbench.files.splits import read_view
 from mosaicbench.files.tables import read_table
-from mosaicbench.files.views import read_view
 from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.metrics import _nearest
 from mosaicbench.scoring import scorer
@@ -89,7 +89,7 @@ def test_chunks_change_nothing(place, monkeypatch):
     folder, _ = place
     cells, model = mudata.read_h5mu(folder / "own.h5mu"), Model.read(folder / "mvae")
     whole = model.apply(cells)
-    monkeypatch.setattr("mosaicbench.applying.embedding.AT_ONCE", 7)
+    monkeypatch.setattr("mosaicbench.apply.embedding.AT_ONCE", 7)
     np.testing.assert_allclose(
         model.apply(cells).obsm["X_mosaicbench"], whole.obsm["X_mosaicbench"], atol=1e-5
     )

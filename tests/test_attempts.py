@@ -12,11 +12,11 @@ from conftest import REPOSITORY
 from mosaicbench_fits import run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import attempts, cluster
 from mosaicbench.commands import fit
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, read_record
-from mosaicbench.layout import FILES_OF_FIT
+from mosaicbench.workflow import attempts, cluster
+from mosaicbench.workflow.layout import FILES_OF_FIT
 
 
 @pytest.fixture(scope="module")

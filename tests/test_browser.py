@@ -4,7 +4,7 @@ import pytest
 import synthetic_results
 from browser import Browser, chromium
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 
 pytestmark = [
     pytest.mark.browser,

@@ -12,6 +12,7 @@ from test_methods import METHODS, fitted, gives
 from torch.distributions import NegativeBinomial
 
 from mosaicbench.commands import score
+from mosaicbench.contract import Scale
 from mosaicbench.files.runs import draws_of, read_imputed
 from mosaicbench.files.scores import read_scores
 from mosaicbench.files.tables import read_table
@@ -23,14 +24,13 @@ from mosaicbench.metrics.calibration import (
     pit_distance,
     pit_distance_by_bin,
 )
-from mosaicbench.modeling.likelihoods import (
+from mosaicbench.models.likelihoods import (
     drawn_lsi,
     drawn_of_counts,
     expected_lsi,
     expected_values,
 )
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.view import Scale
+from mosaicbench.models.minibatch import Minibatch
 
 DRAWING = [method for method in METHODS if gives(method, "draws")]
 ALL = np.arange(5)

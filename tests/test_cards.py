@@ -8,7 +8,7 @@ import forked
 import pytest
 from overlay import Overlay
 
-from mosaicbench import card_defaults, cards, catalog
+from mosaicbench.catalog import card_defaults, cards, catalog
 from mosaicbench.config import settings
 from mosaicbench.errors import UserError
 
@@ -423,21 +423,21 @@ def test_a_base_that_is_not_there_is_named(shelves):
     shelves(
         "methods",
         moved.replace(
-            "from dataclasses", "from mosaicbench.modeling.va import Base\nfrom dataclasses"
+            "from dataclasses", "from mosaicbench.models.va import Base\nfrom dataclasses"
         ),
     )
     with pytest.raises(
-        UserError, match=r"toy.py, line 3: there is no module mosaicbench.modeling.va"
+        UserError, match=r"toy.py, line 3: there is no module mosaicbench.models.va"
     ):
         settings.load({"datasets": {"simulated": {}}})
     shelves(
         "methods",
         moved.replace(
-            "from dataclasses", "from mosaicbench.modeling.vae import Base\nfrom dataclasses"
+            "from dataclasses", "from mosaicbench.models.vae import Base\nfrom dataclasses"
         ),
     )
     catalog._tree.cache_clear()
-    with pytest.raises(UserError, match=r"modeling/vae.py: defines no class 'Base'"):
+    with pytest.raises(UserError, match=r"models/vae.py: defines no class 'Base'"):
         settings.load({"datasets": {"simulated": {}}})
 
 

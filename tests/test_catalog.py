@@ -7,9 +7,9 @@ import importlib
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.contract import offers
 from mosaicbench.errors import UserError
-from mosaicbench.view import offers
 
 ENTRIES = [(room, name) for room in catalog.ROOMS for name in catalog.names(room)]
 

@@ -10,7 +10,7 @@ from mosaicbench.metrics.alignment import foscttm, foscttm_cosine
 from mosaicbench.metrics.imputation import imputation_pearson_per_cell
 from mosaicbench.metrics.label_transfer import label_transfer_accuracy
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.evidence import Evidence
+from mosaicbench.scoring.run_data import Evidence
 
 OF_LATENTS = (
     "foscttm",

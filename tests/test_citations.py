@@ -6,7 +6,8 @@ import pandas as pd
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import __version__, catalog
+from mosaicbench import __version__
+from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import citations

@@ -10,7 +10,9 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import arguments, catalog, cli, listing
+from mosaicbench import cli
+from mosaicbench.catalog import catalog, listing
+from mosaicbench.commands import arguments
 from mosaicbench.config import settings
 from mosaicbench.errors import nearest
 
@@ -113,7 +115,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments):
             {"numpy", "torch", "scanpy", "sklearn", "matplotlib", "pandas"},
         ),
         ("mosaicbench.commands.score", {"torch", "scanpy", "matplotlib"}),
-        ("mosaicbench.commands.project", {"torch"}),
+        ("mosaicbench.commands.layout", {"torch"}),
         ("mosaicbench.commands.tabulate", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.draw", {"torch", "scanpy", "anndata"}),
         ("mosaicbench.commands.report", {"torch", "scanpy", "anndata"}),

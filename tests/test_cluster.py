@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from mosaicbench import cluster
-from mosaicbench.cluster import Request
 from mosaicbench.errors import UserError
+from mosaicbench.workflow import cluster
+from mosaicbench.workflow.cluster import Request
 
 DESCRIBED = """PartitionName=cpu Default=YES MaxTime=1-12:00:00 MaxCPUsPerNode=UNLIMITED State=UP MaxMemPerNode=UNLIMITED
 PartitionName=gpu Default=NO MaxTime=02:30:00 MaxCPUsPerNode=16 State=UP MaxMemPerNode=64000

@@ -8,17 +8,17 @@ import torch
 from conftest import FEATURES, linear_cells, links_among, mosaic_view, paired_view
 from scipy.spatial.distance import cdist, pdist
 
+from mosaicbench.contract import View
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.contrastive import ContrastiveVAE, _cells, stacked, whitened
 from mosaicbench.methods.linear import CCA, Ridge
 from mosaicbench.methods.mmvae import MMVAE
-from mosaicbench.modeling import training
-from mosaicbench.modeling.costs import Contrast
-from mosaicbench.modeling.minibatch import Minibatch, on_device
-from mosaicbench.modeling.residual import canonical_rotations
-from mosaicbench.modeling.vae import MultimodalVAE
-from mosaicbench.view import View
+from mosaicbench.models import training
+from mosaicbench.models.losses import Contrast
+from mosaicbench.models.minibatch import Minibatch, on_device
+from mosaicbench.models.residual import canonical_rotations
+from mosaicbench.models.vae import MultimodalVAE
 
 TERMS = {"nll_rna", "nll_adt", "contrast", "kl"}
 

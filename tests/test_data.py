@@ -12,7 +12,7 @@ import standins
 import yaml
 from scipy import sparse
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import prepare
 from mosaicbench.data import embedded, lsi, preprocess, scenarios
 from mosaicbench.data import fitted as choosing
@@ -36,7 +36,7 @@ from mosaicbench.datasets import (
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata
 from mosaicbench.files.dataset import VALUES, read_dataset
-from mosaicbench.files.views import space_values, standardised_values, unstandardised_values
+from mosaicbench.files.splits import space_values, standardised_values, unstandardised_values
 
 ROOT = Path(__file__).parents[1]
 

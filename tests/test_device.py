@@ -12,10 +12,10 @@ from pretend_device import DEVICE, There, pretended
 from test_methods import MODELS, VIEWS, gives
 from test_training import counted_view
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
 from mosaicbench.files.runs import read_record
-from mosaicbench.modeling import minibatch
+from mosaicbench.models import minibatch
 
 SMALL = {"max_epochs": 1, "batch_size": 64, "hidden": 16}
 

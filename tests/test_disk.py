@@ -176,7 +176,7 @@ def test_a_command_that_cannot_make_its_folder_ends_in_one_message(tmp_path, mon
 def test_a_checkpoint_that_cannot_be_saved_does_not_end_a_training(tmp_path, capsys):
     from torch import nn
 
-    from mosaicbench.modeling.checkpoint import Checkpoint
+    from mosaicbench.models.checkpoint import Checkpoint
 
     (tmp_path / "folder").write_text(
         ""

@@ -7,15 +7,15 @@ import yaml
 from made_up_scores import CARDS, runs_of, scores_of
 from synthetic_results import DISPLAY
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.figures.distances import distances
 from mosaicbench.report.page.summary import verdicts
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.theme import Theme
-from mosaicbench.roster import Roster
-from mosaicbench.statistics import common
-from mosaicbench.statistics.distances import SCORES, verdicts_by_distance
-from mosaicbench.statistics.summary import headline
+from mosaicbench.stats import common
+from mosaicbench.stats.distances import SCORES, verdicts_by_distance
+from mosaicbench.stats.summary import headline
 
 METRICS = {
     name: catalog.card("metrics", name)

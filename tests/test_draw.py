@@ -23,7 +23,7 @@ from synthetic_results import (
     write_report,
 )
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import draw
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table, write_table

@@ -8,17 +8,17 @@ import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import TRAITS, roster_of
 from mosaicbench.commands import adopt, score
 from mosaicbench.config import settings
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import read_scores
-from mosaicbench.files.views import feature_names, read_view
+from mosaicbench.files.splits import feature_names, read_view
 from mosaicbench.report.page.cells import trait_columns
 from mosaicbench.report.page.failures import reason
 from mosaicbench.report.theme import Theme
-from mosaicbench.roster import TRAITS, roster_of
 
 GROUPS = ["alignment", "label_transfer", "imputation", "resources"]
 IDENTITY = {"dataset": "small", "scenario": "paired", "run": "mine"}

@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from mosaicbench import catalog, listing
+from mosaicbench.catalog import catalog, listing
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = (REPOSITORY / "envs/constraints.txt").read_text().splitlines()

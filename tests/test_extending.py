@@ -46,7 +46,7 @@ def test_its_links_lead_somewhere():
 
 
 def test_its_words_are_those_of_cards():
-    from mosaicbench import cards
+    from mosaicbench.catalog import cards
 
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", PAGE, flags=re.MULTILINE))
     known = {

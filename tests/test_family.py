@@ -11,6 +11,7 @@ from scipy import sparse, stats
 from torch import nn
 from torch.distributions import Bernoulli, NegativeBinomial, Normal, kl_divergence
 
+from mosaicbench.contract import Cells, Scale, View
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae import (
     BaseDMMVAE,
@@ -23,9 +24,8 @@ from mosaicbench.methods.mmvae import MMVAE
 from mosaicbench.methods.mmvaepp import MMVAEpp, SupervisedMMVAEpp
 from mosaicbench.methods.mopoe import MoPoE, SupervisedMoPoE
 from mosaicbench.methods.mvae import MVAE, SupervisedMVAE
-from mosaicbench.modeling import likelihoods, training
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.critics import (
+from mosaicbench.models import likelihoods, training
+from mosaicbench.models.discriminators import (
     Critic,
     Opponents,
     Trial,
@@ -33,7 +33,7 @@ from mosaicbench.modeling.critics import (
     probe_accuracy,
     ramp,
 )
-from mosaicbench.modeling.likelihoods import (
+from mosaicbench.models.likelihoods import (
     BernoulliDecoder,
     NegativeBinomialDecoder,
     bernoulli_nll,
@@ -41,10 +41,10 @@ from mosaicbench.modeling.likelihoods import (
     gaussian_nll,
     negative_binomial_nll,
 )
-from mosaicbench.modeling.linked import one_modality_each
-from mosaicbench.modeling.minibatch import Counts, Minibatch, on_device
-from mosaicbench.modeling.posteriors import disagreement, kl, product, product_of_experts
-from mosaicbench.view import Cells, Scale, View
+from mosaicbench.models.linked import one_modality_each
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Counts, Minibatch, on_device
+from mosaicbench.models.posteriors import disagreement, kl, product, product_of_experts
 
 TWO = {"rna": FEATURES["rna"], "adt": FEATURES["adt"]}
 

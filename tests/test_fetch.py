@@ -19,10 +19,11 @@ import yaml
 from conftest import REPOSITORY
 from faulty_server import serving
 
-from mosaicbench import catalog, cli, download, wheels
+from mosaicbench import cli
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import fetch, prepare
 from mosaicbench.config import registry
-from mosaicbench.data import lock
+from mosaicbench.data import download, lock, wheels
 from mosaicbench.errors import UserError
 
 BYTES = np.random.default_rng(0).bytes(700_000)
@@ -432,7 +433,8 @@ def test_a_killed_download_leaves_a_part_and_a_later_one_completes_it(desk):
         ]
         code = f"""
 import sys, time
-from mosaicbench import cli, download
+from mosaicbench import cli
+from mosaicbench.data import download
 download.tqdm.update = lambda self, more: time.sleep(0.05)
 cli.main({[str(word) for word in command[3:]]})
 """

@@ -10,6 +10,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.figures._panels import label_rows
 from mosaicbench.figures.imputation import imputation
 from mosaicbench.figures.label_confusion import label_confusion
@@ -21,8 +22,7 @@ from mosaicbench.figures.umap import umap
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.report import projections, theme
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, RUN_COLUMNS, checked_runs
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.overall import overall
+from mosaicbench.stats.overall import overall
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 VIEW = {"dataset": "d", "scenario": "s"}

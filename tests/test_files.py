@@ -31,7 +31,7 @@ from mosaicbench.files.runs import (
     write_record,
 )
 from mosaicbench.files.scores import SCORE_COLUMNS, read_scores, write_scores
-from mosaicbench.files.views import (
+from mosaicbench.files.splits import (
     as_view,
     read_view,
     space_values,

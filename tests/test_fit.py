@@ -22,7 +22,7 @@ from mosaicbench.errors import Diverged, NotApplicable, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
 from mosaicbench.files.tables import read_table
 from mosaicbench.fitting.job import CHECKPOINT, CLAIM
-from mosaicbench.layout import FILES_OF_FIT
+from mosaicbench.workflow.layout import FILES_OF_FIT
 
 BY_HAND = {"dataset": "unnamed"}  # a fit that may be of any view and seed
 

@@ -12,7 +12,7 @@ import pytest
 from mosaicbench_fits import fit_one, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import attempts, cluster, files
+from mosaicbench import files
 from mosaicbench.commands import fit
 from mosaicbench.errors import ContractError, Diverged, UserError
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
@@ -20,7 +20,8 @@ from mosaicbench.fitting import attempt, process
 from mosaicbench.fitting.job import CHECKPOINT
 from mosaicbench.fitting.method import import_for
 from mosaicbench.fitting.outputs import open_view, read_shared
-from mosaicbench.modeling.training import Budget
+from mosaicbench.models.training import Budget
+from mosaicbench.workflow import attempts, cluster
 
 SEEDS = (0, 1)
 METHODS = ("oracle", "ridge", "mvae")

@@ -9,12 +9,12 @@ import pytest
 from mosaicbench_fits import LIMITS, NAMES, assert_same_outputs, fit_one, poisoned, run_of, seeds_of
 from mosaicbench_views import cut_small, linked, small_dataset
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit, score
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import latents_of, private_of, read_imputed, read_latents
 from mosaicbench.files.scores import read_scores
-from mosaicbench.files.views import as_cells, read_view, standardised_values
+from mosaicbench.files.splits import as_cells, read_view, standardised_values
 from mosaicbench.metrics.disentanglement import label_separation_auc
 
 OWN = [

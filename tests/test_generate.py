@@ -7,11 +7,12 @@ from conftest import REPOSITORY
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench.commands import _virtual, project
+from mosaicbench.commands import _virtual
+from mosaicbench.commands import layout as project
 from mosaicbench.figures.virtual_cells import virtual_cells
 from mosaicbench.files._h5 import KEY, quiet_mudata
 from mosaicbench.files.runs import RECORD_KEYS, write_record
-from mosaicbench.files.views import feature_names, read_view, space_values
+from mosaicbench.files.splits import feature_names, read_view, space_values
 from mosaicbench.report import theme
 from mosaicbench.report.projections import VIRTUAL, read_projection
 

@@ -18,9 +18,9 @@ from test_methods import MODELS, VIEWS, gives
 from test_training import counted_view
 
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
-from mosaicbench.files.views import as_view, read_view
+from mosaicbench.files.splits import as_view, read_view
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.modeling import minibatch
+from mosaicbench.models import minibatch
 
 pytestmark = [
     pytest.mark.gpu,

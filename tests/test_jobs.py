@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from mosaicbench import cli, jobs
+from mosaicbench import cli
 from mosaicbench.errors import UserError
+from mosaicbench.workflow import jobs
 
 RUN = {
     "dataset": "d",

@@ -17,7 +17,7 @@ from mosaicbench.data.labels_qc import curated
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import links_between, read_dataset, write_dataset
-from mosaicbench.files.views import as_view, standardised_values
+from mosaicbench.files.splits import as_view, standardised_values
 
 # The proteins of Hao 2021's panel of 228, as GEO's features.tsv.gz spells them.
 HAO = """

@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
-from mosaicbench import meter as metering
-from mosaicbench.meter import Meter
+from mosaicbench.fitting import meter as metering
+from mosaicbench.fitting.meter import Meter
 
 CONTEXT = multiprocessing.get_context("fork")
 GRANDCHILD = (

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import FEATURES, linear_cells, linked_world, mosaic_view, paired_view, unpaired_view
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.contract import Cells, Truth, View, concatenate
 from mosaicbench.errors import NotApplicable
 from mosaicbench.fitting.method import hyperparameters_of
 from mosaicbench.metrics.calibration import imputation_crps_skill
-from mosaicbench.view import Cells, Truth, View, concatenate
 
 # All but wrapped packages, which are not installed here.
 METHODS = [

@@ -25,7 +25,7 @@ from sklearn.metrics import (
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
-from mosaicbench import cards, catalog
+from mosaicbench.catalog import cards, catalog
 from mosaicbench.metrics import _checks, _nearest, imputation
 from mosaicbench.metrics._checks import Undefined
 from mosaicbench.metrics._labels import genes_of_phases, phase_scores

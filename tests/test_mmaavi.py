@@ -13,21 +13,21 @@ from test_family import built, cost_of, counted_view, values
 from torch.distributions import NegativeBinomial, Normal
 
 from mosaicbench.commands import score
+from mosaicbench.contract import View
 from mosaicbench.data import pairing, scenarios
 from mosaicbench.errors import NotApplicable, UserError
 from mosaicbench.files.runs import latents_of, predicted_of, read_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_scores
+from mosaicbench.files.splits import read_view, space_values
 from mosaicbench.files.tables import read_table
-from mosaicbench.files.views import read_view, space_values
 from mosaicbench.methods.mmaavi import MMAAVI, SemiSupervisedMMAAVI
-from mosaicbench.modeling import training
-from mosaicbench.modeling.guidance import FeatureGraph
-from mosaicbench.modeling.likelihoods import negative_binomial_nll
-from mosaicbench.modeling.minibatch import Counts, Part, on_device
-from mosaicbench.modeling.mixture import MixturePrior
-from mosaicbench.modeling.posteriors import kl
-from mosaicbench.modeling.training import with_labelled
-from mosaicbench.view import View
+from mosaicbench.models import training
+from mosaicbench.models.guidance import FeatureGraph
+from mosaicbench.models.likelihoods import negative_binomial_nll
+from mosaicbench.models.minibatch import Counts, Part, on_device
+from mosaicbench.models.mixture import MixturePrior
+from mosaicbench.models.posteriors import kl
+from mosaicbench.models.training import with_labelled
 
 CPU = torch.device("cpu")
 

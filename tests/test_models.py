@@ -8,14 +8,14 @@ import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands.apply import recommended_run
 from mosaicbench.data.links import with_links
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files.models import is_kept, read_model
 from mosaicbench.files.runs import latents_of, read_imputed, read_latents, read_record
+from mosaicbench.files.splits import as_cells, read_view, unstandardised_values
 from mosaicbench.files.tables import write_table
-from mosaicbench.files.views import as_cells, read_view, unstandardised_values
 from mosaicbench.fitting.keeping import outline, revived
 from mosaicbench.fitting.method import import_for
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from conftest import FEATURES, linear_cells, links_among
 
+from mosaicbench.contract import View
 from mosaicbench.methods.contrastive import ContrastiveVAE
 from mosaicbench.methods.fusion import MLPVAE, PoEVAE
 from mosaicbench.methods.mmaavi import MMAAVI
@@ -13,7 +14,6 @@ from mosaicbench.methods.mmvaepp import MMVAEpp
 from mosaicbench.methods.mopoe import MoPoE
 from mosaicbench.methods.mvae import MVAE
 from mosaicbench.metrics.alignment import foscttm
-from mosaicbench.view import View
 
 NOISE = 0.08  # in FOSCTTM, of two trainings of some hundred steps
 # Cells with one modality, of each; passes over all cells; passes over the pairs where they are all there is
@@ -41,7 +41,7 @@ TWO = ((1, "rna"), (2, "adt"))
 
 
 def test_every_model_that_takes_a_mosaic_is_asked():
-    from mosaicbench import catalog
+    from mosaicbench.catalog import catalog
 
     cards = catalog.cards("methods").items()
     known = {

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from mosaicbench_fits import fit_one
 
-from mosaicbench.commands import cut, prepare, score
+from mosaicbench.commands import prepare, score
+from mosaicbench.commands import split as cut
 from mosaicbench.data import scenarios
 from mosaicbench.data.checks import DataWarning
 from mosaicbench.data.own_files import column_of_cells, file_of_each_cell
@@ -16,12 +17,12 @@ from mosaicbench.data.pairing import patterns, with_partners
 from mosaicbench.datasets import own_files, simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.views import as_truth, as_view, read_view
+from mosaicbench.files.splits import as_truth, as_view, read_view
 from mosaicbench.methods.controls import Oracle, RandomLatent
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.scoring.evidence import Evidence
+from mosaicbench.scoring.run_data import Evidence
 from mosaicbench.scoring.scorer import score as scores_of
-from mosaicbench.statistics.summary import headline
+from mosaicbench.stats.summary import headline
 
 SPANS = {  # modality -> the cells, of 360, that its file holds
     "apart": {"rna": (0, 120), "atac": (120, 240), "adt": (240, 360)},

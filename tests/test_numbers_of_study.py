@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.files.tables import read_table
-from mosaicbench.statistics.common import half_width
+from mosaicbench.stats.common import half_width
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from mosaicbench.applying.matching import matched
-from mosaicbench.applying.measured import Measured
+from mosaicbench.apply.matching import matched
+from mosaicbench.apply.measured import Measured
 from mosaicbench.commands import apply
 from mosaicbench.errors import NotWritten, UserError
 from mosaicbench.files.atomic import make_folder

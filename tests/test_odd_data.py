@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from mosaicbench.applying.measured import opened as shown
+from mosaicbench.apply.measured import opened as shown
 from mosaicbench.commands import prepare
 from mosaicbench.data import pairing, read
 from mosaicbench.data.checks import DataWarning, _check_name

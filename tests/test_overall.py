@@ -6,13 +6,12 @@ import pytest
 from made_up_scores import CARDS, ROSTER, runs_of, scores_of
 from scipy import stats
 
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.intervals import with_cells
-from mosaicbench.statistics.overall import overall
-from mosaicbench.statistics.paired import PAIRED_COLUMNS, paired_tests
-from mosaicbench.statistics.ranks import RANK_COLUMNS, ranks
-from mosaicbench.statistics.scale import ends
-from mosaicbench.statistics.sentinels import (
+from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.stats.intervals import with_cells
+from mosaicbench.stats.overall import overall
+from mosaicbench.stats.paired import PAIRED_COLUMNS, paired_tests
+from mosaicbench.stats.ranks import RANK_COLUMNS, ranks
+from mosaicbench.stats.sanity import (
     GATE_COLUMNS,
     MARKS,
     may_win,
@@ -20,7 +19,8 @@ from mosaicbench.statistics.sentinels import (
     signs_of,
     suspicious_scores,
 )
-from mosaicbench.statistics.summary import comparison
+from mosaicbench.stats.score_scale import ends
+from mosaicbench.stats.summary import comparison
 
 CONTROLS = {
     ("oracle", "foscttm"): [0.0, 0.0],

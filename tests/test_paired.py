@@ -10,8 +10,8 @@ from made_up_scores import CARDS, ROSTER, SEEDS, cells_of, scores_of
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.paired import (
+from mosaicbench.catalog.run_metadata import Roster
+from mosaicbench.stats.paired import (
     ONE_SPLIT,
     SPLITS,
     SPLITS_AND_CELLS,
@@ -20,8 +20,8 @@ from mosaicbench.statistics.paired import (
     over_splits,
     paired_tests,
 )
-from mosaicbench.statistics.spread import MOST_SEEDS, detectable, moderated, seeds_needed, share
-from mosaicbench.statistics.summary import headline
+from mosaicbench.stats.spread import MOST_SEEDS, detectable, moderated, seeds_needed, share
+from mosaicbench.stats.summary import headline
 
 SIZES = {("d", "paired"): (80, 20)}
 

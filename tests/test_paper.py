@@ -15,13 +15,14 @@ from conftest import REPOSITORY
 from faulty_server import serving
 from test_workflow import Benchmark
 
-from mosaicbench import catalog, cli
+from mosaicbench import cli
+from mosaicbench.catalog import catalog
 from mosaicbench.config import registry, settings
 from mosaicbench.data import lock, read
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import read_dataset
-from mosaicbench.files.views import read_view
+from mosaicbench.files.splits import read_view
 
 PAPER = yaml.safe_load((REPOSITORY / "config/paper.yaml").read_text())
 FAMILIES = ["multiome_pbmc10k", "hao_citeseq", "teaseq"]

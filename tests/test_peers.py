@@ -23,17 +23,17 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from test_environment import CONSTRAINTS, name_of, pins
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import fit
+from mosaicbench.contract import Cells, View
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
 from mosaicbench.files.runs import read_imputed, read_latents, read_record
+from mosaicbench.files.splits import as_cells, as_view, complete_cells, space_values, write_view
 from mosaicbench.files.tables import read_table
-from mosaicbench.files.views import as_cells, as_view, complete_cells, space_values, write_view
 from mosaicbench.fitting import attempt
-from mosaicbench.methods.peers import _package
-from mosaicbench.view import Cells, View
+from mosaicbench.peers import _package
 
 FEATURES = {"n_rna": 60, "n_atac": 80, "n_adt": 14}
 # peer -> hyperparameters that make it quick, the modalities of its view, and what it gives of a paired query

@@ -12,16 +12,17 @@ from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small, small_dataset
 from synthetic_results import cards, draw_figure, synthetic, tabulate_results, write_report
 
-from mosaicbench import catalog
-from mosaicbench.commands import project, score
+from mosaicbench.catalog import catalog
+from mosaicbench.commands import layout as project
+from mosaicbench.commands import score
 from mosaicbench.errors import UserError
+from mosaicbench.files.identity import check_place, digest_of
 from mosaicbench.files.models import KeptModel, read_model, write_model
-from mosaicbench.files.place import check_place, digest_of
 from mosaicbench.files.scores import CellScores, read_cells, write_cells
 from mosaicbench.files.tables import write_tables
-from mosaicbench.layout import FILES_OF_FIT, Results
 from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.records import read_records
+from mosaicbench.workflow.layout import FILES_OF_FIT, Results
 
 SEEDS = (0, 1)
 METHOD = "random_latent"

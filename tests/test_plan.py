@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import catalog, cli, resources
+from mosaicbench import cli
+from mosaicbench.catalog import catalog
 from mosaicbench.config import settings
 from mosaicbench.files.tables import read_table
-from mosaicbench.layout import Results
 from mosaicbench.report.tables.contract import HISTORY_COLUMNS, PHASE_COLUMNS
+from mosaicbench.workflow import resources
+from mosaicbench.workflow.layout import Results
 
 CONFIG = {
     "datasets": {"small": {"loader": "pbmc68k_split"}},

@@ -14,14 +14,14 @@ import pytest
 from conftest import REPOSITORY
 
 from mosaicbench.fitting.job import Limits
+from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.process import run_in_child
-from mosaicbench.meter import Meter
 
 PARENT = """
 import os, sys, time
 from mosaicbench.fitting import process
 from mosaicbench.fitting.job import Limits
-from mosaicbench.meter import Meter
+from mosaicbench.fitting.meter import Meter
 
 sys.platform = sys.argv[1]
 

@@ -8,7 +8,7 @@ import pytest
 from mosaicbench_fits import fit_one
 from mosaicbench_views import cut_small
 
-from mosaicbench.commands import project
+from mosaicbench.commands import layout as project
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, read_record, write_latents, write_record

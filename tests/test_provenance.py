@@ -8,8 +8,8 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from mosaicbench import sources
 from mosaicbench.errors import UserError
+from mosaicbench.workflow import sources
 
 sys.path.insert(0, str(REPOSITORY / "docs/site"))
 
@@ -144,7 +144,7 @@ def test_a_key_is_of_the_settings_and_of_all_code_that_makes_scores(tmp_path, mo
     counted = {
         "methods/linear.py",
         "metrics/alignment.py",
-        "modeling/training.py",
+        "models/training.py",
         "data/preprocess.py",
         "datasets/simulated.py",
     }

@@ -7,10 +7,10 @@ import yaml
 from conftest import REPOSITORY
 from made_up_scores import ROSTER, SEEDS, scores_of
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.tables import published
-from mosaicbench.statistics.summary import comparison
+from mosaicbench.stats.summary import comparison
 
 
 def number(**changed) -> dict:

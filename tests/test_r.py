@@ -13,8 +13,8 @@ from test_peers import version_in_r
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import simulated
 from mosaicbench.errors import NotApplicable
-from mosaicbench.files.views import as_view
-from mosaicbench.methods.peers import _r, seurat_spca
+from mosaicbench.files.splits import as_view
+from mosaicbench.peers import _r, seurat_spca
 
 WRAPS = {"package": "Nowhere", "module": "R", "version": "1.0", "licence": "MIT"}
 STANDS_IN = f"""#!{sys.executable}

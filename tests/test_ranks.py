@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from made_up_scores import ROSTER, scores_of
 
-from mosaicbench.statistics.ranks import critical_difference, ranks
+from mosaicbench.stats.ranks import critical_difference, ranks
 
 
 def test_ranks_by_hand_with_ties_and_both_senses():

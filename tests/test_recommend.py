@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mosaicbench.catalog.run_metadata import roster_of
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report.page.recommendations import recommendations
-from mosaicbench.report.page.view import first_two
+from mosaicbench.report.page.split import first_two
 from mosaicbench.report.recommendation import (
     IMPUTATION,
     LABELS,
@@ -18,9 +19,8 @@ from mosaicbench.report.recommendation import (
 )
 from mosaicbench.report.tables.contract import RUN_COLUMNS
 from mosaicbench.report.theme import NAMED, Theme
-from mosaicbench.roster import roster_of
-from mosaicbench.statistics.paired import paired_tests
-from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS
+from mosaicbench.stats.paired import paired_tests
+from mosaicbench.stats.sanity import GATE_COLUMNS, MARKS
 
 SEEDS = range(6)
 METHODS = ("mvae", "mmvae", "cca", "oracle", "constant", "label_oracle", "celltype_mean")

@@ -29,24 +29,24 @@ from synthetic_results import (
     write_report,
 )
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.commands import report
 from mosaicbench.data.audit import audit_table
 from mosaicbench.data.fitted import Learned
 from mosaicbench.files.runs import read_record, write_record
 from mosaicbench.files.scores import FEATURE_COLUMNS, write_cells, write_scores
 from mosaicbench.files.tables import write_audit, write_table
-from mosaicbench.layout import Jobs, Results
 from mosaicbench.report import theme
 from mosaicbench.report.page import embedded_figures, reference_sections, render
 from mosaicbench.report.page.failures import REMEDIES
 from mosaicbench.report.page.report_page import report_page
+from mosaicbench.report.page.split import CIRCULAR, LABEL_GROUPS
 from mosaicbench.report.page.summary import best_runs, fitted_on, leader, leaders, packages
-from mosaicbench.report.page.view import CIRCULAR, LABEL_GROUPS
 from mosaicbench.report.records import read_audits
 from mosaicbench.report.tables.contract import read_tables
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.sentinels import GATE_COLUMNS, MARKS
+from mosaicbench.stats.sanity import GATE_COLUMNS, MARKS
+from mosaicbench.workflow.layout import Jobs, Results
 
 HOSTILE = "<script>alert('&\"')</script>"
 

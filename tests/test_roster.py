@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from mosaicbench import catalog
-from mosaicbench.roster import KINDS, NO_QUALITY, Roster, roster_of
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import KINDS, NO_QUALITY, Roster, roster_of
 
 METRICS = {
     "foscttm": {

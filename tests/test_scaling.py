@@ -8,12 +8,12 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import resources
 from mosaicbench.commands import tabulate
 from mosaicbench.config import settings
 from mosaicbench.files.runs import read_record
 from mosaicbench.report.tables.contract import PHASE_COLUMNS, checked_runs
-from mosaicbench.statistics import scaling
+from mosaicbench.stats import resource_scaling as scaling
+from mosaicbench.workflow import resources
 
 NO_JOBS = pd.DataFrame(columns=resources.JOB_COLUMNS)
 SIZES = {"small": 1000, "medium": 10_000, "large": 100_000}

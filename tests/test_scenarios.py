@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mosaicbench.commands import cut, prepare
+from mosaicbench.commands import prepare
+from mosaicbench.commands import split as cut
 from mosaicbench.data import fitted, lsi, pairing, preprocess, scenarios
 from mosaicbench.datasets import pbmc68k_split, simulated
 from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import write_dataset
+from mosaicbench.files.splits import as_view, read_view, space_values, standardised_values
 from mosaicbench.files.tables import read_audit
-from mosaicbench.files.views import as_view, read_view, space_values, standardised_values
 
 DATASETS = {
     "pbmc68k_split": lambda: pbmc68k_split.load(None),

@@ -12,11 +12,11 @@ from conftest import linear_cells, linked_world, links_among, paired_view, unpai
 
 from mosaicbench.errors import NotApplicable
 from mosaicbench.methods.linked import LinksCCA, LinksHarmony, LinksMNN
-from mosaicbench.methods.peers.maxfuse import MaxFuse
 from mosaicbench.methods.scmodal import SCMODAL
 from mosaicbench.metrics.alignment import foscttm
-from mosaicbench.modeling import training
-from mosaicbench.modeling.minibatch import Minibatch, on_device
+from mosaicbench.models import training
+from mosaicbench.models.minibatch import Minibatch, on_device
+from mosaicbench.peers.maxfuse import MaxFuse
 
 THREE = ("rna", "atac", "adt")
 WEIGHTS = {

@@ -12,8 +12,8 @@ from mosaicbench.datasets import simulated
 from mosaicbench.errors import UserError
 from mosaicbench.files.runs import read_latents, write_latents
 from mosaicbench.files.scores import FEATURE_COLUMNS, read_cells, read_scores
+from mosaicbench.files.splits import read_view
 from mosaicbench.files.tables import read_table
-from mosaicbench.files.views import read_view
 from mosaicbench.scoring.collect import refuse_one_matrix_twice, values_of
 
 CHEAP = ["alignment", "label_transfer", "imputation", "sanity", "reference", "resources"]

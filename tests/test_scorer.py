@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mosaicbench import cards, catalog
+from mosaicbench.catalog import cards, catalog
 from mosaicbench.scoring import scorer
-from mosaicbench.scoring.evidence import Drawn, Evidence
+from mosaicbench.scoring.run_data import Drawn, Evidence
 
 FEATURES = {"rna": 9, "atac": 6, "adt": 5}
 SPACES = {"rna": "lognorm", "atac": "lsi", "adt": "clr"}

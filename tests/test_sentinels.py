@@ -7,13 +7,13 @@ import pytest
 from made_up_scores import ROSTER, cells_of, scores_of
 from scipy import stats
 
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.report.page.failures import alarms, gates
 from mosaicbench.report.theme import Theme
-from mosaicbench.roster import Roster
-from mosaicbench.statistics import sentinels
-from mosaicbench.statistics.common import half_width
-from mosaicbench.statistics.out_of_place import controls_out_of_place
-from mosaicbench.statistics.sentinels import (
+from mosaicbench.stats import sanity as sentinels
+from mosaicbench.stats.common import half_width
+from mosaicbench.stats.control_checks import controls_out_of_place
+from mosaicbench.stats.sanity import (
     identical_seeds,
     in_words,
     scales,

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.config import schema, settings
 from mosaicbench.data import embedded
 from mosaicbench.data.links import linked

@@ -12,8 +12,8 @@ import single_node_slurm
 import yaml
 from test_workflow import Benchmark
 
-from mosaicbench import cluster
 from mosaicbench.files.scores import read_scores
+from mosaicbench.workflow import cluster
 
 pytestmark = pytest.mark.slurm
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mosaicbench import catalog, spaces
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog import search_spaces as spaces
 
 TUNED = [name for name, card in catalog.cards("methods").items() if card["kind"] != "control"]
 DEFAULTS = {"latent": 20, "rate": 0.1, "width": None, "solver": "fast"}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mosaicbench import catalog, sources
+from mosaicbench.catalog import catalog
 from mosaicbench.errors import NotWritten
-from mosaicbench.stamps import stamp
+from mosaicbench.workflow import sources
+from mosaicbench.workflow.stamps import stamp
 
 
 def test_it_tells_every_file_of_the_code(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mosaicbench.catalog.run_metadata import TRAITS, Roster
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.report import latex, theme
 from mosaicbench.report.tables.contract import (
@@ -17,13 +18,12 @@ from mosaicbench.report.tables.contract import (
     checked_runs,
     checked_scores,
 )
-from mosaicbench.report.tables.standings import standings
-from mosaicbench.roster import TRAITS, Roster
-from mosaicbench.statistics.common import ALL, RUN
-from mosaicbench.statistics.overall import overall
-from mosaicbench.statistics.paired import paired_tests
-from mosaicbench.statistics.ranks import ranks
-from mosaicbench.statistics.summary import headline
+from mosaicbench.report.tables.rankings import standings
+from mosaicbench.stats.common import ALL, RUN
+from mosaicbench.stats.overall import overall
+from mosaicbench.stats.paired import paired_tests
+from mosaicbench.stats.ranks import ranks
+from mosaicbench.stats.summary import headline
 
 DISPLAY = Path(__file__).parents[1] / "config/display.yaml"
 KINDS = {

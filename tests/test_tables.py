@@ -7,7 +7,8 @@ from made_up_scores import ROSTER as SMALL
 from made_up_scores import SEEDS, runs_of, scores_of
 from synthetic_results import DISPLAY, METHODS, PUBLISHED, ROSTER, cards
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import TRAITS, Roster
 from mosaicbench.commands import tabulate
 from mosaicbench.errors import UserError
 from mosaicbench.files.scores import (
@@ -20,10 +21,9 @@ from mosaicbench.files.scores import (
 from mosaicbench.files.tables import read_table, write_table
 from mosaicbench.report.tables.contract import checked_runs, checked_scores, read_tables
 from mosaicbench.report.tables.overview import overview
-from mosaicbench.roster import TRAITS, Roster
-from mosaicbench.statistics.common import HEADLINE
-from mosaicbench.statistics.sentinels import GATE_COLUMNS, identical_seeds
-from mosaicbench.statistics.summary import best, comparison, headline
+from mosaicbench.stats.common import HEADLINE
+from mosaicbench.stats.sanity import GATE_COLUMNS, identical_seeds
+from mosaicbench.stats.summary import best, comparison, headline
 
 
 def _score_table(rows: list[tuple]) -> pd.DataFrame:

@@ -5,10 +5,10 @@ import pytest
 from conftest import REPOSITORY
 from synthetic_results import KNOWN, METHODS
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.run_metadata import KINDS, Roster
 from mosaicbench.errors import UserError
 from mosaicbench.report import theme
-from mosaicbench.roster import KINDS, Roster
 
 
 def test_an_ablation_takes_its_methods_colour_and_methods_differ(results):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mosaicbench import catalog
-from mosaicbench.together import (
+from mosaicbench.catalog import catalog
+from mosaicbench.workflow.together import (
     MOST_FIGURES,
     MOST_RUNS,
     MOST_RUNS_OF_FEW_JOBS,

@@ -13,15 +13,15 @@ from conftest import REPOSITORY, linear_cells, mosaic_view, paired_view, unpaire
 from scipy import sparse
 from torch import nn
 
+from mosaicbench.contract import Scale, View
 from mosaicbench.errors import Diverged
 from mosaicbench.methods.dmmvae import EncoderAdversarialDMMVAE
 from mosaicbench.methods.mmaavi import SemiSupervisedMMAAVI
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.modeling import minibatch, training
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Part, Streamed, block_of, by_pieces, on_device
-from mosaicbench.modeling.networks import Adam
-from mosaicbench.view import Scale, View
+from mosaicbench.models import minibatch, training
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Part, Streamed, block_of, by_pieces, on_device
+from mosaicbench.models.networks import Adam
 
 
 class Killed(BaseException):

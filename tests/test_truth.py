@@ -2,10 +2,10 @@
 
 import pytest
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.data import scenarios
 from mosaicbench.datasets import synthetic_gp
-from mosaicbench.files.views import as_cells, as_view, space_values, unstandardised_values
+from mosaicbench.files.splits import as_cells, as_view, space_values, unstandardised_values
 from mosaicbench.metrics.alignment import foscttm
 from mosaicbench.metrics.disentanglement import shared_features_r2
 

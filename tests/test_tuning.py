@@ -12,8 +12,10 @@ from conftest import REPOSITORY
 from mosaicbench_fits import LIMITS, run_of, seeds_of
 from mosaicbench_views import cut_small, small_dataset
 
-from mosaicbench import catalog, spaces
-from mosaicbench.commands import divide, fit, tune
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog import search_spaces as spaces
+from mosaicbench.commands import fit, tune
+from mosaicbench.commands import split_inner as divide
 from mosaicbench.config import settings
 from mosaicbench.data import scenarios
 from mosaicbench.data.scenarios import inner_view
@@ -22,8 +24,8 @@ from mosaicbench.errors import ContractError, UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.best import KEYS, read_best, write_best
 from mosaicbench.files.dataset import ACTIVITY
+from mosaicbench.files.splits import read_view, space_values, write_view
 from mosaicbench.files.trials import read_trials
-from mosaicbench.files.views import read_view, space_values, write_view
 from mosaicbench.tuning import search
 from mosaicbench.tuning.objective import metrics_of, value_of
 from mosaicbench.tuning.search import RANDOM, best_of, settings_of

@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from mosaicbench.catalog.run_metadata import roster_of
 from mosaicbench.figures.tuning_trials import tuning_trials
 from mosaicbench.files.tables import read_table
 from mosaicbench.files.trials import COLUMNS
 from mosaicbench.report.page.tuning import tuning
 from mosaicbench.report.theme import read_theme, style
-from mosaicbench.roster import roster_of
-from mosaicbench.statistics.common import ALL
-from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
+from mosaicbench.stats.common import ALL
+from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
 
 TUNED = {"mvae-tuned": "mvae"}
 RUNS = pd.DataFrame({"run": ["mvae", "mvae-tuned", "cca"], "method": ["mvae", "mvae", "cca"]})

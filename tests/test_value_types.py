@@ -2,8 +2,8 @@
 
 import pytest
 
-from mosaicbench import catalog, spaces
-from mosaicbench.catalog import Hyperparameter
+from mosaicbench.catalog import Hyperparameter, catalog
+from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.config import checking, references, settings
 from mosaicbench.errors import UserError
 

@@ -10,10 +10,10 @@ from mosaicbench.data import embedded, scenarios
 from mosaicbench.data.preprocess import KINDS, OF_ALL_KINDS
 from mosaicbench.data.scenarios import inner_view
 from mosaicbench.errors import UserError
-from mosaicbench.files.views import space_values
+from mosaicbench.files.splits import space_values
 from mosaicbench.report.page.failures import gates
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.views import EVERY_RUN, faults_of_views
+from mosaicbench.stats.split_checks import EVERY_RUN, faults_of_views
 
 RNA = {"rna": {"features": 300}}
 

@@ -18,7 +18,7 @@ import yaml
 from conftest import REPOSITORY
 from overlay import compile_loops
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands import draw
 from mosaicbench.commands.apply import recommended_run
 from mosaicbench.datasets import pbmc68k_split, simulated
@@ -428,7 +428,7 @@ def test_a_run_from_elsewhere_stands_beside_the_others_and_is_marked(benchmark):
 
 def test_nothing_reruns_when_nothing_changed_and_a_touch_is_no_change(benchmark):
     assert benchmark.planned() == set()
-    (benchmark.folder / "src/mosaicbench/modeling/training.py").touch()
+    (benchmark.folder / "src/mosaicbench/models/training.py").touch()
     (benchmark.folder / "src/mosaicbench/metrics/alignment.py").touch()
     assert benchmark.planned() == set()
 
@@ -475,7 +475,7 @@ def test_editing_a_control_reruns_the_controls_and_a_baseline_its_family(benchma
 
 
 def test_editing_a_shared_part_reruns_every_model_and_no_baseline(benchmark):
-    jobs = benchmark.edited("modeling/training.py", lambda text: text + "\nUNUSED = 1\n")
+    jobs = benchmark.edited("models/training.py", lambda text: text + "\nUNUSED = 1\n")
     fitted = {job.split()[1] for job in jobs if job.startswith("Fit")}
     assert fitted == {"mvae", "mmvaepp", "diverges"}
 

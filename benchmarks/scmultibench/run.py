@@ -36,7 +36,7 @@ def ours(folder: Path) -> None:
     from mosaicbench.data import embedded
     from mosaicbench.metrics._nearest import neighbors
     from mosaicbench.metrics.biology import clusters_of
-    from mosaicbench.scoring.outside import scores_of_embeddings
+    from mosaicbench.scoring.external import scores_of_embeddings
 
     dataset = embedded.load("bmmc_cite_small")
     dataset = dataset[dataset.obs["cell_type"].astype(str) != ""].copy()

@@ -30,14 +30,14 @@ from PIL import Image  # noqa: E402
 
 from mosaicbench.errors import UserError  # noqa: E402
 from mosaicbench.files.atomic import write_text  # noqa: E402
-from mosaicbench.layout import Results  # noqa: E402
 from mosaicbench.report.page.cells import with_arrow  # noqa: E402
 from mosaicbench.report.records import circumstances, read_records  # noqa: E402
 from mosaicbench.report.tables.contract import of_view, read_tables  # noqa: E402
 from mosaicbench.report.tables.text import NOT_GIVEN, counted, mean_with_interval  # noqa: E402
 from mosaicbench.report.theme import Theme, read_theme  # noqa: E402
-from mosaicbench.statistics.common import CONTESTS, RUN, VIEW, half_width  # noqa: E402
-from mosaicbench.statistics.summary import seed_means  # noqa: E402
+from mosaicbench.stats.common import CONTESTS, RUN, VIEW, half_width  # noqa: E402
+from mosaicbench.stats.summary import seed_means  # noqa: E402
+from mosaicbench.workflow.layout import Results  # noqa: E402
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"

@@ -23,14 +23,14 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 
-from mosaicbench import catalog  # noqa: E402
+from mosaicbench.catalog import catalog  # noqa: E402
 from mosaicbench.errors import UserError  # noqa: E402
 from mosaicbench.files.tables import write_table  # noqa: E402
-from mosaicbench.layout import Results  # noqa: E402
 from mosaicbench.report.records import circumstances, read_records  # noqa: E402
 from mosaicbench.report.tables.contract import read_tables  # noqa: E402
-from mosaicbench.statistics.common import CONTESTS, half_width  # noqa: E402
-from mosaicbench.statistics.summary import seed_means  # noqa: E402
+from mosaicbench.stats.common import CONTESTS, half_width  # noqa: E402
+from mosaicbench.stats.summary import seed_means  # noqa: E402
+from mosaicbench.workflow.layout import Results  # noqa: E402
 
 PAGES, CONFIGS = REPOSITORY / "docs/results", REPOSITORY / "config/studies"
 METRICS = [

@@ -12,7 +12,8 @@ from pathlib import Path
 import drawing
 import yaml
 
-from mosaicbench import catalog, spaces
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog import search_spaces as spaces
 
 REPOSITORY = Path(__file__).parents[2]
 EVIDENCE = {  # method -> the section of originals.md that holds it against the authors' code
@@ -205,7 +206,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _capabilities(card: dict) -> str:
-    from mosaicbench.cards import GIVES, HANDLES, USES
+    from mosaicbench.catalog.cards import GIVES, HANDLES, USES
 
     rows = []
     for key, words in (("handles", HANDLES), ("uses", USES), ("gives", GIVES)):

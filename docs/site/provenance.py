@@ -66,8 +66,9 @@ ASKED += "import json, pathlib; print(json.dumps(provenance.keys(pathlib.Path({t
 
 def code_key(config: Path) -> str:
     """Return the key of the present code for a study, 12 hexadecimal digits; `config` is YAML or a ``results/config.json``."""
-    from mosaicbench import catalog, sources
+    from mosaicbench.catalog import catalog
     from mosaicbench.config import settings
+    from mosaicbench.workflow import sources
 
     bench = settings.read(config)
     tuning = bench.config.get("tuning") or {}
@@ -96,7 +97,7 @@ def code_key(config: Path) -> str:
 
 def methods_of(config: Path) -> list[str]:
     """Return the methods of a study that are code of this package."""
-    from mosaicbench import catalog
+    from mosaicbench.catalog import catalog
     from mosaicbench.config import settings
 
     return sorted(
@@ -166,7 +167,7 @@ def keys_at(commit: str) -> dict[str, str]:
 
 def key_of_results(results: Path) -> str:
     """Return the key of the code that made results, "" where the files of code that they name are not the present ones."""
-    from mosaicbench import sources
+    from mosaicbench.workflow import sources
 
     stamps = [
         path for command in COMMANDS for path in (results / "code").glob(f"{command}[-.]*txt")
@@ -308,7 +309,7 @@ def compare(old: Path, new: Path) -> None:
 
 def scores(results: Path) -> list[tuple[str, ...]]:
     """Return the rows of a benchmark's scores but of resources, sorted; numbers as text, with all their digits."""
-    from mosaicbench import catalog
+    from mosaicbench.catalog import catalog
 
     resources = {
         name for name, card in catalog.cards("metrics").items() if card["group"] == "resources"

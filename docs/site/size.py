@@ -22,15 +22,15 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 
-from mosaicbench import catalog  # noqa: E402
+from mosaicbench.catalog import catalog  # noqa: E402
 from mosaicbench.errors import UserError  # noqa: E402
 from mosaicbench.files.atomic import write_text  # noqa: E402
 from mosaicbench.files.tables import read_table  # noqa: E402
-from mosaicbench.layout import Results  # noqa: E402
 from mosaicbench.report.records import read_records  # noqa: E402
 from mosaicbench.report.tables.contract import read_tables  # noqa: E402
 from mosaicbench.report.theme import QUIET, Theme, read_theme, style  # noqa: E402
-from mosaicbench.statistics.common import RUN  # noqa: E402
+from mosaicbench.stats.common import RUN  # noqa: E402
+from mosaicbench.workflow.layout import Results  # noqa: E402
 
 TABLE, FIGURE, README = (
     REPOSITORY / name for name in ("docs/results/size.tsv", "docs/scores_by_cells.png", "README.md")

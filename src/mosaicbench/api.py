@@ -52,8 +52,8 @@ def integrate(
     errors.UserError
         When the method is unknown, or cannot be fitted to these cells.
     """
-    from mosaicbench.applying.asked import method_asked
-    from mosaicbench.applying.training import trained
+    from mosaicbench.apply.asked import method_asked
+    from mosaicbench.apply.training import trained
 
     given = {} if hyperparameters is None else hyperparameters
     implementation = method_asked(method, given, seed)
@@ -84,7 +84,7 @@ def apply(
     errors.UserError
         When the model or the cells cannot be used.
     """
-    from mosaicbench.applying.model import Model
+    from mosaicbench.apply.model import Model
 
     return Model.read(model).apply(mdata, impute=impute, least_share=least_share)
 
@@ -124,7 +124,12 @@ def score(
     errors.UserError
         When there is no such embedding, or its cells are others.
     """
-    from mosaicbench.scoring.outside import GROUPS, known_of, scores_of_embeddings, scores_of_graphs
+    from mosaicbench.scoring.external import (
+        GROUPS,
+        known_of,
+        scores_of_embeddings,
+        scores_of_graphs,
+    )
 
     obs = known_of(mdata.obs, cell_type=cell_type, batch=batch)
     groups = GROUPS if groups is None else groups

@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 
-from mosaicbench import attempts, jobs, listing
-from mosaicbench.arguments import parser
+from mosaicbench.catalog import listing
+from mosaicbench.commands.arguments import parser
 from mosaicbench.errors import NotWritten, UserError
+from mosaicbench.workflow import attempts, jobs
 
 # What a disk or a folder can refuse, to whatever command; anything else is a fault of this program, with a traceback.
 OF_THE_DISK = {

@@ -15,13 +15,9 @@ SOURCE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
 try:
-    from mosaicbench import (
-        catalog,
-        cluster,
-        elsewhere,
-        layout,
-        stamps,
-    )
+    from mosaicbench.catalog import catalog
+    from mosaicbench.workflow import cluster, layout, stamps
+    from mosaicbench.config import external as elsewhere
     from mosaicbench.config import checking, references, schema, settings
     from mosaicbench.errors import UserError
 except ImportError as error:

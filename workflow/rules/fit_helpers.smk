@@ -3,7 +3,7 @@ FILES_OF_FIT = expand(f"{FIT}/{{file}}", file=layout.FILES_OF_FIT, allow_missing
 
 
 def job_of_fits(wildcards, runs, seeds):
-    """What one job is told to fit, as src/mosaicbench/jobs.py describes it; scheduling is no part of it."""
+    """What one job is told to fit, as src/mosaicbench/workflow/jobs.py describes it; scheduling is no part of it."""
     of_view = names_of_view(wildcards)
     parts = ["train", "query", "solution"] if read_solution(runs) else ["train", "query"]
     return as_json(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.commands._umap import Neighbourhood
-from mosaicbench.files.generated import generated_table, write_generated
 from mosaicbench.files.models import read_model
 from mosaicbench.files.runs import read_record
-from mosaicbench.files.views import (
+from mosaicbench.files.sampled import generated_table, write_generated
+from mosaicbench.files.splits import (
     complete_cells,
     feature_names,
     identity_of,
@@ -24,7 +24,7 @@ from mosaicbench.fitting.keeping import revived
 from mosaicbench.fitting.method import implementation
 from mosaicbench.report.projections import COLUMNS, VIRTUAL, WHOSE
 from mosaicbench.scoring import scorer
-from mosaicbench.statistics.common import joined
+from mosaicbench.stats.common import joined
 
 if TYPE_CHECKING:
     from mudata import MuData

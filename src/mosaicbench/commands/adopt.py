@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from mosaicbench.files.place import digest_of
+from mosaicbench.files.identity import digest_of
 from mosaicbench.files.runs import (
     imputed_values,
     is_collapsed,
@@ -16,7 +16,7 @@ from mosaicbench.files.runs import (
     write_latents,
     write_record,
 )
-from mosaicbench.files.views import read_view
+from mosaicbench.files.splits import read_view
 from mosaicbench.fitting.adopted import Names, imputed_from, latents_from
 from mosaicbench.fitting.record import git_commit, versions
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mosaicbench.applying.model import Model
+from mosaicbench.apply.model import Model
 from mosaicbench.errors import UserError
 from mosaicbench.files.models import is_kept
 from mosaicbench.files.tables import read_table
-from mosaicbench.layout import Results
+from mosaicbench.workflow.layout import Results
 
 
 def main(

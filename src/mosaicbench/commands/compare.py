@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import Roster, roster_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.scores import SCORE_COLUMNS
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.layout import Results
 from mosaicbench.report.tables.contract import RUN_COLUMNS, checked_runs, checked_scores
-from mosaicbench.roster import Roster, roster_of
-from mosaicbench.statistics.common import RUN, half_width
+from mosaicbench.stats.common import RUN, half_width
+from mosaicbench.workflow.layout import Results
 
 KEYS = [*RUN, "metric"]
 COLUMNS = [*KEYS, "a", "b", "difference", "low", "high", "seeds", "change"]

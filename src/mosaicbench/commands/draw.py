@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.errors import UserError
 from mosaicbench.report.projections import COLUMNS, read_projection
 from mosaicbench.report.tables.contract import TABLES, of_view, read_tables

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mosaicbench import wheels
 from mosaicbench.config import registry
 from mosaicbench.config.registry import RawFile
-from mosaicbench.data import lock
-from mosaicbench.download import Unavailable, copy, download
+from mosaicbench.data import lock, wheels
+from mosaicbench.data.download import Unavailable, copy, download
 from mosaicbench.errors import UserError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench.applying.asked import method_asked
-from mosaicbench.applying.training import trained
+from mosaicbench.apply.asked import method_asked
+from mosaicbench.apply.training import trained
 from mosaicbench.commands.apply import check_output, tell
 from mosaicbench.errors import UserError
 

@@ -6,11 +6,12 @@ import inspect
 import shutil
 from pathlib import Path
 
-from mosaicbench import catalog, resources
+from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.data import preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files.tables import read_table
+from mosaicbench.workflow import resources
 
 
 def main(*, config, table: Path, shapes: dict[str, tuple[int, int]]) -> None:

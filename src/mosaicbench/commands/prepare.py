@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mosaicbench import __version__, catalog
+from mosaicbench import __version__
+from mosaicbench.catalog import catalog
 from mosaicbench.data import lock
 from mosaicbench.data.assemble import check_options, source_values
 from mosaicbench.data.checks import DataWarning

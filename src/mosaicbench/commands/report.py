@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.config import registry
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.config import read_config
-from mosaicbench.layout import Results
 from mosaicbench.report.citations import bibtex
 from mosaicbench.report.page.report_page import report_page
 from mosaicbench.report.records import read_audits, read_records
 from mosaicbench.report.tables.contract import read_tables
 from mosaicbench.report.theme import read_theme
+from mosaicbench.workflow.layout import Results
 
 FACTS = (
     "summary",

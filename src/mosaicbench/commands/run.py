@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from mosaicbench import layout
 from mosaicbench.errors import UserError
+from mosaicbench.workflow import layout
 
 
 def main(*, configfile: Path | None, cores: str, arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.errors import UserError
-from mosaicbench.files.place import digest_of
+from mosaicbench.files.identity import digest_of
 from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -19,8 +19,8 @@ from mosaicbench.files.scores import (
     write_cells,
     write_scores,
 )
+from mosaicbench.files.splits import identity_of, read_view
 from mosaicbench.files.tables import write_table
-from mosaicbench.files.views import identity_of, read_view
 from mosaicbench.scoring import scorer
 from mosaicbench.scoring.collect import evidence_of, refuse_one_matrix_twice, values_of
 

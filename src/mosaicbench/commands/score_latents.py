@@ -14,7 +14,7 @@ import pandas as pd
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import quiet_mudata, read_h5
 from mosaicbench.files.tables import write_table
-from mosaicbench.scoring.outside import GROUPS, known_of, scores_of_embeddings, scores_of_graphs
+from mosaicbench.scoring.external import GROUPS, known_of, scores_of_embeddings, scores_of_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

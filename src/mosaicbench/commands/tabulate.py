@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench import resources
+from mosaicbench.catalog.run_metadata import roster_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import write_text
 from mosaicbench.files.best import read_best
-from mosaicbench.files.place import check_digest
+from mosaicbench.files.identity import check_digest
 from mosaicbench.files.runs import read_history, read_record
 from mosaicbench.files.scores import (
     FEATURE_COLUMNS,
@@ -24,8 +24,7 @@ from mosaicbench.files.scores import (
 )
 from mosaicbench.files.tables import read_audit, write_tables
 from mosaicbench.files.trials import read_trials
-from mosaicbench.layout import Results
-from mosaicbench.meter import PHASES
+from mosaicbench.fitting.meter import PHASES
 from mosaicbench.report.latex import latex_tables
 from mosaicbench.report.recommendation import recommended
 from mosaicbench.report.tables.contract import (
@@ -37,22 +36,23 @@ from mosaicbench.report.tables.contract import (
 )
 from mosaicbench.report.tables.overview import overview
 from mosaicbench.report.tables.published import beside_ours, read_published
-from mosaicbench.report.tables.standings import standings
+from mosaicbench.report.tables.rankings import standings
 from mosaicbench.report.theme import read_theme
-from mosaicbench.roster import roster_of
-from mosaicbench.statistics.common import ALL, RUN, VIEW, joined
-from mosaicbench.statistics.distances import verdicts_by_distance
-from mosaicbench.statistics.intervals import over_cells, with_cells
-from mosaicbench.statistics.out_of_place import GATE
-from mosaicbench.statistics.overall import overall
-from mosaicbench.statistics.paired import paired_tests
-from mosaicbench.statistics.ranks import ranks
-from mosaicbench.statistics.scaling import exponents
-from mosaicbench.statistics.sentinels import GATE_COLUMNS, gates, in_words, may_win
-from mosaicbench.statistics.summary import comparison, headline
-from mosaicbench.statistics.sweep import sweep_table
-from mosaicbench.statistics.tuning import gains, proposals, settings, trials_table
-from mosaicbench.statistics.views import faults_of_views
+from mosaicbench.stats.common import ALL, RUN, VIEW, joined
+from mosaicbench.stats.control_checks import GATE
+from mosaicbench.stats.distances import verdicts_by_distance
+from mosaicbench.stats.intervals import over_cells, with_cells
+from mosaicbench.stats.overall import overall
+from mosaicbench.stats.paired import paired_tests
+from mosaicbench.stats.ranks import ranks
+from mosaicbench.stats.resource_scaling import exponents
+from mosaicbench.stats.sanity import GATE_COLUMNS, gates, in_words, may_win
+from mosaicbench.stats.split_checks import faults_of_views
+from mosaicbench.stats.summary import comparison, headline
+from mosaicbench.stats.sweep import sweep_table
+from mosaicbench.stats.tuning import gains, proposals, settings, trials_table
+from mosaicbench.workflow import resources
+from mosaicbench.workflow.layout import Results
 
 SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 

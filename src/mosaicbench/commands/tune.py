@@ -8,7 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from mosaicbench import catalog, sources, spaces
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog import search_spaces as spaces
 from mosaicbench.errors import UserError
 from mosaicbench.files.best import write_best
 from mosaicbench.files.trials import write_trials
@@ -26,6 +27,7 @@ from mosaicbench.tuning.search import (
     table_of,
 )
 from mosaicbench.tuning.trial import import_for_scores, tried
+from mosaicbench.workflow import sources
 
 
 def main(

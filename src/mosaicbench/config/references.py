@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from mosaicbench import catalog, elsewhere, spaces
-from mosaicbench.cards import NO_QUALITY
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog import search_spaces as spaces
+from mosaicbench.catalog.cards import NO_QUALITY
+from mosaicbench.catalog.search_spaces import TUNED
+from mosaicbench.config import external as elsewhere
 from mosaicbench.config import registry
 from mosaicbench.config.checking import Mistake, Options, Text, faults, options, refused_together
 from mosaicbench.config.schema import (
@@ -20,7 +23,6 @@ from mosaicbench.config.schema import (
     Names,
 )
 from mosaicbench.errors import nearest
-from mosaicbench.spaces import TUNED
 
 ABOUT = ("from", "loader", "labels_from")  # keys of a dataset that its loader does not take
 ENDINGS = (".mtx", ".tsv")

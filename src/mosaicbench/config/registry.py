@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from annotated_types import Gt, MinLen
 from pydantic import AfterValidator, StringConstraints, model_validator
 
-from mosaicbench import layout
 from mosaicbench.config.checking import Strict, faults, read_yaml, refuse
 from mosaicbench.config.schema import LEFT_OUT, AtLeastOne, Names, distinct
 from mosaicbench.errors import UserError, nearest
+from mosaicbench.workflow import layout
 
 REGISTRY = layout.project_file("config/datasets.yaml")
 

@@ -22,9 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from mosaicbench import cards, layout
+from mosaicbench.catalog import cards
 from mosaicbench.config.checking import Strict, Text
 from mosaicbench.errors import nearest
+from mosaicbench.workflow import layout
 
 EDITORS_SCHEMA = layout.project_file("workflow/schemas/config.schema.json")
 LARGEST_SEED = 2**32 - 1  # of NumPy

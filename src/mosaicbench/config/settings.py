@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mosaicbench import catalog, elsewhere, together
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.search_spaces import TUNED
+from mosaicbench.config import external as elsewhere
 from mosaicbench.config import references, registry
 from mosaicbench.config.checking import Mistake, faults, read_yaml, refuse
 from mosaicbench.config.schema import ALL, BEST_OF_VIEW, Config
 from mosaicbench.errors import UserError
-from mosaicbench.spaces import TUNED
+from mosaicbench.workflow import together
 
 STANZAS = ("datasets", "scenarios", "runs")  # sections whose keys are names that a person chose
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mosaicbench.data.fitted import Learned
-from mosaicbench.files.views import standardised_values
+from mosaicbench.files.splits import standardised_values
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -52,7 +52,7 @@ from mosaicbench.data.preprocess import ALL, Preprocessing, check_preprocess
 from mosaicbench.errors import UserError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.dataset import ACTIVITY, LINKS, links_between, measured_in
-from mosaicbench.files.views import said_of_cells
+from mosaicbench.files.splits import said_of_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from mosaicbench.catalog.run_metadata import RESOURCES
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import INK, QUIET, Theme, empty
-from mosaicbench.roster import RESOURCES
 
 ROW = 0.24  # inches
 DASHED = {"color": QUIET, "linewidth": 0.9, "linestyle": (0, (3, 2))}  # at chance

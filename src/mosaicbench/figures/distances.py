@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from mosaicbench.figures._panels import DASHED, handles_of_runs, name_view, nothing
 from mosaicbench.report.page.cells import ARROWS
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import BY_DISTANCE, DISTANCES
-from mosaicbench.statistics.distances import SCORES
+from mosaicbench.stats.common import BY_DISTANCE, DISTANCES
+from mosaicbench.stats.distances import SCORES
 
 CARD = {
     "label": "Euclidean and cosine distance",

@@ -17,7 +17,7 @@ from mosaicbench.figures._panels import (
 )
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import QUIET, Theme
-from mosaicbench.statistics.common import HEADLINE
+from mosaicbench.stats.common import HEADLINE
 
 CARD = {
     "label": "Mean ranks",

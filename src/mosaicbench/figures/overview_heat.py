@@ -14,6 +14,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from mosaicbench.catalog.run_metadata import TRAITS
 from mosaicbench.figures._panels import (
     FLOOR,
     inches,
@@ -24,11 +25,10 @@ from mosaicbench.figures._panels import (
 )
 from mosaicbench.report.tables.text import FEWER, NOT_GIVEN, absence, number
 from mosaicbench.report.theme import FAINT, INK, QUIET, Theme
-from mosaicbench.roster import TRAITS
-from mosaicbench.statistics.common import FOSCTTM, MACRO_F1, RECALL, TRANSFER
-from mosaicbench.statistics.overall import SCORES
-from mosaicbench.statistics.scale import ends
-from mosaicbench.statistics.summary import headline
+from mosaicbench.stats.common import FOSCTTM, MACRO_F1, RECALL, TRANSFER
+from mosaicbench.stats.overall import SCORES
+from mosaicbench.stats.score_scale import ends
+from mosaicbench.stats.summary import headline
 
 CARD = {
     "label": "Overview",

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from mosaicbench.figures._panels import DASHED, dot
 from mosaicbench.report.theme import QUIET, Theme, empty
-from mosaicbench.statistics.common import FAILED
-from mosaicbench.statistics.sweep import OVER_DIRECTIONS
+from mosaicbench.stats.common import FAILED
+from mosaicbench.stats.sweep import OVER_DIRECTIONS
 
 CARD = {
     "label": "Sweep",

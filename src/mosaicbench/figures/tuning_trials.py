@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mosaicbench.figures._panels import dot, plain_numbers
 from mosaicbench.report.theme import QUIET, Theme, empty
-from mosaicbench.statistics.common import VIEW
+from mosaicbench.stats.common import VIEW
 
 CARD = {
     "label": "Trials of tuning",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.place import check_place
+from mosaicbench.files.identity import check_place
 
 KEYS = (
     "dataset",

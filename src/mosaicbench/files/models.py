@@ -21,7 +21,7 @@ import numpy as np
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic, write_text
-from mosaicbench.files.place import check_place
+from mosaicbench.files.identity import check_place
 
 FORMAT = 4  # of these files; a model of another one is refused
 FOLDER = "model"  # in a run's folder

@@ -40,9 +40,9 @@ from mosaicbench.files._h5 import (
     write_modalities,
 )
 from mosaicbench.files.atomic import write_text
-from mosaicbench.files.place import check_digest, check_place
+from mosaicbench.files.identity import check_digest, check_place
+from mosaicbench.files.splits import SPACES, feature_names, unstandardised_values
 from mosaicbench.files.tables import read_table, write_table
-from mosaicbench.files.views import SPACES, feature_names, unstandardised_values
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,7 +17,7 @@ import pandas as pd
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY
 from mosaicbench.files.atomic import atomic
-from mosaicbench.files.place import check_place
+from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.files.tables import read_table, write_table
 

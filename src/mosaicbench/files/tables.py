@@ -11,7 +11,7 @@ import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.atomic import atomic, write_text
-from mosaicbench.files.place import check_digest, digest_of
+from mosaicbench.files.identity import check_digest, digest_of
 
 END_OF_AUDIT = "end"  # the role of its last row
 CONTENTS_COLUMNS = ["table", "rows", "sha256"]

@@ -17,8 +17,8 @@ import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files._h5 import KEY, check_finite, quiet_mudata, read_h5
-from mosaicbench.files.place import OF_VIEW
-from mosaicbench.files.views import complete_cells, feature_names, identity_of
+from mosaicbench.files.identity import OF_VIEW
+from mosaicbench.files.splits import complete_cells, feature_names, identity_of
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,6 +17,7 @@ from functools import cache, partial
 
 from mosaicbench.errors import FolderTaken, NotApplicable, NotWritten, UserError
 from mosaicbench.fitting.job import Fit, Limits
+from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.method import import_for
 from mosaicbench.fitting.outputs import (
     Parts,
@@ -28,7 +29,6 @@ from mosaicbench.fitting.outputs import (
 )
 from mosaicbench.fitting.process import Failure, failure_of_exception, run_in_child
 from mosaicbench.fitting.record import decisive, digest, new_record
-from mosaicbench.meter import Meter
 
 # A run with one of these statuses keeps its checkpoint: another attempt, with higher limits, may end it.
 KEEPS_CHECKPOINT = ("timeout", "out_of_memory")
@@ -141,8 +141,8 @@ def _fit(fit: Fit, record: dict, parts: Parts, meter: Meter, checkpoint_seconds:
     """Import, read and train; then write what the fit gave."""
     meter.enter("import")
     implementation = import_for(fit.module, fit.identity["method"])
+    from mosaicbench.contract import offers
     from mosaicbench.files.runs import write_record
-    from mosaicbench.view import offers
 
     meter.enter("read")
     fitted = open_view(implementation, fit, parts)

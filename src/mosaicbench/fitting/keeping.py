@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mosaicbench.contract import Cells, Scale, View, offers
 from mosaicbench.errors import UserError
 from mosaicbench.fitting.method import Implementation, hyperparameters_of
 from mosaicbench.fitting.record import versions
-from mosaicbench.plain import described, restored
-from mosaicbench.view import Cells, Scale, View, offers
+from mosaicbench.models.estimators import described, restored
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -52,7 +52,7 @@ def keep(
         When the method read the solution, or holds what no file of a model can.
     """
     from mosaicbench.files.models import KeptModel, write_model
-    from mosaicbench.files.views import as_view
+    from mosaicbench.files.splits import as_view
 
     if "solution" in implementation.card["uses"]:
         raise UserError(
@@ -142,7 +142,7 @@ def _facts_of(cells: object) -> dict:
 
 def _transform_of(cells: object) -> dict[str, np.ndarray]:
     """Return what a modality's transform learned from the train cells, and what leads from its counts to values."""
-    from mosaicbench.files.views import scale_of
+    from mosaicbench.files.splits import scale_of
 
     arrays = {"mean": cells.uns["mean"], "std": cells.uns["std"]}
     if "counts" in cells.layers:

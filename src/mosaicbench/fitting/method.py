@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from mosaicbench import card_defaults
+from mosaicbench.catalog import card_defaults
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Implementation:
 
 def import_for(module: str, name: str) -> Implementation:
     """Import what a fit needs, which takes longer than a short one's fit, and return the method."""
-    for needed in ("mosaicbench.files.views", "mosaicbench.files.runs", "mudata"):
+    for needed in ("mosaicbench.files.splits", "mosaicbench.files.runs", "mudata"):
         importlib.import_module(needed)
     return implementation(module, name)
 

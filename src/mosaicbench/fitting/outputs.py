@@ -13,19 +13,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mosaicbench.errors import Diverged, NotApplicable, UserError
-from mosaicbench.files.place import OF_VIEW, check_place, digest_of
+from mosaicbench.files.identity import OF_VIEW, check_place, digest_of
 from mosaicbench.fitting.job import Fit
+from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.method import Implementation, hyperparameters_of, import_for
-from mosaicbench.meter import Meter
 
 if TYPE_CHECKING:
     import numpy as np
     from anndata import AnnData
     from mudata import MuData
 
+    from mosaicbench.contract import Cells, History, Method, View
     from mosaicbench.files._h5 import Modalities
     from mosaicbench.files.runs import Draws
-    from mosaicbench.view import Cells, History, Method, View
 
 # Of each direction: enough for coverage, few enough that draws take no more disk than imputed values. A truth that is like its
 # draws has 40 places among 39 of them, which intervals of 50 % and 90 % and 10 bins divide evenly.
@@ -66,7 +66,7 @@ class MethodOnView:
 
     def shown_cells(self, subset: str, source: str) -> Cells:
         """Return train or query cells of one modality, or, of the source joint, those that have all; labels of query cells never."""
-        from mosaicbench.files.views import as_cells, complete_cells
+        from mosaicbench.files.splits import as_cells, complete_cells
 
         part, joint = getattr(self, subset), source == "joint"
         shown = self.shown | {"labels": self.shown["labels"] and subset == "train"}
@@ -75,14 +75,14 @@ class MethodOnView:
 
     def view(self) -> View:
         """Return what the method trains on."""
-        from mosaicbench.files.views import as_view
+        from mosaicbench.files.splits import as_view
 
         return as_view(self.train, labels=self.shown["labels"], links=self.shown["links"])
 
 
 def read_shared(fits: Sequence[Fit]) -> Parts:
     """Return the train and the query cells that more than one fit reads; none, if their files are not small."""
-    from mosaicbench.files.views import read_view
+    from mosaicbench.files.splits import read_view
 
     readers = Counter(
         (path, noun) for fit in fits for path, noun in ((fit.train, "train"), (fit.query, "query"))
@@ -97,7 +97,7 @@ def open_view(
     implementation: Implementation, fit: Fit, parts: Parts = MappingProxyType({})
 ) -> MethodOnView:
     """Make a method object and read what it may see, but for those parts that have been read."""
-    from mosaicbench.files.views import as_truth, identity_of, read_view
+    from mosaicbench.files.splits import as_truth, identity_of, read_view
 
     method, uses = implementation.create(**fit.hyperparameters), implementation.card["uses"]
     train, query = (
@@ -137,7 +137,7 @@ def _check_pairing(train: MuData, card: dict) -> None:
 def _without_partners(fitted: MethodOnView) -> list[str]:
     """Return what the cells of a view do not allow, whatever the method, and why."""
     from mosaicbench.files._h5 import KEY
-    from mosaicbench.files.views import complete_cells
+    from mosaicbench.files.splits import complete_cells
 
     told = fitted.train.uns[KEY]
     apart = ", ".join(told.get("without_partners", ()))
@@ -278,7 +278,7 @@ def remove_partial(output: Path) -> None:
 
 def embedded(fitted: MethodOnView) -> tuple[dict, list[str]]:
     """Return (source, subset) -> (names, latents), and why a source is not there though the card gives it."""
-    from mosaicbench.files.views import complete_cells
+    from mosaicbench.files.splits import complete_cells
 
     latents, refused = {}, {}
     joint = "joint" in fitted.gives and len(complete_cells(fitted.query)) > 0
@@ -337,7 +337,7 @@ def _draw(fitted: MethodOnView, imputed: dict, seed: int) -> dict[tuple[str, str
     import numpy as np
 
     from mosaicbench.files.runs import Draws
-    from mosaicbench.files.views import feature_names
+    from mosaicbench.files.splits import feature_names
 
     order, found = list(fitted.query.mod), {}
     for source, target in imputed:

@@ -16,7 +16,7 @@ import psutil
 
 from mosaicbench.errors import Diverged, NotApplicable
 from mosaicbench.fitting.job import Limits
-from mosaicbench.meter import Meter
+from mosaicbench.fitting.meter import Meter
 
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that the kernel sends this process when its parent dies

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from mosaicbench import sources
 from mosaicbench.fitting.job import Fit
 from mosaicbench.fitting.method import hyperparameters_of
+from mosaicbench.workflow import sources
 
 REPORTED_VERSIONS = (
     "mosaicbench",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mosaicbench.contract import Cells, View
 from mosaicbench.errors import NotApplicable
-from mosaicbench.view import Cells, View
 
 
 def paired_cells(train: View, *modalities: str) -> Cells:

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from mosaicbench.contract import BY_MODALITY, Cells, View
 from mosaicbench.errors import NotApplicable
-from mosaicbench.modeling.linked import linked
-from mosaicbench.view import BY_MODALITY, Cells, View
+from mosaicbench.models.linked import linked
 
 COMPONENTS = 30  # joint principal components that linked features are projected on, where there are more of them
 

@@ -23,18 +23,18 @@ from scipy.optimize import nnls
 from sklearn.decomposition import PCA
 from torch import nn
 
+from mosaicbench.contract import Cells, View
 from mosaicbench.methods._weak_pairs import weakly_paired
 from mosaicbench.methods.linear import Ridge
-from mosaicbench.modeling import training
-from mosaicbench.modeling.costs import Contrast, Cost
-from mosaicbench.modeling.minibatch import Block, Minibatch
-from mosaicbench.modeling.posteriors import kl
-from mosaicbench.modeling.residual import ResidualEncoder, WhitenedComponents, canonical_rotations
-from mosaicbench.modeling.shared_private import MixtureVAE
-from mosaicbench.modeling.supervised import Supervised
-from mosaicbench.modeling.training import Divided
-from mosaicbench.plain import described, restored
-from mosaicbench.view import Cells, View
+from mosaicbench.models import training
+from mosaicbench.models.estimators import described, restored
+from mosaicbench.models.losses import Contrast, Cost
+from mosaicbench.models.minibatch import Block, Minibatch
+from mosaicbench.models.posteriors import kl
+from mosaicbench.models.residual import ResidualEncoder, WhitenedComponents, canonical_rotations
+from mosaicbench.models.shared_private import MixtureVAE
+from mosaicbench.models.supervised import Supervised
+from mosaicbench.models.training import Divided
 
 CARDS = {
     "contrastive_vae": {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from mosaicbench.view import Cells, Truth, View
+from mosaicbench.contract import Cells, Truth, View
 
 CARDS = {
     "constant": {

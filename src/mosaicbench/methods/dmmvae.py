@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.modeling import training
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.critics import (
+from mosaicbench.contract import View
+from mosaicbench.models import training
+from mosaicbench.models.diagonal import DiagonalVAE, Reading, Trunk
+from mosaicbench.models.discriminators import (
     Critic,
     Opponents,
     Trial,
@@ -28,10 +29,9 @@ from mosaicbench.modeling.critics import (
     probe_accuracy,
     ramp,
 )
-from mosaicbench.modeling.diagonal import DiagonalVAE, Reading, Trunk
-from mosaicbench.modeling.linked import one_modality_each
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.view import View
+from mosaicbench.models.linked import one_modality_each
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
 
 CARDS = {
     "dmmvae_base": {

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import one_hot
 
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.posteriors import GaussianEncoder, kl, product_of_experts
-from mosaicbench.modeling.vae import MultimodalVAE
-from mosaicbench.view import View
+from mosaicbench.contract import View
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.models.networks import mlp
+from mosaicbench.models.posteriors import GaussianEncoder, kl, product_of_experts
+from mosaicbench.models.vae import MultimodalVAE
 
 CARDS = {
     "vae_poe": {

@@ -14,8 +14,8 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from mosaicbench.contract import Cells, View
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.view import Cells, View
 
 CARDS = {
     "cca": {

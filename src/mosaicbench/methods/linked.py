@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from mosaicbench.contract import Cells, View
 from mosaicbench.methods._weak_pairs import mutual_neighbors
-from mosaicbench.modeling.linked import chain, linked, one_modality_each
-from mosaicbench.view import Cells, View
+from mosaicbench.models.linked import chain, linked, one_modality_each
 
 CARDS = {
     "links_cca": {

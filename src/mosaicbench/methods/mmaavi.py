@@ -21,17 +21,17 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from mosaicbench.modeling import training
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.critics import Critic, Opponents, ramp
-from mosaicbench.modeling.guidance import FeatureGraph, HybridDecoder, graph_sizes
-from mosaicbench.modeling.minibatch import Block, Minibatch, by_pieces
-from mosaicbench.modeling.mixture import MixturePrior
-from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.posteriors import SMALLEST_SD, kl
-from mosaicbench.modeling.training import labelled_cells, with_labelled
-from mosaicbench.modeling.vae import MultimodalVAE
-from mosaicbench.view import Cells, View
+from mosaicbench.contract import Cells, View
+from mosaicbench.models import training
+from mosaicbench.models.discriminators import Critic, Opponents, ramp
+from mosaicbench.models.guidance import FeatureGraph, HybridDecoder, graph_sizes
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Block, Minibatch, by_pieces
+from mosaicbench.models.mixture import MixturePrior
+from mosaicbench.models.networks import mlp
+from mosaicbench.models.posteriors import SMALLEST_SD, kl
+from mosaicbench.models.training import labelled_cells, with_labelled
+from mosaicbench.models.vae import MultimodalVAE
 
 CARDS = {
     "mmaavi": {

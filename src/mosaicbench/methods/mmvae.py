@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.posteriors import disagreement, kl
-from mosaicbench.modeling.shared_private import MixtureVAE
-from mosaicbench.modeling.supervised import Supervised
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.models.posteriors import disagreement, kl
+from mosaicbench.models.shared_private import MixtureVAE
+from mosaicbench.models.supervised import Supervised
 
 CARDS = {
     "mmvae": {

@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.posteriors import kl
-from mosaicbench.modeling.shared_private import MixtureVAE
-from mosaicbench.modeling.supervised import Supervised
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.models.posteriors import kl
+from mosaicbench.models.shared_private import MixtureVAE
+from mosaicbench.models.supervised import Supervised
 
 CARDS = {
     "mmvaepp": {

@@ -17,10 +17,10 @@ import torch
 from torch.distributions import Normal
 
 from mosaicbench.methods.mvae import MVAE
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.posteriors import kl, product
-from mosaicbench.modeling.supervised import Supervised
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.models.posteriors import kl, product
+from mosaicbench.models.supervised import Supervised
 
 CARDS = {
     "mopoe": {

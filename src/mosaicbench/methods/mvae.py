@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.minibatch import Minibatch
-from mosaicbench.modeling.shared_private import SharedPrivateVAE
-from mosaicbench.modeling.supervised import Supervised
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.models.shared_private import SharedPrivateVAE
+from mosaicbench.models.supervised import Supervised
 
 CARDS = {
     "mvae": {

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from mosaicbench.contract import Cells, View
 from mosaicbench.methods._pairs import paired_cells
-from mosaicbench.view import Cells, View
 
 CARDS = {
     "knn_impute": {

@@ -32,15 +32,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mosaicbench.modeling import training
-from mosaicbench.modeling.anchors import anchor_distance, mutual_neighbors, preserved_geometry
-from mosaicbench.modeling.costs import Cost
-from mosaicbench.modeling.critics import Critic, Opponents
-from mosaicbench.modeling.linked import beside_values, chain, column_name, linked, one_modality_each
-from mosaicbench.modeling.minibatch import Minibatch, by_pieces
-from mosaicbench.modeling.networks import mlp
-from mosaicbench.modeling.training import Budget, give_weights, weights_of
-from mosaicbench.view import Cells, View
+from mosaicbench.contract import Cells, View
+from mosaicbench.models import training
+from mosaicbench.models.anchors import anchor_distance, mutual_neighbors, preserved_geometry
+from mosaicbench.models.discriminators import Critic, Opponents
+from mosaicbench.models.linked import beside_values, chain, column_name, linked, one_modality_each
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch, by_pieces
+from mosaicbench.models.networks import mlp
+from mosaicbench.models.training import Budget, give_weights, weights_of
 
 CARD = {
     "label": "scMODAL",

@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from mosaicbench import __version__
+from mosaicbench.catalog.run_metadata import roster_of
 from mosaicbench.report.tables.text import distinct
-from mosaicbench.roster import roster_of
 
 REFERENCES = Path(__file__).with_name("references.bib")
 FIELDS = ("doi", "package", "cited")  # of an entry, by which it is looked up

@@ -7,10 +7,10 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from mosaicbench.report.tables.standings import OVERALL
+from mosaicbench.report.tables.rankings import OVERALL
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import ALL, NO_INTERVAL
+from mosaicbench.stats.common import ALL, NO_INTERVAL
 
 SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"}
 SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

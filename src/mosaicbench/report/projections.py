@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files.place import check_place
+from mosaicbench.files.identity import check_place
 from mosaicbench.files.tables import check_contents, read_table
 
 WHOSE = ["dataset", "scenario", "run", "seed"]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.files.scores import CellScores
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.common import FOSCTTM, RUN, TRANSFER, VIEW
-from mosaicbench.statistics.paired import BEST, level, paired_tests
-from mosaicbench.statistics.scale import ends
-from mosaicbench.statistics.sentinels import named_by_checks, signs_of
-from mosaicbench.statistics.spread import MOST_SEEDS
-from mosaicbench.statistics.summary import headline, merits
+from mosaicbench.stats.common import FOSCTTM, RUN, TRANSFER, VIEW
+from mosaicbench.stats.paired import BEST, level, paired_tests
+from mosaicbench.stats.sanity import named_by_checks, signs_of
+from mosaicbench.stats.score_scale import ends
+from mosaicbench.stats.spread import MOST_SEEDS
+from mosaicbench.stats.summary import headline, merits
 
 if TYPE_CHECKING:
     from mosaicbench.report.theme import Theme

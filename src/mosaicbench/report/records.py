@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from mosaicbench.files.place import check_place
+from mosaicbench.files.identity import check_place
 from mosaicbench.files.runs import read_record
 from mosaicbench.files.tables import read_audit
-from mosaicbench.layout import Results
 from mosaicbench.report.tables.text import distinct
-from mosaicbench.statistics.common import RUN, VIEW
+from mosaicbench.stats.common import RUN, VIEW
+from mosaicbench.workflow.layout import Results
 
 
 def read_records(results: Results, runs: pd.DataFrame) -> list[dict]:

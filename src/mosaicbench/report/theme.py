@@ -16,10 +16,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from mosaicbench.catalog.run_metadata import KINDS, Roster, roster_of
 from mosaicbench.errors import UserError
 from mosaicbench.files.atomic import atomic
 from mosaicbench.files.tables import write_table
-from mosaicbench.roster import KINDS, Roster, roster_of
 
 MARKERS = {"model": "o", "baseline": "s", "control": "D"}
 NAMED = ("methods", "runs", "metrics", "datasets", "scenarios", "modalities", "groups", "costs")

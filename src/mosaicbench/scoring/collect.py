@@ -11,8 +11,8 @@ import pandas as pd
 
 from mosaicbench.errors import ContractError
 from mosaicbench.files.runs import draws_of, latents_of, predicted_of, private_of
-from mosaicbench.files.views import complete_cells, feature_names, places_of, said_of_cells
-from mosaicbench.scoring.evidence import Drawn, Evidence
+from mosaicbench.files.splits import complete_cells, feature_names, places_of, said_of_cells
+from mosaicbench.scoring.run_data import Drawn, Evidence
 
 if TYPE_CHECKING:
     from anndata import AnnData

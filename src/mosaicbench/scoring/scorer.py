@@ -25,10 +25,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from mosaicbench import catalog
+from mosaicbench.catalog import catalog
 from mosaicbench.metrics._checks import Undefined
-from mosaicbench.scoring.evidence import Evidence, Question
 from mosaicbench.scoring.partners import NoPartners
+from mosaicbench.scoring.run_data import Evidence, Question
 
 SCORE_COLUMNS = ["metric", "direction", "space", "value"]
 FEATURE_COLUMNS = ["metric", "direction", "space", "feature", "value"]

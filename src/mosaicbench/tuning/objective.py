@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mosaicbench import catalog
-from mosaicbench.statistics.common import GROUPS
+from mosaicbench.catalog import catalog
+from mosaicbench.stats.common import GROUPS
 
 MEAN = "mean"
 

@@ -23,7 +23,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mosaicbench import spaces
+from mosaicbench.catalog import search_spaces as spaces
 
 RANDOM = 10  # trials after the first
 TRIES = 20  # draws of settings that no earlier trial had

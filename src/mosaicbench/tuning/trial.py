@@ -14,8 +14,8 @@ from pathlib import Path
 from mosaicbench.files.atomic import write_text
 from mosaicbench.fitting.attempt import fit_each
 from mosaicbench.fitting.job import Fit, Limits
+from mosaicbench.fitting.meter import Meter
 from mosaicbench.fitting.process import run_in_child
-from mosaicbench.meter import Meter
 from mosaicbench.tuning.objective import metrics_of, value_of
 
 SCORED = ("ok", "collapsed")
@@ -100,7 +100,7 @@ def _fit_elsewhere(fit: Fit, limits: Limits, python: str) -> None:
 def _score(fit: Fit, solution: Path, metrics: Sequence[str]) -> None:
     """Write the scores of a fit beside it."""
     from mosaicbench.files.runs import read_history, read_imputed, read_latents, read_record
-    from mosaicbench.files.views import read_view
+    from mosaicbench.files.splits import read_view
     from mosaicbench.scoring import scorer
     from mosaicbench.scoring.collect import evidence_of
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mosaicbench.report.page.html_tables import Cell, Column
 from mosaicbench.report.tables.text import CROSS, NOT_GIVEN
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.sentinels import MARKS
+from mosaicbench.stats.sanity import MARKS
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 TRAITS = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from mosaicbench.layout import Jobs
 from mosaicbench.report.page.cells import (
     ELSEWHERE,
     arranged,
@@ -18,10 +17,11 @@ from mosaicbench.report.page.cells import (
 from mosaicbench.report.page.html_tables import Cell, Grid, table
 from mosaicbench.report.tables.text import NOT_GIVEN
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import FAILED, RUN
-from mosaicbench.statistics.out_of_place import GATE
-from mosaicbench.statistics.sentinels import in_words
-from mosaicbench.statistics.views import EVERY_RUN
+from mosaicbench.stats.common import FAILED, RUN
+from mosaicbench.stats.control_checks import GATE
+from mosaicbench.stats.sanity import in_words
+from mosaicbench.stats.split_checks import EVERY_RUN
+from mosaicbench.workflow.layout import Jobs
 
 REMEDIES = {
     "diverged": "The cost stopped being finite. Lower the run's `learning_rate` in the config; the log says in which epoch.",

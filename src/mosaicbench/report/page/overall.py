@@ -25,9 +25,9 @@ from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
 from mosaicbench.report.page.summary import totals
 from mosaicbench.report.tables.text import FEWER
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import ALL, HEADLINE, NO_INTERVAL
-from mosaicbench.statistics.overall import GROUPS, RANKS
-from mosaicbench.statistics.sentinels import signs_of
+from mosaicbench.stats.common import ALL, HEADLINE, NO_INTERVAL
+from mosaicbench.stats.overall import GROUPS, RANKS
+from mosaicbench.stats.sanity import signs_of
 
 
 def scoreboards(overall: pd.DataFrame, gates: pd.DataFrame, theme: Theme) -> list[dict]:

@@ -8,8 +8,8 @@ from functools import partial
 
 import pandas as pd
 
-from mosaicbench import catalog
-from mosaicbench.cards import NO_QUALITY
+from mosaicbench.catalog import catalog
+from mosaicbench.catalog.cards import NO_QUALITY
 from mosaicbench.report.page.cells import ARROWS, arranged, number_column, text_column
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, grid, table
 from mosaicbench.report.page.render import said

@@ -12,12 +12,12 @@ from mosaicbench.report.page import failures, overall, reference_sections, summa
 from mosaicbench.report.page.embedded_figures import EmbeddedFigures
 from mosaicbench.report.page.recommendations import recommendations
 from mosaicbench.report.page.render import render, said
+from mosaicbench.report.page.split import CIRCULAR, view_section
 from mosaicbench.report.page.tuning import tuning
-from mosaicbench.report.page.view import CIRCULAR, view_section
 from mosaicbench.report.tables.text import CROSS, FEWER, NOT_GIVEN
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.sentinels import MARKS
-from mosaicbench.statistics.spread import MOST_SEEDS
+from mosaicbench.stats.sanity import MARKS
+from mosaicbench.stats.spread import MOST_SEEDS
 
 
 def report_page(

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import KINDS
 from mosaicbench.files.runs import STATUSES
 from mosaicbench.report.page.cells import (
     behind_mean,
@@ -24,8 +25,7 @@ from mosaicbench.report.page.render import said
 from mosaicbench.report.tables.contract import of_view
 from mosaicbench.report.tables.text import NOT_GIVEN, number
 from mosaicbench.report.theme import Theme
-from mosaicbench.roster import KINDS
-from mosaicbench.statistics.common import (
+from mosaicbench.stats.common import (
     ALL,
     CONTESTS,
     DISTANCE,
@@ -35,8 +35,8 @@ from mosaicbench.statistics.common import (
     RUN,
     VIEW,
 )
-from mosaicbench.statistics.sentinels import named_by_checks
-from mosaicbench.statistics.summary import best
+from mosaicbench.stats.sanity import named_by_checks
+from mosaicbench.stats.summary import best
 
 CONTROLS_OF = {  # question -> what a run has to beat in it
     "alignment": "knowing each cell's type (in alignment)",

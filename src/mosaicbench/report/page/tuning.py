@@ -21,8 +21,8 @@ from mosaicbench.report.page.cells import (
 from mosaicbench.report.page.html_tables import Cell, Column, Grid, table
 from mosaicbench.report.page.render import said
 from mosaicbench.report.theme import Theme
-from mosaicbench.statistics.common import ALL
-from mosaicbench.statistics.tuning import AGREE, shown
+from mosaicbench.stats.common import ALL
+from mosaicbench.stats.tuning import AGREE, shown
 
 BETTER = {"tuned": "tuned", "default": "defaults", "neither": "not told apart"}
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import TRAITS
 from mosaicbench.files.scores import FEATURE_COLUMNS, SCORE_COLUMNS
 from mosaicbench.files.tables import check_contents, read_table
 from mosaicbench.report.recommendation import COLUMNS as RECOMMENDATION_COLUMNS
 from mosaicbench.report.recommendation import checked_recommendations
-from mosaicbench.roster import TRAITS
-from mosaicbench.statistics.common import RUN, TABLED, VIEW
-from mosaicbench.statistics.distances import DISTANCE_COLUMNS
-from mosaicbench.statistics.overall import OVERALL_COLUMNS
-from mosaicbench.statistics.paired import PAIRED_COLUMNS
-from mosaicbench.statistics.ranks import RANK_COLUMNS
-from mosaicbench.statistics.sentinels import GATE_COLUMNS
-from mosaicbench.statistics.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
-from mosaicbench.statistics.sweep import SWEEP_COLUMNS
-from mosaicbench.statistics.tuning import (
+from mosaicbench.stats.common import RUN, TABLED, VIEW
+from mosaicbench.stats.distances import DISTANCE_COLUMNS
+from mosaicbench.stats.overall import OVERALL_COLUMNS
+from mosaicbench.stats.paired import PAIRED_COLUMNS
+from mosaicbench.stats.ranks import RANK_COLUMNS
+from mosaicbench.stats.sanity import GATE_COLUMNS
+from mosaicbench.stats.summary import COMPARISON_COLUMNS, HEADLINE_COLUMNS
+from mosaicbench.stats.sweep import SWEEP_COLUMNS
+from mosaicbench.stats.tuning import (
     GAIN_COLUMNS,
     PROPOSAL_COLUMNS,
     SETTING_COLUMNS,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.report.tables.contract import OVERVIEW_COLUMNS
-from mosaicbench.report.tables.standings import identities
+from mosaicbench.report.tables.rankings import identities
 from mosaicbench.report.tables.text import NOT_GIVEN, mean_with_sd
-from mosaicbench.roster import Roster
-from mosaicbench.statistics.common import RUN, TABLED
-from mosaicbench.statistics.summary import headline
+from mosaicbench.stats.common import RUN, TABLED
+from mosaicbench.stats.summary import headline
 
 
 def overview(scores: pd.DataFrame, runs: pd.DataFrame, roster: Roster) -> pd.DataFrame:

@@ -9,10 +9,10 @@ import jsonschema
 import pandas as pd
 import yaml
 
-from mosaicbench import layout
+from mosaicbench.catalog.run_metadata import Roster
 from mosaicbench.errors import UserError
 from mosaicbench.report.tables.contract import PUBLISHED_COLUMNS
-from mosaicbench.roster import Roster
+from mosaicbench.workflow import layout
 
 SCHEMA = layout.project_file("workflow/schemas/published.schema.yaml")
 NUMBERS = ["value", "value_to", "sd", "precision", "n", "ours", "ours_sd", "ours_seeds"]

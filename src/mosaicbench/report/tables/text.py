@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from mosaicbench.statistics.common import FAILED, RESOURCES
+from mosaicbench.stats.common import FAILED, RESOURCES
 
 NOT_GIVEN = "–"
 CROSS = "✗"

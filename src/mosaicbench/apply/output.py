@@ -1,0 +1,200 @@
+"""The user's cells with what a model gives of them, as scanpy and muon expect it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mosaicbench.apply.embedding import JOINT, Applied
+from mosaicbench.apply.measured import OwnCells
+from mosaicbench.data.preprocess import counts_from_lognorm
+from mosaicbench.files._h5 import KEY, quiet_mudata
+from mosaicbench.files.atomic import atomic
+from mosaicbench.files.models import KeptModel
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+EMBEDDING = "X_mosaicbench"
+COPIED = 4096  # rows of imputed values that are held in memory at a time
+
+
+def table(kept: KeptModel, own: OwnCells, applied: Applied, *, values: bool) -> MuData:
+    """Return the user's cells with latents, types and imputed modalities.
+
+    Parameters
+    ----------
+    values
+        Whether values are in it, too: those in memory and those imputed; without them, they are filled in later.
+    """
+    import mudata
+
+    theirs = {matched.theirs: ours for ours, matched in applied.matched.items()}
+    named = {
+        theirs.get(name, name): name for name in own.modalities
+    }  # an .h5ad gets the model's name of its modality
+    modalities = {
+        ours: _modality(own.modalities[name], applied, theirs.get(name))
+        for ours, name in named.items()
+    }
+    modalities |= {
+        name: _imputed(kept, name, *given, values=values) for name, given in applied.imputed.items()
+    }
+    with quiet_mudata():
+        whole = mudata.MuData(modalities)
+    obs = own.obs.set_axis(own.obs.index.astype(str))
+    whole.obs = obs.reindex(whole.obs_names)
+    _as_they_were(whole, own, obs.index)
+    _of_all_cells(whole, applied)
+    shares = {
+        ours: f"{matched.found.sum()} of {len(matched.found)}"
+        for ours, matched in applied.matched.items()
+    }
+    whole.uns[KEY] = {
+        "noun": "applied",
+        "method": kept.facts["method"],
+        "versions": kept.facts["versions"],
+        "trained_on": {key: str(value) for key, value in kept.facts["identity"].items()},
+        "licence": kept.facts["licence"],
+        "features_found": shares,
+        "remarks": "; ".join(applied.remarks),
+    }
+    return whole
+
+
+def write(path: Path, kept: KeptModel, own: OwnCells, applied: Applied) -> None:
+    """Write that table; values that lie in a file are copied from it, and imputed ones row by row, never all in memory."""
+    with atomic(path) as temporary:
+        with quiet_mudata():
+            table(kept, own, applied, values=False).write_h5mu(temporary)
+        with h5py.File(temporary, "r+") as file:
+            called = {matched.theirs: ours for ours, matched in applied.matched.items()}
+            for name, measured in own.modalities.items():
+                if measured.group is not None:
+                    _copy_values(own.file[measured.group], file[f"mod/{called.get(name, name)}"])
+            for direction, (_, x) in applied.imputed.items():
+                _fill(kept, file[f"mod/{direction}"], direction, x)
+
+
+def _modality(measured: object, applied: Applied, ours: str | None) -> AnnData:
+    from anndata import AnnData
+
+    if measured.held is not None:
+        cells = measured.held.copy()
+        cells.obs_names, cells.var_names = cells.obs_names.astype(str), cells.var_names.astype(str)
+    else:
+        cells = AnnData(obs=measured.obs.set_axis(measured.obs.index.astype(str)), var=measured.var)
+    if ours in applied.latents:
+        cells.obsm[EMBEDDING] = applied.latents[ours]
+    if ours in applied.types:
+        cells.obs = cells.obs.assign(**_as_columns(applied.types[ours].reindex(cells.obs_names)))
+    return cells
+
+
+def _as_they_were(whole: MuData, own: OwnCells, names: pd.Index) -> None:
+    """Give all cells their uns, and obsm and obsp in the order of their new rows, unless a row is of an unknown cell."""
+    whole.uns.update(deepcopy(own.of_all("uns")))
+    rows = names.get_indexer(whole.obs_names)
+    if (rows < 0).any():
+        return
+    for name, values in own.of_all("obsm").items():
+        whole.obsm[name] = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
+    for name, values in own.of_all("obsp").items():
+        whole.obsp[name] = (values.tocsr() if sparse.issparse(values) else values)[rows][:, rows]
+
+
+def _as_columns(types: pd.DataFrame) -> dict[str, object]:
+    return {
+        "mosaicbench_cell_type": types["cell_type"].astype("category"),
+        "mosaicbench_agreement": types["agreement"],
+    }
+
+
+def _imputed(
+    kept: KeptModel, direction: str, names: pd.Index, x: object, *, values: bool
+) -> AnnData:
+    from anndata import AnnData
+
+    facts, target = kept.facts["modalities"][direction.split("->")[1]], direction.split("->")[1]
+    features = facts["features"]
+    if facts["space"] == "lsi":
+        features = [f"LSI_{component + 2}" for component in range(len(kept.view[f"{target}/mean"]))]
+    uns = {"space": facts["space"], "imputed": direction}
+    cells = AnnData(
+        X=x if values else None,
+        obs=pd.DataFrame(index=names),
+        var=pd.DataFrame(index=features),
+        uns=uns,
+    )
+    if values and _has_counts(facts):
+        cells.layers["counts"] = _counts(kept, target, x)
+    return cells
+
+
+def _has_counts(facts: dict) -> bool:
+    """Return whether values lead back to counts: log-normalised ones of counts do, at a total that is given."""
+    return facts["space"] == "lognorm" and facts["values"] == "counts"
+
+
+def _counts(kept: KeptModel, target: str, x: np.ndarray) -> np.ndarray:
+    """Return expected counts of cells with the median total of the train cells."""
+    totals = np.full(len(x), float(kept.view[f"{target}/total"]))
+    return np.maximum(counts_from_lognorm(x, totals), 0).astype(np.float32)
+
+
+def _of_all_cells(whole: MuData, applied: Applied) -> None:
+    """Add latents and types of all cells: from all modalities where a cell has them, else from the first that it has."""
+    order = [JOINT, *(source for source in applied.latents if source != JOINT)]
+    source_of = pd.Series("", index=whole.obs_names, dtype=object)
+    for source in reversed([name for name in order if name in applied.latents]):
+        source_of[applied.names[source]] = source
+    if applied.latents and (source_of != "").all():
+        width = next(iter(applied.latents.values())).shape[1]
+        z = np.zeros((whole.n_obs, width), dtype=np.float32)
+        for source, latents in applied.latents.items():
+            rows = np.flatnonzero(source_of == source)
+            z[rows] = latents[applied.names[source].get_indexer(whole.obs_names[rows])]
+        whole.obsm[EMBEDDING] = z
+        whole.obs["mosaicbench_source"] = source_of.astype("category")
+    if applied.types:
+        parts = [
+            types[(source_of[types.index] == source).to_numpy()]
+            for source, types in applied.types.items()
+        ]
+        whole.obs = whole.obs.assign(**_as_columns(pd.concat(parts).reindex(whole.obs_names)))
+
+
+def _copy_values(source: h5py.Group, place: h5py.Group) -> None:
+    """Copy matrices, and what else belongs to cells and features, from file to file; what the model gave stays."""
+    for name in ("X", "layers", "raw"):
+        if name in source:
+            if name in place:
+                del place[name]
+            source.copy(source[name], place, name)
+    for part in ("obsm", "varm", "obsp", "varp", "uns"):
+        for name in source.get(part, ()):
+            if name not in place[part]:
+                source.copy(source[part][name], place[part], name)
+
+
+def _fill(kept: KeptModel, place: h5py.Group, direction: str, x: object) -> None:
+    """Write imputed values, and counts where they are defined."""
+    target = direction.split("->")[1]
+    layers = {"X": place} | (
+        {"counts": place["layers"]} if _has_counts(kept.facts["modalities"][target]) else {}
+    )
+    for name, group in layers.items():
+        if name in group:
+            del group[name]
+        written = group.create_dataset(name, shape=x.shape, dtype="float32")
+        written.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        for first in range(0, x.shape[0], COPIED):
+            piece = np.asarray(x[first : first + COPIED])
+            written[first : first + COPIED] = piece if name == "X" else _counts(kept, target, piece)

@@ -1,0 +1,1 @@
+"""What there is: methods, metrics, datasets and figures, read from the cards in their files."""

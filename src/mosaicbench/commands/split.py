@@ -1,0 +1,59 @@
+"""cut: a dataset becomes one view: what a method may see, and the solution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mosaicbench.data import scenarios
+from mosaicbench.errors import UserError
+from mosaicbench.files._h5 import KEY
+from mosaicbench.files.dataset import read_dataset
+from mosaicbench.files.splits import write_view
+from mosaicbench.files.tables import write_audit
+
+
+def main(
+    *,
+    dataset: Path,
+    scenario: str,
+    kind: str,
+    seeds: list[int],
+    options: dict,
+    train: list[Path],
+    query: list[Path],
+    solution: list[Path],
+) -> None:
+    """Read a dataset, cut it with each seed, and write the three parts of each view, and beside them ``audit.tsv``.
+
+    Parameters
+    ----------
+    dataset
+        The dataset's file.
+    scenario, kind, seeds
+        Name and kind of the scenario; the seeds, each of which draws a division.
+    options
+        Further keywords of ``scenarios.cut`` (query_fraction, split, preprocess) and of the kind of scenario.
+    train, query, solution
+        The files to write, one per seed; ``audit.tsv`` goes to the folder of the first: which cells each transform, choice of
+        features and label comes from.
+
+    Raises
+    ------
+    UserError
+        When there are not as many files as seeds, or the dataset cannot be cut so.
+    """
+    if not len(seeds) == len(train) == len(query) == len(solution):
+        raise UserError(
+            "--train, --query and --solution: each needs as many files as there are --seeds"
+        )
+    whole = read_dataset(dataset)
+    name = str(whole.uns[KEY]["dataset"])
+    for seed, *paths in zip(seeds, train, query, solution, strict=True):
+        parts = scenarios.cut(
+            whole, dataset_name=name, scenario=scenario, kind=kind, seed=seed, **options
+        )
+        if seed == seeds[-1]:
+            del whole
+        for noun, path in zip(("train", "query", "solution"), paths, strict=True):
+            write_view(path, parts[noun])
+        write_audit(paths[0].with_name("audit.tsv"), parts["solution"].uns["audit"])

@@ -1,0 +1,58 @@
+"""Virtual cells, drawn from the prior of a VAE: a modality each in the value space of the train cells, and a cell type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.files._h5 import (
+    KEY,
+    check_finite,
+    check_names,
+    check_noun,
+    quiet_mudata,
+    write_h5,
+)
+from mosaicbench.files.splits import feature_names, unstandardised_values
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+
+def generated_table(
+    generated: dict[str, np.ndarray],
+    train: MuData,
+    names: np.ndarray,
+    cell_types: np.ndarray,
+    identity: dict,
+) -> MuData:
+    """Return virtual cells from modality -> (cells, features) standardised values, in the train cells' value spaces."""
+    import anndata
+    import mudata
+
+    modalities = {
+        modality: anndata.AnnData(
+            X=unstandardised_values(train[modality], x),
+            obs=pd.DataFrame(index=pd.Index(names).astype(str)),
+            var=pd.DataFrame(index=feature_names(train[modality])),
+            uns={"space": train[modality].uns["space"]},
+        )
+        for modality, x in generated.items()
+    }
+    with quiet_mudata():
+        table = mudata.MuData(modalities)
+    table.obs["cell_type"] = pd.Categorical(cell_types.astype(str))
+    table.uns[KEY] = {"noun": "generated"} | identity
+    return table
+
+
+def write_generated(path: str | Path, generated: MuData) -> None:
+    """Check and write virtual cells."""
+    check_noun(path, generated, "generated")
+    for modality, cells in generated.mod.items():
+        check_names(path, modality, cells)
+        check_finite(path, modality, cells.X)
+    write_h5(path, generated)

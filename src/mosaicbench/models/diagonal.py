@@ -1,0 +1,146 @@
+"""VAEs of cells that are never paired: an expert around a trunk for every modality.
+
+    x_m -> expert encoder m -> trunk -> q(z | x_m),     z -> trunk -> expert decoder m -> p(x_m | z)
+
+A minibatch holds cells of one modality, and a step takes one minibatch of every modality, of equal size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from mosaicbench.contract import View
+from mosaicbench.models import training
+from mosaicbench.models.linked import one_modality_each
+from mosaicbench.models.losses import Cost
+from mosaicbench.models.minibatch import Minibatch
+from mosaicbench.models.networks import NormalisedByMinibatch, mlp
+from mosaicbench.models.posteriors import kl, normal_of
+from mosaicbench.models.vae import MultimodalVAE
+
+
+class Trunk(nn.Module):
+    """The VAE between experts: their features (cells, width) -> hidden -> q(z), and z -> features for expert decoders."""
+
+    def __init__(self, width: int, hidden: int, latent: int):
+        super().__init__()
+        self.inward = _normalised(width, hidden)
+        self.heads = nn.Linear(hidden, 2 * latent)
+        self.outward = mlp(latent, hidden, width)
+
+    def posterior(self, hidden: Tensor) -> Normal:
+        """Return the posterior of each cell from the trunk's hidden layer."""
+        return normal_of(self.heads(hidden))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the encoders make of a minibatch of one modality: (cells, trunk) hidden activations, a posterior, a draw of it."""
+
+    modality: str
+    hidden: Tensor
+    q: Normal
+    z: Tensor
+
+
+@dataclass(kw_only=True)
+class DiagonalVAE(MultimodalVAE):
+    """One that sees each train cell in one modality only.
+
+    Where a cell was measured in several, it shows one of them, in equal shares; so no objective can use a pair, whatever the
+    view.
+
+    Attributes
+    ----------
+    trunk
+        Width of the trunk's hidden layers; `hidden` is that of the experts'.
+    normalisation
+        Of the expert encoders' hidden layer: "cell", each cell by itself, or "minibatch", as the original's. A minibatch
+        holds one modality, so that the latter gives every modality the same moments.
+    """
+
+    trunk: Annotated[int, "at least 1"] = 64
+    normalisation: Literal["cell", "minibatch"] = "cell"
+    warmup: Annotated[float, "at least 0 and at most 1"] = 0.5
+
+    def trunks(self, modalities: tuple[str, ...]) -> dict[str, Trunk]:
+        """Return each modality's trunk."""
+        raise NotImplementedError
+
+    def cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the negative evidence lower bound of cells of one modality, and what critics make of them."""
+        reading = self.read(x)
+        return self.bound(x, reading, progress) + self.feedback(reading, progress)
+
+    def held_out_cost(self, x: Minibatch, progress: float) -> Cost:
+        """Return the bound alone: a game against critics has no minimum to stop at."""
+        return self.bound(x, self.read(x), progress)
+
+    def bound(self, x: Minibatch, reading: Reading, progress: float) -> Cost:
+        """Return -log p(x_m | z) + beta KL."""
+        return self.nll(x, reading.z) + self.annealed(progress) * kl(reading.q)
+
+    def feedback(self, reading: Reading, progress: float) -> Cost:
+        """Return -lambda times the critics' surprise: nothing, in a method without critics."""
+        return Cost()
+
+    def read(self, x: Minibatch) -> Reading:
+        """Encode cells of one modality."""
+        ((modality, values),) = x.items()
+        hidden = self.trunk_of[modality].inward(self.experts[modality](values))  # (cells, trunk)
+        q = self.trunk_of[modality].posterior(hidden)
+        return Reading(modality, hidden, q, q.rsample())
+
+    def posterior(self, x: Minibatch) -> Normal:
+        """Return the posterior given the one modality that is observed."""
+        return self.read(x).q
+
+    def nll(self, x: Minibatch, z: Tensor) -> Cost:
+        """Return the negative log-likelihood of what is observed given z."""
+        terms = {m: self.decoders[m].nll(self.trunk_of[m].outward(z), x, m) for m in x}
+        return Cost({f"nll_{m}": self.rescaling[m] * nll for m, nll in terms.items()})
+
+    def decoded(self, z: Tensor, target: str) -> Tensor:
+        """Return what is expected of a modality given z, (cells, features), standardised."""
+        return self.decoders[target].expected(self.trunk_of[target].outward(z))
+
+    def sampled(self, z: Tensor, target: str, columns: Tensor, x: Minibatch) -> Tensor:
+        """Return what a modality is measured as, drawn given z, (cells, columns), standardised."""
+        return super().sampled(self.trunk_of[target].outward(z), target, columns, x)
+
+    # --- the method's contract ---
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on `train`, every cell in one modality, and return the history."""
+        return super().fit(one_modality_each(train, seed), seed)
+
+    def build(self, train: View) -> None:
+        """Make the experts and trunks."""
+        by_minibatch = self.normalisation == "minibatch"
+        experts = {
+            m: _normalised(d, self.hidden, by_minibatch=by_minibatch)
+            for m, d in train.features.items()
+        }
+        self.experts = nn.ModuleDict(experts)
+        self.trunk_of = nn.ModuleDict(self.trunks(train.modalities))
+        self.decoders = nn.ModuleDict(
+            {m: self._decoder(train, m, self.hidden) for m in train.features}
+        )
+        self._rescale(train)
+
+    def rules(self) -> dict[str, object]:
+        """Return how training differs: a minibatch of every modality a step, and early stopping on the bound."""
+        return {"steps": training.one_of_each, "held_out_cost": self.held_out_cost}
+
+
+def _normalised(width: int, hidden: int, *, by_minibatch: bool = False) -> nn.Sequential:
+    """Return a layer that is normalised cell by cell, or by minibatch.
+
+    All modalities take the same trunk, whose minibatches, of one modality each, would share one running mean: it goes by cell.
+    """
+    normalised = NormalisedByMinibatch(hidden) if by_minibatch else nn.LayerNorm(hidden)
+    return nn.Sequential(nn.Linear(width, hidden), normalised, nn.LeakyReLU())

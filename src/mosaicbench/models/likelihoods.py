@@ -1,0 +1,429 @@
+"""Decoders: each returns a distribution, so that its likelihood, and what it expects to be measured, are its own business.
+
+=================  ====================================================  ==================================================
+decoder            of what                                               p(x | z)
+=================  ====================================================  ==================================================
+Gaussian           standardised values                                   Normal, one learned sd per feature
+negative binomial  counts of RNA or protein                              mean total x share(z), one dispersion per feature
+Bernoulli          whether a peak of ATAC is open                        logit rises with the log of the cell's total
+=================  ====================================================  ==================================================
+
+The counts' decoders start at the train cells' average, so that a network only has to learn what differs from it. Beside the
+decoders: negative log-likelihoods with their gradients in closed form, and expected and drawn values. Counts are expected and
+drawn for cells with the train cells' median total, since the total of a modality that was not measured is not known, and go the
+way of measured ones: log-normalised, centred by their log-ratio, or through TF-IDF and LSI.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, NegativeBinomial, Normal
+from torch.nn.functional import softplus
+
+from mosaicbench.contract import Scale
+from mosaicbench.models.minibatch import Counts, Minibatch
+from mosaicbench.models.networks import mlp
+
+PER_CELL = 1e4  # counts per cell in log-normalised values
+TABLED_COUNTS = 40  # an expectation over counts is summed up to here; the rest is taken at its mean
+CACHED = 2**17  # numbers that are computed on at once, where memory is slower than arithmetic
+LARGEST_LOGIT = 80.0  # of a peak: its odds stay finite, and so does the cost of a closed peak
+
+
+class GaussianDecoder(nn.Module):
+    """z (cells, latent) -> p(x | z), a Normal of shape (cells, features) with one learned standard deviation per feature.
+
+    The standard deviation has a floor: without one, a nearly constant feature would buy an unbounded likelihood.
+    """
+
+    reads_counts = False
+    smallest_sd = 0.1
+
+    def __init__(self, latent: int, hidden: int, features: int):
+        super().__init__()
+        self.network = mlp(latent, hidden, features)
+        self.spread = nn.Parameter(torch.zeros(features))
+
+    def forward(self, z: Tensor) -> Normal:
+        """Return the distribution of each cell's standardised values."""
+        return Normal(self.network(z), self._sd(), validate_args=False)
+
+    def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
+        """Return the negative log-likelihood of a modality, (cells,) nats."""
+        return gaussian_nll(x[modality], self.network(z), self._sd())
+
+    def _sd(self) -> Tensor:
+        return softplus(self.spread) + self.smallest_sd  # (features,)
+
+    def expected(self, z: Tensor) -> Tensor:
+        """Return the expected standardised values, (cells, features)."""
+        return self(z).mean
+
+    def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised values, (cells, columns)."""
+        return drawn_of_normal(self.network(z), self._sd(), columns)
+
+
+class NegativeBinomialDecoder(nn.Module):
+    """z -> p(counts | z, total), a negative binomial whose mean is the cell's total times the shares that z decodes.
+
+    Shares sum to one over the features and everything that was not chosen as a feature.
+    """
+
+    reads_counts = True
+
+    def __init__(self, latent: int, hidden: int, scale: Scale):
+        super().__init__()
+        shares = np.append(scale.share, max(1 - scale.share.sum(), 0))
+        self.network = _beginning_at(
+            np.log(np.maximum(shares, 1e-8)), mlp(latent, hidden, len(shares))
+        )
+        self.inverse_dispersion = nn.Parameter(torch.zeros(len(shares) - 1))
+        self.scale = scale
+
+    def forward(self, z: Tensor, total: Tensor | float) -> NegativeBinomial:
+        """Return the distribution of each cell's counts, (cells, features)."""
+        log_share = torch.log_softmax(self.network(z), -1)[:, :-1]
+        log_mean = log_share + torch.log(torch.as_tensor(total, device=z.device))
+        r = self._positive_inverse_dispersion()
+        return NegativeBinomial(r, logits=log_mean - torch.log(r), validate_args=False)
+
+    def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
+        """Return the negative log-likelihood of a modality's counts, (cells,) nats."""
+        r = self._positive_inverse_dispersion()
+        logits, rest = self.network(z).split([len(r), 1], -1)
+        return negative_binomial_nll(
+            x.counts[modality], logits, rest, x.totals[modality].clamp_min(1), r
+        )
+
+    def _positive_inverse_dispersion(self) -> Tensor:
+        return softplus(self.inverse_dispersion) + 1e-2
+
+    def expected(self, z: Tensor) -> Tensor:
+        """Return the expected standardised values of cells with the median total, (cells, features)."""
+        return expected_values(self(z, self.scale.total), self.scale)
+
+    def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised values, (cells, columns), at the median total."""
+        return drawn_of_counts(self(z, self.scale.total), self.scale, columns)
+
+
+class BernoulliDecoder(nn.Module):
+    """z -> p(open | z, total) of every peak; the logit of a cell rises with the log of its total over the median total."""
+
+    reads_counts = True
+
+    def __init__(self, latent: int, hidden: int, scale: Scale):
+        super().__init__()
+        opened = np.clip(scale.opened, 1e-4, 1 - 1e-4)
+        self.network = _beginning_at(
+            np.log(opened / (1 - opened)), mlp(latent, hidden, len(opened))
+        )
+        self.scale = scale
+
+    def forward(self, z: Tensor, total: Tensor | float) -> Bernoulli:
+        """Return the distribution of each cell's open peaks, (cells, peaks)."""
+        return Bernoulli(
+            logits=self.network(z) + self._depth(torch.as_tensor(total, device=z.device)),
+            validate_args=False,
+        )
+
+    def nll(self, z: Tensor, x: Minibatch, modality: str) -> Tensor:
+        """Return the negative log-likelihood of a modality's open peaks, (cells,) nats."""
+        return bernoulli_nll(
+            x.counts[modality], self.network(z), self._depth(x.totals[modality].clamp_min(1))
+        )
+
+    def _depth(self, total: Tensor) -> Tensor:
+        return torch.log(total / self.scale.total)
+
+    def expected(self, z: Tensor) -> Tensor:
+        """Return the expected standardised LSI coordinates of cells with the median total, (cells, components).
+
+        A peak's expected TF-IDF is the probability that it is open times its mean where it is open.
+        """
+        return expected_lsi(self(z, self.scale.total).mean, self.scale)
+
+    def drawn(self, z: Tensor, columns: Tensor) -> Tensor:
+        """Return a draw of each cell's standardised LSI coordinates, (cells, columns), at the median total."""
+        return drawn_lsi(self(z, self.scale.total).sample(), self.scale, columns)
+
+
+def counting_decoder(
+    latent: int, hidden: int, scale: Scale
+) -> NegativeBinomialDecoder | BernoulliDecoder:
+    """Return the likelihood of a modality's counts: Bernoulli where values are LSI of peaks, else negative binomial."""
+    return (BernoulliDecoder if scale.space == "lsi" else NegativeBinomialDecoder)(
+        latent, hidden, scale
+    )
+
+
+# --- expected and drawn values ---
+
+
+def expected_values(counts: NegativeBinomial, scale: Scale) -> Tensor:
+    """Return the expected standardised values of counts of cells with the median total, (cells, features)."""
+    return expected_of_mixture([(1.0, counts)], scale)
+
+
+def expected_of_mixture(
+    parts: list[tuple[Tensor | float, NegativeBinomial]], scale: Scale
+) -> Tensor:
+    """Return the expected standardised values of counts drawn from a mixture, (cells, features).
+
+    Parameters
+    ----------
+    parts
+        Weight and negative binomial of cells with the median total; what the weights lack to one is at zero counts.
+    """
+
+    def of_log1p(factor: Tensor) -> Tensor:
+        return sum(weight * expected_log1p(counts, factor) for weight, counts in parts)
+
+    if scale.space == "lsi":
+        # A peak's chance to be open is that of any count.
+        closed = [
+            torch.exp(-counts.total_count * torch.log1p(counts.mean / counts.total_count))
+            for _, counts in parts
+        ]
+        return expected_lsi(
+            sum(weight * (1 - at_zero) for (weight, _), at_zero in zip(parts, closed, strict=True)),
+            scale,
+        )
+    if scale.space == "lognorm":
+        values = of_log1p(torch.tensor(PER_CELL / scale.total))
+    else:
+        log_geometric_mean = of_log1p(torch.tensor(1.0)).mean(-1, keepdim=True)  # (cells, 1)
+        values = of_log1p(torch.exp(-log_geometric_mean))
+    return _standardised(values, scale)
+
+
+def expected_lsi(opened: Tensor, scale: Scale) -> Tensor:
+    """Return the expected standardised LSI coordinates given how likely each peak is open."""
+    tf_idf = opened * _float(scale.when_open, opened)
+    return _standardised(tf_idf @ _float(scale.loadings, opened), scale)
+
+
+def expected_log1p(counts: NegativeBinomial, factor: Tensor) -> Tensor:
+    """Return E[log(1 + factor x)] of counts x, (cells, features).
+
+    The log of the mean is not the mean of the log, and for counts near zero the two are far apart: probabilities are summed up
+    to a bound, and the rest is taken at its own mean.
+    """
+    inverse_dispersion, mean = counts.total_count, counts.mean
+    odds = mean / (mean + inverse_dispersion)
+    probability = torch.exp(-inverse_dispersion * torch.log1p(mean / inverse_dispersion))
+    expected, left, left_mean = torch.zeros_like(mean), 1 - probability, mean.clone()
+    for k in range(1, TABLED_COUNTS):
+        probability = probability * odds * (inverse_dispersion + k - 1) / k
+        expected += probability * torch.log1p(factor.to(mean.device) * k)
+        left -= probability
+        left_mean -= probability * k
+    beyond = left_mean.clamp_min(0) / left.clamp_min(1e-6)
+    return expected + left.clamp_min(0) * torch.log1p(factor.to(mean.device) * beyond)
+
+
+def drawn_of_normal(mean: Tensor, sd: Tensor, columns: Tensor) -> Tensor:
+    """Return draws of the wanted columns of Normals, (cells, columns), from (cells, features) means and (features,) sds."""
+    mean = mean[:, columns]
+    return mean + sd[columns] * torch.randn_like(mean)
+
+
+def drawn_of_counts(counts: NegativeBinomial, scale: Scale, columns: Tensor) -> Tensor:
+    """Return the standardised values of drawn counts, (cells, columns).
+
+    Parameters
+    ----------
+    counts
+        Of (cells, counted features) of cells with the median total.
+    columns
+        The values that are wanted.
+    """
+    inverse_dispersion, logits = torch.broadcast_tensors(counts.total_count, counts.logits)
+    if scale.space == "lognorm":
+        inverse_dispersion, logits = inverse_dispersion[:, columns], logits[:, columns]
+    drawn = NegativeBinomial(inverse_dispersion, logits=logits, validate_args=False).sample()
+    if scale.space == "lsi":
+        return drawn_lsi((drawn > 0).float(), scale, columns)
+    if scale.space == "lognorm":
+        values = torch.log1p(drawn * (PER_CELL / scale.total))
+    else:
+        log_geometric_mean = torch.log1p(drawn).mean(-1, keepdim=True)  # (cells, 1)
+        values = torch.log1p(drawn[:, columns] * torch.exp(-log_geometric_mean))
+    return _standardised(values, scale, columns)
+
+
+def drawn_lsi(opened: Tensor, scale: Scale, columns: Tensor) -> Tensor:
+    """Return the standardised LSI coordinates of drawn open peaks, (cells, columns); a peak has its mean TF-IDF where open."""
+    loadings = _float(scale.loadings, opened)[:, columns]  # (peaks, columns)
+    return _standardised((opened * _float(scale.when_open, opened)) @ loadings, scale, columns)
+
+
+def _standardised(values: Tensor, scale: Scale, columns: Tensor | slice = slice(None)) -> Tensor:
+    return (values - _float(scale.mean, values)[columns]) / _float(scale.std, values)[columns]
+
+
+def _float(array: np.ndarray, like: Tensor) -> Tensor:
+    return torch.as_tensor(np.asarray(array), dtype=torch.float32, device=like.device)
+
+
+def _beginning_at(logits: np.ndarray, network: nn.Sequential) -> nn.Sequential:
+    """Add what a network is to begin at, (features,), to its last bias."""
+    with torch.no_grad():
+        network[-1].bias += _float(logits, network[-1].bias)
+    return network
+
+
+# --- negative log-likelihoods of a minibatch, (cells,) nats, with their gradients in closed form ---
+
+
+def negative_binomial_nll(
+    x: Counts, logits: Tensor, rest: Tensor, total: Tensor, inverse_dispersion: Tensor
+) -> Tensor:
+    """Return -log NB(x | total x share, inverse dispersion), summed over features, (cells,) nats; zeros cost no lgamma.
+
+    Parameters
+    ----------
+    x, logits
+        Of (cells, features).
+    rest
+        (cells, 1) or (1, 1) logit of everything that is no feature. Shares are the softmax over the features and it.
+    total
+        (cells, 1) counts of the whole modality; without gradient.
+    inverse_dispersion
+        (features,), or (cells, features).
+    """
+    return _ShareError.apply(x, logits, rest.expand(len(logits), 1), total, inverse_dispersion)
+
+
+class _ShareError(torch.autograd.Function):
+    """The nats of `negative_binomial_nll`, its gradient in closed form.
+
+    With mean m = total x share and inverse dispersion r, a count of 0 costs r log(1 + m / r); only others need a lgamma.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Counts, logits: Tensor, rest: Tensor, total: Tensor, r: Tensor) -> Tensor:
+        log_sum = torch.logaddexp(torch.logsumexp(logits, -1, keepdim=True), rest)  # (cells, 1)
+        log_mean = logits - (log_sum - torch.log(total))
+        of_log_mean = _seen(log_mean, x)  # (non-zeros,)
+        mean = log_mean.exp_()
+        at_zero = (mean / r).log1p_()  # (cells, features)
+        of_r = _each(r, x)
+        more = (
+            _each(r, x, torch.lgamma) - torch.lgamma(x.values + of_r) + torch.lgamma(x.values + 1)
+        )
+        more += x.values * (torch.log(of_r + _seen(mean, x)) - of_log_mean)
+        ctx.x = x
+        ctx.save_for_backward(mean, at_zero, r, of_r, total, torch.exp(rest - log_sum))
+        return _added(at_zero * r, x, more).sum(-1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor, None, Tensor]:
+        mean, at_zero, r, of_r, total, share_of_rest = ctx.saved_tensors
+        x = ctx.x
+        gradient = gradient[:, None]
+        explained = mean / (mean + r)
+        unexplained = x.values * (1 - _seen(explained, x))
+        of_log_mean = _added(explained * r, x, -unexplained)
+        summed = of_log_mean.sum(
+            -1, keepdim=True
+        )  # shares sum to one: what one gains, the others lose
+        of_logits = of_log_mean.addcmul_(mean, summed / total, value=-1).mul_(gradient)
+        of_rest = -share_of_rest * summed * gradient
+        more = unexplained / of_r + _each(r, x, torch.digamma) - torch.digamma(x.values + of_r)
+        of_dispersion = _added(at_zero - explained, x, more).mul_(gradient)
+        return None, of_logits, of_rest, None, of_dispersion.sum_to_size(r.shape)
+
+
+def _each(r: Tensor, x: Counts, function: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
+    """Return function(r) of each count, (non-zeros,), computed once per feature where all cells have the same r."""
+    return function(r).index_select(0, x.columns) if r.dim() == 1 else function(_seen(r, x))
+
+
+def _seen(values: Tensor, x: Counts) -> Tensor:
+    """Return (cells, features) values where there are counts, (non-zeros,)."""
+    return values.reshape(-1).index_select(0, x.places)
+
+
+def _added(values: Tensor, x: Counts, more: Tensor) -> Tensor:
+    """Add to (cells, features) values in place, where there are counts; unlike `put_` this has a deterministic form."""
+    values.view(-1).index_add_(0, x.places, more)
+    return values
+
+
+def bernoulli_nll(x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
+    """Return -log Bernoulli(x > 0 | logits + depth), summed over features, (cells,) nats.
+
+    Parameters
+    ----------
+    x, logits
+        Of (cells, features).
+    depth
+        (cells, 1); without gradient.
+    """
+    return _OpenError.apply(x, logits, depth)
+
+
+class _OpenError(torch.autograd.Function):
+    """sum log(1 + exp(logit)) - sum logit where open, its gradient in closed form; a few cells at a time, as a cache holds."""
+
+    @staticmethod
+    def forward(ctx, x: Counts, logits: Tensor, depth: Tensor) -> Tensor:
+        chance, nats = torch.empty_like(logits), torch.empty_like(logits[:, 0])
+        rows = max(1, CACHED // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+        for logit, shift, odds, closed in zip(
+            *(part.split(rows) for part in (logits, depth, chance, nats)), strict=True
+        ):
+            torch.add(logit, shift, out=odds).clamp_max_(LARGEST_LOGIT).exp_()
+            odds_and_one = odds + 1
+            odds.div_(odds_and_one)
+            torch.sum(odds_and_one.log_(), -1, out=closed)
+        ctx.x = x
+        ctx.save_for_backward(chance)
+        of_opened = (_seen(logits, x) + depth[x.cells, 0]).clamp_max_(
+            LARGEST_LOGIT
+        )  # (open peaks,)
+        return nats.index_add_(0, x.cells, of_opened, alpha=-1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, None]:
+        (chance,) = ctx.saved_tensors
+        return None, _added(chance * gradient[:, None], ctx.x, -gradient[ctx.x.cells]), None
+
+
+def gaussian_nll(x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+    """Return -log N(x | mean, sd), summed over features, (cells,) nats.
+
+    Parameters
+    ----------
+    x, mean
+        (cells, features); there is no gradient to `x`.
+    sd
+        (features,), the same for every cell.
+    """
+    constant = 0.5 * math.log(2 * math.pi) * x.shape[-1]
+    return _GaussianError.apply(x, mean, sd) + torch.log(sd).sum() + constant
+
+
+class _GaussianError(torch.autograd.Function):
+    """sum_f (x - mean)^2 / (2 sd^2), its gradient in closed form; autograd's own takes half the time of a decoder's step."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+        precision_root = sd.reciprocal()  # (features,)
+        error = (mean - x).mul_(precision_root)  # (cells, features), in standard deviations
+        ctx.save_for_backward(error, precision_root)
+        return 0.5 * torch.linalg.vector_norm(error, dim=-1).square()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor, Tensor]:
+        error, precision_root = ctx.saved_tensors
+        of_mean = (error * precision_root).mul_(gradient[:, None])
+        of_sd = -(error.square().mT @ gradient[:, None])[:, 0] * precision_root
+        return None, of_mean, of_sd

@@ -1,0 +1,149 @@
+"""An encoder with a linear path around its network: it starts as a linear method, and the network adds the rest.
+
+The linear path reads whitened principal components, rotated to where modalities agree. Whitening gives every kept direction of a
+modality the same weight, however much of the variance it has: what two modalities share may well be in small ones. The number of
+kept components is what regularises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn.functional import softplus
+
+from mosaicbench.contract import View
+from mosaicbench.models.networks import mlp
+from mosaicbench.models.posteriors import SMALLEST_SD, hidden_in_part
+
+SPREAD_AT_START = (
+    -2.0
+)  # softplus(-2) = 0.13: a narrow posterior at first lets the linear path be heard
+
+
+class WhitenedComponents(nn.Module):
+    """x (cells, features) -> its leading principal components, each of variance 1 in the train cells; not trained.
+
+    Attributes
+    ----------
+    mean, axes
+        (features,) and (features, components); an axis is divided by the standard deviation along it.
+    """
+
+    def __init__(self, mean: np.ndarray, axes: np.ndarray, spread: np.ndarray):
+        super().__init__()
+        smallest = np.sqrt(
+            10 * np.finfo(np.float32).eps
+        )  # along a direction without variance everything stays 0
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer(
+            "axes", torch.as_tensor(axes / np.maximum(spread, smallest), dtype=torch.float32)
+        )
+
+    @property
+    def width(self) -> int:
+        """The number of components."""
+        return self.axes.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (cells, width)."""
+        return (x - self.mean) @ self.axes
+
+
+class ResidualEncoder(nn.Module):
+    """x (cells, features) -> q(z | x), a Normal with mean W c + f(c), c whitened components of x; f is 0 at the start.
+
+    Attributes
+    ----------
+    components
+        What c is of x; None takes x itself.
+    linear
+        W; None leaves the network alone.
+    dropout
+        Chance of a value of x to be hidden in training, as 0, its mean; the others grow, so that their sum is expected to stay.
+    """
+
+    def __init__(
+        self,
+        components: WhitenedComponents | None,
+        features: int,
+        hidden: int,
+        latent: int,
+        rotation: np.ndarray | None,
+        *,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        width = features if components is None else components.width
+        self.components, self.linear, self.dropout = components, None, dropout
+        self.network = mlp(width, hidden, latent)
+        self.spread = nn.Linear(width, latent)
+        nn.init.zeros_(self.spread.weight)
+        nn.init.constant_(self.spread.bias, SPREAD_AT_START)
+        if rotation is not None:
+            self.linear = nn.Linear(width, latent, bias=False)
+            nn.init.zeros_(self.linear.weight)
+            with torch.no_grad():
+                self.linear.weight[: rotation.shape[1]] = torch.from_numpy(
+                    rotation.T.copy()
+                ).float()
+            _silence(self.network)
+
+    def forward(self, x: Tensor) -> Normal:
+        """Return the posterior of each cell."""
+        if self.dropout and self.training:
+            x = hidden_in_part(x, self.dropout)
+        c = x if self.components is None else self.components(x)  # (cells, components)
+        mean = self.network(c) if self.linear is None else self.linear(c) + self.network(c)
+        return Normal(mean, softplus(self.spread(c)) + SMALLEST_SD, validate_args=False)
+
+
+def _silence(network: nn.Sequential) -> None:
+    """Let a network return 0."""
+    nn.init.zeros_(network[-1].weight)
+    nn.init.zeros_(network[-1].bias)
+
+
+@torch.no_grad()
+def canonical_rotations(
+    whiteners: Mapping[str, WhitenedComponents], train: View, latent: int
+) -> dict[str, np.ndarray]:
+    """Return modality -> (components, latent): generalised canonical correlation analysis of whitened components.
+
+    The leading eigenvectors of the correlations of all components, those of two modalities over the cells that have both, 0
+    where no cell has both. An eigenvalue is 1 where modalities are unrelated and their number where they are equal; each
+    variate is weighted by its eigenvalue, scaled from 0 to 1 between these, so that uncertain ones count less in distances.
+    On cells that have all modalities it is the method `cca`. Source: Kettenring 1971, doi 10.1093/biomet/58.3.433.
+    """
+    edges = np.cumsum([0, *(whitener.width for whitener in whiteners.values())])
+    places = {m: slice(*edges[i : i + 2]) for i, m in enumerate(whiteners)}
+    correlations = np.eye(edges[-1])
+    for one in whiteners:
+        for other in whiteners:
+            both = [
+                block
+                for block in train.blocks
+                if one != other and {one, other} <= set(block.values)
+            ]
+            if both:
+                a, b = (
+                    _centred(np.concatenate([_of(whiteners[m], block.values[m]) for block in both]))
+                    for m in (one, other)
+                )
+                correlations[places[one], places[other]] = a.T @ b / max(len(a) - 1, 1)
+    agreement, vectors = np.linalg.eigh(correlations)
+    kept = min(latent, *(whitener.width for whitener in whiteners.values()))
+    agreement, vectors = agreement[::-1][:kept], vectors[:, ::-1][:, :kept]
+    weight = np.clip((agreement - 1) / max(len(whiteners) - 1, 1), 0, 1)
+    return {m: vectors[place] * np.sqrt(len(whiteners)) * weight for m, place in places.items()}
+
+
+def _of(whitener: WhitenedComponents, x: np.ndarray) -> np.ndarray:
+    return whitener(torch.from_numpy(x)).numpy().astype(np.float64)
+
+
+def _centred(x: np.ndarray) -> np.ndarray:
+    return x - x.mean(axis=0)

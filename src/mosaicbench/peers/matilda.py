@@ -1,0 +1,173 @@
+"""Matilda: one VAE of all modalities together, whose latent also tells the cell type.
+
+    cost = 0.9 (|x - decode(z)|^2 + KL(q(z | x) || N(0, I)) / features) + 0.1 smoothed cross-entropy of the type given z
+
+A first model simulates cells of rare types; a second learns from as many cells of each type. Reference: Liu et al. 2023.
+"""
+
+from __future__ import annotations
+
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from itertools import count
+from typing import Annotated
+
+import numpy as np
+import torch
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.methods._pairs import paired_cells
+from mosaicbench.peers._package import apart, need
+from mosaicbench.peers._scvi import inferring, modalities_in, piecewise
+
+CARD = {
+    "label": "Matilda",
+    "kind": "model",
+    "paper": "Liu et al. 2023",
+    "doi": "10.1093/nar/gkad157",
+    "handles": ("paired", "mosaic"),
+    "uses": ("pairs", "labels", "counts"),
+    "gives": ("joint",),
+    "wraps": {
+        "package": "matilda-sc",
+        "module": "matilda",
+        "version": "0.2.1",
+        "licence": "Apache-2.0",
+    },
+    "environment": "matilda",
+    "summary": "The package's VAE of RNA with proteins, peaks or both, which also classifies: it learns from cells that have "
+    "all modalities and a type, rare types filled up with simulated cells. A joint latent: nothing from one modality alone.",
+    "deviates": "The package divides a cell's total by the mean over the cells of the call; here it is the train cells' mean, "
+    "so that a query cell stands for itself. Latents are the posterior's mean; the package draws from it. Features are the "
+    "view's, and ATAC is read as counts of peaks: the documentation sums them to genes. Train cells in which a modality counts "
+    "nothing are left out. A minibatch is larger by a cell or two where one cell would be left over, with which the package "
+    "fails.",
+    "space": {
+        "latent": {"int": [20, 200], "log": True},
+        "learning_rate": {"float": [0.002, 0.05], "log": True},
+    },
+}
+
+KNOWN = {
+    "rna": ("lognorm", "RNA"),
+    "adt": ("clr", "proteins"),
+    "atac": ("lsi", "ATAC"),
+}  # the package's word -> space, and our word
+MODES = {("rna", "adt"): "CITEseq", ("rna", "atac"): "SHAREseq", ("rna", "adt", "atac"): "TEAseq"}
+
+
+@dataclass(kw_only=True)
+class Matilda:
+    """The package's defaults.
+
+    Attributes
+    ----------
+    latent
+        Dimensions of z.
+    passes
+        Epochs of the first model, and of the second, whose later half has a tenth of the rate.
+    batch_size, learning_rate
+        Of Adam.
+    """
+
+    latent: Annotated[int, "at least 1"] = 100
+    passes: Annotated[int, "at least 2"] = 30
+    batch_size: Annotated[int, "at least 2"] = 64
+    learning_rate: Annotated[float, "above 0"] = 0.02
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on the cells that have all modalities and a type; the package keeps no history."""
+        need(CARD["wraps"])
+        self.order = modalities_in(train, KNOWN)
+        if set(self.order.values()) != set(train.modalities) or tuple(self.order) not in MODES:
+            raise NotApplicable("Matilda needs counts of RNA, and of proteins, ATAC or both")
+        cells = _typed(paired_cells(train, *self.order.values()))
+        types, codes, sizes = np.unique(
+            cells.labels.astype(str), return_inverse=True, return_counts=True
+        )
+        if len(types) < 2:
+            raise NotApplicable(
+                "Matilda needs cells of two types at least with all modalities measured"
+            )
+        self.level = {m: float(cells.counts[m].sum() / len(cells)) for m in self.order.values()}
+        with apart(seed), redirect_stderr(StringIO()):
+            import matilda
+            from anndata import AnnData
+            from matilda.learn import model as networks
+
+            trained = matilda.train(
+                **{
+                    word: AnnData(cells.counts[m].astype(np.float32))
+                    for word, m in self.order.items()
+                },
+                labels=[f"type {code:06}" for code in codes],
+                z_dim=self.latent,
+                epochs=self.passes,
+                batch_size=_minibatch(self.batch_size, sizes),
+                lr=self.learning_rate,
+                seed=seed,
+                out_dir="matilda",
+            )
+            weights = torch.load(trained.model_path, weights_only=True)["state_dict"]
+            widths = {
+                f"nfeatures_{word}": cells.counts[m].shape[1] for word, m in self.order.items()
+            }
+            hidden = {
+                f"hidden_{word}": weights[f"encoder.{layer}.0.weight"].shape[0]
+                for word, layer in self._layers().items()
+            }
+            made = getattr(networks, f"CiteAutoencoder_{MODES[tuple(self.order)]}")
+            self.model = made(**widths, **hidden, z_dim=self.latent, classify_dim=len(types))
+            self.model.load_state_dict(weights)
+        if not all(torch.isfinite(weight).all() for weight in weights.values()):
+            raise Diverged("a weight was not finite")
+        self.model.eval()
+        return []
+
+    @inferring()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior means given all modalities, (cells, latent)."""
+        if set(cells.modalities) != set(self.order.values()):
+            raise NotApplicable("Matilda embeds cells in which all modalities were measured")
+
+        def mean(few: Cells) -> torch.Tensor:
+            x = np.concatenate(
+                [self._read(few, modality) for modality in self.order.values()], axis=1
+            )
+            return self.model(torch.as_tensor(x))[2]
+
+        return piecewise(mean, cells)
+
+    def _layers(self) -> dict[str, str]:
+        """Return the package's name of each modality's own layer of the encoder."""
+        if len(self.order) == 3:
+            return {word: f"encoder_{word}" for word in self.order}
+        return {word: f"encoder_modality{place}" for place, word in enumerate(self.order, 1)}
+
+    def _read(self, cells: Cells, modality: str) -> np.ndarray:
+        """Return the logarithms of counts at the train cells' mean total, each cell standardised, (cells, counted features)."""
+        counts = cells.counts[modality].toarray().astype(np.float64)
+        totals = np.maximum(counts.sum(1, keepdims=True), 1)
+        x = np.log2(1 + counts / totals * self.level[modality])
+        spread = x.std(1, ddof=1, keepdims=True)
+        return ((x - x.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+
+
+def _typed(cells: Cells) -> Cells:
+    """Return the cells that have a known type and a count in every modality."""
+    if cells.labels is None:
+        raise NotApplicable("Matilda learns from cell types, and the train cells have none")
+    counted = [np.asarray(x.sum(1)).ravel() > 0 for x in cells.counts.values()]
+    return cells.take(np.flatnonzero(np.all([cells.labels != "", *counted], axis=0)))
+
+
+def _minibatch(wanted: int, sizes: np.ndarray) -> int:
+    """Return the smallest size of minibatches from `wanted` on that leaves no cell alone, given how many cells a type has.
+
+    The second model learns from a middle type and from those that are larger or smaller, as many cells of each.
+    """
+    middle = int(np.sort(sizes)[(len(sizes) - 1) // 2])
+    balanced = middle * (1 + int((sizes != middle).sum()))
+    return next(size for size in count(wanted) if sizes.sum() % size != 1 and balanced % size != 1)

@@ -1,0 +1,122 @@
+"""MaxFuse: matching of cells by smoothed linked features, then CCA of all features, iterated; the user's own installation.
+
+The package's licence (academic, no redistribution) keeps it out of this project: nothing of it is here, and it is imported only
+when a run asks for it. Reference: Chen et al. 2024, Nature Biotechnology 42:1096.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated
+
+import numpy as np
+
+from mosaicbench.contract import View
+from mosaicbench.errors import NotApplicable
+from mosaicbench.models.linked import linked
+from mosaicbench.peers._moved import Moved
+
+CARD = {
+    "label": "MaxFuse",
+    "kind": "baseline",
+    "paper": "Chen et al. 2024",
+    "doi": "10.1038/s41587-023-01935-0",
+    "handles": ("unpaired",),
+    "uses": ("links",),
+    "wraps": {
+        "package": "maxfuse",
+        "module": "maxfuse",
+        "version": "0.0.2",
+        "licence": "academic, non-commercial",
+    },
+    "summary": "Matching of cells by smoothed linked features, refined by CCA; wraps the package `maxfuse`, which you install "
+    "yourself where its licence allows you to. Without it, a dash. Two modalities.",
+    "deviates": "MaxFuse embeds the cells that it was run on: the train cells. A cell, also a train cell, takes the mean "
+    "embedding of the `neighbors` nearest train cells of its modality, by the view's values. Imputes the mean of the nearest "
+    "train cells.",
+    "space": {
+        "latent": {"int": [10, 50], "log": True},
+        "graph_neighbors": {"int": [8, 30], "log": True},
+        "smoothing": {"float": [0.3, 1.0]},
+        "components": {"int": [15, 60], "log": True},
+        "filtered": {"float": [0.0, 0.5]},
+    },
+}
+
+INSTALL = (
+    "the package maxfuse is not installed; its licence (academic, non-commercial) does not let this benchmark bring it. If it "
+    "lets you: pip install maxfuse==0.0.2 into the environment that runs the benchmark"
+)
+
+
+@dataclass(kw_only=True)
+class MaxFuse(Moved):
+    """The package's own steps, with the options of its tutorials.
+
+    Attributes
+    ----------
+    graph_neighbors
+        Of the graphs within a modality.
+    smoothing
+        Weight of a cell against its neighbours' mean.
+    components
+        Principal components of all features; fewer where a modality has fewer features.
+    filtered
+        Share of the initial pivots that is dropped.
+    """
+
+    graph_neighbors: Annotated[int, "at least 1"] = 15
+    smoothing: Annotated[float, "at least 0 and at most 1"] = 0.7
+    components: Annotated[int, "at least 1"] = 30
+    filtered: Annotated[float, "at least 0 and at most 1"] = 0.3
+
+    def align(self, shown: View, seed: int) -> None:
+        """Run MaxFuse on the train cells; the modality with fewer cells is its first."""
+        if find_spec("maxfuse") is None:
+            raise NotApplicable(INSTALL)
+        if len(shown.modalities) != 2:
+            raise NotApplicable(
+                f"MaxFuse matches two modalities, this dataset has {len(shown.modalities)}"
+            )
+        from maxfuse.model import Fusor
+
+        features = linked(shown, shown.modalities)
+        cells = {m: shown.observing(m) for m in shown.modalities}
+        pair = sorted(cells, key=lambda m: len(cells[m]))
+        shared = [features.of(cells[m], m) for m in pair]
+        active = [cells[m].values[m] for m in pair]
+        of_shared, of_active = (
+            [min(self.components, min(x.shape) - 1) for x in arrays] for arrays in (shared, active)
+        )
+        fusor = Fusor(
+            shared_arr1=shared[0],
+            shared_arr2=shared[1],
+            active_arr1=active[0],
+            active_arr2=active[1],
+            method="centroid_shrinkage",
+            labels1=None,
+            labels2=None,
+        )
+        fusor.split_into_batches(
+            max_outward_size=5000, matching_ratio=3, metacell_size=2, seed=seed
+        )
+        graphs = {"resolution1": 2, "resolution2": 2, "resolution_tol": 0.1}
+        for side, width in enumerate(of_active, 1):
+            graphs |= {f"n_neighbors{side}": self.graph_neighbors, f"svd_components{side}": width}
+        fusor.construct_graphs(**graphs)
+        weights = {"wt1": self.smoothing, "wt2": self.smoothing}
+        fusor.find_initial_pivots(
+            **weights, svd_components1=of_shared[0], svd_components2=of_shared[1]
+        )
+        widths = {"svd_components1": of_active[0], "svd_components2": of_active[1]}
+        fusor.refine_pivots(
+            **weights, **widths, cca_components=min(self.latent, *of_active), n_iters=3
+        )
+        fusor.filter_bad_matches(target="pivot", filter_prop=self.filtered)
+        fusor.propagate(**weights, **widths)
+        fusor.filter_bad_matches(target="propagated", filter_prop=0)
+        embedded = fusor.get_embedding(*active)
+        width = min(self.latent, *(np.shape(z)[1] for z in embedded))
+        self.moved = {m: np.asarray(z)[:, :width] for m, z in zip(pair, embedded, strict=True)}
+        self.index_places(dict(zip(pair, active, strict=True)))

@@ -1,0 +1,126 @@
+"""moscot: fused Gromov-Wasserstein transport between modalities, on distances within each and on features that are linked.
+
+    T = argmin over couplings of  alpha sum (C_ik - D_jl)^2 T_ij T_kl + (1 - alpha) sum M_ij T_ij - epsilon H(T)
+
+C and D are squared distances within a modality, M those between cells of both in linked features; x_i moves to
+sum_j T_ij y_j / sum_j T_ij. Reference: Klein et al. 2025.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.models.linked import linked
+from mosaicbench.peers._moved import Moved, components
+from mosaicbench.peers._package import apart, need
+
+CARD = {
+    "label": "moscot",
+    "kind": "baseline",
+    "paper": "Klein et al. 2025",
+    "doi": "10.1038/s41586-024-08453-2",
+    "handles": ("unpaired",),
+    "uses": ("links",),
+    "wraps": {
+        "package": "moscot",
+        "module": "moscot",
+        "version": "0.5.2",
+        "licence": "BSD-3-Clause",
+    },
+    "summary": "The package's translation of modalities: Gromov-Wasserstein transport, fused with the distance of cells in "
+    "linked features. Each modality moves to the principal components of the first. Imputes the mean of the nearest train "
+    "cells.",
+    "deviates": "What cells of both modalities share is principal components of the view's linked features; without links, "
+    "the transport is not fused. At most `cells` train cells of a modality take part. A cell, also a train cell, takes the "
+    "mean place of its `neighbors` nearest cells that did.",
+    "space": {
+        "alpha": {"float": [0.1, 0.9]},
+        "epsilon": {"float": [0.0005, 0.1], "log": True},
+    },
+}
+
+
+@dataclass(kw_only=True)
+class Moscot(Moved):
+    """Weights of this project's choosing: the package's own, alpha 1 and epsilon 0.01, leave the linked features out.
+
+    Attributes
+    ----------
+    alpha
+        Weight of the distances within modalities; 1 leaves the linked features out.
+    epsilon
+        Weight of the entropy, where the mean distance is 1.
+    components
+        Most principal components of a modality, and of the linked features.
+    cells
+        Most cells of a modality, drawn by the seed: time and memory grow with their square.
+    iterations, sinkhorn
+        Most steps of the solver, and of the projection within each.
+    """
+
+    alpha: Annotated[float, "above 0 and at most 1"] = 0.7
+    epsilon: Annotated[float, "above 0"] = 5e-3
+    components: Annotated[int, "at least 1"] = 50
+    cells: Annotated[int, "at least 1"] = 4000
+    iterations: Annotated[int, "at least 1"] = 100
+    sinkhorn: Annotated[int, "at least 1"] = 2000
+
+    def align(self, shown: View, seed: int) -> None:
+        """Move the drawn train cells of every modality to the first one's principal components."""
+        need(CARD["wraps"])
+        drawn = self.drawn(shown, self.cells, seed)
+        within = {m: components(x.values[m], self.components, seed) for m, x in drawn.items()}
+        first, *others = shown.modalities
+        places = within[first][:, : self.latent]
+        self.moved, self.remarks = {first: places}, []
+        for m in others:
+            between = self._between(shown, drawn, m, first)
+            with apart(seed):
+                plan = self._plan([within[m], within[first]], between)
+            rows = plan.sum(axis=1, keepdims=True)
+            if not np.isfinite(plan).all() or rows.min() <= 0:
+                raise Diverged(
+                    f"no transport of {m} to {first} with epsilon {self.epsilon:g}; a larger one may give it"
+                )
+            self.moved[m] = (plan / rows) @ places
+
+    def _between(self, shown: View, drawn: dict[str, Cells], *pair: str) -> list[np.ndarray] | None:
+        """Return the linked features of cells of two modalities, (cells, components) each; None where there are none."""
+        if self.alpha == 1:
+            return None
+        try:
+            features = linked(shown, pair, components=self.components)
+        except NotApplicable as error:
+            self.remarks.append(f"distances within modalities alone: {error}")
+            return None
+        return [features.of(drawn[m], m).astype(np.float64) for m in pair]
+
+    def _plan(self, within: list[np.ndarray], between: list[np.ndarray] | None) -> np.ndarray:
+        """Return the coupling of a source and a target, (cells, cells); not finite where the package finds none."""
+        from anndata import AnnData
+        from moscot.problems.cross_modality import TranslationProblem
+
+        sides = [
+            AnnData(np.zeros((len(x), 1)), obsm={"within": x}) for x in within
+        ]  # the package wants a feature
+        for side, x in zip(sides, between or (), strict=False):
+            side.obsm["between"] = x
+        problem = TranslationProblem(*sides)
+        problem = problem.prepare(
+            src_attr="within", tgt_attr="within", joint_attr="between" if between else None
+        )
+        problem = problem.solve(
+            alpha=self.alpha if between else 1.0,
+            epsilon=self.epsilon,
+            max_iterations=self.iterations,
+            linear_solver_kwargs={"max_iterations": self.sinkhorn},
+        )
+        solution = problem.solutions["src", "tgt"]
+        if not solution.converged:
+            self.remarks.append("the solver stopped before its plan had settled")
+        return np.asarray(solution.transport_matrix, dtype=np.float64)

@@ -1,0 +1,357 @@
+"""MVAE, MMVAE and MoPoE as the package `multivae` has them, with networks as wide and deep as this project's own.
+
+Encoders, decoders with their learned standard deviations, and the width of the latent are those of this project's methods of the
+same name: a difference in scores is one of bounds, not of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
+from torch.nn.functional import softplus
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.errors import Diverged
+from mosaicbench.models.likelihoods import GaussianDecoder
+from mosaicbench.models.minibatch import Minibatch, by_pieces
+from mosaicbench.models.networks import mlp
+from mosaicbench.models.training import device, seeded
+from mosaicbench.peers._package import apart, need
+
+CARDS = {
+    "multivae_mvae": {
+        "label": "MVAE (multivae)",
+        "kind": "model",
+        "paper": "Wu & Goodman 2018",
+        "doi": "10.48550/arXiv.1802.05335",
+        "handles": ("paired",),
+        "uses": ("pairs",),
+        "wraps": {
+            "package": "multivae",
+            "module": "multivae",
+            "version": "1.0.3",
+            "licence": "Apache-2.0",
+        },
+        "environment": "multivae",
+        "summary": "The package's MVAE, to check this project's `mvae` against.",
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mvae`, so that bounds are compared "
+        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
+        "stop early. "
+        "The posterior's sd is the exponential of half a linear output, here a softplus.",
+        "space": {
+            "latent": {"int": [8, 64], "log": True},
+            "learning_rate": {"float": [0.0003, 0.003], "log": True},
+            "beta": {"float": [0.03, 10.0], "log": True},
+        },
+    },
+    "multivae_mmvae": {
+        "like": "multivae_mvae",
+        "label": "MMVAE (multivae)",
+        "paper": "Shi et al. 2019",
+        "doi": "10.48550/arXiv.1911.03393",
+        "summary": "The package's MMVAE, to check this project's `mmvae` against.",
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mmvae`, so that bounds are compared "
+        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
+        "stop early. "
+        "The joint latent is the mean of the modalities'.",
+        "space": {
+            "latent": {"int": [8, 64], "log": True},
+            "learning_rate": {"float": [0.0003, 0.003], "log": True},
+            "samples": {"int": [5, 20], "log": True},
+        },
+    },
+    "multivae_mopoe": {
+        "like": "multivae_mvae",
+        "label": "MoPoE (multivae)",
+        "paper": "Sutter et al. 2021",
+        "doi": "10.48550/arXiv.2105.02470",
+        "summary": "The package's MoPoE, to check this project's `mopoe` against.",
+        "deviates": "Networks and the decoders' learned sd are those of this project's `mopoe`, so that bounds are compared "
+        "(`spread: fixed` is the package's sd of 1). A tenth of the train cells decides which epoch is kept; the package does not "
+        "stop early. "
+        "The joint latent is the mean over all subsets of their posterior means; here it is the product of all experts.",
+    },
+}
+
+BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # what torchvision's operators on boxes take and give
+
+
+@dataclass(kw_only=True)
+class MultiVae:
+    """A model of the package, trained by its trainer: the epoch with the best validation cost is kept, none is left out.
+
+    Attributes
+    ----------
+    latent, hidden
+        Dimensions of the latent; width of the one hidden layer of every encoder and decoder.
+    spread
+        Standard deviation of the decoders' Normals: "learned", one per feature, or "fixed" at 1, the package's default.
+    epochs, batch_size, learning_rate
+        Of the package's trainer, which uses Adam.
+    validation
+        Fraction of the train cells that decides which epoch is kept.
+    """
+
+    latent: Annotated[int, "at least 1"] = 20
+    hidden: Annotated[int, "at least 1"] = 128
+    spread: Literal["learned", "fixed"] = "learned"
+    epochs: Annotated[int, "at least 1"] = 100
+    batch_size: Annotated[int, "at least 1"] = 64
+    learning_rate: Annotated[float, "above 0"] = 1e-3
+    validation: Annotated[float, "at least 0 and below 1"] = 0.1
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's model, given the keywords that every configuration has, and the encoders and decoders."""
+        raise NotImplementedError
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train the package's model; return its history."""
+        need(CARDS["multivae_mvae"]["wraps"])
+        with apart(seed), seeded(seed), redirect_stderr(StringIO()), _unchecked():
+            _load_torchvision()
+            from multivae.data import MultimodalBaseDataset
+            from multivae.trainers import BaseTrainer, BaseTrainerConfig
+
+            cells = train.observing(*train.modalities)
+            order = np.random.default_rng(seed).permutation(len(cells))
+            held_out = int(self.validation * len(cells))
+            fitted, left = (cells.take(rows) for rows in (order[held_out:], order[:held_out]))
+            self.features = dict(train.features)
+            networks = _networks(self.features, self.hidden, self.latent)
+            shared = {"n_modalities": len(train.features), "latent_dim": self.latent}
+            shared |= {"input_dims": {m: (d,) for m, d in self.features.items()}}
+            self.model = self.made(shared, networks)
+            if self.spread == "learned":
+                for modality, decoder in networks["decoders"].items():
+                    self.model.recon_log_probs[modality] = decoder.log_likelihood
+            told = _told()
+            trainer = BaseTrainer(
+                self.model,
+                train_dataset=MultimodalBaseDataset(_tensors(fitted)),
+                eval_dataset=MultimodalBaseDataset(_tensors(left)) if held_out else None,
+                training_config=BaseTrainerConfig(
+                    output_dir=".",
+                    num_epochs=self.epochs,
+                    learning_rate=self.learning_rate,
+                    per_device_train_batch_size=self.batch_size,
+                    per_device_eval_batch_size=1024,
+                    seed=seed,
+                ),
+                callbacks=[told],
+            )
+            try:
+                trainer.train()
+            except ArithmeticError as error:  # what the package raises at a cost that is no number
+                raise Diverged(str(error)) from error
+        self.model = trainer._best_model.eval()  # the package gives it by no other way than a file
+        return told.rows
+
+    @torch.no_grad()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior mean given what is observed, (cells, latent)."""
+        return by_pieces(
+            lambda x: self.model.encode(**self._asked(x), return_mean=True).z, cells, device()
+        )
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return what the target's decoder expects at the posterior mean, (cells, features), standardised."""
+
+        def imputed(x: Minibatch) -> Tensor:
+            return self.model.predict(**self._asked(x), gen_mod=target, return_mean=True)[target]
+
+        return by_pieces(imputed, cells, device())
+
+    def _asked(self, x: Minibatch) -> dict[str, object]:
+        """Return a question about what is observed; the package wants numbers for what is not, too, and ignores them."""
+        from multivae.data import MultimodalBaseDataset
+
+        observed = dict(x.items())
+        cells, here = x.cells, next(iter(observed.values())).device
+        absent = {
+            m: torch.zeros(cells, d, device=here)
+            for m, d in self.features.items()
+            if m not in observed
+        }
+        return {"inputs": MultimodalBaseDataset(observed | absent), "cond_mod": list(observed)}
+
+
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    """Let what is no number pass through torch's distributions, to the cost, where the package looks for it."""
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(__debug__)
+
+
+def _tensors(cells: Cells) -> dict[str, Tensor]:
+    return {modality: torch.as_tensor(x) for modality, x in cells.values.items()}
+
+
+def _load_torchvision() -> None:
+    """Import torchvision, which multivae imports for its datasets of images, also where its compiled part does not load.
+
+    That part is made for one build of torch. Beside another, the import fails for want of two operators, which nothing here
+    uses: they are declared instead.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for operator in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{operator}", BOXES)
+        import torchvision  # noqa: F401
+
+
+def _networks(
+    features: dict[str, int], hidden: int, latent: int
+) -> dict[str, dict[str, nn.Module]]:
+    """Return the encoders and decoders of every modality, as the package wants them."""
+    from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
+
+    class Encoder(BaseEncoder):
+        def __init__(self, width: int):
+            BaseEncoder.__init__(self)
+            self.latent_dim = latent
+            self.network = mlp(width, hidden, 2 * latent)
+
+        def forward(self, x: Tensor) -> ModelOutput:
+            mean, log_variance = self.network(x).chunk(2, -1)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):
+        def __init__(self, width: int):
+            BaseDecoder.__init__(self)
+            self.latent_dim = latent
+            self.own = GaussianDecoder(latent, hidden, width)
+
+        def forward(self, z: Tensor) -> ModelOutput:
+            return ModelOutput(reconstruction=self.own.expected(z))
+
+        def log_likelihood(self, mean: Tensor, x: Tensor) -> Tensor:
+            sd = softplus(self.own.spread) + self.own.smallest_sd
+            return Normal(mean, sd, validate_args=False).log_prob(x)
+
+    encoders = {modality: Encoder(width) for modality, width in features.items()}
+    return {
+        "encoders": encoders,
+        "decoders": {modality: Decoder(width) for modality, width in features.items()},
+    }
+
+
+def _told() -> object:
+    """Return a callback of the package's trainer that keeps what it is told as rows of a history."""
+    from multivae.trainers.base.callbacks import TrainingCallback
+
+    class Told(TrainingCallback):
+        def __init__(self):
+            self.rows = []
+
+        def on_log(
+            self, training_config: object, logs: dict[str, float], **of_trainer: object
+        ) -> None:
+            row = {"epoch": of_trainer["global_step"], "cost": float(logs["train_epoch_loss"])}
+            if "eval_epoch_loss" in logs:
+                row["validation_cost"] = float(logs["eval_epoch_loss"])
+            self.rows.append(row)
+
+    return Told()
+
+
+@dataclass(kw_only=True)
+class MultiVaeMVAE(MultiVae):
+    """The package's MVAE, without random subsets beyond the single modalities.
+
+    Its products of experts contain the prior, as in this project's `mvae`; beta rises from 0 over `warmup` epochs.
+
+    Attributes
+    ----------
+    beta
+        Weight of the divergence from the prior.
+    warmup
+        Epochs over which it rises from 0.
+    """
+
+    beta: Annotated[float, "at least 0"] = 1.0
+    warmup: Annotated[int, "at least 0"] = 10
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's MVAE."""
+        from multivae.models import MVAE, MVAEConfig
+
+        return MVAE(MVAEConfig(**shared, beta=self.beta, warmup=self.warmup), **networks)
+
+
+@dataclass(kw_only=True)
+class MultiVaeMMVAE(MultiVae):
+    """The package's MMVAE: importance weighted, Laplace posteriors, a prior whose width is learned.
+
+    This project's `mmvae` with `objective: dreg` is `posterior: normal, learn_prior: false` here.
+
+    Attributes
+    ----------
+    posterior
+        Distribution of posteriors and prior.
+    learn_prior
+        Whether the prior's width is learned.
+    objective
+        "dreg", importance weighted with doubly reparameterised gradients, or "iwae".
+    samples
+        Draws per expert.
+    """
+
+    posterior: Literal["laplace_with_softmax", "normal"] = "laplace_with_softmax"
+    learn_prior: bool = True
+    objective: Literal["dreg", "iwae"] = "dreg"
+    samples: Annotated[int, "at least 1"] = 10
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's MMVAE."""
+        from multivae.models import MMVAE, MMVAEConfig
+
+        config = MMVAEConfig(
+            **shared,
+            K=self.samples,
+            prior_and_posterior_dist=self.posterior,
+            learn_prior=self.learn_prior,
+            loss=f"{self.objective}_looser",
+        )
+        return MMVAE(config, **networks)
+
+
+@dataclass(kw_only=True)
+class MultiVaeMoPoE(MultiVae):
+    """The package's MoPoE: the prior is an expert of the product of all modalities, and of no other.
+
+    In this project's `mopoe` it is an expert of none.
+
+    Attributes
+    ----------
+    beta
+        Weight of the divergence from the prior.
+    """
+
+    beta: Annotated[float, "at least 0"] = 1.0
+
+    def made(
+        self, shared: dict[str, object], networks: dict[str, dict[str, nn.Module]]
+    ) -> nn.Module:
+        """Return the package's MoPoE."""
+        from multivae.models import MoPoE, MoPoEConfig
+
+        return MoPoE(MoPoEConfig(**shared, beta=self.beta), **networks)

@@ -1,0 +1,270 @@
+"""scConfluence: an autoencoder per modality, their latents aligned by the transport that linked features suggest.
+
+    cost = NLL of each + w_transport <P, |z_a - z_b|> + w_sinkhorn S(z_a, z_b),   P = partial transport by linked features
+
+P moves a share `mass` of a minibatch's cells; S is an unbalanced Sinkhorn divergence. Reference: Samaran et al. 2024.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from mosaicbench.contract import Cells, Scale, View
+from mosaicbench.errors import NotApplicable
+from mosaicbench.models.likelihoods import expected_lsi, expected_of_mixture
+from mosaicbench.models.linked import linked, one_modality_each
+from mosaicbench.models.training import device
+from mosaicbench.peers._package import apart, history, need
+from mosaicbench.peers._scvi import (
+    Batches,
+    inferring,
+    negative_binomial,
+    piecewise,
+    standardised,
+)
+
+CARD = {
+    "label": "scConfluence",
+    "kind": "model",
+    "paper": "Samaran et al. 2024",
+    "doi": "10.1038/s41467-024-51382-x",
+    "handles": ("unpaired",),
+    "uses": ("links", "counts"),
+    "wraps": {
+        "package": "scconfluence",
+        "module": "scconfluence",
+        "version": "0.1.1",
+        "licence": "GPL-3.0",
+    },
+    "environment": "scconfluence",
+    "summary": "The package's autoencoders, one per modality, aligned by partial optimal transport of linked features and a "
+    "Sinkhorn divergence. Imputes by the decoder of the other modality. Two modalities: of three, the package aligns one pair.",
+    "deviates": "Decoded peaks are TF-IDF: such a value over its mean where the peak is open is how likely it is open. A batch "
+    "that was not trained on is read as the largest. Minibatches are a little smaller where the last would be too small for "
+    "the package. It is installed without the packages that its metadata asks for: one has no build for Python 3.11.",
+    "space": {
+        "latent": {"int": [8, 64], "log": True},
+        "transport": {"float": [0.005, 0.1], "log": True},
+        "sinkhorn": {"float": [0.01, 0.5], "log": True},
+        "reach": {"float": [0.1, 5.0], "log": True},
+    },
+}
+
+LEAST = 16  # cells in a minibatch: with fewer, one modality may have none there, which the package cannot compute
+TARGET = 1e4  # counts of a cell before the logarithm, of peaks
+# A modality's space -> what the package's tutorials give its autoencoder.
+OPTIONS = {
+    "lognorm": {"rep_in": "read", "rep_out": "counts", "type_loss": "zinb", "n_hidden": 64},
+    "lsi": {"rep_in": "read", "type_loss": "l2", "n_hidden": 64, "reconstruction_weight": 5.0},
+    "clr": {"type_loss": "l2", "n_hidden": 32},
+}
+
+
+@dataclass(kw_only=True)
+class ScConfluence:
+    """The package's defaults, and the inputs of its tutorials.
+
+    Attributes
+    ----------
+    latent
+        Dimensions of z, at most as many as a modality has features: more, the package does not take.
+    mass
+        Share of a minibatch's cells that is matched across modalities.
+    reach
+        How far mass is moved before it is left out of the Sinkhorn divergence.
+    transport, sinkhorn
+        Weights of the transport's cost and of the divergence.
+    components
+        Principal components of RNA and of ATAC that the encoders read.
+    epochs, patience
+        Most epochs; epochs without a lower cost of the validation cells before training stops.
+    batch_size, learning_rate
+        Of AdamW; both modalities' cells share a minibatch.
+    """
+
+    latent: Annotated[int, "at least 1"] = 16
+    mass: Annotated[float, "above 0 and at most 1"] = 0.5
+    reach: Annotated[float, "above 0"] = 0.3
+    transport: Annotated[float, "at least 0"] = 0.01
+    sinkhorn: Annotated[float, "at least 0"] = 0.1
+    components: Annotated[int, "at least 1"] = 100
+    epochs: Annotated[int, "at least 1"] = 1000
+    patience: Annotated[int, "at least 1"] = 40
+    batch_size: Annotated[int, "at least 2"] = 512
+    learning_rate: Annotated[float, "above 0"] = 3e-3
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on cells of one modality each."""
+        need(CARD["wraps"])
+        shown = one_modality_each(train, seed)
+        if len(shown.modalities) != 2:
+            raise NotApplicable(
+                "scConfluence is for two modalities: of three, the package aligns one pair only"
+            )
+        if lacking := [m for m in shown.modalities if m not in train.scales]:
+            raise NotApplicable(f"scConfluence decodes counts, which {' and '.join(lacking)} lacks")
+        self.scales, features = train.scales, linked(shown, shown.modalities)
+        cells = {modality: shown.observing(modality) for modality in shown.modalities}
+        names = np.unique(np.concatenate([x.batches.astype(str) for x in cells.values()]))
+        self.readers = {
+            m: _Reader(x, m, self.scales[m], self.components, seed) for m, x in cells.items()
+        }
+        distance = np.nan_to_num(
+            cdist(*(features.of(x, m) for m, x in cells.items()), metric="correlation"), nan=1.0
+        )
+        told: dict[str, list[float]] = {"cost": [], "validation_cost": []}
+        with apart(seed):
+            from mudata import MuData
+            from scconfluence.model import ScConfluence as Package
+            from scconfluence.unimodal import AutoEncoder
+
+            class Told(Package):
+                def on_train_epoch_end(self) -> None:
+                    for column, part in zip(told.values(), ("tr", "val"), strict=True):
+                        column.append(self.trainer.callback_metrics[f"{part}_full_loss"].item())
+
+            tables = {m: self._table(x, m, names) for m, x in cells.items()}
+            latent = min(
+                self.latent,
+                *(part.shape[1] for x in tables.values() for part in (x.X, x.obsm["read"])),
+            )
+            encoders = {
+                m: AutoEncoder(
+                    table, m, batch_key="batch", n_latent=latent, **OPTIONS[self.scales[m].space]
+                )
+                for m, table in tables.items()
+            }
+            data, pair = MuData(tables), "+".join(cells)
+            data.uns |= {f"cross_{pair}": distance, "cross_keys": [f"cross_{pair}"]}
+            weights = {"iot_loss_weight": self.transport, "sinkhorn_loss_weight": self.sinkhorn}
+            model = Told(data, encoders, mass=self.mass, reach=self.reach, **weights)
+            model.fit(
+                "scconfluence",
+                use_cuda=device().type == "cuda",
+                batch_size=self._batch_size([len(x) for x in cells.values()]),
+                pin_memory=False,
+                max_epochs=self.epochs,
+                patience=self.patience,
+                lr=self.learning_rate,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+        rows = history(**told)
+        self.encoders = model.aes.to(device()).eval()
+        self.batches = {}
+        for m, x in cells.items():
+            codes = encoders[m].batch_dic
+            self.batches[m] = Batches(
+                x.batches, [str(names[number]) for number in sorted(codes, key=codes.get)]
+            )
+        return rows
+
+    @inferring()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior means of cells of one modality, (cells, latent)."""
+        return piecewise(self._z, cells)
+
+    @inferring()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the expected values of `target` in cells with its median total, (cells, features), standardised."""
+        scale = self.scales[target]
+
+        def expected(few: Cells) -> Tensor:
+            z = self._z(few)
+            total = torch.full((len(z), 1), float(scale.total * scale.share.sum()), device=z.device)
+            read = {
+                "z": z,
+                "library": total.log(),
+                "batch_index": self.batches[target].of(few.batches).to(z.device),
+            }
+            return self.readers[target].expected(self.encoders[target].generative(read))
+
+        return piecewise(expected, cells)
+
+    def _z(self, cells: Cells) -> Tensor:
+        (modality,) = cells.modalities
+        read = torch.as_tensor(self.readers[modality].read(cells), device=device())
+        return self.encoders[modality].z_encoder(
+            read, self.batches[modality].of(cells.batches).to(device())
+        )[0]
+
+    def _table(self, cells: Cells, modality: str, names: np.ndarray):
+        """Return train cells as the package wants them; numbers for batches, which it takes in the same order every time."""
+        import pandas as pd
+        from anndata import AnnData
+
+        numbers = np.searchsorted(names, cells.batches.astype(str))
+        obs = pd.DataFrame(
+            {"batch": numbers}, index=[f"{modality} {row}" for row in range(len(cells))]
+        )
+        reader = self.readers[modality]
+        data = AnnData(reader.values(cells), obs=obs)
+        data.obsm["read"] = reader.read(cells)
+        data.layers["counts"] = cells.counts[modality].astype(np.float32)
+        return data
+
+    def _batch_size(self, cells: list[int]) -> int:
+        """Return the largest size of minibatches that leaves no small rest of the training or of the validation cells."""
+        held_out = sum(int(count * 0.2) for count in cells)  # as the package splits each modality
+        fits = partial(_leaves_no_small_rest, counts=(sum(cells) - held_out, held_out))
+        return next(filter(fits, range(self.batch_size, LEAST, -1)), self.batch_size)
+
+
+class _Reader:
+    """What the autoencoder of one modality reads and decodes, with what was learned of the train cells."""
+
+    def __init__(self, train: Cells, modality: str, scale: Scale, components: int, seed: int):
+        self.modality, self.scale, self.pca = modality, scale, None
+        if scale.space == "lsi":
+            opened = np.asarray((train.counts[modality] > 0).sum(0)).ravel()
+            self.idf = np.log1p(len(train) / np.maximum(opened, 1)).astype(np.float32)
+            self.level = self.values(train).sum(0) / np.maximum(
+                opened, 1
+            )  # mean of a peak where it is open
+        if scale.space != "clr":
+            values = self.values(train)
+            self.pca = PCA(
+                min(components, *(size - 1 for size in values.shape)), random_state=seed
+            ).fit(values)
+
+    def values(self, cells: Cells) -> np.ndarray:
+        """Return TF-IDF of peaks, log-normalised counts of RNA or CLR of proteins, (cells, counted features) float32."""
+        if self.scale.space != "lsi":
+            return (cells.values[self.modality] * self.scale.std + self.scale.mean).astype(
+                np.float32
+            )
+        counts, total = (
+            cells.counts[self.modality].toarray(),
+            np.maximum(cells.totals[self.modality], 1),
+        )
+        return (np.log1p(TARGET * counts / total[:, None]) * self.idf).astype(np.float32)
+
+    def read(self, cells: Cells) -> np.ndarray:
+        """Return what the encoder reads, (cells, components or features)."""
+        values = self.values(cells)
+        return values if self.pca is None else self.pca.transform(values).astype(np.float32)
+
+    def expected(self, decoded: dict[str, Tensor]) -> Tensor:
+        """Return the expected values given what the decoder gives, (cells, features), standardised."""
+        x, scale = decoded["x_r"], self.scale
+        if scale.space == "lognorm":
+            measured = 1 - torch.sigmoid(decoded["x_dropout"])
+            return expected_of_mixture([(measured, negative_binomial(x, decoded["x_var"]))], scale)
+        if scale.space == "lsi":
+            level = torch.as_tensor(
+                np.where(self.level > 0, self.level, 1), dtype=x.dtype, device=x.device
+            )
+            return expected_lsi((x / level).clamp(0, 1), scale)
+        return standardised(x, scale)
+
+
+def _leaves_no_small_rest(size: int, counts: tuple[int, ...]) -> bool:
+    return all(count % size == 0 or count % size >= LEAST for count in counts)

@@ -1,0 +1,192 @@
+"""scMoMaT: every modality's matrix is a product of cell factors, an association of factors, and feature factors.
+
+    x_m ~ scale softmax(C) (A + A_m,batch) softmax(F_m)' + b_cell + b_feature,    A >= 0
+
+Cell factors C are common to all modalities of a cell, feature factors F_m to all batches; what was not measured has no term.
+Reference: Zhang et al. 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.errors import Diverged, NotApplicable
+from mosaicbench.models.training import device
+from mosaicbench.peers._package import apart, need
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+CARD = {
+    "label": "scMoMaT",
+    "kind": "baseline",
+    "paper": "Zhang et al. 2023",
+    "doi": "10.1038/s41467-023-36066-2",
+    "handles": ("paired", "mosaic"),
+    "uses": ("pairs", "counts"),
+    "wraps": {"package": "scmomat", "module": "scmomat", "version": "0.2.2", "licence": "MIT"},
+    "summary": "Tri-factorisation of all modalities' matrices with common cell factors, by scmomat. The factors are scored.",
+    "deviates": "The package embeds the cells that it was run on. A cell's factors, also a train cell's, are those that "
+    "reconstruct it best with all else held and the association that all batches share. The neighbour graph in which the "
+    "package corrects for batches afterwards is no latent, and is left out. As in the package, peaks are binary and other "
+    "counts become ranks within their feature, here among all train cells instead of those of a batch. A batch of fewer than "
+    "`smallest` cells joins the largest that shows the same modalities.",
+    "space": {
+        "factors": {"int": [15, 40], "log": True},
+        "association": {"float": [0.0003, 0.01], "log": True},
+    },
+}
+
+STEPS = 300  # of the projected gradient that finds a cell's factors
+
+
+class Ranks:
+    """Values that depend on a count's rank among the train cells alone, of the same distribution in every feature, at most 1.
+
+    What the package's preprocessing does with one matrix, kept so that other cells can be brought to the same scale.
+    """
+
+    def __init__(self, counts: sparse.csr_matrix):
+        self.ordered = np.sort(counts.toarray(), axis=0)  # (train cells, features)
+        quantiles = np.log1p(self.ordered).mean(axis=1, dtype=np.float64)
+        self.quantiles = quantiles / max(quantiles.max(), 1e-12)
+
+    def of(self, counts: sparse.csr_matrix) -> np.ndarray:
+        """Return the values of cells, (cells, features); ties have their mean rank."""
+        x, last = counts.toarray(), len(self.quantiles) - 1
+        ranks = np.empty(x.shape, dtype=np.int64)
+        for feature, (ordered, column) in enumerate(zip(self.ordered.T, x.T, strict=True)):
+            below, up_to = (np.searchsorted(ordered, column, side) for side in ("left", "right"))
+            ranks[:, feature] = (below + up_to + 1) // 2 - 1
+        return self.quantiles[np.clip(ranks, 0, last)]
+
+
+@dataclass(kw_only=True)
+class ScMoMaT:
+    """The options that the package's description recommends.
+
+    Attributes
+    ----------
+    factors
+        Dimensions of the latent, the package's K; 20 to 30 are advised.
+    iterations
+        Of the package's training; each takes a tenth of the cells and features.
+    learning_rate
+        Of Adam.
+    association
+        Weight of what is a batch's own in the association of factors, the package's lambda.
+    smallest
+        Fewest cells of a batch; the package needs at least 10.
+    """
+
+    factors: Annotated[int, "at least 2"] = 30
+    iterations: Annotated[int, "at least 1"] = 4000
+    learning_rate: Annotated[float, "above 0"] = 1e-2
+    association: Annotated[float, "at least 0"] = 1e-3
+    smallest: Annotated[int, "at least 10"] = 50
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Factorise the counts of all train cells."""
+        need(CARD["wraps"])
+        if missing := set(train.modalities) - set(train.scales):
+            raise NotApplicable(
+                f"scMoMaT needs counts, and {' and '.join(sorted(missing))} has none"
+            )
+        ranked = [m for m, scale in train.scales.items() if scale.space != "lsi"]
+        self.ranks = {m: Ranks(train.observing(m).counts[m]) for m in ranked}
+        batches = [part for block in train.blocks for part in _by_batch(block, self.smallest)]
+        if min(map(len, batches)) < 10:
+            raise NotApplicable("scMoMaT needs at least 10 cells of every set of modalities")
+        interval = max(1, self.iterations // 40)
+        with apart(seed):
+            from scmomat import scmomat_model
+
+            counts = {
+                m: [self._prepared(x, m) if m in x.values else None for x in batches]
+                for m in train.modalities
+            }
+            model = scmomat_model(
+                counts | {"nbatches": len(batches)},
+                K=self.factors,
+                interval=interval,
+                lr=self.learning_rate,
+                lamb=self.association,
+                seed=seed,
+                device=device(),
+            )
+            costs = model.train_func(T=self.iterations)
+        if not np.isfinite(costs).all():
+            raise Diverged("the cost of scMoMaT is not finite")
+        self.bases, self.offsets = {}, {}
+        shared = model.A_assos["shared"].detach()
+        for m in train.modalities:
+            shows = [number for number, x in enumerate(batches) if m in x.values]
+            sizes = np.array([len(batches[number]) for number in shows], dtype=np.float64)
+            scale = np.average([float(model.scales[m][number]) for number in shows], weights=sizes)
+            basis = scale * shared @ model.softmax(model.C_feats[m].detach()).T
+            self.bases[m] = basis.cpu().numpy().astype(np.float64)  # (factors, features)
+            offsets = [model.b_feats[m][number].cpu().numpy().ravel() for number in shows]
+            self.offsets[m] = np.average(offsets, axis=0, weights=sizes)  # (features,)
+        steps = sorted({1, *range(interval, self.iterations + 1, interval)})
+        return [
+            {"epoch": step, "cost": float(cost)} for step, cost in zip(steps, costs, strict=True)
+        ]
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the factors that reconstruct what was measured best, each cell by itself, (cells, factors); their mean is 1.
+
+        The package's sum to 1: of many factors, all then vary by less than a collapsed latent may.
+        """
+        factors = self.factors
+        quadratic, linear = np.zeros((factors, factors)), np.zeros((len(cells), factors))
+        for m in cells.modalities:
+            basis = self.bases[m] - self.bases[m].mean(
+                axis=1, keepdims=True
+            )  # centred: the offset of the cell drops out
+            x = self._prepared(cells, m) - self.offsets[m]
+            quadratic += basis @ basis.T / basis.shape[1]
+            linear += x @ basis.T / basis.shape[1]
+        return (factors * _on_simplex(quadratic, linear)).astype(np.float32)
+
+    def _prepared(self, cells: Cells, modality: str) -> np.ndarray:
+        """Return what is factorised, (cells, features), each cell by itself."""
+        counts = cells.counts[modality]
+        return (
+            self.ranks[modality].of(counts)
+            if modality in self.ranks
+            else (counts.toarray() > 0).astype(np.float64)
+        )
+
+
+def _by_batch(block: Cells, smallest: int) -> list[Cells]:
+    """Return the cells of a block by batch; batches of fewer than `smallest` cells join the largest."""
+    names, sizes = np.unique(block.batches.astype(str), return_counts=True)
+    kept = names[sizes >= smallest] if sizes.max() >= smallest else names[[sizes.argmax()]]
+    largest = names[sizes.argmax()]
+    of_cell = np.where(np.isin(block.batches.astype(str), kept), block.batches.astype(str), largest)
+    return [block.take(of_cell == name) for name in kept]
+
+
+def _on_simplex(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """Return argmin over z >= 0 with sum 1 of z Q z' / 2 - l z', a row for each row of `linear`, by accelerated gradients."""
+    step = 1 / max(np.linalg.eigvalsh(quadratic)[-1], 1e-12)
+    z = ahead = np.full(linear.shape, 1 / linear.shape[1])
+    momentum = 1.0
+    for _ in range(STEPS):
+        following = _projected(ahead - step * (ahead @ quadratic - linear))
+        gained = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = following + (momentum - 1) / gained * (following - z)
+        z, momentum = following, gained
+    return z
+
+
+def _projected(x: np.ndarray) -> np.ndarray:
+    """Return the nearest point of the simplex to each row."""
+    falling = -np.sort(-x, axis=1)
+    excess = (np.cumsum(falling, axis=1) - 1) / np.arange(1, x.shape[1] + 1)
+    used = (falling > excess).sum(axis=1)
+    return np.maximum(x - excess[np.arange(len(x)), used - 1][:, None], 0)

@@ -1,0 +1,158 @@
+"""totalVI: one latent of RNA and protein counts; proteins are a mixture of background and foreground.
+
+    z ~ N(0, I),  x_rna ~ NB(library x share(z), r),  x_adt ~ pi(z) NB(background, r) + (1 - pi(z)) NB(background x more(z), r)
+
+Reference: Gayoso et al. 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.errors import NotApplicable
+from mosaicbench.methods._pairs import paired_cells
+from mosaicbench.models.likelihoods import expected_of_mixture
+from mosaicbench.peers._package import need
+from mosaicbench.peers._scvi import (
+    Batches,
+    dense,
+    inferring,
+    modality_in,
+    piecewise,
+    protein_counts,
+    scvi_apart,
+    trained,
+)
+
+CARD = {
+    "label": "totalVI",
+    "kind": "model",
+    "paper": "Gayoso et al. 2021",
+    "doi": "10.1038/s41592-020-01050-x",
+    "handles": ("paired", "mosaic"),
+    "uses": ("pairs", "counts"),
+    "wraps": {
+        "package": "scvi-tools",
+        "module": "scvi",
+        "version": "1.4.2",
+        "licence": "BSD-3-Clause",
+    },
+    "summary": "One latent of RNA and protein counts, by scvi-tools. A cell without proteins is one of a batch that has none, "
+    "so RNA alone is embedded and proteins are imputed from it; nothing comes from proteins alone. No ATAC.",
+    "deviates": "The package wants cells without proteins among those it is trained on: a share of the train cells, `without`, "
+    "stands a second time, in a batch without proteins. Of a mosaic, the cells with RNA; those without proteins stand in such "
+    "a batch, too. Query cells take the posterior's mean; a batch that was not trained on is read as the largest.",
+    "space": {
+        "latent": {"int": [10, 50], "log": True},
+        "without": {"float": [0.2, 0.8]},
+    },
+}
+
+MEASURED, ABSENT = " with proteins", " without proteins"
+
+
+@dataclass(kw_only=True)
+class TotalVI:
+    """The package's defaults; None leaves the number of epochs to its rule, at most 400.
+
+    Attributes
+    ----------
+    latent
+        Dimensions of z.
+    epochs
+        Most epochs; it stops earlier where the validation cells' ELBO does not improve for 45.
+    without
+        Share of the cells with both modalities that is shown once more without proteins.
+    """
+
+    latent: Annotated[int, "at least 1"] = 20
+    epochs: Annotated[int, "at least 1"] | None = None
+    without: Annotated[float, "at least 0 and at most 1"] = 0.5
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on the cells in which RNA was measured; some of them must have proteins."""
+        need(CARD["wraps"])
+        self.rna, self.adt = (
+            modality_in(train, "lognorm", "RNA"),
+            modality_in(train, "clr", "proteins"),
+        )
+        if self.rna is None or self.adt is None:
+            raise NotApplicable("totalVI needs counts of RNA and of proteins")
+        self.scale = train.scales[self.adt]
+        cells = paired_cells(train, self.rna, self.adt)
+        shown_again = np.random.default_rng(seed).permutation(len(cells))[
+            : max(1, round(self.without * len(cells)))
+        ]
+        alone = [
+            block
+            for block in train.blocks
+            if self.rna in block.values and self.adt not in block.values
+        ]
+        without = [(cells.counts[self.rna][shown_again], cells.batches[shown_again])]
+        without += [(block.counts[self.rna], block.batches) for block in alone]
+        with scvi_apart(seed):
+            from anndata import AnnData
+            from scipy import sparse
+            from scvi.model import TOTALVI
+
+            proteins = cells.counts[self.adt].toarray()
+            data = AnnData(
+                sparse.vstack([cells.counts[self.rna], *(rna for rna, _ in without)], format="csr")
+            )
+            data.obsm["proteins"] = np.zeros((data.n_obs, proteins.shape[1]), dtype=proteins.dtype)
+            data.obsm["proteins"][: len(cells)] = proteins
+            names = [f"{name}{MEASURED}" for name in cells.batches]
+            data.obs["batch"] = names + [
+                f"{name}{ABSENT}" for _, batches in without for name in batches
+            ]
+            TOTALVI.setup_anndata(data, protein_expression_obsm_key="proteins", batch_key="batch")
+            model = TOTALVI(data, n_latent=self.latent)
+            history = trained(model, max_epochs=self.epochs)
+            coded = model.adata_manager.get_state_registry("batch").categorical_mapping
+        self.batches, self.module = Batches(cells.batches, list(coded)), model.module
+        return history
+
+    @inferring()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior means, (cells, latent)."""
+        return piecewise(self._z, cells)
+
+    @inferring()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return the expected CLR values of proteins, (cells, features), standardised."""
+        if target != self.adt:
+            raise NotApplicable(
+                "totalVI decodes proteins from RNA only"
+                if target == self.rna
+                else "totalVI has no ATAC"
+            )
+
+        def expected(few: Cells) -> torch.Tensor:
+            z, batch = self._z(few), self.batches.of(few.batches, MEASURED)
+            total = dense(few.counts[self.rna]).sum(1, keepdim=True)
+            decoded = self.module.generative(
+                z=z, library_gene=total, batch_index=batch, label=torch.zeros_like(batch)
+            )
+            counts = protein_counts(decoded["py_"], decoded["per_batch_efficiency"])
+            return expected_of_mixture(counts, self.scale)
+
+        return piecewise(expected, cells)
+
+    def _z(self, cells: Cells) -> torch.Tensor:
+        if self.rna not in cells.values:
+            raise NotApplicable("totalVI has no encoder of cells without RNA")
+        if other := set(cells.modalities) - {self.rna, self.adt}:
+            raise NotApplicable(f"totalVI has no encoder of {' and '.join(sorted(other))}")
+        x, measured = dense(cells.counts[self.rna]), self.adt in cells.values
+        y = (
+            dense(cells.counts[self.adt])
+            if measured
+            else torch.zeros(len(cells), len(self.scale.share))
+        )
+        batch = self.batches.of(cells.batches, MEASURED if measured else ABSENT)
+        return self.module.inference(x=x, y=y, batch_index=batch, panel_index=batch)["qz"].loc

@@ -1,0 +1,146 @@
+"""uniPort: one encoder of linked features for all modalities, a decoder of them and one of each modality's own features.
+
+    z ~ q(linked features),   cost = NLL(linked) + lambda_s NLL(own) + lambda_kl KL(q || p) + lambda_ot OT(q of a, q of b)
+
+The transport is unbalanced, between the posteriors of a minibatch of one modality and of the other. Reference: Cao et al. 2022.
+"""
+
+from __future__ import annotations
+
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from typing import Annotated
+
+import numpy as np
+import torch
+from sklearn.preprocessing import MinMaxScaler
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.errors import NotApplicable
+from mosaicbench.models.linked import linked, one_modality_each
+from mosaicbench.models.training import device
+from mosaicbench.peers._package import apart, need
+
+CARD = {
+    "label": "uniPort",
+    "kind": "model",
+    "paper": "Cao et al. 2022",
+    "doi": "10.1038/s41467-022-35094-8",
+    "handles": ("unpaired",),
+    "uses": ("links",),
+    "wraps": {"package": "uniport", "module": "uniport", "version": "1.3", "licence": "MIT"},
+    "environment": "uniport",
+    "summary": "The package's horizontal mode: one encoder of linked features for both modalities, aligned by unbalanced "
+    "optimal transport. Imputes by the decoder of the other modality's own features.",
+    "deviates": "The common features are the view's linked features, the modality's own are its values, both scaled to lie "
+    "between 0 and 1 in the train cells (the package's examples divide by the largest; ours may be negative). Cells are "
+    "embedded with the moments that batch normalisation kept of training, the package's `eval`, so that no cell's latents "
+    "depend on another's.",
+    "space": {
+        "lambda_s": {"float": [0.1, 2.0], "log": True},
+        "lambda_kl": {"float": [0.1, 2.0], "log": True},
+        "lambda_ot": {"float": [0.1, 10.0], "log": True},
+    },
+}
+
+
+@dataclass(kw_only=True)
+class UniPort:
+    """The package's defaults.
+
+    Attributes
+    ----------
+    iterations, patience
+        Most minibatches; epochs without a lower cost before training stops.
+    batch_size, learning_rate
+        Of Adam.
+    lambda_s, lambda_kl, lambda_ot
+        Weights of the modality's own features, of the divergence from the prior, and of the transport.
+    """
+
+    iterations: Annotated[int, "at least 1"] = 30_000
+    patience: Annotated[int, "at least 1"] = 30
+    batch_size: Annotated[int, "at least 1"] = 256
+    learning_rate: Annotated[float, "above 0"] = 2e-4
+    lambda_s: Annotated[float, "at least 0"] = 0.5
+    lambda_kl: Annotated[float, "at least 0"] = 0.5
+    lambda_ot: Annotated[float, "at least 0"] = 1.0
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Train on cells of one modality each; the package keeps no history."""
+        need(CARD["wraps"])
+        shown = one_modality_each(train, seed)
+        if len(shown.modalities) != 2:
+            raise NotApplicable("uniPort's linked features are those of two modalities")
+        self.modalities, self.linked = shown.modalities, linked(shown, shown.modalities)
+        cells = {m: shown.observing(m) for m in self.modalities}
+        self.own = {m: MinMaxScaler(clip=True).fit(x.values[m]) for m, x in cells.items()}
+        self.common = {
+            m: MinMaxScaler(clip=True).fit(self.linked.of(x, m)) for m, x in cells.items()
+        }
+        with apart(seed), redirect_stderr(StringIO()):
+            import uniport
+            from anndata import concat
+            from uniport.model.vae import VAE
+
+            uniport.Run(
+                adatas=[
+                    self._table(m, self.own[m].transform(x.values[m])) for m, x in cells.items()
+                ],
+                adata_cm=concat([self._table(m, self._common(x, m)) for m, x in cells.items()]),
+                mode="h",
+                iteration=self.iterations,
+                patience=self.patience,
+                batch_size=min(self.batch_size, sum(map(len, cells.values()))),
+                lr=self.learning_rate,
+                lambda_s=self.lambda_s,
+                lambda_kl=self.lambda_kl,
+                lambda_ot=self.lambda_ot,
+                seed=seed,
+                outdir="uniport",
+            )
+            made = torch.load("uniport/checkpoint/config.pt", weights_only=True)
+            self.model = VAE(
+                made["enc"], made["dec"], ref_id=made["ref_id"], n_domain=made["n_domain"], mode="h"
+            )
+            self.model.load_model("uniport/checkpoint/model.pt")
+        self.model.to(device()).eval()
+        return []
+
+    @torch.no_grad()
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the posterior means of cells of one modality, (cells, 16)."""
+        return self._z(cells).cpu().numpy()
+
+    @torch.no_grad()
+    def impute(self, cells: Cells, target: str) -> np.ndarray:
+        """Return what the target's decoder of its own features gives at the posterior mean, (cells, features), standardised."""
+        decoded = self.model.decoder(
+            self._z(cells), 1 + self.modalities.index(target)
+        )  # decoder 0 is that of linked features
+        return self.own[target].inverse_transform(decoded.cpu().numpy()).astype(np.float32)
+
+    def _z(self, cells: Cells) -> torch.Tensor:
+        (modality,) = cells.modalities
+        return self.model.encoder(
+            torch.as_tensor(self._common(cells, modality), device=device()), 0
+        )[1]
+
+    def _common(self, cells: Cells, modality: str) -> np.ndarray:
+        """Return the linked features as the encoder reads them, (cells, columns)."""
+        return self.common[modality].transform(self.linked.of(cells, modality)).astype(np.float32)
+
+    def _table(self, modality: str, x: np.ndarray):
+        """Return cells as the package wants them."""
+        import pandas as pd
+        from anndata import AnnData
+
+        domain = pd.Categorical.from_codes(
+            np.full(len(x), self.modalities.index(modality)), range(len(self.modalities))
+        )
+        names = [f"{modality}-{row}" for row in range(len(x))]
+        return AnnData(
+            x.astype(np.float32),
+            obs=pd.DataFrame({"domain_id": domain, "source": modality}, index=names),
+        )

@@ -1,0 +1,114 @@
+"""WNN: a joint neighbour graph in which each cell weighs its modalities by how well its neighbours in them predict it.
+
+    w_m = softmax over m of affinity(x_m, mean x_m of the neighbours in m) / affinity(x_m, mean x_m of the neighbours in others)
+
+Reference: Hao et al. 2021; Swanson et al. 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from mosaicbench.contract import Cells, View
+from mosaicbench.methods.linked import nearest
+from mosaicbench.peers._package import apart, need
+
+CARD = {
+    "label": "WNN",
+    "kind": "baseline",
+    "paper": "Hao et al. 2021",
+    "doi": "10.1016/j.cell.2021.04.048",
+    "handles": ("paired",),
+    "uses": ("pairs",),
+    "gives": ("joint",),
+    "wraps": {"package": "muon", "module": "muon", "version": "0.1.9", "licence": "BSD-3-Clause"},
+    "summary": "Weighted nearest neighbours by muon: each cell weighs its modalities. No modality alone, no values.",
+    "deviates": "WNN gives a graph of the cells that it was run on, not a latent. Its weights are muon's, of the train cells; "
+    "a cell, also a train cell, takes the mean weights of its nearest train cells, as many by each modality. The joint "
+    "latent is the modalities' principal components, of unit length, each times the root of its weight, side by side: between "
+    "two cells of like weights, its squared distance is the weighted sum of those within the modalities.",
+    "space": {
+        "components": {"int": [20, 100], "log": True},
+        "neighbors": {"int": [10, 50], "log": True},
+        "bandwidth_neighbors": {"int": [10, 40], "log": True},
+    },
+}
+
+
+@dataclass(kw_only=True)
+class WNN:
+    """The defaults of scanpy and muon.
+
+    Attributes
+    ----------
+    components
+        Principal components of a modality; LSI is taken as it is.
+    neighbors
+        Of each cell in a modality's graph, and train cells whose mean weights a cell takes.
+    bandwidth_neighbors, candidates
+        muon's `n_bandwidth_neighbors` and `n_multineighbors`.
+    """
+
+    components: Annotated[int, "at least 1"] = 50
+    neighbors: Annotated[int, "at least 1"] = 15
+    bandwidth_neighbors: Annotated[int, "at least 1"] = 20
+    candidates: Annotated[int, "at least 1"] = 200
+
+    def fit(self, train: View, seed: int) -> list[dict[str, float]]:
+        """Run muon on the train cells in which every modality was measured, and keep their weights."""
+        need(CARD["wraps"])
+        cells = train.observing(*train.modalities)
+        lsi = {m for m, scale in train.scales.items() if scale.space == "lsi"}
+        most = min(self.components, len(cells) - 1)
+        self.pca = {
+            m: PCA(min(most, width), random_state=seed).fit(cells.values[m])
+            for m, width in train.features.items()
+            if m not in lsi
+        }
+        represented = {m: self._represented(cells, m) for m in train.modalities}
+        self.index = {m: nearest(x, self.neighbors) for m, x in represented.items()}
+        with apart(seed):
+            import muon
+            import scanpy
+            from anndata import AnnData
+            from mudata import MuData
+
+            data = MuData({m: AnnData(obsm={"X": x}) for m, x in represented.items()})
+            for part in data.mod.values():
+                scanpy.pp.neighbors(
+                    part,
+                    n_neighbors=min(self.neighbors, len(cells) - 1),
+                    use_rep="X",
+                    random_state=seed,
+                )
+            muon.pp.neighbors(
+                data,
+                n_bandwidth_neighbors=min(self.bandwidth_neighbors, len(cells) - 1),
+                n_multineighbors=min(self.candidates, len(cells) - 2),
+                random_state=seed,
+            )
+            self.weights = np.stack(
+                [data.obs[f"{m}:mod_weight"].to_numpy() for m in train.modalities], axis=1
+            )
+        self.modalities = train.modalities
+        return []
+
+    def embed(self, cells: Cells) -> np.ndarray:
+        """Return the weighted principal components side by side, (cells, all components)."""
+        represented = {m: self._represented(cells, m) for m in self.modalities}
+        near = [self.index[m].kneighbors(x, return_distance=False) for m, x in represented.items()]
+        weights = self.weights[np.concatenate(near, axis=1)].mean(axis=1)  # (cells, modalities)
+        return np.concatenate(
+            [x * np.sqrt(w)[:, None] for x, w in zip(represented.values(), weights.T, strict=True)],
+            axis=1,
+        )
+
+    def _represented(self, cells: Cells, modality: str) -> np.ndarray:
+        """Return components of unit length, (cells, components)."""
+        x = cells.values[modality]
+        x = self.pca[modality].transform(x) if modality in self.pca else x
+        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,122 @@
+"""Ranks of models and baselines over datasets and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mosaicbench.stats.common import LEVEL, NO_INTERVAL, pooled
+from mosaicbench.stats.intervals import over_datasets
+from mosaicbench.stats.summary import complete_seed_means
+
+if TYPE_CHECKING:
+    from mosaicbench.catalog.run_metadata import Roster
+
+RANK_COLUMNS = [
+    "scenario",
+    "metric",
+    "run",
+    "rank",
+    "low",
+    "high",
+    "interval",
+    "ranked",
+    "datasets",
+    "blocks",
+    "of_blocks",
+]
+RANK_COLUMNS += ["critical_difference", "note"]
+
+
+def ranks(scores: pd.DataFrame, roster: Roster, simulated: Collection[str] = ()) -> pd.DataFrame:
+    """Rank models and baselines within each dataset and seed, and average: one row per scenario, metric and run.
+
+    Only runs with a value for every dataset and seed are ranked, among themselves, so that no rank depends on who was absent
+    where; the others are listed without one. Ties share the mean rank. Datasets that are `simulated` are left out, unless all
+    are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``RANK_COLUMNS``: `rank` is the mean over datasets of the mean over seeds, 1 is best, with a t
+        interval over seeds, of these datasets; `critical_difference` is Nemenyi's at 5 % with datasets as blocks (Demšar 2006),
+        NA where there are fewer than two.
+    """
+    rows = []
+    means = pooled(roster.competing(complete_seed_means(scores)), simulated)
+    for (scenario, metric), group in means.groupby(["scenario", "metric"], sort=False):
+        if not roster.is_quality(metric):
+            continue
+        table = group.pivot(
+            index=["dataset", "seed"], columns="run", values="value"
+        )  # (datasets x seeds, runs)
+        table = table[group["run"].unique()]
+        whole = table.dropna(axis="columns")
+        ranked = (
+            whole.rank(axis="columns", ascending=roster.sign(metric) < 0)
+            if whole.shape[1] > 1
+            else whole.iloc[:, :0]
+        )
+        places = _mean_ranks(ranked)
+        for run in table:
+            row = {
+                "scenario": scenario,
+                "metric": metric,
+                "run": run,
+                "blocks": int(table[run].notna().sum()),
+            }
+            row |= {
+                "of_blocks": len(table),
+                "datasets": table.index.get_level_values("dataset").nunique(),
+            }
+            row |= {"ranked": ranked.shape[1], "note": "" if run in ranked else _reason(table[run])}
+            rows.append(row | places.get(run, {"interval": NO_INTERVAL}))
+    return pd.DataFrame(rows, columns=RANK_COLUMNS)
+
+
+def _mean_ranks(ranked: pd.DataFrame) -> dict[str, dict]:
+    """Return run -> mean rank, interval and critical difference; no runs where fewer than two are ranked."""
+    if ranked.shape[1] < 2:
+        return {}
+    by_dataset = {
+        dataset: part.to_numpy() for dataset, part in ranked.groupby(level="dataset", sort=False)
+    }  # (seeds, runs)
+    mean = np.mean([x.mean(axis=0) for x in by_dataset.values()], axis=0)
+    low, high, interval = over_datasets(by_dataset)
+    difference = (
+        critical_difference(ranked.shape[1], len(by_dataset)) if len(by_dataset) > 1 else np.nan
+    )
+    return {
+        run: {
+            "rank": mean[i],
+            "low": low[i],
+            "high": high[i],
+            "interval": interval,
+            "critical_difference": difference,
+        }
+        for i, run in enumerate(ranked)
+    }
+
+
+def _reason(values: pd.Series) -> str:
+    """Return why a run is not ranked."""
+    missing = values[values.isna()].index
+    if not len(missing):
+        return "nothing to rank against"
+    return "no value for " + ", ".join(f"{dataset} seed {seed}" for dataset, seed in missing)
+
+
+@cache
+def critical_difference(runs: int, blocks: int) -> float:
+    """Return Nemenyi's critical difference of mean ranks at 5 %, for so many runs over so many blocks (Demšar 2006)."""
+    from scipy import stats
+
+    return float(
+        stats.studentized_range.ppf(LEVEL, runs, np.inf)
+        / np.sqrt(2)
+        * np.sqrt(runs * (runs + 1) / (6 * blocks))
+    )
